@@ -1,0 +1,40 @@
+# `make` alone tells what there is.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+SCALE ?= 30
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint lock clean
+
+help: ## tell what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+
+setup: $(VENV)/.ready ## install what is needed: Debian packages, Toxiproxy, a virtual environment
+
+$(VENV)/.ready: pyproject.toml constraints.txt lab/install.sh lab/install-toxiproxy.sh
+	sh lab/install.sh
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	sh lab/install-toxiproxy.sh $(BIN)
+	touch $@
+
+demo: setup ## prove one alert, for real, in about a minute
+	$(BIN)/alertdrill drill configs/drills/database-latency.yml --lab --time-scale $(SCALE)
+
+lint: setup ## style, types, and which package may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/alertdrill check configs/
+
+test: lint ## everything: style, types, imports, units, and the real servers
+	$(BIN)/pytest
+
+lock: setup ## pin every dependency with its hash again
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra dev -o constraints.txt pyproject.toml
+
+clean: ## remove the virtual environment and the caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

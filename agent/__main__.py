@@ -1,0 +1,5 @@
+"""`python -m agent` is `alertdrill`."""
+
+from agent.cli import main
+
+main()

@@ -1,0 +1,87 @@
+"""A drill file: load, baseline, faults on a time line, and what is expected of each alert."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from agent import yaml_source
+from chaos.registry import AnyFault
+from units.duration import Duration
+from units.settings import Settings
+
+
+class LoadSettings(Settings):
+    """The load under which the drill runs: transactions a second, and how many may be under way at once."""
+
+    rate: float = Field(gt=0, le=100_000)
+    max_in_flight: int = Field(default=10_000, gt=0)
+
+
+class Expectation(Settings):
+    """What is expected of one alert.
+
+    `within` is the drill's own budget from the first fault to firing; the window that follows from the
+    rule holds in any case.
+    """
+
+    alert: str = Field(min_length=1)
+    labels: dict[str, str] = {}
+    within: Duration = timedelta(minutes=15)
+    receiver: str | None = None
+    resolves: bool = True
+
+
+class Drill(Settings):
+    """The whole of a drill file."""
+
+    name: str = Field(alias="drill", min_length=1, pattern=r"^[a-z0-9][a-z0-9-]*$")
+    summary: str = ""
+    load: LoadSettings
+    baseline: Duration = Field(default=timedelta(minutes=2), gt=timedelta(0))
+    faults: list[AnyFault] = []
+    expect: list[Expectation] = Field(min_length=1)
+    allow: list[str] = []
+    abort_if: list[str] = []
+
+    @model_validator(mode="after")
+    def _expects_each_alert_once(self) -> Drill:
+        names = [expectation.alert for expectation in self.expect]
+        for name in names:
+            if names.count(name) > 1:
+                msg = f"alert {name} is expected twice, expected once"
+                raise ValueError(msg)
+            if name in self.allow:
+                msg = f"alert {name} is both expected and allowed, expected one of them"
+                raise ValueError(msg)
+        return self
+
+    @property
+    def observe_for(self) -> timedelta:
+        """How long after the first fault an expected alert may take to fire."""
+        return max(expectation.within for expectation in self.expect)
+
+    def scaled(self, time_scale: float) -> Drill:
+        """Divide the drill's time line; what a fault does (its latency, its jitter) stays as it is."""
+        return self.model_copy(
+            update={
+                "baseline": self.baseline / time_scale,
+                "faults": [
+                    fault.model_copy(
+                        update={
+                            "at": fault.at / time_scale,
+                            "lasts": fault.lasts / time_scale if isinstance(fault.lasts, timedelta) else fault.lasts,
+                        }
+                    )
+                    for fault in self.faults
+                ],
+                "expect": [e.model_copy(update={"within": e.within / time_scale}) for e in self.expect],
+            }
+        )
+
+
+def load(path: Path) -> Drill:
+    """Read a drill file; raises ConfigError with every problem of the file."""
+    return yaml_source.load(path, Drill)

@@ -1,0 +1,15 @@
+"""What can go wrong, named by who must act."""
+
+from __future__ import annotations
+
+
+class ConfigError(Exception):
+    """The user must mend a file or an option; `problems` holds one line for each thing wrong."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class ServiceUnavailable(Exception):
+    """A server that the drill needs does not answer, or not as it should."""

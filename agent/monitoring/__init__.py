@@ -1,0 +1,1 @@
+"""The only door to Prometheus and to Alertmanager; their exceptions stop here."""

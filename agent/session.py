@@ -1,0 +1,166 @@
+"""One run of a command: the lab if asked for, the drills one after another, their recordings and reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from agent import config as configs
+from agent import drill as drills
+from agent import recording as recordings
+from agent.conductor import Conductor, recording_path
+from agent.config import AgentConfig
+from agent.drill import Drill
+from agent.errors import ConfigError
+from agent.live import Lines, heartbeat, watching
+from agent.recording import Recording
+from agent.report import html, json_report, junit, terminal
+from agent.verdict.judge import judge
+from agent.verdict.verdict import Judgement
+from chaos.ledger import Ledger
+
+REPORTS = {
+    ".json": json_report.render,
+    ".junit.xml": junit.render,
+    ".html": html.render,
+}
+_WORST_FIRST = (4, 2, 1, 3, 99, 0)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `alertdrill drill` was asked for."""
+
+    files: list[Path]
+    config: Path
+    lab: bool
+    time_scale: float
+    output: Path | None
+
+
+async def run_drills(options: Options, console: Console) -> int:
+    """Run drills one after another and tell the worst exit code.
+
+    Raises ConfigError, ServiceUnavailable, FaultNotApplied, FaultNotHealed.
+    """
+    config, loaded = _read(options)
+    output = options.output or config.recordings
+    _require_writable(output)
+    lines = Lines(console)
+    codes = []
+    async with _stack(config, options, lines) as here:
+        for one in loaded:
+            codes.append(await _run_drill(one, here, output, console, lines))
+    return min(codes, key=_WORST_FIRST.index)
+
+
+def _read(options: Options) -> tuple[AgentConfig, list[Drill]]:
+    """Read all files before anything runs, so that every problem is told at once."""
+    problems: list[str] = []
+    config, loaded = None, []
+    for path in [options.config, *options.files]:
+        try:
+            if path is options.config:
+                config = configs.load(path)
+            else:
+                loaded.append(drills.load(path))
+        except ConfigError as error:
+            problems += error.problems
+    if problems or config is None:
+        raise ConfigError(*problems)
+    return config, loaded
+
+
+def _require_writable(directory: Path) -> None:
+    """Find out before the drill, not after it, that its recording cannot be written."""
+    probe = directory / ".writable.part"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"\0" * 4096)
+    except OSError as error:
+        raise ConfigError(f"recordings cannot be written to {directory}: {error.strerror or error}") from error
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def _stack(config: AgentConfig, options: Options, lines: Lines) -> AsyncIterator[AgentConfig]:
+    """Yield the configuration to work with: that of the file, or of a lab that runs meanwhile."""
+    if not options.lab:
+        yield config
+        return
+    # Only the lab needs its libraries, and a sidecar does not have them.
+    from lab.stack import Lab
+
+    lines.tell("lab: starting real servers")
+    async with Lab(options.config.parent, options.time_scale) as lab:
+        lines.tell(f"lab: {len(lab.servers)} servers are ready")
+        yield at_the_lab(config, lab.addresses, lab.ledger, options.time_scale)
+    lines.tell("lab: stopped")
+
+
+def at_the_lab(config: AgentConfig, addresses: dict[str, str], ledger: Path, time_scale: float) -> AgentConfig:
+    """Point a configuration at a lab."""
+    own = {"listen": addresses["alertdrill:9095"], "ledger": ledger, "time_scale": time_scale}
+    return config.relocated(addresses).model_copy(update=own)
+
+
+async def _run_drill(drill: Drill, config: AgentConfig, output: Path, console: Console, lines: Lines) -> int:
+    conductor = Conductor(config, drill, lines.tell)
+
+    lines.tell(f"drill {drill.name}: {drill.summary}" if drill.summary else f"drill {drill.name}")
+    with watching(console, lambda: conductor.progress):
+        async with heartbeat(console, lambda: conductor.progress, lines.tell):
+            recording = await conductor.run()
+    judgement = judge(recording)
+    console.print(terminal.render(recording, judgement))
+    return _write(recording, judgement, recording_path(output, recording), console)
+
+
+def _write(recording: Recording, judgement: Judgement, path: Path, console: Console) -> int:
+    """Write the recording and every report beside it; the page's path is the last line."""
+    base = path.name.removesuffix(".recording.json.gz")
+    try:
+        recordings.save(recording, path)
+        for suffix, render in REPORTS.items():
+            recordings.write_whole(path.with_name(base + suffix), render(recording, judgement))
+    except OSError as error:
+        raise ConfigError(f"the recording cannot be written to {path.parent}: {error.strerror or error}") from error
+    console.print(f"recording {path}", soft_wrap=True)
+    console.print(f"report {path.with_name(base + '.html')}", soft_wrap=True)
+    return judgement.exit_code
+
+
+async def keep_lab(config: Path, time_scale: float, console: Console) -> int:
+    """Start the lab, show what runs where, and keep it up until cancelled."""
+    from lab.stack import Lab
+
+    loaded = configs.load(config)
+    async with Lab(config.parent, time_scale) as lab:
+        table = Table("server", "address", "program", "pid")
+        for name, address, program, pid in lab.table():
+            table.add_row(name, address, str(program), str(pid))
+        console.print(table)
+        own = lab.directory / "agent.yml"
+        recordings.write_whole(own, configs.dump(at_the_lab(loaded, lab.addresses, lab.ledger, time_scale)))
+        console.print(f"drill it: alertdrill drill --config {own} configs/drills/database-latency.yml", soft_wrap=True)
+        console.print("Ctrl-C stops it and removes all it made.")
+        await asyncio.Event().wait()
+    return 0
+
+
+async def heal(config: Path, tell: Callable[[str], None]) -> int:
+    """Undo every fault in the ledger; raises FaultNotHealed for the first that cannot be."""
+    ledger = Ledger(configs.load(config).ledger.expanduser())
+    entries = list(ledger.entries())
+    for entry_id, undo in entries:
+        await ledger.heal(entry_id, undo)
+        tell(f"healed: {entry_id}: proxy {undo.proxy} at {undo.toxiproxy_url}")
+    tell(f"{len(entries)} fault(s) healed, none is in force")
+    return 0

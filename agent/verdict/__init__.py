@@ -1,0 +1,1 @@
+"""What a recording proves. Pure: no clock, no network, no randomness."""

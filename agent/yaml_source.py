@@ -1,0 +1,177 @@
+"""YAML files into frozen models, with every error told as `file:line: path: what is wrong`.
+
+PyYAML composes a tree of nodes that know their lines; pydantic says at which path a value is wrong.
+Joining the two is all that happens here.
+`${NAME}` and `${NAME:-default}` in a text are replaced from the environment after parsing, so that a
+value can never change the structure of the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from agent.errors import ConfigError
+
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+_Loc = tuple[int | str, ...]
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Source:
+    """One YAML file: its values, and the line on which each of them stands.
+
+    Raises ConfigError when the file cannot be read, is no YAML, repeats a key or names an unset variable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problems: list[str] = []
+        self._lines: dict[_Loc, int] = {}
+        try:
+            node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path}: is not UTF-8 text: {error.reason}") from error
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise ConfigError(f"{path}:{line}: is no YAML: {error.problem}") from error
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path}: is no YAML: {error}") from error
+        if node is None:
+            raise ConfigError(f"{path}:1: is empty, expected a mapping")
+        self.values = self._construct(node, ())
+        if self.problems:
+            raise ConfigError(*self.problems)
+
+    def line(self, loc: _Loc) -> int:
+        """Tell the line, from 1, of the value at a path, or of the nearest one that encloses it."""
+        while loc and loc not in self._lines:
+            loc = loc[:-1]
+        return self._lines.get(loc, 1)
+
+    def problem(self, loc: _Loc, text: str) -> str:
+        """Spell one error: `file:line: path: text`."""
+        return (
+            f"{self.path}:{self.line(loc)}: {_spell(loc)}: {text}" if loc else f"{self.path}:{self.line(loc)}: {text}"
+        )
+
+    def _construct(self, node: yaml.Node, loc: _Loc) -> Any:  # noqa: ANN401 - YAML holds anything
+        self._lines.setdefault(loc, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            return self._construct_mapping(node, loc)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._construct(item, (*loc, index)) for index, item in enumerate(node.value)]
+        try:
+            value = yaml.SafeLoader("").construct_object(node)
+        except (yaml.YAMLError, ValueError) as error:
+            self.problems.append(self.problem(loc, str(error)))
+            return None
+        return self._substitute(value, loc) if isinstance(value, str) else value
+
+    def _construct_mapping(self, node: yaml.MappingNode, loc: _Loc) -> dict[Any, Any]:
+        mapping: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._construct(key_node, (*loc, "<key>"))
+            if isinstance(key, (dict, list)):
+                self.problems.append(self.problem((*loc, "<key>"), "a key must be a text"))
+                continue
+            if key in mapping:
+                line = key_node.start_mark.line + 1
+                self.problems.append(f"{self.path}:{line}: {_spell((*loc, key))}: stands twice, expected once")
+            self._lines[(*loc, key)] = key_node.start_mark.line + 1
+            mapping[key] = self._construct(value_node, (*loc, key))
+        return mapping
+
+    def _substitute(self, text: str, loc: _Loc) -> str:
+        def replace(match: re.Match[str]) -> str:
+            value = os.environ.get(match["name"], match["default"])
+            if value is None:
+                self.problems.append(self.problem(loc, f"environment variable {match['name']} is not set"))
+                return ""
+            return value
+
+        return _VARIABLE.sub(replace, text)
+
+    def into(self, model: type[_Model]) -> _Model:
+        """Validate the whole file as a model; raises ConfigError with every problem at once."""
+        if not isinstance(self.values, dict):
+            raise ConfigError(self.problem((), "expected a mapping of keys to values"))
+        try:
+            return model.model_validate(self.values, context={"directory": self.path.parent})
+        except ValidationError as error:
+            raise ConfigError(*(self._explain(model, item) for item in error.errors())) from error
+
+    def _explain(self, model: type[BaseModel], error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+        loc: _Loc = tuple(part for part in error["loc"] if not self._is_tag(error["loc"], part))
+        if error["type"] == "extra_forbidden":
+            known = _field_names(model, error["loc"][:-1])
+            near = difflib.get_close_matches(str(loc[-1]), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(known)}"
+            return self.problem(loc, f"unknown key, {hint}")
+        if error["type"] == "missing":
+            return self.problem(loc, "is missing")
+        if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+            expected = error["ctx"].get("expected_tags", "")
+            given = error["ctx"].get("tag")
+            near = difflib.get_close_matches(str(given), re.findall(r"'([^']+)'", expected), n=1)
+            hint = f"did you mean {near[0]}? (known: {expected})" if near else f"expected one of: {expected}"
+            text = f"unknown kind {given!r}, {hint}" if given else f"kind is missing, {hint}"
+            return self.problem((*loc, "kind"), text)
+        text = error["msg"].removeprefix("Value error, ")
+        return self.problem(loc, text[:1].lower() + text[1:])
+
+    def _is_tag(self, loc: _Loc, part: int | str) -> bool:
+        """Tell whether a part of pydantic's path is a union's tag, which the file does not have."""
+        index = loc.index(part)
+        before = tuple(p for p in loc[:index] if p is not part)
+        return isinstance(part, str) and index > 0 and index < len(loc) - 1 and (*before, part) not in self._lines
+
+
+def _spell(loc: _Loc) -> str:
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _field_names(model: type[BaseModel], loc: _Loc) -> list[str]:
+    """List the keys that the model at a path knows."""
+    annotation: Any = model
+    for part in loc:
+        annotation = _step(annotation, part)
+    return list(annotation.model_fields) if _is_model(annotation) else []
+
+
+def _is_model(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _step(annotation: Any, part: int | str) -> Any:  # noqa: ANN401 - annotations have no type of their own
+    if _is_model(annotation):
+        field = annotation.model_fields.get(part)
+        return field.annotation if field else None
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    members = [a for a in typing.get_args(annotation) if a is not type(None)]
+    if isinstance(part, int):
+        return members[0] if members else None
+    for member in members:
+        if _is_model(member) and "kind" in member.model_fields and member.model_fields["kind"].default == part:
+            return member
+        if _is_model(member) and part in member.model_fields:
+            return member.model_fields[part].annotation
+    return members[-1] if members else None
+
+
+def load(path: Path, model: type[_Model]) -> _Model:
+    """Read one YAML file into a model; raises ConfigError with every problem of the file."""
+    return Source(path).into(model)

@@ -1,0 +1,11 @@
+"""What can go wrong with a fault, named by who must act."""
+
+from __future__ import annotations
+
+
+class FaultNotApplied(Exception):
+    """The fault could not be injected, and nothing is broken."""
+
+
+class FaultNotHealed(Exception):
+    """Something may still be broken: the undo could not be confirmed."""

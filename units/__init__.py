@@ -1,0 +1,1 @@
+"""Quantities that every package shares; it imports none of them."""

@@ -1,0 +1,52 @@
+"""Durations in Prometheus spelling: `250ms`, `15s`, `1h30m`, `1d`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
+
+_UNIT_MS = {"y": 31_536_000_000, "w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_SPELLING = re.compile("".join(rf"(?:(?P<{unit}>\d+){unit})?" for unit in _UNIT_MS))
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read a duration in Prometheus spelling; a bare `0` is zero, any other bare number is refused.
+
+    Raises ValueError. Grammar: https://prometheus.io/docs/prometheus/latest/configuration/configuration/#duration
+    """
+    match = _SPELLING.fullmatch(text.strip())
+    if text.strip() == "0":
+        return timedelta(0)
+    if match is None or not match.group(0):
+        msg = f"{text!r} is no duration, expected Prometheus spelling such as 250ms, 15s, 5m or 1h30m"
+        raise ValueError(msg)
+    return timedelta(milliseconds=sum(int(count) * _UNIT_MS[unit] for unit, count in match.groupdict("0").items()))
+
+
+def format_duration(duration: timedelta) -> str:
+    """Spell a duration as Prometheus does, rounded to the millisecond; years and weeks as days."""
+    left = round(duration / timedelta(milliseconds=1))
+    if left < 0:
+        return "-" + format_duration(-duration)
+    parts = []
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, left = divmod(left, _UNIT_MS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def _validate(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str):
+        return parse_duration(value)
+    msg = f"{value!r} has no unit, expected a duration such as 250ms, 15s, 5m or 1h30m"
+    raise ValueError(msg)
+
+
+Duration = Annotated[timedelta, BeforeValidator(_validate), PlainSerializer(format_duration, return_type=str)]
+"""A pydantic field type: Prometheus spelling in, `timedelta` inside, Prometheus spelling out."""
