@@ -15,7 +15,8 @@ setup: $(VENV)/.ready ## install what is needed: Debian packages, Toxiproxy, a v
 $(VENV)/.ready: pyproject.toml constraints.txt lab/install.sh lab/install-toxiproxy.sh
 	sh lab/install.sh
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	sh lab/install-toxiproxy.sh $(BIN)
 	touch $@
 

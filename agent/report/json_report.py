@@ -1,0 +1,100 @@
+"""The report for a program: JSON whose keys are stable.
+
+drill, summary, exit_code (0 passed, 1 failed, 3 inconclusive), outcome (the same as a word);
+started_at, ended_at, fault_at: Unix seconds;
+verdicts: alert, labels, outcome, reason, receiver, and milestones by name, each with `at` (Unix seconds),
+`seconds_after_fault`, `lawful` (true, false, or null where there is nothing to compare) and `window`
+(null, or earliest, latest: Unix seconds; earliest_seconds_after_fault, latest_seconds_after_fault; arithmetic);
+load: totals, rates in transactions a second, latencies in seconds, failure reasons;
+faults: kind, target, settings, injected_at, healed_at; allowed; undermined_by; versions.
+Keys may be added; those that are here keep their meaning as long as `version` stays.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from agent.recording import Recording
+from agent.report import words
+from agent.verdict.verdict import Judgement, Milestone, Verdict, Window
+
+VERSION = 1
+
+
+def render(recording: Recording, judgement: Judgement) -> str:
+    """Render a judgement as JSON text, ending in a newline."""
+    report = {
+        "version": VERSION,
+        "drill": recording.drill.name,
+        "summary": recording.drill.summary,
+        "exit_code": judgement.exit_code,
+        "outcome": words.OVERALL[judgement.exit_code],
+        "started_at": recording.started_at,
+        "ended_at": recording.ended_at,
+        "fault_at": judgement.fault_at,
+        "time_scale": recording.time_scale,
+        "verdicts": [_verdict(verdict, judgement.fault_at) for verdict in judgement.verdicts],
+        "load": _load(recording),
+        "faults": [fault.model_dump(mode="json") for fault in recording.faults],
+        "allowed": list(judgement.allowed),
+        "undermined_by": list(judgement.undermined_by),
+        "versions": {
+            "alertdrill": recording.alertdrill,
+            "prometheus": recording.prometheus_version,
+            "alertmanager": recording.alertmanager_version,
+        },
+    }
+    return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _verdict(verdict: Verdict, fault_at: float) -> dict[str, Any]:
+    return {
+        "alert": verdict.alert,
+        "labels": verdict.labels,
+        "outcome": verdict.outcome.value,
+        "reason": verdict.reason,
+        "receiver": verdict.receiver,
+        "milestones": {milestone.name: _milestone(milestone, fault_at) for milestone in verdict.milestones},
+    }
+
+
+def _milestone(milestone: Milestone, fault_at: float) -> dict[str, Any]:
+    return {
+        "at": milestone.at,
+        "seconds_after_fault": None if milestone.at is None else _after(fault_at, milestone.at),
+        "lawful": milestone.lawful,
+        "window": None if milestone.window is None else _window(milestone.window, fault_at),
+    }
+
+
+def _window(window: Window, fault_at: float) -> dict[str, Any]:
+    return {
+        "earliest": window.earliest,
+        "latest": window.latest,
+        "earliest_seconds_after_fault": _after(fault_at, window.earliest),
+        "latest_seconds_after_fault": _after(fault_at, window.latest),
+        "arithmetic": window.arithmetic,
+    }
+
+
+def _after(fault_at: float, instant: float) -> float:
+    # Prometheus knows milliseconds; what lies below them comes of subtracting floats.
+    return round(instant - fault_at, 3)
+
+
+def _load(recording: Recording) -> dict[str, Any]:
+    load = recording.load
+    return {
+        "target_rate": load.target_rate,
+        "reached_rate": round(words.reached_rate(recording), 3),
+        "due": load.due,
+        "succeeded": load.succeeded,
+        "failed": load.failed,
+        "dropped": load.dropped,
+        "in_flight_at_end": load.in_flight_at_end,
+        "reasons": load.reasons,
+        "lateness_p99_seconds": load.lateness_p99_seconds,
+        "p95_baseline_seconds": words.p95_seconds(recording, "baseline"),
+        "p95_fault_seconds": words.p95_seconds(recording, "fault"),
+    }

@@ -1,0 +1,65 @@
+"""The report for a CI server: a suite for the drill, a case for each alert.
+
+A case is named by the labels of the drill file, not by those that fired, so that it keeps its history.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
+
+from agent.recording import Recording
+from agent.report import words
+from agent.verdict.verdict import Judgement, Outcome, Verdict
+
+# XML 1.0 has no spelling for these, not even an escaped one.
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def render(recording: Recording, judgement: Judgement) -> str:
+    """Render a judgement as JUnit XML: an alert that was not as expected fails, an inconclusive one is an error."""
+    suite = TestSuite(recording.drill.name)
+    suite.timestamp = datetime.fromtimestamp(recording.started_at, UTC).isoformat(timespec="seconds")
+    for verdict in judgement.verdicts:
+        suite.add_testcase(_case(recording, verdict, judgement.fault_at))
+    # Cases sum up to the time from the fault to each alert; the suite took as long as the drill.
+    suite.time = round(recording.ended_at - recording.started_at, 3)
+    xml = JUnitXml("alertdrill")
+    xml.add_testsuite(suite)
+    text = xml.tostring()  # type: ignore[no-untyped-call]
+    return text.decode() if isinstance(text, bytes) else str(text)
+
+
+def _case(recording: Recording, verdict: Verdict, fault_at: float) -> TestCase:
+    name = verdict.alert + words.labels_words(words.stable_labels(recording, verdict))
+    case = TestCase(_xml(name), classname=recording.drill.name, time=_seconds_to_firing(verdict, fault_at))
+    reason = _xml(f"{words.outcome_words(verdict.outcome)}: {verdict.reason}")
+    timeline = _xml(_timeline(verdict, fault_at))
+    if verdict.outcome is Outcome.PASSED:
+        case.system_out = timeline
+        return case
+    kind = Error if verdict.outcome is Outcome.INCONCLUSIVE else Failure
+    result = kind(message=reason, type_=verdict.outcome.value)
+    result.text = f"{reason}\n{timeline}"
+    case.result = [result]
+    return case
+
+
+def _seconds_to_firing(verdict: Verdict, fault_at: float) -> float:
+    fired = next((m.at for m in verdict.milestones if m.name == "firing" and m.at is not None), fault_at)
+    return round(max(fired - fault_at, 0.0), 3)
+
+
+def _timeline(verdict: Verdict, fault_at: float) -> str:
+    lines = [f"labels {words.labels_words(verdict.labels)}"] if verdict.labels else []
+    for milestone in verdict.milestones:
+        window = words.window_words(milestone.window, fault_at)
+        why = f" {milestone.window.arithmetic}" if milestone.window else ""
+        lines.append(f"{milestone.name} {words.came(milestone, fault_at)} {window}{why}")
+    return "\n".join(lines)
+
+
+def _xml(text: str) -> str:
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

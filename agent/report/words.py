@@ -1,0 +1,90 @@
+"""The words and numbers that several reports share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from statistics import median
+
+from agent.recording import Phase, Recording
+from agent.verdict.verdict import Milestone, Outcome, Verdict, Window
+
+OVERALL = {0: "passed", 1: "failed", 3: "inconclusive"}
+"""The word for each exit code of a judgement."""
+
+
+def mark(outcome: Outcome) -> str:
+    """Tell the sign of an outcome: passed, inconclusive, or not as expected."""
+    return {Outcome.PASSED: "✓", Outcome.INCONCLUSIVE: "?"}.get(outcome, "✗")
+
+
+def tone(outcome: Outcome) -> str:
+    """Tell how an outcome is coloured: `good`, `unsure` or `bad`."""
+    return {Outcome.PASSED: "good", Outcome.INCONCLUSIVE: "unsure"}.get(outcome, "bad")
+
+
+def outcome_words(outcome: Outcome) -> str:
+    """Spell an outcome for a person."""
+    return outcome.value.replace("_", " ")
+
+
+def seconds_after(fault_at: float, instant: float) -> str:
+    """Spell an instant as seconds after the fault, with its sign: `+14.02 s`."""
+    return f"{instant - fault_at:+.2f} s"
+
+
+def came(milestone: Milestone, fault_at: float) -> str:
+    """Spell when a milestone came."""
+    return "not seen" if milestone.at is None else seconds_after(fault_at, milestone.at)
+
+
+def window_words(window: Window | None, fault_at: float) -> str:
+    """Spell a lawful window as seconds after the fault: `[14.01 … 14.52]`."""
+    if window is None:
+        return "—"
+    return f"[{window.earliest - fault_at:.2f} … {window.latest - fault_at:.2f}]"
+
+
+def labels_words(labels: dict[str, str]) -> str:
+    """Spell labels as PromQL does, without the alert's name; nothing where there are none."""
+    pairs = [f'{name}="{value}"' for name, value in sorted(labels.items()) if name not in {"alertname", "alertstate"}]
+    return "{" + ", ".join(pairs) + "}" if pairs else ""
+
+
+def stable_labels(recording: Recording, verdict: Verdict) -> dict[str, str]:
+    """Tell the labels that the drill file names: the same in every run, whichever instance fired."""
+    return next((e.labels for e in recording.drill.expect if e.alert == verdict.alert), {})
+
+
+def utc(instant: float) -> str:
+    """Spell Unix seconds as a date and a time in UTC."""
+    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def reached_rate(recording: Recording) -> float:
+    """Tell how many transactions a second were due, on average."""
+    seconds = recording.load.seconds
+    return sum(second.due for second in seconds) / len(seconds) if seconds else 0.0
+
+
+def p95_seconds(recording: Recording, phase: Phase) -> float | None:
+    """Tell the median of the p95 of each second that lies wholly in a phase; None when nothing ended there."""
+    values = [
+        second.p95_seconds
+        for record in recording.phases
+        if record.phase == phase
+        for second in recording.load.seconds
+        if record.started_at <= second.at and second.at + 1 <= record.ended_at and second.p95_seconds is not None
+    ]
+    return median(values) if values else None
+
+
+def latency_words(seconds: float | None) -> str:
+    """Spell a latency: milliseconds below one second, seconds above; a dash where there is none."""
+    if seconds is None:
+        return "—"
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def printable(text: str) -> str:
+    """Replace control characters, with which a foreign text could drive a terminal; lines stay."""
+    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
