@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,7 +49,7 @@ def _root(
 
 
 @app.command(epilog="Example: alertdrill drill configs/drills/database-latency.yml --lab --time-scale 30")
-def drill(  # noqa: PLR0913 - one parameter for each option
+def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     files: Annotated[list[Path], typer.Argument(help="Drill files, run one after another.", metavar="FILE…")],
     config: ConfigOption = Path("configs/agent.yml"),
     lab: Annotated[bool, typer.Option("--lab", help="Run on the embedded stack of real servers.")] = False,
@@ -172,10 +171,9 @@ async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 def _explain(group: BaseExceptionGroup[BaseException]) -> int:
     """Print each expected error as a line and tell the exit code; a bug is raised again."""
-    from lab.errors import LabError
-
     from agent.errors import ConfigError, ServiceUnavailable
     from chaos.errors import FaultNotApplied, FaultNotHealed
+    from lab.errors import LabError
 
     known = (ConfigError, ServiceUnavailable, FaultNotApplied, FaultNotHealed, LabError)
     matched, rest = group.split(known)
@@ -200,7 +198,3 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
 def main() -> None:
     """Run the command line."""
     app(prog_name="alertdrill")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

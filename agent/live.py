@@ -62,7 +62,7 @@ def _load_line(progress: Progress) -> Text:
     last = tally.seconds[-1] if tally.seconds else None
     if last is None:
         return Text("load begins")
-    p95 = f"{last.p95_seconds * 1000:.0f} ms" if last.p95_seconds is not None else "–"
+    p95 = f"{last.p95_seconds * 1000:.0f} ms" if last.p95_seconds is not None else "-"
     return Text(
         f"{last.due} transactions/s   p95 {p95}   in flight {last.in_flight}"
         f"   failed {tally.failed}   dropped {tally.dropped}"

@@ -53,10 +53,8 @@ async def run_drills(options: Options, console: Console) -> int:
     output = options.output or config.recordings
     _require_writable(output)
     lines = Lines(console)
-    codes = []
     async with _stack(config, options, lines) as here:
-        for one in loaded:
-            codes.append(await _run_drill(one, here, output, console, lines))
+        codes = [await _run_drill(one, here, output, console, lines) for one in loaded]
     return min(codes, key=_WORST_FIRST.index)
 
 

@@ -40,7 +40,7 @@ def _left(directory: Path) -> list[int]:
 def _is_ours(pid: int, directory: Path) -> bool:
     """Tell whether a process works in the lab's folder: its number may be somebody else's by now."""
     try:
-        return Path(os.readlink(f"/proc/{pid}/cwd")).is_relative_to(directory)
+        return Path(f"/proc/{pid}/cwd").readlink().is_relative_to(directory)
     except OSError:
         return False
 

@@ -67,8 +67,10 @@ def scale_expr(expr: str, factor: float) -> str:
             selector = node.vector_selector
             return promql.parse(f"{_without_offset(selector)}[{_span(node.range, factor)}]{_offset(selector, 1)}")
         if isinstance(node, promql.SubqueryExpr):
-            step = _span(node.step, factor) if node.step else ""
-            return promql.parse(f"{_one_line(node.expr)}[{_span(node.range, factor)}:{step}]{_offset(node, factor)}")
+            step = "" if node.step is None else _span(node.step, factor)
+            return promql.parse(
+                f"{_one_line(node.expr)}[{_span(node.range or timedelta(), factor)}:{step}]{_offset(node, factor)}"
+            )
         return None
 
     return _one_line(promql.transform(promql.parse(expr), None, shrink))

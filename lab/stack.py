@@ -71,9 +71,7 @@ class Lab:
     async def __aenter__(self) -> Self:
         self._programs = find_programs()
         prometheus, alertmanager = self._read_configs()
-        self.addresses = {
-            name: f"127.0.0.1:{port}" for name, port in zip(_NAMES, free_ports(len(_NAMES)), strict=True)
-        }
+        self.addresses = {name: f"127.0.0.1:{port}" for name, port in zip(_NAMES, free_ports(len(_NAMES)), strict=True)}
         async with AsyncExitStack() as stack:
             self._make_directory(stack)
             self._write_configs(prometheus, alertmanager)
@@ -101,7 +99,7 @@ class Lab:
         self.directory = Path(tempfile.mkdtemp(prefix="alertdrill-lab-"))
         # Servers of other users pass through; the files that are secret say so themselves.
         self.directory.chmod(0o711)
-        reaper = subprocess.Popen(  # noqa: S603 - our own module
+        reaper = subprocess.Popen(
             [sys.executable, "-m", "lab.reaper", str(self.directory)], stdin=subprocess.PIPE, start_new_session=True
         )
 

@@ -110,7 +110,7 @@ def _judge_fired(
     return Verdict(expected.alert, timeline.labels, outcome, reason, milestones, expected.receiver)
 
 
-def _milestones(  # noqa: PLR0913 - one row for each instant, from all that is known
+def _milestones(  # noqa: PLR0913, PLR0917 - one row for each instant, from all that is known
     recording: Recording,
     expected: Expectation,
     rule: RuleRecord,

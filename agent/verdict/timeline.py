@@ -34,8 +34,10 @@ def timelines(recording: Recording, rule: RuleRecord) -> list[AlertTimeline]:
             states[tuple(sorted(series.labels.items()))] += [(instant, series.state) for instant in series.instants]
     found = []
     for labels, samples in states.items():
-        for stretch in _stretches(sorted(samples), rule.interval_seconds):
-            found.append(_timeline(dict(labels), stretch, rule.interval_seconds, recording.ended_at))
+        found += [
+            _timeline(dict(labels), stretch, rule.interval_seconds, recording.ended_at)
+            for stretch in _stretches(sorted(samples), rule.interval_seconds)
+        ]
     return sorted(found, key=lambda timeline: timeline.pending_at)
 
 

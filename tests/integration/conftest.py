@@ -1,0 +1,99 @@
+"""A lab that stays up for all tests of a run, started as a user would start it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+from toxiproxy import Toxiproxy
+
+ROOT = Path(__file__).parents[2]
+ALERTDRILL = [sys.executable, "-m", "agent"]
+SCALE = "30"
+
+
+@dataclass
+class KeptLab:
+    """A running `alertdrill lab`: its configuration file and its servers' process ids."""
+
+    config: Path
+    pids: dict[str, int]
+    process: subprocess.Popen[str] = field(repr=False)
+
+    def settings(self) -> dict[str, object]:
+        return dict(yaml.safe_load(self.config.read_text()))
+
+    def toxic_names(self) -> list[str]:
+        """Ask the independent witness which toxics there are."""
+        server = Toxiproxy()
+        host, port = str(self.settings()["toxiproxy"]["url"]).removeprefix("http://").split(":")  # type: ignore[index]
+        server.update_api_consumer(host, int(port))
+        return [str(name) for proxy in server.proxies().values() for name in proxy.toxics()]
+
+
+def start_lab() -> KeptLab:
+    process = subprocess.Popen(
+        [*ALERTDRILL, "lab", "--time-scale", SCALE, "--no-color"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"COLUMNS": "200"},
+    )
+    assert process.stdout is not None
+    pids: dict[str, int] = {}
+    for line in process.stdout:
+        row = re.match(r"[│|] (\S+)\s+[│|].*[│|]\s*(\d+)\s*[│|]", line)
+        if row:
+            pids[row[1]] = int(row[2])
+        found = re.search(r"--config (\S+)", line)
+        if found:
+            return KeptLab(Path(found[1]), pids, process)
+    raise AssertionError("the lab ended without saying where its configuration is")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[KeptLab]:
+    kept = start_lab()
+    yield kept
+    kept.process.send_signal(signal.SIGINT)
+    assert kept.process.wait(20) == 130
+    assert not kept.config.parent.exists()
+
+
+@pytest.fixture
+def drill_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write the shipped drill with some keys replaced."""
+
+    def write(**changes: object) -> Path:
+        values = yaml.safe_load((ROOT / "configs/drills/database-latency.yml").read_text())
+        path = tmp_path / "drill.yml"
+        path.write_text(yaml.safe_dump(values | changes))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def alertdrill() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command to its end."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*ALERTDRILL, *map(str, arguments)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env=os.environ | {"COLUMNS": "200"},
+        )
+
+    return run

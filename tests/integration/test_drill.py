@@ -1,0 +1,209 @@
+"""Whole drills against the real servers, and every way in which one can end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Write = Callable[..., Path]
+SHORT = [{"alert": "HighResponseTime", "within": "3m", "receiver": "team-lead"}]
+
+
+def verdicts(folder: Path) -> dict[str, Any]:
+    (path,) = [path for path in folder.glob("*.json") if ".recording" not in path.name]
+    return dict(json.loads(path.read_text()))
+
+
+def start(config: Path, drill: Path, output: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*ALERTDRILL, "drill", "--config", str(config), str(drill), "-o", str(output)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if words in line:
+            return
+    raise AssertionError(f"the drill ended without saying {words!r}")
+
+
+def changed(lab: KeptLab, tmp_path: Path, **changes: object) -> Path:
+    path = tmp_path / "agent.yml"
+    path.write_text(yaml.safe_dump(lab.settings() | changes))
+    return path
+
+
+def test_a_slow_database_is_proven_to_fire_notify_and_resolve(
+    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
+) -> None:
+    ended = alertdrill("drill", "--config", lab.config, drill_file(), "-o", tmp_path)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (recording,) = tmp_path.glob("*.recording.json.gz")
+    (page,) = tmp_path.glob("*.html")
+    assert ended.stdout.splitlines()[-1] == f"report {page}"
+    milestones = verdicts(tmp_path)["verdicts"][0]
+    assert milestones["outcome"] == "passed"
+    assert lab.toxic_names() == []
+    again = alertdrill("judge", recording, "--json")
+    assert again.returncode == 0
+    assert json.loads(again.stdout) == verdicts(tmp_path)
+
+
+def test_without_its_fault_the_same_drill_is_missed(
+    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
+) -> None:
+    ended = alertdrill("drill", "--config", lab.config, drill_file(faults=[], expect=SHORT), "-o", tmp_path)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    (verdict,) = verdicts(tmp_path)["verdicts"]
+    assert verdict["outcome"] == "missed"
+    assert "never crossed" in verdict["reason"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP])
+def test_a_prometheus_stopped_midway_is_inconclusive(
+    lab: KeptLab, drill_file: Write, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = start(lab.config, drill_file(), tmp_path)
+    wait_for(process, "fault injected")
+    os.kill(lab.pids["prometheus"], number)
+    try:
+        output, _ = process.communicate(timeout=90)
+    finally:
+        os.kill(lab.pids["prometheus"], signal.SIGCONT)
+    assert process.returncode == 3, output
+    assert "Prometheus could not be asked" in verdicts(tmp_path)["verdicts"][0]["reason"]
+    assert lab.toxic_names() == []
+
+
+def test_a_load_that_cannot_run_is_inconclusive(
+    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
+) -> None:
+    probe = dict(lab.settings()["probe"]) | {"url": "http://127.0.0.1:1/"}  # type: ignore[call-overload]
+    config = changed(lab, tmp_path, probe=probe)
+    ended = alertdrill("drill", "--config", config, drill_file(expect=SHORT), "-o", tmp_path)
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "refused" in verdicts(tmp_path)["verdicts"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        ("baseline begins", signal.SIGINT),
+        ("fault injected", signal.SIGINT),
+        ("fault injected", signal.SIGTERM),
+        ("alert HighResponseTime: pending", signal.SIGINT),
+        ("recovery begins", signal.SIGINT),
+    ],
+)
+def test_an_interrupted_drill_leaves_nothing_broken(
+    lab: KeptLab, drill_file: Write, tmp_path: Path, words: str, number: signal.Signals
+) -> None:
+    output = tmp_path / "recordings"
+    process = start(lab.config, drill_file(), output)
+    wait_for(process, words)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert lab.toxic_names() == []
+    assert list((lab.config.parent / "ledger").glob("*")) == []
+    assert list(output.iterdir()) == []
+
+
+def test_a_killed_drill_is_healed_from_the_ledger(
+    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
+) -> None:
+    process = start(lab.config, drill_file(), tmp_path)
+    wait_for(process, "fault injected")
+    process.kill()
+    process.communicate()
+    assert len(lab.toxic_names()) == 1
+    refused = alertdrill("drill", "--config", lab.config, drill_file(), "-o", tmp_path)
+    assert refused.returncode == 2
+    assert "alertdrill heal" in refused.stderr
+    assert alertdrill("heal", "--config", lab.config).returncode == 0
+    assert lab.toxic_names() == []
+    assert list((lab.config.parent / "ledger").glob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"expect": [{"alert": "HighResponsTime"}]}, "did you mean HighResponseTime?"),
+        ({"faults": [{"kind": "latency", "proxy": "postgre", "latency": "1s"}]}, "expected one of: postgres, redis"),
+        ({"baseline": 120}, "expected a duration such as"),
+    ],
+)
+def test_a_drill_that_cannot_run_is_refused_before_anything_is_broken(  # noqa: PLR0913, PLR0917 - fixtures
+    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path, changes: dict[str, object], says: str
+) -> None:
+    ended = alertdrill("drill", "--config", lab.config, drill_file(**changes), "-o", tmp_path / "out")
+    assert ended.returncode == 2
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert lab.toxic_names() == []
+
+
+def test_an_unreachable_prometheus_is_one_line(
+    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
+) -> None:
+    config = changed(lab, tmp_path, prometheus={"url": "http://127.0.0.1:1"})
+    ended = alertdrill("drill", "--config", config, drill_file(), "-o", tmp_path / "out")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("alertdrill: Prometheus cannot be reached: http://127.0.0.1:1/")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_taken_port_is_named(lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = alertdrill(
+            "drill", "--config", changed(lab, tmp_path, listen=address), drill_file(), "-o", tmp_path / "out"
+        )
+    assert ended.returncode == 2
+    assert f"cannot listen on {address}" in ended.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_drill(
+    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    ended = alertdrill("drill", "--config", lab.config, drill_file(), "-o", tmp_path / "file" / "out")
+    assert ended.returncode == 2
+    assert "recordings cannot be written" in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_survives_the_lab(number: signal.Signals) -> None:
+    from tests.integration.conftest import start_lab
+
+    doomed = start_lab()
+    folder, pids = doomed.config.parent, doomed.pids
+    assert len(pids) == 8
+    doomed.process.send_signal(number)
+    doomed.process.wait(20)
+    deadline = time.monotonic() + 15
+    while (folder.exists() or any(Path(f"/proc/{pid}").exists() for pid in pids.values())) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.05)  # another process removes them; nothing tells us when
+    assert not folder.exists()
+    assert [name for name, pid in pids.items() if Path(f"/proc/{pid}").exists()] == []
