@@ -20,16 +20,11 @@ from agent.drill import Drill
 from agent.errors import ConfigError
 from agent.live import Lines, heartbeat, watching
 from agent.recording import Recording
-from agent.report import html, json_report, junit, terminal
+from agent.report import json_report, terminal
 from agent.verdict.judge import judge
 from agent.verdict.verdict import Judgement
 from chaos.ledger import Ledger
 
-REPORTS = {
-    ".json": json_report.render,
-    ".junit.xml": junit.render,
-    ".html": html.render,
-}
 _WORST_FIRST = (4, 2, 1, 3, 99, 0)
 
 
@@ -81,10 +76,9 @@ def _require_writable(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"\0" * 4096)
+        probe.unlink()
     except OSError as error:
         raise ConfigError(f"recordings cannot be written to {directory}: {error.strerror or error}") from error
-    finally:
-        probe.unlink(missing_ok=True)
 
 
 @asynccontextmanager
@@ -100,7 +94,6 @@ async def _stack(config: AgentConfig, options: Options, lines: Lines) -> AsyncIt
     async with Lab(options.config.parent, options.time_scale) as lab:
         lines.tell(f"lab: {len(lab.servers)} servers are ready")
         yield at_the_lab(config, lab.addresses, lab.ledger, options.time_scale)
-    lines.tell("lab: stopped")
 
 
 def at_the_lab(config: AgentConfig, addresses: dict[str, str], ledger: Path, time_scale: float) -> AgentConfig:
@@ -124,15 +117,26 @@ async def _run_drill(drill: Drill, config: AgentConfig, output: Path, console: C
 def _write(recording: Recording, judgement: Judgement, path: Path, console: Console) -> int:
     """Write the recording and every report beside it; the page's path is the last line."""
     base = path.name.removesuffix(".recording.json.gz")
+    reports = _reports()
     try:
         recordings.save(recording, path)
-        for suffix, render in REPORTS.items():
+        for suffix, render in reports.items():
             recordings.write_whole(path.with_name(base + suffix), render(recording, judgement))
     except OSError as error:
         raise ConfigError(f"the recording cannot be written to {path.parent}: {error.strerror or error}") from error
     console.print(f"recording {path}", soft_wrap=True)
-    console.print(f"report {path.with_name(base + '.html')}", soft_wrap=True)
+    last = ".html" if ".html" in reports else ".json"
+    console.print(f"report {path.with_name(base + last)}", soft_wrap=True)
     return judgement.exit_code
+
+
+def _reports() -> dict[str, Callable[[Recording, Judgement], str]]:
+    """List the reports by the ending of their files; a sidecar has no libraries for pages and JUnit."""
+    try:
+        from agent.report import html, junit
+    except ModuleNotFoundError:
+        return {".json": json_report.render}
+    return {".json": json_report.render, ".junit.xml": junit.render, ".html": html.render}
 
 
 async def keep_lab(config: Path, time_scale: float, console: Console) -> int:

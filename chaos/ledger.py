@@ -5,6 +5,7 @@ An entry holds the undo as data, so that any later process can carry it out: `al
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import uuid
@@ -63,7 +64,8 @@ class Ledger:
             finally:
                 os.close(directory)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                beside.unlink()
             raise FaultNotApplied(f"the ledger {path} cannot be written, so nothing is broken: {error}") from error
 
     def entries(self) -> Iterator[tuple[str, Undo]]:

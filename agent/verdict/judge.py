@@ -202,6 +202,13 @@ def _why_missed(recording: Recording, rule: RuleRecord, pendings: list[AlertTime
     numbers = [value for value in values if value == value]  # noqa: PLR0124 - NaN alone differs from itself
     if not numbers:
         return f"{first}its expression had no value: the series are absent, or nothing was counted in them"
+    true_at = window.first_true(recording, rule, fault_at)
+    if true_at is not None:
+        value = next(v for s in recording.values if s.alert == rule.alert for t, v in s.samples if t == true_at)
+        crossed = f"{value:.4g} {condition.comparison} {condition.threshold:g}"
+        return (
+            f"{first}true {true_at - fault_at:.1f} s after the fault ({crossed}), but Prometheus never made it pending"
+        )
     best = min(numbers) if condition.comparison in {"<", "<="} else max(numbers)
     word = "smallest" if condition.comparison in {"<", "<="} else "largest"
     return f"{first}never crossed: {word} value {best:.4g}, fires at {condition.comparison} {condition.threshold:g}"

@@ -1,0 +1,145 @@
+"""The judge, by a table: one recording in which all is well, and what each change to it makes of the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agent.recording import AlertSamples, OutageRecord, Recording
+from agent.verdict.judge import judge
+from agent.verdict.verdict import Outcome
+
+Change = Callable[[Recording], dict[str, Any]]
+
+
+def _shift_firing(seconds: float) -> Change:
+    """Fire earlier or later than the rule says: the boundary between pending and firing moves."""
+
+    def change(recording: Recording) -> dict[str, Any]:
+        pending, firing, *others = recording.alerts
+        instants = [*pending.instants, *firing.instants]
+        boundary = len(pending.instants) + round(seconds)
+        return {
+            "alerts": [
+                pending.model_copy(update={"instants": instants[:boundary]}),
+                firing.model_copy(update={"instants": instants[boundary:]}),
+                *others,
+            ]
+        }
+
+    return change
+
+
+def _relabel(recording: Recording) -> dict[str, Any]:
+    return {"alerts": [a.model_copy(update={"labels": a.labels | {"severity": "info"}}) for a in recording.alerts]}
+
+
+def _told_later(seconds: float) -> Change:
+    return lambda recording: {
+        "notifications": [
+            n.model_copy(update={"received_at": n.received_at + seconds}) for n in recording.notifications
+        ]
+    }
+
+
+def _told_to(receiver: str) -> Change:
+    return lambda recording: {
+        "notifications": [n.model_copy(update={"receiver": receiver}) for n in recording.notifications]
+    }
+
+
+def _never_ends(recording: Recording) -> dict[str, Any]:
+    firing = recording.alerts[1]
+    more = [firing.instants[-1] + n for n in range(1, int(recording.ended_at - firing.instants[-1]) + 1)]
+    return {"alerts": [recording.alerts[0], firing.model_copy(update={"instants": firing.instants + more})]}
+
+
+def _budget(text: str) -> Change:
+    def change(recording: Recording) -> dict[str, Any]:
+        values = recording.drill.model_dump(by_alias=True, mode="json")
+        values["expect"][0]["within"] = text
+        return {"drill": type(recording.drill).model_validate(values)}
+
+    return change
+
+
+def _forbid(recording: Recording) -> dict[str, Any]:
+    return {"drill": recording.drill.model_copy(update={"allow": []})}
+
+
+def _noisy(recording: Recording) -> dict[str, Any]:
+    early = AlertSamples(labels=recording.alerts[0].labels, state="pending", instants=[recording.started_at + 3])
+    return {"alerts": [early, *recording.alerts]}
+
+
+def _load(**update: Any) -> Change:
+    return lambda recording: {"load": recording.load.model_copy(update=update)}
+
+
+def _outage(recording: Recording) -> dict[str, Any]:
+    at = recording.started_at + 40
+    return {"outages": [OutageRecord(server="Prometheus", first_at=at, last_at=at + 7, reason="no answer")]}
+
+
+def _no_effect(recording: Recording) -> dict[str, Any]:
+    calm = recording.load.seconds[0]
+    seconds = [calm.model_copy(update={"at": second.at}) for second in recording.load.seconds]
+    return {"load": recording.load.model_copy(update={"seconds": seconds})}
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome", "says"),
+    [
+        (lambda _: {}, Outcome.PASSED, "fired in its window, pager told, resolved"),
+        (_shift_firing(-2), Outcome.EARLY, "firing 13.20 s after the fault"),
+        (_shift_firing(+1), Outcome.PASSED, "fired in its window"),
+        (_shift_firing(+3), Outcome.LATE, "firing 18.20 s after the fault"),
+        (_budget("15s"), Outcome.LATE, "the drill allows 15 s"),
+        (
+            lambda r: {"alerts": r.alerts[2:]},
+            Outcome.MISSED,
+            "true 5.2 s after the fault (0.66 > 0.5), but Prometheus never made it pending",
+        ),
+        (lambda r: {"alerts": r.alerts[:1]}, Outcome.MISSED, "pending for 10.0 s at the longest, its `for` is 10 s"),
+        (lambda _: {"alerts": [], "values": []}, Outcome.MISSED, "had no value"),
+        (_relabel, Outcome.WRONG_LABELS, 'severity="info"'),
+        (lambda _: {"notifications": []}, Outcome.NOT_NOTIFIED, "pager was never told"),
+        (_told_to("daily"), Outcome.WRONG_RECEIVER, "told daily, expected pager"),
+        (_told_later(400), Outcome.LATE, "notified"),
+        (_never_ends, Outcome.NOT_RESOLVED, "still active at the end"),
+        (_outage, Outcome.INCONCLUSIVE, "Prometheus could not be asked for 7.0 s"),
+        (_noisy, Outcome.INCONCLUSIVE, "OrdersSlow was active before the fault"),
+        (_load(dropped=1000), Outcome.INCONCLUSIVE, "the load dropped 1000 of 14000"),
+        (_load(due=0), Outcome.INCONCLUSIVE, "the load did not run"),
+        (_load(target_rate=200), Outcome.INCONCLUSIVE, "reached 100.0 transactions a second of 200"),
+        (_load(lateness_p99_seconds=2.0), Outcome.INCONCLUSIVE, "sent late"),
+        (_no_effect, Outcome.INCONCLUSIVE, "no effect on the traffic"),
+        (lambda _: {"aborted": "abort_if became true"}, Outcome.INCONCLUSIVE, "abort_if became true"),
+    ],
+)
+def test_each_change_to_the_record_changes_the_verdict(
+    passed: Recording, change: Change, outcome: Outcome, says: str
+) -> None:
+    verdict = judge(passed.model_copy(update=change(passed))).verdicts[0]
+    assert verdict.outcome == outcome, verdict.reason
+    assert says in verdict.reason
+
+
+def test_an_alert_that_nobody_allowed_is_unexpected_and_fails_the_drill(passed: Recording) -> None:
+    allowed, forbidden = judge(passed), judge(passed.model_copy(update=_forbid(passed)))
+    assert (allowed.exit_code, allowed.allowed) == (0, ("QueueGrows",))
+    assert [verdict.outcome for verdict in forbidden.verdicts] == [Outcome.PASSED, Outcome.UNEXPECTED]
+    assert forbidden.exit_code == 1
+
+
+def test_a_missed_alert_tells_its_largest_value_beside_the_threshold(missed: Recording) -> None:
+    (verdict,) = judge(missed).verdicts
+    assert verdict.outcome == Outcome.MISSED
+    assert "never crossed: largest value" in verdict.reason
+    assert "> 0.5" in verdict.reason
+
+
+def test_inconclusive_is_its_own_exit_code(passed: Recording) -> None:
+    assert judge(passed.model_copy(update=_outage(passed))).exit_code == 3

@@ -1,0 +1,145 @@
+"""A fault against the real Toxiproxy, with toxiproxy-python as the independent witness."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from toxiproxy import Toxiproxy
+
+from chaos.errors import FaultNotApplied, FaultNotHealed
+from chaos.fault import Endpoints, applied, to_the_end
+from chaos.ledger import Ledger
+from chaos.toxiproxy.latency import Latency
+from lab.ports import free_ports
+from lab.programs import find_programs
+from lab.server import Server, Spec
+
+FAULT = Latency(proxy="db", latency=timedelta(milliseconds=1500), jitter=timedelta(milliseconds=20))
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    (port,) = free_ports(1)
+    programs = find_programs()
+    command = [str(programs["toxiproxy"]), "-host", "127.0.0.1", "-port", str(port)]
+    running = Server(Spec("toxiproxy", command, port, "/version"), tmp_path, programs["setpriv"])
+    await running.wait_ready()
+    witness(running).create(name="db", listen="127.0.0.1:0", upstream="127.0.0.1:1", enabled=True)
+    yield running
+    await running.stop()
+
+
+def witness(server: Server) -> Toxiproxy:
+    client = Toxiproxy()
+    client.update_api_consumer("127.0.0.1", server.spec.port)
+    return client
+
+
+def endpoints(server: Server) -> Endpoints:
+    return Endpoints(toxiproxy_url=f"http://{server.address}")
+
+
+def toxics(server: Server) -> dict[str, object]:
+    return dict(witness(server).get_proxy("db").toxics())
+
+
+async def test_it_is_in_force_for_the_block_and_written_down_meanwhile(server: Server, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    async with applied(FAULT, endpoints(server), ledger):
+        ((entry_id, undo),) = ledger.entries()
+        (toxic,) = toxics(server).values()
+        assert undo.toxic == entry_id
+        assert toxic.attributes == {"latency": 1500, "jitter": 20}  # type: ignore[attr-defined]
+    assert toxics(server) == {}
+    assert list(ledger.entries()) == []
+
+
+async def test_it_is_undone_after_an_error_and_after_cancellation(server: Server, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+
+    async def fail() -> None:
+        async with applied(FAULT, endpoints(server), ledger):
+            raise RuntimeError("the drill broke")
+
+    async def hang(injected: asyncio.Event) -> None:
+        async with applied(FAULT, endpoints(server), ledger):
+            injected.set()
+            await asyncio.Event().wait()
+
+    with pytest.raises(RuntimeError, match="the drill broke"):
+        await fail()
+    assert toxics(server) == {}
+    injected = asyncio.Event()
+    task = asyncio.ensure_future(hang(injected))
+    await injected.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert toxics(server) == {}
+    assert list(ledger.entries()) == []
+
+
+async def test_toxics_of_others_stay(server: Server, tmp_path: Path) -> None:
+    witness(server).get_proxy("db").add_toxic(name="theirs", type="latency", attributes={"latency": 5})
+    async with applied(FAULT, endpoints(server), Ledger(tmp_path / "ledger")):
+        assert len(toxics(server)) == 2
+    assert list(toxics(server)) == ["theirs"]
+
+
+async def test_an_unknown_proxy_is_told_with_those_there_are(server: Server) -> None:
+    with pytest.raises(FaultNotApplied, match="has no proxy 'dc', expected one of: db"):
+        await FAULT.model_copy(update={"proxy": "dc"}).require_target(endpoints(server))
+
+
+async def test_an_undo_that_cannot_be_confirmed_stays_in_the_ledger(server: Server, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    with pytest.raises(FaultNotHealed, match="cannot be reached"):
+        async with applied(FAULT, endpoints(server), ledger):
+            await server.stop()
+    assert len(list(ledger.entries())) == 1
+
+
+async def test_without_a_ledger_nothing_is_broken(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FaultNotApplied, match="cannot be written, so nothing is broken"):
+        async with applied(FAULT, endpoints(server), Ledger(tmp_path / "file" / "ledger")):
+            pass
+    assert toxics(server) == {}
+
+
+async def test_an_entry_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "alertdrill-1.json").write_text("{")
+    with pytest.raises(FaultNotHealed, match=r"alertdrill-1\.json cannot be read"):
+        list(Ledger(tmp_path).entries())
+
+
+async def test_cancellation_waits_for_work_that_must_end() -> None:
+    steps = []
+
+    async def work() -> None:
+        await asyncio.sleep(0.05)
+        steps.append("healed")
+
+    task = asyncio.ensure_future(to_the_end(work()))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert steps == ["healed"]
+
+
+def test_help_loads_no_library_that_only_a_command_needs() -> None:
+    code = (
+        "import sys, agent.cli\n"
+        "heavy = {'aiohttp', 'plotly', 'jinja2', 'asyncpg', 'redis', 'promql_parser'} & set(sys.modules)\n"
+        "sys.exit(bool(heavy))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

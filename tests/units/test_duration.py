@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from units.duration import format_duration, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [("250ms", 250), ("15s", 15_000), ("1h30m", 5_400_000), ("1d", 86_400_000), ("1w2d", 777_600_000), ("0", 0)],
+)
+def test_prometheus_spelling_is_read(text: str, milliseconds: int) -> None:
+    assert parse_duration(text) == timedelta(milliseconds=milliseconds)
+
+
+@pytest.mark.parametrize("text", ["30", "", "5x", "m5", "1s1m", "-5s", "1.5s", " "])
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected Prometheus spelling"):
+        parse_duration(text)
+
+
+@given(st.integers(min_value=0, max_value=10**12))
+def test_what_is_written_reads_back(milliseconds: int) -> None:
+    duration = timedelta(milliseconds=milliseconds)
+    assert parse_duration(format_duration(duration)) == duration
