@@ -5,7 +5,7 @@ PYTHON ?= python3
 SCALE ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup demo test lint bench lock clean
 
 help: ## tell what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -32,6 +32,9 @@ lint: setup ## style, types, and which package may import which
 
 test: lint ## everything: style, types, imports, units, and the real servers
 	$(BIN)/pytest
+
+bench: setup ## what the load costs, and how late it sends
+	$(BIN)/python -m benchmarks.load
 
 lock: setup ## pin every dependency with its hash again
 	$(BIN)/pip install --quiet uv

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -207,3 +208,31 @@ def test_nothing_survives_the_lab(number: signal.Signals) -> None:
         time.sleep(0.05)  # another process removes them; nothing tells us when
     assert not folder.exists()
     assert [name for name, pid in pids.items() if Path(f"/proc/{pid}").exists()] == []
+
+
+@pytest.mark.parametrize("words", ["lab: starting", "fault injected"])
+def test_an_interrupted_drill_takes_its_own_lab_along(drill_file: Write, tmp_path: Path, words: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL runs as another user
+        process = subprocess.Popen(
+            [*ALERTDRILL, "drill", str(drill_file()), "--lab", "--time-scale", "30", "-o", str(tmp_path / "out")],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"TMPDIR": folder},
+        )
+        wait_for(process, words)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+        assert process.returncode == 130, said
+        assert "Traceback" not in said
+        assert list(Path(folder).iterdir()) == []
+        assert [p for p in Path("/proc").glob("[0-9]*/cwd") if folder in _cwd(p)] == []
+
+
+def _cwd(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
