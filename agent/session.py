@@ -23,6 +23,7 @@ from agent.recording import Recording
 from agent.report import json_report, terminal
 from agent.verdict.judge import judge
 from agent.verdict.verdict import Judgement
+from chaos.errors import FaultNotHealed
 from chaos.ledger import Ledger
 
 _WORST_FIRST = (4, 2, 1, 3, 99, 0)
@@ -158,11 +159,18 @@ async def keep_lab(config: Path, time_scale: float, console: Console) -> int:
 
 
 async def heal(config: Path, tell: Callable[[str], None]) -> int:
-    """Undo every fault in the ledger; raises FaultNotHealed for the first that cannot be."""
+    """Undo every fault in the ledger; raises FaultNotHealed for those that cannot be, after all others."""
     ledger = Ledger(configs.load(config).ledger.expanduser())
-    entries = list(ledger.entries())
-    for entry_id, undo in entries:
-        await ledger.heal(entry_id, undo)
+    healed, failures = 0, []
+    for entry_id, undo in ledger.entries():
+        try:
+            await ledger.heal(entry_id, undo)
+        except FaultNotHealed as error:
+            failures.append(f"{entry_id} is not healed: {error}")
+            continue
+        healed += 1
         tell(f"healed: {entry_id}: proxy {undo.proxy} at {undo.toxiproxy_url}")
-    tell(f"{len(entries)} fault(s) healed, none is in force")
+    if failures:
+        raise FaultNotHealed("\n".join(failures))
+    tell(f"{healed} fault(s) healed, none is in force")
     return 0

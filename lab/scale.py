@@ -5,6 +5,7 @@ Thresholds stay. Pure: mappings in, mappings out.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +29,12 @@ _KEYS = {
 }
 _SHORTEST = timedelta(milliseconds=1)
 
+_DURATION = re.compile(r"(?:\d+(?:ms|[smhdwy]))+")
+_TOKENS = re.compile(
+    r""""(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | `[^`]*` | \#[^\n]* | \[[^\]]*\] | \boffset\s+[-+]?\s*[0-9a-z]+""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
 
 def scale_duration(text: str, factor: float) -> str:
     """Divide a duration in Prometheus spelling; what is not zero stays at least a millisecond."""
@@ -35,58 +42,64 @@ def scale_duration(text: str, factor: float) -> str:
     return format_duration(max(duration / factor, _SHORTEST) if duration else duration)
 
 
-def scale(config: Any, factor: float) -> Any:  # noqa: ANN401 - parsed YAML
-    """Divide the durations of a Prometheus, rule or Alertmanager file, at every depth."""
-    if factor == 1:
-        return config
-    if isinstance(config, list):
-        return [scale(item, factor) for item in config]
-    if not isinstance(config, dict):
-        return config
-    scaled = {}
-    for key, value in config.items():
-        if key in _KEYS and isinstance(value, str):
-            scaled[key] = scale_duration(value, factor)
-        elif key == "expr":
-            scaled[key] = scale_expr(value, factor)
-        elif key in {"labels", "annotations"}:
-            scaled[key] = value
-        else:
-            scaled[key] = scale(value, factor)
+def scale_prometheus(config: dict[str, Any], factor: float) -> dict[str, Any]:
+    """Divide prometheus.yml's intervals, those that it leaves to Prometheus included."""
+    defaults = {"scrape_interval": "1m", "evaluation_interval": "1m"}
+    return _scale_mapping(config | {"global": defaults | (config.get("global") or {})}, config, factor)
+
+
+def scale_rules(config: dict[str, Any], factor: float) -> dict[str, Any]:
+    """Divide a rule file's intervals, waits and ranges."""
+    return _scale_mapping(config, config, factor)
+
+
+def scale_alertmanager(config: dict[str, Any], factor: float) -> dict[str, Any]:
+    """Divide alertmanager.yml's waits at every depth, those that it leaves to Alertmanager included."""
+    waits = {"group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h"}
+    complete = config | {
+        "global": {"resolve_timeout": "5m"} | (config.get("global") or {}),
+        "route": waits | (config.get("route") or {}),
+    }
+    return _scale_mapping(complete, config, factor)
+
+
+def _scale_mapping(complete: dict[str, Any], config: dict[str, Any], factor: float) -> dict[str, Any]:
+    scaled: dict[str, Any] = config if factor == 1 else _scale(complete, factor)
     return scaled
 
 
+def _scale(config: Any, factor: float) -> Any:  # noqa: ANN401 - parsed YAML
+    if isinstance(config, list):
+        return [_scale(item, factor) for item in config]
+    if not isinstance(config, dict):
+        return config
+    return {key: _scale_value(key, value, factor) for key, value in config.items()}
+
+
+def _scale_value(key: str, value: Any, factor: float) -> Any:  # noqa: ANN401 - parsed YAML
+    if key in _KEYS and isinstance(value, str):
+        return scale_duration(value, factor)
+    if key == "expr":
+        return scale_expr(str(value), factor)
+    return value if key in {"labels", "annotations"} else _scale(value, factor)
+
+
 def scale_expr(expr: str, factor: float) -> str:
-    """Divide the ranges, steps and offsets of an expression."""
+    """Divide the ranges, steps and offsets of an expression; the rest of its text stays as it is.
 
-    def shrink(node: Any) -> Any:  # noqa: ANN401 - promql-parser has no types
-        if isinstance(node, promql.VectorSelector) and node.offset:
-            return promql.parse(f"{_without_offset(node)}{_offset(node, factor)}")
-        if isinstance(node, promql.MatrixSelector):
-            # Its selector comes here first, so its offset is divided already.
-            selector = node.vector_selector
-            return promql.parse(f"{_without_offset(selector)}[{_span(node.range, factor)}]{_offset(selector, 1)}")
-        if isinstance(node, promql.SubqueryExpr):
-            step = "" if node.step is None else _span(node.step, factor)
-            return promql.parse(
-                f"{_one_line(node.expr)}[{_span(node.range or timedelta(), factor)}:{step}]{_offset(node, factor)}"
-            )
-        return None
-
-    return _one_line(promql.transform(promql.parse(expr), None, shrink))
+    Raises ValueError when it is no PromQL.
+    """
+    if factor == 1:
+        return expr
+    promql.parse(expr)
+    # The parser tells no positions and its nodes cannot be built, so the text itself is edited:
+    # outside of strings and comments, brackets hold nothing but durations.
+    scaled = _TOKENS.sub(lambda token: _scale_token(token[0], factor), expr)
+    promql.parse(scaled)
+    return scaled
 
 
-def _one_line(node: Any) -> str:  # noqa: ANN401 - promql-parser has no types
-    return " ".join(node.prettify().split())
-
-
-def _without_offset(selector: Any) -> str:  # noqa: ANN401 - promql-parser has no types
-    return _one_line(selector).partition(" offset ")[0]
-
-
-def _span(duration: timedelta, factor: float) -> str:
-    return format_duration(max(duration / factor, _SHORTEST))
-
-
-def _offset(node: Any, factor: float) -> str:  # noqa: ANN401 - promql-parser has no types
-    return f" offset {format_duration(node.offset / factor)}" if node.offset else ""
+def _scale_token(token: str, factor: float) -> str:
+    if token[0] in "\"'`#":
+        return token
+    return _DURATION.sub(lambda duration: scale_duration(duration[0], factor), token)

@@ -82,6 +82,13 @@ class Server:
                 raise LabError(f"{self.spec.name} is not ready after {_READY_WITHIN_SECONDS:g} s: {self._last_words()}")
             await asyncio.sleep(0.05)
 
+    async def finished(self) -> None:
+        """Wait until it has done its work; raises LabError with the end of its log when it failed."""
+        while self._process.poll() is None:  # noqa: ASYNC110 - a process sets no event
+            await asyncio.sleep(0.02)
+        if self._process.returncode != 0:
+            raise LabError(f"{self.spec.name} ended with {self._process.returncode}: {self._last_words()}")
+
     async def stop(self) -> None:
         """End it: politely, then not."""
         if self._process.poll() is not None:

@@ -10,6 +10,9 @@ from agent.verdict.routing import routes
 from agent.verdict.timeline import AlertTimeline, timelines
 from agent.verdict.verdict import Judgement, Milestone, Outcome, Verdict
 
+# Prometheus's own default.
+_UNKNOWN_INTERVAL_SECONDS = 60.0
+
 
 def judge(recording: Recording) -> Judgement:
     """Give one verdict for each expectation, and one for each alert that fired without being allowed to."""
@@ -71,8 +74,11 @@ def _fired_besides(recording: Recording) -> list[str]:
 
 
 def _unexpected(recording: Recording, alert: str, fault_at: float) -> Verdict:
-    rule = next(rule for rule in recording.rules if rule.alert == alert)
-    timeline = next(t for t in timelines(recording, rule) if t.firing_at is not None)
+    # A reload may have brought a rule that was not there when the drill began.
+    interval = next(
+        (rule.interval_seconds for rule in recording.rules if rule.alert == alert), _UNKNOWN_INTERVAL_SECONDS
+    )
+    timeline = next(t for t in timelines(recording, alert, interval) if t.firing_at is not None)
     assert timeline.firing_at is not None  # noqa: S101 - chosen so above
     milestones = (
         Milestone("pending", timeline.pending_at, None),
@@ -87,7 +93,7 @@ def _judge_expectation(recording: Recording, expected: Expectation, fault_at: fl
     rules = [rule for rule in recording.rules if rule.alert == expected.alert]
     if not rules:
         return Verdict(expected.alert, expected.labels, Outcome.MISSED, "no rule makes this alert")
-    found = [(rule, timeline) for rule in rules for timeline in timelines(recording, rule)]
+    found = [(rule, timeline) for rule in rules for timeline in timelines(recording, rule.alert, rule.interval_seconds)]
     fired = [(rule, t) for rule, t in found if t.firing_at is not None and t.firing_at >= recording.started_at]
     if not fired:
         reason = _why_missed(recording, rules[0], [t for _, t in found], fault_at)

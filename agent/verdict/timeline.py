@@ -9,7 +9,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-from agent.recording import Recording, RuleRecord
+from agent.recording import Recording
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,17 @@ class AlertTimeline:
     ended_at: float | None
 
 
-def timelines(recording: Recording, rule: RuleRecord) -> list[AlertTimeline]:
-    """List every stretch in which an alert of a rule was active, in order of time."""
+def timelines(recording: Recording, alert: str, interval_seconds: float) -> list[AlertTimeline]:
+    """List every stretch in which an alert of a name was active, in order of time."""
     states: dict[tuple[tuple[str, str], ...], list[tuple[float, str]]] = defaultdict(list)
     for series in recording.alerts:
-        if series.labels.get("alertname") == rule.alert:
+        if series.labels.get("alertname") == alert:
             states[tuple(sorted(series.labels.items()))] += [(instant, series.state) for instant in series.instants]
     found = []
     for labels, samples in states.items():
         found += [
-            _timeline(dict(labels), stretch, rule.interval_seconds, recording.ended_at)
-            for stretch in _stretches(sorted(samples), rule.interval_seconds)
+            _timeline(dict(labels), stretch, interval_seconds, recording.ended_at)
+            for stretch in _stretches(sorted(samples), interval_seconds)
         ]
     return sorted(found, key=lambda timeline: timeline.pending_at)
 

@@ -1,1 +1,1 @@
-"""The payment engine of the lab: a small service that does real work with PostgreSQL and Redis."""
+"""The payment engine that the lab watches: an HTTP service over PostgreSQL and Redis, in a process of its own."""

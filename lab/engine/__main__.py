@@ -1,50 +1,76 @@
-"""`python -m lab.engine`: the payment engine in a process of its own."""
+"""`python -m lab.engine --listen 127.0.0.1:8080 --postgres-url … --redis-url …`: runs until SIGTERM."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
+import resource
 import signal
 
-import redis.asyncio as redis
 import uvloop
 from aiohttp import web
 
-from lab.engine.app import Engine
 from lab.engine.cache import Cache
-from lab.engine.database import connected, create_tables
-from lab.engine.metrics import Metrics
+from lab.engine.metrics import Metrics, memory_percent
+from lab.engine.service import Service
+from lab.engine.store import Store
+
+_MIB = 2**20
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m lab.engine", description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--postgres-url", required=True)
+def main() -> None:
+    """Read the command line and serve."""
+    parser = argparse.ArgumentParser(prog="python -m lab.engine", description="The lab's payment engine.")
+    parser.add_argument("--listen", default="127.0.0.1:8080", metavar="HOST:PORT")
+    parser.add_argument("--postgres-url", required=True, help="The password may be in PGPASSWORD.")
     parser.add_argument("--redis-url", required=True)
-    parser.add_argument("--token", default="test-token")
     parser.add_argument("--pool-size", type=int, default=500)
     parser.add_argument("--queue-limit", type=int, default=5000)
-    parser.add_argument("--create-tables", action="store_true", help="in an empty database")
-    return parser.parse_args()
+    parser.add_argument("--memory-limit-mib", type=int, default=512)
+    parser.add_argument("--token", default="test-token")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(parser.parse_args()))
 
 
-async def _main(options: argparse.Namespace) -> None:
-    if options.create_tables:
-        await create_tables(options.postgres_url)
-    client = redis.Redis.from_url(options.redis_url, socket_timeout=5, socket_connect_timeout=5)
-    async with client, connected(options.postgres_url, options.pool_size, options.queue_limit) as database:
-        cache = Cache(client)
-        await cache.remember_accounts(await database.account_ids())
-        engine = Engine(database, cache, Metrics(database, cache), options.token)
-        runner = web.AppRunner(engine.application(), access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", options.port, backlog=1024).start()
-        ended = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, ended.set)
-        await ended.wait()
-        await runner.cleanup()
+async def _serve(options: argparse.Namespace) -> None:
+    _allow_many_connections()
+    store = await Store.open(options.postgres_url, options.pool_size, options.queue_limit)
+    cache = Cache(options.redis_url)
+    await cache.remember_accounts(await store.all_accounts())
+    metrics = _metrics(store, cache, options.memory_limit_mib * _MIB)
+    runner = web.AppRunner(Service(store, cache, metrics, options.token).application(), access_log=None)
+    await runner.setup()
+    host, _, port = options.listen.rpartition(":")
+    await web.TCPSite(runner, host, int(port), backlog=4096, shutdown_timeout=0.5).start()
+    # What is here stays: collecting it again and again would hold up answers.
+    gc.freeze()
+    await _until_told()
+    await runner.cleanup()
+    await cache.close()
+    store.close()
+
+
+def _metrics(store: Store, cache: Cache, allowed_bytes: int) -> Metrics:
+    metrics = Metrics()
+    metrics.gauge("resources_database_connections", "Database connections in use.", lambda: store.in_use)
+    metrics.gauge("resources_memory_usage", "Percent of the allowed memory.", lambda: memory_percent(allowed_bytes))
+    metrics.gauge("resources_cache_hit_rate", "Percent of account look-ups.", lambda: cache.hit_rate_percent)
+    metrics.gauge("transactions_queued", "Transactions that wait for a connection.", lambda: store.queued)
+    return metrics
+
+
+def _allow_many_connections() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _until_told() -> None:
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    await told.wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(_arguments()))
+    main()

@@ -1,40 +1,80 @@
-"""What a client asks for, checked field by field."""
+"""What a client asks for, checked, and what it is told."""
 
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
 
-_Name = Annotated[str, Field(min_length=1, max_length=100)]
+_Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
+
+
+def _number(value: object) -> object:
+    # A number in quotes or a truth value is a client's mistake, and pydantic would take it.
+    if isinstance(value, bool | str):
+        msg = "expected a number"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
+    return value
 
 
 class Payment(BaseModel):
-    """The body of `POST /api/v1/transactions`."""
+    """One payment order; its fields are the JSON's, in camel case."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, allow_inf_nan=False)
 
-    fromAccountId: _Name  # noqa: N815 - the field names are the interface
-    toAccountId: _Name  # noqa: N815
-    paymentTypeId: _Name  # noqa: N815
-    amount: Decimal = Field(gt=0, max_digits=18, decimal_places=2)
-    currencyCode: str = Field(pattern=r"^[A-Z]{3}$")  # noqa: N815
-    description: str = Field(default="", max_length=500)
+    from_account_id: _Name
+    to_account_id: _Name
+    payment_type_id: _Name
+    amount: Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=2), BeforeValidator(_number)]
+    currency_code: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    description: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] = ""
 
     @model_validator(mode="after")
-    def _has_two_sides(self) -> Payment:
-        if self.fromAccountId == self.toAccountId:
+    def _moves_money(self) -> Payment:
+        if self.from_account_id == self.to_account_id:
             msg = "fromAccountId and toAccountId are the same account"
             raise ValueError(msg)
         return self
 
     def digest(self) -> str:
-        """Tell equal payments from different ones."""
+        """Tell one order from another: equal orders have equal digests, whatever their spacing."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
+    def booked(self, transaction_id: UUID, booked_at: datetime) -> dict[str, Any]:
+        """Tell the client that its order was carried out."""
+        return {
+            "transactionId": str(transaction_id),
+            "status": "BOOKED",
+            "fromAccountId": self.from_account_id,
+            "toAccountId": self.to_account_id,
+            "amount": float(self.amount),
+            "currencyCode": self.currency_code,
+            "bookedAt": booked_at.astimezone(UTC).isoformat(),
+        }
 
-def problems(error: ValidationError) -> str:
-    """Name every field that is wrong, in one line."""
-    return "; ".join(f"{'.'.join(str(p) for p in item['loc']) or 'body'}: {item['msg']}" for item in error.errors())
+
+class Refused(Exception):
+    """A payment that was not carried out, and the answer to give."""
+
+    def __init__(self, status: int, error: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.error = error
+        self.reason = reason
+
+
+def read_payment(body: bytes) -> Payment:
+    """Read an order; raises Refused, which names every wrong field."""
+    try:
+        return Payment.model_validate_json(body)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+    if details[0]["type"] == "json_invalid":
+        raise Refused(400, "invalid_json", f"the body is no JSON: {details[0]['msg']}")
+    said = [f"{'.'.join(map(str, one['loc'])) or 'the order'}: {one['msg']}" for one in details]
+    raise Refused(400, "invalid_request", "; ".join(said))

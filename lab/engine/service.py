@@ -1,0 +1,94 @@
+"""The engine's HTTP side: one payment from request to answer."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+from typing import Any
+
+from aiohttp import web
+
+from lab.engine.cache import Cache, Claim
+from lab.engine.metrics import Metrics
+from lab.engine.payment import Payment, Refused, read_payment
+from lab.engine.store import Store
+
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """Books payments, with PostgreSQL for the truth and Redis for speed."""
+
+    def __init__(self, store: Store, cache: Cache, metrics: Metrics, token: str) -> None:
+        self._store = store
+        self._cache = cache
+        self._metrics = metrics
+        self._authorization = f"Bearer {token}".encode()
+
+    def application(self) -> web.Application:
+        """Build the web application."""
+        application = web.Application()
+        application.router.add_post("/api/v1/transactions", self._transaction)
+        application.router.add_get("/actuator/prometheus", self._prometheus)
+        application.router.add_get("/actuator/health", self._health)
+        return application
+
+    async def _transaction(self, request: web.Request) -> web.Response:
+        started = time.monotonic()
+        status, answer = 500, {"error": "internal", "reason": "the payment engine failed"}
+        try:
+            status, answer = 201, await self._answer(request)
+        except Refused as refused:
+            status, answer = refused.status, {"error": refused.error, "reason": refused.reason}
+        except Exception:  # noqa: BLE001 - the client gets an answer, and the failure counts
+            _log.exception("a payment failed")
+        finally:
+            self._metrics.processed.inc()
+            self._metrics.errors.inc(status >= 500)
+            self._metrics.response_time.observe(time.monotonic() - started)
+        return web.json_response(answer, status=status)
+
+    async def _answer(self, request: web.Request) -> dict[str, Any]:
+        given = request.headers.get("Authorization", "").encode()
+        if not hmac.compare_digest(given, self._authorization):
+            raise Refused(401, "unauthorized", "expected Authorization: Bearer with the engine's token")
+        payment = read_payment(await request.read())
+        key = request.headers.get("Idempotency-Key") or None
+        if key is not None and len(key) > 200:
+            raise Refused(400, "invalid_request", "Idempotency-Key: longer than 200 characters")
+        accounts = [payment.from_account_id, payment.to_account_id]
+        missed, before = await self._cache.look_up(accounts, key, payment.digest())
+        if before is not None:
+            return _replay(before, payment)
+        try:
+            return await self._book(payment, key, missed)
+        except BaseException:
+            if key is not None:
+                await self._cache.release_key(key)
+            raise
+
+    async def _book(self, payment: Payment, key: str | None, missed: list[str]) -> dict[str, Any]:
+        if missed:
+            existing = await self._store.existing(missed)
+            if unknown := [account for account in missed if account not in existing]:
+                raise Refused(400, "unknown_account", f"there is no account {' or '.join(unknown)}")
+            await self._cache.remember_accounts(missed)
+        answer = payment.booked(*await self._store.book(payment, key))
+        if key is not None:
+            await self._cache.remember_answer(key, payment.digest(), answer)
+        return answer
+
+    async def _prometheus(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "UP"})
+
+
+def _replay(before: Claim, payment: Payment) -> dict[str, Any]:
+    if before.digest != payment.digest():
+        raise Refused(409, "idempotency_conflict", "this Idempotency-Key belongs to another payment")
+    if before.answer is None:
+        raise Refused(409, "in_progress", "the payment with this Idempotency-Key is still in progress")
+    return before.answer

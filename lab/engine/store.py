@@ -1,0 +1,121 @@
+"""The engine's PostgreSQL: a bounded pool, a bounded queue before it, and one round trip for a payment."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+import asyncpg
+
+from lab.engine.payment import Payment, Refused
+
+_STATEMENT_SECONDS = 30.0
+_BOOK = "SELECT outcome, transaction_id, at_time FROM book($1, $2, $3, $4, $5, $6, $7, $8)"
+_FIND = "SELECT id FROM accounts WHERE id = ANY($1::text[])"
+_REFUSALS = {
+    "conflict": (409, "idempotency_conflict", "this Idempotency-Key belongs to another payment"),
+    "unknown_account": (400, "unknown_account", "fromAccountId or toAccountId is unknown"),
+    "insufficient_funds": (400, "insufficient_funds", "fromAccountId does not hold that much"),
+}
+_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+class Store:
+    """Accounts and ledger entries."""
+
+    def __init__(self, pool: Any, queue_limit: int) -> None:  # noqa: ANN401 - asyncpg has no types
+        self._pool = pool
+        self._queue_limit = queue_limit
+        self.queued = 0
+        self.in_use = 0
+
+    @classmethod
+    async def open(cls, url: str, pool_size: int, queue_limit: int) -> Self:
+        """Create the tables and open every connection: the pool's size is fixed, so none opens under load."""
+        first = await asyncpg.connect(url, timeout=_STATEMENT_SECONDS)
+        await first.execute((Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
+        await first.close()
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=pool_size,
+            max_size=pool_size,
+            init=_prepare,
+            # asyncpg would reset the session after each use, re-prepare every 300 s and reconnect after
+            # 50,000 queries; each of these costs round trips, and a slow network would count them all.
+            reset=_keep,
+            max_cached_statement_lifetime=0,
+            max_inactive_connection_lifetime=0,
+            max_queries=2**31,
+            command_timeout=_STATEMENT_SECONDS,
+            server_settings={"statement_timeout": f"{_STATEMENT_SECONDS:g}s", "jit": "off"},
+        )
+        return cls(pool, queue_limit)
+
+    def close(self) -> None:
+        """Drop every connection."""
+        self._pool.terminate()
+
+    async def book(self, payment: Payment, key: str | None) -> tuple[UUID, datetime]:
+        """Move the money, or find that this key moved it before; raises Refused."""
+        order = (payment.from_account_id, payment.to_account_id, payment.payment_type_id)
+        money = (payment.amount, payment.currency_code, payment.description)
+        rows = await self._call(_BOOK, key, payment.digest(), *order, *money)
+        if rows[0]["outcome"] in _REFUSALS:
+            raise Refused(*_REFUSALS[rows[0]["outcome"]])
+        return rows[0]["transaction_id"], rows[0]["at_time"]
+
+    async def existing(self, accounts: list[str]) -> set[str]:
+        """Tell which of these accounts there are; raises Refused."""
+        return {row["id"] for row in await self._call(_FIND, accounts)}
+
+    async def all_accounts(self) -> list[str]:
+        """List every account; raises Refused."""
+        return [row["id"] for row in await self._call("SELECT id FROM accounts")]
+
+    async def _call(self, query: str, *arguments: object) -> list[Any]:
+        if self.queued >= self._queue_limit:
+            raise Refused(503, "queue_full", f"{self.queued} transactions wait for the database already")
+        deadline = time.monotonic() + _STATEMENT_SECONDS
+        try:
+            connection = await self._acquire()
+        except _FAILURES as error:
+            raise Refused(503, "database_unavailable", f"no connection: {_said(error)}") from error
+        self.in_use += 1
+        try:
+            rows: list[Any] = await connection.fetch(query, *arguments, timeout=max(deadline - time.monotonic(), 0.001))
+        except _FAILURES as error:
+            raise Refused(503, "database_error", _said(error)) from error
+        else:
+            return rows
+        finally:
+            self.in_use -= 1
+            await self._pool.release(connection)
+
+    async def _acquire(self) -> Any:  # noqa: ANN401 - asyncpg has no types
+        self.queued += 1
+        try:
+            return await asyncio.wait_for(self._pool.acquire(), _STATEMENT_SECONDS)
+        finally:
+            self.queued -= 1
+
+
+async def _prepare(connection: Any) -> None:  # noqa: ANN401 - asyncpg has no types
+    """Prepare both statements while the connection opens: a first use would cost a second round trip."""
+    for query in (_BOOK, _FIND):
+        await connection.fetch(query, *_SAMPLE[query])
+
+
+async def _keep(connection: Any) -> None:  # noqa: ANN401 - asyncpg has no types
+    """Leave a session as it is: single statements change nothing in it."""
+
+
+# Calls without effect: no such account.
+_SAMPLE: dict[str, tuple[object, ...]] = {_BOOK: (None, "", "", "", "", 0, "", ""), _FIND: ([],)}
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,68 @@
+"""The monitoring configuration, rewritten for a lab: durations divided, names replaced by addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.errors import LabError
+from lab.scale import scale_alertmanager, scale_prometheus, scale_rules
+
+_Scale = Callable[[dict[str, Any], float], dict[str, Any]]
+
+
+def write_monitoring(configs: Path, directory: Path, factor: float, addresses: Mapping[str, str]) -> None:
+    """Rewrite prometheus.yml, its rule files and alertmanager.yml into a lab's folder; raises LabError."""
+    prometheus = configs / "prometheus" / "prometheus.yml"
+    config = _read(prometheus, scale_prometheus, factor)
+    rule_files = _rule_files(prometheus.parent, config.get("rule_files") or [])
+    config["rule_files"] = [path.name for path in rule_files]
+    _write(directory / "prometheus" / "prometheus.yml", relocated(config, addresses))
+    for path in rule_files:
+        _write(directory / "prometheus" / path.name, _read(path, scale_rules, factor))
+    alertmanager = _read(configs / "alertmanager" / "alertmanager.yml", scale_alertmanager, factor)
+    _write(directory / "alertmanager" / "alertmanager.yml", relocated(alertmanager, addresses))
+
+
+def relocated(config: Any, addresses: Mapping[str, str]) -> Any:  # noqa: ANN401 - parsed YAML
+    """Replace every `name:port` by its address, on its own or inside a URL."""
+    if isinstance(config, dict):
+        return {key: relocated(value, addresses) for key, value in config.items()}
+    if isinstance(config, list):
+        return [relocated(item, addresses) for item in config]
+    if not isinstance(config, str):
+        return config
+    names = "|".join(map(re.escape, addresses))
+    return re.sub(rf"(?<![\w.-])(?:{names})(?![\w.-])", lambda name: addresses[name[0]], config)
+
+
+def _rule_files(base: Path, patterns: list[str]) -> list[Path]:
+    # A pattern may lead out of the folder or be absolute; Path.glob takes neither.
+    found = [path for text in patterns for path in sorted((base / text).parent.glob(Path(text).name))]
+    if len({path.name for path in found}) < len(found):
+        raise LabError(f"{base}: the lab needs rule files with different names")
+    return found
+
+
+def _read(path: Path, scale: _Scale, factor: float) -> dict[str, Any]:
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LabError(f"{path}: cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise LabError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict):
+        raise LabError(f"{path}: is no mapping")
+    try:
+        return scale(config, factor)
+    except ValueError as error:
+        raise LabError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def _write(path: Path, config: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")

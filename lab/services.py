@@ -1,0 +1,140 @@
+"""How each server of the lab is started: one function for each, from ports and paths to a Spec."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from lab.server import Spec
+from units.duration import format_duration
+
+_PACKAGES = Path(__file__).parent.parent
+_MAX_CONNECTIONS = 560  # the engine's 500, the exporter's, and some for a curious user
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where one lab is: its folder, its programs, a port for each service, the database's password."""
+
+    directory: Path
+    programs: dict[str, Path]
+    ports: dict[str, int]
+    password: str
+    time_scale: float
+    # PostgreSQL refuses to run as root.
+    postgres_user: str | None
+
+    def address(self, service: str) -> str:
+        """Where a service listens."""
+        return f"127.0.0.1:{self.ports[service]}"
+
+    def spec(self, name: str, *arguments: str, health: str = "", environment: dict[str, str] | None = None) -> Spec:
+        """Start the program of that name with these arguments."""
+        command = [str(self.programs[name]), *arguments]
+        return Spec(name, command, self.ports[name], health=health, environment=environment)
+
+    def scaled(self, duration: timedelta) -> str:
+        """Divide a duration of a flag by the time scale."""
+        return format_duration(max(duration / self.time_scale, timedelta(milliseconds=1)))
+
+
+def postgres(site: Site) -> Spec:
+    """PostgreSQL, as quick as it gets: nothing here has to survive a crash."""
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": site.ports["postgres"],
+        "unix_socket_directories": "",
+        "max_connections": _MAX_CONNECTIONS,
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        # Files of the data folder: those in /dev/shm would outlive a killed server.
+        "dynamic_shared_memory_type": "mmap",
+    }
+    command = [str(site.programs["postgres"]), "-D", str(data_directory(site))]
+    for name, value in settings.items():
+        command += ["-c", f"{name}={value}"]
+    return Spec(
+        "postgres",
+        command,
+        site.ports["postgres"],
+        stop_signal=signal.SIGINT,
+        death_signal="INT",
+        user=site.postgres_user,
+    )
+
+
+def data_directory(site: Site) -> Path:
+    """Where PostgreSQL keeps its files."""
+    return site.directory / "postgres" / "data"
+
+
+def redis(site: Site) -> Spec:
+    """Redis, without persistence."""
+    port = str(site.ports["redis"])
+    return site.spec("redis", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no")
+
+
+def toxiproxy(site: Site) -> Spec:
+    """Toxiproxy, without proxies yet."""
+    port = str(site.ports["toxiproxy"])
+    return site.spec("toxiproxy", "-host", "127.0.0.1", "-port", port, health="/version")
+
+
+def postgres_exporter(site: Site) -> Spec:
+    """The Postgres exporter, which asks PostgreSQL directly: a fault of the proxy does not blind it."""
+    source = f"postgresql://postgres:{site.password}@{site.address('postgres')}/postgres?sslmode=disable"
+    listen = f"--web.listen-address={site.address('postgres-exporter')}"
+    return site.spec("postgres-exporter", listen, health="/metrics", environment={"DATA_SOURCE_NAME": source})
+
+
+def redis_exporter(site: Site) -> Spec:
+    """The Redis exporter, which asks Redis directly."""
+    listen = f"-web.listen-address={site.address('redis-exporter')}"
+    return site.spec("redis-exporter", listen, f"-redis.addr=redis://{site.address('redis')}", health="/metrics")
+
+
+def payment_engine(site: Site) -> Spec:
+    """The payment engine, which reaches PostgreSQL and Redis through Toxiproxy alone."""
+    arguments = ["--listen", site.address("payment-engine")]
+    arguments += ["--postgres-url", f"postgresql://postgres@{site.address('postgres-proxy')}/postgres?sslmode=disable"]
+    arguments += ["--redis-url", f"redis://{site.address('redis-proxy')}"]
+    # `ps` shows a command line to everybody, and an environment to its owner.
+    environment = {"PYTHONPATH": str(_PACKAGES), "PGPASSWORD": site.password}
+    return Spec(
+        "payment-engine",
+        [sys.executable, "-m", "lab.engine", *arguments],
+        site.ports["payment-engine"],
+        health="/actuator/health",
+        environment=environment,
+    )
+
+
+def prometheus(site: Site) -> Spec:
+    """Prometheus, with the durations of its flags scaled like those of its files."""
+    return site.spec(
+        "prometheus",
+        f"--config.file={site.directory / 'prometheus' / 'prometheus.yml'}",
+        f"--storage.tsdb.path={site.directory / 'prometheus' / 'data'}",
+        f"--web.listen-address={site.address('prometheus')}",
+        f"--rules.alert.resend-delay={site.scaled(timedelta(minutes=1))}",
+        f"--rules.alert.for-grace-period={site.scaled(timedelta(minutes=10))}",
+        f"--rules.alert.for-outage-tolerance={site.scaled(timedelta(hours=1))}",
+        f"--query.lookback-delta={site.scaled(timedelta(minutes=5))}",
+        health="/-/ready",
+    )
+
+
+def alertmanager(site: Site) -> Spec:
+    """Alertmanager, on its own."""
+    return site.spec(
+        "alertmanager",
+        f"--config.file={site.directory / 'alertmanager' / 'alertmanager.yml'}",
+        f"--storage.path={site.directory / 'alertmanager' / 'data'}",
+        f"--web.listen-address={site.address('alertmanager')}",
+        "--cluster.listen-address=",
+        health="/-/ready",
+    )
