@@ -112,22 +112,25 @@ async def _run_drill(drill: Drill, config: AgentConfig, output: Path, console: C
             recording = await conductor.run()
     judgement = judge(recording)
     console.print(terminal.render(recording, judgement))
-    return _write(recording, judgement, recording_path(output, recording), console)
+    return write_reports(recording, judgement, recording_path(output, recording), console)
 
 
-def _write(recording: Recording, judgement: Judgement, path: Path, console: Console) -> int:
-    """Write the recording and every report beside it; the page's path is the last line."""
+def write_reports(recording: Recording, judgement: Judgement, path: Path, console: Console) -> int:
+    """Write the recording and every report beside it; the page's path is the last line.
+
+    Raises ConfigError that names the one file which could not be written, after what could be was told.
+    """
     base = path.name.removesuffix(".recording.json.gz")
-    reports = _reports()
     try:
+        written = path
         recordings.save(recording, path)
-        for suffix, render in reports.items():
-            recordings.write_whole(path.with_name(base + suffix), render(recording, judgement))
+        console.print(f"recording {path}", soft_wrap=True)
+        for suffix, render in _reports().items():
+            written = path.with_name(base + suffix)
+            recordings.write_whole(written, render(recording, judgement))
     except OSError as error:
-        raise ConfigError(f"the recording cannot be written to {path.parent}: {error.strerror or error}") from error
-    console.print(f"recording {path}", soft_wrap=True)
-    last = ".html" if ".html" in reports else ".json"
-    console.print(f"report {path.with_name(base + last)}", soft_wrap=True)
+        raise ConfigError(f"{written} cannot be written: {error.strerror or error}") from error
+    console.print(f"report {written}", soft_wrap=True)
     return judgement.exit_code
 
 

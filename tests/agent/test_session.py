@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import io
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from agent import recording as recordings
+from agent.errors import ConfigError
+from agent.recording import Recording
+from agent.session import write_reports
+from agent.verdict.judge import judge
+
+
+@pytest.fixture
+def files_of_at_most_1_mb() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("files_of_at_most_1_mb")
+def test_the_file_that_did_not_fit_is_named_and_the_others_are_kept(tmp_path: Path, passed: Recording) -> None:
+    """The page with its plots is larger than the limit, all else is smaller."""
+    path, said = tmp_path / "orders.recording.json.gz", io.StringIO()
+    with pytest.raises(ConfigError, match=r"orders\.html cannot be written: File too large"):
+        write_reports(passed, judge(passed), path, Console(file=said, width=200))
+    assert recordings.load(path) == passed
+    assert f"recording {path}" in said.getvalue()
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "orders.json",
+        "orders.junit.xml",
+        "orders.recording.json.gz",
+    ]
