@@ -1,0 +1,76 @@
+"""One server for clients to load, in a process and a folder that go with the benchmark, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkError
+from lab.ports import free_ports
+from lab.server import Server, Spec
+
+ROOT = Path(__file__).parents[1]
+_REAPED_WITHIN_SECONDS = 6.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running server: its URL without a path, and a folder for the files of a run."""
+
+    url: str
+    directory: Path
+
+
+@contextmanager
+def running(describe: Callable[[Path, int], Spec]) -> Iterator[Target]:
+    """Run a server, described from a folder and a free loopback port, for the length of the block.
+
+    Raises LabError when it does not start.
+    """
+    _allow_many_files()
+    directory = Path(tempfile.mkdtemp(prefix="alertdrill-bench-")).resolve()
+    reaper = _start_reaper(directory)
+    try:
+        server = Server(describe(directory, free_ports(1)[0]), directory, find("setpriv", "util-linux"))
+        try:
+            asyncio.run(server.wait_ready())
+            yield Target(f"http://{server.address}", directory)
+        finally:
+            asyncio.run(server.stop())
+    finally:
+        assert reaper.stdin is not None  # noqa: S101 - it was started with a pipe
+        reaper.stdin.close()
+        reaper.wait(_REAPED_WITHIN_SECONDS)
+
+
+def find(program: str, package: str) -> Path:
+    """Find a program, also where only root looks; raises BenchmarkError with the Debian package to install."""
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    if found is None:
+        raise BenchmarkError(f"{program} is missing, install it: apt-get install {package}")
+    return Path(found)
+
+
+def _allow_many_files() -> None:
+    """Raise the limit for the servers and clients started from here: thousands of answers may be due at once."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _start_reaper(directory: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab.reaper", str(directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=ROOT,
+    )

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from functools import partial
+from urllib.parse import urlsplit
+
+import pytest
+
+from benchmarks import delaying_server
+from benchmarks.nginx import ANSWER
+from benchmarks.servers import running
+
+DELAY_MS = 200
+REQUEST = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\nnine byte"
+
+
+def connect(delay_ms: int) -> Iterator[socket.socket]:
+    with running(partial(delaying_server.describe, delay_ms)) as target:
+        address = urlsplit(target.url)
+        assert address.hostname is not None
+        assert address.port is not None
+        with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+            yield connection
+
+
+@pytest.fixture
+def slow() -> Iterator[socket.socket]:
+    yield from connect(DELAY_MS)
+
+
+@pytest.fixture
+def quick() -> Iterator[socket.socket]:
+    yield from connect(0)
+
+
+def receive(connection: socket.socket, answers: int) -> str:
+    """Read until so many bodies have come."""
+    received = ""
+    while received.count(ANSWER) < answers:
+        chunk = connection.recv(65536).decode()
+        assert chunk, received
+        received += chunk
+    return received
+
+
+def test_an_answer_comes_after_the_delay(slow: socket.socket) -> None:
+    started = time.monotonic()
+    slow.sendall(REQUEST)
+    assert receive(slow, 1).startswith("HTTP/1.1 201 ")
+    assert time.monotonic() - started >= DELAY_MS / 1e3
+
+
+def test_requests_on_one_connection_wait_side_by_side(slow: socket.socket) -> None:
+    started = time.monotonic()
+    slow.sendall(REQUEST * 20)
+    receive(slow, 20)
+    assert DELAY_MS / 1e3 <= time.monotonic() - started < 20 * DELAY_MS / 1e3
+
+
+def test_a_request_in_pieces_is_one_request(quick: socket.socket) -> None:
+    for piece in (REQUEST[:7], REQUEST[7:-3]):
+        quick.sendall(piece)
+        time.sleep(0.02)
+    quick.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        quick.recv(1)
+    quick.settimeout(10)
+    quick.sendall(REQUEST[-3:])
+    assert receive(quick, 1).count("201 Created") == 1
+
+
+def test_one_that_hangs_up_does_not_harm_the_others(slow: socket.socket) -> None:
+    with socket.create_connection(slow.getpeername(), timeout=10) as other:
+        other.sendall(REQUEST)
+    slow.sendall(REQUEST)
+    receive(slow, 1)
