@@ -1,0 +1,141 @@
+"""Run a program and tell what it cost, its children included.
+
+CPU is user + system time as os.wait4 reports it for the child: its own and that of every descendant that
+was waited for before it ended; one that nobody waits for is not counted. Memory is read from /proc while
+the program runs. rusage's own maximum is kept too, but has a floor: the kernel carries the size of the
+process that starts a program, this one, over into the program's maximum.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.servers import ROOT, find
+
+STDOUT, STDERR = "stdout", "stderr"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a tree of processes holds at an instant, in KiB; `peak_kib` has the kernel's peak of each process."""
+
+    resident_kib: int
+    peak_kib: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one run of a program cost.
+
+    `tree_kib` is the largest sum of resident memory over the processes that was sampled: pages that they
+    share count once for each. `process_kib` is the peak of the largest process, by the kernel's own mark
+    at the last sample.
+    """
+
+    cpu_seconds: float
+    wall_seconds: float
+    tree_kib: int
+    process_kib: int
+    rusage_kib: int
+
+
+def run(
+    command: list[str],
+    directory: Path,
+    *,
+    within_seconds: float,
+    every_seconds: float = 0.1,
+    watch: Callable[[float, int], None] = lambda _seconds, _kib: None,
+) -> Usage:
+    """Run a command from the repository's root to its end, with its output in the folder's STDOUT and STDERR.
+
+    `watch` is called with each sample: seconds since the start, resident KiB of the tree. Raises
+    BenchmarkError with the program's last words when it fails or takes longer than `within_seconds`.
+    """
+    with (directory / STDOUT).open("wb") as out, (directory / STDERR).open("wb") as err:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [str(find("setpriv", "util-linux")), "--pdeathsig", "KILL", "--", *command],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            # A group of its own: a pipeline is ended as a whole.
+            start_new_session=True,
+        )
+    try:
+        memories = _watch(process.pid, started, within_seconds, every_seconds, watch)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise BenchmarkError(f"ended with {process.returncode}: {_last_words(directory)}")
+    return Usage(
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        wall_seconds=time.monotonic() - started,
+        tree_kib=max((memory.resident_kib for memory in memories), default=0),
+        process_kib=max((kib for memory in memories for kib in memory.peak_kib.values()), default=0),
+        rusage_kib=usage.ru_maxrss,
+    )
+
+
+def _watch(
+    pid: int, started: float, within_seconds: float, every_seconds: float, watch: Callable[[float, int], None]
+) -> list[Memory]:
+    """Sample until the process ends, and leave it to be waited for."""
+    memories = []
+    ended = os.pidfd_open(pid)
+    try:
+        while not select.select([ended], [], [], every_seconds)[0]:
+            elapsed = time.monotonic() - started
+            if elapsed > within_seconds:
+                raise BenchmarkError(f"still runs after {within_seconds:g} s")
+            memories.append(_memory(pid))
+            watch(elapsed, memories[-1].resident_kib)
+    finally:
+        os.close(ended)
+    return memories
+
+
+def _memory(pid: int) -> Memory:
+    fields = {one: _status(one) for one in _tree(pid)}
+    peaks = {one: status["VmHWM"] for one, status in fields.items() if "VmHWM" in status}
+    return Memory(sum(status.get("VmRSS", 0) for status in fields.values()), peaks)
+
+
+def _tree(pid: int) -> list[int]:
+    """List a process and its descendants that run now."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(child) for task in tasks for child in (task / "children").read_text("ascii").split()]
+    except OSError:
+        return [pid]
+    return [pid, *(one for child in children for one in _tree(child))]
+
+
+def _status(pid: int) -> dict[str, int]:
+    """Read the memory figures of /proc/PID/status, in KiB; none of a process that has gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines()
+    except OSError:
+        return {}
+    fields = (line.split(":", 1) for line in lines if line.startswith("Vm"))
+    return {name: int(value.split()[0]) for name, value in fields}
+
+
+def _last_words(directory: Path) -> str:
+    lines = [
+        line for name in (STDERR, STDOUT) for line in (directory / name).read_text("utf-8", "replace").splitlines()
+    ]
+    return " | ".join(line for line in lines[-5:] if line.strip()) or "it said nothing"

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import measure
+from benchmarks.errors import BenchmarkError
+
+BURN = "import time\nwhile time.process_time() < 0.5: pass\n"
+HOLD = "import time\nblock = bytearray(b'x') * 60_000_000\ntime.sleep(0.5)\n"
+
+
+def run(directory: Path, *command: str, within_seconds: float = 30.0) -> measure.Usage:
+    return measure.run(list(command), directory, within_seconds=within_seconds, every_seconds=0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_the_cpu_of_children_is_counted(tmp_path: Path) -> None:
+    both = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BURN!r}])\n{BURN}"
+    assert run(tmp_path, sys.executable, "-c", both).cpu_seconds >= 1.0
+
+
+def test_waiting_costs_no_cpu(tmp_path: Path) -> None:
+    usage = run(tmp_path, "sleep", "0.5")
+    assert usage.wall_seconds >= 0.5
+    assert usage.cpu_seconds < 0.25
+
+
+def test_memory_is_summed_over_the_tree_and_told_of_its_largest_process(tmp_path: Path) -> None:
+    twice = f"import subprocess, sys\nfor one in [subprocess.Popen([sys.executable, '-c', {HOLD!r}]) for _ in '12']: one.wait()"
+    usage = run(tmp_path, sys.executable, "-c", twice)
+    assert usage.tree_kib * 1024 > 120_000_000
+    assert 60_000_000 < usage.process_kib * 1024 < 120_000_000
+
+
+def test_a_small_program_is_not_told_to_be_as_large_as_the_one_that_starts_it(tmp_path: Path) -> None:
+    block = bytearray(b"x") * 100_000_000
+    usage = run(tmp_path, "sleep", "0.2")
+    assert usage.process_kib * 1024 < 20_000_000 < len(block)
+
+
+def test_the_output_is_kept_in_the_folder(tmp_path: Path) -> None:
+    run(tmp_path, "sh", "-c", "echo said; echo complained >&2")
+    assert (tmp_path / measure.STDOUT).read_text() == "said\n"
+    assert (tmp_path / measure.STDERR).read_text() == "complained\n"
+
+
+def test_a_program_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="ended with 3: no such target"):
+        run(tmp_path, "sh", "-c", "echo no such target >&2; exit 3")
+
+
+def test_a_pipeline_that_hangs_is_ended_as_a_whole(tmp_path: Path) -> None:
+    pids = [tmp_path / "first", tmp_path / "second"]
+    first, second = (f"sh -c 'echo $$ >{pid}; exec sleep 60'" for pid in pids)
+    with pytest.raises(BenchmarkError, match=r"still runs after 0\.3 s"):
+        run(tmp_path, "sh", "-c", f"{first} | {second}", within_seconds=0.3)
+    deadline = time.monotonic() + 10
+    while any(is_alive(int(pid.read_text())) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(is_alive(int(pid.read_text())) for pid in pids)
+
+
+def test_samples_are_told_as_they_are_taken(tmp_path: Path) -> None:
+    samples: list[tuple[float, int]] = []
+    measure.run(
+        ["sleep", "0.3"],
+        tmp_path,
+        within_seconds=30.0,
+        every_seconds=0.05,
+        watch=lambda elapsed, kib: samples.append((elapsed, kib)),
+    )
+    assert len(samples) >= 2
+    assert samples == sorted(samples, key=lambda sample: sample[0])
+    assert all(kib > 0 for _, kib in samples)
