@@ -1,0 +1,143 @@
+"""results.json: everything that was measured, a section for each of the three programs."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import Usage
+from benchmarks.reports import Figures
+
+FILE = "results.json"
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """When and on what a section was measured; `load_before` is the machine's load average just before."""
+
+    date: str
+    cpu: str
+    cores: int
+    memory_gib: float
+    kernel: str
+    load_before: float
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one client; `counted` is how many requests the server had from it, where the server counts."""
+
+    figures: Figures
+    usage: Usage
+    counted: int | None = None
+
+    @property
+    def cpu_us(self) -> float:
+        """User + system time for each transaction, in microseconds."""
+        return self.usage.cpu_seconds / self.figures.transactions * 1e6
+
+
+@dataclass(frozen=True)
+class Versus:
+    """The clients side by side: the runs of each in the order of the rounds, and why some are missing."""
+
+    circumstances: Circumstances
+    rate: int
+    seconds: int
+    commands: dict[str, str]
+    notes: dict[str, str]
+    missing: dict[str, str]
+    runs: dict[str, list[Run]]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """alertdrill alone: by rate in transactions a second, and by the answers' delay in milliseconds.
+
+    `start_up_cpu_seconds` is what a run of one second with one transaction takes.
+    """
+
+    circumstances: Circumstances
+    command: str
+    seconds: int
+    start_up_cpu_seconds: float
+    delay_rate: int
+    by_rate: dict[int, Run]
+    by_delay_ms: dict[int, Run]
+
+    def cpu_us(self, run: Run) -> float:
+        """User + system time for each transaction without the start, in microseconds."""
+        return max(0.0, run.usage.cpu_seconds - self.start_up_cpu_seconds) / run.figures.transactions * 1e6
+
+
+@dataclass(frozen=True)
+class Soak:
+    """alertdrill alone for long: samples are (seconds since the start, resident KiB)."""
+
+    circumstances: Circumstances
+    command: str
+    rate: int
+    minutes: float
+    run: Run
+    slope_kib_per_minute: float
+    samples: list[tuple[float, int]]
+
+
+@dataclass(frozen=True)
+class Results:
+    """All sections that have been measured so far."""
+
+    versus: Versus | None = None
+    growth: Growth | None = None
+    soak: Soak | None = None
+
+
+_ADAPTER = TypeAdapter(Results)
+
+
+def load(folder: Path) -> Results:
+    """Read a folder's results.json; none of its sections when there is none. Raises BenchmarkError."""
+    path = folder / FILE
+    try:
+        return _ADAPTER.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return Results()
+    except ValidationError as error:
+        raise BenchmarkError(f"{path} is not of this benchmark's form, remove it: {error.errors()[0]}") from error
+
+
+def save(folder: Path, **sections: Any) -> Results:  # noqa: ANN401 - the fields of Results
+    """Replace sections of a folder's results.json, and return all of them."""
+    results = replace(load(folder), **sections)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_bytes(_ADAPTER.dump_json(results, indent=1) + b"\n")
+    return results
+
+
+def circumstances(versions: dict[str, str]) -> Circumstances:
+    """Look at the machine, now."""
+    return Circumstances(
+        date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        cpu=_field("/proc/cpuinfo", "model name") or platform.machine(),
+        cores=os.cpu_count() or 1,
+        memory_gib=int((_field("/proc/meminfo", "MemTotal") or "0").split()[0]) / 1024**2,
+        kernel=f"{platform.system()} {platform.release()}",
+        load_before=os.getloadavg()[0],
+        versions={"Python": platform.python_version()} | versions,
+    )
+
+
+def _field(path: str, name: str) -> str | None:
+    for line in Path(path).read_text("utf-8").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip()
+    return None

@@ -1,0 +1,90 @@
+"""One run of one client against a running server, and the progress of many."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from benchmarks import measure
+from benchmarks.errors import BenchmarkError
+from benchmarks.peers import Client, Job
+from benchmarks.results import Run
+from benchmarks.servers import Target
+
+# What a client may take beside its load: k6 is given 30 s by default to end gracefully.
+_BESIDE_SECONDS = 60.0
+
+Watch = Callable[[float, int], None]
+
+
+def job(target: Target, rate: int, seconds: int) -> Job:
+    """Prepare a job with a folder of its own: no report of an earlier run may be taken for this one's."""
+    return Job(target.url, rate, seconds, Path(tempfile.mkdtemp(dir=target.directory)))
+
+
+def run(client: Client, job: Job, watch: Watch, *, every_seconds: float = 0.1) -> Run:
+    """Run a client to its end and read its report; raises BenchmarkError when either fails."""
+    within_seconds = job.seconds + _BESIDE_SECONDS
+    usage = measure.run(
+        client.command(job), job.directory, within_seconds=within_seconds, every_seconds=every_seconds, watch=watch
+    )
+    try:
+        figures = client.read(job.directory)
+    except (OSError, KeyError, ValueError) as error:
+        raise BenchmarkError(f"its report cannot be read: {error!r}") from error
+    if figures.transactions == 0:
+        raise BenchmarkError("it made no transaction")
+    return Run(figures, usage)
+
+
+class Steps:
+    """The progress of several runs: a bar on a terminal, and a line for each run that has ended anywhere."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+        self._done_seconds = 0.0
+
+    def begin(self, what: str) -> Watch:
+        """Name the run that begins; returns what is to be called with its samples."""
+        self._progress.update(self._task, description=what)
+        done = self._done_seconds
+        return lambda elapsed, _kib: self._progress.update(self._task, completed=done + elapsed)
+
+    def end(self, text: str, seconds: float) -> None:
+        """Tell what came out of a run that took so long."""
+        self._done_seconds += seconds
+        self._progress.update(self._task, completed=self._done_seconds)
+        self._progress.console.print(text)
+
+
+@contextmanager
+def steps(total_seconds: float) -> Iterator[Steps]:
+    """Show the progress of runs that take so long together."""
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=console, transient=True, refresh_per_second=1, disable=not console.is_terminal
+    ) as progress:
+        yield Steps(progress, progress.add_task("starting", total=total_seconds))
+
+
+def line(name: str, run: Run) -> str:
+    """Tell a run in a line."""
+    figures, usage = run.figures, run.usage
+    late = f"   late p99 {figures.lateness.p99_ms:.2f} ms" if figures.lateness else ""
+    dropped = "" if figures.dropped is None else f"   dropped {figures.dropped}"
+    return (
+        f"{name:<24}{run.cpu_us:6.1f} µs CPU each   {megabytes(usage.tree_kib):5.1f} MB   {figures.rate:8.1f}/s"
+        f"   failed {figures.failed}{dropped}{late}   p99 {figures.latency.p99_ms:.2f} ms"
+    )
+
+
+def megabytes(kib: float) -> float:
+    """Convert KiB to MB of a million bytes."""
+    return kib * 1024 / 1e6
