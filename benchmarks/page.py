@@ -1,0 +1,227 @@
+"""Turning results into RESULTS.md and its plot."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from benchmarks.plot import Chart, svg
+from benchmarks.reports import Percentiles
+from benchmarks.results import Circumstances, Growth, Results, Run, Soak, Versus
+from benchmarks.runs import megabytes
+
+FILE = "RESULTS.md"
+PLOT = "growth.svg"
+
+_ABSENT = "n/a"
+# What alertdrill may cost at the most, as a share of what each peer costs.
+_GOALS = {"k6": 0.35, "vegeta": 0.6, "hey": 1.0}
+
+_VERSUS_COLUMNS = (
+    "client",
+    "CPU µs each",
+    "memory MB",
+    "largest process MB",
+    "rate/s",
+    "failed",
+    "dropped",
+    "late p50 / p99 ms",
+    "latency p50 / p99 ms",
+    "from due time p50 / p99 ms",
+    "nginx counted",
+)
+_ALONE_COLUMNS = (
+    "CPU µs each",
+    "memory MB",
+    "rate/s",
+    "failed",
+    "dropped",
+    "late p50 / p99 ms",
+    "latency p50 / p99 ms",
+)
+
+_HEAD = """\
+# What the load costs
+Written by `make bench` and `make soak` from [results.json](results.json); do not edit.
+
+- **CPU µs each** is the user + system time of the client's process tree for each transaction, by `os.wait4`: the process itself and all descendants that were waited for. Start-up is included.
+- **memory** is the largest sum of the resident memory of the client's processes, sampled from /proc ten times a second (in the soak every ten seconds); pages that processes share count once for each. **largest process** is the kernel's own peak of the largest one.
+- **rate**, **failed**, **dropped**, **late** and **latency** are what each client says of itself, n/a where it says nothing of the kind. **latency** is from the actual send, **from due time** from the instant at which the schedule asked for it, **late** the difference between the two instants. **nginx counted** is the server's own count.
+- Client and server share the machine and its loopback.
+"""
+
+_VERSUS_HEAD = """\
+## Side by side
+POST of 176 bytes, {rate}/s for {seconds} s on one nginx worker that answers 201 with 70 bytes of JSON; one client after another, {rounds} rounds, the order turned each time.
+CPU and nginx's count show every round, the rest the worst of them.
+"""
+
+_GROWTH_HEAD = """\
+## How it grows
+alertdrill alone, {seconds} s for each row.
+A run of one second with one transaction takes {start_up:.2f} s of CPU: that is the start-up.
+
+![CPU for each transaction]({plot})
+"""
+
+_SOAK_HEAD = """\
+## For long
+alertdrill alone, {rate}/s for {minutes:g} minutes on the same nginx.
+The slope is of a line by least squares through its resident memory, the first tenth left out.
+"""
+
+
+def write(folder: Path, results: Results) -> None:
+    """Write RESULTS.md, and its plot when there is one, into a folder."""
+    (folder / FILE).write_text(render(results), encoding="utf-8")
+    if results.growth:
+        (folder / PLOT).write_text(_plot(results.growth), encoding="utf-8")
+
+
+def render(results: Results) -> str:
+    """Spell the page in Markdown; what has not been measured is left out."""
+    parts = [_HEAD]
+    if results.versus:
+        parts.append(_versus(results.versus))
+    if results.growth:
+        parts.append(_growth(results.growth))
+    if results.soak:
+        parts.append(_soak(results.soak))
+    return "\n".join(parts)
+
+
+def _versus(versus: Versus) -> str:
+    rows = [[name, *_versus_cells(runs)] for name, runs in versus.runs.items() if runs]
+    rounds = max((len(runs) for runs in versus.runs.values()), default=0)
+    told = [f"- {name}: {versus.notes[name]}." for name in versus.runs]
+    absent = [f"- **{name} was left out**: {why}." for name, why in versus.missing.items()]
+    return "\n".join(
+        [
+            _VERSUS_HEAD.format(rate=versus.rate, seconds=versus.seconds, rounds=rounds),
+            _circumstances(versus.circumstances),
+            _table(_VERSUS_COLUMNS, rows),
+            "\n" + "\n".join(told + absent),
+            _ratios(versus.runs),
+            _commands(versus.commands),
+        ]
+    )
+
+
+def _versus_cells(runs: list[Run]) -> list[str]:
+    return [
+        " / ".join(f"{run.cpu_us:.0f}" for run in runs),
+        f"{max(megabytes(run.usage.tree_kib) for run in runs):.0f}",
+        f"{max(megabytes(run.usage.process_kib) for run in runs):.0f}",
+        f"{min(run.figures.rate for run in runs):.1f}",
+        str(max(run.figures.failed for run in runs)),
+        _worst_count(run.figures.dropped for run in runs),
+        _worst(runs, lambda run: run.figures.lateness),
+        _worst(runs, lambda run: run.figures.latency),
+        _worst(runs, lambda run: run.figures.latency_from_due),
+        " / ".join(_ABSENT if run.counted is None else str(run.counted) for run in runs),
+    ]
+
+
+def _ratios(runs: dict[str, list[Run]]) -> str:
+    ours = _mean_cpu_us(runs.get("alertdrill", []))
+    if ours is None:
+        return ""
+    theirs = {name: _mean_cpu_us(runs.get(name, [])) for name in _GOALS}
+    rows = [[name, f"{ours / cpu:.2f}", f"≤ {_GOALS[name]:.2f}"] for name, cpu in theirs.items() if cpu]
+    return "\n" + _table(("alertdrill's CPU for one of", "measured", "goal"), rows)
+
+
+def _mean_cpu_us(runs: list[Run]) -> float | None:
+    return statistics.fmean(run.cpu_us for run in runs) if runs else None
+
+
+def _growth(growth: Growth) -> str:
+    columns = ("without start-up", "of a core", *_ALONE_COLUMNS)
+    by_rate = [[f"{rate}/s", *_growth_cells(growth, run)] for rate, run in growth.by_rate.items()]
+    by_delay = [[f"{delay} ms", *_growth_cells(growth, run)] for delay, run in growth.by_delay_ms.items()]
+    return "\n".join(
+        [
+            _GROWTH_HEAD.format(seconds=growth.seconds, start_up=growth.start_up_cpu_seconds, plot=PLOT),
+            _circumstances(growth.circumstances),
+            _table(("asked for", *columns), by_rate),
+            f"\nAt {growth.delay_rate}/s, on a server in Python that answers after a delay:\n",
+            _table(("delay", *columns), by_delay),
+            _commands({"alertdrill": growth.command}),
+        ]
+    )
+
+
+def _growth_cells(growth: Growth, run: Run) -> list[str]:
+    cpu_us = growth.cpu_us(run)
+    return [f"{cpu_us:.0f}", f"{cpu_us * run.figures.rate / 1e6:.0%}", *_alone_cells(run)]
+
+
+def _alone_cells(run: Run) -> list[str]:
+    figures = run.figures
+    return [
+        f"{run.cpu_us:.0f}",
+        f"{megabytes(run.usage.tree_kib):.0f}",
+        f"{figures.rate:.1f}",
+        str(figures.failed),
+        _worst_count([figures.dropped]),
+        _worst([run], lambda one: one.figures.lateness),
+        _worst([run], lambda one: one.figures.latency),
+    ]
+
+
+def _plot(growth: Growth) -> str:
+    label = "µs of CPU for each transaction, without start-up"
+    by_rate = {f"{rate:,}": growth.cpu_us(run) for rate, run in growth.by_rate.items()}
+    by_delay = {
+        f"{growth.delay_rate * delay // 1000:,} ({delay} ms)": growth.cpu_us(run)
+        for delay, run in growth.by_delay_ms.items()
+    }
+    return svg(
+        [
+            Chart("CPU by rate", "transactions a second", label, by_rate),
+            Chart(f"CPU by what is in flight, {growth.delay_rate:,}/s", "in flight (answers' delay)", label, by_delay),
+        ]
+    )
+
+
+def _soak(soak: Soak) -> str:
+    cells = [[f"{soak.slope_kib_per_minute:+.1f}", *_alone_cells(soak.run)]]
+    return "\n".join(
+        [
+            _SOAK_HEAD.format(rate=soak.rate, minutes=soak.minutes),
+            _circumstances(soak.circumstances),
+            _table(("memory's slope KiB/min", *_ALONE_COLUMNS), cells),
+            _commands({"alertdrill": soak.command}),
+        ]
+    )
+
+
+def _circumstances(here: Circumstances) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in here.versions.items())
+    return (
+        f"{here.date}, {here.cpu}, {here.cores} cores, {here.memory_gib:.1f} GiB, {here.kernel},"
+        f" load average before {here.load_before:.2f}.\n{versions}.\n"
+    )
+
+
+def _commands(commands: dict[str, str]) -> str:
+    lines = "\n".join(f"# {name}\n{command}" for name, command in commands.items())
+    return f"\n```sh\n{lines}\n```\n"
+
+
+def _table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
+    ruled = [list(columns), ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in ruled)
+
+
+def _worst(runs: list[Run], which: Callable[[Run], Percentiles | None]) -> str:
+    known = [one for one in map(which, runs) if one is not None]
+    if not known:
+        return _ABSENT
+    return f"{max(one.p50_ms for one in known):.2f} / {max(one.p99_ms for one in known):.2f}"
+
+
+def _worst_count(counts: Iterable[int | None]) -> str:
+    known = [count for count in counts if count is not None]
+    return str(max(known)) if known else _ABSENT
