@@ -5,7 +5,7 @@ PYTHON ?= python3
 SCALE ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint bench soak lock clean
 
 help: ## tell what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -33,8 +33,14 @@ lint: setup ## style, types, and which package may import which
 test: lint ## everything: style, types, imports, units, and the real servers
 	$(BIN)/pytest
 
-bench: setup ## what the load costs, and how late it sends
-	$(BIN)/python -m benchmarks.load
+bench: setup ## what the load costs: beside k6, vegeta and hey, and as it grows
+	sh benchmarks/install.sh $(VENV)/bench-bin
+	$(BIN)/python -m benchmarks.versus
+	$(BIN)/python -m benchmarks.growth
+
+soak: setup ## whether memory stays flat in half an hour at 2,000/s
+	sh benchmarks/install.sh
+	$(BIN)/python -m benchmarks.soak
 
 lock: setup ## pin every dependency with its hash again
 	$(BIN)/pip install --quiet uv
