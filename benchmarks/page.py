@@ -9,12 +9,11 @@ from pathlib import Path
 from benchmarks.plot import Chart, svg
 from benchmarks.reports import Percentiles
 from benchmarks.results import Circumstances, Growth, Results, Run, Soak, Versus
-from benchmarks.runs import megabytes
+from benchmarks.runs import ABSENT, megabytes, spelled
 
 FILE = "RESULTS.md"
 PLOT = "growth.svg"
 
-_ABSENT = "n/a"
 # What alertdrill may cost at the most, as a share of what each peer costs.
 _GOALS = {"k6": 0.35, "vegeta": 0.6, "hey": 1.0}
 
@@ -119,7 +118,7 @@ def _versus_cells(runs: list[Run]) -> list[str]:
         _worst(runs, lambda run: run.figures.lateness),
         _worst(runs, lambda run: run.figures.latency),
         _worst(runs, lambda run: run.figures.latency_from_due),
-        " / ".join(_ABSENT if run.counted is None else str(run.counted) for run in runs),
+        " / ".join(ABSENT if run.counted is None else str(run.counted) for run in runs),
     ]
 
 
@@ -217,11 +216,9 @@ def _table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
 
 def _worst(runs: list[Run], which: Callable[[Run], Percentiles | None]) -> str:
     known = [one for one in map(which, runs) if one is not None]
-    if not known:
-        return _ABSENT
-    return f"{max(one.p50_ms for one in known):.2f} / {max(one.p99_ms for one in known):.2f}"
+    return spelled(known) if known else ABSENT
 
 
 def _worst_count(counts: Iterable[int | None]) -> str:
     known = [count for count in counts if count is not None]
-    return str(max(known)) if known else _ABSENT
+    return str(max(known)) if known else ABSENT

@@ -16,10 +16,10 @@ SUMMARY = "summary.json"
 
 @dataclass(frozen=True)
 class Percentiles:
-    """The median and the 99th percentile, in milliseconds."""
+    """The median and the 99th percentile, in milliseconds; a summary in k6's form may leave out the latter."""
 
     p50_ms: float
-    p99_ms: float
+    p99_ms: float | None
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def read_summary(directory: Path) -> Figures:
 
 
 def _trend(metric: dict[str, Any]) -> Percentiles:
-    return Percentiles(metric["med"], metric["p(99)"])
+    return Percentiles(metric["med"], metric.get("p(99)"))
 
 
 def read_vegeta(directory: Path) -> Figures:

@@ -13,12 +13,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from benchmarks import measure
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers import Client, Job
+from benchmarks.reports import Percentiles
 from benchmarks.results import Run
 from benchmarks.servers import Target
 
 # What a client may take beside its load: k6 is given 30 s by default to end gracefully.
 _BESIDE_SECONDS = 60.0
 
+ABSENT = "n/a"
 Watch = Callable[[float, int], None]
 
 
@@ -77,12 +79,22 @@ def steps(total_seconds: float) -> Iterator[Steps]:
 def line(name: str, run: Run) -> str:
     """Tell a run in a line."""
     figures, usage = run.figures, run.usage
-    late = f"   late p99 {figures.lateness.p99_ms:.2f} ms" if figures.lateness else ""
+    late = "" if figures.lateness is None else f"   late {spelled([figures.lateness])} ms"
     dropped = "" if figures.dropped is None else f"   dropped {figures.dropped}"
     return (
         f"{name:<24}{run.cpu_us:6.1f} µs CPU each   {megabytes(usage.tree_kib):5.1f} MB   {figures.rate:8.1f}/s"
-        f"   failed {figures.failed}{dropped}{late}   p99 {figures.latency.p99_ms:.2f} ms"
+        f"   failed {figures.failed}{dropped}{late}   latency {spelled([figures.latency])} ms"
     )
+
+
+def spelled(percentiles: list[Percentiles]) -> str:
+    """Spell the worst median and the worst 99th percentile; n/a for what none of them tells."""
+    told = [max((one for one in column if one is not None), default=None) for column in _columns(percentiles)]
+    return " / ".join(ABSENT if one is None else f"{one:.2f}" for one in told)
+
+
+def _columns(percentiles: list[Percentiles]) -> tuple[list[float | None], list[float | None]]:
+    return [one.p50_ms for one in percentiles], [one.p99_ms for one in percentiles]
 
 
 def megabytes(kib: float) -> float:

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import STDOUT
 from benchmarks.reports import SUMMARY, Figures, Percentiles, read_hey, read_summary, read_vegeta
+from benchmarks.runs import spelled
 
 HEY = """
 Summary:
@@ -51,6 +52,13 @@ def test_alertdrill_publishes_lateness_and_latency_from_the_due_time(tmp_path: P
     assert figures.dropped == 5
     assert figures.lateness == Percentiles(0.07, 0.3)
     assert figures.latency_from_due == Percentiles(0.3, 0.7)
+
+
+def test_a_percentile_that_a_summary_leaves_out_is_not_made_up(tmp_path: Path) -> None:
+    figures = read(tmp_path, summary(http_req_duration={"med": 0.2, "p(90)": 0.3, "p(95)": 0.4}))
+    assert figures.latency == Percentiles(0.2, None)
+    assert spelled([figures.latency]) == "0.20 / n/a"
+    assert spelled([figures.latency, Percentiles(0.1, 0.9)]) == "0.20 / 0.90"
 
 
 @pytest.mark.parametrize(
