@@ -1,0 +1,70 @@
+"""The `load:` section of a probe file: how many transactions a second, for how long."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from probes.arrivals import Arrivals, ConstantArrivals
+from probes.poisson import PoissonArrivals
+from probes.ramping import RampingArrivals, Stage
+from units.duration import Duration
+from units.settings import Settings
+
+_Rate = Annotated[float, Field(ge=0, le=100_000)]
+
+
+class StageSettings(Settings):
+    """A straight line to the rate `target`; a duration of 0 is a jump."""
+
+    duration: Duration = Field(ge=timedelta(0))
+    target: _Rate
+
+
+class LoadSettings(Settings):
+    """Either `rate`, constant, without a `duration` without end; or `stages`, from `start_rate` on.
+
+    Rates are in transactions a second. `poisson` sends at random with the same mean rate, the same for
+    the same `seed`. After the last due time, what is in flight has `graceful_stop` to end.
+    """
+
+    rate: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    duration: Annotated[Duration, Field(gt=timedelta(0))] | None = None
+    start_rate: _Rate = 0.0
+    stages: tuple[StageSettings, ...] = ()
+    poisson: bool = False
+    seed: int = 0
+    max_in_flight: int = Field(default=10_000, gt=0)
+    graceful_stop: Duration = Field(default=timedelta(seconds=30), ge=timedelta(0))
+
+    @model_validator(mode="after")
+    def _is_constant_or_ramping(self) -> LoadSettings:
+        if self.rate is None and not self.stages:
+            raise ValueError("has no rate and no stages, expected rate: 100 or stages: [{duration: 2m, target: 100}]")
+        if self.rate is not None and self.stages:
+            raise ValueError("has both rate and stages, expected rate (constant) or stages (ramping)")
+        if self.stages and self.duration is not None:
+            raise ValueError("has both duration and stages, expected the duration of each stage alone")
+        if self.rate is not None and "start_rate" in self.model_fields_set:
+            raise ValueError("has both rate and start_rate, expected start_rate beside stages alone")
+        if self._paced().total == 0:
+            raise ValueError("has stages in which nothing is sent, expected a rate above 0 for some time")
+        return self
+
+    def arrivals(self) -> Arrivals:
+        """Make the due times that these settings ask for."""
+        return PoissonArrivals(self._paced(), self.seed) if self.poisson else self._paced()
+
+    def scaled(self, time_scale: float) -> LoadSettings:
+        """Divide the durations of the load; rates stay, and so does the time that answers are given."""
+        stages = [stage.model_copy(update={"duration": stage.duration / time_scale}) for stage in self.stages]
+        duration = None if self.duration is None else self.duration / time_scale
+        return self.model_copy(update={"duration": duration, "stages": tuple(stages)})
+
+    def _paced(self) -> ConstantArrivals | RampingArrivals:
+        if self.rate is not None:
+            return ConstantArrivals(self.rate, None if self.duration is None else self.duration.total_seconds())
+        stages = (Stage(stage.duration.total_seconds(), stage.target) for stage in self.stages)
+        return RampingArrivals(self.start_rate, tuple(stages))
