@@ -40,6 +40,7 @@ from chaos.fault import Endpoints, Fault, applied
 from chaos.ledger import Ledger
 from probes.arrivals import ConstantArrivals
 from probes.load import Load
+from probes.sender import Plan
 from probes.tally import Tally
 
 # A server that is away for longer makes the drill inconclusive anyway, so a broken thing is mended sooner.
@@ -112,7 +113,7 @@ class Conductor:
         scrape_seconds = await self._prometheus.scrape_seconds()
         arrivals = ConstantArrivals(self._drill.load.rate)
         async with serving(self._inbox, self._config.listen), self._config.probe.opened() as client:
-            load = Load(client, arrivals, self._drill.load.max_in_flight)
+            load = Load(client, Plan(arrivals, self._drill.load.max_in_flight))
             self.progress.tally = load.tally
             started_at = time.time()
             async with running(load):
@@ -317,10 +318,10 @@ def _load_record(target_rate: float, load: Load) -> LoadRecord:
         succeeded=tally.succeeded,
         failed=tally.failed,
         dropped=tally.dropped,
-        in_flight_at_end=tally.due - tally.succeeded - tally.failed - tally.dropped,
+        in_flight_at_end=tally.in_flight,
         reasons=dict(tally.reasons),
         details=tally.details,
-        lateness_p99_seconds=tally.lateness_seconds(99),
+        lateness_p99_seconds=tally.lateness.percentile_seconds(99) or 0.0,
         seconds=[
             SecondRecord(
                 at=load.started_at + second.offset,

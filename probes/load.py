@@ -1,65 +1,66 @@
-"""Open loop: transactions are sent when they are due, whether or not earlier ones have been answered."""
+"""A load in this process: one sender, whose seconds are added up beside it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from collections.abc import Callable, Iterator
 
-from probes.arrivals import ConstantArrivals
-from probes.outcome import Outcome
+from probes.client import AwaitedClient, Client, startable
+from probes.recorder import SecondCounts
+from probes.sender import Plan, Sender
 from probes.tally import Tally
-
-# Under uvloop a sleep below one millisecond returns at once, and pacing would spin.
-_SHORTEST_SLEEP_SECONDS = 0.001
-
-
-class Client(Protocol):
-    """Makes one transaction after another."""
-
-    async def transact(self) -> Outcome:
-        """Make one transaction; never raises for a failed one."""
-        ...
 
 
 class Load:
     """Transactions of one client at their due times, counted in a tally.
 
-    At most `max_in_flight` are under way at once; what is due beyond that is counted as dropped.
-    `started_at` is the wall time (Unix seconds) of the first due time.
+    `started_at` is the wall time (Unix seconds) of the first due time. `acknowledged` is called each second
+    with the ids of the transactions that succeeded in it, if the client keeps ids.
     """
 
-    def __init__(self, client: Client, arrivals: ConstantArrivals, max_in_flight: int = 10_000) -> None:
+    def __init__(
+        self,
+        client: Client | AwaitedClient,
+        plan: Plan,
+        acknowledged: Callable[[list[str]], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.tally = Tally()
         self.started_at = 0.0
         self._client = client
-        self._arrivals = arrivals
-        self._max_in_flight = max_in_flight
+        self._plan = plan
+        self._acknowledged = acknowledged
+        self._clock = clock
+        self._steps: Iterator[None] = iter(())
 
     async def run(self) -> None:
-        """Send until cancelled; what is in flight then is broken off and stays counted in flight."""
-        clock = asyncio.get_running_loop().time
-        self.started_at, start = time.time(), clock()
-        index, second = 0, 0
-        async with asyncio.TaskGroup() as transactions:
-            while True:
-                elapsed = clock() - start
-                while elapsed >= second + 1:
-                    self.tally.close_second(second)
-                    second += 1
-                for due in range(index, self._arrivals.due_by(elapsed)):
-                    self._send(transactions, start + self._arrivals.due_seconds(due))
-                    index = due + 1
-                wake_at = start + min(self._arrivals.due_seconds(index), float(second + 1))
-                await asyncio.sleep(max(wake_at - clock(), _SHORTEST_SLEEP_SECONDS))
+        """Send until the arrivals end or the task is cancelled; what is in flight then stays counted in flight."""
+        seconds: asyncio.Queue[SecondCounts | None] = asyncio.Queue()
+        async with asyncio.TaskGroup() as tasks, startable(self._client) as client:
+            adding = tasks.create_task(self._add(seconds))
+            sender = Sender(client, self._plan, seconds.put_nowait, self._clock)
+            self.started_at = time.time()
+            try:
+                await sender.run(self._clock())
+            except asyncio.CancelledError:
+                # Whoever cancels reads the tally next, so what is left is added here and now.
+                adding.cancel()
+                self._add_now(seconds)
+                raise
+            seconds.put_nowait(None)
 
-    def _send(self, transactions: asyncio.TaskGroup, due: float) -> None:
-        if self.tally.in_flight >= self._max_in_flight:
-            self.tally.drop()
-            return
-        self.tally.sent(asyncio.get_running_loop().time() - due)
-        transactions.create_task(self._transact(due))
+    async def _add(self, seconds: asyncio.Queue[SecondCounts | None]) -> None:
+        while second := await seconds.get():
+            self._acknowledged(second.acknowledged)
+            self._steps = self.tally.folding(second)
+            for _ in self._steps:
+                await asyncio.sleep(0)
 
-    async def _transact(self, due: float) -> None:
-        outcome = await self._client.transact()
-        self.tally.ended(outcome, asyncio.get_running_loop().time() - due)
+    def _add_now(self, seconds: asyncio.Queue[SecondCounts | None]) -> None:
+        for _ in self._steps:
+            pass
+        while not seconds.empty():
+            if second := seconds.get_nowait():
+                self._acknowledged(second.acknowledged)
+                self.tally.add(second)

@@ -12,6 +12,7 @@ import pytest
 from probes.arrivals import ConstantArrivals
 from probes.load import Load
 from probes.outcome import Outcome
+from probes.sender import Plan
 
 
 class Service:
@@ -35,7 +36,8 @@ def in_virtual_time(main: Callable[[], Awaitable[Any]]) -> None:
 
 
 def run(service: Service, rate: float, seconds: float, max_in_flight: int = 10_000) -> Load:
-    load = Load(service, ConstantArrivals(rate), max_in_flight)
+    clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
+    load = Load(service, Plan(ConstantArrivals(rate), max_in_flight), clock=clock)
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
@@ -68,5 +70,5 @@ def test_what_cannot_be_sent_is_counted_as_dropped() -> None:
 def test_latency_counts_from_the_due_time() -> None:
     tally = run(Service(lambda _: 0.25), rate=20, seconds=30).tally
     for percentile in (50, 99):
-        latency = tally.latency_seconds(percentile)
+        latency = tally.latencies.percentile_seconds(percentile)
         assert latency == pytest.approx(0.25, abs=0.003)

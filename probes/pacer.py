@@ -1,0 +1,105 @@
+"""Wakes a callback at exact instants, without spinning.
+
+uvloop's own timers have a resolution of one millisecond and its short sleeps return at once, so on Linux
+a timerfd (timerfd_create(2)) wakes the loop through its file descriptor. Elsewhere the loop's timers must do.
+Instants are seconds of `time.monotonic`, which on Linux is CLOCK_MONOTONIC, the timerfd's own clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+_CLOCK_MONOTONIC = 1
+_TFD_TIMER_ABSTIME = 1
+_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC if sys.platform == "linux" else 0
+
+
+class Pacer(Protocol):
+    """Calls back once for each `wake_at`; a later `wake_at` replaces an earlier one."""
+
+    def wake_at(self, instant: float) -> None:
+        """Call back at an instant of `time.monotonic`; at once when it has gone by."""
+        ...
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+class _Itimerspec(ctypes.Structure):
+    _fields_ = (("interval", _Timespec), ("value", _Timespec))
+
+
+class _TimerfdPacer:
+    """Setting the timer again also takes back its readiness, so that it need never be read."""
+
+    def __init__(self, libc: ctypes.CDLL, descriptor: int) -> None:
+        self._settime = libc.timerfd_settime
+        self._settime.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+        self._descriptor = descriptor
+        self._spec = _Itimerspec()
+        self._value = self._spec.value
+        self._address = ctypes.addressof(self._spec)
+
+    def wake_at(self, instant: float) -> None:
+        # An instant of zero would disarm the timer.
+        nanoseconds = max(int(instant * 1e9), 1)
+        self._value.seconds, self._value.nanoseconds = divmod(nanoseconds, 1_000_000_000)
+        self._settime(self._descriptor, _TFD_TIMER_ABSTIME, self._address, None)
+
+
+class _LoopPacer:
+    """The loop's own timer, up to a millisecond late."""
+
+    def __init__(self, wake: Callable[[], None], clock: Callable[[], float]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._wake = wake
+        self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wake_at(self, instant: float) -> None:
+        self.cancel()
+        self._timer = self._loop.call_later(max(instant - self._clock(), 0.0), self._wake)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+@contextmanager
+def pacing(wake: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> Iterator[Pacer]:
+    """Yield a pacer that calls `wake` in the running loop, for the length of the block.
+
+    `clock` is what instants are compared with; any but `time.monotonic` takes the loop's own timers.
+    """
+    if sys.platform == "linux" and clock is time.monotonic:
+        with _timerfd(wake) as pacer:
+            yield pacer
+        return
+    pacer = _LoopPacer(wake, clock)
+    try:
+        yield pacer
+    finally:
+        pacer.cancel()
+
+
+@contextmanager
+def _timerfd(wake: Callable[[], None]) -> Iterator[Pacer]:
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = libc.timerfd_create(_CLOCK_MONOTONIC, _FLAGS)
+    if descriptor < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    loop = asyncio.get_running_loop()
+    loop.add_reader(descriptor, wake)
+    try:
+        yield _TimerfdPacer(libc, descriptor)
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)

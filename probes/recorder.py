@@ -1,0 +1,170 @@
+"""Counts what the load does within one second; the hot path, so it only appends and adds.
+
+A second's counts are plain numbers and dicts, so that they pass between processes as JSON and add up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from probes.outcome import Outcome
+
+
+@dataclass
+class Samples:
+    """How often each duration occurred, in whole microseconds, and the exact sum of all in seconds."""
+
+    counts: Counter[int] = field(default_factory=Counter)
+    sum_seconds: float = 0.0
+
+    def add(self, other: Samples) -> None:
+        """Add another's samples to these."""
+        self.counts.update(other.counts)
+        self.sum_seconds += other.sum_seconds
+
+    def quantiles_seconds(self, *percentiles: float) -> list[float | None]:
+        """Tell the smallest sample that a percentage (0 to 100) of all does not exceed; None of nothing."""
+        total = self.counts.total()
+        if total == 0:
+            return [None] * len(percentiles)
+        ranks = iter(sorted(self.counts.items()))
+        found: list[float | None] = []
+        seen, value = 0, 0
+        for percentile in percentiles:
+            while seen < max(percentile / 100 * total, 1) - 1e-9:
+                value, count = next(ranks)
+                seen += count
+            found.append(value / 1e6)
+        return found
+
+
+@dataclass
+class RequestCounts:
+    """The requests of one name within a second."""
+
+    failed: int = 0
+    durations: Samples = field(default_factory=Samples)
+
+    def add(self, other: RequestCounts) -> None:
+        """Add another's counts to these."""
+        self.failed += other.failed
+        self.durations.add(other.durations)
+
+
+@dataclass
+class SecondCounts:
+    """All that one second of load counted; sums of seconds of several workers are such a second again.
+
+    `due` counts by due time, what ended by the instant of its end. `latencies` run from the due time,
+    `durations` from the send; `lost` was given to a worker that died. A load that ends within a second leaves
+    one that is not whole.
+    """
+
+    offset: int
+    is_whole: bool = True
+    target_rate: float = 0.0
+    due: int = 0
+    ended: int = 0
+    failed: int = 0
+    dropped: int = 0
+    lost: int = 0
+    in_flight: int = 0
+    refused_requests: int = 0
+    latencies: Samples = field(default_factory=Samples)
+    durations: Samples = field(default_factory=Samples)
+    lateness: Samples = field(default_factory=Samples)
+    reasons: Counter[str] = field(default_factory=Counter)
+    details: dict[str, str] = field(default_factory=dict)
+    failed_checks: Counter[str] = field(default_factory=Counter)
+    requests: dict[str, RequestCounts] = field(default_factory=dict)
+    acknowledged: list[str] = field(default_factory=list)
+
+    def add(self, other: SecondCounts) -> None:
+        """Add another worker's same second to this one."""
+        for name in ("target_rate", "due", "ended", "failed", "dropped", "lost", "in_flight", "refused_requests"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for mine, its in (
+            (self.latencies, other.latencies),
+            (self.durations, other.durations),
+            (self.lateness, other.lateness),
+        ):
+            mine.add(its)
+        self.reasons.update(other.reasons)
+        self.details = other.details | self.details
+        self.failed_checks.update(other.failed_checks)
+        for name, counts in other.requests.items():
+            self.requests.setdefault(name, RequestCounts()).add(counts)
+        self.acknowledged += other.acknowledged
+
+
+class Recorder:
+    """Counts the second under way."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lateness_seconds: list[float] = []
+        self._latency_seconds: list[float] = []
+        self._duration_seconds: list[float] = []
+        self._requests: dict[str, tuple[list[float], list[bool]]] = {}
+        self._second = SecondCounts(offset=0)
+
+    def sent(self, lateness_seconds: float) -> None:
+        """Count a transaction that was due and is sent now."""
+        self.in_flight += 1
+        self._lateness_seconds.append(lateness_seconds)
+
+    def dropped(self) -> None:
+        """Count a transaction that was due and cannot be sent."""
+        self._second.dropped += 1
+
+    def ended(self, outcome: Outcome, latency_seconds: float, duration_seconds: float) -> None:
+        """Count a transaction that ended, with its durations from its due time and from its send."""
+        self.in_flight -= 1
+        self._latency_seconds.append(latency_seconds)
+        self._duration_seconds.append(duration_seconds)
+        if outcome.reason is not None or outcome.refused_by_status:
+            self._failed(outcome)
+        if outcome.requests:
+            self._named(outcome)
+
+    def _failed(self, outcome: Outcome) -> None:
+        second = self._second
+        second.refused_requests += outcome.refused_by_status or outcome.reason != "check"
+        if outcome.reason is None:
+            return
+        second.failed += 1
+        second.reasons[outcome.reason] += 1
+        second.details.setdefault(outcome.reason, outcome.detail)
+        second.failed_checks.update(outcome.failed_checks)
+
+    def _named(self, outcome: Outcome) -> None:
+        for request in outcome.requests:
+            seconds, failed = self._requests.setdefault(request.name, ([], []))
+            seconds.append(request.seconds)
+            failed.append(request.failed)
+
+    def close(self, offset: int, target_rate: float, acknowledged: list[str], *, is_whole: bool) -> SecondCounts:
+        """End the second that began `offset` seconds after the start, and begin the next."""
+        second = self._second
+        second.offset, second.target_rate, second.in_flight = offset, target_rate, self.in_flight
+        second.is_whole = is_whole
+        second.due = len(self._lateness_seconds) + second.dropped
+        second.ended = len(self._latency_seconds)
+        second.lateness = _samples(self._lateness_seconds)
+        second.latencies = _samples(self._latency_seconds)
+        second.durations = _samples(self._duration_seconds)
+        second.requests = {
+            name: RequestCounts(failed=sum(failed), durations=_samples(seconds))
+            for name, (seconds, failed) in self._requests.items()
+        }
+        second.acknowledged = acknowledged
+        self._begin()
+        return second
+
+
+def _samples(seconds: list[float]) -> Samples:
+    return Samples(Counter([int(value * 1e6) for value in seconds]), sum(seconds))

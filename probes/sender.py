@@ -1,0 +1,134 @@
+"""Open loop: transactions are sent when they are due, whether or not earlier ones have been answered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from probes.arrivals import Arrivals, Shard
+from probes.client import Client
+from probes.outcome import Outcome
+from probes.pacer import Pacer, pacing
+from probes.recorder import Recorder, SecondCounts
+
+# At high rates one wake sends what became due in this time; it is also the lateness that this costs.
+_SHORTEST_GAP_SECONDS = 0.00025
+# After a stall, what has been due for longer is not sent in a burst that no one asked for.
+_LONGEST_LATENESS_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to send: when, how many at once, and how long to wait for the last answers."""
+
+    arrivals: Arrivals
+    max_in_flight: int = 10_000
+    graceful_stop_seconds: float = 30.0
+
+    def shard(self, index: int, count: int) -> Plan:
+        """Make the plan of one of several workers, which share the arrivals and the bound."""
+        return replace(
+            self, arrivals=Shard(self.arrivals, index, count), max_in_flight=max(self.max_in_flight // count, 1)
+        )
+
+
+class Sender:
+    """Sends one client's transactions at their due times, and counts them second by second.
+
+    At most the plan's `max_in_flight` are under way at once. What is due beyond that, or is more than a second late
+    because this process was held up, is counted as dropped. `on_second` is called with each second.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        plan: Plan,
+        on_second: Callable[[SecondCounts], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._plan = plan
+        self._arrivals = plan.arrivals
+        self._on_second = on_second
+        self._clock = clock
+        self._recorder = Recorder()
+        self._start = 0.0
+        self._index = 0
+        self._second = 0
+        self._all_sent = False
+        self._pacer: Pacer
+        self._finished: asyncio.Future[None]
+
+    @property
+    def in_flight(self) -> int:
+        """Count the transactions that have been sent and not answered."""
+        return self._recorder.in_flight
+
+    async def run(self, start: float) -> None:
+        """Send from an instant of the clock on, until the arrivals end and the last is answered.
+
+        Those that are not answered within the plan's time after the last was due stay counted as in flight, as do
+        all of them when the task is cancelled.
+        """
+        self._start, self._index, self._second, self._all_sent = start, 0, 0, False
+        self._finished = asyncio.get_running_loop().create_future()
+        ends_at = self._arrivals.duration_seconds
+        self._gives_up_at = float("inf") if ends_at is None else ends_at + self._plan.graceful_stop_seconds
+        with pacing(self._wake, self._clock) as self._pacer:
+            self._pacer.wake_at(start)
+            try:
+                await self._finished
+            finally:
+                self._close_second(is_whole=False)
+
+    def _wake(self) -> None:
+        try:
+            self._send_due()
+        except Exception as error:  # noqa: BLE001 - a loop's callback must hand a bug to whoever awaits
+            if not self._finished.done():
+                self._finished.set_exception(error)
+
+    def _send_due(self) -> None:
+        arrivals, recorder, start, clock = self._arrivals, self._recorder, self._start, self._clock
+        now = clock()
+        elapsed, index, total = now - start, self._index, arrivals.total
+        while total is None or index < total:
+            due = arrivals.due_seconds(index)
+            if due > elapsed:
+                break
+            while due >= self._second + 1:
+                self._close_second()
+            if elapsed - due > _LONGEST_LATENESS_SECONDS or recorder.in_flight >= self._plan.max_in_flight:
+                recorder.dropped()
+            else:
+                sent = clock()
+                recorder.sent(sent - start - due)
+                self._client.start(partial(self._ended, start + due, sent))
+            index += 1
+        else:
+            due, self._all_sent = float("inf"), True
+        self._index = index
+        while elapsed >= self._second + 1:
+            self._close_second()
+        if self._all_sent and (recorder.in_flight == 0 or elapsed >= self._gives_up_at):
+            self._finish()
+            return
+        self._pacer.wake_at(max(start + min(due, self._second + 1.0), now + _SHORTEST_GAP_SECONDS))
+
+    def _ended(self, due: float, sent: float, outcome: Outcome) -> None:
+        now = self._clock()
+        self._recorder.ended(outcome, now - due, now - sent)
+        if self._all_sent and self._recorder.in_flight == 0:
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self._finished.done():
+            self._finished.set_result(None)
+
+    def _close_second(self, *, is_whole: bool = True) -> None:
+        rate, ids = self._arrivals.rate_at(float(self._second)), self._client.take_acknowledged()
+        self._on_second(self._recorder.close(self._second, rate, ids, is_whole=is_whole))
+        self._second += 1
