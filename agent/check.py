@@ -9,9 +9,12 @@ from pathlib import Path
 from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.errors import ConfigError
+from agent.probe_file import ProbeFile
 from agent.rules_file import RuleFile
 from agent.yaml_source import Source
 
+# What only the agent's own configuration has.
+_SERVERS = ("prometheus", "alertmanager", "toxiproxy")
 # Files of other programs, which those programs check themselves.
 _FOREIGN = ("scrape_configs", "route")
 
@@ -21,6 +24,7 @@ class Findings:
     """What was read, and everything that is wrong with it, a line each."""
 
     agent: int = 0
+    probes: int = 0
     drills: list[tuple[Source, Drill]] = field(default_factory=list)
     rules: list[RuleFile] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -57,6 +61,9 @@ def _check_file(path: Path, findings: Findings) -> None:
         findings.drills.append((source, source.into(Drill)))
     elif "groups" in keys:
         findings.rules.append(source.into(RuleFile))
+    elif "probe" in keys and not any(key in keys for key in _SERVERS):
+        source.into(ProbeFile)
+        findings.probes += 1
     elif not any(key in keys for key in _FOREIGN):
         source.into(AgentConfig)
         findings.agent += 1

@@ -103,7 +103,10 @@ def check(
     findings = check_files(paths or [Path("configs")])
     for problem in findings.problems:
         typer.echo(problem, err=True)
-    read = f"{findings.agent} configuration(s), {len(findings.drills)} drill(s), {len(findings.rules)} rule file(s)"
+    read = (
+        f"{findings.agent} configuration(s), {findings.probes} probe file(s),"
+        f" {len(findings.drills)} drill(s), {len(findings.rules)} rule file(s)"
+    )
     typer.echo(f"{read}: {len(findings.problems)} problem(s)")
     raise typer.Exit(USAGE if findings.problems else 0)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from agent import yaml_source
+from agent import probe_file, yaml_source
+from agent.errors import ConfigError
 from probes.registry import AnyProbe
-from units.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from units.duration import format_duration
+from units.settings import Secret, Settings
 
 
 class Server(Settings):
@@ -46,22 +48,33 @@ class AgentConfig(Settings):
     ledger: Path = Path("~/.local/state/alertdrill/ledger")
     time_scale: float = Field(default=1.0, gt=0)
 
+    @field_validator("probe", mode="before")
+    @classmethod
+    def _read_from_its_file(cls, probe: object, info: ValidationInfo) -> object:
+        if not isinstance(probe, str):
+            return probe
+        directory = info.context["directory"] if info.context else "."
+        try:
+            return probe_file.load(Path(directory) / probe).probe
+        except ConfigError as error:
+            raise ValueError("; ".join(error.problems)) from error
+
     def relocated(self, addresses: Mapping[str, str]) -> AgentConfig:
-        """Point every server at another address: `{"prometheus:9090": "127.0.0.1:31234"}`."""
+        """Point every URL at another address: `{"prometheus:9090": "127.0.0.1:31234"}`."""
+        return self.model_validate(relocate(self.model_dump(by_alias=True, exclude_unset=True), addresses))
 
-        def move(text: str) -> str:
-            for name, address in addresses.items():
-                text = text.replace(f"//{name}", f"//{address}")
-            return text
 
-        return self.model_copy(
-            update={
-                "probe": self.probe.model_copy(update={"url": move(self.probe.url)}),
-                "prometheus": Server(url=move(self.prometheus.url)),
-                "alertmanager": Server(url=move(self.alertmanager.url)),
-                "toxiproxy": Server(url=move(self.toxiproxy.url)),
-            }
-        )
+def relocate(value: Any, addresses: Mapping[str, str]) -> Any:  # noqa: ANN401 - settings hold anything
+    """Replace the host and port of every URL within a value that has an address of its own."""
+    if isinstance(value, str):
+        for name, address in addresses.items():
+            value = re.sub(rf"(?<=//){re.escape(name)}(?=[/?#]|$)", address, value)
+        return value
+    if isinstance(value, dict):
+        return {key: relocate(item, addresses) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [relocate(item, addresses) for item in value]
+    return value
 
 
 def load(path: Path) -> AgentConfig:
@@ -71,7 +84,16 @@ def load(path: Path) -> AgentConfig:
 
 def dump(config: AgentConfig) -> str:
     """Spell a configuration as YAML, secrets included: only for a file that its reader alone can open."""
-    values = config.model_dump(mode="json", by_alias=True, exclude_none=True)
-    if config.probe.bearer_token is not None:
-        values["probe"]["bearer_token"] = config.probe.bearer_token.get_secret_value()
-    return yaml.safe_dump(values, sort_keys=False)
+    return yaml.safe_dump(_plain(config.model_dump(by_alias=True, exclude_unset=True)), sort_keys=False)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - settings hold anything
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Secret):
+        return value.get_secret_value()
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    return str(value) if isinstance(value, Path) else value

@@ -1,91 +1,190 @@
-"""An HTTP transaction: one request, and checks on its answer."""
+"""The HTTP probe's settings: one request or a short sequence, its data, and the checks on each answer.
+
+    kind: http
+    url: http://shop:8080/orders
+    method: POST
+    json: {customer: "{{ customer }}"}
+    data: {customer: {kind: choice, of: [a, b]}}
+    checks: [{status: 201}]
+    carry: {id: $.orderId}              # for the requests in `then`
+    then:
+      - {url: "http://shop:8080/orders/{{ id }}", checks: [{json: $.state, equals: open}]}
+
+`client: lean` speaks HTTP/1.1 alone, at a quarter of the CPU that aiohttp's client takes. `client: aiohttp`
+knows the rest of HTTP: proxies of the environment, cookies, redirects, compressed bodies.
+"""
 
 from __future__ import annotations
 
-import json
 import ssl
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-import aiohttp
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from probes.outcome import Outcome
+from probes.check_kinds import StatusCheck
+from probes.checks import Check, compile_carry, compile_checks
+from probes.client import AwaitedClient, Client
+from probes.data import AnyData, Name
+from probes.template import compile_header, compile_json, compile_text, compile_url
 from units.duration import Duration
 from units.settings import Secret, Settings
 
+KEY_NAME = "idempotency_key"
+_HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+# These frame the request, so that the client alone may write them.
+_FRAMING = {"content-length", "transfer-encoding", "connection", "expect", "upgrade"}
 
-class HttpExpectation(Settings):
-    """What the answer must be like for the transaction to count as succeeded."""
 
-    status: int = Field(default=200, ge=100, le=599)
+class Tls(Settings):
+    """How to trust a server over HTTPS, in Prometheus' words; paths are relative to the file that names them."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    server_name: str | None = None
+    insecure_skip_verify: bool = False
+
+    @field_validator("ca_file", "cert_file", "key_file")
+    @classmethod
+    def _beside_the_file_that_names_it(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        return file and (Path(info.context["directory"] if info.context else ".") / file).absolute()
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> Tls:
+        try:
+            self.context()
+        except (OSError, ssl.SSLError) as error:
+            msg = f"its files cannot be used: {error.strerror or error}"
+            raise ValueError(msg) from error
+        return self
+
+    def context(self) -> ssl.SSLContext:
+        """Make the context of a client; raises OSError (SSLError among them) when a file cannot be used."""
+        context = ssl.create_default_context(cafile=self.ca_file and str(self.ca_file))
+        if self.insecure_skip_verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if self.cert_file:
+            context.load_cert_chain(self.cert_file, self.key_file)
+        return context
 
 
-class Http(Settings):
-    """One HTTP request; each transaction carries an `Idempotency-Key` of its own if asked."""
+class HttpRequest(Settings):
+    """One request, the checks on its answer, and what is carried from it to later requests.
 
-    kind: Literal["http"] = "http"
+    Without checks a status of 2xx is expected. `name` tells the requests of a sequence apart in what is counted.
+    """
+
+    name: str = ""
     url: str
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] = "GET"
-    headers: dict[str, str] = {}
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = "GET"
+    headers: dict[Annotated[str, Field(pattern=_HEADER_NAME)], str] = {}
     bearer_token: Secret | None = None
-    json_body: dict[str, Any] | None = Field(default=None, alias="json")
-    idempotency_key: bool = False
-    timeout: Duration = Field(default=timedelta(seconds=30), gt=timedelta(0))
-    expect: HttpExpectation = HttpExpectation()
+    json_body: Any = Field(default=None, alias="json")
+    body: str | None = None
+    checks: tuple[Check, ...] = Field(default=(StatusCheck(status=("2xx",)),), min_length=1)
+    carry: dict[Name, str] = {}
 
     @field_validator("url")
     @classmethod
     def _is_http(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")):
+        if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
             msg = f"{url!r} is no URL, expected http://… or https://…"
             raise ValueError(msg)
         return url
 
+    @field_validator("headers")
+    @classmethod
+    def _leaves_framing_alone(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name in headers:
+            if name.lower() in _FRAMING:
+                msg = f"{name} is written by the client itself, expected other headers"
+                raise ValueError(msg)
+        return headers
+
+    @model_validator(mode="after")
+    def _has_one_body(self) -> HttpRequest:
+        if self.body is not None and self.json_body is not None:
+            msg = "has both json and body, expected one of them"
+            raise ValueError(msg)
+        compile_checks(self.checks)
+        compile_carry(self.carry)
+        return self
+
+    @property
+    def title(self) -> str:
+        """The name, or else the path."""
+        return self.name or urlsplit(self.url).path or "/"
+
+    def require_known(self, known: set[str]) -> None:
+        """Raise ValueError for a template with a name that is not known."""
+        compile_url(self.url, known)
+        for text in self.headers.values():
+            compile_header(text, known)
+        compile_text(self.body or "", known)
+        compile_json(self.json_body, known)
+
+
+class Http(HttpRequest):
+    """An HTTP transaction: the request, and those that follow it in `then`.
+
+    Each transaction has an `Idempotency-Key` of its own if asked, a UUID, which templates know as
+    `{{ idempotency_key }}`. `timeout` is that of each request, from its due send to the end of its answer.
+    Idle connections are closed after `idle_timeout`, before servers close theirs. The same `seed` gives the
+    same data; without one every run has its own.
+    """
+
+    kind: Literal["http"] = "http"
+    client: Literal["lean", "aiohttp"] = "lean"
+    idempotency_key: bool = False
+    timeout: Duration = Field(default=timedelta(seconds=30), gt=timedelta(0))
+    connect_timeout: Duration = Field(default=timedelta(seconds=10), gt=timedelta(0))
+    idle_timeout: Duration = Field(default=timedelta(seconds=4), gt=timedelta(0))
+    resolve_interval: Duration = Field(default=timedelta(seconds=30), gt=timedelta(0))
+    tls: Tls = Tls()
+    data: dict[Name, AnyData] = {}
+    seed: int | None = None
+    then: tuple[HttpRequest, ...] = ()
+
+    @model_validator(mode="after")
+    def _knows_every_name(self) -> Http:
+        known = set(self.data) | ({KEY_NAME} if self.idempotency_key else set())
+        for index, request in enumerate(self.requests):
+            try:
+                request.require_known(known)
+            except ValueError as error:
+                msg = f"then[{index - 1}]: {error}" if index else str(error)
+                raise ValueError(msg) from error
+            known |= set(request.carry)
+        return self
+
+    @property
+    def requests(self) -> tuple[HttpRequest, ...]:
+        """Every request of a transaction, in order."""
+        return (self, *self.then)
+
+    @property
+    def check_names(self) -> tuple[str, ...]:
+        """The names of all checks, each once."""
+        return tuple(dict.fromkeys(check.title for request in self.requests for check in request.checks))
+
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[HttpClient]:
-        """Open the connections that transactions share, for the length of the block."""
-        headers = {"Content-Type": "application/json"} if self.json_body is not None else {}
-        headers |= self.headers
-        if self.bearer_token is not None:
-            headers["Authorization"] = f"Bearer {self.bearer_token.get_secret_value()}"
-        timeout = aiohttp.ClientTimeout(total=self.timeout.total_seconds())
-        # Open loop: the load bounds what is in flight, so the pool must not.
-        connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
-            yield HttpClient(self, session)
+    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[Client | AwaitedClient]:
+        """Open the connections that transactions share, for the length of the block.
 
+        Of several workers each is a shard, with data of its own.
+        """
+        if self.client == "aiohttp":
+            from probes.aiohttp_client import opened as opened_aiohttp
 
-class HttpClient:
-    """Makes the transactions of one `Http` probe over shared connections."""
+            async with opened_aiohttp(self, shard, shards) as awaited:
+                yield awaited
+            return
+        from probes.http_client import opened as opened_lean
 
-    def __init__(self, settings: Http, session: aiohttp.ClientSession) -> None:
-        self._settings = settings
-        self._session = session
-        self._body = None if settings.json_body is None else json.dumps(settings.json_body).encode()
-
-    async def transact(self) -> Outcome:
-        """Make one transaction; every failure is an Outcome with a reason."""
-        own = {"Idempotency-Key": str(uuid.uuid4())} if self._settings.idempotency_key else None
-        try:
-            async with self._session.request(
-                self._settings.method, self._settings.url, data=self._body, headers=own, allow_redirects=False
-            ) as response:
-                await response.read()
-        except TimeoutError:
-            return Outcome("timeout", f"no answer within {self._settings.timeout.total_seconds():g} s")
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError, ssl.SSLError) as error:
-            return Outcome("tls", str(error))
-        except (ConnectionRefusedError, aiohttp.ClientConnectorError) as error:
-            refused = isinstance(getattr(error, "os_error", error), ConnectionRefusedError)
-            return Outcome("refused" if refused else "unreachable", str(error))
-        except (ConnectionError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            return Outcome("reset", str(error))
-        except aiohttp.ClientError as error:
-            return Outcome("bad_answer", str(error) or type(error).__name__)
-        if response.status != self._settings.expect.status:
-            return Outcome("check", f"status {response.status}, expected {self._settings.expect.status}")
-        return Outcome()
+        async with opened_lean(self, shard, shards) as lean:
+            yield lean

@@ -1,0 +1,33 @@
+"""A probe file: the transaction, its load, and the thresholds by which the load is judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import model_validator
+
+from agent import yaml_source
+from probes.load_settings import LoadSettings
+from probes.registry import AnyProbe
+from probes.thresholds import Thresholds, unmatched
+from units.settings import Settings
+
+
+class ProbeFile(Settings):
+    """The whole of a probe file; without `load` it only serves as the transaction of drills."""
+
+    probe: AnyProbe
+    load: LoadSettings | None = None
+    thresholds: Thresholds = {}
+
+    @model_validator(mode="after")
+    def _judges_what_is_there(self) -> ProbeFile:
+        names = {request.title for request in self.probe.requests}
+        for problem in unmatched(self.thresholds, names, self.probe.check_names).values():
+            raise ValueError(problem)
+        return self
+
+
+def load(path: Path) -> ProbeFile:
+    """Read a probe file; raises ConfigError with every problem of the file."""
+    return yaml_source.load(path, ProbeFile)

@@ -1,0 +1,109 @@
+"""The HTTP client for what the lean one leaves out: proxies, cookies, redirects, compressed bodies."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+from yarl import URL
+
+from probes.answer import Answer
+from probes.http import Http
+from probes.http_step import Step, compile_steps, compile_values
+from probes.outcome import Outcome, Reason, Request
+from probes.template import RefusedValue
+
+_FAILURES = (TimeoutError, OSError, aiohttp.ClientError, RefusedValue)
+
+
+class AiohttpClient:
+    """Makes the transactions of one `Http` probe over a session of aiohttp."""
+
+    def __init__(
+        self, steps: tuple[Step, ...], session: aiohttp.ClientSession, draw: Callable[[], dict[str, object]] | None
+    ) -> None:
+        self._steps = steps
+        self._session = session
+        self._draw = draw
+
+    async def transact(self) -> Outcome:
+        """Make one transaction; every failure is an Outcome with a reason."""
+        values = self._draw() if self._draw is not None else {}
+        requests: list[Request] = []
+        for step in self._steps:
+            outcome, answer, seconds = await self._request(step, values)
+            failed = outcome.refused_by_status or outcome.reason not in {None, "check"}
+            requests.append(Request(step.request.title, seconds, failed))
+            if outcome.reason is None and answer is not None and step.request.carry:
+                carried = step.carry(answer)
+                if isinstance(carried, str):
+                    outcome = Outcome("bad_answer", carried)
+                else:
+                    values |= carried
+            if outcome.reason is not None:
+                break
+        if len(self._steps) == 1:
+            return outcome
+        return Outcome(outcome.reason, outcome.detail, outcome.failed_checks, requests=tuple(requests))
+
+    async def _request(self, step: Step, values: Mapping[str, object]) -> tuple[Outcome, Answer | None, float]:
+        started = time.monotonic()
+        try:
+            answer = await self._exchange(step, values, started)
+        except _FAILURES as error:
+            reason, detail = _explain(error)
+            return step.without_answer(reason, detail), None, time.monotonic() - started
+        return step.judge(answer), answer, answer.seconds
+
+    async def _exchange(self, step: Step, values: Mapping[str, object], started: float) -> Answer:
+        scheme, netloc, *_ = urlsplit(step.request.url)
+        target = step.parts.path.render(values).decode()
+        headers = {name: value.render(values).decode() for name, value in step.parts.headers if name != "Host"}
+        async with self._session.request(
+            step.request.method,
+            URL(urlunsplit((scheme, netloc, "", "", "")) + target, encoded=True),
+            data=step.parts.body.render(values) or None,
+            headers=headers,
+        ) as response:
+            body = await response.read()
+        by_name: dict[bytes, bytes] = {}
+        for name, value in response.raw_headers:
+            by_name[name.lower()] = by_name[name.lower()] + b", " + value if name.lower() in by_name else value
+        return Answer(response.status, by_name, body, time.monotonic() - started)
+
+
+def _explain(error: Exception) -> tuple[Reason, str]:
+    """Name why there was no answer."""
+    if isinstance(error, TimeoutError):
+        return "timeout", "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError):
+        return "tls", str(error)
+    if isinstance(error, ConnectionRefusedError | aiohttp.ClientConnectorError):
+        refused = isinstance(getattr(error, "os_error", error), ConnectionRefusedError)
+        return "refused" if refused else "unreachable", str(error)
+    if isinstance(error, ConnectionError | aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
+        return "reset", str(error)
+    is_ours = isinstance(error, aiohttp.ClientError | RefusedValue)
+    return "bad_answer" if is_ours else "unreachable", str(error) or type(error).__name__
+
+
+@asynccontextmanager
+async def opened(probe: Http, shard: int, shards: int) -> AsyncIterator[AiohttpClient]:
+    """Open the session that transactions share, for the length of the block."""
+    steps = compile_steps(probe)
+    timeout = aiohttp.ClientTimeout(
+        total=probe.timeout.total_seconds(), sock_connect=probe.connect_timeout.total_seconds()
+    )
+    # Open loop: the load bounds what is in flight, so the pool must not.
+    connector = aiohttp.TCPConnector(
+        limit=0, ssl=probe.tls.context(), keepalive_timeout=probe.idle_timeout.total_seconds()
+    )
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True) as session:
+        yield AiohttpClient(steps, session, compile_values(probe, steps, shard, shards))
+    # aiohttp closes TLS connections a moment later.
+    await asyncio.sleep(0)

@@ -1,0 +1,198 @@
+"""One HTTP/1.1 connection: an asyncio protocol around httptools' parser (llhttp), one exchange at a time.
+
+The parser calls only the methods that a protocol has, so the plain connection looks at the status alone,
+and `ReadingConnection` also keeps headers and body, for the checks that want them.
+
+Rules of RFC 9112 that are kept here: answers of 1xx come before the answer and are passed over; the answer to
+HEAD has no body; an answer without a length ends with the connection; bytes that nobody asked for make the
+connection useless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+import httptools
+
+from probes.outcome import Reason
+
+if TYPE_CHECKING:
+    from probes.http_pool import Pool
+
+_LONGEST_HEAD_BYTES = 64 * 1024
+_LONGEST_BODY_BYTES = 16 * 1024 * 1024
+_HAS_LENGTH = re.compile(rb"\r\n(content-length|transfer-encoding)[ \t]*:", re.IGNORECASE)
+_NO_HEADERS: dict[bytes, bytes] = {}
+
+
+class Exchange:
+    """One request and what becomes of it: `ended` is called once with a failure's reason, or with None.
+
+    Then `status`, `headers` (lower-case names) and `body` hold the answer, the last two only where read.
+    """
+
+    __slots__ = ("body", "connection", "deadline", "detail", "ended", "headers", "is_head", "request", "status")
+
+    def __init__(
+        self, request: bytes, *, is_head: bool, deadline: float, ended: Callable[[Exchange, Reason | None], None]
+    ) -> None:
+        self.request = request
+        self.is_head = is_head
+        self.deadline = deadline
+        self.ended = ended
+        self.connection: Connection | None = None
+        self.status = 0
+        self.headers = _NO_HEADERS
+        self.body = b""
+        self.detail = ""
+
+
+class Connection(asyncio.Protocol):
+    """A connection of a pool; it belongs to at most one exchange, and else is idle or closed."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport
+        self.exchange: Exchange | None = None
+        self.is_closed = False
+        self.idle_since = 0.0
+        self._complete = False
+        self._unasked = False
+        self._in_body = False
+        self._keeps_alive = False
+        self._head: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport; asyncio calls this."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class, only by its methods
+
+    def begin(self, exchange: Exchange) -> None:
+        """Send the exchange's request; the connection must be idle."""
+        self.exchange = exchange
+        exchange.connection = self
+        self._complete = self._unasked = self._in_body = False
+        self._transport.write(exchange.request)
+
+    def close(self) -> None:
+        """Close at once, without a word to the exchange."""
+        self.exchange = None
+        self.is_closed = True
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse a piece of the answer; asyncio calls this."""
+        exchange = self.exchange
+        if exchange is None:
+            self.close()  # an idle connection that speaks cannot be trusted with a request
+            return
+        if not self._in_body:
+            self._head.append(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail("bad_answer", "the server switched to another protocol")
+            return
+        except httptools.HttpParserError as error:
+            self._fail("bad_answer", f"not HTTP/1.1: {error}")
+            return
+        if self._complete:
+            self._succeed(exchange)
+        elif not self._in_body and sum(map(len, self._head)) > _LONGEST_HEAD_BYTES:
+            self._fail("bad_answer", f"the answer's head is longer than {_LONGEST_HEAD_BYTES // 1024} KiB")
+
+    def on_message_begin(self) -> None:
+        """See whether an answer begins that nobody asked for; the parser calls this."""
+        if self._complete:
+            self._unasked = True
+
+    def on_headers_complete(self) -> None:
+        """See where the body begins; the parser calls this."""
+        status = self._parser.get_status_code()
+        if status < 200 or self._complete:
+            return
+        exchange = self.exchange
+        assert exchange is not None  # noqa: S101 - only an exchange's answer is parsed
+        exchange.status = status
+        self._in_body = True
+        self._complete = exchange.is_head
+
+    def on_message_complete(self) -> None:
+        """See the end of the answer; the parser calls this."""
+        if self._in_body:
+            self._complete = True
+            self._keeps_alive = self._parser.should_keep_alive()  # the parser forgets it after this call
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the exchange under way; asyncio calls this."""
+        self.is_closed = True
+        exchange = self.exchange
+        if exchange is None:
+            return
+        if self._in_body and exc is None and not _HAS_LENGTH.search(b"".join(self._head)):
+            self._succeed(exchange)
+            return
+        where = "in the middle of the answer" if self._head else "before an answer"
+        self._fail("reset", f"the server closed the connection {where}" + (f": {exc}" if exc else ""))
+
+    def _succeed(self, exchange: Exchange) -> None:
+        if self._unasked:
+            self._fail("bad_answer", "the server sent more than its one answer")
+            return
+        self.exchange = None
+        self._head.clear()
+        reusable = not self.is_closed and not exchange.is_head and self._keeps_alive
+        if not reusable and not self.is_closed:
+            self.close()
+        self._pool.finish(exchange, None, self if reusable else None)
+
+    def _fail(self, reason: Reason, detail: str) -> None:
+        exchange = self.exchange
+        assert exchange is not None  # noqa: S101 - only an exchange can fail
+        exchange.detail = detail
+        self.close()
+        self._pool.finish(exchange, reason, None)
+
+
+class ReadingConnection(Connection):
+    """A connection that keeps the headers and the body of each answer."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self._headers: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+
+    def begin(self, exchange: Exchange) -> None:
+        """Send the exchange's request; the connection must be idle."""
+        self._headers, self._body, self._body_bytes = {}, [], 0
+        super().begin(exchange)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; several of one name are joined by commas (RFC 9110, 5.3)."""
+        if self._complete:
+            return
+        name = name.lower()
+        self._headers[name] = self._headers[name] + b", " + value if name in self._headers else value
+
+    def on_headers_complete(self) -> None:
+        """Forget the headers of an interim answer; the parser calls this."""
+        super().on_headers_complete()
+        if not self._in_body:
+            self._headers = {}
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body; the parser calls this."""
+        self._body_bytes += len(body)
+        if self._body_bytes <= _LONGEST_BODY_BYTES:
+            self._body.append(body)
+
+    def _succeed(self, exchange: Exchange) -> None:
+        exchange.headers, exchange.body = self._headers, b"".join(self._body)
+        if self._body_bytes > _LONGEST_BODY_BYTES:
+            self._fail("bad_answer", f"the body is longer than {_LONGEST_BODY_BYTES // 1024**2} MiB, too long to check")
+            return
+        super()._succeed(exchange)

@@ -1,0 +1,190 @@
+"""Keep-alive connections to one origin, and the time limit of every exchange on them.
+
+No exchange has a timer: all have the same time limit, so they run out in the order in which they began, and
+one sweep over the oldest finds them. The same sweep closes connections that have been idle for too long,
+before the server does it in the middle of a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from probes.http_connection import Connection, Exchange, ReadingConnection
+from probes.outcome import Reason
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A server: what RFC 9110 calls an origin, and how to reach it; `tls` is None for plain HTTP."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long things may take, in seconds."""
+
+    timeout_seconds: float = 30.0
+    connect_seconds: float = 10.0
+    idle_seconds: float = 4.0
+    resolve_seconds: float = 30.0
+
+
+class Pool:
+    """Connections to one origin; it opens as many as there are exchanges under way, and keeps them."""
+
+    def __init__(self, origin: Origin, limits: Limits, tasks: asyncio.TaskGroup, *, reads: bool) -> None:
+        self._origin = origin
+        self._limits = limits
+        self._tasks = tasks
+        self._connection_class: Callable[[Pool], Connection] = ReadingConnection if reads else Connection
+        self._idle: list[Connection] = []
+        self._waiting: dict[Exchange, None] = {}
+        self._connecting: dict[Exchange, asyncio.Task[None]] = {}
+        self._addresses: list[str] = []
+        self._resolve_error = ""
+        self._turn = itertools.count()
+
+    def send(self, request: bytes, ended: Callable[[Exchange, Reason | None], None], *, is_head: bool = False) -> None:
+        """Begin an exchange on an idle connection, or on a new one."""
+        deadline = time.monotonic() + self._limits.timeout_seconds
+        exchange = Exchange(request, is_head=is_head, deadline=deadline, ended=ended)
+        self._waiting[exchange] = None
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed:
+                connection.begin(exchange)
+                return
+        self._connecting[exchange] = self._tasks.create_task(self._connect(exchange))
+
+    def finish(self, exchange: Exchange, reason: Reason | None, reusable: Connection | None) -> None:
+        """Take an exchange's connection back, if it can be used again, and tell of its end."""
+        del self._waiting[exchange]
+        if reusable is not None:
+            reusable.idle_since = time.monotonic()
+            self._idle.append(reusable)
+        exchange.ended(exchange, reason)
+
+    async def _connect(self, exchange: Exchange) -> None:
+        try:
+            connection = await self._opened()
+        except (OSError, TimeoutError) as error:
+            self._connecting.pop(exchange)
+            reason, exchange.detail = _explain(error, self._limits.connect_seconds)
+            self.finish(exchange, reason, None)
+            return
+        self._connecting.pop(exchange)
+        connection.begin(exchange)
+
+    async def _opened(self) -> Connection:
+        """Open a connection to the next address, or to another when that one does not answer."""
+        if not self._addresses:
+            raise socket.gaierror(self._resolve_error)
+        origin, loop, first = self._origin, asyncio.get_running_loop(), next(self._turn)
+        error: OSError | None = None
+        for offset in range(len(self._addresses)):
+            address = self._addresses[(first + offset) % len(self._addresses)]
+            try:
+                async with asyncio.timeout(self._limits.connect_seconds):
+                    _, connection = await loop.create_connection(
+                        lambda: self._connection_class(self),
+                        address,
+                        origin.port,
+                        ssl=origin.tls,
+                        server_hostname=(origin.server_name or origin.host) if origin.tls else None,
+                    )
+            except (OSError, TimeoutError) as failed:
+                error = failed
+            else:
+                return connection
+        raise error or OSError("no address to connect to")
+
+    async def _resolve(self) -> None:
+        """Look the host up; what was found before stays when it cannot be found now."""
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(self._origin.host, self._origin.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            self._resolve_error = f"{self._origin.host} cannot be resolved: {error.strerror or error}"
+            return
+        self._addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+
+    async def _keep_resolving(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.resolve_seconds if self._addresses else 1.0)
+            await self._resolve()
+
+    async def _keep_sweeping(self) -> None:
+        while True:
+            await asyncio.sleep(min(max(self._limits.timeout_seconds / 50, 0.005), 0.25))
+            self._sweep(time.monotonic())
+
+    def _sweep(self, now: float) -> None:
+        while self._waiting:
+            oldest = next(iter(self._waiting))
+            if oldest.deadline > now:
+                break
+            self._time_out(oldest)
+        stale = 0
+        while stale < len(self._idle) and self._idle[stale].idle_since + self._limits.idle_seconds < now:
+            self._idle[stale].close()
+            stale += 1
+        del self._idle[:stale]
+
+    def _time_out(self, exchange: Exchange) -> None:
+        what = "answer"
+        if task := self._connecting.pop(exchange, None):
+            task.cancel()
+            what = "connection"
+        if exchange.connection is not None:
+            exchange.connection.close()
+        exchange.detail = f"no {what} within {self._limits.timeout_seconds:g} s"
+        self.finish(exchange, "timeout", None)
+
+    def close(self) -> None:
+        """Break off all that is under way, without a word, and close every connection."""
+        for connection in [*self._idle, *(exchange.connection for exchange in self._waiting)]:
+            if connection is not None:
+                connection.close()
+        for task in self._connecting.values():
+            task.cancel()
+        self._waiting.clear()
+        self._idle.clear()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Keep the addresses fresh and the time limits for the length of the block."""
+        await self._resolve()
+        keepers = [self._tasks.create_task(self._keep_resolving()), self._tasks.create_task(self._keep_sweeping())]
+        try:
+            yield
+        finally:
+            for keeper in keepers:
+                keeper.cancel()
+            self.close()
+
+
+def _explain(error: OSError, connect_seconds: float) -> tuple[Reason, str]:
+    """Name why a connection could not be opened."""
+    if isinstance(error, ssl.SSLError):
+        return "tls", str(error)
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return "timeout", f"no connection within {connect_seconds:g} s"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused", str(error)
+    if isinstance(error, ConnectionError):
+        return "reset", f"while connecting: {error}"
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return "unreachable", f"{error}: this process may not open more files, raise its limit (ulimit -n)"
+    return "unreachable", str(error)
