@@ -47,7 +47,7 @@ class Arrivals(Protocol):
 
 @dataclass(frozen=True)
 class ConstantArrivals:
-    """Arrivals at a constant rate, `rate` a second, from second 0 on; of no duration: without end."""
+    """Arrivals at a constant rate, `rate` a second, from second 0 on; without a duration there is no end."""
 
     rate: float
     duration_seconds: float | None = None

@@ -72,11 +72,14 @@ class Choice(Settings):
     """One of some values, each as likely as its weight says; without weights all alike."""
 
     kind: Literal["choice"] = "choice"
-    of: tuple[Scalar, ...] = Field(min_length=1)
+    of: tuple[Scalar, ...]
     weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
 
     @model_validator(mode="after")
-    def _has_a_weight_for_each(self) -> Choice:
+    def _can_choose(self) -> Choice:
+        if not self.of:
+            msg = "has nothing to choose from, expected at least one value in of"
+            raise ValueError(msg)
         if self.weights is not None and len(self.weights) != len(self.of):
             msg = f"has {len(self.weights)} weights for {len(self.of)} values, expected one for each"
             raise ValueError(msg)

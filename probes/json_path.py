@@ -1,7 +1,7 @@
 """Paths to one value in a JSON document: `$.a.b[0].c`, and without `$.` as k6 and gjson write them.
 
-Why none of the libraries: they answer with every match of a query, and ask 4 µs (jmespath), 7 µs
-(jsonpath-ng) and 14 µs (python-jsonpath) for the path above, where a walk along one path takes 0.3 µs.
+Why none of the libraries: jsonpath-ng and python-jsonpath answer queries with lists of matches, jmespath
+has a grammar of its own, and each costs more than ten times what a walk along one path does, for every answer.
 """
 
 from __future__ import annotations

@@ -66,6 +66,7 @@ class Range(Settings):
         uniform = random_stream(seed, shard).random
         if self._is_continuous:
             low, width, high = float(self.from_), float(self.to) - float(self.from_), float(self.to)
+            # Rounding may take the sum past the end.
             return lambda: min(low + uniform() * width, high)
         lowest, highest, scale = self._grid
         size = highest - lowest + 1

@@ -111,7 +111,7 @@ def _gamma(seed: int, first: int, last: int) -> float:
 def _first_half(seed: int, first: int, last: int) -> float:
     """Draw the share that the first half of a run of blocks has of its seconds."""
     half = (last - first) // 2 * _BLOCK
-    return _random(seed, "half", last - first).betavariate(half, half)
+    return _random(seed, "half", first, last).betavariate(half, half)
 
 
 def _random(seed: int, *name: object) -> Random:

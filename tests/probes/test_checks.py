@@ -107,6 +107,11 @@ def test_every_failed_check_is_named_in_order_and_the_first_in_words() -> None:
     )
 
 
+def test_of_two_checks_on_the_same_thing_each_must_hold() -> None:
+    assert checks({"status": "2xx"}, {"status": [201, 404]}).failed(answer(200)) == ("status is 201 or 404",)
+    assert checks({"time": "1s"}, {"time": "100ms"}).failed(answer()) == ("response time < 100ms",)
+
+
 def test_without_checks_every_answer_passes() -> None:
     assert checks().failed(answer(599, b"", 3600.0)) == ()
     assert not checks().needs_headers

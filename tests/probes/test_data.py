@@ -83,6 +83,10 @@ def test_a_choice_keeps_its_weights() -> None:
     assert drawn["c"] == 0
 
 
+def test_weights_as_small_as_floats_go_choose_nothing_that_has_none() -> None:
+    assert set(take(read(kind="choice", of=["a", "b"], weights=[5e-324, 0]), 100)) == {"a"}
+
+
 def test_a_choice_without_weights_is_even() -> None:
     drawn = Counter(take(read(kind="choice", of=["a", 2, None, True]), 10_000))
     assert all(count == pytest.approx(2500, rel=0.1) for count in drawn.values())
@@ -179,7 +183,7 @@ def test_a_file_that_lost_its_rows_after_the_check_says_so_when_opened(tmp_path:
     ("settings", "expected"),
     [
         ({"kind": "uid"}, "'uid' found using 'kind' does not match"),
-        ({"kind": "choice", "of": []}, "at least 1 item"),
+        ({"kind": "choice", "of": []}, "has nothing to choose from, expected at least one value in of"),
         ({"kind": "choice", "of": ["a", "b"], "weights": [1]}, "has 1 weights for 2 values, expected one for each"),
         ({"kind": "choice", "of": ["a"], "weights": [0]}, "has only weights of 0"),
         ({"kind": "choice", "of": ["a"], "weights": [-1]}, "greater than or equal to 0"),

@@ -81,6 +81,20 @@ def test_templates_inside_texts_and_keys_of_json_stay_texts(one: object, other: 
     assert rendered == {**expected, f"{spelled(one)}!": [], f" {spelled(other)} ": {}}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{ amount }}", 5),
+        ("x{{ amount }}", "x5"),
+        ("{{ amount }}x", "5x"),
+        (" {{ amount }}", " 5"),
+        ("{{ amount }}{{ amount }}", "55"),
+    ],
+)
+def test_only_a_text_that_is_one_template_and_nothing_else_becomes_bare(text: str, expected: object) -> None:
+    assert json.loads(compile_json({"a": text}, NAMES).render({"amount": 5})) == {"a": expected}
+
+
 @given(st.text())
 def test_any_text_at_all_can_be_sent_as_json(value: str) -> None:
     """Even half a surrogate pair, which UTF-8 cannot hold and JSON can escape."""
@@ -94,6 +108,12 @@ def test_a_value_in_a_url_stays_in_its_place(one: object, other: object) -> None
     assert (parts.scheme, parts.netloc, parts.fragment) == ("http", "host:80", "")
     assert [unquote(part) for part in parts.path.split("/")] == ["", "pay", spelled(one), "x"]
     assert parse_qs(parts.query, keep_blank_values=True) == {"a": [spelled(other)], "b": ["1"]}
+
+
+def test_a_value_in_a_url_is_encoded_but_for_the_unreserved_characters() -> None:
+    value = "aZ0-._~/?#[]@!$&'()*+,;=:% \r\né"
+    expected = b"/aZ0-._~%2F%3F%23%5B%5D%40%21%24%26%27%28%29%2A%2B%2C%3B%3D%3A%25%20%0D%0A%C3%A9"
+    assert compile_url("/{{ amount }}", NAMES).render({"amount": value}) == expected
 
 
 @pytest.mark.parametrize(
