@@ -6,13 +6,15 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from agent import __version__
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from rich.console import Console
 
 
@@ -22,7 +24,7 @@ app = typer.Typer(
     name="alertdrill",
     help="A fire drill for alerts: break something on purpose, and prove which alerts fire.",
     epilog="Exit codes: 0 passed, 1 an expectation was not met, 2 usage or configuration, 3 inconclusive,"
-    " 4 a fault could not be undone, 130 interrupted.",
+    " 4 a fault could not be undone, 99 a threshold was crossed, 130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -67,6 +69,56 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
         _fail("--time-scale needs --lab: servers of your own keep their own durations")
     options = session.Options(files=files, config=config, lab=lab, time_scale=time_scale or 1.0, output=output)
     raise typer.Exit(_run(lambda: session.run_drills(options, console)))
+
+
+@app.command(
+    epilog="Examples: alertdrill probe configs/probes/payment.yml --lab --rate 200 --duration 20s,"
+    " alertdrill probe configs/probes/payment.yml --time-scale 60 --summary-export summary.json"
+)
+def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    file: Annotated[Path, typer.Argument(help="A probe file: transaction, load, thresholds.", metavar="FILE")],
+    rate: Annotated[
+        float | None, typer.Option(help="Transactions a second, in the place of the file's load.", min=0.01)
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option(help="How long, such as 20s or 5m; with --rate and without this, until Ctrl-C.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that send; by default as many as the rate needs.", min=1, max=256)
+    ] = None,
+    time_scale: Annotated[
+        float, typer.Option(help="Divide the durations of the load (and of the lab).", min=1.0)
+    ] = 1.0,
+    lab: Annotated[bool, typer.Option("--lab", help="Run against the embedded stack of real servers.")] = False,
+    config: ConfigOption = Path("configs/agent.yml"),
+    summary_export: Annotated[
+        Path | None, typer.Option(help="Write the summary as JSON, with k6's keys.", metavar="FILE.json")
+    ] = None,
+    no_color: NoColor = False,
+) -> None:
+    """Run a load alone, in the manner of k6, and judge it by its thresholds (exit code 99 when one is crossed)."""
+    from agent import load_session
+
+    options = load_session.Options(
+        file=file,
+        rate=rate,
+        duration=None if duration is None else _duration(duration),
+        workers=workers,
+        lab=lab,
+        config=config,
+        time_scale=time_scale,
+        summary_export=summary_export,
+    )
+    raise typer.Exit(_run(lambda: load_session.run_load(options, _console(no_color=no_color))))
+
+
+def _duration(text: str) -> timedelta:
+    from units.duration import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        _fail(f"--duration: {error}")
 
 
 @app.command(epilog="Example: alertdrill judge recordings/database-latency-20260102T030405Z.recording.json.gz")
@@ -137,7 +189,7 @@ def _console(*, no_color: bool) -> Console:
     return Console(no_color=no_color or None, highlight=False)
 
 
-def _fail(text: str) -> None:
+def _fail(text: str) -> NoReturn:
     typer.echo(f"alertdrill: {text}", err=True)
     raise typer.Exit(USAGE)
 

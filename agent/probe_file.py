@@ -23,8 +23,11 @@ class ProbeFile(Settings):
     @model_validator(mode="after")
     def _judges_what_is_there(self) -> ProbeFile:
         names = {request.title for request in self.probe.requests}
-        for problem in unmatched(self.thresholds, names, self.probe.check_names).values():
-            raise ValueError(problem)
+        checks = {name for request in self.probe.requests for name in request.check_names}
+        problems = unmatched(self.thresholds, names, checks)
+        if problems:
+            msg = "; ".join(f"thresholds.{key}: {problem}" for key, problem in problems.items())
+            raise ValueError(msg)
         return self
 
 

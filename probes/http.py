@@ -120,6 +120,11 @@ class HttpRequest(Settings):
         """The name, or else the path."""
         return self.name or urlsplit(self.url).path or "/"
 
+    @property
+    def check_names(self) -> tuple[str, ...]:
+        """The names of the checks on the answer."""
+        return tuple(check.title for check in self.checks)
+
     def require_known(self, known: set[str]) -> None:
         """Raise ValueError for a template with a name that is not known."""
         compile_url(self.url, known)
@@ -166,11 +171,6 @@ class Http(HttpRequest):
     def requests(self) -> tuple[HttpRequest, ...]:
         """Every request of a transaction, in order."""
         return (self, *self.then)
-
-    @property
-    def check_names(self) -> tuple[str, ...]:
-        """The names of all checks, each once."""
-        return tuple(dict.fromkeys(check.title for request in self.requests for check in request.checks))
 
     @asynccontextmanager
     async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[Client | AwaitedClient]:

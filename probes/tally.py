@@ -80,7 +80,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.seconds: list[LoadSecond] = []
-        self.due = self.succeeded = self.failed = self.dropped = self.lost = self.in_flight = 0
+        self.due = self.succeeded = self.failed = self.dropped = self.lost = 0
+        self.in_flight = self.most_in_flight = 0
         self.refused_requests = 0
         self.reasons: Counter[str] = Counter()
         self.details: dict[str, str] = {}
@@ -119,6 +120,7 @@ class Tally:
         self.dropped += second.dropped
         self.lost += second.lost
         self.in_flight = second.in_flight
+        self.most_in_flight = max(self.most_in_flight, second.in_flight)
         self.refused_requests += second.refused_requests
         self.reasons.update(second.reasons)
         self.details = second.details | self.details
