@@ -13,12 +13,13 @@ from rich.table import Table
 
 from agent import config as configs
 from agent import drill as drills
+from agent import drill_view
 from agent import recording as recordings
 from agent.conductor import Conductor, recording_path
 from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.errors import ConfigError
-from agent.live import Lines, heartbeat, watching
+from agent.live import Lines, showing
 from agent.recording import Recording
 from agent.report import json_report, terminal
 from agent.verdict.judge import judge
@@ -105,11 +106,11 @@ def at_the_lab(config: AgentConfig, addresses: dict[str, str], ledger: Path, tim
 
 async def _run_drill(drill: Drill, config: AgentConfig, output: Path, console: Console, lines: Lines) -> int:
     conductor = Conductor(config, drill, lines.tell)
+    progress = conductor.progress
 
     lines.tell(f"drill {drill.name}: {drill.summary}" if drill.summary else f"drill {drill.name}")
-    with watching(console, lambda: conductor.progress):
-        async with heartbeat(console, lambda: conductor.progress, lines.tell):
-            recording = await conductor.run()
+    async with showing(console, lambda: drill_view.view(progress), lambda: drill_view.line(progress), lines.tell):
+        recording = await conductor.run()
     judgement = judge(recording)
     console.print(terminal.render(recording, judgement))
     return write_reports(recording, judgement, recording_path(output, recording), console)
