@@ -17,22 +17,18 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from agent.recording import AlertSamples, Recording
-from agent.report import words
+from agent.report import plot, words
 from agent.verdict.condition import split
 from agent.verdict.verdict import Judgement, Milestone
 
 _STATES = {"pending": "#f59e0b", "firing": "#dc2626"}
-_COUNTS = {"succeeded": "#3b82f6", "failed": "#dc2626", "dropped": "#9ca3af"}
-_QUANTILES = {"p50": "#7dd3fc", "p95": "#3b82f6", "p99": "#8b5cf6"}
 _VALUES = ("#0d9488", "#c026d3", "#ca8a04", "#64748b")
 _MARKERS = {True: ("circle", "#059669"), False: ("x", "#dc2626"), None: ("circle-open", "#64748b")}
 _NOTIFIED = {"symbol": "triangle-down", "color": "#8b5cf6", "size": 11}
 _WINDOW = "rgba(16, 185, 129, 0.38)"
 _FAULT = "rgba(220, 38, 38, 0.09)"
-_GRID = "rgba(128, 128, 128, 0.22)"
-_TEXT = "#6b7280"
 _CHART_PIXELS, _LANE_PIXELS, _GAP_PIXELS = 150, 22, 46
-_LEGEND_PIXELS, _LEGEND_LINES = 170, 7
+_LEGEND_LINES = 7
 _LONGEST_LABEL = 28
 
 
@@ -57,18 +53,6 @@ class _Row:
     drawn: go.Figure
     number: int
     fault_at: float
-
-
-def html(recording: Recording, judgement: Judgement) -> str:
-    """Draw the figure as HTML with plotly.js inside."""
-    drawn = figure(recording, judgement)
-    text: str = drawn.to_html(
-        full_html=False,
-        include_plotlyjs=True,
-        div_id="timeline",  # a name of its own, or plotly draws one at random
-        config={"displaylogo": False, "responsive": True, "displayModeBar": False},
-    )
-    return text
 
 
 def figure(recording: Recording, judgement: Judgement) -> go.Figure:
@@ -115,13 +99,13 @@ def _valued(recording: Recording) -> list[str]:
 def _draw_load(drawn: go.Figure, recording: Recording, fault_at: float) -> None:
     seconds = recording.load.seconds
     at = [second.at - fault_at for second in seconds]
-    for name, colour in _COUNTS.items():
+    for name, colour in plot.COUNTS.items():
         counts = [getattr(second, name) for second in seconds]
         line = {"width": 0.5, "color": colour, "shape": "hv"}
-        _add(drawn, go.Scatter(x=at, y=counts, name=name, stackgroup="load", line=line), 1)
-    for name, colour in _QUANTILES.items():
+        plot.add(drawn, go.Scatter(x=at, y=counts, name=name, stackgroup="load", line=line), 1)
+    for name, colour in plot.QUANTILES.items():
         latencies = [getattr(second, f"{name}_seconds") for second in seconds]
-        _add(drawn, go.Scatter(x=at, y=latencies, name=name, mode="lines", line={"width": 1.6, "color": colour}), 2)
+        plot.add(drawn, go.Scatter(x=at, y=latencies, name=name, mode="lines", line={"width": 1.6, "color": colour}), 2)
 
 
 def _draw_value(on: _Row, recording: Recording, alert: str) -> None:
@@ -131,13 +115,15 @@ def _draw_value(on: _Row, recording: Recording, alert: str) -> None:
         at = [instant - on.fault_at for instant, _ in series.samples]
         line = {"width": 1.6, "color": _VALUES[index % len(_VALUES)], "shape": "hv"}
         values = [value for _, value in series.samples]
-        _add(on.drawn, go.Scatter(x=at, y=values, name=name, mode="lines", line=line), on.number)
+        plot.add(on.drawn, go.Scatter(x=at, y=values, name=name, mode="lines", line=line), on.number)
     conditions = [split(rule.expr) for rule in recording.rules if rule.alert == alert]
     for condition in dict.fromkeys(condition for condition in conditions if condition is not None):
         ends = [recording.started_at - on.fault_at, recording.ended_at - on.fault_at]
         name = f"fires at {escape(condition.comparison)} {condition.threshold:g}"
         line = {"width": 1.4, "color": "#dc2626", "dash": "dash"}
-        _add(on.drawn, go.Scatter(x=ends, y=[condition.threshold] * 2, name=name, mode="lines", line=line), on.number)
+        plot.add(
+            on.drawn, go.Scatter(x=ends, y=[condition.threshold] * 2, name=name, mode="lines", line=line), on.number
+        )
 
 
 def _draw_alerts(on: _Row, recording: Recording, lanes: list[_Lane]) -> None:
@@ -211,24 +197,17 @@ def _bar(on: _Row, ends: tuple[float, float], y: int, colour: str, text: str) ->
     marker = {"color": colour, "line": {"color": colour, "width": 1.5}}
     base, length = ends[0] - on.fault_at, ends[1] - ends[0]
     bar = go.Bar(base=[base], x=[length], y=[y], orientation="h", width=0.6, marker=marker)
-    _add(on.drawn, bar.update(hovertext=[text], hoverinfo="text", showlegend=False), on.number)
+    plot.add(on.drawn, bar.update(hovertext=[text], hoverinfo="text", showlegend=False), on.number)
 
 
 def _point(on: _Row, place: tuple[float, float], marker: Mapping[str, object], text: str) -> None:
     point = go.Scatter(x=[place[0] - on.fault_at], y=[place[1]], mode="markers", marker=marker)
-    _add(on.drawn, point.update(hovertext=[text], hoverinfo="text", showlegend=False), on.number)
+    plot.add(on.drawn, point.update(hovertext=[text], hoverinfo="text", showlegend=False), on.number)
 
 
 def _key(on: _Row, name: str, marker: Mapping[str, object]) -> None:
     """Add a line of the legend that stands for many traces."""
-    _add(on.drawn, go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=name), on.number)
-
-
-def _add(drawn: go.Figure, trace: go.Scatter | go.Bar, row: int) -> None:
-    # One legend for each row, beside it: a common one would not tell which line is where.
-    if trace.type == "scatter":
-        trace.legend = "legend" if row == 1 else f"legend{row}"
-    drawn.add_trace(trace, row=row, col=1)
+    plot.add(on.drawn, go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=name), on.number)
 
 
 def _draw_faults(drawn: go.Figure, recording: Recording, fault_at: float) -> None:
@@ -251,24 +230,10 @@ def _draw_faults(drawn: go.Figure, recording: Recording, fault_at: float) -> Non
 
 def _lay_out(last: _Row, recording: Recording, plot_pixels: float) -> None:
     drawn, rows, fault_at = last.drawn, last.number, last.fault_at
-    top, bottom = 44 + 16 * len(recording.faults), 48
-    drawn.update_layout(
-        height=plot_pixels + top + bottom,
-        margin={"l": 60, "r": _LEGEND_PIXELS, "t": top, "b": bottom},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 12, "color": _TEXT},
-        barmode="overlay",
-        hovermode="closest",
-    )
+    plot.lay_out(drawn, rows, plot_pixels, top_pixels=44 + 16 * len(recording.faults))
+    drawn.update_layout(barmode="overlay", hovermode="closest")
     ends = [recording.started_at - fault_at, recording.ended_at - fault_at]
-    drawn.update_xaxes(range=ends, gridcolor=_GRID, zeroline=False)
-    drawn.update_yaxes(gridcolor=_GRID, zeroline=False, automargin=True)
+    drawn.update_xaxes(range=ends)
     drawn.update_yaxes(rangemode="tozero", row=1)
     drawn.update_yaxes(rangemode="tozero", row=2)
     drawn.update_xaxes(title_text="seconds after the fault", showticklabels=True, row=rows)
-    for row in range(1, rows + 1):
-        number = "" if row == 1 else str(row)
-        axis = drawn.layout[f"yaxis{number}"]
-        legend = {"x": 1.01, "xanchor": "left", "y": axis.domain[1], "yanchor": "top", "font": {"size": 12}}
-        drawn.update_layout({f"legend{number}": legend | {"bgcolor": "rgba(0,0,0,0)", "traceorder": "normal"}})

@@ -1,0 +1,23 @@
+"""What every page has in common: it loads nothing, and suits a light or a dark screen, or paper."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+
+def render(template: str, **values: object) -> str:
+    """Render a template of this package that extends `base.html.j2`; all that is no Markup is escaped."""
+    environment = Environment(
+        loader=FunctionLoader(_source),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**values)
+
+
+def _source(template: str) -> str:
+    return resources.files("agent.report").joinpath(template).read_text(encoding="utf-8")
