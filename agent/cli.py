@@ -72,8 +72,20 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 
 @app.command(
-    epilog="Examples: alertdrill probe configs/probes/payment.yml --lab --rate 200 --duration 20s,"
-    " alertdrill probe configs/probes/payment.yml --time-scale 60 --summary-export summary.json"
+    epilog="""Examples:
+
+    alertdrill probe configs/probes/payment.yml --lab --rate 200 --duration 20s
+
+    alertdrill probe configs/probes/payment.yml --time-scale 60 --html payment.html
+
+    alertdrill probe configs/probes/payment.yml --out csv=seconds.csv --out jsonl=seconds.jsonl
+
+    alertdrill probe configs/probes/payment.yml --quiet --summary-export summary.json || echo "not good enough"
+
+Ctrl-C ends the load and shows the summary of what ran so far.
+
+Exit codes: 0 passed, 2 usage or configuration, or a file could not be written and nothing worse happened,
+ 99 a threshold was crossed, 130 interrupted."""
 )
 def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
     file: Annotated[Path, typer.Argument(help="A probe file: transaction, load, thresholds.", metavar="FILE")],
@@ -94,6 +106,18 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
     summary_export: Annotated[
         Path | None, typer.Option(help="Write the summary as JSON, with k6's keys.", metavar="FILE.json")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with plots, which needs no network.", metavar="FILE.html")
+    ] = None,
+    out: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Write a line for each second while the load runs, as csv=FILE or jsonl=FILE; may be repeated."
+            " Should FILE fail on the way, the load goes on, and the exit code is 2 if nothing worse happens.",
+            metavar="FORMAT=FILE",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the summary alone.")] = False,
     no_color: NoColor = False,
 ) -> None:
     """Run a load alone, in the manner of k6, and judge it by its thresholds (exit code 99 when one is crossed)."""
@@ -108,8 +132,11 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
         config=config,
         time_scale=time_scale,
         summary_export=summary_export,
+        html=html,
+        out=out or (),
+        quiet=quiet,
     )
-    raise typer.Exit(_run(lambda: load_session.run_load(options, _console(no_color=no_color))))
+    raise typer.Exit(_run(lambda: load_session.run_load(options, _console(no_color=no_color)), mends=False))
 
 
 def _duration(text: str) -> timedelta:
@@ -194,15 +221,15 @@ def _fail(text: str) -> NoReturn:
     raise typer.Exit(USAGE)
 
 
-def _run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+def _run(main: Callable[[], Coroutine[Any, Any, int]], *, mends: bool = True) -> int:
     """Run a command on uvloop; SIGINT and SIGTERM cancel it, so that all it broke is mended first."""
     import uvloop
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_until_signalled(main))
+            return runner.run(_until_signalled(main, "stopping: undoing what is broken …" if mends else "stopping …"))
     except asyncio.CancelledError:
-        typer.echo("alertdrill: interrupted; every fault was undone", err=True)
+        typer.echo(f"alertdrill: interrupted{'; every fault was undone' if mends else ''}", err=True)
         return INTERRUPTED
     except BaseExceptionGroup as group:
         return _explain(group)
@@ -210,13 +237,13 @@ def _run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
         return _explain(BaseExceptionGroup("", [error]))
 
 
-async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stopping: str) -> int:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine always runs in one
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        typer.echo("alertdrill: stopping: undoing what is broken …", err=True)
+        typer.echo(f"alertdrill: {stopping}", err=True)
         task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -18,12 +18,21 @@ _LINE_EVERY_SECONDS = 5.0
 class Lines:
     """One line for each event, with the seconds since the start."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, is_quiet: bool = False) -> None:
         self._console = console
+        self._is_quiet = is_quiet
         self._start = time.monotonic()
+
+    def warn(self, text: str) -> None:
+        """Print what must be known, also by those who want no lines."""
+        if self._is_quiet:
+            Console(stderr=True, highlight=False).print(Text(f"alertdrill: {text}"), soft_wrap=True)
+        self.tell(text)
 
     def tell(self, text: str) -> None:
         """Print an event."""
+        if self._is_quiet:
+            return
         self._console.print(Text(f"{time.monotonic() - self._start:6.1f} s  {text}"), soft_wrap=True)
 
 

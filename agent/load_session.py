@@ -8,21 +8,25 @@ import math
 import os
 import resource
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
 
-from agent import probe_file
+from agent import load_outputs, load_reports, probe_file
 from agent.config import relocate
 from agent.errors import ConfigError
-from agent.live import Lines
+from agent.live import Lines, showing
+from agent.load_outputs import Outputs
+from agent.load_reports import Render
+from agent.load_view import LoadView
 from agent.probe_file import ProbeFile
-from agent.recording import write_whole
 from agent.report import load_summary
+from agent.report.folding import fold
+from agent.report.load_story import LoadStory
 from probes.figures import Counted, measures
 from probes.load import Load
 from probes.load_settings import LoadSettings
@@ -33,7 +37,7 @@ from probes.tally import Tally
 from probes.thresholds import abort_reason, crossed, evaluate
 from probes.workers import Workers
 
-THRESHOLD_CROSSED = 99
+THRESHOLD_CROSSED, NOT_WRITTEN = 99, 2
 # One worker does more than twice this on a core of its own.
 _RATE_OF_ONE_WORKER = 10_000
 _THRESHOLDS_EVERY_SECONDS = 2.0
@@ -51,21 +55,29 @@ class Options:
     config: Path = Path("configs/agent.yml")
     time_scale: float = 1.0
     summary_export: Path | None = None
+    html: Path | None = None
+    out: Sequence[str] = ()
+    quiet: bool = False
     acknowledged: Path | None = None
 
 
 async def run_load(options: Options, console: Console) -> int:
-    """Run a load and tell its exit code: 0, or 99 when a threshold was crossed. Raises ConfigError."""
+    """Run a load and tell its exit code: 0, 99 when a threshold was crossed, else 2 when a file was not written.
+
+    Raises ConfigError.
+    """
     file = probe_file.load(options.file)
     settings = _load_settings(file, options).scaled(options.time_scale)
-    lines = Lines(console)
+    reports = load_reports.renderers(options.summary_export, options.html)
+    lines = Lines(console, is_quiet=options.quiet)
     _allow_many_connections()
-    async with _target(file, options, lines) as here:
-        session = _Session(here, settings, options, lines)
-        try:
-            await session.run()
-        finally:
-            session.report(console)
+    with load_outputs.opened(options.out) as outputs:
+        async with _target(file, options, lines) as here:
+            session = _Session(here, settings, options, lines, outputs)
+            try:
+                await session.run(console)
+            finally:
+                session.report(console, reports)
     return session.exit_code
 
 
@@ -107,26 +119,39 @@ async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncItera
 class _Session:
     """One run of a load, its thresholds and its reports."""
 
-    def __init__(self, file: ProbeFile, settings: LoadSettings, options: Options, lines: Lines) -> None:
+    def __init__(
+        self, file: ProbeFile, settings: LoadSettings, options: Options, lines: Lines, outputs: Outputs
+    ) -> None:
         self._file = file
+        self._settings = settings
         self._options = options
         self._lines = lines
+        self._outputs = outputs
         self._arrivals = settings.arrivals()
         self._plan = Plan(self._arrivals, settings.max_in_flight, settings.graceful_stop.total_seconds())
         self._workers = options.workers or _default_workers(settings)
         self._requests = [Counted(request.title, request.check_names) for request in file.probe.requests]
         self._load: Load | Workers | None = None
         self._began = 0.0
+        self._ending = ""
         self.exit_code = 0
 
-    async def run(self) -> None:
+    async def run(self, console: Console) -> None:
         """Send until the load ends, a threshold aborts it, or the task is cancelled."""
         if self._workers > 1:
-            workers = Workers(self._file.probe, self._plan, self._workers, tell=self._lines.tell)
-            await self._watch(workers)
+            await self._show(Workers(self._file.probe, self._plan, self._workers, tell=self._lines.warn), console)
             return
         async with self._file.probe.opened() as client:
-            await self._watch(Load(client, self._plan))
+            await self._show(Load(client, self._plan), console)
+
+    async def _show(self, load: Load | Workers, console: Console) -> None:
+        stands = LoadView(self._options.file.stem, self._settings, self._arrivals, load.tally)
+        shown = showing(console, lambda: stands.view(console.width), stands.line, self._lines.tell)
+        async with AsyncExitStack() as stack:
+            if not self._options.quiet:
+                await stack.enter_async_context(shown)
+            await stack.enter_async_context(self._outputs.following(load, self._lines.warn))
+            await self._watch(load)
 
     async def _watch(self, load: Load | Workers) -> None:
         self._load, self._began = load, time.monotonic()
@@ -138,6 +163,9 @@ class _Session:
             watching = tasks.create_task(self._look_at_thresholds(load.tally, running))
             try:
                 await asyncio.wait([running])
+            except asyncio.CancelledError:
+                self._ending = "interrupted"
+                raise
             finally:
                 watching.cancel()
 
@@ -149,20 +177,33 @@ class _Session:
             elapsed = time.monotonic() - self._began
             figures = measures(tally, self._requests, elapsed)
             if reason := abort_reason(self._file.thresholds, figures, elapsed):
-                self._lines.tell(f"stopping: {reason}")
+                self._ending = reason
+                self._lines.warn(f"stopping: {reason}")
                 running.cancel()
                 return
 
-    def report(self, console: Console) -> None:
+    def report(self, console: Console, reports: Mapping[Path, Render]) -> None:
         """Print and write what became of the load, also when it was broken off."""
         if self._load is None or self._load.tally.due == 0:
             return
-        summary = self._summary(self._load.tally)
-        console.print(load_summary.render(summary), soft_wrap=True)
-        if self._options.summary_export is not None:
-            write_whole(self._options.summary_export, load_summary.export(summary))
-        if crossed(summary.judged):
-            self.exit_code = THRESHOLD_CROSSED
+        load, summary = self._load, self._summary(self._load.tally)
+        text = load_summary.render(summary)
+        console.print(fold(text, console.width) if console.is_terminal else text, soft_wrap=True)
+        story = LoadStory(self._options.file.stem, load.started_at, summary, load.tally, self._ending)
+        all_written = self._write(story, reports) and not self._outputs.failed
+        # What the load proved counts for more than a file that is missing.
+        self.exit_code = THRESHOLD_CROSSED if crossed(summary.judged) else 0 if all_written else NOT_WRITTEN
+
+    def _write(self, story: LoadStory, reports: Mapping[Path, Render]) -> bool:
+        problems = []
+        for path, render in reports.items():
+            try:
+                load_reports.write(path, render(story))
+            except OSError as error:
+                problems.append(f"{path} cannot be written: {error.strerror or error}")
+        for problem in problems:
+            self._lines.warn(problem)
+        return not problems
 
     def _summary(self, tally: Tally) -> LoadSummary:
         planned = self._arrivals.duration_seconds

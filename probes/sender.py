@@ -82,7 +82,7 @@ class Sender:
             try:
                 await self._finished
             finally:
-                self._close_second(is_whole=False)
+                self._close_second(is_whole=self._ends_with_its_second())
 
     def _wake(self) -> None:
         try:
@@ -127,6 +127,12 @@ class Sender:
     def _finish(self) -> None:
         if not self._finished.done():
             self._finished.set_result(None)
+
+    def _ends_with_its_second(self) -> bool:
+        # The last answer comes before the last second is over, but nothing more would happen in that.
+        ends_at = self._arrivals.duration_seconds
+        is_over = self._all_sent and self._recorder.in_flight == 0
+        return is_over and ends_at is not None and ends_at >= self._second + 1
 
     def _close_second(self, *, is_whole: bool = True) -> None:
         rate, ids = self._arrivals.rate_at(float(self._second)), self._client.take_acknowledged()

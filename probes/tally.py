@@ -80,6 +80,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.seconds: list[LoadSecond] = []
+        # Those within which the load ended; their rates say nothing.
+        self.parts: list[LoadSecond] = []
         self.due = self.succeeded = self.failed = self.dropped = self.lost = 0
         self.in_flight = self.most_in_flight = 0
         self.refused_requests = 0
@@ -102,8 +104,7 @@ class Tally:
     def folding(self, second: SecondCounts) -> Iterator[None]:
         """Add a second, a little at each step of the iteration, so that a load beside it is not held up."""
         self._count(second)
-        if second.is_whole:
-            self.seconds.append(_summed_up(second))
+        (self.seconds if second.is_whole else self.parts).append(_summed_up(second))
         yield
         yield from self.latencies.folding(second.latencies)
         yield from self.durations.folding(second.durations)

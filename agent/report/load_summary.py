@@ -30,7 +30,8 @@ _STATS: dict[str, Callable[[Trend], float]] = {
     "p(90)": lambda trend: trend.percentile(90),
     "p(95)": lambda trend: trend.percentile(95),
 }
-_OUR_STATS = {**_STATS, "p(99)": lambda trend: trend.percentile(99)}
+OUR_STATS: dict[str, Callable[[Trend], float]] = {**_STATS, "p(99)": lambda trend: trend.percentile(99)}
+"""The figures of a trend in seconds, by the name that k6 gives them; k6 itself does not show the last one."""
 _HTTP = ("http_req_duration", "http_req_failed", "http_reqs")
 _EXECUTION = ("dropped_iterations", "iteration_duration", "iterations")
 _OURS = ("in_flight", "lateness", "latency")
@@ -84,9 +85,9 @@ def _checks(summary: LoadSummary) -> list[list[Text]]:
         return []
     failed = Rate(total.fails, total.total)
     rows = [
-        _Row("checks_total", _columns(Counter(total.total, summary.seconds)), "checks"),
-        _Row("checks_succeeded", _columns(total), "checks"),
-        _Row("checks_failed", _columns(failed), "checks"),
+        _Row("checks_total", columns(Counter(total.total, summary.seconds)), "checks"),
+        _Row("checks_succeeded", columns(total), "checks"),
+        _Row("checks_failed", columns(failed), "checks"),
     ]
     return [_table(rows, rows), [line for name, check in summary.checks.items() for line in _check(name, check)]]
 
@@ -113,9 +114,9 @@ def _sections(summary: LoadSummary) -> list[list[Text]]:
 def _rows(summary: LoadSummary, names: tuple[str, ...]) -> list[_Row]:
     shown = [(key, measure) for key, measure in summary.shown.items() if split(key)[0] in names]
     values = "ours" if names is _OURS else "values"
-    stats = _OUR_STATS if names is _OURS else _STATS
+    stats = OUR_STATS if names is _OURS else _STATS
     return [
-        _Row(_display_name(key), _columns(measure, stats), "trends" if isinstance(measure, Trend) else values)
+        _Row(_display_name(key), columns(measure, stats), "trends" if isinstance(measure, Trend) else values)
         for key, measure in shown
     ]
 
@@ -147,7 +148,8 @@ def _one_line(text: str) -> str:
     return words.printable(text.replace("\n", " "))
 
 
-def _columns(measure: Measure, stats: dict[str, Callable[[Trend], float]] = _STATS) -> tuple[str, ...]:
+def columns(measure: Measure, stats: dict[str, Callable[[Trend], float]] = _STATS) -> tuple[str, ...]:
+    """Spell the figures of a measure as k6 does, its value or its first figure first."""
     if isinstance(measure, Trend):
         return tuple(f"{name}={duration_text(stat(measure))}" for name, stat in stats.items())
     if isinstance(measure, Rate):
@@ -201,7 +203,7 @@ def export(summary: LoadSummary) -> str:
 
 def _exported(key: str, measure: Measure) -> dict[str, Any]:
     if isinstance(measure, Trend):
-        stats = _OUR_STATS if split(key)[0] in _OURS else _STATS
+        stats = OUR_STATS if split(key)[0] in _OURS else _STATS
         # Six decimals of a millisecond are nanoseconds; what lies below them comes of multiplying floats.
         return {name: round(stat(measure) * 1000, 6) for name, stat in stats.items()}
     if isinstance(measure, Rate):

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 COUNTS = {"succeeded": "#3b82f6", "failed": "#dc2626", "dropped": "#9ca3af"}
 QUANTILES = {"p50": "#7dd3fc", "p95": "#3b82f6", "p99": "#8b5cf6"}
+FAINT_GRID = "rgba(128, 128, 128, 0.1)"
 _GRID = "rgba(128, 128, 128, 0.22)"
 _TEXT = "#6b7280"
 _LEGEND_PIXELS = 170

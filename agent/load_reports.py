@@ -1,0 +1,70 @@
+"""The files that a finished load leaves behind: the summary for programs, and the page for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.errors import ConfigError
+from agent.recording import write_whole
+from agent.report import load_summary
+from agent.report.load_story import LoadStory
+
+Render = Callable[[LoadStory], str]
+
+
+def renderers(summary_export: Path | None, html: Path | None) -> dict[Path, Render]:
+    """List the files that are asked for, each with what goes into it.
+
+    Raises ConfigError with every reason for which one cannot be made: it is better told before the load than after.
+    """
+    asked: dict[Path, Render] = {}
+    problems = []
+    for option, path, find in (("--summary-export", summary_export, _json), ("--html", html, _html)):
+        if path is None:
+            continue
+        try:
+            _require_writable(path)
+            asked[path] = find()
+        except OSError as error:
+            problems.append(f"{option}: {path} cannot be written: {error.strerror or error}")
+        except ModuleNotFoundError as error:
+            problems.append(f"{option}: {error.name} is not installed, expected the extra: alertdrill[report]")
+    if problems:
+        raise ConfigError(*problems)
+    return asked
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all; what is no file but a pipe or a terminal is written as it is.
+
+    Raises OSError.
+    """
+    if _is_special(path):
+        path.write_text(text, encoding="utf-8")
+    else:
+        write_whole(path, text)
+
+
+def _json() -> Render:
+    return lambda story: load_summary.export(story.summary)
+
+
+def _html() -> Render:
+    from agent.report import load_html
+
+    return load_html.render
+
+
+def _require_writable(path: Path) -> None:
+    if _is_special(path):
+        path.open("ab").close()
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    beside.write_bytes(b"")
+    beside.unlink()
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and (path.is_symlink() or not path.is_file())

@@ -1,0 +1,97 @@
+"""How a load stands, as a live view and as a line; both read the tally and no clock, so they lag by a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from agent.load_stages import place_words, rate_text, stage_bar, stage_ends, time_words
+from agent.report.words import latency_words, printable
+from probes.arrivals import Arrivals
+from probes.load_settings import LoadSettings
+from probes.spelling import share_text
+from probes.tally import LoadSecond, Tally
+
+_LABEL_CELLS = 12
+_WIDEST_BAR = 100
+_REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class LoadView:
+    """A load that runs: its name, what is asked for, and the tally that grows."""
+
+    name: str
+    settings: LoadSettings
+    arrivals: Arrivals
+    tally: Tally
+
+    def view(self, width: int) -> Text:
+        """Draw the stages, the last second, and what failed so far, in lines of at most `width` cells."""
+        # One text is drawn in a fraction of the time that a table takes, and the load shares the processor.
+        text = Text("\n").join(self._lines(width))
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+    def line(self) -> str:
+        """Tell the last second, and what failed so far; nothing before the first second is over."""
+        if not self.tally.seconds:
+            return ""
+        last = self.tally.seconds[-1]
+        parts = [self._rates(last), _latencies(last), f"late p99 {latency_words(last.lateness_p99_seconds)}"]
+        parts += [f"in flight {last.in_flight}", f"failed {self.tally.failed}", self._unsent("dropped ")]
+        if self.settings.stages:
+            parts.append(place_words(self.settings, last.offset + 1).partition(",")[0])
+        return "   ".join([*parts, time_words(self.settings, last.offset + 1)])
+
+    def _lines(self, width: int) -> Iterator[Text]:
+        if not self.tally.seconds:
+            yield Text.assemble((printable(self.name), "bold"), ("   starting …", "dim"))
+            return
+        last = self.tally.seconds[-1]
+        elapsed = last.offset + 1
+        yield self._head(elapsed, width)
+        if stage_ends(self.settings):
+            gone, left = stage_bar(self.settings, elapsed, min(width, _WIDEST_BAR))
+            yield Text.assemble((gone, "cyan"), (left, "dim"))
+        yield _row("rate", self._rates(last))
+        yield _row("latency", _latencies(last))
+        yield _row("sent late", f"p99 {latency_words(last.lateness_p99_seconds)}")
+        yield _row("in flight", f"{last.in_flight}, at most {self.tally.most_in_flight}")
+        yield _row("failed", self._failed(), "red" if self.tally.failed else "")
+        yield _row("dropped", self._unsent(), "red" if self.tally.dropped or self.tally.lost else "")
+
+    def _head(self, elapsed: int, width: int) -> Text:
+        place = f"   {place_words(self.settings, elapsed)}"
+        time = f"   {time_words(self.settings, elapsed)}"
+        name = Text(printable(self.name), "bold")
+        name.truncate(max(width - len(place) - len(time), 8), overflow="ellipsis")
+        return name.append(place, "not bold cyan").append(time, "not bold")
+
+    def _rates(self, last: LoadSecond) -> str:
+        # In the middle of the second a ramp has the rate that the whole second has.
+        target = self.arrivals.rate_at(last.offset + 0.5)
+        return f"{rate_text(last.due - last.dropped - last.lost)} of {rate_text(target)}/s"
+
+    def _failed(self) -> str:
+        if not self.tally.failed:
+            return "0"
+        # Copied whole, for it grows while a thread draws it.
+        reasons = sorted(dict(self.tally.reasons).items(), key=lambda reason: -reason[1])
+        named = ", ".join(f"{reason} {count}" for reason, count in reasons[:_REASONS_SHOWN])
+        return f"{self.tally.failed} ({share_text(self.tally.failed / max(self.tally.ended, 1))}): {named}"
+
+    def _unsent(self, label: str = "") -> str:
+        lost = f", lost {self.tally.lost}" if self.tally.lost else ""
+        return f"{label}{self.tally.dropped}{lost}"
+
+
+def _latencies(last: LoadSecond) -> str:
+    quantiles = {"p50": last.p50_seconds, "p95": last.p95_seconds, "p99": last.p99_seconds}
+    return "   ".join(f"{name} {latency_words(seconds)}" for name, seconds in quantiles.items())
+
+
+def _row(label: str, value: str, style: str = "") -> Text:
+    return Text.assemble((label.ljust(_LABEL_CELLS), "dim"), (value, style))

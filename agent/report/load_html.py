@@ -1,0 +1,46 @@
+"""The report of a load for a person: one page that loads nothing, with k6's names for its figures."""
+
+from __future__ import annotations
+
+from agent import __version__
+from agent.report import load_figure, page, plot, words
+from agent.report.load_story import LoadStory
+from agent.report.load_summary import OUR_STATS, columns
+from probes.measures import Trend, split
+from probes.spelling import duration_text, number_text, share_text
+
+_OUTCOMES = {
+    "passed": ("good", "passed"),
+    "crossed": ("bad", "threshold crossed"),
+    "stopped": ("unsure", "stopped early"),
+}
+_DISTRIBUTIONS = {"from due time": "latency", "from send": "iteration_duration"}
+
+
+def render(story: LoadStory) -> str:
+    """Render a load as a self-contained HTML page."""
+    shown = story.summary.shown
+    trends = {key: measure for key, measure in shown.items() if isinstance(measure, Trend)}
+    tone, outcome = _OUTCOMES[story.verdict]
+    return page.render(
+        "load.html.j2",
+        story=story,
+        summary=story.summary,
+        tally=story.tally,
+        tone=tone,
+        outcome=outcome,
+        judged=sorted(story.summary.judged, key=lambda one: (split(one.metric)[0], one.metric)),
+        stats=list(OUR_STATS),
+        trends={key: [duration_text(stat(trend)) for stat in OUR_STATS.values()] for key, trend in trends.items()},
+        others={key: columns(measure) for key, measure in shown.items() if key not in trends},
+        timeline=plot.html(load_figure.timeline(story.tally.seconds), "timeline"),
+        distribution=plot.html(
+            load_figure.distribution({name: trends[key] for name, key in _DISTRIBUTIONS.items() if key in trends}),
+            "distribution",
+            with_plotly=False,
+        ),
+        utc=words.utc,
+        number_text=number_text,
+        share_text=share_text,
+        version=__version__,
+    )

@@ -1,0 +1,44 @@
+"""A line for each second of load, as CSV or as JSON: `--out`.
+
+`at_unix_seconds` is when the second began, and `offset_seconds` how long after the load did. Counts are of
+transactions; latencies run from the due time, and there is none where nothing ended in the second.
+A load that ends within a second leaves a last line for the part of it, so that the lines add up to the whole load.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+
+from probes.tally import LoadSecond
+
+_WITH_UNIT = {"offset": "offset_seconds", "target_rate": "target_rate_per_second"}
+_COLUMNS = ["at_unix_seconds", *(_WITH_UNIT.get(field.name, field.name) for field in fields(LoadSecond))]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a file of seconds begins, and the line of a second of a load that began at `started_at` (Unix seconds)."""
+
+    head: str
+    line: Callable[[LoadSecond, float], str]
+
+
+def _csv_line(second: LoadSecond, started_at: float) -> str:
+    return ",".join("" if value is None else str(value) for value in _values(second, started_at)) + "\n"
+
+
+def _json_line(second: LoadSecond, started_at: float) -> str:
+    return json.dumps(dict(zip(_COLUMNS, _values(second, started_at), strict=True)), allow_nan=False) + "\n"
+
+
+def _values(second: LoadSecond, started_at: float) -> list[float | None]:
+    # Microseconds, as the clock has them: adding floats leaves more digits than that.
+    return [round(started_at + second.offset, 6), *asdict(second).values()]
+
+
+FORMATS = {
+    "csv": Format(",".join(_COLUMNS) + "\n", _csv_line),
+    "jsonl": Format("", _json_line),
+}

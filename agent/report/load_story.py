@@ -1,0 +1,27 @@
+"""All that a report of a load may tell: its summary, and what the load did second by second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from probes.summary import LoadSummary
+from probes.tally import Tally
+from probes.thresholds import crossed
+
+
+@dataclass(frozen=True)
+class LoadStory:
+    """A load by the name of its file, from `started_at` (Unix seconds) on; `ending` says why it ended early."""
+
+    name: str
+    started_at: float
+    summary: LoadSummary
+    tally: Tally
+    ending: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """Tell in a word how it went: `passed`, `crossed`, or `stopped` where nothing was crossed so far."""
+        if crossed(self.summary.judged):
+            return "crossed"
+        return "stopped" if self.ending else "passed"
