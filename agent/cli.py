@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -243,7 +244,8 @@ async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stoppin
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        typer.echo(f"alertdrill: {stopping}", err=True)
+        # A live view takes what is written here and puts it above itself; it is not asked by typer.
+        sys.stderr.write(f"alertdrill: {stopping}\n")
         task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):

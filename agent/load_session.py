@@ -33,7 +33,6 @@ from probes.load_settings import LoadSettings
 from probes.measures import Measures
 from probes.sender import Plan
 from probes.summary import LoadSummary
-from probes.tally import Tally
 from probes.thresholds import abort_reason, crossed, evaluate
 from probes.workers import Workers
 
@@ -132,7 +131,6 @@ class _Session:
         self._workers = options.workers or _default_workers(settings)
         self._requests = [Counted(request.title, request.check_names) for request in file.probe.requests]
         self._load: Load | Workers | None = None
-        self._began = 0.0
         self._ending = ""
         self.exit_code = 0
 
@@ -154,13 +152,13 @@ class _Session:
             await self._watch(load)
 
     async def _watch(self, load: Load | Workers) -> None:
-        self._load, self._began = load, time.monotonic()
+        self._load = load
         # What is there by now stays: the collector need not look at it again while the load runs.
         gc.collect()
         gc.freeze()
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(load.run())
-            watching = tasks.create_task(self._look_at_thresholds(load.tally, running))
+            watching = tasks.create_task(self._look_at_thresholds(load, running))
             try:
                 await asyncio.wait([running])
             except asyncio.CancelledError:
@@ -169,13 +167,13 @@ class _Session:
             finally:
                 watching.cancel()
 
-    async def _look_at_thresholds(self, tally: Tally, running: asyncio.Task[None]) -> None:
+    async def _look_at_thresholds(self, load: Load | Workers, running: asyncio.Task[None]) -> None:
         if not any(one.abort_on_fail for of_metric in self._file.thresholds.values() for one in of_metric):
             return
         while True:
             await asyncio.sleep(_THRESHOLDS_EVERY_SECONDS)
-            elapsed = time.monotonic() - self._began
-            figures = measures(tally, self._requests, elapsed)
+            elapsed = time.monotonic() - load.began
+            figures = measures(load.tally, self._requests, elapsed)
             if reason := abort_reason(self._file.thresholds, figures, elapsed):
                 self._ending = reason
                 self._lines.warn(f"stopping: {reason}")
@@ -186,7 +184,7 @@ class _Session:
         """Print and write what became of the load, also when it was broken off."""
         if self._load is None or self._load.tally.due == 0:
             return
-        load, summary = self._load, self._summary(self._load.tally)
+        load, summary = self._load, self._summary(self._load)
         text = load_summary.render(summary)
         console.print(fold(text, console.width) if console.is_terminal else text, soft_wrap=True)
         story = LoadStory(self._options.file.stem, load.started_at, summary, load.tally, self._ending)
@@ -205,9 +203,9 @@ class _Session:
             self._lines.warn(problem)
         return not problems
 
-    def _summary(self, tally: Tally) -> LoadSummary:
-        planned = self._arrivals.duration_seconds
-        seconds = max(min(time.monotonic() - self._began, planned or math.inf), 1e-3)
+    def _summary(self, load: Load | Workers) -> LoadSummary:
+        tally, planned = load.tally, self._arrivals.duration_seconds
+        seconds = max(min(time.monotonic() - load.began, planned or math.inf), 1e-3)
         figures = measures(tally, self._requests, seconds)
         return LoadSummary(
             measures=self._worth_showing(figures),

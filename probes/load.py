@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,8 +16,9 @@ from probes.tally import Tally
 class Load:
     """Transactions of one client at their due times, counted in a tally.
 
-    `started_at` is the wall time (Unix seconds) of the first due time. `acknowledged` is called each second
-    with the ids of the transactions that succeeded in it, if the client keeps ids.
+    `started_at` is the wall time (Unix seconds) of the first due time, `began` the same instant by the monotonic
+    clock, infinity before it. `acknowledged` is called each second with the ids of the transactions that succeeded
+    in it, if the client keeps ids.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class Load:
     ) -> None:
         self.tally = Tally()
         self.started_at = 0.0
+        self.began = math.inf
         self._client = client
         self._plan = plan
         self._acknowledged = acknowledged
@@ -40,9 +43,9 @@ class Load:
         async with asyncio.TaskGroup() as tasks, startable(self._client) as client:
             adding = tasks.create_task(self._add(seconds))
             sender = Sender(client, self._plan, seconds.put_nowait, self._clock)
-            self.started_at = time.time()
+            self.started_at, self.began = time.time(), self._clock()
             try:
-                await sender.run(self._clock())
+                await sender.run(self.began)
             except asyncio.CancelledError:
                 # Whoever cancels reads the tally next, so what is left is added here and now.
                 adding.cancel()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import multiprocessing
 import signal
 import time
@@ -72,6 +73,7 @@ class Workers:
     ) -> None:
         self.tally = Tally()
         self.started_at = 0.0
+        self.began = math.inf
         self._probe = probe
         self._plan = plan
         self._count = count
@@ -94,7 +96,7 @@ class Workers:
                 loop.add_reader(worker.connection.fileno(), self._hear, worker)
             while not all(worker.told or worker.is_dead for worker in self._workers):
                 await self._news()
-            start = time.monotonic() + _START_DELAY_SECONDS
+            start = self.began = time.monotonic() + _START_DELAY_SECONDS
             self.started_at = time.time() + _START_DELAY_SECONDS
             for worker in self._alive():
                 worker.connection.send(start)

@@ -82,7 +82,8 @@ def latency_words(seconds: float | None) -> str:
     """Spell a latency: milliseconds below one second, seconds above; a dash where there is none."""
     if seconds is None:
         return "—"
-    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.2f} s"
+    # Above this, three digits of milliseconds would be 1e+03.
+    return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else f"{seconds:.2f} s"
 
 
 def printable(text: str) -> str:
