@@ -35,6 +35,22 @@ app = typer.Typer(
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The agent's configuration.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text (also by the variable NO_COLOR).")]
 
+# Typer keeps the lines of a paragraph that begins with \\b.
+_PROBE_EXAMPLES = (
+    """\b
+Examples:
+  alertdrill probe shop.yml --html shop.html
+  alertdrill probe shop.yml --rate 200 --duration 20s
+  alertdrill probe shop.yml --rate 30000 --workers 3
+  alertdrill probe shop.yml --out csv=seconds.csv --out jsonl=seconds.jsonl
+  alertdrill probe shop.yml --quiet --no-color --summary-export shop.json
+  alertdrill probe configs/probes/payment.yml --lab --time-scale 60
+
+"""
+    "Exit codes: 0 passed, 2 usage or configuration, or a file was not written and nothing worse happened,"
+    " 99 a threshold was crossed, 130 interrupted (and the summary is of what ran so far)."
+)
+
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
     if wanted:
@@ -72,29 +88,17 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     raise typer.Exit(_run(lambda: session.run_drills(options, console)))
 
 
-@app.command(
-    epilog="""Examples:
-
-    alertdrill probe configs/probes/payment.yml --lab --rate 200 --duration 20s
-
-    alertdrill probe configs/probes/payment.yml --time-scale 60 --html payment.html
-
-    alertdrill probe configs/probes/payment.yml --out csv=seconds.csv --out jsonl=seconds.jsonl
-
-    alertdrill probe configs/probes/payment.yml --quiet --summary-export summary.json || echo "not good enough"
-
-Ctrl-C ends the load and shows the summary of what ran so far.
-
-Exit codes: 0 passed, 2 usage or configuration, or a file could not be written and nothing worse happened,
- 99 a threshold was crossed, 130 interrupted."""
-)
+@app.command(epilog=_PROBE_EXAMPLES)
 def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
     file: Annotated[Path, typer.Argument(help="A probe file: transaction, load, thresholds.", metavar="FILE")],
     rate: Annotated[
         float | None, typer.Option(help="Transactions a second, in the place of the file's load.", min=0.01)
     ] = None,
     duration: Annotated[
-        str | None, typer.Option(help="How long, such as 20s or 5m; with --rate and without this, until Ctrl-C.")
+        str | None,
+        typer.Option(
+            help="How long, such as 20s or 5m; with --rate and without this, until Ctrl-C.", metavar="DURATION"
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes that send; by default as many as the rate needs.", min=1, max=256)
@@ -113,8 +117,8 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
     out: Annotated[
         list[str] | None,
         typer.Option(
-            help="Write a line for each second while the load runs, as csv=FILE or jsonl=FILE; may be repeated."
-            " Should FILE fail on the way, the load goes on, and the exit code is 2 if nothing worse happens.",
+            help="Write a line for each second while the load runs, to csv=FILE or jsonl=FILE; may be given several"
+            " times. If FILE breaks on the way, the load goes on; the exit code is 2 if nothing worse happened.",
             metavar="FORMAT=FILE",
         ),
     ] = None,

@@ -85,10 +85,10 @@ class Outputs:
 
 
 @contextmanager
-def opened(texts: Sequence[str]) -> Iterator[Outputs]:
-    """Begin the files of texts such as `csv=load.csv`; raises ConfigError with every problem of them."""
+def opened(texts: Sequence[str], also: Sequence[str] = ()) -> Iterator[Outputs]:
+    """Begin the files of texts such as `csv=load.csv`; raises ConfigError with every problem of them, and `also`."""
     files: list[SecondsFile] = []
-    problems: list[str] = []
+    problems = list(also)
     for text in texts:
         try:
             files.append(_begun(text))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.errors import ConfigError
 from agent.recording import write_whole
 from agent.report import load_summary
 from agent.report.load_story import LoadStory
@@ -13,10 +12,10 @@ from agent.report.load_story import LoadStory
 Render = Callable[[LoadStory], str]
 
 
-def renderers(summary_export: Path | None, html: Path | None) -> dict[Path, Render]:
-    """List the files that are asked for, each with what goes into it.
+def renderers(summary_export: Path | None, html: Path | None) -> tuple[dict[Path, Render], list[str]]:
+    """List the files that are asked for, each with what goes into it, and why others cannot be made.
 
-    Raises ConfigError with every reason for which one cannot be made: it is better told before the load than after.
+    It is better told before the load than after it.
     """
     asked: dict[Path, Render] = {}
     problems = []
@@ -30,9 +29,7 @@ def renderers(summary_export: Path | None, html: Path | None) -> dict[Path, Rend
             problems.append(f"{option}: {path} cannot be written: {error.strerror or error}")
         except ModuleNotFoundError as error:
             problems.append(f"{option}: {error.name} is not installed, expected the extra: alertdrill[report]")
-    if problems:
-        raise ConfigError(*problems)
-    return asked
+    return asked, problems
 
 
 def write(path: Path, text: str) -> None:

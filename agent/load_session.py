@@ -67,10 +67,10 @@ async def run_load(options: Options, console: Console) -> int:
     """
     file = probe_file.load(options.file)
     settings = _load_settings(file, options).scaled(options.time_scale)
-    reports = load_reports.renderers(options.summary_export, options.html)
+    reports, problems = load_reports.renderers(options.summary_export, options.html)
     lines = Lines(console, is_quiet=options.quiet)
     _allow_many_connections()
-    with load_outputs.opened(options.out) as outputs:
+    with load_outputs.opened(options.out, problems) as outputs:
         async with _target(file, options, lines) as here:
             session = _Session(here, settings, options, lines, outputs)
             try:

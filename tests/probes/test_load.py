@@ -72,3 +72,23 @@ def test_latency_counts_from_the_due_time() -> None:
     for percentile in (50, 99):
         latency = tally.latencies.percentile_seconds(percentile)
         assert latency == pytest.approx(0.25, abs=0.003)
+
+
+@pytest.mark.parametrize(("seconds", "whole", "in_part"), [(4.0, 4, 0), (3.5, 3, 5)])
+def test_the_seconds_and_the_part_of_one_add_up_to_the_whole_load(seconds: float, whole: int, in_part: int) -> None:
+    """The last second counts as whole although its last answer comes before its end."""
+    clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
+    load = Load(Service(lambda _: 0.01), Plan(ConstantArrivals(10, seconds)), clock=clock)
+    in_virtual_time(load.run)
+    tally = load.tally
+    assert [second.due for second in tally.seconds] == [10] * whole
+    assert sum(part.due for part in tally.parts) == in_part
+    assert sum(second.succeeded for second in [*tally.seconds, *tally.parts]) == tally.succeeded == tally.due
+
+
+def test_an_answer_after_the_last_second_is_in_a_part_of_its_own() -> None:
+    clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
+    load = Load(Service(lambda _: 0.25), Plan(ConstantArrivals(10, 2.0)), clock=clock)
+    in_virtual_time(load.run)
+    assert [second.offset for second in load.tally.seconds] == [0, 1]
+    assert [(part.offset, part.due, part.succeeded) for part in load.tally.parts] == [(2, 0, 2)]

@@ -1,0 +1,51 @@
+"""A line that is too long for a terminal goes on below its first column."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.text import Text
+
+from agent.report.folding import fold
+
+TREND = "    latency...: avg=2.85ms min=229µs  p(95)=1.79ms"
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (50, [TREND]),
+        (49, ["    latency...: avg=2.85ms min=229µs", "                p(95)=1.79ms"]),
+        (30, ["    latency...: avg=2.85ms", "                min=229µs", "                p(95)=1.79ms"]),
+        (10, ["    latency...: avg=2.85ms", "                min=229µs", "                p(95)=1.79ms"]),
+    ],
+)
+def test_columns_that_do_not_fit_go_below(width: int, lines: list[str]) -> None:
+    assert fold(Text(TREND), width).plain.split("\n") == lines
+
+
+def test_a_detail_is_folded_at_its_words() -> None:
+    line = "      { timeout }...: 12 no answer within 30s"
+    assert fold(Text(line), 34).plain.split("\n") == ["      { timeout }...: 12 no answer", " " * 22 + "within 30s"]
+
+
+def test_other_lines_and_empty_ones_stay() -> None:
+    text = "  █ THRESHOLDS\n\n    ✓ 'p(95)<2s' p(95)=1.79ms and more than fits"
+    assert fold(Text(text), 20).plain == text
+
+
+def test_colours_stay_with_their_words() -> None:
+    line = Text.assemble("    latency...: avg=", ("2.85ms", "cyan"), " min=", ("229µs", "red"))
+    folded = fold(line, 30)
+    coloured = {str(span.style): folded.plain[span.start : span.end] for span in folded.spans}
+    assert coloured == {"cyan": "2.85ms", "red": "229µs"}
+
+
+@given(columns=st.lists(st.text("abc=1.", min_size=1, max_size=12), min_size=1, max_size=12), width=st.integers(1, 90))
+def test_no_word_is_lost_and_none_beyond_the_width_that_could_be_within(columns: list[str], width: int) -> None:
+    line = f"    name...: {' '.join(columns)}"
+    lines = fold(Text(line), width).plain.split("\n")
+    assert " ".join(lines).split() == line.split()
+    for part in lines:
+        assert len(part) <= width or len(part.removeprefix("    name...:").split()) == 1

@@ -1,0 +1,72 @@
+"""A terminal gets a view that is drawn anew, anything else a line every five seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+
+import looptime
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from agent.live import Lines, showing
+
+
+def _in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
+    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+def _shown(console: Console, line: Callable[[], str], seconds: float) -> list[str]:
+    said: list[str] = []
+
+    async def main() -> None:
+        async with showing(console, lambda: Text("the view"), line, said.append):
+            await asyncio.sleep(seconds)
+
+    _in_virtual_time(main)
+    return said
+
+
+@pytest.mark.parametrize(
+    "console",
+    [Console(file=io.StringIO()), Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})],
+)
+def test_a_pipe_and_a_dumb_terminal_get_lines(console: Console) -> None:
+    assert _shown(console, lambda: "12 of 12/s", 16) == ["12 of 12/s"] * 3
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == ""
+
+
+def test_where_there_is_nothing_to_tell_no_line_is_told() -> None:
+    assert _shown(Console(file=io.StringIO()), str, 16) == []
+
+
+def test_a_terminal_gets_a_view_that_is_gone_in_the_end() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=60, _environ={"TERM": "xterm"})
+    assert _shown(console, lambda: "12 of 12/s", 16) == []
+    text = out.getvalue()
+    assert "the view" in text
+    # Up by a line, which is erased.
+    assert text.endswith("\x1b[1A\x1b[2K")
+
+
+def test_quiet_lines_tell_nothing_but_what_must_be_known(capsys: pytest.CaptureFixture[str]) -> None:
+    out = io.StringIO()
+    lines = Lines(Console(file=out), is_quiet=True)
+    lines.tell("lab: 8 servers are ready")
+    lines.warn("worker 1 of 2 died")
+    assert out.getvalue() == ""
+    assert capsys.readouterr().err == "alertdrill: worker 1 of 2 died\n"
+
+
+def test_a_warning_is_a_line_among_the_others() -> None:
+    out = io.StringIO()
+    Lines(Console(file=out)).warn("worker 1 of 2 died")
+    assert out.getvalue() == "   0.0 s  worker 1 of 2 died\n"

@@ -1,0 +1,168 @@
+"""`alertdrill probe` as it is run: against a real server, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+PROBE = """
+probe:
+  kind: http
+  name: order
+  url: {url}
+  checks: [{{status: 201}}]
+load: {{rate: 50, duration: 2s}}
+thresholds:
+  http_req_failed: [rate<0.01]
+"""
+
+
+@dataclass
+class Shop:
+    """A server that answers 201, or 500 below /broken, and how often it was asked."""
+
+    url: str = ""
+    asked: int = 0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked += 1
+        return web.Response(status=500 if request.path == "/broken" else 201)
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[Shop]:
+    shop = Shop()
+    application = web.Application()
+    application.router.add_get("/{path}", shop.answer)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    shop.url = f"http://{host}:{port}"
+    yield shop
+    await runner.cleanup()
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+async def _start(tmp_path: Path, url: str, *options: str, **environment: str) -> asyncio.subprocess.Process:
+    file = tmp_path / "shop.yml"
+    file.write_text(PROBE.format(url=url))
+    pipe = asyncio.subprocess.PIPE
+    command = [sys.executable, "-m", "agent", "probe", str(file), *options]
+    return await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=os.environ | environment)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> Ran:
+    async with asyncio.timeout(30):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return Ran(process.returncode, out.decode(), err.decode())
+
+
+async def _run(tmp_path: Path, url: str, *options: str) -> Ran:
+    return await _ended(await _start(tmp_path, url, *options))
+
+
+async def test_every_file_tells_the_same_load(tmp_path: Path, shop: Shop) -> None:
+    """Lines, page, export and summary agree with each other, and with the server."""
+    outs = ["--out", f"csv={tmp_path}/s.csv", "--out", f"jsonl={tmp_path}/s.jsonl"]
+    exports = ["--html", f"{tmp_path}/s.html", "--summary-export", f"{tmp_path}/s.json"]
+    ran = await _run(tmp_path, f"{shop.url}/orders", *outs, *exports, "--quiet")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("  █ THRESHOLDS\n")
+    rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
+    lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    assert [int(row["offset_seconds"]) for row in rows][:2] == [0, 1]
+    for name in ("due", "succeeded"):
+        assert sum(int(row[name]) for row in rows) == sum(line[name] for line in lines) == shop.asked == 100
+    assert json.loads((tmp_path / "s.json").read_text())["metrics"]["http_reqs"]["count"] == 100
+    assert re.search(r'<td class="right number">100</td><td class="right number">100</td>', _page(tmp_path))
+    assert "iterations...........: 100 " in ran.out
+
+
+def _page(tmp_path: Path) -> str:
+    return (tmp_path / "s.html").read_text()
+
+
+async def test_a_crossed_threshold_counts_for_more_than_a_file_that_broke(tmp_path: Path, shop: Shop) -> None:
+    ran = await _with_a_reader_that_leaves(tmp_path, f"{shop.url}/broken")
+    assert ran.code == 99
+    assert "✗ 'rate<0.01' rate=100.00%" in ran.out
+    assert ran.err == f"alertdrill: {tmp_path}/pipe cannot be written to its end: Broken pipe\n"
+
+
+async def test_a_file_that_broke_leaves_the_load_alone_and_shows_in_the_exit_code(tmp_path: Path, shop: Shop) -> None:
+    ran = await _with_a_reader_that_leaves(tmp_path, f"{shop.url}/orders")
+    assert ran.code == 2
+    assert "✓ 'rate<0.01' rate=0.00%" in ran.out
+    assert ran.err.count("cannot be written to its end") == 1
+    assert shop.asked == 100
+
+
+async def _with_a_reader_that_leaves(tmp_path: Path, url: str) -> Ran:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    process = await _start(tmp_path, url, "--out", f"csv={tmp_path}/pipe", "--quiet")
+    head = asyncio.Event()
+    asyncio.get_running_loop().add_reader(reader, head.set)
+    await asyncio.wait_for(head.wait(), 20)
+    asyncio.get_running_loop().remove_reader(reader)
+    os.close(reader)
+    return await _ended(process)
+
+
+async def test_an_interrupted_load_shows_what_ran_so_far(tmp_path: Path, shop: Shop) -> None:
+    """The summary, the page and the lines up to then, and exit code 130."""
+    options = ["--duration", "1h", "--out", f"csv={tmp_path}/s.csv", "--html", f"{tmp_path}/s.html"]
+    process = await _start(tmp_path, f"{shop.url}/orders", *options)
+    async with asyncio.timeout(20):
+        while shop.asked < 60:  # noqa: ASYNC110 - a count sets no event
+            await asyncio.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    ran = await _ended(process)
+    assert ran.code == 130
+    assert ran.err == "alertdrill: stopping …\nalertdrill: interrupted\n"
+    counted = re.search(r"iterations\.+: (\d+) ", ran.out)
+    assert counted is not None
+    # The last one may have been asked for and not answered.
+    assert shop.asked - int(counted[1]) in {0, 1}
+    assert "Ended before its time: interrupted." in _page(tmp_path)
+    rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
+    assert sum(int(row["succeeded"]) for row in rows) == int(counted[1])
+
+
+async def test_what_cannot_be_written_is_told_before_anything_is_sent(tmp_path: Path, shop: Shop) -> None:
+    """All of it at once, one line each."""
+    ran = await _run(tmp_path, f"{shop.url}/orders", "--out", "cvs=x", "--html", "/proc/x", "--summary-export", "/")
+    assert (ran.code, ran.out, shop.asked) == (2, "", 0)
+    assert ran.err.splitlines() == [
+        "alertdrill: --summary-export: / cannot be written: Is a directory",
+        "alertdrill: --html: /proc/x cannot be written: No such file or directory",
+        "alertdrill: --out cvs=x: unknown format 'cvs', did you mean csv=x?",
+    ]
+
+
+async def test_a_page_without_its_libraries_names_the_extra(tmp_path: Path, shop: Shop) -> None:
+    (tmp_path / "plotly.py").write_text("raise ModuleNotFoundError('gone', name='plotly')")
+    page = f"{tmp_path}/s.html"
+    ran = await _ended(await _start(tmp_path, f"{shop.url}/orders", "--html", page, PYTHONPATH=str(tmp_path)))
+    assert (ran.code, shop.asked) == (2, 0)
+    assert ran.err == "alertdrill: --html: plotly is not installed, expected the extra: alertdrill[report]\n"
