@@ -262,8 +262,9 @@ def _explain(group: BaseExceptionGroup[BaseException]) -> int:
     from agent.errors import ConfigError, ServiceUnavailable
     from chaos.errors import FaultNotApplied, FaultNotHealed
     from lab.errors import LabError
+    from probes.workers import WorkersDied
 
-    known = (ConfigError, ServiceUnavailable, FaultNotApplied, FaultNotHealed, LabError)
+    known = (ConfigError, ServiceUnavailable, FaultNotApplied, FaultNotHealed, LabError, WorkersDied)
     matched, rest = group.split(known)
     if rest is not None or matched is None:
         raise group

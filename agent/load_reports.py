@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from agent.recording import write_whole
@@ -32,11 +32,20 @@ def renderers(summary_export: Path | None, html: Path | None) -> tuple[dict[Path
     return asked, problems
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all; what is no file but a pipe or a terminal is written as it is.
+def write_all(reports: Mapping[Path, Render], story: LoadStory, warn: Callable[[str], None]) -> bool:
+    """Write every report of a load that can be written, warn of each other one, and tell whether there was none."""
+    all_written = True
+    for path, render in reports.items():
+        try:
+            _write(path, render(story))
+        except OSError as error:
+            warn(f"{path} cannot be written: {error.strerror or error}")
+            all_written = False
+    return all_written
 
-    Raises OSError.
-    """
+
+def _write(path: Path, text: str) -> None:
+    # A pipe or a terminal is written as it is, a file whole or not at all.
     if _is_special(path):
         path.write_text(text, encoding="utf-8")
     else:

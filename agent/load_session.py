@@ -188,20 +188,9 @@ class _Session:
         text = load_summary.render(summary)
         console.print(fold(text, console.width) if console.is_terminal else text, soft_wrap=True)
         story = LoadStory(self._options.file.stem, load.started_at, summary, load.tally, self._ending)
-        all_written = self._write(story, reports) and not self._outputs.failed
+        all_written = load_reports.write_all(reports, story, self._lines.warn) and not self._outputs.failed
         # What the load proved counts for more than a file that is missing.
         self.exit_code = THRESHOLD_CROSSED if crossed(summary.judged) else 0 if all_written else NOT_WRITTEN
-
-    def _write(self, story: LoadStory, reports: Mapping[Path, Render]) -> bool:
-        problems = []
-        for path, render in reports.items():
-            try:
-                load_reports.write(path, render(story))
-            except OSError as error:
-                problems.append(f"{path} cannot be written: {error.strerror or error}")
-        for problem in problems:
-            self._lines.warn(problem)
-        return not problems
 
     def _summary(self, load: Load | Workers) -> LoadSummary:
         tally, planned = load.tally, self._arrivals.duration_seconds

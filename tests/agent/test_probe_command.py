@@ -140,7 +140,7 @@ async def test_an_interrupted_load_shows_what_ran_so_far(tmp_path: Path, shop: S
     ran = await _ended(process)
     assert ran.code == 130
     assert ran.err == "alertdrill: stopping …\nalertdrill: interrupted\n"
-    counted = re.search(r"iterations\.+: (\d+) ", ran.out)
+    counted = re.search(r" iterations\.+: (\d+) ", ran.out)
     assert counted is not None
     # The last one may have been asked for and not answered.
     assert shop.asked - int(counted[1]) in {0, 1}

@@ -1,0 +1,52 @@
+"""A report that cannot be written is told of, before the load where that is possible, and stops no other."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent import load_reports
+from agent.report.load_story import LoadStory
+from probes.summary import LoadSummary
+from probes.tally import Tally
+
+STORY = LoadStory("shop", 1_790_000_000.0, LoadSummary({}, (), 10.0, 10.0, 5.0), Tally())
+
+
+@pytest.fixture
+def files_of_at_most_1_kb() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("files_of_at_most_1_kb")
+def test_a_page_that_does_not_fit_leaves_nothing_and_the_export_is_there(tmp_path: Path) -> None:
+    said: list[str] = []
+    reports, problems = load_reports.renderers(tmp_path / "s.json", tmp_path / "s.html")
+    assert not problems
+    assert not load_reports.write_all(reports, STORY, said.append)
+    assert said == [f"{tmp_path}/s.html cannot be written: File too large"]
+    assert [file.name for file in tmp_path.iterdir()] == ["s.json"]
+
+
+def test_what_is_no_file_is_written_and_not_replaced(tmp_path: Path) -> None:
+    """`--summary-export /dev/stdout` ends in standard output, wherever that goes."""
+    file, link = tmp_path / "kept", tmp_path / "link"
+    file.touch()
+    link.symlink_to(file)
+    reports, _ = load_reports.renderers(link, None)
+    assert load_reports.write_all(reports, STORY, pytest.fail)
+    assert link.is_symlink()
+    assert '"achieved_rate": 10.0' in file.read_text()
+
+
+def test_asking_whether_a_report_can_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text("old")
+    _, problems = load_reports.renderers(tmp_path / "s.json", tmp_path)
+    assert problems == [f"--html: {tmp_path} cannot be written: Is a directory"]
+    assert (tmp_path / "s.json").read_text() == "old"
