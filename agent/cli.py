@@ -153,6 +153,32 @@ def _duration(text: str) -> timedelta:
         _fail(f"--duration: {error}")
 
 
+@app.command(epilog="Example: alertdrill import-k6 load-test.js --output configs/probes/checkout.yml")
+def import_k6(
+    file: Annotated[Path, typer.Argument(help="A k6 script.", metavar="FILE.js")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The probe file; standard output if none.", metavar="FILE.yml")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")] = False,
+) -> None:
+    """Turn a k6 script into a probe file, and say on standard error what was not carried over, with its line."""
+    from agent.errors import ConfigError
+    from agent.import_k6 import files
+
+    try:
+        if output is not None and not force:
+            files.require_free(output)
+        converted = files.convert_file(file)
+        if output is not None:
+            files.write(output, converted.text)
+    except ConfigError as error:
+        _fail(str(error))
+    if output is None:
+        typer.echo(converted.text, nl=False)
+    for note in converted.notes:
+        typer.echo(files.spell(file, note), err=True)
+
+
 @app.command(epilog="Example: alertdrill judge recordings/database-latency-20260102T030405Z.recording.json.gz")
 def judge(
     file: Annotated[Path, typer.Argument(help="A recording.", metavar="RECORDING")],

@@ -1,0 +1,69 @@
+"""The callbacks of `check(response, {…})` into the checks of a request, under the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from agent.import_k6.condition import read_condition
+from agent.import_k6.notes import NotCarried, Notes
+from agent.import_k6.reading import Answers
+from agent.import_k6.refusal import asking_the_probe_file
+from agent.import_k6.syntax import Node
+from agent.import_k6.values import Unknown, Value, entries
+from agent.import_k6.variables import hide_all
+from probes.checks import Check
+
+Settings = dict[str, Any]
+_CHECK: TypeAdapter[Check] = TypeAdapter(Check)
+
+
+def read_checks(
+    checks: Value, answers: Answers, taken: Collection[str], notes: Notes
+) -> Iterator[tuple[str, Settings]]:
+    """Yield each check with its name; `taken` are the names that are in use already."""
+    try:
+        named = entries(checks)
+    except NotCarried as reason:
+        notes.lost("check()", reason)
+        return
+    for name, value in named.items():
+        try:
+            yield name, _read(name, value, answers, taken)
+        except NotCarried as reason:
+            notes.lost(f"check {name!r}", reason)
+
+
+def _read(name: str, value: Value, answers: Answers, taken: Collection[str]) -> Settings:
+    if name in taken:
+        raise NotCarried(value.line, "another check has the same name")
+    if not isinstance(value.content, Unknown):
+        raise NotCarried(value.line, "it does not look at the answer")
+    condition, answers = _condition(value.content.node, answers)
+    settings = read_condition(condition, answers)
+    with asking_the_probe_file(condition.line):
+        title = _CHECK.validate_python(settings).title
+    # `{status: 201}` is as good as its name; of other checks the name tells more.
+    is_said = not name or ("status" in settings and title == name)
+    return settings if is_said else {"name": name} | settings
+
+
+def _condition(node: Node, answers: Answers) -> tuple[Node, Answers]:
+    """Give what a callback returns, and the answer under the name of its parameter."""
+    if node.kind not in {"arrow_function", "function_expression", "method_definition"}:
+        return node, answers
+    parameters = node.fields.get("parameter") or node.fields["parameters"]
+    names = [parameters.text] if parameters.kind == "identifier" else [child.text for child in parameters.children]
+    # A parameter hides variables of the same name, and only the first one is the answer.
+    inner = answers.scope.inner()
+    hide_all(parameters, inner)
+    answers = Answers({*answers.names} - {*names} | {*names[:1]}, inner)
+    body = node.fields["body"]
+    if body.kind != "statement_block":
+        return body, answers
+    returned = body.children[0] if len(body.children) == 1 else None
+    if returned is None or returned.kind != "return_statement" or not returned.children:
+        raise NotCarried(node.line, "the callback does more than to return a comparison")
+    return returned.children[0], answers

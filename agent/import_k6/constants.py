@@ -1,0 +1,227 @@
+"""The values of expressions, as far as they are constants; anything else stays unknown and is never guessed.
+
+To let another kind of expression have a value: one function, one row in `_KINDS`.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent.import_k6.notes import NotCarried
+from agent.import_k6.string_literal import unescaped
+from agent.import_k6.syntax import Node
+from agent.import_k6.values import EnvText, Json, Unknown, Value, joined, number, plain
+
+_ENVIRONMENT = "__ENV"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ONE_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "%": math.fmod,
+}
+
+
+class Scope:
+    """The variables of a block and of those around it; `changed` tells where a variable gets another value."""
+
+    def __init__(self, changed: Mapping[str, int], outer: Scope | None = None) -> None:
+        self._changed = changed
+        self._outer = outer
+        self._values: dict[str, Value] = {}
+
+    def inner(self) -> Scope:
+        """Open a block within this one."""
+        return Scope(self._changed, self)
+
+    def declare(self, name: Node, value: Value) -> None:
+        """Give a name its value."""
+        if name.text in self._changed:
+            line = self._changed[name.text]
+            unknown = Unknown(name, name.line, f"{name.text} is no constant, it is changed in line {line}")
+            value = Value(name.line, unknown)
+        self._values[name.text] = value
+
+    def hide(self, name: Node) -> None:
+        """Let a name stand for something that has no constant value, such as a parameter."""
+        self._values[name.text] = unknown(name)
+
+    def look_up(self, name: str) -> Value | None:
+        """Give the value of a name, None if it has none here."""
+        if name in self._values:
+            return self._values[name]
+        return self._outer.look_up(name) if self._outer else None
+
+
+def evaluate(node: Node, scope: Scope) -> Value:
+    """Give the value of an expression; what is unknown in it stands in it as Unknown."""
+    evaluator = _KINDS.get(node.kind)
+    try:
+        if evaluator is None:
+            raise _unknown(node)
+        content = evaluator(node, scope)
+    except NotCarried as reason:
+        content = Unknown(node, reason.line, reason.why)
+    # A variable's value keeps the line of its own.
+    return content if isinstance(content, Value) else Value(node.line, content)
+
+
+def unknown(node: Node) -> Value:
+    """Make the value of something that has none."""
+    return Value(node.line, Unknown(node, node.line, f"{node.excerpt} is no constant"))
+
+
+def _unknown(node: Node) -> NotCarried:
+    return NotCarried(node.line, f"{node.excerpt} is no constant")
+
+
+def _number(node: Node, _: Scope) -> int | float:
+    text = node.text.replace("_", "")
+    # 017 means 15 to some readers and 17 to others.
+    if re.match(r"0\d", text) or text.endswith("n"):
+        raise _unknown(node)
+    return number(float(int(text, 0)) if re.match(r"0[xXoObB]", text) else float(text))
+
+
+def _string(node: Node, _: Scope) -> str:
+    parts = [unescaped(part) if part.kind == "escape_sequence" else part.text for part in node.children]
+    return _literal(node, "".join(parts))
+
+
+def _literal(node: Node, text: str) -> str:
+    try:
+        # Two escapes may make one character beyond the first 65,536.
+        whole = text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise NotCarried(node.line, f"{node.excerpt} has half a character, which UTF-8 cannot hold") from error
+    return joined(node.line, [Value(node.line, whole)])
+
+
+def _template(node: Node, scope: Scope) -> str:
+    return joined(node.line, [_template_part(part, scope) for part in node.children])
+
+
+def _template_part(part: Node, scope: Scope) -> Value:
+    if part.kind == "template_substitution":
+        return evaluate(part.children[0], scope)
+    return Value(part.line, unescaped(part) if part.kind == "escape_sequence" else part.text)
+
+
+def _identifier(node: Node, scope: Scope) -> Value:
+    value = scope.look_up(node.text)
+    if value is None:
+        raise _unknown(node)
+    return value
+
+
+def _object(node: Node, scope: Scope) -> dict[str, Value]:
+    entries: dict[str, Value] = {}
+    for entry in node.children:
+        if entry.kind == "pair":
+            entries[_key(entry.fields["key"], scope)] = evaluate(entry.fields["value"], scope)
+        elif entry.kind == "shorthand_property_identifier":
+            entries[entry.text] = _identifier(entry, scope)
+        elif entry.kind == "spread_element":
+            entries |= _spread(entry, scope)
+        else:
+            entries[_key(entry.fields["name"], scope)] = unknown(entry)
+    return entries
+
+
+def _key(node: Node, scope: Scope) -> str:
+    if node.kind == "property_identifier":
+        return node.text
+    inner = node.children[0] if node.kind == "computed_property_name" else node
+    return joined(node.line, [evaluate(inner, scope)])
+
+
+def _spread(node: Node, scope: Scope) -> dict[str, Value]:
+    value = evaluate(node.children[0], scope).content
+    if not isinstance(value, dict):
+        raise _unknown(node)
+    return value
+
+
+def _array(node: Node, scope: Scope) -> list[Value]:
+    if any(item.kind == "spread_element" for item in node.children):
+        raise _unknown(node)
+    return [evaluate(item, scope) for item in node.children]
+
+
+def _unary(node: Node, scope: Scope) -> int | float:
+    value = plain(evaluate(node.fields["argument"], scope))
+    if node.fields["operator"].text != "-" or not _is_number(value):
+        raise _unknown(node)
+    return number(-float(value))
+
+
+def _binary(node: Node, scope: Scope) -> object:
+    sign = node.fields["operator"].text
+    left, right = evaluate(node.fields["left"], scope), evaluate(node.fields["right"], scope)
+    if sign in {"||", "??"}:
+        return _or_default(node, plain(left), plain(right))
+    for side in (left, right):
+        plain(side)
+    if sign == "+" and any(isinstance(side.content, str | Json) for side in (left, right)):
+        return joined(node.line, [left, right])
+    if sign not in _ARITHMETIC or not (_is_number(left.content) and _is_number(right.content)):
+        raise _unknown(node)
+    try:
+        return number(_ARITHMETIC[sign](float(left.content), float(right.content)))
+    except (ArithmeticError, ValueError) as error:
+        raise NotCarried(node.line, f"{node.excerpt} is no finite number") from error
+
+
+def _or_default(node: Node, text: object, default: object) -> EnvText:
+    is_variable = isinstance(text, EnvText) and _ONE_VARIABLE.fullmatch(text)
+    if not is_variable or not isinstance(default, str) or isinstance(default, EnvText) or "}" in default:
+        raise _unknown(node)
+    return EnvText(f"{str(text)[:-1]}:-{default}}}")
+
+
+def _member(node: Node, scope: Scope) -> object:
+    of = node.fields["object"]
+    key = plain(evaluate(node.fields["index"], scope)) if "index" in node.fields else node.fields["property"].text
+    if of.text == _ENVIRONMENT and isinstance(key, str) and _NAME.fullmatch(key):
+        return EnvText(f"${{{key}}}")
+    content = evaluate(of, scope).content
+    if isinstance(content, dict) and key in content:
+        return content[key]
+    if isinstance(content, list) and type(key) is int and 0 <= key < len(content):
+        return content[key]
+    raise NotCarried(content.line, content.why) if isinstance(content, Unknown) else _unknown(node)
+
+
+def _call(node: Node, scope: Scope) -> Json:
+    arguments = node.fields["arguments"].children
+    if node.fields["function"].text != "JSON.stringify" or len(arguments) != 1:
+        raise _unknown(node)
+    return Json(plain(evaluate(arguments[0], scope)))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_KINDS: dict[str, Callable[[Node, Scope], Any]] = {
+    "array": _array,
+    "binary_expression": _binary,
+    "call_expression": _call,
+    "false": lambda _node, _scope: False,
+    "identifier": _identifier,
+    "member_expression": _member,
+    "null": lambda _node, _scope: None,
+    "number": _number,
+    "object": _object,
+    "string": _string,
+    "subscript_expression": _member,
+    "template_string": _template,
+    "true": lambda _node, _scope: True,
+    "unary_expression": _unary,
+}

@@ -1,0 +1,70 @@
+"""The text of a script into the text of a probe file, with notes on what became of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from agent.import_k6.load import KEYS, read_load, users_become_rates
+from agent.import_k6.notes import Note, Notes
+from agent.import_k6.params import DEFAULT_TIMEOUT
+from agent.import_k6.probe_yaml import render
+from agent.import_k6.script import Script
+from agent.import_k6.syntax import parse
+from agent.import_k6.thresholds import read_thresholds
+from agent.import_k6.transaction import Transaction, read_transaction
+from agent.import_k6.values import Value
+from probes.check_kinds import StatusCheck
+
+_OPTIONS = {
+    "insecureSkipTLSVerify": "write tls: {insecure_skip_verify: true} under probe where it is meant",
+    "userAgent": "write the header User-Agent",
+}
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The text of a probe file, and what the user should know of it."""
+
+    text: str
+    notes: tuple[Note, ...]
+
+
+def convert(source: str, name: str) -> Converted:
+    """Convert a script, which `name` tells in the first line of the file.
+
+    Raises UnusableScript when nothing can be made of it.
+    """
+    notes = Notes()
+    script = Script(parse(source), notes)
+    options = script.options()
+    load = read_load(options, notes)
+    function = script.function(load.function)
+    transaction = read_transaction(function, script.scope, script.names, notes)
+    if load.users_line is not None:
+        notes.say(load.users_line, users_become_rates(transaction.sleeps))
+    if not transaction.checks:
+        notes.say(function.line, "there is no check, so that a status of 2xx is expected")
+    for key, value in options.items():
+        if key not in KEYS | {"thresholds"}:
+            notes.not_carried(value.line, f"options.{key}", _OPTIONS.get(key, "a probe file has nothing like it"))
+    thresholds = _thresholds(options, transaction, notes)
+    text = render(_comments(name, transaction.settings), transaction.settings, load.settings, thresholds)
+    return Converted(text, notes.in_order())
+
+
+def _thresholds(options: Mapping[str, Value], transaction: Transaction, notes: Notes) -> dict[str, Any]:
+    if "thresholds" not in options:
+        return {}
+    names = [transaction.settings.get("name") or urlsplit(transaction.settings["url"]).path or "/"]
+    checks = list(transaction.checks) or [StatusCheck(status=("2xx",)).title]
+    return read_thresholds(options["thresholds"], names, checks, notes)
+
+
+def _comments(name: str, request: Mapping[str, Any]) -> list[str]:
+    comments = [f"Imported from {name}, a k6 script."]
+    if request["timeout"] == DEFAULT_TIMEOUT:
+        comments.append("The timeout is the one that k6 has where a script gives none.")
+    return comments

@@ -1,0 +1,67 @@
+"""What the user is told of a script: what was not carried over and why, and what changed its meaning on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class NotCarried(Exception):
+    """A part of the script has no counterpart, or no constant value; whoever reads that part makes a note of it."""
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(why)
+        self.line = line
+        self.why = why
+
+
+class UnusableScript(Exception):
+    """Nothing can be made of the script: it is no JavaScript, or has no options or no request."""
+
+    def __init__(self, line: int | None, why: str) -> None:
+        super().__init__(why)
+        self.line = line
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line for the user; `line` is that of the script, from 1."""
+
+    line: int
+    text: str
+    is_loss: bool
+
+
+class Notes:
+    """The notes on one script."""
+
+    def __init__(self) -> None:
+        self._notes: list[Note] = []
+        self._variables: list[tuple[int, str, str]] = []
+        self._reasons: set[tuple[int, str]] = set()
+
+    def say(self, line: int, text: str) -> None:
+        """Note how something was carried over."""
+        self._notes.append(Note(line, text, is_loss=False))
+
+    def not_carried(self, line: int, what: str, why: str) -> None:
+        """Note that something was not carried over."""
+        self._reasons.add((line, why))
+        self._notes.append(_loss(line, what, why))
+
+    def variable(self, line: int, name: str, why: str) -> None:
+        """Note that a variable has no constant value, unless something that uses it tells the same."""
+        self._variables.append((line, name, why))
+
+    def lost(self, what: str, reason: NotCarried) -> None:
+        """Note that something was not carried over, where and for the reason that its reader met."""
+        self.not_carried(reason.line, what, reason.why)
+
+    def in_order(self) -> tuple[Note, ...]:
+        """Give the notes in the order of the script's lines, each once."""
+        unused = [_loss(line, name, why) for line, name, why in self._variables if (line, why) not in self._reasons]
+        return tuple(sorted(dict.fromkeys([*self._notes, *unused]), key=lambda note: note.line))
+
+
+def _loss(line: int, what: str, why: str) -> Note:
+    return Note(line, f"{what} is not carried over: {why}", is_loss=True)

@@ -1,0 +1,77 @@
+"""A probe file as text, laid out as people write one."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from typing import Any
+
+import yaml
+
+Settings = dict[str, Any]
+_PROBE_KEYS = ("kind", "name", "url", "method", "bearer_token", "timeout", "headers", "json", "body", "checks")
+
+
+class _Flow(dict[str, Any]):
+    """A mapping on one line: `{duration: 2m, target: 100}`."""
+
+
+class _FlowList(list[Any]):
+    """A list on one line: `[p(95)<2s]`."""
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - what stands twice is written twice
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001 - PyYAML's
+        super().increase_indent(flow, indentless=False)
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text.strip("\n") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style)
+
+
+_Dumper.add_multi_representer(str, _text)
+_Dumper.add_representer(
+    _Flow, lambda dumper, value: dumper.represent_mapping("tag:yaml.org,2002:map", value.items(), flow_style=True)
+)
+_Dumper.add_representer(
+    _FlowList, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+)
+
+
+def render(comments: list[str], request: Settings, load: Settings | None, thresholds: Settings) -> str:
+    """Spell a probe file: comments, the probe with its request, its load and its thresholds if there are any."""
+    probe = {"kind": "http"} | request
+    sections = ["".join(f"# {comment}\n" for comment in comments)]
+    sections[0] += _section("probe", {key: _laid_out(key, probe[key]) for key in _PROBE_KEYS if key in probe})
+    if load:
+        sections.append(_section("load", {key: _laid_out(key, value) for key, value in load.items()}))
+    if thresholds:
+        of_metrics = {metric: _thresholds(of_metric) for metric, of_metric in thresholds.items()}
+        sections.append(_section("thresholds", of_metrics))
+    return "\n".join(sections)
+
+
+def _laid_out(key: str, value: Any) -> Any:  # noqa: ANN401 - YAML holds anything
+    if key == "checks":
+        return [
+            _Flow({name: _FlowList(of) if isinstance(of, list) else of for name, of in one.items()}) for one in value
+        ]
+    return [_Flow(stage) for stage in value] if key == "stages" else value
+
+
+def _thresholds(of_metric: list[Any]) -> list[Any]:
+    if all(isinstance(threshold, str) for threshold in of_metric):
+        return _FlowList(of_metric)
+    return [_Flow(threshold) if isinstance(threshold, dict) else threshold for threshold in of_metric]
+
+
+def _section(name: str, values: Settings) -> str:
+    return f"{name}:\n{textwrap.indent(_dump(values), '  ')}"
+
+
+def _dump(values: Settings) -> str:
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=sys.maxsize, indent=2)

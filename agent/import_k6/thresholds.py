@@ -1,0 +1,87 @@
+"""k6's thresholds into ours: a bare number that bounds a time is one of milliseconds, and gets its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from agent.import_k6.durations import duration, spelled, whole_milliseconds
+from agent.import_k6.notes import NotCarried, Notes
+from agent.import_k6.refusal import asking_the_probe_file
+from agent.import_k6.values import EnvText, Value, entries, items, plain
+from probes.expression import Expression, parse, spell
+from probes.measures import METRICS, Trend, split
+from probes.thresholds import Thresholds, unmatched
+
+_THRESHOLDS: TypeAdapter[Thresholds] = TypeAdapter(Thresholds)
+_CARRIED = {"threshold", "abortOnFail", "delayAbortEval"}
+_Written = str | dict[str, Any]
+
+
+def read_thresholds(thresholds: Value, names: Collection[str], checks: Collection[str], notes: Notes) -> dict[str, Any]:
+    """Give the thresholds by metric, each a text or a mapping; `names` and `checks` are those of the request."""
+    read: dict[str, list[_Written]] = {}
+    for key, threshold in _one_by_one(thresholds, notes):
+        try:
+            canonical, written = _read(key, threshold, names, checks)
+        except NotCarried as reason:
+            notes.lost(f"threshold on {key}", reason)
+            continue
+        read.setdefault(canonical, []).append(written)
+    return read
+
+
+def _one_by_one(thresholds: Value, notes: Notes) -> Iterator[tuple[str, Value]]:
+    try:
+        metrics = entries(thresholds)
+    except NotCarried as reason:
+        notes.lost("options.thresholds", reason)
+        return
+    for key, of_metric in metrics.items():
+        try:
+            yield from ((key, threshold) for threshold in items(of_metric))
+        except NotCarried as reason:
+            notes.lost(f"threshold on {key}", reason)
+
+
+def _read(key: str, value: Value, names: Collection[str], checks: Collection[str]) -> tuple[str, _Written]:
+    parts = entries(value, "threshold") if isinstance(value.content, dict) else {"threshold": value}
+    unknown = [part for part in parts if part not in _CARRIED]
+    if unknown:
+        raise NotCarried(parts[unknown[0]].line, f"{unknown[0]} is unknown")
+    line, source = parts["threshold"].line, plain(parts["threshold"])
+    written: dict[str, Any] = {"threshold": _expression(line, key, source)}
+    if plain(parts.get("abortOnFail", Value(line, False))):
+        written["abort_on_fail"] = True
+    if "delayAbortEval" in parts:
+        written["delay_abort_eval"] = duration(parts["delayAbortEval"])
+    canonical = _canonical(line, key, written)
+    problem = unmatched([canonical], names, checks).get(canonical)
+    if problem:
+        raise NotCarried(line, problem)
+    return canonical, written if len(written) > 1 else written["threshold"]
+
+
+def _canonical(line: int, key: str, written: dict[str, Any]) -> str:
+    """Spell the key as ours; raises NotCarried for what no probe file may ask."""
+    with asking_the_probe_file(line):
+        return next(iter(_THRESHOLDS.validate_python({key: [written]})))
+
+
+def _expression(line: int, key: str, source: object) -> str:
+    if isinstance(source, EnvText) or not isinstance(source, str):
+        raise NotCarried(line, f"{source!r} is no threshold with a constant bound")
+    with asking_the_probe_file(line):
+        expression = parse(source)
+    metric = METRICS.get(split(key)[0].strip())
+    if metric is None or metric.kind is not Trend or isinstance(expression.bound, timedelta):
+        return spell(expression)
+    return f"{expression.figure}{expression.comparison}{_time(line, expression)}"
+
+
+def _time(line: int, expression: Expression) -> str:
+    return spelled(whole_milliseconds(line, Decimal(repr(expression.bound))))

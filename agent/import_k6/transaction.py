@@ -1,0 +1,178 @@
+"""The function that k6 runs again and again: its one request, the checks on its answer, and all that is left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.import_k6.checks import read_checks
+from agent.import_k6.constants import Scope, evaluate
+from agent.import_k6.flow import FUNCTIONS, calls_made
+from agent.import_k6.names import Names
+from agent.import_k6.notes import Notes, UnusableScript
+from agent.import_k6.reading import Answers
+from agent.import_k6.request import REQUESTS, read_request
+from agent.import_k6.syntax import Node
+from agent.import_k6.variables import declare, hide_all
+
+_HTTP = "k6/http."
+_ANSWERED_BY_HAND = "a later request and what is carried to it can be written under then"
+_STATEMENTS = {
+    "do_statement": "a loop has no counterpart: one transaction is one request",
+    "for_in_statement": "a loop has no counterpart: one transaction is one request",
+    "for_statement": "a loop has no counterpart: one transaction is one request",
+    "if_statement": "what depends on a condition has no counterpart",
+    "switch_statement": "what depends on a condition has no counterpart",
+    "try_statement": "a probe counts failures by itself, and catches none",
+    "while_statement": "a loop has no counterpart: one transaction is one request",
+}
+_COMPUTED = "a probe holds a request and its checks, and runs no code"
+
+
+@dataclass
+class Transaction:
+    """What was found: the settings of the request with its checks, and the sleeps of an iteration in seconds."""
+
+    request: dict[str, Any] | None = None
+    checks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sleeps: list[float | None] = field(default_factory=list)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The request and its checks as a probe has them."""
+        return (self.request or {}) | ({"checks": list(self.checks.values())} if self.checks else {})
+
+
+def read_transaction(function: Node, scope: Scope, names: Names, notes: Notes) -> Transaction:
+    """Read a function; raises UnusableScript when it makes no request that can be carried over."""
+    inner = scope.inner()
+    hide_all(function.fields.get("parameter") or function.fields["parameters"], inner)
+    walk = _Walk(names, notes)
+    walk.statements(_body(function), inner)
+    if walk.found.request is None:
+        raise _no_request(function, names)
+    return walk.found
+
+
+def _body(function: Node) -> tuple[Node, ...]:
+    body = function.fields["body"]
+    return body.children if body.kind == "statement_block" else (body,)
+
+
+def _no_request(function: Node, names: Names) -> UnusableScript:
+    for call in function.walk():
+        if call.kind == "call_expression" and names.called(call).removeprefix(_HTTP) in REQUESTS:
+            return UnusableScript(call.line, f"{call.excerpt} does not always run, expected one request that does")
+    return UnusableScript(function.line, "makes no request with k6/http, expected one such as http.get(url)")
+
+
+class _Walk:
+    """One way through the statements of a function, in the order in which they run."""
+
+    def __init__(self, names: Names, notes: Notes) -> None:
+        self._names = names
+        self._notes = notes
+        self._call: Node | None = None
+        self._answers: set[str] = set()
+        self.found = Transaction()
+
+    def statements(self, nodes: tuple[Node, ...], scope: Scope) -> None:
+        for node in nodes:
+            self._statement(node, scope)
+            if node.kind in {"return_statement", "throw_statement"}:
+                return
+
+    def _statement(self, node: Node, scope: Scope) -> None:
+        if node.kind == "statement_block":
+            self.statements(node.children, scope.inner())
+            return
+        for call in calls_made(node):
+            self._make(call, scope)
+        if node.kind in {"lexical_declaration", "variable_declaration"}:
+            for declarator in node.children:
+                self._declare(declarator, scope)
+        elif node.kind == "function_declaration":
+            scope.hide(node.fields["name"])
+            self._notes.not_carried(node.line, f"function {node.fields['name'].text}", _COMPUTED)
+        elif node.kind != "return_statement" and not self._is_understood(node):
+            self._notes.not_carried(node.line, node.excerpt, _STATEMENTS.get(node.kind, self._reason(node)))
+
+    def _is_understood(self, node: Node) -> bool:
+        expression = node.children[0] if node.kind == "expression_statement" else node
+        if expression.kind == "assignment_expression":
+            self._bind(expression.fields["left"], expression.fields["right"])
+            expression = expression.fields["right"]
+        return expression.kind == "string" or self._is_made(expression)
+
+    def _is_made(self, node: Node) -> bool:
+        """Tell whether an expression is a call that was dealt with, or noted, when it was made."""
+        if node.kind == "await_expression":
+            return self._is_made(node.children[0])
+        name = self._names.called(node) if node.kind == "call_expression" else ""
+        return name in _CALLS or name.startswith(_HTTP)
+
+    def _reason(self, node: Node) -> str:
+        called = next((call.fields["function"] for call in calls_made(node)), None)
+        root = called.fields["object"].text if called is not None and "object" in called.fields else ""
+        return "a probe writes no log" if root == "console" else _COMPUTED
+
+    def _declare(self, declarator: Node, scope: Scope) -> None:
+        value = declarator.fields.get("value")
+        if value is not None and self._is_made(value):
+            self._bind(declarator.fields["name"], value)
+            scope.hide(declarator.fields["name"])
+            return
+        declare(declarator, scope, self._names, self._notes)
+
+    def _bind(self, target: Node, value: Node) -> None:
+        """Remember whether a variable holds the answer of the request."""
+        value = value.children[0] if value.kind == "await_expression" else value
+        if value is self._call:
+            self._answers.add(target.text)
+        else:
+            self._answers.discard(target.text)
+
+    def _make(self, call: Node, scope: Scope) -> None:
+        name = self._names.called(call)
+        if name in _CALLS:
+            _CALLS[name](self, call, scope)
+        elif name.removeprefix(_HTTP) in REQUESTS and name.startswith(_HTTP):
+            self._request(name.removeprefix(_HTTP), call, scope)
+        elif name.startswith(_HTTP):
+            self._notes.not_carried(call.line, call.excerpt, "only a single request has a counterpart")
+
+    def _request(self, function: str, call: Node, scope: Scope) -> None:
+        if self.found.request is not None:
+            self._notes.not_carried(call.line, call.excerpt, f"a request stands above; {_ANSWERED_BY_HAND}")
+            return
+        arguments = [evaluate(argument, scope) for argument in call.fields["arguments"].children]
+        self.found.request = read_request(function, arguments, call.line, self._notes)
+        self._call = call
+
+    def _check(self, call: Node, scope: Scope) -> None:
+        answer, *rest = call.fields["arguments"].children or (call,)
+        is_answer = answer is self._call or (answer.kind == "identifier" and answer.text in self._answers)
+        if not is_answer or not rest:
+            self._notes.not_carried(call.line, call.excerpt, "it is not about the answer of the request above")
+            return
+        answers = Answers(frozenset(self._answers), scope)
+        for name, check in read_checks(evaluate(rest[0], scope), answers, self.found.checks.keys(), self._notes):
+            self.found.checks[name] = check
+        for tags in rest[1:]:
+            self._notes.not_carried(tags.line, "tags of a check", "a check has a name and no tags")
+
+    def _sleep(self, call: Node, scope: Scope) -> None:
+        value = next((evaluate(argument, scope).content for argument in call.fields["arguments"].children), None)
+        self.found.sleeps.append(float(value) if isinstance(value, int | float) else None)
+        self._notes.not_carried(call.line, call.excerpt, "the load is open loop, and arrivals do not wait for it")
+
+    def _group(self, call: Node, scope: Scope) -> None:
+        self._notes.not_carried(
+            call.line, call.excerpt, "a probe has no groups; what stands in it is taken as if it stood outside"
+        )
+        for callback in call.fields["arguments"].children[1:]:
+            if callback.kind in FUNCTIONS:
+                self.statements(_body(callback), scope.inner())
+
+
+_CALLS = {"k6.check": _Walk._check, "k6.group": _Walk._group, "k6.sleep": _Walk._sleep}  # noqa: SLF001 - the class's own table

@@ -1,0 +1,128 @@
+"""What an expression of a script may be worth, with the line on which each part of it stands."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.import_k6.notes import NotCarried
+from agent.import_k6.syntax import Node
+from probes.spelling import plain_number
+
+# Numbers of JavaScript are binary floats: up to here they are exact, and spelled without an exponent.
+_LARGEST_EXACT, _SMALLEST_PLAIN = 2**53, 1e-6
+_VARIABLE = re.compile(r"\$\{[A-Za-z_]")
+
+
+class EnvText(str):
+    """A text with `${NAME}` in it, which whoever reads the probe file puts in from the environment."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """What JSON.stringify made, kept as the document that it spells."""
+
+    document: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something that has no constant value: the expression, and the line and reason to tell of it."""
+
+    node: Node
+    line: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value and its line; lists and dicts hold Values, so that one unknown part leaves the others known."""
+
+    line: int
+    content: Any
+
+
+def plain(value: Value) -> Any:  # noqa: ANN401 - constants of any type
+    """Give a value without its lines; raises NotCarried for one with an unknown part."""
+    content = value.content
+    if isinstance(content, Unknown):
+        raise NotCarried(content.line, content.why)
+    if isinstance(content, Json):
+        return text_of(value)
+    if isinstance(content, dict):
+        return {key: plain(item) for key, item in content.items()}
+    return [plain(item) for item in content] if isinstance(content, list) else content
+
+
+def entries(value: Value, *required: str) -> dict[str, Value]:
+    """Give the entries of an object; raises NotCarried where it is none, or has not all those that are required."""
+    if not isinstance(value.content, dict):
+        raise NotCarried(value.line, f"{plain(value)!r} is no object")
+    for key in required:
+        if key not in value.content:
+            raise NotCarried(value.line, f"{key} is missing")
+    return value.content
+
+
+def items(value: Value) -> list[Value]:
+    """Give the items of a list; raises NotCarried where it is none."""
+    if not isinstance(value.content, list):
+        raise NotCarried(value.line, f"{plain(value)!r} is no list")
+    return value.content
+
+
+def number(value: float) -> int | float:
+    """Give a number as JavaScript knows it, where 100.00 is 100; raises ValueError for what is not finite."""
+    if not math.isfinite(value):
+        raise ValueError("is not finite")
+    return int(value) if value.is_integer() and abs(value) <= _LARGEST_EXACT else value
+
+
+def text_of(value: Value) -> str:
+    """Spell a value as JavaScript does where it becomes part of a text; raises NotCarried."""
+    content = value.content
+    if isinstance(content, str):
+        return content
+    if isinstance(content, bool) or content is None:
+        return json.dumps(content)
+    if isinstance(content, int | float):
+        return _number_text(value.line, content)
+    if isinstance(content, Json):
+        return _json_text(value.line, content.document)
+    plain(value)
+    raise NotCarried(value.line, f"a {type(content).__name__} within a text")
+
+
+def joined(line: int, parts: Sequence[Value]) -> str:
+    """Join values to one text; raises NotCarried where that text would say something else in a probe file."""
+    texts = [text_of(part) for part in parts]
+    whole = "".join(texts)
+    from_environment = sum(len(_VARIABLE.findall(text)) for text in texts if isinstance(text, EnvText))
+    if len(_VARIABLE.findall(whole)) > from_environment:
+        raise NotCarried(line, f"{whole!r} has ${{…}} in it, which a probe file fills in from the environment")
+    return EnvText(whole) if from_environment else whole
+
+
+def has_env(content: object) -> bool:
+    """Tell whether a plain value holds a text that comes from the environment."""
+    if isinstance(content, dict):
+        return any(has_env(key) or has_env(item) for key, item in content.items())
+    return any(map(has_env, content)) if isinstance(content, list) else isinstance(content, EnvText)
+
+
+def _number_text(line: int, value: float) -> str:
+    if value != 0 and not _SMALLEST_PLAIN <= abs(value) <= _LARGEST_EXACT:
+        raise NotCarried(line, f"the number {value} within a text")
+    return plain_number(value)
+
+
+def _json_text(line: int, document: object) -> str:
+    if has_env(document):
+        raise NotCarried(line, "JSON from the environment within a text")
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,36 @@
+"""Declarations of variables: those with a constant value are remembered, all others are told."""
+
+from __future__ import annotations
+
+from agent.import_k6.constants import Scope, evaluate
+from agent.import_k6.names import Names
+from agent.import_k6.notes import Notes
+from agent.import_k6.syntax import Node
+from agent.import_k6.values import Unknown, Value
+
+_METRICS = "k6/metrics"
+_NAMES = {"identifier", "shorthand_property_identifier_pattern"}
+
+
+def declare(declarator: Node, scope: Scope, names: Names, notes: Notes) -> None:
+    """Give a variable its value in a scope."""
+    target, expression = declarator.fields["name"], declarator.fields.get("value")
+    if target.kind != "identifier" or expression is None:
+        hide_all(target, scope)
+        if expression is not None:
+            notes.not_carried(target.line, target.excerpt, "values are taken from whole variables alone")
+        return
+    value = evaluate(expression, scope)
+    if expression.kind == "new_expression" and names.made_by(expression.fields["constructor"].text) == _METRICS:
+        why = "a metric of the script's own has no counterpart"
+        value = Value(expression.line, Unknown(expression, expression.line, why))
+    scope.declare(target, value)
+    if isinstance(value.content, Unknown):
+        notes.variable(value.content.line, target.text, value.content.why)
+
+
+def hide_all(pattern: Node, scope: Scope) -> None:
+    """Let every name in a pattern or in parameters stand for something unknown."""
+    for name in pattern.walk():
+        if name.kind in _NAMES:
+            scope.hide(name)
