@@ -133,7 +133,10 @@ def _one_of(node: Node, answers: Answers) -> Settings:
 
 def _hundreds(node: Node, answers: Answers) -> Settings:
     """Read `r.status >= 200 && r.status < 300`."""
-    bounds = dict(_status_bound(node.fields[side], answers) for side in ("left", "right"))
+    try:
+        bounds = dict(_status_bound(node.fields[side], answers) for side in ("left", "right"))
+    except NotCarried as reason:
+        raise NotCarried(node.line, f"{node.excerpt}: a check holds one condition, write one for each") from reason
     lowest, above = bounds.get(">="), bounds.get("<")
     if lowest is None or above is None or lowest % 100 or above % 100 or not 100 <= lowest < above <= 600:
         raise _unusual(node)

@@ -46,7 +46,7 @@ def convert(source: str, name: str) -> Converted:
     if load.users_line is not None:
         notes.say(load.users_line, users_become_rates(transaction.sleeps))
     if not transaction.checks:
-        notes.say(function.line, "there is no check, so that a status of 2xx is expected")
+        notes.say(function.line, "no check is carried over, so that a status of 2xx is expected")
     for key, value in options.items():
         if key not in KEYS | {"thresholds"}:
             notes.not_carried(value.line, f"options.{key}", _OPTIONS.get(key, "a probe file has nothing like it"))

@@ -13,13 +13,13 @@ from agent.recording import write_whole
 def convert_file(file: Path) -> Converted:
     """Read and convert a script; raises ConfigError with the one thing that stands against it."""
     try:
-        return convert(file.read_text(encoding="utf-8"), file.name)
+        return convert(file.read_text(encoding="utf-8-sig"), file.name)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: is not UTF-8 text: {error.reason}") from error
     except UnusableScript as error:
-        raise ConfigError(f"{file}{'' if error.line is None else f':{error.line}'}: {error.why}") from error
+        raise ConfigError(f"{file}{error.place}: {error.why}") from error
     except RecursionError as error:
         raise ConfigError(f"{file}: is nested too deeply to be read") from error
     except ModuleNotFoundError as error:

@@ -30,6 +30,10 @@ def read_load(options: Options, notes: Notes) -> Load:
     """Read when how many iterations are to start; where that is not carried over there is a note, and no load."""
     given = [key for key in _READERS if key in options]
     if not given:
+        if "vus" in options:
+            notes.not_carried(
+                options["vus"].line, "options.vus", "k6 does nothing with it without a duration or stages"
+            )
         return Load()
     try:
         _require_one(given, options)

@@ -17,10 +17,10 @@ class NotCarried(Exception):
 class UnusableScript(Exception):
     """Nothing can be made of the script: it is no JavaScript, or has no options or no request."""
 
-    def __init__(self, line: int | None, why: str) -> None:
+    def __init__(self, line: int | None, why: str, column: int | None = None) -> None:
         super().__init__(why)
-        self.line = line
         self.why = why
+        self.place = "".join(f":{number}" for number in (line, column) if number is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Notes:
 
     def __init__(self) -> None:
         self._notes: list[Note] = []
-        self._variables: list[tuple[int, str, str]] = []
+        self._variables: dict[tuple[int, str], str] = {}
         self._reasons: set[tuple[int, str]] = set()
 
     def say(self, line: int, text: str) -> None:
@@ -51,15 +51,17 @@ class Notes:
 
     def variable(self, line: int, name: str, why: str) -> None:
         """Note that a variable has no constant value, unless something that uses it tells the same."""
-        self._variables.append((line, name, why))
+        self._variables.setdefault((line, why), name)
 
-    def lost(self, what: str, reason: NotCarried) -> None:
+    def lost(self, what: str, reason: NotCarried, hint: str = "") -> None:
         """Note that something was not carried over, where and for the reason that its reader met."""
-        self.not_carried(reason.line, what, reason.why)
+        self._reasons.add((reason.line, reason.why))
+        self.not_carried(reason.line, what, f"{reason.why}; {hint}" if hint else reason.why)
 
     def in_order(self) -> tuple[Note, ...]:
         """Give the notes in the order of the script's lines, each once."""
-        unused = [_loss(line, name, why) for line, name, why in self._variables if (line, why) not in self._reasons]
+        variables = self._variables.items()
+        unused = [_loss(line, name, why) for (line, why), name in variables if (line, why) not in self._reasons]
         return tuple(sorted(dict.fromkeys([*self._notes, *unused]), key=lambda note: note.line))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from agent.import_k6.values import EnvText
+
 Settings = dict[str, Any]
 _PROBE_KEYS = ("kind", "name", "url", "method", "bearer_token", "timeout", "headers", "json", "body", "checks")
 
@@ -33,7 +35,8 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style)
 
 
-_Dumper.add_multi_representer(str, _text)
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(EnvText, _text)
 _Dumper.add_representer(
     _Flow, lambda dumper, value: dumper.represent_mapping("tag:yaml.org,2002:map", value.items(), flow_style=True)
 )

@@ -16,6 +16,7 @@ def asking_the_probe_file(line: int) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        raise NotCarried(line, error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+        why = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise NotCarried(line, why[:1].lower() + why[1:]) from error
     except ValueError as error:
         raise NotCarried(line, str(error)) from error

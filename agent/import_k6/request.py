@@ -34,7 +34,7 @@ def read_request(function: str, arguments: Sequence[Value], line: int, notes: No
     try:
         request |= _body(body, headers, notes)
     except NotCarried as reason:
-        notes.lost("the body", NotCarried(reason.line, f"{reason.why}; {_DRAWN}"))
+        notes.lost("the body", reason, _DRAWN)
     return request | ({"headers": headers} if headers else {})
 
 
@@ -87,7 +87,7 @@ def _body(value: Value, headers: dict[str, str], notes: Notes) -> Settings:
             compile_json(content.document, ())
         return _json(value.line, content, headers, notes)
     body = _form(value, headers) if isinstance(content, dict) else plain(value)
-    if body in {None, ""}:
+    if body is None or body == "":
         return {}
     if not isinstance(body, str):
         raise NotCarried(value.line, f"{body!r} is no body")

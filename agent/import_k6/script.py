@@ -10,9 +10,7 @@ from agent.import_k6.syntax import Node
 from agent.import_k6.values import Value, entries
 from agent.import_k6.variables import declare
 
-_KNOWN_MODULES = {"k6", "k6/http"}
-_MODULES = {"k6/metrics": "metrics of the script's own have no counterpart"}
-_LIFE_CYCLE = {"setup", "teardown", "handleSummary", "handleSetupData"}
+_LIFE_CYCLE = {"setup", "teardown", "handleSummary"}
 _FUNCTIONS = {"arrow_function", "function_declaration", "function_expression"}
 _DECLARATIONS = {"lexical_declaration", "variable_declaration"}
 
@@ -65,14 +63,15 @@ class Script:
 
     def _import(self, node: Node) -> None:
         module = self.names.bind(node)
-        if module not in _KNOWN_MODULES:
-            own = module.startswith(("k6/", "."))
-            why = _MODULES.get(module, "nothing but the script itself is read" if not own else "a probe runs no code")
-            self._notes.not_carried(node.line, f"the import of {module}", why)
+        # What the script does with k6's own modules is noted where it does it.
+        if module != "k6" and not module.startswith("k6/"):
+            self._notes.not_carried(node.line, f"the import of {module}", "nothing but the script itself is read")
 
     def _export(self, node: Node) -> None:
         value = node.fields.get("declaration") or node.fields.get("value")
-        if value is None:
+        if "source" in node.fields:
+            self._notes.not_carried(node.line, node.excerpt, "nothing but the script itself is read")
+        elif value is None:
             self._export_clause(node)
         elif "default" in node.tokens:
             self._export_default(value)

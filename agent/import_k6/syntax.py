@@ -41,7 +41,7 @@ class Node:
     @property
     def excerpt(self) -> str:
         """The source on one line, cut where it is long."""
-        line = " ".join(self.text.split())
+        line = " ".join(self.text.split()).removesuffix(";")
         return line if len(line) <= _LONGEST_EXCERPT else line[:_LONGEST_EXCERPT].rstrip() + "…"
 
     def walk(self) -> Iterator[Node]:
@@ -98,9 +98,9 @@ def _refusal(source: bytes, root: tree_sitter.Node) -> UnusableScript:
     before = source[: place.start_byte].decode().rpartition("\n")[2]
     line, column = place.start_point.row + 1, len(before) + 1
     if place.is_missing:
-        return UnusableScript(line, f"column {column}: is no JavaScript: {place.type} is missing")
+        return UnusableScript(line, f"is no JavaScript: {place.type} is missing", column)
     found = source[place.start_byte : place.end_byte].decode().split("\n")[0][:_LONGEST_EXCERPT]
-    return UnusableScript(line, f"column {column}: is no JavaScript from here on: {found!r}")
+    return UnusableScript(line, f"is no JavaScript from here on: {found!r}", column)
 
 
 def _first_error(node: tree_sitter.Node) -> tree_sitter.Node:

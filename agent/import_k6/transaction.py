@@ -17,14 +17,16 @@ from agent.import_k6.variables import declare, hide_all
 
 _HTTP = "k6/http."
 _ANSWERED_BY_HAND = "a later request and what is carried to it can be written under then"
+_LOOP = ("the loop", "one transaction is one request")
+_BRANCH = ("what depends on this condition", "a transaction is the same every time")
 _STATEMENTS = {
-    "do_statement": "a loop has no counterpart: one transaction is one request",
-    "for_in_statement": "a loop has no counterpart: one transaction is one request",
-    "for_statement": "a loop has no counterpart: one transaction is one request",
-    "if_statement": "what depends on a condition has no counterpart",
-    "switch_statement": "what depends on a condition has no counterpart",
-    "try_statement": "a probe counts failures by itself, and catches none",
-    "while_statement": "a loop has no counterpart: one transaction is one request",
+    "do_statement": _LOOP,
+    "for_in_statement": _LOOP,
+    "for_statement": _LOOP,
+    "if_statement": _BRANCH,
+    "switch_statement": _BRANCH,
+    "try_statement": ("what stands in try", "a probe counts failures by itself, and catches none"),
+    "while_statement": _LOOP,
 }
 _COMPUTED = "a probe holds a request and its checks, and runs no code"
 
@@ -74,6 +76,7 @@ class _Walk:
         self._notes = notes
         self._call: Node | None = None
         self._answers: set[str] = set()
+        self._calls = {"k6.check": self._check, "k6.group": self._group, "k6.sleep": self._sleep}
         self.found = Transaction()
 
     def statements(self, nodes: tuple[Node, ...], scope: Scope) -> None:
@@ -95,7 +98,8 @@ class _Walk:
             scope.hide(node.fields["name"])
             self._notes.not_carried(node.line, f"function {node.fields['name'].text}", _COMPUTED)
         elif node.kind != "return_statement" and not self._is_understood(node):
-            self._notes.not_carried(node.line, node.excerpt, _STATEMENTS.get(node.kind, self._reason(node)))
+            what, why = _STATEMENTS.get(node.kind) or (node.excerpt, self._reason(node))
+            self._notes.not_carried(node.line, what, why)
 
     def _is_understood(self, node: Node) -> bool:
         expression = node.children[0] if node.kind == "expression_statement" else node
@@ -109,7 +113,7 @@ class _Walk:
         if node.kind == "await_expression":
             return self._is_made(node.children[0])
         name = self._names.called(node) if node.kind == "call_expression" else ""
-        return name in _CALLS or name.startswith(_HTTP)
+        return name in self._calls or name.startswith(_HTTP)
 
     def _reason(self, node: Node) -> str:
         called = next((call.fields["function"] for call in calls_made(node)), None)
@@ -134,8 +138,8 @@ class _Walk:
 
     def _make(self, call: Node, scope: Scope) -> None:
         name = self._names.called(call)
-        if name in _CALLS:
-            _CALLS[name](self, call, scope)
+        if name in self._calls:
+            self._calls[name](call, scope)
         elif name.removeprefix(_HTTP) in REQUESTS and name.startswith(_HTTP):
             self._request(name.removeprefix(_HTTP), call, scope)
         elif name.startswith(_HTTP):
@@ -159,7 +163,7 @@ class _Walk:
         for name, check in read_checks(evaluate(rest[0], scope), answers, self.found.checks.keys(), self._notes):
             self.found.checks[name] = check
         for tags in rest[1:]:
-            self._notes.not_carried(tags.line, "tags of a check", "a check has a name and no tags")
+            self._notes.not_carried(tags.line, "the tagging of a check", "a check has a name and no tags")
 
     def _sleep(self, call: Node, scope: Scope) -> None:
         value = next((evaluate(argument, scope).content for argument in call.fields["arguments"].children), None)
@@ -167,12 +171,9 @@ class _Walk:
         self._notes.not_carried(call.line, call.excerpt, "the load is open loop, and arrivals do not wait for it")
 
     def _group(self, call: Node, scope: Scope) -> None:
-        self._notes.not_carried(
-            call.line, call.excerpt, "a probe has no groups; what stands in it is taken as if it stood outside"
-        )
-        for callback in call.fields["arguments"].children[1:]:
+        name, *callbacks = call.fields["arguments"].children or (call,)
+        why = "a probe has no groups; what stands in it is taken as if it stood outside"
+        self._notes.not_carried(call.line, f"group({name.excerpt})", why)
+        for callback in callbacks:
             if callback.kind in FUNCTIONS:
                 self.statements(_body(callback), scope.inner())
-
-
-_CALLS = {"k6.check": _Walk._check, "k6.group": _Walk._group, "k6.sleep": _Walk._sleep}  # noqa: SLF001 - the class's own table

@@ -1,0 +1,60 @@
+"""Scripts of k6, converted and read back by the probe file's own reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agent import probe_file
+from agent.import_k6.conversion import convert
+from agent.probe_file import ProbeFile
+
+HEAD = "import http from 'k6/http'; import { check, sleep, group } from 'k6'; import { Rate } from 'k6/metrics';"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A probe file as text and as it was read back, and what was noted, as `line: text`."""
+
+    text: str
+    file: ProbeFile
+    notes: list[str]
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Callable[[str], Imported]:
+    """Convert a whole script."""
+
+    def imported(source: str) -> Imported:
+        converted = convert(source, "script.js")
+        path = tmp_path / "probe.yml"
+        path.write_text(converted.text)
+        return Imported(
+            converted.text, probe_file.load(path), [f"{note.line}: {note.text}" for note in converted.notes]
+        )
+
+    return imported
+
+
+@pytest.fixture
+def with_body(whole: Callable[[str], Imported]) -> Callable[[str], Imported]:
+    """Convert a script whose default function is given, from its second line on."""
+
+    def imported(body: str, options: str = "{}") -> Imported:
+        return whole(f"{HEAD} export const options = {options}; export default function () {{\n{body}\n}}\n")
+
+    return imported
+
+
+@pytest.fixture
+def with_options(whole: Callable[[str], Imported]) -> Callable[[str], Imported]:
+    """Convert a script whose options are given, from its second line on."""
+
+    def imported(options: str) -> Imported:
+        body = "check(http.get('http://shop/'), { ok: (r) => r.status === 200 });"
+        return whole(f"{HEAD} export const options =\n{options};\nexport default () => {{ {body} }};\n")
+
+    return imported

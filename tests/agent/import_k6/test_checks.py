@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from probes.answer import Answer
+from probes.checks import compile_checks
+
+Import = Callable[..., Any]
+
+
+def checked(with_body: Import, callback: str) -> Any:
+    return with_body(f"const res = http.get('http://shop/');\ncheck(res, {{ 'is right': {callback} }});")
+
+
+@pytest.mark.parametrize(
+    ("callback", "settings"),
+    [
+        ("(r) => r.status === 201", {"status": ("201",)}),
+        ("r => r.status == 201", {"status": ("201",)}),
+        ("(r) => 201 === r.status", {"status": ("201",)}),
+        ("(r) => { return r.status === 201; }", {"status": ("201",)}),
+        ("function (r) { return r.status === 201; }", {"status": ("201",)}),
+        ("(r) => r.status === 200 || r.status === 201 || r.status === 204", {"status": ("200", "201", "204")}),
+        ("(r) => [200, 201].includes(r.status)", {"status": ("200", "201")}),
+        ("(r) => r.status >= 200 && r.status < 300", {"status": ("2xx",)}),
+        ("(r) => r.status > 199 && r.status <= 399", {"status": ("2xx", "3xx")}),
+        ("(r) => 200 <= r.status && 300 > r.status", {"status": ("2xx",)}),
+        ("() => res.status === 201", {"status": ("201",)}),
+        ("res.status === 201", {"status": ("201",)}),
+        ("(r) => r.timings.duration < 2000", {"time": "2s"}),
+        ("(r) => r.timings.duration <= 1500", {"time": "1s500ms"}),
+        ("(r) => 250 > r.timings.duration", {"time": "250ms"}),
+        ("(r) => r['timings']['duration'] < 2 * 1000", {"time": "2s"}),
+        ("(r) => r.body.includes('created')", {"contains": "created"}),
+        ("(r) => r.body?.includes('created')", {"contains": "created"}),
+        ("(r) => r.body.indexOf('x') !== -1", {"contains": "x"}),
+        ("(r) => r.body.indexOf('x') > -1", {"contains": "x"}),
+        ("(r) => r.body.indexOf('x') >= 0", {"contains": "x"}),
+        ("(r) => r.body === 'ok'", {"equals": "ok"}),
+        ("(r) => r.json('data.id') === 7", {"json": "data.id", "equals": 7}),
+        ("(r) => r.json('paid') === true", {"json": "paid", "equals": True}),
+        ("(r) => r.json('error') === null", {"json": "error", "matches": "^null$"}),
+        ("(r) => r.json('id') !== undefined", {"json": "id", "exists": True}),
+        ("(r) => r.json('error') === undefined", {"json": "error", "exists": False}),
+        ("(r) => r.json('tags').includes('a')", {"json": "tags", "contains": "a"}),
+        ("(r) => r.json().data.ids[0] === 'a'", {"json": "$.data.ids[0]", "equals": "a"}),
+        ("(r) => r.json('data').id === 'a'", {"json": "data.id", "equals": "a"}),
+        ("(r) => JSON.parse(r.body)['a.b'] === 'c'", {"json": "$['a.b']", "equals": "c"}),
+        ("(r) => r.headers['Content-Type'] === 'text/plain'", {"header": "Content-Type", "equals": "text/plain"}),
+        ("(r) => r.headers.Server !== undefined", {"header": "Server", "exists": True}),
+        ("(r) => r.headers['Content-Type'].includes('json')", {"header": "Content-Type", "contains": "json"}),
+    ],
+)
+def test_a_usual_comparison_becomes_a_check_of_the_same_name(
+    with_body: Import, callback: str, settings: dict[str, Any]
+) -> None:
+    imported = checked(with_body, callback)
+    [check] = imported.file.probe.checks
+    assert check.model_dump(mode="json", by_alias=True, exclude_none=True) == {"name": "is right"} | {
+        key: list(of) if isinstance(of, tuple) else of for key, of in settings.items()
+    }
+    assert imported.notes == []
+
+
+def test_a_check_judges_answers_as_the_callback_does(with_body: Import) -> None:
+    body = """
+        const res = http.get('http://shop/');
+        check(res, {
+          id: (r) => r.json('data.ids.0') === 7,
+          kind: (r) => r.headers['Content-Type'].includes('json'),
+          said: (r) => r.body.indexOf('ids') >= 0,
+        });
+    """
+    checks = compile_checks(with_body(body).file.probe.checks)
+    headers = {b"content-type": b"application/json"}
+    assert checks.failed(Answer(200, headers, b'{"data": {"ids": [7]}}', 0.1)) == ()
+    assert checks.failed(Answer(200, headers, b'{"data": {"ids": [8]}}', 0.1)) == ("id",)
+    assert checks.failed(Answer(200, {}, b"oops", 0.1)) == ("id", "kind", "said")
+
+
+@pytest.mark.parametrize(
+    ("callback", "why"),
+    [
+        ("(r) => r.timings.waiting < 10", "r.timings.waiting < 10: expected a usual comparison"),
+        ("(r) => r.timings.duration > 10", "r.timings.duration > 10: expected a usual comparison"),
+        ("(r) => r.timings.duration < 0.5", "a time of 0.5 ms, expected whole milliseconds"),
+        ("(r) => r.timings.duration < LIMIT", "LIMIT is no constant"),
+        ("(r) => r.status !== 500", "r.status !== 500: expected a usual comparison"),
+        ("(r) => r.status < 400", "r.status < 400: expected a usual comparison"),
+        ("(r) => r.status === '200'", "r.status === '200': expected a usual comparison"),
+        ("(r) => r.status === 99", "99 is no status"),
+        ("(r) => r.status >= 200 && r.status < 250", "expected a usual comparison"),
+        ("(r) => r.status === 200 && r.body.includes('x')", "a check holds one condition, write one for each"),
+        ("(r) => r.status === 200 || r.body === 'x'", "expected a usual comparison"),
+        ("(r) => !r.body.includes('x')", "!r.body.includes('x'): expected a usual comparison"),
+        ("(r) => r.body.indexOf('x') === 0", "expected a usual comparison"),
+        ("(r) => r.body.length > 0", "r.body.length > 0: expected a usual comparison"),
+        ("(r) => r.json('items').length === 3", "expected a usual comparison"),
+        ("(r) => r.json('items.#.id') === 3", "'items.#.id' is no JSON path"),
+        ("(r) => r.json('id')", "r.json('id'): expected a usual comparison"),
+        ("(r) => /x/.test(r.body)", "/x/.test(r.body): expected a usual comparison"),
+        ("(r) => r.error === ''", "r.error === '': expected a usual comparison"),
+        ("(r) => other.status === 200", "other.status === 200: expected a usual comparison"),
+        ("(res2, r) => r.status === 200", "r.status === 200: expected a usual comparison"),
+        ("(r) => { log(r); return r.status === 200; }", "the callback does more than to return a comparison"),
+        ("true", "it does not look at the answer"),
+        ("isRight", "isRight: expected a usual comparison"),
+    ],
+)
+def test_any_other_callback_is_told_with_its_line(with_body: Import, callback: str, why: str) -> None:
+    imported = checked(with_body, callback)
+    [default, note] = imported.notes
+    assert default == "1: no check is carried over, so that a status of 2xx is expected"
+    assert note.startswith("3: check 'is right' is not carried over: ")
+    assert why in note
+    assert [check.title for check in imported.file.probe.checks] == ["status is 2xx"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "check(http.get('http://shop/'), CHECKS);",
+        "const res = http.get('http://shop/'); const ok = check(res, CHECKS);",
+        "let res; res = http.get('http://shop/'); check(res, CHECKS);",
+        "const res = http.get('http://shop/'); check(res, { ...CHECKS });",
+        "group('shop', () => { const res = http.get('http://shop/'); check(res, CHECKS); });",
+        "{ const res = http.get('http://shop/'); check(res, CHECKS); }",
+        "const res = http.get('http://shop/'); if (!check(res, CHECKS)) { stop(); }",
+        "const res = http.get('http://shop/'); check(res, CHECKS) || failures.add(1);",
+        "const res = http.get('http://shop/'); check(res, { 'is right'(r) { return r.status === 200; } });",
+    ],
+)
+def test_a_check_is_found_wherever_it_always_runs(with_body: Import, statement: str) -> None:
+    imported = with_body(f"const CHECKS = {{ 'is right': (r) => r.status === 200 }}; {statement}")
+    assert [(check.title, check.status) for check in imported.file.probe.checks] == [("is right", ("200",))]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "const other = http.get('http://shop/2'); check(other, CHECKS);",
+        "res = http.get('http://shop/2'); check(res, CHECKS);",
+        "res = changed(res); check(res, CHECKS);",
+        "check(null, CHECKS);",
+    ],
+)
+def test_a_check_of_another_answer_is_told(with_body: Import, statement: str) -> None:
+    head = "const CHECKS = { ok: (r) => r.status === 204 };\nlet res = http.get('http://shop/');"
+    imported = with_body(f"{head}\n{statement}")
+    assert any("it is not about the answer of the request above" in note for note in imported.notes)
+    assert [check.title for check in imported.file.probe.checks] == ["status is 2xx"]
+
+
+def test_of_two_checks_with_one_name_the_first_is_carried(with_body: Import) -> None:
+    call = "check(res, { ok: (r) => r.status === 200 });"
+    imported = with_body(f"const res = http.get('http://shop/'); {call}\n{call.replace('200', '201')}")
+    assert [check.status for check in imported.file.probe.checks] == [("200",)]
+    assert imported.notes == ["3: check 'ok' is not carried over: another check has the same name"]
+
+
+def test_tags_of_a_check_are_told(with_body: Import) -> None:
+    imported = with_body("check(http.get('http://shop/'), { ok: (r) => r.status === 200 }, { a: 'b' });")
+    assert imported.notes == ["2: the tagging of a check is not carried over: a check has a name and no tags"]

@@ -1,0 +1,132 @@
+"""`alertdrill import-k6` as its user sees it: files, standard output and error, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from agent import probe_file
+from agent.cli import app
+
+SCRIPT = """\
+import http from 'k6/http';
+import { sleep } from 'k6';
+export const options = { vus: 5, duration: '1m' };
+export default function () {
+  http.get('http://shop/');
+  sleep(1);
+}
+"""
+NOTES = """\
+{file}:3: numbers of virtual users become transactions a second: with sleep(1) a user makes about one iteration a second
+{file}:4: no check is carried over, so that a status of 2xx is expected
+{file}:6: sleep(1) is not carried over: the load is open loop, and arrivals do not wait for it
+"""
+TEXT = """\
+# Imported from shop.js, a k6 script.
+# The timeout is the one that k6 has where a script gives none.
+probe:
+  kind: http
+  url: http://shop/
+  method: GET
+  timeout: 60s
+
+load:
+  rate: 5
+  duration: 1m
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "shop.js"
+    path.write_text(SCRIPT)
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["import-k6", *map(str, arguments)])
+
+
+def test_the_probe_file_goes_to_standard_output_and_what_is_lost_to_standard_error(script: Path) -> None:
+    ended = run(script)
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (0, TEXT, NOTES.format(file=script))
+
+
+def test_or_it_goes_to_a_file(script: Path, tmp_path: Path) -> None:
+    output = tmp_path / "new/shop.yml"
+    ended = run(script, "--output", output)
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", NOTES.format(file=script))
+    assert output.read_text() == TEXT
+    assert probe_file.load(output).load is not None
+
+
+def test_a_file_that_is_there_is_written_over_only_by_force(script: Path, tmp_path: Path) -> None:
+    output = tmp_path / "shop.yml"
+    output.write_text("mine\n")
+    refused = run(script, "-o", output)
+    said = f"alertdrill: {output}: exists already, give --force to write over it\n"
+    assert (refused.exit_code, refused.stdout, refused.stderr) == (2, "", said)
+    assert output.read_text() == "mine\n"
+    assert run(script, "-o", output, "--force").exit_code == 0
+    assert output.read_text() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"let x = ;", ":1:7: is no JavaScript from here on: '='"),
+        (b"let x = 1;", ": has no options, expected export const options = {…}"),
+        (b"export const options = {}; export default function () {}", ":1: makes no request with k6/http, expected"),
+        (b"let x = '\xff';", ": is not UTF-8 text: invalid start byte"),
+        (b"let x = " + b"[" * 5000 + b"]" * 5000, ": is nested too deeply to be read"),
+    ],
+)
+def test_a_script_that_cannot_be_used_is_told_in_one_line(script: Path, content: bytes, said: str) -> None:
+    script.write_bytes(content)
+    ended = run(script, "-o", script.with_suffix(".yml"))
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"alertdrill: {script}{said}")
+    assert ended.stderr.count("\n") == 1
+    assert not script.with_suffix(".yml").exists()
+
+
+def test_a_script_that_is_not_there_is_told(tmp_path: Path) -> None:
+    ended = run(tmp_path / "none.js")
+    assert (ended.exit_code, ended.stderr) == (
+        2,
+        f"alertdrill: {tmp_path / 'none.js'}: cannot be read: No such file or directory\n",
+    )
+
+
+def test_a_place_where_nothing_can_be_written_is_told(script: Path) -> None:
+    ended = run(script, "-o", script / "shop.yml")
+    assert ended.exit_code == 2
+    assert ended.stderr.startswith(f"alertdrill: {script / 'shop.yml'}: cannot be written: ")
+
+
+def test_line_ends_and_byte_order_marks_of_other_systems_are_read(script: Path) -> None:
+    script.write_bytes(b"\xef\xbb\xbf" + SCRIPT.replace("\n", "\r\n").encode())
+    assert run(script).stdout == TEXT
+
+
+def test_without_the_extra_one_line_says_what_to_install(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tree_sitter", None)
+    ended = run(script)
+    assert (ended.exit_code, ended.stderr) == (
+        2,
+        "alertdrill: tree_sitter is not installed: pip install 'alertdrill[import-k6]'\n",
+    )
+
+
+def test_no_other_command_needs_the_extra() -> None:
+    program = "import sys, agent.cli, agent.check; sys.exit('tree_sitter' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_help_has_an_example() -> None:
+    assert "alertdrill import-k6 load-test.js" in CliRunner().invoke(app, ["import-k6", "--help"]).stdout

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agent.import_k6.constants import Scope, evaluate
+from agent.import_k6.flow import changes
+from agent.import_k6.names import Names
+from agent.import_k6.notes import NotCarried, Notes
+from agent.import_k6.syntax import parse
+from agent.import_k6.values import EnvText, Value, plain
+from agent.import_k6.variables import declare
+
+DECLARATIONS = {"lexical_declaration", "variable_declaration"}
+
+
+def value_of_last(source: str) -> Value:
+    """Give the value of the last variable that a source declares."""
+    program = parse(source)
+    scope, name = Scope(changes(program)), ""
+    for statement in program.children:
+        for declarator in statement.children if statement.kind in DECLARATIONS else ():
+            declare(declarator, scope, Names(), Notes())
+            name = declarator.fields["name"].text
+    value = scope.look_up(name)
+    assert value is not None
+    return value
+
+
+def known(source: str) -> Any:
+    return plain(value_of_last(f"let x = {source}"))
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("'a'", "a"),
+        (r"'it\'s \x41\u0042\u{1F600}\n\t\0 \q'", "it's AB\U0001f600\n\t\0 q"),
+        (r"'\ud83d\ude00'", "\U0001f600"),
+        ("'a\\\nb'", "ab"),
+        ("''", ""),
+        ("`a${1 + 1}b${true}${null}`", "a2btruenull"),
+        ("`two\nlines`", "two\nlines"),
+        ("100.00", 100),
+        ("1.5", 1.5),
+        ("1_000", 1000),
+        ("0x1F", 31),
+        ("0b11", 3),
+        (".5", 0.5),
+        ("1e3", 1000),
+        ("9007199254740993", 9007199254740992),
+        ("-3", -3),
+        ("-(1.5)", -1.5),
+        ("2 * 30 + 4 / 8 - 7 % 4", 57.5),
+        ("-7 % 4", -3),
+        ("0.1 + 0.2", 0.30000000000000004),
+        ("'a' + 1 + 2", "a12"),
+        ("1 + 2 + 'a'", "3a"),
+        ("'' + 0.00001 + ' ' + 1e15", "0.00001 1000000000000000"),
+        ("true", True),
+        ("null", None),
+        ("[1, 'b', [null]]", [1, "b", [None]]),
+        ("{ a: 1, 'b-c': { d: [2] }, 3: 4, ['e' + 1]: 5 }", {"a": 1, "b-c": {"d": [2]}, "3": 4, "e1": 5}),
+        ("{ ...{ a: 1, b: 2 }, b: 3 }", {"a": 1, "b": 3}),
+        ("{ a: { b: ['c'] } }.a.b[0]", "c"),
+        ("JSON.stringify({ a: 1.0, b: 'ä' })", '{"a":1,"b":"ä"}'),
+        ("'d=' + JSON.stringify([1])", "d=[1]"),
+        ("JSON.stringify(JSON.stringify('a'))", '"\\"a\\""'),
+        ("__ENV.HOST", "${HOST}"),
+        ("__ENV['HOST']", "${HOST}"),
+        ("`http://${__ENV.HOST}:${80 + 1}`", "http://${HOST}:81"),
+        ("__ENV.HOST || 'shop'", "${HOST:-shop}"),
+        ("__ENV.HOST ?? ''", "${HOST:-}"),
+    ],
+)
+def test_a_constant_is_worth_what_javascript_says(source: str, value: Any) -> None:
+    found = known(source)
+    assert (found, type(found) is bool, type(found) is float) == (value, type(value) is bool, type(value) is float)
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("Math.random()", "Math.random() is no constant"),
+        ("undefined", "undefined is no constant"),
+        ("nobody", "nobody is no constant"),
+        ("017", "017 is no constant"),
+        ("1n", "1n is no constant"),
+        ("1 / 0", "1 / 0 is no finite number"),
+        ("1e308 * 10", "1e308 * 10 is no finite number"),
+        ("1 % 0", "1 % 0 is no finite number"),
+        ("'3' * 2", "'3' * 2 is no constant"),
+        ("true + 1", "true + 1 is no constant"),
+        ("1 < 2", "1 < 2 is no constant"),
+        ("1 ? 2 : 3", "1 ? 2 : 3 is no constant"),
+        ("!1", "!1 is no constant"),
+        ("-'1'", "-'1' is no constant"),
+        ("/a/", "/a/ is no constant"),
+        ("() => 1", "() => 1 is no constant"),
+        ("new Date()", "new Date() is no constant"),
+        ("[...'ab']", "[...'ab'] is no constant"),
+        ("[1][2]", "[1][2] is no constant"),
+        ("'abc'.length", "'abc'.length is no constant"),
+        ("'a' + [1]", "a list within a text"),
+        ("'a' + 1e21", "the number 1e+21 within a text"),
+        (r"'\ud83d'", "has half a character"),
+        (r"'\07'", r"\07 is no character of a module"),
+        ("JSON.stringify({ a: 1 }, null, 2)", "is no constant"),
+        ("JSON.stringify({ id: uuidv4() })", "uuidv4() is no constant"),
+        ("'a' || 'b'", "'a' || 'b' is no constant"),
+        ("__ENV.A || 5", "__ENV.A || 5 is no constant"),
+        ("__ENV.A || '}'", "__ENV.A || '}' is no constant"),
+        ("'${HOST}'", "has ${…} in it, which a probe file fills in from the environment"),
+        ("'$' + '{HOST}'", "has ${…} in it"),
+        (r"`\${HOST}`", "has ${…} in it"),
+        ("'x' + JSON.stringify({ a: __ENV.A })", "JSON from the environment within a text"),
+    ],
+)
+def test_what_is_no_constant_is_never_guessed(source: str, why: str) -> None:
+    with pytest.raises(NotCarried) as caught:
+        known(source)
+    assert why in caught.value.why
+
+
+def test_what_comes_from_the_environment_is_marked() -> None:
+    assert isinstance(known("`a${__ENV.B}`"), EnvText)
+    assert not isinstance(known("'a'"), EnvText)
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("let a = 'x'; a = 'y'; let b = a;", 1),
+        ("let a = 1;\na += 1; let b = a;", 2),
+        ("let a = 1;\n\na++; let b = a;", 3),
+        ("let a = { b: 1 };\na.b = 2; let b = a;", 2),
+        ("let a = { b: {} };\na['b'].c = 2; let b = a;", 2),
+        ("let a = { b: 1 };\ndelete a.b; let b = a;", 2),
+        ("let a = [1];\na.push(2); let b = a;", 2),
+        ("let a = {};\nObject.assign(a, { b: 1 }); let b = a;", 2),
+        ("let a = 1;\n[a] = [2]; let b = a;", 2),
+        ("let a = 1;\nfor (a of [1, 2]) {} let b = a;", 2),
+        ("var a = 1;\nif (x) { var a = 2 } let b = a;", 2),
+        ("let a = 1;\nfunction f() { a = 2 } let b = a;", 2),
+    ],
+)
+def test_a_variable_that_changes_is_no_constant(source: str, line: int) -> None:
+    with pytest.raises(NotCarried, match=f"a is no constant, it is changed in line {line}"):
+        plain(value_of_last(source))
+
+
+@pytest.mark.parametrize("source", ["let a = 1; for (const c of d) {} let b = a;", "var a = 1, c = [d.push(2)], b = a"])
+def test_a_variable_that_others_only_look_at_stays_constant(source: str) -> None:
+    assert plain(value_of_last(source)) == 1
+
+
+def test_a_variable_without_a_value_is_unknown() -> None:
+    with pytest.raises(NotCarried, match="a is no constant"):
+        plain(value_of_last("let a; let b = a"))
+
+
+def test_one_unknown_part_leaves_the_others_known() -> None:
+    entries = value_of_last("let x = {\n a: 1,\n b: f(),\n}").content
+    assert plain(entries["a"]) == 1
+    with pytest.raises(NotCarried) as caught:
+        plain(entries["b"])
+    assert caught.value.line == 3
+
+
+def test_every_part_knows_its_own_line() -> None:
+    value = value_of_last("const h = {\n  a: 'b',\n};\nconst p = {\n  headers: h,\n}")
+    headers = value.content["headers"]
+    assert (value.line, headers.line, headers.content["a"].line) == (4, 1, 2)
+
+
+def test_an_expression_that_has_no_scope_is_still_told() -> None:
+    [statement] = parse("a.b.c").children
+    with pytest.raises(NotCarried, match="a is no constant"):
+        plain(evaluate(statement.children[0], Scope({})))
