@@ -86,7 +86,10 @@ def _number(node: Node, _: Scope) -> int | float:
     # 017 means 15 to some readers and 17 to others.
     if re.match(r"0\d", text) or text.endswith("n"):
         raise _unknown(node)
-    return number(float(int(text, 0)) if re.match(r"0[xXoObB]", text) else float(text))
+    try:
+        return number(float(int(text, 0)) if re.match(r"0[xXoObB]", text) else float(text))
+    except (ValueError, OverflowError) as error:
+        raise _unknown(node) from error
 
 
 def _string(node: Node, _: Scope) -> str:
@@ -191,7 +194,7 @@ def _member(node: Node, scope: Scope) -> object:
     if of.text == _ENVIRONMENT and isinstance(key, str) and _NAME.fullmatch(key):
         return EnvText(f"${{{key}}}")
     content = evaluate(of, scope).content
-    if isinstance(content, dict) and key in content:
+    if isinstance(content, dict) and isinstance(key, str) and key in content:
         return content[key]
     if isinstance(content, list) and type(key) is int and 0 <= key < len(content):
         return content[key]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import sys
-import textwrap
 from typing import Any
 
 import yaml
@@ -12,6 +12,9 @@ from agent.import_k6.values import EnvText
 
 Settings = dict[str, Any]
 _PROBE_KEYS = ("kind", "name", "url", "method", "bearer_token", "timeout", "headers", "json", "body", "checks")
+
+_RARE_BREAKS = re.compile("[\x85\u2028\u2029]")
+_LINE_START = re.compile("^(?=.)", re.MULTILINE)
 
 
 class _Flow(dict[str, Any]):
@@ -32,6 +35,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text.strip("\n") else None
+    # Line breaks to YAML, which PyYAML reads back as others unless they are escaped.
+    style = '"' if _RARE_BREAKS.search(text) else style
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style)
 
 
@@ -73,7 +78,7 @@ def _thresholds(of_metric: list[Any]) -> list[Any]:
 
 
 def _section(name: str, values: Settings) -> str:
-    return f"{name}:\n{textwrap.indent(_dump(values), '  ')}"
+    return f"{name}:\n{_LINE_START.sub('  ', _dump(values))}"
 
 
 def _dump(values: Settings) -> str:

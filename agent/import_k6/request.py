@@ -52,7 +52,7 @@ def _arranged(function: str, arguments: Sequence[Value], line: int) -> tuple[str
 
 def _method(value: Value) -> str:
     try:
-        method = str(plain(value)).upper()
+        method = str(plain(value))
     except NotCarried as reason:
         raise UnusableScript(reason.line, f"the method cannot be carried over: {reason.why}") from reason
     if method not in {*_WITH_BODY.values(), *_WITHOUT_BODY.values()}:

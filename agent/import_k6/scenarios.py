@@ -30,9 +30,9 @@ _LEFT_OUT = {"preAllocatedVUs": _NO_USERS, "maxVUs": _NO_USERS, "startTime": "a 
 def read_scenario(scenario: Value) -> tuple[Settings, str]:
     """Give the load of a scenario, and the name of the function that it runs; raises NotCarried."""
     parts = entries(scenario, "executor")
-    executor = plain(parts["executor"])
+    executor = str(plain(parts["executor"]))
     if executor not in _EXECUTORS:
-        why = _OTHER_EXECUTORS.get(str(executor), "is no executor of k6")
+        why = _OTHER_EXECUTORS.get(executor, "is no executor of k6")
         raise NotCarried(parts["executor"].line, f"{executor} {why}")
     per_seconds = milliseconds_of(parts["timeUnit"]) / 1000 if "timeUnit" in parts else 1
     settings = _EXECUTORS[executor](scenario, per_seconds)

@@ -49,6 +49,7 @@ def test_what_is_written_is_what_is_read(
         ("5", "  body: '5'\n"),
         ("yes", "  body: 'yes'\n"),
         ("plain text", "  body: plain text\n"),
+        ("\x85", '  body: "\\N"\n'),
         ("ä" * 200, f"  body: {'ä' * 200}\n"),
     ],
 )

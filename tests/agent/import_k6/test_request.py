@@ -23,7 +23,7 @@ DEFAULT = "1: no check is carried over, so that a status of 2xx is expected"
         ("http.patch('http://shop/', 'x', P)", "PATCH", "x", {"A": "b"}),
         ("http.del('http://shop/', 'x', P)", "DELETE", "x", {"A": "b"}),
         ("http.options('http://shop/', null, P)", "OPTIONS", None, {"A": "b"}),
-        ("http.request('delete', 'http://shop/', 'x', P)", "DELETE", "x", {"A": "b"}),
+        ("http.request('DELETE', 'http://shop/', 'x', P)", "DELETE", "x", {"A": "b"}),
         ("http.post('http://shop/')", "POST", None, {}),
         ("http.post('http://shop/', '')", "POST", None, {}),
     ],
@@ -101,7 +101,7 @@ def test_without_a_url_there_is_no_probe(with_body: Import, url: str, why: str) 
 
 @pytest.mark.parametrize(
     ("method", "why"),
-    [("verb()", "the method cannot be carried over: verb() is no constant"), ("'BREW'", "the method BREW is none")],
+    [("verb()", "the method cannot be carried over: verb() is no constant"), ("'get'", "the method get is none")],
 )
 def test_without_a_method_there_is_no_probe(with_body: Import, method: str, why: str) -> None:
     with pytest.raises(UnusableScript) as caught:
