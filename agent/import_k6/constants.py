@@ -182,6 +182,7 @@ def _binary(node: Node, scope: Scope) -> object:
 
 
 def _or_default(node: Node, text: object, default: object) -> EnvText:
+    # `||` also takes the default for a variable that is set to nothing, `${NAME:-default}` only for one that is not.
     is_variable = isinstance(text, EnvText) and _ONE_VARIABLE.fullmatch(text)
     if not is_variable or not isinstance(default, str) or isinstance(default, EnvText) or "}" in default:
         raise _unknown(node)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from agent.import_k6.durations import duration
 from agent.import_k6.notes import NotCarried, Notes
 from agent.import_k6.rates import Settings, checked, rate, stages
-from agent.import_k6.scenarios import note_what_is_left_out, read_scenario
+from agent.import_k6.scenarios import function_of, note_what_is_left_out, read_scenario
 from agent.import_k6.values import Value, entries
 
 Options = Mapping[str, Value]
@@ -69,16 +69,18 @@ def _ramping_users(options: Options, _: Notes) -> Load:
 
 def _scenarios(options: Options, notes: Notes) -> Load:
     carried: Load | None = None
+    named: list[str] = []
     for name, scenario in entries(options["scenarios"]).items():
         path = f"options.scenarios.{name}"
         try:
+            named.append(function_of(scenario))
             load = _scenario(scenario, taken=carried is not None)
         except NotCarried as reason:
             notes.lost(path, reason)
             continue
         carried = load
         note_what_is_left_out(path, scenario, notes)
-    return carried or Load()
+    return carried or Load(function=named[0] if named else "default")
 
 
 def _scenario(scenario: Value, *, taken: bool) -> Load:

@@ -38,7 +38,13 @@ def read_scenario(scenario: Value) -> tuple[Settings, str]:
     settings = _EXECUTORS[executor](scenario, per_seconds)
     if "gracefulStop" in parts:
         settings["graceful_stop"] = duration(parts["gracefulStop"])
-    return settings, str(plain(parts["exec"])) if "exec" in parts else "default"
+    return settings, function_of(scenario)
+
+
+def function_of(scenario: Value) -> str:
+    """Name the function that a scenario runs; raises NotCarried."""
+    parts = entries(scenario)
+    return str(plain(parts["exec"])) if "exec" in parts else "default"
 
 
 def note_what_is_left_out(path: str, scenario: Value, notes: Notes) -> None:

@@ -63,9 +63,13 @@ def _body(function: Node) -> tuple[Node, ...]:
 
 def _no_request(function: Node, names: Names) -> UnusableScript:
     for call in function.walk():
-        if call.kind == "call_expression" and names.called(call).removeprefix(_HTTP) in REQUESTS:
+        if call.kind == "call_expression" and _http_function(names.called(call)) in REQUESTS:
             return UnusableScript(call.line, f"{call.excerpt} does not always run, expected one request that does")
     return UnusableScript(function.line, "makes no request with k6/http, expected one such as http.get(url)")
+
+
+def _http_function(called: str) -> str:
+    return called.removeprefix(_HTTP) if called.startswith(_HTTP) else ""
 
 
 class _Walk:
@@ -140,8 +144,8 @@ class _Walk:
         name = self._names.called(call)
         if name in self._calls:
             self._calls[name](call, scope)
-        elif name.removeprefix(_HTTP) in REQUESTS and name.startswith(_HTTP):
-            self._request(name.removeprefix(_HTTP), call, scope)
+        elif _http_function(name) in REQUESTS:
+            self._request(_http_function(name), call, scope)
         elif name.startswith(_HTTP):
             self._notes.not_carried(call.line, call.excerpt, "only a single request has a counterpart")
 

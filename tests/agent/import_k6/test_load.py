@@ -125,6 +125,14 @@ def test_a_scenario_runs_the_function_that_it_names(whole: Import) -> None:
     assert "3: function default is not carried over: a probe runs no code" in imported.notes
 
 
+def test_the_function_of_a_scenario_without_a_counterpart_is_read_nevertheless(whole: Import) -> None:
+    imported = whole(
+        "import http from 'k6/http'; export const options = { scenarios: { a: { executor: 'ramping-vus',"
+        " exec: 'buy' } } }; export function buy() { http.get('http://shop/buy'); }"
+    )
+    assert (imported.file.load, imported.file.probe.url) == (None, "http://shop/buy")
+
+
 @pytest.mark.parametrize("part", ["startTime: '10s'", "tags: { a: 'b' }", "env: { A: 'b' }", "maxVUs: 5"])
 def test_what_else_a_scenario_has_is_told(with_options: Import, part: str) -> None:
     imported = with_options(f"{{ scenarios: {{ a: {{ {STEADY}, rate: 5, duration: '1m',\n {part} }} }} }}")
