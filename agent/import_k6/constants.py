@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from agent.import_k6.notes import NotCarried
+from agent.import_k6.scope import Scope
 from agent.import_k6.string_literal import unescaped
 from agent.import_k6.syntax import Node
-from agent.import_k6.values import EnvText, Json, Unknown, Value, joined, number, plain
+from agent.import_k6.values import EnvText, Json, Unknown, Value, joined, number, plain, unknown
 
 _ENVIRONMENT = "__ENV"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -28,37 +29,6 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
 }
 
 
-class Scope:
-    """The variables of a block and of those around it; `changed` tells where a variable gets another value."""
-
-    def __init__(self, changed: Mapping[str, int], outer: Scope | None = None) -> None:
-        self._changed = changed
-        self._outer = outer
-        self._values: dict[str, Value] = {}
-
-    def inner(self) -> Scope:
-        """Open a block within this one."""
-        return Scope(self._changed, self)
-
-    def declare(self, name: Node, value: Value) -> None:
-        """Give a name its value."""
-        if name.text in self._changed:
-            line = self._changed[name.text]
-            unknown = Unknown(name, name.line, f"{name.text} is no constant, it is changed in line {line}")
-            value = Value(name.line, unknown)
-        self._values[name.text] = value
-
-    def hide(self, name: Node) -> None:
-        """Let a name stand for something that has no constant value, such as a parameter."""
-        self._values[name.text] = unknown(name)
-
-    def look_up(self, name: str) -> Value | None:
-        """Give the value of a name, None if it has none here."""
-        if name in self._values:
-            return self._values[name]
-        return self._outer.look_up(name) if self._outer else None
-
-
 def evaluate(node: Node, scope: Scope) -> Value:
     """Give the value of an expression; what is unknown in it stands in it as Unknown."""
     evaluator = _KINDS.get(node.kind)
@@ -70,11 +40,6 @@ def evaluate(node: Node, scope: Scope) -> Value:
         content = Unknown(node, reason.line, reason.why)
     # A variable's value keeps the line of its own.
     return content if isinstance(content, Value) else Value(node.line, content)
-
-
-def unknown(node: Node) -> Value:
-    """Make the value of something that has none."""
-    return Value(node.line, Unknown(node, node.line, f"{node.excerpt} is no constant"))
 
 
 def _unknown(node: Node) -> NotCarried:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from agent.import_k6.constants import Scope, evaluate
+from agent.import_k6.constants import evaluate
 from agent.import_k6.notes import NotCarried
+from agent.import_k6.scope import Scope
 from agent.import_k6.syntax import Node
 from agent.import_k6.values import plain
 

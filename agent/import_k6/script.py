@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from agent.import_k6.constants import Scope
 from agent.import_k6.flow import changes
 from agent.import_k6.names import Names
 from agent.import_k6.notes import NotCarried, Notes, UnusableScript
+from agent.import_k6.scope import Scope
 from agent.import_k6.syntax import Node
 from agent.import_k6.values import Value, entries
 from agent.import_k6.variables import declare

@@ -48,6 +48,11 @@ class Value:
     content: Any
 
 
+def unknown(node: Node) -> Value:
+    """Make the value of something that has none."""
+    return Value(node.line, Unknown(node, node.line, f"{node.excerpt} is no constant"))
+
+
 def plain(value: Value) -> Any:  # noqa: ANN401 - constants of any type
     """Give a value without its lines; raises NotCarried for one with an unknown part."""
     content = value.content

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from agent.import_k6.constants import Scope, evaluate
+from agent.import_k6.constants import evaluate
 from agent.import_k6.names import Names
 from agent.import_k6.notes import Notes
+from agent.import_k6.scope import Scope
 from agent.import_k6.syntax import Node
 from agent.import_k6.values import Unknown, Value
 

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from agent.import_k6.constants import Scope, evaluate
+from agent.import_k6.constants import evaluate
 from agent.import_k6.flow import changes
 from agent.import_k6.names import Names
 from agent.import_k6.notes import NotCarried, Notes
+from agent.import_k6.scope import Scope
 from agent.import_k6.syntax import parse
 from agent.import_k6.values import EnvText, Value, plain
 from agent.import_k6.variables import declare
