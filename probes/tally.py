@@ -7,7 +7,7 @@ it delayed (no coordinated omission); the time from its send and its send latene
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from hdrh.histogram import HdrHistogram
@@ -57,6 +57,21 @@ class Distribution:
         if self.count == 0:
             return None
         return float(self.histogram.get_value_at_percentile(percentile)) / 1e6
+
+    def counts_up_to(self, bounds_seconds: Iterable[float]) -> list[int]:
+        """Count the samples that do not exceed each bound, from the smallest bound to the largest.
+
+        A sample that shares the bin of a bound counts as not exceeding it: bins are a microsecond wide up to 2 ms,
+        and above at most a thousandth of their values.
+        """
+        histogram, counts, total, begin = self.histogram, [], 0, 0
+        for bound in bounds_seconds:
+            end = histogram.get_counts_array_index(int(bound * 1e6)) + 1
+            # A slice costs a hundredth of the histogram's own iterators.
+            total += sum(histogram.counts[begin:end])
+            counts.append(total)
+            begin = end
+        return counts
 
     def folding(self, samples: Samples) -> Iterator[None]:
         """Add samples, a few at each step of the iteration."""
