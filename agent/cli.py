@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from agent import __version__
+from agent import __version__, probe_options
+from agent.exit_codes import USAGE
+from agent.running import run
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from rich.console import Console
 
-
-USAGE, NOT_HEALED, INTERRUPTED = 2, 4, 130
 
 app = typer.Typer(
     name="alertdrill",
@@ -34,22 +30,6 @@ app = typer.Typer(
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The agent's configuration.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text (also by the variable NO_COLOR).")]
-
-# Typer keeps the lines of a paragraph that begins with \\b.
-_PROBE_EXAMPLES = (
-    """\b
-Examples:
-  alertdrill probe shop.yml --html shop.html
-  alertdrill probe shop.yml --rate 200 --duration 20s
-  alertdrill probe shop.yml --rate 30000 --workers 3
-  alertdrill probe shop.yml --out csv=seconds.csv --out jsonl=seconds.jsonl
-  alertdrill probe shop.yml --quiet --no-color --summary-export shop.json
-  alertdrill probe configs/probes/payment.yml --lab --time-scale 60
-
-"""
-    "Exit codes: 0 passed, 2 usage or configuration, or a file was not written and nothing worse happened,"
-    " 99 a threshold was crossed, 130 interrupted (and the summary is of what ran so far)."
-)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
@@ -85,50 +65,29 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if time_scale is not None and not lab:
         _fail("--time-scale needs --lab: servers of your own keep their own durations")
     options = session.Options(files=files, config=config, lab=lab, time_scale=time_scale or 1.0, output=output)
-    raise typer.Exit(_run(lambda: session.run_drills(options, console)))
+    raise typer.Exit(run(lambda: session.run_drills(options, console)))
 
 
-@app.command(epilog=_PROBE_EXAMPLES)
+@app.command(epilog=probe_options.EPILOG)
 def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
-    file: Annotated[Path, typer.Argument(help="A probe file: transaction, load, thresholds.", metavar="FILE")],
-    rate: Annotated[
-        float | None, typer.Option(help="Transactions a second, in the place of the file's load.", min=0.01)
-    ] = None,
-    duration: Annotated[
-        str | None,
-        typer.Option(
-            help="How long, such as 20s or 5m; with --rate and without this, until Ctrl-C.", metavar="DURATION"
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes that send; by default as many as the rate needs.", min=1, max=256)
-    ] = None,
-    time_scale: Annotated[
-        float, typer.Option(help="Divide the durations of the load (and of the lab).", min=1.0)
-    ] = 1.0,
-    lab: Annotated[bool, typer.Option("--lab", help="Run against the embedded stack of real servers.")] = False,
+    file: probe_options.File,
+    rate: probe_options.Rate = None,
+    duration: probe_options.Duration = None,
+    workers: probe_options.Workers = None,
+    time_scale: probe_options.TimeScale = 1.0,
+    lab: probe_options.Lab = False,
     config: ConfigOption = Path("configs/agent.yml"),
-    summary_export: Annotated[
-        Path | None, typer.Option(help="Write the summary as JSON, with k6's keys.", metavar="FILE.json")
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option(help="Write a page with plots, which needs no network.", metavar="FILE.html")
-    ] = None,
-    out: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Write a line for each second while the load runs, to csv=FILE or jsonl=FILE; may be given several"
-            " times. If FILE breaks on the way, the load goes on; the exit code is 2 if nothing worse happened.",
-            metavar="FORMAT=FILE",
-        ),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the summary alone.")] = False,
+    summary_export: probe_options.SummaryExport = None,
+    html: probe_options.Html = None,
+    out: probe_options.Out = None,
+    quiet: probe_options.Quiet = False,
     no_color: NoColor = False,
 ) -> None:
     """Run a load alone, in the manner of k6, and judge it by its thresholds (exit code 99 when one is crossed)."""
-    from agent import load_session
+    from agent.load_options import Options
+    from agent.load_session import run_load
 
-    options = load_session.Options(
+    options = Options(
         file=file,
         rate=rate,
         duration=None if duration is None else _duration(duration),
@@ -141,7 +100,7 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
         out=out or (),
         quiet=quiet,
     )
-    raise typer.Exit(_run(lambda: load_session.run_load(options, _console(no_color=no_color)), mends=False))
+    raise typer.Exit(run(lambda: run_load(options, _console(no_color=no_color)), mends=False))
 
 
 def _duration(text: str) -> timedelta:
@@ -230,7 +189,7 @@ def lab(
     """Start the embedded stack of real servers and keep it up until Ctrl-C."""
     from agent import session
 
-    raise typer.Exit(_run(lambda: session.keep_lab(config, time_scale, _console(no_color=no_color))))
+    raise typer.Exit(run(lambda: session.keep_lab(config, time_scale, _console(no_color=no_color))))
 
 
 @app.command(epilog="Example: alertdrill heal --config configs/agent.yml")
@@ -238,7 +197,7 @@ def heal(config: ConfigOption = Path("configs/agent.yml")) -> None:
     """Undo whatever the ledger says is still broken."""
     from agent import session
 
-    raise typer.Exit(_run(lambda: session.heal(config, typer.echo)))
+    raise typer.Exit(run(lambda: session.heal(config, typer.echo)))
 
 
 def _console(*, no_color: bool) -> Console:
@@ -250,64 +209,6 @@ def _console(*, no_color: bool) -> Console:
 def _fail(text: str) -> NoReturn:
     typer.echo(f"alertdrill: {text}", err=True)
     raise typer.Exit(USAGE)
-
-
-def _run(main: Callable[[], Coroutine[Any, Any, int]], *, mends: bool = True) -> int:
-    """Run a command on uvloop; SIGINT and SIGTERM cancel it, so that all it broke is mended first."""
-    import uvloop
-
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_until_signalled(main, "stopping: undoing what is broken …" if mends else "stopping …"))
-    except asyncio.CancelledError:
-        typer.echo(f"alertdrill: interrupted{'; every fault was undone' if mends else ''}", err=True)
-        return INTERRUPTED
-    except BaseExceptionGroup as group:
-        return _explain(group)
-    except Exception as error:  # noqa: BLE001 - the one place where errors become exit codes
-        return _explain(BaseExceptionGroup("", [error]))
-
-
-async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stopping: str) -> int:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine always runs in one
-    loop = asyncio.get_running_loop()
-
-    def interrupt() -> None:
-        # A live view takes what is written here and puts it above itself; it is not asked by typer.
-        sys.stderr.write(f"alertdrill: {stopping}\n")
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
-    return await main()
-
-
-def _explain(group: BaseExceptionGroup[BaseException]) -> int:
-    """Print each expected error as a line and tell the exit code; a bug is raised again."""
-    from agent.errors import ConfigError, ServiceUnavailable
-    from chaos.errors import FaultNotApplied, FaultNotHealed
-    from lab.errors import LabError
-    from probes.workers import WorkersDied
-
-    known = (ConfigError, ServiceUnavailable, FaultNotApplied, FaultNotHealed, LabError, WorkersDied)
-    matched, rest = group.split(known)
-    if rest is not None or matched is None:
-        raise group
-    codes = [USAGE]
-    for error in _leaves(matched):
-        for line in str(error).splitlines():
-            typer.echo(f"alertdrill: {line}", err=True)
-        codes.append(NOT_HEALED if isinstance(error, FaultNotHealed) else USAGE)
-    return max(codes)
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    return [
-        leaf
-        for error in group.exceptions
-        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    ]
 
 
 def main() -> None:

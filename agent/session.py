@@ -19,6 +19,7 @@ from agent.conductor import Conductor, recording_path
 from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.errors import ConfigError
+from agent.exit_codes import worst
 from agent.live import Lines, showing
 from agent.recording import Recording
 from agent.report import json_report, terminal
@@ -26,8 +27,6 @@ from agent.verdict.judge import judge
 from agent.verdict.verdict import Judgement
 from chaos.errors import FaultNotHealed
 from chaos.ledger import Ledger
-
-_WORST_FIRST = (4, 2, 1, 3, 99, 0)
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ async def run_drills(options: Options, console: Console) -> int:
     lines = Lines(console)
     async with _stack(config, options, lines) as here:
         codes = [await _run_drill(one, here, output, console, lines) for one in loaded]
-    return min(codes, key=_WORST_FIRST.index)
+    return worst(codes)
 
 
 def _read(options: Options) -> tuple[AgentConfig, list[Drill]]:

@@ -102,9 +102,10 @@ def _page(tmp_path: Path) -> str:
     return (tmp_path / "s.html").read_text()
 
 
-async def test_a_crossed_threshold_counts_for_more_than_a_file_that_broke(tmp_path: Path, shop: Shop) -> None:
+async def test_a_file_that_broke_counts_for_more_than_a_crossed_threshold(tmp_path: Path, shop: Shop) -> None:
+    """For who reads the file takes it for whole."""
     ran = await _with_a_reader_that_leaves(tmp_path, f"{shop.url}/broken")
-    assert ran.code == 99
+    assert ran.code == 2
     assert "✗ 'rate<0.01' rate=100.00%" in ran.out
     assert ran.err == f"alertdrill: {tmp_path}/pipe cannot be written to its end: Broken pipe\n"
 

@@ -1,0 +1,62 @@
+"""What `alertdrill probe` was asked for, and the load that comes of it and of the file."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from agent.errors import ConfigError
+from agent.probe_file import ProbeFile
+from probes.load_settings import LoadSettings
+
+# One worker does more than twice this on a core of its own.
+_RATE_OF_ONE_WORKER = 10_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `alertdrill probe` was asked for; None where the file or a default decides."""
+
+    file: Path
+    rate: float | None = None
+    duration: timedelta | None = None
+    workers: int | None = None
+    lab: bool = False
+    config: Path = Path("configs/agent.yml")
+    time_scale: float = 1.0
+    summary_export: Path | None = None
+    html: Path | None = None
+    out: Sequence[str] = ()
+    quiet: bool = False
+    acknowledged: Path | None = None
+
+    def load_settings(self, file: ProbeFile) -> LoadSettings:
+        """Put the command line's rate and duration in the place of the file's; raises ConfigError."""
+        return self._unscaled(file).scaled(self.time_scale)
+
+    def _unscaled(self, file: ProbeFile) -> LoadSettings:
+        load = file.load
+        if self.rate is not None:
+            kept = {"max_in_flight", "graceful_stop", "poisson", "seed"}
+            extra = {} if load is None else load.model_dump(include=kept)
+            return LoadSettings(rate=self.rate, duration=self.duration, **extra)
+        if load is None:
+            raise ConfigError(f"{self.file}: has no load, expected one there or --rate here")
+        if self.duration is None:
+            return load
+        if load.stages:
+            raise ConfigError(
+                f"--duration: {self.file} has stages with durations of their own, expected --rate as well"
+            )
+        return load.model_copy(update={"duration": self.duration})
+
+    def worker_count(self, settings: LoadSettings) -> int:
+        """Tell how many processes are to send."""
+        if self.workers is not None:
+            return self.workers
+        peak = max([settings.rate or settings.start_rate, *(stage.target for stage in settings.stages)])
+        return min(math.ceil(peak / _RATE_OF_ONE_WORKER), os.cpu_count() or 1)

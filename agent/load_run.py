@@ -1,0 +1,118 @@
+"""One run of a load: sent, shown, followed and held against its thresholds, then told of."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import time
+from contextlib import AsyncExitStack
+
+from rich.console import Console
+
+from agent.live import Lines, showing
+from agent.load_options import Options
+from agent.load_outputs import Outputs
+from agent.load_view import LoadView
+from agent.probe_file import ProbeFile
+from agent.report.load_story import LoadStory
+from probes.figures import Counted, measures
+from probes.load import Load
+from probes.load_settings import LoadSettings
+from probes.measures import Measures
+from probes.sender import Plan
+from probes.summary import LoadSummary
+from probes.thresholds import abort_reason, evaluate
+from probes.workers import Workers
+
+_THRESHOLDS_EVERY_SECONDS = 2.0
+
+
+class LoadRun:
+    """A load of a file, in this process or in workers."""
+
+    def __init__(self, file: ProbeFile, settings: LoadSettings, options: Options, lines: Lines) -> None:
+        self._file = file
+        self._settings = settings
+        self._options = options
+        self._lines = lines
+        self._arrivals = settings.arrivals()
+        self._requests = [Counted(request.title, request.check_names) for request in file.probe.requests]
+        self._load: Load | Workers | None = None
+        self._ending = ""
+
+    async def run(self, console: Console, outputs: Outputs) -> None:
+        """Send until the load ends, a threshold aborts it, or the task is cancelled."""
+        settings, probe = self._settings, self._file.probe
+        plan = Plan(self._arrivals, settings.max_in_flight, settings.graceful_stop.total_seconds())
+        workers = self._options.worker_count(settings)
+        if workers > 1:
+            await self._show(Workers(probe, plan, workers, tell=self._lines.warn), console, outputs)
+            return
+        async with probe.opened() as client:
+            await self._show(Load(client, plan), console, outputs)
+
+    async def _show(self, load: Load | Workers, console: Console, outputs: Outputs) -> None:
+        stands = LoadView(self._options.file.stem, self._settings, self._arrivals, load.tally)
+        shown = showing(console, lambda: stands.view(console.width), stands.line, self._lines.tell)
+        async with AsyncExitStack() as stack:
+            if not self._options.quiet:
+                await stack.enter_async_context(shown)
+            await stack.enter_async_context(outputs.following(load, self._lines.warn))
+            await self._watch(load)
+
+    async def _watch(self, load: Load | Workers) -> None:
+        self._load = load
+        # What is there by now stays: the collector need not look at it again while the load runs.
+        gc.collect()
+        gc.freeze()
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(load.run())
+            watching = tasks.create_task(self._look_at_thresholds(load, running))
+            try:
+                await asyncio.wait([running])
+            except asyncio.CancelledError:
+                self._ending = "interrupted"
+                raise
+            finally:
+                watching.cancel()
+
+    async def _look_at_thresholds(self, load: Load | Workers, running: asyncio.Task[None]) -> None:
+        if not any(one.abort_on_fail for of_metric in self._file.thresholds.values() for one in of_metric):
+            return
+        while True:
+            await asyncio.sleep(_THRESHOLDS_EVERY_SECONDS)
+            elapsed = time.monotonic() - load.began
+            figures = measures(load.tally, self._requests, elapsed)
+            if reason := abort_reason(self._file.thresholds, figures, elapsed):
+                self._ending = reason
+                self._lines.warn(f"stopping: {reason}")
+                running.cancel()
+                return
+
+    def story(self) -> LoadStory | None:
+        """Tell what became of the load, also when it was broken off; None when nothing was due."""
+        load = self._load
+        if load is None or load.tally.due == 0:
+            return None
+        return LoadStory(self._options.file.stem, load.started_at, self._summary(load), load.tally, self._ending)
+
+    def _summary(self, load: Load | Workers) -> LoadSummary:
+        tally, planned = load.tally, self._arrivals.duration_seconds
+        seconds = max(min(time.monotonic() - load.began, planned or math.inf), 1e-3)
+        figures = measures(tally, self._requests, seconds)
+        return LoadSummary(
+            measures=self._worth_showing(figures),
+            judged=tuple(evaluate(self._file.thresholds, figures)),
+            target_rate=tally.due / seconds,
+            achieved_rate=(tally.due - tally.dropped - tally.lost) / seconds,
+            seconds=seconds,
+            reasons=tally.reasons,
+            details=tally.details,
+        )
+
+    def _worth_showing(self, figures: Measures) -> Measures:
+        """Leave the figures of the only request out, unless a threshold asks for them: they are those of all."""
+        if len(self._requests) > 1:
+            return figures
+        return {key: measure for key, measure in figures.items() if "{name:" not in key or key in self._file.thresholds}
