@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -81,12 +82,15 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
     html: probe_options.Html = None,
     out: probe_options.Out = None,
     quiet: probe_options.Quiet = False,
+    listen: probe_options.Listen = None,
     no_color: NoColor = False,
 ) -> None:
     """Run a load alone, in the manner of k6, and judge it by its thresholds (exit code 99 when one is crossed)."""
     from agent.load_options import Options
     from agent.load_session import run_load
 
+    if listen is not None and not re.fullmatch(r"[^:]+:\d+", listen):
+        _fail(f"--listen: {listen!r} is no address, expected HOST:PORT such as 127.0.0.1:9095")
     options = Options(
         file=file,
         rate=rate,
@@ -99,6 +103,7 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
         html=html,
         out=out or (),
         quiet=quiet,
+        listen=listen,
     )
     raise typer.Exit(run(lambda: run_load(options, _console(no_color=no_color)), mends=False))
 

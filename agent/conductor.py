@@ -19,6 +19,7 @@ from agent import __version__
 from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.errors import ConfigError, ServiceUnavailable
+from agent.metrics import Situation, registry
 from agent.monitoring import alertmanager
 from agent.monitoring.prometheus import Prometheus, ServedRule
 from agent.recording import (
@@ -33,7 +34,7 @@ from agent.recording import (
     SecondRecord,
     ValueSamples,
 )
-from agent.server import Inbox, serving
+from agent.server import Inbox, metrics_route, serving
 from agent.verdict.condition import split
 from chaos.errors import FaultNotApplied
 from chaos.fault import Endpoints, Fault, applied
@@ -58,6 +59,8 @@ class Progress:
     phase_started: float = 0.0
     phase_ends_by: float = 0.0
     states: dict[str, str] = field(default_factory=dict)
+    # How many faults of each kind and target are in force.
+    faults: dict[tuple[str, str], int] = field(default_factory=dict)
     tell: Callable[[str], None] = lambda _: None
 
 
@@ -68,6 +71,7 @@ class Conductor:
         self._config = config
         self._drill = drill.scaled(config.time_scale)
         self.progress = Progress(self._drill, tell=tell)
+        self.progress.faults = {(_kind(fault), fault.target): 0 for fault in self._drill.faults}
         self._prometheus = Prometheus(config.prometheus.url)
         self._endpoints = Endpoints(toxiproxy_url=config.toxiproxy.url)
         self._ledger = Ledger(config.ledger.expanduser())
@@ -112,7 +116,8 @@ class Conductor:
         version = await self._prometheus.version()
         scrape_seconds = await self._prometheus.scrape_seconds()
         arrivals = ConstantArrivals(self._drill.load.rate)
-        async with serving(self._inbox, self._config.listen), self._config.probe.opened() as client:
+        routes = [self._inbox.route(), metrics_route(registry(self._situation))]
+        async with serving(routes, self._config.listen), self._config.probe.opened() as client:
             load = Load(client, Plan(arrivals, self._drill.load.max_in_flight))
             self.progress.tally = load.tally
             started_at = time.time()
@@ -141,6 +146,11 @@ class Conductor:
             alertmanager_version=status.version,
             aborted=self._aborted,
         )
+
+    def _situation(self) -> Situation:
+        progress = self.progress
+        checks = tuple(name for request in self._config.probe.requests for name in request.check_names)
+        return Situation(progress.tally, checks, self._drill.name, progress.phase, progress.faults)
 
     async def _conduct(self) -> None:
         async with self._phase("baseline", self._drill.baseline):
@@ -171,14 +181,16 @@ class Conductor:
 
     async def _keep(self, fault: Fault, healing_at_last: asyncio.Event) -> None:
         """Inject one fault at its instant and heal it at its end, or when all faults end."""
-        kind = str(getattr(fault, "kind", type(fault).__name__))
+        kind = _kind(fault)
         if await _set_within(healing_at_last, fault.at.total_seconds()):
             return
         async with applied(fault, self._endpoints, self._ledger):
             injected_at = time.time()
+            self.progress.faults[kind, fault.target] += 1
             self.progress.tell(f"fault injected: {kind} on {fault.target}")
             lasts = fault.lasts.total_seconds() if isinstance(fault.lasts, timedelta) else None
             await _set_within(healing_at_last, lasts)
+        self.progress.faults[kind, fault.target] -= 1
         self.progress.tell(f"fault healed: {kind} on {fault.target}")
         settings = fault.model_dump(mode="json")
         self._faults.append(
@@ -299,6 +311,10 @@ async def running(load: Load) -> AsyncIterator[None]:
         task = tasks.create_task(load.run())
         yield
         task.cancel()
+
+
+def _kind(fault: Fault) -> str:
+    return str(getattr(fault, "kind", type(fault).__name__))
 
 
 async def _set_within(event: asyncio.Event, seconds: float | None) -> bool:

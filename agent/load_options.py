@@ -33,6 +33,7 @@ class Options:
     out: Sequence[str] = ()
     quiet: bool = False
     acknowledged: Path | None = None
+    listen: str | None = None
 
     def load_settings(self, file: ProbeFile) -> LoadSettings:
         """Put the command line's rate and duration in the place of the file's; raises ConfigError."""

@@ -14,6 +14,7 @@ from agent.live import Lines, showing
 from agent.load_options import Options
 from agent.load_outputs import Outputs
 from agent.load_view import LoadView
+from agent.metrics import Situation
 from agent.probe_file import ProbeFile
 from agent.report.load_story import LoadStory
 from probes.figures import Counted, measures
@@ -89,6 +90,11 @@ class LoadRun:
                 self._lines.warn(f"stopping: {reason}")
                 running.cancel()
                 return
+
+    def situation(self) -> Situation:
+        """Tell the metrics how the load stands."""
+        checks = tuple(check for request in self._requests for check in request.checks)
+        return Situation(None if self._load is None else self._load.tally, checks)
 
     def story(self) -> LoadStory | None:
         """Tell what became of the load, also when it was broken off; None when nothing was due."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from agent.live import Lines
 from agent.load_options import Options
 from agent.load_reports import Render
 from agent.load_run import LoadRun
+from agent.metrics import Situation, registry
 from agent.probe_file import ProbeFile
 from agent.report import load_summary
 from agent.report.folding import fold
@@ -26,7 +27,7 @@ from probes.thresholds import crossed
 async def run_load(options: Options, console: Console) -> int:
     """Run a load and tell the worst exit code: 0, 99 when a threshold was crossed, 2 when a file was not written.
 
-    Raises ConfigError.
+    Raises ConfigError, and ServiceUnavailable when it cannot listen.
     """
     file = probe_file.load(options.file)
     settings = options.load_settings(file)
@@ -36,10 +37,11 @@ async def run_load(options: Options, console: Console) -> int:
     with load_outputs.opened(options.out, problems) as outputs:
         async with _target(file, options, lines) as here:
             load = LoadRun(here, settings, options, lines)
-            try:
-                await load.run(console, outputs)
-            finally:
-                codes = _report(load.story(), reports, console, lines)
+            async with _metrics_served(options.listen, load.situation):
+                try:
+                    await load.run(console, outputs)
+                finally:
+                    codes = _report(load.story(), reports, console, lines)
     return worst([*codes, USAGE if outputs.failed else PASSED])
 
 
@@ -61,6 +63,18 @@ async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncItera
     async with Lab(options.config.parent, options.time_scale) as lab:
         lines.tell(f"lab: {len(lab.servers)} servers are ready")
         yield ProbeFile.model_validate(relocate(file.model_dump(by_alias=True, exclude_unset=True), lab.addresses))
+
+
+@asynccontextmanager
+async def _metrics_served(listen: str | None, situation: Callable[[], Situation]) -> AsyncIterator[None]:
+    """Serve /metrics for the length of the block, if asked."""
+    if listen is None:
+        yield
+        return
+    from agent.server import metrics_route, serving
+
+    async with serving([metrics_route(registry(situation))], listen, "--listen"):
+        yield
 
 
 def _report(story: LoadStory | None, reports: Mapping[Path, Render], console: Console, lines: Lines) -> tuple[int, ...]:

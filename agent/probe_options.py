@@ -49,3 +49,4 @@ Out = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show the summary alone.")]
+Listen = Annotated[str | None, typer.Option(help="Serve the load's metrics there, at /metrics.", metavar="HOST:PORT")]

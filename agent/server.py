@@ -1,14 +1,16 @@
-"""The agent's own HTTP server: the receiver of Alertmanager's webhooks, and its health."""
+"""The agent's own HTTP server: its metrics, its health, and the receiver of Alertmanager's webhooks."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from agent.errors import ServiceUnavailable
 from agent.recording import NotificationRecord
@@ -20,12 +22,9 @@ class Inbox:
     def __init__(self) -> None:
         self.notifications: list[NotificationRecord] = []
 
-    def application(self) -> web.Application:
-        """Make the web application."""
-        application = web.Application()
-        application.router.add_post("/api/v1/webhook/{receiver}", self._receive)
-        application.router.add_get("/-/healthy", _healthy)
-        return application
+    def route(self) -> web.RouteDef:
+        """Tell where Alertmanager calls."""
+        return web.post("/api/v1/webhook/{receiver}", self._receive)
 
     async def _receive(self, request: web.Request) -> web.Response:
         now = time.time()
@@ -36,6 +35,16 @@ class Inbox:
             raise web.HTTPBadRequest(text=f"not a webhook of Alertmanager: {error!r}\n") from error
         self.notifications += records
         return web.Response(text="OK\n")
+
+
+def metrics_route(registry: CollectorRegistry) -> web.RouteDef:
+    """Tell where Prometheus scrapes, in the format that it asks for."""
+
+    async def answer(request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+
+    return web.get("/metrics", answer)
 
 
 async def _healthy(_: web.Request) -> web.Response:
@@ -56,19 +65,24 @@ def _record(now: float, receiver: str, alert: dict[str, Any]) -> NotificationRec
 
 
 @asynccontextmanager
-async def serving(inbox: Inbox, listen: str) -> AsyncIterator[None]:
-    """Serve on HOST:PORT for the length of the block; raises ServiceUnavailable when that is taken."""
+async def serving(
+    routes: Iterable[web.RouteDef], listen: str, setting: str = "`listen` in agent.yml"
+) -> AsyncIterator[None]:
+    """Serve health and other routes on HOST:PORT for the length of the block.
+
+    Raises ServiceUnavailable, with the `setting` to change, when that is taken.
+    """
     host, port = listen.rsplit(":", 1)
-    runner = web.AppRunner(inbox.application(), access_log=None, shutdown_timeout=1.0)
+    application = web.Application()
+    application.add_routes([web.get("/-/healthy", _healthy), *routes])
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         try:
             await web.TCPSite(runner, host, int(port)).start()
-        except OSError as error:
-            reason = error.strerror or error
-            raise ServiceUnavailable(
-                f"cannot listen on {listen}: {reason}; set another `listen` in agent.yml"
-            ) from error
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ServiceUnavailable(f"cannot listen on {listen}: {reason}; set another {setting}") from error
         yield
     finally:
         await runner.cleanup()

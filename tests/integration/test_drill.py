@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,27 @@ def test_an_interrupted_drill_leaves_nothing_broken(
     assert lab.toxic_names() == []
     assert list((lab.config.parent / "ledger").glob("*")) == []
     assert list(output.iterdir()) == []
+
+
+def test_the_fault_in_force_is_on_the_metrics_page_while_it_is(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
+    process = start(lab.config, drill_file(), tmp_path)
+    fault = 'alertdrill_fault_active{kind="latency",target="proxy postgres (downstream)"}'
+    wait_for(process, "baseline begins")
+    before = scraped(lab)
+    wait_for(process, "fault injected")
+    during = scraped(lab)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert f"{fault} 0.0" in before
+    assert f"{fault} 1.0" in during
+    assert 'alertdrill_drill_phase{drill="database-latency",phase="baseline"} 1.0' in before
+    assert 'alertdrill_drill_phase{drill="database-latency",phase="fault"} 1.0' in during
+    assert "alertdrill_target_transactions_per_second 100.0" in during
+
+
+def scraped(lab: KeptLab) -> str:
+    with urllib.request.urlopen(f"http://{lab.settings()['listen']}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
 
 
 def test_a_killed_drill_is_healed_from_the_ledger(
