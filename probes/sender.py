@@ -135,6 +135,7 @@ class Sender:
         return is_over and ends_at is not None and ends_at >= self._second + 1
 
     def _close_second(self, *, is_whole: bool = True) -> None:
-        rate, ids = self._arrivals.rate_at(float(self._second)), self._client.take_acknowledged()
+        # In the middle of the second a ramp has the mean rate of all of it.
+        rate, ids = self._arrivals.rate_at(self._second + 0.5), self._client.take_acknowledged()
         self._on_second(self._recorder.close(self._second, rate, ids, is_whole=is_whole))
         self._second += 1
