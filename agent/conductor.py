@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from statistics import fmean
 
 from agent import __version__
 from agent.config import AgentConfig
@@ -133,7 +134,7 @@ class Conductor:
             ended_at=ended_at,
             phases=self._phases,
             faults=self._faults,
-            load=_load_record(self._drill.load.rate, load),
+            load=_load_record(load),
             rules=[served.rule for served in self._rules],
             scrape_seconds=scrape_seconds,
             active=list(self._active.values()),
@@ -326,10 +327,11 @@ async def _set_within(event: asyncio.Event, seconds: float | None) -> bool:
     return True
 
 
-def _load_record(target_rate: float, load: Load) -> LoadRecord:
+def _load_record(load: Load) -> LoadRecord:
     tally = load.tally
+    targets = [second.target_rate for second in tally.seconds]
     return LoadRecord(
-        target_rate=target_rate,
+        target_rate=fmean(targets) if targets else 0.0,
         due=tally.due,
         succeeded=tally.succeeded,
         failed=tally.failed,

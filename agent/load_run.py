@@ -18,6 +18,7 @@ from agent.metrics import Situation
 from agent.probe_file import ProbeFile
 from agent.report.load_story import LoadStory
 from probes.figures import Counted, measures
+from probes.honesty import Sending, honesty
 from probes.load import Load
 from probes.load_settings import LoadSettings
 from probes.measures import Measures
@@ -115,6 +116,7 @@ class LoadRun:
             seconds=seconds,
             reasons=tally.reasons,
             details=tally.details,
+            honesty=honesty(Sending.of(tally, seconds)),
         )
 
     def _worth_showing(self, figures: Measures) -> Measures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from probes.honesty import Honesty
 from probes.measures import Measure, Measures, Rate, blank, split
 from probes.thresholds import Judged
 
@@ -14,7 +15,7 @@ class LoadSummary:
     """What a load did: its figures, its judged thresholds, and its failures.
 
     Rates are transactions a second, averaged over `seconds`; `reasons` counts failed transactions, and `details`
-    holds the first detail of each reason.
+    holds the first detail of each reason. `honesty` tells whether the load was the one that was asked for.
     """
 
     measures: Measures
@@ -24,6 +25,7 @@ class LoadSummary:
     seconds: float
     reasons: Mapping[str, int] = field(default_factory=dict)
     details: Mapping[str, str] = field(default_factory=dict)
+    honesty: Honesty | None = None
 
     @property
     def checks(self) -> dict[str, Rate]:

@@ -2,7 +2,7 @@
 
 `export` is the JSON of k6's `--summary-export`: times in milliseconds, and `true` beside a threshold means that it
 was crossed. Ours stand beside k6's metrics (`latency`, `lateness`, `in_flight`) and under the key `load`: rates a
-second, seconds, and failures by reason.
+second, seconds, whether the load was honest or else why not, and failures by reason.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _sections(summary: LoadSummary) -> list[list[Text]]:
     sections = {
         "HTTP": _rows(summary, _HTTP),
         "EXECUTION": _rows(summary, _EXECUTION),
-        "LOAD": [*_rates(summary), *_rows(summary, _OURS), *_failures(summary)],
+        "LOAD": [*_honest(summary), *_rates(summary), *_rows(summary, _OURS), *_failures(summary)],
     }
     every = [row for rows in sections.values() for row in rows]
     return [[Text(f"    {title}", "bold"), *_table(rows, every)] for title, rows in sections.items() if rows]
@@ -119,6 +119,14 @@ def _rows(summary: LoadSummary, names: tuple[str, ...]) -> list[_Row]:
         _Row(_display_name(key), columns(measure, stats), "trends" if isinstance(measure, Trend) else values)
         for key, measure in shown
     ]
+
+
+def _honest(summary: LoadSummary) -> list[_Row]:
+    if summary.honesty is None:
+        return []
+    if summary.honesty.is_honest:
+        return [_Row("honest", ("yes",), "honest")]
+    return [_Row("honest", ("no", "; ".join(summary.honesty.reasons)), "honest")]
 
 
 def _rates(summary: LoadSummary) -> list[_Row]:
@@ -192,6 +200,7 @@ def export(summary: LoadSummary) -> str:
             "target_rate": summary.target_rate,
             "achieved_rate": summary.achieved_rate,
             "seconds": summary.seconds,
+            **_exported_honesty(summary),
             "failed": {
                 reason: {"count": count, "detail": summary.details.get(reason, "")}
                 for reason, count in summary.reasons.items()
@@ -199,6 +208,12 @@ def export(summary: LoadSummary) -> str:
         },
     }
     return json.dumps(report, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _exported_honesty(summary: LoadSummary) -> dict[str, Any]:
+    if summary.honesty is None:
+        return {}
+    return {"honest": summary.honesty.is_honest, "dishonest_because": list(summary.honesty.reasons)}
 
 
 def _exported(key: str, measure: Measure) -> dict[str, Any]:

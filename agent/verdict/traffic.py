@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from statistics import median
 
-from agent.recording import Recording, SecondRecord
+from agent.recording import LoadRecord, Recording, SecondRecord
+from probes.honesty import Sending, honesty
 
-_LARGEST_DROPPED_SHARE = 0.01
-_SMALLEST_RATE_SHARE = 0.95
 _LARGEST_BASELINE_FAILED_SHARE = 0.01
-_LARGEST_LATENESS_SECONDS = 0.5
 
 
 def load_problems(recording: Recording) -> list[str]:
     """Say why the load was not what the drill asked for; nothing when it was."""
-    load, problems = recording.load, []
-    if load.due == 0:
-        return ["the load did not run: no transaction was due"]
-    if load.dropped > _LARGEST_DROPPED_SHARE * load.due:
-        problems.append(f"the load dropped {load.dropped} of {load.due} transactions")
-    if load.seconds:
-        rate = sum(second.due for second in load.seconds) / len(load.seconds)
-        if rate < _SMALLEST_RATE_SHARE * load.target_rate:
-            problems.append(f"the load reached {rate:.1f} transactions a second of {load.target_rate:g}")
-    if load.lateness_p99_seconds > _LARGEST_LATENESS_SECONDS:
-        problems.append(f"the load was sent late: p99 {load.lateness_p99_seconds:.2f} s behind its schedule")
-    return problems
+    return [f"the load {reason}" for reason in honesty(_sending(recording.load)).reasons]
+
+
+def _sending(load: LoadRecord) -> Sending:
+    # A load too short for one whole second has no rate.
+    sent = sum(second.due - second.dropped for second in load.seconds)
+    return Sending(
+        target_rate=load.target_rate if load.seconds else 0.0,
+        achieved_rate=sent / len(load.seconds) if load.seconds else 0.0,
+        due=load.due,
+        dropped=load.dropped,
+        lost=0,  # a drill's load has no workers
+        lateness_p99_seconds=load.lateness_p99_seconds,
+    )
 
 
 def baseline_problems(recording: Recording) -> list[str]:

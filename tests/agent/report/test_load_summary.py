@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from agent.report.load_summary import export, render
+from probes.honesty import Honesty
 from probes.measures import Counter, Gauge, Measure, Rate, Trend
 from probes.summary import LoadSummary
 from probes.thresholds import Thresholds, evaluate
@@ -67,6 +68,7 @@ EXPECTED = """\
     iterations...........: 501   100.2/s
 
     LOAD
+    honest...............: no dropped 12 of 513 transactions, more than 1 %
     target_rate..........: 102.60/s
     achieved_rate........: 100.20/s 97.66% of the target
     in_flight............: 2 min=0 max=12
@@ -126,6 +128,7 @@ def summary(measures: dict[str, Measure]) -> LoadSummary:
         seconds=5.0,
         reasons={"bad_answer": 5, "timeout": 12},
         details={"bad_answer": "HTTP 500", "timeout": "no answer\nwithin 30s"},
+        honesty=Honesty(("dropped 12 of 513 transactions, more than 1 %",)),
     )
 
 
@@ -162,6 +165,10 @@ def test_what_a_threshold_asks_for_is_shown_without_samples_too() -> None:
     assert lines[2:4] == ["    http_reqs{name:nobody}", "    ✗ 'count>5' count=0"]
     at = lines.index("    HTTP")
     assert lines[at + 1 : at + 3] == ["    http_reqs...........: 0 0/s", "      { name:nobody }...: 0 0/s"]
+
+
+def test_an_honest_load_is_told_in_a_word(summary: LoadSummary) -> None:
+    assert "    honest...............: yes\n" in _print(replace(summary, honesty=Honesty()))
 
 
 def test_foreign_text_is_neither_markup_nor_escape_code(summary: LoadSummary) -> None:
@@ -215,6 +222,8 @@ def test_the_export_tells_rates_and_failures(summary: LoadSummary) -> None:
         "target_rate": 102.6,
         "achieved_rate": 100.2,
         "seconds": 5.0,
+        "honest": False,
+        "dishonest_because": ["dropped 12 of 513 transactions, more than 1 %"],
         "failed": {
             "bad_answer": {"count": 5, "detail": "HTTP 500"},
             "timeout": {"count": 12, "detail": "no answer\nwithin 30s"},
