@@ -68,6 +68,12 @@ class Lab:
         """Where the faults of this lab are written down: they go with its servers."""
         return self.directory / "ledger"
 
+    @property
+    def postgres_url(self) -> str:
+        """The database itself, not through the proxy, with its password."""
+        site = self._site
+        return f"postgresql://postgres:{site.password}@{site.address('postgres')}/postgres?sslmode=disable"
+
     def table(self) -> list[tuple[str, str, Path, int]]:
         """List the servers: name, address, program, process id."""
         return [(name, one.address, Path(one.spec.command[0]), one.pid) for name, one in self.servers.items()]
