@@ -1,0 +1,49 @@
+"""The ids of a load are in their file as soon as they are told of, and a full disk does not stop the load."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.acknowledged import Acknowledged
+from agent.errors import ConfigError
+
+
+@pytest.fixture
+def files_of_at_most_a_kilobyte() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_each_second_is_in_the_file_at_once(tmp_path: Path) -> None:
+    kept = Acknowledged(tmp_path / "ids.txt", print)
+    kept.keep(["a", "b"])
+    assert kept.path.read_text() == "a\nb\n"
+    kept.keep([])
+    kept.keep(["c"])
+    assert kept.path.read_text() == "a\nb\nc\n"
+    assert (kept.count, kept.problem) == (3, "")
+    kept.close()
+
+
+@pytest.mark.usefixtures("files_of_at_most_a_kilobyte")
+def test_a_file_that_is_full_is_told_once_and_stops_nothing(tmp_path: Path) -> None:
+    told: list[str] = []
+    kept = Acknowledged(tmp_path / "ids.txt", told.append)
+    for _ in range(50):
+        kept.keep(["0123456789" * 5])
+    kept.close()
+    assert len(told) == 1
+    assert "ids.txt cannot be written: File too large" in told[0]
+    assert kept.problem in told[0]
+    assert 0 < kept.count < 50
+
+
+def test_a_file_that_cannot_be_opened_is_refused_before_the_load(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"ids\.txt cannot be written: No such file or directory"):
+        Acknowledged(tmp_path / "none" / "ids.txt", print)
