@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="alertdrill",
     help="A fire drill for alerts: break something on purpose, and prove which alerts fire.",
-    epilog="Exit codes: 0 passed, 1 an expectation was not met, 2 usage or configuration, 3 inconclusive,"
-    " 4 a fault could not be undone, 99 a threshold was crossed, 130 interrupted.",
+    epilog="Exit codes: 0 passed, 1 an expectation was not met or the audit failed, 2 usage or configuration,"
+    " 3 inconclusive, 4 a fault could not be undone, 99 a threshold was crossed, 130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -82,6 +82,7 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
     html: probe_options.Html = None,
     out: probe_options.Out = None,
     quiet: probe_options.Quiet = False,
+    acknowledged: probe_options.Acknowledged = None,
     listen: probe_options.Listen = None,
     no_color: NoColor = False,
 ) -> None:
@@ -103,6 +104,7 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
         html=html,
         out=out or (),
         quiet=quiet,
+        acknowledged=acknowledged,
         listen=listen,
     )
     raise typer.Exit(run(lambda: run_load(options, _console(no_color=no_color)), mends=False))

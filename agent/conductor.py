@@ -66,9 +66,19 @@ class Progress:
 
 
 class Conductor:
-    """Runs one drill against the servers of a configuration."""
+    """Runs one drill against the servers of a configuration.
 
-    def __init__(self, config: AgentConfig, drill: Drill, tell: Callable[[str], None]) -> None:
+    `acknowledged` is called each second with the ids of the transactions that succeeded.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        drill: Drill,
+        tell: Callable[[str], None],
+        acknowledged: Callable[[list[str]], None] = lambda _: None,
+    ) -> None:
+        self._acknowledged = acknowledged
         self._config = config
         self._drill = drill.scaled(config.time_scale)
         self.progress = Progress(self._drill, tell=tell)
@@ -119,7 +129,7 @@ class Conductor:
         arrivals = ConstantArrivals(self._drill.load.rate)
         routes = [self._inbox.route(), metrics_route(registry(self._situation))]
         async with serving(routes, self._config.listen), self._config.probe.opened() as client:
-            load = Load(client, Plan(arrivals, self._drill.load.max_in_flight))
+            load = Load(client, Plan(arrivals, self._drill.load.max_in_flight), self._acknowledged)
             self.progress.tally = load.tally
             started_at = time.time()
             async with running(load):

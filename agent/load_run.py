@@ -6,6 +6,7 @@ import asyncio
 import gc
 import math
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from rich.console import Console
@@ -31,13 +32,24 @@ _THRESHOLDS_EVERY_SECONDS = 2.0
 
 
 class LoadRun:
-    """A load of a file, in this process or in workers."""
+    """A load of a file, in this process or in workers.
 
-    def __init__(self, file: ProbeFile, settings: LoadSettings, options: Options, lines: Lines) -> None:
+    `acknowledged` is called each second with the ids of the transactions that succeeded.
+    """
+
+    def __init__(
+        self,
+        file: ProbeFile,
+        settings: LoadSettings,
+        options: Options,
+        lines: Lines,
+        acknowledged: Callable[[list[str]], None],
+    ) -> None:
         self._file = file
         self._settings = settings
         self._options = options
         self._lines = lines
+        self._acknowledged = acknowledged
         self._arrivals = settings.arrivals()
         self._requests = [Counted(request.title, request.check_names) for request in file.probe.requests]
         self._load: Load | Workers | None = None
@@ -45,14 +57,14 @@ class LoadRun:
 
     async def run(self, console: Console, outputs: Outputs) -> None:
         """Send until the load ends, a threshold aborts it, or the task is cancelled."""
-        settings, probe = self._settings, self._file.probe
+        settings, probe, keep = self._settings, self._file.probe, self._acknowledged
         plan = Plan(self._arrivals, settings.max_in_flight, settings.graceful_stop.total_seconds())
         workers = self._options.worker_count(settings)
         if workers > 1:
-            await self._show(Workers(probe, plan, workers, tell=self._lines.warn), console, outputs)
+            await self._show(Workers(probe, plan, workers, keep, self._lines.warn), console, outputs)
             return
         async with probe.opened() as client:
-            await self._show(Load(client, plan), console, outputs)
+            await self._show(Load(client, plan, keep), console, outputs)
 
     async def _show(self, load: Load | Workers, console: Console, outputs: Outputs) -> None:
         stands = LoadView(self._options.file.stem, self._settings, self._arrivals, load.tally)

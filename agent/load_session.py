@@ -6,12 +6,15 @@ import resource
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.text import Text
 
 from agent import load_outputs, load_reports, probe_file
 from agent.config import relocate
-from agent.exit_codes import PASSED, THRESHOLD_CROSSED, USAGE, worst
+from agent.exit_codes import NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
+from agent.ledger_audit import LedgerAudit
 from agent.live import Lines
 from agent.load_options import Options
 from agent.load_reports import Render
@@ -21,12 +24,18 @@ from agent.probe_file import ProbeFile
 from agent.report import load_summary
 from agent.report.folding import fold
 from agent.report.load_story import LoadStory
+from agent.report.terminal import audit_line
+from agent.verdict.audit import audit_problems
 from probes.thresholds import crossed
+
+if TYPE_CHECKING:
+    from lab.stack import Lab
 
 
 async def run_load(options: Options, console: Console) -> int:
-    """Run a load and tell the worst exit code: 0, 99 when a threshold was crossed, 2 when a file was not written.
+    """Run a load and tell the exit code.
 
+    0, or the worst of these: 99 when a threshold was crossed, 1 when the audit failed, 2 when a file was not written.
     Raises ConfigError, and ServiceUnavailable when it cannot listen.
     """
     file = probe_file.load(options.file)
@@ -35,13 +44,14 @@ async def run_load(options: Options, console: Console) -> int:
     lines = Lines(console, is_quiet=options.quiet)
     _allow_many_connections()
     with load_outputs.opened(options.out, problems) as outputs:
-        async with _target(file, options, lines) as here:
-            load = LoadRun(here, settings, options, lines)
+        async with _target(file, options, lines) as (here, lab):
+            audit = await LedgerAudit.begin(lab, lines.warn, options.acknowledged)
+            load = LoadRun(here, settings, options, lines, audit.keep)
             async with _metrics_served(options.listen, load.situation):
                 try:
                     await load.run(console, outputs)
                 finally:
-                    codes = _report(load.story(), reports, console, lines)
+                    codes = [*_report(load.story(), reports, console, lines), *await _audit(audit, console)]
     return worst([*codes, USAGE if outputs.failed else PASSED])
 
 
@@ -52,17 +62,18 @@ def _allow_many_connections() -> None:
 
 
 @asynccontextmanager
-async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncIterator[ProbeFile]:
-    """Yield the file as it is, or pointed at a lab that runs meanwhile."""
+async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncIterator[tuple[ProbeFile, Lab | None]]:
+    """Yield the file as it is, or pointed at a lab that runs meanwhile, and the lab."""
     if not options.lab:
-        yield file
+        yield file, None
         return
     from lab.stack import Lab
 
     lines.tell("lab: starting real servers")
     async with Lab(options.config.parent, options.time_scale) as lab:
         lines.tell(f"lab: {len(lab.servers)} servers are ready")
-        yield ProbeFile.model_validate(relocate(file.model_dump(by_alias=True, exclude_unset=True), lab.addresses))
+        moved = relocate(file.model_dump(by_alias=True, exclude_unset=True), lab.addresses)
+        yield ProbeFile.model_validate(moved), lab
 
 
 @asynccontextmanager
@@ -85,3 +96,14 @@ def _report(story: LoadStory | None, reports: Mapping[Path, Render], console: Co
     console.print(fold(text, console.width) if console.is_terminal else text, soft_wrap=True)
     all_written = load_reports.write_all(reports, story, lines.warn)
     return THRESHOLD_CROSSED if crossed(story.summary.judged) else PASSED, PASSED if all_written else USAGE
+
+
+async def _audit(audit: LedgerAudit, console: Console) -> tuple[int, ...]:
+    """Say what became of the acknowledged transactions: on the lab by its ledger, else where their ids are."""
+    record, kept = await audit.finish(), audit.acknowledged
+    if record is not None:
+        console.print(audit_line(record), soft_wrap=True)
+    elif kept is not None:
+        console.print(Text(f"acknowledged: {kept.problem or f'{kept.count:,} ids in {kept.path}'}"), soft_wrap=True)
+    is_whole = kept is None or not kept.problem
+    return NOT_AS_EXPECTED if audit_problems(record) else PASSED, PASSED if is_whole else USAGE

@@ -19,8 +19,8 @@ Examples:
   alertdrill probe configs/probes/payment.yml --lab --time-scale 60
 
 """
-    "Exit codes: 0 passed, 2 usage or configuration, or a file was not written, 99 a threshold was crossed,"
-    " 130 interrupted (and the summary is of what ran so far)."
+    "Exit codes: 0 passed, 1 the audit failed, 2 usage or configuration, or a file was not written,"
+    " 99 a threshold was crossed, 130 interrupted (and the summary is of what ran so far)."
 )
 
 File = Annotated[Path, typer.Argument(help="A probe file: transaction, load, thresholds.", metavar="FILE")]
@@ -49,4 +49,7 @@ Out = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show the summary alone.")]
+Acknowledged = Annotated[
+    Path | None, typer.Option(help="Keep the ids of the transactions that succeeded, a line each.", metavar="FILE")
+]
 Listen = Annotated[str | None, typer.Option(help="Serve the load's metrics there, at /metrics.", metavar="HOST:PORT")]

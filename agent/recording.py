@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -132,6 +133,30 @@ class OutageRecord(_Record):
     reason: str
 
 
+class FoundRecord(_Record):
+    """How many there are of something that must not be, and the ids of the first few."""
+
+    count: int = 0
+    examples: list[str] = []
+
+
+class AuditRecord(_Record):
+    """What the lab's ledger holds of the transactions that it acknowledged.
+
+    `found` are in it exactly once. `orphaned` are its entries with an account that does not exist. Balances are the
+    sums of all accounts. `problem` says why there was no audit.
+    """
+
+    acknowledged: int
+    found: int
+    missing: FoundRecord = FoundRecord()
+    doubled: FoundRecord = FoundRecord()
+    orphaned: FoundRecord = FoundRecord()
+    balance_before: Decimal
+    balance_after: Decimal
+    problem: str = ""
+
+
 class Recording(_Record):
     """One drill, from its first transaction to its last sample."""
 
@@ -155,6 +180,7 @@ class Recording(_Record):
     prometheus_version: str
     alertmanager_version: str
     aborted: str = ""
+    audit: AuditRecord | None = None
 
     def phase(self, name: Phase) -> PhaseRecord | None:
         """Find a phase, None when the drill did not come to it."""

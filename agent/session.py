@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +21,7 @@ from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.errors import ConfigError
 from agent.exit_codes import worst
+from agent.ledger_audit import LedgerAudit
 from agent.live import Lines, showing
 from agent.recording import Recording
 from agent.report import json_report, terminal
@@ -27,6 +29,9 @@ from agent.verdict.judge import judge
 from agent.verdict.verdict import Judgement
 from chaos.errors import FaultNotHealed
 from chaos.ledger import Ledger
+
+if TYPE_CHECKING:
+    from lab.stack import Lab
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,8 @@ async def run_drills(options: Options, console: Console) -> int:
     output = options.output or config.recordings
     _require_writable(output)
     lines = Lines(console)
-    async with _stack(config, options, lines) as here:
-        codes = [await _run_drill(one, here, output, console, lines) for one in loaded]
+    async with _stack(config, options, lines) as (here, lab):
+        codes = [await _run_drill(one, here, lab, output, console, lines) for one in loaded]
     return worst(codes)
 
 
@@ -83,10 +88,10 @@ def _require_writable(directory: Path) -> None:
 
 
 @asynccontextmanager
-async def _stack(config: AgentConfig, options: Options, lines: Lines) -> AsyncIterator[AgentConfig]:
-    """Yield the configuration to work with: that of the file, or of a lab that runs meanwhile."""
+async def _stack(config: AgentConfig, options: Options, lines: Lines) -> AsyncIterator[tuple[AgentConfig, Lab | None]]:
+    """Yield the configuration to work with: that of the file, or of a lab that runs meanwhile, and the lab."""
     if not options.lab:
-        yield config
+        yield config, None
         return
     # Only the lab needs its libraries, and a sidecar does not have them.
     from lab.stack import Lab
@@ -94,7 +99,7 @@ async def _stack(config: AgentConfig, options: Options, lines: Lines) -> AsyncIt
     lines.tell("lab: starting real servers")
     async with Lab(options.config.parent, options.time_scale) as lab:
         lines.tell(f"lab: {len(lab.servers)} servers are ready")
-        yield at_the_lab(config, lab.addresses, lab.ledger, options.time_scale)
+        yield at_the_lab(config, lab.addresses, lab.ledger, options.time_scale), lab
 
 
 def at_the_lab(config: AgentConfig, addresses: dict[str, str], ledger: Path, time_scale: float) -> AgentConfig:
@@ -103,13 +108,16 @@ def at_the_lab(config: AgentConfig, addresses: dict[str, str], ledger: Path, tim
     return config.relocated(addresses).model_copy(update=own)
 
 
-async def _run_drill(drill: Drill, config: AgentConfig, output: Path, console: Console, lines: Lines) -> int:
-    conductor = Conductor(config, drill, lines.tell)
+async def _run_drill(  # noqa: PLR0913, PLR0917 - all that a drill works with
+    drill: Drill, config: AgentConfig, lab: Lab | None, output: Path, console: Console, lines: Lines
+) -> int:
+    audit = await LedgerAudit.begin(lab, lines.tell)
+    conductor = Conductor(config, drill, lines.tell, audit.keep)
     progress = conductor.progress
-
     lines.tell(f"drill {drill.name}: {drill.summary}" if drill.summary else f"drill {drill.name}")
     async with showing(console, lambda: drill_view.view(progress), lambda: drill_view.line(progress), lines.tell):
         recording = await conductor.run()
+    recording = recording.model_copy(update={"audit": await audit.finish()})
     judgement = judge(recording)
     console.print(terminal.render(recording, judgement))
     return write_reports(recording, judgement, recording_path(output, recording), console)

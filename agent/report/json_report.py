@@ -6,7 +6,9 @@ verdicts: alert, labels, outcome, reason, receiver, and milestones by name, each
 `seconds_after_fault`, `lawful` (true, false, or null where there is nothing to compare) and `window`
 (null, or earliest, latest: Unix seconds; earliest_seconds_after_fault, latest_seconds_after_fault; arithmetic);
 load: totals, rates in transactions a second, latencies in seconds, failure reasons;
-faults: kind, target, settings, injected_at, healed_at; allowed; undermined_by; versions.
+faults: kind, target, settings, injected_at, healed_at; allowed; undermined_by; versions;
+audit: null where there was none, or passed, problems, and what the ledger holds of the acknowledged transactions
+(balances are decimals in quotes).
 Keys may be added; those that are here keep their meaning as long as `version` stays.
 """
 
@@ -37,6 +39,7 @@ def render(recording: Recording, judgement: Judgement) -> str:
         "verdicts": [_verdict(verdict, judgement.fault_at) for verdict in judgement.verdicts],
         "load": _load(recording),
         "faults": [fault.model_dump(mode="json") for fault in recording.faults],
+        "audit": _audit(recording, judgement),
         "allowed": list(judgement.allowed),
         "undermined_by": list(judgement.undermined_by),
         "versions": {
@@ -98,3 +101,10 @@ def _load(recording: Recording) -> dict[str, Any]:
         "p95_baseline_seconds": words.p95_seconds(recording, "baseline"),
         "p95_fault_seconds": words.p95_seconds(recording, "fault"),
     }
+
+
+def _audit(recording: Recording, judgement: Judgement) -> dict[str, Any] | None:
+    if recording.audit is None:
+        return None
+    verdict = {"passed": not judgement.audit_problems, "problems": list(judgement.audit_problems)}
+    return verdict | recording.audit.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""The report for a CI server: a suite for the drill, a case for each alert.
+"""The report for a CI server: a suite for the drill, a case for each alert, and one for the audit of the lab.
 
 A case is named by the labels of the drill file, not by those that fired, so that it keeps its history.
 """
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
-from agent.recording import Recording
+from agent.recording import AuditRecord, Recording
 from agent.report import words
 from agent.verdict.verdict import Judgement, Outcome, Verdict
 
@@ -24,6 +24,8 @@ def render(recording: Recording, judgement: Judgement) -> str:
     suite.timestamp = datetime.fromtimestamp(recording.started_at, UTC).isoformat(timespec="seconds")
     for verdict in judgement.verdicts:
         suite.add_testcase(_case(recording, verdict, judgement.fault_at))
+    if recording.audit is not None:
+        suite.add_testcase(_audit(recording, recording.audit, judgement))
     # Cases sum up to the time from the fault to each alert; the suite took as long as the drill.
     suite.time = round(recording.ended_at - recording.started_at, 3)
     xml = JUnitXml("alertdrill")
@@ -44,6 +46,16 @@ def _case(recording: Recording, verdict: Verdict, fault_at: float) -> TestCase:
     result = kind(message=reason, type_=verdict.outcome.value)
     result.text = f"{reason}\n{timeline}"
     case.result = [result]
+    return case
+
+
+def _audit(recording: Recording, audit: AuditRecord, judgement: Judgement) -> TestCase:
+    case = TestCase("audit", classname=recording.drill.name, time=0.0)
+    told = _xml(words.audit_words(audit))
+    if judgement.audit_problems:
+        case.result = [Failure(message=told, type_="audit")]
+    else:
+        case.system_out = told
     return case
 
 

@@ -7,8 +7,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from agent.recording import Recording
+from agent.recording import AuditRecord, Recording
 from agent.report import words
+from agent.verdict.audit import audit_problems
 from agent.verdict.verdict import Judgement, Milestone, Verdict
 
 _COLOURS = {"good": "green", "bad": "red", "unsure": "yellow"}
@@ -24,6 +25,8 @@ def render(recording: Recording, judgement: Judgement) -> RenderableType:
     parts.append(Text())
     parts += [Text(words.printable(f"allowed, and fired: {alert}")) for alert in judgement.allowed]
     parts.append(_load(recording))
+    if recording.audit is not None:
+        parts.append(audit_line(recording.audit))
     parts += [Text(words.printable(f"undermined by: {problem}"), style="yellow") for problem in judgement.undermined_by]
     return Group(*parts)
 
@@ -76,3 +79,8 @@ def _load(recording: Recording) -> Text:
         f" {load.failed} failed, {load.dropped} dropped;"
         f" p95 {words.latency_words(before)} in the baseline, {words.latency_words(during)} during the fault"
     )
+
+
+def audit_line(audit: AuditRecord) -> Text:
+    """Render an audit as a line, red when it failed."""
+    return Text(words.printable(f"audit: {words.audit_words(audit)}"), "red" if audit_problems(audit) else "")

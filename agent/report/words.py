@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from statistics import median
 
-from agent.recording import Phase, Recording
+from agent.recording import AuditRecord, Phase, Recording
+from agent.verdict.audit import audit_problems
 from agent.verdict.verdict import Milestone, Outcome, Verdict, Window
 
 OVERALL = {0: "passed", 1: "failed", 3: "inconclusive"}
@@ -84,6 +85,16 @@ def latency_words(seconds: float | None) -> str:
         return "—"
     # Above this, three digits of milliseconds would be 1e+03.
     return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else f"{seconds:.2f} s"
+
+
+def audit_words(audit: AuditRecord) -> str:
+    """Spell an audit in a line: what was acknowledged and is there, or all that is wrong."""
+    problems = audit_problems(audit)
+    if problems:
+        return f"failed: {'; '.join(problems)}"
+    if audit.acknowledged == 0:
+        return "no transaction was acknowledged by an id; money conserved"
+    return f"{audit.acknowledged:,} acknowledged transactions, all in the ledger exactly once; money conserved"
 
 
 def printable(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agent.drill import Expectation
 from agent.recording import NotificationRecord, Recording, RuleRecord
 from agent.verdict import traffic, window
+from agent.verdict.audit import audit_problems
 from agent.verdict.condition import split
 from agent.verdict.routing import routes
 from agent.verdict.timeline import AlertTimeline, timelines
@@ -27,7 +28,7 @@ def judge(recording: Recording) -> Judgement:
             for v in verdicts
         ]
     allowed = tuple(alert for alert in fired if alert in recording.drill.allow)
-    return Judgement(tuple(verdicts), tuple(problems), allowed, fault_at)
+    return Judgement(tuple(verdicts), tuple(problems), allowed, fault_at, audit_problems(recording.audit))
 
 
 def _fault_at(recording: Recording) -> float:

@@ -67,18 +67,20 @@ class Judgement:
     """All verdicts of one drill, and what undermines them.
 
     `allowed` names the alerts that fired, were not under test, and were allowed to.
-    `fault_at` is the instant (Unix seconds) from which the milestones count.
+    `fault_at` is the instant (Unix seconds) from which the milestones count. `audit_problems` says what is wrong with
+    the ledger.
     """
 
     verdicts: tuple[Verdict, ...]
     undermined_by: tuple[str, ...]
     allowed: tuple[str, ...]
     fault_at: float
+    audit_problems: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """Tell the exit code: 0 passed, 1 an expectation was not met, 3 inconclusive; 1 beats 3."""
+        """Tell the exit code: 0 passed, 1 an expectation or the audit was not met, 3 inconclusive; 1 beats 3."""
         outcomes = {verdict.outcome for verdict in self.verdicts}
-        if outcomes - {Outcome.PASSED, Outcome.INCONCLUSIVE}:
+        if self.audit_problems or outcomes - {Outcome.PASSED, Outcome.INCONCLUSIVE}:
             return 1
         return 3 if Outcome.INCONCLUSIVE in outcomes else 0

@@ -1,0 +1,32 @@
+"""What an audit found wrong: an acknowledged transaction that is not in the ledger, or money that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agent.recording import AuditRecord, FoundRecord
+
+
+def audit_problems(audit: AuditRecord | None) -> tuple[str, ...]:
+    """Say what is wrong with the ledger, in words; nothing when all is well or nothing was audited."""
+    if audit is None:
+        return ()
+    return (audit.problem,) if audit.problem else tuple(_problems(audit))
+
+
+def _problems(audit: AuditRecord) -> Iterator[str]:
+    of_all = f"of {audit.acknowledged:,} acknowledged transactions"
+    if audit.missing.count:
+        yield f"{audit.missing.count:,} {of_all} not in the ledger: {_examples(audit.missing)}"
+    if audit.doubled.count:
+        yield f"{audit.doubled.count:,} {of_all} in the ledger more than once: {_examples(audit.doubled)}"
+    if audit.orphaned.count:
+        yield f"{audit.orphaned.count:,} entries name an account that does not exist: {_examples(audit.orphaned)}"
+    gain = audit.balance_after - audit.balance_before
+    if gain:
+        sums = f"all balances add up to {audit.balance_after:,}, before the load to {audit.balance_before:,}"
+        yield f"{abs(gain):,} of money {'made' if gain > 0 else 'lost'}: {sums}"
+
+
+def _examples(found: FoundRecord) -> str:
+    return ", ".join(found.examples) + (", …" if found.count > len(found.examples) else "")

@@ -1,0 +1,112 @@
+"""After a load on a lab of its own, every acknowledged transaction is looked up in PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import yaml
+
+from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Write = Callable[..., Path]
+PAYMENT = ROOT / "configs/probes/payment.yml"
+LAB_LOAD = ["probe", str(PAYMENT), "--lab", "--rate", "100", "--no-color"]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Make a folder in which the lab makes its own; PostgreSQL, which is another user, must pass through it."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o711)
+        yield Path(made)
+
+
+def _first_id(folder: Path, process: subprocess.Popen[str]) -> str:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        for file in folder.glob("alertdrill-lab-*/acknowledged.txt"):
+            if ids := file.read_text().splitlines():
+                return ids[0]
+        time.sleep(0.05)  # another process writes it; nothing tells us when
+    raise AssertionError("nothing was acknowledged")
+
+
+def _forget(folder: Path, key: str) -> str:
+    """Delete an entry behind the engine's back, and tell what PostgreSQL says of it."""
+    (postgres,) = folder.glob("alertdrill-lab-*/postgres")
+    port = int((postgres / "data/postmaster.pid").read_text().splitlines()[3])
+    return asyncio.run(_delete(port, (postgres / "password").read_text(), key))
+
+
+async def _delete(port: int, password: str, key: str) -> str:
+    connection = await asyncpg.connect(host="127.0.0.1", port=port, user="postgres", password=password)
+    try:
+        return str(await connection.execute("DELETE FROM ledger_entries WHERE idempotency_key = $1", key))
+    finally:
+        await connection.close()
+
+
+def test_a_payment_that_the_ledger_lost_is_named_and_fails_the_load(folder: Path) -> None:
+    process = subprocess.Popen(
+        [*ALERTDRILL, *LAB_LOAD, "--duration", "6s"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"TMPDIR": str(folder)},
+    )
+    key = _first_id(folder, process)
+    assert _forget(folder, key) == "DELETE 1"
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    last = said.splitlines()[-1]
+    assert re.fullmatch(rf"audit: failed: 1 of \d+ acknowledged transactions not in the ledger: {key}", last)
+
+
+def test_what_succeeded_is_what_was_acknowledged_and_what_is_in_the_ledger(alertdrill: Run, tmp_path: Path) -> None:
+    """With two workers, whose ids come together in one file."""
+    kept, summary = tmp_path / "ids.txt", tmp_path / "summary.json"
+    files = ["--acknowledged", kept, "--summary-export", summary]
+    ended = alertdrill(*LAB_LOAD, "--duration", "4s", "--workers", 2, *files)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    ids = kept.read_text().splitlines()
+    assert len(set(ids)) == len(ids) == json.loads(summary.read_text())["metrics"]["iterations"]["count"] == 400
+    told = "audit: 400 acknowledged transactions, all in the ledger exactly once; money conserved"
+    assert ended.stdout.splitlines()[-1] == told
+
+
+def test_a_drill_on_a_lab_of_its_own_is_audited(alertdrill: Run, drill_file: Write, tmp_path: Path) -> None:
+    """The latency of the fault leaves transactions without an answer at the end; those were not acknowledged."""
+    # One minute divided by 60 is shorter than the fault's latency, in which nothing is processed.
+    drill = drill_file(abort_if=[])
+    ended = alertdrill("drill", drill, "--lab", "--time-scale", "60", "-o", tmp_path / "out")
+    (path,) = [path for path in (tmp_path / "out").glob("*.json") if ".recording" not in path.name]
+    report = json.loads(path.read_text())
+    assert report["audit"]["passed"] is True, ended.stdout + ended.stderr
+    assert report["audit"]["acknowledged"] > 300
+    assert report["audit"]["acknowledged"] == report["audit"]["found"] == report["load"]["succeeded"]
+    told = f"audit: {report['load']['succeeded']:,} acknowledged transactions, all in the ledger exactly once;"
+    assert told in ended.stdout
+
+
+def test_on_ones_own_servers_the_ids_are_kept_and_nothing_is_audited(
+    lab: KeptLab, alertdrill: Run, tmp_path: Path
+) -> None:
+    probe, kept = tmp_path / "probe.yml", tmp_path / "ids.txt"
+    probe.write_text(yaml.safe_dump({"probe": lab.settings()["probe"]}))
+    ended = alertdrill("probe", probe, "--rate", "50", "--duration", "2s", "--acknowledged", kept)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert len(kept.read_text().splitlines()) == 100
+    assert ended.stdout.splitlines()[-1] == f"acknowledged: 100 ids in {kept}"
+    assert "audit" not in ended.stdout
