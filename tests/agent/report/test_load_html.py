@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from agent.report import load_figure, load_html
 from agent.report.load_story import LoadStory
 from probes.figures import Counted, measures
+from probes.honesty import Honesty, Sending, honesty
 from probes.measures import Trend
 from probes.recorder import Samples, SecondCounts
 from probes.summary import LoadSummary
@@ -47,7 +48,9 @@ def _story(check: str = "status is 200", *thresholds: str, ending: str = "") -> 
         tally.add(_second(offset, check))
     figures = measures(tally, [Counted("orders", (check, "body is OK"))], 5.0)
     judged = evaluate(THRESHOLDS.validate_python({"latency": ["p(99)<2s", *thresholds]}), figures)
-    summary = LoadSummary(figures, tuple(judged), 10.0, 8.0, 5.0, tally.reasons, tally.details)
+    summary = LoadSummary(
+        figures, tuple(judged), 10.0, 8.0, 5.0, tally.reasons, tally.details, honesty(Sending.of(tally, 5.0))
+    )
     return LoadStory("shop", 1_790_000_000.0, summary, tally, ending)
 
 
@@ -126,6 +129,14 @@ def test_it_says_how_the_load_went(story: LoadStory, badge: str, mark: str) -> N
     one = story.summary.judged[-1]
     cells = [cell.strip() for cell in _outline(page).cells]
     assert cells[cells.index(one.source) - 2 :][:4] == [mark, "latency", one.source, one.spelling]
+
+
+def test_it_says_when_the_load_was_not_the_one_that_was_asked_for() -> None:
+    story = _story()
+    words = "it dropped 5 of 50 transactions and lost 5 with a worker, more than 1 %"
+    assert words in load_html.render(story)
+    honest = replace(story, summary=replace(story.summary, honesty=Honesty()))
+    assert "not the load that was asked for" not in load_html.render(honest)
 
 
 def test_foreign_text_is_escaped_everywhere() -> None:
