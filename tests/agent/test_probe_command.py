@@ -21,6 +21,7 @@ probe:
   kind: http
   name: order
   url: {url}
+  idempotency_key: true
   checks: [{{status: 201}}]
 load: {{rate: 50, duration: 2s}}
 thresholds:
@@ -128,6 +129,16 @@ async def _with_a_reader_that_leaves(tmp_path: Path, url: str) -> Ran:
     asyncio.get_running_loop().remove_reader(reader)
     os.close(reader)
     return await _ended(process)
+
+
+async def test_acknowledged_ids_that_cannot_be_kept_leave_the_load_alone_and_show_in_the_exit_code(
+    tmp_path: Path, shop: Shop
+) -> None:
+    ran = await _run(tmp_path, f"{shop.url}/orders", "--acknowledged", "/dev/full", "--quiet")
+    assert ran.code == 2
+    assert ran.out.splitlines()[-1] == "acknowledged: /dev/full cannot be written: No space left on device"
+    assert ran.err.count("acknowledged transactions are not kept any more: /dev/full cannot be written") == 1
+    assert shop.asked == 100
 
 
 async def test_an_interrupted_load_shows_what_ran_so_far(tmp_path: Path, shop: Shop) -> None:
