@@ -16,15 +16,13 @@ knows the rest of HTTP: proxies of the environment, cookies, redirects, compress
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from probes.check_kinds import StatusCheck
 from probes.checks import Check, compile_carry, compile_checks
@@ -33,44 +31,12 @@ from probes.data import AnyData, Name
 from probes.template import compile_header, compile_json, compile_text, compile_url
 from units.duration import Duration
 from units.settings import Secret, Settings
+from units.tls import Tls
 
 KEY_NAME = "idempotency_key"
 _HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 # These frame the request, so that the client alone may write them.
 _FRAMING = {"content-length", "transfer-encoding", "connection", "expect", "upgrade"}
-
-
-class Tls(Settings):
-    """How to trust a server over HTTPS, in Prometheus' words; paths are relative to the file that names them."""
-
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    server_name: str | None = None
-    insecure_skip_verify: bool = False
-
-    @field_validator("ca_file", "cert_file", "key_file")
-    @classmethod
-    def _beside_the_file_that_names_it(cls, file: Path | None, info: ValidationInfo) -> Path | None:
-        return file and (Path(info.context["directory"] if info.context else ".") / file).absolute()
-
-    @model_validator(mode="after")
-    def _can_be_used(self) -> Tls:
-        try:
-            self.context()
-        except (OSError, ssl.SSLError) as error:
-            msg = f"its files cannot be used: {error.strerror or error}"
-            raise ValueError(msg) from error
-        return self
-
-    def context(self) -> ssl.SSLContext:
-        """Make the context of a client; raises OSError (SSLError among them) when a file cannot be used."""
-        context = ssl.create_default_context(cafile=self.ca_file and str(self.ca_file))
-        if self.insecure_skip_verify:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        if self.cert_file:
-            context.load_cert_chain(self.cert_file, self.key_file)
-        return context
 
 
 class HttpRequest(Settings):

@@ -1,0 +1,43 @@
+"""How a server is trusted over HTTPS, and how we show who we are."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from pydantic import ValidationInfo, field_validator, model_validator
+
+from units.settings import Settings
+
+
+class Tls(Settings):
+    """How to trust a server over HTTPS, in Prometheus' words; paths are relative to the file that names them."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    server_name: str | None = None
+    insecure_skip_verify: bool = False
+
+    @field_validator("ca_file", "cert_file", "key_file")
+    @classmethod
+    def _beside_the_file_that_names_it(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        return file and (Path(info.context["directory"] if info.context else ".") / file).absolute()
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> Tls:
+        try:
+            self.context()
+        except (OSError, ssl.SSLError) as error:
+            msg = f"its files cannot be used: {error.strerror or error}"
+            raise ValueError(msg) from error
+        return self
+
+    def context(self) -> ssl.SSLContext:
+        """Make the context of a client; raises OSError (SSLError among them) when a file cannot be used."""
+        context = ssl.create_default_context(cafile=self.ca_file and str(self.ca_file))
+        if self.insecure_skip_verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if self.cert_file:
+            context.load_cert_chain(self.cert_file, self.key_file)
+        return context
