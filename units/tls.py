@@ -22,10 +22,22 @@ class Tls(Settings):
     @field_validator("ca_file", "cert_file", "key_file")
     @classmethod
     def _beside_the_file_that_names_it(cls, file: Path | None, info: ValidationInfo) -> Path | None:
-        return file and (Path(info.context["directory"] if info.context else ".") / file).absolute()
+        if file is None:
+            return None
+        path = (Path(info.context["directory"] if info.context else ".") / file).absolute()
+        try:
+            path.read_bytes()
+        except OSError as error:
+            # What ssl says of a file that is not there does not name it.
+            msg = f"cannot be read: {path}: {error.strerror}"
+            raise ValueError(msg) from error
+        return path
 
     @model_validator(mode="after")
     def _can_be_used(self) -> Tls:
+        if self.key_file and not self.cert_file:
+            msg = "has a key_file without a cert_file, expected both"
+            raise ValueError(msg)
         try:
             self.context()
         except (OSError, ssl.SSLError) as error:
@@ -39,5 +51,6 @@ class Tls(Settings):
         if self.insecure_skip_verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if self.cert_file:
-            context.load_cert_chain(self.cert_file, self.key_file)
+            # With no password OpenSSL would ask for one at the terminal, were the key encrypted.
+            context.load_cert_chain(self.cert_file, self.key_file, password="")
         return context
