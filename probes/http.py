@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -30,13 +30,11 @@ from probes.client import AwaitedClient, Client
 from probes.data import AnyData, Name
 from probes.template import compile_header, compile_json, compile_text, compile_url
 from units.duration import Duration
+from units.headers import HeaderName, require_unframed
 from units.settings import Secret, Settings
 from units.tls import Tls
 
 KEY_NAME = "idempotency_key"
-_HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
-# These frame the request, so that the client alone may write them.
-_FRAMING = {"content-length", "transfer-encoding", "connection", "expect", "upgrade"}
 
 
 class HttpRequest(Settings):
@@ -48,7 +46,7 @@ class HttpRequest(Settings):
     name: str = ""
     url: str
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = "GET"
-    headers: dict[Annotated[str, Field(pattern=_HEADER_NAME)], str] = {}
+    headers: dict[HeaderName, str] = {}
     bearer_token: Secret | None = None
     json_body: Any = Field(default=None, alias="json")
     body: str | None = None
@@ -66,10 +64,7 @@ class HttpRequest(Settings):
     @field_validator("headers")
     @classmethod
     def _leaves_framing_alone(cls, headers: dict[str, str]) -> dict[str, str]:
-        for name in headers:
-            if name.lower() in _FRAMING:
-                msg = f"{name} is written by the client itself, expected other headers"
-                raise ValueError(msg)
+        require_unframed(headers)
         return headers
 
     @model_validator(mode="after")

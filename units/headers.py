@@ -1,0 +1,20 @@
+"""HTTP headers that a user may add to requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+# These frame the request, so that the client alone may write them.
+_FRAMING = {"content-length", "transfer-encoding", "connection", "expect", "upgrade"}
+
+
+def require_unframed(headers: Mapping[str, object]) -> None:
+    """Raise ValueError for a header that frames the request."""
+    for name in headers:
+        if name.lower() in _FRAMING:
+            msg = f"the header {name} is written by the client itself, expected other headers"
+            raise ValueError(msg)
