@@ -148,7 +148,9 @@ def _field_names(model: type[BaseModel], loc: _Loc) -> list[str]:
     annotation: Any = model
     for part in loc:
         annotation = _step(annotation, part)
-    return list(annotation.model_fields) if _is_model(annotation) else []
+    # A model that may be left out stands in a union with None.
+    models = [member for member in (annotation, *typing.get_args(annotation)) if _is_model(member)]
+    return list(models[0].model_fields) if models else []
 
 
 def _is_model(annotation: object) -> bool:
