@@ -13,23 +13,10 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from agent import probe_file, yaml_source
 from agent.errors import ConfigError
+from agent.servers import MonitoringServer, Server
 from probes.registry import AnyProbe
 from units.duration import format_duration
 from units.settings import Secret, Settings
-
-
-class Server(Settings):
-    """A server spoken to over HTTP."""
-
-    url: str
-
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")):
-            msg = f"{url!r} is no URL, expected http://… or https://…"
-            raise ValueError(msg)
-        return url.rstrip("/")
 
 
 class AgentConfig(Settings):
@@ -40,8 +27,8 @@ class AgentConfig(Settings):
     """
 
     probe: AnyProbe
-    prometheus: Server
-    alertmanager: Server
+    prometheus: MonitoringServer
+    alertmanager: MonitoringServer
     toxiproxy: Server
     listen: str = Field(default="127.0.0.1:9095", pattern=r"^[^:]+:\d+$")
     recordings: Path = Path("recordings")

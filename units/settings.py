@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationInfo, model_validator
 
@@ -27,7 +28,7 @@ class Settings(BaseModel):
             return values
         read = dict(values)
         for name, field in cls.model_fields.items():
-            if "Secret" not in str(field.annotation) or f"{name}_file" not in read:
+            if not _is_secret(field.annotation) or f"{name}_file" not in read:
                 continue
             if name in read:
                 msg = f"has both {name} and {name}_file, expected one of them"
@@ -39,3 +40,8 @@ class Settings(BaseModel):
                 msg = f"{name}_file cannot be read: {path}: {error.strerror}"
                 raise ValueError(msg) from error
         return read
+
+
+def _is_secret(annotation: object) -> bool:
+    """Tell whether a field holds one secret, or None; a mapping of secrets has no one file."""
+    return annotation is Secret or (get_origin(annotation) in {Union, UnionType} and Secret in get_args(annotation))

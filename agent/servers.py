@@ -1,0 +1,109 @@
+"""The servers of agent.yml: where they are, and how to be let in, in Prometheus' words.
+
+    prometheus:
+      url: https://mimir.example/prometheus         # with its path prefix
+      basic_auth: {username: drill, password_file: secrets/password}
+      tls: {ca_file: secrets/ca.crt}
+      headers: {X-Scope-OrgID: team-a}
+      timeout: 5s
+
+A `bearer_token` takes the place of `basic_auth`; paths are relative to the file.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import timedelta
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from units.duration import Duration
+from units.headers import HeaderName, require_unframed
+from units.settings import Secret, Settings
+from units.tls import Tls
+
+
+class Server(Settings):
+    """A server spoken to over HTTP."""
+
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            parsed = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
+        except ValueError:
+            parsed = None
+        if not parsed:
+            msg = f"{url!r} is no URL, expected http://… or https://…"
+            raise ValueError(msg)
+        if parts.username is not None or parts.password is not None:
+            # The text is not repeated: it holds a secret.
+            msg = "holds a user name or a password, which are told apart from it, as in `basic_auth` of prometheus"
+            raise ValueError(msg)
+        if parts.query or parts.fragment:
+            msg = f"{url!r} holds a query or a fragment, expected a path at most"
+            raise ValueError(msg)
+        return url.rstrip("/")
+
+
+class BasicAuth(Settings):
+    """A user name and its password."""
+
+    username: str = Field(pattern=r"^[^:\x00-\x1f\x7f]+$")
+    password: Secret
+
+
+class MonitoringServer(Server):
+    """Prometheus or Alertmanager, or what serves the same API, such as Thanos and Mimir.
+
+    `headers` go along with every request; their values print as `<secret>`. `timeout` is that of each request.
+    """
+
+    basic_auth: BasicAuth | None = None
+    bearer_token: Secret | None = None
+    tls: Tls = Tls()
+    headers: dict[HeaderName, Secret] = {}
+    timeout: Duration = Field(default=timedelta(seconds=3), gt=timedelta(0))
+
+    @field_validator("headers")
+    @classmethod
+    def _can_be_sent(cls, headers: dict[str, Secret]) -> dict[str, Secret]:
+        require_unframed(headers)
+        for name, value in headers.items():
+            if not value.get_secret_value().isprintable():
+                msg = f"the header {name} holds a control character, expected one line of text"
+                raise ValueError(msg)
+        return headers
+
+    @field_validator("bearer_token")
+    @classmethod
+    def _is_one_word(cls, token: Secret | None) -> Secret | None:
+        if token is not None and not re.fullmatch("[!-~]+", token.get_secret_value()):
+            msg = "is no token, expected one word of ASCII text"
+            raise ValueError(msg)
+        return token
+
+    @model_validator(mode="after")
+    def _shows_one_face(self) -> Self:
+        ways = [name for name in ("basic_auth", "bearer_token") if getattr(self, name) is not None]
+        ways += [f"headers.{name}" for name in self.headers if name.lower() == "authorization"]
+        if len(ways) > 1:
+            msg = f"has both {ways[0]} and {ways[1]}, expected one of them"
+            raise ValueError(msg)
+        return self
+
+    def sent_headers(self) -> dict[str, str]:
+        """Make the headers of each request, secrets in the clear."""
+        sent = {name: value.get_secret_value() for name, value in self.headers.items()}
+        if self.basic_auth is not None:
+            pair = f"{self.basic_auth.username}:{self.basic_auth.password.get_secret_value()}"
+            sent["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        if self.bearer_token is not None:
+            sent["Authorization"] = f"Bearer {self.bearer_token.get_secret_value()}"
+        return sent
