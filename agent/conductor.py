@@ -21,7 +21,7 @@ from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.errors import ConfigError, ServiceUnavailable
 from agent.metrics import Situation, registry
-from agent.monitoring import alertmanager
+from agent.monitoring.alertmanager import Alertmanager
 from agent.monitoring.prometheus import Prometheus, ServedRule
 from agent.recording import (
     ActiveRecord,
@@ -83,7 +83,8 @@ class Conductor:
         self._drill = drill.scaled(config.time_scale)
         self.progress = Progress(self._drill, tell=tell)
         self.progress.faults = {(_kind(fault), fault.target): 0 for fault in self._drill.faults}
-        self._prometheus = Prometheus(config.prometheus.url)
+        self._prometheus = Prometheus(config.prometheus)
+        self._alertmanager = Alertmanager(config.alertmanager)
         self._endpoints = Endpoints(toxiproxy_url=config.toxiproxy.url)
         self._ledger = Ledger(config.ledger.expanduser())
         self._inbox = Inbox()
@@ -110,7 +111,7 @@ class Conductor:
                 problems.append(f"drill {self._drill.name}: no rule makes the alert {alert!r}, {hint}")
         if problems:
             raise ConfigError(*problems)
-        await alertmanager.status(self._config.alertmanager.url)
+        await self._alertmanager.status()
         for fault in self._drill.faults:
             await fault.require_target(self._endpoints)
         left = [entry_id for entry_id, _ in self._ledger.entries()]
@@ -122,8 +123,12 @@ class Conductor:
 
     async def run(self) -> Recording:
         """Run the drill to its end; raises what `check` does, and FaultNotHealed."""
+        async with self._prometheus, self._alertmanager:
+            return await self._run()
+
+    async def _run(self) -> Recording:
         await self.check()
-        status = await alertmanager.status(self._config.alertmanager.url)
+        status = await self._alertmanager.status()
         version = await self._prometheus.version()
         scrape_seconds = await self._prometheus.scrape_seconds()
         arrivals = ConstantArrivals(self._drill.load.rate)

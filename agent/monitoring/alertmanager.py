@@ -1,21 +1,67 @@
-"""Alertmanager: its version and the configuration that it runs."""
+"""Alertmanager: the alerts it holds, what keeps them quiet, and whom it could tell."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Self, TypeVar
 
-from agent.monitoring.http import get_json
+from pydantic import TypeAdapter
+
+from agent.monitoring.held import ALERTS, RECEIVERS, SILENCES, STATUS, AlertmanagerStatus, HeldAlert, Silence
+from agent.monitoring.http import HttpClient, NotServed
+from agent.monitoring.notification_counts import NotificationCount, read
+from agent.servers import MonitoringServer
+
+_Shape = TypeVar("_Shape")
 
 
-@dataclass(frozen=True)
-class AlertmanagerStatus:
-    """What Alertmanager says of itself; `config` is YAML text with its secrets masked."""
+class Alertmanager:
+    """An Alertmanager, or what serves its API.
 
-    version: str
-    config: str
+    https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml. As a context manager it keeps its
+    connections for the length of the block. Every method raises ServiceUnavailable.
+    """
+
+    def __init__(self, server: MonitoringServer) -> None:
+        self._http = HttpClient("Alertmanager", server)
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._http.__aexit__(*error)
+
+    async def status(self) -> AlertmanagerStatus:
+        """Tell its version, its configuration and its cluster."""
+        return await self._get("/api/v2/status", STATUS)
+
+    async def alerts(self) -> list[HeldAlert]:
+        """List the alerts that it holds, those that are kept quiet among them."""
+        return await self._get("/api/v2/alerts", ALERTS)
+
+    async def silences(self) -> list[Silence]:
+        """List the silences, those that ended not long ago among them."""
+        return await self._get("/api/v2/silences", SILENCES)
+
+    async def receivers(self) -> list[str]:
+        """List the names of the receivers."""
+        return [receiver.name for receiver in await self._get("/api/v2/receivers", RECEIVERS)]
+
+    async def notification_counts(self) -> list[NotificationCount] | None:
+        """Tell how many notifications it sent and failed to, since its start; None when it has no /metrics."""
+        try:
+            text = await self._http.text("/metrics")
+        except NotServed:
+            return None
+        try:
+            return read(text)
+        except ValueError as error:
+            raise self._http.strange("/metrics", f"no metrics: {error}") from error
+
+    async def _get(self, path: str, adapter: TypeAdapter[_Shape]) -> _Shape:
+        return self._http.shaped(path, adapter, await self._http.json(path))
 
 
-async def status(url: str) -> AlertmanagerStatus:
+async def status(server: MonitoringServer) -> AlertmanagerStatus:
     """Ask Alertmanager for its status; raises ServiceUnavailable."""
-    answer = await get_json("Alertmanager", f"{url}/api/v2/status")
-    return AlertmanagerStatus(answer["versionInfo"]["version"], answer["config"]["original"])
+    return await Alertmanager(server).status()

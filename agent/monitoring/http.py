@@ -1,24 +1,145 @@
-"""One GET of a JSON answer, with a time limit and one kind of error."""
+"""GET over HTTP, with a time limit and one kind of error, which names server, URL and what to do.
+
+A redirect is an error: it leads to a login page, or to a server that the secrets are not meant for.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeVar
 
 import aiohttp
+from pydantic import TypeAdapter, ValidationError
 
 from agent.errors import ServiceUnavailable
+from agent.monitoring import refusal
+from agent.servers import MonitoringServer
 
-_LIMIT = aiohttp.ClientTimeout(total=3.0)
+_Shape = TypeVar("_Shape")
 
 
-async def get_json(server: str, url: str, params: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
-    """Ask a server; raises ServiceUnavailable when it does not answer with JSON and a status below 400."""
-    try:
-        async with aiohttp.ClientSession(timeout=_LIMIT) as session, session.get(url, params=params) as response:
-            if response.status >= 400:
-                text = (await response.text()).strip()[:300]
-                raise ServiceUnavailable(f"{server} at {url} answered {response.status}: {text}")
-            return await response.json(content_type=None)
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        reason = "no answer within 3 s" if isinstance(error, TimeoutError) else str(error)
-        raise ServiceUnavailable(f"{server} cannot be reached: {url}: {reason}") from error
+class NotServed(ServiceUnavailable):
+    """The server answers, and has no such page."""
+
+
+class HttpClient:
+    """What asks one server; `name` is what messages call it.
+
+    As a context manager it keeps its connections for the length of the block; outside of one, each request
+    has a connection of its own.
+    """
+
+    def __init__(self, name: str, server: MonitoringServer) -> None:
+        self._name = name
+        self._server = server
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = self._make_session()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await _close(session)
+
+    async def text(self, path: str, params: Mapping[str, str] | None = None) -> str:
+        """Ask for a text; raises NotServed or ServiceUnavailable."""
+        return (await self._get(path, params)).decode(errors="replace")
+
+    async def json(self, path: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Ask for JSON; raises NotServed or ServiceUnavailable."""
+        body = await self._get(path, params)
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            if refusal.is_page(body):
+                fault = "a web page, expected JSON: is that a login, or is the path of `url` wrong?"
+            else:
+                fault = f"no JSON, perhaps it was cut off: {refusal.one_line(str(error))}"
+            raise ServiceUnavailable(f"{self._at(path)} answered with {fault}") from error
+
+    def shaped(self, path: str, adapter: TypeAdapter[_Shape], value: object) -> _Shape:
+        """Read an answer as what it should be; raises ServiceUnavailable with the first place that is not."""
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"])) or "answer"
+            raise self.strange(path, f"{where}: {first['msg']}") from error
+
+    def strange(self, path: str, what: str) -> ServiceUnavailable:
+        """Make the error for an answer of another shape."""
+        return ServiceUnavailable(
+            f"{self._at(path)} did not answer as {self._name} does: {refusal.one_line(what)}; is `url` right?"
+        )
+
+    def _at(self, path: str) -> str:
+        return f"{self._name} at {self._server.url}{path}"
+
+    async def _get(self, path: str, params: Mapping[str, str] | None) -> bytes:
+        try:
+            async with (
+                self._opened() as session,
+                session.get(
+                    self._server.url + path,
+                    params=params,
+                    allow_redirects=False,
+                    server_hostname=self._server.tls.server_name if self._speaks_tls() else None,
+                ) as response,
+            ):
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            reason = refusal.unreachable(error, self._server)
+            raise ServiceUnavailable(f"{self._name} cannot be reached: {self._server.url}{path}: {reason}") from error
+        if response.status >= 300:
+            raise self._refused(path, params, response, body)
+        return body
+
+    def _refused(
+        self, path: str, params: Mapping[str, str] | None, response: aiohttp.ClientResponse, body: bytes
+    ) -> ServiceUnavailable:
+        said = refusal.excerpt(body)
+        todo = refusal.remedy(response.status, response.headers.get("Location", ""), said, self._server)
+        asked = f" to {refusal.one_line(params['query'])}" if params and "query" in params else ""
+        parts = "; ".join(part for part in (said, todo) if part) or "and nothing else"
+        kind = NotServed if response.status in {404, 405, 501} else ServiceUnavailable
+        return kind(f"{self._at(path)} answered {response.status}{asked}: {parts}")
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[aiohttp.ClientSession]:
+        if self._session is not None:
+            yield self._session
+            return
+        session = self._make_session()
+        try:
+            yield session
+        finally:
+            await _close(session)
+
+    def _make_session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            headers=self._server.sent_headers(),
+            connector=aiohttp.TCPConnector(ssl=self._trust() if self._speaks_tls() else True),
+            timeout=aiohttp.ClientTimeout(total=self._server.timeout.total_seconds()),
+        )
+
+    def _speaks_tls(self) -> bool:
+        return self._server.url.startswith("https:")
+
+    def _trust(self) -> ssl.SSLContext:
+        try:
+            return self._server.tls.context()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ServiceUnavailable(f"{self._at('')}: the files of its `tls` cannot be used: {reason}") from error
+
+
+async def _close(session: aiohttp.ClientSession) -> None:
+    await session.close()
+    # aiohttp closes TLS connections a moment later.
+    await asyncio.sleep(0)

@@ -2,104 +2,203 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
-from agent.errors import ServiceUnavailable
-from agent.monitoring.http import get_json
+from pydantic import TypeAdapter
+
+from agent.monitoring.clock import ClockOffset, ClockReading, best
+from agent.monitoring.http import HttpClient, NotServed
+from agent.monitoring.refusal import one_line
+from agent.monitoring.rules import ALERT_LIST, RULE_PAGE, AlertingRule, RuleGroup
+from agent.monitoring.series import LABEL_VALUES, QUERY_RESULT, Series, joined, read
+from agent.monitoring.status import BUILD_INFO, FLAGS, RUNTIME_INFO, Flags, RuntimeInfo
+from agent.monitoring.targets import TARGET_LIST, Target
 from agent.recording import ActiveRecord, AlertSamples, RuleRecord
-from units.duration import parse_duration
+from agent.servers import MonitoringServer
+
+_GROUPS_A_PAGE = 500
+# The server refuses more than 11,000 points of a series.
+_POINTS_A_QUERY = 10_000
+_CLOCK_READINGS = 5
+_Shape = TypeVar("_Shape")
 
 
 @dataclass(frozen=True)
 class ServedRule:
-    """A rule, and when its group was evaluated last (Unix seconds, wall clock, a few ms late)."""
+    """A rule, and when its group was evaluated last (Unix seconds, wall clock, a few ms late; 0 before the first)."""
 
     rule: RuleRecord
     last_evaluation_at: float
 
 
 class Prometheus:
-    """A Prometheus server at a URL. API: https://prometheus.io/docs/prometheus/latest/querying/api/."""
+    """A Prometheus server, or what serves its API. https://prometheus.io/docs/prometheus/latest/querying/api/.
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    As a context manager it keeps its connections for the length of the block. Every method raises
+    ServiceUnavailable; what Thanos, Mimir and others need not have is None when it is not there.
+    Instants are Unix seconds by the server's clock, `clock` is ours.
+    """
+
+    def __init__(self, server: MonitoringServer, clock: Callable[[], float] = time.time) -> None:
+        self._http = HttpClient("Prometheus", server)
+        self._clock = clock
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._http.__aexit__(*error)
 
     async def version(self) -> str:
-        """Tell the server's version; raises ServiceUnavailable."""
-        return str((await self._get("/api/v1/status/buildinfo"))["version"])
+        """Tell the server's version, "unknown" when it does not."""
+        built = await self._get_if_served("/api/v1/status/buildinfo", BUILD_INFO)
+        return built.version if built is not None else "unknown"
+
+    async def runtime(self) -> RuntimeInfo | None:
+        """Tell since when the server runs, and with which configuration."""
+        return await self._get_if_served("/api/v1/status/runtimeinfo", RUNTIME_INFO)
+
+    async def flags(self) -> Flags | None:
+        """Tell the flags that bear on alerts."""
+        return await self._get_if_served("/api/v1/status/flags", FLAGS)
+
+    async def rule_groups(self) -> list[RuleGroup]:
+        """List the groups with alerting rules and, from the same instant, their active alerts."""
+        groups: list[RuleGroup] = []
+        params, tokens = {"type": "alert", "group_limit": str(_GROUPS_A_PAGE)}, set[str]()
+        while True:
+            page = await self._get("/api/v1/rules", RULE_PAGE, params)
+            groups += [group for group in page.groups if group.rules]
+            if not page.next_token:
+                return groups
+            if page.next_token in tokens:
+                raise self._http.strange("/api/v1/rules", "groupNextToken: the same page again")
+            tokens.add(page.next_token)
+            params["group_next_token"] = page.next_token
 
     async def rules(self) -> list[ServedRule]:
-        """List the alerting rules; raises ServiceUnavailable."""
-        data = await self._get("/api/v1/rules", {"type": "alert"})
-        return [_served_rule(group, rule) for group in data["groups"] for rule in group["rules"]]
+        """List the alerting rules."""
+        return [_served_rule(group, rule) for group in await self.rule_groups() for rule in group.rules]
+
+    async def targets(self) -> list[Target] | None:
+        """List what is scraped now."""
+        listed = await self._get_if_served("/api/v1/targets", TARGET_LIST, {"state": "active"})
+        return list(listed.active) if listed is not None else None
 
     async def scrape_seconds(self) -> dict[str, float]:
-        """Tell the scrape interval of each job, in seconds; raises ServiceUnavailable."""
-        data = await self._get("/api/v1/targets", {"state": "active"})
-        return {
-            target["labels"]["job"]: parse_duration(target["scrapeInterval"]).total_seconds()
-            for target in data["activeTargets"]
-        }
+        """Tell the longest scrape interval of each job, in seconds; of none when the server does not scrape."""
+        longest: dict[str, float] = {}
+        for target in await self.targets() or ():
+            if target.interval_seconds is not None:
+                job = target.labels.get("job", target.pool)
+                longest[job] = max(longest.get(job, 0.0), target.interval_seconds)
+        return longest
 
     async def active(self, now: float) -> list[ActiveRecord]:
-        """List the alerts that are pending or firing; raises ServiceUnavailable."""
-        data = await self._get("/api/v1/alerts")
+        """List the alerts that are pending or firing."""
+        listed = await self._get("/api/v1/alerts", ALERT_LIST)
         return [
-            ActiveRecord(
-                labels=alert["labels"], state=alert["state"], active_at=_instant(alert["activeAt"]), seen_at=now
-            )
-            for alert in data["alerts"]
+            ActiveRecord(labels=alert.labels, state=alert.state, active_at=alert.active_at, seen_at=now)
+            for alert in listed.alerts
         ]
 
+    async def clock_offset(self) -> ClockOffset:
+        """Tell how far the server's clock is ahead of ours: the surest of a few readings."""
+        return best([await self._read_clock() for _ in range(_CLOCK_READINGS)])
+
     async def holds(self, expr: str) -> bool:
-        """Tell whether an expression has any result now; raises ServiceUnavailable."""
-        return bool((await self._get("/api/v1/query", {"query": expr}))["result"])
+        """Tell whether an expression has any result now."""
+        return bool(await self.instant(expr))
+
+    async def instant(self, expr: str, at: float | None = None) -> list[Series]:
+        """Evaluate an expression at one instant, or now; of a range selector, the raw samples."""
+        params = {"query": expr} if at is None else {"query": expr, "time": f"{at:.3f}"}
+        return read(await self._get("/api/v1/query", QUERY_RESULT, params))
+
+    async def raw_samples(self, selector: str, start: float, end: float) -> list[Series]:
+        """Fetch the samples that a selector finds stored between two instants, both included."""
+        first, last = round(start * 1000), round(end * 1000)
+        # A range includes its start in 2.x and excludes it in 3.x: ask for a millisecond more, and keep what counts.
+        found = await self.instant(f"{selector}[{last - first + 1}ms]", last / 1000)
+        kept = (series.between(first / 1000, last / 1000) for series in found)
+        return [series for series in kept if series.samples or series.histograms_at]
 
     async def alert_samples(self, start: float, end: float) -> list[AlertSamples]:
         """Fetch the samples of ALERTS between two instants, one series for each state of an alert."""
-        query = {"query": f"ALERTS[{round((end - start) * 1000)}ms]", "time": f"{end:.3f}"}
-        series = (await self._get("/api/v1/query", query))["result"]
-        return [_alert_samples(item) for item in series]
+        found = await self.raw_samples("ALERTS", start, end)
+        return [_alert_samples(series) for series in found if series.labels.get("alertstate") in {"pending", "firing"}]
+
+    async def range(self, expr: str, start: float, end: float, step: float) -> list[Series]:
+        """Evaluate an expression from one instant to another, a step of whole milliseconds apart."""
+        step = max(round(step, 3), 0.001)
+        stride = _POINTS_A_QUERY * step
+        starts = [start + index * stride for index in range(math.floor((end - start) / stride) + 1)]
+        return joined([await self._range(expr, first, min(first + stride - step, end), step) for first in starts])
 
     async def values(
         self, expr: str, start: float, end: float, step: float
     ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
-        """Evaluate an expression from one instant to another, a step apart: labels and samples."""
-        query = {"query": expr, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
-        series = (await self._get("/api/v1/query_range", query))["result"]
-        return [
-            (item["metric"], [(float(instant), float(value)) for instant, value in item["values"]]) for item in series
-        ]
+        """Evaluate an expression from one instant to another, a step apart: labels and samples.
 
-    async def _get(self, path: str, params: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
-        answer = await get_json("Prometheus", self._url + path, params)
+        Native histograms are left out: they have no value.
+        """
+        series = await self.range(expr, start, end, step)
+        return [(one.labels, list(one.samples)) for one in series if one.samples]
+
+    async def label_values(self, label: str, start: float, end: float) -> list[str]:
+        """List the values that a label had between two instants; of `__name__`, the metrics that there were."""
+        span = {"start": f"{start:.3f}", "end": f"{end:.3f}"}
+        return await self._get(f"/api/v1/label/{label}/values", LABEL_VALUES, span)
+
+    async def _range(self, expr: str, start: float, end: float, step: float) -> list[Series]:
+        params = {"query": expr, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
+        return read(await self._get("/api/v1/query_range", QUERY_RESULT, params))
+
+    async def _read_clock(self) -> ClockReading:
+        before = self._clock()
+        answer = await self.instant("time()")
+        after = self._clock()
+        if len(answer) != 1 or len(answer[0].samples) != 1:
+            raise self._http.strange("/api/v1/query", "time() has no value")
+        return ClockReading(before, answer[0].samples[0][1], after)
+
+    async def _get_if_served(
+        self, path: str, adapter: TypeAdapter[_Shape], params: Mapping[str, str] | None = None
+    ) -> _Shape | None:
+        try:
+            return await self._get(path, adapter, params)
+        except NotServed:
+            return None
+
+    async def _get(self, path: str, adapter: TypeAdapter[_Shape], params: Mapping[str, str] | None = None) -> _Shape:
+        answer: Any = await self._http.json(path, params)
         if not isinstance(answer, dict) or answer.get("status") != "success":
-            raise ServiceUnavailable(f"Prometheus at {self._url}{path} did not answer as Prometheus does")
-        return answer["data"]
+            said = str(answer.get("error", "")) if isinstance(answer, dict) else ""
+            raise self._http.strange(path, one_line(said) or "status: expected success")
+        return self._http.shaped(path, adapter, answer.get("data"))
 
 
-def _instant(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
-
-
-def _served_rule(group: dict[str, Any], rule: dict[str, Any]) -> ServedRule:
+def _served_rule(group: RuleGroup, rule: AlertingRule) -> ServedRule:
     record = RuleRecord(
-        alert=rule["name"],
-        group=group["name"],
-        expr=rule["query"],
-        for_seconds=rule["duration"],
-        keep_firing_for_seconds=rule.get("keepFiringFor", 0.0),
-        interval_seconds=group["interval"],
-        labels=rule["labels"],
-        annotations=rule["annotations"],
-        health=rule["health"],
+        alert=rule.name,
+        group=group.name,
+        expr=rule.expr,
+        for_seconds=rule.for_seconds,
+        keep_firing_for_seconds=rule.keep_firing_for_seconds,
+        interval_seconds=group.interval_seconds,
+        labels=rule.labels,
+        annotations=rule.annotations,
+        health=rule.health,
     )
-    return ServedRule(record, _instant(group["lastEvaluation"]))
+    return ServedRule(record, group.last_evaluation_at or 0.0)
 
 
-def _alert_samples(series: dict[str, Any]) -> AlertSamples:
-    labels = {name: value for name, value in series["metric"].items() if name not in {"__name__", "alertstate"}}
-    state = cast("Literal['pending', 'firing']", series["metric"]["alertstate"])
-    return AlertSamples(labels=labels, state=state, instants=[float(instant) for instant, _ in series["values"]])
+def _alert_samples(series: Series) -> AlertSamples:
+    labels = {name: value for name, value in series.labels.items() if name not in {"__name__", "alertstate"}}
+    state = cast("Literal['pending', 'firing']", series.labels["alertstate"])
+    return AlertSamples(labels=labels, state=state, instants=[instant for instant, _ in series.samples])

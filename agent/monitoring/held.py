@@ -1,0 +1,98 @@
+"""What Alertmanager holds: alerts, silences, receivers, and its place in a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AliasPath, BeforeValidator, Field, TypeAdapter
+
+from agent.monitoring.wire import NONE_IS_EMPTY, Instant, InstantOrNever, Labels
+
+_Ids = Annotated[tuple[str, ...], NONE_IS_EMPTY]
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """A receiver, by its name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class HeldAlert:
+    """One alert: `state` is unprocessed, active or suppressed, and the ids say by what.
+
+    `muted_by` names time intervals, which 0.25 does not tell.
+    """
+
+    labels: Labels
+    annotations: Labels
+    fingerprint: str
+    starts_at: Annotated[Instant, Field(alias="startsAt")]
+    updated_at: Annotated[Instant, Field(alias="updatedAt")]
+    state: Annotated[str, Field(validation_alias=AliasPath("status", "state"))]
+    receivers: Annotated[tuple[Receiver, ...], NONE_IS_EMPTY]
+    ends_at: Annotated[InstantOrNever, Field(alias="endsAt")] = None
+    silenced_by: Annotated[_Ids, Field(validation_alias=AliasPath("status", "silencedBy"))] = ()
+    inhibited_by: Annotated[_Ids, Field(validation_alias=AliasPath("status", "inhibitedBy"))] = ()
+    muted_by: Annotated[_Ids, Field(validation_alias=AliasPath("status", "mutedBy"))] = ()
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """One condition on a label; a regular expression matches the whole value."""
+
+    name: str
+    value: str
+    is_regex: Annotated[bool, Field(alias="isRegex")]
+    is_equal: Annotated[bool, Field(alias="isEqual")] = True
+
+
+@dataclass(frozen=True)
+class Silence:
+    """One silence: `state` is expired, active or pending."""
+
+    id: str
+    matchers: Annotated[tuple[Matcher, ...], NONE_IS_EMPTY]
+    starts_at: Annotated[Instant, Field(alias="startsAt")]
+    ends_at: Annotated[Instant, Field(alias="endsAt")]
+    state: Annotated[str, Field(validation_alias=AliasPath("status", "state"))]
+    created_by: Annotated[str, Field(alias="createdBy")] = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The peers, itself included, and its position among them, from 0: each later one waits longer to notify.
+
+    No peers and no position when clustering is switched off.
+    """
+
+    peers: int = 0
+    position: int | None = None
+
+
+def _cluster(answer: Any) -> Any:  # noqa: ANN401 - JSON
+    """Count the peers; Alertmanager orders them by name, and so finds its position."""
+    if not isinstance(answer, dict):
+        return answer
+    names = sorted(str(peer.get("name")) for peer in answer.get("peers") or () if isinstance(peer, dict))
+    own = answer.get("name")
+    return {"peers": len(names), "position": names.index(own) if own in names else None}
+
+
+@dataclass(frozen=True)
+class AlertmanagerStatus:
+    """What Alertmanager says of itself; `config` is YAML text with its secrets masked."""
+
+    version: Annotated[str, Field(validation_alias=AliasPath("versionInfo", "version"))]
+    config: Annotated[str, Field(validation_alias=AliasPath("config", "original"))]
+    started_at: Annotated[InstantOrNever, Field(alias="uptime")] = None
+    cluster: Annotated[Cluster, BeforeValidator(_cluster)] = Cluster()
+
+
+STATUS = TypeAdapter(AlertmanagerStatus)
+ALERTS = TypeAdapter(list[HeldAlert])
+SILENCES = TypeAdapter(list[Silence])
+RECEIVERS = TypeAdapter(list[Receiver])

@@ -1,0 +1,87 @@
+"""Alerting rules as Prometheus serves them, in their groups, each with its active alerts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, TypeAdapter
+
+from agent.monitoring.wire import NONE_IS_EMPTY, Instant, InstantOrNever, Labels, Number, Seconds
+
+
+@dataclass(frozen=True)
+class ActiveAlert:
+    """An alert that is pending or firing: since when, and its expression's last value."""
+
+    labels: Labels
+    state: str
+    active_at: Annotated[Instant, Field(alias="activeAt")]
+    value: Number
+    annotations: Labels = field(default_factory=dict)
+    keep_firing_since: Annotated[InstantOrNever, Field(alias="keepFiringSince")] = None
+
+
+@dataclass(frozen=True)
+class AlertingRule:
+    """One rule; `state` is inactive, pending, firing, or unknown before its first evaluation (3.8 and newer).
+
+    `health` is ok, err or unknown. `last_evaluation_at` is the wall clock at the evaluation's start, a few
+    milliseconds late; None before the first one.
+    """
+
+    name: str
+    expr: Annotated[str, Field(alias="query")]
+    for_seconds: Annotated[float, Field(alias="duration")]
+    health: str
+    labels: Labels
+    annotations: Labels
+    keep_firing_for_seconds: Annotated[float, Field(alias="keepFiringFor")] = 0.0
+    state: str = "unknown"
+    last_error: Annotated[str, Field(alias="lastError")] = ""
+    evaluation_seconds: Annotated[float | None, Field(alias="evaluationTime")] = None
+    last_evaluation_at: Annotated[InstantOrNever, Field(alias="lastEvaluation")] = None
+    alerts: Annotated[tuple[ActiveAlert, ...], NONE_IS_EMPTY] = ()
+
+
+def _only_alerting(rules: Any) -> Any:  # noqa: ANN401 - JSON
+    """Leave recording rules out: not every server does so when asked to."""
+    if not isinstance(rules, list):
+        return () if rules is None else rules
+    return [rule for rule in rules if not (isinstance(rule, dict) and rule.get("type") == "recording")]
+
+
+@dataclass(frozen=True)
+class RuleGroup:
+    """Rules that are evaluated together, every interval; `file` is a namespace where rules are in no file.
+
+    `query_offset_seconds` is None when it is not served, as by Prometheus itself.
+    """
+
+    name: str
+    file: str
+    interval_seconds: Annotated[Seconds, Field(alias="interval")]
+    rules: Annotated[tuple[AlertingRule, ...], BeforeValidator(_only_alerting)]
+    limit: int = 0
+    evaluation_seconds: Annotated[float | None, Field(alias="evaluationTime")] = None
+    last_evaluation_at: Annotated[InstantOrNever, Field(alias="lastEvaluation")] = None
+    query_offset_seconds: Annotated[Seconds | None, Field(alias="queryOffset")] = None
+
+
+@dataclass(frozen=True)
+class RulePage:
+    """Some of the groups, and what to ask for the next of them with; empty after the last."""
+
+    groups: Annotated[tuple[RuleGroup, ...], NONE_IS_EMPTY]
+    next_token: Annotated[str, Field(alias="groupNextToken")] = ""
+
+
+@dataclass(frozen=True)
+class AlertList:
+    """The active alerts of all rules."""
+
+    alerts: Annotated[tuple[ActiveAlert, ...], NONE_IS_EMPTY]
+
+
+RULE_PAGE = TypeAdapter(RulePage)
+ALERT_LIST = TypeAdapter(AlertList)

@@ -1,0 +1,44 @@
+"""What Prometheus says of itself; what else serves its API knows less of this, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from agent.monitoring.wire import InstantOrNever, Seconds
+
+
+@dataclass(frozen=True)
+class BuildInfo:
+    """The version of the server."""
+
+    version: str
+
+
+@dataclass(frozen=True)
+class RuntimeInfo:
+    """Since when it runs, and whether its last reload of the configuration succeeded, and when."""
+
+    started_at: Annotated[InstantOrNever, Field(alias="startTime")] = None
+    last_config_at: Annotated[InstantOrNever, Field(alias="lastConfigTime")] = None
+    reload_succeeded: Annotated[bool | None, Field(alias="reloadConfigSuccess")] = None
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The flags that say when alerts fire and are sent; the same names in 2.42 and 3.x.
+
+    Each is None when the server does not have it.
+    """
+
+    for_grace_period_seconds: Annotated[Seconds | None, Field(alias="rules.alert.for-grace-period")] = None
+    for_outage_tolerance_seconds: Annotated[Seconds | None, Field(alias="rules.alert.for-outage-tolerance")] = None
+    resend_delay_seconds: Annotated[Seconds | None, Field(alias="rules.alert.resend-delay")] = None
+    lookback_delta_seconds: Annotated[Seconds | None, Field(alias="query.lookback-delta")] = None
+
+
+BUILD_INFO = TypeAdapter(BuildInfo)
+RUNTIME_INFO = TypeAdapter(RuntimeInfo)
+FLAGS = TypeAdapter(Flags)

@@ -1,0 +1,56 @@
+"""How Prometheus and Alertmanager spell instants, durations, numbers and nothing in JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from units.duration import parse_duration
+
+
+def _instant(text: object) -> float | None:
+    """Read RFC 3339 into Unix seconds; Go spells "never" as the first instant of the year 1."""
+    if not isinstance(text, str):
+        msg = "expected an instant"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic asks for a ValueError
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        msg = "expected an instant with a time zone"
+        raise ValueError(msg)
+    return instant.timestamp() if instant.year > 1 else None
+
+
+def _seconds(spelled: object) -> object:
+    return parse_duration(spelled).total_seconds() if isinstance(spelled, str) else spelled
+
+
+def _number(text: object) -> float:
+    if not isinstance(text, str):
+        msg = "expected a number as a text"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic asks for a ValueError
+    return float(text)
+
+
+def _nothing_is(empty: Any) -> BeforeValidator:  # noqa: ANN401 - of the field's own type
+    return BeforeValidator(lambda value: empty if value is None else value)
+
+
+Instant = Annotated[float, BeforeValidator(_instant)]
+"""Unix seconds."""
+
+InstantOrNever = Annotated[float | None, BeforeValidator(lambda text: text and _instant(text))]
+"""Unix seconds, or None."""
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+"""Seconds, spelled as a number or as `1m30s`."""
+
+Number = Annotated[float, BeforeValidator(_number)]
+"""A number spelled as a text, among them "NaN", "+Inf" and "-Inf"."""
+
+Labels = Annotated[dict[str, str], _nothing_is({})]
+"""Names and values; null is none."""
+
+NONE_IS_EMPTY = _nothing_is(())
+"""For a tuple: null has no items."""
