@@ -23,7 +23,11 @@ def parse_duration(text: str) -> timedelta:
     if match is None or not match.group(0):
         msg = f"{text!r} is no duration, expected Prometheus spelling such as 250ms, 15s, 5m or 1h30m"
         raise ValueError(msg)
-    return timedelta(milliseconds=sum(int(count) * _UNIT_MS[unit] for unit, count in match.groupdict("0").items()))
+    try:
+        return timedelta(milliseconds=sum(int(count) * _UNIT_MS[unit] for unit, count in match.groupdict("0").items()))
+    except OverflowError as error:
+        msg = f"{text!r} is too long for a duration"
+        raise ValueError(msg) from error
 
 
 def format_duration(duration: timedelta) -> str:

@@ -23,6 +23,12 @@ def test_anything_else_is_refused(text: str) -> None:
         parse_duration(text)
 
 
+@pytest.mark.parametrize("text", ["3000000y", "999999999999999999999999ms"])
+def test_what_no_clock_can_hold_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is too long for a duration"):
+        parse_duration(text)
+
+
 @given(st.integers(min_value=0, max_value=10**12))
 def test_what_is_written_reads_back(milliseconds: int) -> None:
     duration = timedelta(milliseconds=milliseconds)
