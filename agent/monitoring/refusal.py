@@ -75,8 +75,14 @@ def unreachable(error: Exception, server: MonitoringServer) -> str:
         return f"its name is not known: {one_line(str(cause))}; is `url` right?"
     if isinstance(cause, ConnectionRefusedError):
         return "connection refused; does it run, and is the port of `url` right?"
-    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
-        return f"it broke off its answer: {one_line(str(error)) or type(error).__name__}"
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
+        wants_ours = server.url.startswith("https:") and server.tls.cert_file is None
+        doubt = "does it want a `tls.cert_file`?" if wants_ours else "is `url` right?"
+        return f"it broke off: {one_line(str(error)) or type(error).__name__}; {doubt}"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return f"it broke off its answer: {one_line(str(error))}"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"it does not speak HTTP: {one_line(error.message)}; is `url` right?"
     return one_line(str(error)) or type(error).__name__
 
 

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from agent.monitoring.notification_counts import NotificationCount, read
+
+# Cut from what 0.25 and a newer one served.
+OLD = """\
+# HELP alertmanager_notifications_total The total number of attempted notifications.
+# TYPE alertmanager_notifications_total counter
+alertmanager_notifications_total{integration="email"} 0
+alertmanager_notifications_total{integration="webhook"} 7
+# TYPE alertmanager_notifications_failed_total counter
+alertmanager_notifications_failed_total{integration="email"} 0
+alertmanager_notifications_failed_total{integration="webhook"} 2
+"""
+NEW = """\
+# TYPE alertmanager_notifications_total counter
+alertmanager_notifications_total{integration="webhook",receiver_name="a"} 7
+alertmanager_notifications_total{integration="webhook",receiver_name="b"} 1
+# TYPE alertmanager_notifications_failed_total counter
+alertmanager_notifications_failed_total{integration="webhook",reason="clientError",receiver_name="a"} 2
+alertmanager_notifications_failed_total{integration="webhook",reason="other",receiver_name="a"} 1
+"""
+
+
+def test_an_old_one_tells_integrations_alone() -> None:
+    assert read(OLD) == [
+        NotificationCount("email", "", attempts=0, failed=0, failed_by_reason={}),
+        NotificationCount("webhook", "", attempts=7, failed=2, failed_by_reason={}),
+    ]
+
+
+def test_a_new_one_tells_receivers_and_reasons() -> None:
+    assert read(NEW) == [
+        NotificationCount("webhook", "a", attempts=7, failed=3, failed_by_reason={"clientError": 2, "other": 1}),
+        NotificationCount("webhook", "b", attempts=1, failed=0, failed_by_reason={}),
+    ]
+
+
+@pytest.mark.parametrize("text", ["<!doctype html><p>Sign in", "a{b= 1", "a b c d"])
+def test_what_is_no_metrics_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        read(text)

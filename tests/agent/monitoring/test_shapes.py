@@ -1,0 +1,141 @@
+"""However an answer is bent, it is read or it is one line: no KeyError, no TypeError, nothing else."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.errors import ServiceUnavailable
+from agent.monitoring.alertmanager import Alertmanager
+from agent.monitoring.prometheus import Prometheus
+from agent.servers import MonitoringServer
+from tests.agent.monitoring.answers import ALERT, GROUP, HELD, SILENCE, STATUS
+from tests.agent.monitoring.conftest import Serve
+
+ROW = {"metric": {"a": "b"}, "values": [[1.5, "2"]], "histograms": [[2.5, {"count": "1"}]]}
+ASKED: dict[str, tuple[Callable[[MonitoringServer], Awaitable[object]], Any]] = {
+    "rules": (lambda at: Prometheus(at).rules(), {"groups": [GROUP], "groupNextToken": ""}),
+    "active": (lambda at: Prometheus(at).active(0.0), {"alerts": [ALERT]}),
+    "targets": (
+        lambda at: Prometheus(at).scrape_seconds(),
+        {"activeTargets": [{"labels": {"job": "a"}, "health": "up", "scrapeInterval": "5s"}]},
+    ),
+    "runtime": (lambda at: Prometheus(at).runtime(), {"startTime": "2026-01-02T03:04:05Z"}),
+    "flags": (lambda at: Prometheus(at).flags(), {"query.lookback-delta": "5m"}),
+    "version": (lambda at: Prometheus(at).version(), {"version": "3.0.0"}),
+    "samples": (lambda at: Prometheus(at).alert_samples(1, 2), {"resultType": "matrix", "result": [ROW]}),
+    "values": (lambda at: Prometheus(at).values("x", 1, 2, 1), {"resultType": "matrix", "result": [ROW]}),
+    "clock": (lambda at: Prometheus(at).clock_offset(), {"resultType": "scalar", "result": [1.5, "2"]}),
+    "labels": (lambda at: Prometheus(at).label_values("a", 1, 2), ["up"]),
+    "status": (
+        lambda at: Alertmanager(at).status(),
+        STATUS | {"cluster": {"name": "a", "peers": [{"name": "a"}]}},
+    ),
+    "alerts": (lambda at: Alertmanager(at).alerts(), [HELD]),
+    "silences": (lambda at: Alertmanager(at).silences(), [SILENCE]),
+    "receivers": (lambda at: Alertmanager(at).receivers(), [{"name": "a"}]),
+}
+OF_ALERTMANAGER = {"status", "alerts", "silences", "receivers"}
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["1e999", "9999-12-31T23:59:59-23:59"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(value: object, path: tuple[int | str, ...] = ()) -> Iterator[tuple[int | str, ...]]:
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*path, key))
+
+
+def bent(answer: Any, path: tuple[int | str, ...], instead: object, *, removed: bool) -> Any:
+    if not path:
+        return instead
+    changed = copy.deepcopy(answer)
+    parent = changed
+    for key in path[:-1]:
+        parent = parent[key]
+    if removed:
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = instead
+    return changed
+
+
+def whole(name: str) -> Any:
+    answer = ASKED[name][1]
+    return answer if name in OF_ALERTMANAGER else {"status": "success", "data": answer}
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_a_right_answer_is_read(serve: Serve, name: str) -> None:
+    started = await serve(lambda _: web.json_response(whole(name)))
+    assert await ASKED[name][0](MonitoringServer(url=started.url)) is not None
+
+
+@dataclass
+class Bendable:
+    """A server whose one answer can be changed."""
+
+    url: str
+    answer: object = None
+
+
+@pytest_asyncio.fixture
+async def bendable(serve: Serve) -> Bendable:
+    def say(_: web.Request) -> web.Response:
+        return web.Response(text=json.dumps(started.answer), content_type="application/json")
+
+    started = Bendable((await serve(say)).url)
+    return started
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+@pytest.mark.parametrize("name", ASKED)
+async def test_a_bent_answer_is_read_or_is_one_line(bendable: Bendable, name: str, data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from(list(places(whole(name)))))
+    bendable.answer = bent(whole(name), path, data.draw(JSON), removed=data.draw(st.booleans()))
+    said = None
+    try:
+        await ASKED[name][0](MonitoringServer(url=bendable.url))
+    except ServiceUnavailable as error:
+        said = str(error)
+    assert said is None or (said.isprintable() and bendable.url in said and said.endswith("is `url` right?"))
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "words"),
+    [
+        ("rules", ("data", "groups", 0, "rules", 0, "duration"), "groups.0.rules.0.duration: Field required"),
+        ("rules", ("data", "groups"), "groups: Field required"),
+        ("rules", ("status",), "status: expected success"),
+        ("active", ("data", "alerts", 0, "activeAt"), "alerts.0.activeAt: Field required"),
+        ("alerts", (0, "status", "state"), "0.status.state: Field required"),
+        ("status", ("versionInfo",), "versionInfo.version: Field required"),
+    ],
+)
+async def test_what_is_missing_is_named(serve: Serve, name: str, path: tuple[int | str, ...], words: str) -> None:
+    answer = bent(whole(name), path, None, removed=True)
+    started = await serve(lambda _: web.json_response(answer))
+    with pytest.raises(ServiceUnavailable) as refused:
+        await ASKED[name][0](MonitoringServer(url=started.url))
+    server = "Alertmanager" if name in OF_ALERTMANAGER else "Prometheus"
+    assert str(refused.value).startswith(f"{server} at {started.url}/api/v")
+    assert f"did not answer as {server} does: {words}; is `url` right?" in str(refused.value)
