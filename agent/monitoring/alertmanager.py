@@ -6,7 +6,17 @@ from typing import Self, TypeVar
 
 from pydantic import TypeAdapter
 
-from agent.monitoring.held import ALERTS, RECEIVERS, SILENCES, STATUS, AlertmanagerStatus, HeldAlert, Silence
+from agent.monitoring.held import (
+    ALERTS,
+    GROUPS,
+    RECEIVERS,
+    SILENCES,
+    STATUS,
+    AlertGroup,
+    AlertmanagerStatus,
+    HeldAlert,
+    Silence,
+)
 from agent.monitoring.http import HttpClient, NotServed
 from agent.monitoring.notification_counts import NotificationCount, read
 from agent.servers import MonitoringServer
@@ -38,6 +48,10 @@ class Alertmanager:
     async def alerts(self) -> list[HeldAlert]:
         """List the alerts that it holds, those that are kept quiet among them."""
         return await self._get("/api/v2/alerts", ALERTS)
+
+    async def groups(self) -> list[AlertGroup]:
+        """List the groups of alerts that each receiver is told of, those that are kept quiet among them."""
+        return await self._get("/api/v2/alerts/groups", GROUPS)
 
     async def silences(self) -> list[Silence]:
         """List the silences, those that ended not long ago among them."""

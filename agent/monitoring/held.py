@@ -23,7 +23,7 @@ class Receiver:
 class HeldAlert:
     """One alert: `state` is unprocessed, active or suppressed, and the ids say by what.
 
-    `muted_by` names time intervals, which 0.25 does not tell.
+    `muted_by` names time intervals; only newer ones tell them, and only of alerts in their groups.
     """
 
     labels: Labels
@@ -37,6 +37,15 @@ class HeldAlert:
     silenced_by: Annotated[_Ids, Field(validation_alias=AliasPath("status", "silencedBy"))] = ()
     inhibited_by: Annotated[_Ids, Field(validation_alias=AliasPath("status", "inhibitedBy"))] = ()
     muted_by: Annotated[_Ids, Field(validation_alias=AliasPath("status", "mutedBy"))] = ()
+
+
+@dataclass(frozen=True)
+class AlertGroup:
+    """The alerts that one notification is about, of one receiver."""
+
+    labels: Labels
+    receiver: Receiver
+    alerts: Annotated[tuple[HeldAlert, ...], NONE_IS_EMPTY]
 
 
 @dataclass(frozen=True)
@@ -94,5 +103,6 @@ class AlertmanagerStatus:
 
 STATUS = TypeAdapter(AlertmanagerStatus)
 ALERTS = TypeAdapter(list[HeldAlert])
+GROUPS = TypeAdapter(list[AlertGroup])
 SILENCES = TypeAdapter(list[Silence])
 RECEIVERS = TypeAdapter(list[Receiver])

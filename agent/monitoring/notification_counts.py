@@ -16,7 +16,8 @@ _FAILED = "alertmanager_notifications_failed_total"
 class NotificationCount:
     """Attempts since Alertmanager's start, and those among them that failed, of one kind of integration.
 
-    `receiver` is empty unless a newer one was told to name receivers in its metrics; reasons are told since 0.27.
+    `receiver` is empty unless a newer one was told to name receivers in its metrics; reasons are told since 0.27,
+    and those of none are left out.
     """
 
     integration: str
@@ -41,7 +42,7 @@ def read(text: str) -> list[NotificationCount]:
             *key,
             attempts=attempts[key],
             failed=sum(failures[key].values()),
-            failed_by_reason={reason: count for reason, count in failures[key].items() if reason},
+            failed_by_reason={reason: count for reason, count in failures[key].items() if reason and count},
         )
         for key in sorted(attempts.keys() | failures.keys())
     ]

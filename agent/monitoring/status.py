@@ -19,7 +19,7 @@ class BuildInfo:
 
 @dataclass(frozen=True)
 class RuntimeInfo:
-    """Since when it runs, and whether its last reload of the configuration succeeded, and when."""
+    """Since when it runs, and whether its last reload of the configuration succeeded, and when (in whole seconds)."""
 
     started_at: Annotated[InstantOrNever, Field(alias="startTime")] = None
     last_config_at: Annotated[InstantOrNever, Field(alias="lastConfigTime")] = None

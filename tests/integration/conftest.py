@@ -15,6 +15,9 @@ import pytest
 import yaml
 from toxiproxy import Toxiproxy
 
+from tests.support import monitoring_servers as servers
+from tests.support.monitoring_servers import MonitoringServers
+
 ROOT = Path(__file__).parents[2]
 ALERTDRILL = [sys.executable, "-m", "agent"]
 SCALE = "30"
@@ -97,3 +100,9 @@ def alertdrill() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session", params=["old", "new"])
+def monitoring_servers(request: pytest.FixtureRequest) -> MonitoringServers:
+    """The programs of Debian's and of the newer Prometheus and Alertmanager, one after the other."""
+    return servers.find(request.param)

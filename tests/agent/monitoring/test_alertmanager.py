@@ -55,7 +55,10 @@ async def test_an_alert_tells_what_keeps_it_quiet(serve: Serve) -> None:
 
 async def test_a_newer_one_tells_which_time_intervals_mute(serve: Serve) -> None:
     muted = HELD | {"status": HELD["status"] | {"silencedBy": None, "mutedBy": ["weekends"]}}
-    (alert,) = await (await alertmanager(serve, [muted])).alerts()
+    group = {"labels": {"alertname": "Down"}, "receiver": {"name": "chat"}, "alerts": [muted]}
+    (told,) = await (await alertmanager(serve, [group])).groups()
+    (alert,) = told.alerts
+    assert (told.labels, told.receiver) == ({"alertname": "Down"}, Receiver("chat"))
     assert (alert.muted_by, alert.silenced_by) == (("weekends",), ())
 
 

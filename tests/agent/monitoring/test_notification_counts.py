@@ -21,6 +21,7 @@ alertmanager_notifications_total{integration="webhook",receiver_name="b"} 1
 # TYPE alertmanager_notifications_failed_total counter
 alertmanager_notifications_failed_total{integration="webhook",reason="clientError",receiver_name="a"} 2
 alertmanager_notifications_failed_total{integration="webhook",reason="other",receiver_name="a"} 1
+alertmanager_notifications_failed_total{integration="webhook",reason="serverError",receiver_name="a"} 0
 """
 
 

@@ -41,10 +41,11 @@ ASKED: dict[str, tuple[Callable[[MonitoringServer], Awaitable[object]], Any]] = 
         STATUS | {"cluster": {"name": "a", "peers": [{"name": "a"}]}},
     ),
     "alerts": (lambda at: Alertmanager(at).alerts(), [HELD]),
+    "groups": (lambda at: Alertmanager(at).groups(), [{"labels": {}, "receiver": {"name": "a"}, "alerts": [HELD]}]),
     "silences": (lambda at: Alertmanager(at).silences(), [SILENCE]),
     "receivers": (lambda at: Alertmanager(at).receivers(), [{"name": "a"}]),
 }
-OF_ALERTMANAGER = {"status", "alerts", "silences", "receivers"}
+OF_ALERTMANAGER = {"status", "alerts", "groups", "silences", "receivers"}
 JSON = st.recursive(
     st.none()
     | st.booleans()

@@ -1,0 +1,14 @@
+"""Waiting for what another process does, which tells nobody when it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+async def until(holds: Callable[[], Awaitable[bool]], promise: str, seconds: float = 20.0) -> None:
+    """Wait until a condition holds; an AssertionError names the promise that was not kept."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not await holds():
+        assert asyncio.get_running_loop().time() < deadline, f"not within {seconds:g} s: {promise}"
+        await asyncio.sleep(0.05)
