@@ -16,5 +16,5 @@ def require_unframed(headers: Mapping[str, object]) -> None:
     """Raise ValueError for a header that frames the request."""
     for name in headers:
         if name.lower() in _FRAMING:
-            msg = f"the header {name} is written by the client itself, expected other headers"
+            msg = f"the client itself writes {name}, expected other headers"
             raise ValueError(msg)
