@@ -111,7 +111,7 @@ class Source:
             raise ConfigError(*(self._explain(model, item) for item in error.errors())) from error
 
     def _explain(self, model: type[BaseModel], error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-        loc: _Loc = tuple(part for part in error["loc"] if not self._is_tag(error["loc"], part))
+        loc = self._path(error["loc"])
         if error["type"] == "extra_forbidden":
             known = _field_names(model, error["loc"][:-1])
             near = difflib.get_close_matches(str(loc[-1]), known, n=1)
@@ -129,11 +129,24 @@ class Source:
         text = error["msg"].removeprefix("Value error, ")
         return self.problem(loc, text[:1].lower() + text[1:])
 
-    def _is_tag(self, loc: _Loc, part: int | str) -> bool:
-        """Tell whether a part of pydantic's path is a union's tag, which the file does not have."""
-        index = loc.index(part)
-        before = tuple(p for p in loc[:index] if p is not part)
-        return isinstance(part, str) and index > 0 and index < len(loc) - 1 and (*before, part) not in self._lines
+    def _path(self, loc: _Loc) -> _Loc:
+        """Leave out of pydantic's path the tags of unions, which the file does not have."""
+        path: _Loc = ()
+        values: Any = self.values
+        for index, part in enumerate(loc):
+            is_kind = isinstance(values, dict) and part not in values and values.get("kind") == part
+            is_key = isinstance(part, int) or (*path, part) in self._lines
+            # What ends a path may be missing from the file.
+            if is_key or (index == len(loc) - 1 and not is_kind):
+                path += (part,)
+                values = _item(values, part)
+        return path
+
+
+def _item(values: object, part: int | str) -> object:
+    if isinstance(values, dict):
+        return values.get(part)
+    return values[part] if isinstance(values, list) and isinstance(part, int) else None
 
 
 def _spell(loc: _Loc) -> str:
@@ -166,9 +179,11 @@ def _step(annotation: Any, part: int | str) -> Any:  # noqa: ANN401 - annotation
     members = [a for a in typing.get_args(annotation) if a is not type(None)]
     if isinstance(part, int):
         return members[0] if members else None
+    # A kind may have the name of another kind's key, and comes first in pydantic's path.
     for member in members:
         if _is_model(member) and "kind" in member.model_fields and member.model_fields["kind"].default == part:
             return member
+    for member in members:
         if _is_model(member) and part in member.model_fields:
             return member.model_fields[part].annotation
     return members[-1] if members else None
