@@ -55,7 +55,7 @@ def relocate(value: Any, addresses: Mapping[str, str]) -> Any:  # noqa: ANN401 -
     """Replace the host and port of every URL within a value that has an address of its own."""
     if isinstance(value, str):
         for name, address in addresses.items():
-            value = re.sub(rf"(?<=//){re.escape(name)}(?=[/?#]|$)", address, value)
+            value = re.sub(rf"(//(?:[^/?#@]*@)?){re.escape(name)}(?=[/?#]|$)", rf"\g<1>{address}", value)
         return value
     if isinstance(value, dict):
         return {key: relocate(item, addresses) for key, item in value.items()}
