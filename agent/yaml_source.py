@@ -120,7 +120,7 @@ class Source:
         if error["type"] == "missing":
             return self.problem(loc, "is missing")
         if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-            expected = error["ctx"].get("expected_tags", "")
+            expected = error["ctx"].get("expected_tags") or ", ".join(map(repr, _kinds(model, error["loc"])))
             given = error["ctx"].get("tag")
             near = difflib.get_close_matches(str(given), re.findall(r"'([^']+)'", expected), n=1)
             hint = f"did you mean {near[0]}? (known: {expected})" if near else f"expected one of: {expected}"
@@ -158,12 +158,21 @@ def _spell(loc: _Loc) -> str:
 
 def _field_names(model: type[BaseModel], loc: _Loc) -> list[str]:
     """List the keys that the model at a path knows."""
+    models = _models(model, loc)
+    return list(models[0].model_fields) if len(models) == 1 else []
+
+
+def _kinds(model: type[BaseModel], loc: _Loc) -> list[str]:
+    """List the kinds of which the value at a path may be one."""
+    return [one.model_fields["kind"].default for one in _models(model, loc) if "kind" in one.model_fields]
+
+
+def _models(model: type[BaseModel], loc: _Loc) -> list[type[BaseModel]]:
+    """List the models of which the value at a path may be one."""
     annotation: Any = model
     for part in loc:
         annotation = _step(annotation, part)
-    # A model that may be left out stands in a union with None.
-    models = [member for member in (annotation, *typing.get_args(annotation)) if _is_model(member)]
-    return list(models[0].model_fields) if models else []
+    return [annotation] if _is_model(annotation) else [one for one in typing.get_args(annotation) if _is_model(one)]
 
 
 def _is_model(annotation: object) -> bool:
