@@ -165,7 +165,7 @@ class Conductor:
 
     def _situation(self) -> Situation:
         progress = self.progress
-        checks = tuple(name for request in self._config.probe.requests for name in request.check_names)
+        checks = tuple(check for request in self._config.probe.counted for check in request.checks)
         return Situation(progress.tally, checks, self._drill.name, progress.phase, progress.faults)
 
     async def _conduct(self) -> None:

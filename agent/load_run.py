@@ -18,7 +18,7 @@ from agent.load_view import LoadView
 from agent.metrics import Situation
 from agent.probe_file import ProbeFile
 from agent.report.load_story import LoadStory
-from probes.figures import Counted, measures
+from probes.figures import measures
 from probes.honesty import Sending, honesty
 from probes.load import Load
 from probes.load_settings import LoadSettings
@@ -51,7 +51,7 @@ class LoadRun:
         self._lines = lines
         self._acknowledged = acknowledged
         self._arrivals = settings.arrivals()
-        self._requests = [Counted(request.title, request.check_names) for request in file.probe.requests]
+        self._requests = file.probe.counted
         self._load: Load | Workers | None = None
         self._ending = ""
 

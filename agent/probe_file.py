@@ -22,8 +22,8 @@ class ProbeFile(Settings):
 
     @model_validator(mode="after")
     def _judges_what_is_there(self) -> ProbeFile:
-        names = {request.title for request in self.probe.requests}
-        checks = {name for request in self.probe.requests for name in request.check_names}
+        names = {request.name for request in self.probe.counted}
+        checks = {check for request in self.probe.counted for check in request.checks}
         problems = unmatched(self.thresholds, names, checks)
         if problems:
             msg = "; ".join(f"thresholds.{key}: {problem}" for key, problem in problems.items())

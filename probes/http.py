@@ -28,6 +28,7 @@ from probes.check_kinds import StatusCheck
 from probes.checks import Check, compile_carry, compile_checks
 from probes.client import AwaitedClient, Client
 from probes.data import AnyData, Name
+from probes.figures import Counted
 from probes.template import compile_header, compile_json, compile_text, compile_url
 from units.duration import Duration
 from units.headers import HeaderName, require_unframed
@@ -132,6 +133,11 @@ class Http(HttpRequest):
     def requests(self) -> tuple[HttpRequest, ...]:
         """Every request of a transaction, in order."""
         return (self, *self.then)
+
+    @property
+    def counted(self) -> tuple[Counted, ...]:
+        """The names under which the requests are counted, with their checks."""
+        return tuple(Counted(request.title, request.check_names) for request in self.requests)
 
     @asynccontextmanager
     async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[Client | AwaitedClient]:
