@@ -221,7 +221,7 @@ async def _worker(job: Job, connection: Connection) -> None:
             words.put_nowait("stop")
 
     loop.add_reader(connection.fileno(), hear)
-    async with job.probe.opened() as opened, startable(opened) as client:
+    async with job.probe.opened(job.index, job.count) as opened, startable(opened) as client:
         connection.send("ready")
         start = await words.get()
         if not isinstance(start, float):
