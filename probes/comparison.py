@@ -36,7 +36,12 @@ def _require_pattern(text: str) -> str:
     return text
 
 
-def _excerpt(value: object) -> str:
+Pattern = Annotated[str, AfterValidator(_require_pattern)]
+"""A pydantic field type: a regular expression."""
+
+
+def excerpt(value: object) -> str:
+    """Spell a value for people, cut off where it is long."""
     try:
         text = spell(value)
     except RefusedValue:
@@ -45,7 +50,8 @@ def _excerpt(value: object) -> str:
     return repr(short) if isinstance(value, str) else short
 
 
-def _require_value(value: object) -> object:
+def require_value(value: object) -> object:
+    """Refuse null in a file; raises ValueError."""
     if value is None:
         msg = "null cannot be told from nothing given; to expect JSON's null write matches: ^null$"
         raise ValueError(msg)
@@ -74,9 +80,9 @@ class NamedCheck(Settings):
 class ComparedCheck(NamedCheck):
     """A value of the answer, and the one thing that is expected of it."""
 
-    equals: Annotated[Scalar, BeforeValidator(_require_value)] = None
+    equals: Annotated[Scalar, BeforeValidator(require_value)] = None
     contains: str | None = None
-    matches: Annotated[str, AfterValidator(_require_pattern)] | None = None
+    matches: Pattern | None = None
     exists: bool | None = None
 
     @model_validator(mode="after")
@@ -114,7 +120,7 @@ class ComparedCheck(NamedCheck):
         if self.exists is not None:
             exists = self.exists
             return lambda _: exists, "it to be there" if exists else "it not to be there"
-        return self._equality(), _excerpt(self.equals)
+        return self._equality(), excerpt(self.equals)
 
     def _equality(self) -> Callable[[Any], bool]:
         expected = spell(self.equals)
@@ -132,7 +138,7 @@ class ComparedCheck(NamedCheck):
             if value is MISSING:
                 return "" if absent_is_right else f"{subject} is missing, expected {expected}"
             try:
-                return "" if holds(value) else f"{subject} is {_excerpt(value)}, expected {expected}"
+                return "" if holds(value) else f"{subject} is {excerpt(value)}, expected {expected}"
             except RefusedValue as error:
                 return f"{subject}: {error}"
 

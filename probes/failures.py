@@ -1,0 +1,35 @@
+"""Names for what goes wrong between here and a server, whatever the protocol."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import ssl
+
+from probes.outcome import Reason
+
+_NUMBER = re.compile(r"\[Errno (\d+)\]")
+
+
+def explain(error: OSError, limit_seconds: float) -> tuple[Reason, str]:
+    """Name why there is no answer, and say it for people; `limit_seconds` is what a TimeoutError waited for."""
+    if isinstance(error, ssl.SSLError):
+        return "tls", str(error)
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return "timeout", f"no answer within {limit_seconds:g} s"
+    if isinstance(error, socket.gaierror):
+        return "unreachable", f"the server's name cannot be resolved: {error.strerror or error}"
+    if isinstance(error, ConnectionRefusedError) or _every_address_refused(error):
+        return "refused", str(error)
+    if isinstance(error, ConnectionError):
+        return "reset", str(error) or "the connection was closed"
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return "unreachable", f"{error}: this process may not open more files, raise its limit (ulimit -n)"
+    return "unreachable", str(error)
+
+
+def _every_address_refused(error: OSError) -> bool:
+    """Look into what the event loop raises for a name with several addresses: their errors, joined in one text."""
+    numbers = _NUMBER.findall(str(error)) if error.errno is None else []
+    return bool(numbers) and set(numbers) == {str(errno.ECONNREFUSED)}

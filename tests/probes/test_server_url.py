@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from probes.server_url import ServerUrl, parse_server_url
+
+PORTS = {"redis": 6379, "tcp": None}
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://a", ServerUrl("redis", "a", 6379, "", "")),
+        ("redis://a:1/2", ServerUrl("redis", "a", 1, "", "2")),
+        ("redis://me%40home@a.b/x%20y", ServerUrl("redis", "a.b", 6379, "me@home", "x y")),
+        ("tcp://[::1]:9", ServerUrl("tcp", "::1", 9, "", "")),
+    ],
+)
+def test_a_url_has_a_server_and_what_to_open_there(url: str, expected: ServerUrl) -> None:
+    assert parse_server_url(url, PORTS) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("a:1", "is no URL of this kind, expected redis://host or tcp://host:port"),
+        ("http://a", "is no URL of this kind"),
+        ("redis://", "is no URL of this kind"),
+        ("redis://a..b", "is no URL of this kind"),
+        ("redis://a?db=1", "has something after the path"),
+        ("tcp://a", "has no port"),
+        ("tcp://a:0", "has no port"),
+        ("tcp://a:99999", "Port out of range"),
+        ("tcp://[::1", "Invalid IPv6 URL"),
+    ],
+)
+def test_what_is_no_such_url_is_refused_with_what_was_expected(url: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem.replace("?", r"\?")):
+        parse_server_url(url, PORTS)
+
+
+def test_a_password_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ValueError, match="has a password in it") as refused:
+        parse_server_url("redis://me:hush@a", PORTS)
+    assert "hush" not in str(refused.value)
