@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from probes.http import Http
+from typing import Annotated
+
+from pydantic import Field
+
+from probes.single import SINGLE_PROBES, SingleProbe
 
 PROBES = {
-    "http": Http,
+    **SINGLE_PROBES,
 }
 
-AnyProbe = Http
+AnyProbe = Annotated[SingleProbe, Field(discriminator="kind")]

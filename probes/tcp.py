@@ -1,0 +1,110 @@
+r"""The TCP probe: connect, and if asked send a text and look at what comes back.
+
+kind: tcp
+url: tcp://mail:25
+send: "EHLO drill\r\n"
+expect: ^220 .*ESMTP              # may match anywhere: ^ is the beginning of all that came
+tls: {}                           # over TLS, verified; see units/tls.py for what it may hold
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from probes.comparison import Pattern, excerpt
+from probes.connection import connected
+from probes.failures import explain
+from probes.outcome import Outcome
+from probes.probe import Probe
+from probes.server_url import ServerUrl, parse_server_url
+from units.tls import Tls
+
+_PORTS = {"tcp": None}
+# What has not matched by then will not.
+_LONGEST_ANSWER_BYTES = 64 * 1024
+
+
+class Tcp(Probe):
+    """A connection of its own for each transaction; the server's name is looked up each time."""
+
+    kind: Literal["tcp"] = "tcp"
+    url: str
+    send: str | None = Field(default=None, min_length=1)
+    expect: Pattern | None = None
+    tls: Tls | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        if parse_server_url(url, _PORTS).path:
+            msg = f"{url!r} has a path, expected tcp://host:port"
+            raise ValueError(msg)
+        return url
+
+    @property
+    def server(self) -> ServerUrl:
+        """Where to connect."""
+        return parse_server_url(self.url, _PORTS)
+
+    @property
+    def check_names(self) -> tuple[str, ...]:
+        """The name of the check on what came back."""
+        return () if self.expect is None else (f"answer matches {self.expect}",)
+
+    @asynccontextmanager
+    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[TcpClient]:
+        """Give the client; there is nothing that transactions share."""
+        del shard, shards
+        yield TcpClient(self)
+
+
+class TcpClient:
+    """Makes the transactions of one `Tcp` probe."""
+
+    def __init__(self, probe: Tcp) -> None:
+        self._probe = probe
+        self._server = probe.server
+        self._context = None if probe.tls is None else probe.tls.context()
+        self._server_name = None if probe.tls is None else probe.tls.server_name
+        self._sent = (probe.send or "").encode()
+        self._expected = None if probe.expect is None else re.compile(probe.expect)
+        self._limit_seconds = probe.timeout.total_seconds()
+
+    async def transact(self) -> Outcome:
+        """Make one transaction; every failure is an Outcome with a reason."""
+        came = bytearray()
+        try:
+            async with (
+                asyncio.timeout(self._limit_seconds),
+                connected(self._server, self._context, self._server_name) as (reader, writer),
+            ):
+                if self._sent:
+                    writer.write(self._sent)
+                    await writer.drain()
+                return Outcome() if self._expected is None else await self._read(reader, came, self._expected)
+        except OSError as error:
+            reason, detail = explain(error, self._limit_seconds)
+            so_far = f", only {excerpt(came.decode(errors='replace'))}" if came else ""
+            return self._probe.without_answer(reason, detail + so_far)
+
+    async def _read(self, reader: asyncio.StreamReader, came: bytearray, expected: re.Pattern[str]) -> Outcome:
+        """Read until it matches, or until nothing more comes."""
+        while len(came) < _LONGEST_ANSWER_BYTES:
+            part = await reader.read(_LONGEST_ANSWER_BYTES)
+            came += part
+            text = came.decode(errors="replace")
+            if expected.search(text):
+                return Outcome()
+            if not part:
+                break
+        if not came:
+            return self._probe.without_answer("bad_answer", "the connection was closed without an answer")
+        return self._probe.without_answer(
+            "check", f"answer is {excerpt(text)}, expected it to match {expected.pattern!r}"
+        )

@@ -1,0 +1,124 @@
+"""Real servers for the probes: the lab's, for all tests of a run, and TLS servers with certificates of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import trustme
+from pydantic import TypeAdapter
+
+from lab.ports import free_ports
+from lab.stack import Lab
+from probes.client import startable
+from probes.outcome import Outcome
+from probes.registry import AnyProbe
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Serving = Callable[..., AbstractAsyncContextManager[str]]
+_PROBES: TypeAdapter[Any] = TypeAdapter(AnyProbe)
+
+
+@dataclass(frozen=True)
+class Databases:
+    """The lab's PostgreSQL and Redis."""
+
+    postgres: str
+    password: str
+    redis: str
+
+
+@pytest_asyncio.fixture(scope="session")
+async def databases() -> AsyncIterator[Databases]:
+    async with Lab(CONFIGS, 30.0) as lab:
+        yield Databases(
+            postgres=f"postgresql://postgres@{lab.addresses['postgres:5432']}/postgres",
+            password=(lab.directory / "postgres" / "password").read_text(),
+            redis=f"redis://{lab.addresses['redis:6379']}",
+        )
+
+
+@pytest.fixture
+def read() -> Callable[..., Any]:
+    """Read a probe's settings as a file holds them."""
+    return lambda **settings: _PROBES.validate_python(settings)
+
+
+@pytest.fixture
+def outcome_of(read: Callable[..., Any]) -> Callable[..., Awaitable[Outcome]]:
+    """Make one transaction of a probe with these settings, as the load does."""
+
+    async def transact(**settings: Any) -> Outcome:
+        async with read(**settings).opened() as opened, startable(opened) as client:
+            ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            client.start(ended.set_result)
+            return await asyncio.wait_for(ended, 20)
+
+    return transact
+
+
+@pytest.fixture
+def serving() -> Serving:
+    """Serve TCP connections for the length of a block, which is given the address."""
+
+    @asynccontextmanager
+    async def serve(answer: Answering, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+        connections: set[asyncio.StreamWriter] = set()
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connections.add(writer)
+            try:
+                await answer(reader, writer)
+            except ConnectionError:
+                pass
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
+        try:
+            yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+            for writer in connections:
+                writer.transport.abort()
+
+    return serve
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Whoever signs the certificates of the tests' servers."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture
+def server_context(authority: trustme.CA) -> Callable[..., ssl.SSLContext]:
+    """Make the context of a server, with a certificate for a name."""
+
+    def make(name: str = "127.0.0.1", **options: Any) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert(name, **options).configure_cert(context)
+        return context
+
+    return make
+
+
+@pytest.fixture
+def nobody() -> str:
+    """An address on which nobody listens."""
+    return f"127.0.0.1:{free_ports(1)[0]}"
