@@ -1,23 +1,22 @@
-"""How a server is trusted over HTTPS, and how we show who we are."""
+"""How a server is trusted over TLS, and how we show who we are."""
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
 
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from units.settings import Settings
 
 
-class Tls(Settings):
-    """How to trust a server over HTTPS, in Prometheus' words; paths are relative to the file that names them."""
+class VerifiedTls(Settings):
+    """Whom to trust, and our own certificate, in Prometheus' words; paths are relative to the file that names them."""
 
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
-    server_name: str | None = None
-    insecure_skip_verify: bool = False
+    server_name: str | None = Field(default=None, min_length=1)
 
     @field_validator("ca_file", "cert_file", "key_file")
     @classmethod
@@ -34,7 +33,7 @@ class Tls(Settings):
         return path
 
     @model_validator(mode="after")
-    def _can_be_used(self) -> Tls:
+    def _can_be_used(self) -> VerifiedTls:
         if self.key_file and not self.cert_file:
             msg = "has a key_file without a cert_file, expected both"
             raise ValueError(msg)
@@ -48,9 +47,20 @@ class Tls(Settings):
     def context(self) -> ssl.SSLContext:
         """Make the context of a client; raises OSError (SSLError among them) when a file cannot be used."""
         context = ssl.create_default_context(cafile=self.ca_file and str(self.ca_file))
-        if self.insecure_skip_verify:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if self.cert_file:
             # With no password OpenSSL would ask for one at the terminal, were the key encrypted.
             context.load_cert_chain(self.cert_file, self.key_file, password="")
+        return context
+
+
+class Tls(VerifiedTls):
+    """The same, or no verification at all."""
+
+    insecure_skip_verify: bool = False
+
+    def context(self) -> ssl.SSLContext:
+        """Make the context of a client; raises OSError (SSLError among them) when a file cannot be used."""
+        context = super().context()
+        if self.insecure_skip_verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
