@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from probes.http import Http
+from probes.postgres import Postgres
 from probes.tcp import Tcp
 from probes.tls import Tls
 
 SINGLE_PROBES = {
     "http": Http,
+    "postgres": Postgres,
     "tcp": Tcp,
     "tls": Tls,
 }
 
-SingleProbe = Http | Tcp | Tls
+SingleProbe = Http | Postgres | Tcp | Tls

@@ -1,0 +1,81 @@
+"""The PostgreSQL probe: one query, and what is expected of its rows.
+
+kind: postgres
+url: postgresql://reader@db:5432/shop
+password: ${DB_PASSWORD}          # or password_file: /run/secrets/db
+query: SELECT count(*) FROM orders WHERE state = 'stuck'
+value: {at_most: 100}             # the first column of the first row; rows: is how many there are
+tls: {}                           # verified; see units/tls.py for what it may hold
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from probes.client import AwaitedClient
+from probes.expected import Expected
+from probes.extras import require_library
+from probes.probe import Probe
+from probes.server_url import ServerUrl, parse_server_url
+from units.settings import Secret
+from units.tls import Tls
+
+_PORTS = {"postgresql": 5432, "postgres": 5432}
+
+
+class Postgres(Probe):
+    """A query on one of at most `pool_size` connections, which are kept; without `tls` they are plain.
+
+    A transaction that has to wait for a connection is in flight meanwhile, and its time is running.
+    Queries share sessions, so they should leave none in a state of its own (`SET`, `LISTEN`, `BEGIN`).
+    """
+
+    kind: Literal["postgres"] = "postgres"
+    url: str
+    password: Secret | None = None
+    query: str = Field(default="SELECT 1", min_length=1)
+    rows: Expected | None = None
+    value: Expected | None = None
+    pool_size: int = Field(default=10, gt=0)
+    tls: Tls | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        parse_server_url(url, _PORTS)
+        return url
+
+    @model_validator(mode="after")
+    def _can_be_opened(self) -> Postgres:
+        require_library("asyncpg", "postgres")
+        if self.tls is not None and self.tls.server_name is not None:
+            msg = "tls has a server_name, which asyncpg cannot use: expected the certificate's own name in url"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def server(self) -> ServerUrl:
+        """Where to connect, as whom, and to which database."""
+        return parse_server_url(self.url, _PORTS)
+
+    @property
+    def check_names(self) -> tuple[str, ...]:
+        """The names of the checks on the answer."""
+        return tuple(
+            f"{subject} {expected.words}"
+            for subject, expected in (("row count", self.rows), ("value", self.value))
+            if expected is not None
+        )
+
+    @asynccontextmanager
+    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[AwaitedClient]:
+        """Open the pool for the length of the block; several workers share its size."""
+        del shard
+        from probes.postgres_client import opened
+
+        async with opened(self, max(self.pool_size // shards, 1)) as client:
+            yield client

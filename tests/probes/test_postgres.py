@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+from pydantic import ValidationError
+
+from probes.arrivals import ConstantArrivals
+from probes.load import Load
+from probes.outcome import Outcome
+from probes.sender import Plan
+
+Probing = Callable[..., Awaitable[Outcome]]
+STUCK = "SELECT pg_sleep(30) AS stuck"
+RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE query = $1 AND state = 'active'"
+
+
+async def ask(databases: Any, query: str, *arguments: str) -> Any:
+    connection = await asyncpg.connect(databases.postgres, password=databases.password)
+    try:
+        return await connection.fetchval(query, *arguments)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "failed"),
+    [
+        ({}, ()),
+        ({"query": "CREATE TEMPORARY TABLE IF NOT EXISTS t ()"}, ()),
+        ({"query": "SELECT generate_series(1, 3)", "rows": 3, "value": 1}, ()),
+        ({"query": "SELECT 3.00", "value": 3}, ()),
+        ({"query": "SELECT true", "value": True}, ()),
+        ({"query": "SELECT NULL", "value": {"matches": "^null$"}}, ()),
+        ({"query": "SELECT 'ready'::text, 7", "value": "ready"}, ()),
+        ({"query": "SELECT 7", "value": {"at_most": 6.5}}, ("value is at most 6.5",)),
+        ({"query": "SELECT 7", "rows": {"at_least": 2}, "value": 8}, ("row count is at least 2", "value equals 8")),
+        ({"query": "SELECT 7 WHERE false", "value": 7}, ("value equals 7",)),
+        ({"query": "SELECT", "rows": 1, "value": 7}, ("value equals 7",)),
+    ],
+)
+async def test_rows_and_first_value_are_compared(
+    outcome_of: Probing, databases: Any, settings: dict[str, Any], failed: tuple[str, ...]
+) -> None:
+    told = await outcome_of(kind="postgres", url=databases.postgres, password=databases.password, **settings)
+    assert (told.reason, told.failed_checks) == ("check" if failed else None, failed), told.detail
+
+
+async def test_what_came_instead_is_quoted(outcome_of: Probing, databases: Any) -> None:
+    told = await outcome_of(
+        kind="postgres", url=databases.postgres, password=databases.password, query="SELECT 'late'::text", value="ready"
+    )
+    assert told.detail == "value is 'late', expected one that equals ready"
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason", "detail"),
+    [
+        ({"query": "SELEC 1"}, "bad_answer", 'syntax error at or near "SELEC"'),
+        ({"query": "SELECT 1; SELECT 2"}, "bad_answer", "cannot insert multiple commands"),
+        ({"password": "wrong"}, "bad_answer", 'password authentication failed for user "postgres"'),
+        ({"query": STUCK, "timeout": "300ms"}, "timeout", "no answer within 0.3 s"),
+        ({"query": "SELECT pg_terminate_backend(pg_backend_pid())"}, "reset", "terminating connection"),
+        ({"tls": {}}, "tls", "rejected SSL upgrade"),
+        ({"url": "postgresql://nowhere.invalid"}, "unreachable", "name cannot be resolved"),
+    ],
+)
+async def test_a_query_that_fails_is_an_outcome_with_its_reason(
+    outcome_of: Probing, databases: Any, settings: dict[str, Any], reason: str, detail: str
+) -> None:
+    account = {"url": databases.postgres, "password": databases.password}
+    told = await outcome_of(kind="postgres", value=1, **account | settings)
+    assert (told.reason, told.failed_checks) == (reason, ("value equals 1",))
+    assert detail in told.detail
+
+
+async def test_nobody_there_is_refused(outcome_of: Probing, nobody: str) -> None:
+    port = nobody.partition(":")[2]
+    for host in ("127.0.0.1", "localhost"):
+        assert (await outcome_of(kind="postgres", url=f"postgresql://{host}:{port}")).reason == "refused"
+
+
+async def test_a_server_that_takes_no_more_connections_refuses(outcome_of: Probing, databases: Any) -> None:
+    await ask(databases, "CREATE ROLE crowded LOGIN PASSWORD 'hush' CONNECTION LIMIT 0")
+    url = databases.postgres.replace("postgres@", "crowded@")
+    told = await outcome_of(kind="postgres", url=url, password="hush")  # noqa: S106 - made here
+    await ask(databases, "DROP ROLE crowded")
+    assert told.reason == "refused"
+    assert "too many connections" in told.detail
+
+
+async def test_a_server_that_says_nothing_is_a_timeout(outcome_of: Probing, serving: Any) -> None:
+    async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        del writer
+        await reader.read()
+
+    async with serving(wait) as address:
+        told = await outcome_of(kind="postgres", url=f"postgresql://{address}", timeout="200ms")
+    assert told.reason == "timeout"
+
+
+async def test_a_query_given_up_is_cancelled_at_the_server_and_its_connection_used_again(
+    read: Callable[..., Any], databases: Any
+) -> None:
+    probe = read(
+        kind="postgres",
+        url=databases.postgres,
+        password=databases.password,
+        query=STUCK,
+        timeout="1s",
+        pool_size=1,
+    )
+    async with probe.opened() as client:
+        assert (await client.transact()).reason == "timeout"
+        deadline = time.monotonic() + 10
+        while await ask(databases, RUNNING, STUCK) and time.monotonic() < deadline:  # noqa: ASYNC110 - a server sets no event
+            await asyncio.sleep(0.02)
+        assert await ask(databases, RUNNING, STUCK) == 0
+        # Waiting for a connection would say the same, so look at what arrives at the server.
+        second = asyncio.ensure_future(client.transact())
+        while not second.done() and not await ask(databases, RUNNING, STUCK):  # noqa: ASYNC110 - a server sets no event
+            await asyncio.sleep(0.01)
+        assert not second.done()
+        assert (await second).reason == "timeout"
+
+
+async def test_what_waits_for_a_connection_is_in_flight_and_holds_nothing_up(
+    read: Callable[..., Any], databases: Any
+) -> None:
+    """Two connections answer ten queries a second; thirty a second are due and all of them are sent."""
+    query = "SELECT pg_sleep(0.2)"
+    probe = read(kind="postgres", url=databases.postgres, password=databases.password, query=query, pool_size=2)
+    async with probe.opened() as client:
+        load = Load(client, Plan(ConstantArrivals(30.0, 1.0)))
+        running = asyncio.ensure_future(load.run())
+        at_most = 0
+        while not running.done():
+            at_most = max(at_most, await ask(databases, RUNNING, query))
+        await running
+    tally = load.tally
+    assert (tally.due, tally.dropped, tally.failed) == (30, 0, 0)
+    assert tally.most_in_flight > 10
+    assert at_most == 2
+    # The last waits its turn, and that counts.
+    assert tally.latencies.percentile_seconds(100) > 1.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"url": "postgresql://u:hush@a"}, "has a password in it, expected none, and password or password_file"),
+        ({"url": "mysql://a"}, "is no URL of this kind, expected postgresql://host or postgres://host"),
+        ({"url": "postgresql://a?sslmode=require"}, "has something after the path"),
+        ({"url": "postgresql://a", "tls": {"server_name": "b"}}, "tls has a server_name, which asyncpg cannot use"),
+        ({"url": "postgresql://a", "rows": {}}, "expects nothing, expected a value, or one of equals"),
+        ({"url": "postgresql://a", "pool_size": 0}, "pool_size"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(
+    read: Callable[..., Any], settings: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        read(kind="postgres", **settings)
+    assert expected in str(refused.value)
+
+
+def test_a_password_in_a_url_is_not_printed(read: Callable[..., Any]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        read(kind="postgres", url="postgresql://u:hush@a")
+    assert "hush" not in "".join(error["msg"] for error in refused.value.errors())
+
+
+def test_a_password_never_prints(read: Callable[..., Any]) -> None:
+    probe = read(kind="postgres", url="postgresql://a", password="hush")  # noqa: S106 - made here
+    assert "hush" not in repr(probe) + probe.model_dump_json()
