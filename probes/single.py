@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from probes.http import Http
 from probes.postgres import Postgres
+from probes.redis import Redis
 from probes.tcp import Tcp
 from probes.tls import Tls
 
 SINGLE_PROBES = {
     "http": Http,
     "postgres": Postgres,
+    "redis": Redis,
     "tcp": Tcp,
     "tls": Tls,
 }
 
-SingleProbe = Http | Postgres | Tcp | Tls
+SingleProbe = Http | Postgres | Redis | Tcp | Tls

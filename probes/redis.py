@@ -1,0 +1,100 @@
+"""The Redis probe: a command, PING unless named, and what is expected of its reply.
+
+kind: redis
+url: redis://cache:6379/0         # rediss:// over TLS
+password: ${REDIS_PASSWORD}       # or password_file: /run/secrets/redis
+command: LLEN jobs                # or a list: [GET, "a key"]
+reply: {at_most: 1000}
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from probes.client import AwaitedClient
+from probes.expected import Expected
+from probes.extras import require_library
+from probes.probe import Probe
+from probes.server_url import ServerUrl, parse_server_url
+from units.settings import Secret
+from units.tls import Tls
+
+_PORTS = {"redis": 6379, "rediss": 6379}
+# What would change a connection that others use next.
+_STATEFUL = {"MULTI", "WATCH", "MONITOR", "SELECT", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"}
+
+
+def _as_words(command: object) -> object:
+    words = shlex.split(command) if isinstance(command, str) else command
+    if isinstance(words, list | tuple):
+        words = tuple(str(word) if isinstance(word, int | float) else word for word in words)
+        if words and str(words[0]).upper() in _STATEFUL:
+            msg = f"{words[0]} changes its connection, which others use too, expected another command"
+            raise ValueError(msg)
+    return words
+
+
+class Redis(Probe):
+    """A command on one of at most `pool_size` connections, which are kept.
+
+    A transaction that has to wait for a connection is in flight meanwhile, and its time is running.
+    A reply is compared as text; nil is `nil`, and a list is spelled as JSON.
+    """
+
+    kind: Literal["redis"] = "redis"
+    url: str
+    password: Secret | None = None
+    command: Annotated[tuple[str, ...], BeforeValidator(_as_words), Field(min_length=1)] = ("PING",)
+    reply: Expected | None = None
+    pool_size: int = Field(default=50, gt=0)
+    tls: Tls | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        path = parse_server_url(url, _PORTS).path
+        if path and not path.isdecimal():
+            msg = f"{url!r} has the database {path!r}, expected a number such as 0"
+            raise ValueError(msg)
+        return url
+
+    @model_validator(mode="after")
+    def _can_be_opened(self) -> Redis:
+        require_library("redis", "redis")
+        if self.tls is not None and self.server.scheme != "rediss":
+            msg = "has tls for a plain url, expected rediss://…"
+            raise ValueError(msg)
+        if self.tls is not None and self.tls.server_name is not None:
+            msg = "tls has a server_name, which redis-py cannot use: expected the certificate's own name in url"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def server(self) -> ServerUrl:
+        """Where to connect, as whom, and to which database."""
+        return parse_server_url(self.url, _PORTS)
+
+    @property
+    def expected(self) -> Expected | None:
+        """What the reply must be: of PING PONG, of other commands anything but an error, unless the file says."""
+        is_ping = len(self.command) == 1 and self.command[0].upper() == "PING"
+        return Expected(equals="PONG") if self.reply is None and is_ping else self.reply
+
+    @property
+    def check_names(self) -> tuple[str, ...]:
+        """The name of the check on the reply."""
+        return () if self.expected is None else (f"reply {self.expected.words}",)
+
+    @asynccontextmanager
+    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[AwaitedClient]:
+        """Open the pool for the length of the block; several workers share its size."""
+        del shard
+        from probes.redis_client import opened
+
+        async with opened(self, max(self.pool_size // shards, 1)) as client:
+            yield client

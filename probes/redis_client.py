@@ -1,0 +1,109 @@
+"""The only file of the probes that speaks to Redis, through redis-py."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, SSLConnection
+from redis.asyncio import Redis as Server
+from redis.asyncio.connection import Connection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from probes.failures import explain
+from probes.outcome import Outcome, Reason
+from probes.redis import Redis
+from units.tls import Tls
+
+
+class RedisClient:
+    """Makes the transactions of one `Redis` probe on a pool's connections."""
+
+    def __init__(self, probe: Redis, server: Server) -> None:
+        self._probe = probe
+        self._server = server
+        self._expected = probe.expected
+        self._limit_seconds = probe.timeout.total_seconds()
+
+    async def transact(self) -> Outcome:
+        """Make one transaction; every failure is an Outcome with a reason."""
+        try:
+            async with asyncio.timeout(self._limit_seconds):
+                reply = await self._server.execute_command(*self._probe.command)  # type: ignore[no-untyped-call]
+        except (OSError, RedisError) as error:
+            return self._probe.without_answer(*_explain(error, self._limit_seconds))
+        text = _spell(reply)
+        if self._expected is None or self._expected.holds(text):
+            return Outcome()
+        return self._probe.without_answer("check", self._expected.explain("reply", text))
+
+
+@asynccontextmanager
+async def opened(probe: Redis, pool_size: int) -> AsyncIterator[RedisClient]:
+    """Open the pool for the length of the block; connections open when they are needed first."""
+    server = probe.server
+    pool = BlockingConnectionPool(
+        connection_class=SSLConnection if server.scheme == "rediss" else Connection,
+        max_connections=pool_size,
+        # The transaction's own time limit is the only one, and what failed is not tried again.
+        timeout=None,
+        socket_timeout=None,
+        socket_connect_timeout=None,
+        retry=Retry(NoBackoff(), 0),
+        host=server.host,
+        port=server.port,
+        db=int(server.path or 0),
+        username=server.user or None,
+        password=probe.password.get_secret_value() if probe.password else None,
+        # RESP2, which every server speaks.
+        protocol=2,
+        **_tls(probe.tls) if probe.tls else {},
+    )
+    client = Server(connection_pool=pool)
+    # Replies as they are: redis-py would make True of PONG.
+    client.response_callbacks.clear()
+    try:
+        yield RedisClient(probe, client)
+    finally:
+        await client.aclose()
+        await pool.disconnect()
+
+
+def _tls(tls: Tls) -> dict[str, Any]:
+    """Say in redis-py's words how to trust a server."""
+    return {
+        "ssl_ca_certs": tls.ca_file and str(tls.ca_file),
+        "ssl_certfile": tls.cert_file and str(tls.cert_file),
+        "ssl_keyfile": tls.key_file and str(tls.key_file),
+        "ssl_cert_reqs": "none" if tls.insecure_skip_verify else "required",
+        "ssl_check_hostname": not tls.insecure_skip_verify,
+    }
+
+
+def _spell(reply: object) -> str:
+    """Spell a reply as text: nil as `nil`, a list as JSON."""
+    if reply is None:
+        return "nil"
+    if isinstance(reply, bytes):
+        return reply.decode(errors="replace")
+    if isinstance(reply, list):
+        return json.dumps([_spell(item) for item in reply], ensure_ascii=False)
+    return str(reply)
+
+
+def _explain(error: Exception, limit_seconds: float) -> tuple[Reason, str]:
+    """Name why there is no reply; what redis-py wraps is told as what it was."""
+    if isinstance(error, OSError):
+        return explain(error, limit_seconds)
+    beneath = error.__cause__ or error.__context__
+    if isinstance(beneath, OSError):
+        return explain(beneath, limit_seconds)
+    if isinstance(error, RedisConnectionError) and not isinstance(error, AuthenticationError):
+        return "reset", str(error)
+    return "bad_answer", str(error)

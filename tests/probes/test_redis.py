@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from pydantic import ValidationError
+from redis.asyncio import Redis as Server
+
+from probes.arrivals import ConstantArrivals
+from probes.load import Load
+from probes.outcome import Outcome
+from probes.sender import Plan
+
+Probing = Callable[..., Awaitable[Outcome]]
+
+
+@pytest_asyncio.fixture
+async def server(databases: Any) -> AsyncIterator[Any]:
+    """Redis itself, empty, as any client sees it."""
+    client = Server.from_url(databases.redis)
+    await client.flushdb()
+    yield client
+    await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("settings", "failed"),
+    [
+        ({}, ()),
+        ({"command": "ping"}, ()),
+        ({"command": "GET a"}, ()),
+        ({"command": "GET a", "reply": "nil"}, ()),
+        ({"command": ["SET", "b", "two words"], "reply": "OK"}, ()),
+        ({"command": "ECHO 'two words'", "reply": "two words"}, ()),
+        ({"command": "LLEN a", "reply": 0}, ()),
+        ({"command": ["LRANGE", "a", 0, -1], "reply": "[]"}, ()),
+        ({"command": "LLEN a", "reply": {"at_least": 1}}, ("reply is at least 1",)),
+        ({"reply": "PANG"}, ("reply equals PANG",)),
+    ],
+)
+@pytest.mark.usefixtures("server")
+async def test_a_reply_is_compared_as_it_is(
+    outcome_of: Probing, databases: Any, settings: dict[str, Any], failed: tuple[str, ...]
+) -> None:
+    told = await outcome_of(kind="redis", url=databases.redis, **settings)
+    assert (told.reason, told.failed_checks) == ("check" if failed else None, failed), told.detail
+
+
+async def test_user_password_and_database_are_those_of_the_file(
+    outcome_of: Probing, databases: Any, server: Any
+) -> None:
+    await server.execute_command("ACL SETUSER drill on >hush ~* +@all")
+    url = databases.redis.replace("//", "//drill@") + "/3"
+    right = await outcome_of(kind="redis", url=url, password="hush", command="CLIENT INFO", reply={"contains": "db=3"})  # noqa: S106 - made here
+    wrong = await outcome_of(kind="redis", url=url, password="hash")  # noqa: S106 - wrong on purpose
+    await server.execute_command("ACL DELUSER drill")
+    assert right == Outcome()
+    assert wrong.reason == "bad_answer"
+    assert "invalid username-password pair" in wrong.detail
+
+
+async def test_what_was_not_said_of_ping_is_that_it_replies_pong(read: Callable[..., Any]) -> None:
+    assert read(kind="redis", url="redis://a").check_names == ("reply equals PONG",)
+    assert read(kind="redis", url="redis://a", command="GET a").check_names == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason", "detail"),
+    [
+        ({"command": "NONSENSE"}, "bad_answer", "unknown command 'NONSENSE'"),
+        ({"command": "BLPOP a 30", "timeout": "200ms"}, "timeout", "no answer within 0.2 s"),
+        ({"command": "CLIENT KILL TYPE normal SKIPME no", "reply": "x"}, "check", "reply is "),
+        ({"url": "redis://nowhere.invalid"}, "unreachable", "name cannot be resolved"),
+    ],
+)
+async def test_a_command_that_fails_is_an_outcome_with_its_reason(
+    outcome_of: Probing, databases: Any, settings: dict[str, Any], reason: str, detail: str
+) -> None:
+    told = await outcome_of(kind="redis", **{"url": databases.redis} | settings)
+    assert told.reason == reason
+    assert detail in told.detail
+
+
+async def test_nobody_there_is_refused(outcome_of: Probing, nobody: str) -> None:
+    port = nobody.partition(":")[2]
+    for host in ("127.0.0.1", "localhost"):
+        assert (await outcome_of(kind="redis", url=f"redis://{host}:{port}")).reason == "refused"
+
+
+async def test_a_connection_that_breaks_is_a_reset(outcome_of: Probing, serving: Any) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        del writer
+        await reader.readline()
+
+    async with serving(hang_up) as address:
+        told = await outcome_of(kind="redis", url=f"redis://{address}")
+    assert told.reason == "reset"
+
+
+async def test_what_is_no_redis_is_a_bad_answer(outcome_of: Probing, serving: Any) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail ESMTP\r\n")
+        await reader.read()
+
+    async with serving(greet) as address:
+        told = await outcome_of(kind="redis", url=f"redis://{address}", timeout="2s")
+    assert told.reason == "bad_answer"
+
+
+async def test_over_tls_the_same(
+    outcome_of: Probing, databases: Any, serving: Any, server_context: Any, ca_file: str
+) -> None:
+    host, port = databases.redis.removeprefix("redis://").split(":")
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_redis, to_redis = await asyncio.open_connection(host, port)
+        await asyncio.gather(copy(reader, to_redis), copy(from_redis, writer))
+
+    async with serving(relay, server_context()) as address:
+        told = await outcome_of(kind="redis", url=f"rediss://{address}", tls={"ca_file": ca_file})
+        unverified = await outcome_of(kind="redis", url=f"rediss://{address}", tls={"insecure_skip_verify": True})
+        untrusted = await outcome_of(kind="redis", url=f"rediss://{address}")
+    assert (told, unverified, untrusted.reason) == (Outcome(), Outcome(), "tls")
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while part := await reader.read(1024):
+        writer.write(part)
+    writer.close()
+
+
+async def test_after_a_timeout_the_late_reply_is_nobody_elses(
+    read: Callable[..., Any], databases: Any, server: Any
+) -> None:
+    probe = read(
+        kind="redis", url=databases.redis, command="BLPOP late 30", reply="nothing", pool_size=1, timeout="700ms"
+    )
+    async with probe.opened() as client:
+        assert (await client.transact()).reason == "timeout"
+        await server.rpush("late", "first")
+        assert "first" in (await client.transact()).detail
+        await server.rpush("late", "second")
+        assert "second" in (await client.transact()).detail
+
+
+async def test_a_connection_that_the_server_closed_is_opened_again(
+    read: Callable[..., Any], databases: Any, server: Any
+) -> None:
+    async with read(kind="redis", url=databases.redis, pool_size=1).opened() as client:
+        assert await client.transact() == Outcome()
+        await server.client_kill_filter(_type="normal", skipme=True)
+        assert await client.transact() == Outcome()
+
+
+async def test_what_waits_for_a_connection_is_in_flight_and_holds_nothing_up(
+    read: Callable[..., Any], databases: Any, server: Any
+) -> None:
+    """Two connections wait 0.2 s each for a list that stays empty; thirty a second are due and all are sent."""
+    probe = read(kind="redis", url=databases.redis, command="BLPOP empty 0.2", reply="nil", pool_size=2)
+    async with probe.opened() as client:
+        load = Load(client, Plan(ConstantArrivals(30.0, 1.0)))
+        running = asyncio.ensure_future(load.run())
+        at_most = 0
+        while not running.done():
+            blocked = (await server.info("clients"))["blocked_clients"]
+            at_most = max(at_most, blocked)
+            await asyncio.sleep(0.01)
+        await running
+    assert (load.tally.due, load.tally.dropped, load.tally.failed) == (30, 0, 0)
+    assert load.tally.most_in_flight > 10
+    assert at_most == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"url": "redis://a/main"}, "has the database 'main', expected a number such as 0"),
+        ({"url": "redis://a", "tls": {}}, "has tls for a plain url, expected rediss://"),
+        ({"url": "rediss://a", "tls": {"server_name": "b"}}, "which redis-py cannot use"),
+        ({"url": "redis://a", "command": ""}, "command"),
+        ({"url": "redis://a", "command": "subscribe a"}, "subscribe changes its connection, which others use too"),
+        ({"url": "redis://a", "command": "GET 'a"}, "No closing quotation"),
+        ({"url": "redis://:hush@a"}, "has a password in it"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(
+    read: Callable[..., Any], settings: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        read(kind="redis", **settings)
+    assert expected in str(refused.value)
