@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from probes.dns import Dns
 from probes.http import Http
 from probes.postgres import Postgres
 from probes.redis import Redis
@@ -9,6 +10,7 @@ from probes.tcp import Tcp
 from probes.tls import Tls
 
 SINGLE_PROBES = {
+    "dns": Dns,
     "http": Http,
     "postgres": Postgres,
     "redis": Redis,
@@ -16,4 +18,4 @@ SINGLE_PROBES = {
     "tls": Tls,
 }
 
-SingleProbe = Http | Postgres | Redis | Tcp | Tls
+SingleProbe = Dns | Http | Postgres | Redis | Tcp | Tls

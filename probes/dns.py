@@ -1,0 +1,135 @@
+"""The DNS probe: the addresses of a name, from the system's resolver or from one server.
+
+    kind: dns
+    resolve: shop.example
+    record: AAAA                      # A unless named
+    server: 10.0.0.53                 # or 10.0.0.53:5353, [fd00::53]:53; the system's resolver unless named
+    addresses: [10.1.2.3, 10.1.2.4]   # these and no others, in any order
+
+The system's resolver is what the services use themselves: their hosts file, search list and cache; asyncio
+gives it. It cannot be told whom to ask, so a server of its own choice is asked through dnspython, which has
+the message format, the checks on an answer and the turn to TCP when one is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from probes.client import AwaitedClient
+from probes.extras import require_library
+from probes.failures import explain
+from probes.outcome import Outcome
+from probes.probe import Probe
+
+_NAME = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+_NO_SUCH_NAME = {socket.EAI_NONAME, socket.EAI_NODATA}
+_VERSIONS = {"A": 4, "AAAA": 6}
+
+
+def _require_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        msg = f"{name!r} is no name of a host, expected one such as shop.example"
+        raise ValueError(msg)
+    return name
+
+
+def _require_server(server: str) -> str:
+    try:
+        split_server(server)
+    except ValueError:
+        msg = f"{server!r} is no server, expected an address such as 10.0.0.53, 10.0.0.53:5353 or [fd00::53]:53"
+        raise ValueError(msg) from None
+    return server
+
+
+def _plain_address(address: str) -> str:
+    return str(ipaddress.ip_address(address))
+
+
+def split_server(server: str) -> tuple[str, int]:
+    """Split the address and the port of a server; raises ValueError."""
+    if server.count(":") > 1 and not server.startswith("["):
+        return _plain_address(server), 53
+    parts = urlsplit(f"//{server}")
+    return _plain_address(parts.hostname or ""), parts.port or 53
+
+
+class Dns(Probe):
+    """A question for each transaction, answered by one server or by the system's resolver.
+
+    A server is asked once, over UDP; what gets lost is a timeout. The system's resolver answers from a few
+    threads that the whole process shares, so that at high rates questions wait for one: name a server there.
+    """
+
+    kind: Literal["dns"] = "dns"
+    resolve: Annotated[str, AfterValidator(_require_name)]
+    record: Literal["A", "AAAA"] = "A"
+    server: Annotated[str, AfterValidator(_require_server)] | None = None
+    addresses: tuple[Annotated[str, AfterValidator(_plain_address)], ...] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Dns:
+        for address in self.addresses or ():
+            if ipaddress.ip_address(address).version != _VERSIONS[self.record]:
+                msg = f"addresses has {address}, which is none for a record {self.record}"
+                raise ValueError(msg)
+        if self.server is not None:
+            require_library("dns", "dns")
+        return self
+
+    @property
+    def check_names(self) -> tuple[str, ...]:
+        """The name of the check on the addresses."""
+        return () if self.addresses is None else (f"addresses are {', '.join(self.addresses)}",)
+
+    @asynccontextmanager
+    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[AwaitedClient]:
+        """Give the client; there is nothing that transactions share."""
+        del shard, shards
+        if self.server is None:
+            yield SystemClient(self)
+            return
+        from probes.dns_client import DnsClient
+
+        yield DnsClient(self, self.server)
+
+    def judge(self, found: list[str]) -> Outcome:
+        """Compare the addresses of an answer with those that are expected."""
+        if not found:
+            return self.without_answer("bad_answer", f"{self.resolve} has no record {self.record}")
+        if self.addresses is None or set(found) == set(self.addresses):
+            return Outcome()
+        expected = ", ".join(self.addresses)
+        return self.without_answer("check", f"addresses are {', '.join(sorted(found))}, expected {expected}")
+
+
+class SystemClient:
+    """Makes the transactions of one `Dns` probe through the system's resolver."""
+
+    def __init__(self, probe: Dns) -> None:
+        self._probe = probe
+        self._family = socket.AF_INET if probe.record == "A" else socket.AF_INET6
+        self._limit_seconds = probe.timeout.total_seconds()
+
+    async def transact(self) -> Outcome:
+        """Make one transaction; every failure is an Outcome with a reason."""
+        try:
+            async with asyncio.timeout(self._limit_seconds):
+                found = await asyncio.get_running_loop().getaddrinfo(
+                    self._probe.resolve, None, family=self._family, type=socket.SOCK_STREAM
+                )
+        except socket.gaierror as error:
+            is_answer = error.errno in _NO_SUCH_NAME
+            return self._probe.without_answer("bad_answer" if is_answer else "unreachable", str(error))
+        except OSError as error:
+            return self._probe.without_answer(*explain(error, self._limit_seconds))
+        return self._probe.judge([str(info[4][0]) for info in found])
