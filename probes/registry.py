@@ -6,10 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from probes.mix import Mix
 from probes.single import SINGLE_PROBES, SingleProbe
 
 PROBES = {
     **SINGLE_PROBES,
+    "mix": Mix,
 }
 
-AnyProbe = Annotated[SingleProbe, Field(discriminator="kind")]
+AnyProbe = Annotated[SingleProbe | Mix, Field(discriminator="kind")]

@@ -1,0 +1,124 @@
+"""The mix: each transaction is one of several probes, each as likely as its weight says.
+
+kind: mix
+of:
+  - {weight: 3, probe: {kind: http, name: pay, url: "http://shop:8080/pay"}}
+  - {weight: 1, probe: {kind: redis, url: "redis://cache:6379"}}
+seed: 7                           # the same seed gives the same order; without one every run has its own
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import Field, field_validator, model_validator
+
+from probes.client import Client, Ended, startable
+from probes.data import Choice
+from probes.figures import Counted
+from probes.outcome import Outcome, Request
+from probes.random_stream import stream_seed
+from probes.single import SingleProbe
+from units.settings import Settings
+
+
+class Part(Settings):
+    """One probe of a mix, and its weight beside those of the others."""
+
+    weight: float = Field(default=1.0, gt=0, le=1_000_000)
+    probe: Annotated[SingleProbe, Field(discriminator="kind")]
+
+    @field_validator("probe", mode="before")
+    @classmethod
+    def _is_no_mix(cls, probe: Any) -> Any:  # noqa: ANN401 - what YAML held
+        if isinstance(probe, Mix) or (isinstance(probe, dict) and probe.get("kind") == "mix"):
+            msg = "is a mix within a mix, expected its parts here, beside the others"
+            raise ValueError(msg)
+        return probe
+
+
+class Mix(Settings):
+    """Several probes, of which each transaction takes one by chance; what is counted tells them apart by name."""
+
+    kind: Literal["mix"] = "mix"
+    of: tuple[Part, ...] = Field(min_length=1)
+    seed: int | None = None
+
+    @model_validator(mode="after")
+    def _tells_its_parts_apart(self) -> Mix:
+        seen: set[str] = set()
+        for part in self.of:
+            names = {request.name for request in part.probe.counted}
+            if names & seen:
+                msg = f"two parts are named {min(names & seen)!r}, expected a name of its own for each"
+                raise ValueError(msg)
+            seen |= names
+        return self
+
+    @property
+    def counted(self) -> tuple[Counted, ...]:
+        """The names under which the requests of all parts are counted, with their checks."""
+        return tuple(request for part in self.of for request in part.probe.counted)
+
+    def chooser(self, shard: int, shards: int) -> Callable[[], int]:
+        """Make the function that gives the index of the next transaction's part, for one of several workers."""
+        seed = secrets.randbits(63) if self.seed is None else self.seed
+        choice = Choice(of=tuple(range(len(self.of))), weights=tuple(part.weight for part in self.of))
+        return cast("Callable[[], int]", choice.values(stream_seed(seed, "mix"), shard, shards))
+
+    @asynccontextmanager
+    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[MixClient]:
+        """Open every part for the length of the block.
+
+        Of several workers each is a shard, with a random order of its own.
+        """
+        async with AsyncExitStack() as stack:
+            clients = []
+            for part in self.of:
+                client = await stack.enter_async_context(part.probe.opened(shard, shards))
+                clients.append(await stack.enter_async_context(startable(client)))
+            yield MixClient(
+                [(part.probe.counted[0].name, client) for part, client in zip(self.of, clients, strict=True)],
+                self.chooser(shard, shards),
+            )
+
+
+class MixClient:
+    """Starts each transaction on one of several clients; `choose` gives the index of the next one."""
+
+    def __init__(self, parts: Sequence[tuple[str, Client]], choose: Callable[[], int]) -> None:
+        self._parts = parts
+        self._choose = choose
+
+    def start(self, ended: Ended) -> None:
+        """Start a transaction of one part; `ended` is called once with its outcome."""
+        name, client = self._parts[self._choose()]
+        client.start(partial(_tell_by_name, ended, name, time.monotonic()))
+
+    def take_acknowledged(self) -> list[str]:
+        """Hand over the ids that the parts acknowledged since the last call."""
+        return [acknowledged for _, client in self._parts for acknowledged in client.take_acknowledged()]
+
+
+def _tell_by_name(ended: Ended, name: str, started: float, outcome: Outcome) -> None:
+    """Put the name of the part on a transaction that was a single request."""
+    if not outcome.requests:
+        outcome = named(outcome, name, time.monotonic() - started)
+    ended(outcome)
+
+
+def named(outcome: Outcome, name: str, seconds: float) -> Outcome:
+    """Tell the single request of a transaction by its name."""
+    failed = outcome.refused_by_status or outcome.reason not in {None, "check"}
+    return Outcome(
+        outcome.reason,
+        outcome.detail,
+        outcome.failed_checks,
+        refused_by_status=outcome.refused_by_status,
+        requests=(Request(name, seconds, failed),),
+    )
