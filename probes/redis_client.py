@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +22,8 @@ from probes.failures import explain
 from probes.outcome import Outcome, Reason
 from probes.redis import Redis
 from units.tls import Tls
+
+_CONNECTING = re.compile(r"Error (-?\d+) connecting to ")
 
 
 class RedisClient:
@@ -101,9 +105,20 @@ def _explain(error: Exception, limit_seconds: float) -> tuple[Reason, str]:
     """Name why there is no reply; what redis-py wraps is told as what it was."""
     if isinstance(error, OSError):
         return explain(error, limit_seconds)
-    beneath = error.__cause__ or error.__context__
-    if isinstance(beneath, OSError):
-        return explain(beneath, limit_seconds)
-    if isinstance(error, RedisConnectionError) and not isinstance(error, AuthenticationError):
-        return "reset", str(error)
-    return "bad_answer", str(error)
+    if not isinstance(error, RedisConnectionError) or isinstance(error, AuthenticationError):
+        return "bad_answer", str(error)
+    beneath = _beneath(error)
+    return ("reset", str(error)) if beneath is None else explain(beneath, limit_seconds)
+
+
+def _beneath(error: Exception) -> OSError | None:
+    """Find the system's error under those that redis-py put on it."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, OSError):
+        found = found.__cause__ or found.__context__
+    said = _CONNECTING.match(str(error))
+    if said is None or (found is not None and found.errno == int(said[1])):
+        return found
+    # It raises again what it caught, so that an older failure may lie beneath, or none: its text has the number.
+    number = int(said[1])
+    return OSError(number, str(error)) if number > 0 else socket.gaierror(number, str(error))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -153,6 +154,26 @@ async def test_a_connection_that_the_server_closed_is_opened_again(
         assert await client.transact() == Outcome()
         await server.client_kill_filter(_type="normal", skipme=True)
         assert await client.transact() == Outcome()
+
+
+async def test_a_server_that_went_away_refuses_also_where_it_had_been_connected(
+    read: Callable[..., Any], serving: Any
+) -> None:
+    async def pong_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_over = False
+        while not is_over and (part := await reader.read(1024)):
+            is_over = b"PING" in part
+            # What redis-py says of itself on a new connection is answered as well.
+            writer.write(b"+OK\r\n" * part.count(b"SETINFO") + b"+PONG\r\n" * is_over)
+
+    async with AsyncExitStack() as stack:
+        async with serving(pong_once) as address:
+            client = await stack.enter_async_context(read(kind="redis", url=f"redis://{address}", pool_size=1).opened())
+            assert await client.transact() == Outcome()
+        # Nothing outside the client tells that it has heard of the connection's end.
+        await asyncio.sleep(0.1)
+        told = await client.transact()
+    assert told.reason == "refused", told.detail
 
 
 async def test_what_waits_for_a_connection_is_in_flight_and_holds_nothing_up(
