@@ -12,7 +12,6 @@ need prometheus-alertmanager prometheus-alertmanager
 need redis-server redis-server
 need prometheus-postgres-exporter prometheus-postgres-exporter
 need prometheus-redis-exporter prometheus-redis-exporter
-need openssl openssl
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && id postgres >/dev/null 2>&1 || missing="$missing postgresql"
 "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 

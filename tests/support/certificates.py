@@ -1,13 +1,15 @@
-"""Certificates for servers of tests, made anew with openssl, for an hour of use."""
+"""Certificates for servers of tests, made anew for each run."""
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import trustme
+from cryptography.hazmat.primitives import serialization
+
 SERVER_NAME = "monitoring.test"
-_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+_NAMES = {"server": ("127.0.0.1", SERVER_NAME), "elsewhere": ("elsewhere.test",), "client": ("client.test",)}
 
 
 @dataclass(frozen=True)
@@ -29,31 +31,21 @@ class Certificates:
 
 def make_certificates(folder: Path) -> Certificates:
     made = Certificates(folder)
-    for name in ("authority", "stranger"):
-        _openssl(*_request(made, name), "-x509", "-addext", "basicConstraints=critical,CA:true")
-    _sign(made, "server", f"subjectAltName=DNS:{SERVER_NAME},IP:127.0.0.1")
-    _sign(made, "elsewhere", "subjectAltName=DNS:elsewhere.test")
-    _sign(made, "client", "extendedKeyUsage=clientAuth")
+    authority, stranger = trustme.CA(organization_name="authority"), trustme.CA()
+    authority.cert_pem.write_to_path(str(made.certificate("authority")))
+    stranger.cert_pem.write_to_path(str(made.certificate("stranger")))
+    stranger.private_key_pem.write_to_path(str(made.key("stranger")))
+    for name, names in _NAMES.items():
+        signed = authority.issue_cert(*names)
+        signed.private_key_pem.write_to_path(str(made.key(name)))
+        signed.cert_chain_pems[0].write_to_path(str(made.certificate(name)))
     return made
 
 
 def encrypted(key: Path, password: str) -> Path:
     """Write a key again, so that it needs a password."""
     path = key.with_suffix(".encrypted.key")
-    _openssl("pkcs8", "-topk8", "-in", str(key), "-out", str(path), "-passout", f"pass:{password}")
+    private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+    hidden = serialization.BestAvailableEncryption(password.encode())
+    path.write_bytes(private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, hidden))
     return path
-
-
-def _request(made: Certificates, name: str) -> list[str]:
-    files = ["-keyout", str(made.key(name)), "-out", str(made.certificate(name))]
-    return ["req", "-noenc", *_KEY, "-subj", f"/CN={name}", "-days", "1", *files]
-
-
-def _sign(made: Certificates, name: str, extension: str) -> None:
-    authority = ["-CA", str(made.certificate("authority")), "-CAkey", str(made.key("authority"))]
-    leaf = ["-addext", "basicConstraints=critical,CA:false", "-addext", extension]
-    _openssl(*_request(made, name), "-x509", *authority, *leaf)
-
-
-def _openssl(*arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
