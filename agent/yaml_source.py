@@ -159,7 +159,9 @@ def _spell(loc: _Loc) -> str:
 def _field_names(model: type[BaseModel], loc: _Loc) -> list[str]:
     """List the keys that the model at a path knows."""
     models = _models(model, loc)
-    return list(models[0].model_fields) if len(models) == 1 else []
+    if len(models) != 1:
+        return []
+    return [field.alias or name for name, field in models[0].model_fields.items()]
 
 
 def _kinds(model: type[BaseModel], loc: _Loc) -> list[str]:

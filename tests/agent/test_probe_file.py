@@ -51,6 +51,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
         ),
         ("name: x", "2: probe.kind: kind is missing, expected one of: 'dns', 'http'"),
         ("kind: tcp", "2: probe.url: is missing"),
+        ("{kind: http, url: 'http://a', jsn: x}", "3: probe.jsn: unknown key, did you mean json?"),
         ("{kind: tcp, url: 'tcp://a:1', sned: x}", "3: probe.sned: unknown key, did you mean send?"),
         ("{kind: tls, url: 'tls://a', ca_flie: x}", "3: probe.ca_flie: unknown key, did you mean ca_file?"),
         (
