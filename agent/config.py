@@ -52,10 +52,14 @@ class AgentConfig(Settings):
 
 
 def relocate(value: Any, addresses: Mapping[str, str]) -> Any:  # noqa: ANN401 - settings hold anything
-    """Replace the host and port of every URL within a value that has an address of its own."""
+    """Replace the host and port of every URL within a value that has an address of its own.
+
+    A URL without a port means the same server.
+    """
     if isinstance(value, str):
         for name, address in addresses.items():
-            value = re.sub(rf"(//(?:[^/?#@]*@)?){re.escape(name)}(?=[/?#]|$)", rf"\g<1>{address}", value)
+            host, port = map(re.escape, name.rsplit(":", 1))
+            value = re.sub(rf"(//(?:[^/?#@]*@)?){host}(?::{port})?(?=[/?#]|$)", rf"\g<1>{address}", value)
         return value
     if isinstance(value, dict):
         return {key: relocate(item, addresses) for key, item in value.items()}

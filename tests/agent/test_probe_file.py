@@ -139,6 +139,8 @@ probe:
     - {probe: {kind: redis, url: "redis://cache:6379/1", reply: PONG}}
     - {probe: {kind: tcp, url: "tcp://db:5432", tls: {}, timeout: 1s}}
     - {probe: {kind: tls, url: "tls://shop:80", expires_within: 2w}}
+    - {probe: {kind: http, name: without a port, url: "http://shop/pay"}}
+    - {probe: {kind: http, name: another port, url: "http://shop:81/pay"}}
     - {probe: {kind: dns, resolve: shop, addresses: [10.0.0.1]}}
 """
     )
@@ -150,6 +152,8 @@ probe:
         "redis://127.0.0.1:3/1",
         "tcp://127.0.0.1:2",
         "tls://127.0.0.1:1",
+        "http://127.0.0.1:1/pay",
+        "http://shop:81/pay",
         "",
     ]
     path.write_text(config.dump(moved))
