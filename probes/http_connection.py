@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self.exchange: Exchange | None = None
         self.is_closed = False
+        self.closed_early: tuple[Reason, str] = "reset", "the server closed the connection before the request"
         self.idle_since = 0.0
         self._complete = False
         self._unasked = False
@@ -87,6 +88,7 @@ class Connection(asyncio.Protocol):
         """Parse a piece of the answer; asyncio calls this."""
         exchange = self.exchange
         if exchange is None:
+            self.closed_early = "bad_answer", "the server spoke before the request"
             self.close()  # an idle connection that speaks cannot be trusted with a request
             return
         if not self._in_body:

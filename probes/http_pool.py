@@ -85,6 +85,10 @@ class Pool:
             self.finish(exchange, reason, None)
             return
         self._connecting.pop(exchange)
+        if connection.is_closed:
+            reason, exchange.detail = connection.closed_early
+            self.finish(exchange, reason, None)
+            return
         connection.begin(exchange)
 
     async def _opened(self) -> Connection:
