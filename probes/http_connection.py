@@ -174,8 +174,8 @@ class ReadingConnection(Connection):
         super().begin(exchange)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; several of one name are joined by commas (RFC 9110, 5.3)."""
-        if self._complete:
+        """Keep a header, but no trailer; several of one name are joined by commas (RFC 9110, 5.3 and 6.5)."""
+        if self._in_body:
             return
         name = name.lower()
         self._headers[name] = self._headers[name] + b", " + value if name in self._headers else value
