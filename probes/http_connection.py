@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _LONGEST_HEAD_BYTES = 64 * 1024
 _LONGEST_BODY_BYTES = 16 * 1024 * 1024
 _HAS_LENGTH = re.compile(rb"\r\n(content-length|transfer-encoding)[ \t]*:", re.IGNORECASE)
+_MORE = "the server sent more than its one answer"
 _NO_HEADERS: dict[bytes, bytes] = {}
 
 
@@ -99,7 +100,7 @@ class Connection(asyncio.Protocol):
             self._fail("bad_answer", "the server switched to another protocol")
             return
         except httptools.HttpParserError as error:
-            self._fail("bad_answer", f"not HTTP/1.1: {error}")
+            self._fail("bad_answer", _MORE if self._complete else f"not HTTP/1.1: {error}")
             return
         if self._complete:
             self._succeed(exchange)
@@ -142,7 +143,7 @@ class Connection(asyncio.Protocol):
 
     def _succeed(self, exchange: Exchange) -> None:
         if self._unasked:
-            self._fail("bad_answer", "the server sent more than its one answer")
+            self._fail("bad_answer", _MORE)
             return
         self.exchange = None
         self._head.clear()
