@@ -11,12 +11,12 @@ connection useless.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import httptools
 
+from probes.http_head import ends_with_connection
 from probes.outcome import Reason
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _LONGEST_HEAD_BYTES = 64 * 1024
 _LONGEST_BODY_BYTES = 16 * 1024 * 1024
-_HAS_LENGTH = re.compile(rb"\r\n(content-length|transfer-encoding)[ \t]*:", re.IGNORECASE)
 _MORE = "the server sent more than its one answer"
 _NO_HEADERS: dict[bytes, bytes] = {}
 
@@ -135,7 +134,7 @@ class Connection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None:
             return
-        if self._in_body and exc is None and not _HAS_LENGTH.search(b"".join(self._head)):
+        if self._in_body and exc is None and ends_with_connection(b"".join(self._head)):
             self._succeed(exchange)
             return
         where = "in the middle of the answer" if self._head else "before an answer"
