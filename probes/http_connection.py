@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
         self._unasked = False
         self._in_body = False
         self._keeps_alive = False
-        self._head: list[bytes] = []
+        self._head = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; asyncio calls this."""
@@ -92,9 +92,12 @@ class Connection(asyncio.Protocol):
             self.close()  # an idle connection that speaks cannot be trusted with a request
             return
         if not self._in_body:
-            self._head.append(data)
+            self._head += data
         try:
-            self._parser.feed_data(data)
+            if len(self._head) > _LONGEST_HEAD_BYTES and not self._in_body:
+                self._feed_long(data)
+            else:
+                self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._fail("bad_answer", "the server switched to another protocol")
             return
@@ -103,8 +106,15 @@ class Connection(asyncio.Protocol):
             return
         if self._complete:
             self._succeed(exchange)
-        elif not self._in_body and sum(map(len, self._head)) > _LONGEST_HEAD_BYTES:
+        elif not self._in_body and len(self._head) >= _LONGEST_HEAD_BYTES:
             self._fail("bad_answer", f"the answer's head is longer than {_LONGEST_HEAD_BYTES // 1024} KiB")
+
+    def _feed_long(self, data: bytes) -> None:
+        """Give the parser no more of a head than is allowed, whatever the pieces are that it comes in."""
+        beyond = len(self._head) - _LONGEST_HEAD_BYTES
+        self._parser.feed_data(data[:-beyond])
+        if self._in_body:
+            self._parser.feed_data(data[-beyond:])
 
     def on_message_begin(self) -> None:
         """See whether an answer begins that nobody asked for; the parser calls this."""
@@ -134,7 +144,7 @@ class Connection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None:
             return
-        if self._in_body and exc is None and ends_with_connection(b"".join(self._head)):
+        if self._in_body and exc is None and ends_with_connection(self._head):
             self._succeed(exchange)
             return
         where = "in the middle of the answer" if self._head else "before an answer"
@@ -145,7 +155,7 @@ class Connection(asyncio.Protocol):
             self._fail("bad_answer", _MORE)
             return
         self.exchange = None
-        self._head.clear()
+        self._head = b""
         reusable = not self.is_closed and not exchange.is_head and self._keeps_alive
         if not reusable and not self.is_closed:
             self.close()
