@@ -23,9 +23,15 @@ if TYPE_CHECKING:
     from probes.http_pool import Pool
 
 _LONGEST_HEAD_BYTES = 64 * 1024
-_LONGEST_BODY_BYTES = 16 * 1024 * 1024
-_MORE = "the server sent more than its one answer"
+LONGEST_BODY_BYTES = 16 * 1024 * 1024
 _NO_HEADERS: dict[bytes, bytes] = {}
+
+
+class BodyTooLong(Exception):
+    """The body is longer than what is kept for checks."""
+
+    def __str__(self) -> str:
+        return f"the body is longer than {LONGEST_BODY_BYTES // 1024**2} MiB, too long to check"
 
 
 class Exchange:
@@ -102,12 +108,17 @@ class Connection(asyncio.Protocol):
             self._fail("bad_answer", "the server switched to another protocol")
             return
         except httptools.HttpParserError as error:
-            self._fail("bad_answer", _MORE if self._complete else f"not HTTP/1.1: {error}")
+            self._fail("bad_answer", self._explain(error))
             return
         if self._complete:
             self._succeed(exchange)
         elif not self._in_body and len(self._head) >= _LONGEST_HEAD_BYTES:
             self._fail("bad_answer", f"the answer's head is longer than {_LONGEST_HEAD_BYTES // 1024} KiB")
+
+    def _explain(self, error: httptools.HttpParserError) -> str:
+        if self._complete:
+            return "the server sent more than its one answer"
+        return str(error.__context__) if isinstance(error.__context__, BodyTooLong) else f"not HTTP/1.1: {error}"
 
     def _feed_long(self, data: bytes) -> None:
         """Give the parser no more of a head than is allowed, whatever the pieces are that it comes in."""
@@ -152,7 +163,7 @@ class Connection(asyncio.Protocol):
 
     def _succeed(self, exchange: Exchange) -> None:
         if self._unasked:
-            self._fail("bad_answer", _MORE)
+            self._fail("bad_answer", "the server sent more than its one answer")
             return
         self.exchange = None
         self._head = b""
@@ -197,14 +208,12 @@ class ReadingConnection(Connection):
             self._headers = {}
 
     def on_body(self, body: bytes) -> None:
-        """Keep a piece of the body; the parser calls this."""
+        """Keep a piece of the body; the parser calls this, and stops at an error."""
         self._body_bytes += len(body)
-        if self._body_bytes <= _LONGEST_BODY_BYTES:
-            self._body.append(body)
+        if self._body_bytes > LONGEST_BODY_BYTES:
+            raise BodyTooLong
+        self._body.append(body)
 
     def _succeed(self, exchange: Exchange) -> None:
         exchange.headers, exchange.body = self._headers, b"".join(self._body)
-        if self._body_bytes > _LONGEST_BODY_BYTES:
-            self._fail("bad_answer", f"the body is longer than {_LONGEST_BODY_BYTES // 1024**2} MiB, too long to check")
-            return
         super()._succeed(exchange)
