@@ -149,6 +149,10 @@ class Connection(asyncio.Protocol):
             self._complete = True
             self._keeps_alive = self._parser.should_keep_alive()  # the parser forgets it after this call
 
+    def eof_received(self) -> None:
+        """Take no further request: the connection is about to be closed; asyncio calls this."""
+        self.is_closed = True
+
     def connection_lost(self, exc: Exception | None) -> None:
         """End the exchange under way; asyncio calls this."""
         self.is_closed = True
