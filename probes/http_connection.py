@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
         self.exchange: Exchange | None = None
         self.is_closed = False
         self.closed_early: tuple[Reason, str] = "reset", "the server closed the connection before the request"
-        self.idle_since = 0.0
+        self.idle_until = 0.0
         self._complete = False
         self._unasked = False
         self._in_body = False

@@ -58,12 +58,15 @@ class Pool:
 
     def send(self, request: bytes, ended: Callable[[Exchange, Reason | None], None], *, is_head: bool = False) -> None:
         """Begin an exchange on an idle connection, or on a new one."""
-        deadline = time.monotonic() + self._limits.timeout_seconds
-        exchange = Exchange(request, is_head=is_head, deadline=deadline, ended=ended)
+        now = time.monotonic()
+        exchange = Exchange(request, is_head=is_head, deadline=now + self._limits.timeout_seconds, ended=ended)
         self._waiting[exchange] = None
         while self._idle:
             connection = self._idle.pop()
-            if not connection.is_closed:
+            # The sweep may come too late: after a stall this is called before anything has been read.
+            if connection.idle_until < now:
+                connection.close()
+            elif not connection.is_closed:
                 connection.begin(exchange)
                 return
         self._connecting[exchange] = self._tasks.create_task(self._connect(exchange))
@@ -72,7 +75,7 @@ class Pool:
         """Take an exchange's connection back, if it can be used again, and tell of its end."""
         del self._waiting[exchange]
         if reusable is not None:
-            reusable.idle_since = time.monotonic()
+            reusable.idle_until = time.monotonic() + self._limits.idle_seconds
             self._idle.append(reusable)
         exchange.ended(exchange, reason)
 
@@ -130,18 +133,24 @@ class Pool:
             await self._resolve()
 
     async def _keep_sweeping(self) -> None:
+        interval_seconds = min(max(self._limits.timeout_seconds / 50, 0.005), 0.25)
         while True:
-            await asyncio.sleep(min(max(self._limits.timeout_seconds / 50, 0.005), 0.25))
-            self._sweep(time.monotonic())
+            # Held up in this sleep (SIGSTOP), the process has yet to read answers that came meanwhile.
+            swept = time.monotonic() + interval_seconds
+            await asyncio.sleep(interval_seconds)
+            self._time_out_until(swept)
+            self._close_stale(time.monotonic())
 
-    def _sweep(self, now: float) -> None:
+    def _time_out_until(self, instant: float) -> None:
         while self._waiting:
             oldest = next(iter(self._waiting))
-            if oldest.deadline > now:
+            if oldest.deadline > instant:
                 break
             self._time_out(oldest)
+
+    def _close_stale(self, now: float) -> None:
         stale = 0
-        while stale < len(self._idle) and self._idle[stale].idle_since + self._limits.idle_seconds < now:
+        while stale < len(self._idle) and self._idle[stale].idle_until < now:
             self._idle[stale].close()
             stale += 1
         del self._idle[:stale]
