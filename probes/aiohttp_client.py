@@ -99,9 +99,12 @@ async def opened(probe: Http, shard: int, shards: int) -> AsyncIterator[AiohttpC
     timeout = aiohttp.ClientTimeout(
         total=probe.timeout.total_seconds(), sock_connect=probe.connect_timeout.total_seconds()
     )
-    # Open loop: the load bounds what is in flight, so the pool must not.
+    # Open loop: the load bounds what is in flight, so the pool must not unless asked to; 0 is no bound.
     connector = aiohttp.TCPConnector(
-        limit=0, ssl=probe.tls.context(), keepalive_timeout=probe.idle_timeout.total_seconds()
+        limit=0,
+        limit_per_host=probe.max_connections or 0,
+        ssl=probe.tls.context(),
+        keepalive_timeout=probe.idle_timeout.total_seconds(),
     )
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True) as session:
         yield AiohttpClient(steps, session, compile_values(probe, steps, shard, shards))

@@ -101,8 +101,9 @@ class Http(HttpRequest):
 
     Each transaction has an `Idempotency-Key` of its own if asked, a UUID, which templates know as
     `{{ idempotency_key }}`. `timeout` is that of each request, from its due send to the end of its answer.
-    Idle connections are closed after `idle_timeout`, before servers close theirs. The same `seed` gives the
-    same data; without one every run has its own.
+    Idle connections are closed after `idle_timeout`, before servers close theirs. There are as many as transactions
+    under way, or at most `max_connections` for each origin and worker: what waits for one is in flight, and its
+    latency counts. The same `seed` gives the same data; without one every run has its own.
     """
 
     kind: Literal["http"] = "http"
@@ -112,6 +113,7 @@ class Http(HttpRequest):
     connect_timeout: Duration = Field(default=timedelta(seconds=10), gt=timedelta(0))
     idle_timeout: Duration = Field(default=timedelta(seconds=4), gt=timedelta(0))
     resolve_interval: Duration = Field(default=timedelta(seconds=30), gt=timedelta(0))
+    max_connections: int | None = Field(default=None, gt=0)
     tls: Tls = Tls()
     data: dict[Name, AnyData] = {}
     seed: int | None = None

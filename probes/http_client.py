@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -142,6 +143,7 @@ async def opened(probe: Http, shard: int, shards: int) -> AsyncIterator[HttpClie
         connect_seconds=min(probe.connect_timeout, probe.timeout).total_seconds(),
         idle_seconds=probe.idle_timeout.total_seconds(),
         resolve_seconds=probe.resolve_interval.total_seconds(),
+        max_connections=probe.max_connections or math.inf,
     )
     reads = any(step.checks.needs_headers or step.checks.needs_body or step.request.carry for step in steps)
     context = probe.tls.context()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
+import math
 import socket
 import ssl
 import time
@@ -33,16 +34,20 @@ class Origin:
 
 @dataclass(frozen=True)
 class Limits:
-    """How long things may take, in seconds."""
+    """How long things may take, in seconds, and how many connections there may be."""
 
     timeout_seconds: float = 30.0
     connect_seconds: float = 10.0
     idle_seconds: float = 4.0
     resolve_seconds: float = 30.0
+    max_connections: float = math.inf
 
 
 class Pool:
-    """Connections to one origin; it opens as many as there are exchanges under way, and keeps them."""
+    """Connections to one origin; it opens as many as there are exchanges under way, and keeps them.
+
+    Beyond `max_connections` exchanges wait for one in the order in which they came; their time limit runs meanwhile.
+    """
 
     def __init__(self, origin: Origin, limits: Limits, tasks: asyncio.TaskGroup, *, reads: bool) -> None:
         self._origin = origin
@@ -51,6 +56,7 @@ class Pool:
         self._connection_class: Callable[[Pool], Connection] = ReadingConnection if reads else Connection
         self._idle: list[Connection] = []
         self._waiting: dict[Exchange, None] = {}
+        self._queued: dict[Exchange, None] = {}
         self._connecting: dict[Exchange, asyncio.Task[None]] = {}
         self._addresses: list[str] = []
         self._resolve_error = ""
@@ -69,15 +75,30 @@ class Pool:
             elif not connection.is_closed:
                 connection.begin(exchange)
                 return
+        # None is idle, so that each connection belongs to one of the exchanges that are not queued.
+        if len(self._waiting) - len(self._queued) > self._limits.max_connections:
+            self._queued[exchange] = None
+            return
         self._connecting[exchange] = self._tasks.create_task(self._connect(exchange))
 
     def finish(self, exchange: Exchange, reason: Reason | None, reusable: Connection | None) -> None:
         """Take an exchange's connection back, if it can be used again, and tell of its end."""
         del self._waiting[exchange]
-        if reusable is not None:
+        if self._queued and len(self._waiting) - len(self._queued) < self._limits.max_connections:
+            self._take_next(reusable)
+        elif reusable is not None:
             reusable.idle_until = time.monotonic() + self._limits.idle_seconds
             self._idle.append(reusable)
         exchange.ended(exchange, reason)
+
+    def _take_next(self, connection: Connection | None) -> None:
+        """Give the place of an exchange that ended to the one that has been queued for longest."""
+        exchange = next(iter(self._queued))
+        del self._queued[exchange]
+        if connection is not None:
+            connection.begin(exchange)
+        else:
+            self._connecting[exchange] = self._tasks.create_task(self._connect(exchange))
 
     async def _connect(self, exchange: Exchange) -> None:
         try:
@@ -157,7 +178,10 @@ class Pool:
 
     def _time_out(self, exchange: Exchange) -> None:
         what = "answer"
-        if task := self._connecting.pop(exchange, None):
+        if exchange in self._queued:
+            del self._queued[exchange]
+            what = f"connection free of {self._limits.max_connections:g}"
+        elif task := self._connecting.pop(exchange, None):
             task.cancel()
             what = "connection"
         if exchange.connection is not None:
@@ -173,6 +197,7 @@ class Pool:
         for task in self._connecting.values():
             task.cancel()
         self._waiting.clear()
+        self._queued.clear()
         self._idle.clear()
 
     @asynccontextmanager
