@@ -40,7 +40,8 @@ class HttpClient:
         """Start a transaction; `ended` is called once with its outcome."""
         values = self._draw() if self._draw is not None else _NO_VALUES
         if len(self._steps) > 1:
-            _Sequence(self._steps, self._pools, values, partial(self._keep, ended, values)).start()
+            # A copy, for what is carried is put into it.
+            _Sequence(self._steps, self._pools, dict(values), partial(self._keep, ended, values)).start()
             return
         try:
             request = self._first.render(values)
