@@ -60,6 +60,13 @@ class HttpRequest(Settings):
         if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
             msg = f"{url!r} is no URL, expected http://… or https://…"
             raise ValueError(msg)
+        try:
+            port = urlsplit(url).port
+        except ValueError:
+            port = 0
+        if port == 0:
+            msg = f"{url!r} has no port that can be, expected one from 1 to 65535"
+            raise ValueError(msg)
         return url
 
     @field_validator("headers")

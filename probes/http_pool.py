@@ -143,8 +143,8 @@ class Pool:
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(self._origin.host, self._origin.port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            self._resolve_error = f"{self._origin.host} cannot be resolved: {error.strerror or error}"
+        except (OSError, UnicodeError) as error:  # a label of more than 63 characters cannot be encoded
+            self._resolve_error = f"{self._origin.host} cannot be resolved: {getattr(error, 'strerror', None) or error}"
             return
         self._addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
 
