@@ -109,7 +109,7 @@ class Sender:
                 self._client.start(partial(self._ended, start + due, sent))
             index += 1
         else:
-            due, self._all_sent = float("inf"), True
+            due, self._all_sent = self._gives_up_at, True
         self._index = index
         while elapsed >= self._second + 1:
             self._close_second()
