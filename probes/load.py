@@ -40,18 +40,16 @@ class Load:
     async def run(self) -> None:
         """Send until the arrivals end or the task is cancelled; what is in flight then stays counted in flight."""
         seconds: asyncio.Queue[SecondCounts | None] = asyncio.Queue()
-        async with asyncio.TaskGroup() as tasks, startable(self._client) as client:
-            adding = tasks.create_task(self._add(seconds))
-            sender = Sender(client, self._plan, seconds.put_nowait, self._clock)
-            self.started_at, self.began = time.time(), self._clock()
-            try:
+        try:
+            async with asyncio.TaskGroup() as tasks, startable(self._client) as client:
+                tasks.create_task(self._add(seconds))
+                sender = Sender(client, self._plan, seconds.put_nowait, self._clock)
+                self.started_at, self.began = time.time(), self._clock()
                 await sender.run(self.began)
-            except asyncio.CancelledError:
-                # Whoever cancels reads the tally next, so what is left is added here and now.
-                adding.cancel()
-                self._add_now(seconds)
-                raise
-            seconds.put_nowait(None)
+                seconds.put_nowait(None)
+        finally:
+            # Whoever cancels reads the tally next, so what is left is added here and now.
+            self._add_now(seconds)
 
     async def _add(self, seconds: asyncio.Queue[SecondCounts | None]) -> None:
         while second := await seconds.get():
