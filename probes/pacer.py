@@ -18,14 +18,16 @@ from typing import Protocol
 
 _CLOCK_MONOTONIC = 1
 _TFD_TIMER_ABSTIME = 1
+# A clock that stands still must not be asked again and again in one instant.
+_SHORTEST_SLEEP_SECONDS = 1e-6
 _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC if sys.platform == "linux" else 0
 
 
 class Pacer(Protocol):
-    """Calls back once for each `wake_at`; a later `wake_at` replaces an earlier one."""
+    """Calls back at the latest instant asked for, and again until the callback asks for another or the block ends."""
 
     def wake_at(self, instant: float) -> None:
-        """Call back at an instant of `time.monotonic`; at once when it has gone by."""
+        """Call back at an instant of `time.monotonic` or a little later, never before; at once when it has gone by."""
         ...
 
 
@@ -49,24 +51,33 @@ class _TimerfdPacer:
         self._address = ctypes.addressof(self._spec)
 
     def wake_at(self, instant: float) -> None:
-        # An instant of zero would disarm the timer.
-        nanoseconds = max(int(instant * 1e9), 1)
+        # Rounded up; an instant of zero would disarm the timer.
+        nanoseconds = max(int(instant * 1e9) + 1, 1)
         self._value.seconds, self._value.nanoseconds = divmod(nanoseconds, 1_000_000_000)
         self._settime(self._descriptor, _TFD_TIMER_ABSTIME, self._address, None)
 
 
 class _LoopPacer:
-    """The loop's own timer, up to a millisecond late."""
+    """The loop's own timer, up to a millisecond late; one that fires early, as uvloop's do, is set again."""
 
     def __init__(self, wake: Callable[[], None], clock: Callable[[], float]) -> None:
         self._loop = asyncio.get_running_loop()
         self._wake = wake
         self._clock = clock
+        self._instant = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def wake_at(self, instant: float) -> None:
         self.cancel()
-        self._timer = self._loop.call_later(max(instant - self._clock(), 0.0), self._wake)
+        self._instant = instant
+        self._timer = self._loop.call_later(max(instant - self._clock(), 0.0), self._fire)
+
+    def _fire(self) -> None:
+        left = self._instant - self._clock()
+        if left > 0:
+            self._timer = self._loop.call_later(max(left, _SHORTEST_SLEEP_SECONDS), self._fire)
+            return
+        self._wake()
 
     def cancel(self) -> None:
         if self._timer is not None:
@@ -74,12 +85,15 @@ class _LoopPacer:
 
 
 @contextmanager
-def pacing(wake: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> Iterator[Pacer]:
+def pacing(
+    wake: Callable[[], None], clock: Callable[[], float] = time.monotonic, platform: str = sys.platform
+) -> Iterator[Pacer]:
     """Yield a pacer that calls `wake` in the running loop, for the length of the block.
 
-    `clock` is what instants are compared with; any but `time.monotonic` takes the loop's own timers.
+    `clock` is what instants are compared with; any but `time.monotonic` takes the loop's own timers, as does any
+    `platform` but Linux.
     """
-    if sys.platform == "linux" and clock is time.monotonic:
+    if platform == "linux" and clock is time.monotonic:
         with _timerfd(wake) as pacer:
             yield pacer
         return
