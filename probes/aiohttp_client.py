@@ -7,28 +7,37 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
+from aiohttp.http_exceptions import ContentLengthError, TransferEncodingError
 from yarl import URL
 
 from probes.answer import Answer
 from probes.http import Http
+from probes.http_connection import LONGEST_BODY_BYTES, BodyTooLong
+from probes.http_pool import explain_connecting
 from probes.http_step import Step, compile_steps, compile_values
 from probes.outcome import Outcome, Reason, Request
 from probes.template import RefusedValue
 
-_FAILURES = (TimeoutError, OSError, aiohttp.ClientError, RefusedValue)
+_FAILURES = (TimeoutError, OSError, aiohttp.ClientError, RefusedValue, BodyTooLong)
 
 
 class AiohttpClient:
     """Makes the transactions of one `Http` probe over a session of aiohttp."""
 
     def __init__(
-        self, steps: tuple[Step, ...], session: aiohttp.ClientSession, draw: Callable[[], dict[str, object]] | None
+        self,
+        steps: tuple[Step, ...],
+        session: aiohttp.ClientSession,
+        server_name: str | None,
+        draw: Callable[[], dict[str, object]] | None,
     ) -> None:
         self._steps = steps
         self._session = session
+        self._server_name = server_name
         self._draw = draw
 
     async def transact(self) -> Outcome:
@@ -39,7 +48,7 @@ class AiohttpClient:
             outcome, answer, seconds = await self._request(step, values)
             failed = outcome.refused_by_status or outcome.reason not in {None, "check"}
             requests.append(Request(step.request.title, seconds, failed))
-            if outcome.reason is None and answer is not None and step.request.carry:
+            if outcome.reason is None and answer is not None and step is not self._steps[-1]:
                 carried = step.carry(answer)
                 if isinstance(carried, str):
                     outcome = Outcome("bad_answer", carried)
@@ -49,7 +58,7 @@ class AiohttpClient:
                 break
         if len(self._steps) == 1:
             return outcome
-        return Outcome(outcome.reason, outcome.detail, outcome.failed_checks, requests=tuple(requests))
+        return replace(outcome, requests=tuple(requests))
 
     async def _request(self, step: Step, values: Mapping[str, object]) -> tuple[Outcome, Answer | None, float]:
         started = time.monotonic()
@@ -63,18 +72,32 @@ class AiohttpClient:
     async def _exchange(self, step: Step, values: Mapping[str, object], started: float) -> Answer:
         scheme, netloc, *_ = urlsplit(step.request.url)
         target = step.parts.path.render(values).decode()
-        headers = {name: value.render(values).decode() for name, value in step.parts.headers if name != "Host"}
+        # A Host of its own would go along to wherever the server redirects.
+        is_ours = "Host" in step.request.headers
+        headers = {n: value.render(values).decode() for n, value in step.parts.headers if n != "Host" or is_ours}
         async with self._session.request(
             step.request.method,
             URL(urlunsplit((scheme, netloc, "", "", "")) + target, encoded=True),
             data=step.parts.body.render(values) or None,
             headers=headers,
+            server_hostname=self._server_name,
         ) as response:
-            body = await response.read()
+            body = await _read(response)
         by_name: dict[bytes, bytes] = {}
         for name, value in response.raw_headers:
             by_name[name.lower()] = by_name[name.lower()] + b", " + value if name.lower() in by_name else value
         return Answer(response.status, by_name, body, time.monotonic() - started)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Read the body; raises BodyTooLong, which a small body can be once it is unpacked."""
+    pieces, size = [], 0
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > LONGEST_BODY_BYTES:
+            raise BodyTooLong
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _explain(error: Exception) -> tuple[Reason, str]:
@@ -83,13 +106,20 @@ def _explain(error: Exception) -> tuple[Reason, str]:
         return "timeout", "no answer in time"
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError):
         return "tls", str(error)
-    if isinstance(error, ConnectionRefusedError | aiohttp.ClientConnectorError):
-        refused = isinstance(getattr(error, "os_error", error), ConnectionRefusedError)
-        return "refused" if refused else "unreachable", str(error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return explain_connecting(error.os_error, 0.0)
     if isinstance(error, ConnectionError | aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
         return "reset", str(error)
-    is_ours = isinstance(error, aiohttp.ClientError | RefusedValue)
-    return "bad_answer" if is_ours else "unreachable", str(error) or type(error).__name__
+    if isinstance(error, aiohttp.ClientPayloadError) and _is_cut_short(error.__cause__):
+        return "reset", str(error)
+    return "bad_answer", str(error) or type(error).__name__
+
+
+def _is_cut_short(cause: BaseException | None) -> bool:
+    """Tell whether the server closed in the middle of a body."""
+    if isinstance(cause, TransferEncodingError):
+        return cause.message.startswith("Not enough data")  # it is also raised for chunks that are none
+    return isinstance(cause, ContentLengthError | ConnectionError)
 
 
 @asynccontextmanager
@@ -107,6 +137,6 @@ async def opened(probe: Http, shard: int, shards: int) -> AsyncIterator[AiohttpC
         keepalive_timeout=probe.idle_timeout.total_seconds(),
     )
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True) as session:
-        yield AiohttpClient(steps, session, compile_values(probe, steps, shard, shards))
+        yield AiohttpClient(steps, session, probe.tls.server_name, compile_values(probe, steps, shard, shards))
     # aiohttp closes TLS connections a moment later.
     await asyncio.sleep(0)

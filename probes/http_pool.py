@@ -105,7 +105,7 @@ class Pool:
             connection = await self._opened()
         except (OSError, TimeoutError) as error:
             self._connecting.pop(exchange)
-            reason, exchange.detail = _explain(error, self._limits.connect_seconds)
+            reason, exchange.detail = explain_connecting(error, self._limits.connect_seconds)
             self.finish(exchange, reason, None)
             return
         self._connecting.pop(exchange)
@@ -213,8 +213,8 @@ class Pool:
             self.close()
 
 
-def _explain(error: OSError, connect_seconds: float) -> tuple[Reason, str]:
-    """Name why a connection could not be opened."""
+def explain_connecting(error: OSError, connect_seconds: float) -> tuple[Reason, str]:
+    """Name why a connection could not be opened, for both clients."""
     if isinstance(error, ssl.SSLError):
         return "tls", str(error)
     if isinstance(error, TimeoutError) and error.errno is None:
