@@ -11,7 +11,10 @@
       - {url: "http://shop:8080/orders/{{ id }}", checks: [{json: $.state, equals: open}]}
 
 `client: lean` speaks HTTP/1.1 alone, at a quarter of the CPU that aiohttp's client takes. `client: aiohttp`
-knows the rest of HTTP: proxies of the environment, cookies, redirects, compressed bodies.
+knows the rest of HTTP: proxies of the environment, cookies, redirects, compressed bodies. It differs where an
+answer is odd: it sends an idempotent request a second time when the connection breaks before an answer, does not
+always see what a server sends beyond its one answer, takes a reset for the end of an answer without a length, and
+leaves a switch of protocols to the checks, as the status 101.
 """
 
 from __future__ import annotations
