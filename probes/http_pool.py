@@ -14,12 +14,14 @@ import math
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from probes.http_connection import Connection, Exchange, ReadingConnection
 from probes.outcome import Reason
+
+LookUp = Callable[[str], Awaitable[list[str]]]
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,22 @@ class Limits:
     max_connections: float = math.inf
 
 
+async def look_up(host: str) -> list[str]:
+    """Look up the addresses of a host, in the order to try them; raises OSError, or UnicodeError for what is no name."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
 class Pool:
     """Connections to one origin; it opens as many as there are exchanges under way, and keeps them.
 
     Beyond `max_connections` exchanges wait for one in the order in which they came; their time limit runs meanwhile.
     """
 
-    def __init__(self, origin: Origin, limits: Limits, tasks: asyncio.TaskGroup, *, reads: bool) -> None:
+    def __init__(
+        self, origin: Origin, limits: Limits, tasks: asyncio.TaskGroup, *, reads: bool, look_up: LookUp = look_up
+    ) -> None:
+        self._look_up = look_up
         self._origin = origin
         self._limits = limits
         self._tasks = tasks
@@ -140,13 +151,10 @@ class Pool:
 
     async def _resolve(self) -> None:
         """Look the host up; what was found before stays when it cannot be found now."""
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(self._origin.host, self._origin.port, type=socket.SOCK_STREAM)
+            self._addresses = await self._look_up(self._origin.host)
         except (OSError, UnicodeError) as error:  # a label of more than 63 characters cannot be encoded
             self._resolve_error = f"{self._origin.host} cannot be resolved: {getattr(error, 'strerror', None) or error}"
-            return
-        self._addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
 
     async def _keep_resolving(self) -> None:
         while True:
