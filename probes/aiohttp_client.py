@@ -17,7 +17,7 @@ from yarl import URL
 from probes.answer import Answer
 from probes.http import Http
 from probes.http_connection import LONGEST_BODY_BYTES, BodyTooLong
-from probes.http_pool import explain_connecting
+from probes.http_origin import explain_connecting
 from probes.http_step import Step, compile_steps, compile_values
 from probes.outcome import Outcome, Reason, Request
 from probes.template import RefusedValue

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from probes.answer import Answer
 from probes.client import Ended
 from probes.http import KEY_NAME, Http, HttpRequest
-from probes.http_connection import Exchange
-from probes.http_pool import Limits, Origin, Pool
+from probes.http_exchange import Exchange
+from probes.http_origin import Origin
+from probes.http_pool import Limits, Pool
 from probes.http_step import Step, compile_steps, compile_values
 from probes.outcome import Outcome, Reason, Request
 from probes.template import RefusedValue

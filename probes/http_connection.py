@@ -11,11 +11,11 @@ connection useless.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import httptools
 
+from probes.http_exchange import Exchange
 from probes.http_head import ends_with_connection
 from probes.outcome import Reason
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _LONGEST_HEAD_BYTES = 64 * 1024
 LONGEST_BODY_BYTES = 16 * 1024 * 1024
-_NO_HEADERS: dict[bytes, bytes] = {}
 
 
 class BodyTooLong(Exception):
@@ -32,28 +31,6 @@ class BodyTooLong(Exception):
 
     def __str__(self) -> str:
         return f"the body is longer than {LONGEST_BODY_BYTES // 1024**2} MiB, too long to check"
-
-
-class Exchange:
-    """One request and what becomes of it: `ended` is called once with a failure's reason, or with None.
-
-    Then `status`, `headers` (lower-case names) and `body` hold the answer, the last two only where read.
-    """
-
-    __slots__ = ("body", "connection", "deadline", "detail", "ended", "headers", "is_head", "request", "status")
-
-    def __init__(
-        self, request: bytes, *, is_head: bool, deadline: float, ended: Callable[[Exchange, Reason | None], None]
-    ) -> None:
-        self.request = request
-        self.is_head = is_head
-        self.deadline = deadline
-        self.ended = ended
-        self.connection: Connection | None = None
-        self.status = 0
-        self.headers = _NO_HEADERS
-        self.body = b""
-        self.detail = ""
 
 
 class Connection(asyncio.Protocol):

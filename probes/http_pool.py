@@ -8,30 +8,16 @@ before the server does it in the middle of a request.
 from __future__ import annotations
 
 import asyncio
-import errno
-import itertools
 import math
-import socket
-import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from probes.http_connection import Connection, Exchange, ReadingConnection
+from probes.http_connection import Connection, ReadingConnection
+from probes.http_exchange import Exchange
+from probes.http_origin import Dialer, LookUp, Origin, explain_connecting, look_up
 from probes.outcome import Reason
-
-LookUp = Callable[[str], Awaitable[list[str]]]
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A server: what RFC 9110 calls an origin, and how to reach it; `tls` is None for plain HTTP."""
-
-    host: str
-    port: int
-    tls: ssl.SSLContext | None = None
-    server_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,12 +31,6 @@ class Limits:
     max_connections: float = math.inf
 
 
-async def look_up(host: str) -> list[str]:
-    """Look up the addresses of a host, in the order to try them; raises OSError, or UnicodeError for what is no name."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
-
-
 class Pool:
     """Connections to one origin; it opens as many as there are exchanges under way, and keeps them.
 
@@ -60,8 +40,7 @@ class Pool:
     def __init__(
         self, origin: Origin, limits: Limits, tasks: asyncio.TaskGroup, *, reads: bool, look_up: LookUp = look_up
     ) -> None:
-        self._look_up = look_up
-        self._origin = origin
+        self._dialer = Dialer(origin, limits.connect_seconds, look_up)
         self._limits = limits
         self._tasks = tasks
         self._connection_class: Callable[[Pool], Connection] = ReadingConnection if reads else Connection
@@ -69,9 +48,6 @@ class Pool:
         self._waiting: dict[Exchange, None] = {}
         self._queued: dict[Exchange, None] = {}
         self._connecting: dict[Exchange, asyncio.Task[None]] = {}
-        self._addresses: list[str] = []
-        self._resolve_error = ""
-        self._turn = itertools.count()
 
     def send(self, request: bytes, ended: Callable[[Exchange, Reason | None], None], *, is_head: bool = False) -> None:
         """Begin an exchange on an idle connection, or on a new one."""
@@ -113,8 +89,8 @@ class Pool:
 
     async def _connect(self, exchange: Exchange) -> None:
         try:
-            connection = await self._opened()
-        except (OSError, TimeoutError) as error:
+            connection = await self._dialer.opened(lambda: self._connection_class(self))
+        except OSError as error:
             self._connecting.pop(exchange)
             reason, exchange.detail = explain_connecting(error, self._limits.connect_seconds)
             self.finish(exchange, reason, None)
@@ -125,41 +101,6 @@ class Pool:
             self.finish(exchange, reason, None)
             return
         connection.begin(exchange)
-
-    async def _opened(self) -> Connection:
-        """Open a connection to the next address, or to another when that one does not answer."""
-        if not self._addresses:
-            raise socket.gaierror(self._resolve_error)
-        origin, loop, first = self._origin, asyncio.get_running_loop(), next(self._turn)
-        error: OSError | None = None
-        for offset in range(len(self._addresses)):
-            address = self._addresses[(first + offset) % len(self._addresses)]
-            try:
-                async with asyncio.timeout(self._limits.connect_seconds):
-                    _, connection = await loop.create_connection(
-                        lambda: self._connection_class(self),
-                        address,
-                        origin.port,
-                        ssl=origin.tls,
-                        server_hostname=(origin.server_name or origin.host) if origin.tls else None,
-                    )
-            except (OSError, TimeoutError) as failed:
-                error = failed
-            else:
-                return connection
-        raise error or OSError("no address to connect to")
-
-    async def _resolve(self) -> None:
-        """Look the host up; what was found before stays when it cannot be found now."""
-        try:
-            self._addresses = await self._look_up(self._origin.host)
-        except (OSError, UnicodeError) as error:  # a label of more than 63 characters cannot be encoded
-            self._resolve_error = f"{self._origin.host} cannot be resolved: {getattr(error, 'strerror', None) or error}"
-
-    async def _keep_resolving(self) -> None:
-        while True:
-            await asyncio.sleep(self._limits.resolve_seconds if self._addresses else 1.0)
-            await self._resolve()
 
     async def _keep_sweeping(self) -> None:
         interval_seconds = min(max(self._limits.timeout_seconds / 50, 0.005), 0.25)
@@ -211,26 +152,14 @@ class Pool:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Keep the addresses fresh and the time limits for the length of the block."""
-        await self._resolve()
-        keepers = [self._tasks.create_task(self._keep_resolving()), self._tasks.create_task(self._keep_sweeping())]
+        await self._dialer.resolve()
+        keepers = [
+            self._tasks.create_task(self._dialer.keep_resolving(self._limits.resolve_seconds)),
+            self._tasks.create_task(self._keep_sweeping()),
+        ]
         try:
             yield
         finally:
             for keeper in keepers:
                 keeper.cancel()
             self.close()
-
-
-def explain_connecting(error: OSError, connect_seconds: float) -> tuple[Reason, str]:
-    """Name why a connection could not be opened, for both clients."""
-    if isinstance(error, ssl.SSLError):
-        return "tls", str(error)
-    if isinstance(error, TimeoutError) and error.errno is None:
-        return "timeout", f"no connection within {connect_seconds:g} s"
-    if isinstance(error, ConnectionRefusedError):
-        return "refused", str(error)
-    if isinstance(error, ConnectionError):
-        return "reset", f"while connecting: {error}"
-    if error.errno in {errno.EMFILE, errno.ENFILE}:
-        return "unreachable", f"{error}: this process may not open more files, raise its limit (ulimit -n)"
-    return "unreachable", str(error)

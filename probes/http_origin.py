@@ -1,0 +1,95 @@
+"""The server that a pool's connections go to: its addresses, and opening a connection to one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from probes.outcome import Reason
+
+LookUp = Callable[[str], Awaitable[list[str]]]
+_Protocol = TypeVar("_Protocol", bound=asyncio.Protocol)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A server: what RFC 9110 calls an origin, and how to reach it; `tls` is None for plain HTTP."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+
+
+async def look_up(host: str) -> list[str]:
+    """Look up the addresses of a host, in the order to try them; raises OSError, or UnicodeError for what is no name."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
+class Dialer:
+    """Opens connections to the addresses of an origin in turn, each within `connect_seconds`."""
+
+    def __init__(self, origin: Origin, connect_seconds: float, look_up: LookUp = look_up) -> None:
+        self._origin = origin
+        self._connect_seconds = connect_seconds
+        self._look_up = look_up
+        self._addresses: list[str] = []
+        self._resolve_error = ""
+        self._turn = itertools.count()
+
+    async def opened(self, make: Callable[[], _Protocol]) -> _Protocol:
+        """Open a connection to the next address, or to another when that one does not answer; raises OSError."""
+        if not self._addresses:
+            raise socket.gaierror(self._resolve_error)
+        addresses, first = self._addresses, next(self._turn)
+        error: OSError | None = None
+        for offset in range(len(addresses)):
+            try:
+                async with asyncio.timeout(self._connect_seconds):
+                    return await self._opened_to(addresses[(first + offset) % len(addresses)], make)
+            except OSError as failed:  # TimeoutError is one
+                error = failed
+        raise error or OSError("no address to connect to")
+
+    async def _opened_to(self, address: str, make: Callable[[], _Protocol]) -> _Protocol:
+        origin = self._origin
+        server_name = (origin.server_name or origin.host) if origin.tls else None
+        _, connection = await asyncio.get_running_loop().create_connection(
+            make, address, origin.port, ssl=origin.tls, server_hostname=server_name
+        )
+        return connection
+
+    async def resolve(self) -> None:
+        """Look the host up; what was found before stays when it cannot be found now."""
+        try:
+            self._addresses = await self._look_up(self._origin.host)
+        except (OSError, UnicodeError) as error:  # a label of more than 63 characters cannot be encoded
+            self._resolve_error = f"{self._origin.host} cannot be resolved: {getattr(error, 'strerror', None) or error}"
+
+    async def keep_resolving(self, interval_seconds: float) -> None:
+        """Look the host up again and again; every second as long as it has not been found."""
+        while True:
+            await asyncio.sleep(interval_seconds if self._addresses else 1.0)
+            await self.resolve()
+
+
+def explain_connecting(error: OSError, connect_seconds: float) -> tuple[Reason, str]:
+    """Name why a connection could not be opened, for both clients."""
+    if isinstance(error, ssl.SSLError):
+        return "tls", str(error)
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return "timeout", f"no connection within {connect_seconds:g} s"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused", str(error)
+    if isinstance(error, ConnectionError):
+        return "reset", f"while connecting: {error}"
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return "unreachable", f"{error}: this process may not open more files, raise its limit (ulimit -n)"
+    return "unreachable", str(error)
