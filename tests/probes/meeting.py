@@ -1,0 +1,75 @@
+"""A client of the HTTP probe and a server meet on a loop of either kind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvloop
+
+from probes.client import startable
+from probes.http import Http
+from probes.outcome import Outcome
+from tests.probes.hostile_server import HostileServer, descriptors
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+def probe(port: int, *, method: str = "GET", host: str = "127.0.0.1", reads: bool = False, **settings: Any) -> Http:
+    checks: list[dict[str, Any]] = [{"status": "2xx"}]
+    if reads:
+        checks += [{"header": "x-state", "equals": "good"}]
+    scheme = settings.pop("scheme", "http")
+    return Http.model_validate(
+        {"url": f"{scheme}://{host}:{port}/", "method": method, "checks": checks, "timeout": "400ms"} | settings
+    )
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 1.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - of another thread or the kernel, which set no event
+            await asyncio.sleep(0.002)
+
+
+def on_loop(name: str, main: Callable[[], Awaitable[None]]) -> None:
+    """Run on one kind of loop, and require that nothing went to the loop's exception handler and no file stays open."""
+    unhandled: list[dict[str, Any]] = []
+
+    async def watched() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+        await open_and_close()  # the loop keeps a file of its own from the first connection on
+        before = descriptors()
+        await main()
+        await eventually(lambda: descriptors() == before)
+
+    with asyncio.Runner(loop_factory=LOOPS[name]) as runner:
+        runner.run(watched())
+    assert unhandled == []
+
+
+async def open_and_close() -> None:
+    with HostileServer() as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.close()
+        await writer.wait_closed()
+        await eventually(lambda: server.open_connections == 0)
+
+
+async def transact(client: Any, times: int = 1) -> list[Outcome]:
+    """Start transactions at once and take their outcomes; a second outcome of one would be an error of its future."""
+    futures = [asyncio.get_running_loop().create_future() for _ in range(times)]
+    for future in futures:
+        client.start(future.set_result)
+    async with asyncio.timeout(10):
+        return [await future for future in futures]
+
+
+async def meet(server: HostileServer, settings: Http, after: int = 2) -> Outcome:
+    """Let a client meet the server's first behaviour, and then make good transactions one by one."""
+    async with settings.opened() as opened, startable(opened) as client:
+        (outcome,) = await transact(client)
+        for _ in range(after):
+            assert await transact(client) == [Outcome()]
+    await eventually(lambda: server.open_connections == 0)
+    return outcome
