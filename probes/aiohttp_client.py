@@ -22,7 +22,7 @@ from probes.http_step import Step, compile_steps, compile_values
 from probes.outcome import Outcome, Reason, Request
 from probes.template import RefusedValue
 
-_FAILURES = (TimeoutError, OSError, aiohttp.ClientError, RefusedValue, BodyTooLong)
+_FAILURES = (TimeoutError, OSError, aiohttp.ClientError, RefusedValue, UnicodeError, BodyTooLong)
 
 
 class AiohttpClient:
@@ -107,7 +107,9 @@ def _explain(error: Exception) -> tuple[Reason, str]:
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError):
         return "tls", str(error)
     if isinstance(error, aiohttp.ClientConnectorError):
-        return explain_connecting(error.os_error, 0.0)
+        return explain_connecting(error.os_error, f"{error.host}:{error.port}", 0.0)
+    if type(error) is UnicodeError:  # of a label of more than 63 characters in the host
+        return "unreachable", f"the host cannot be resolved: {error}"
     if isinstance(error, ConnectionError | aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
         return "reset", str(error)
     if isinstance(error, aiohttp.ClientPayloadError) and _is_cut_short(error.__cause__):

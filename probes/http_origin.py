@@ -26,6 +26,11 @@ class Origin:
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
 
+    @property
+    def authority(self) -> str:
+        """HOST:PORT, for people."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 async def look_up(host: str) -> list[str]:
     """Look up the addresses of a host, in the order to try them; raises OSError, or UnicodeError for what is no name."""
@@ -71,7 +76,7 @@ class Dialer:
         try:
             self._addresses = await self._look_up(self._origin.host)
         except (OSError, UnicodeError) as error:  # a label of more than 63 characters cannot be encoded
-            self._resolve_error = f"{self._origin.host} cannot be resolved: {getattr(error, 'strerror', None) or error}"
+            self._resolve_error = f"cannot be resolved: {getattr(error, 'strerror', None) or error}"
 
     async def keep_resolving(self, interval_seconds: float) -> None:
         """Look the host up again and again; every second as long as it has not been found."""
@@ -80,16 +85,16 @@ class Dialer:
             await self.resolve()
 
 
-def explain_connecting(error: OSError, connect_seconds: float) -> tuple[Reason, str]:
-    """Name why a connection could not be opened, for both clients."""
+def explain_connecting(error: OSError, server: str, connect_seconds: float) -> tuple[Reason, str]:
+    """Name why a connection to a server, HOST:PORT, could not be opened; for both clients."""
     if isinstance(error, ssl.SSLError):
-        return "tls", str(error)
+        return "tls", f"{server}: {error}"
     if isinstance(error, TimeoutError) and error.errno is None:
-        return "timeout", f"no connection within {connect_seconds:g} s"
+        return "timeout", f"no connection to {server} within {connect_seconds:g} s"
     if isinstance(error, ConnectionRefusedError):
-        return "refused", str(error)
+        return "refused", f"{server} refused the connection"
     if isinstance(error, ConnectionError):
-        return "reset", f"while connecting: {error}"
+        return "reset", f"{server}, while connecting: {error}"
     if error.errno in {errno.EMFILE, errno.ENFILE}:
-        return "unreachable", f"{error}: this process may not open more files, raise its limit (ulimit -n)"
-    return "unreachable", str(error)
+        return "unreachable", f"{server}: this process may not open more files, raise its limit (ulimit -n)"
+    return "unreachable", f"{server}: {error}"

@@ -40,6 +40,7 @@ class Pool:
     def __init__(
         self, origin: Origin, limits: Limits, tasks: asyncio.TaskGroup, *, reads: bool, look_up: LookUp = look_up
     ) -> None:
+        self._origin = origin
         self._dialer = Dialer(origin, limits.connect_seconds, look_up)
         self._limits = limits
         self._tasks = tasks
@@ -92,7 +93,7 @@ class Pool:
             connection = await self._dialer.opened(lambda: self._connection_class(self))
         except OSError as error:
             self._connecting.pop(exchange)
-            reason, exchange.detail = explain_connecting(error, self._limits.connect_seconds)
+            reason, exchange.detail = explain_connecting(error, self._origin.authority, self._limits.connect_seconds)
             self.finish(exchange, reason, None)
             return
         self._connecting.pop(exchange)
