@@ -117,7 +117,7 @@ class HostileServer:
         self._listener = socket.create_server((host, port), family=family, backlog=1024)
         self._behaviours = iter(behaviours)
         self._tls = tls
-        self._before_tls = before_tls
+        self._before_tls = before_tls  # of the first connection
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept)]
@@ -166,15 +166,26 @@ class HostileServer:
         plain = connection
         with contextlib.suppress(OSError, ValueError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if before := self._take_before_tls():
+                before(connection)
+                connection.close()
+                raise ConnectionAbortedError
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
             if behave is not None:
                 behave(connection)
             self._answer_well(connection)
-        with self._lock:
-            self._open.discard(plain)
-        plain.close()
+        self._forget(plain)
         connection.close()
+
+    def _forget(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._open.discard(connection)
+        connection.close()
+
+    def _take_before_tls(self) -> Behaviour | None:
+        before, self._before_tls = self._before_tls, None
+        return before
 
     def _answer_well(self, connection: socket.socket) -> None:
         while connection.fileno() >= 0 and (request := read_request(connection)):
