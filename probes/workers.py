@@ -9,55 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
-import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 
-import uvloop
-
-from probes.client import startable
 from probes.recorder import SecondCounts
 from probes.registry import AnyProbe
-from probes.sender import Plan, Sender
+from probes.sender import Plan
 from probes.tally import Tally
+from probes.worker import Job
+from probes.worker_process import WorkerProcess
 
 _START_DELAY_SECONDS = 0.1
+_PATIENCE_SECONDS = 2.0
 
 
 class WorkersDied(Exception):
     """Not one worker is left to send the load."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a worker is to do: its shard of a load."""
-
-    probe: AnyProbe
-    plan: Plan
-    index: int
-    count: int
-
-    @property
-    def shard(self) -> Plan:
-        """The worker's part of the plan."""
-        return self.plan.shard(self.index, self.count)
-
-
-@dataclass
-class _Worker:
-    job: Job
-    process: BaseProcess
-    connection: Connection
-    told: int = 0
-    open_transactions: int = 0
-    is_done: bool = False
-    is_dead: bool = False
-    seconds: dict[int, SecondCounts] = field(default_factory=dict)
 
 
 class Workers:
@@ -80,44 +49,47 @@ class Workers:
         self._acknowledged = acknowledged
         self._tell = tell
         self._offset = 0
+        self._until = math.inf
+        self._steps: Iterator[None] = iter(())
+        self._workers: list[WorkerProcess] = []
 
     @property
     def process_ids(self) -> list[int]:
         """The workers' process ids."""
-        return [worker.process.pid or 0 for worker in self._workers]
+        return [worker.process_id for worker in self._workers]
 
     async def run(self) -> None:
         """Send until the arrivals end or the task is cancelled; raises WorkersDied when none is left."""
-        loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
-        self._workers = [self._started(index) for index in range(self._count)]
         try:
-            for worker in self._workers:
-                loop.add_reader(worker.connection.fileno(), self._hear, worker)
-            while not all(worker.told or worker.is_dead for worker in self._workers):
-                await self._news()
-            start = self.began = time.monotonic() + _START_DELAY_SECONDS
-            self.started_at = time.time() + _START_DELAY_SECONDS
-            for worker in self._alive():
-                worker.connection.send(start)
+            await self._begin()
             while any(not worker.is_done for worker in self._alive()):
                 await self._news()
-                for _ in self._adding_up():
+                self._steps = self._adding_up()
+                for _ in self._steps:
                     await asyncio.sleep(0)
             self._require_alive()
         finally:
-            await self._stop()
+            try:
+                await self._stop()
+            finally:
+                self._end()
 
-    def _started(self, index: int) -> _Worker:
-        job = Job(self._probe, self._plan, index, self._count)
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(job, theirs), daemon=True)
-        process.start()
-        theirs.close()
-        return _Worker(job, process, ours)
+    async def _begin(self) -> None:
+        """Start every process, and when all are ready, the load."""
+        loop = asyncio.get_running_loop()
+        for index in range(self._count):
+            worker = WorkerProcess(Job(self._probe, self._plan, index, self._count))
+            self._workers.append(worker)
+            loop.add_reader(worker.connection.fileno(), self._hear, worker)
+        while not all(worker.is_ready or worker.is_dead for worker in self._workers):
+            await self._news()
+        self.began = time.monotonic() + _START_DELAY_SECONDS
+        self.started_at = time.time() + _START_DELAY_SECONDS
+        for worker in self._alive():
+            worker.say(self.began)
 
-    def _alive(self) -> list[_Worker]:
+    def _alive(self) -> list[WorkerProcess]:
         return [worker for worker in self._workers if not worker.is_dead]
 
     def _require_alive(self) -> None:
@@ -129,7 +101,7 @@ class Workers:
         await self._changed.wait()
         self._changed.clear()
 
-    def _hear(self, worker: _Worker) -> None:
+    def _hear(self, worker: WorkerProcess) -> None:
         """Take one message: that the worker is ready, a second, or that it is done."""
         self._changed.set()
         try:
@@ -137,20 +109,20 @@ class Workers:
         except (EOFError, OSError):
             self._bury(worker)
             return
-        worker.told += 1
+        worker.is_ready = True
         if message is None:
             worker.is_done = True
         elif isinstance(message, SecondCounts):
             worker.seconds[message.offset] = message
             worker.open_transactions = message.in_flight
 
-    def _bury(self, worker: _Worker) -> None:
+    def _bury(self, worker: WorkerProcess) -> None:
         asyncio.get_running_loop().remove_reader(worker.connection.fileno())
         if worker.is_done or worker.is_dead:
             return
         worker.is_dead = True
         self._tell(
-            f"worker {worker.job.index + 1} of {self._count} (process {worker.process.pid}) died;"
+            f"worker {worker.job.index + 1} of {self._count} (process {worker.process_id}) died;"
             " its share of the load is counted as lost"
         )
 
@@ -169,70 +141,56 @@ class Workers:
             return False
         return all(offset in worker.seconds or worker.is_done or worker.is_dead for worker in self._workers)
 
-    def _add_worker(self, second: SecondCounts, worker: _Worker) -> None:
+    def _add_worker(self, second: SecondCounts, worker: WorkerProcess) -> None:
         told = worker.seconds.pop(second.offset, None)
         if told is not None:
+            worker.due += told.due
             second.is_whole = second.is_whole and told.is_whole
             second.add(told)
         elif worker.is_dead:
-            shard = worker.job.shard.arrivals
-            unsent = shard.due_by(second.offset + 1.0) - shard.due_by(float(second.offset))
-            second.due += unsent
-            second.lost += unsent + worker.open_transactions
-            worker.open_transactions = 0
+            self._lose(second, worker, worker.job.shard.arrivals.due_by(min(second.offset + 1.0, self._until)))
         else:
             second.in_flight += worker.open_transactions
 
+    @staticmethod
+    def _lose(second: SecondCounts, worker: WorkerProcess, due: int) -> None:
+        """Count as lost what a dead worker has not sent of its first `due`, and what it left unanswered."""
+        unsent = max(due - worker.due, 0)
+        worker.due += unsent
+        second.due += unsent
+        second.lost += unsent + worker.open_transactions
+        worker.open_transactions = 0
+
     async def _stop(self) -> None:
-        """Ask the workers to end, take their last words, and end those that do not."""
-        loop = asyncio.get_running_loop()
-        for worker in self._workers:
-            with contextlib.suppress(OSError):
-                worker.connection.send("stop")
+        """Ask the workers to end, take their last words, and count what is left."""
+        ended = bool(self._alive()) and all(worker.is_done for worker in self._alive())
+        self._until = self._plan.arrivals.duration_seconds or math.inf if ended else time.monotonic() - self.began
+        for worker in self._alive():
+            worker.say("stop")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
                 while any(not worker.is_done for worker in self._alive()):
                     await self._changed.wait()
                     self._changed.clear()
-        for _ in self._adding_up():
-            pass
+
+    def _end(self) -> None:
+        """Kill whoever has not ended, and settle every account."""
+        loop = asyncio.get_running_loop()
         for worker in self._workers:
             loop.remove_reader(worker.connection.fileno())
-            worker.connection.close()
-            worker.process.kill()
-            worker.process.join()
+            worker.kill()
+            worker.is_dead = not worker.is_done
+        for _ in itertools.chain(self._steps, self._adding_up()):
+            pass
+        self._settle()
 
-
-def _work(job: Job, connection: Connection) -> None:
-    """Be a worker: the main function of its process."""
-    # Ctrl-C in a terminal reaches every process of the group; the parent alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    uvloop.run(_worker(job, connection))
-
-
-async def _worker(job: Job, connection: Connection) -> None:
-    loop, words = asyncio.get_running_loop(), asyncio.Queue[object]()
-
-    def hear() -> None:
-        try:
-            words.put_nowait(connection.recv())
-        except (EOFError, OSError):
-            loop.remove_reader(connection.fileno())
-            words.put_nowait("stop")
-
-    loop.add_reader(connection.fileno(), hear)
-    async with job.probe.opened(job.index, job.count) as opened, startable(opened) as client:
-        connection.send("ready")
-        start = await words.get()
-        if not isinstance(start, float):
-            return
-        sender = Sender(client, job.shard, connection.send)
-        sending = asyncio.ensure_future(sender.run(start))
-        stopped = asyncio.ensure_future(words.get())
-        await asyncio.wait({sending, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        sending.cancel()
-        stopped.cancel()
-        await asyncio.wait({sending, stopped})
-        connection.send(None)
-    if not sending.cancelled():
-        sending.result()
+    def _settle(self) -> None:
+        """Count what dead workers owe beyond the seconds that others told of."""
+        second = SecondCounts(self._offset, is_whole=False)
+        for worker in self._workers:
+            if worker.is_dead:
+                self._lose(second, worker, worker.job.shard.arrivals.due_by(self._until))
+            else:
+                second.in_flight += worker.open_transactions
+        if second.lost:
+            self.tally.add(second)
