@@ -1,0 +1,80 @@
+"""A load in a process of its own, to be stopped and killed: its workers' ids first, at the end what it counted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import Any
+
+import uvloop
+
+from probes.arrivals import ConstantArrivals
+from probes.http import Http
+from probes.load import Load
+from probes.sender import Plan
+from probes.tally import Tally
+from probes.workers import Workers
+
+ROOT = Path(__file__).parents[2]
+
+
+def main(port: int, workers: int, rate: float, seconds: float) -> None:
+    """Run it until it ends or is interrupted."""
+    probe = Http.model_validate({"url": f"http://127.0.0.1:{port}/", "timeout": "1s"})
+    plan = Plan(ConstantArrivals(rate, seconds), graceful_stop_seconds=1.0)
+    told: list[str] = []
+    kept: list[Load | Workers] = []
+
+    async def run() -> None:
+        if workers:
+            load = Workers(probe, plan, workers, tell=told.append)
+            kept.append(load)
+            running = asyncio.ensure_future(load.run())
+            while len(load.process_ids) < workers:  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(0.001)
+            tell({"pids": load.process_ids})
+            await running
+            return
+        async with probe.opened() as client:
+            kept.append(Load(client, plan))
+            tell({"pids": []})
+            await kept[0].run()
+
+    try:
+        uvloop.run(run())
+    except KeyboardInterrupt:
+        told.append("interrupted")
+    tell(counted(kept[0].tally) | {"told": told})
+
+
+def tell(what: object) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def counted(tally: Tally) -> dict[str, int]:
+    names = ("due", "succeeded", "failed", "dropped", "lost", "in_flight")
+    return {name: getattr(tally, name) for name in names}
+
+
+def adds_up(counts: dict[str, Any]) -> bool:
+    return bool(counts["due"] == sum(counts[name] for name in ("succeeded", "failed", "dropped", "lost", "in_flight")))
+
+
+@contextmanager
+def started(*arguments: float) -> Iterator[tuple[Popen[str], list[int]]]:
+    """Start one in a process group of its own; yields the process and its workers' ids."""
+    code = f"import tests.probes.running_load as here; here.main(*{arguments})"
+    with Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=PIPE, stderr=PIPE, text=True, start_new_session=True
+    ) as load:
+        try:
+            assert load.stdout is not None
+            yield load, json.loads(load.stdout.readline())["pids"]
+        finally:
+            load.kill()
