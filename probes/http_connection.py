@@ -179,7 +179,7 @@ class ReadingConnection(Connection):
         """Keep a header, but no trailer; several of one name are joined by commas (RFC 9110, 5.3 and 6.5)."""
         if self._in_body:
             return
-        name = name.lower()
+        name, value = name.lower(), value.rstrip(b" \t")  # the parser strips the front alone
         self._headers[name] = self._headers[name] + b", " + value if name in self._headers else value
 
     def on_headers_complete(self) -> None:
