@@ -11,16 +11,13 @@ connection useless.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 import httptools
 
 from probes.http_exchange import Exchange
 from probes.http_head import ends_with_connection
 from probes.outcome import Reason
-
-if TYPE_CHECKING:
-    from probes.http_pool import Pool
 
 _LONGEST_HEAD_BYTES = 64 * 1024
 LONGEST_BODY_BYTES = 16 * 1024 * 1024
@@ -33,11 +30,19 @@ class BodyTooLong(Exception):
         return f"the body is longer than {LONGEST_BODY_BYTES // 1024**2} MiB, too long to check"
 
 
+class Keeper(Protocol):
+    """Who a connection belongs to between its exchanges: a pool."""
+
+    def finish(self, exchange: Exchange, reason: Reason | None, reusable: Connection | None) -> None:
+        """Take an exchange's connection back, if it can be used again, and tell of its end."""
+        ...
+
+
 class Connection(asyncio.Protocol):
     """A connection of a pool; it belongs to at most one exchange, and else is idle or closed."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport
         self.exchange: Exchange | None = None
@@ -151,21 +156,21 @@ class Connection(asyncio.Protocol):
         reusable = not self.is_closed and not exchange.is_head and self._keeps_alive
         if not reusable and not self.is_closed:
             self.close()
-        self._pool.finish(exchange, None, self if reusable else None)
+        self._keeper.finish(exchange, None, self if reusable else None)
 
     def _fail(self, reason: Reason, detail: str) -> None:
         exchange = self.exchange
         assert exchange is not None  # noqa: S101 - only an exchange can fail
         exchange.detail = detail
         self.close()
-        self._pool.finish(exchange, reason, None)
+        self._keeper.finish(exchange, reason, None)
 
 
 class ReadingConnection(Connection):
     """A connection that keeps the headers and the body of each answer."""
 
-    def __init__(self, pool: Pool) -> None:
-        super().__init__(pool)
+    def __init__(self, keeper: Keeper) -> None:
+        super().__init__(keeper)
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._body_bytes = 0

@@ -44,7 +44,7 @@ class Pool:
         self._dialer = Dialer(origin, limits.connect_seconds, look_up)
         self._limits = limits
         self._tasks = tasks
-        self._connection_class: Callable[[Pool], Connection] = ReadingConnection if reads else Connection
+        self._connection_class = ReadingConnection if reads else Connection
         self._idle: list[Connection] = []
         self._waiting: dict[Exchange, None] = {}
         self._queued: dict[Exchange, None] = {}
