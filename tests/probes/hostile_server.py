@@ -102,6 +102,17 @@ def streams(head: bytes, piece: bytes) -> Behaviour:
     return behave
 
 
+def holds_behind(gate: threading.Event) -> Behaviour:
+    """Answer well, but only while a gate is open."""
+
+    def behave(connection: socket.socket) -> None:
+        while read_request(connection):
+            gate.wait(10)
+            connection.sendall(GOOD)
+
+    return behave
+
+
 class HostileServer:
     """Listens for the length of the block; `behaviours` are those of the first connections, in order."""
 

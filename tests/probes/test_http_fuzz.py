@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.http_connection import LONGEST_BODY_BYTES, Connection, ReadingConnection
@@ -112,6 +112,7 @@ NAMES = st.sampled_from(sorted(VALID))
 
 
 @pytest.mark.parametrize("make", [Connection, ReadingConnection])
+@settings(deadline=None)
 @given(name=NAMES, places=PLACES)
 def test_the_pieces_an_answer_comes_in_change_nothing(make: type[Connection], name: str, places: list[int]) -> None:
     whole = outcome([VALID[name]], make)
@@ -139,6 +140,7 @@ def test_headers_and_body_are_those_of_the_answer_alone() -> None:
         assert headers[b"x-a"] == (b"b, c" if name == "two headers of a name" else b"b"), name
 
 
+@settings(deadline=None)
 @given(answers=st.lists(st.tuples(NAMES, PLACES), min_size=1, max_size=6))
 def test_answers_on_a_kept_connection_do_not_touch_each_other(answers: list[tuple[str, list[int]]]) -> None:
     meeting, expected = Meeting(ReadingConnection), []
@@ -166,6 +168,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(data[: draw(st.integers(min_value=0, max_value=len(data)) | st.just(len(data)))])
 
 
+@settings(deadline=None)
 @given(
     data=mutated() | st.binary(max_size=60),
     places=PLACES,
@@ -185,6 +188,7 @@ def test_wrong_bytes_have_one_outcome_at_the_latest_when_the_connection_ends(
     assert meeting.connection.exchange is None
 
 
+@settings(deadline=None)
 @given(data=mutated(), next_data=mutated(), places=PLACES)
 def test_after_wrong_bytes_a_connection_is_idle_or_closed(data: bytes, next_data: bytes, places: list[int]) -> None:
     meeting = Meeting(ReadingConnection)

@@ -1,0 +1,57 @@
+"""A service in virtual time, and a clock that can be held up."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import looptime
+
+from probes.client import Ended
+from probes.outcome import Outcome
+
+
+class Clock:
+    """The virtual loop's time, and what the process was held up: jumps that the loop does not see."""
+
+    def __init__(self) -> None:
+        self.held_up_seconds = 0.0
+
+    def __call__(self) -> float:
+        return asyncio.get_running_loop().time() + self.held_up_seconds
+
+
+class Service:
+    """Ends each transaction after a delay of its own: 0 is at once, infinity is never."""
+
+    def __init__(
+        self, delay_seconds: Callable[[int], float], outcome: Callable[[int], Outcome] = lambda _: Outcome()
+    ) -> None:
+        self.clock = Clock()
+        self.sent: list[float] = []
+        self._delay_seconds = delay_seconds
+        self._outcome = outcome
+
+    def start(self, ended: Ended) -> None:
+        number = len(self.sent)
+        self.sent.append(self.clock())  # before the delay is asked for, which may depend on it
+        delay_seconds, outcome = self._delay_seconds(number), self._outcome(number)
+        if delay_seconds == 0.0:
+            ended(outcome)
+        elif delay_seconds < math.inf:
+            asyncio.get_running_loop().call_later(delay_seconds, ended, outcome)
+
+    def take_acknowledged(self) -> list[str]:
+        return []
+
+
+def in_virtual_time(main: Callable[[], Awaitable[Any]]) -> float:
+    """Run, and tell how long it took."""
+    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
+    try:
+        loop.run_until_complete(main())
+        return loop.time()
+    finally:
+        loop.close()
