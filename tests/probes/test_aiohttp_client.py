@@ -1,0 +1,87 @@
+"""Where aiohttp's client differs from the lean one, it does so as the probe's page says."""
+
+from __future__ import annotations
+
+import zlib
+
+from probes.client import startable
+from probes.outcome import Outcome
+from tests.probes.hostile_server import BODY, GOOD, HostileServer, answers, is_silent, read_request, then_closes
+from tests.probes.meeting import eventually, on_loop, probe, transact
+
+
+def test_an_idempotent_request_is_sent_again_when_the_connection_breaks() -> None:
+    async def main() -> None:
+        with HostileServer(then_closes(answers())) as server:
+            async with probe(server.port, client="aiohttp").opened() as opened, startable(opened) as ours:
+                assert await transact(ours) == [Outcome()]
+            assert server.accepted == 2
+            await eventually(lambda: server.open_connections == 0)
+
+    on_loop("uvloop", main)
+
+
+def test_redirects_are_followed_but_not_for_ever() -> None:
+    to_itself = b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n"
+
+    def redirects(connection: object) -> None:
+        while read_request(connection):  # type: ignore[arg-type]
+            connection.sendall(to_itself)  # type: ignore[attr-defined]
+
+    async def main() -> None:
+        with HostileServer(answers(to_itself), redirects) as server:
+            async with probe(server.port, client="aiohttp").opened() as opened, startable(opened) as ours:
+                assert await transact(ours) == [Outcome()]
+            async with probe(server.port, client="aiohttp", timeout="5s").opened() as opened, startable(opened) as ours:
+                (outcome,) = await transact(ours)
+            assert outcome.reason == "bad_answer"
+            await eventually(lambda: server.open_connections == 0)
+
+    on_loop("uvloop", main)
+
+
+def test_a_small_body_that_unpacks_to_a_huge_one_is_a_bad_answer() -> None:
+    async def main() -> None:
+        packed = zlib.compress(b"\0" * 40 * 1024**2)
+        small = zlib.compress(BODY)
+        head = b"HTTP/1.1 200 OK\r\nX-State: good\r\nContent-Encoding: deflate\r\nContent-Length: %d\r\n\r\n"
+        with HostileServer(answers(head % len(packed) + packed), answers(head % len(small) + small)) as server:
+            checks = [{"status": 200}, {"json": "$.state", "equals": "good"}]
+            settings = probe(server.port, client="aiohttp", checks=checks, timeout="10s")
+            async with settings.opened() as opened, startable(opened) as ours:
+                (outcome,) = await transact(ours)
+                assert (outcome.reason, outcome.detail) == (
+                    "bad_answer",
+                    "the body is longer than 16 MiB, too long to check",
+                )
+                assert await transact(ours, 1) == [Outcome()]
+            await eventually(lambda: server.open_connections == 0)
+
+    on_loop("uvloop", main)
+
+
+def test_a_bound_on_connections_holds() -> None:
+    async def main() -> None:
+        with HostileServer(answers(GOOD), answers(GOOD)) as server:
+            settings = probe(server.port, client="aiohttp", max_connections=2, timeout="5s")
+            async with settings.opened() as opened, startable(opened) as ours:
+                assert await transact(ours, 20) == [Outcome()] * 20
+            assert server.accepted == 2
+            await eventually(lambda: server.open_connections == 0)
+
+    on_loop("uvloop", main)
+
+
+def test_closing_breaks_off_what_is_under_way() -> None:
+    async def main() -> None:
+        with HostileServer(*[is_silent] * 20) as server:
+            told: list[Outcome] = []
+            settings = probe(server.port, client="aiohttp", timeout="30s")
+            async with settings.opened() as opened, startable(opened) as ours:
+                for _ in range(10):
+                    ours.start(told.append)
+                await eventually(lambda: server.accepted == 10)
+            assert told == []
+            await eventually(lambda: server.open_connections == 0)
+
+    on_loop("uvloop", main)

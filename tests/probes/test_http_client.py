@@ -1,0 +1,128 @@
+"""Transactions of one request and of several, with what is told of them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import re
+import socket
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from probes.client import startable
+from probes.http import Http
+from probes.outcome import Outcome
+from tests.probes.hostile_server import Behaviour, HostileServer, answers, is_silent, read_request, then_closes
+from tests.probes.meeting import on_loop, probe, transact
+
+CLIENTS = ["lean", "aiohttp"]
+
+
+def counting() -> Behaviour:
+    """Answer each request with the next number, one for `/given/N` with N, and one for `/given/N?M` only if they agree."""
+    numbers = itertools.count()
+
+    def behave(connection: socket.socket) -> None:
+        while request := read_request(connection):
+            asked = re.match(rb"GET /given/(\d+)(?:\?(\d+))?", request)
+            status = 200 if asked is None or asked[2] in {None, asked[1]} else 409
+            body = json.dumps({"id": int(asked[1]) if asked else next(numbers), "half": "\ud83d"}).encode()
+            connection.sendall(b"HTTP/1.1 %d So\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body)
+
+    return behave
+
+
+def sequence(port: int, client: str, **settings: Any) -> Http:
+    """Get a number, ask for it twice, and check that it is the same each time."""
+    url = f"http://127.0.0.1:{port}"
+    again = {"url": url + "/given/{{ id }}", "carry": {"again": "$.id"}, "name": "second"}
+    same = {"url": url + "/given/{{ again }}?{{ id }}", "name": "third", "checks": [{"status": "2xx"}]}
+    return Http.model_validate(
+        {"url": url + "/new", "carry": {"id": "$.id"}, "then": [again, same], "client": client, "timeout": "2s"}
+        | settings
+    )
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_a_transaction_carries_is_its_own(client: str) -> None:
+    """Many at once, and without data of their own."""
+
+    async def main() -> None:
+        with HostileServer(*[counting()] * 100) as server:
+            async with sequence(server.port, client).opened() as opened, startable(opened) as ours:
+                outcomes = await transact(ours, 20)
+            assert {outcome.reason for outcome in outcomes} == {None}
+            assert all([request.name for request in one.requests] == ["/new", "second", "third"] for one in outcomes)
+
+    on_loop("uvloop", main)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_value_that_cannot_be_sent_on_is_a_bad_answer(client: str) -> None:
+    """Half of a character, which JSON can hold and UTF-8 cannot; a path that is not there."""
+
+    async def main() -> None:
+        for path in ("$.half", "$.missing"):
+            with HostileServer(counting()) as server:
+                settings = sequence(server.port, client, carry={"id": path})
+                async with settings.opened() as opened, startable(opened) as ours:
+                    (outcome,) = await transact(ours)
+                assert outcome.reason == "bad_answer", outcome
+                assert outcome.detail
+
+    on_loop("uvloop", main)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_sequence_ends_with_its_first_failure(client: str) -> None:
+    async def main() -> None:
+        with HostileServer(then_closes(answers())) as server:
+            settings = sequence(server.port, client, method="POST")
+            async with settings.opened() as opened, startable(opened) as ours:
+                (outcome,) = await transact(ours)
+            assert outcome.reason == "reset"
+            assert [(request.name, request.failed) for request in outcome.requests] == [("/new", True)]
+
+    on_loop("uvloop", main)
+
+
+def test_closing_breaks_off_without_a_word_and_leaves_nothing_open() -> None:
+    """Whoever stops a load counts what is under way as in flight, so no outcome may come afterwards."""
+
+    async def main() -> None:
+        with HostileServer(*[is_silent] * 50) as server:
+            told: list[Outcome] = []
+            settings = probe(server.port, timeout="30s", max_connections=30)
+            async with settings.opened() as opened, startable(opened) as ours:
+                for _ in range(20):
+                    ours.start(told.append)
+                await asyncio.sleep(0.05)  # some are connected
+                for _ in range(20):
+                    ours.start(told.append)  # some connect, and some wait for a connection
+            await asyncio.sleep(0.05)
+            assert told == []
+
+    on_loop("uvloop", main)
+
+
+@pytest.mark.parametrize("port", ["99999", "0", "shop"])
+def test_a_port_that_is_none_is_refused_in_the_file(port: str) -> None:
+    with pytest.raises(ValidationError, match="has no port that can be"):
+        Http.model_validate({"url": f"http://here:{port}/"})
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_host_of_the_file_is_the_host_that_is_sent(client: str) -> None:
+    async def main() -> None:
+        with HostileServer() as server:
+            for headers in ({}, {"Host": "shop.example"}):
+                settings = probe(server.port, client=client, headers=headers)
+                async with settings.opened() as opened, startable(opened) as ours:
+                    assert await transact(ours) == [Outcome()]
+            hosts = [re.findall(rb"(?i)\r\nhost: (\S+)", request) for request in server.requests]
+            assert hosts == [[b"127.0.0.1:%d" % server.port], [b"shop.example"]]
+
+    on_loop("uvloop", main)
