@@ -148,7 +148,8 @@ async def opened(probe: Http, shard: int, shards: int) -> AsyncIterator[HttpClie
         max_connections=probe.max_connections or math.inf,
     )
     reads = any(step.checks.needs_headers or step.checks.needs_body or step.request.carry for step in steps)
-    context = probe.tls.context()
+    # It takes 30 ms to load the system's authorities.
+    context = probe.tls.context() if any(_authority(request)[0] == "https" for request in probe.requests) else None
     async with asyncio.TaskGroup() as tasks, AsyncExitStack() as stack:
         pools: dict[tuple[str, str], Pool] = {}
         for request in probe.requests:
@@ -165,7 +166,7 @@ def _authority(request: HttpRequest) -> tuple[str, str]:
     return url.scheme, url.netloc
 
 
-def _origin(request: HttpRequest, probe: Http, context: ssl.SSLContext) -> Origin:
+def _origin(request: HttpRequest, probe: Http, context: ssl.SSLContext | None) -> Origin:
     url = urlsplit(request.url)
     is_tls = url.scheme == "https"
     return Origin(
