@@ -92,22 +92,22 @@ def test_a_closed_loop_would_have_hidden_it() -> None:
 
 
 def test_a_real_server_that_stops_for_a_second_is_told_too() -> None:
-    """Four seconds at a hundred a second; a tenth of a second of tolerance for a busy machine, and more for the rank."""
+    """Three seconds at a hundred a second, and generous tolerance for a busy machine."""
 
     async def main() -> None:
         gate = threading.Event()
         gate.set()
-        with HostileServer(*[holds_behind(gate)] * 400) as server:
+        with HostileServer(*[holds_behind(gate)] * 300) as server:
             async with probe(server.port, timeout="5s").opened() as client:
-                load, loop = Load(client, Plan(ConstantArrivals(100.0, 4.0))), asyncio.get_running_loop()
-                loop.call_later(1.5, gate.clear)
-                loop.call_later(2.5, gate.set)
+                load, loop = Load(client, Plan(ConstantArrivals(100.0, 3.0))), asyncio.get_running_loop()
+                loop.call_later(1.0, gate.clear)
+                loop.call_later(2.0, gate.set)
                 await load.run()
         trend = latency(load)
-        assert load.tally.succeeded == trend.count == 400
-        for percentile in (80, 85, 90, 95, 100):
+        assert load.tally.succeeded == trend.count == 300
+        for percentile in (75, 85, 90, 95, 100):
             assert trend.percentile(percentile) == pytest.approx(
-                expected_seconds(percentile, 100, 4, 0.001), abs=0.15
+                expected_seconds(percentile, 100, 3, 0.001), abs=0.15
             ), percentile
         assert trend.percentile(60) < 0.15
 

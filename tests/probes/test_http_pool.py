@@ -143,15 +143,16 @@ def test_a_name_that_moves_is_followed_and_one_that_vanishes_is_remembered() -> 
 
         with HostileServer() as old, HostileServer(host="127.0.0.2", port=old.port) as new:
             async with pool_to(old.port, look_up=look_up, host="shop", resolve_seconds=0.01) as exchange:
+                unconnected = descriptors()
                 assert await exchange() == (None, "")
                 addresses["shop"] = ["127.0.0.2"]
                 await asyncio.sleep(0.05)
                 old.close_connections()
-                await eventually(lambda: old.open_connections == 0)
+                await eventually(lambda: descriptors() == unconnected)
                 assert await exchange() == (None, "")
                 del addresses["shop"]
                 new.close_connections()
-                await eventually(lambda: new.open_connections == 0)
+                await eventually(lambda: descriptors() == unconnected)
                 assert await exchange() == (None, "")
             assert (old.accepted, new.accepted) == (1, 2)
             await eventually(lambda: new.open_connections == 0)
@@ -192,9 +193,10 @@ def test_an_idle_connection_that_speaks_or_ends_is_not_used_again(loop: str) -> 
         says_more, ends = answers(GOOD, GOOD, every_seconds=0.05), then_closes(answers(GOOD))
         with HostileServer(says_more, ends) as server:
             async with pool_to(server.port) as exchange:
+                unconnected = descriptors()
                 for left in (1, 0):
                     assert await exchange() == (None, "")
-                    await eventually(lambda: server.open_connections == 0)
+                    await eventually(lambda: descriptors() == unconnected)
                     assert server.accepted == 2 - left
                 assert await exchange() == (None, "")
             await eventually(lambda: server.open_connections == 0)

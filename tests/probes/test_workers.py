@@ -42,19 +42,19 @@ def is_there(pid: int) -> bool:
 
 
 def test_two_workers_make_the_arrivals_of_one_with_data_of_their_own() -> None:
-    """301 in three seconds is no even number; the same key twice would be one payment."""
+    """151 in a second and a half is no even number; the same key twice would be one payment."""
     acknowledged: list[str] = []
 
     async def main() -> None:
         with HostileServer() as server:
             probe = http(server.port, idempotency_key=True, seed=7)
-            workers = Workers(probe, Plan(ConstantArrivals(100.3, 3.0)), 2, acknowledged.extend)
+            workers = Workers(probe, Plan(ConstantArrivals(100.3, 1.5)), 2, acknowledged.extend)
             await workers.run()
             keys = [re.search(rb"Idempotency-Key: (\S+)", request) for request in server.requests]
-            assert counted(workers.tally) | {"due": 301, "succeeded": 301} == counted(workers.tally)
-            assert workers.tally.latencies.count == workers.tally.lateness.count == 301
-            assert [second.due for second in workers.tally.seconds][:2] == [101, 100]
-            assert len({key[1] for key in keys if key}) == 301
+            assert counted(workers.tally) | {"due": 151, "succeeded": 151} == counted(workers.tally)
+            assert workers.tally.latencies.count == workers.tally.lateness.count == 151
+            assert [second.due for second in workers.tally.seconds][:1] == [101]
+            assert len({key[1] for key in keys if key}) == 151
             assert sorted(acknowledged) == sorted(key[1].decode() for key in keys if key)
 
     on_loop("uvloop", main)
@@ -65,7 +65,7 @@ def test_a_worker_that_dies_is_told_and_its_share_is_lost_to_the_last() -> None:
 
     async def main() -> None:
         with HostileServer() as server:
-            plan = Plan(ConstantArrivals(50.25, 4.0))
+            plan = Plan(ConstantArrivals(80.4, 2.5))
             workers = Workers(http(server.port), plan, 2, tell=told.append)
             running = asyncio.ensure_future(workers.run())
             await eventually(lambda: len(workers.tally.seconds) >= 1, 10)
@@ -75,7 +75,7 @@ def test_a_worker_that_dies_is_told_and_its_share_is_lost_to_the_last() -> None:
             assert counts["due"] == plan.arrivals.total == 201
             assert adds_up(counts)
             # It sent for a second at least, and its share is a hundred.
-            assert 40 < counts["lost"] < 101 - 25
+            assert 20 < counts["lost"] < 101 - 39
             assert counts["succeeded"] == 201 - counts["lost"]
             assert told == [
                 f"worker 1 of 2 (process {workers.process_ids[0]}) died; its share of the load is counted as lost"
@@ -88,14 +88,14 @@ def test_what_a_dead_worker_left_unanswered_is_lost_too() -> None:
     async def main() -> None:
         with HostileServer(*[is_silent] * 1000) as server:
             probe = http(server.port, timeout="30s")
-            workers = Workers(probe, Plan(ConstantArrivals(20.0, 3.0), graceful_stop_seconds=0.5), 2)
+            workers = Workers(probe, Plan(ConstantArrivals(20.0, 2.0), graceful_stop_seconds=0.2), 2)
             running = asyncio.ensure_future(workers.run())
             await eventually(lambda: len(workers.tally.seconds) >= 1, 10)
             assert workers.tally.in_flight == 20
             os.kill(workers.process_ids[1], signal.SIGKILL)
             await running
             assert counted(workers.tally) == {
-                "due": 60, "succeeded": 0, "failed": 0, "dropped": 0, "lost": 30, "in_flight": 30
+                "due": 40, "succeeded": 0, "failed": 0, "dropped": 0, "lost": 20, "in_flight": 20
             }  # fmt: skip
 
     on_loop("uvloop", main)
@@ -130,21 +130,21 @@ def test_a_cancelled_load_has_counted_all_that_was_due_until_then() -> None:
             running = asyncio.ensure_future(workers.run())
             await eventually(lambda: len(workers.tally.seconds) >= 1, 10)
             os.kill(workers.process_ids[0], signal.SIGSTOP)
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(0.4)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running
             counts = counted(workers.tally)
             assert adds_up(counts)
-            assert 200 < counts["due"] < 500
-            assert counts["lost"] >= 50
+            assert 120 < counts["due"] < 400
+            assert counts["lost"] >= 15
             assert workers.tally.latencies.count == counts["succeeded"]
             assert not any(is_there(pid) for pid in workers.process_ids)
 
     on_loop("uvloop", main)
 
 
-@pytest.mark.parametrize("after_seconds", [0.0, 0.1, 1.5])
+@pytest.mark.parametrize("after_seconds", [0.0, 1.2])
 def test_ctrl_c_reaches_all_processes_and_only_the_parent_minds(after_seconds: float) -> None:
     """While they start, and while they send."""
     with HostileServer() as server, started(server.port, 2, 50, 60) as (load, pids):
@@ -158,7 +158,7 @@ def test_ctrl_c_reaches_all_processes_and_only_the_parent_minds(after_seconds: f
         assert not any(is_there(pid) for pid in pids)
 
 
-@pytest.mark.parametrize("after_seconds", [0.0, 0.1, 1.5])
+@pytest.mark.parametrize("after_seconds", [0.0, 1.2])
 def test_workers_end_when_their_parent_was_killed(after_seconds: float) -> None:
     with HostileServer() as server, started(server.port, 2, 50, 60) as (load, pids):
         time.sleep(after_seconds)
@@ -171,9 +171,9 @@ def test_workers_end_when_their_parent_was_killed(after_seconds: float) -> None:
 
 def test_a_process_that_was_held_up_drops_what_is_late_and_goes_on_as_planned() -> None:
     """SIGSTOP for two seconds: what was due in the first of them is more than a second late."""
-    with HostileServer() as server, started(server.port, 0, 100, 4) as (load, _):
+    with HostileServer() as server, started(server.port, 0, 100, 3) as (load, _):
         deadline = time.monotonic() + 10
-        while len(server.requests) < 50:
+        while len(server.requests) < 30:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         load.send_signal(signal.SIGSTOP)
@@ -182,7 +182,7 @@ def test_a_process_that_was_held_up_drops_what_is_late_and_goes_on_as_planned() 
         output, errors = load.communicate(timeout=15)
         assert errors == ""
         counts = json.loads(output)
-        assert counts["due"] == 400
+        assert counts["due"] == 300
         assert adds_up(counts)
         assert 80 <= counts["dropped"] <= 150
-        assert counts["succeeded"] == len(server.requests) == 400 - counts["dropped"]
+        assert counts["succeeded"] == len(server.requests) == 300 - counts["dropped"]
