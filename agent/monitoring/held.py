@@ -86,7 +86,11 @@ def _cluster(answer: Any) -> Any:  # noqa: ANN401 - JSON
     """Count the peers; Alertmanager orders them by name, and so finds its position."""
     if not isinstance(answer, dict):
         return answer
-    names = sorted(str(peer.get("name")) for peer in answer.get("peers") or () if isinstance(peer, dict))
+    peers = answer.get("peers") or []
+    if not isinstance(peers, list):
+        msg = "expected a list of peers"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic takes no other
+    names = sorted(str(peer.get("name")) for peer in peers if isinstance(peer, dict))
     own = answer.get("name")
     return {"peers": len(names), "position": names.index(own) if own in names else None}
 

@@ -70,7 +70,7 @@ class HttpClient:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"])) or "answer"
-            raise self.strange(path, f"{where}: {first['msg']}") from error
+            raise self.strange(path, f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
 
     def strange(self, path: str, what: str) -> ServiceUnavailable:
         """Make the error for an answer of another shape."""

@@ -121,6 +121,13 @@ async def test_a_bent_answer_is_read_or_is_one_line(bendable: Bendable, name: st
     assert said is None or (said.isprintable() and bendable.url in said and said.endswith("is `url` right?"))
 
 
+async def test_peers_that_are_no_list_are_named(serve: Serve) -> None:
+    answer = bent(whole("status"), ("cluster", "peers"), instead=True, removed=False)
+    started = await serve(lambda _: web.json_response(answer))
+    with pytest.raises(ServiceUnavailable, match="cluster: expected a list of peers"):
+        await ASKED["status"][0](MonitoringServer(url=started.url))
+
+
 @pytest.mark.parametrize(
     ("name", "path", "words"),
     [
