@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.acknowledged import Acknowledged
 from agent.errors import ConfigError
-
-
-@pytest.fixture
-def files_of_at_most_a_kilobyte() -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+from tests.support.full_disk import files_of_at_most
 
 
 def test_each_second_is_in_the_file_at_once(tmp_path: Path) -> None:
@@ -31,7 +22,7 @@ def test_each_second_is_in_the_file_at_once(tmp_path: Path) -> None:
     kept.close()
 
 
-@pytest.mark.usefixtures("files_of_at_most_a_kilobyte")
+@files_of_at_most(1000)
 def test_a_file_that_is_full_is_told_once_and_stops_nothing(tmp_path: Path) -> None:
     told: list[str] = []
     kept = Acknowledged(tmp_path / "ids.txt", told.append)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,14 +13,7 @@ import pytest
 from agent import load_outputs
 from agent.errors import ConfigError
 from probes.tally import LoadSecond, Tally
-
-
-@pytest.fixture
-def files_of_at_most_1_kb() -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+from tests.support.full_disk import files_of_at_most
 
 
 @dataclass
@@ -75,11 +67,10 @@ async def test_a_reader_that_goes_away_is_told_of_once_and_the_other_file_is_who
     assert len(_lines(path)) == 2
 
 
-@pytest.mark.usefixtures("files_of_at_most_1_kb")
 async def test_no_half_line_is_left(tmp_path: Path) -> None:
     """What did not fit on the disk is cut off."""
     load, path, said = Load(), tmp_path / "seconds.csv", list[str]()
-    with load_outputs.opened([f"csv={path}"]) as outputs:
+    with files_of_at_most(1024), load_outputs.opened([f"csv={path}"]) as outputs:
         async with outputs.following(load, said.append):
             for _ in range(30):
                 load.go_on()

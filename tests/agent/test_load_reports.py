@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,19 +10,12 @@ from agent import load_reports
 from agent.report.load_story import LoadStory
 from probes.summary import LoadSummary
 from probes.tally import Tally
+from tests.support.full_disk import files_of_at_most
 
 STORY = LoadStory("shop", 1_790_000_000.0, LoadSummary({}, (), 10.0, 10.0, 5.0), Tally())
 
 
-@pytest.fixture
-def files_of_at_most_1_kb() -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.usefixtures("files_of_at_most_1_kb")
+@files_of_at_most(1024)
 def test_a_page_that_does_not_fit_leaves_nothing_and_the_export_is_there(tmp_path: Path) -> None:
     said: list[str] = []
     reports, problems = load_reports.renderers(tmp_path / "s.json", tmp_path / "s.html")

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import io
-import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +11,10 @@ from agent.errors import ConfigError
 from agent.recording import Recording
 from agent.session import write_reports
 from agent.verdict.judge import judge
+from tests.support.full_disk import files_of_at_most
 
 
-@pytest.fixture
-def files_of_at_most_1_mb() -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.usefixtures("files_of_at_most_1_mb")
+@files_of_at_most(1_000_000)
 def test_the_file_that_did_not_fit_is_named_and_the_others_are_kept(tmp_path: Path, passed: Recording) -> None:
     """The page with its plots is larger than the limit, all else is smaller."""
     path, said = tmp_path / "orders.recording.json.gz", io.StringIO()
