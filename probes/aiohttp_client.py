@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import ContentLengthError, TransferEncodingError
 from yarl import URL
 
 from probes.answer import Answer
-from probes.http import Http
+from probes.http import KEY_NAME, Http
 from probes.http_connection import LONGEST_BODY_BYTES, BodyTooLong
 from probes.http_origin import explain_connecting
 from probes.http_step import Step, compile_steps, compile_values
@@ -39,6 +39,7 @@ class AiohttpClient:
         self._session = session
         self._server_name = server_name
         self._draw = draw
+        self._acknowledged: list[str] = []
 
     async def transact(self) -> Outcome:
         """Make one transaction; every failure is an Outcome with a reason."""
@@ -56,9 +57,16 @@ class AiohttpClient:
                     values |= carried
             if outcome.reason is not None:
                 break
+        if outcome.reason is None and KEY_NAME in values:
+            self._acknowledged.append(str(values[KEY_NAME]))
         if len(self._steps) == 1:
             return outcome
         return replace(outcome, requests=tuple(requests))
+
+    def take_acknowledged(self) -> list[str]:
+        """Hand over the idempotency keys of the transactions that succeeded since the last call."""
+        taken, self._acknowledged = self._acknowledged, []
+        return taken
 
     async def _request(self, step: Step, values: Mapping[str, object]) -> tuple[Outcome, Answer | None, float]:
         started = time.monotonic()

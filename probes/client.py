@@ -13,20 +13,25 @@ Ended = Callable[[Outcome], None]
 
 
 @runtime_checkable
-class Client(Protocol):
-    """Starts transactions without waiting for their ends."""
-
-    def start(self, ended: Ended) -> None:
-        """Start one transaction; `ended` is called once, later or at once, and nothing is raised."""
-        ...
+class KeepsIds(Protocol):
+    """Keeps the ids of the transactions that were acknowledged."""
 
     def take_acknowledged(self) -> list[str]:
         """Hand over the ids of the transactions acknowledged since the last call; none unless asked for."""
         ...
 
 
+@runtime_checkable
+class Client(KeepsIds, Protocol):
+    """Starts transactions without waiting for their ends."""
+
+    def start(self, ended: Ended) -> None:
+        """Start one transaction; `ended` is called once, later or at once, and nothing is raised."""
+        ...
+
+
 class AwaitedClient(Protocol):
-    """Makes one transaction in a coroutine: what most kinds of probe are."""
+    """Makes one transaction in a coroutine: what most kinds of probe are; may keep ids as well."""
 
     async def transact(self) -> Outcome:
         """Make one transaction; never raises for a failed one."""
@@ -50,7 +55,7 @@ class _TaskClient:
         ended(await self._client.transact())
 
     def take_acknowledged(self) -> list[str]:
-        return []
+        return self._client.take_acknowledged() if isinstance(self._client, KeepsIds) else []
 
 
 @asynccontextmanager

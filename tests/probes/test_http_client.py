@@ -126,3 +126,24 @@ def test_a_host_of_the_file_is_the_host_that_is_sent(client: str) -> None:
             assert hosts == [[b"127.0.0.1:%d" % server.port], [b"shop.example"]]
 
     on_loop("uvloop", main)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_the_keys_of_what_succeeded_are_handed_over_once(client: str) -> None:
+    keys: list[str] = []
+
+    def behave(connection: socket.socket) -> None:
+        while request := read_request(connection):
+            keys.extend(key.decode() for key in re.findall(rb"Idempotency-Key: (\S+)", request))
+            connection.sendall(b"HTTP/1.1 %d So\r\nContent-Length: 0\r\n\r\n" % (500 if len(keys) == 2 else 201))
+
+    async def main() -> None:
+        with HostileServer(behave) as server:
+            settings = probe(server.port, client=client, idempotency_key=True, timeout="2s")
+            async with settings.opened() as opened, startable(opened) as ours:
+                outcomes = [outcome for _ in range(3) for outcome in await transact(ours)]
+                assert [outcome.reason for outcome in outcomes] == [None, "check", None]
+                assert ours.take_acknowledged() == [keys[0], keys[2]]
+                assert ours.take_acknowledged() == []
+
+    on_loop("uvloop", main)
