@@ -1,0 +1,113 @@
+"""A whole case, from the service to the receiver, and the whole truth about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from simulator.alertmanager import Notification, Routing
+from simulator.group import Evaluation, Flags, Group, GroupRun
+from simulator.mutants import RIGHT, Engine
+from simulator.rules import AlertingRule, Rule
+from simulator.scrape import Restart, Target, scrape
+from simulator.storage import Sample, Storage, Version, View
+from simulator.values import NAME, Labels, Millis, Stretches
+
+
+@dataclass(frozen=True)
+class Life:
+    """One alert from begin to end, all as timestamps of evaluations.
+
+    `active_at` is when it became pending (a restart may move it off the grid), `fired_at` None when it never fired.
+    `gone_at` is the first evaluation at which it was neither pending nor firing, so for one that fired the instant at
+    which it resolved; None when it was still active at the end, or lost with a restart.
+    """
+
+    labels: Labels
+    active_at: Millis
+    fired_at: Millis | None
+    gone_at: Millis | None
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What came of a case.
+
+    `scraped`: the samples of every scraped series and of `up`, stale markers with them (value None), by the labels of
+    the series; what is `written_at` after the case's end belongs to it as well.
+    `evaluations`: of the rule, in order, with the condition's value as the engine saw it and as a later query does.
+    `alerts`: the samples of the ALERTS series, by labels with `alertname` and `alertstate`, as a range query of the
+    server returns them; `for_state`: those of ALERTS_FOR_STATE, whose values are whole seconds.
+    `lives`: every alert of the rule, in the order in which they began.
+    `notifications`: every call of the receiver, in order.
+    """
+
+    scraped: dict[Labels, tuple[Sample, ...]]
+    evaluations: tuple[Evaluation, ...]
+    alerts: dict[Labels, tuple[Sample, ...]]
+    for_state: dict[Labels, tuple[Sample, ...]]
+    lives: tuple[Life, ...]
+    notifications: tuple[Notification, ...]
+
+    def fired(self) -> tuple[Life, ...]:
+        """The alerts that did fire."""
+        return tuple(life for life in self.lives if life.fired_at is not None)
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that determines a Truth: there is no clock and no chance.
+
+    Instants are milliseconds since the Unix epoch, durations milliseconds.
+    `begins` and `ends` bound the case: scraping and evaluation go on in `[begins, ends]`, as if both had long run.
+    `kind` says what sort of rule it has, `fault` when the fault is in force, in those targets that have it.
+    A restart is of Prometheus; `version` is whose query semantics count.
+    """
+
+    kind: str
+    begins: Millis
+    ends: Millis
+    fault: Stretches
+    targets: tuple[Target, ...]
+    rule: Rule
+    group: Group
+    routing: Routing = field(default_factory=Routing)
+    flags: Flags = field(default_factory=Flags)
+    version: Version = Version.V2
+    lookback: Millis = 300_000
+    restart: Restart | None = None
+
+    def run(self, engine: Engine = RIGHT) -> Truth:
+        """Let it happen, by the right engine or a wrong one."""
+        storage = Storage()
+        for target in self.targets:
+            scrape(target, storage, self.begins, self.ends, self.restart)
+        scraped = _samples(storage)
+        view = View(storage, self.version, self.lookback)
+        group = engine.group(self.group)
+        run = GroupRun(group, self.rule, self.flags, storage, view, engine.machine, self.restart)
+        run.run(self.begins, self.ends)
+        alertmanager = engine.alertmanager(engine.routing(self.routing))
+        alertmanager.run(run.posts, self.ends)
+        return Truth(
+            scraped=scraped,
+            evaluations=tuple(run.evaluations),
+            alerts=_samples(storage, "ALERTS"),
+            for_state=_samples(storage, "ALERTS_FOR_STATE"),
+            lives=tuple(life for machine in run.made for life in _lives(machine)),
+            notifications=tuple(alertmanager.notifications),
+        )
+
+
+def _samples(storage: Storage, name: str | None = None) -> dict[Labels, tuple[Sample, ...]]:
+    """All series, or those of one metric without its name."""
+    found = {}
+    for labels, series in storage.series.items():
+        if name is None:
+            found[labels] = series.samples()
+        elif (NAME, name) in labels:
+            found[tuple(pair for pair in labels if pair[0] != NAME)] = series.samples()
+    return found
+
+
+def _lives(machine: AlertingRule) -> list[Life]:
+    return [Life(alert.labels, alert.active_at, alert.fired_at, alert.gone_at) for alert in machine.history]

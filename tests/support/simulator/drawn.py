@@ -1,0 +1,285 @@
+"""Hypothesis strategies for whole cases.
+
+Times are drawn as multiples and fractions of the scrape and evaluation intervals, so that equalities, where engines
+differ, come up often; phases, lags and durations are any millisecond.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from simulator.alertmanager import Mute, Routing
+from simulator.case import Case
+from simulator.group import Flags, Group
+from simulator.promql import Absent, Compare, Comparison, Condition, Quantile, Rate, Ratio, Selector
+from simulator.rules import Rule
+from simulator.scrape import Restart, Target
+from simulator.service import Answer, Counters, Gauge, Latencies, Service, Signal
+from simulator.storage import Version
+from simulator.values import NEVER, Labels, Millis, Stretches, labels_of
+
+KINDS = ("gauge", "up", "ratio", "rate", "quantile", "absent")
+JOB = labels_of(job="api")
+BEGINS: Millis = 1_790_000_000_000
+
+_INTERVALS: tuple[Millis, ...] = (1000, 2000, 5000, 10_000, 15_000, 30_000)
+_EVALUATIONS = (20, 25, 30, 40, 60, 90, 140, 200)
+_BOUNDS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+@dataclass(frozen=True)
+class Times:
+    """The frame of a case: its intervals, its length in evaluations, its fault."""
+
+    scrape: Millis
+    evaluation: Millis
+    begins: Millis
+    ends: Millis
+    fault: Stretches
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is watched: a service's signals, what a scrape meets in the fault, and the rule's condition."""
+
+    condition: Condition
+    signals: tuple[Signal, ...]
+    outage: Answer = "answers"
+    drops: bool = False
+
+
+@st.composite
+def times(draw: st.DrawFn, begins: Millis = BEGINS, unit: Millis = 1) -> Times:
+    """Draw a frame; instants and lengths are multiples of `unit`."""
+    scrape, evaluation = draw(st.sampled_from(_INTERVALS)), draw(st.sampled_from(_INTERVALS))
+    count = draw(st.sampled_from(_EVALUATIONS))
+    length = max(scrape, evaluation) * 20 if scrape > evaluation else evaluation * count
+    at = draw(st.integers(length // 5 // unit, length // 2 // unit)) * unit
+    stretches = []
+    for _ in range(draw(st.sampled_from((1, 1, 1, 2, 3)))):
+        share, more = draw(st.sampled_from((2, 3, 4, 8, 30))), draw(st.integers(0, evaluation // unit))
+        lasts = (length // share // unit + more) * unit
+        stretches.append((begins + at, begins + at + lasts))
+        at += lasts + draw(st.integers(1, max(1, 3 * evaluation // unit))) * unit
+    return Times(scrape, evaluation, begins, begins + length, Stretches(tuple(stretches)))
+
+
+def _gauge(draw: st.DrawFn, times: Times) -> Subject:  # noqa: ARG001 (all kinds are drawn alike)
+    before, during = draw(st.sampled_from(((10.0, 100.0), (100.0, 10.0), (10.0, 60.0), (10.0, None))))
+    comparison = draw(st.sampled_from(tuple[Comparison, ...]((">", ">", ">=", "<", "<=", "==", "!="))))
+    threshold = draw(st.sampled_from((50.0, 50.0, 10.0, 100.0, 5.0, 200.0, 60.0)))
+    condition = Compare(Selector("queue_length", JOB), comparison, threshold)
+    return Subject(condition, (Gauge("queue_length", before, during),))
+
+
+def _up(draw: st.DrawFn, times: Times) -> Subject:  # noqa: ARG001
+    outage = draw(st.sampled_from(tuple[Answer, ...](("refuses", "hangs"))))
+    comparison, threshold = draw(st.sampled_from(tuple[tuple[Comparison, float], ...]((("==", 0.0), ("<", 1.0)))))
+    return Subject(Compare(Selector("up", JOB), comparison, threshold), (Gauge("queue_length", 10, 10),), outage)
+
+
+def _window(draw: st.DrawFn, times: Times) -> Millis:
+    longest = (times.ends - times.begins) // 3 // times.scrape
+    return times.scrape * draw(st.integers(2, max(2, min(longest, 20)))) + draw(st.sampled_from((0, 0, 0, 500)))
+
+
+def _counters(draw: st.DrawFn) -> Counters:
+    return Counters(
+        per_second=draw(st.sampled_from((3.0, 20.0, 137.0))),
+        share_before=draw(st.sampled_from((0.0, 0.0, 0.01))),
+        share_during=draw(st.sampled_from((0.02, 0.1, 0.4, 1.0))),
+        appears=draw(st.booleans()),
+    )
+
+
+def _ratio(draw: st.DrawFn, times: Times) -> Subject:
+    window, counters = _window(draw, times), _counters(draw)
+    ratio = Ratio(Rate(Selector("errors_total"), window), Rate(Selector("requests_total"), window), ("reason",))
+    threshold = draw(st.sampled_from((0.005, 0.05, 0.05, 0.2, 0.5)))
+    return Subject(Compare(ratio, draw(st.sampled_from(tuple[Comparison, ...]((">", ">=")))), threshold), (counters,))
+
+
+def _rate(draw: st.DrawFn, times: Times) -> Subject:
+    window, counters = _window(draw, times), _counters(draw)
+    if draw(st.booleans()):
+        threshold = draw(st.sampled_from((0.05, 0.5, 2.0, 10.0)))
+        return Subject(Compare(Rate(Selector("errors_total", JOB), window), ">", threshold), (counters,))
+    increase = Rate(Selector("errors_total", JOB), window, "increase")
+    return Subject(Compare(increase, ">", draw(st.sampled_from((0.0, 1.0, 10.0, 100.0)))), (counters,))
+
+
+def _quantile(draw: st.DrawFn, times: Times) -> Subject:
+    latencies = Latencies(
+        per_second=draw(st.sampled_from((5.0, 20.0, 100.0))),
+        share_before=draw(st.sampled_from((0.0, 0.0, 0.01))),
+        share_during=draw(st.sampled_from((0.02, 0.08, 0.3, 1.0))),
+        fast=40,
+        slow=draw(st.sampled_from((400, 800, 3000, 8000))),
+        bounds_seconds=_BOUNDS_SECONDS,
+    )
+    rate = Rate(Selector("latency_seconds_bucket"), _window(draw, times))
+    quantile = Quantile(draw(st.sampled_from((0.5, 0.9, 0.95, 0.99))), rate)
+    return Subject(Compare(quantile, ">", draw(st.sampled_from((0.1, 0.3, 0.5, 1.0, 2.5)))), (latencies,))
+
+
+def _absent(draw: st.DrawFn, times: Times) -> Subject:  # noqa: ARG001
+    way = draw(st.sampled_from(("vanishes", "refuses", "hangs", "drops")))
+    if way == "vanishes":
+        return Subject(Absent(Selector("queue_length", JOB)), (Gauge("queue_length", 10, None),))
+    gauge = Gauge("queue_length", 10, 10)
+    if way == "drops":
+        return Subject(Absent(Selector(draw(st.sampled_from(("up", "queue_length"))), JOB)), (gauge,), drops=True)
+    return Subject(Absent(Selector("queue_length", JOB)), (gauge,), "refuses" if way == "refuses" else "hangs")
+
+
+_SUBJECTS = {
+    "gauge": _gauge,
+    "up": _up,
+    "ratio": _ratio,
+    "rate": _rate,
+    "quantile": _quantile,
+    "absent": _absent,
+}
+
+
+def _hold(draw: st.DrawFn, interval: Millis) -> Millis:
+    """Nothing, less than an interval, the same, more, a multiple or not."""
+    halves = draw(st.sampled_from((0, 0, 1, 2, 3, 4, 5, 6, 10, 13, 20)))
+    return halves * interval // 2
+
+
+def _targets(draw: st.DrawFn, frame: Times, subject: Subject, *, plain: bool) -> tuple[Target, ...]:
+    """One to three; the first has the fault, the others may."""
+    return tuple(
+        _target(draw, frame, subject, index, plain=plain) for index in range(draw(st.sampled_from((1, 1, 2, 3))))
+    )
+
+
+def _target(draw: st.DrawFn, frame: Times, subject: Subject, index: int, *, plain: bool) -> Target:
+    unit = 1000 if plain else 1
+    faulty = index == 0 or draw(st.booleans())
+    starts = [frame.begins - draw(st.sampled_from((3_600_000, 3_600_000, 20_000)))]
+    if draw(st.integers(0, 9)) == 0:
+        starts.append(frame.begins + draw(st.integers(1, (frame.ends - frame.begins) // unit)) * unit)
+    timeout = min(10_000, frame.scrape)
+    duration = 0 if plain else draw(st.integers(1, min(300, timeout // 2)))
+    return Target(
+        job="api",
+        instance=f"{index + 1}:8080",
+        service=Service(subject.signals, tuple(starts), frame.fault if faulty else NEVER, subject.outage),
+        interval=frame.scrape,
+        phase=draw(st.integers(0, frame.scrape // unit - 1)) * unit,
+        timeout=timeout,
+        duration=duration,
+        reads_after=draw(st.sampled_from((0, 0, duration))),
+        dropped_at=frame.fault.of[0][0] if subject.drops and faulty else None,
+    )
+
+
+def _group(draw: st.DrawFn, frame: Times) -> Group:
+    group = Group(
+        interval=frame.evaluation,
+        offset=draw(st.integers(0, frame.evaluation - 1)),
+        lag=draw(st.sampled_from((0, 1, 3, 40))),
+        query_offset=draw(st.sampled_from((0, 0, 0, 0, 500, 5000))),
+    )
+    if draw(st.integers(0, 7)):
+        return group
+    ticks = group.ticks(frame.begins, frame.ends)
+    some = st.frozensets(st.sampled_from(ticks), max_size=3)
+    return Group(group.interval, group.offset, group.lag, group.query_offset, draw(some), draw(some))
+
+
+def _routing(draw: st.DrawFn, frame: Times) -> Routing:
+    wait = draw(st.sampled_from((0, frame.evaluation // 2, 2 * frame.evaluation, 30_000)))
+    mutes: tuple[Mute, ...] = ()
+    if draw(st.integers(0, 15)) == 0:
+        begin = draw(st.integers(frame.begins, frame.ends - 1))
+        lasts = draw(st.integers(1, frame.ends - begin))
+        mutes = (Mute("silence", Stretches(((begin, begin + lasts),)), labels_of(alertname="Drawn")),)
+    return Routing(
+        group_by=draw(st.sampled_from((("alertname",), ("alertname", "instance")))),
+        group_wait=wait,
+        group_interval=draw(st.sampled_from((frame.evaluation, 5 * frame.evaluation, 300_000))),
+        repeat_interval=draw(st.sampled_from((12 * frame.evaluation + 7, 14_400_000))),
+        send_resolved=draw(st.sampled_from((True, True, True, False))),
+        destroys_emptied=draw(st.booleans()),
+        cleanup_phase=draw(st.integers(0, 29_999)),
+        transit=draw(st.sampled_from((0, 2))),
+        delivery=draw(st.sampled_from((1, 8))),
+        mutes=mutes,
+    )
+
+
+def _restart(draw: st.DrawFn, frame: Times) -> Restart | None:
+    if draw(st.integers(0, 15)):
+        return None
+    down_at = draw(st.integers(frame.begins + 1, frame.ends - 2))
+    return Restart(down_at, draw(st.integers(down_at + 1, frame.ends)))
+
+
+def _rule(draw: st.DrawFn, condition: Condition, interval: Millis) -> Rule:
+    labels: Labels = labels_of(severity="page")
+    keep = draw(st.sampled_from((0, 0, 0, 1, 2, 3, 5, 12))) * interval // 2
+    return Rule("Drawn", condition, _hold(draw, interval), keep, labels)
+
+
+@st.composite
+def cases(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> Case:
+    """Draw any case."""
+    frame = draw(times())
+    kind = draw(st.sampled_from(kinds))
+    subject = _SUBJECTS[kind](draw, frame)
+    grace = draw(st.sampled_from((600_000, 600_000, frame.evaluation)))
+    return Case(
+        kind=kind,
+        begins=frame.begins,
+        ends=frame.ends,
+        fault=frame.fault,
+        targets=_targets(draw, frame, subject, plain=False),
+        rule=_rule(draw, subject.condition, frame.evaluation),
+        group=_group(draw, frame),
+        routing=_routing(draw, frame),
+        flags=Flags(draw(st.sampled_from((60_000, 2 * frame.evaluation))), grace),
+        version=draw(st.sampled_from(Version)),
+        lookback=draw(st.sampled_from((300_000, 300_000, 4 * frame.scrape))),
+        restart=_restart(draw, frame),
+    )
+
+
+@st.composite
+def plain_cases(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> Case:
+    """Draw a case that promtool can play too.
+
+    It begins at 0, scrapes take no time and begin on whole seconds, evaluations are at 0, E, 2E…, nothing is skipped,
+    and the semantics are those of 2.42.
+    """
+    frame = draw(times(begins=0, unit=1000))
+    kind = draw(st.sampled_from(kinds))
+    subject = _SUBJECTS[kind](draw, frame)
+    return Case(
+        kind=kind,
+        begins=frame.begins,
+        ends=frame.ends,
+        fault=frame.fault,
+        targets=_targets(draw, frame, subject, plain=True),
+        rule=_rule(draw, subject.condition, frame.evaluation),
+        group=Group(frame.evaluation),
+    )
+
+
+def draw_many(strategy: st.SearchStrategy[Case], count: int, start: int = 0) -> list[Case]:
+    """Draw so many cases, always the same ones for a start."""
+    found: list[Case] = []
+
+    @seed(start)
+    @settings(max_examples=count, phases=[Phase.generate], database=None, deadline=None)
+    @given(strategy)
+    def collect(case: Case) -> None:
+        found.append(case)
+
+    collect()
+    return found

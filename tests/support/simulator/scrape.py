@@ -1,0 +1,91 @@
+"""Scraping: when each target is asked, what is written of it, and when that can be seen.
+
+Semantics: Prometheus' scrape/scrape.go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simulator.service import Service
+from simulator.storage import Sample, Storage
+from simulator.values import Labels, Millis, Vector, labels_of, merged, series_of
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target: asked at every instant `k * interval + phase`.
+
+    `duration` is how long an answer, or a refusal, takes; a hanging service takes `timeout`.
+    `reads_after` is how long after the scrape began the service looks at its own state: a sample may so show a fault
+    that is younger than its timestamp.
+    `dropped_at` is when discovery forgets the target.
+    """
+
+    job: str
+    instance: str
+    service: Service
+    interval: Millis
+    phase: Millis
+    timeout: Millis
+    duration: Millis = 0
+    reads_after: Millis = 0
+    dropped_at: Millis | None = None
+
+    @property
+    def labels(self) -> Labels:
+        """What every series of the target carries."""
+        return labels_of(job=self.job, instance=self.instance)
+
+    def starts(self, begin: Millis, end: Millis) -> range:
+        """The instants of its schedule within `[begin, end]`."""
+        first = begin + (self.phase - begin) % self.interval
+        return range(first, end + 1, self.interval)
+
+
+@dataclass(frozen=True)
+class Restart:
+    """Prometheus itself is down in `[down_at, up_at)`: nothing is scraped or evaluated, and memory is lost."""
+
+    down_at: Millis
+    up_at: Millis
+
+
+def scrape(target: Target, storage: Storage, begin: Millis, end: Millis, restart: Restart | None = None) -> None:
+    """Write everything that scraping a target yields."""
+    known: set[Labels] = set()
+    forgot = False
+    for at in target.starts(begin, end):
+        if restart and at >= restart.up_at and not forgot:
+            # What vanished meanwhile gets no marker: nobody remembers that it was there.
+            known, forgot = set(), True
+        dropped = target.dropped_at is not None and at >= target.dropped_at
+        found, written_at = _forget(target, at) if dropped else _ask(target, at)
+        is_lost = restart is not None and at < restart.up_at and written_at > restart.down_at
+        if not is_lost:
+            for labels, value in found.items():
+                storage.write(labels, Sample(at, value, written_at))
+            for labels in known - set(found):
+                storage.write(labels, Sample(at, None, written_at))
+            known = set(found)
+        if dropped:
+            return
+
+
+def _ask(target: Target, at: Millis) -> tuple[Vector, Millis]:
+    """One scrape: what it yields, `up` with it, and when it ended."""
+    up = series_of("up", **dict(target.labels))
+    answer = target.service.answer(at + target.reads_after)
+    if answer == "hangs" or target.duration >= target.timeout:
+        return {up: 0.0}, at + target.timeout
+    if answer == "refuses":
+        return {up: 0.0}, at + target.duration
+    shown = target.service.read(at + target.reads_after)
+    return {up: 1.0} | {merged(labels, target.labels): float(value) for labels, value in shown.items()}, (
+        at + target.duration
+    )
+
+
+def _forget(target: Target, at: Millis) -> tuple[Vector, Millis]:
+    """Prometheus waits two ticks and a tenth, in case the target comes back, then marks as of the first of them."""
+    return {}, at + target.interval + target.interval // 10

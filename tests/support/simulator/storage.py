@@ -1,0 +1,104 @@
+"""Samples by series, and two ways to look at them: as a query saw them when it ran, and as one made later does.
+
+A sample's timestamp is when its scrape began, and it is there to be seen only once it has been written, at the scrape's
+end: an evaluation between the two misses it, a later query for the same instant has it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from simulator.values import NAME, Labels, Millis
+
+
+class Version(Enum):
+    """Whose semantics a query follows: ranges and look-back are closed in 2.x and left-open from 3.0."""
+
+    V2 = "2.42"
+    V3 = "3.x"
+
+
+class Sample(NamedTuple):
+    """One sample; `value` is None for a stale marker, `written_at` is when it could first be seen."""
+
+    at: Millis
+    value: float | None
+    written_at: Millis
+
+
+@dataclass
+class Series:
+    """The samples of one series, in the order of their timestamps."""
+
+    ats: list[Millis] = field(default_factory=list)
+    values: list[float | None] = field(default_factory=list)
+    written: list[Millis] = field(default_factory=list)
+
+    def samples(self) -> tuple[Sample, ...]:
+        """All of them."""
+        return tuple(map(Sample, self.ats, self.values, self.written))
+
+
+class Storage:
+    """All series."""
+
+    def __init__(self) -> None:
+        self.series: dict[Labels, Series] = {}
+        self._by_name: dict[str, list[Labels]] = {}
+
+    def write(self, labels: Labels, sample: Sample) -> None:
+        """Append a sample; one that is not younger than its series' last is refused, as Prometheus does."""
+        series = self.series.get(labels)
+        if series is None:
+            series = self.series[labels] = Series()
+            self._by_name.setdefault(dict(labels)[NAME], []).append(labels)
+        if series.ats and sample.at <= series.ats[-1]:
+            return
+        series.ats.append(sample.at)
+        series.values.append(sample.value)
+        series.written.append(sample.written_at)
+
+    def select(self, name: str, matchers: Labels) -> Iterator[tuple[Labels, Series]]:
+        """Find the series of a metric that have all these labels."""
+        for labels in self._by_name.get(name, ()):
+            if all(pair in labels for pair in matchers):
+                yield labels, self.series[labels]
+
+
+@dataclass(frozen=True)
+class View:
+    """A storage as a query sees it: what was written by `now`, or everything ever written when that is None."""
+
+    storage: Storage
+    version: Version
+    lookback: Millis
+    now: Millis | None = None
+
+    def instant(self, series: Series, at: Millis) -> float | None:
+        """The youngest sample within the look-back; None when there is none or it is a stale marker."""
+        index = bisect_right(series.ats, at) - 1
+        while index >= 0 and not self._sees(series, index):
+            index -= 1
+        if index < 0:
+            return None
+        age = at - series.ats[index]
+        reached = age <= self.lookback if self.version is Version.V2 else age < self.lookback
+        return series.values[index] if reached else None
+
+    def window(self, series: Series, at: Millis, length: Millis) -> list[tuple[Millis, float]]:
+        """The samples of a range, without stale markers."""
+        cut = bisect_left if self.version is Version.V2 else bisect_right
+        begin, end = cut(series.ats, at - length), bisect_right(series.ats, at)
+        found = []
+        for index in range(begin, end):
+            value = series.values[index]
+            if value is not None and self._sees(series, index):
+                found.append((series.ats[index], value))
+        return found
+
+    def _sees(self, series: Series, index: int) -> bool:
+        return self.now is None or series.written[index] <= self.now
