@@ -80,10 +80,10 @@ def _ask(target: Target, at: Millis) -> tuple[Vector, Millis]:
         return {up: 0.0}, at + target.timeout
     if answer == "refuses":
         return {up: 0.0}, at + target.duration
-    shown = target.service.read(at + target.reads_after)
-    return {up: 1.0} | {merged(labels, target.labels): float(value) for labels, value in shown.items()}, (
-        at + target.duration
-    )
+    found, added = {up: 1.0}, target.labels
+    for labels, value in target.service.read(at + target.reads_after).items():
+        found[merged(labels, added)] = float(value)
+    return found, at + target.duration
 
 
 def _forget(target: Target, at: Millis) -> tuple[Vector, Millis]:

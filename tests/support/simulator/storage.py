@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from typing import NamedTuple
 
 from simulator.values import NAME, Labels, Millis
@@ -92,13 +93,10 @@ class View:
     def window(self, series: Series, at: Millis, length: Millis) -> list[tuple[Millis, float]]:
         """The samples of a range, without stale markers."""
         cut = bisect_left if self.version is Version.V2 else bisect_right
-        begin, end = cut(series.ats, at - length), bisect_right(series.ats, at)
-        found = []
-        for index in range(begin, end):
-            value = series.values[index]
-            if value is not None and self._sees(series, index):
-                found.append((series.ats[index], value))
-        return found
+        there = slice(cut(series.ats, at - length), bisect_right(series.ats, at))
+        points = zip(series.ats[there], series.values[there], series.written[there], strict=True)
+        now = inf if self.now is None else self.now
+        return [(taken_at, value) for taken_at, value, written_at in points if value is not None and written_at <= now]
 
     def _sees(self, series: Series, index: int) -> bool:
         return self.now is None or series.written[index] <= self.now
