@@ -54,9 +54,9 @@ class Subject:
 @st.composite
 def times(draw: st.DrawFn, begins: Millis = BEGINS, unit: Millis = 1) -> Times:
     """Draw a frame; instants and lengths are multiples of `unit`."""
-    scrape, evaluation = draw(st.sampled_from(_INTERVALS)), draw(st.sampled_from(_INTERVALS))
-    count = draw(st.sampled_from(_EVALUATIONS))
-    length = max(scrape, evaluation) * 20 if scrape > evaluation else evaluation * count
+    evaluation = draw(st.sampled_from(_INTERVALS))
+    length = evaluation * draw(st.sampled_from(_EVALUATIONS))
+    scrape = draw(st.sampled_from([interval for interval in _INTERVALS if 10 * interval <= length]))
     at = draw(st.integers(length // 5 // unit, length // 2 // unit)) * unit
     stretches = []
     for _ in range(draw(st.sampled_from((1, 1, 1, 2, 3)))):
@@ -251,11 +251,10 @@ def cases(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> Case:
 
 
 @st.composite
-def plain_cases(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> Case:
+def plain_cases(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS, version: Version = Version.V2) -> Case:
     """Draw a case that promtool can play too.
 
-    It begins at 0, scrapes take no time and begin on whole seconds, evaluations are at 0, E, 2E…, nothing is skipped,
-    and the semantics are those of 2.42.
+    It begins at 0, scrapes take no time and begin on whole seconds, evaluations are at 0, E, 2E…, nothing is skipped.
     """
     frame = draw(times(begins=0, unit=1000))
     kind = draw(st.sampled_from(kinds))
@@ -268,18 +267,23 @@ def plain_cases(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> Case:
         targets=_targets(draw, frame, subject, plain=True),
         rule=_rule(draw, subject.condition, frame.evaluation),
         group=Group(frame.evaluation),
+        version=version,
     )
 
 
 def draw_many(strategy: st.SearchStrategy[Case], count: int, start: int = 0) -> list[Case]:
-    """Draw so many cases, always the same ones for a start."""
-    found: list[Case] = []
+    """Draw so many distinct cases, always the same ones for a start."""
+    found: dict[Case, None] = {}
+    # Hypothesis comes back to some that it had, the smallest first, so that one round does not do.
+    rounds = 0
+    while len(found) < count:
+        rounds += 1
 
-    @seed(start)
-    @settings(max_examples=count, phases=[Phase.generate], database=None, deadline=None)
-    @given(strategy)
-    def collect(case: Case) -> None:
-        found.append(case)
+        @seed(f"{start}/{rounds}")
+        @settings(max_examples=max(50, count - len(found)), phases=[Phase.generate], database=None, deadline=None)
+        @given(strategy)
+        def collect(case: Case) -> None:
+            found[case] = None
 
-    collect()
-    return found
+        collect()
+    return list(found)[:count]

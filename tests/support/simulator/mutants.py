@@ -62,10 +62,11 @@ class _LosesPending(AlertingRule):
     """Begins a pending alert anew at one evaluation in four, by chance, the same chance each time."""
 
     def evaluate(self, at: Millis, found: Iterable[Labels]) -> list[Alert]:
+        found = list(found)
         if Random(at).random() < 0.25:  # noqa: S311 (no secret)
-            for alert in self.active.values():
-                if alert.state is State.PENDING:
-                    alert.active_at = at
+            for labels in map(self.rule.alert_labels, found):
+                if labels in self.active and self.active[labels].state is State.PENDING:
+                    self.active[labels].active_at = at
         return super().evaluate(at, found)
 
 

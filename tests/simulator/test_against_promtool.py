@@ -1,0 +1,71 @@
+"""That the simulator is right: promtool comes to the same values, states and instants, to the last bit."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from simulator import MUTANTS, RIGHT, Case, Truth, Version
+from simulator.drawn import KINDS, draw_many, plain_cases
+from simulator.promtool import sees_all, write_test
+
+PROMTOOL = "promtool"
+COUNT = 400
+# Those whose mistake promtool can see: it has neither a grid's offset nor an Alertmanager.
+MACHINES = [name for name, engine in MUTANTS.items() if engine.machine is not RIGHT.machine]
+
+
+def _version() -> Version:
+    told = subprocess.run([PROMTOOL, "--version"], capture_output=True, text=True, check=True)
+    found = re.search(r"version (\d+)\.(\d+)", told.stdout + told.stderr)
+    assert found is not None
+    assert (int(found[1]), int(found[2])) < (2, 52) or int(found[1]) == 3
+    return Version.V3 if int(found[1]) == 3 else Version.V2
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict[Case, Truth]:
+    return {case: case.run() for case in draw_many(plain_cases(version=_version()), COUNT)}
+
+
+def _failures(tests: list[Path]) -> dict[str, str]:
+    """Run them all at once; what promtool says of each test file that fails."""
+    ended = subprocess.run(
+        [PROMTOOL, "test", "rules", *(test.name for test in tests)],
+        cwd=tests[0].parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    reports = re.split(r"^Unit Testing:\s+", ended.stdout, flags=re.MULTILINE)[1:]
+    assert ended.stdout.count("SUCCESS") + len([report for report in reports if "FAILED" in report]) == len(tests)
+    return {report.split()[0]: report[:2000] for report in reports if "FAILED" in report}
+
+
+def test_promtool_agrees_on_every_value_and_every_state_of_hundreds_of_drawn_cases(
+    tmp_path: Path, drawn: dict[Case, Truth]
+) -> None:
+    assert len(drawn) == COUNT
+    tests = [write_test(case, truth, tmp_path, f"case{index}") for index, (case, truth) in enumerate(drawn.items())]
+    assert _failures(tests) == {}
+    assert {case.kind for case, truth in drawn.items() if truth.fired() and sees_all(truth)} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_promtool_refuses_what_a_wrong_engine_makes_of_them(
+    name: str, tmp_path: Path, drawn: dict[Case, Truth]
+) -> None:
+    """Otherwise its agreement would prove nothing."""
+    tests: list[Path] = []
+    for case in filter(lambda case: sees_all(drawn[case]), drawn):
+        wrong = case.run(MUTANTS[name])
+        if (wrong.alerts, wrong.for_state) != (drawn[case].alerts, drawn[case].for_state):
+            tests.append(write_test(case, wrong, tmp_path, f"case{len(tests)}"))
+        if len(tests) == 6:
+            break
+    assert set(_failures(tests)) == {test.name for test in tests}
