@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from simulator import Case, Compare, Flags, Gauge, Group, Restart, Rule, Selector, Service, Stretches, Target
+from simulator import Absent, Case, Compare, Flags, Gauge, Group, Restart, Rule, Selector, Service, Stretches, Target
 from simulator.values import labels_of
 
 ALERT = labels_of(alertname="Deep", job="api", instance="1")
@@ -129,3 +129,11 @@ def test_an_outage_longer_than_the_tolerance_is_not_restored() -> None:
     flags = Flags(for_grace_period=6000, for_outage_tolerance=5000)
     made = case((9000, 90_000), 20_000, flags=flags, restart=Restart(19_000, 25_500))
     assert made.run().lives[1].fired_at == 26_000 + 20_000
+
+
+def test_a_case_that_has_long_been_scraped_misses_nothing_at_its_begin() -> None:
+    rule = Rule("Gone", Absent(Selector("depth")))
+    made = case(group=Group(2000), rule=rule)
+    late = replace(made, targets=(replace(made.targets[0], phase=900),))
+    assert [life.active_at for life in late.run().lives] == [0]
+    assert replace(late, begins=20_000, scraped_since=0).run().lives == ()

@@ -58,7 +58,8 @@ class Case:
     """All that determines a Truth: there is no clock and no chance.
 
     Instants are milliseconds since the Unix epoch, durations milliseconds.
-    `begins` and `ends` bound the case: scraping and evaluation go on in `[begins, ends]`, as if both had long run.
+    `begins` and `ends` bound the case: the rule is evaluated within `[begins, ends]`, as if it had long been so, and
+    targets are scraped from `scraped_since` on (from `begins` when that is None, with nothing to be seen before).
     `kind` says what sort of rule it has, `fault` when the fault is in force, in those targets that have it.
     A restart is of Prometheus; `version` is whose query semantics count.
     """
@@ -75,12 +76,14 @@ class Case:
     version: Version = Version.V2
     lookback: Millis = 300_000
     restart: Restart | None = None
+    scraped_since: Millis | None = None
 
     def run(self, engine: Engine = RIGHT) -> Truth:
         """Let it happen, by the right engine or a wrong one."""
         storage = Storage()
+        since = self.begins if self.scraped_since is None else self.scraped_since
         for target in self.targets:
-            scrape(target, storage, self.begins, self.ends, self.restart)
+            scrape(target, storage, since, self.ends, self.restart)
         scraped = _samples(storage)
         view = View(storage, self.version, self.lookback)
         group = engine.group(self.group)

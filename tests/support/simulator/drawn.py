@@ -39,6 +39,7 @@ class Times:
     begins: Millis
     ends: Millis
     fault: Stretches
+    scraped_since: Millis
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class Subject:
 
 
 @st.composite
-def times(draw: st.DrawFn, begins: Millis = BEGINS, unit: Millis = 1) -> Times:
-    """Draw a frame; instants and lengths are multiples of `unit`."""
+def times(draw: st.DrawFn, begins: Millis = BEGINS, unit: Millis = 1, *, warm: bool = True) -> Times:
+    """Draw a frame; instants and lengths are multiples of `unit`; `warm`: it has been scraped for a while."""
     evaluation = draw(st.sampled_from(_INTERVALS))
     length = evaluation * draw(st.sampled_from(_EVALUATIONS))
     scrape = draw(st.sampled_from([interval for interval in _INTERVALS if 10 * interval <= length]))
@@ -64,7 +65,9 @@ def times(draw: st.DrawFn, begins: Millis = BEGINS, unit: Millis = 1) -> Times:
         lasts = (length // share // unit + more) * unit
         stretches.append((begins + at, begins + at + lasts))
         at += lasts + draw(st.integers(1, max(1, 3 * evaluation // unit))) * unit
-    return Times(scrape, evaluation, begins, begins + length, Stretches(tuple(stretches)))
+    # Long enough for the longest window to be full at the begin.
+    since = begins - 22 * scrape if warm else begins
+    return Times(scrape, evaluation, begins, begins + length, Stretches(tuple(stretches)), since)
 
 
 def _gauge(draw: st.DrawFn, times: Times) -> Subject:  # noqa: ARG001 (all kinds are drawn alike)
@@ -161,7 +164,7 @@ def _targets(draw: st.DrawFn, frame: Times, subject: Subject, *, plain: bool) ->
 def _target(draw: st.DrawFn, frame: Times, subject: Subject, index: int, *, plain: bool) -> Target:
     unit = 1000 if plain else 1
     faulty = index == 0 or draw(st.booleans())
-    starts = [frame.begins - draw(st.sampled_from((3_600_000, 3_600_000, 20_000)))]
+    starts = [frame.scraped_since - draw(st.sampled_from((3_600_000, 3_600_000, 20_000)))]
     if draw(st.integers(0, 9)) == 0:
         starts.append(frame.begins + draw(st.integers(1, (frame.ends - frame.begins) // unit)) * unit)
     timeout = min(10_000, frame.scrape)
@@ -247,6 +250,7 @@ def cases(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> Case:
         version=draw(st.sampled_from(Version)),
         lookback=draw(st.sampled_from((300_000, 300_000, 4 * frame.scrape))),
         restart=_restart(draw, frame),
+        scraped_since=frame.scraped_since,
     )
 
 
@@ -256,7 +260,7 @@ def plain_cases(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS, version: Versio
 
     It begins at 0, scrapes take no time and begin on whole seconds, evaluations are at 0, E, 2E…, nothing is skipped.
     """
-    frame = draw(times(begins=0, unit=1000))
+    frame = draw(times(begins=0, unit=1000, warm=False))
     kind = draw(st.sampled_from(kinds))
     subject = _SUBJECTS[kind](draw, frame)
     return Case(
