@@ -10,7 +10,7 @@ from simulator.drawn import cases, draw_many
 
 @pytest.fixture(scope="module")
 def drawn() -> dict[Case, Truth]:
-    return {case: case.run() for case in draw_many(cases(), 150)}
+    return {case: case.run() for case in draw_many(cases(), 250)}
 
 
 @pytest.mark.parametrize("name", MUTANTS)

@@ -6,50 +6,25 @@ differ, come up often; phases, lags and durations are any millisecond.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from simulator.alertmanager import Mute, Routing
 from simulator.case import Case
 from simulator.group import Flags, Group
-from simulator.promql import Absent, Compare, Comparison, Condition, Quantile, Rate, Ratio, Selector
+from simulator.promql import Condition
 from simulator.rules import Rule
 from simulator.scrape import Restart, Target
-from simulator.service import Answer, Counters, Gauge, Latencies, Service, Signal
+from simulator.service import Service
 from simulator.storage import Version
+from simulator.subjects import SUBJECTS, Subject, Times
 from simulator.values import NEVER, Labels, Millis, Stretches, labels_of
 
-KINDS = ("gauge", "up", "ratio", "rate", "quantile", "absent")
-JOB = labels_of(job="api")
+KINDS = tuple(SUBJECTS)
 BEGINS: Millis = 1_790_000_000_000
 
 _INTERVALS: tuple[Millis, ...] = (1000, 2000, 5000, 10_000, 15_000, 30_000)
 _EVALUATIONS = (20, 25, 30, 40, 60, 90, 140, 200)
-_BOUNDS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-
-
-@dataclass(frozen=True)
-class Times:
-    """The frame of a case: its intervals, its length in evaluations, its fault."""
-
-    scrape: Millis
-    evaluation: Millis
-    begins: Millis
-    ends: Millis
-    fault: Stretches
-    scraped_since: Millis
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is watched: a service's signals, what a scrape meets in the fault, and the rule's condition."""
-
-    condition: Condition
-    signals: tuple[Signal, ...]
-    outage: Answer = "answers"
-    drops: bool = False
 
 
 @st.composite
@@ -57,95 +32,19 @@ def times(draw: st.DrawFn, begins: Millis = BEGINS, unit: Millis = 1, *, warm: b
     """Draw a frame; instants and lengths are multiples of `unit`; `warm`: it has been scraped for a while."""
     evaluation = draw(st.sampled_from(_INTERVALS))
     length = evaluation * draw(st.sampled_from(_EVALUATIONS))
-    scrape = draw(st.sampled_from([interval for interval in _INTERVALS if 10 * interval <= length]))
+    scrape = draw(st.sampled_from([each for each in _INTERVALS if evaluation <= 6 * each and 10 * each <= length]))
     at = draw(st.integers(length // 5 // unit, length // 2 // unit)) * unit
     stretches = []
-    for _ in range(draw(st.sampled_from((1, 1, 1, 2, 3)))):
-        share, more = draw(st.sampled_from((2, 3, 4, 8, 30))), draw(st.integers(0, evaluation // unit))
+    count = draw(st.sampled_from((1, 1, 2, 4)))
+    for _ in range(count):
+        share = draw(st.sampled_from((2, 3, 4, 8, 30) if count == 1 else (6, 12, 30)))
+        more = draw(st.integers(0, evaluation // unit))
         lasts = (length // share // unit + more) * unit
         stretches.append((begins + at, begins + at + lasts))
-        at += lasts + draw(st.integers(1, max(1, 3 * evaluation // unit))) * unit
+        at += lasts + draw(st.integers(1, 5 * evaluation // unit)) * unit
     # Long enough for the longest window to be full at the begin.
     since = begins - 22 * scrape if warm else begins
     return Times(scrape, evaluation, begins, begins + length, Stretches(tuple(stretches)), since)
-
-
-def _gauge(draw: st.DrawFn, times: Times) -> Subject:  # noqa: ARG001 (all kinds are drawn alike)
-    before, during = draw(st.sampled_from(((10.0, 100.0), (100.0, 10.0), (10.0, 60.0), (10.0, None))))
-    comparison = draw(st.sampled_from(tuple[Comparison, ...]((">", ">", ">=", "<", "<=", "==", "!="))))
-    threshold = draw(st.sampled_from((50.0, 50.0, 10.0, 100.0, 5.0, 200.0, 60.0)))
-    condition = Compare(Selector("queue_length", JOB), comparison, threshold)
-    return Subject(condition, (Gauge("queue_length", before, during),))
-
-
-def _up(draw: st.DrawFn, times: Times) -> Subject:  # noqa: ARG001
-    outage = draw(st.sampled_from(tuple[Answer, ...](("refuses", "hangs"))))
-    comparison, threshold = draw(st.sampled_from(tuple[tuple[Comparison, float], ...]((("==", 0.0), ("<", 1.0)))))
-    return Subject(Compare(Selector("up", JOB), comparison, threshold), (Gauge("queue_length", 10, 10),), outage)
-
-
-def _window(draw: st.DrawFn, times: Times) -> Millis:
-    longest = (times.ends - times.begins) // 3 // times.scrape
-    return times.scrape * draw(st.integers(2, max(2, min(longest, 20)))) + draw(st.sampled_from((0, 0, 0, 500)))
-
-
-def _counters(draw: st.DrawFn) -> Counters:
-    return Counters(
-        per_second=draw(st.sampled_from((3.0, 20.0, 137.0))),
-        share_before=draw(st.sampled_from((0.0, 0.0, 0.01))),
-        share_during=draw(st.sampled_from((0.02, 0.1, 0.4, 1.0))),
-        appears=draw(st.booleans()),
-    )
-
-
-def _ratio(draw: st.DrawFn, times: Times) -> Subject:
-    window, counters = _window(draw, times), _counters(draw)
-    ratio = Ratio(Rate(Selector("errors_total"), window), Rate(Selector("requests_total"), window), ("reason",))
-    threshold = draw(st.sampled_from((0.005, 0.05, 0.05, 0.2, 0.5)))
-    return Subject(Compare(ratio, draw(st.sampled_from(tuple[Comparison, ...]((">", ">=")))), threshold), (counters,))
-
-
-def _rate(draw: st.DrawFn, times: Times) -> Subject:
-    window, counters = _window(draw, times), _counters(draw)
-    if draw(st.booleans()):
-        threshold = draw(st.sampled_from((0.05, 0.5, 2.0, 10.0)))
-        return Subject(Compare(Rate(Selector("errors_total", JOB), window), ">", threshold), (counters,))
-    increase = Rate(Selector("errors_total", JOB), window, "increase")
-    return Subject(Compare(increase, ">", draw(st.sampled_from((0.0, 1.0, 10.0, 100.0)))), (counters,))
-
-
-def _quantile(draw: st.DrawFn, times: Times) -> Subject:
-    latencies = Latencies(
-        per_second=draw(st.sampled_from((5.0, 20.0, 100.0))),
-        share_before=draw(st.sampled_from((0.0, 0.0, 0.01))),
-        share_during=draw(st.sampled_from((0.02, 0.08, 0.3, 1.0))),
-        fast=40,
-        slow=draw(st.sampled_from((400, 800, 3000, 8000))),
-        bounds_seconds=_BOUNDS_SECONDS,
-    )
-    rate = Rate(Selector("latency_seconds_bucket"), _window(draw, times))
-    quantile = Quantile(draw(st.sampled_from((0.5, 0.9, 0.95, 0.99))), rate)
-    return Subject(Compare(quantile, ">", draw(st.sampled_from((0.1, 0.3, 0.5, 1.0, 2.5)))), (latencies,))
-
-
-def _absent(draw: st.DrawFn, times: Times) -> Subject:  # noqa: ARG001
-    way = draw(st.sampled_from(("vanishes", "refuses", "hangs", "drops")))
-    if way == "vanishes":
-        return Subject(Absent(Selector("queue_length", JOB)), (Gauge("queue_length", 10, None),))
-    gauge = Gauge("queue_length", 10, 10)
-    if way == "drops":
-        return Subject(Absent(Selector(draw(st.sampled_from(("up", "queue_length"))), JOB)), (gauge,), drops=True)
-    return Subject(Absent(Selector("queue_length", JOB)), (gauge,), "refuses" if way == "refuses" else "hangs")
-
-
-_SUBJECTS = {
-    "gauge": _gauge,
-    "up": _up,
-    "ratio": _ratio,
-    "rate": _rate,
-    "quantile": _quantile,
-    "absent": _absent,
-}
 
 
 def _hold(draw: st.DrawFn, interval: Millis) -> Millis:
@@ -235,7 +134,7 @@ def cases(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> Case:
     """Draw any case."""
     frame = draw(times())
     kind = draw(st.sampled_from(kinds))
-    subject = _SUBJECTS[kind](draw, frame)
+    subject = SUBJECTS[kind](draw, frame)
     grace = draw(st.sampled_from((600_000, 600_000, frame.evaluation)))
     return Case(
         kind=kind,
@@ -262,7 +161,7 @@ def plain_cases(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS, version: Versio
     """
     frame = draw(times(begins=0, unit=1000, warm=False))
     kind = draw(st.sampled_from(kinds))
-    subject = _SUBJECTS[kind](draw, frame)
+    subject = SUBJECTS[kind](draw, frame)
     return Case(
         kind=kind,
         begins=frame.begins,
