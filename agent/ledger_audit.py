@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from agent.acknowledged import Acknowledged
-from agent.recording import AuditRecord
 
 if TYPE_CHECKING:
+    from agent.records import AuditRecord
     from lab.stack import Lab
 
 
@@ -54,6 +54,7 @@ class LedgerAudit:
         return await self._audited(self._lab, self.acknowledged)
 
     async def _audited(self, lab: Lab, acknowledged: Acknowledged) -> AuditRecord:
+        from agent.records import AuditRecord
         from lab.audit import audit
         from lab.errors import LabError
 
@@ -64,5 +65,7 @@ class LedgerAudit:
         return AuditRecord.model_validate(asdict(result))
 
     def _unaudited(self, count: int, problem: str) -> AuditRecord:
+        from agent.records import AuditRecord
+
         balance = self._balance
         return AuditRecord(acknowledged=count, found=0, balance_before=balance, balance_after=balance, problem=problem)

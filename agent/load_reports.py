@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from agent.recording import write_whole
+from agent.files import write_whole
 from agent.report import load_summary
 from agent.report.load_story import LoadStory
 

@@ -15,9 +15,9 @@ from agent.live import Lines, showing
 from agent.load_options import Options
 from agent.load_outputs import Outputs
 from agent.load_view import LoadView
-from agent.metrics import Situation
 from agent.probe_file import ProbeFile
 from agent.report.load_story import LoadStory
+from agent.situation import Situation
 from probes.figures import measures
 from probes.honesty import Sending, honesty
 from probes.load import Load

@@ -12,19 +12,17 @@ from rich.console import Console
 from rich.text import Text
 
 from agent import load_outputs, load_reports, probe_file
-from agent.config import relocate
 from agent.exit_codes import NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
 from agent.ledger_audit import LedgerAudit
 from agent.live import Lines
 from agent.load_options import Options
 from agent.load_reports import Render
 from agent.load_run import LoadRun
-from agent.metrics import Situation, registry
 from agent.probe_file import ProbeFile
 from agent.report import load_summary
 from agent.report.folding import fold
 from agent.report.load_story import LoadStory
-from agent.report.terminal import audit_line
+from agent.situation import Situation
 from agent.verdict.audit import audit_problems
 from probes.thresholds import crossed
 
@@ -67,6 +65,7 @@ async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncItera
     if not options.lab:
         yield file, None
         return
+    from agent.config import relocate
     from lab.stack import Lab
 
     lines.tell("lab: starting real servers")
@@ -82,6 +81,7 @@ async def _metrics_served(listen: str | None, situation: Callable[[], Situation]
     if listen is None:
         yield
         return
+    from agent.metrics import registry
     from agent.server import metrics_route, serving
 
     async with serving([metrics_route(registry(situation))], listen, "--listen"):
@@ -102,6 +102,8 @@ async def _audit(audit: LedgerAudit, console: Console) -> tuple[int, ...]:
     """Say what became of the acknowledged transactions: on the lab by its ledger, else where their ids are."""
     record, kept = await audit.finish(), audit.acknowledged
     if record is not None:
+        from agent.report.terminal import audit_line
+
         console.print(audit_line(record), soft_wrap=True)
     elif kept is not None:
         console.print(Text(f"acknowledged: {kept.problem or f'{kept.count:,} ids in {kept.path}'}"), soft_wrap=True)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from typing import get_args
 
 from prometheus_client import CollectorRegistry
@@ -19,7 +18,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from agent import __version__
-from agent.recording import Phase
+from agent.records import Phase
+from agent.situation import Situation
 from probes.outcome import Reason
 from probes.tally import Distribution, Tally
 
@@ -33,21 +33,6 @@ _LATENESS_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
 
 _Values = dict[tuple[str, ...], float]
 """The samples of one family, by the values of its labels."""
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What there is to tell of: the load, the drill under way, and its faults.
-
-    `faults` counts for each kind and target how many are in force. `checks` names those of the load, so that each
-    is counted from zero on.
-    """
-
-    tally: Tally | None = None
-    checks: tuple[str, ...] = ()
-    drill: str | None = None
-    phase: Phase | None = None
-    faults: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 def registry(situation: Callable[[], Situation]) -> CollectorRegistry:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.errors import ConfigError
+from agent.files import write_whole
 from agent.import_k6.conversion import Converted, convert
 from agent.import_k6.notes import Note, UnusableScript
-from agent.recording import write_whole
 
 
 def convert_file(file: Path) -> Converted:

@@ -15,8 +15,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.errors import ServiceUnavailable
-from agent.metrics import Situation, registry
+from agent.metrics import registry
 from agent.server import metrics_route, serving
+from agent.situation import Situation
 from lab.ports import free_ports
 from probes.recorder import Samples, SecondCounts
 from probes.tally import Distribution, Tally
