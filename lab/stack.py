@@ -24,6 +24,7 @@ from lab.ports import free_ports
 from lab.programs import find_programs
 from lab.server import Server, Spec
 from lab.services import Site
+from lab.watched import until_watched
 
 # The names and ports by which configuration files know the services.
 _SERVICES = {
@@ -108,12 +109,13 @@ class Lab:
         return Site(directory, programs, ports, secrets.token_urlsafe(16), self._time_scale, user)
 
     async def _start_all(self) -> None:
-        """Start everything, and Prometheus last: it must not see targets that are still starting as down."""
+        """Start everything at once: Prometheus scrapes nothing in its first five seconds, and all is there by then."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._start(services.prometheus))
             group.create_task(self._start_payment_engine())
             group.create_task(self._start(services.redis_exporter))
             group.create_task(self._start(services.alertmanager))
-        await self._start(services.prometheus)
+        await until_watched(f"http://{self._site.address('prometheus')}")
 
     async def _start_payment_engine(self) -> None:
         async with asyncio.TaskGroup() as group:
