@@ -9,7 +9,9 @@ from pydantic import Field, model_validator
 
 from agent import yaml_source
 from chaos.registry import AnyFault
+from lab.scale import scale_expr
 from units.duration import Duration
+from units.promql import PromQL
 from units.settings import Settings
 
 
@@ -44,7 +46,7 @@ class Drill(Settings):
     faults: list[AnyFault] = []
     expect: list[Expectation] = Field(min_length=1)
     allow: list[str] = []
-    abort_if: list[str] = []
+    abort_if: list[PromQL] = []
 
     @model_validator(mode="after")
     def _expects_each_alert_once(self) -> Drill:
@@ -64,7 +66,7 @@ class Drill(Settings):
         return max(expectation.within for expectation in self.expect)
 
     def scaled(self, time_scale: float) -> Drill:
-        """Divide the drill's time line; what a fault does (its latency, its jitter) stays as it is."""
+        """Divide the drill's time line and ranges; what a fault does (its latency, its jitter) stays as it is."""
         return self.model_copy(
             update={
                 "baseline": self.baseline / time_scale,
@@ -77,6 +79,7 @@ class Drill(Settings):
                     )
                     for fault in self.faults
                 ],
+                "abort_if": [scale_expr(expr, time_scale) for expr in self.abort_if],
                 "expect": [e.model_copy(update={"within": e.within / time_scale}) for e in self.expect],
             }
         )

@@ -43,6 +43,11 @@ def format_duration(duration: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+def format_seconds(seconds: float) -> str:
+    """Spell seconds for a person: `7.5s` below a minute, whole seconds as `1m35s` above."""
+    return f"{round(seconds, 1):g}s" if abs(seconds) < 60 else format_duration(timedelta(seconds=round(seconds)))
+
+
 def _validate(value: object) -> object:
     if isinstance(value, timedelta):
         return value

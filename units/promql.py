@@ -1,0 +1,22 @@
+"""PromQL as a value of a configuration file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import promql_parser as promql
+from pydantic import AfterValidator
+
+
+def require_promql(expr: str) -> str:
+    """Give an expression back that can be parsed; raises ValueError for any other."""
+    try:
+        promql.parse(expr)
+    except ValueError as error:
+        msg = f"is no PromQL: {error}"
+        raise ValueError(msg) from error
+    return expr
+
+
+PromQL = Annotated[str, AfterValidator(require_promql)]
+"""A pydantic field type: an expression that can be parsed."""
