@@ -1,164 +1,46 @@
 """Everything that a drill saw, in one file: what the judge works from, and nothing else.
 
 The file is JSON, compressed with gzip; `version` is raised when a reader of before would misread it.
-Instants are Unix seconds by the wall clock, durations are seconds.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from agent.drill import Drill
 from agent.errors import ConfigError
+from agent.files import write_whole
+from agent.records import (
+    ActiveRecord,
+    AlertmanagerRecord,
+    AlertSamples,
+    AuditRecord,
+    FaultRecord,
+    GroupRecord,
+    LoadRecord,
+    NotificationRecord,
+    OutageRecord,
+    Phase,
+    PhaseRecord,
+    PrometheusRecord,
+    Record,
+    RuleRecord,
+    TargetRecord,
+    WatchedRecord,
+)
 
-VERSION = 1
-
-Phase = Literal["baseline", "fault", "recovery"]
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PhaseRecord(_Record):
-    """One stretch of the drill."""
-
-    phase: Phase
-    started_at: float
-    ended_at: float
-
-
-class FaultRecord(_Record):
-    """One fault as it was: in force between its two instants."""
-
-    kind: str
-    target: str
-    settings: dict[str, Any]
-    injected_at: float
-    healed_at: float
+VERSION = 2
 
 
-class SecondRecord(_Record):
-    """One second of load; latencies from due time, in seconds, None when nothing ended in it."""
+class Recording(Record):
+    """One drill, from its first transaction to its last sample.
 
-    at: float
-    due: int
-    succeeded: int
-    failed: int
-    dropped: int
-    in_flight: int
-    p50_seconds: float | None
-    p95_seconds: float | None
-    p99_seconds: float | None
-
-
-class LoadRecord(_Record):
-    """What the load did; `due` is succeeded + failed + dropped + what was broken off at the end."""
-
-    target_rate: float
-    due: int
-    succeeded: int
-    failed: int
-    dropped: int
-    in_flight_at_end: int
-    reasons: dict[str, int]
-    details: dict[str, str]
-    lateness_p99_seconds: float
-    seconds: list[SecondRecord]
-
-
-class RuleRecord(_Record):
-    """One alerting rule as Prometheus serves it; durations in seconds."""
-
-    alert: str
-    group: str
-    expr: str
-    for_seconds: float
-    keep_firing_for_seconds: float
-    interval_seconds: float
-    labels: dict[str, str]
-    annotations: dict[str, str]
-    health: str
-
-
-class ActiveRecord(_Record):
-    """One alert as Prometheus listed it while it was active; `seen_at` is when we last asked."""
-
-    labels: dict[str, str]
-    state: str
-    active_at: float
-    seen_at: float
-
-
-class AlertSamples(_Record):
-    """The samples of one `ALERTS` series: the exact instants of the evaluations that held it active."""
-
-    labels: dict[str, str]
-    state: Literal["pending", "firing"]
-    instants: list[float]
-
-
-class ValueSamples(_Record):
-    """The left side of a rule's comparison, evaluated on the rule's own grid: `[instant, value]` pairs."""
-
-    alert: str
-    labels: dict[str, str]
-    samples: list[tuple[float, float]]
-
-
-class NotificationRecord(_Record):
-    """One call of Alertmanager to our webhook, about one alert."""
-
-    received_at: float
-    receiver: str
-    status: Literal["firing", "resolved"]
-    labels: dict[str, str]
-    starts_at: float
-    ends_at: float | None
-
-
-class OutageRecord(_Record):
-    """A server that did not answer: the first and the last failed request."""
-
-    server: str
-    first_at: float
-    last_at: float
-    reason: str
-
-
-class FoundRecord(_Record):
-    """How many there are of something that must not be, and the ids of the first few."""
-
-    count: int = 0
-    examples: list[str] = []
-
-
-class AuditRecord(_Record):
-    """What the lab's ledger holds of the transactions that it acknowledged.
-
-    `found` are in it exactly once. `orphaned` are its entries with an account that does not exist. Balances are the
-    sums of all accounts. `problem` says why there was no audit.
+    `earlier` holds what fired from `earlier_since` to the drill's start: groups that Alertmanager may still know.
     """
-
-    acknowledged: int
-    found: int
-    missing: FoundRecord = FoundRecord()
-    doubled: FoundRecord = FoundRecord()
-    orphaned: FoundRecord = FoundRecord()
-    balance_before: Decimal
-    balance_after: Decimal
-    problem: str = ""
-
-
-class Recording(_Record):
-    """One drill, from its first transaction to its last sample."""
 
     version: int = VERSION
     alertdrill: str
@@ -169,16 +51,19 @@ class Recording(_Record):
     phases: list[PhaseRecord]
     faults: list[FaultRecord]
     load: LoadRecord
+    prometheus: PrometheusRecord
+    alertmanager: AlertmanagerRecord
     rules: list[RuleRecord]
-    scrape_seconds: dict[str, float]
+    rules_at_end: list[RuleRecord] | None = None
+    groups: list[GroupRecord] = []
+    watched: list[WatchedRecord] = []
+    targets: list[TargetRecord] = []
     active: list[ActiveRecord]
     alerts: list[AlertSamples]
-    values: list[ValueSamples]
+    earlier: list[AlertSamples] = []
+    earlier_since: float | None = None
     notifications: list[NotificationRecord]
     outages: list[OutageRecord]
-    alertmanager_config: str
-    prometheus_version: str
-    alertmanager_version: str
     aborted: str = ""
     audit: AuditRecord | None = None
 
@@ -191,24 +76,6 @@ def save(recording: Recording, path: Path) -> None:
     """Write a recording; raises OSError, with nothing left behind."""
     # A fixed time in gzip's header: equal recordings are equal files.
     write_whole(path, gzip.compress(recording.model_dump_json(by_alias=True).encode(), mtime=0))
-
-
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file beside its place, then rename it, so that no half of one is ever there.
-
-    Raises OSError, with nothing left behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    try:
-        with beside.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.rename(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def load(path: Path) -> Recording:

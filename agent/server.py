@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from agent.errors import ServiceUnavailable
-from agent.recording import NotificationRecord
+from agent.records import NotificationRecord
 
 
 class Inbox:

@@ -5,23 +5,29 @@ from __future__ import annotations
 import pytest
 
 from agent.drill import Drill
-from agent.recording import (
+from agent.recording import Recording
+from agent.records import (
+    AlertmanagerRecord,
     AlertSamples,
     FaultRecord,
     LoadRecord,
     NotificationRecord,
+    PartRecord,
     PhaseRecord,
-    Recording,
+    PrometheusRecord,
     RuleRecord,
     SecondRecord,
-    ValueSamples,
+    SeriesRecord,
+    TargetRecord,
+    WatchedRecord,
 )
 
 START = 1_790_000_000.0
 FAULT = START + 30
 HEALED = FAULT + 60
 END = HEALED + 50
-LABELS = {"alertname": "OrdersSlow", "severity": "page"}
+SERIES = {"instance": "shop:80", "job": "orders"}
+LABELS = {"alertname": "OrdersSlow", "severity": "page"} | SERIES
 CONFIG = "route: {receiver: pager, group_wait: 2s, group_interval: 5s}\nreceivers: [{name: pager}]"
 
 
@@ -42,6 +48,7 @@ def _rule(alert: str, expr: str) -> RuleRecord:
     return RuleRecord(
         alert=alert,
         group="orders",
+        file="rules.yml",
         expr=expr,
         for_seconds=10,
         keep_firing_for_seconds=0,
@@ -106,9 +113,43 @@ def _fires(recording: Recording) -> Recording:
     )
 
 
+def _watched(largest: float) -> WatchedRecord:
+    """Evaluate OrdersSlow again: true from 5.2 s after the fault to 8.2 s after the undo, if it is at all."""
+    first, count = START + 0.2, int(END - START)
+    grid = [first + number for number in range(count)]
+    values = [largest if FAULT + 5 <= at < HEALED + 8 else 0.02 for at in grid]
+    value = SeriesRecord(labels={"__name__": "orders:p95_seconds"} | SERIES, first=0, values=values)
+    true = [number for number, one in enumerate(values) if one > 0.5]
+    held = [SeriesRecord(labels=value.labels, first=true[0], values=[largest] * len(true))] if true else []
+    return WatchedRecord(
+        alert="OrdersSlow",
+        group="orders",
+        file="rules.yml",
+        first_at=first,
+        interval_seconds=1,
+        count=count,
+        parts=[
+            PartRecord(expr="orders:p95_seconds > 0.5", series=held, total=len(held)),
+            PartRecord(expr="orders:p95_seconds", series=[value], total=1),
+        ],
+    )
+
+
+def _target() -> TargetRecord:
+    """Scraped every second, a tenth of a second before each evaluation."""
+    instants = [START + 0.1 + number for number in range(int(END - START))]
+    return TargetRecord(
+        job="orders",
+        instance="shop:80",
+        interval_seconds=1,
+        timeout_seconds=1,
+        instants=instants,
+        up=[1] * len(instants),
+        durations_seconds=[0.01] * len(instants),
+    )
+
+
 def _quiet(summary: str, largest: float) -> Recording:
-    grid = [START + 0.2 + index for index in range(int(END - START))]
-    values = [(at, largest if FAULT + 5 <= at < HEALED + 8 else 0.02) for at in grid]
     return Recording(
         alertdrill="0.1.0",
         drill=_drill(summary),
@@ -130,16 +171,15 @@ def _quiet(summary: str, largest: float) -> Recording:
             )
         ],
         load=_load(),
+        prometheus=PrometheusRecord(version="3.5.0", for_grace_seconds=600),
+        alertmanager=AlertmanagerRecord(version="0.28.1", config=CONFIG),
         rules=[_rule("OrdersSlow", "orders:p95_seconds > 0.5"), _rule("QueueGrows", "queue_length > 100")],
-        scrape_seconds={"orders": 1.0},
+        watched=[_watched(largest)],
+        targets=[_target()],
         active=[],
         alerts=[],
-        values=[ValueSamples(alert="OrdersSlow", labels={}, samples=values)],
         notifications=[],
         outages=[],
-        alertmanager_config=CONFIG,
-        prometheus_version="3.5.0",
-        alertmanager_version="0.28.1",
     )
 
 
@@ -161,6 +201,12 @@ def inconclusive(passed: Recording) -> Recording:
     return passed.model_copy(update={"aborted": "somebody pressed Ctrl-C"})
 
 
+def _hostile(record: WatchedRecord, evil: str) -> WatchedRecord:
+    whole, value = record.parts
+    changed = [one.model_copy(update={"labels": {"le": evil}}) for one in value.series]
+    return record.model_copy(update={"parts": [whole, value.model_copy(update={"series": changed})]})
+
+
 @pytest.fixture
 def hostile(passed: Recording) -> Recording:
     """A drill whose every foreign text wants to be markup."""
@@ -173,6 +219,6 @@ def hostile(passed: Recording) -> Recording:
             "alerts": [series.model_copy(update={"labels": labels}) for series in passed.alerts[:2]],
             "notifications": [told.model_copy(update={"receiver": evil}) for told in passed.notifications],
             "faults": [fault.model_copy(update={"kind": evil, "target": evil}) for fault in passed.faults],
-            "values": [series.model_copy(update={"labels": {"le": evil}}) for series in passed.values],
+            "watched": [_hostile(record, evil) for record in passed.watched],
         }
     )

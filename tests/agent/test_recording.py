@@ -9,6 +9,7 @@ import pytest
 
 from agent import recording as recordings
 from agent.errors import ConfigError
+from agent.files import write_whole
 from agent.recording import Recording
 
 
@@ -31,7 +32,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside(
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        recordings.write_whole(path, b"half")
+        write_whole(path, b"half")
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -54,7 +55,7 @@ def _edited(content: bytes) -> bytes:
     ("damage", "says"),
     [
         (_cut, "is no whole recording"),
-        (_newer, "has version 99, expected 1"),
+        (_newer, "has version 99, expected 2"),
         (_edited, "is no recording: started_at"),
         (lambda _: b"text", "is no recording"),
         (lambda _: gzip.compress(b"[]"), "has version None"),

@@ -1,0 +1,309 @@
+"""The parts of a recording. Instants are Unix seconds by the wall clock, durations are seconds."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Phase = Literal["baseline", "fault", "recovery"]
+
+
+class Record(BaseModel):
+    """A frozen part of a recording; unknown keys are errors."""
+
+    # A ratio of nothing to nothing is NaN, and JSON has no spelling of its own for it.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class PhaseRecord(Record):
+    """One stretch of the drill."""
+
+    phase: Phase
+    started_at: float
+    ended_at: float
+
+
+class FaultRecord(Record):
+    """One fault as it was: in force between its two instants."""
+
+    kind: str
+    target: str
+    settings: dict[str, Any]
+    injected_at: float
+    healed_at: float
+
+
+class SecondRecord(Record):
+    """One second of load; latencies from due time, in seconds, None when nothing ended in it."""
+
+    at: float
+    due: int
+    succeeded: int
+    failed: int
+    dropped: int
+    in_flight: int
+    p50_seconds: float | None
+    p95_seconds: float | None
+    p99_seconds: float | None
+
+
+class LoadRecord(Record):
+    """What the load did; `due` is succeeded + failed + dropped + what was broken off at the end."""
+
+    target_rate: float
+    due: int
+    succeeded: int
+    failed: int
+    dropped: int
+    in_flight_at_end: int
+    reasons: dict[str, int]
+    details: dict[str, str]
+    lateness_p99_seconds: float
+    seconds: list[SecondRecord]
+
+
+class RuleRecord(Record):
+    """One alerting rule as Prometheus serves it; durations in seconds."""
+
+    alert: str
+    group: str
+    file: str = ""
+    expr: str
+    for_seconds: float
+    keep_firing_for_seconds: float
+    interval_seconds: float
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    health: str
+    last_error: str = ""
+
+
+class EvaluationRecord(Record):
+    """One evaluation of a group: it began at `at`, by the wall clock, a few milliseconds after its instant.
+
+    It was not there yet at `looked_before_at`, and was seen at `looked_at`: two looks closer together than the
+    group's interval prove that nothing came between this evaluation and the one before.
+    """
+
+    at: float
+    looked_before_at: float
+    looked_at: float
+    errors: dict[str, str] = {}
+
+
+class GroupRecord(Record):
+    """The evaluations of one group of rules that were seen, in order."""
+
+    group: str
+    file: str
+    interval_seconds: float
+    evaluations: list[EvaluationRecord]
+
+
+class TargetRecord(Record):
+    """One target of Prometheus with its scrapes: their exact starts, whether each succeeded, how long it took."""
+
+    job: str
+    instance: str
+    interval_seconds: float
+    timeout_seconds: float
+    instants: list[float]
+    up: list[int]
+    durations_seconds: list[float]
+
+
+class ActiveRecord(Record):
+    """One alert as Prometheus listed it while it was active; `seen_at` is when we last asked."""
+
+    labels: dict[str, str]
+    state: str
+    active_at: float
+    seen_at: float
+
+
+class AlertSamples(Record):
+    """The samples of one `ALERTS` series: the exact instants of the evaluations that held it active.
+
+    `since` holds for each instant the alert's activeAt in whole seconds, from `ALERTS_FOR_STATE`; it is empty
+    where that could not be read.
+    """
+
+    labels: dict[str, str]
+    state: Literal["pending", "firing"]
+    instants: list[float]
+    since: list[int] = []
+
+
+class SeriesRecord(Record):
+    """One series on a rule's grid: its first value belongs to the evaluation number `first`; None where it was absent."""
+
+    labels: dict[str, str]
+    first: int
+    values: list[float | None]
+
+
+class PartRecord(Record):
+    """A part of a rule's expression, evaluated on the rule's grid.
+
+    Of many series only some are kept; `total` counts all. `error` is what Prometheus said instead of an answer.
+    """
+
+    expr: str
+    series: list[SeriesRecord]
+    total: int
+    error: str = ""
+
+
+class HeldRecord(Record):
+    """When one series of a condition was there: stretches of points, each by its first point and its length."""
+
+    labels: dict[str, str]
+    stretches: list[tuple[int, int]]
+
+
+class BetweenRecord(Record):
+    """A condition between the evaluations of its rule: at `first_at` + n steps, at least once for each scrape.
+
+    An evaluation that came while a scrape was under way saw what had held before it.
+    """
+
+    first_at: float
+    step_seconds: float
+    count: int
+    series: list[HeldRecord]
+
+
+class WatchedRecord(Record):
+    """A rule under test, evaluated again at every instant at which the rule was: `first_at` + n intervals.
+
+    `query_offset_seconds` is how far back each evaluation looks. `between` is None where no scrapes are known.
+    `near_names` has, for each metric without any series, the existing names that are most like it.
+    """
+
+    alert: str
+    group: str
+    file: str
+    first_at: float
+    interval_seconds: float
+    count: int
+    query_offset_seconds: float = 0.0
+    parts: list[PartRecord]
+    between: BetweenRecord | None = None
+    near_names: dict[str, list[str]] = {}
+
+
+class NotificationRecord(Record):
+    """One call of Alertmanager to our webhook, about one alert."""
+
+    received_at: float
+    receiver: str
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+    starts_at: float
+    ends_at: float | None
+    group_key: str = ""
+
+
+class OutageRecord(Record):
+    """A server that did not answer: the first and the last failed request."""
+
+    server: str
+    first_at: float
+    last_at: float
+    reason: str
+
+
+class FoundRecord(Record):
+    """How many there are of something that must not be, and the ids of the first few."""
+
+    count: int = 0
+    examples: list[str] = []
+
+
+class AuditRecord(Record):
+    """What the lab's ledger holds of the transactions that it acknowledged.
+
+    `found` are in it exactly once. `orphaned` are its entries with an account that does not exist. Balances are the
+    sums of all accounts. `problem` says why there was no audit.
+    """
+
+    acknowledged: int
+    found: int
+    missing: FoundRecord = FoundRecord()
+    doubled: FoundRecord = FoundRecord()
+    orphaned: FoundRecord = FoundRecord()
+    balance_before: Decimal
+    balance_after: Decimal
+    problem: str = ""
+
+
+class PrometheusRecord(Record):
+    """The Prometheus server: its version, its starts and reloads that were seen, and the waits of its flags.
+
+    `clock_ahead_seconds` is by how much its clock is ahead of ours, give or take `clock_unsure_seconds`.
+    What a compatible server does not tell is None or empty.
+    """
+
+    version: str
+    started_at: list[float] = []
+    loaded_at: list[float] = []
+    for_grace_seconds: float | None = None
+    resend_delay_seconds: float | None = None
+    lookback_seconds: float | None = None
+    clock_ahead_seconds: float | None = None
+    clock_unsure_seconds: float = 0.0
+
+
+class SilenceRecord(Record):
+    """One silence of Alertmanager; matchers are spelled as Alertmanager spells them."""
+
+    silence_id: str
+    matchers: list[str]
+    starts_at: float
+    ends_at: float
+    created_by: str
+    comment: str
+
+
+class SuppressionRecord(Record):
+    """An alert as Alertmanager listed it: who it would tell, and what held it back, from the first to the last look.
+
+    `labels` are those that arrived there. `muted_by` names time intervals, which older ones do not tell.
+    """
+
+    fingerprint: str
+    labels: dict[str, str]
+    state: str
+    receivers: list[str]
+    silenced_by: list[str]
+    inhibited_by: list[str]
+    muted_by: list[str] = []
+    starts_at: float | None = None
+    first_seen_at: float
+    last_seen_at: float
+
+
+class DeliveryRecord(Record):
+    """How many notifications Alertmanager sent by one integration during the drill, and how many of them failed."""
+
+    integration: str
+    sent: int
+    failed: int
+
+
+class AlertmanagerRecord(Record):
+    """The Alertmanager server; `config` is YAML text with its secrets masked.
+
+    `alerts` holds what was seen in `looks` looks at its list.
+    """
+
+    version: str
+    config: str
+    looks: int = 0
+    started_at: list[float] = []
+    peers: int = 1
+    silences: list[SilenceRecord] = []
+    alerts: list[SuppressionRecord] = []
+    deliveries: list[DeliveryRecord] = []
