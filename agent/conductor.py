@@ -20,23 +20,24 @@ from agent import __version__
 from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.errors import ConfigError, ServiceUnavailable
-from agent.metrics import Situation, registry
+from agent.evidence import Evidence
+from agent.metrics import registry
 from agent.monitoring.alertmanager import Alertmanager
-from agent.monitoring.prometheus import Prometheus, ServedRule
-from agent.recording import (
-    ActiveRecord,
+from agent.monitoring.prometheus import Prometheus
+from agent.observer import EARLIER_SECONDS, Observer
+from agent.recording import Recording
+from agent.records import (
     AlertSamples,
     FaultRecord,
     LoadRecord,
-    OutageRecord,
     Phase,
     PhaseRecord,
-    Recording,
     SecondRecord,
-    ValueSamples,
+    TargetRecord,
+    WatchedRecord,
 )
 from agent.server import Inbox, metrics_route, serving
-from agent.verdict.condition import split
+from agent.situation import Situation
 from chaos.errors import FaultNotApplied
 from chaos.fault import Endpoints, Fault, applied
 from chaos.ledger import Ledger
@@ -45,8 +46,6 @@ from probes.load import Load
 from probes.sender import Plan
 from probes.tally import Tally
 
-# A server that is away for longer makes the drill inconclusive anyway, so a broken thing is mended sooner.
-_PATIENCE_SECONDS = 5.0
 _LONGEST_POLL_SECONDS = 1.0
 
 
@@ -59,10 +58,15 @@ class Progress:
     phase: Phase | None = None
     phase_started: float = 0.0
     phase_ends_by: float = 0.0
-    states: dict[str, str] = field(default_factory=dict)
+    observer: Observer | None = None
     # How many faults of each kind and target are in force.
     faults: dict[tuple[str, str], int] = field(default_factory=dict)
     tell: Callable[[str], None] = lambda _: None
+
+    @property
+    def states(self) -> dict[str, str]:
+        """The state of each active alert, by name."""
+        return self.observer.states if self.observer is not None else {}
 
 
 class Conductor:
@@ -88,21 +92,18 @@ class Conductor:
         self._endpoints = Endpoints(toxiproxy_url=config.toxiproxy.url)
         self._ledger = Ledger(config.ledger.expanduser())
         self._inbox = Inbox()
-        self._rules: list[ServedRule] = []
+        self._observer = Observer(self._prometheus, self._alertmanager, self._drill, tell)
+        self.progress.observer = self._observer
         self._phases: list[PhaseRecord] = []
         self._faults: list[FaultRecord] = []
-        self._active: dict[tuple[object, ...], ActiveRecord] = {}
-        self._outages: list[OutageRecord] = []
-        self._outage_open = False
-        self._aborted = ""
 
     async def check(self) -> None:
         """Make sure, before anything is broken, that all the drill needs is there.
 
         Raises ConfigError, ServiceUnavailable or FaultNotApplied.
         """
-        self._rules = await self._prometheus.rules()
-        known = sorted({served.rule.alert for served in self._rules})
+        await self._observer.begin()
+        known = sorted({rule.alert for rule in self._observer.rules})
         problems = []
         for alert in [*(expectation.alert for expectation in self._drill.expect), *self._drill.allow]:
             if alert not in known:
@@ -111,7 +112,6 @@ class Conductor:
                 problems.append(f"drill {self._drill.name}: no rule makes the alert {alert!r}, {hint}")
         if problems:
             raise ConfigError(*problems)
-        await self._alertmanager.status()
         for fault in self._drill.faults:
             await fault.require_target(self._endpoints)
         left = [entry_id for entry_id, _ in self._ledger.entries()]
@@ -128,9 +128,6 @@ class Conductor:
 
     async def _run(self) -> Recording:
         await self.check()
-        status = await self._alertmanager.status()
-        version = await self._prometheus.version()
-        scrape_seconds = await self._prometheus.scrape_seconds()
         arrivals = ConstantArrivals(self._drill.load.rate)
         routes = [self._inbox.route(), metrics_route(registry(self._situation))]
         async with serving(routes, self._config.listen), self._config.probe.opened() as client:
@@ -140,7 +137,13 @@ class Conductor:
             async with running(load):
                 await self._conduct()
             ended_at = time.time()
-            alerts, values = await self._gather(started_at, ended_at)
+            return await self._recorded(load, started_at, ended_at)
+
+    async def _recorded(self, load: Load, started_at: float, ended_at: float) -> Recording:
+        observer = self._observer
+        alerts, watched, targets = await self._gather(started_at, ended_at)
+        earlier = await observer.earlier(Evidence(self._prometheus, started_at, ended_at))
+        prometheus, alertmanager = await observer.prometheus_record(), await observer.alertmanager_record()
         return Recording(
             alertdrill=__version__,
             drill=self._drill,
@@ -150,17 +153,20 @@ class Conductor:
             phases=self._phases,
             faults=self._faults,
             load=_load_record(load),
-            rules=[served.rule for served in self._rules],
-            scrape_seconds=scrape_seconds,
-            active=list(self._active.values()),
+            prometheus=prometheus,
+            alertmanager=alertmanager,
+            rules=observer.rules,
+            rules_at_end=await observer.rules_at_end(),
+            groups=observer.groups,
+            watched=watched,
+            targets=targets,
+            active=observer.active,
             alerts=alerts,
-            values=values,
+            earlier=earlier or [],
+            earlier_since=None if earlier is None else started_at - EARLIER_SECONDS,
             notifications=self._inbox.notifications,
-            outages=self._outages,
-            alertmanager_config=status.config,
-            prometheus_version=version,
-            alertmanager_version=status.version,
-            aborted=self._aborted,
+            outages=observer.outages,
+            aborted=observer.aborted,
         )
 
     def _situation(self) -> Situation:
@@ -171,7 +177,7 @@ class Conductor:
     async def _conduct(self) -> None:
         async with self._phase("baseline", self._drill.baseline):
             await self._watch(self._drill.baseline, lambda: False)
-        if self._away():
+        if self._observer.is_away:
             return
         healing_at_last = asyncio.Event()
         async with self._phase("fault", self._drill.observe_for), asyncio.TaskGroup() as faults:
@@ -179,11 +185,11 @@ class Conductor:
                 faults.create_task(self._keep(fault, healing_at_last))
             await self._watch(self._drill.observe_for, self._all_fired, abortable=True)
             healing_at_last.set()
-        if any(state in {"pending", "firing"} for state in self.progress.states.values()) and not self._away():
+        if self._observer.states and not self._observer.is_away:
             async with self._phase("recovery", self._drill.observe_for):
                 await self._watch(self._drill.observe_for, self._all_quiet)
                 # One more evaluation, so that the record shows the alert's absence.
-                await asyncio.sleep(2 * self._interval_seconds())
+                await asyncio.sleep(2 * self._observer.interval_seconds)
 
     @asynccontextmanager
     async def _phase(self, phase: Phase, longest: timedelta) -> AsyncIterator[None]:
@@ -217,65 +223,18 @@ class Conductor:
 
     async def _watch(self, longest: timedelta, done: Callable[[], bool], *, abortable: bool = False) -> None:
         """Look at the alerts until something is done, the time is up, or nobody answers any more."""
-        clock = asyncio.get_running_loop().time
+        clock, observer = asyncio.get_running_loop().time, self._observer
         until = clock() + longest.total_seconds()
-        while clock() < until and not done() and not self._away() and not self._aborted:
-            await asyncio.sleep(min(self._interval_seconds() / 2, _LONGEST_POLL_SECONDS, max(until - clock(), 0.001)))
-            await self._look()
+        while clock() < until and not done() and not observer.is_away and not observer.aborted:
+            await asyncio.sleep(min(observer.interval_seconds / 2, _LONGEST_POLL_SECONDS, max(until - clock(), 0.001)))
+            await observer.look()
             if abortable:
-                await self._look_for_abort()
-
-    async def _look(self) -> None:
-        now = time.time()
-        try:
-            active = await self._prometheus.active(now)
-        except ServiceUnavailable as error:
-            self._note_outage("Prometheus", str(error))
-            return
-        self._outage_open = False
-        states: dict[str, str] = {}
-        for alert in active:
-            self._active[(*sorted(alert.labels.items()), alert.active_at, alert.state)] = alert
-            name = alert.labels["alertname"]
-            states[name] = "firing" if "firing" in {alert.state, states.get(name)} else alert.state
-        for name in sorted(states | self.progress.states):
-            if states.get(name) != self.progress.states.get(name):
-                self.progress.tell(f"alert {name}: {states.get(name, 'inactive')}")
-        self.progress.states = states
-
-    async def _look_for_abort(self) -> None:
-        for expr in self._drill.abort_if:
-            try:
-                if await self._prometheus.holds(expr):
-                    self._aborted = f"abort_if became true: {expr}"
-                    self.progress.tell(self._aborted)
-            except ServiceUnavailable as error:
-                self._note_outage("Prometheus", str(error))
-
-    def _note_outage(self, server: str, reason: str) -> None:
-        now = time.time()
-        if self._outage_open:
-            last = self._outages.pop()
-            self._outages.append(last.model_copy(update={"last_at": now}))
-        else:
-            self.progress.tell(reason)
-            self._outages.append(OutageRecord(server=server, first_at=now, last_at=now, reason=reason))
-        self._outage_open = True
-
-    def _away(self) -> bool:
-        """Tell whether Prometheus has not answered for so long that waiting on is no use."""
-        if not self._outage_open:
-            return False
-        return self._outages[-1].last_at - self._outages[-1].first_at > _PATIENCE_SECONDS
-
-    def _interval_seconds(self) -> float:
-        watched = {expectation.alert for expectation in self._drill.expect}
-        return min(served.rule.interval_seconds for served in self._rules if served.rule.alert in watched)
+                await observer.look_for_abort()
 
     def _all_fired(self) -> bool:
         """Tell whether each expected alert fires and its receiver has been told."""
         return all(
-            self.progress.states.get(expectation.alert) == "firing"
+            self._observer.states.get(expectation.alert) == "firing"
             and (expectation.receiver is None or self._told(expectation.alert))
             for expectation in self._drill.expect
         )
@@ -284,40 +243,27 @@ class Conductor:
         return any(notification.labels.get("alertname") == alert for notification in self._inbox.notifications)
 
     def _all_quiet(self) -> bool:
-        return not any(expectation.alert in self.progress.states for expectation in self._drill.expect)
+        return not any(expectation.alert in self._observer.states for expectation in self._drill.expect)
 
-    async def _gather(self, started_at: float, ended_at: float) -> tuple[list[AlertSamples], list[ValueSamples]]:
+    async def _gather(
+        self, started_at: float, ended_at: float
+    ) -> tuple[list[AlertSamples], list[WatchedRecord], list[TargetRecord]]:
         """Fetch what Prometheus stored; what cannot be fetched is noted as an outage."""
+        evidence, observer = Evidence(self._prometheus, started_at, ended_at), self._observer
+        expected = {expectation.alert for expectation in self._drill.expect}
+        watched: list[WatchedRecord] = []
+        targets: dict[tuple[str, str], TargetRecord] = {}
         try:
-            alerts = await self._prometheus.alert_samples(started_at, ended_at)
-            values = [
-                sample
-                for served in self._watched()
-                for sample in await self._values(served, alerts, started_at, ended_at)
-            ]
+            alerts = await evidence.alerts()
+            for rule in observer.rules:
+                if rule.alert in expected:
+                    record, behind = await evidence.watched(rule, observer.groups, alerts, observer.active)
+                    watched.append(record)
+                    targets |= {(target.job, target.instance): target for target in behind}
         except ServiceUnavailable as error:
-            self._note_outage("Prometheus", str(error))
-            return [], []
-        return alerts, values
-
-    def _watched(self) -> list[ServedRule]:
-        watched = {expectation.alert for expectation in self._drill.expect}
-        return [served for served in self._rules if served.rule.alert in watched]
-
-    async def _values(
-        self, served: ServedRule, alerts: list[AlertSamples], started_at: float, ended_at: float
-    ) -> list[ValueSamples]:
-        rule, condition = served.rule, split(served.rule.expr)
-        if condition is None:
-            return []
-        interval = rule.interval_seconds
-        # A sample of ALERTS is exactly on the grid; the wall clock of an evaluation is a few milliseconds late.
-        on_grid = next(
-            (s.instants[0] for s in alerts if s.labels["alertname"] == rule.alert), served.last_evaluation_at
-        )
-        first = started_at + (on_grid - started_at) % interval
-        series = await self._prometheus.values(condition.value_expr, first, ended_at, interval)
-        return [ValueSamples(alert=rule.alert, labels=labels, samples=samples) for labels, samples in series]
+            observer.note_outage("Prometheus", str(error))
+            return [], [], []
+        return alerts, watched, list(targets.values())
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.errors import ConfigError
 from agent.exit_codes import worst
+from agent.files import write_whole
 from agent.ledger_audit import LedgerAudit
 from agent.live import Lines, showing
 from agent.recording import Recording
@@ -135,7 +136,7 @@ def write_reports(recording: Recording, judgement: Judgement, path: Path, consol
         console.print(f"recording {path}", soft_wrap=True)
         for suffix, render in _reports().items():
             written = path.with_name(base + suffix)
-            recordings.write_whole(written, render(recording, judgement))
+            write_whole(written, render(recording, judgement))
     except OSError as error:
         raise ConfigError(f"{written} cannot be written: {error.strerror or error}") from error
     console.print(f"report {written}", soft_wrap=True)
@@ -162,7 +163,7 @@ async def keep_lab(config: Path, time_scale: float, console: Console) -> int:
             table.add_row(name, address, str(program), str(pid))
         console.print(table)
         own = lab.directory / "agent.yml"
-        recordings.write_whole(own, configs.dump(at_the_lab(loaded, lab.addresses, lab.ledger, time_scale)))
+        write_whole(own, configs.dump(at_the_lab(loaded, lab.addresses, lab.ledger, time_scale)))
         console.print(f"drill it: alertdrill drill --config {own} configs/drills/database-latency.yml", soft_wrap=True)
         console.print("Ctrl-C stops it and removes all it made.")
         await asyncio.Event().wait()

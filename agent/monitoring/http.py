@@ -26,6 +26,14 @@ class NotServed(ServiceUnavailable):
     """The server answers, and has no such page."""
 
 
+class Refused(ServiceUnavailable):
+    """The server understood what was asked, and would not: `said` is its own reason."""
+
+    def __init__(self, text: str, said: str = "") -> None:
+        super().__init__(text)
+        self.said = said
+
+
 class HttpClient:
     """What asks one server; `name` is what messages call it.
 
@@ -107,8 +115,10 @@ class HttpClient:
         todo = refusal.remedy(response.status, response.headers.get("Location", ""), said, self._server)
         asked = f" to {refusal.one_line(params['query'])}" if params and "query" in params else ""
         parts = "; ".join(part for part in (said, todo) if part) or "and nothing else"
-        kind = NotServed if response.status in {404, 405, 501} else ServiceUnavailable
-        return kind(f"{self._at(path)} answered {response.status}{asked}: {parts}")
+        text = f"{self._at(path)} answered {response.status}{asked}: {parts}"
+        if response.status in {400, 422}:
+            return Refused(text, said)
+        return NotServed(text) if response.status in {404, 405, 501} else ServiceUnavailable(text)
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[aiohttp.ClientSession]:

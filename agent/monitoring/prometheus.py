@@ -17,7 +17,7 @@ from agent.monitoring.rules import ALERT_LIST, RULE_PAGE, AlertingRule, RuleGrou
 from agent.monitoring.series import LABEL_VALUES, QUERY_RESULT, Series, joined, read
 from agent.monitoring.status import BUILD_INFO, FLAGS, RUNTIME_INFO, Flags, RuntimeInfo
 from agent.monitoring.targets import TARGET_LIST, Target
-from agent.recording import ActiveRecord, AlertSamples, RuleRecord
+from agent.records import ActiveRecord, AlertSamples, RuleRecord
 from agent.servers import MonitoringServer
 
 _GROUPS_A_PAGE = 500
@@ -83,7 +83,11 @@ class Prometheus:
 
     async def rules(self) -> list[ServedRule]:
         """List the alerting rules."""
-        return [_served_rule(group, rule) for group in await self.rule_groups() for rule in group.rules]
+        return [
+            ServedRule(rule_record(group, rule), group.last_evaluation_at or 0.0)
+            for group in await self.rule_groups()
+            for rule in group.rules
+        ]
 
     async def targets(self) -> list[Target] | None:
         """List what is scraped now."""
@@ -183,10 +187,12 @@ class Prometheus:
         return self._http.shaped(path, adapter, answer.get("data"))
 
 
-def _served_rule(group: RuleGroup, rule: AlertingRule) -> ServedRule:
-    record = RuleRecord(
+def rule_record(group: RuleGroup, rule: AlertingRule) -> RuleRecord:
+    """Take from a served rule what a recording keeps."""
+    return RuleRecord(
         alert=rule.name,
         group=group.name,
+        file=group.file,
         expr=rule.expr,
         for_seconds=rule.for_seconds,
         keep_firing_for_seconds=rule.keep_firing_for_seconds,
@@ -194,8 +200,8 @@ def _served_rule(group: RuleGroup, rule: AlertingRule) -> ServedRule:
         labels=rule.labels,
         annotations=rule.annotations,
         health=rule.health,
+        last_error=rule.last_error,
     )
-    return ServedRule(record, group.last_evaluation_at or 0.0)
 
 
 def _alert_samples(series: Series) -> AlertSamples:

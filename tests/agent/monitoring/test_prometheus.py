@@ -12,7 +12,7 @@ from agent.monitoring.prometheus import Prometheus
 from agent.monitoring.series import Series
 from agent.monitoring.status import Flags, RuntimeInfo
 from agent.monitoring.targets import Target
-from agent.recording import ActiveRecord, AlertSamples
+from agent.records import ActiveRecord, AlertSamples
 from agent.servers import MonitoringServer
 from tests.agent.monitoring.answers import ALERT, AT, GROUP, RULE
 from tests.agent.monitoring.conftest import Answer, Serve

@@ -1,0 +1,242 @@
+"""Fetches, when a drill is over, what Prometheus stored of it: the alerts' samples, and each rule evaluated again.
+
+A rule is evaluated at the very instants at which Prometheus evaluated it, as a whole and in its parts, so that
+whoever reads the recording can see what it saw and which part of it kept an alert silent.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from itertools import pairwise
+
+from agent.monitoring.http import Refused
+from agent.monitoring.prometheus import Prometheus
+from agent.monitoring.series import Series
+from agent.monitoring.targets import Target
+from agent.records import (
+    ActiveRecord,
+    AlertSamples,
+    BetweenRecord,
+    GroupRecord,
+    HeldRecord,
+    PartRecord,
+    RuleRecord,
+    SeriesRecord,
+    TargetRecord,
+    WatchedRecord,
+)
+from agent.verdict.anatomy import Anatomy, anatomy
+
+# A part with more series than a person would look at is kept in part.
+_MOST_SERIES = 50
+_NEAR_NAMES = 3
+# Instants are told in milliseconds.
+_ROUNDING_SECONDS = 0.005
+
+
+class Evidence:
+    """What Prometheus stored between two instants (Unix seconds); every method raises ServiceUnavailable."""
+
+    def __init__(self, prometheus: Prometheus, started_at: float, ended_at: float) -> None:
+        self._prometheus = prometheus
+        self._started_at = started_at
+        self._ended_at = ended_at
+
+    async def alerts(self) -> list[AlertSamples]:
+        """Fetch the samples of ALERTS, with each alert's activeAt."""
+        found = await self._prometheus.alert_samples(self._started_at, self._ended_at)
+        stored = await self._prometheus.raw_samples("ALERTS_FOR_STATE", self._started_at, self._ended_at)
+        since = {_key(series.labels): dict(series.samples) for series in stored}
+        return [_with_since(samples, since.get(_key(samples.labels), {})) for samples in found]
+
+    async def earlier(self, seconds: float) -> list[AlertSamples]:
+        """Fetch what fired in the time before."""
+        found = await self._prometheus.alert_samples(self._started_at - seconds, self._started_at)
+        return [samples for samples in found if samples.state == "firing"]
+
+    async def watched(
+        self, rule: RuleRecord, groups: Iterable[GroupRecord], alerts: list[AlertSamples], active: list[ActiveRecord]
+    ) -> tuple[WatchedRecord, list[TargetRecord]]:
+        """Evaluate a rule again, and fetch the scrapes of the targets behind it."""
+        group = next((one for one in groups if (one.group, one.file) == (rule.group, rule.file)), None)
+        offset = _query_offset(rule, alerts, active)
+        interval = rule.interval_seconds
+        on_grid = _on_grid(rule, group, alerts, offset)
+        first = round(self._started_at + (on_grid - self._started_at) % interval, 3)
+        count = max(int((self._ended_at - first) / interval) + 1, 0)
+        grid = (first, count, interval)
+        tree = anatomy(rule.expr)
+        parts = [await self._part(expr, grid) for expr in _first_queries(rule, tree)]
+        parts += [await self._part(expr, grid) for expr in _further_queries(tree, parts)]
+        targets = await self._targets(parts, tree)
+        record = WatchedRecord(
+            alert=rule.alert,
+            group=rule.group,
+            file=rule.file,
+            first_at=first,
+            interval_seconds=interval,
+            count=count,
+            query_offset_seconds=offset,
+            parts=parts,
+            between=await self._between(rule.expr, offset, targets),
+            near_names=await self._near_names(tree, parts),
+        )
+        return record, targets
+
+    async def _part(self, expr: str, grid: tuple[float, int, float]) -> PartRecord:
+        first, count, interval = grid
+        if count == 0:
+            return PartRecord(expr=expr, series=[], total=0)
+        last = first + (count - 1) * interval
+        try:
+            found = await self._prometheus.range(expr, first, last, interval)
+        except Refused as error:
+            # That Prometheus refuses an expression (two series that match one) is itself a finding.
+            return PartRecord(expr=expr, series=[], total=0, error=error.said)
+        kept = sorted(found, key=lambda series: _key(series.labels))[:_MOST_SERIES]
+        return PartRecord(expr=expr, series=[_on_numbers(series, grid) for series in kept], total=len(found))
+
+    async def _between(self, expr: str, offset: float, targets: list[TargetRecord]) -> BetweenRecord | None:
+        """Evaluate a condition twice for each scrape, so that none goes unseen."""
+        intervals = [target.interval_seconds for target in targets if target.interval_seconds]
+        if not intervals:
+            return None
+        step, first = max(round(min(intervals) / 2, 3), 0.001), round(self._started_at - offset, 3)
+        count = int((self._ended_at - first) / step) + 1
+        found = (await self._part(expr, (first, count, step))).series
+        series = [HeldRecord(labels=one.labels, stretches=_stretches(one)) for one in found]
+        return BetweenRecord(first_at=first, step_seconds=step, count=count, series=series)
+
+    async def _targets(self, parts: list[PartRecord], tree: Anatomy | None) -> list[TargetRecord]:
+        """Fetch every scrape of the targets that the rule's selectors found series of."""
+        selected = {str(selector) for selector in tree.selectors} if tree else set()
+        behind = {
+            _target(series.labels)
+            for part in parts
+            if part.expr in selected
+            for series in part.series
+            if "job" in series.labels and "instance" in series.labels
+        }
+        if not behind:
+            return []
+        jobs = "|".join(_literally(job) for job in sorted({job for job, _ in behind}))
+        of_jobs = f'{{job=~"{jobs}"}}'
+        up = await self._prometheus.raw_samples(f"up{of_jobs}", self._started_at, self._ended_at)
+        took = await self._prometheus.raw_samples(f"scrape_duration_seconds{of_jobs}", self._started_at, self._ended_at)
+        durations = {_key(series.labels): dict(series.samples) for series in took}
+        known = {_target(one.labels): one for one in await self._prometheus.targets() or ()}
+        return [
+            _target_record(series, durations.get(_key(series.labels), {}), known.get(_target(series.labels)))
+            for series in up
+            if _target(series.labels) in behind
+        ]
+
+    async def _near_names(self, tree: Anatomy | None, parts: list[PartRecord]) -> dict[str, list[str]]:
+        """Find the metrics most like those of which there are no series."""
+        empty = {part.expr for part in parts if not part.total}
+        missing = {s.metric for s in tree.selectors if s.metric and str(s.all_of_metric) in empty} if tree else set()
+        if not missing:
+            return {}
+        names = await self._prometheus.label_values("__name__", self._started_at, self._ended_at)
+        return {metric: difflib.get_close_matches(metric, names, n=_NEAR_NAMES) for metric in sorted(missing)}
+
+
+def _first_queries(rule: RuleRecord, tree: Anatomy | None) -> list[str]:
+    return [rule.expr] if tree is None else list(tree.queries)
+
+
+def _further_queries(tree: Anatomy | None, parts: list[PartRecord]) -> list[str]:
+    """List what explains a selector that found nothing: it may be many series, and so is not asked for in vain."""
+    empty = {part.expr for part in parts if not part.total and not part.error}
+    lost = [selector for selector in tree.selectors if str(selector) in empty] if tree else []
+    asked = [query for selector in lost for query in selector.loosened]
+    return [query for query in dict.fromkeys(asked) if query not in empty]
+
+
+def _key(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, value) for name, value in labels.items() if name not in {"__name__", "alertstate"}))
+
+
+def _with_since(samples: AlertSamples, since: dict[float, float]) -> AlertSamples:
+    told = [since.get(at) for at in samples.instants]
+    if any(one is None for one in told):
+        return samples
+    return samples.model_copy(update={"since": [int(one) for one in told if one is not None]})
+
+
+def _query_offset(rule: RuleRecord, alerts: list[AlertSamples], active: list[ActiveRecord]) -> float:
+    """Tell how far back the rule looks: its samples bear the instant of its data, and activeAt that of its evaluation."""
+    for samples in alerts:
+        if samples.labels.get("alertname") != rule.alert or not samples.since:
+            continue
+        # The samples say of which activeAt they are, in whole seconds; only the first one is as old as that.
+        begun = [one.active_at for one in active if _key(one.labels) == _key(samples.labels)]
+        mine = [at for at in begun if int(at) == samples.since[0]]
+        if mine and samples.state == "pending":
+            back = min(mine) - samples.instants[0]
+            return round(back, 3) if back > _ROUNDING_SECONDS else 0.0
+    return 0.0
+
+
+def _on_grid(rule: RuleRecord, group: GroupRecord | None, alerts: list[AlertSamples], offset: float) -> float:
+    """Find an instant of the rule's data; a sample of ALERTS is exact, an evaluation a few milliseconds late."""
+    exact = next(
+        (one.instants[0] for one in alerts if one.labels.get("alertname") == rule.alert and one.instants), None
+    )
+    if exact is not None:
+        return exact
+    if group is None or not group.evaluations:
+        return 0.0
+    interval, reference = rule.interval_seconds, group.evaluations[0].at
+    lags = [(one.at - reference + interval / 2) % interval - interval / 2 for one in group.evaluations]
+    return reference + min(lags) - offset
+
+
+def _on_numbers(series: Series, grid: tuple[float, int, float]) -> SeriesRecord:
+    """Put samples onto the numbers of the grid's evaluations."""
+    first, _, interval = grid
+    numbered = {round((at - first) / interval): value for at, value in series.samples}
+    if not numbered:
+        return SeriesRecord(labels=series.labels, first=0, values=[])
+    begin, end = min(numbered), max(numbered)
+    return SeriesRecord(labels=series.labels, first=begin, values=[numbered.get(n) for n in range(begin, end + 1)])
+
+
+def _stretches(series: SeriesRecord) -> list[tuple[int, int]]:
+    """List the stretches in which a series was there."""
+    stretches: list[tuple[int, int]] = []
+    for number, value in enumerate(series.values, series.first):
+        if value is None:
+            continue
+        if stretches and sum(stretches[-1]) == number:
+            stretches[-1] = (stretches[-1][0], stretches[-1][1] + 1)
+        else:
+            stretches.append((number, 1))
+    return stretches
+
+
+def _target(labels: dict[str, str]) -> tuple[str, str]:
+    return labels.get("job", ""), labels.get("instance", "")
+
+
+def _target_record(up: Series, durations: dict[float, float], target: Target | None) -> TargetRecord:
+    """Put a target's scrapes together; one that is no longer scraped does not tell its interval."""
+    instants = [at for at, _ in up.samples]
+    steps = sorted(after - before for before, after in pairwise(instants))
+    usual = steps[len(steps) // 2] if steps else 0.0
+    job, instance = _target(up.labels)
+    return TargetRecord(
+        job=job,
+        instance=instance,
+        interval_seconds=(target.interval_seconds if target else None) or usual,
+        timeout_seconds=(target.timeout_seconds if target else None) or usual,
+        instants=instants,
+        up=[int(value) for _, value in up.samples],
+        durations_seconds=[durations.get(at, 0.0) for at in instants],
+    )
+
+
+def _literally(text: str) -> str:
+    """Quote a text for a regular expression of RE2 within a PromQL string."""
+    return "".join(f"\\\\{char}" if char in r"\.+*?()|[]{}^$" else char for char in text).replace('"', r"\"")
