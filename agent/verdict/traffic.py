@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from statistics import median
 
-from agent.recording import LoadRecord, Recording, SecondRecord
+from agent.recording import Recording
+from agent.records import LoadRecord, SecondRecord
 from probes.honesty import Sending, honesty
 
 _LARGEST_BASELINE_FAILED_SHARE = 0.01

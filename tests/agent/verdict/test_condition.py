@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from agent.verdict.condition import split
-from agent.verdict.timeline import on_the_grid
 
 
 @pytest.mark.parametrize(
@@ -12,6 +11,8 @@ from agent.verdict.timeline import on_the_grid
         ("a > 2", "a", ">", 2),
         ("(rate(a[5m]) / rate(b[5m])) >= 0.05", "(rate(a[5m]) / rate(b[5m]))", ">=", 0.05),
         ("(up == 0)", "up", "==", 0),
+        ("-1 < a", "a", ">", -1),
+        ("(2) >= a", "a", "<=", 2),
     ],
 )
 def test_a_comparison_with_a_number_is_split(expr: str, value: str, comparison: str, threshold: float) -> None:
@@ -21,13 +22,6 @@ def test_a_comparison_with_a_number_is_split(expr: str, value: str, comparison: 
     assert (condition.comparison, condition.threshold) == (comparison, threshold)
 
 
-@pytest.mark.parametrize("expr", ["absent(up)", "a > b", "a and b > 1", "1 < a", "no promql ["])
+@pytest.mark.parametrize("expr", ["absent(up)", "a > b", "a and b > 1", "1 < 2", "a > bool 1", "no promql ["])
 def test_any_other_shape_is_left_alone(expr: str) -> None:
     assert split(expr) is None
-
-
-@pytest.mark.parametrize(
-    ("duration", "interval", "expected"), [(0, 15, 0), (1, 15, 15), (15, 15, 15), (16, 15, 30), (0.9, 0.3, 0.9)]
-)
-def test_a_rule_engine_acts_at_whole_evaluations(duration: float, interval: float, expected: float) -> None:
-    assert on_the_grid(duration, interval) == pytest.approx(expected)
