@@ -1,0 +1,59 @@
+"""Alertmanager's matchers, as its configuration spells them.
+
+One text may hold several, between braces or not: `{team="a", severity=~"warn|crit"}`. A regular expression must match
+the whole value, and a label that is not there is empty.
+Source: pkg/labels/parse.go of Alertmanager, and matcher/parse for quoted names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_MATCHER = re.compile(
+    rf'\s*(?P<name>{_QUOTED}|[^\s=!~",{{}}]+)\s*(?P<op>=~|!~|!=|=)\s*(?P<value>{_QUOTED}|[^",]*?)\s*(?:,\s*|$)',
+    re.DOTALL,
+)
+_ESCAPED = re.compile(r'\\([n"\\])')
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """One condition on a label: `=`, `!=`, `=~` or `!~`."""
+
+    name: str
+    op: str
+    value: str
+
+    def holds(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether an alert's labels agree; raises ValueError where the regular expression cannot be read."""
+        actual = labels.get(self.name, "")
+        if self.op in {"=", "!="}:
+            return (actual == self.value) is (self.op == "=")
+        try:
+            return (re.fullmatch(self.value, actual) is not None) is (self.op == "=~")
+        except re.error as error:
+            msg = f"{self.value!r} is no regular expression that can be read here: {error}"
+            raise ValueError(msg) from error
+
+
+def read(text: str) -> Iterator[Matcher]:
+    """Read the matchers of one text; raises ValueError."""
+    inside = text.strip()
+    if inside.startswith("{") and inside.endswith("}"):
+        inside = inside[1:-1].strip()
+    at = 0
+    while at < len(inside):
+        found = _MATCHER.match(inside, at)
+        if found is None:
+            msg = f'{text!r} holds no matcher such as severity="page"'
+            raise ValueError(msg)
+        yield Matcher(_unquoted(found["name"]), found["op"], _unquoted(found["value"]))
+        at = found.end()
+
+
+def _unquoted(text: str) -> str:
+    whole = text[1:-1] if text.startswith('"') else text
+    return _ESCAPED.sub(lambda escaped: "\n" if escaped[1] == "n" else escaped[1], whole)
