@@ -7,68 +7,109 @@ https://prometheus.io/docs/alerting/latest/configuration/#route
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import yaml
 
+from agent.verdict.matchers import Matcher, read
 from units.duration import parse_duration
 
-_MATCHER = re.compile(r"\s*(?P<name>[^\s=!~]+)\s*(?P<op>=~|!~|!=|=)\s*(?P<value>.*?)\s*")
-_DEFAULTS = {"group_wait": "30s", "group_interval": "5m", "receiver": ""}
+_DEFAULTS: dict[str, Any] = {
+    "receiver": "",
+    "group_wait": "30s",
+    "group_interval": "5m",
+    "repeat_interval": "4h",
+    "group_by": [],
+}
+_YES = {"true", "yes", "on", "y"}
+_WAITS = ("group_wait", "group_interval", "repeat_interval")
 
 
 @dataclass(frozen=True)
 class Route:
-    """Where an alert goes: the receiver, and how long its first notification and its updates may wait."""
+    """Where an alert goes: the receiver, and how long its first notification and its updates may wait.
+
+    Alerts that agree in the labels of `group_by` are told of together; `...` stands for all labels. `depth` counts
+    the nodes below the root that matched; 0 is the root itself, which takes what no other route does.
+    `time_intervals` names those in which it is muted, or outside of which it is.
+    """
 
     receiver: str
     group_wait: timedelta
     group_interval: timedelta
+    repeat_interval: timedelta = timedelta(hours=4)
+    group_by: tuple[str, ...] = ()
+    depth: int = 0
+    time_intervals: tuple[str, ...] = ()
+
+    def group_of(self, labels: dict[str, str]) -> tuple[str, ...]:
+        """Tell the group of an alert with these labels."""
+        if "..." in self.group_by:
+            return tuple(f"{name}={value}" for name, value in sorted(labels.items()))
+        return tuple(labels.get(name, "") for name in self.group_by)
+
+
+class _Texts(yaml.SafeLoader):
+    """Reads every value as the text that stands there, as Alertmanager does: `match: {canary: true}` is "true"."""
+
+    yaml_implicit_resolvers = {
+        first: [one for one in resolvers if one[0] in {"tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"}]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def routes(config: str, labels: dict[str, str]) -> list[Route]:
-    """Tell the routes of an alert by Alertmanager's configuration (YAML text as its API serves it)."""
-    root = (yaml.safe_load(config) or {}).get("route") or {}
-    return _walk(root, dict(_DEFAULTS), labels)
+    """Tell the routes of an alert by Alertmanager's configuration (YAML text as its API serves it).
+
+    Raises ValueError where there are none, or they cannot be followed.
+    """
+    try:
+        return _walk(_root(config), dict(_DEFAULTS), labels)
+    except (AttributeError, TypeError) as error:
+        msg = f"is of another shape than a `route`: {error}"
+        raise ValueError(msg) from error
 
 
-def _walk(node: dict[str, Any], inherited: dict[str, str], labels: dict[str, str]) -> list[Route]:
-    settings = {name: str(node.get(name, value)) for name, value in inherited.items()}
+@lru_cache(maxsize=8)
+def _root(config: str) -> dict[str, Any]:
+    try:
+        whole = yaml.load(config, Loader=_Texts)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        msg = f"is no YAML: {' '.join(str(error).split())}"
+        raise ValueError(msg) from error
+    root = whole.get("route") if isinstance(whole, dict) else None
+    if not isinstance(root, dict):
+        msg = "has no `route`"
+        raise ValueError(msg)  # noqa: TRY004 - a configuration, not a bug
+    return root
+
+
+def _walk(node: dict[str, Any], inherited: dict[str, Any], labels: dict[str, str], depth: int = 0) -> list[Route]:
+    settings = {name: node.get(name) or value for name, value in inherited.items()}
     found: list[Route] = []
     for child in node.get("routes") or []:
-        if not _matches(child, labels):
+        if not all(matcher.holds(labels) for matcher in _matchers(child)):
             continue
-        found += _walk(child, settings, labels)
-        if not child.get("continue"):
+        found += _walk(child, settings, labels, depth + 1)
+        if str(child.get("continue")).lower() not in _YES:
             break
     if found:
         return found
-    return [
-        Route(settings["receiver"], parse_duration(settings["group_wait"]), parse_duration(settings["group_interval"]))
-    ]
+    waits = {name: parse_duration(value) for name, value in settings.items() if name in _WAITS}
+    # Unlike the waits, these are not inherited.
+    mutes = [*(node.get("mute_time_intervals") or []), *(node.get("active_time_intervals") or [])]
+    by, intervals = tuple(settings["group_by"]), tuple(mutes)
+    return [Route(settings["receiver"], **waits, group_by=by, depth=depth, time_intervals=intervals)]
 
 
-def _matches(node: dict[str, Any], labels: dict[str, str]) -> bool:
-    equal = all(labels.get(name, "") == str(value) for name, value in (node.get("match") or {}).items())
-    like = all(re.fullmatch(value, labels.get(name, "")) for name, value in (node.get("match_re") or {}).items())
-    return equal and like and all(_holds(matcher, labels) for matcher in node.get("matchers") or [])
-
-
-def _holds(matcher: str, labels: dict[str, str]) -> bool:
-    parsed = _MATCHER.fullmatch(matcher)
-    if parsed is None:
-        return False
-    value = parsed["value"].strip('"')
-    actual = labels.get(parsed["name"], "")
-    match parsed["op"]:
-        case "=":
-            return actual == value
-        case "!=":
-            return actual != value
-        case "=~":
-            return re.fullmatch(value, actual) is not None
-        case _:
-            return re.fullmatch(value, actual) is None
+def _matchers(node: dict[str, Any]) -> Iterator[Matcher]:
+    for name, value in (node.get("match") or {}).items():
+        yield Matcher(name, "=", value or "")
+    for name, value in (node.get("match_re") or {}).items():
+        yield Matcher(name, "=~", value or "")
+    for text in node.get("matchers") or []:
+        yield from read(text)
