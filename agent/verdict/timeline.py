@@ -1,22 +1,39 @@
 """When each alert was pending and firing, read from the samples of `ALERTS`.
 
-Each sample is one evaluation with its exact instant, so nothing depends on when somebody looked.
+Each sample is one evaluation with its exact instant, so nothing depends on when somebody looked. Every label set of
+a rule is an alert of its own.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from agent.recording import Recording
+from agent.verdict.engine import Status
+
+# From an evaluation until its samples can be queried, at the longest.
+_WRITTEN_WITHIN_SECONDS = 0.5
+_Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One evaluation that held an alert active; `since` is its activeAt in whole seconds, None where not recorded."""
+
+    at: float
+    state: Status
+    since: int | None
 
 
 @dataclass(frozen=True)
 class AlertTimeline:
     """One alert (one label set of one rule) that was active once, from pending to resolved.
 
-    `pending_at` is its `activeAt`; `ended_at` is the first evaluation without it, None when it was
+    `pending_at` is its activeAt; `ended_at` is the first evaluation without it, None when it was
     still active at the last evaluation that was recorded.
     """
 
@@ -24,43 +41,51 @@ class AlertTimeline:
     pending_at: float
     firing_at: float | None
     ended_at: float | None
+    samples: tuple[Sample, ...] = ()
 
 
 def timelines(recording: Recording, alert: str, interval_seconds: float) -> list[AlertTimeline]:
     """List every stretch in which an alert of a name was active, in order of time."""
-    states: dict[tuple[tuple[str, str], ...], list[tuple[float, str]]] = defaultdict(list)
-    for series in recording.alerts:
-        if series.labels.get("alertname") == alert:
-            states[tuple(sorted(series.labels.items()))] += [(instant, series.state) for instant in series.instants]
-    found = []
-    for labels, samples in states.items():
-        found += [
-            _timeline(dict(labels), stretch, interval_seconds, recording.ended_at)
-            for stretch in _stretches(sorted(samples), interval_seconds)
-        ]
+    looks_back = next((one.query_offset_seconds for one in recording.watched if one.alert == alert), 0.0)
+    found = [
+        _timeline(dict(labels), stretch, interval_seconds, recording.ended_at - looks_back)
+        for labels, samples in _by_labels(recording, alert).items()
+        for stretch in _stretches(sorted(samples, key=lambda sample: sample.at), interval_seconds)
+    ]
     return sorted(found, key=lambda timeline: timeline.pending_at)
 
 
-def _stretches(samples: list[tuple[float, str]], interval: float) -> list[list[tuple[float, str]]]:
-    """Split samples where an evaluation is missing."""
-    stretches: list[list[tuple[float, str]]] = []
-    for sample in samples:
-        if stretches and sample[0] - stretches[-1][-1][0] < 1.5 * interval:
-            stretches[-1].append(sample)
+def _by_labels(recording: Recording, alert: str) -> dict[_Labels, list[Sample]]:
+    samples: dict[_Labels, list[Sample]] = defaultdict(list)
+    for series in recording.alerts:
+        if series.labels.get("alertname") == alert:
+            since: Sequence[int | None] = series.since or [None] * len(series.instants)
+            key = tuple(sorted(series.labels.items()))
+            samples[key] += [Sample(at, series.state, s) for at, s in zip(series.instants, since, strict=True)]
+    return samples
+
+
+def _stretches(samples: list[Sample], interval: float) -> list[list[Sample]]:
+    """Split samples where the alert ended and began again."""
+    stretches = [samples[:1]] if samples else []
+    for before, after in pairwise(samples):
+        if after.at - before.at < 1.5 * interval or _goes_on(before, after):
+            stretches[-1].append(after)
         else:
-            stretches.append([sample])
+            stretches.append([after])
     return stretches
 
 
-def _timeline(
-    labels: dict[str, str], stretch: list[tuple[float, str]], interval: float, recorded_until: float
-) -> AlertTimeline:
-    firing = next((instant for instant, state in stretch if state == "firing"), None)
-    after = stretch[-1][0] + interval
-    ended = after if after < recorded_until - interval / 2 else None
-    return AlertTimeline(labels, stretch[0][0], firing, ended)
+def _goes_on(before: Sample, after: Sample) -> bool:
+    """Tell that an evaluation was skipped or failed: the alert is as old after the gap as it was before."""
+    if before.since is None or before.since != after.since:
+        return False
+    # One that had begun again would be as old as this sample.
+    return after.since < math.floor(after.at)
 
 
-def on_the_grid(duration_seconds: float, interval_seconds: float) -> float:
-    """Round a duration up to whole evaluations: a rule engine acts at evaluations alone."""
-    return math.ceil(round(duration_seconds / interval_seconds, 6)) * interval_seconds
+def _timeline(labels: dict[str, str], stretch: list[Sample], interval: float, recorded_until: float) -> AlertTimeline:
+    firing = next((sample.at for sample in stretch if sample.state == "firing"), None)
+    after = stretch[-1].at + interval
+    ended = after if after < recorded_until - min(interval / 2, _WRITTEN_WITHIN_SECONDS) else None
+    return AlertTimeline(labels, stretch[0].at, firing, ended, tuple(stretch))

@@ -21,6 +21,53 @@ class Outcome(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+class Link(StrEnum):
+    """The links of the chain from a fault to a receiver; a finding names the first one that is broken."""
+
+    NO_RULE = "no_rule"
+    EVALUATION_FAILED = "evaluation_failed"
+    SERIES_ABSENT = "series_absent"
+    NOTHING_MATCHES = "nothing_matches"
+    SERIES_STALE = "series_stale"
+    NO_PAIR = "no_pair"
+    NEVER_CROSSED = "never_crossed"
+    NEVER_TRUE = "never_true"
+    BROKEN_OFF = "broken_off"
+    STILL_PENDING = "still_pending"
+    NEVER_PENDING = "never_pending"
+    NOT_SENT = "not_sent"
+    SILENCED = "silenced"
+    INHIBITED = "inhibited"
+    MUTED = "muted"
+    ROUTED_ELSEWHERE = "routed_elsewhere"
+    STILL_WAITING = "still_waiting"
+    NOT_DELIVERED = "not_delivered"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The first broken link, in one sentence, and what else the record shows of it, a line each."""
+
+    link: Link
+    sentence: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Span:
+    """One part of the way from the fault to the receiver: what it was, from when to when (Unix seconds)."""
+
+    name: str
+    starts_at: float
+    ends_at: float
+    text: str
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ends_at - self.starts_at
+
+
 @dataclass(frozen=True)
 class Window:
     """The earliest and the latest lawful instant (Unix seconds), and how they come about, for a person."""
@@ -36,11 +83,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Milestone:
-    """One instant of an alert's life (Unix seconds, None if it did not come) beside its lawful window."""
+    """One instant of an alert's life (Unix seconds, None if it did not come) beside its lawful window.
+
+    A window that is only expected, and not what the rule says, is not `judged`.
+    """
 
     name: str
     at: float | None
     window: Window | None
+    judged: bool = True
 
     @property
     def lawful(self) -> bool | None:
@@ -48,6 +99,13 @@ class Milestone:
         if self.at is None or self.window is None:
             return None
         return self.window.holds(self.at)
+
+    @property
+    def margins(self) -> tuple[float, float] | None:
+        """Tell how many seconds after the earliest and before the latest instant it came; negative outside."""
+        if self.at is None or self.window is None:
+            return None
+        return self.at - self.window.earliest, self.window.latest - self.at
 
 
 @dataclass(frozen=True)
@@ -60,6 +118,8 @@ class Verdict:
     reason: str
     milestones: tuple[Milestone, ...] = ()
     receiver: str | None = None
+    finding: Finding | None = None
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
