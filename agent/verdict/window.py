@@ -1,87 +1,120 @@
-"""The lawful window of each milestone, computed from the rule as Prometheus serves it.
+"""The lawful window of each milestone of an alert, computed from the rule as Prometheus serves it.
 
-With E the group's interval, F the rule's `for`, K its `keep_firing_for`: an alert is pending from the
-first evaluation that finds the condition true (A), fires at A + ceil(F/E)·E, and ends at the first
-evaluation that finds it false, plus ceil(K/E)·E.
-Source: rules/alerting.go of Prometheus.
-When the condition became true is taken from the recorded expression, which was evaluated on the
-rule's own grid; one evaluation is granted on top, for a tick that a busy server skips.
-Alertmanager notifies a new group after `group_wait` and a known one within `group_interval`.
-Source: dispatch/dispatch.go of Alertmanager.
+Two judgements meet here. Whether the condition became true soon enough after the fault is for the drill's own budget
+to say; the condition's window tells when the arithmetic expects it. Whether the rule engine then did as it must is
+exact: pending at the first evaluation that saw the condition, firing ceil(for / interval) evaluations later, over at
+the first one that did not see it, plus `keep_firing_for`.
 """
 
 from __future__ import annotations
 
-from agent.recording import Recording, RuleRecord
-from agent.verdict.condition import split
-from agent.verdict.routing import Route
-from agent.verdict.timeline import on_the_grid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from agent.records import RuleRecord
+from agent.verdict.arithmetic import Timing
+from agent.verdict.engine import State, step
+from agent.verdict.onset import Onset
+from agent.verdict.ticks import Tick
+from agent.verdict.timeline import AlertTimeline
 from agent.verdict.verdict import Window
 
-# Instants in milliseconds, and a scheduler that is a few of them late.
-_JITTER_SECONDS = 0.010
-# From the rule engine through Alertmanager to our socket, beyond the waits that are configured.
-_DELIVERY_SECONDS = 1.0
+# Instants are told in milliseconds.
+_ROUNDING_SECONDS = 0.002
 
 
-def pending_window(recording: Recording, rule: RuleRecord, fault_at: float, within_seconds: float) -> Window:
-    """Tell when the alert may become pending: not before the fault, and as soon as its condition holds."""
-    interval = rule.interval_seconds
-    true_at = first_true(recording, rule, fault_at)
-    if true_at is None:
-        return Window(fault_at, fault_at + within_seconds, "from the fault to the end of the drill's own budget")
-    text = f"condition first true {true_at - fault_at:.2f} s after the fault, + one evaluation of {interval:g} s"
-    return Window(fault_at, true_at + interval + _JITTER_SECONDS, text)
+def condition_window(onset: Onset, timing: Timing, fault_at: float) -> Window | None:
+    """Tell when the condition is expected to be seen true; None where the record does not show the fault coming in."""
+    if onset.first_bad_at is None or onset.bad_seconds is None:
+        return None
+    least, most = onset.bad_seconds
+    # Samples bear the instant of the data, so that how far back the group looks does not show in them.
+    timing = replace(timing, query_offset=0.0)
+    soonest, latest = timing.condition_span(least)[0], timing.condition_span(most)[1]
+    # The fault came into the series somewhere between the scrape before and this one.
+    earliest = max(onset.first_bad_at - timing.scrape + soonest, min(fault_at, onset.first_bad_at))
+    text = f"first bad scrape {onset.first_bad_at - fault_at:+.2f} s"
+    if most > 0:
+        part = f"{least:.3g} s" if most - least < 0.05 * most else f"{least:.3g} … {most:.3g} s"
+        text += f", + {part} of the {onset.shape.range_seconds:g} s range that must be bad"
+    text += f", ± a scrape ({timing.scrape:g} s), + an evaluation ({timing.interval:g} s)"
+    return Window(earliest - _ROUNDING_SECONDS, onset.first_bad_at + latest + _ROUNDING_SECONDS, text)
 
 
-def firing_window(rule: RuleRecord, pending_at: float) -> Window:
-    """Tell when an alert that became pending at an instant must fire."""
-    wait = on_the_grid(rule.for_seconds, rule.interval_seconds)
-    due = pending_at + wait
+def pending_window(ticks: Sequence[Tick], near: float, fault_at: float) -> Window | None:
+    """Tell when the alert had to become pending, for the stretch of true evaluations at or after an instant.
+
+    None where the condition was never seen to hold from there on.
+    """
+    begins = _stretch_begins(ticks, near)
+    if begins is None:
+        return None
+    earliest = ticks[begins].at
+    latest = next((tick.at for tick in ticks[begins:] if tick.holds and tick.happened), None)
+    if latest is None:
+        return None
+    text = f"the first evaluation that saw the condition hold, {earliest - fault_at:+.2f} s"
+    if latest > earliest:
+        text += f" or {latest - fault_at:+.2f} s: what those between saw or whether they took place is open"
+    return _exactly(earliest, latest, text)
+
+
+def _stretch_begins(ticks: Sequence[Tick], near: float) -> int | None:
+    """Find where the stretch of evaluations begins that saw the condition, or may have, around an instant or later."""
+    index = next((n for n, tick in enumerate(ticks) if tick.at >= near - _ROUNDING_SECONDS), None)
+    if index is None:
+        return None
+    while index < len(ticks) and ticks[index].holds is False:
+        index += 1
+    if index == len(ticks):
+        return None
+    while index > 0 and ticks[index - 1].holds is not False:
+        index -= 1
+    return index
+
+
+def firing_window(ticks: Sequence[Tick], rule: RuleRecord, timing: Timing, pending_at: float) -> Window:
+    """Tell when an alert that became pending at an instant must fire, if its condition goes on."""
+    due = pending_at + timing.wait
+    took_place = [tick.at for tick in ticks if tick.at >= due - _ROUNDING_SECONDS and tick.happened]
     text = (
         f"pending + ceil(for {rule.for_seconds:g} s / interval {rule.interval_seconds:g} s) evaluations"
-        f" = pending + {wait:g} s, + one evaluation"
+        f" = pending + {timing.wait:g} s"
     )
-    return Window(due - _JITTER_SECONDS, due + rule.interval_seconds + _JITTER_SECONDS, text)
+    latest = max(min(took_place, default=due), due)
+    if latest > due + _ROUNDING_SECONDS:
+        text += f", + {latest - due:.3g} s for skipped evaluations"
+    return _exactly(due, latest, text)
 
 
-def notified_window(route: Route, firing_at: float) -> Window:
-    """Tell when the receiver of a route must hear of an alert that fired at an instant."""
-    wait, interval = route.group_wait.total_seconds(), route.group_interval.total_seconds()
-    text = f"firing, + at most max(group_wait {wait:g} s, group_interval {interval:g} s) + {_DELIVERY_SECONDS:g} s"
-    return Window(firing_at, firing_at + max(wait, interval) + _DELIVERY_SECONDS, text)
+def resolved_window(ticks: Sequence[Tick], rule: RuleRecord, timing: Timing, timeline: AlertTimeline) -> Window | None:
+    """Tell when an alert that fired must end; None when its condition held to the end of the record."""
+    after = ticks[-1].at + timing.interval if ticks else timeline.firing_at or 0.0
+    earliest = _ends(ticks, rule, timeline, lambda tick: tick.holds is True)
+    if earliest is None:
+        held = "the condition held, or the alert is kept, to the end of the record"
+        return None if timeline.ended_at is None else _exactly(after, after + timing.keep, held)
+    latest = _ends(ticks, rule, timeline, lambda tick: tick.holds is not False or not tick.happened)
+    text = "the first evaluation that saw the condition over"
+    if timing.keep:
+        text += f", + keep_firing_for {rule.keep_firing_for_seconds:g} s in whole evaluations = {timing.keep:g} s"
+    return _exactly(earliest, after if latest is None else latest, text)
 
 
-def resolved_window(recording: Recording, rule: RuleRecord, healed_at: float, firing_at: float) -> Window | None:
-    """Tell when the alert must end after the fault was healed; None when its condition never ended."""
-    interval, keep = rule.interval_seconds, on_the_grid(rule.keep_firing_for_seconds, rule.interval_seconds)
-    false_at = first_false(recording, rule, max(healed_at, firing_at))
-    if false_at is None:
-        return None
-    text = f"condition first false {false_at - healed_at:.2f} s after the undo, + keep_firing_for {keep:g} s, ± one evaluation"
-    return Window(false_at + keep - interval - _JITTER_SECONDS, false_at + keep + interval + _JITTER_SECONDS, text)
+def _ends(
+    ticks: Sequence[Tick], rule: RuleRecord, timeline: AlertTimeline, holds: Callable[[Tick], bool]
+) -> float | None:
+    """Run the state machine from firing on, under one reading of what is open."""
+    assert timeline.firing_at is not None  # noqa: S101 - only alerts that fired resolve
+    state = State("firing", timeline.pending_at)
+    for tick in ticks:
+        if tick.at <= timeline.firing_at + _ROUNDING_SECONDS:
+            continue
+        state = step(state, tick.at, rule, holds=holds(tick))
+        if state.status == "inactive":
+            return tick.at
+    return None
 
 
-def first_true(recording: Recording, rule: RuleRecord, since: float) -> float | None:
-    """Find the first recorded instant from one on at which the rule's condition held."""
-    return min((instant for instant, true in _truth(recording, rule) if true and instant >= since), default=None)
-
-
-def first_false(recording: Recording, rule: RuleRecord, since: float) -> float | None:
-    """Find the first recorded instant after one at which the condition held for no label set."""
-    instants: dict[float, bool] = {}
-    for instant, true in _truth(recording, rule):
-        instants[instant] = instants.get(instant, False) or true
-    return min((instant for instant, true in instants.items() if not true and instant > since), default=None)
-
-
-def _truth(recording: Recording, rule: RuleRecord) -> list[tuple[float, bool]]:
-    condition = split(rule.expr)
-    if condition is None:
-        return []
-    return [
-        (instant, condition.holds(value))
-        for series in recording.values
-        if series.alert == rule.alert
-        for instant, value in series.samples
-    ]
+def _exactly(earliest: float, latest: float, text: str) -> Window:
+    return Window(earliest - _ROUNDING_SECONDS, latest + _ROUNDING_SECONDS, text)

@@ -1,0 +1,207 @@
+"""From the fault to the condition: when it first showed in the series, and how soon the condition had to follow.
+
+Levels before and during the fault are read from the recorded counters. They are never quite steady, so the bad part
+of the range is computed for the lowest and the highest of several stretches.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+from agent.records import PartRecord, RuleRecord, SeriesRecord, TargetRecord, WatchedRecord
+from agent.verdict.arithmetic import Timing
+from agent.verdict.shape import Levels, Shape, bad_seconds_span, classify
+from agent.verdict.ticks import Evaluations, instants, part, value_at
+
+_STRETCHES = 3
+# The kinds whose onset can be read off recorded series.
+_KNOWN = {"gauge", "up", "absent", "rate", "ratio", "quantile"}
+_Points = list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Onset:
+    """How the condition came about, for one alert; instants in Unix seconds, spans in seconds.
+
+    `first_bad_at` is the scrape that first showed the fault. `bad_seconds` is the least and the most of the range
+    that had to be bad; None where no closed form applies, and then the condition had to follow at once.
+    """
+
+    shape: Shape
+    first_bad_at: float | None
+    bad_seconds: tuple[float, float] | None
+    levels: tuple[Levels, ...] = ()
+
+
+def timing(evaluations: Evaluations, rule: RuleRecord) -> Timing:
+    """Put together what decides how long an alert of a rule takes."""
+    return Timing(
+        scrape=max((target.interval_seconds for target in evaluations.targets), default=0.0),
+        interval=rule.interval_seconds,
+        for_=rule.for_seconds,
+        keep_firing_for=rule.keep_firing_for_seconds,
+        query_offset=evaluations.record.query_offset_seconds,
+        scrape_lag=evaluations.slowest_scrape_seconds,
+    )
+
+
+def onset(evaluations: Evaluations, labels: dict[str, str], fault_at: float, healed_at: float) -> Onset:
+    """Find how the fault came into the series of an alert; `labels` are those of the expression's result."""
+    record, targets = evaluations.record, evaluations.targets
+    shape = classify(record.parts[0].expr) if record.parts else classify("")
+    if shape.bad is None:
+        return Onset(shape, None, None)
+    if shape.kind not in _KNOWN:
+        return Onset(shape, None, None)
+    if shape.kind in {"up", "absent"}:
+        return Onset(shape, _first_failed_scrape(targets, labels, fault_at), (0.0, 0.0))
+    if shape.kind == "gauge":
+        return Onset(shape, _scrape_before(targets, _first_crossing(record, labels, fault_at)), (0.0, 0.0))
+    return _of_rates(record, shape, labels, (fault_at, healed_at), targets)
+
+
+def _of_rates(
+    record: WatchedRecord,
+    shape: Shape,
+    labels: dict[str, str],
+    fault: tuple[float, float],
+    targets: list[TargetRecord],
+) -> Onset:
+    bad, every = _counters(record, shape, labels)
+    bad_before, bad_during = _rates(bad, None, fault[0]), _rates(bad, fault[0], fault[1])
+    all_before, all_during = [1.0], [1.0]
+    if every is not None:
+        all_before, all_during = _rates(every, None, fault[0]), _rates(every, fault[0], fault[1])
+    if not (bad_before and bad_during and all_before and all_during):
+        return Onset(shape, None, None)
+    first = _first_bad(bad, fault[0], (bad_before, bad_during))
+    history = _good_seconds(every or bad, shape.range_seconds, first or fault[0], all_before if every else bad_before)
+    levels = tuple(
+        Levels(*one)
+        for one in product(_extremes(bad_before), _extremes(bad_during), _extremes(all_before), _extremes(all_during))
+    )
+    reached = [span for one in levels if (span := bad_seconds_span(shape, one, history)) is not None]
+    needed = (min(least for least, _ in reached), max(most for _, most in reached)) if reached else None
+    return Onset(shape, _scrape_before(targets, first), needed, levels)
+
+
+def _good_seconds(counter: _Points, range_seconds: float, until: float, before: list[float]) -> float:
+    """Tell how many seconds of a range that ends at an instant hold events as they came before the fault."""
+    inside = [value for at, value in counter if until - range_seconds <= at <= until]
+    usual = sum(before) / len(before)
+    since = until - counter[0][0]
+    return min((inside[-1] - inside[0]) / usual if usual > 0 and inside else since, since)
+
+
+def _extremes(rates: list[float]) -> tuple[float, ...]:
+    return tuple(dict.fromkeys((min(rates), max(rates))))
+
+
+def _counters(record: WatchedRecord, shape: Shape, labels: dict[str, str]) -> tuple[_Points, _Points | None]:
+    """Read the counter of bad events and that of all, summed over the series that the alert is made of."""
+    assert shape.bad is not None  # noqa: S101 - asked for only where there is one
+    if shape.kind != "quantile":
+        counted = [_sum(record, _agreeing(part(record, str(one)), labels)) for one in (shape.bad, shape.all) if one]
+        return counted[0], counted[1] if shape.all is not None else None
+    by_bound = _buckets(record, part(record, str(shape.bad)), labels)
+    bounds = sorted(by_bound)
+    if not by_bound or not by_bound[bounds[-1]]:
+        return [], None
+    every = by_bound[bounds[-1]]
+    return _above(by_bound, bounds, shape.bound, every), every
+
+
+def _buckets(record: WatchedRecord, found: PartRecord | None, labels: dict[str, str]) -> dict[float, _Points]:
+    """Sum the buckets of a histogram that agree with an alert's labels, by their bounds."""
+    mine = _agreeing(found, labels)
+    bounds = {float(series.labels["le"]) for series in mine if "le" in series.labels}
+    return {bound: _sum(record, [series for series in mine if _has_bound(series, bound)]) for bound in bounds}
+
+
+def _above(by_bound: dict[float, _Points], bounds: list[float], bound: float, every: _Points) -> _Points:
+    """Count the observations above a bound, interpolated within its bucket as histogram_quantile does."""
+    upper = bounds[min(bisect_left(bounds, bound), len(bounds) - 1)]
+    lower = bounds[max(bisect_left(bounds, bound) - 1, 0)]
+    share = 1.0 if upper in {bound, lower} or upper == float("inf") else (bound - lower) / (upper - lower)
+    high, low = dict(by_bound[upper]), dict(by_bound[lower])
+    below = {at: low.get(at, 0.0) + share * (value - low.get(at, 0.0)) for at, value in high.items()}
+    return [(at, total - below[at]) for at, total in every if at in below]
+
+
+def _sum(record: WatchedRecord, mine: list[SeriesRecord]) -> _Points:
+    """Sum some series at each evaluation at which all of them are there."""
+    grid, points = instants(record), []
+    for number, at in enumerate(grid):
+        values = [value_at(series, number) for series in mine]
+        if values and all(value is not None for value in values):
+            points.append((at, sum(value for value in values if value is not None)))
+    return points
+
+
+def _agreeing(found: PartRecord | None, labels: dict[str, str]) -> list[SeriesRecord]:
+    """List the series whose labels do not contradict an alert's."""
+    wanted = {name: value for name, value in labels.items() if name != "__name__"}
+    all_of_them = found.series if found is not None else []
+    return [one for one in all_of_them if all(one.labels.get(name, value) == value for name, value in wanted.items())]
+
+
+def _has_bound(series: SeriesRecord, bound: float) -> bool:
+    return "le" in series.labels and float(series.labels["le"]) == bound
+
+
+def _rates(points: _Points, since: float | None, until: float) -> list[float]:
+    """Tell the rate in each of a few stretches between two instants; nothing where the counter was reset."""
+    inside = [point for point in points if (since is None or point[0] >= since) and point[0] <= until]
+    if since is not None:
+        # The fault has come in by the end of the first third.
+        inside = inside[len(inside) // 3 :]
+    if len(inside) < 2 or any(after[1] < before[1] for before, after in pairwise(inside)):
+        return []
+    size = max((len(inside) - 1) // _STRETCHES, 1)
+    edges = [*inside[: size * _STRETCHES : size], inside[-1]]
+    return [(b - a) / (t - s) for (s, a), (t, b) in pairwise(edges) if t > s]
+
+
+def _first_bad(bad: _Points, fault_at: float, rates: tuple[list[float], list[float]]) -> float | None:
+    """Find the first evaluation at which the counter's growth has left what it was before, towards what it becomes."""
+    before, during = rates
+    rises = sum(during) / len(during) > sum(before) / len(before)
+    edge = max(before) if rises else min(before)
+    # The fault may have come in the middle of the interval, so that little of it shows yet.
+    left = edge + 0.1 * ((max(during) if rises else min(during)) - edge)
+    for (s, a), (t, b) in pairwise(bad):
+        rate = (b - a) / (t - s)
+        if t > fault_at and (rate > left if rises else rate < left):
+            return t
+    return None
+
+
+def _first_crossing(record: WatchedRecord, labels: dict[str, str], fault_at: float) -> float | None:
+    whole = record.parts[0]
+    mine = [series for series in whole.series if series.labels == labels]
+    grid = instants(record)
+    return next(
+        (at for number, at in enumerate(grid) if at > fault_at and any(value_at(s, number) is not None for s in mine)),
+        None,
+    )
+
+
+def _scrape_before(targets: list[TargetRecord], at: float | None) -> float | None:
+    """Find the newest scrape that an evaluation could see."""
+    if at is None:
+        return None
+    newest = [t.instants[bisect_right(t.instants, at) - 1] for t in targets if t.instants and t.instants[0] <= at]
+    return max(newest, default=at)
+
+
+def _first_failed_scrape(targets: list[TargetRecord], labels: dict[str, str], fault_at: float) -> float | None:
+    failed = [
+        at
+        for target in targets
+        if labels.get("instance", target.instance) == target.instance and labels.get("job", target.job) == target.job
+        for at, up in zip(target.instants, target.up, strict=True)
+        if at >= fault_at and not up
+    ]
+    return min(failed, default=None)
