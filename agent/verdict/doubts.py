@@ -1,0 +1,140 @@
+"""What undermines a drill: each doubt says why, and which verdicts it makes inconclusive.
+
+A doubt without an alert undermines them all. A fault that did not show in the traffic excuses only a silent alert:
+one that fired has seen it. A skipped evaluation excuses only a late one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agent.recording import Recording
+from agent.records import RuleRecord
+from agent.verdict import traffic
+from agent.verdict.ticks import skipped
+from agent.verdict.verdict import Outcome, Verdict
+
+_LONGEST_CLOCK_DIFFERENCE_SECONDS = 1.0
+_SMALLEST_CLOCK_DIFFERENCE_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why a verdict may be wrong; `alert` and `outcome` narrow down which verdicts."""
+
+    text: str
+    alert: str | None = None
+    outcome: Outcome | None = None
+
+    def undermines(self, verdict: Verdict) -> bool:
+        """Tell whether a verdict cannot be upheld."""
+        return self.alert in {None, verdict.alert} and self.outcome in {None, verdict.outcome}
+
+
+def doubts(recording: Recording, fault_at: float) -> list[Doubt]:
+    """List every doubt, the gravest first."""
+    found = [Doubt(f"the drill was broken off: {recording.aborted}")] if recording.aborted else []
+    found += _outages(recording, fault_at)
+    found += [Doubt(problem) for problem in traffic.load_problems(recording)]
+    found += [Doubt(problem) for problem in traffic.baseline_problems(recording)]
+    found += _noise(recording, fault_at)
+    found += _restarts(recording, fault_at)
+    found += _clocks(recording)
+    for rule in _expected_rules(recording):
+        found += _changes(recording, rule)
+        found += _evaluations(recording, rule, fault_at)
+    # A load that is not as asked for, or a server that cannot be asked, says nothing about the fault.
+    if not any(doubt.alert is None for doubt in found):
+        found += [Doubt(problem, outcome=Outcome.MISSED) for problem in traffic.effect_problems(recording)]
+    return found
+
+
+def _outages(recording: Recording, fault_at: float) -> list[Doubt]:
+    return [
+        Doubt(
+            f"{outage.server} could not be asked for {outage.last_at - outage.first_at:.1f} s"
+            f" from {outage.first_at - fault_at:+.1f} s on: {outage.reason}"
+        )
+        for outage in recording.outages
+    ]
+
+
+def _noise(recording: Recording, fault_at: float) -> list[Doubt]:
+    """Name the alerts under test that were active before anything was broken."""
+    watched = {expectation.alert for expectation in recording.drill.expect}
+    active = {
+        series.labels["alertname"]
+        for series in recording.alerts
+        if series.labels["alertname"] in watched
+        and any(recording.started_at <= instant < fault_at for instant in series.instants)
+    }
+    return [
+        Doubt(f"the baseline was not quiet: {alert} was active before the fault", alert) for alert in sorted(active)
+    ]
+
+
+def _restarts(recording: Recording, fault_at: float) -> Iterator[Doubt]:
+    servers = {"Prometheus": recording.prometheus.started_at, "Alertmanager": recording.alertmanager.started_at}
+    for server, starts in servers.items():
+        for start in starts:
+            if start > recording.started_at:
+                yield Doubt(
+                    f"{server} was restarted {start - fault_at:+.1f} s from the fault{_lost(recording, server)}"
+                )
+
+
+def _lost(recording: Recording, server: str) -> str:
+    grace = recording.prometheus.for_grace_seconds
+    if server != "Prometheus" or grace is None:
+        return ""
+    begin_again = sorted(rule.alert for rule in _expected_rules(recording) if 0 < rule.for_seconds < grace)
+    if not begin_again:
+        return ""
+    return f": {', '.join(begin_again)} began again from 0, as any `for` below the grace period of {grace:g} s does"
+
+
+def _clocks(recording: Recording) -> list[Doubt]:
+    server = recording.prometheus
+    if server.clock_ahead_seconds is None:
+        return []
+    apart = abs(server.clock_ahead_seconds) - server.clock_unsure_seconds
+    shortest = min((rule.interval_seconds for rule in _expected_rules(recording)), default=1.0)
+    limit = min(max(shortest / 10, _SMALLEST_CLOCK_DIFFERENCE_SECONDS), _LONGEST_CLOCK_DIFFERENCE_SECONDS)
+    if apart <= limit:
+        return []
+    where = "ahead of" if server.clock_ahead_seconds > 0 else "behind"
+    return [Doubt(f"the clocks are apart: Prometheus is {abs(server.clock_ahead_seconds):.3f} s {where} this machine")]
+
+
+def _expected_rules(recording: Recording) -> list[RuleRecord]:
+    watched = {expectation.alert for expectation in recording.drill.expect}
+    return [rule for rule in recording.rules if rule.alert in watched]
+
+
+def _changes(recording: Recording, rule: RuleRecord) -> list[Doubt]:
+    if recording.rules_at_end is None:
+        return []
+    what_counts = {"expr", "for_seconds", "keep_firing_for_seconds", "interval_seconds", "labels"}
+    after = next(
+        (r for r in recording.rules_at_end if (r.alert, r.group, r.file) == (rule.alert, rule.group, rule.file)), None
+    )
+    if after is None:
+        return [Doubt(f"the rule {rule.alert} was gone at the end of the drill", rule.alert)]
+    changed = [name for name in sorted(what_counts) if getattr(after, name) != getattr(rule, name)]
+    return (
+        [Doubt(f"the rule {rule.alert} was changed during the drill: {', '.join(changed)}", rule.alert)]
+        if changed
+        else []
+    )
+
+
+def _evaluations(recording: Recording, rule: RuleRecord, fault_at: float) -> Iterator[Doubt]:
+    group = next((g for g in recording.groups if (g.group, g.file) == (rule.group, rule.file)), None)
+    if group is None:
+        return
+    missed = [at for at in skipped(group) if at >= fault_at]
+    if missed:
+        first = f"the first {missed[0] - fault_at:+.1f} s from the fault"
+        text = f"Prometheus skipped {len(missed)} evaluation(s) of the group {rule.group}, {first}"
+        yield Doubt(text, rule.alert, Outcome.LATE)

@@ -1,0 +1,98 @@
+"""What undermines a drill, by a table: one change to a sound record, and whom it excuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agent.recording import Recording
+from agent.records import EvaluationRecord, GroupRecord
+from agent.verdict.doubts import doubts
+from agent.verdict.judge import judge
+from agent.verdict.verdict import Outcome
+
+Change = Callable[[Recording], dict[str, Any]]
+
+
+def _prometheus(**update: Any) -> Change:
+    return lambda recording: {"prometheus": recording.prometheus.model_copy(update=update)}
+
+
+def _restarted(seconds_after_start: float) -> Change:
+    return lambda recording: {
+        "prometheus": recording.prometheus.model_copy(
+            update={"started_at": [recording.started_at - 100, recording.started_at + seconds_after_start]}
+        )
+    }
+
+
+def _alertmanager_restarted(recording: Recording) -> dict[str, Any]:
+    starts = [recording.started_at - 100, recording.started_at + 40]
+    return {"alertmanager": recording.alertmanager.model_copy(update={"started_at": starts})}
+
+
+def _rule_changed(recording: Recording) -> dict[str, Any]:
+    first, *others = recording.rules
+    return {"rules_at_end": [first.model_copy(update={"for_seconds": 60}), *others]}
+
+
+def _rule_gone(recording: Recording) -> dict[str, Any]:
+    return {"rules_at_end": recording.rules[1:]}
+
+
+def _looks(recording: Recording, seconds: list[float]) -> list[GroupRecord]:
+    at = [recording.started_at + 0.2 + second for second in seconds]
+    evaluations = [EvaluationRecord(at=one + 0.003, looked_before_at=one - 0.4, looked_at=one + 0.4) for one in at]
+    return [GroupRecord(group="orders", file="rules.yml", interval_seconds=1, evaluations=evaluations)]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_restarted(40), "Prometheus was restarted +10.0 s from the fault: OrdersSlow began again from 0"),
+        (_alertmanager_restarted, "Alertmanager was restarted +10.0 s from the fault"),
+        (_rule_changed, "the rule OrdersSlow was changed during the drill: for_seconds"),
+        (_rule_gone, "the rule OrdersSlow was gone at the end of the drill"),
+        (_prometheus(clock_ahead_seconds=0.25, clock_unsure_seconds=0.01), "Prometheus is 0.250 s ahead of"),
+        (_prometheus(clock_ahead_seconds=-3.0, clock_unsure_seconds=0.01), "Prometheus is 3.000 s behind"),
+    ],
+)
+def test_what_undermines_the_drill_makes_it_inconclusive(passed: Recording, change: Change, says: str) -> None:
+    judgement = judge(passed.model_copy(update=change(passed)))
+    assert judgement.verdicts[0].outcome is Outcome.INCONCLUSIVE
+    assert says in judgement.verdicts[0].reason
+    assert any(says in text for text in judgement.undermined_by)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: {},
+        _restarted(-10),
+        _prometheus(clock_ahead_seconds=0.25, clock_unsure_seconds=0.24),
+        lambda recording: {"rules_at_end": recording.rules},
+        lambda recording: {"groups": _looks(recording, [float(number) for number in range(130)])},
+    ],
+)
+def test_what_does_not_matter_is_no_doubt(passed: Recording, change: Change) -> None:
+    changed = passed.model_copy(update=change(passed))
+    assert doubts(changed, 1_790_000_030.0) == []
+    assert judge(changed).verdicts[0].outcome is Outcome.PASSED
+
+
+def test_a_skipped_evaluation_excuses_a_late_alert_alone(passed: Recording) -> None:
+    seen = [float(number) for number in range(130) if number not in {60, 61}]
+    groups = _looks(passed, seen)
+    (doubt,) = doubts(passed.model_copy(update={"groups": groups}), 1_790_000_030.0)
+    assert doubt.text.startswith("Prometheus skipped 2 evaluation(s) of the group orders, the first +30.2 s")
+    assert doubt.outcome is Outcome.LATE
+    assert judge(passed.model_copy(update={"groups": groups})).verdicts[0].outcome is Outcome.PASSED
+
+
+def test_a_gap_that_nobody_watched_is_not_a_skipped_evaluation(passed: Recording) -> None:
+    (group,) = _looks(passed, [0.0, 5.0])
+    unwatched = [one.model_copy(update={"looked_before_at": one.at - 4.5}) for one in group.evaluations]
+    groups = [group.model_copy(update={"evaluations": unwatched})]
+    assert doubts(passed.model_copy(update={"groups": groups}), passed.started_at) == []
