@@ -1,0 +1,315 @@
+"""Why an alert did not fire: the chain from the series to the state machine, walked to its first broken link.
+
+Each link is a function that gives a Finding when it is broken, and None when it holds. They stand in CHAIN in the
+order of the way that data takes, so that the first finding is the cause of all that follow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from agent.recording import Recording
+from agent.records import PartRecord, RuleRecord, SeriesRecord, WatchedRecord
+from agent.verdict.anatomy import Anatomy, Pairing, Selector, anatomy
+from agent.verdict.labels import is_of, listed
+from agent.verdict.onset import Onset, onset
+from agent.verdict.shape import bad_seconds
+from agent.verdict.ticks import Evaluations, instants, part, value_at
+from agent.verdict.timeline import AlertTimeline
+from agent.verdict.verdict import Finding, Link
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Silent:
+    """A rule that should have fired and did not, with all that was recorded of it."""
+
+    recording: Recording
+    rule: RuleRecord
+    record: WatchedRecord
+    pending: tuple[AlertTimeline, ...]
+    fault_at: float
+    healed_at: float
+
+    @cached_property
+    def tree(self) -> Anatomy | None:
+        """The parts of its expression."""
+        return anatomy(self.rule.expr)
+
+    @cached_property
+    def grid(self) -> list[float]:
+        """The instants of its evaluations."""
+        return instants(self.record)
+
+    @cached_property
+    def evaluations(self) -> Evaluations:
+        """What each of them saw."""
+        return Evaluations(self.recording, self.record)
+
+    @cached_property
+    def onset(self) -> Onset:
+        """How the fault came into the series of the label set that came nearest."""
+        value = self.value
+        labels = value.series[0].labels if value is not None and value.series else {}
+        return onset(self.evaluations, labels, self.fault_at, self.healed_at)
+
+    @property
+    def value(self) -> PartRecord | None:
+        """The value that is compared, where the expression is a comparison with a number."""
+        condition = self.tree.condition if self.tree else None
+        return part(self.record, condition.value_expr) if condition else None
+
+    def after_fault(self, series: SeriesRecord) -> Iterator[tuple[float, float]]:
+        """List a series' values at the evaluations from the fault on."""
+        for number, at in enumerate(self.grid):
+            value = value_at(series, number)
+            if at >= self.fault_at and value is not None:
+                yield at, value
+
+    def said(self, at: float) -> str:
+        """Spell an instant."""
+        return f"{at - self.fault_at:+.1f} s"
+
+
+def why_silent(silent: Silent) -> Finding:
+    """Walk the chain to the first broken link."""
+    for look in CHAIN:
+        finding = look(silent)
+        if finding is not None:
+            return finding
+    return Finding(Link.NEVER_TRUE, "its expression was never true")
+
+
+def _failing(silent: Silent) -> Finding | None:
+    groups = [g for g in silent.recording.groups if (g.group, g.file) == (silent.rule.group, silent.rule.file)]
+    errors = [one.errors[silent.rule.alert] for g in groups for one in g.evaluations if silent.rule.alert in one.errors]
+    errors += [silent.rule.last_error] if silent.rule.health == "err" and silent.rule.last_error else []
+    errors += [silent.record.parts[0].error] if silent.record.parts and silent.record.parts[0].error else []
+    if not errors:
+        return None
+    return Finding(Link.EVALUATION_FAILED, f"Prometheus cannot evaluate the rule: {errors[0]}")
+
+
+def _absent(silent: Silent) -> Finding | None:
+    for selector in _selectors(silent):
+        found = part(silent.record, str(selector.all_of_metric)) if selector.metric else None
+        if found is None or found.total:
+            continue
+        near = silent.record.near_names.get(selector.metric, [])
+        hint = f"did you mean {' or '.join(near)}?" if near else "nothing with a name like it exists"
+        return Finding(Link.SERIES_ABSENT, f"there is no series {selector.metric}, {hint}")
+    return None
+
+
+def _unmatched(silent: Silent) -> Finding | None:
+    for selector in _selectors(silent):
+        found = part(silent.record, str(selector))
+        if found is None or found.total or not selector.matchers:
+            continue
+        return Finding(Link.NOTHING_MATCHES, _emptied_by(silent, selector))
+    return None
+
+
+def _emptied_by(silent: Silent, selector: Selector) -> str:
+    """Say which matcher leaves nothing: the one without which there would be something."""
+    for matcher in selector.matchers:
+        without = part(silent.record, str(selector.without(matcher)))
+        if without is None or not without.total:
+            continue
+        values = sorted({series.labels.get(matcher.label, "") for series in without.series})
+        has = f"it has {listed([repr(value) for value in values])}" if values != [""] else "no series has that label"
+        return f"no series {selector.metric or 'at all'} has {matcher}: {has}"
+    return f"no series has all of {selector}, though each of its matchers alone leaves some out"
+
+
+def _gone(silent: Silent) -> Finding | None:
+    """Find series that went away when the fault came, before the rule could see what it waits for."""
+    if silent.onset.shape.kind == "absent" or any(_true_instants(silent)):
+        return None
+    for selector in _selectors(silent):
+        found = part(silent.record, str(selector))
+        if found is None or not found.series:
+            continue
+        during = [n for n, at in enumerate(silent.grid) if silent.fault_at <= at <= silent.healed_at]
+        gone = [n for n in during if all(value_at(series, n) is None for series in found.series)]
+        if gone and len(gone) >= len(during) / 2:
+            reason = _not_scraped(silent, found.series[0])
+            since = silent.said(silent.grid[gone[0]])
+            return Finding(Link.SERIES_STALE, f"{selector} was gone from {since} on{reason}")
+    return None
+
+
+def _not_scraped(silent: Silent, series: SeriesRecord) -> str:
+    key = (series.labels.get("job", ""), series.labels.get("instance", ""))
+    target = next((t for t in silent.recording.targets if (t.job, t.instance) == key), None)
+    failed = [at for at, up in zip(target.instants, target.up, strict=True) if not up] if target else []
+    if target is None or not failed:
+        return ""
+    return f": {target.instance} of job {target.job} could not be scraped, first {silent.said(failed[0])}"
+
+
+def _unpaired(silent: Silent) -> Finding | None:
+    for pairing in silent.tree.pairings if silent.tree else ():
+        whole, left, right = (part(silent.record, text) for text in (pairing.text, pairing.lhs, pairing.rhs))
+        if whole is None or left is None or right is None or whole.total or not (left.total and right.total):
+            continue
+        if pairing.op in {"/", "*", "+", "-", "%", "^"}:
+            return Finding(Link.NO_PAIR, _differing(pairing, left, right))
+        if not _matching(pairing, left, right):
+            return Finding(Link.NO_PAIR, _differing(pairing, left, right))
+    return None
+
+
+def _matching(pairing: Pairing, left: PartRecord, right: PartRecord) -> bool:
+    keys = {_key(pairing, series.labels) for series in left.series}
+    return any(_key(pairing, series.labels) in keys for series in right.series)
+
+
+def _key(pairing: Pairing, labels: dict[str, str]) -> frozenset[tuple[str, str]]:
+    names = set(pairing.on) if pairing.on is not None else set(labels) - {"__name__", *pairing.ignoring}
+    return frozenset((name, labels.get(name, "")) for name in names if labels.get(name))
+
+
+def _differing(pairing: Pairing, left: PartRecord, right: PartRecord) -> str:
+    one, other = dict(_key(pairing, left.series[0].labels)), dict(_key(pairing, right.series[0].labels))
+    labels = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    sides = "; ".join(
+        f"{name} is {repr(one[name]) if name in one else 'absent'} on the left and"
+        f" {repr(other[name]) if name in other else 'absent'} on the right"
+        for name in labels
+    )
+    return f"the sides of `{pairing.op}` have no labels in common to pair by: {sides or 'none agree'}"
+
+
+def _never_crossed(silent: Silent) -> Finding | None:
+    if any(_true_instants(silent)):
+        return None
+    condition, value = silent.tree.condition if silent.tree else None, silent.value
+    if condition is None or value is None:
+        return None
+    values = [pair for series in value.series for pair in silent.after_fault(series)]
+    numbers = [(at, number) for at, number in values if not math.isnan(number)]
+    threshold = f"fires at {condition.comparison} {condition.threshold:g}"
+    if values and not numbers:
+        return Finding(
+            Link.NEVER_CROSSED, f"its value was NaN throughout: nothing was counted in its series; it {threshold}"
+        )
+    if not numbers:
+        return None
+    is_low = condition.comparison in {"<", "<="}
+    at, best = (min if is_low else max)(numbers, key=lambda pair: pair[1])
+    word = "smallest" if is_low else "largest"
+    text = f"never crossed: {word} value {best:.4g}, at {silent.said(at)}; it {threshold}"
+    return Finding(Link.NEVER_CROSSED, text + _share_of_range(silent))
+
+
+def _share_of_range(silent: Silent) -> str:
+    """Say how much of a range would have had to be bad, and how much was."""
+    found = silent.onset
+    width = found.shape.range_seconds
+    if not width or not found.levels:
+        return ""
+    needed = [seconds for one in found.levels if (seconds := bad_seconds(found.shape, one)) is not None]
+    if not needed:
+        return f"; even a range of {width:g} s full of it would not do"
+    lasted = min(silent.healed_at - silent.fault_at, width)
+    return f"; at least {min(needed):.3g} s of the {width:g} s range must be bad, and the fault lasted {lasted:.3g} s"
+
+
+def _true_instants(silent: Silent) -> Iterator[float]:
+    for series in silent.record.parts[0].series if silent.record.parts else []:
+        yield from (at for at, _ in silent.after_fault(series))
+
+
+def _still_pending(silent: Silent) -> Finding | None:
+    open_ended = [one for one in silent.pending if one.ended_at is None]
+    if not open_ended:
+        return None
+    last = open_ended[-1]
+    had = last.samples[-1].at - last.pending_at
+    text = (
+        f"still pending at the end of the drill: pending from {silent.said(last.pending_at)} for {had:.1f} s,"
+        f" its `for` is {silent.rule.for_seconds:g} s, so it needed {silent.rule.for_seconds - had:.1f} s more"
+    )
+    return Finding(Link.STILL_PENDING, text, _stretches(silent))
+
+
+def _broken_off(silent: Silent) -> Finding | None:
+    if not silent.pending:
+        return None
+    longest = max(_length(one) for one in silent.pending)
+    text = (
+        f"true, but never for as long as `for`: pending for {longest:.1f} s at the longest,"
+        f" its `for` is {silent.rule.for_seconds:g} s"
+    )
+    return Finding(Link.BROKEN_OFF, text, _stretches(silent))
+
+
+def _stretches(silent: Silent) -> tuple[str, ...]:
+    return tuple(
+        f"pending from {silent.said(one.pending_at)} for {_length(one):.1f} s{_reset(silent, one)}"
+        for one in silent.pending[:_SHOWN]
+    )
+
+
+def _reset(silent: Silent, one: AlertTimeline) -> str:
+    """Say what ended a stretch of pending."""
+    if one.ended_at is None:
+        return ", and still so at the end"
+    number = min(range(len(silent.grid)), key=lambda n: abs(silent.grid[n] - (one.ended_at or 0.0)), default=0)
+    value = silent.value
+    for series in value.series if value is not None else []:
+        if not is_of(one.labels, silent.rule, series.labels):
+            continue
+        seen = value_at(series, number)
+        if seen is not None:
+            return f", until its value was {seen:.4g}"
+    return ", until its series had no value" + (_not_scraped(silent, value.series[0]) if value and value.series else "")
+
+
+def _length(one: AlertTimeline) -> float:
+    return (one.samples[-1].at if one.ended_at is None else one.ended_at) - one.pending_at
+
+
+def _never_pending(silent: Silent) -> Finding | None:
+    """Find that the condition was true, and the rule engine did nothing."""
+    for series in silent.record.parts[0].series if silent.record.parts else []:
+        seen = silent.evaluations.ticks(series)
+        held = [number for number, tick in enumerate(seen) if tick.holds and tick.at >= silent.fault_at]
+        if held:
+            first, value = seen[held[0]].at, value_at(series, held[0])
+            condition = silent.tree.condition if silent.tree else None
+            crossed = f" ({value:.4g} {condition.comparison} {condition.threshold:g})" if condition else ""
+            often = f"at {len(held)} evaluation(s)"
+            sentence = f"true from {silent.said(first)} on{crossed}, {often}, but Prometheus never made it pending"
+            return Finding(Link.NEVER_PENDING, sentence)
+        open_ = [tick.at for tick in seen if tick.holds is None and tick.at >= silent.fault_at]
+        if open_:
+            sentence = f"true for a moment at {silent.said(open_[0])}, which the evaluation may not have seen: a scrape was under way"
+            return Finding(Link.NEVER_TRUE, sentence)
+    return None
+
+
+def _selectors(silent: Silent) -> tuple[Selector, ...]:
+    """List the selectors that must find something, or the alert cannot fire."""
+    if silent.tree is None or silent.onset.shape.kind == "absent":
+        return ()
+    return silent.tree.required
+
+
+CHAIN: tuple[Callable[[Silent], Finding | None], ...] = (
+    _failing,
+    _absent,
+    _unmatched,
+    _gone,
+    _unpaired,
+    _never_crossed,
+    _still_pending,
+    _broken_off,
+    _never_pending,
+)
+"""The links in the order in which data passes them."""
