@@ -1,0 +1,88 @@
+"""Why a receiver was not told, by a table: one change to a record in which all is well but nobody was told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agent.recording import Recording
+from agent.records import DeliveryRecord, SilenceRecord, SuppressionRecord
+from agent.verdict.judge import judge
+from agent.verdict.verdict import Link, Outcome
+
+Change = Callable[[Recording], dict[str, Any]]
+
+OTHER = {"alertname": "Outage", "severity": "page"}
+
+
+def _held(recording: Recording, **update: Any) -> list[SuppressionRecord]:
+    at = recording.started_at + 50
+    common = {"receivers": ["pager"], "silenced_by": [], "inhibited_by": []}
+    seen: dict[str, Any] = {"state": "active", "first_seen_at": at, "last_seen_at": at}
+    alert = SuppressionRecord(fingerprint="a1", labels=recording.alerts[0].labels, **common, **seen)
+    other = SuppressionRecord(fingerprint="b2", labels=OTHER, **common, **seen)
+    return [alert.model_copy(update=update), other]
+
+
+def _alertmanager(recording: Recording, **update: Any) -> dict[str, Any]:
+    return {"alertmanager": recording.alertmanager.model_copy(update={"looks": 3} | update)}
+
+
+def _silenced(recording: Recording) -> dict[str, Any]:
+    silence = SilenceRecord(
+        silence_id="s1",
+        matchers=['alertname="OrdersSlow"'],
+        starts_at=0,
+        ends_at=2e9,
+        created_by="ann",
+        comment="planned work",
+    )
+    return _alertmanager(recording, alerts=_held(recording, silenced_by=["s1"]), silences=[silence])
+
+
+def _inhibited(recording: Recording) -> dict[str, Any]:
+    return _alertmanager(recording, alerts=_held(recording, inhibited_by=["b2"]))
+
+
+def _routed(recording: Recording) -> dict[str, Any]:
+    config = "route: {receiver: daily, group_wait: 2s, group_interval: 5s}\nreceivers: [{name: daily}]"
+    return _alertmanager(recording, alerts=_held(recording, receivers=["daily"]), config=config)
+
+
+def _refused(recording: Recording) -> dict[str, Any]:
+    deliveries = [DeliveryRecord(integration="webhook", sent=4, failed=4)]
+    return _alertmanager(recording, alerts=_held(recording), deliveries=deliveries)
+
+
+def _waits(**waits: str) -> Change:
+    spelled = ", ".join(f"{name}: {value}" for name, value in waits.items())
+    config = f"route: {{receiver: pager, {spelled}}}\nreceivers: [{{name: pager}}]"
+    return lambda recording: _alertmanager(recording, alerts=_held(recording), config=config)
+
+
+@pytest.mark.parametrize(
+    ("change", "link", "says"),
+    [
+        (lambda recording: _alertmanager(recording, alerts=[]), Link.NOT_SENT, "Alertmanager never had it"),
+        (_silenced, Link.SILENCED, 'silenced by s1 of ann (alertname="OrdersSlow": planned work)'),
+        (_inhibited, Link.INHIBITED, 'inhibited by Outage{severity="page"}'),
+        (_routed, Link.ROUTED_ELSEWHERE, "lead to daily"),
+        (_refused, Link.NOT_DELIVERED, "notifications that failed: 4 of 4 by webhook"),
+        (_waits(group_wait="2m"), Link.STILL_WAITING, "was over 53.0 s later, within the group_wait of 120 s"),
+        (_waits(group_wait="1s", group_interval="5m"), Link.STILL_WAITING, "waits up to 300 s (group_interval)"),
+        (
+            lambda recording: _alertmanager(recording, alerts=_held(recording)),
+            Link.NOT_DELIVERED,
+            "pager was never told although nothing held it back",
+        ),
+    ],
+)
+def test_the_first_broken_link_is_named(passed: Recording, change: Change, link: Link, says: str) -> None:
+    untold = passed.model_copy(update={"notifications": []} | change(passed))
+    verdict = judge(untold).verdicts[0]
+    assert verdict.outcome is Outcome.NOT_NOTIFIED
+    assert verdict.finding is not None
+    assert verdict.finding.link is link
+    assert says in verdict.reason
