@@ -1,0 +1,65 @@
+"""Where the time went: the way from the fault to the receiver, part by part, without a gap."""
+
+from __future__ import annotations
+
+from agent.records import RuleRecord
+from agent.verdict.arithmetic import Timing
+from agent.verdict.onset import Onset
+from agent.verdict.routing import Route
+from agent.verdict.timeline import AlertTimeline
+from agent.verdict.verdict import Span
+
+
+def spans(  # noqa: PLR0913 - one argument for each thing that the parts are made of
+    *,
+    fault_at: float,
+    onset: Onset,
+    condition_at: float | None,
+    timeline: AlertTimeline,
+    told_at: float | None,
+    rule: RuleRecord,
+    timing: Timing,
+    route: Route | None,
+) -> tuple[Span, ...]:
+    """Cut the way at every instant that is known; a part whose instant is not known belongs to the next."""
+    cuts: list[tuple[str, float | None, str]] = [
+        (
+            "first bad scrape",
+            onset.first_bad_at,
+            f"until the service showed it and was scraped, every {timing.scrape:g} s",
+        ),
+        ("condition", condition_at, _condition_words(onset, timing)),
+        ("pending", timeline.pending_at, f"evaluated every {timing.interval:g} s"),
+        ("firing", timeline.firing_at, f"`for` {rule.for_seconds:g} s in whole evaluations: {timing.wait:g} s"),
+        ("received", told_at, _delivery_words(route)),
+    ]
+    parts, since = [], fault_at
+    for name, at, text in cuts:
+        if at is None or at < since:
+            continue
+        parts.append(Span(name, since, at, text))
+        since = at
+    return tuple(parts)
+
+
+def longest(parts: tuple[Span, ...]) -> str:
+    """Say how long each part took, the longest first."""
+    ranked = sorted(parts, key=lambda part: -part.seconds)
+    return ", ".join(f"{part.seconds:.1f} s until {part.name} ({part.text})" for part in ranked if part.seconds >= 0.05)
+
+
+def _condition_words(onset: Onset, timing: Timing) -> str:
+    if onset.bad_seconds is None:
+        return "until the expression was true"
+    least, most = onset.bad_seconds
+    if not most:
+        return f"until the next evaluation, every {timing.interval:g} s"
+    much = f"{most:.3g}" if most - least < 0.05 * most else f"{least:.3g} to {most:.3g}"
+    return f"{much} s of the {onset.shape.range_seconds:g} s range had to be bad"
+
+
+def _delivery_words(route: Route | None) -> str:
+    if route is None:
+        return "until Alertmanager's call arrived"
+    wait, interval = route.group_wait.total_seconds(), route.group_interval.total_seconds()
+    return f"group_wait {wait:g} s, or group_interval {interval:g} s where the group was known"
