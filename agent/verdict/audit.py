@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from agent.recording import AuditRecord, FoundRecord
+if TYPE_CHECKING:
+    from agent.records import AuditRecord, FoundRecord
 
 
 def audit_problems(audit: AuditRecord | None) -> tuple[str, ...]:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agent.drill import Expectation
-from agent.recording import NotificationRecord, Recording, RuleRecord
-from agent.verdict import traffic, window
+from agent.recording import Recording
+from agent.records import RuleRecord
 from agent.verdict.audit import audit_problems
-from agent.verdict.condition import split
-from agent.verdict.routing import routes
+from agent.verdict.case import Case, cases
+from agent.verdict.conformance import breaches
+from agent.verdict.delivery import heard
+from agent.verdict.diagnosis import Silent, why_silent
+from agent.verdict.doubts import Doubt, doubts
+from agent.verdict.engine import Breach
+from agent.verdict.labels import spell
+from agent.verdict.ticks import evaluations, watched
 from agent.verdict.timeline import AlertTimeline, timelines
-from agent.verdict.verdict import Judgement, Milestone, Outcome, Verdict
+from agent.verdict.undelivered import Untold, held_back, why_untold
+from agent.verdict.verdict import Finding, Judgement, Link, Milestone, Outcome, Verdict
+from agent.verdict.waterfall import longest
 
 # Prometheus's own default.
 _UNKNOWN_INTERVAL_SECONDS = 60.0
@@ -18,17 +28,23 @@ _UNKNOWN_INTERVAL_SECONDS = 60.0
 def judge(recording: Recording) -> Judgement:
     """Give one verdict for each expectation, and one for each alert that fired without being allowed to."""
     fault_at = _fault_at(recording)
-    problems = _undermining(recording, fault_at)
     verdicts = [_judge_expectation(recording, expectation, fault_at) for expectation in recording.drill.expect]
     fired = _fired_besides(recording)
     verdicts += [_unexpected(recording, alert, fault_at) for alert in fired if alert not in recording.drill.allow]
-    if problems:
-        verdicts = [
-            Verdict(v.alert, v.labels, Outcome.INCONCLUSIVE, "; ".join(problems), v.milestones, v.receiver)
-            for v in verdicts
-        ]
-    allowed = tuple(alert for alert in fired if alert in recording.drill.allow)
-    return Judgement(tuple(verdicts), tuple(problems), allowed, fault_at, audit_problems(recording.audit))
+    undermining = [doubt for doubt in doubts(recording, fault_at) if any(doubt.undermines(one) for one in verdicts)]
+    return Judgement(
+        verdicts=tuple(_doubted(verdict, undermining) for verdict in verdicts),
+        undermined_by=tuple(doubt.text for doubt in undermining),
+        allowed=tuple(alert for alert in fired if alert in recording.drill.allow),
+        fault_at=fault_at,
+        audit_problems=audit_problems(recording.audit),
+    )
+
+
+def _doubted(verdict: Verdict, found: list[Doubt]) -> Verdict:
+    """Withdraw a verdict that something undermines."""
+    reasons = [doubt.text for doubt in found if doubt.undermines(verdict)]
+    return replace(verdict, outcome=Outcome.INCONCLUSIVE, reason="; ".join(reasons)) if reasons else verdict
 
 
 def _fault_at(recording: Recording) -> float:
@@ -38,30 +54,10 @@ def _fault_at(recording: Recording) -> float:
     return baseline.ended_at if baseline else recording.started_at
 
 
-def _undermining(recording: Recording, fault_at: float) -> list[str]:
-    problems = [f"the drill was broken off: {recording.aborted}"] if recording.aborted else []
-    problems += [
-        f"{outage.server} could not be asked for {outage.last_at - outage.first_at:.1f} s"
-        f" from {outage.first_at - fault_at:+.1f} s on: {outage.reason}"
-        for outage in recording.outages
-    ]
-    problems += traffic.load_problems(recording)
-    problems += traffic.baseline_problems(recording)
-    problems += _noise(recording, fault_at)
-    # A load that is not as asked for, or a server that cannot be asked, says nothing about the fault.
-    return problems or traffic.effect_problems(recording)
-
-
-def _noise(recording: Recording, fault_at: float) -> list[str]:
-    """Name the alerts under test that were active before anything was broken."""
-    watched = {expectation.alert for expectation in recording.drill.expect}
-    active = {
-        series.labels["alertname"]
-        for series in recording.alerts
-        if series.labels["alertname"] in watched
-        and any(recording.started_at <= instant < fault_at for instant in series.instants)
-    }
-    return [f"the baseline was not quiet: {alert} was active before the fault" for alert in sorted(active)]
+def _healed_at(recording: Recording, fault_at: float) -> float:
+    fault = recording.phase("fault")
+    ended_at = fault.ended_at if fault else fault_at
+    return max((one.healed_at for one in recording.faults), default=ended_at)
 
 
 def _fired_besides(recording: Recording) -> list[str]:
@@ -93,137 +89,128 @@ def _unexpected(recording: Recording, alert: str, fault_at: float) -> Verdict:
 def _judge_expectation(recording: Recording, expected: Expectation, fault_at: float) -> Verdict:
     rules = [rule for rule in recording.rules if rule.alert == expected.alert]
     if not rules:
-        return Verdict(expected.alert, expected.labels, Outcome.MISSED, "no rule makes this alert")
-    found = [(rule, timeline) for rule in rules for timeline in timelines(recording, rule.alert, rule.interval_seconds)]
+        finding = Finding(Link.NO_RULE, "no rule makes this alert")
+        return _silent(expected, finding)
+    found = [(rule, one) for rule in rules for one in timelines(recording, rule.alert, rule.interval_seconds)]
     fired = [(rule, t) for rule, t in found if t.firing_at is not None and t.firing_at >= recording.started_at]
     if not fired:
-        reason = _why_missed(recording, rules[0], [t for _, t in found], fault_at)
-        return Verdict(expected.alert, expected.labels, Outcome.MISSED, reason, receiver=expected.receiver)
+        rule = next((rule for rule, _ in found), rules[0])
+        pending = tuple(t for r, t in found if r is rule and t.pending_at >= recording.started_at)
+        return _silent(expected, _why(recording, rule, pending, fault_at))
     matching = [(rule, t) for rule, t in fired if expected.labels.items() <= t.labels.items()]
     if not matching:
         labels = fired[0][1].labels
-        reason = f"fired with the labels {_spell(labels)}, expected {_spell(expected.labels)}"
+        reason = f"fired with the labels {spell(labels)}, expected {spell(expected.labels)}"
         return Verdict(expected.alert, labels, Outcome.WRONG_LABELS, reason, receiver=expected.receiver)
-    rule, timeline = matching[0]
-    return _judge_fired(recording, expected, rule, timeline, fault_at)
+    healed_at = _healed_at(recording, fault_at)
+    of_alert = cases(recording, expected, matching, (fault_at, healed_at))
+    verdict = _worst([_judge_fired(one, expected) for one in of_alert])
+    if verdict.outcome is not Outcome.PASSED:
+        return verdict
+    for rule in {id(rule): rule for rule, _ in matching}.values():
+        for breach in breaches(evaluations(recording, rule), rule, [t for r, t in found if r is rule]):
+            outcome = Outcome.EARLY if breach.is_early else Outcome.LATE
+            return replace(verdict, outcome=outcome, reason=_breach_words(breach, fault_at), finding=None)
+    return verdict
 
 
-def _judge_fired(
-    recording: Recording, expected: Expectation, rule: RuleRecord, timeline: AlertTimeline, fault_at: float
-) -> Verdict:
-    heard = _heard(recording, timeline)
-    milestones = _milestones(recording, expected, rule, timeline, heard, fault_at)
-    outcome, reason = _decide(expected, milestones, heard, fault_at)
-    return Verdict(expected.alert, timeline.labels, outcome, reason, milestones, expected.receiver)
+def _breach_words(breach: Breach, fault_at: float) -> str:
+    lawful = " or ".join(sorted(breach.lawful))
+    return f"{breach.observed} {breach.at - fault_at:.2f} s after the fault, where its rule makes it {lawful}"
 
 
-def _milestones(  # noqa: PLR0913, PLR0917 - one row for each instant, from all that is known
-    recording: Recording,
-    expected: Expectation,
-    rule: RuleRecord,
-    timeline: AlertTimeline,
-    heard: list[NotificationRecord],
-    fault_at: float,
-) -> tuple[Milestone, ...]:
-    assert timeline.firing_at is not None  # noqa: S101 - only alerts that fired come here
-    healed_at = max((fault.healed_at for fault in recording.faults), default=fault_at)
-    told = [n.received_at for n in heard if expected.receiver in {None, n.receiver}]
-    way = [r for r in routes(recording.alertmanager_config, timeline.labels) if expected.receiver in {None, r.receiver}]
-    within = expected.within.total_seconds()
-    return (
-        Milestone("pending", timeline.pending_at, window.pending_window(recording, rule, fault_at, within)),
-        Milestone("firing", timeline.firing_at, window.firing_window(rule, timeline.pending_at)),
-        Milestone(
-            "notified",
-            min(told, default=None),
-            window.notified_window(way[0], timeline.firing_at) if way else None,
-        ),
-        Milestone(
-            "resolved",
-            timeline.ended_at,
-            window.resolved_window(recording, rule, healed_at, timeline.firing_at),
-        ),
+def _worst(verdicts: list[Verdict]) -> Verdict:
+    """Take the first that is not as expected: each label set is an alert of its own, and the first one fired first."""
+    return next((verdict for verdict in verdicts if verdict.outcome is not Outcome.PASSED), verdicts[0])
+
+
+def _silent(expected: Expectation, finding: Finding) -> Verdict:
+    return Verdict(
+        expected.alert, expected.labels, Outcome.MISSED, finding.sentence, receiver=expected.receiver, finding=finding
     )
 
 
-def _decide(
-    expected: Expectation, milestones: tuple[Milestone, ...], heard: list[NotificationRecord], fault_at: float
-) -> tuple[Outcome, str]:
-    pending, firing, notified, resolved = milestones
-    for milestone in (pending, firing, notified):
-        if milestone.lawful is False and milestone.at is not None and milestone.window is not None:
-            return _outside(milestone, milestone.at, fault_at)
+def _why(recording: Recording, rule: RuleRecord, pending: tuple[AlertTimeline, ...], fault_at: float) -> Finding:
+    record = watched(recording, rule)
+    if record is None:
+        return Finding(Link.NEVER_TRUE, "it never fired, and its expression could not be evaluated afterwards")
+    finding = why_silent(Silent(recording, rule, record, pending, fault_at, _healed_at(recording, fault_at)))
+    return finding if recording.faults else replace(finding, sentence=f"no fault was injected; {finding.sentence}")
+
+
+def _judge_fired(case: Case, expected: Expectation) -> Verdict:
+    outcome, reason, finding = _decide(case, expected)
+    return Verdict(
+        alert=expected.alert,
+        labels=case.timeline.labels,
+        outcome=outcome,
+        reason=reason,
+        milestones=case.milestones,
+        receiver=expected.receiver,
+        finding=finding,
+        spans=case.spans,
+    )
+
+
+def _decide(case: Case, expected: Expectation) -> tuple[Outcome, str, Finding | None]:
+    """Judge an alert that fired, in the order of its life: the first thing wrong is what is told."""
+    by_name = {milestone.name: milestone for milestone in case.milestones}
+    for name in ("pending", "firing"):
+        if by_name[name].lawful is False:
+            return *_outside(by_name[name], case), None
+    over_budget = _over_budget(case, expected)
+    if over_budget:
+        return Outcome.LATE, over_budget, None
+    told = _told(case, expected, by_name["notified"])
+    if told is not None:
+        return told
+    resolved = by_name["resolved"]
+    if expected.resolves and resolved.at is None:
+        return Outcome.NOT_RESOLVED, _why_not_resolved(case), None
+    if expected.resolves and resolved.lawful is False:
+        return *_outside(resolved, case), None
+    receiver = f", {expected.receiver} told" if expected.receiver else ""
+    return Outcome.PASSED, f"fired in its window{receiver}" + (", resolved" if expected.resolves else ""), None
+
+
+def _over_budget(case: Case, expected: Expectation) -> str:
     budget = expected.within.total_seconds()
-    if firing.at is not None and firing.at - fault_at > budget:
-        return Outcome.LATE, f"fired {firing.at - fault_at:.1f} s after the fault, the drill allows {budget:g} s"
+    took = (case.timeline.firing_at or case.fault_at) - case.fault_at
+    if took <= budget:
+        return ""
+    return f"fired {took:.1f} s after the fault, the drill allows {budget:g} s: {longest(case.spans)}"
+
+
+def _told(case: Case, expected: Expectation, notified: Milestone) -> tuple[Outcome, str, Finding | None] | None:
+    """Judge the delivery; None when the receiver was told in time, or when nobody has to be told."""
+    untold = Untold(case.recording, case.timeline, expected.receiver, case.fault_at)
     if expected.receiver is not None and notified.at is None:
-        others = sorted({notification.receiver for notification in heard})
+        finding = why_untold(untold)
+        others = sorted({notification.receiver for notification in heard(case.recording, case.timeline)})
         if others:
-            return Outcome.WRONG_RECEIVER, f"told {', '.join(others)}, expected {expected.receiver}"
-        return Outcome.NOT_NOTIFIED, f"fired, but {expected.receiver} was never told"
-    if expected.resolves and (resolved.at is None or resolved.lawful is False):
-        why = "still active at the end" if resolved.at is None else _outside(resolved, resolved.at, fault_at)[1]
-        return Outcome.NOT_RESOLVED, why
-    told = f", {expected.receiver} told" if expected.receiver else ""
-    return Outcome.PASSED, f"fired in its window{told}" + (", resolved" if expected.resolves else "")
+            sentence = f"told {', '.join(others)}, expected {expected.receiver}: {finding.sentence}"
+            return Outcome.WRONG_RECEIVER, sentence, finding
+        return Outcome.NOT_NOTIFIED, f"{expected.receiver} was never told: {finding.sentence}", finding
+    if notified.lawful is False:
+        outcome, reason = _outside(notified, case)
+        why = held_back(untold) if outcome is Outcome.LATE else None
+        return outcome, reason + (f": {why.sentence}" if why is not None else ""), why
+    return None
 
 
-def _outside(milestone: Milestone, at: float, fault_at: float) -> tuple[Outcome, str]:
+def _why_not_resolved(case: Case) -> str:
+    if case.resolved_by is None:
+        return "still active at the end: its condition held to the end of the record"
+    return f"still active at the end, although its condition was over {case.resolved_by - case.fault_at:+.1f} s from the fault"
+
+
+def _outside(milestone: Milestone, case: Case) -> tuple[Outcome, str]:
     assert milestone.window is not None  # noqa: S101 - asked for only where there is one
-    early = at < milestone.window.earliest
-    lawful = f"{milestone.window.earliest - fault_at:.2f} to {milestone.window.latest - fault_at:.2f} s"
+    assert milestone.at is not None  # noqa: S101 - as above
+    early = milestone.at < milestone.window.earliest
+    lawful = f"{milestone.window.earliest - case.fault_at:.2f} to {milestone.window.latest - case.fault_at:.2f} s"
     reason = (
-        f"{milestone.name} {at - fault_at:.2f} s after the fault, lawful is {lawful} ({milestone.window.arithmetic})"
+        f"{milestone.name} {milestone.at - case.fault_at:.2f} s after the fault, lawful is {lawful}"
+        f" ({milestone.window.arithmetic})"
     )
     return (Outcome.EARLY if early else Outcome.LATE), reason
-
-
-def _heard(recording: Recording, timeline: AlertTimeline) -> list[NotificationRecord]:
-    """List the notifications that tell of this alert firing, at any receiver."""
-    return [
-        notification
-        for notification in recording.notifications
-        if notification.status == "firing"
-        and notification.labels.get("alertname") == timeline.labels.get("alertname")
-        and timeline.labels.items() <= notification.labels.items()
-        and timeline.firing_at is not None
-        and notification.received_at >= timeline.firing_at - 1.0
-    ]
-
-
-def _why_missed(recording: Recording, rule: RuleRecord, pendings: list[AlertTimeline], fault_at: float) -> str:
-    first = "" if recording.faults else "no fault was injected; "
-    longest = max((_length(recording, timeline) for timeline in pendings), default=0.0)
-    if longest:
-        return f"{first}pending for {longest:.1f} s at the longest, its `for` is {rule.for_seconds:g} s"
-    condition = split(rule.expr)
-    if condition is None:
-        return f"{first}its expression was never true"
-    values = [
-        value
-        for series in recording.values
-        if series.alert == rule.alert
-        for instant, value in series.samples
-        if instant >= fault_at
-    ]
-    numbers = [value for value in values if value == value]  # noqa: PLR0124 - NaN alone differs from itself
-    if not numbers:
-        return f"{first}its expression had no value: the series are absent, or nothing was counted in them"
-    true_at = window.first_true(recording, rule, fault_at)
-    if true_at is not None:
-        value = next(v for s in recording.values if s.alert == rule.alert for t, v in s.samples if t == true_at)
-        crossed = f"{value:.4g} {condition.comparison} {condition.threshold:g}"
-        return (
-            f"{first}true {true_at - fault_at:.1f} s after the fault ({crossed}), but Prometheus never made it pending"
-        )
-    best = min(numbers) if condition.comparison in {"<", "<="} else max(numbers)
-    word = "smallest" if condition.comparison in {"<", "<="} else "largest"
-    return f"{first}never crossed: {word} value {best:.4g}, fires at {condition.comparison} {condition.threshold:g}"
-
-
-def _length(recording: Recording, timeline: AlertTimeline) -> float:
-    return (timeline.ended_at or recording.ended_at) - timeline.pending_at
-
-
-def _spell(labels: dict[str, str]) -> str:
-    return "{" + ", ".join(f'{name}="{value}"' for name, value in sorted(labels.items())) + "}"

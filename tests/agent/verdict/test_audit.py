@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agent.recording import AuditRecord, FoundRecord, Recording
+from agent.recording import Recording
+from agent.records import AuditRecord, FoundRecord
 from agent.report.words import audit_words
 from agent.verdict.audit import audit_problems
 from agent.verdict.judge import judge
