@@ -1,0 +1,115 @@
+"""Verdicts against an independent simulator of all between a service and a receiver.
+
+ALERTDRILL_CASES says how many cases are drawn; `make verdicts` draws ten thousand.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from agent.verdict.judge import judge
+from agent.verdict.ticks import Evaluations
+from agent.verdict.verdict import Outcome, Verdict
+from simulated_recording import Simulated, recorded
+from simulator import MUTANTS, RIGHT, Case, Life
+from simulator.drawn import cases, draw_many
+
+_BATCH = 100
+_BATCHES = max(int(os.environ.get("ALERTDRILL_CASES", "400")) // _BATCH, 1)
+# A right engine earns these, and the truth says which.
+# Whether a wait was right can only be told of a group that Alertmanager cannot have known.
+_WAITS = {"before-group-wait", "twice-the-wait"}
+_WRITTEN_WITHIN_MS = 500
+_DELIVERY_MS = 1000
+_BLAMELESS = {Outcome.PASSED, Outcome.MISSED, Outcome.NOT_NOTIFIED, Outcome.NOT_RESOLVED, Outcome.INCONCLUSIVE}
+
+
+def _verdict(simulated: Simulated) -> Verdict:
+    return judge(simulated.recording).verdicts[0]
+
+
+def _told(simulated: Simulated) -> bool:
+    return any(told.status == "firing" for call in simulated.truth.notifications for told in call.alerts)
+
+
+def _fired(simulated: Simulated) -> list[Life]:
+    """List the alerts that fired within the record, which has them at the instant of their data."""
+    begins = simulated.case.begins + simulated.case.group.query_offset
+    return [life for life in simulated.truth.fired() if (life.fired_at or 0) >= begins]
+
+
+def _is_open(simulated: Simulated, life: Life) -> bool:
+    """Tell whether an alert was active at the end, as far as a record that ends there can show."""
+    return life.gone_at is None or life.gone_at > simulated.case.ends - _WRITTEN_WITHIN_MS
+
+
+def _fits(simulated: Simulated, verdict: Verdict) -> bool:
+    """Tell whether a verdict on a right engine says what is true."""
+    fired = _fired(simulated)
+    match verdict.outcome:
+        case Outcome.MISSED:
+            return not fired
+        case Outcome.PASSED:
+            return bool(fired) and _told(simulated)
+        case Outcome.NOT_NOTIFIED:
+            return bool(fired)
+        case Outcome.NOT_RESOLVED:
+            return any(_is_open(simulated, life) for life in fired)
+    return verdict.outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("batch", range(_BATCHES))
+def test_no_right_engine_is_blamed_and_no_wrong_one_passes(batch: int) -> None:
+    """Each wrong engine is tried on every fourth case, where it does anything otherwise than the right one."""
+    drawn = draw_many(cases(), _BATCH, batch)
+    assert len(drawn) == _BATCH
+    caught: set[str] = set()
+    for number, case in enumerate(drawn):
+        right = recorded(case, RIGHT)
+        verdict = _verdict(right)
+        if case.routing.mutes and "notified" in verdict.reason:
+            continue  # told late because of a silence, which is not recorded here
+        assert verdict.outcome in _BLAMELESS, (number, verdict.reason)
+        assert _fits(right, verdict), (number, verdict.outcome, verdict.reason)
+        for offset, name in enumerate(MUTANTS):
+            if (number + offset) % 4 == 0 and _is_caught(case, name, right):
+                caught.add(name)
+    assert len(caught) >= len(MUTANTS) // 2
+
+
+def _is_excused(name: str, right: Simulated, wrong: Simulated) -> bool:
+    """Tell whether the record cannot show what was wrong: it leaves open what the evaluations there saw."""
+    if name in _WAITS:
+        return not _group_is_new(wrong) or wrong.case.routing.group_wait <= _DELIVERY_MS
+    differing = sorted(_active_at(right) ^ _active_at(wrong))
+    if not differing:
+        return False
+    (record,) = right.recording.watched
+    # What was seen then still shows as long as `for` or `keep_firing_for` takes.
+    rule = right.case.rule
+    margin = 1.5 * record.interval_seconds + max(rule.hold, rule.keep) / 1000
+    seen = Evaluations(right.recording, record)
+    open_at = [t.at for series in record.parts[0].series for t in seen.ticks(series) if t.holds is None]
+    return any(differing[0] / 1000 - margin <= at <= differing[-1] / 1000 + margin for at in open_at)
+
+
+def _active_at(simulated: Simulated) -> set[int]:
+    return {sample.at for samples in simulated.truth.alerts.values() for sample in samples if sample.value is not None}
+
+
+def _group_is_new(simulated: Simulated) -> bool:
+    """Tell whether the first alert to fire within the record is the first of all."""
+    fired = [life.fired_at for life in simulated.truth.lives if life.fired_at is not None]
+    return min(fired, default=0) >= simulated.case.begins + simulated.case.group.query_offset
+
+
+def _is_caught(case: Case, name: str, right: Simulated) -> bool:
+    """Judge a wrong engine; tell whether it did anything wrong, and so was caught."""
+    wrong = recorded(case, MUTANTS[name])
+    if (wrong.truth.alerts, wrong.truth.notifications) == (right.truth.alerts, right.truth.notifications):
+        return False
+    verdict = _verdict(wrong)
+    assert verdict.outcome is not Outcome.PASSED or _is_excused(name, right, wrong), (name, verdict.reason)
+    return verdict.outcome not in {Outcome.PASSED, Outcome.INCONCLUSIVE}
