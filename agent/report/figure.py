@@ -8,7 +8,7 @@ Plotly reads its labels as HTML of a sort, so every text from outside is escaped
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
@@ -16,9 +16,11 @@ from itertools import pairwise
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from agent.recording import AlertSamples, Recording
+from agent.recording import Recording
+from agent.records import AlertSamples, PartRecord, WatchedRecord
 from agent.report import plot, words
 from agent.verdict.condition import split
+from agent.verdict.ticks import instants, part
 from agent.verdict.verdict import Judgement, Milestone
 
 _STATES = {"pending": "#f59e0b", "firing": "#dc2626"}
@@ -92,8 +94,16 @@ def _lanes(recording: Recording, judgement: Judgement) -> list[_Lane]:
 
 def _valued(recording: Recording) -> list[str]:
     """Name the expected alerts whose own value was recorded."""
-    recorded = {series.alert for series in recording.values}
-    return [expectation.alert for expectation in recording.drill.expect if expectation.alert in recorded]
+    return [one.alert for one in recording.drill.expect if any(_values(recording, one.alert))]
+
+
+def _values(recording: Recording, alert: str) -> Iterator[tuple[WatchedRecord, PartRecord]]:
+    """List the value that each rule of an alert compares, where it is a comparison with a number."""
+    for record in recording.watched:
+        condition = split(record.parts[0].expr) if record.alert == alert and record.parts else None
+        value = part(record, condition.value_expr) if condition else None
+        if value is not None and value.series:
+            yield record, value
 
 
 def _draw_load(drawn: go.Figure, recording: Recording, fault_at: float) -> None:
@@ -109,13 +119,12 @@ def _draw_load(drawn: go.Figure, recording: Recording, fault_at: float) -> None:
 
 
 def _draw_value(on: _Row, recording: Recording, alert: str) -> None:
-    recorded = [series for series in recording.values if series.alert == alert]
-    for index, series in enumerate(recorded):
+    recorded = [(record, series) for record, value in _values(recording, alert) for series in value.series]
+    for index, (record, series) in enumerate(recorded):
         name = "value" if len(recorded) == 1 else escape(words.labels_words(series.labels)) or "value"
-        at = [instant - on.fault_at for instant, _ in series.samples]
+        at = [instant - on.fault_at for instant in instants(record)[series.first : series.first + len(series.values)]]
         line = {"width": 1.6, "color": _VALUES[index % len(_VALUES)], "shape": "hv"}
-        values = [value for _, value in series.samples]
-        plot.add(on.drawn, go.Scatter(x=at, y=values, name=name, mode="lines", line=line), on.number)
+        plot.add(on.drawn, go.Scatter(x=at, y=series.values, name=name, mode="lines", line=line), on.number)
     conditions = [split(rule.expr) for rule in recording.rules if rule.alert == alert]
     for condition in dict.fromkeys(condition for condition in conditions if condition is not None):
         ends = [recording.started_at - on.fault_at, recording.ended_at - on.fault_at]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.recording import Recording
-from agent.report import figure, page, plot, words
+from agent.report import figure, page, plot, waterfall, words
 from agent.verdict.verdict import Judgement
 
 _BADGES = {0: "good", 1: "bad", 3: "unsure"}
@@ -17,6 +17,7 @@ def render(recording: Recording, judgement: Judgement) -> str:
         judgement=judgement,
         figure=plot.html(figure.figure(recording, judgement), "timeline"),
         words=words,
+        parts=waterfall.rows,
         badge=_BADGES[judgement.exit_code],
         outcome=words.OVERALL[judgement.exit_code],
     )

@@ -3,8 +3,10 @@
 drill, summary, exit_code (0 passed, 1 failed, 3 inconclusive), outcome (the same as a word);
 started_at, ended_at, fault_at: Unix seconds;
 verdicts: alert, labels, outcome, reason, receiver, and milestones by name, each with `at` (Unix seconds),
-`seconds_after_fault`, `lawful` (true, false, or null where there is nothing to compare) and `window`
-(null, or earliest, latest: Unix seconds; earliest_seconds_after_fault, latest_seconds_after_fault; arithmetic);
+`seconds_after_fault`, `lawful` (true, false, or null where there is nothing to compare), `judged` (false where the
+window is only expected), `margin_seconds` (after the earliest and before the latest instant) and `window` (null, or
+earliest, latest: Unix seconds; earliest_seconds_after_fault, latest_seconds_after_fault; arithmetic);
+finding: null, or the first broken link, a sentence and its evidence; spans: how long each part of the way took;
 load: totals, rates in transactions a second, latencies in seconds, failure reasons;
 faults: kind, target, settings, injected_at, healed_at; allowed; undermined_by; versions;
 audit: null where there was none, or passed, problems, and what the ledger holds of the acknowledged transactions
@@ -19,7 +21,7 @@ from typing import Any
 
 from agent.recording import Recording
 from agent.report import words
-from agent.verdict.verdict import Judgement, Milestone, Verdict, Window
+from agent.verdict.verdict import Finding, Judgement, Milestone, Verdict, Window
 
 VERSION = 1
 
@@ -44,8 +46,8 @@ def render(recording: Recording, judgement: Judgement) -> str:
         "undermined_by": list(judgement.undermined_by),
         "versions": {
             "alertdrill": recording.alertdrill,
-            "prometheus": recording.prometheus_version,
-            "alertmanager": recording.alertmanager_version,
+            "prometheus": recording.prometheus.version,
+            "alertmanager": recording.alertmanager.version,
         },
     }
     return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -59,7 +61,13 @@ def _verdict(verdict: Verdict, fault_at: float) -> dict[str, Any]:
         "reason": verdict.reason,
         "receiver": verdict.receiver,
         "milestones": {milestone.name: _milestone(milestone, fault_at) for milestone in verdict.milestones},
+        "finding": None if verdict.finding is None else _finding(verdict.finding),
+        "spans": [{"until": span.name, "seconds": round(span.seconds, 3), "text": span.text} for span in verdict.spans],
     }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {"link": finding.link.value, "sentence": finding.sentence, "evidence": list(finding.evidence)}
 
 
 def _milestone(milestone: Milestone, fault_at: float) -> dict[str, Any]:
@@ -67,6 +75,8 @@ def _milestone(milestone: Milestone, fault_at: float) -> dict[str, Any]:
         "at": milestone.at,
         "seconds_after_fault": None if milestone.at is None else _after(fault_at, milestone.at),
         "lawful": milestone.lawful,
+        "judged": milestone.judged,
+        "margin_seconds": None if milestone.margins is None else [round(one, 3) for one in milestone.margins],
         "window": None if milestone.window is None else _window(milestone.window, fault_at),
     }
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
-from agent.recording import AuditRecord, Recording
+from agent.recording import Recording
+from agent.records import AuditRecord
 from agent.report import words
 from agent.verdict.verdict import Judgement, Outcome, Verdict
 

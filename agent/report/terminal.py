@@ -7,7 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from agent.recording import AuditRecord, Recording
+from agent.recording import Recording
+from agent.records import AuditRecord
 from agent.report import words
 from agent.verdict.audit import audit_problems
 from agent.verdict.verdict import Judgement, Milestone, Verdict
@@ -15,6 +16,8 @@ from agent.verdict.verdict import Judgement, Milestone, Verdict
 _COLOURS = {"good": "green", "bad": "red", "unsure": "yellow"}
 _OVERALL_COLOURS = {0: "green", 1: "red", 3: "yellow"}
 _LAWFUL = {True: ("✓", "green"), False: ("✗", "red"), None: ("", "")}
+# A window that is only expected is not broken by an instant outside of it.
+_EXPECTED = ("~", "yellow")
 
 
 def render(recording: Recording, judgement: Judgement) -> RenderableType:
@@ -52,6 +55,8 @@ def _verdict(verdict: Verdict, fault_at: float) -> list[RenderableType]:
     if verdict.milestones:
         parts.append(Padding(_timeline(verdict.milestones, fault_at), (0, 0, 0, 2)))
     parts.append(Padding(Text(words.printable(verdict.reason)), (0, 0, 0, 2)))
+    evidence = verdict.finding.evidence if verdict.finding else ()
+    parts += [Padding(Text(words.printable(line), style="dim"), (0, 0, 0, 4)) for line in evidence]
     return parts
 
 
@@ -63,7 +68,7 @@ def _timeline(milestones: tuple[Milestone, ...], fault_at: float) -> Table:
     table.add_column("")
     table.add_row("fault", "+0.00 s", "", "")
     for milestone in milestones:
-        sign, colour = _LAWFUL[milestone.lawful]
+        sign, colour = _LAWFUL[milestone.lawful] if milestone.judged or milestone.lawful else _EXPECTED
         window = words.window_words(milestone.window, fault_at)
         table.add_row(
             Text(milestone.name), Text(words.came(milestone, fault_at)), Text(window), Text(sign, style=colour)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from statistics import median
+from typing import TYPE_CHECKING
 
-from agent.recording import AuditRecord, Phase, Recording
 from agent.verdict.audit import audit_problems
+from agent.verdict.labels import spell
 from agent.verdict.verdict import Milestone, Outcome, Verdict, Window
+
+if TYPE_CHECKING:
+    # A load alone has words too, and needs nothing of what drills are made of.
+    from agent.recording import Recording
+    from agent.records import AuditRecord, Phase
 
 OVERALL = {0: "passed", 1: "failed", 3: "inconclusive"}
 """The word for each exit code of a judgement."""
+
+labels_words = spell
+"""Spell labels as PromQL does, without the alert's name; nothing where there are none."""
 
 
 def mark(outcome: Outcome) -> str:
@@ -38,17 +47,17 @@ def came(milestone: Milestone, fault_at: float) -> str:
     return "not seen" if milestone.at is None else seconds_after(fault_at, milestone.at)
 
 
+def margin_words(milestone: Milestone) -> str:
+    """Spell how far a milestone was from either end of its window: `0.14 s / 0.95 s`; a dash where there is none."""
+    margins = milestone.margins
+    return "—" if margins is None else f"{margins[0]:.2f} s / {margins[1]:.2f} s"
+
+
 def window_words(window: Window | None, fault_at: float) -> str:
     """Spell a lawful window as seconds after the fault: `[14.01 … 14.52]`."""
     if window is None:
         return "—"
     return f"[{window.earliest - fault_at:.2f} … {window.latest - fault_at:.2f}]"
-
-
-def labels_words(labels: dict[str, str]) -> str:
-    """Spell labels as PromQL does, without the alert's name; nothing where there are none."""
-    pairs = [f'{name}="{value}"' for name, value in sorted(labels.items()) if name not in {"alertname", "alertstate"}]
-    return "{" + ", ".join(pairs) + "}" if pairs else ""
 
 
 def stable_labels(recording: Recording, verdict: Verdict) -> dict[str, str]:

@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from agent import recording as recordings
-from agent.recording import AuditRecord, FoundRecord, Recording
+from agent.recording import Recording
+from agent.records import AuditRecord, FoundRecord
 from agent.report import html, json_report, junit, terminal
 from agent.verdict.judge import judge
 

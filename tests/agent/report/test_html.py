@@ -19,7 +19,7 @@ def test_a_passed_drill_is_told_in_full(passed: Recording) -> None:
     assert '<span class="badge good">passed</span>' in page
     assert "2026-09-21 14:13:20 UTC" in page
     assert "+15.20 s" in page
-    assert "[15.19 … 16.21]" in page
+    assert "[15.20 … 15.20]" in page
     assert "ceil(for 10 s / interval 1 s)" in page
     assert "orders:p95_seconds &gt; 0.5" in page
     assert "<code>latency: 300ms</code>" in page
@@ -31,7 +31,7 @@ def test_a_missed_drill_says_why(missed: Recording) -> None:
     """The reason is on the card."""
     page = _page(missed)
     assert '<span class="badge bad">failed</span>' in page
-    assert "never crossed: largest value 0.48, fires at &gt; 0.5" in page
+    assert "never crossed: largest value 0.48, at +5.2 s; it fires at &gt; 0.5" in page
 
 
 def test_the_page_loads_nothing(passed: Recording) -> None:
@@ -61,7 +61,7 @@ def test_the_figure_shows_windows_and_the_fault(passed: Recording) -> None:
     """Each milestone has its band in seconds after the fault; each row is shaded from begin to end."""
     drawn = figure.figure(passed, judge(passed))
     bands = [(bar.base[0], bar.base[0] + bar.x[0]) for bar in drawn.data if bar.type == "bar"]
-    assert any(abs(start - 15.19) < 1e-3 and abs(end - 16.21) < 1e-3 for start, end in bands)
+    assert any(abs(start - 15.198) < 1e-3 and abs(end - 15.202) < 1e-3 for start, end in bands)
     shades = [shape for shape in drawn.layout.shapes if shape.type == "rect"]
     assert [(shade.x0, shade.x1) for shade in shades] == [(0, 60)] * 4
     said = [note.text for note in drawn.layout.annotations if note.name == "fault"]

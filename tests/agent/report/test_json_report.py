@@ -19,7 +19,7 @@ def test_a_milestone_stands_beside_its_window(passed: Recording) -> None:
     assert firing["at"] == pytest.approx(1_790_000_045.2)
     assert firing["seconds_after_fault"] == 15.2
     assert firing["lawful"] is True
-    assert firing["window"]["earliest_seconds_after_fault"] == 15.19
+    assert firing["window"]["earliest_seconds_after_fault"] == 15.198
     assert "ceil(for 10 s / interval 1 s)" in firing["window"]["arithmetic"]
     assert report["faults"][0]["settings"]["latency"] == "300ms"
     assert report["allowed"] == ["QueueGrows"]

@@ -33,7 +33,7 @@ def test_a_missed_alert_fails_under_the_same_name(missed: Recording) -> None:
     assert case.name == 'OrdersSlow{severity="page"}'
     (result,) = case.result
     assert isinstance(result, Failure)
-    assert result.message == "missed: never crossed: largest value 0.48, fires at > 0.5"
+    assert result.message == "missed: never crossed: largest value 0.48, at +5.2 s; it fires at > 0.5"
 
 
 def test_an_inconclusive_alert_is_an_error(inconclusive: Recording) -> None:

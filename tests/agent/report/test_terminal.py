@@ -23,7 +23,7 @@ def test_a_passed_alert_shows_each_milestone_beside_its_window(passed: Recording
     text = _print(passed)
     assert "✓ OrdersSlow passed" in text
     firing = next(line for line in text.splitlines() if line.strip().startswith("firing"))
-    assert firing.split() == ["firing", "+15.20", "s", "[15.19", "…", "16.21]", "✓"]
+    assert firing.split() == ["firing", "+15.20", "s", "[15.20", "…", "15.20]", "✓"]
     assert "allowed, and fired: QueueGrows" in text
     assert "p95 24.2 ms in the baseline, 660 ms during the fault" in " ".join(text.split())
 
@@ -33,7 +33,7 @@ def test_a_missed_alert_says_why(missed: Recording) -> None:
     text = _print(missed)
     assert "slow-database failed" in text
     assert "✗ OrdersSlow missed" in text
-    assert "never crossed: largest value 0.48, fires at > 0.5" in text
+    assert "never crossed: largest value 0.48, at +5.2 s; it fires at > 0.5" in text
 
 
 def test_what_undermines_a_drill_is_said(inconclusive: Recording) -> None:
@@ -49,7 +49,7 @@ def test_a_pipe_gets_plain_text_that_fits(passed: Recording, width: int) -> None
     text = _print(passed, width)
     assert not {"\x1b", "\x00"} & set(text)
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
-    assert text.count("…") == 4  # one in each window, none for a cut
+    assert text.count("…") == 5  # one in each window, none for a cut
 
 
 def test_foreign_text_is_neither_markup_nor_escape_code(hostile: Recording) -> None:
