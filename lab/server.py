@@ -89,6 +89,11 @@ class Server:
         if self._process.returncode != 0:
             raise LabError(f"{self.spec.name} ended with {self._process.returncode}: {self._last_words()}")
 
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._process.kill()
+        self._process.wait()
+
     async def stop(self) -> None:
         """End it: politely, then not."""
         if self._process.poll() is not None:

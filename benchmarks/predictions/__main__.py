@@ -1,0 +1,39 @@
+"""`python -m benchmarks.predictions`: run every case and print the table predicted - observed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from benchmarks.errors import told
+from benchmarks.predictions import table
+from benchmarks.predictions.cases import cases
+from benchmarks.predictions.run import run
+from benchmarks.predictions.stage import Programs, only
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help="Cases by name; all if none.")] = None,
+    prometheus: Annotated[Path | None, typer.Option(help="Another Prometheus than the installed one.")] = None,
+    alertmanager: Annotated[Path | None, typer.Option(help="Another Alertmanager.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
+) -> None:
+    """Run the cases on real servers and print how far each alert was from its prediction."""
+    with told():
+        found = Programs.installed()
+        programs = Programs(prometheus or found.prometheus, alertmanager or found.alertmanager)
+        chosen = only(cases(), set(names or []))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            result = runner.run(run(chosen, programs))
+    text = table.markdown(chosen, result)
+    typer.echo(text)
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)

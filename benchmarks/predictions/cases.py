@@ -1,0 +1,188 @@
+"""The rules: kinds of expression times kinds of `for`, and one for each way in which an alert can stay silent.
+
+Every series steps at the same instant. Ranges are 4 s, scrapes come every 0.2 s, groups are evaluated every 0.5 or
+0.8 s; the fault lasts 8 s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.verdict.shape import Levels
+from agent.verdict.verdict import Link, Outcome
+from benchmarks.predictions.exporter import Read, events, flapping, histogram, short, step
+
+SCRAPE_SECONDS = 0.2
+RANGE_SECONDS = 4.0
+FAULT_SECONDS = 8.0
+_STEADY = Levels(0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One rule, what its service shows, and what must become of it.
+
+    `levels` are the rates of bad and of all events before and during the fault, where the rule has a range.
+    `scrape_lag_seconds` is how long a sample takes to be readable, for targets that hang. Of a silent alert
+    `link` is the link of the chain that is broken. One that begins again cannot be foretold from the fault alone.
+    """
+
+    alert: str
+    expr: str
+    for_: str = "0s"
+    interval: str = "500ms"
+    keep: str = ""
+    series: dict[str, Read] = field(default_factory=dict)
+    levels: Levels = _STEADY
+    scrape_lag_seconds: float = 0.0
+    labels: dict[str, str] = field(default_factory=dict)
+    outcome: Outcome = Outcome.PASSED
+    link: Link | None = None
+    receiver: str = "pager"
+    begins_again: bool = False
+
+    @property
+    def rule(self) -> dict[str, object]:
+        """The rule as a rule file has it."""
+        spelled: dict[str, object] = {"alert": self.alert, "expr": self.expr, "for": self.for_, "labels": self.labels}
+        return spelled | ({"keep_firing_for": self.keep} if self.keep else {})
+
+
+_FOR = {"0": "0s", "Below": "200ms", "Equal": "500ms", "Multiple": "2s", "Between": "1700ms"}
+
+
+def _kinds() -> list[tuple[str, str, dict[str, Read], Levels, float]]:
+    return [
+        ("Above", "depth_above > 50", {"depth_above": step(10, 100)}, _STEADY, 0.0),
+        ("Below", "depth_below < 50", {"depth_below": step(100, 10)}, _STEADY, 0.0),
+        ("Down", 'up{job="refusing"} == 0', {}, _STEADY, 0.0),
+        ("Hung", 'up{job="hanging"} == 0', {}, _STEADY, SCRAPE_SECONDS),
+        ("Gone", 'absent(vanishing{job="service"})', {"vanishing": step(1, None)}, _STEADY, 0.0),
+        ("Rate", "rate(rate_total[4s]) > 50", {"rate_total": events(0.0, 1.0)}, Levels(0, 200), 0.0),
+        (
+            "Increase",
+            "increase(increase_total[4s]) > 100",
+            {"increase_total": events(0.05, 0.5)},
+            Levels(10, 100),
+            0.0,
+        ),
+        (
+            "Ratio",
+            "rate(failed_total[4s]) / rate(handled_total[4s]) > 0.25",
+            {"failed_total": events(0.0, 0.5), "handled_total": events(1.0, 1.0)},
+            Levels(0, 100, 200, 200),
+            0.0,
+        ),
+        (
+            "Quantile",
+            "histogram_quantile(0.9, rate(took_seconds_bucket[4s])) > 2",
+            histogram("took_seconds", 0.5),
+            Levels(0, 100, 200, 200),
+            0.0,
+        ),
+    ]
+
+
+def _lawful() -> list[Case]:
+    """Every kind with every `for`, in groups of two intervals."""
+    return [
+        Case(
+            alert=f"{kind}For{name}",
+            expr=expr,
+            for_=for_,
+            interval="500ms" if number % 2 else "800ms",
+            series=series,
+            levels=levels,
+            scrape_lag_seconds=lag,
+        )
+        for number, (kind, expr, series, levels, lag) in enumerate(_kinds())
+        for name, for_ in _FOR.items()
+    ]
+
+
+_DEPTH = {"depth": step(10, 100)}
+
+
+def _particular() -> list[Case]:
+    """Take `keep_firing_for`, sums, offsets, and the ways of Alertmanager."""
+    return [
+        Case("KeepsShort", "depth > 50", "1s", keep="300ms", series=_DEPTH),
+        Case("KeepsLong", "depth > 50", "1s", keep="2s", series=_DEPTH),
+        Case("Summed", "sum by (job) (depth) > 50", "1s", series=_DEPTH),
+        Case("Extreme", "max(depth) > 50", "1s", series=_DEPTH),
+        Case("Offset", "depth offset 1s > 50", "1s", series=_DEPTH),
+        Case("GroupWait", "depth > 50", "1s", labels={"way": "slow"}, receiver="slow"),
+        Case("GroupKnown", "depth > 50", "2s", labels={"way": "shared"}, receiver="shared"),
+        Case("GroupFirst", "depth > 50", "0s", labels={"way": "shared"}, receiver="shared"),
+        Case("TwoLabelSets", "parted > 50", "1s", series=_parts()),
+        Case("GapResets", "gapped > 50", "2500ms", series={"gapped": flapping(10, 100, 2.0, 3.5)}, begins_again=True),
+    ]
+
+
+def _parts() -> dict[str, Read]:
+    return {'parted{part="a"}': step(10, 100), 'parted{part="b"}': step(10, 90)}
+
+
+def _silent() -> list[Case]:
+    """One alert for each link that can break."""
+    missed: dict[str, Any] = {"outcome": Outcome.MISSED}
+    return [
+        Case("NoSeries", "depht > 50", link=Link.SERIES_ABSENT, **missed),
+        Case("NoMatch", 'depth{job="servise"} > 50', link=Link.NOTHING_MATCHES, **missed),
+        Case("NoPair", "depth / other_depth > 2", link=Link.NO_PAIR, **missed, series=_unpaired()),
+        Case("NeverCrossed", "depth > 500", link=Link.NEVER_CROSSED, **missed),
+        Case("RateNeverCrossed", "rate(rate_total[4s]) > 500", link=Link.NEVER_CROSSED, **missed),
+        Case("Stale", "fading > 50", link=Link.SERIES_STALE, **missed, series={"fading": step(10, None)}),
+        Case(
+            "BrokenOff",
+            "brief > 50",
+            "3s",
+            link=Link.BROKEN_OFF,
+            **missed,
+            series={"brief": short(10, 100, 1.5)},
+        ),
+        Case("TooLate", "depth > 50", "60s", link=Link.BROKEN_OFF, **missed),
+        Case("ManyMatches", "parted / on(job) parted > 0", link=Link.EVALUATION_FAILED, **missed),
+        Case("Silenced", "depth > 50", link=Link.SILENCED, outcome=Outcome.NOT_NOTIFIED),
+        Case(
+            "Inhibited",
+            "depth > 50",
+            "2s",
+            labels={"way": "inhibited"},
+            link=Link.INHIBITED,
+            outcome=Outcome.NOT_NOTIFIED,
+        ),
+        Case(
+            "Elsewhere",
+            "depth > 50",
+            labels={"way": "elsewhere"},
+            link=Link.ROUTED_ELSEWHERE,
+            outcome=Outcome.WRONG_RECEIVER,
+        ),
+        Case(
+            "Undelivered",
+            "depth > 50",
+            labels={"way": "broken"},
+            link=Link.NOT_DELIVERED,
+            outcome=Outcome.NOT_NOTIFIED,
+            receiver="broken",
+        ),
+        Case(
+            "StillWaiting",
+            "depth > 50",
+            labels={"way": "never"},
+            link=Link.STILL_WAITING,
+            outcome=Outcome.NOT_NOTIFIED,
+            receiver="never",
+        ),
+    ]
+
+
+def _unpaired() -> dict[str, Read]:
+    return {'other_depth{part="x"}': step(10, 10)}
+
+
+def cases() -> list[Case]:
+    """List every case."""
+    return [*_lawful(), *_particular(), *_silent()]

@@ -1,0 +1,170 @@
+"""One run: quiet, fault, recovery, watched and recorded by the same parts that watch a drill."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+
+from agent import __version__
+from agent.drill import Drill
+from agent.evidence import Evidence
+from agent.monitoring.alertmanager import Alertmanager
+from agent.monitoring.prometheus import Prometheus
+from agent.observer import EARLIER_SECONDS, Observer
+from agent.recording import Recording
+from agent.records import FaultRecord, LoadRecord, PhaseRecord, SecondRecord, TargetRecord, WatchedRecord
+from agent.server import Inbox, serving
+from agent.servers import MonitoringServer
+from agent.verdict.judge import judge
+from agent.verdict.verdict import Verdict
+from benchmarks.predictions.cases import FAULT_SECONDS, Case
+from benchmarks.predictions.stage import Programs, Stage, staged
+
+# What is absent when Prometheus starts is over by then, and what a scrape that came late on a busy machine breaks.
+_SETTLED_SECONDS, _LONGEST_SETTLING_SECONDS = 2.0, 30.0
+_QUIET_SECONDS = 6.0
+_RECOVERY_SECONDS = 9.0
+_LOOK_EVERY_SECONDS = 0.2
+_RATE = 10.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of the cases."""
+
+    recording: Recording
+    verdicts: dict[str, Verdict]
+    fault_at: float
+
+
+async def run(cases: Sequence[Case], programs: Programs, *, restart: bool = False) -> Result:
+    """Stage the cases, break and mend the service, and judge; `restart` kills Prometheus during the fault."""
+    drill = _drill(cases)
+    async with staged(cases, programs) as stage:
+        await _silence(stage, "Silenced")
+        prometheus = Prometheus(MonitoringServer(url=stage.url("prometheus")))
+        alertmanager = Alertmanager(MonitoringServer(url=stage.url("alertmanager")))
+        inbox = Inbox()
+        async with prometheus, alertmanager, serving([inbox.route()], stage.listen):
+            observer = Observer(prometheus, alertmanager, drill, lambda _: None)
+            await observer.begin()
+            await _settle(observer)
+            started_at = time.time()
+            await _watch(observer, _QUIET_SECONDS)
+            stage.clock.begins_at = time.time()
+            if restart:
+                await _watch(observer, FAULT_SECONDS / 4)
+                await stage.restart("prometheus")
+            await _watch(observer, stage.clock.begins_at + FAULT_SECONDS - time.time())
+            stage.clock.ends_at = time.time()
+            await _watch(observer, _RECOVERY_SECONDS)
+            recording = await _recorded(drill, stage, observer, inbox, prometheus, started_at)
+    verdicts = {verdict.alert: verdict for verdict in judge(recording).verdicts}
+    return Result(recording, verdicts, stage.clock.begins_at)
+
+
+async def _watch(observer: Observer, seconds: float) -> None:
+    until = time.time() + seconds
+    while time.time() < until:
+        await observer.look()
+        await asyncio.sleep(min(_LOOK_EVERY_SECONDS, max(until - time.time(), 0.0)))
+
+
+async def _settle(observer: Observer) -> None:
+    """Wait until no alert has been active for a while."""
+    began, quiet_since = time.time(), time.time()
+    while time.time() - quiet_since < _SETTLED_SECONDS and time.time() - began < _LONGEST_SETTLING_SECONDS:
+        await _watch(observer, _LOOK_EVERY_SECONDS)
+        if observer.states:
+            quiet_since = time.time()
+
+
+async def _silence(stage: Stage, alert: str) -> None:
+    now = datetime.now(UTC)
+    silence = {
+        "matchers": [{"name": "alertname", "value": alert, "isRegex": False, "isEqual": True}],
+        "startsAt": now.isoformat(),
+        "endsAt": (now + timedelta(hours=1)).isoformat(),
+        "createdBy": "somebody",
+        "comment": "planned work",
+    }
+    async with aiohttp.ClientSession(raise_for_status=True) as session:
+        await session.post(f"{stage.url('alertmanager')}/api/v2/silences", json=silence)
+
+
+def _drill(cases: Sequence[Case]) -> Drill:
+    expect = [
+        {"alert": case.alert, "labels": case.labels, "within": "20s", "receiver": case.receiver} for case in cases
+    ]
+    return Drill.model_validate({"drill": "predictions", "load": {"rate": _RATE}, "expect": expect})
+
+
+async def _recorded(  # noqa: PLR0913, PLR0917 - everything that a recording is made of
+    drill: Drill, stage: Stage, observer: Observer, inbox: Inbox, prometheus: Prometheus, started_at: float
+) -> Recording:
+    ended_at = time.time()
+    evidence = Evidence(prometheus, started_at, ended_at)
+    alerts = await evidence.alerts()
+    watched: list[WatchedRecord] = []
+    targets: dict[tuple[str, str], TargetRecord] = {}
+    for rule in observer.rules:
+        record, behind = await evidence.watched(rule, observer.groups, alerts, observer.active)
+        watched.append(record)
+        targets |= {(target.job, target.instance): target for target in behind}
+    begins, ends = stage.clock.begins_at, stage.clock.ends_at
+    return Recording(
+        alertdrill=__version__,
+        drill=drill,
+        time_scale=1.0,
+        started_at=started_at,
+        ended_at=ended_at,
+        phases=[
+            PhaseRecord(phase="baseline", started_at=started_at, ended_at=begins),
+            PhaseRecord(phase="fault", started_at=begins, ended_at=ends),
+            PhaseRecord(phase="recovery", started_at=ends, ended_at=ended_at),
+        ],
+        faults=[FaultRecord(kind="step", target="exporter", settings={}, injected_at=begins, healed_at=ends)],
+        load=_load(started_at, ended_at, begins, ends),
+        prometheus=await observer.prometheus_record(),
+        alertmanager=await observer.alertmanager_record(),
+        rules=observer.rules,
+        rules_at_end=await observer.rules_at_end(),
+        groups=observer.groups,
+        watched=watched,
+        targets=list(targets.values()),
+        active=observer.active,
+        alerts=alerts,
+        earlier=await evidence.earlier(EARLIER_SECONDS),
+        earlier_since=started_at - EARLIER_SECONDS,
+        notifications=inbox.notifications,
+        outages=observer.outages,
+    )
+
+
+def _load(started_at: float, ended_at: float, begins: float, ends: float) -> LoadRecord:
+    """Stand for a load: the exporter's own events are the traffic, ten times slower during the fault."""
+
+    def second(at: float) -> SecondRecord:
+        latency = 0.5 if begins <= at < ends else 0.05
+        counts = {"due": int(_RATE), "succeeded": int(_RATE), "failed": 0, "dropped": 0, "in_flight": 0}
+        return SecondRecord(at=at, p50_seconds=latency, p95_seconds=latency, p99_seconds=latency, **counts)
+
+    seconds = [second(started_at + number) for number in range(int(ended_at - started_at))]
+    due = int(_RATE) * len(seconds)
+    return LoadRecord(
+        target_rate=_RATE,
+        due=due,
+        succeeded=due,
+        failed=0,
+        dropped=0,
+        in_flight_at_end=0,
+        reasons={},
+        details={},
+        lateness_p99_seconds=0.0,
+        seconds=seconds,
+    )

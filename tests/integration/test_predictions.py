@@ -1,0 +1,57 @@
+"""Predicted against observed, on a real Prometheus and a real Alertmanager: every kind of rule, every broken link."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.verdict.verdict import Outcome
+from benchmarks.predictions.cases import Case, cases
+from benchmarks.predictions.run import Result, run
+from benchmarks.predictions.stage import Programs
+from benchmarks.predictions.table import rows
+
+CASES = cases()
+
+
+@pytest.fixture(scope="module")
+async def result() -> Result:
+    """Run all of them; again where the machine was too busy for scrapes to come in time, which proves nothing."""
+    for _ in range(3):
+        found = await run(CASES, Programs.installed())
+        if not any(verdict.outcome is Outcome.INCONCLUSIVE for verdict in found.verdicts.values()):
+            break
+    return found
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(CASES) >= 60
+    assert len({case.alert for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
+def test_each_verdict_is_what_it_must_be_and_for_the_right_reason(result: Result, case: Case) -> None:
+    (row,) = rows([case], result)
+    assert row.is_judged_right, row.verdict
+
+
+def test_with_the_phases_known_every_instant_is_exact(result: Result) -> None:
+    """Pending, firing and resolved lie at the very evaluation that the windows name: no case is 5 ms off."""
+    off = {row.case.alert: row.exact_ms for row in rows(CASES, result) if row.exact_ms}
+    assert {alert: ms for alert, ms in off.items() if ms > 5} == {}
+
+
+def test_from_the_fault_alone_each_firing_is_foretold_to_a_scrape_and_an_evaluation(result: Result) -> None:
+    fired = [row for row in rows(CASES, result) if row.firing is not None and row.firing_seen is not None]
+    assert len(fired) >= 45
+    assert [row.case.alert for row in fired if not row.is_as_predicted] == []
+
+
+async def test_a_restart_within_for_is_told_and_blames_nobody() -> None:
+    """Killed 2 s into the fault, with `for: 2s` below the grace period: pending begins again."""
+    chosen = [case for case in CASES if case.alert in {"AboveForMultiple", "RatioForMultiple"}]
+    found = await run(chosen, Programs.installed(), restart=True)
+    for case in chosen:
+        verdict = found.verdicts[case.alert]
+        assert verdict.outcome is Outcome.INCONCLUSIVE
+        assert "Prometheus was restarted" in verdict.reason
+        assert "began again from 0" in verdict.reason
