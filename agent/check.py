@@ -6,9 +6,11 @@ import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent import rules_file
 from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.errors import ConfigError
+from agent.kpis import Kpis
 from agent.probe_file import ProbeFile
 from agent.rules_file import RuleFile
 from agent.yaml_source import Source
@@ -59,8 +61,10 @@ def _check_file(path: Path, findings: Findings) -> None:
     keys = source.values if isinstance(source.values, dict) else {}
     if "drill" in keys:
         findings.drills.append((source, source.into(Drill)))
-    elif "groups" in keys:
-        findings.rules.append(source.into(RuleFile))
+    elif rules_file.holds_rules(source):
+        findings.rules.append(rules_file.read(source))
+    elif "kpis" in keys:
+        source.into(Kpis)
     elif "probe" in keys and not any(key in keys for key in _SERVERS):
         source.into(ProbeFile)
         findings.probes += 1

@@ -35,3 +35,30 @@ def test_errors_of_several_files_come_at_once(tmp_path: Path) -> None:
     (tmp_path / "b.yml").write_text("groups: 3\n")
     problems = check([tmp_path, tmp_path / "c.yml"]).problems
     assert {problem.split(":")[0] for problem in problems} == {str(tmp_path / f"{name}.yml") for name in "abc"}
+
+
+RESOURCE = """\
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+spec:
+  groups:
+    - name: a
+      rules:
+        - alert: A
+          expr: EXPR
+"""
+
+
+def test_a_prometheus_rule_is_checked_like_any_rule_file(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(RESOURCE.replace("EXPR", "up == 0"))
+    assert len(check([tmp_path]).rules) == 1
+    path.write_text(RESOURCE.replace("EXPR", "rate(x)"))
+    (problem,) = check([tmp_path]).problems
+    assert problem.startswith(f"{path}:8: spec.groups[0].rules[0].expr: is no PromQL")
+
+
+def test_kpis_are_checked(tmp_path: Path) -> None:
+    (tmp_path / "kpis.yml").write_text("kpis: [{kpi: a, series: b, objectiv: '< 1'}]\n")
+    problems = check([tmp_path]).problems
+    assert f"{tmp_path}/kpis.yml:1: kpis[0].objectiv: unknown key, did you mean objective?" in problems
