@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -31,6 +32,14 @@ app = typer.Typer(
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The agent's configuration.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text (also by the variable NO_COLOR).")]
+
+
+class Form(StrEnum):
+    """How an explanation is printed."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
@@ -110,13 +119,13 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
     raise typer.Exit(run(lambda: run_load(options, _console(no_color=no_color)), mends=False))
 
 
-def _duration(text: str) -> timedelta:
+def _duration(text: str, option: str = "--duration") -> timedelta:
     from units.duration import parse_duration
 
     try:
         return parse_duration(text)
     except ValueError as error:
-        _fail(f"--duration: {error}")
+        _fail(f"{option}: {error}")
 
 
 @app.command(epilog="Example: alertdrill import-k6 load-test.js --output configs/probes/checkout.yml")
@@ -185,6 +194,44 @@ def check(
     )
     typer.echo(f"{read}: {len(findings.problems)} problem(s)")
     raise typer.Exit(USAGE if findings.problems else 0)
+
+
+@app.command(
+    epilog="Examples: alertdrill explain configs/prometheus/rules.yml, alertdrill explain --config configs/agent.yml"
+)
+def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Rule files, PrometheusRule resources, folders.", metavar="RULES")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Without RULES: ask the servers of this configuration.")
+    ] = None,
+    prometheus: Annotated[Path | None, typer.Option(help="prometheus.yml; by default the one near the rules.")] = None,
+    alertmanager: Annotated[Path | None, typer.Option(help="alertmanager.yml, found likewise.")] = None,
+    kpis: Annotated[Path | None, typer.Option(help="kpis.yml: what the service has promised, found likewise.")] = None,
+    scrape_interval: Annotated[str | None, typer.Option(help="Of series whose job is not known.")] = None,
+    evaluation_interval: Annotated[str | None, typer.Option(help="Of groups without an interval.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only this alert.", metavar="NAME")] = None,
+    form: Annotated[Form, typer.Option("--format", help="How to print it.")] = Form.TEXT,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when a rule has a problem.")] = False,
+    no_color: NoColor = False,
+) -> None:
+    """Explain rules: how soon and how late each may fire, what it must see, and what a reviewer would say."""
+    from agent import explain as rules
+    from agent.explain_command import show
+
+    options = rules.Options(
+        paths=paths or [],
+        prometheus=prometheus,
+        alertmanager=alertmanager,
+        kpis=kpis,
+        scrape_interval=None if scrape_interval is None else _duration(scrape_interval, "--scrape-interval"),
+        evaluation_interval=None
+        if evaluation_interval is None
+        else _duration(evaluation_interval, "--evaluation-interval"),
+        rule=rule,
+    )
+    raise typer.Exit(run(lambda: show(options, config, form, _console(no_color=no_color), strict=strict)))
 
 
 @app.command(epilog="Example: alertdrill lab --time-scale 30")

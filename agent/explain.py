@@ -1,0 +1,149 @@
+"""`alertdrill explain`: rule files, and the configurations beside them, into rules with their intervals."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from agent import kpis, prometheus_file, rules_file
+from agent.errors import ConfigError
+from agent.kpis import Kpis
+from agent.records import RuleRecord
+from agent.rule_intervals import Intervals
+from agent.rules_file import AnyGroup, AnyRule
+from agent.verdict.arithmetic import Timing
+from agent.verdict.explanation import Explanation, Given, explain
+from agent.verdict.remark import Known
+from agent.verdict.routing import routes
+from agent.yaml_source import Source
+from units.duration import format_seconds
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `alertdrill explain` was asked for; a file that is not named is looked for beside the rules."""
+
+    paths: list[Path] = field(default_factory=list)
+    prometheus: Path | None = None
+    alertmanager: Path | None = None
+    kpis: Path | None = None
+    scrape_interval: timedelta | None = None
+    evaluation_interval: timedelta | None = None
+    rule: str | None = None
+
+
+def from_files(options: Options) -> Explanation:
+    """Explain the rules of files; raises ConfigError with every problem of the first file that has any."""
+    sources = [Source(path) for path in rule_files(options.paths)]
+    beside = sources[0].path.parent
+    path = options.prometheus or _beside(beside, "prometheus.yml")
+    config = prometheus_file.load(path) if path is not None else None
+    intervals = Intervals(config, path, options.scrape_interval, options.evaluation_interval)
+    alertmanager = options.alertmanager or _beside(beside, "alertmanager.yml")
+    promises = options.kpis or _beside(beside, "kpis.yml")
+    known = Known(
+        kpis=kpis.load(promises) if promises is not None else Kpis(),
+        alertmanager=_read_routes(alertmanager) if alertmanager is not None else None,
+    )
+    routed = (
+        f"routes: {alertmanager}" if alertmanager is not None else "routes: not known, for there is no alertmanager.yml"
+    )
+    given = [one for source in sources for one in _given(source, intervals, routed)]
+    return only(explain(given, known), options.rule)
+
+
+def only(explanation: Explanation, alert: str | None) -> Explanation:
+    """Keep one alert's rules, all when None; raises ConfigError when there is no such alert."""
+    if alert is None:
+        return explanation
+    names = sorted({one.given.rule.alert for one in explanation.rules})
+    if alert not in names:
+        near = difflib.get_close_matches(alert, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(names)}"
+        raise ConfigError(f"--rule: no rule makes the alert {alert!r}, {hint}")
+    return explanation.only(alert)
+
+
+def rule_files(paths: list[Path]) -> list[Path]:
+    """List the rule files among and below some paths; raises ConfigError where there is none."""
+    found = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(one for one in path.rglob("*") if one.suffix in {".yml", ".yaml"})
+            found += [one for one in inside if rules_file.holds_rules(Source(one))]
+        else:
+            found.append(path)
+    if not found:
+        raise ConfigError(f"{', '.join(map(str, paths))}: holds no rule file, expected one with `groups`")
+    return found
+
+
+def _beside(folder: Path, name: str) -> Path | None:
+    """Find a configuration in the folder of the rules, above it, or in a folder of its own name next to it."""
+    places = (folder / name, folder.parent / name, folder.parent / Path(name).stem / name)
+    return next((place for place in places if place.is_file()), None)
+
+
+def _read_routes(path: Path) -> str:
+    """Read alertmanager.yml; raises ConfigError when its routes cannot be followed."""
+    source = Source(path)
+    text = path.read_text(encoding="utf-8")
+    try:
+        routes(text, {})
+    except ValueError as error:
+        raise ConfigError(source.problem(("route",), f"cannot be followed: {error}")) from error
+    return text
+
+
+def _given(source: Source, intervals: Intervals, routed: str) -> Iterator[Given]:
+    prefix: tuple[str, ...] = ("spec", "groups") if rules_file.is_resource(source) else ("groups",)
+    for number, group in enumerate(rules_file.read_any(source).groups):
+        for index, rule in enumerate(group.rules):
+            if rule.alert is not None:
+                line = source.line((*prefix, number, "rules", index))
+                yield _one(f"{source.path}:{line}", group, rule, intervals, routed)
+
+
+def _one(place: str, group: AnyGroup, rule: AnyRule, intervals: Intervals, routed: str) -> Given:
+    scrape, evaluation = intervals.scrape(rule.expr), intervals.evaluation(group)
+    offset = intervals.offset_seconds(group)
+    record = RuleRecord(
+        alert=str(rule.alert),
+        group=group.name,
+        file=place.rpartition(":")[0],
+        expr=rule.expr,
+        for_seconds=_seconds(rule.for_),
+        keep_firing_for_seconds=_seconds(rule.keep_firing_for),
+        interval_seconds=evaluation.seconds,
+        labels=group.labels | rule.labels,
+        annotations=rule.annotations,
+        health="unknown",
+    )
+    basis = (
+        f"scrape interval {format_seconds(scrape.seconds)}: {scrape.source}",
+        f"evaluation interval {format_seconds(evaluation.seconds)}: {evaluation.source}",
+        routed,
+    )
+    waits = timing(record, scrape.seconds, offset, intervals.timeout_seconds(rule.expr))
+    return Given(record, waits, place, basis)
+
+
+def timing(
+    rule: RuleRecord, scrape_seconds: float, offset_seconds: float = 0.0, timeout_seconds: float = 0.0
+) -> Timing:
+    """Put together what decides how long an alert of a rule takes."""
+    return Timing(
+        scrape=scrape_seconds,
+        interval=rule.interval_seconds,
+        for_=rule.for_seconds,
+        keep_firing_for=rule.keep_firing_for_seconds,
+        query_offset=offset_seconds,
+        scrape_lag=timeout_seconds,
+    )
+
+
+def _seconds(duration: timedelta | None) -> float:
+    return duration.total_seconds() if duration is not None else 0.0

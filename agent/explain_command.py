@@ -1,0 +1,41 @@
+"""`alertdrill explain` from its options to what is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from agent.errors import ConfigError
+from agent.explain import Options, from_files
+from agent.report import explain_json, explain_markdown, explain_text
+from agent.verdict.explanation import Explanation
+
+_FORMS: dict[str, Callable[[Explanation], str]] = {"markdown": explain_markdown.render, "json": explain_json.render}
+
+
+async def show(options: Options, config: Path | None, form: str, console: Console, *, strict: bool) -> int:
+    """Explain and print, and tell the exit code: 1 when a rule has a problem and that counts.
+
+    Raises ConfigError, ServiceUnavailable.
+    """
+    explanation = await _explained(options, config)
+    if form in _FORMS:
+        console.out(_FORMS[form](explanation), end="", highlight=False)
+    else:
+        console.print(explain_text.render(explanation))
+    return int(strict and explanation.has_problem)
+
+
+async def _explained(options: Options, config: Path | None) -> Explanation:
+    if options.paths and config is not None:
+        raise ConfigError("explain takes rule files or --config, not both")
+    if config is not None:
+        # Only servers need a client.
+        from agent.explain_live import from_servers
+
+        return await from_servers(config, options)
+    if not options.paths:
+        raise ConfigError("explain needs rule files, or --config to ask the servers")
+    return from_files(options)

@@ -1,0 +1,73 @@
+"""`alertdrill explain` without files: the rules that Prometheus has loaded, and the series behind them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from agent import config as configs
+from agent import kpis
+from agent.errors import ServiceUnavailable
+from agent.explain import Options, only, timing
+from agent.kpis import Kpis
+from agent.monitoring import alertmanager
+from agent.monitoring.prometheus import Prometheus
+from agent.records import RuleRecord
+from agent.verdict.anatomy import anatomy
+from agent.verdict.explanation import Explanation, Given, explain
+from agent.verdict.remark import Known
+from units.duration import format_seconds
+
+_Labels = Mapping[str, tuple[Mapping[str, str], ...]]
+
+
+async def from_servers(config: Path, options: Options) -> Explanation:
+    """Explain the rules of a running Prometheus; raises ConfigError, ServiceUnavailable."""
+    loaded = configs.load(config)
+    prometheus = Prometheus(loaded.prometheus)
+    rules = [served.rule for served in await prometheus.rules()]
+    scrapes = await prometheus.scrape_seconds()
+    labels = await _labels(prometheus, rules)
+    status = await alertmanager.status(loaded.alertmanager)
+    known = Known(
+        kpis=kpis.load(options.kpis) if options.kpis is not None else Kpis(),
+        alertmanager=status.config,
+        labels=labels,
+    )
+    given = [_given(rule, scrapes, labels, loaded.prometheus.url) for rule in rules]
+    return only(explain(given, known), options.rule)
+
+
+async def _labels(prometheus: Prometheus, rules: Sequence[RuleRecord]) -> _Labels:
+    """Ask for the labels of what each rule selects, and of both sides of what it pairs."""
+    found: dict[str, tuple[Mapping[str, str], ...]] = {}
+    for expr in dict.fromkeys(part for rule in rules for part in _parts(rule.expr)):
+        now = time.time()
+        try:
+            found[expr] = tuple(labels for labels, _ in await prometheus.values(expr, now, now, 1.0))
+        except ServiceUnavailable:
+            # A part that cannot be evaluated proves nothing; a server that is down fails at the rules already.
+            continue
+    return found
+
+
+def _parts(expr: str) -> list[str]:
+    tree = anatomy(expr)
+    if tree is None:
+        return []
+    sides = [side for pairing in tree.pairings for side in (pairing.lhs, pairing.rhs)]
+    return [*map(str, tree.selectors), *sides]
+
+
+def _given(rule: RuleRecord, scrapes: Mapping[str, float], labels: _Labels, url: str) -> Given:
+    jobs = {one.get("job", "") for part in _parts(rule.expr) for one in labels.get(part, ())} & set(scrapes)
+    seconds = max((scrapes[job] for job in jobs), default=max(scrapes.values(), default=60.0))
+    source = f"job {', '.join(sorted(jobs))}" if jobs else "the longest of all jobs, for its series name none"
+    basis = (
+        f"scrape interval {format_seconds(seconds)}: {source}, of {url}",
+        f"evaluation interval {format_seconds(rule.interval_seconds)}: its group's, of {url}",
+        "routes: as Alertmanager has them",
+        "query offset 0s and grace period 10m: Prometheus' defaults",
+    )
+    return Given(rule, timing(rule, seconds), f"group {rule.group}", basis)
