@@ -5,7 +5,7 @@ PYTHON ?= python3
 SCALE ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak lock clean
+.PHONY: help setup demo docs test lint verdicts predictions bench soak lock clean
 
 help: ## tell what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -23,6 +23,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt lab/install.sh lab/install-toxipr
 demo: setup ## prove one alert, for real, in about a minute
 	$(BIN)/alertdrill drill configs/drills/database-latency.yml --lab --time-scale $(SCALE)
 
+docs: setup ## write the pages that commands make
+	$(BIN)/alertdrill explain configs/prometheus/rules.yml --format markdown > docs/seed-rules.md
+
 lint: setup ## style, types, and which package may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,6 +35,12 @@ lint: setup ## style, types, and which package may import which
 
 test: lint ## everything: style, types, imports, units, and the real servers
 	$(BIN)/pytest
+
+verdicts: setup ## judge ten thousand simulated drills, of right engines and of wrong ones
+	ALERTDRILL_CASES=10000 $(BIN)/pytest tests/agent/verdict/test_simulated.py
+
+predictions: setup ## predicted against observed, for each kind of rule on real servers
+	$(BIN)/python -m benchmarks.predictions
 
 bench: setup ## what the load costs: beside k6, vegeta and hey, and as it grows
 	sh benchmarks/install.sh $(VENV)/bench-bin
