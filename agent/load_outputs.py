@@ -6,6 +6,7 @@ import asyncio
 import difflib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -29,7 +30,7 @@ class Outputs:
 
     def __init__(self, files: Sequence[SecondsFile]) -> None:
         self._files = files
-        self._passed_on = 0
+        self._next_offset = 0
         self._told: set[str] = set()
 
     @property
@@ -66,9 +67,11 @@ class Outputs:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
     def _pass_on(self, load: _Running) -> None:
-        seconds = load.tally.seconds[self._passed_on :]
-        self._passed_on += len(seconds)
-        self._put(load, seconds)
+        # From the end: a load of days has many, of which few are new.
+        new = list(takewhile(lambda second: second.offset >= self._next_offset, reversed(load.tally.seconds)))
+        if new:
+            self._next_offset = new[0].offset + 1
+            self._put(load, new[::-1])
 
     def _put(self, load: _Running, seconds: Sequence[LoadSecond]) -> None:
         for second in seconds:

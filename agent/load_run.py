@@ -29,6 +29,8 @@ from probes.thresholds import abort_reason, evaluate
 from probes.workers import Workers
 
 _THRESHOLDS_EVERY_SECONDS = 2.0
+# For the page's time line; a load may go on for days, and --out keeps every second of it.
+_KEPT_SECONDS = 4 * 3600
 
 
 class LoadRun:
@@ -77,6 +79,7 @@ class LoadRun:
 
     async def _watch(self, load: Load | Workers) -> None:
         self._load = load
+        load.tally.kept_seconds = _KEPT_SECONDS
         # What is there by now stays: the collector need not look at it again while the load runs.
         gc.collect()
         gc.freeze()

@@ -19,7 +19,7 @@ _LOWEST_US, _HIGHEST_US, _DIGITS = 1, 3_600_000_000, 3
 _FOLD_AT_ONCE = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LoadSecond:
     """One second of load; latencies from the due time in seconds, None when nothing ended in it.
 
@@ -91,9 +91,13 @@ class RequestTally:
 
 
 class Tally:
-    """Adds seconds up; due is always succeeded + failed + dropped + lost + in flight."""
+    """Adds seconds up; due is always succeeded + failed + dropped + lost + in flight.
+
+    Of `seconds` at least the last `kept_seconds` are there, all of them when None; the sums are of all in any case.
+    """
 
     def __init__(self) -> None:
+        self.kept_seconds: int | None = None
         self.seconds: list[LoadSecond] = []
         # Those within which the load ended; their rates say nothing.
         self.parts: list[LoadSecond] = []
@@ -120,6 +124,9 @@ class Tally:
         """Add a second, a little at each step of the iteration, so that a load beside it is not held up."""
         self._count(second)
         (self.seconds if second.is_whole else self.parts).append(_summed_up(second))
+        # Half again as many may be there, so that not every second moves all that are kept.
+        if self.kept_seconds is not None and len(self.seconds) > self.kept_seconds * 1.5:
+            del self.seconds[: -self.kept_seconds]
         yield
         yield from self.latencies.folding(second.latencies)
         yield from self.durations.folding(second.durations)

@@ -22,7 +22,7 @@ class Load:
     tally: Tally = field(default_factory=Tally)
 
     def go_on(self) -> None:
-        offset = len(self.tally.seconds)
+        offset = self.tally.seconds[-1].offset + 1 if self.tally.seconds else 0
         self.tally.seconds.append(LoadSecond(offset, 10.0, 10, 10, 0, 0, 0, 0, 0.001, 0.002, 0.003, 0.0001))
 
 
@@ -65,6 +65,17 @@ async def test_a_reader_that_goes_away_is_told_of_once_and_the_other_file_is_who
         assert said == [f"{pipe} cannot be written to its end: Broken pipe"]
         assert outputs.failed
     assert len(_lines(path)) == 2
+
+
+async def test_seconds_that_the_tally_forgets_are_in_the_file(tmp_path: Path) -> None:
+    load, path = Load(), tmp_path / "seconds.csv"
+    with load_outputs.opened([f"csv={path}"]) as outputs:
+        async with outputs.following(load, pytest.fail):
+            for number in range(1, 6):
+                load.go_on()
+                await _until(lambda: len(_lines(path)) == 1 + number)  # noqa: B023 - called here alone
+                del load.tally.seconds[:-2]
+    assert [line.split(",")[1] for line in _lines(path)[1:]] == ["0", "1", "2", "3", "4"]
 
 
 async def test_no_half_line_is_left(tmp_path: Path) -> None:

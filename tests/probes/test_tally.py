@@ -139,3 +139,15 @@ def test_what_an_awaited_client_has_under_way_at_the_end_is_broken_off() -> None
 
     in_virtual_time(main)
     assert (ended, broken_off) == ([Outcome()], [1, 1])
+
+
+def test_of_a_load_of_days_the_last_seconds_are_kept_and_all_of_them_counted() -> None:
+    tally = Tally()
+    tally.kept_seconds = 10
+    for offset in range(100):
+        recorder = Recorder()
+        recorder.dropped()
+        tally.add(recorder.close(offset, 5.0, [], is_whole=True))
+        assert [second.offset for second in tally.seconds][-10:] == list(range(max(0, offset - 9), offset + 1))
+        assert len(tally.seconds) <= 15
+    assert (tally.due, tally.dropped) == (100, 100)

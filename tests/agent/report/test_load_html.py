@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -182,6 +183,13 @@ def test_a_day_of_load_is_drawn_in_points_that_a_screen_has() -> None:
     assert max(drawn["y3", "p99"].y) == 9.0
     assert max(drawn["y5", "in flight"].y) == 77
     assert set(drawn["y4", "p99"].y) == {None}
+
+
+def test_a_time_line_that_has_forgotten_its_begin_says_so() -> None:
+    story, tally = _story(), copy(_story().tally)
+    assert "what came before is in the sums" not in load_html.render(story)
+    tally.seconds = [replace(second, offset=second.offset + 14_400) for second in tally.seconds]
+    assert "From 14,400 s on: what came before is in the sums" in load_html.render(replace(story, tally=tally))
 
 
 def test_the_distribution_goes_to_the_largest_sample_on_an_axis_of_nines() -> None:
