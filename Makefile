@@ -40,7 +40,7 @@ verdicts: setup ## judge ten thousand simulated drills, of right engines and of 
 	ALERTDRILL_CASES=10000 $(BIN)/pytest tests/agent/verdict/test_simulated.py
 
 predictions: setup ## predicted against observed, for each kind of rule on real servers
-	$(BIN)/python -m benchmarks.predictions
+	$(BIN)/python -m benchmarks.predictions --output benchmarks/PREDICTIONS.md
 
 bench: setup ## what the load costs: beside k6, vegeta and hey, and as it grows
 	sh benchmarks/install.sh $(VENV)/bench-bin

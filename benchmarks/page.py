@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.plot import Chart, svg
 from benchmarks.reports import Percentiles
-from benchmarks.results import Circumstances, Growth, Results, Run, Soak, Versus
+from benchmarks.results import Growth, Results, Run, Soak, Versus
 from benchmarks.runs import ABSENT, megabytes, spelled
 
 FILE = "RESULTS.md"
@@ -98,7 +98,7 @@ def _versus(versus: Versus) -> str:
     return "\n".join(
         [
             _VERSUS_HEAD.format(rate=versus.rate, seconds=versus.seconds, rounds=rounds),
-            _circumstances(versus.circumstances),
+            versus.circumstances.words,
             _table(_VERSUS_COLUMNS, rows),
             "\n" + "\n".join(told + absent),
             _ratios(versus.runs),
@@ -142,7 +142,7 @@ def _growth(growth: Growth) -> str:
     return "\n".join(
         [
             _GROWTH_HEAD.format(seconds=growth.seconds, start_up=growth.start_up_cpu_seconds, plot=PLOT),
-            _circumstances(growth.circumstances),
+            growth.circumstances.words,
             _table(("asked for", *columns), by_rate),
             f"\nAt {growth.delay_rate}/s, on a server in Python that answers after a delay:\n",
             _table(("delay", *columns), by_delay),
@@ -189,18 +189,10 @@ def _soak(soak: Soak) -> str:
     return "\n".join(
         [
             _SOAK_HEAD.format(rate=soak.rate, minutes=soak.minutes),
-            _circumstances(soak.circumstances),
+            soak.circumstances.words,
             _table(("memory's slope KiB/min", *_ALONE_COLUMNS), cells),
             _commands({"alertdrill": soak.command}),
         ]
-    )
-
-
-def _circumstances(here: Circumstances) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in here.versions.items())
-    return (
-        f"{here.date}, {here.cpu}, {here.cores} cores, {here.memory_gib:.1f} GiB, {here.kernel},"
-        f" load average before {here.load_before:.2f}.\n{versions}.\n"
     )
 
 

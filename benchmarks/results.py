@@ -30,6 +30,15 @@ class Circumstances:
     load_before: float
     versions: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def words(self) -> str:
+        """Two lines for a page: when and where, and the versions."""
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        return (
+            f"{self.date}, {self.cpu}, {self.cores} cores, {self.memory_gib:.1f} GiB, {self.kernel},"
+            f" load average before {self.load_before:.2f}.\n{versions}.\n"
+        )
+
 
 @dataclass(frozen=True)
 class Run:

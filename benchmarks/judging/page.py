@@ -15,8 +15,7 @@ Written by `python -m benchmarks.judging`; do not edit.
 A drill of two hours with {alerts} alerts under test, on three instances: evaluations every 15 s, scrapes every 5 and 15 s, {seconds:,} seconds of load, histograms with {buckets} buckets, {samples:,} values of series.
 Times are the best of {rounds}.
 
-{date}, {cpu}, {cores} cores, {kernel}, load average before {load:.2f}; {versions}.
-
+{here}
 | what | measured | at the most |
 | --- | --- | --- |
 | recording, megabytes | {megabytes:.2f} | {largest:g} |
@@ -58,16 +57,11 @@ class Measured:
 
 def render(measured: Measured) -> str:
     """Spell the page in Markdown."""
-    here, (reading, judging) = measured.here, measured.best
+    reading, judging = measured.best
     return _PAGE.format(
         **vars(measured.size),
         rounds=len(measured.rounds),
-        date=here.date,
-        cpu=here.cpu,
-        cores=here.cores,
-        kernel=here.kernel,
-        load=here.load_before,
-        versions=", ".join(f"{name} {version}" for name, version in here.versions.items()),
+        here=measured.here.words,
         megabytes=measured.file_bytes / 1e6,
         reading=reading,
         judging=judging,

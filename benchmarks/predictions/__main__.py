@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvloop
 
+from agent import __version__
+from benchmarks import results
 from benchmarks.errors import told
 from benchmarks.predictions import table
 from benchmarks.predictions.cases import cases
@@ -26,10 +29,13 @@ def main(
     with told():
         found = Programs.installed()
         programs = Programs(prometheus or found.prometheus, alertmanager or found.alertmanager)
+        here = results.circumstances({})
         chosen = only(cases(), set(names or []))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             result = runner.run(run(chosen, programs))
-    text = table.markdown(chosen, result)
+    recorded = result.recording
+    versions = {"Prometheus": recorded.prometheus.version, "Alertmanager": recorded.alertmanager.version}
+    text = table.markdown(chosen, result, replace(here, versions={"alertdrill": __version__} | versions))
     typer.echo(text)
     if output is not None:
         output.write_text(text, encoding="utf-8")

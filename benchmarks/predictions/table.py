@@ -10,7 +10,17 @@ from agent.verdict.shape import bad_seconds, classify
 from agent.verdict.verdict import Milestone, Outcome, Verdict
 from benchmarks.predictions.cases import SCRAPE_SECONDS, Case
 from benchmarks.predictions.run import Result
+from benchmarks.results import Circumstances
 from units.duration import parse_duration
+
+_HEAD = """\
+# Predicted and observed
+Written by `python -m benchmarks.predictions`; do not edit.
+
+An exporter steps at a known instant, and every rule is evaluated by a real Prometheus and told of by a real Alertmanager, all at once: scrapes every 0.2 s, evaluations every 0.5 or 0.8 s, ranges of 4 s, a fault of 8 s.
+**predicted firing** follows from the size of the fault and the intervals alone, with no phase known; all instants count from the fault.
+**off its exact window** is how far pending, firing and resolved lay outside the windows that follow from the record, where the phases are known.
+"""
 
 
 @dataclass(frozen=True)
@@ -95,15 +105,17 @@ def _distance_ms(milestones: list[Milestone]) -> float | None:
     return max(distances) * 1000 if distances else None
 
 
-def markdown(cases: Sequence[Case], result: Result) -> str:
-    """Spell the table, with the versions and a summary."""
+def markdown(cases: Sequence[Case], result: Result, here: Circumstances) -> str:
+    """Spell the page: where it was made, the table, and a summary."""
     found = rows(cases, result)
     lines = [
+        _HEAD,
+        here.words,
         "| rule | for | predicted firing | observed | notified | resolved | off its exact window | verdict |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *(_line(row) for row in found),
     ]
-    return "\n".join([*lines, "", *_summary(found, result), ""])
+    return "\n".join([*lines, "", *_summary(found), ""])
 
 
 def _line(row: Row) -> str:
@@ -124,14 +136,12 @@ def _seconds(value: float | None) -> str:
     return "—" if value is None else f"+{value:.3f} s"
 
 
-def _summary(found: list[Row], result: Result) -> Iterator[str]:
+def _summary(found: list[Row]) -> Iterator[str]:
     fired = [row for row in found if row.firing_seen is not None and row.firing is not None]
     exact = [row.exact_ms for row in found if row.exact_ms is not None]
     wrong = [row for row in found if not row.is_judged_right]
-    versions = result.recording.prometheus.version, result.recording.alertmanager.version
-    yield f"Prometheus {versions[0]}, Alertmanager {versions[1]}; {len(found)} rules."
     inside = sum(row.is_as_predicted for row in fired)
-    yield f"{inside} of {len(fired)} fired between the soonest and the latest instant predicted from the fault alone."
+    yield f"Of {len(found)} rules, {inside} of the {len(fired)} that fired and can be foretold did so between the soonest and the latest instant predicted from the fault alone."
     if exact:
         yield f"With the phases known, the largest distance of pending, firing and resolved was {max(exact):.1f} ms."
     passed = sum(row.case.outcome is Outcome.PASSED for row in found)
