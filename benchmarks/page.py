@@ -67,7 +67,8 @@ A run of one second with one transaction takes {start_up:.2f} s of CPU: that is 
 _SOAK_HEAD = """\
 ## For long
 alertdrill alone, {rate}/s for {minutes:g} minutes on the same nginx.
-The slope is of a line by least squares through its resident memory, the first tenth left out.
+The slope is of a line by least squares through its resident memory, the first tenth left out; the largest step is from one sample to the next, ten seconds later.
+A stall of the machine makes such a step: what is in flight then needs memory, which the process keeps.
 """
 
 
@@ -185,12 +186,18 @@ def _plot(growth: Growth) -> str:
 
 
 def _soak(soak: Soak) -> str:
-    cells = [[f"{soak.slope_kib_per_minute:+.1f}", *_alone_cells(soak.run)]]
+    after = soak.slope_after_step_kib_per_minute
+    slopes = [
+        f"{soak.slope_kib_per_minute:+.1f}",
+        f"{soak.step[1]:+,} at {soak.step[0]:.0f} s",
+        "n/a" if after is None else f"{after:+.1f}",
+    ]
+    cells = [[*slopes, *_alone_cells(soak.run)]]
     return "\n".join(
         [
             _SOAK_HEAD.format(rate=soak.rate, minutes=soak.minutes),
             soak.circumstances.words,
-            _table(("memory's slope KiB/min", *_ALONE_COLUMNS), cells),
+            _table(("memory's slope KiB/min", "largest step KiB", "slope after it KiB/min", *_ALONE_COLUMNS), cells),
             _commands({"alertdrill": soak.command}),
         ]
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,22 @@ class Soak:
     run: Run
     slope_kib_per_minute: float
     samples: list[tuple[float, int]]
+
+    @property
+    def step(self) -> tuple[float, int]:
+        """The largest growth from one sample to the next after the first minute: when in seconds, and KiB."""
+        settled = [sample for sample in self.samples if sample[0] >= 60]
+        steps = [(after[0], after[1] - before[1]) for before, after in pairwise(settled)]
+        return max(steps, key=lambda step: step[1], default=(0.0, 0))
+
+    @property
+    def slope_after_step_kib_per_minute(self) -> float | None:
+        """The slope of what came a minute and more after it, None of less than two samples."""
+        after = [sample for sample in self.samples if sample[0] > self.step[0] + 60]
+        if len(after) < 2:
+            return None
+        seconds, kib = zip(*after, strict=True)
+        return statistics.linear_regression(seconds, kib).slope * 60
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.parsers import expat
 
@@ -134,6 +135,16 @@ def test_a_line_has_its_slope_whatever_the_warm_up_was(slope: float, base: float
     samples = [(float(second), round(1e3 * (base + slope * second / 60))) for second in range(0, 1800, 10)]
     odd = [(second, 7 if second < 170 else kib) for second, kib in samples]
     assert slope_kib_per_minute(odd) == pytest.approx(slope * 1e3, abs=1.0)
+
+
+def test_a_step_is_told_apart_from_a_slope() -> None:
+    """From 60 s on; the start's own growth is none."""
+    samples = [(float(at), 50_000 + at // 10 * 2 + (9_000 if at >= 400 else 0)) for at in range(10, 1801, 10)]
+    soak = replace(SOAK, samples=[(0.0, 100), *samples])
+    assert soak.step == (400.0, 9_002)
+    assert soak.slope_after_step_kib_per_minute == pytest.approx(12.0)
+    assert "| +9,002 at 400 s | +12.0 |" in page.render(Results(soak=soak))
+    assert SOAK.slope_after_step_kib_per_minute is None
 
 
 def test_a_soak_that_ended_at_once_has_no_slope() -> None:
