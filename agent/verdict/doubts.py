@@ -115,13 +115,13 @@ def _expected_rules(recording: Recording) -> list[RuleRecord]:
 def _changes(recording: Recording, rule: RuleRecord) -> list[Doubt]:
     if recording.rules_at_end is None:
         return []
-    what_counts = {"expr", "for_seconds", "keep_firing_for_seconds", "interval_seconds", "labels"}
-    after = next(
-        (r for r in recording.rules_at_end if (r.alert, r.group, r.file) == (rule.alert, rule.group, rule.file)), None
-    )
-    if after is None:
+    what_counts = ("expr", "for_seconds", "interval_seconds", "keep_firing_for_seconds", "labels")
+    key = (rule.alert, rule.group, rule.file)
+    of_name = [r for r in recording.rules_at_end if (r.alert, r.group, r.file) == key]
+    if not of_name:
         return [Doubt(f"the rule {rule.alert} was gone at the end of the drill", rule.alert)]
-    changed = [name for name in sorted(what_counts) if getattr(after, name) != getattr(rule, name)]
+    # A group may have several rules of one name: the one most like it is what became of it.
+    changed = min(([name for name in what_counts if getattr(r, name) != getattr(rule, name)] for r in of_name), key=len)
     return (
         [Doubt(f"the rule {rule.alert} was changed during the drill: {', '.join(changed)}", rule.alert)]
         if changed

@@ -14,7 +14,7 @@ from agent.verdict.delivery import heard
 from agent.verdict.diagnosis import Silent, why_silent
 from agent.verdict.doubts import Doubt, doubts
 from agent.verdict.engine import Breach
-from agent.verdict.labels import spell
+from agent.verdict.labels import may_be_of, spell
 from agent.verdict.ticks import evaluations, watched
 from agent.verdict.timeline import AlertTimeline, timelines
 from agent.verdict.undelivered import Untold, held_back, why_untold
@@ -87,11 +87,11 @@ def _unexpected(recording: Recording, alert: str, fault_at: float) -> Verdict:
 
 
 def _judge_expectation(recording: Recording, expected: Expectation, fault_at: float) -> Verdict:
-    rules = [rule for rule in recording.rules if rule.alert == expected.alert]
+    rules = _rules_of(recording, expected)
     if not rules:
         finding = Finding(Link.NO_RULE, "no rule makes this alert")
         return _silent(expected, finding)
-    found = [(rule, one) for rule in rules for one in timelines(recording, rule.alert, rule.interval_seconds)]
+    found = [(rule, one) for rule in rules for one in _timelines(recording, rule)]
     fired = [(rule, t) for rule, t in found if t.firing_at is not None and t.firing_at >= recording.started_at]
     if not fired:
         rule = next((rule for rule, _ in found), rules[0])
@@ -112,6 +112,23 @@ def _judge_expectation(recording: Recording, expected: Expectation, fault_at: fl
             outcome = Outcome.EARLY if breach.is_early else Outcome.LATE
             return replace(verdict, outcome=outcome, reason=_breach_words(breach, fault_at), finding=None)
     return verdict
+
+
+def _rules_of(recording: Recording, expected: Expectation) -> list[RuleRecord]:
+    """List the rules that may make the alert with its labels, or else those that make one of its name."""
+    named = [rule for rule in recording.rules if rule.alert == expected.alert]
+    labels = {"alertname": expected.alert} | expected.labels
+    return [rule for rule in named if may_be_of(rule.labels | labels, rule)] or named
+
+
+def _timelines(recording: Recording, rule: RuleRecord) -> list[AlertTimeline]:
+    """List what a rule made, and what none of its name did."""
+    others = [one for one in recording.rules if one.alert == rule.alert]
+    return [
+        one
+        for one in timelines(recording, rule.alert, rule.interval_seconds)
+        if may_be_of(one.labels, rule) or not any(may_be_of(one.labels, other) for other in others)
+    ]
 
 
 def _breach_words(breach: Breach, fault_at: float) -> str:

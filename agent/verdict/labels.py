@@ -34,8 +34,13 @@ def is_of(alert: dict[str, str], rule: RuleRecord, series: dict[str, str]) -> bo
     own = set(rule.labels) | {"alertname", "alertstate"}
     mine = {name: value for name, value in alert.items() if name not in own and value}
     its = {name: value for name, value in series.items() if name not in own and name != "__name__" and value}
-    plain = {name: value for name, value in rule.labels.items() if "{{" not in value and name != "alertname"}
-    return mine == its and all(alert.get(name, "") == value for name, value in plain.items())
+    return mine == its and may_be_of(alert, rule)
+
+
+def may_be_of(alert: dict[str, str], rule: RuleRecord) -> bool:
+    """Tell whether an alert has a rule's name and labels: several rules may make alerts of one name."""
+    plain = {name: value for name, value in rule.labels.items() if "{{" not in value}
+    return all(alert.get(name, "") == value for name, value in (plain | {"alertname": rule.alert}).items())
 
 
 def series_of(alert: dict[str, str], rule: RuleRecord, whole: PartRecord | None) -> SeriesRecord | None:

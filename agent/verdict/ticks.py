@@ -35,9 +35,10 @@ class Tick:
 
 
 def watched(recording: Recording, rule: RuleRecord) -> WatchedRecord | None:
-    """Find what was recorded of a rule under test."""
+    """Find what was recorded of a rule under test; a group may have several of one name."""
     key = (rule.alert, rule.group, rule.file)
-    return next((one for one in recording.watched if (one.alert, one.group, one.file) == key), None)
+    of_name = [one for one in recording.watched if (one.alert, one.group, one.file) == key]
+    return next((one for one in of_name if not one.parts or one.parts[0].expr == rule.expr), None)
 
 
 def part(record: WatchedRecord, expr: str) -> PartRecord | None:
