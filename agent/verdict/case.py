@@ -70,11 +70,8 @@ class Case:
 
     @cached_property
     def condition_at(self) -> float | None:
-        """The first evaluation of the stretch that led to the alert at which its condition certainly held."""
-        stretch = window.pending_window(self.ticks, self.timeline.pending_at, self.fault_at)
-        if stretch is None:
-            return None
-        return next((tick.at for tick in self.ticks if tick.at >= stretch.earliest and tick.holds is not False), None)
+        """The first evaluation at which the condition held that led to the alert."""
+        return window.condition_began(self.ticks, self.timeline.pending_at)
 
     @cached_property
     def told_at(self) -> float | None:

@@ -46,11 +46,13 @@ def pending_window(ticks: Sequence[Tick], near: float, fault_at: float) -> Windo
 
     None where the condition was never seen to hold from there on.
     """
-    begins = _stretch_begins(ticks, near)
-    if begins is None:
+    index = _next_that_may_hold(ticks, near)
+    if index is None:
         return None
-    earliest = ticks[begins].at
-    latest = next((tick.at for tick in ticks[begins:] if tick.holds and tick.happened), None)
+    earliest = ticks[_begins(ticks, index, {True, None})].at
+    # Where it is open whether an evaluation ended the stretch, the alert may have become pending anew after it.
+    surely = _begins(ticks, index, {True})
+    latest = next((tick.at for tick in ticks[surely:] if tick.holds and tick.happened), None)
     if latest is None:
         return None
     text = f"the first evaluation that saw the condition hold, {earliest - fault_at:+.2f} s"
@@ -59,16 +61,23 @@ def pending_window(ticks: Sequence[Tick], near: float, fault_at: float) -> Windo
     return _exactly(earliest, latest, text)
 
 
-def _stretch_begins(ticks: Sequence[Tick], near: float) -> int | None:
-    """Find where the stretch of evaluations begins that saw the condition, or may have, around an instant or later."""
-    index = next((n for n, tick in enumerate(ticks) if tick.at >= near - _ROUNDING_SECONDS), None)
-    if index is None:
-        return None
-    while index < len(ticks) and ticks[index].holds is False:
-        index += 1
-    if index == len(ticks):
-        return None
-    while index > 0 and ticks[index - 1].holds is not False:
+def condition_began(ticks: Sequence[Tick], near: float) -> float | None:
+    """Tell at which evaluation the condition began to hold of an alert that became pending at an instant.
+
+    An evaluation before it of which it is open what it saw did not see it, or it would have been pending sooner.
+    """
+    index = _next_that_may_hold(ticks, near)
+    return None if index is None else ticks[_begins(ticks, index, {True})].at
+
+
+def _next_that_may_hold(ticks: Sequence[Tick], near: float) -> int | None:
+    """Find the first evaluation at an instant or later that saw the condition, or may have."""
+    return next((n for n, t in enumerate(ticks) if t.at >= near - _ROUNDING_SECONDS and t.holds is not False), None)
+
+
+def _begins(ticks: Sequence[Tick], index: int, seen: set[bool | None]) -> int:
+    """Find where the evaluations begin that lead to one and saw nothing else."""
+    while index > 0 and ticks[index - 1].holds in seen:
         index -= 1
     return index
 
