@@ -99,27 +99,39 @@ def firing_window(ticks: Sequence[Tick], rule: RuleRecord, timing: Timing, pendi
 def resolved_window(ticks: Sequence[Tick], rule: RuleRecord, timing: Timing, timeline: AlertTimeline) -> Window | None:
     """Tell when an alert that fired must end; None when its condition held to the end of the record."""
     after = ticks[-1].at + timing.interval if ticks else timeline.firing_at or 0.0
-    earliest = _ends(ticks, rule, timeline, lambda tick: tick.holds is True)
+    earliest = _ends(ticks, rule, timeline, _soonest)
     if earliest is None:
         held = "the condition held, or the alert is kept, to the end of the record"
         return None if timeline.ended_at is None else _exactly(after, after + timing.keep, held)
-    latest = _ends(ticks, rule, timeline, lambda tick: tick.holds is not False or not tick.happened)
+    latest = _ends(ticks, rule, timeline, _latest)
     text = "the first evaluation that saw the condition over"
     if timing.keep:
         text += f", + keep_firing_for {rule.keep_firing_for_seconds:g} s in whole evaluations = {timing.keep:g} s"
     return _exactly(earliest, after if latest is None else latest, text)
 
 
+def _soonest(tick: Tick) -> bool | None:
+    """Read an evaluation as what ends an alert the soonest; None is one that was skipped."""
+    return None if tick.holds and not tick.happened else tick.holds is True
+
+
+def _latest(tick: Tick) -> bool | None:
+    """Read an evaluation as what ends an alert the latest; None is one that was skipped."""
+    return None if tick.holds is False and not tick.happened else tick.holds is not False
+
+
 def _ends(
-    ticks: Sequence[Tick], rule: RuleRecord, timeline: AlertTimeline, holds: Callable[[Tick], bool]
+    ticks: Sequence[Tick], rule: RuleRecord, timeline: AlertTimeline, reading: Callable[[Tick], bool | None]
 ) -> float | None:
     """Run the state machine from firing on, under one reading of what is open."""
     assert timeline.firing_at is not None  # noqa: S101 - only alerts that fired resolve
     state = State("firing", timeline.pending_at)
     for tick in ticks:
-        if tick.at <= timeline.firing_at + _ROUNDING_SECONDS:
+        holds = reading(tick)
+        # A skipped evaluation changes nothing, and so does not begin `keep_firing_for` anew.
+        if holds is None or tick.at <= timeline.firing_at + _ROUNDING_SECONDS:
             continue
-        state = step(state, tick.at, rule, holds=holds(tick))
+        state = step(state, tick.at, rule, holds=holds)
         if state.status == "inactive":
             return tick.at
     return None
