@@ -42,9 +42,11 @@ class Case:
 
     @cached_property
     def ticks(self) -> Sequence[Tick]:
-        """What each evaluation saw; nothing where the rule could not be evaluated again."""
+        """What each evaluation saw; nothing where the rule, or its series among too many, was not recorded."""
         parts = self.evaluations.record.parts if self.evaluations is not None else []
         if self.evaluations is None or not parts or parts[0].error:
+            return ()
+        if self.series is None and parts[0].total > len(parts[0].series):
             return ()
         return self.evaluations.ticks(self.series)
 
