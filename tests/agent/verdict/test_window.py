@@ -1,0 +1,255 @@
+"""The lawful window of each milestone, by tables; instants are numbers of evaluations, which come once a second.
+
+T: the condition held, F: it did not, ?: the record leaves it open; in brackets: the evaluation may have been skipped.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from agent.verdict.arithmetic import Timing
+from agent.verdict.onset import Onset
+from agent.verdict.shape import classify
+from agent.verdict.ticks import Tick
+from agent.verdict.timeline import AlertTimeline
+from agent.verdict.verdict import Window
+from agent.verdict.window import condition_began, condition_window, firing_window, pending_window, resolved_window
+from tests.support.one_rule import FIRST, rule
+
+_HOLDS = {"T": True, "F": False, "?": None}
+# Samples bear whole milliseconds.
+_OPEN = 0.002
+
+
+def _ticks(text: str) -> list[Tick]:
+    seen = re.findall(r"\[(.)\]|(.)", text)
+    return [Tick(FIRST + n, _HOLDS[open_ or sure], happened=bool(sure)) for n, (open_, sure) in enumerate(seen)]
+
+
+def _bounds(window: Window | None) -> tuple[float, float] | None:
+    """Tell a window in evaluations, without the 2 ms that it is wider at either end."""
+    if window is None:
+        return None
+    return round(window.earliest - FIRST + _OPEN, 6), round(window.latest - FIRST - _OPEN, 6)
+
+
+RATE = "rate(errors_total[5m]) > 7"
+
+
+@pytest.mark.parametrize(
+    ("expr", "first_bad", "needed", "window"),
+    [
+        # Scraped every 15 s, evaluated every 30 s, a scrape takes 0.2 s: 5 + 15 + 30 + 0.2.
+        ("queue > 5", 5.0, (0.0, 0.0), (0.0, 50.2)),
+        # The fault may have come up to a scrape before it showed, but not before it was there.
+        ("queue > 5", 20.0, (0.0, 0.0), (5.0, 65.2)),
+        # A scrape that was under way when the fault came bears an instant before it.
+        ("up == 0", -0.4, (0.0, 0.0), (-0.4, 44.8)),
+        # 60 s of the range: a scrape less at the soonest, for the fault's phase and for extrapolation.
+        (RATE, 5.0, (60.0, 60.0), (35.0, 110.2)),
+        (RATE, 5.0, (60.0, 90.0), (35.0, 140.2)),
+        (RATE, 5.0, (10.0, 10.0), (0.0, 60.2)),
+    ],
+)
+def test_a_condition_is_expected_from_the_first_bad_scrape_on(
+    expr: str, first_bad: float, needed: tuple[float, float], window: tuple[float, float]
+) -> None:
+    onset = Onset(classify(expr), FIRST + first_bad, needed)
+    timing = Timing(scrape=15, interval=30, scrape_lag=0.2)
+    assert _bounds(condition_window(onset, timing, FIRST)) == window
+
+
+def test_how_far_a_group_looks_back_does_not_move_the_instants_of_its_data() -> None:
+    onset = Onset(classify("queue > 5"), FIRST + 5, (0.0, 0.0))
+    timing = Timing(scrape=15, interval=30, query_offset=60)
+    assert _bounds(condition_window(onset, timing, FIRST)) == (0.0, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("needed", "words"),
+    [
+        ((0.0, 0.0), "first bad scrape +5.00 s, ± a scrape (15 s), + an evaluation (30 s)"),
+        (
+            (60.0, 61.0),
+            "first bad scrape +5.00 s, + 60 s of the 300 s range that must be bad, ± a scrape (15 s), + an evaluation (30 s)",
+        ),
+        (
+            (6.0, 60.0),
+            "first bad scrape +5.00 s, + 6 … 60 s of the 300 s range that must be bad, ± a scrape (15 s), + an evaluation (30 s)",
+        ),
+    ],
+)
+def test_a_condition_s_window_says_how_it_comes_about(needed: tuple[float, float], words: str) -> None:
+    window = condition_window(Onset(classify(RATE), FIRST + 5, needed), Timing(15, 30), FIRST)
+    assert window is not None
+    assert window.arithmetic == words
+
+
+@pytest.mark.parametrize(("first_bad", "needed"), [(None, (0.0, 0.0)), (5.0, None), (None, None)])
+def test_nothing_is_expected_where_the_record_does_not_show_the_fault_coming_in(
+    first_bad: float | None, needed: tuple[float, float] | None
+) -> None:
+    assert condition_window(Onset(classify(RATE), first_bad, needed), Timing(15, 30), FIRST) is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "pending_at", "window"),
+    [
+        ("FFTTTF", 2, (2, 2)),
+        # A late one is held against the evaluation at which the stretch began, an early one against the next.
+        ("FFTTTF", 4, (2, 2)),
+        ("FFTTTF", 1, (2, 2)),
+        ("FFTTTF", 0, (2, 2)),
+        # Each stretch stands for itself.
+        ("TTFFTT", 4, (4, 4)),
+        ("TTFFTT", 3, (4, 4)),
+        ("TTFFTT", 1, (0, 0)),
+        # What an evaluation saw is open: it may have become pending there, and must have by the first sure one.
+        ("F??TTF", 3, (1, 3)),
+        ("F??TTF", 1, (1, 3)),
+        ("F?FTTF", 1, (1, 3)),
+        ("F?FTTF", 3, (3, 3)),
+        # Or the stretch may have ended there, and begun anew.
+        ("FTT?TTF", 1, (1, 1)),
+        ("FTT?TTF", 4, (1, 4)),
+        ("FTT?TTF", 5, (1, 4)),
+        ("FTT??TF", 4, (1, 5)),
+        # So it is where the evaluation may have been skipped.
+        ("F[T][T]TF", 3, (1, 3)),
+        ("F[T]FTTF", 3, (3, 3)),
+        ("F[F]TTF", 2, (2, 2)),
+        # But one that was skipped ends nothing.
+        ("FTT[T]TF", 4, (1, 1)),
+        # It never held from there on, or never for certain.
+        ("FFTTFF", 4, None),
+        ("FF??FF", 2, None),
+        ("FF[T]FF", 2, None),
+        ("FF", 2, None),
+        ("", 0, None),
+    ],
+)
+def test_an_alert_becomes_pending_at_the_first_evaluation_that_saw_its_condition(
+    seen: str, pending_at: int, window: tuple[float, float] | None
+) -> None:
+    assert _bounds(pending_window(_ticks(seen), FIRST + pending_at, FIRST)) == window
+
+
+@pytest.mark.parametrize(
+    ("seen", "pending_at", "began_at"),
+    [
+        ("FFTTTF", 2, 2),
+        ("FFTTTF", 4, 2),
+        ("FFTTTF", 1, 2),
+        # Where it is open what an evaluation saw, the alert tells.
+        ("F??TTF", 1, 1),
+        ("F??TTF", 2, 2),
+        ("F??TTF", 3, 3),
+        ("FT?TTF", 4, 3),
+        ("F[T]TTF", 2, 1),
+        ("FFTTFF", 4, None),
+        ("", 0, None),
+    ],
+)
+def test_the_condition_began_with_the_evaluations_that_led_to_the_alert(
+    seen: str, pending_at: int, began_at: int | None
+) -> None:
+    found = condition_began(_ticks(seen), FIRST + pending_at)
+    assert found == (None if began_at is None else FIRST + began_at)
+
+
+def test_a_sample_s_milliseconds_do_not_make_it_another_evaluation() -> None:
+    assert _bounds(pending_window(_ticks("FTF"), FIRST + 1.001, FIRST)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("seen", "for_seconds", "pending_at", "window"),
+    [
+        ("FTTTTTTT", 0, 1, (1, 1)),
+        ("FTTTTTTT", 1, 1, (2, 2)),
+        ("FTTTTTTT", 3, 1, (4, 4)),
+        # `for` is rounded up to whole evaluations.
+        ("FTTTTTTT", 0.1, 1, (2, 2)),
+        ("FTTTTTTT", 2.5, 1, (4, 4)),
+        # A skipped evaluation counts towards `for`, but does not fire: the next one does.
+        ("FT[T]TTTTT", 3, 1, (4, 4)),
+        ("FTTT[T]TTT", 3, 1, (4, 5)),
+        ("FTTT[T][T]TT", 3, 1, (4, 6)),
+        # The record may end first.
+        ("FTT", 5, 1, (6, 6)),
+        ("FTT[T]", 2, 1, (3, 3)),
+    ],
+)
+def test_an_alert_fires_for_rounded_up_to_evaluations_after_it_became_pending(
+    seen: str, for_seconds: float, pending_at: int, window: tuple[float, float]
+) -> None:
+    of, timing = rule(for_seconds=for_seconds), Timing(1, 1, for_seconds)
+    assert _bounds(firing_window(_ticks(seen), of, timing, FIRST + pending_at)) == window
+
+
+def test_evaluations_of_thirty_seconds_round_for_up_to_ninety() -> None:
+    """facts: ceil(F/E)·E, here ceil(70/30)·30."""
+    of, timing = rule(for_seconds=70, interval_seconds=30), Timing(15, 30, 70)
+    ticks = [Tick(FIRST + 30 * n, holds=True, happened=n != 3) for n in range(6)]
+    window = firing_window(ticks, of, timing, FIRST)
+    assert _bounds(window) == (90, 120)
+    assert window.arithmetic == (
+        "pending + ceil(for 70 s / interval 30 s) evaluations = pending + 90 s, + 30 s for skipped evaluations"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "keep", "window"),
+    [
+        # It fires at 1 in all of these. Without keep_firing_for it ends with the first evaluation that sees it over.
+        ("TTTFFF", 0, (3, 3)),
+        ("TTFTTT", 0, (2, 2)),
+        # keep_firing_for is rounded up, and counts from the first evaluation without the condition.
+        ("TTTFFFFFF", 1, (4, 4)),
+        ("TTTFFFFFF", 3, (6, 6)),
+        ("TTTFFFFFF", 2.5, (6, 6)),
+        # The condition came back meanwhile: it counts from anew.
+        ("TTTFTFFFFF", 3, (8, 8)),
+        # What an evaluation saw is open.
+        ("TT??FF", 0, (2, 4)),
+        ("TTT?FFFFF", 2, (5, 6)),
+        ("TTTF?FFFFF", 3, (6, 8)),
+        # An evaluation that may have been skipped neither ends it for certain, nor begins or breaks what is kept.
+        ("TTT[F]FF", 0, (3, 4)),
+        ("TTT[T]FF", 0, (4, 4)),
+        ("TTT[?]FF", 0, (3, 4)),
+        ("TTT[F]FFFFF", 2, (5, 6)),
+        ("TTTF[F]FFFF", 3, (6, 6)),
+        ("TTTFF[F]F", 2, (5, 6)),
+        ("TTTF[T]FFFFF", 3, (6, 8)),
+        ("TTTF[?]FFFFF", 3, (6, 8)),
+        # The record ends before it is sure.
+        ("TTT??", 0, (3, 5)),
+        ("TTTFF??", 3, (6, 7)),
+    ],
+)
+def test_an_alert_ends_where_its_condition_does_and_is_kept_for_as_long_as_told(
+    seen: str, keep: float, window: tuple[float, float]
+) -> None:
+    of, timing = rule(keep_firing_for_seconds=keep), Timing(1, 1, 0, keep)
+    timeline = AlertTimeline({}, FIRST, FIRST + 1, None)
+    assert _bounds(resolved_window(_ticks(seen), of, timing, timeline)) == window
+
+
+@pytest.mark.parametrize(
+    ("seen", "keep", "ended_at", "window"),
+    [
+        ("TTTTT", 0, None, None),
+        ("TTTFF", 3, None, None),
+        # One that ended all the same was early: at the first evaluation after the record it may still have held.
+        ("TTTTT", 0, 3, (5, 5)),
+        ("TTTTT", 2, 3, (5, 7)),
+    ],
+)
+def test_an_alert_whose_condition_held_to_the_end_of_the_record_need_not_end(
+    seen: str, keep: float, ended_at: float | None, window: tuple[float, float] | None
+) -> None:
+    of, timing = rule(keep_firing_for_seconds=keep), Timing(1, 1, 0, keep)
+    timeline = AlertTimeline({}, FIRST, FIRST + 1, None if ended_at is None else FIRST + ended_at)
+    assert _bounds(resolved_window(_ticks(seen), of, timing, timeline)) == window
