@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from agent.recording import Recording
 from agent.records import NotificationRecord, SuppressionRecord
-from agent.verdict.identity import SAME_INSTANT_SECONDS, fired_at, held, is_same, known_labels
+from agent.verdict.identity import SAME_INSTANT_SECONDS, fired_at, held, is_same, known_labels, query_offset
 from agent.verdict.routing import Route, routes
 from agent.verdict.timeline import AlertTimeline
 from agent.verdict.verdict import Window
@@ -29,13 +29,14 @@ def heard(recording: Recording, timeline: AlertTimeline, status: str = "firing")
     """List the notifications that tell of this alert firing (or resolved), at any receiver."""
     if timeline.firing_at is None:
         return []
+    offset = query_offset(recording, timeline.labels)
     return [
         notification
         for notification in recording.notifications
         if notification.status == status
         and is_same(recording, timeline, notification.labels, notification.starts_at)
-        and notification.received_at >= timeline.firing_at - 1.0
-        and (timeline.ended_at is None or notification.starts_at < timeline.ended_at)
+        and notification.received_at >= timeline.firing_at + offset - 1.0
+        and (timeline.ended_at is None or notification.starts_at < timeline.ended_at + offset)
     ]
 
 
@@ -101,7 +102,8 @@ def known_for_seconds(route: Route) -> float:
 def _is_fresh(recording: Recording, timeline: AlertTimeline, route: Route) -> bool:
     """Tell whether Alertmanager certainly had no group for this alert yet: nothing of it fired for long enough."""
     assert timeline.firing_at is not None  # noqa: S101 - only alerts that fired are told of
-    since = timeline.firing_at - known_for_seconds(route)
+    fired = fired_at(recording, timeline)
+    since = fired - known_for_seconds(route)
     if since < (recording.started_at if recording.earlier_since is None else recording.earlier_since):
         return False
     if any(route.group_of(one.labels) == _group(recording, timeline, route) for one in _older(recording, timeline)):
@@ -109,7 +111,7 @@ def _is_fresh(recording: Recording, timeline: AlertTimeline, route: Route) -> bo
     mine = route.group_of(timeline.labels)
     return not any(
         series.state == "firing"
-        and any(since <= at < timeline.firing_at - _EARLY_SECONDS for at in series.instants)
+        and any(since <= at + query_offset(recording, series.labels) < fired - _EARLY_SECONDS for at in series.instants)
         and mine == route.group_of(series.labels)
         for series in (*recording.earlier, *recording.alerts)
     )

@@ -38,9 +38,13 @@ def is_same(recording: Recording, timeline: AlertTimeline, labels: dict[str, str
 
 def fired_at(recording: Recording, timeline: AlertTimeline) -> float:
     """Tell when an alert began to fire; its samples bear the instant of the data, which a query offset sets back."""
-    alert = timeline.labels.get("alertname")
-    offset = next((one.query_offset_seconds for one in recording.watched if one.alert == alert), 0.0)
-    return (timeline.firing_at or 0.0) + offset
+    return (timeline.firing_at or 0.0) + query_offset(recording, timeline.labels)
+
+
+def query_offset(recording: Recording, labels: dict[str, str]) -> float:
+    """Tell how much later than the instant of its data an alert was evaluated; 0 where that was not recorded."""
+    alert = labels.get("alertname")
+    return next((one.query_offset_seconds for one in recording.watched if one.alert == alert), 0.0)
 
 
 def held(recording: Recording, timeline: AlertTimeline) -> list[SuppressionRecord]:
