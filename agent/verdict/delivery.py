@@ -103,7 +103,9 @@ def _is_fresh(recording: Recording, timeline: AlertTimeline, route: Route) -> bo
     """Tell whether Alertmanager certainly had no group for this alert yet: nothing of it fired for long enough."""
     assert timeline.firing_at is not None  # noqa: S101 - only alerts that fired are told of
     fired = fired_at(recording, timeline)
-    since = fired - known_for_seconds(route)
+    # Its last sample is an evaluation older than its end.
+    longest = max((rule.interval_seconds for rule in recording.rules), default=0.0)
+    since = fired - known_for_seconds(route) - longest
     if since < (recording.started_at if recording.earlier_since is None else recording.earlier_since):
         return False
     if any(route.group_of(one.labels) == _group(recording, timeline, route) for one in _older(recording, timeline)):
