@@ -205,6 +205,8 @@ def test_evaluations_of_thirty_seconds_round_for_up_to_ninety() -> None:
         # It fires at 1 in all of these. Without keep_firing_for it ends with the first evaluation that sees it over.
         ("TTTFFF", 0, (3, 3)),
         ("TTFTTT", 0, (2, 2)),
+        # That it fired tells what the evaluation there saw.
+        ("T?TFFF", 0, (3, 3)),
         # keep_firing_for is rounded up, and counts from the first evaluation without the condition.
         ("TTTFFFFFF", 1, (4, 4)),
         ("TTTFFFFFF", 3, (6, 6)),
