@@ -1,0 +1,44 @@
+"""A real server on loopback that answers as it is told to."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+Answer = Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Answering:
+    """Where a server answers, and what it was asked: path with query, and the client's port."""
+
+    url: str
+    asked: list[str] = field(default_factory=list)
+    ports: set[int] = field(default_factory=set)
+
+
+@asynccontextmanager
+async def answering(answer: Answer, context: ssl.SSLContext | None = None) -> AsyncIterator[Answering]:
+    """Give one answer for all paths for the length of the block."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        started.asked.append(request.path_qs)
+        assert request.transport is not None
+        started.ports.add(request.transport.get_extra_info("peername")[1])
+        response = answer(request)
+        return response if isinstance(response, web.StreamResponse) else await response
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", handle)
+    server = TestServer(application, scheme="https" if context else "http")
+    await server.start_server(ssl=context)
+    try:
+        started = Answering(str(server.make_url("/")).rstrip("/"))
+        yield started
+    finally:
+        await server.close()
