@@ -86,13 +86,15 @@ class Observer:
 
     async def look(self) -> None:
         """Look at every group of rules, and at Alertmanager as long as an alert under test fires."""
-        now = time.time()
+        asked_at = time.time()
         groups = await self._asked("Prometheus", self._prometheus.rule_groups())
         if groups is None:
             return
+        # The answer is of some instant until now, however long it took.
+        now = time.time()
         for group in groups:
             self._note_evaluation(group, now)
-        self._looked_at = now
+        self._looked_at = asked_at
         self._note_active([alert for group in groups for rule in group.rules for alert in rule.alerts], now)
         if any(self.states.get(alert) == "firing" for alert in self._watched):
             await self._look_at_alertmanager(now)
