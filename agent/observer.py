@@ -142,7 +142,14 @@ class Observer:
             return
         self._looks_at_alertmanager += 1
         for alert in alerts:
-            key = (alert.fingerprint, alert.state, alert.silenced_by, alert.inhibited_by, alert.muted_by)
+            key = (
+                alert.fingerprint,
+                alert.starts_at,
+                alert.state,
+                alert.silenced_by,
+                alert.inhibited_by,
+                alert.muted_by,
+            )
             first = self._held[key].first_seen_at if key in self._held else now
             self._held[key] = _suppression(alert, first, now)
 
