@@ -218,6 +218,8 @@ class Observer:
         status = await self._asked("Alertmanager", self._alertmanager.status())
         silences = await self._asked("Alertmanager", self._alertmanager.silences())
         counts = await self._asked("Alertmanager", self._alertmanager.notification_counts())
+        # Of those that are over only the ones that silenced something.
+        silencing = {silence_id for one in self._held.values() for silence_id in one.silenced_by}
         return AlertmanagerRecord(
             version=first.version,
             config=first.config,
@@ -234,7 +236,7 @@ class Observer:
                     comment=silence.comment,
                 )
                 for silence in silences or ()
-                if silence.state != "expired"
+                if silence.state != "expired" or silence.id in silencing
             ],
             alerts=list(self._held.values()),
             deliveries=_deliveries(self._counts or [], counts or []),
