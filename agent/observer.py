@@ -5,6 +5,7 @@ It keeps what later cannot be asked for any more; samples are fetched at the end
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
@@ -268,9 +269,8 @@ def _suppression(alert: HeldAlert, first: float, last: float) -> SuppressionReco
 
 
 def _spell(matcher: Matcher) -> str:
-    equal, regex = ("=" if matcher.is_equal else "!"), ("~" if matcher.is_regex else "")
-    op = equal + regex if regex or matcher.is_equal else "!="
-    return f'{matcher.name}{op}"{matcher.value}"'
+    op = ("=" if matcher.is_equal else "!") + ("~" if matcher.is_regex else "" if matcher.is_equal else "=")
+    return f"{matcher.name}{op}{json.dumps(matcher.value, ensure_ascii=False)}"
 
 
 def _deliveries(before: list[NotificationCount], after: list[NotificationCount]) -> list[DeliveryRecord]:
