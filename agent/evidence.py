@@ -7,6 +7,7 @@ whoever reads the recording can see what it saw and which part of it kept an ale
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -64,7 +65,8 @@ class Evidence:
         interval = rule.interval_seconds
         on_grid = _on_grid(rule, group, alerts, offset)
         first = round(self._started_at + (on_grid - self._started_at) % interval, 3)
-        count = max(int((self._ended_at - first) / interval) + 1, 0)
+        # What is younger than the rule looks back was not evaluated yet.
+        count = max(math.floor((self._ended_at - offset - first) / interval) + 1, 0)
         grid = (first, count, interval)
         tree = anatomy(rule.expr)
         parts = [await self._part(expr, grid) for expr in _first_queries(rule, tree)]
