@@ -28,6 +28,7 @@ from agent.records import (
     WatchedRecord,
 )
 from agent.verdict.anatomy import Anatomy, anatomy
+from agent.verdict.labels import may_be_of
 
 # A part with more series than a person would look at is kept in part.
 _MOST_SERIES = 50
@@ -170,7 +171,7 @@ def _with_since(samples: AlertSamples, since: dict[float, float]) -> AlertSample
 def _query_offset(rule: RuleRecord, alerts: list[AlertSamples], active: list[ActiveRecord]) -> float:
     """Tell how far back the rule looks: its samples bear the instant of its data, and activeAt that of its evaluation."""
     for samples in alerts:
-        if samples.labels.get("alertname") != rule.alert or not samples.since:
+        if not may_be_of(samples.labels, rule) or not samples.since:
             continue
         # The samples say of which activeAt they are, in whole seconds; only the first one is as old as that.
         begun = [one.active_at for one in active if _key(one.labels) == _key(samples.labels)]
@@ -183,9 +184,7 @@ def _query_offset(rule: RuleRecord, alerts: list[AlertSamples], active: list[Act
 
 def _on_grid(rule: RuleRecord, group: GroupRecord | None, alerts: list[AlertSamples], offset: float) -> float:
     """Find an instant of the rule's data; a sample of ALERTS is exact, an evaluation a few milliseconds late."""
-    exact = next(
-        (one.instants[0] for one in alerts if one.labels.get("alertname") == rule.alert and one.instants), None
-    )
+    exact = next((one.instants[0] for one in alerts if may_be_of(one.labels, rule) and one.instants), None)
     if exact is not None:
         return exact
     if group is None or not group.evaluations:
