@@ -7,6 +7,7 @@ whoever reads the recording can see what it saw and which part of it kept an ale
 from __future__ import annotations
 
 import difflib
+import json
 import math
 from collections.abc import Iterable
 from itertools import pairwise
@@ -240,4 +241,5 @@ def _target_record(up: Series, durations: dict[float, float], target: Target | N
 
 def _literally(text: str) -> str:
     """Quote a text for a regular expression of RE2 within a PromQL string."""
-    return "".join(f"\\\\{char}" if char in r"\.+*?()|[]{}^$" else char for char in text).replace('"', r"\"")
+    quoted = "".join(f"\\{char}" if char in r"\.+*?()|[]{}^$" else char for char in text)
+    return json.dumps(quoted, ensure_ascii=False)[1:-1]
