@@ -177,7 +177,7 @@ def _query_offset(rule: RuleRecord, alerts: list[AlertSamples], active: list[Act
         # The samples say of which activeAt they are, in whole seconds; only the first one is as old as that.
         begun = [one.active_at for one in active if _key(one.labels) == _key(samples.labels)]
         mine = [at for at in begun if int(at) == samples.since[0]]
-        if mine and samples.state == "pending":
+        if mine and samples.state == ("pending" if rule.for_seconds else "firing"):
             back = min(mine) - samples.instants[0]
             return round(back, 3) if back > _ROUNDING_SECONDS else 0.0
     return 0.0
