@@ -49,17 +49,17 @@ def timing(evaluations: Evaluations, rule: RuleRecord) -> Timing:
 
 def onset(evaluations: Evaluations, labels: dict[str, str], fault_at: float, healed_at: float) -> Onset:
     """Find how the fault came into the series of an alert; `labels` are those of the expression's result."""
-    record, targets = evaluations.record, evaluations.targets
+    record, mine = evaluations.record, _targets_of(evaluations.targets, labels)
     shape = classify(record.parts[0].expr) if record.parts else classify("")
     if shape.bad is None:
         return Onset(shape, None, None)
     if shape.kind not in _KNOWN:
         return Onset(shape, None, None)
     if shape.kind in {"up", "absent"}:
-        return Onset(shape, _first_failed_scrape(targets, labels, fault_at), (0.0, 0.0))
+        return Onset(shape, _first_failed_scrape(mine, fault_at), (0.0, 0.0))
     if shape.kind == "gauge":
-        return Onset(shape, _scrape_before(targets, _first_crossing(record, labels, fault_at)), (0.0, 0.0))
-    return _of_rates(record, shape, labels, (fault_at, healed_at), targets)
+        return Onset(shape, _scrape_before(mine, _first_crossing(record, labels, fault_at)), (0.0, 0.0))
+    return _of_rates(record, shape, labels, (fault_at, healed_at), mine)
 
 
 def _of_rates(
@@ -196,12 +196,20 @@ def _scrape_before(targets: list[TargetRecord], at: float | None) -> float | Non
     return max(newest, default=at)
 
 
-def _first_failed_scrape(targets: list[TargetRecord], labels: dict[str, str], fault_at: float) -> float | None:
+def _first_failed_scrape(targets: list[TargetRecord], fault_at: float) -> float | None:
     failed = [
         at
         for target in targets
-        if labels.get("instance", target.instance) == target.instance and labels.get("job", target.job) == target.job
         for at, up in zip(target.instants, target.up, strict=True)
         if at >= fault_at and not up
     ]
     return min(failed, default=None)
+
+
+def _targets_of(targets: list[TargetRecord], labels: dict[str, str]) -> list[TargetRecord]:
+    """List the targets whose labels do not contradict an alert's."""
+    return [
+        target
+        for target in targets
+        if labels.get("instance", target.instance) == target.instance and labels.get("job", target.job) == target.job
+    ]
