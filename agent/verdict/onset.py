@@ -197,11 +197,12 @@ def _scrape_before(targets: list[TargetRecord], at: float | None) -> float | Non
 
 
 def _first_failed_scrape(targets: list[TargetRecord], fault_at: float) -> float | None:
+    """Find the first scrape that failed; one that was under way when the fault came may be it."""
     failed = [
         at
         for target in targets
-        for at, up in zip(target.instants, target.up, strict=True)
-        if at >= fault_at and not up
+        for at, up, took in zip(target.instants, target.up, target.durations_seconds, strict=True)
+        if at + took >= fault_at and not up
     ]
     return min(failed, default=None)
 
