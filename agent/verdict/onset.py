@@ -141,9 +141,9 @@ def _sum(record: WatchedRecord, mine: list[SeriesRecord]) -> _Points:
 
 
 def _agreeing(found: PartRecord | None, labels: dict[str, str]) -> list[SeriesRecord]:
-    """List the series whose labels do not contradict an alert's."""
+    """List the series whose labels do not contradict an alert's; none where not all of them were kept."""
     wanted = {name: value for name, value in labels.items() if name != "__name__"}
-    all_of_them = found.series if found is not None else []
+    all_of_them = found.series if found is not None and found.total <= len(found.series) else []
     return [one for one in all_of_them if all(one.labels.get(name, value) == value for name, value in wanted.items())]
 
 
