@@ -77,22 +77,27 @@ def _of_rates(
     if not (bad_before and bad_during and all_before and all_during):
         return Onset(shape, None, None)
     first = _first_bad(bad, fault[0], (bad_before, bad_during))
-    history = _good_seconds(every or bad, shape.range_seconds, first or fault[0], all_before if every else bad_before)
+    histories = _good_seconds(every or bad, shape.range_seconds, first or fault[0], all_before if every else bad_before)
     levels = tuple(
         Levels(*one)
         for one in product(_extremes(bad_before), _extremes(bad_during), _extremes(all_before), _extremes(all_during))
     )
-    reached = [span for one in levels if (span := bad_seconds_span(shape, one, history)) is not None]
+    spans = [bad_seconds_span(shape, one, good) for one in levels for good in histories]
+    reached = [span for span in spans if span is not None]
     needed = (min(least for least, _ in reached), max(most for _, most in reached)) if reached else None
     return Onset(shape, _scrape_before(targets, first), needed, levels)
 
 
-def _good_seconds(counter: _Points, range_seconds: float, until: float, before: list[float]) -> float:
-    """Tell how many seconds of a range that ends at an instant hold events as they came before the fault."""
+def _good_seconds(counter: _Points, range_seconds: float, until: float, before: list[float]) -> tuple[float, float]:
+    """Tell how many seconds of a range that ends at an instant hold events as they came before the fault.
+
+    What was counted before the record may lie in the range as well, or be of long ago: the least and the most.
+    """
     inside = [value for at, value in counter if until - range_seconds <= at <= until]
     usual = sum(before) / len(before)
     since = until - counter[0][0]
-    return min((inside[-1] - inside[0]) / usual if usual > 0 and inside else since, since)
+    recorded = min((inside[-1] - inside[0]) / usual if usual > 0 and inside else since, since)
+    return recorded, recorded + (counter[0][1] / usual if usual > 0 else range_seconds)
 
 
 def _extremes(rates: list[float]) -> tuple[float, ...]:
