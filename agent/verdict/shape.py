@@ -110,15 +110,30 @@ def bad_seconds(shape: Shape, levels: Levels) -> float | None:
 def bad_seconds_span(shape: Shape, levels: Levels, history_seconds: float) -> tuple[float, float] | None:
     """Tell the least and the most seconds that must be bad where the range holds less than its length of good ones.
 
-    Series may be younger than the range, or nothing may be counted for a while when the fault begins: what is not
-    there does not count as good. Whether the good part still grows or already leaves the range makes the difference.
+    Series may be younger than the range, or nothing may be counted for a while when the fault begins: in a share, what
+    is not there does not count as good. Whether the good part still grows or already leaves the range makes the
+    difference. A rate is of the whole range, whatever is there of it.
     """
     needed = bad_seconds(shape, levels)
     if needed is None or shape.range_seconds == 0 or history_seconds >= shape.range_seconds:
         return None if needed is None else (needed, needed)
+    if shape.kind == "rate":
+        needed = _of_a_young_rate(shape, levels, history_seconds, needed)
+        return needed, needed
     share = needed / shape.range_seconds
     most = share * history_seconds / (1 - share) if share < 1 else needed
     return share * history_seconds, min(needed, most)
+
+
+def _of_a_young_rate(shape: Shape, levels: Levels, history_seconds: float, needed: float) -> float:
+    """Tell how much of a range must be bad that lacks some of its good seconds: a rate is of the whole range still."""
+    lacks = shape.threshold * shape.range_seconds - levels.bad_before * history_seconds
+    if shape.comparison not in {">", ">="}:
+        return 0.0 if lacks > 0 else needed
+    if lacks <= 0 or levels.bad_during <= 0:
+        return 0.0 if lacks <= 0 else needed
+    young = lacks / levels.bad_during
+    return young if history_seconds + young <= shape.range_seconds else needed
 
 
 @lru_cache(maxsize=256)

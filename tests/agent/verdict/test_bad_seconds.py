@@ -76,3 +76,28 @@ def test_a_short_history_needs_less() -> None:
     shape = Shape("ratio", ">", 0.1, 300)
     assert bad_seconds_span(shape, Levels(0, 10, 10, 10), 300) == pytest.approx((30, 30))
     assert bad_seconds_span(shape, Levels(0, 10, 10, 10), 60) == pytest.approx((6, 60 / 9))
+
+
+@pytest.mark.parametrize(
+    ("comparison", "levels", "history", "needed"),
+    [
+        # 5/s over 300 s are 1500 events. facts from promtool: of 10/s after 60 s of nothing that takes 150 s.
+        (">", Levels(0, 10), 60, 150),
+        (">", Levels(0, 10), 300, 150),
+        # 60 s of 4/s are 240 of them, and then the range is still not full.
+        (">", Levels(4, 10), 60, 126),
+        # With 280 s of 4/s it is full before: 300 * (5 - 4) / (10 - 4).
+        (">", Levels(4, 10), 280, 50),
+        # Enough of it without any fault.
+        (">", Levels(40, 60), 60, 0),
+        (">", Levels(40, 0), 10, 0),
+        # One that needs to fall is low already where the range lacks enough.
+        ("<", Levels(10, 0), 100, 0),
+        ("<", Levels(10, 0), 200, 150),
+    ],
+)
+def test_a_rate_is_of_the_whole_range_however_short_the_history(
+    comparison: str, levels: Levels, history: float, needed: float
+) -> None:
+    found = bad_seconds_span(Shape("rate", comparison, 5, 300), levels, history)
+    assert found == pytest.approx((needed, needed))
