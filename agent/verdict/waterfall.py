@@ -31,6 +31,7 @@ def spans(  # noqa: PLR0913 - one argument for each thing that the parts are mad
         ("condition", condition_at, _condition_words(onset, timing)),
         ("pending", timeline.pending_at, f"evaluated every {timing.interval:g} s"),
         ("firing", timeline.firing_at, f"`for` {rule.for_seconds:g} s in whole evaluations: {timing.wait:g} s"),
+        ("evaluated", _evaluated_at(timeline, timing), f"the group looks {timing.query_offset:g} s back"),
         ("received", told_at, _delivery_words(route)),
     ]
     parts, since = [], fault_at
@@ -46,6 +47,11 @@ def longest(parts: tuple[Span, ...]) -> str:
     """Say how long each part took, the longest first."""
     ranked = sorted(parts, key=lambda part: -part.seconds)
     return ", ".join(f"{part.seconds:.1f} s until {part.name} ({part.text})" for part in ranked if part.seconds >= 0.05)
+
+
+def _evaluated_at(timeline: AlertTimeline, timing: Timing) -> float | None:
+    """Tell when the firing evaluation took place, where that is not the instant of its data."""
+    return timeline.firing_at + timing.query_offset if timeline.firing_at is not None and timing.query_offset else None
 
 
 def _condition_words(onset: Onset, timing: Timing) -> str:
