@@ -14,6 +14,7 @@ from agent.verdict.delivery import heard
 from agent.verdict.diagnosis import Silent, why_silent
 from agent.verdict.doubts import Doubt, doubts
 from agent.verdict.engine import Breach
+from agent.verdict.identity import fired_at
 from agent.verdict.labels import may_be_of, spell
 from agent.verdict.ticks import evaluations, watched
 from agent.verdict.timeline import AlertTimeline, timelines
@@ -192,7 +193,7 @@ def _decide(case: Case, expected: Expectation) -> tuple[Outcome, str, Finding | 
 
 def _over_budget(case: Case, expected: Expectation) -> str:
     budget = expected.within.total_seconds()
-    took = (case.timeline.firing_at or case.fault_at) - case.fault_at
+    took = fired_at(case.recording, case.timeline) - case.fault_at
     if took <= budget:
         return ""
     return f"fired {took:.1f} s after the fault, the drill allows {budget:g} s: {longest(case.spans)}"
