@@ -20,6 +20,8 @@ from agent.verdict.unseen import unseen_since
 
 # With a scrape less at both ends, a range of four still has two samples.
 _FEWEST_SCRAPES = 4
+# From an evaluation until its samples can be queried, at the longest.
+WRITTEN_WITHIN_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,19 @@ def _group(recording: Recording, record: WatchedRecord) -> GroupRecord | None:
 
 
 def _happened(recording: Recording, record: WatchedRecord, grid: list[float]) -> list[bool]:
-    """Tell which evaluations were seen to take place without an error; where nobody looked, all of them did."""
+    """Tell which evaluations were seen to take place without an error; where nobody looked, all of them did.
+
+    Of the last ones the samples may not have been stored yet, which looks the same.
+    """
+    margin = min(record.interval_seconds / 2, WRITTEN_WITHIN_SECONDS)
+    stored_until = recording.ended_at - record.query_offset_seconds - margin
+    return [
+        took_place and at <= stored_until
+        for at, took_place in zip(grid, _took_place(recording, record, grid), strict=True)
+    ]
+
+
+def _took_place(recording: Recording, record: WatchedRecord, grid: list[float]) -> list[bool]:
     group = _group(recording, record)
     if group is None or not group.evaluations:
         return [True] * len(grid)

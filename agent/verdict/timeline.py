@@ -14,9 +14,8 @@ from itertools import pairwise
 
 from agent.recording import Recording
 from agent.verdict.engine import Status
+from agent.verdict.ticks import WRITTEN_WITHIN_SECONDS
 
-# From an evaluation until its samples can be queried, at the longest.
-_WRITTEN_WITHIN_SECONDS = 0.5
 _Labels = tuple[tuple[str, str], ...]
 
 
@@ -87,5 +86,5 @@ def _goes_on(before: Sample, after: Sample) -> bool:
 def _timeline(labels: dict[str, str], stretch: list[Sample], interval: float, recorded_until: float) -> AlertTimeline:
     firing = next((sample.at for sample in stretch if sample.state == "firing"), None)
     after = stretch[-1].at + interval
-    ended = after if after < recorded_until - min(interval / 2, _WRITTEN_WITHIN_SECONDS) else None
+    ended = after if after < recorded_until - min(interval / 2, WRITTEN_WITHIN_SECONDS) else None
     return AlertTimeline(labels, stretch[0].at, firing, ended, tuple(stretch))

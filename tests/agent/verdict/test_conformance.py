@@ -105,3 +105,27 @@ def test_a_rule_that_had_no_evaluation_has_no_breach(passed: Recording) -> None:
 @pytest.mark.parametrize(("at", "found"), [(-5.0, 0.0), (0.4, 0.0), (0.6, 1.0), (1.0, 1.0), (9.0, 2.0)])
 def test_the_nearest_instant_of_a_grid_is_found(at: float, found: float) -> None:
     assert nearest([0.0, 1.0, 2.0], at) == found
+
+
+@pytest.mark.parametrize(
+    ("ended", "looks_back", "found"),
+    [
+        # The evaluation at 7.2 fires as all before it, and its sample is not there.
+        (8.0, 0.0, [(7, "inactive")]),
+        (7.8, 0.0, [(7, "inactive")]),
+        # Half a second later it need not be.
+        (7.6, 0.0, []),
+        # With a query offset it comes that much later.
+        (8.0, 0.5, []),
+        (8.3, 0.5, [(7, "inactive")]),
+    ],
+)
+def test_the_last_evaluation_may_not_be_stored_yet_when_the_record_ends(
+    passed: Recording, ended: float, looks_back: float, found: list[tuple[float, str]]
+) -> None:
+    parts = [part("queue > 5", series("TTTTTTTT")), part("queue", series("TTTTTTTT"))]
+    record = watched("T" * 8, parts=parts, query_offset_seconds=looks_back)
+    values = {"alerts": alerts("fffffffi"), "watched": [record], "targets": [target(30)], "groups": []}
+    recording = passed.model_copy(update=values | {"started_at": START, "ended_at": START + ended})
+    seen = breaches(Evaluations(recording, record), rule(), timelines(recording, "QueueGrows", 1))
+    assert [(round(one.at - FIRST, 1), one.observed) for one in seen] == found

@@ -87,6 +87,7 @@ def test_how_far_a_group_looks_back_is_a_part_of_its_own() -> None:
         (RATE, (60.0, 60.0), "60 s of the 300 s range had to be bad"),
         (RATE, (58.0, 60.0), "60 s of the 300 s range had to be bad"),
         (RATE, (6.0, 60.0), "6 to 60 s of the 300 s range had to be bad"),
+        (RATE, (0.0, 60.0), "0 to 60 s of the 300 s range had to be bad"),
     ],
 )
 def test_the_way_to_the_condition_says_what_it_needed(
