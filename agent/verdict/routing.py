@@ -35,7 +35,7 @@ class Route:
 
     Alerts that agree in the labels of `group_by` are told of together; `...` stands for all labels. `depth` counts
     the nodes below the root that matched; 0 is the root itself, which takes what no other route does.
-    `time_intervals` names those in which it is muted, or outside of which it is.
+    It is muted in the time intervals that `muted_in` names, and outside of those of `active_in`.
     """
 
     receiver: str
@@ -44,7 +44,13 @@ class Route:
     repeat_interval: timedelta = timedelta(hours=4)
     group_by: tuple[str, ...] = ()
     depth: int = 0
-    time_intervals: tuple[str, ...] = ()
+    muted_in: tuple[str, ...] = ()
+    active_in: tuple[str, ...] = ()
+
+    @property
+    def time_intervals(self) -> tuple[str, ...]:
+        """Every time interval that bears on it."""
+        return self.muted_in + self.active_in
 
     def group_of(self, labels: dict[str, str]) -> tuple[str, ...]:
         """Tell the group of an alert with these labels."""
@@ -74,18 +80,30 @@ def routes(config: str, labels: dict[str, str]) -> list[Route]:
         raise ValueError(msg) from error
 
 
-@lru_cache(maxsize=8)
+def time_intervals(config: str) -> dict[str, list[dict[str, Any]]]:
+    """Tell the time intervals of a configuration by name; raises ValueError where it is no YAML."""
+    whole = _whole(config)
+    # Up to 0.23 they were all there to mute.
+    listed = [*(whole.get("time_intervals") or ()), *(whole.get("mute_time_intervals") or ())]
+    return {one["name"]: one.get("time_intervals") or [] for one in listed}
+
+
 def _root(config: str) -> dict[str, Any]:
+    root = _whole(config).get("route")
+    if not isinstance(root, dict):
+        msg = "has no `route`"
+        raise ValueError(msg)  # noqa: TRY004 - a configuration, not a bug
+    return root
+
+
+@lru_cache(maxsize=8)
+def _whole(config: str) -> dict[str, Any]:
     try:
         whole = yaml.load(config, Loader=_Texts)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         msg = f"is no YAML: {' '.join(str(error).split())}"
         raise ValueError(msg) from error
-    root = whole.get("route") if isinstance(whole, dict) else None
-    if not isinstance(root, dict):
-        msg = "has no `route`"
-        raise ValueError(msg)  # noqa: TRY004 - a configuration, not a bug
-    return root
+    return whole if isinstance(whole, dict) else {}
 
 
 def _walk(node: dict[str, Any], inherited: dict[str, Any], labels: dict[str, str], depth: int = 0) -> list[Route]:
@@ -101,9 +119,9 @@ def _walk(node: dict[str, Any], inherited: dict[str, Any], labels: dict[str, str
         return found
     waits = {name: parse_duration(value) for name, value in settings.items() if name in _WAITS}
     # Unlike the waits, these are not inherited.
-    mutes = [*(node.get("mute_time_intervals") or []), *(node.get("active_time_intervals") or [])]
-    by, intervals = tuple(settings["group_by"]), tuple(mutes)
-    return [Route(settings["receiver"], **waits, group_by=by, depth=depth, time_intervals=intervals)]
+    muted, active = (tuple(node.get(f"{name}_time_intervals") or ()) for name in ("mute", "active"))
+    by = tuple(settings["group_by"])
+    return [Route(settings["receiver"], **waits, group_by=by, depth=depth, muted_in=muted, active_in=active)]
 
 
 def _matchers(node: dict[str, Any]) -> Iterator[Matcher]:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.recording import Recording
-from agent.records import SilenceRecord, SuppressionRecord
+from agent.records import DeliveryRecord, SilenceRecord, SuppressionRecord
 from agent.verdict.delivery import heard, ways
 from agent.verdict.identity import held, known_labels
 from agent.verdict.labels import listed, spell
-from agent.verdict.routing import Route
+from agent.verdict.mutes import covers
+from agent.verdict.routing import Route, time_intervals
 from agent.verdict.timeline import AlertTimeline
 from agent.verdict.verdict import Finding, Link
 
@@ -103,6 +104,36 @@ def _muted(untold: Untold) -> Finding | None:
     return Finding(Link.MUTED, f"fired, but muted by the time interval {listed(by)}") if by else None
 
 
+def _muted_then(untold: Untold) -> Finding | None:
+    """Find that its route was muted whenever it would have been notified, which older servers do not tell."""
+    since, until = untold.timeline.firing_at or 0.0, untold.timeline.ended_at or untold.recording.ended_at
+    for way in untold.ways:
+        if untold.receiver not in {None, way.receiver} or not way.time_intervals:
+            continue
+        first, every = since + way.group_wait.total_seconds(), max(way.group_interval.total_seconds(), 1.0)
+        flushes = [first + number * every for number in range(int(max(until - first, 0.0) / every) + 1)]
+        by = _muting(untold.recording.alertmanager.config, way, flushes)
+        if by:
+            return Finding(Link.MUTED, f"fired, but its route to {way.receiver} was muted all the while, {by}")
+    return None
+
+
+def _muting(config: str, way: Route, flushes: list[float]) -> str:
+    """Say what muted a route at each of some instants; nothing where it was open at one, or nobody can tell."""
+    try:
+        known = time_intervals(config)
+        inside = [
+            {name for name in way.time_intervals if any(covers(one, at) for one in known[name])} for at in flushes
+        ]
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return ""
+    muted = [bool(names & {*way.muted_in}) or bool(way.active_in and not names & {*way.active_in}) for names in inside]
+    if not all(muted):
+        return ""
+    by = sorted({name for names in inside for name in names & {*way.muted_in}})
+    return f"by the time interval {listed(by)}" if by else f"outside of the time interval {listed(way.active_in)}"
+
+
 def _maybe_muted(untold: Untold) -> Finding | None:
     """Suspect the time intervals of its routes, where Alertmanager did not tell of them."""
     names = sorted(
@@ -117,7 +148,7 @@ def _maybe_muted(untold: Untold) -> Finding | None:
 
 
 def _not_delivered(untold: Untold) -> Finding | None:
-    failed = [one for one in untold.recording.alertmanager.deliveries if one.failed]
+    failed = _failed(untold)
     if not failed:
         return None
     counts = listed([f"{one.failed} of {one.sent} by {one.integration}" for one in failed])
@@ -125,6 +156,17 @@ def _not_delivered(untold: Untold) -> Finding | None:
         Link.NOT_DELIVERED,
         f"fired, and Alertmanager sent it, but the receiver did not take it: notifications that failed: {counts}",
     )
+
+
+def _failed(untold: Untold) -> list[DeliveryRecord]:
+    """List what failed; older servers count all receivers of a kind together, newer ones may name each."""
+    named = f" of {untold.receiver}"
+    all_failed = [one for one in untold.recording.alertmanager.deliveries if one.failed]
+    return [
+        one
+        for one in all_failed
+        if untold.receiver is None or " of " not in one.integration or one.integration.endswith(named)
+    ]
 
 
 def _waits_for_group(untold: Untold) -> Finding | None:
@@ -163,6 +205,7 @@ CHAIN: tuple[Callable[[Untold], Finding | None], ...] = (
     _routed_elsewhere,
     _muted,
     _waits_for_group,
+    _muted_then,
     _not_delivered,
     _maybe_muted,
     _waits_for_interval,

@@ -56,6 +56,15 @@ def _refused(recording: Recording) -> dict[str, Any]:
     return _alertmanager(recording, alerts=_held(recording), deliveries=deliveries)
 
 
+def _muted(route: str, *, interval: str, **update: Any) -> Change:
+    """Mute the route by a time interval; the alert fires on 2026-09-21, a Monday, at 13:34 UTC, and is over at 13:35."""
+    config = (
+        f"route: {{receiver: x, routes: [{{receiver: pager, group_wait: 2s, group_interval: 5s, {route}}}]}}\n"
+        f"time_intervals: [{{name: nights, time_intervals: [{interval}]}}]"
+    )
+    return lambda recording: _alertmanager(recording, alerts=_held(recording), config=config, **update)
+
+
 def _waits(**waits: str) -> Change:
     spelled = ", ".join(f"{name}: {value}" for name, value in waits.items())
     config = f"route: {{receiver: pager, {spelled}}}\nreceivers: [{{name: pager}}]"
@@ -72,6 +81,43 @@ def _waits(**waits: str) -> Change:
         (_refused, Link.NOT_DELIVERED, "notifications that failed: 4 of 4 by webhook"),
         (_waits(group_wait="2m"), Link.STILL_WAITING, "was over 53.0 s later, within the group_wait of 120 s"),
         (_waits(group_wait="1s", group_interval="5m"), Link.STILL_WAITING, "waits up to 300 s (group_interval)"),
+        (
+            _muted(
+                "mute_time_intervals: [nights]",
+                interval="{weekdays: ['monday:friday']}",
+                deliveries=[DeliveryRecord(integration="webhook", sent=4, failed=1)],
+            ),
+            Link.MUTED,
+            "its route to pager was muted all the while, by the time interval nights",
+        ),
+        (
+            _muted("active_time_intervals: [nights]", interval="{times: [{start_time: 22:00, end_time: 24:00}]}"),
+            Link.MUTED,
+            "muted all the while, outside of the time interval nights",
+        ),
+        (
+            _muted(
+                "mute_time_intervals: [nights]",
+                interval="{times: [{start_time: 22:00, end_time: 24:00}]}",
+                deliveries=[DeliveryRecord(integration="webhook", sent=4, failed=1)],
+            ),
+            Link.NOT_DELIVERED,
+            "notifications that failed: 1 of 4 by webhook",
+        ),
+        (
+            _muted("mute_time_intervals: [nights]", interval="{location: Nowhere/Else, times: []}"),
+            Link.MUTED,
+            "is muted at times, by nights: that may have been so then",
+        ),
+        (
+            lambda recording: _alertmanager(
+                recording,
+                alerts=_held(recording),
+                deliveries=[DeliveryRecord(integration="webhook of daily", sent=4, failed=4)],
+            ),
+            Link.NOT_DELIVERED,
+            "pager was never told although nothing held it back",
+        ),
         (
             lambda recording: _alertmanager(recording, alerts=_held(recording)),
             Link.NOT_DELIVERED,
