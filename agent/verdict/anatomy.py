@@ -109,11 +109,20 @@ class Anatomy:
         return tuple(dict.fromkeys(_pairings(self._tree)))
 
     @cached_property
+    def clauses(self) -> tuple[str, ...]:
+        """Every condition that must hold at once, where `and` joins several; nothing else."""
+        found = tuple(dict.fromkeys(_clauses(self._tree)))
+        return found if len(found) > 1 else ()
+
+    @cached_property
     def queries(self) -> tuple[str, ...]:
         """What to evaluate so that the rule's silence can be explained; the whole expression comes first."""
         asked = [self.text]
         if self.condition is not None:
             asked.append(self.condition.value_expr)
+        for clause in self.clauses:
+            condition = split(clause)
+            asked += [clause, condition.value_expr] if condition else [clause]
         for pairing in self.pairings:
             asked += [pairing.text, pairing.lhs, pairing.rhs]
         asked += map(str, self.selectors)
@@ -189,6 +198,19 @@ def _pairings(node: Any) -> Iterator[Pairing]:  # noqa: ANN401 - the parser has 
         yield Pairing(node.prettify(), str(node.op), node.lhs.prettify(), node.rhs.prettify(), on, ignoring)
     for child in _children(node):
         yield from _pairings(child)
+
+
+def _clauses(node: Any) -> Iterator[str]:  # noqa: ANN401 - the parser has no types
+    match node:
+        case promql.ParenExpr():
+            yield from _clauses(node.expr)
+        case promql.BinaryExpr() if str(node.op) == "and":
+            yield from _clauses(node.lhs)
+            yield from _clauses(node.rhs)
+        case promql.BinaryExpr() if str(node.op) == "unless":
+            yield from _clauses(node.lhs)
+        case _:
+            yield node.prettify()
 
 
 def _is_vector(node: Any) -> bool:  # noqa: ANN401 - the parser has no types

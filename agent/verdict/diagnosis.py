@@ -6,6 +6,7 @@ order of the way that data takes, so that the first finding is the cause of all 
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from functools import cached_property
 from agent.recording import Recording
 from agent.records import PartRecord, RuleRecord, SeriesRecord, WatchedRecord
 from agent.verdict.anatomy import Anatomy, Pairing, Selector, anatomy
+from agent.verdict.condition import Condition, split
 from agent.verdict.labels import is_of, listed
 from agent.verdict.onset import Onset, onset
 from agent.verdict.shape import bad_seconds
@@ -22,6 +24,9 @@ from agent.verdict.timeline import AlertTimeline
 from agent.verdict.verdict import Finding, Link
 
 _SHOWN = 3
+_LATE_SAMPLES = (
+    "it could not, if the samples came later than their timestamps say, as some exporters' and remote writes' do"
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,14 @@ class Silent:
     def said(self, at: float) -> str:
         """Spell an instant."""
         return f"{at - self.fault_at:+.1f} s"
+
+
+def no_rule(recording: Recording, alert: str) -> Finding:
+    """Say that nothing makes an alert, and which alerts have a name like it."""
+    names = dict.fromkeys(rule.alert for rule in recording.rules)
+    near = difflib.get_close_matches(alert, names, n=_SHOWN)
+    hint = f"did you mean {' or '.join(near)}?" if near else "and none has a name like it"
+    return Finding(Link.NO_RULE, f"no rule makes {alert}, {hint}")
 
 
 def why_silent(silent: Silent) -> Finding:
@@ -191,20 +204,41 @@ def _never_crossed(silent: Silent) -> Finding | None:
     condition, value = silent.tree.condition if silent.tree else None, silent.value
     if condition is None or value is None:
         return None
+    text = _extreme(silent, condition, value)
+    return Finding(Link.NEVER_CROSSED, text + _share_of_range(silent)) if text else None
+
+
+def _clause_false(silent: Silent) -> Finding | None:
+    """Find the condition that kept one of several apart from the others, where all must hold at once."""
+    clauses = silent.tree.clauses if silent.tree else ()
+    known = [(text, found) for text in clauses if (found := part(silent.record, text)) is not None]
+    if any(_true_instants(silent)) or len(known) < 2 or len(known) < len(clauses):
+        return None
+    for text, found in known:
+        condition = split(text)
+        value = part(silent.record, condition.value_expr) if condition else None
+        if any(True for series in found.series for _ in silent.after_fault(series)):
+            continue
+        why = _extreme(silent, condition, value) if condition and value else ""
+        link = Link.NEVER_CROSSED if why else Link.NEVER_TRUE
+        return Finding(link, f"`{text}`, which the alert needs, {why or 'was never true'}")
+    listing = " and ".join(f"`{text}`" for text, _ in known)
+    return Finding(Link.NEVER_TRUE, f"{listing} were true, but never at one evaluation and with labels that agree")
+
+
+def _extreme(silent: Silent, condition: Condition, value: PartRecord) -> str:
+    """Say how near to its threshold a value came; nothing where it had none."""
     values = [pair for series in value.series for pair in silent.after_fault(series)]
     numbers = [(at, number) for at, number in values if not math.isnan(number)]
     threshold = f"fires at {condition.comparison} {condition.threshold:g}"
     if values and not numbers:
-        return Finding(
-            Link.NEVER_CROSSED, f"its value was NaN throughout: nothing was counted in its series; it {threshold}"
-        )
+        return f"its value was NaN throughout: nothing was counted in its series; it {threshold}"
     if not numbers:
-        return None
+        return ""
     is_low = condition.comparison in {"<", "<="}
     at, best = (min if is_low else max)(numbers, key=lambda pair: pair[1])
     word = "smallest" if is_low else "largest"
-    text = f"never crossed: {word} value {best:.4g}, at {silent.said(at)}; it {threshold}"
-    return Finding(Link.NEVER_CROSSED, text + _share_of_range(silent))
+    return f"never crossed: {word} value {best:.4g}, at {silent.said(at)}; it {threshold}"
 
 
 def _share_of_range(silent: Silent) -> str:
@@ -286,7 +320,7 @@ def _never_pending(silent: Silent) -> Finding | None:
             crossed = f" ({value:.4g} {condition.comparison} {condition.threshold:g})" if condition else ""
             often = f"at {len(held)} evaluation(s)"
             sentence = f"true from {silent.said(first)} on{crossed}, {often}, but Prometheus never made it pending"
-            return Finding(Link.NEVER_PENDING, sentence)
+            return Finding(Link.NEVER_PENDING, sentence, (_LATE_SAMPLES,))
         open_ = [tick.at for tick in seen if tick.holds is None and tick.at >= silent.fault_at]
         if open_:
             sentence = f"true for a moment at {silent.said(open_[0])}, which the evaluation may not have seen: a scrape was under way"
@@ -308,6 +342,7 @@ CHAIN: tuple[Callable[[Silent], Finding | None], ...] = (
     _gone,
     _unpaired,
     _never_crossed,
+    _clause_false,
     _still_pending,
     _broken_off,
     _never_pending,

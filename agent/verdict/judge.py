@@ -11,7 +11,7 @@ from agent.verdict.audit import audit_problems
 from agent.verdict.case import Case, cases
 from agent.verdict.conformance import breaches
 from agent.verdict.delivery import heard
-from agent.verdict.diagnosis import Silent, why_silent
+from agent.verdict.diagnosis import Silent, no_rule, why_silent
 from agent.verdict.doubts import Doubt, doubts
 from agent.verdict.engine import Breach
 from agent.verdict.identity import fired_at
@@ -90,8 +90,7 @@ def _unexpected(recording: Recording, alert: str, fault_at: float) -> Verdict:
 def _judge_expectation(recording: Recording, expected: Expectation, fault_at: float) -> Verdict:
     rules = _rules_of(recording, expected)
     if not rules:
-        finding = Finding(Link.NO_RULE, "no rule makes this alert")
-        return _silent(expected, finding)
+        return _silent(expected, no_rule(recording, expected.alert))
     found = [(rule, one) for rule in rules for one in _timelines(recording, rule)]
     fired = [(rule, t) for rule, t in found if t.firing_at is not None and t.firing_at >= recording.started_at]
     if not fired:

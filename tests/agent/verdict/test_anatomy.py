@@ -76,3 +76,18 @@ def test_a_selector_is_spelled_as_promql(expr: str, spelled: str) -> None:
 
 def test_what_the_parser_cannot_read_has_no_anatomy() -> None:
     assert anatomy("rate(a[5m+1m]) > 1") is None
+
+
+@pytest.mark.parametrize(
+    ("expr", "clauses"),
+    [
+        ("a > 1 and b < 2", ("a > 1", "b < 2")),
+        ("(a > 1 and on (x) (b < 2 unless c)) and d", ("a > 1", "b < 2", "d")),
+        ("a > 1 or b < 2", ()),
+        ("a > 1 unless b", ()),
+        ("sum(a and b) > 1", ()),
+    ],
+)
+def test_conditions_that_must_hold_at_once_are_those_that_and_joins(expr: str, clauses: tuple[str, ...]) -> None:
+    assert Anatomy(expr).clauses == clauses
+    assert set(clauses) <= set(Anatomy(expr).queries)

@@ -119,6 +119,45 @@ def test_a_range_tells_how_much_of_it_would_have_to_be_bad(missed: Recording) ->
     assert "at least 100 s of the 200 s range must be bad, and the fault lasted 60 s" in finding.sentence
 
 
+def test_of_several_conditions_the_one_that_never_held_is_named(missed: Recording) -> None:
+    expr = "queue > 5 and on (job) workers < 2"
+    parts = [
+        _part(expr),
+        _part("queue > 5", _true((35, 60))),
+        _part("queue", _series({}, 9)),
+        _part("workers < 2"),
+        _part("workers", _series({}, 3, 8)),
+    ]
+    finding = _found(missed, expr, parts)
+    assert finding.link is Link.NEVER_CROSSED
+    assert finding.sentence == (
+        "`workers < 2`, which the alert needs, never crossed: smallest value 3, at +0.2 s; it fires at < 2"
+    )
+
+
+def test_conditions_that_were_never_true_at_once_are_both_named(missed: Recording) -> None:
+    expr = "queue > 5 and on (job) workers < 2 unless maintenance == 1"
+    parts = [
+        _part(expr),
+        _part("queue > 5", _true((35, 60))),
+        _part("queue", _series({}, 9)),
+        _part("workers < 2", _true((70, 80))),
+        _part("workers", _series({}, 1)),
+        _part("maintenance", _series({}, 0, 0)),
+    ]
+    finding = _found(missed, expr, parts)
+    assert finding.link is Link.NEVER_TRUE
+    assert finding.sentence == (
+        "`queue > 5` and `workers < 2` were true, but never at one evaluation and with labels that agree"
+    )
+
+
+def test_a_rule_that_is_not_there_is_told_with_the_nearest_names(missed: Recording) -> None:
+    rules = [rule.model_copy(update={"alert": "OrdersSlower"}) for rule in missed.rules]
+    finding = judge(missed.model_copy(update={"rules": rules})).verdicts[0].finding
+    assert finding == Finding(Link.NO_RULE, "no rule makes OrdersSlow, did you mean OrdersSlower?")
+
+
 def test_nothing_counted_is_told_as_such(missed: Recording) -> None:
     expr = "failed / handled > 0.1"
     nan = _series({"job": "shop"}, float("nan"), float("nan"))
