@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.verdict.shape import Levels
 from agent.verdict.verdict import Link, Outcome
-from benchmarks.predictions.exporter import Read, events, flapping, histogram, short, step
+from benchmarks.predictions.exporter import Read, events, flapping, histogram, lasting, short, step
 
 SCRAPE_SECONDS = 0.2
 RANGE_SECONDS = 4.0
@@ -25,7 +25,8 @@ class Case:
 
     `levels` are the rates of bad and of all events before and during the fault, where the rule has a range.
     `scrape_lag_seconds` is how long a sample takes to be readable, for targets that hang. Of a silent alert
-    `link` is the link of the chain that is broken. One that begins again cannot be foretold from the fault alone.
+    `link` is the link of the chain that is broken, and `says` what the reason must name. One that begins again
+    cannot be foretold from the fault alone. Without an expression there is no rule.
     """
 
     alert: str
@@ -39,6 +40,7 @@ class Case:
     labels: dict[str, str] = field(default_factory=dict)
     outcome: Outcome = Outcome.PASSED
     link: Link | None = None
+    says: tuple[str, ...] = ()
     receiver: str = "pager"
     begins_again: bool = False
 
@@ -125,39 +127,148 @@ def _parts() -> dict[str, Read]:
 
 
 def _silent() -> list[Case]:
-    """One alert for each link that can break."""
+    """One alert that never fires for each link of the chain up to the rule engine."""
     missed: dict[str, Any] = {"outcome": Outcome.MISSED}
     return [
-        Case("NoSeries", "depht > 50", link=Link.SERIES_ABSENT, **missed),
-        Case("NoMatch", 'depth{job="servise"} > 50', link=Link.NOTHING_MATCHES, **missed),
-        Case("NoPair", "depth / other_depth > 2", link=Link.NO_PAIR, **missed, series=_unpaired()),
-        Case("NeverCrossed", "depth > 500", link=Link.NEVER_CROSSED, **missed),
-        Case("RateNeverCrossed", "rate(rate_total[4s]) > 500", link=Link.NEVER_CROSSED, **missed),
-        Case("Stale", "fading > 50", link=Link.SERIES_STALE, **missed, series={"fading": step(10, None)}),
+        Case("Sumed", "", link=Link.NO_RULE, says=("makes Sumed", "mean Summed"), **missed),
+        Case("NoSeries", "depht > 50", link=Link.SERIES_ABSENT, says=("series depht", "mean depth"), **missed),
+        Case(
+            "NoMatch",
+            'depth{job="servise"} > 50',
+            link=Link.NOTHING_MATCHES,
+            says=('no series depth has job="servise"', "it has 'service'"),
+            **missed,
+        ),
+        Case(
+            "NoPair",
+            "depth / other_depth > 2",
+            link=Link.NO_PAIR,
+            says=("`/`", "part is absent on the left and 'x' on the right"),
+            **missed,
+            series=_unpaired(),
+        ),
+        Case(
+            "NeverCrossed",
+            "depth > 500",
+            link=Link.NEVER_CROSSED,
+            says=("largest value 100", "fires at > 500"),
+            **missed,
+        ),
+        Case(
+            "RateNeverCrossed",
+            "rate(rate_total[4s]) > 500",
+            link=Link.NEVER_CROSSED,
+            says=("fires at > 500", "even a range of 4 s full of it would not do"),
+            **missed,
+        ),
+        Case(
+            "OneNeverCrossed",
+            "depth > 50 and on (job) other_depth > 50",
+            link=Link.NEVER_CROSSED,
+            says=("`other_depth > 50`", "largest value 10"),
+            **missed,
+        ),
+        Case(
+            "NeverBoth",
+            "depth > 50 and on (job) idle > 50",
+            link=Link.NEVER_TRUE,
+            says=("`depth > 50` and `idle > 50` were true, but never at one evaluation",),
+            **missed,
+            series={"idle": step(100, 10)},
+        ),
+        Case(
+            "Stale",
+            "fading > 50",
+            link=Link.SERIES_STALE,
+            says=("fading was gone from +",),
+            **missed,
+            series={"fading": step(10, None)},
+        ),
+        Case(
+            "Unscraped",
+            "sheltered > 50",
+            link=Link.SERIES_STALE,
+            says=("sheltered was gone from +", "of job refusing could not be scraped, first +"),
+            **missed,
+        ),
         Case(
             "BrokenOff",
             "brief > 50",
             "3s",
             link=Link.BROKEN_OFF,
+            says=("at the longest", "its `for` is 3 s"),
             **missed,
             series={"brief": short(10, 100, 1.5)},
         ),
-        Case("TooLate", "depth > 50", "60s", link=Link.BROKEN_OFF, **missed),
-        Case("ManyMatches", "parted / on(job) parted > 0", link=Link.EVALUATION_FAILED, **missed),
-        Case("Silenced", "depth > 50", link=Link.SILENCED, outcome=Outcome.NOT_NOTIFIED),
+        Case("TooLate", "depth > 50", "60s", link=Link.BROKEN_OFF, says=("its `for` is 60 s",), **missed),
+        Case(
+            "StillPending",
+            "stuck > 50",
+            "60s",
+            link=Link.STILL_PENDING,
+            says=("still pending at the end", "its `for` is 60 s", "s more"),
+            **missed,
+            series={"stuck": lasting(10, 100)},
+        ),
+        Case(
+            "ManyMatches",
+            "parted / on(job) parted > 0",
+            link=Link.EVALUATION_FAILED,
+            says=("cannot evaluate", "many-to-many matching not allowed", 'job="service"'),
+            **missed,
+        ),
+        Case(
+            "NeverPending",
+            "late_depth > 50",
+            link=Link.NEVER_PENDING,
+            says=("(100 > 50)", "never made it pending"),
+            **missed,
+        ),
+    ]
+
+
+def _untold() -> list[Case]:
+    """One alert that fires for each link of the chain through Alertmanager."""
+    untold: dict[str, Any] = {"outcome": Outcome.NOT_NOTIFIED}
+    return [
+        Case(
+            "NotSent",
+            "depth > 50",
+            labels={"way": "dropped"},
+            link=Link.NOT_SENT,
+            says=("pager was never told", "Alertmanager never had it", "alert_relabel_configs"),
+            **untold,
+        ),
+        Case(
+            "Silenced",
+            "depth > 50",
+            link=Link.SILENCED,
+            says=("pager was never told", 'of somebody (alertname="Silenced": planned work)'),
+            **untold,
+        ),
         Case(
             "Inhibited",
             "depth > 50",
             "2s",
             labels={"way": "inhibited"},
             link=Link.INHIBITED,
-            outcome=Outcome.NOT_NOTIFIED,
+            says=("pager was never told", "inhibited by DownFor0{", 'job="refusing"'),
+            **untold,
+        ),
+        Case(
+            "Muted",
+            "depth > 50",
+            labels={"way": "muted"},
+            link=Link.MUTED,
+            says=("route to pager was muted all the while", "round-the-clock"),
+            **untold,
         ),
         Case(
             "Elsewhere",
             "depth > 50",
             labels={"way": "elsewhere"},
             link=Link.ROUTED_ELSEWHERE,
+            says=("told daily, expected pager", 'way="elsewhere"', "lead to daily"),
             outcome=Outcome.WRONG_RECEIVER,
         ),
         Case(
@@ -165,7 +276,8 @@ def _silent() -> list[Case]:
             "depth > 50",
             labels={"way": "broken"},
             link=Link.NOT_DELIVERED,
-            outcome=Outcome.NOT_NOTIFIED,
+            says=("broken was never told", "the receiver did not take it", "by webhook"),
+            **untold,
             receiver="broken",
         ),
         Case(
@@ -173,7 +285,8 @@ def _silent() -> list[Case]:
             "depth > 50",
             labels={"way": "never"},
             link=Link.STILL_WAITING,
-            outcome=Outcome.NOT_NOTIFIED,
+            says=("never was never told", "within the group_wait of 3600 s"),
+            **untold,
             receiver="never",
         ),
     ]
@@ -185,4 +298,4 @@ def _unpaired() -> dict[str, Read]:
 
 def cases() -> list[Case]:
     """List every case."""
-    return [*_lawful(), *_particular(), *_silent()]
+    return [*_lawful(), *_particular(), *_silent(), *_untold()]

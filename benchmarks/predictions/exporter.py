@@ -14,6 +14,7 @@ _EVENTS_A_SECOND = 200.0
 _BOUNDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _FAST, _SLOW = 0.05, 3.0
 _RUNNING_SECONDS = 3600.0
+_LATE_SECONDS = 2.0
 
 
 @dataclass
@@ -44,6 +45,11 @@ Read = Callable[[Clock, float], float | None]
 def step(before: float | None, during: float | None) -> Read:
     """Show one value before and after the fault, another during it."""
     return lambda clock, now: during if clock.is_faulty(now) else before
+
+
+def lasting(before: float, after: float) -> Read:
+    """Step when the fault begins, and stay there when it is over."""
+    return lambda clock, now: after if clock.since_fault(now) >= 0 else before
 
 
 def flapping(before: float, during: float, good_from: float, good_until: float) -> Read:
@@ -95,6 +101,7 @@ class Exporter:
         self._series = series
         self._clock = clock
         self._hang_seconds = hang_seconds
+        self._told_late = 0
 
     def _text(self) -> str:
         now = time.time()
@@ -104,8 +111,22 @@ class Exporter:
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(text=self._text())
 
+    async def _late(self, _: web.Request) -> web.Response:
+        """Tell every two seconds what was in the two seconds before, and that all is well now.
+
+        Who looks in time never sees anything but that all is well; who looks later sees all there was.
+        """
+        period = int(time.time() / _LATE_SECONDS)
+        known, self._told_late = self._told_late, period
+        if period == known:
+            return web.Response()
+        now = period * _LATE_SECONDS
+        before = [now - _LATE_SECONDS + number * _LATE_SECONDS / 10 for number in range(1, 10)]
+        told = [(at, 100 if self._clock.is_faulty(at) else 10) for at in before] + [(now, 10)]
+        return web.Response(text="".join(f"late_depth {value} {round(at * 1000)}\n" for at, value in told))
+
     async def _refusing(self, _: web.Request) -> web.Response:
-        return web.Response(status=500 if self._clock.is_faulty(time.time()) else 200)
+        return web.Response(status=500 if self._clock.is_faulty(time.time()) else 200, text="sheltered 10\n")
 
     async def _hanging(self, _: web.Request) -> web.Response:
         if self._clock.is_faulty(time.time()):
@@ -123,6 +144,7 @@ class Exporter:
             ("/metrics", self._metrics),
             ("/refusing", self._refusing),
             ("/hanging", self._hanging),
+            ("/late", self._late),
         ):
             application.router.add_get(path, handler)
         application.router.add_post("/broken", self._broken)

@@ -88,9 +88,14 @@ def _made_directory() -> Path:
 
 
 def _groups(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    intervals = dict.fromkeys(case.interval for case in cases)
+    written = [case for case in cases if case.expr]
+    intervals = dict.fromkeys(case.interval for case in written)
     return [
-        {"name": f"every-{interval}", "interval": interval, "rules": [c.rule for c in cases if c.interval == interval]}
+        {
+            "name": f"every-{interval}",
+            "interval": interval,
+            "rules": [c.rule for c in written if c.interval == interval],
+        }
         for interval in intervals
     ]
 
@@ -98,11 +103,14 @@ def _groups(cases: Sequence[Case]) -> list[dict[str, Any]]:
 def _prometheus_config(exporter: int, alertmanager: int) -> dict[str, Any]:
     scrape = f"{round(SCRAPE_SECONDS * 1000)}ms"
     target = [{"targets": [f"127.0.0.1:{exporter}"]}]
-    jobs = {"service": "/metrics", "refusing": "/refusing", "hanging": "/hanging"}
+    jobs = {"service": "/metrics", "refusing": "/refusing", "hanging": "/hanging", "late": "/late"}
     return {
         "global": {"scrape_interval": scrape, "scrape_timeout": scrape, "evaluation_interval": "500ms"},
         "rule_files": ["rules.yml"],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}]},
+        "alerting": {
+            "alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}],
+            "alert_relabel_configs": [{"source_labels": ["way"], "regex": "dropped", "action": "drop"}],
+        },
         "scrape_configs": [
             {"job_name": job, "metrics_path": path, "static_configs": target} for job, path in jobs.items()
         ],
@@ -130,11 +138,15 @@ def _alertmanager_config(listen: str, exporter: int) -> dict[str, Any]:
                 way("elsewhere", "daily"),
                 way("never", "never", group_wait="1h"),
                 way("broken", "broken"),
+                way("muted", "pager", mute_time_intervals=["round-the-clock"]),
             ],
         },
         "receivers": [
             *(receiver(name, f"http://{listen}/api/v1/webhook/{name}") for name in called),
             receiver("broken", f"http://127.0.0.1:{exporter}/broken"),
+        ],
+        "time_intervals": [
+            {"name": "round-the-clock", "time_intervals": [{"times": [{"start_time": "00:00", "end_time": "24:00"}]}]}
         ],
         "inhibit_rules": [
             {"source_matchers": ['alertname="DownFor0"'], "target_matchers": ['way="inhibited"']},

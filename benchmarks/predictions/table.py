@@ -49,9 +49,10 @@ class Row:
 
     @property
     def is_judged_right(self) -> bool:
-        """Tell whether the verdict is the one it must be, for the reason that it must have."""
+        """Tell whether the verdict is the one it must be, for the reason that it must have, in the words that matter."""
         link = self.verdict.finding.link if self.verdict.finding else None
-        return (self.verdict.outcome, link) == (self.case.outcome, self.case.link)
+        named = all(words in self.verdict.reason for words in self.case.says)
+        return (self.verdict.outcome, link) == (self.case.outcome, self.case.link) and named
 
 
 def rows(cases: Sequence[Case], result: Result) -> list[Row]:
