@@ -71,6 +71,7 @@ def _timeline(verdict: Verdict, fault_at: float) -> str:
         window = words.window_words(milestone.window, fault_at)
         why = f" {milestone.window.arithmetic}" if milestone.window else ""
         lines.append(f"{milestone.name} {words.came(milestone, fault_at)} {window}{why}")
+    lines += [f"note: {note}" for note in verdict.notes]
     return "\n".join(lines)
 
 

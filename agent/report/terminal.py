@@ -57,6 +57,7 @@ def _verdict(verdict: Verdict, fault_at: float) -> list[RenderableType]:
     parts.append(Padding(Text(words.printable(verdict.reason)), (0, 0, 0, 2)))
     evidence = verdict.finding.evidence if verdict.finding else ()
     parts += [Padding(Text(words.printable(line), style="dim"), (0, 0, 0, 4)) for line in evidence]
+    parts += [Padding(Text(words.printable(f"note: {note}"), style="yellow"), (0, 0, 0, 2)) for note in verdict.notes]
     return parts
 
 

@@ -94,6 +94,8 @@ def why_silent(silent: Silent) -> Finding:
         finding = look(silent)
         if finding is not None:
             return finding
+    if silent.tree is None:
+        return Finding(Link.NEVER_TRUE, "its expression was never true, and cannot be taken apart to see why")
     return Finding(Link.NEVER_TRUE, "its expression was never true")
 
 

@@ -14,6 +14,7 @@ from agent.verdict.delivery import heard
 from agent.verdict.diagnosis import Silent, no_rule, why_silent
 from agent.verdict.doubts import Doubt, doubts
 from agent.verdict.engine import Breach
+from agent.verdict.footing import notes
 from agent.verdict.identity import fired_at
 from agent.verdict.labels import may_be_of, spell
 from agent.verdict.ticks import evaluations, watched
@@ -91,6 +92,11 @@ def _judge_expectation(recording: Recording, expected: Expectation, fault_at: fl
     rules = _rules_of(recording, expected)
     if not rules:
         return _silent(expected, no_rule(recording, expected.alert))
+    verdict = _judge_rules(recording, expected, rules, fault_at)
+    return replace(verdict, notes=notes(recording, rules))
+
+
+def _judge_rules(recording: Recording, expected: Expectation, rules: list[RuleRecord], fault_at: float) -> Verdict:
     found = [(rule, one) for rule in rules for one in _timelines(recording, rule)]
     fired = [(rule, t) for rule, t in found if t.firing_at is not None and t.firing_at >= recording.started_at]
     if not fired:

@@ -110,7 +110,7 @@ class Milestone:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the judge says of one alert, with its reason in one sentence."""
+    """What the judge says of one alert, with its reason in one sentence; `notes` say what it could not rest on."""
 
     alert: str
     labels: dict[str, str]
@@ -120,6 +120,7 @@ class Verdict:
     receiver: str | None = None
     finding: Finding | None = None
     spans: tuple[Span, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

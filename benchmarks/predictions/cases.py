@@ -26,7 +26,8 @@ class Case:
     `levels` are the rates of bad and of all events before and during the fault, where the rule has a range.
     `scrape_lag_seconds` is how long a sample takes to be readable, for targets that hang. Of a silent alert
     `link` is the link of the chain that is broken, and `says` what the reason must name. One that begins again
-    cannot be foretold from the fault alone. Without an expression there is no rule.
+    cannot be foretold from the fault alone. Without an expression there is no rule. `is_of_2` tells that
+    Prometheus 3 does not read the expression.
     """
 
     alert: str
@@ -43,6 +44,7 @@ class Case:
     says: tuple[str, ...] = ()
     receiver: str = "pager"
     begins_again: bool = False
+    is_of_2: bool = False
 
     @property
     def rule(self) -> dict[str, object]:
@@ -119,6 +121,24 @@ def _particular() -> list[Case]:
         Case("GroupFirst", "depth > 50", "0s", labels={"way": "shared"}, receiver="shared"),
         Case("TwoLabelSets", "parted > 50", "1s", series=_parts()),
         Case("GapResets", "gapped > 50", "2500ms", series={"gapped": flapping(10, 100, 2.0, 3.5)}, begins_again=True),
+    ]
+
+
+def _beyond_the_parser() -> list[Case]:
+    """Two rules that Prometheus reads and our parser does not: one that fires, one that stays silent."""
+    smoothed = "holt_winters(depth[4s], 0.5, 0.5)"
+    noted = "beyond this version's parser"
+    return [
+        Case("Unreadable", f"{smoothed} > 50", "1s", says=("fired in its window", noted), is_of_2=True),
+        Case(
+            "UnreadableSilent",
+            f"{smoothed} > 5000",
+            "1s",
+            outcome=Outcome.MISSED,
+            link=Link.NEVER_TRUE,
+            says=("cannot be taken apart", noted),
+            is_of_2=True,
+        ),
     ]
 
 
@@ -298,4 +318,4 @@ def _unpaired() -> dict[str, Read]:
 
 def cases() -> list[Case]:
     """List every case."""
-    return [*_lawful(), *_particular(), *_silent(), *_untold()]
+    return [*_lawful(), *_particular(), *_beyond_the_parser(), *_silent(), *_untold()]

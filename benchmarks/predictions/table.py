@@ -51,7 +51,8 @@ class Row:
     def is_judged_right(self) -> bool:
         """Tell whether the verdict is the one it must be, for the reason that it must have, in the words that matter."""
         link = self.verdict.finding.link if self.verdict.finding else None
-        named = all(words in self.verdict.reason for words in self.case.says)
+        told = "\n".join((self.verdict.reason, *self.verdict.notes))
+        named = all(words in told for words in self.case.says)
         return (self.verdict.outcome, link) == (self.case.outcome, self.case.link) and named
 
 

@@ -1,0 +1,34 @@
+"""What a verdict could not rest on, so that whoever reads it knows how far it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agent.recording import Recording
+from agent.records import RuleRecord
+from agent.verdict.anatomy import anatomy
+from agent.verdict.ticks import watched
+
+
+def notes(recording: Recording, rules: Iterable[RuleRecord]) -> tuple[str, ...]:
+    """Say of each rule what of it could not be taken apart, evaluated again or kept."""
+    return tuple(dict.fromkeys(note for rule in rules for note in _notes(recording, rule)))
+
+
+def _notes(recording: Recording, rule: RuleRecord) -> Iterable[str]:
+    if anatomy(rule.expr) is None:
+        yield (
+            f"the expression of {rule.alert} is beyond this version's parser:"
+            " its windows follow from what Prometheus reported of it as a whole, and not from its parts"
+        )
+    record = watched(recording, rule)
+    if record is None or not record.parts:
+        yield f"{rule.alert} was not evaluated again: when its condition held is known from its alerts alone"
+    elif record.parts[0].error:
+        yield (
+            f"{rule.alert} could not be evaluated again ({record.parts[0].error}):"
+            " when its condition held is known from its alerts alone"
+        )
+    elif record.parts[0].total > len(record.parts[0].series):
+        kept, total = len(record.parts[0].series), record.parts[0].total
+        yield f"of {total} series that {rule.alert} found, {kept} were kept: the others are known from their alerts alone"
