@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from pathlib import Path
+from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from agent.drill import Drill
 from agent.errors import ConfigError
@@ -21,6 +23,7 @@ from agent.records import (
     AuditRecord,
     FaultRecord,
     GroupRecord,
+    Instant,
     LoadRecord,
     NotificationRecord,
     OutageRecord,
@@ -34,6 +37,8 @@ from agent.records import (
 )
 
 VERSION = 2
+# Nothing of a drill lies farther than this from it.
+_LONGEST_SECONDS = 31 * 86_400.0
 
 
 class Recording(Record):
@@ -45,9 +50,9 @@ class Recording(Record):
     version: int = VERSION
     alertdrill: str
     drill: Drill
-    time_scale: float
-    started_at: float
-    ended_at: float
+    time_scale: float = Field(gt=0)
+    started_at: Instant
+    ended_at: Instant
     phases: list[PhaseRecord]
     faults: list[FaultRecord]
     load: LoadRecord
@@ -61,11 +66,26 @@ class Recording(Record):
     active: list[ActiveRecord]
     alerts: list[AlertSamples]
     earlier: list[AlertSamples] = []
-    earlier_since: float | None = None
+    earlier_since: Instant | None = None
     notifications: list[NotificationRecord]
     outages: list[OutageRecord]
     aborted: str = ""
     audit: AuditRecord | None = None
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Self:
+        if not 0 <= self.ended_at - self.started_at <= _LONGEST_SECONDS:
+            msg = "ended_at is before started_at, or more than a month after it"
+            raise ValueError(msg)
+        for record in self.watched:
+            grids = [(record.first_at, record.count, record.interval_seconds)]
+            if record.between is not None:
+                grids.append((record.between.first_at, record.between.count, record.between.step_seconds))
+            for first, count, step in grids:
+                if first < self.started_at - _LONGEST_SECONDS or first + (count - 1) * step > self.ended_at + step:
+                    msg = f"the evaluations of {record.alert} do not lie within the drill"
+                    raise ValueError(msg)
+        return self
 
     def phase(self, name: Phase) -> PhaseRecord | None:
         """Find a phase, None when the drill did not come to it."""
@@ -81,18 +101,34 @@ def save(recording: Recording, path: Path) -> None:
 def load(path: Path) -> Recording:
     """Read a recording; raises ConfigError with one line that says what is wrong with the file."""
     try:
-        values = json.loads(gzip.decompress(path.read_bytes()))
+        values = _parsed(gzip.decompress(path.read_bytes()))
+    except gzip.BadGzipFile as error:
+        raise ConfigError(f"{path}: is no recording, or a damaged one: {_one_line(error)}") from error
     except OSError as error:
-        reason = "is no recording (not gzip)" if isinstance(error, gzip.BadGzipFile) else "cannot be read"
-        raise ConfigError(f"{path}: {reason}: {error.strerror or error}") from error
-    except (EOFError, ValueError) as error:
-        raise ConfigError(f"{path}: is no whole recording: {error}") from error
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (EOFError, ValueError, zlib.error, RecursionError) as error:
+        raise ConfigError(f"{path}: is no whole recording: {_one_line(error)}") from error
     version = values.get("version") if isinstance(values, dict) else None
     if version != VERSION:
-        raise ConfigError(f"{path}: has version {version}, expected {VERSION}: use the alertdrill that wrote it")
+        told = "no version" if version is None else f"version {json.dumps(version)}"
+        raise ConfigError(f"{path}: has {told}, expected {VERSION}: use the alertdrill that wrote it")
     try:
         return Recording.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: is no recording: {where}: {first['msg']}") from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{path}: is no recording: {_one_line(f'{where}: {said}' if where else said)}") from error
+
+
+def _parsed(content: bytes) -> Any:  # noqa: ANN401 - JSON
+    values = json.loads(content)
+    # JSON can spell half a character, which no report could be written with.
+    if rb"\ud" in content.lower():
+        json.dumps(values, ensure_ascii=False).encode()
+    return values
+
+
+def _one_line(told: object) -> str:
+    """Spell what may be foreign in one line, without what could drive a terminal."""
+    return " ".join("".join(char if char.isprintable() else " " for char in str(told)).split())

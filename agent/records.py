@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Phase = Literal["baseline", "fault", "recovery"]
+# From the year 1, which Go's zero time is in, to the year 9999: what a date can be made of.
+Instant = Annotated[float, Field(ge=-62_135_596_800, le=253_402_300_799)]
+Seconds = Annotated[float, Field(ge=0, le=1e10)]
+Interval = Annotated[float, Field(ge=0.001, le=1e10)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+# A week of evaluations, ten a second.
+Points = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
 class Record(BaseModel):
     """A frozen part of a recording; unknown keys are errors."""
 
-    # A ratio of nothing to nothing is NaN, and JSON has no spelling of its own for it.
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PhaseRecord(Record):
     """One stretch of the drill."""
 
     phase: Phase
-    started_at: float
-    ended_at: float
+    started_at: Instant
+    ended_at: Instant
 
 
 class FaultRecord(Record):
@@ -31,36 +37,36 @@ class FaultRecord(Record):
     kind: str
     target: str
     settings: dict[str, Any]
-    injected_at: float
-    healed_at: float
+    injected_at: Instant
+    healed_at: Instant
 
 
 class SecondRecord(Record):
     """One second of load; latencies from due time, in seconds, None when nothing ended in it."""
 
-    at: float
-    due: int
-    succeeded: int
-    failed: int
-    dropped: int
-    in_flight: int
-    p50_seconds: float | None
-    p95_seconds: float | None
-    p99_seconds: float | None
+    at: Instant
+    due: Count
+    succeeded: Count
+    failed: Count
+    dropped: Count
+    in_flight: Count
+    p50_seconds: Seconds | None
+    p95_seconds: Seconds | None
+    p99_seconds: Seconds | None
 
 
 class LoadRecord(Record):
     """What the load did; `due` is succeeded + failed + dropped + what was broken off at the end."""
 
     target_rate: float
-    due: int
-    succeeded: int
-    failed: int
-    dropped: int
-    in_flight_at_end: int
+    due: Count
+    succeeded: Count
+    failed: Count
+    dropped: Count
+    in_flight_at_end: Count
     reasons: dict[str, int]
     details: dict[str, str]
-    lateness_p99_seconds: float
+    lateness_p99_seconds: Seconds
     seconds: list[SecondRecord]
 
 
@@ -71,9 +77,9 @@ class RuleRecord(Record):
     group: str
     file: str = ""
     expr: str
-    for_seconds: float
-    keep_firing_for_seconds: float
-    interval_seconds: float
+    for_seconds: Seconds
+    keep_firing_for_seconds: Seconds
+    interval_seconds: Interval
     labels: dict[str, str]
     annotations: dict[str, str]
     health: str
@@ -87,9 +93,9 @@ class EvaluationRecord(Record):
     group's interval prove that nothing came between this evaluation and the one before.
     """
 
-    at: float
-    looked_before_at: float
-    looked_at: float
+    at: Instant
+    looked_before_at: Instant
+    looked_at: Instant
     errors: dict[str, str] = {}
 
 
@@ -98,7 +104,7 @@ class GroupRecord(Record):
 
     group: str
     file: str
-    interval_seconds: float
+    interval_seconds: Interval
     evaluations: list[EvaluationRecord]
 
 
@@ -107,11 +113,18 @@ class TargetRecord(Record):
 
     job: str
     instance: str
-    interval_seconds: float
-    timeout_seconds: float
-    instants: list[float]
+    interval_seconds: Seconds
+    timeout_seconds: Seconds
+    instants: list[Instant]
     up: list[int]
-    durations_seconds: list[float]
+    durations_seconds: list[Seconds]
+
+    @model_validator(mode="after")
+    def _tells_of_each_scrape(self) -> Self:
+        if not len(self.instants) == len(self.up) == len(self.durations_seconds):
+            msg = f"{len(self.instants)} instants, {len(self.up)} up and {len(self.durations_seconds)} durations, expected as many"
+            raise ValueError(msg)
+        return self
 
 
 class ActiveRecord(Record):
@@ -119,8 +132,8 @@ class ActiveRecord(Record):
 
     labels: dict[str, str]
     state: str
-    active_at: float
-    seen_at: float
+    active_at: Instant
+    seen_at: Instant
 
 
 class AlertSamples(Record):
@@ -132,15 +145,31 @@ class AlertSamples(Record):
 
     labels: dict[str, str]
     state: Literal["pending", "firing"]
-    instants: list[float]
+    instants: list[Instant]
     since: list[int] = []
+
+    @model_validator(mode="after")
+    def _is_of_an_alert(self) -> Self:
+        if "alertname" not in self.labels:
+            msg = "labels without alertname"
+            raise ValueError(msg)
+        if self.since and len(self.since) != len(self.instants):
+            msg = f"{len(self.instants)} instants and {len(self.since)} since, expected as many or none"
+            raise ValueError(msg)
+        return self
 
 
 class SeriesRecord(Record):
-    """One series on a rule's grid: its first value belongs to the evaluation number `first`; None where it was absent."""
+    """One series on a rule's grid: its first value belongs to the evaluation number `first`.
+
+    A value is None where the series was absent, and NaN where it was a native histogram.
+    """
+
+    # A ratio of nothing to nothing is NaN, and JSON has no spelling of its own for it.
+    model_config = ConfigDict(allow_inf_nan=True, ser_json_inf_nan="strings")
 
     labels: dict[str, str]
-    first: int
+    first: Points
     values: list[float | None]
 
 
@@ -152,7 +181,7 @@ class PartRecord(Record):
 
     expr: str
     series: list[SeriesRecord]
-    total: int
+    total: Count
     error: str = ""
 
 
@@ -169,9 +198,9 @@ class BetweenRecord(Record):
     An evaluation that came while a scrape was under way saw what had held before it.
     """
 
-    first_at: float
-    step_seconds: float
-    count: int
+    first_at: Instant
+    step_seconds: Interval
+    count: Points
     series: list[HeldRecord]
 
 
@@ -185,9 +214,9 @@ class WatchedRecord(Record):
     alert: str
     group: str
     file: str
-    first_at: float
-    interval_seconds: float
-    count: int
+    first_at: Instant
+    interval_seconds: Interval
+    count: Points
     query_offset_seconds: float = 0.0
     parts: list[PartRecord]
     between: BetweenRecord | None = None
@@ -197,12 +226,12 @@ class WatchedRecord(Record):
 class NotificationRecord(Record):
     """One call of Alertmanager to our webhook, about one alert."""
 
-    received_at: float
+    received_at: Instant
     receiver: str
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
-    starts_at: float
-    ends_at: float | None
+    starts_at: Instant
+    ends_at: Instant | None
     group_key: str = ""
 
 
@@ -210,8 +239,8 @@ class OutageRecord(Record):
     """A server that did not answer: the first and the last failed request."""
 
     server: str
-    first_at: float
-    last_at: float
+    first_at: Instant
+    last_at: Instant
     reason: str
 
 
@@ -229,8 +258,8 @@ class AuditRecord(Record):
     sums of all accounts. `problem` says why there was no audit.
     """
 
-    acknowledged: int
-    found: int
+    acknowledged: Count
+    found: Count
     missing: FoundRecord = FoundRecord()
     doubled: FoundRecord = FoundRecord()
     orphaned: FoundRecord = FoundRecord()
@@ -247,13 +276,13 @@ class PrometheusRecord(Record):
     """
 
     version: str
-    started_at: list[float] = []
-    loaded_at: list[float] = []
-    for_grace_seconds: float | None = None
-    resend_delay_seconds: float | None = None
-    lookback_seconds: float | None = None
+    started_at: list[Instant] = []
+    loaded_at: list[Instant] = []
+    for_grace_seconds: Seconds | None = None
+    resend_delay_seconds: Seconds | None = None
+    lookback_seconds: Seconds | None = None
     clock_ahead_seconds: float | None = None
-    clock_unsure_seconds: float = 0.0
+    clock_unsure_seconds: Seconds = 0.0
 
 
 class SilenceRecord(Record):
@@ -261,8 +290,8 @@ class SilenceRecord(Record):
 
     silence_id: str
     matchers: list[str]
-    starts_at: float
-    ends_at: float
+    starts_at: Instant
+    ends_at: Instant
     created_by: str
     comment: str
 
@@ -280,17 +309,17 @@ class SuppressionRecord(Record):
     silenced_by: list[str]
     inhibited_by: list[str]
     muted_by: list[str] = []
-    starts_at: float | None = None
-    first_seen_at: float
-    last_seen_at: float
+    starts_at: Instant | None = None
+    first_seen_at: Instant
+    last_seen_at: Instant
 
 
 class DeliveryRecord(Record):
     """How many notifications Alertmanager sent by one integration during the drill, and how many of them failed."""
 
     integration: str
-    sent: int
-    failed: int
+    sent: Count
+    failed: Count
 
 
 class AlertmanagerRecord(Record):
@@ -302,7 +331,7 @@ class AlertmanagerRecord(Record):
     version: str
     config: str
     looks: int = 0
-    started_at: list[float] = []
+    started_at: list[Instant] = []
     peers: int = 1
     silences: list[SilenceRecord] = []
     alerts: list[SuppressionRecord] = []

@@ -22,6 +22,8 @@ from agent.verdict.unseen import unseen_since
 _FEWEST_SCRAPES = 4
 # From an evaluation until its samples can be queried, at the longest.
 WRITTEN_WITHIN_SECONDS = 0.5
+# Of one gap; more than a drill has evaluations would only be of clocks that jumped.
+_MOST_SKIPPED = 100_000
 
 
 @dataclass(frozen=True)
@@ -231,4 +233,4 @@ def skipped(group: GroupRecord) -> Iterator[float]:
         is_certain = after.looked_at - after.looked_before_at < interval
         missing = round((after.at - before.at) / interval) - 1
         if is_certain and missing > 0:
-            yield from (before.at + (number + 1) * interval for number in range(missing))
+            yield from (before.at + (number + 1) * interval for number in range(min(missing, _MOST_SKIPPED)))
