@@ -6,6 +6,7 @@ of the range is computed for the lowest and the highest of several stretches.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -121,8 +122,8 @@ def _counters(record: WatchedRecord, shape: Shape, labels: dict[str, str]) -> tu
 def _buckets(record: WatchedRecord, found: PartRecord | None, labels: dict[str, str]) -> dict[float, _Points]:
     """Sum the buckets of a histogram that agree with an alert's labels, by their bounds."""
     mine = _agreeing(found, labels)
-    bounds = {float(series.labels["le"]) for series in mine if "le" in series.labels}
-    return {bound: _sum(record, [series for series in mine if _has_bound(series, bound)]) for bound in bounds}
+    bounds = {bound for series in mine if (bound := _bound(series)) is not None}
+    return {bound: _sum(record, [series for series in mine if _bound(series) == bound]) for bound in bounds}
 
 
 def _above(by_bound: dict[float, _Points], bounds: list[float], bound: float, every: _Points) -> _Points:
@@ -136,12 +137,15 @@ def _above(by_bound: dict[float, _Points], bounds: list[float], bound: float, ev
 
 
 def _sum(record: WatchedRecord, mine: list[SeriesRecord]) -> _Points:
-    """Sum some series at each evaluation at which all of them are there."""
+    """Sum some series at each evaluation at which all of them are there; nothing where one is no ordinary number."""
     grid, points = instants(record), []
     for number, at in enumerate(grid):
         values = [value_at(series, number) for series in mine]
-        if values and all(value is not None for value in values):
-            points.append((at, sum(value for value in values if value is not None)))
+        known = [value for value in values if value is not None]
+        if not all(math.isfinite(value) for value in known):
+            return []
+        if known and len(known) == len(values):
+            points.append((at, sum(known)))
     return points
 
 
@@ -152,8 +156,13 @@ def _agreeing(found: PartRecord | None, labels: dict[str, str]) -> list[SeriesRe
     return [one for one in all_of_them if all(one.labels.get(name, value) == value for name, value in wanted.items())]
 
 
-def _has_bound(series: SeriesRecord, bound: float) -> bool:
-    return "le" in series.labels and float(series.labels["le"]) == bound
+def _bound(series: SeriesRecord) -> float | None:
+    """Read the bound of a bucket; None where it is no number, as histogram_quantile leaves such a series out."""
+    try:
+        bound = float(series.labels.get("le", ""))
+    except ValueError:
+        return None
+    return None if math.isnan(bound) else bound
 
 
 def _rates(points: _Points, since: float | None, until: float) -> list[float]:
