@@ -196,9 +196,10 @@ def _on_grid(rule: RuleRecord, group: GroupRecord | None, alerts: list[AlertSamp
 
 
 def _on_numbers(series: Series, grid: tuple[float, int, float]) -> SeriesRecord:
-    """Put samples onto the numbers of the grid's evaluations."""
+    """Put samples onto the numbers of the grid's evaluations; a native histogram is there, and is no number."""
     first, _, interval = grid
-    numbered = {round((at - first) / interval): value for at, value in series.samples}
+    numbered = {round((at - first) / interval): math.nan for at in series.histograms_at}
+    numbered |= {round((at - first) / interval): value for at, value in series.samples}
     if not numbered:
         return SeriesRecord(labels=series.labels, first=0, values=[])
     begin, end = min(numbered), max(numbered)
