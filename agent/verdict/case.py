@@ -12,12 +12,13 @@ from agent.records import RuleRecord, SeriesRecord
 from agent.verdict import window
 from agent.verdict.arithmetic import Timing
 from agent.verdict.delivery import first_window, heard, way_to, ways_to
-from agent.verdict.labels import series_of
+from agent.verdict.labels import is_of, series_of, templates
 from agent.verdict.onset import Onset, onset, timing
 from agent.verdict.routing import Route
 from agent.verdict.shape import classify
+from agent.verdict.templated import own_ticks
 from agent.verdict.ticks import Evaluations, Tick, evaluations
-from agent.verdict.timeline import AlertTimeline
+from agent.verdict.timeline import AlertTimeline, timelines
 from agent.verdict.verdict import Milestone, Span
 from agent.verdict.waterfall import spans
 
@@ -48,7 +49,15 @@ class Case:
             return ()
         if self.series is None and parts[0].total > len(parts[0].series):
             return ()
-        return self.evaluations.ticks(self.series)
+        seen = self.evaluations.ticks(self.series)
+        return own_ticks(seen, [self.timeline], self._others) if templates(self.rule) else seen
+
+    @property
+    def _others(self) -> list[AlertTimeline]:
+        """The other alerts that were made of the same series."""
+        every = timelines(self.recording, self.rule.alert, self.rule.interval_seconds)
+        mine = self.series.labels if self.series is not None else {}
+        return [one for one in every if one.labels != self.timeline.labels and is_of(one.labels, self.rule, mine)]
 
     @cached_property
     def timing(self) -> Timing:

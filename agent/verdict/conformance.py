@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from agent.records import RuleRecord, SeriesRecord
 from agent.verdict.engine import Breach, State, Status, follow
 from agent.verdict.labels import is_of
+from agent.verdict.templated import apart, own_ticks
 from agent.verdict.ticks import Evaluations, Tick
 from agent.verdict.timeline import AlertTimeline, Sample
 
@@ -24,11 +25,24 @@ def breaches(evaluations: Evaluations | None, rule: RuleRecord, found: Iterable[
     if evaluations is None or whole is None or whole.error or whole.total > len(whole.series):
         return []
     timelines = list(found)
-    of_series = [(evaluations.ticks(series), _of(timelines, rule, series)) for series in whole.series]
+    of_series = [
+        one for series in whole.series for one in _alerts(evaluations, _of(timelines, rule, series), rule, series)
+    ]
     silent = [one for one in timelines if not any(is_of(one.labels, rule, series.labels) for series in whole.series)]
     # An alert without any series should not be there at all.
     of_series += [(evaluations.ticks(None), [one]) for one in silent]
     return sorted((breach for one in of_series for breach in _follow(*one, rule)), key=lambda breach: breach.at)
+
+
+def _alerts(
+    evaluations: Evaluations, timelines: list[AlertTimeline], rule: RuleRecord, series: SeriesRecord
+) -> list[tuple[list[Tick], list[AlertTimeline]]]:
+    """List the alerts of one series, each with what every evaluation saw of it."""
+    seen = evaluations.ticks(series)
+    alerts = apart(timelines, rule)
+    return [
+        (own_ticks(seen, mine, [t for other in alerts if other is not mine for t in other]), mine) for mine in alerts
+    ]
 
 
 def _of(timelines: list[AlertTimeline], rule: RuleRecord, series: SeriesRecord) -> list[AlertTimeline]:

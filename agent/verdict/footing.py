@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from agent.recording import Recording
 from agent.records import RuleRecord
 from agent.verdict.anatomy import anatomy
+from agent.verdict.labels import listed, templates
 from agent.verdict.ticks import watched
 
 
@@ -21,6 +22,11 @@ def _notes(recording: Recording, rule: RuleRecord) -> Iterable[str]:
             f"the expression of {rule.alert} is beyond this version's parser:"
             " its windows follow from what Prometheus reported of it as a whole, and not from its parts"
         )
+    for name in templates(rule):
+        texts = {one.labels.get(name, "") for one in recording.alerts if one.labels["alertname"] == rule.alert}
+        if len(texts) > 1:
+            shown = listed(sorted(map(repr, texts)), most=3)
+            yield f"the label {name} of {rule.alert} is a template and was {shown}: each makes an alert of its own"
     record = watched(recording, rule)
     if record is None or not record.parts:
         yield f"{rule.alert} was not evaluated again: when its condition held is known from its alerts alone"

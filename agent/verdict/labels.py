@@ -28,6 +28,16 @@ def listed(items: Iterable[str], most: int = 5) -> str:
     return ", ".join(shown) + (f" and {left} more" if left else "")
 
 
+def templates(rule: RuleRecord) -> list[str]:
+    """Name the labels of a rule that are templates: each text that comes of one makes an alert of its own."""
+    return sorted(name for name, value in rule.labels.items() if "{{" in value and name != "alertname")
+
+
+def has(labels: dict[str, str], wanted: dict[str, str]) -> bool:
+    """Tell whether labels are as wanted; an empty label is none."""
+    return all(labels.get(name, "") == value for name, value in wanted.items())
+
+
 def is_of(alert: dict[str, str], rule: RuleRecord, series: dict[str, str]) -> bool:
     """Tell whether an alert of a rule was made of a series of the rule's expression."""
     # Whatever the series or the rule says, these two are the alert's own (AlertingRule.sample).
