@@ -25,8 +25,8 @@ class LoadSettings(Settings):
 class Expectation(Settings):
     """What is expected of one alert.
 
-    `within` is the drill's own budget from the first fault to firing; the window that follows from the
-    rule holds in any case.
+    `within` is the drill's own budget from the first fault to firing, of the first alert with these labels where
+    several fire; the window that follows from the rule holds in any case. An empty label is none.
     """
 
     alert: str = Field(min_length=1)

@@ -234,7 +234,7 @@ def _extreme(silent: Silent, condition: Condition, value: PartRecord) -> str:
     numbers = [(at, number) for at, number in values if not math.isnan(number)]
     threshold = f"fires at {condition.comparison} {condition.threshold:g}"
     if values and not numbers:
-        return f"its value was NaN throughout: nothing was counted in its series; it {threshold}"
+        return f"its value was NaN throughout: nothing was counted in its series, or they are native histograms; it {threshold}"
     if not numbers:
         return ""
     is_low = condition.comparison in {"<", "<="}
@@ -296,6 +296,9 @@ def _reset(silent: Silent, one: AlertTimeline) -> str:
     """Say what ended a stretch of pending."""
     if one.ended_at is None:
         return ", and still so at the end"
+    changed = _changed_labels(silent, one)
+    if changed:
+        return f", until its labels changed: {changed}"
     number = min(range(len(silent.grid)), key=lambda n: abs(silent.grid[n] - (one.ended_at or 0.0)), default=0)
     value = silent.value
     for series in value.series if value is not None else []:
@@ -305,6 +308,16 @@ def _reset(silent: Silent, one: AlertTimeline) -> str:
         if seen is not None:
             return f", until its value was {seen:.4g}"
     return ", until its series had no value" + (_not_scraped(silent, value.series[0]) if value and value.series else "")
+
+
+def _changed_labels(silent: Silent, one: AlertTimeline) -> str:
+    """Say which labels the alert had that took over at the very evaluation at which another ended."""
+    ended_at, half = one.ended_at or 0.0, silent.rule.interval_seconds / 2
+    after = next((n for n in silent.pending if n.labels != one.labels and abs(n.pending_at - ended_at) < half), None)
+    if after is None:
+        return ""
+    names = sorted(n for n in one.labels.keys() | after.labels.keys() if one.labels.get(n) != after.labels.get(n))
+    return listed(f"{name} from {one.labels.get(name, '')!r} to {after.labels.get(name, '')!r}" for name in names)
 
 
 def _length(one: AlertTimeline) -> float:

@@ -16,7 +16,7 @@ from agent.verdict.doubts import Doubt, doubts
 from agent.verdict.engine import Breach
 from agent.verdict.footing import notes
 from agent.verdict.identity import fired_at
-from agent.verdict.labels import may_be_of, spell
+from agent.verdict.labels import has, may_be_of, spell
 from agent.verdict.ticks import evaluations, watched
 from agent.verdict.timeline import AlertTimeline, timelines
 from agent.verdict.undelivered import Untold, held_back, why_untold
@@ -103,14 +103,16 @@ def _judge_rules(recording: Recording, expected: Expectation, rules: list[RuleRe
         rule = next((rule for rule, _ in found), rules[0])
         pending = tuple(t for r, t in found if r is rule and t.pending_at >= recording.started_at)
         return _silent(expected, _why(recording, rule, pending, fault_at))
-    matching = [(rule, t) for rule, t in fired if expected.labels.items() <= t.labels.items()]
+    matching = [(rule, t) for rule, t in fired if has(t.labels, expected.labels)]
     if not matching:
         labels = fired[0][1].labels
         reason = f"fired with the labels {spell(labels)}, expected {spell(expected.labels)}"
         return Verdict(expected.alert, labels, Outcome.WRONG_LABELS, reason, receiver=expected.receiver)
     healed_at = _healed_at(recording, fault_at)
     of_alert = cases(recording, expected, matching, (fault_at, healed_at))
-    verdict = _worst([_judge_fired(one, expected) for one in of_alert])
+    # The budget is for the alert to come at all: what fires in addition, or after its labels changed, may do so later.
+    in_time = [one for one in of_alert if not _over_budget(one, expected)]
+    verdict = _worst([_judge_fired(one, expected, is_in_time=bool(in_time)) for one in of_alert])
     if verdict.outcome is not Outcome.PASSED:
         return verdict
     for rule in {id(rule): rule for rule, _ in matching}.values():
@@ -161,8 +163,8 @@ def _why(recording: Recording, rule: RuleRecord, pending: tuple[AlertTimeline, .
     return finding if recording.faults else replace(finding, sentence=f"no fault was injected; {finding.sentence}")
 
 
-def _judge_fired(case: Case, expected: Expectation) -> Verdict:
-    outcome, reason, finding = _decide(case, expected)
+def _judge_fired(case: Case, expected: Expectation, *, is_in_time: bool) -> Verdict:
+    outcome, reason, finding = _decide(case, expected, is_in_time=is_in_time)
     return Verdict(
         alert=expected.alert,
         labels=case.timeline.labels,
@@ -175,15 +177,14 @@ def _judge_fired(case: Case, expected: Expectation) -> Verdict:
     )
 
 
-def _decide(case: Case, expected: Expectation) -> tuple[Outcome, str, Finding | None]:
+def _decide(case: Case, expected: Expectation, *, is_in_time: bool) -> tuple[Outcome, str, Finding | None]:
     """Judge an alert that fired, in the order of its life: the first thing wrong is what is told."""
     by_name = {milestone.name: milestone for milestone in case.milestones}
     for name in ("pending", "firing"):
         if by_name[name].lawful is False:
             return *_outside(by_name[name], case), None
-    over_budget = _over_budget(case, expected)
-    if over_budget:
-        return Outcome.LATE, over_budget, None
+    if not is_in_time:
+        return Outcome.LATE, _over_budget(case, expected), None
     told = _told(case, expected, by_name["notified"])
     if told is not None:
         return told
