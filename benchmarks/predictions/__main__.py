@@ -30,8 +30,7 @@ def main(
         found = Programs.installed()
         programs = Programs(prometheus or found.prometheus, alertmanager or found.alertmanager)
         here = results.circumstances({})
-        # Whatever another Prometheus is, it must be able to read the rules.
-        chosen = [case for case in only(cases(), set(names or [])) if prometheus is None or not case.is_of_2]
+        chosen = only(cases(programs.major), set(names or []))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             result = runner.run(run(chosen, programs))
     recorded = result.recording

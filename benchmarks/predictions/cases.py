@@ -26,8 +26,7 @@ class Case:
     `levels` are the rates of bad and of all events before and during the fault, where the rule has a range.
     `scrape_lag_seconds` is how long a sample takes to be readable, for targets that hang. Of a silent alert
     `link` is the link of the chain that is broken, and `says` what the reason must name. One that begins again
-    cannot be foretold from the fault alone. Without an expression there is no rule. `is_of_2` tells that
-    Prometheus 3 does not read the expression.
+    cannot be foretold from the fault alone. Without an expression there is no rule.
     """
 
     alert: str
@@ -44,7 +43,6 @@ class Case:
     says: tuple[str, ...] = ()
     receiver: str = "pager"
     begins_again: bool = False
-    is_of_2: bool = False
 
     @property
     def rule(self) -> dict[str, object]:
@@ -124,20 +122,23 @@ def _particular() -> list[Case]:
     ]
 
 
-def _beyond_the_parser() -> list[Case]:
-    """Two rules that Prometheus reads and our parser does not: one that fires, one that stays silent."""
-    smoothed = "holt_winters(depth[4s], 0.5, 0.5)"
+# What Prometheus reads and our parser does not, by Prometheus' major version.
+_UNREADABLE = {2: "holt_winters(depth[4s], 0.5, 0.5)", 3: "max_over_time(depth[2s * 2])"}
+
+
+def _beyond_the_parser(major: int) -> list[Case]:
+    """One such rule that fires, and one that stays silent."""
+    expr = _UNREADABLE[major]
     noted = "beyond this version's parser"
     return [
-        Case("Unreadable", f"{smoothed} > 50", "1s", says=("fired in its window", noted), is_of_2=True),
+        Case("Unreadable", f"{expr} > 50", "1s", says=("fired in its window", noted)),
         Case(
             "UnreadableSilent",
-            f"{smoothed} > 5000",
+            f"{expr} > 5000",
             "1s",
             outcome=Outcome.MISSED,
             link=Link.NEVER_TRUE,
             says=("cannot be taken apart", noted),
-            is_of_2=True,
         ),
     ]
 
@@ -280,7 +281,7 @@ def _untold() -> list[Case]:
             "depth > 50",
             labels={"way": "muted"},
             link=Link.MUTED,
-            says=("route to pager was muted all the while", "round-the-clock"),
+            says=("pager was never told", "muted", "by the time interval round-the-clock"),
             **untold,
         ),
         Case(
@@ -316,6 +317,6 @@ def _unpaired() -> dict[str, Read]:
     return {'other_depth{part="x"}': step(10, 10)}
 
 
-def cases() -> list[Case]:
-    """List every case."""
-    return [*_lawful(), *_particular(), *_beyond_the_parser(), *_silent(), *_untold()]
+def cases(major: int = 2) -> list[Case]:
+    """List every case, for a major version of Prometheus."""
+    return [*_lawful(), *_particular(), *_beyond_the_parser(major), *_silent(), *_untold()]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -33,6 +35,13 @@ class Programs:
     def installed(cls) -> Programs:
         """Find the distribution's own; raises BenchmarkError."""
         return cls(find("prometheus", "prometheus"), find("prometheus-alertmanager", "prometheus-alertmanager"))
+
+    @property
+    def major(self) -> int:
+        """The major version of Prometheus, of those that differ in what they read."""
+        told = subprocess.run([self.prometheus, "--version"], capture_output=True, text=True, check=True)
+        found = re.search(r"version (\d+)", told.stdout + told.stderr)
+        return 3 if found and int(found[1]) >= 3 else 2
 
 
 @dataclass
