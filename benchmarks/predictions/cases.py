@@ -320,3 +320,8 @@ def _unpaired() -> dict[str, Read]:
 def cases(major: int = 2) -> list[Case]:
     """List every case, for a major version of Prometheus."""
     return [*_lawful(), *_particular(), *_beyond_the_parser(major), *_silent(), *_untold()]
+
+
+def shown() -> dict[str, Read]:
+    """Name every series of the service; cases share some, whichever of them is chosen."""
+    return {name: read for case in cases() for name, read in case.series.items()}

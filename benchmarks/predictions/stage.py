@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.predictions.cases import SCRAPE_SECONDS, Case
+from benchmarks.predictions.cases import SCRAPE_SECONDS, Case, shown
 from benchmarks.predictions.exporter import Clock, Exporter
 from benchmarks.servers import find
 from lab.ports import free_ports
@@ -80,7 +80,7 @@ async def staged(cases: Sequence[Case], programs: Programs) -> AsyncIterator[Sta
         "alertmanager": _alertmanager(programs.alertmanager, directory, alertmanager),
     }
     stage = Stage(directory, clock, listen, {}, specs)
-    exporter = Exporter({k: v for case in cases for k, v in case.series.items()}, clock, 10 * SCRAPE_SECONDS)
+    exporter = Exporter(shown(), clock, 10 * SCRAPE_SECONDS)
     try:
         async with exporter.serving(exporter_port):
             for name in ("alertmanager", "prometheus"):
