@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,7 +52,7 @@ class Recording(Record):
     alertdrill: str
     drill: Drill
     time_scale: float = Field(gt=0)
-    started_at: Instant
+    started_at: Instant = Field(lt=253_402_300_799)
     ended_at: Instant
     phases: list[PhaseRecord]
     faults: list[FaultRecord]
@@ -74,22 +75,33 @@ class Recording(Record):
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:
-        if not 0 <= self.ended_at - self.started_at <= _LONGEST_SECONDS:
-            msg = "ended_at is before started_at, or more than a month after it"
-            raise ValueError(msg)
-        for record in self.watched:
-            grids = [(record.first_at, record.count, record.interval_seconds)]
-            if record.between is not None:
-                grids.append((record.between.first_at, record.between.count, record.between.step_seconds))
-            for first, count, step in grids:
-                if first < self.started_at - _LONGEST_SECONDS or first + (count - 1) * step > self.ended_at + step:
-                    msg = f"the evaluations of {record.alert} do not lie within the drill"
-                    raise ValueError(msg)
+        for problem in _problems(self):
+            raise ValueError(problem)
         return self
 
     def phase(self, name: Phase) -> PhaseRecord | None:
         """Find a phase, None when the drill did not come to it."""
         return next((phase for phase in self.phases if phase.phase == name), None)
+
+
+def _problems(recording: Recording) -> Iterator[str]:
+    """Say what contradicts itself, which nothing that was recorded does."""
+    if not 0 <= recording.ended_at - recording.started_at <= _LONGEST_SECONDS:
+        yield "ended_at is before started_at, or more than a month after it"
+    expected = {expectation.alert for expectation in recording.drill.expect}
+    for rule in recording.rules:
+        if rule.alert in expected and not rule.interval_seconds:
+            yield f"the rule {rule.alert} has an interval of 0 s"
+    for record in recording.watched:
+        grids = [(record.first_at, record.count, record.interval_seconds)]
+        if record.between is not None:
+            grids.append((record.between.first_at, record.between.count, record.between.step_seconds))
+        for first, count, step in grids:
+            if (
+                first < recording.started_at - _LONGEST_SECONDS
+                or first + (count - 1) * step > recording.ended_at + step
+            ):
+                yield f"the evaluations of {record.alert} do not lie within the drill"
 
 
 def save(recording: Recording, path: Path) -> None:

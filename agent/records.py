@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Phase = Literal["baseline", "fault", "recovery"]
-# From the year 1, which Go's zero time is in, to the year 9999: what a date can be made of.
-Instant = Annotated[float, Field(ge=-62_135_596_800, le=253_402_300_799)]
+# From the year 1, which Go's zero time is in, to the end of the year 9999.
+Instant = Annotated[float, Field(ge=-62_135_596_800, le=253_402_300_800)]
 Seconds = Annotated[float, Field(ge=0, le=1e10)]
 Interval = Annotated[float, Field(ge=0.001, le=1e10)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -79,7 +79,7 @@ class RuleRecord(Record):
     expr: str
     for_seconds: Seconds
     keep_firing_for_seconds: Seconds
-    interval_seconds: Interval
+    interval_seconds: Seconds
     labels: dict[str, str]
     annotations: dict[str, str]
     health: str

@@ -111,7 +111,11 @@ DAMAGED = [
         _put("watched", 0, "count", value=10**6),
         "evaluations of OrdersSlow do not lie within",
     ),
-    ("no interval", _put("rules", 0, "interval_seconds", value=0), "rules.0.interval_seconds: Input should be greater"),
+    (
+        "no interval",
+        _put("rules", 0, "interval_seconds", value=0),
+        "is no recording: the rule OrdersSlow has an interval of 0 s",
+    ),
     ("a scrape less", _put("targets", 0, "up", value=[1]), "targets.0: 140 instants, 1 up and 140 durations"),
     ("an alert without name", _put("alerts", 0, "labels", value={}), "alerts.0: labels without alertname"),
     ("activeAt of some", _put("alerts", 0, "since", value=[5]), "alerts.0: 10 instants and 1 since"),
