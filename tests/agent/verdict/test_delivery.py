@@ -212,7 +212,7 @@ def test_an_alert_of_a_group_that_looks_back_fires_that_much_later(
         # Any of them may tell first; the quickest must.
         ([_route(30, 300), _route(5, 300)], (5, 5)),
         ([_route(30, 300, group_by=()), _route(60, 20, group_by=("job", "alertname"))], (0, 60)),
-        ([_route(30, 300), _route(5, 300, time_intervals=("nights",))], None),
+        ([_route(30, 300), _route(5, 300, muted_in=("nights",))], None),
     ],
 )
 def test_of_several_routes_the_quickest_must_tell(
