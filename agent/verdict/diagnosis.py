@@ -8,76 +8,23 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
 
 from agent.recording import Recording
-from agent.records import PartRecord, RuleRecord, SeriesRecord, WatchedRecord
-from agent.verdict.anatomy import Anatomy, Pairing, Selector, anatomy
+from agent.records import PartRecord
+from agent.verdict.anatomy import Pairing, Selector
 from agent.verdict.condition import Condition, split
-from agent.verdict.labels import is_of, listed
-from agent.verdict.onset import Onset, onset
+from agent.verdict.labels import listed
+from agent.verdict.pending import broken_off, still_pending
 from agent.verdict.shape import bad_seconds
-from agent.verdict.ticks import Evaluations, instants, part, value_at
-from agent.verdict.timeline import AlertTimeline
+from agent.verdict.silent import Silent, not_scraped, true_instants
+from agent.verdict.ticks import part, value_at
 from agent.verdict.verdict import Finding, Link
 
 _SHOWN = 3
 _LATE_SAMPLES = (
     "it could not, if the samples came later than their timestamps say, as some exporters' and remote writes' do"
 )
-
-
-@dataclass(frozen=True)
-class Silent:
-    """A rule that should have fired and did not, with all that was recorded of it."""
-
-    recording: Recording
-    rule: RuleRecord
-    record: WatchedRecord
-    pending: tuple[AlertTimeline, ...]
-    fault_at: float
-    healed_at: float
-
-    @cached_property
-    def tree(self) -> Anatomy | None:
-        """The parts of its expression."""
-        return anatomy(self.rule.expr)
-
-    @cached_property
-    def grid(self) -> list[float]:
-        """The instants of its evaluations."""
-        return instants(self.record)
-
-    @cached_property
-    def evaluations(self) -> Evaluations:
-        """What each of them saw."""
-        return Evaluations(self.recording, self.record)
-
-    @cached_property
-    def onset(self) -> Onset:
-        """How the fault came into the series of the label set that came nearest."""
-        value = self.value
-        labels = value.series[0].labels if value is not None and value.series else {}
-        return onset(self.evaluations, labels, self.fault_at, self.healed_at)
-
-    @property
-    def value(self) -> PartRecord | None:
-        """The value that is compared, where the expression is a comparison with a number."""
-        condition = self.tree.condition if self.tree else None
-        return part(self.record, condition.value_expr) if condition else None
-
-    def after_fault(self, series: SeriesRecord) -> Iterator[tuple[float, float]]:
-        """List a series' values at the evaluations from the fault on."""
-        for number, at in enumerate(self.grid):
-            value = value_at(series, number)
-            if at >= self.fault_at and value is not None:
-                yield at, value
-
-    def said(self, at: float) -> str:
-        """Spell an instant."""
-        return f"{at - self.fault_at:+.1f} s"
 
 
 def no_rule(recording: Recording, alert: str) -> Finding:
@@ -143,7 +90,7 @@ def _emptied_by(silent: Silent, selector: Selector) -> str:
 
 def _gone(silent: Silent) -> Finding | None:
     """Find series that went away when the fault came, before the rule could see what it waits for."""
-    if silent.onset.shape.kind == "absent" or any(_true_instants(silent)):
+    if silent.onset.shape.kind == "absent" or any(true_instants(silent)):
         return None
     for selector in _selectors(silent):
         found = part(silent.record, str(selector))
@@ -152,19 +99,10 @@ def _gone(silent: Silent) -> Finding | None:
         during = [n for n, at in enumerate(silent.grid) if silent.fault_at <= at <= silent.healed_at]
         gone = [n for n in during if all(value_at(series, n) is None for series in found.series)]
         if gone and len(gone) >= len(during) / 2:
-            reason = _not_scraped(silent, found.series[0])
+            reason = not_scraped(silent, found.series[0])
             since = silent.said(silent.grid[gone[0]])
             return Finding(Link.SERIES_STALE, f"{selector} was gone from {since} on{reason}")
     return None
-
-
-def _not_scraped(silent: Silent, series: SeriesRecord) -> str:
-    key = (series.labels.get("job", ""), series.labels.get("instance", ""))
-    target = next((t for t in silent.recording.targets if (t.job, t.instance) == key), None)
-    failed = [at for at, up in zip(target.instants, target.up, strict=True) if not up] if target else []
-    if target is None or not failed:
-        return ""
-    return f": {target.instance} of job {target.job} could not be scraped, first {silent.said(failed[0])}"
 
 
 def _unpaired(silent: Silent) -> Finding | None:
@@ -201,7 +139,7 @@ def _differing(pairing: Pairing, left: PartRecord, right: PartRecord) -> str:
 
 
 def _never_crossed(silent: Silent) -> Finding | None:
-    if any(_true_instants(silent)):
+    if any(true_instants(silent)):
         return None
     condition, value = silent.tree.condition if silent.tree else None, silent.value
     if condition is None or value is None:
@@ -214,7 +152,7 @@ def _clause_false(silent: Silent) -> Finding | None:
     """Find the condition that kept one of several apart from the others, where all must hold at once."""
     clauses = silent.tree.clauses if silent.tree else ()
     known = [(text, found) for text in clauses if (found := part(silent.record, text)) is not None]
-    if any(_true_instants(silent)) or len(known) < 2 or len(known) < len(clauses):
+    if any(true_instants(silent)) or len(known) < 2 or len(known) < len(clauses):
         return None
     for text, found in known:
         condition = split(text)
@@ -256,74 +194,6 @@ def _share_of_range(silent: Silent) -> str:
     return f"; at least {min(needed):.3g} s of the {width:g} s range must be bad, and the fault lasted {lasted:.3g} s"
 
 
-def _true_instants(silent: Silent) -> Iterator[float]:
-    for series in silent.record.parts[0].series if silent.record.parts else []:
-        yield from (at for at, _ in silent.after_fault(series))
-
-
-def _still_pending(silent: Silent) -> Finding | None:
-    open_ended = [one for one in silent.pending if one.ended_at is None]
-    if not open_ended:
-        return None
-    last = open_ended[-1]
-    had = last.samples[-1].at - last.pending_at
-    text = (
-        f"still pending at the end of the drill: pending from {silent.said(last.pending_at)} for {had:.1f} s,"
-        f" its `for` is {silent.rule.for_seconds:g} s, so it needed {silent.rule.for_seconds - had:.1f} s more"
-    )
-    return Finding(Link.STILL_PENDING, text, _stretches(silent))
-
-
-def _broken_off(silent: Silent) -> Finding | None:
-    if not silent.pending:
-        return None
-    longest = max(_length(one) for one in silent.pending)
-    text = (
-        f"true, but never for as long as `for`: pending for {longest:.1f} s at the longest,"
-        f" its `for` is {silent.rule.for_seconds:g} s"
-    )
-    return Finding(Link.BROKEN_OFF, text, _stretches(silent))
-
-
-def _stretches(silent: Silent) -> tuple[str, ...]:
-    return tuple(
-        f"pending from {silent.said(one.pending_at)} for {_length(one):.1f} s{_reset(silent, one)}"
-        for one in silent.pending[:_SHOWN]
-    )
-
-
-def _reset(silent: Silent, one: AlertTimeline) -> str:
-    """Say what ended a stretch of pending."""
-    if one.ended_at is None:
-        return ", and still so at the end"
-    changed = _changed_labels(silent, one)
-    if changed:
-        return f", until its labels changed: {changed}"
-    number = min(range(len(silent.grid)), key=lambda n: abs(silent.grid[n] - (one.ended_at or 0.0)), default=0)
-    value = silent.value
-    for series in value.series if value is not None else []:
-        if not is_of(one.labels, silent.rule, series.labels):
-            continue
-        seen = value_at(series, number)
-        if seen is not None:
-            return f", until its value was {seen:.4g}"
-    return ", until its series had no value" + (_not_scraped(silent, value.series[0]) if value and value.series else "")
-
-
-def _changed_labels(silent: Silent, one: AlertTimeline) -> str:
-    """Say which labels the alert had that took over at the very evaluation at which another ended."""
-    ended_at, half = one.ended_at or 0.0, silent.rule.interval_seconds / 2
-    after = next((n for n in silent.pending if n.labels != one.labels and abs(n.pending_at - ended_at) < half), None)
-    if after is None:
-        return ""
-    names = sorted(n for n in one.labels.keys() | after.labels.keys() if one.labels.get(n) != after.labels.get(n))
-    return listed(f"{name} from {one.labels.get(name, '')!r} to {after.labels.get(name, '')!r}" for name in names)
-
-
-def _length(one: AlertTimeline) -> float:
-    return (one.samples[-1].at if one.ended_at is None else one.ended_at) - one.pending_at
-
-
 def _never_pending(silent: Silent) -> Finding | None:
     """Find that the condition was true, and the rule engine did nothing."""
     for series in silent.record.parts[0].series if silent.record.parts else []:
@@ -358,8 +228,8 @@ CHAIN: tuple[Callable[[Silent], Finding | None], ...] = (
     _unpaired,
     _never_crossed,
     _clause_false,
-    _still_pending,
-    _broken_off,
+    still_pending,
+    broken_off,
     _never_pending,
 )
 """The links in the order in which data passes them."""

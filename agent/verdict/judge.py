@@ -11,12 +11,13 @@ from agent.verdict.audit import audit_problems
 from agent.verdict.case import Case, cases
 from agent.verdict.conformance import breaches
 from agent.verdict.delivery import heard
-from agent.verdict.diagnosis import Silent, no_rule, why_silent
+from agent.verdict.diagnosis import no_rule, why_silent
 from agent.verdict.doubts import Doubt, doubts
 from agent.verdict.engine import Breach
 from agent.verdict.footing import notes
 from agent.verdict.identity import fired_at
 from agent.verdict.labels import has, may_be_of, spell
+from agent.verdict.silent import Silent
 from agent.verdict.ticks import evaluations, watched
 from agent.verdict.timeline import AlertTimeline, timelines
 from agent.verdict.undelivered import Untold, held_back, why_untold
