@@ -179,7 +179,8 @@ class Observer:
     def groups(self) -> list[GroupRecord]:
         """The evaluations that were seen, of groups with an alert under test."""
         mine = {(rule.group, rule.file) for rule in self.rules if rule.alert in self._watched}
-        return [group for key, group in self._groups.items() if key in mine]
+        until = {"looked_until": self._looked_at}
+        return [group.model_copy(update=until) for key, group in self._groups.items() if key in mine]
 
     @property
     def active(self) -> list[ActiveRecord]:

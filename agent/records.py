@@ -100,12 +100,13 @@ class EvaluationRecord(Record):
 
 
 class GroupRecord(Record):
-    """The evaluations of one group of rules that were seen, in order."""
+    """The evaluations of one group of rules that were seen, in order; at `looked_until` the last was still the last."""
 
     group: str
     file: str
     interval_seconds: Interval
     evaluations: list[EvaluationRecord]
+    looked_until: Instant | None = None
 
 
 class TargetRecord(Record):

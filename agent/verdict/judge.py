@@ -224,8 +224,8 @@ def _told(case: Case, expected: Expectation, notified: Milestone) -> tuple[Outco
 
 
 def _why_not_resolved(case: Case) -> str:
-    if case.resolved_by is None:
-        return "still active at the end: its condition held to the end of the record"
+    if case.resolved_by is None or case.resolved_by > case.recording.ended_at:
+        return "still active at the end: its condition held, or its rule kept it firing, to the end of the record"
     return f"still active at the end, although its condition was over {case.resolved_by - case.fault_at:+.1f} s from the fault"
 
 

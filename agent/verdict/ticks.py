@@ -203,15 +203,18 @@ def _happened(recording: Recording, record: WatchedRecord, grid: list[float]) ->
     stored_until = recording.ended_at - record.query_offset_seconds - margin
     return [
         took_place and at <= stored_until
-        for at, took_place in zip(grid, _took_place(recording, record, grid), strict=True)
+        for at, took_place in zip(grid, _took_place(recording, record, grid, margin), strict=True)
     ]
 
 
-def _took_place(recording: Recording, record: WatchedRecord, grid: list[float]) -> list[bool]:
+def _took_place(recording: Recording, record: WatchedRecord, grid: list[float], margin: float) -> list[bool]:
     group = _group(recording, record)
     if group is None or not group.evaluations:
         return [True] * len(grid)
     first, last = group.evaluations[0].at, group.evaluations[-1].looked_at
+    if group.looked_until is not None:
+        # An evaluation is told of when it has ended: one shortly before the last look may have gone unseen.
+        last = max(last, group.looked_until - record.query_offset_seconds - margin)
     # A failed evaluation leaves the alert as it was and writes nothing, like one that was skipped.
     seen = [one.at - record.query_offset_seconds for one in group.evaluations if record.alert not in one.errors]
     return [not first <= at <= last or _near(seen, at, record.interval_seconds) for at in grid]

@@ -155,7 +155,8 @@ def _group(case: Case, truth: Truth) -> GroupRecord:
         evaluations.append(
             EvaluationRecord(at=ran_at, looked_before_at=ran_at - 0.1, looked_at=ran_at + 0.1, errors=errors)
         )
-    return GroupRecord(**GROUP, interval_seconds=case.group.interval / 1000, evaluations=evaluations)
+    interval, until = case.group.interval / 1000, case.ends / 1000
+    return GroupRecord(**GROUP, interval_seconds=interval, evaluations=evaluations, looked_until=until)
 
 
 def _alerts(truth: Truth, is_meant: Callable[[int], bool]) -> list[AlertSamples]:
