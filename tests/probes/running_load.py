@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 
 def main(port: int, workers: int, rate: float, seconds: float) -> None:
     """Run it until it ends or is interrupted."""
+    # A shell that runs the tests in the background has its children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     probe = Http.model_validate({"url": f"http://127.0.0.1:{port}/", "timeout": "1s"})
     plan = Plan(ConstantArrivals(rate, seconds), graceful_stop_seconds=1.0)
     told: list[str] = []

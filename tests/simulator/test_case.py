@@ -25,7 +25,8 @@ def test_drawn_cases_are_of_all_kinds_and_most_have_something_to_tell() -> None:
     truths = [case.run() for case in drawn]
     assert {case.kind for case in drawn} == set(KINDS)
     assert {len(case.targets) for case in drawn} == {1, 2, 3}
-    assert all(20 <= len(truth.evaluations) <= 201 or case.restart for case, truth in zip(drawn, truths, strict=True))
+    for case, truth in zip(drawn, truths, strict=True):
+        assert 20 - len(case.group.skipped) <= len(truth.evaluations) <= 201 or case.restart
     assert sum(bool(truth.fired()) for truth in truths) > 100
     assert sum(not truth.fired() for truth in truths) > 30
     assert sum(bool(truth.notifications) for truth in truths) > 80

@@ -175,7 +175,10 @@ def plain_cases(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS, version: Versio
 
 
 def draw_many(strategy: st.SearchStrategy[Case], count: int, start: int = 0) -> list[Case]:
-    """Draw so many distinct cases, always the same ones for a start."""
+    """Draw so many distinct cases, the same ones for a start as long as the same modules are loaded.
+
+    Hypothesis also tries the numbers that it finds in the loaded modules' source.
+    """
     found: dict[Case, None] = {}
     # Hypothesis comes back to some that it had, the smallest first, so that one round does not do.
     rounds = 0
