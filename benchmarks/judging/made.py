@@ -28,6 +28,7 @@ from agent.verdict.routing import routes
 from benchmarks.judging.evaluated import INTERVAL_SECONDS, alerts, first_at, rules, watched
 from benchmarks.judging.promql import Evaluator
 from benchmarks.judging.service import BEGINS, ENDS, FAULT_BEGINS, FAULT_ENDS, SECONDS, Target, exposed, targets
+from benchmarks.loads import honest
 
 _ALERTMANAGER = Path("configs/alertmanager/alertmanager.yml")
 _EARLIER_SECONDS = 1500.0
@@ -78,19 +79,7 @@ def _drill(served: Iterable[RuleRecord], config: str) -> Drill:
 
 def _load() -> LoadRecord:
     seconds = [_second(number) for number in range(int(SECONDS))]
-    due = sum(second.due for second in seconds)
-    return LoadRecord(
-        target_rate=_RATE,
-        due=due,
-        succeeded=due,
-        failed=0,
-        dropped=0,
-        in_flight_at_end=0,
-        reasons={},
-        details={},
-        lateness_p99_seconds=0.0004,
-        seconds=seconds,
-    )
+    return honest(_RATE, seconds, lateness_p99_seconds=0.0004)
 
 
 def _second(number: int) -> SecondRecord:

@@ -22,6 +22,7 @@ from agent.server import Inbox, serving
 from agent.servers import MonitoringServer
 from agent.verdict.judge import judge
 from agent.verdict.verdict import Verdict
+from benchmarks.loads import honest
 from benchmarks.predictions.cases import FAULT_SECONDS, Case
 from benchmarks.predictions.stage import Programs, Stage, staged
 
@@ -155,16 +156,4 @@ def _load(started_at: float, ended_at: float, begins: float, ends: float) -> Loa
         return SecondRecord(at=at, p50_seconds=latency, p95_seconds=latency, p99_seconds=latency, **counts)
 
     seconds = [second(started_at + number) for number in range(int(ended_at - started_at))]
-    due = int(_RATE) * len(seconds)
-    return LoadRecord(
-        target_rate=_RATE,
-        due=due,
-        succeeded=due,
-        failed=0,
-        dropped=0,
-        in_flight_at_end=0,
-        reasons={},
-        details={},
-        lateness_p99_seconds=0.0,
-        seconds=seconds,
-    )
+    return honest(_RATE, seconds)

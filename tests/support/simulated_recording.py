@@ -32,6 +32,7 @@ from agent.records import (
     WatchedRecord,
 )
 from agent.verdict.anatomy import Anatomy
+from benchmarks.loads import honest
 from simulator import MUTANTS, RIGHT, Case, Engine, Truth
 from simulator.promql import Absent, Compare, Expression, Quantile, Rate, Ratio, Selector
 from simulator.storage import Storage, View
@@ -102,18 +103,7 @@ def _load(begins: float, ends: float, fault_at: float, healed_at: float) -> Load
         return SecondRecord(at=at, due=10, succeeded=10, failed=0, dropped=0, in_flight=0, **quantiles)
 
     seconds = [second(begins + number) for number in range(int(ends - begins))]
-    return LoadRecord(
-        target_rate=10,
-        due=10 * len(seconds),
-        succeeded=10 * len(seconds),
-        failed=0,
-        dropped=0,
-        in_flight_at_end=0,
-        reasons={},
-        details={},
-        lateness_p99_seconds=0.001,
-        seconds=seconds,
-    )
+    return honest(10, seconds, lateness_p99_seconds=0.001)
 
 
 def _prometheus(case: Case) -> PrometheusRecord:

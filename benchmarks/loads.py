@@ -1,0 +1,22 @@
+"""The record of a load that went as asked for, where something else than a load is to be judged."""
+
+from __future__ import annotations
+
+from agent.records import LoadRecord, SecondRecord
+
+
+def honest(rate: float, seconds: list[SecondRecord], lateness_p99_seconds: float = 0.0) -> LoadRecord:
+    """Sum up seconds in which every transaction that was due succeeded; the rate is in transactions a second."""
+    due = sum(second.due for second in seconds)
+    return LoadRecord(
+        target_rate=rate,
+        due=due,
+        succeeded=due,
+        failed=0,
+        dropped=0,
+        in_flight_at_end=0,
+        reasons={},
+        details={},
+        lateness_p99_seconds=lateness_p99_seconds,
+        seconds=seconds,
+    )
