@@ -308,7 +308,7 @@ def run_out_of_files(client: str) -> None:
 
     async def main() -> None:
         with HostileServer() as server:
-            settings = probe(server.port, client=client)
+            settings = probe(server.port, client=client, timeout="10s")
             async with settings.opened() as opened, startable(opened) as ours:
                 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
                 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors() + 2, hard))
