@@ -19,7 +19,7 @@ from agent.verdict.shape import classify
 from agent.verdict.templated import own_ticks
 from agent.verdict.ticks import Evaluations, Tick, evaluations
 from agent.verdict.timeline import AlertTimeline, timelines
-from agent.verdict.verdict import Milestone, Span
+from agent.verdict.verdict import Milestone, Span, Window
 from agent.verdict.waterfall import spans
 
 
@@ -99,11 +99,10 @@ class Case:
         took_place = (tick.at for tick in self.ticks if tick.happened and tick.at > after - self.timing.interval / 2)
         return next(took_place, None)
 
-    @property
-    def resolved_by(self) -> float | None:
-        """The latest lawful instant of its end."""
-        bounds = window.resolved_window(self.ticks, self.rule, self.timing, self.timeline) if self.ticks else None
-        return bounds.latest if bounds else None
+    @cached_property
+    def resolved_window(self) -> Window | None:
+        """When it must be over; None where that cannot be told."""
+        return window.resolved_window(self.ticks, self.rule, self.timing, self.timeline) if self.ticks else None
 
     @cached_property
     def milestones(self) -> tuple[Milestone, ...]:
@@ -113,7 +112,6 @@ class Case:
         offset = timing_.query_offset
         ways = ways_to(self.recording, timeline, self.receiver)
         notified = first_window(self.recording, timeline, ways, offset)
-        resolved = window.resolved_window(self.ticks, self.rule, timing_, timeline) if self.ticks else None
         return (
             Milestone(
                 "condition", self.condition_at, window.condition_window(self.onset, timing_, fault_at), judged=False
@@ -125,7 +123,7 @@ class Case:
                 window.firing_window(self.ticks, self.rule, timing_, timeline.pending_at),
             ),
             Milestone("notified", self.told_at, notified),
-            Milestone("resolved", self.ended_at, resolved),
+            Milestone("resolved", self.ended_at, self.resolved_window),
         )
 
     @cached_property

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from agent.recording import Recording
 from agent.records import NotificationRecord, SuppressionRecord
-from agent.verdict.identity import SAME_INSTANT_SECONDS, fired_at, held, is_same, known_labels, query_offset
+from agent.verdict.identity import SAME_INSTANT_SECONDS, fired_at, held, is_same, known_labels
 from agent.verdict.routing import Route, routes
-from agent.verdict.timeline import AlertTimeline
+from agent.verdict.timeline import AlertTimeline, query_offset
 from agent.verdict.verdict import Window
 
 _PEER_SECONDS = 15.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from agent.recording import Recording
 from agent.records import SuppressionRecord
-from agent.verdict.timeline import AlertTimeline
+from agent.verdict.timeline import AlertTimeline, query_offset
 
 # Prometheus tells when an alert began in nanoseconds, its samples in milliseconds.
 SAME_INSTANT_SECONDS = 0.005
@@ -39,12 +39,6 @@ def is_same(recording: Recording, timeline: AlertTimeline, labels: dict[str, str
 def fired_at(recording: Recording, timeline: AlertTimeline) -> float:
     """Tell when an alert began to fire; its samples bear the instant of the data, which a query offset sets back."""
     return (timeline.firing_at or 0.0) + query_offset(recording, timeline.labels)
-
-
-def query_offset(recording: Recording, labels: dict[str, str]) -> float:
-    """Tell how much later than the instant of its data an alert was evaluated; 0 where that was not recorded."""
-    alert = labels.get("alertname")
-    return next((one.query_offset_seconds for one in recording.watched if one.alert == alert), 0.0)
 
 
 def held(recording: Recording, timeline: AlertTimeline) -> list[SuppressionRecord]:

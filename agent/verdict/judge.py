@@ -224,9 +224,10 @@ def _told(case: Case, expected: Expectation, notified: Milestone) -> tuple[Outco
 
 
 def _why_not_resolved(case: Case) -> str:
-    if case.resolved_by is None or case.resolved_by > case.recording.ended_at:
+    lawful = case.resolved_window
+    if lawful is None or lawful.latest > case.recording.ended_at:
         return "still active at the end: its condition held, or its rule kept it firing, to the end of the record"
-    return f"still active at the end, although its condition was over {case.resolved_by - case.fault_at:+.1f} s from the fault"
+    return f"still active at the end, although its condition was over {lawful.latest - case.fault_at:+.1f} s from the fault"
 
 
 def _outside(milestone: Milestone, case: Case) -> tuple[Outcome, str]:

@@ -43,9 +43,15 @@ class AlertTimeline:
     samples: tuple[Sample, ...] = ()
 
 
+def query_offset(recording: Recording, labels: dict[str, str]) -> float:
+    """Tell how much later than the instant of its data an alert was evaluated; 0 where that was not recorded."""
+    alert = labels.get("alertname")
+    return next((one.query_offset_seconds for one in recording.watched if one.alert == alert), 0.0)
+
+
 def timelines(recording: Recording, alert: str, interval_seconds: float) -> list[AlertTimeline]:
     """List every stretch in which an alert of a name was active, in order of time."""
-    looks_back = next((one.query_offset_seconds for one in recording.watched if one.alert == alert), 0.0)
+    looks_back = query_offset(recording, {"alertname": alert})
     found = [
         _timeline(dict(labels), stretch, interval_seconds, recording.ended_at - looks_back)
         for labels, samples in _by_labels(recording, alert).items()
