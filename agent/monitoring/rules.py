@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from agent.monitoring.wire import NONE_IS_EMPTY, Instant, InstantOrNever, Labels, Number, Seconds
+from agent.monitoring.wire import NONE_IS_EMPTY, Instant, InstantOrNever, Interval, Labels, Number, Seconds
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class AlertingRule:
 
     name: str
     expr: Annotated[str, Field(alias="query")]
-    for_seconds: Annotated[float, Field(alias="duration")]
+    for_seconds: Annotated[Seconds, Field(alias="duration")]
     health: str
     labels: Labels
     annotations: Labels
-    keep_firing_for_seconds: Annotated[float, Field(alias="keepFiringFor")] = 0.0
+    keep_firing_for_seconds: Annotated[Seconds, Field(alias="keepFiringFor")] = 0.0
     state: str = "unknown"
     last_error: Annotated[str, Field(alias="lastError")] = ""
     evaluation_seconds: Annotated[float | None, Field(alias="evaluationTime")] = None
@@ -60,7 +60,7 @@ class RuleGroup:
 
     name: str
     file: str
-    interval_seconds: Annotated[Seconds, Field(alias="interval")]
+    interval_seconds: Annotated[Interval, Field(alias="interval")]
     rules: Annotated[tuple[AlertingRule, ...], BeforeValidator(_only_alerting)]
     limit: int = 0
     evaluation_seconds: Annotated[float | None, Field(alias="evaluationTime")] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from units.duration import parse_duration
 
@@ -43,8 +43,11 @@ Instant = Annotated[float, BeforeValidator(_instant)]
 InstantOrNever = Annotated[float | None, BeforeValidator(lambda text: text and _instant(text))]
 """Unix seconds, or None."""
 
-Seconds = Annotated[float, BeforeValidator(_seconds)]
-"""Seconds, spelled as a number or as `1m30s`."""
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=1e10)]
+"""Seconds, spelled as a number or as `1m30s`; what a recording can keep."""
+
+Interval = Annotated[float, BeforeValidator(_seconds), Field(ge=0.001, le=1e10)]
+"""Seconds between one time and the next, spelled likewise."""
 
 Number = Annotated[float, BeforeValidator(_number)]
 """A number spelled as a text, among them "NaN", "+Inf" and "-Inf"."""
