@@ -38,8 +38,9 @@ from agent.records import (
 )
 from agent.server import Inbox, metrics_route, serving
 from agent.situation import Situation
+from chaos.applied import applied
 from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints, Fault, applied
+from chaos.fault import Endpoints, Fault
 from chaos.ledger import Ledger
 from probes.arrivals import ConstantArrivals
 from probes.load import Load
@@ -86,7 +87,7 @@ class Conductor:
         self._config = config
         self._drill = drill.scaled(config.time_scale)
         self.progress = Progress(self._drill, tell=tell)
-        self.progress.faults = {(_kind(fault), fault.target): 0 for fault in self._drill.faults}
+        self.progress.faults = {(fault.kind, fault.target): 0 for fault in self._drill.faults}
         self._prometheus = Prometheus(config.prometheus)
         self._alertmanager = Alertmanager(config.alertmanager)
         self._endpoints = Endpoints(toxiproxy_url=config.toxiproxy.url)
@@ -113,7 +114,7 @@ class Conductor:
         if problems:
             raise ConfigError(*problems)
         for fault in self._drill.faults:
-            await fault.require_target(self._endpoints)
+            await fault.resolve(self._endpoints, self._ledger.new_id())
         left = [entry_id for entry_id, _ in self._ledger.entries()]
         if left:
             raise FaultNotApplied(
@@ -203,7 +204,7 @@ class Conductor:
 
     async def _keep(self, fault: Fault, healing_at_last: asyncio.Event) -> None:
         """Inject one fault at its instant and heal it at its end, or when all faults end."""
-        kind = _kind(fault)
+        kind = fault.kind
         if await _set_within(healing_at_last, fault.at.total_seconds()):
             return
         async with applied(fault, self._endpoints, self._ledger):
@@ -273,10 +274,6 @@ async def running(load: Load) -> AsyncIterator[None]:
         task = tasks.create_task(load.run())
         yield
         task.cancel()
-
-
-def _kind(fault: Fault) -> str:
-    return str(getattr(fault, "kind", type(fault).__name__))
 
 
 async def _set_within(event: asyncio.Event, seconds: float | None) -> bool:

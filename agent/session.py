@@ -174,14 +174,14 @@ async def heal(config: Path, tell: Callable[[str], None]) -> int:
     """Undo every fault in the ledger; raises FaultNotHealed for those that cannot be, after all others."""
     ledger = Ledger(configs.load(config).ledger.expanduser())
     healed, failures = 0, []
-    for entry_id, undo in ledger.entries():
+    for entry_id, injection in ledger.entries():
         try:
-            await ledger.heal(entry_id, undo)
+            await ledger.heal(entry_id, injection)
         except FaultNotHealed as error:
             failures.append(f"{entry_id} is not healed: {error}")
             continue
         healed += 1
-        tell(f"healed: {entry_id}: proxy {undo.proxy} at {undo.toxiproxy_url}")
+        tell(f"healed: {entry_id}: {injection.target}")
     if failures:
         raise FaultNotHealed("\n".join(failures))
     tell(f"{healed} fault(s) healed, none is in force")

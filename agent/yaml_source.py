@@ -111,7 +111,7 @@ class Source:
             raise ConfigError(*(self._explain(model, item) for item in error.errors())) from error
 
     def _explain(self, model: type[BaseModel], error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-        loc = self._path(error["loc"])
+        loc = self._path(model, error["loc"])
         if error["type"] == "extra_forbidden":
             known = _field_names(model, error["loc"][:-1])
             near = difflib.get_close_matches(str(loc[-1]), known, n=1)
@@ -129,15 +129,17 @@ class Source:
         text = error["msg"].removeprefix("Value error, ")
         return self.problem(loc, text[:1].lower() + text[1:])
 
-    def _path(self, loc: _Loc) -> _Loc:
+    def _path(self, model: type[BaseModel], loc: _Loc) -> _Loc:
         """Leave out of pydantic's path the tags of unions, which the file does not have."""
         path: _Loc = ()
         values: Any = self.values
         for index, part in enumerate(loc):
-            is_kind = isinstance(values, dict) and part not in values and values.get("kind") == part
+            # A kind may have the name of a key of its own: only where several kinds are possible is it a tag.
+            is_tag = isinstance(values, dict) and values.get("kind") == part
+            is_tag = is_tag and (part not in values or len(_models(model, loc[:index])) > 1)
             is_key = isinstance(part, int) or (*path, part) in self._lines
             # What ends a path may be missing from the file.
-            if is_key or (index == len(loc) - 1 and not is_kind):
+            if not is_tag and (is_key or index == len(loc) - 1):
                 path += (part,)
                 values = _item(values, part)
         return path
@@ -174,6 +176,8 @@ def _models(model: type[BaseModel], loc: _Loc) -> list[type[BaseModel]]:
     annotation: Any = model
     for part in loc:
         annotation = _step(annotation, part)
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
     return [annotation] if _is_model(annotation) else [one for one in typing.get_args(annotation) if _is_model(one)]
 
 

@@ -1,6 +1,6 @@
 """One fault, and the certainty that it goes.
 
-To add a fault: one file with a frozen Settings class whose `kind` is its name in YAML, one row in
-`registry.py`, one test. The class says how to begin (`inject`) and, in data alone, how to undo
-(`undo`); `fault.applied()` does the rest.
+To add a fault: one file with a frozen class of settings whose `kind` is its name in YAML, one row in
+`registry.py`, one test. The class finds its target (`resolve`) and tells, in data alone, how to break it and
+how to mend it (an `Injection`); `applied()` does the rest.
 """

@@ -1,20 +1,13 @@
-"""The shape of a fault: settings that are the YAML, and an undo that is written down before it is needed.
-
-The order is what makes it safe: ledger first, then the fault; undo first, then the ledger.
-Whatever happens in between, the ledger names what may still be broken.
-"""
+"""The shape of a fault: settings that are the YAML, and the way from there to an injection."""
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from chaos.ledger import Ledger, Undo
+from chaos.injection import Injection
 from units.duration import Duration
 from units.settings import Settings
 
@@ -27,8 +20,9 @@ class Endpoints:
 
 
 class Fault(Settings):
-    """What every fault has: when it begins after the baseline, and how long it lasts."""
+    """What every fault has: its kind, when it begins after the baseline, and how long it lasts."""
 
+    kind: str
     at: Duration = timedelta(0)
     lasts: Duration | Literal["until-fired"] = "until-fired"
 
@@ -38,47 +32,8 @@ class Fault(Settings):
         """What it breaks, in words."""
 
     @abstractmethod
-    async def require_target(self, endpoints: Endpoints) -> None:
-        """Make sure that there is something to break; raises FaultNotApplied."""
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> Injection:
+        """Find what is to be broken, and what undoing it will need; breaks nothing.
 
-    @abstractmethod
-    def undo(self, endpoints: Endpoints, entry_id: str) -> Undo:
-        """Say, in data, how to undo it."""
-
-    @abstractmethod
-    async def inject(self, undo: Undo) -> None:
-        """Break it, so that `undo` is what mends it; raises FaultNotApplied."""
-
-
-@asynccontextmanager
-async def applied(fault: Fault, endpoints: Endpoints, ledger: Ledger) -> AsyncIterator[None]:
-    """Keep a fault in force for the length of the block, and undo it whatever ends the block.
-
-    Raises FaultNotApplied when it could not be injected (nothing is broken then), and FaultNotHealed
-    when the undo could not be confirmed (its ledger entry stays).
-    """
-    entry_id = ledger.new_id()
-    undo = fault.undo(endpoints, entry_id)
-    ledger.write(entry_id, undo)
-    try:
-        # A failed injection is undone too: it may have been carried out although its answer was lost.
-        await fault.inject(undo)
-        yield
-    finally:
-        await to_the_end(ledger.heal(entry_id, undo))
-
-
-async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await work that cancellation must not break off; a cancellation waits until it is done."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-        except Exception:  # noqa: BLE001 - told by task.result() below
-            break
-    task.result()
-    if cancelled is not None:
-        raise cancelled
+        `entry_id` is a name that no other fault has: what the fault makes carries it. Raises FaultNotApplied.
+        """

@@ -40,7 +40,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
         ("latency: 1s", "latency: 3", "6: faults[0].latency: 3 has no unit, expected a duration such as"),
         ("latency: 1s", "latncy: 1s", "6: faults[0].latncy: unknown key, did you mean latency?"),
         ("proxy: postgres", "toxicity: 2", "5: faults[0].toxicity: input should be less than or equal to 1"),
-        ("kind: latency", "kind: latencyy", "4: faults[0].kind: input should be 'latency'"),
+        ("kind: latency", "kind: latencyy", "4: faults[0].kind: unknown kind 'latencyy', did you mean latency?"),
         ("drill: slow", "drill: slow\ndrill: slow", "2: drill: stands twice, expected once"),
         ("drill: slow", "drill: [", ": is no YAML"),
         ("alert: A", "alert: A\n  - alert: A", "alert A is expected twice, expected once"),

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from toxiproxy import Toxiproxy
 
+from chaos.applied import applied, to_the_end
 from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.fault import Endpoints, applied, to_the_end
+from chaos.fault import Endpoints
 from chaos.ledger import Ledger
 from chaos.toxiproxy.latency import Latency
 from lab.ports import free_ports
@@ -52,9 +53,9 @@ def toxics(server: Server) -> dict[str, object]:
 async def test_it_is_in_force_for_the_block_and_written_down_meanwhile(server: Server, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     async with applied(FAULT, endpoints(server), ledger):
-        ((entry_id, undo),) = ledger.entries()
+        ((entry_id, injection),) = ledger.entries()
         (toxic,) = toxics(server).values()
-        assert undo.toxic == entry_id
+        assert injection.name == entry_id
         assert toxic.attributes == {"latency": 1500, "jitter": 20}  # type: ignore[attr-defined]
     assert toxics(server) == {}
     assert list(ledger.entries()) == []
@@ -94,7 +95,7 @@ async def test_toxics_of_others_stay(server: Server, tmp_path: Path) -> None:
 
 async def test_an_unknown_proxy_is_told_with_those_there_are(server: Server) -> None:
     with pytest.raises(FaultNotApplied, match="has no proxy 'dc', expected one of: db"):
-        await FAULT.model_copy(update={"proxy": "dc"}).require_target(endpoints(server))
+        await FAULT.model_copy(update={"proxy": "dc"}).resolve(endpoints(server), "alertdrill-1")
 
 
 async def test_an_undo_that_cannot_be_confirmed_stays_in_the_ledger(server: Server, tmp_path: Path) -> None:
