@@ -25,10 +25,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from probes.client import AwaitedClient
-from probes.extras import require_library
 from probes.failures import explain
 from probes.outcome import Outcome
 from probes.probe import Probe
+from units.extras import require_library
 
 _NAME = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _NO_SUCH_NAME = {socket.EAI_NONAME, socket.EAI_NODATA}

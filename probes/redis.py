@@ -18,9 +18,9 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from probes.client import AwaitedClient
 from probes.expected import Expected
-from probes.extras import require_library
 from probes.probe import Probe
-from probes.server_url import ServerUrl, parse_server_url
+from units.extras import require_library
+from units.server_url import ServerUrl, parse_server_url
 from units.settings import Secret
 from units.tls import Tls
 

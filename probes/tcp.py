@@ -22,7 +22,7 @@ from probes.connection import connected
 from probes.failures import explain
 from probes.outcome import Outcome
 from probes.probe import Probe
-from probes.server_url import ServerUrl, parse_server_url
+from units.server_url import ServerUrl, parse_server_url
 from units.tls import Tls
 
 _PORTS = {"tcp": None}

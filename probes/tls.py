@@ -22,8 +22,8 @@ from probes.connection import connected
 from probes.failures import explain
 from probes.outcome import Outcome
 from probes.probe import Probe
-from probes.server_url import ServerUrl, parse_server_url
 from units.duration import Duration, format_duration
+from units.server_url import ServerUrl, parse_server_url
 from units.tls import VerifiedTls
 
 _PORTS = {"tls": 443}

@@ -1,4 +1,4 @@
-"""The URL by which a probe names its server: `tcp://shop:5432`; secrets stand apart from it."""
+"""The URL by which a probe or a fault names its server: `tcp://shop:5432`; secrets stand apart from it."""
 
 from __future__ import annotations
 

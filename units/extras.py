@@ -1,4 +1,4 @@
-"""Libraries that only some kinds of probe need, and that a light installation does not have."""
+"""Libraries that only some kinds of probe or fault need, and that a light installation does not have."""
 
 from __future__ import annotations
 
