@@ -21,7 +21,10 @@ _EXAMPLES = 5
 _CONNECT_SECONDS = 10.0
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
-_BALANCE = "SELECT coalesce(sum(balance), 0) FROM accounts"
+# The fees that senders paid are not lost either.
+_BALANCE = (
+    "SELECT coalesce((SELECT sum(balance) FROM accounts), 0) + coalesce((SELECT sum(balance) FROM fee_income), 0)"
+)
 # How often the ledger holds each acknowledged id; a table, so that no number of ids fills our memory.
 _AUDITED = """
 CREATE TEMP TABLE audited ON COMMIT DROP AS
@@ -51,7 +54,7 @@ class Audit:
     """What the ledger says of the acknowledged transactions.
 
     `found` are in it exactly once, `missing` not at all, `doubled` more than once. `orphaned` are the ledger's
-    entries with an account that does not exist. Balances are the sums of all accounts.
+    entries with an account that does not exist. Balances are the sums of all accounts and of the fees.
     """
 
     acknowledged: int
@@ -64,7 +67,7 @@ class Audit:
 
 
 async def total_balance(postgres_url: str) -> Decimal:
-    """Sum up all accounts; raises LabError."""
+    """Sum up all accounts and the fees; raises LabError."""
     async with _snapshot(postgres_url) as connection:
         return Decimal(await connection.fetchval(_BALANCE))
 

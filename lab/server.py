@@ -48,7 +48,7 @@ class Server:
         command = [str(setpriv), "--pdeathsig", spec.death_signal]
         if spec.user is not None:
             command += ["--reuid", spec.user, "--regid", spec.user, "--clear-groups"]
-        with self._log.open("wb") as log:
+        with self._log.open("ab") as log:
             # The signal follows the thread that forked, so this must run in the main thread.
             self._process = subprocess.Popen(
                 [*command, "--", *spec.command],
@@ -61,6 +61,7 @@ class Server:
             )
         with (directory / "pids").open("a") as pids:
             pids.write(f"{self.pid}\n")
+        _write_pid(directory / f"{spec.name}.pid", self.pid)
 
     @property
     def pid(self) -> int:
@@ -82,11 +83,15 @@ class Server:
                 raise LabError(f"{self.spec.name} is not ready after {_READY_WITHIN_SECONDS:g} s: {self._last_words()}")
             await asyncio.sleep(0.05)
 
+    async def ended(self) -> int:
+        """Wait until it ends, and tell its exit code."""
+        while (code := self._process.poll()) is None:  # noqa: ASYNC110 - a process sets no event
+            await asyncio.sleep(0.02)
+        return code
+
     async def finished(self) -> None:
         """Wait until it has done its work; raises LabError with the end of its log when it failed."""
-        while self._process.poll() is None:  # noqa: ASYNC110 - a process sets no event
-            await asyncio.sleep(0.02)
-        if self._process.returncode != 0:
+        if await self.ended() != 0:
             raise LabError(f"{self.spec.name} ended with {self._process.returncode}: {self._last_words()}")
 
     def kill(self) -> None:
@@ -125,3 +130,10 @@ class Server:
     def _last_words(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return " | ".join(lines[-5:]) or "it said nothing"
+
+
+def _write_pid(path: Path, pid: int) -> None:
+    """Write a pid file whole: who reads it meanwhile finds the old one or the new one."""
+    part = path.with_suffix(".part")
+    part.write_text(f"{pid}\n", encoding="ascii")
+    part.replace(path)

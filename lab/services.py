@@ -99,7 +99,7 @@ def redis_exporter(site: Site) -> Spec:
 
 def payment_engine(site: Site) -> Spec:
     """The payment engine, which reaches PostgreSQL and Redis through Toxiproxy alone."""
-    arguments = ["--listen", site.address("payment-engine")]
+    arguments = ["--chaos-endpoints", "--listen", site.address("payment-engine")]
     arguments += ["--postgres-url", f"postgresql://postgres@{site.address('postgres-proxy')}/postgres?sslmode=disable"]
     arguments += ["--redis-url", f"redis://{site.address('redis-proxy')}"]
     # `ps` shows a command line to everybody, and an environment to its owner.

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
@@ -24,6 +25,7 @@ from lab.ports import free_ports
 from lab.programs import find_programs
 from lab.server import Server, Spec
 from lab.services import Site
+from lab.supervisor import supervise
 from lab.watched import until_watched
 
 # The names and ports by which configuration files know the services.
@@ -39,6 +41,8 @@ _SERVICES = {
     "redis": 6379,
 }
 _PROXIED = ("postgres", "redis")
+# At every time scale long enough for SystemDown: 30 s down, and an evaluation before and after.
+_RESTART_PAUSE = timedelta(minutes=1)
 _REAPED_WITHIN_SECONDS = 6.0
 
 # toxiproxy-python keeps its server's address in a class.
@@ -57,6 +61,7 @@ class Lab:
         self._time_scale = time_scale
         self._agent_port = agent_port
         self.servers: dict[str, Server] = {}
+        self._supervisors: list[asyncio.Task[None]] = []
         self.addresses: dict[str, str] = {}
 
     @property
@@ -123,13 +128,24 @@ class Lab:
             group.create_task(self._start(services.redis))
             group.create_task(self._start_toxiproxy())
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._start(services.payment_engine))
+            group.create_task(self._start_supervised(services.payment_engine))
             group.create_task(self._start(services.postgres_exporter))
 
     async def _start(self, describe: Callable[[Site], Spec]) -> None:
+        await self._launch(describe(self._site)).wait_ready()
+
+    async def _start_supervised(self, describe: Callable[[Site], Spec]) -> None:
+        """Start what the lab starts again when it ends: a drill may kill it."""
         spec = describe(self._site)
-        self.servers[spec.name] = Server(spec, self.directory, self._site.programs["setpriv"])
-        await self.servers[spec.name].wait_ready()
+        server = self._launch(spec)
+        await server.wait_ready()
+        pause = _RESTART_PAUSE / self._time_scale
+        self._supervisors.append(asyncio.create_task(supervise(lambda: self._launch(spec), server, pause)))
+
+    def _launch(self, spec: Spec) -> Server:
+        server = Server(spec, self.directory, self._site.programs["setpriv"])
+        self.servers[spec.name] = server
+        return server
 
     async def _start_postgres(self) -> None:
         """Make a database with a password of its own: other users of this machine reach the port too."""
@@ -158,6 +174,9 @@ class Lab:
 
     async def _end(self) -> None:
         """Stop the servers, and leave the folder to the reaper, which works as well when nobody calls this."""
+        for supervisor in self._supervisors:
+            supervisor.cancel()
+        await asyncio.gather(*self._supervisors, return_exceptions=True)
         await asyncio.gather(*(server.stop() for server in self.servers.values()))
         assert self._reaper.stdin is not None  # noqa: S101 - it was started with a pipe
         self._reaper.stdin.close()

@@ -11,8 +11,10 @@ import signal
 import uvloop
 from aiohttp import web
 
+from lab.engine import readings
 from lab.engine.cache import Cache
-from lab.engine.metrics import Metrics, memory_percent
+from lab.engine.memory_chaos import MemoryChaos
+from lab.engine.metrics import Metrics
 from lab.engine.service import Service
 from lab.engine.store import Store
 
@@ -29,17 +31,26 @@ def main() -> None:
     parser.add_argument("--queue-limit", type=int, default=5000)
     parser.add_argument("--memory-limit-mib", type=int, default=512)
     parser.add_argument("--token", default="test-token")
+    parser.add_argument("--chaos-endpoints", action="store_true", help="Serve /actuator/memory, which takes memory.")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(parser.parse_args()))
 
 
 async def _serve(options: argparse.Namespace) -> None:
     _allow_many_connections()
-    store = await Store.open(options.postgres_url, options.pool_size, options.queue_limit)
-    cache = Cache(options.redis_url)
+    metrics = Metrics()
+    store = await Store.open(
+        options.postgres_url, options.pool_size, options.queue_limit, metrics.processing_time.observe
+    )
+    cache = Cache(options.redis_url, metrics.cache_time.observe)
     await cache.remember_accounts(await store.all_accounts())
-    metrics = _metrics(store, cache, options.memory_limit_mib * _MIB)
-    runner = web.AppRunner(Service(store, cache, metrics, options.token).application(), access_log=None)
+    allowed_bytes = options.memory_limit_mib * _MIB
+    readings.publish(metrics, store, cache, allowed_bytes)
+    service = Service(store, cache, metrics, options.token)
+    application = service.application()
+    if options.chaos_endpoints:
+        MemoryChaos(service, allowed_bytes).add_to(application)
+    runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     host, _, port = options.listen.rpartition(":")
     await web.TCPSite(runner, host, int(port), backlog=4096, shutdown_timeout=0.5).start()
@@ -49,15 +60,6 @@ async def _serve(options: argparse.Namespace) -> None:
     await runner.cleanup()
     await cache.close()
     store.close()
-
-
-def _metrics(store: Store, cache: Cache, allowed_bytes: int) -> Metrics:
-    metrics = Metrics()
-    metrics.gauge("resources_database_connections", "Database connections in use.", lambda: store.in_use)
-    metrics.gauge("resources_memory_usage", "Percent of the allowed memory.", lambda: memory_percent(allowed_bytes))
-    metrics.gauge("resources_cache_hit_rate", "Percent of account look-ups.", lambda: cache.hit_rate_percent)
-    metrics.gauge("transactions_queued", "Transactions that wait for a connection.", lambda: store.queued)
-    return metrics
 
 
 def _allow_many_connections() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -31,9 +32,15 @@ class Claim:
 
 
 class Cache:
-    """Accounts and idempotency keys in Redis; every failure counts as a miss."""
+    """Accounts and idempotency keys in Redis; every failure counts as a miss.
 
-    def __init__(self, url: str) -> None:
+    `took` is told the seconds of each look-up.
+    """
+
+    def __init__(self, url: str, took: Callable[[float], object]) -> None:
+        self._took = took
+        self.hits = 0
+        self.misses = 0
         self._redis = redis.Redis(
             connection_pool=redis.BlockingConnectionPool.from_url(
                 url,
@@ -59,10 +66,14 @@ class Cache:
         pipeline.mget([f"account:{account}" for account in accounts])
         if key is not None:
             pipeline.set(f"key:{key}", json.dumps([digest, None]), nx=True, get=True, ex=_CLAIM_SECONDS)
+        started = time.monotonic()
         answers = await _or_none(pipeline.execute())
+        self._took(time.monotonic() - started)
         found = answers[0] if answers else [None] * len(accounts)
         self._look_ups.extend(one is not None for one in found)
         missed = [account for account, one in zip(accounts, found, strict=True) if one is None]
+        self.misses += len(missed)
+        self.hits += len(accounts) - len(missed)
         held = answers[1] if answers and key is not None else None
         return missed, Claim(*json.loads(held)) if held else None
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from lab.engine.tariff import fee
+
+DEFAULT_TENANT = "default"
 _Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 
 
@@ -33,6 +37,7 @@ class Payment(BaseModel):
     amount: Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=2), BeforeValidator(_number)]
     currency_code: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     description: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] = ""
+    tenant_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")] = DEFAULT_TENANT
 
     @model_validator(mode="after")
     def _moves_money(self) -> Payment:
@@ -41,8 +46,14 @@ class Payment(BaseModel):
             raise ValueError(msg)
         return self
 
+    @cached_property
+    def fee(self) -> Decimal:
+        """What the sender pays for it, in the payment's currency."""
+        return fee(self.amount, self.currency_code)
+
+    @cached_property
     def digest(self) -> str:
-        """Tell one order from another: equal orders have equal digests, whatever their spacing."""
+        """Tells one order from another: equal orders have equal digests, whatever their spacing."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def booked(self, transaction_id: UUID, booked_at: datetime) -> dict[str, Any]:
@@ -54,6 +65,7 @@ class Payment(BaseModel):
             "toAccountId": self.to_account_id,
             "amount": float(self.amount),
             "currencyCode": self.currency_code,
+            "fee": float(self.fee),
             "bookedAt": booked_at.astimezone(UTC).isoformat(),
         }
 

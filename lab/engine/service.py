@@ -11,7 +11,7 @@ from aiohttp import web
 
 from lab.engine.cache import Cache, Claim
 from lab.engine.metrics import Metrics
-from lab.engine.payment import Payment, Refused, read_payment
+from lab.engine.payment import DEFAULT_TENANT, Payment, Refused, read_payment
 from lab.engine.store import Store
 
 _log = logging.getLogger(__name__)
@@ -34,31 +34,39 @@ class Service:
         application.router.add_get("/actuator/health", self._health)
         return application
 
-    async def _transaction(self, request: web.Request) -> web.Response:
-        started = time.monotonic()
-        status, answer = 500, {"error": "internal", "reason": "the payment engine failed"}
-        try:
-            status, answer = 201, await self._answer(request)
-        except Refused as refused:
-            status, answer = refused.status, {"error": refused.error, "reason": refused.reason}
-        except Exception:  # noqa: BLE001 - the client gets an answer, and the failure counts
-            _log.exception("a payment failed")
-        finally:
-            self._metrics.processed.inc()
-            self._metrics.errors.inc(status >= 500)
-            self._metrics.response_time.observe(time.monotonic() - started)
-        return web.json_response(answer, status=status)
-
-    async def _answer(self, request: web.Request) -> dict[str, Any]:
+    def require_token(self, request: web.Request) -> None:
+        """Raise Refused unless the request has the engine's token."""
         given = request.headers.get("Authorization", "").encode()
         if not hmac.compare_digest(given, self._authorization):
             raise Refused(401, "unauthorized", "expected Authorization: Bearer with the engine's token")
-        payment = read_payment(await request.read())
+
+    async def _transaction(self, request: web.Request) -> web.Response:
+        started = time.monotonic()
+        tenant = DEFAULT_TENANT
+        refusal: tuple[int, str] | None = (500, "internal")
+        answer: dict[str, Any] = {"error": "internal", "reason": "the payment engine failed"}
+        self._metrics.active.inc()
+        try:
+            self.require_token(request)
+            payment = read_payment(await request.read())
+            tenant = payment.tenant_id
+            answer, refusal = await self._answer(request, payment), None
+        except Refused as refused:
+            answer = {"error": refused.error, "reason": refused.reason}
+            refusal = (refused.status, refused.error)
+        except Exception:  # noqa: BLE001 - the client gets an answer, and the failure counts
+            _log.exception("a payment failed")
+        finally:
+            self._metrics.active.dec()
+            self._metrics.answered(tenant, time.monotonic() - started, refusal)
+        return web.json_response(answer, status=refusal[0] if refusal else 201)
+
+    async def _answer(self, request: web.Request, payment: Payment) -> dict[str, Any]:
         key = request.headers.get("Idempotency-Key") or None
         if key is not None and len(key) > 200:
             raise Refused(400, "invalid_request", "Idempotency-Key: longer than 200 characters")
         accounts = [payment.from_account_id, payment.to_account_id]
-        missed, before = await self._cache.look_up(accounts, key, payment.digest())
+        missed, before = await self._cache.look_up(accounts, key, payment.digest)
         if before is not None:
             return _replay(before, payment)
         try:
@@ -74,9 +82,12 @@ class Service:
             if unknown := [account for account in missed if account not in existing]:
                 raise Refused(400, "unknown_account", f"there is no account {' or '.join(unknown)}")
             await self._cache.remember_accounts(missed)
-        answer = payment.booked(*await self._store.book(payment, key))
+        booking = await self._store.book(payment, key)
+        if booking.is_new:
+            self._metrics.business.booked(payment)
+        answer = payment.booked(booking.transaction_id, booking.booked_at)
         if key is not None:
-            await self._cache.remember_answer(key, payment.digest(), answer)
+            await self._cache.remember_answer(key, payment.digest, answer)
         return answer
 
     async def _prometheus(self, _: web.Request) -> web.Response:
@@ -87,7 +98,7 @@ class Service:
 
 
 def _replay(before: Claim, payment: Payment) -> dict[str, Any]:
-    if before.digest != payment.digest():
+    if before.digest != payment.digest:
         raise Refused(409, "idempotency_conflict", "this Idempotency-Key belongs to another payment")
     if before.answer is None:
         raise Refused(409, "in_progress", "the payment with this Idempotency-Key is still in progress")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +16,7 @@ import asyncpg
 from lab.engine.payment import Payment, Refused
 
 _STATEMENT_SECONDS = 30.0
-_BOOK = "SELECT outcome, transaction_id, at_time FROM book($1, $2, $3, $4, $5, $6, $7, $8)"
+_BOOK = "SELECT outcome, transaction_id, at_time FROM book($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 _FIND = "SELECT id FROM accounts WHERE id = ANY($1::text[])"
 _REFUSALS = {
     "conflict": (409, "idempotency_conflict", "this Idempotency-Key belongs to another payment"),
@@ -24,18 +26,31 @@ _REFUSALS = {
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
+@dataclass(frozen=True)
+class Booking:
+    """A payment in the ledger; one that is not new was booked by an earlier request with its key."""
+
+    transaction_id: UUID
+    booked_at: datetime
+    is_new: bool
+
+
 class Store:
     """Accounts and ledger entries."""
 
-    def __init__(self, pool: Any, queue_limit: int) -> None:  # noqa: ANN401 - asyncpg has no types
+    def __init__(self, pool: Any, queue_limit: int, took: Callable[[float], object]) -> None:  # noqa: ANN401 - asyncpg has no types
         self._pool = pool
         self._queue_limit = queue_limit
+        self._took = took
         self.queued = 0
         self.in_use = 0
 
     @classmethod
-    async def open(cls, url: str, pool_size: int, queue_limit: int) -> Self:
-        """Create the tables and open every connection: the pool's size is fixed, so none opens under load."""
+    async def open(cls, url: str, pool_size: int, queue_limit: int, took: Callable[[float], object]) -> Self:
+        """Create the tables and open every connection: the pool's size is fixed, so none opens under load.
+
+        `took` is told the seconds of each call in the database.
+        """
         first = await asyncpg.connect(url, timeout=_STATEMENT_SECONDS)
         await first.execute((Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
         await first.close()
@@ -53,20 +68,26 @@ class Store:
             command_timeout=_STATEMENT_SECONDS,
             server_settings={"statement_timeout": f"{_STATEMENT_SECONDS:g}s", "jit": "off"},
         )
-        return cls(pool, queue_limit)
+        return cls(pool, queue_limit, took)
+
+    @property
+    def pool_size(self) -> int:
+        """How many connections there are, used or not."""
+        return int(self._pool.get_size())
 
     def close(self) -> None:
         """Drop every connection."""
         self._pool.terminate()
 
-    async def book(self, payment: Payment, key: str | None) -> tuple[UUID, datetime]:
+    async def book(self, payment: Payment, key: str | None) -> Booking:
         """Move the money, or find that this key moved it before; raises Refused."""
         order = (payment.from_account_id, payment.to_account_id, payment.payment_type_id)
-        money = (payment.amount, payment.currency_code, payment.description)
-        rows = await self._call(_BOOK, key, payment.digest(), *order, *money)
-        if rows[0]["outcome"] in _REFUSALS:
-            raise Refused(*_REFUSALS[rows[0]["outcome"]])
-        return rows[0]["transaction_id"], rows[0]["at_time"]
+        money = (payment.amount, payment.fee, payment.currency_code)
+        whose = (payment.description, payment.tenant_id)
+        outcome, transaction_id, at_time = (await self._call(_BOOK, key, payment.digest, *order, *money, *whose))[0]
+        if outcome in _REFUSALS:
+            raise Refused(*_REFUSALS[outcome])
+        return Booking(transaction_id, at_time, is_new=outcome == "booked")
 
     async def existing(self, accounts: list[str]) -> set[str]:
         """Tell which of these accounts there are; raises Refused."""
@@ -85,13 +106,15 @@ class Store:
         except _FAILURES as error:
             raise Refused(503, "database_unavailable", f"no connection: {_said(error)}") from error
         self.in_use += 1
+        started = time.monotonic()
         try:
-            rows: list[Any] = await connection.fetch(query, *arguments, timeout=max(deadline - time.monotonic(), 0.001))
+            rows: list[Any] = await connection.fetch(query, *arguments, timeout=max(deadline - started, 0.001))
         except _FAILURES as error:
             raise Refused(503, "database_error", _said(error)) from error
         else:
             return rows
         finally:
+            self._took(time.monotonic() - started)
             self.in_use -= 1
             await self._pool.release(connection)
 
@@ -114,7 +137,7 @@ async def _keep(connection: Any) -> None:  # noqa: ANN401 - asyncpg has no types
 
 
 # Calls without effect: no such account.
-_SAMPLE: dict[str, tuple[object, ...]] = {_BOOK: (None, "", "", "", "", 0, "", ""), _FIND: ([],)}
+_SAMPLE: dict[str, tuple[object, ...]] = {_BOOK: (None, "", "", "", "", 0, 0, "", "", ""), _FIND: ([],)}
 
 
 def _said(error: BaseException) -> str:

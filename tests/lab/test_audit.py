@@ -25,7 +25,7 @@ ORDER = {
     "currencyCode": "USD",
 }
 KEY_OF_EACH = "ALTER TABLE ledger_entries ADD CONSTRAINT ledger_entries_idempotency_key_key UNIQUE (idempotency_key)"
-COLUMNS = "idempotency_key, digest, from_account, to_account, payment_type, amount, currency, description"
+COLUMNS = "idempotency_key, digest, from_account, to_account, payment_type, amount, fee, currency, description, tenant"
 
 
 @pytest_asyncio.fixture

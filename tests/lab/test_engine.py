@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 import pytest_asyncio
 
 from lab.stack import Lab
+from tests.support.waiting import until
 
 ORDER: dict[str, Any] = {
     "fromAccountId": "test-account-1",
@@ -20,13 +25,37 @@ ORDER: dict[str, Any] = {
     "description": "Load test transaction",
 }
 NAMES = [
-    "payment_engine_transactions_processed_total",
-    "payment_engine_errors_total",
-    "payment_engine_transactions_response_time_seconds_bucket",
-    "payment_engine_resources_database_connections",
-    "payment_engine_resources_memory_usage",
-    "payment_engine_resources_cache_hit_rate",
-    "payment_engine_transactions_queued",
+    "transactions_processed_total",
+    "errors_total",
+    "errors_by_type_total{type=",
+    "transactions_active",
+    "transactions_queued",
+    "transactions_response_time_seconds_bucket",
+    "transactions_processing_time_seconds_bucket",
+    "transactions_by_tenant_total{currency=",
+    "transactions_amount_total{currency=",
+    "transactions_high_value_total{currency=",
+    "transactions_high_value_amount_total{currency=",
+    "transactions_high_value_threshold",
+    "fees_collected_total{currency=",
+    "tenants_response_time_seconds_bucket{le=",
+    "tenants_errors_total{tenant=",
+    "resources_database_connections",
+    "resources_database_pool_size",
+    "resources_database_pool_waiting",
+    "resources_cache_hit_rate",
+    "resources_cache_hits_total",
+    "resources_cache_misses_total",
+    "resources_cache_response_time_seconds_bucket",
+    "resources_cpu_usage",
+    "resources_cpu_seconds_total",
+    "resources_memory_usage",
+    "resources_memory_bytes",
+    "resources_memory_limit_bytes",
+    "resources_network_receive_bytes_total",
+    "resources_network_transmit_bytes_total",
+    "resources_disk_read_bytes_total",
+    "resources_disk_write_bytes_total",
 ]
 
 
@@ -46,6 +75,24 @@ class Client:
         url = f"http://{self._lab.addresses['payment-engine:8080']}/actuator/prometheus"
         async with self._session.get(url) as response:
             return await response.text()
+
+    async def values(self) -> dict[str, float]:
+        """Read every series: {name and labels: value}."""
+        lines = (line.rpartition(" ") for line in (await self.metrics()).splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines}
+
+    async def memory(self, method: str, order: Any = None, token: str = "test-token") -> tuple[int, Any]:  # noqa: S107
+        url = f"http://{self._lab.addresses['payment-engine:8080']}/actuator/memory"
+        headers = {"Authorization": f"Bearer {token}"}
+        async with self._session.request(method, url, json=order, headers=headers) as response:
+            return response.status, await response.json()
+
+    async def is_up(self) -> bool:
+        try:
+            await self.metrics()
+        except aiohttp.ClientError:
+            return False
+        return True
 
     async def toxic(self, proxy: str, **body: Any) -> None:
         url = f"http://{self._lab.addresses['toxiproxy:8474']}/proxies/{proxy}/toxics"
@@ -116,8 +163,102 @@ async def test_payments_in_both_directions_at_once_all_succeed(client: Client) -
 
 
 async def test_every_metric_of_the_strategy_is_there(client: Client) -> None:
+    await client.pay()
     text = await client.metrics()
-    assert [name for name in NAMES if f"\n{name}" not in text] == []
+    assert [name for name in NAMES if f"\npayment_engine_{name}" not in text] == []
+
+
+async def test_the_errors_of_the_rule_are_one_series_and_those_by_type_add_up_to_it(client: Client) -> None:
+    await client.toxic("postgres", type="reset_peer", stream="downstream", attributes={"timeout": 0})
+    statuses = {(await client.pay())[0] for _ in range(3)}
+    await client.heal("postgres")
+    after = await client.values()
+    assert statuses == {503}
+    assert after["payment_engine_errors_total"] >= 3
+    by_type = [value for name, value in after.items() if name.startswith("payment_engine_errors_by_type_total")]
+    assert sum(by_type) == after["payment_engine_errors_total"]
+
+
+async def test_a_payment_counts_for_its_tenant_in_its_currency_once_with_its_fee(client: Client) -> None:
+    for _ in range(2):
+        status, answer = await client.pay(tenantId="acme", currencyCode="EUR", amount=20_000.50, key="repeated")
+        assert (status, answer["fee"]) == (201, 20.0)
+    await client.pay(tenantId="acme", currencyCode="EUR", amount=100)
+    after, labels = await client.values(), '{currency="EUR",tenant="acme"}'
+    assert after[f"payment_engine_transactions_by_tenant_total{labels}"] == 2
+    assert after[f"payment_engine_transactions_amount_total{labels}"] == 20_100.50
+    assert after[f"payment_engine_fees_collected_total{labels}"] == 20.20
+    assert after[f"payment_engine_transactions_high_value_total{labels}"] == 1
+    assert after[f"payment_engine_transactions_high_value_amount_total{labels}"] == 20_000.50
+    assert after['payment_engine_tenants_response_time_seconds_count{tenant="acme"}'] == 3
+
+
+async def test_a_sender_pays_amount_and_fee_and_the_fee_is_booked(client: Client, lab: Lab) -> None:
+    connection = await asyncpg.connect(lab.postgres_url)
+    query = """SELECT (SELECT balance FROM accounts WHERE id = 'test-account-51'),
+                      (SELECT balance FROM accounts WHERE id = 'test-account-52'),
+                      (SELECT sum(balance) FROM fee_income)"""
+    before = await connection.fetchrow(query)
+    await client.pay(fromAccountId="test-account-51", toAccountId="test-account-52", amount=100)
+    after = await connection.fetchrow(query)
+    await connection.close()
+    moved = [late - early for early, late in zip(before, after, strict=True)]
+    assert moved == [Decimal("-100.25"), Decimal(100), Decimal("0.25")]
+
+
+async def test_tenants_without_end_share_one_name(client: Client) -> None:
+    for number in range(60):
+        await client.pay(tenantId=f"invented-{number}")
+    names = [name for name in await client.values() if name.startswith("payment_engine_tenants_errors_total")]
+    assert len(names) == 51
+    assert 'payment_engine_tenants_errors_total{tenant="other"}' in names
+
+
+async def test_bytes_in_and_out_grow_by_what_a_payment_weighs(client: Client) -> None:
+    before = await client.values()
+    await client.pay(description="x" * 400)
+    after = await client.values()
+    for way in ("receive", "transmit"):
+        grown = (after[name] - before[name] for name in [f"payment_engine_resources_network_{way}_bytes_total"])
+        assert next(grown) > 400
+
+
+async def test_memory_taken_on_purpose_shows_and_goes_back(client: Client) -> None:
+    before = (await client.values())["payment_engine_resources_memory_bytes"]
+    status, held = await client.memory("POST", {"mib": 64})
+    during = (await client.values())["payment_engine_resources_memory_bytes"]
+    await client.memory("DELETE")
+    after = (await client.values())["payment_engine_resources_memory_bytes"]
+    assert (status, held["heldMib"]) == (200, 64)
+    assert during - before > 60 * 2**20
+    assert after - before < 8 * 2**20
+
+
+async def test_memory_is_taken_up_to_a_share_of_the_limit(client: Client) -> None:
+    await client.memory("POST", {"percent": 60})
+    usage = (await client.values())["payment_engine_resources_memory_usage"]
+    await client.memory("DELETE")
+    assert 59 < usage < 63
+
+
+@pytest.mark.parametrize(
+    ("order", "status", "said"),
+    [
+        ({"mib": 600}, 409, "may take"),
+        ({"mib": 0}, 400, "greater than or equal to 1"),
+        ({}, 400, "either mib or percent"),
+    ],
+)
+async def test_memory_is_not_taken_beyond_the_limit_or_without_saying_how_much(
+    client: Client, order: dict[str, int], status: int, said: str
+) -> None:
+    answer = await client.memory("POST", order)
+    assert answer[0] == status
+    assert said in answer[1]["reason"]
+
+
+async def test_memory_is_not_for_everybody(client: Client) -> None:
+    assert (await client.memory("POST", {"mib": 1}, token="wrong"))[0] == 401  # noqa: S106
 
 
 async def test_a_slow_database_costs_a_payment_one_delay_and_not_two(client: Client) -> None:
@@ -139,3 +280,16 @@ async def test_a_slow_cache_fails_no_payment(client: Client) -> None:
     await client.heal("redis")
     assert status == 201
     assert took < 3.0
+
+
+async def test_a_killed_engine_comes_back(client: Client, lab: Lab) -> None:
+    """Last of all here: what it counted begins anew."""
+    file = lab.directory / "payment-engine.pid"
+    killed = int(file.read_text())
+    os.kill(killed, signal.SIGKILL)
+
+    async def is_another() -> bool:
+        return int(file.read_text()) != killed and await client.is_up()
+
+    await until(is_another, "the killed engine is up again")
+    assert (await client.pay())[0] == 201

@@ -80,7 +80,10 @@ def test_it_is_the_load_and_the_judgement_of_the_probe_that_is_shipped(imported:
     assert imported.file.load == shipped.load
     assert imported.file.thresholds == shipped.thresholds
     assert imported.file.probe.checks == shipped.probe.checks
-    assert imported.file.probe.json_body == shipped.probe.json_body
+    for name, value in imported.file.probe.json_body.items():
+        ours = shipped.probe.json_body[name]
+        drawn = shipped.probe.data.get(str(ours).strip("{ }"))
+        assert value == ours if drawn is None else value in drawn.of, name
 
 
 def test_only_the_users_and_the_sleep_are_told(imported: Any) -> None:

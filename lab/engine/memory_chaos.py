@@ -1,0 +1,83 @@
+"""The end point that takes memory, in the manner of Chaos Monkey's actuators: begun by POST, ended by DELETE.
+
+POST /actuator/memory {"mib": 100}       hold 100 MiB, instead of what was held
+POST /actuator/memory {"percent": 90}    hold so much that memory_usage stands at 90
+DELETE /actuator/memory                  hold nothing any more
+GET /actuator/memory                     what is held: {"heldMib": 100, "usagePercent": 41.5}
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lab.engine.memory import Hoard
+from lab.engine.payment import Refused
+from lab.engine.process import resident_bytes
+from lab.engine.service import Service
+
+_MIB = 2**20
+
+
+class Order(BaseModel):
+    """How much to hold: MiB, or so much that the engine uses this share of what it may."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mib: Annotated[int, Field(ge=1)] | None = None
+    percent: Annotated[float, Field(gt=0, le=100)] | None = None
+
+    @model_validator(mode="after")
+    def _says_how_much(self) -> Order:
+        if (self.mib is None) == (self.percent is None):
+            msg = "expected either mib or percent"
+            raise ValueError(msg)
+        return self
+
+    def size_bytes(self, allowed_bytes: int, resident: int) -> int:
+        """Tell how much that is."""
+        if self.mib is not None:
+            return self.mib * _MIB
+        return max(0, int(allowed_bytes * (self.percent or 0) / 100) - resident)
+
+
+class MemoryChaos:
+    """Takes memory when told to by somebody with the engine's token."""
+
+    def __init__(self, service: Service, allowed_bytes: int) -> None:
+        self._service = service
+        self._allowed_bytes = allowed_bytes
+        self._hoard = Hoard(allowed_bytes)
+
+    def add_to(self, application: web.Application) -> None:
+        """Serve /actuator/memory."""
+        for method in ("GET", "POST", "DELETE"):
+            application.router.add_route(method, "/actuator/memory", self._serve)
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        try:
+            self._service.require_token(request)
+            if request.method == "POST":
+                await self._take(await request.read())
+            elif request.method == "DELETE":
+                self._hoard.give_back()
+        except Refused as refused:
+            return web.json_response({"error": refused.error, "reason": refused.reason}, status=refused.status)
+        return web.json_response(self._state())
+
+    async def _take(self, body: bytes) -> None:
+        try:
+            order = Order.model_validate_json(body)
+            self._hoard.give_back()
+            await self._hoard.take(order.size_bytes(self._allowed_bytes, resident_bytes()))
+        except ValidationError as error:
+            said = "; ".join(one["msg"] for one in error.errors(include_url=False))
+            raise Refused(400, "invalid_request", f'{said}; for example {{"mib": 100}}') from error
+        except ValueError as error:
+            raise Refused(409, "memory_limit", str(error)) from error
+
+    def _state(self) -> dict[str, Any]:
+        usage = 100.0 * resident_bytes() / self._allowed_bytes
+        return {"heldMib": self._hoard.held_bytes // _MIB, "usagePercent": round(usage, 1)}
