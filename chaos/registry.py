@@ -6,17 +6,35 @@ from typing import Annotated
 
 from pydantic import Field
 
+from chaos.fault import Fault
+from chaos.injection import Injection
+from chaos.toxiproxy.bandwidth import Bandwidth
+from chaos.toxiproxy.down import Down, DownInjection
 from chaos.toxiproxy.latency import Latency
+from chaos.toxiproxy.limit_data import LimitData
 from chaos.toxiproxy.reset_peer import ResetPeer
+from chaos.toxiproxy.slicer import Slicer
+from chaos.toxiproxy.slow_close import SlowClose
+from chaos.toxiproxy.timeout import Timeout
 from chaos.toxiproxy.toxic import ToxicInjection
 
-FAULTS = {
+FAULTS: dict[str, type[Fault]] = {
+    "bandwidth": Bandwidth,
+    "down": Down,
     "latency": Latency,
+    "limit_data": LimitData,
     "reset_peer": ResetPeer,
+    "slicer": Slicer,
+    "slow_close": SlowClose,
+    "timeout": Timeout,
 }
 
-AnyFault = Annotated[Latency | ResetPeer, Field(discriminator="kind")]
+AnyFault = Annotated[
+    Bandwidth | Down | Latency | LimitData | ResetPeer | Slicer | SlowClose | Timeout,
+    Field(discriminator="kind"),
+]
 
-INJECTIONS = {
+INJECTIONS: dict[str, type[Injection]] = {
+    "down": DownInjection,
     "toxic": ToxicInjection,
 }

@@ -1,11 +1,12 @@
 """The only file that speaks to a Toxiproxy server.
 
-It works on one toxic at a time, by name: a server is often shared, so nothing here touches what
-somebody else made. Every request has a time limit, because an undo must end.
+It works on one toxic or one proxy at a time, by name, and never calls /reset or /populate: a server is often
+shared, so nothing here touches what somebody else made. Every request has a time limit, because an undo must end.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from urllib.parse import quote
 
@@ -30,17 +31,27 @@ class Toxiproxy:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
 
-    async def proxy_names(self) -> list[str]:
-        """List the proxies; raises ToxiproxyError."""
-        return sorted(await self._call("GET", "/proxies"))
+    async def proxies(self) -> dict[str, bool]:
+        """Tell of each proxy whether it is enabled; raises ToxiproxyError."""
+        found = await self._call("GET", "/proxies")
+        return {name: proxy["enabled"] for name, proxy in sorted(found.items())}
 
     async def add_toxic(self, proxy: str, toxic: dict[str, Any]) -> None:
-        """Add a toxic to a proxy; raises ToxiproxyError (404: no such proxy, 409: the name is taken)."""
+        """Add a toxic to a proxy and confirm that it is in force as it was asked for.
+
+        Raises ToxiproxyError (404: no such proxy, 409: the name is taken).
+        """
         await self._call("POST", f"/proxies/{quote(proxy)}/toxics", toxic)
+        found = await self._call("GET", _toxic_path(proxy, toxic["name"]))
+        for name, value in toxic.items():
+            if not _same(found.get(name), value):
+                raise ToxiproxyError(
+                    f"toxic {toxic['name']} of proxy {proxy} has {name} {found.get(name)!r}, expected {value!r}"
+                )
 
     async def remove_toxic(self, proxy: str, name: str) -> None:
         """Remove a toxic and confirm that it is gone; one that is gone already is no error."""
-        path = f"/proxies/{quote(proxy)}/toxics/{quote(name)}"
+        path = _toxic_path(proxy, name)
         for method, expected in (("DELETE", "gone"), ("GET", "absent")):
             try:
                 await self._call(method, path)
@@ -50,6 +61,20 @@ class Toxiproxy:
             else:
                 if expected == "absent":
                     raise ToxiproxyError(f"toxic {name} of proxy {proxy} is still there after its removal")
+
+    async def enable(self, proxy: str, *, enabled: bool) -> None:
+        """Open or close a proxy and confirm it; raises ToxiproxyError (404: no such proxy)."""
+        path, body = f"/proxies/{quote(proxy)}", {"enabled": enabled}
+        try:
+            await self._call("PATCH", path, body)
+        except ToxiproxyError as error:
+            if error.status not in {404, 405}:
+                raise
+            # Servers before 2.6 know no PATCH.
+            await self._call("POST", path, body)
+        found = await self._call("GET", path)
+        if found["enabled"] is not enabled:
+            raise ToxiproxyError(f"proxy {proxy} has enabled {found['enabled']!r}, expected {enabled!r}")
 
     async def _call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         url = self.url + path
@@ -62,16 +87,30 @@ class Toxiproxy:
                     text = (await response.text()).strip()
                     raise ToxiproxyError(f"{method} {url}: {response.status} {text}", response.status)
                 return await response.json(content_type=None) if response.status != 204 else None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
             raise ToxiproxyError(f"Toxiproxy at {self.url} cannot be reached: {reason}") from error
 
 
-async def require_proxy(server: Toxiproxy, proxy: str) -> None:
-    """Make sure that a proxy exists; raises FaultNotApplied naming those that do."""
+def _toxic_path(proxy: str, name: str) -> str:
+    return f"/proxies/{quote(proxy)}/toxics/{quote(name)}"
+
+
+def _same(found: object, asked: object) -> bool:
+    """Compare what the server holds with what it was asked for; it keeps toxicity in 32 bits."""
+    if isinstance(asked, float) and isinstance(found, int | float):
+        return math.isclose(found, asked, rel_tol=1e-6)
+    return found == asked
+
+
+async def require_proxy(server: Toxiproxy, proxy: str) -> bool:
+    """Make sure that a proxy exists, and tell whether it is enabled; raises FaultNotApplied naming those that do."""
     try:
-        names = await server.proxy_names()
+        proxies = await server.proxies()
     except ToxiproxyError as error:
         raise FaultNotApplied(str(error)) from error
-    if proxy not in names:
-        raise FaultNotApplied(f"Toxiproxy at {server.url} has no proxy {proxy!r}, expected one of: {', '.join(names)}")
+    if proxy not in proxies:
+        raise FaultNotApplied(
+            f"Toxiproxy at {server.url} has no proxy {proxy!r}, expected one of: {', '.join(proxies) or 'none'}"
+        )
+    return proxies[proxy]

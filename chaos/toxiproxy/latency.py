@@ -7,20 +7,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from chaos.toxiproxy.toxic import Toxic
-from units.duration import Duration
-
-_MILLISECOND = timedelta(milliseconds=1)
+from chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
 
 
 class Latency(Toxic):
     """The `latency` toxic: a delay, uniformly spread by the jitter to either side."""
 
     kind: Literal["latency"] = "latency"
-    latency: Duration = Field(gt=timedelta(0))
-    jitter: Duration = Field(default=timedelta(0), ge=timedelta(0))
+    latency: Delay = Field(gt=timedelta(0))
+    jitter: Delay = timedelta(0)
 
     @property
     def attributes(self) -> dict[str, int]:
         """Milliseconds."""
-        return {"latency": round(self.latency / _MILLISECOND), "jitter": round(self.jitter / _MILLISECOND)}
+        return {"latency": milliseconds(self.latency), "jitter": milliseconds(self.jitter)}

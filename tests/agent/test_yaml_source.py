@@ -41,6 +41,11 @@ def problems(tmp_path: Path, text: str) -> list[str]:
         ("latency: 1s", "latncy: 1s", "6: faults[0].latncy: unknown key, did you mean latency?"),
         ("proxy: postgres", "toxicity: 2", "5: faults[0].toxicity: input should be less than or equal to 1"),
         ("kind: latency", "kind: latencyy", "4: faults[0].kind: unknown kind 'latencyy', did you mean latency?"),
+        (
+            "kind: latency\n    proxy: postgres\n    latency: 1s",
+            "kind: slicer\n    proxy: postgres\n    average_size_bytes: 5\n    size_variation_bytes: 9",
+            "4: faults[0]: size_variation_bytes 9 would hang the server, expected less than average_size_bytes 5",
+        ),
         ("drill: slow", "drill: slow\ndrill: slow", "2: drill: stands twice, expected once"),
         ("drill: slow", "drill: [", ": is no YAML"),
         ("alert: A", "alert: A\n  - alert: A", "alert A is expected twice, expected once"),

@@ -5,49 +5,19 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from toxiproxy import Toxiproxy
 
 from chaos.applied import applied, to_the_end
 from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.fault import Endpoints
 from chaos.ledger import Ledger
 from chaos.toxiproxy.latency import Latency
-from lab.ports import free_ports
-from lab.programs import find_programs
-from lab.server import Server, Spec
+from lab.server import Server
+from toxiproxy_server import endpoints, toxics, witness
 
 FAULT = Latency(proxy="db", latency=timedelta(milliseconds=1500), jitter=timedelta(milliseconds=20))
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    (port,) = free_ports(1)
-    programs = find_programs()
-    command = [str(programs["toxiproxy"]), "-host", "127.0.0.1", "-port", str(port)]
-    running = Server(Spec("toxiproxy", command, port, "/version"), tmp_path, programs["setpriv"])
-    await running.wait_ready()
-    witness(running).create(name="db", listen="127.0.0.1:0", upstream="127.0.0.1:1", enabled=True)
-    yield running
-    await running.stop()
-
-
-def witness(server: Server) -> Toxiproxy:
-    client = Toxiproxy()
-    client.update_api_consumer("127.0.0.1", server.spec.port)
-    return client
-
-
-def endpoints(server: Server) -> Endpoints:
-    return Endpoints(toxiproxy_url=f"http://{server.address}")
-
-
-def toxics(server: Server) -> dict[str, object]:
-    return dict(witness(server).get_proxy("db").toxics())
 
 
 async def test_it_is_in_force_for_the_block_and_written_down_meanwhile(server: Server, tmp_path: Path) -> None:
@@ -56,7 +26,7 @@ async def test_it_is_in_force_for_the_block_and_written_down_meanwhile(server: S
         ((entry_id, injection),) = ledger.entries()
         (toxic,) = toxics(server).values()
         assert injection.name == entry_id
-        assert toxic.attributes == {"latency": 1500, "jitter": 20}  # type: ignore[attr-defined]
+        assert toxic.attributes == {"latency": 1500, "jitter": 20}
     assert toxics(server) == {}
     assert list(ledger.entries()) == []
 

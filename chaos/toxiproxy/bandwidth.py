@@ -1,0 +1,24 @@
+"""Bandwidth: data passes through a proxy no faster than a rate."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from chaos.toxiproxy.toxic import Count, Toxic
+
+
+class Bandwidth(Toxic):
+    """The `bandwidth` toxic: each connection gets `rate_kilobytes` (of 1,000 bytes) a second.
+
+    The server takes 0 too, and passes nothing then; `timeout` says that better.
+    """
+
+    kind: Literal["bandwidth"] = "bandwidth"
+    rate_kilobytes: Count = Field(gt=0)
+
+    @property
+    def attributes(self) -> dict[str, int]:
+        """Kilobytes a second."""
+        return {"rate": self.rate_kilobytes}

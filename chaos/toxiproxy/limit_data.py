@@ -1,0 +1,19 @@
+"""Limit data: a connection ends after so many bytes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from chaos.toxiproxy.toxic import Count, Toxic
+
+
+class LimitData(Toxic):
+    """The `limit_data` toxic: exactly so many `bytes` pass through each connection, then it is closed."""
+
+    kind: Literal["limit_data"] = "limit_data"
+    bytes: Count
+
+    @property
+    def attributes(self) -> dict[str, int]:
+        """Bytes."""
+        return {"bytes": self.bytes}

@@ -1,0 +1,22 @@
+"""Slow close: a connection's end arrives later."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
+
+
+class SlowClose(Toxic):
+    """The `slow_close` toxic: what one side closes is closed to the other `delay` later, in one direction."""
+
+    kind: Literal["slow_close"] = "slow_close"
+    delay: Delay = Field(gt=timedelta(0))
+
+    @property
+    def attributes(self) -> dict[str, int]:
+        """Milliseconds."""
+        return {"delay": milliseconds(self.delay)}

@@ -1,0 +1,23 @@
+"""Timeout: data vanishes, and the connection ends after a while or never."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
+
+
+class Timeout(Toxic):
+    """The `timeout` toxic: nothing passes; each connection ends after `timeout` without data, or never if that is 0.
+
+    When it is undone it closes every connection of the proxy, also those that its toxicity spared.
+    """
+
+    kind: Literal["timeout"] = "timeout"
+    timeout: Delay = timedelta(0)
+
+    @property
+    def attributes(self) -> dict[str, int]:
+        """Milliseconds."""
+        return {"timeout": milliseconds(self.timeout)}

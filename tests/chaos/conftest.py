@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lab.server import Server
+from toxiproxy_server import toxiproxy_server
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A Toxiproxy of the test's own, with a proxy `db`."""
+    async with toxiproxy_server(tmp_path) as running:
+        yield running

@@ -1,0 +1,189 @@
+"""Each kind of toxic against the real server, with toxiproxy-python as the independent witness."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from pydantic import TypeAdapter, ValidationError
+
+from chaos.applied import applied
+from chaos.errors import FaultNotApplied
+from chaos.fault import Endpoints, Fault
+from chaos.ledger import Ledger
+from chaos.registry import FAULTS, AnyFault
+from lab.server import Server
+from toxiproxy_server import endpoints, toxics, witness
+
+KINDS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
+    "bandwidth": ({"rate_kilobytes": 7}, {"rate": 7}),
+    "latency": ({"latency": "1s500ms", "jitter": "20ms"}, {"latency": 1500, "jitter": 20}),
+    "limit_data": ({"bytes": 9}, {"bytes": 9}),
+    "reset_peer": ({"timeout": "2s"}, {"timeout": 2000}),
+    "slicer": (
+        {"average_size_bytes": 64, "size_variation_bytes": 63, "delay": "3ms"},
+        {"average_size": 64, "size_variation": 63, "delay": 3000},
+    ),
+    "slow_close": ({"delay": "4s"}, {"delay": 4000}),
+    "timeout": ({"timeout": "5s"}, {"timeout": 5000}),
+}
+
+
+def fault(kind: str, **settings: Any) -> Fault:
+    found: Fault = TypeAdapter(AnyFault).validate_python({"kind": kind, "proxy": "db"} | settings)
+    return found
+
+
+def test_every_kind_is_tried_here() -> None:
+    proxied = {kind for kind, class_ in FAULTS.items() if class_.__module__.startswith("chaos.toxiproxy")}
+    assert proxied == KINDS.keys() | {"down"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_it_is_in_force_as_it_stands_in_the_file(kind: str, server: Server, tmp_path: Path) -> None:
+    settings, attributes = KINDS[kind]
+    upstream = fault(kind, stream="upstream", toxicity=0.3, **settings)
+    async with applied(upstream, endpoints(server), Ledger(tmp_path / "ledger")):
+        ((name, toxic),) = toxics(server).items()
+        assert name.startswith("alertdrill-")
+        assert (toxic.type, toxic.stream, toxic.attributes) == (kind, "upstream", attributes)
+        assert toxic.toxicity == pytest.approx(0.3)
+    assert toxics(server) == {}
+
+
+async def test_several_are_in_force_at_once_even_of_one_kind(server: Server, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        for stream in ("downstream", "upstream"):
+            for kind, (settings, _) in KINDS.items():
+                one = fault(kind, stream=stream, **settings)
+                await stack.enter_async_context(applied(one, endpoints(server), Ledger(tmp_path / "ledger")))
+        assert len(toxics(server)) == 2 * len(KINDS)
+    assert toxics(server) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "expected"),
+    [
+        ("bandwidth", {"rate_kilobytes": -1}, "greater than or equal to 0"),
+        ("bandwidth", {"rate_kilobytes": 0}, "greater than 0"),
+        ("slicer", {"average_size_bytes": 0}, "greater than 0"),
+        ("slicer", {"average_size_bytes": 10, "size_variation_bytes": 10}, "would hang the server, expected less than"),
+        ("slicer", {"average_size_bytes": 2**63}, "less than or equal to"),
+        ("limit_data", {"bytes": -1}, "greater than or equal to 0"),
+        ("latency", {"latency": "1s", "jitter": "2d"}, "less than or equal to"),
+        ("latency", {"latency": "1s", "toxicity": 7}, "less than or equal to 1"),
+        ("slow_close", {"delay": "0s"}, "greater than 0"),
+        ("down", {"proxy": "a/b"}, "should match pattern"),
+    ],
+)
+def test_what_would_end_or_hang_the_server_is_refused(kind: str, settings: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValidationError, match=expected):
+        fault(kind, **settings)
+
+
+async def test_down_refuses_connections_and_ends_those_there_are(server: Server, tmp_path: Path) -> None:
+    async with _echo_through(server) as proxy:
+        async with applied(fault("down", proxy="echo"), endpoints(server), Ledger(tmp_path / "ledger")):
+            assert await proxy.reader.read() == b""
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", proxy.port)
+            assert not witness(server).get_proxy("echo").enabled
+        assert witness(server).get_proxy("echo").enabled
+
+
+async def test_a_proxy_that_is_disabled_already_stays_so(server: Server, tmp_path: Path) -> None:
+    witness(server).get_proxy("db").disable()
+    with pytest.raises(FaultNotApplied, match="proxy 'db' is disabled already"):
+        async with applied(fault("down"), endpoints(server), Ledger(tmp_path / "ledger")):
+            pass
+    assert not witness(server).get_proxy("db").enabled
+
+
+@pytest.mark.parametrize("cut", [True, False])
+async def test_open_connections_end_only_when_asked(cut: bool, server: Server, tmp_path: Path) -> None:  # noqa: FBT001
+    slow = fault("latency", proxy="echo", latency="1ms", cut_connections=cut)
+    async with _echo_through(server) as proxy, applied(slow, endpoints(server), Ledger(tmp_path / "ledger")):
+        if cut:
+            assert await proxy.reader.read() == b""
+        assert await (await _connect(proxy.port) if cut else proxy).echo() == b"hello"
+        assert [toxic.type for toxic in toxics(server, "echo").values()] == ["latency"]
+
+
+async def test_servers_that_know_no_patch_are_asked_by_post(server: Server, tmp_path: Path) -> None:
+    async with _old_server(server) as url:
+        async with applied(fault("down"), Endpoints(toxiproxy_url=url), Ledger(tmp_path / "ledger")):
+            assert not witness(server).get_proxy("db").enabled
+        assert witness(server).get_proxy("db").enabled
+
+
+async def test_a_toxic_that_is_not_as_asked_is_removed_and_told(server: Server, tmp_path: Path) -> None:
+    async with _old_server(server, toxicity=0.5) as url:
+        with pytest.raises(FaultNotApplied, match=r"has toxicity 0\.5, expected 1\.0"):
+            async with applied(fault("timeout"), Endpoints(toxiproxy_url=url), Ledger(tmp_path / "ledger")):
+                pass
+    assert toxics(server) == {}
+
+
+class _Connection:
+    def __init__(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.port, self.reader, self._writer = port, reader, writer
+
+    async def echo(self) -> bytes:
+        self._writer.write(b"hello")
+        return await self.reader.readexactly(5)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+async def _connect(port: int) -> _Connection:
+    return _Connection(port, *await asyncio.open_connection("127.0.0.1", port))
+
+
+@asynccontextmanager
+async def _echo_through(server: Server) -> AsyncIterator[_Connection]:
+    """Connect through a proxy `echo`, over which data passed already."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1024):
+            writer.write(data)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as upstream:
+        address = f"127.0.0.1:{upstream.sockets[0].getsockname()[1]}"
+        made = witness(server).create(name="echo", listen="127.0.0.1:0", upstream=address, enabled=True)
+        connection = await _connect(int(made.listen.rpartition(":")[2]))
+        assert await connection.echo() == b"hello"
+        yield connection
+        connection.close()
+        made.destroy()
+
+
+@asynccontextmanager
+async def _old_server(server: Server, **answered: Any) -> AsyncIterator[str]:
+    """Put before the server one that, as those before 2.6, knows no PATCH; it can also answer something else."""
+
+    async def relay(request: web.Request) -> web.Response:
+        if request.method == "PATCH":
+            return web.Response(status=405)
+        url = f"http://{server.address}{request.path_qs}"
+        async with ClientSession() as session, session.request(request.method, url, data=await request.read()) as found:
+            body = await found.read()
+            if answered and request.method == "GET" and found.status == 200 and "toxics/" in request.path:
+                return web.json_response(json.loads(body) | answered)
+            return web.Response(status=found.status, body=body)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", relay)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()

@@ -1,0 +1,51 @@
+"""A Toxiproxy server of a test's own, and toxiproxy-python as the independent witness of what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from toxiproxy import Toxiproxy
+
+from chaos.fault import Endpoints
+from lab.ports import free_ports
+from lab.programs import find_programs
+from lab.server import Server, Spec
+
+
+def spec(port: int, *flags: str) -> Spec:
+    """Tell how the server is started."""
+    command = [str(find_programs()["toxiproxy"]), "-host", "127.0.0.1", "-port", str(port), *flags]
+    return Spec("toxiproxy", command, port, "/version")
+
+
+@asynccontextmanager
+async def toxiproxy_server(directory: Path) -> AsyncIterator[Server]:
+    """Run a server with a proxy `db` to nowhere for the length of the block."""
+    (port,) = free_ports(1)
+    running = Server(spec(port), directory, find_programs()["setpriv"])
+    try:
+        await running.wait_ready()
+        witness(running).create(name="db", listen="127.0.0.1:0", upstream="127.0.0.1:1", enabled=True)
+        yield running
+    finally:
+        await running.stop()
+
+
+def witness(server: Server) -> Toxiproxy:
+    """Look at a server with somebody else's eyes."""
+    client = Toxiproxy()
+    client.update_api_consumer("127.0.0.1", server.spec.port)
+    return client
+
+
+def endpoints(server: Server) -> Endpoints:
+    """Tell faults where the server is."""
+    return Endpoints(toxiproxy_url=f"http://{server.address}")
+
+
+def toxics(server: Server, proxy: str = "db") -> dict[str, Any]:
+    """List a proxy's toxics by name."""
+    return dict(witness(server).get_proxy(proxy).toxics())
