@@ -40,7 +40,7 @@ from agent.server import Inbox, metrics_route, serving
 from agent.situation import Situation
 from chaos.applied import applied
 from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints, Fault
+from chaos.fault import Fault
 from chaos.ledger import Ledger
 from probes.arrivals import ConstantArrivals
 from probes.load import Load
@@ -90,7 +90,7 @@ class Conductor:
         self.progress.faults = {(fault.kind, fault.target): 0 for fault in self._drill.faults}
         self._prometheus = Prometheus(config.prometheus)
         self._alertmanager = Alertmanager(config.alertmanager)
-        self._endpoints = Endpoints(toxiproxy_url=config.toxiproxy.url)
+        self._endpoints = config.endpoints
         self._ledger = Ledger(config.ledger.expanduser())
         self._inbox = Inbox()
         self._observer = Observer(self._prometheus, self._alertmanager, self._drill, tell)
@@ -207,14 +207,15 @@ class Conductor:
         kind = fault.kind
         if await _set_within(healing_at_last, fault.at.total_seconds()):
             return
-        async with applied(fault, self._endpoints, self._ledger):
+        async with applied(fault, self._endpoints, self._ledger) as injection:
             injected_at = time.time()
             self.progress.faults[kind, fault.target] += 1
             self.progress.tell(f"fault injected: {kind} on {fault.target}")
             lasts = fault.lasts.total_seconds() if isinstance(fault.lasts, timedelta) else None
             await _set_within(healing_at_last, lasts)
         self.progress.faults[kind, fault.target] -= 1
-        self.progress.tell(f"fault healed: {kind} on {fault.target}")
+        outcome = f", {injection.outcome}" if injection.outcome else ""
+        self.progress.tell(f"fault healed: {kind} on {fault.target}{outcome}")
         settings = fault.model_dump(mode="json")
         self._faults.append(
             FaultRecord(

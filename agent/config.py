@@ -6,24 +6,30 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from agent import probe_file, yaml_source
 from agent.errors import ConfigError
 from agent.servers import MonitoringServer, Server
+from chaos.fault import Endpoints
+from chaos.secret_source import beside_its_file
 from probes.registry import AnyProbe
 from units.duration import format_duration
 from units.settings import Secret, Settings
+
+Place = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+:\d+$")]
 
 
 class AgentConfig(Settings):
     """The whole of agent.yml.
 
     `listen` is where Alertmanager's webhooks reach us; `time_scale` divides the durations of drills,
-    for servers whose own durations were divided likewise.
+    for servers whose own durations were divided likewise. `addresses` say where the names are by which drills
+    know what they break; `allow` are the faults that need to be allowed in writing (`flush redis:6379`), and
+    `password_files` belong to servers by name.
     """
 
     probe: AnyProbe
@@ -34,6 +40,24 @@ class AgentConfig(Settings):
     recordings: Path = Path("recordings")
     ledger: Path = Path("~/.local/state/alertdrill/ledger")
     time_scale: float = Field(default=1.0, gt=0)
+    addresses: dict[Place, Place] = {}
+    allow: list[str] = []
+    password_files: dict[Place, Path] = {}
+
+    @field_validator("password_files")
+    @classmethod
+    def _beside_the_file(cls, files: dict[str, Path], info: ValidationInfo) -> dict[str, Path]:
+        return {name: beside_its_file(path, info) for name, path in files.items()}
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """What faults work through."""
+        return Endpoints(
+            toxiproxy_url=self.toxiproxy.url,
+            addresses=self.addresses,
+            allowed=frozenset(self.allow),
+            password_files=self.password_files,
+        )
 
     @field_validator("probe", mode="before")
     @classmethod

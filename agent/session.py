@@ -34,6 +34,9 @@ from chaos.ledger import Ledger
 if TYPE_CHECKING:
     from lab.stack import Lab
 
+# What is lost there is the lab's own.
+_ALLOWED_AT_THE_LAB = ["flush redis:6379", "fill redis:6379", "block redis:6379", "kill postgres:5432"]
+
 
 @dataclass(frozen=True)
 class Options:
@@ -105,7 +108,14 @@ async def _stack(config: AgentConfig, options: Options, lines: Lines) -> AsyncIt
 
 def at_the_lab(config: AgentConfig, addresses: dict[str, str], ledger: Path, time_scale: float) -> AgentConfig:
     """Point a configuration at a lab."""
-    own = {"listen": addresses["alertdrill:9095"], "ledger": ledger, "time_scale": time_scale}
+    own = {
+        "listen": addresses["alertdrill:9095"],
+        "ledger": ledger,
+        "time_scale": time_scale,
+        "addresses": addresses,
+        "allow": _ALLOWED_AT_THE_LAB,
+        "password_files": {"postgres:5432": ledger.parent / "postgres" / "password"},
+    }
     return config.relocated(addresses).model_copy(update=own)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 from chaos.injection import Injection
@@ -14,9 +17,23 @@ from units.settings import Settings
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where the servers that faults work through are."""
+    """Where the servers that faults work through are, and what was allowed in writing.
+
+    `addresses` say where a name of a drill file is: {"redis:6379": "127.0.0.1:31234"}. `allowed` are those of
+    agent.yml: {"flush redis:6379"}. `password_files` are those of servers by name.
+    """
 
     toxiproxy_url: str
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    allowed: frozenset[str] = frozenset()
+    password_files: Mapping[str, Path] = field(default_factory=dict)
+
+    def located(self, text: str) -> str:
+        """Replace every `name:port` that has an address of its own by it, on its own or inside a URL."""
+        if not self.addresses:
+            return text
+        names = "|".join(map(re.escape, self.addresses))
+        return re.sub(rf"(?<![\w.-])(?:{names})(?![\w.-])", lambda name: self.addresses[name[0]], text)
 
 
 class Fault(Settings):

@@ -18,6 +18,11 @@ class Injection(Settings):
     def target(self) -> str:
         """What it breaks, in words."""
 
+    @property
+    def outcome(self) -> str:
+        """What undoing it has shown beside that it is undone, in words; empty when there is nothing to tell."""
+        return ""
+
     @abstractmethod
     async def inject(self) -> None:
         """Break it; raises FaultNotApplied."""

@@ -7,7 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from chaos.fault import Fault
+from chaos.http import Http, HttpInjection
 from chaos.injection import Injection
+from chaos.process import Process, ProcessInjection
+from chaos.redis import Redis, RedisInjection
 from chaos.toxiproxy.bandwidth import Bandwidth
 from chaos.toxiproxy.down import Down, DownInjection
 from chaos.toxiproxy.latency import Latency
@@ -21,8 +24,11 @@ from chaos.toxiproxy.toxic import ToxicInjection
 FAULTS: dict[str, type[Fault]] = {
     "bandwidth": Bandwidth,
     "down": Down,
+    "http": Http,
     "latency": Latency,
     "limit_data": LimitData,
+    "process": Process,
+    "redis": Redis,
     "reset_peer": ResetPeer,
     "slicer": Slicer,
     "slow_close": SlowClose,
@@ -30,11 +36,14 @@ FAULTS: dict[str, type[Fault]] = {
 }
 
 AnyFault = Annotated[
-    Bandwidth | Down | Latency | LimitData | ResetPeer | Slicer | SlowClose | Timeout,
+    Bandwidth | Down | Http | Latency | LimitData | Process | Redis | ResetPeer | Slicer | SlowClose | Timeout,
     Field(discriminator="kind"),
 ]
 
 INJECTIONS: dict[str, type[Injection]] = {
     "down": DownInjection,
+    "http": HttpInjection,
+    "process": ProcessInjection,
+    "redis": RedisInjection,
     "toxic": ToxicInjection,
 }

@@ -1,0 +1,125 @@
+"""Processes of our own that keep a fault in force: each ends with the agent, and can be found by the fault's name.
+
+`python -m chaos.keep_down ENTRY_ID SETTINGS` is one. Its input is a pipe that ends when the agent does, however it
+ends. It says `holding` when the fault is in force, or else what is wrong. Whoever undoes the fault (the agent, the
+watchdog, `alertdrill heal`) finds it by its command line and kills it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import cache
+
+from chaos.errors import FaultNotApplied, FaultNotHealed
+from chaos.processes import ProcessEnded, RunningProcess, processes
+from units.settings import Settings
+
+_READY_WITHIN_SECONDS = 15.0
+_ENDED_WITHIN_SECONDS = 5.0
+_HOLDING = "holding"
+
+# A holder that is just being started has no command line of its own yet: who ends holders waits for that.
+_starting = threading.Lock()
+_started: list[subprocess.Popen[bytes]] = []
+
+
+async def hold(module: str, entry_id: str, settings: Settings) -> None:
+    """Start a holder, and wait until it holds; raises FaultNotApplied with what it said.
+
+    The settings stand in its command line, so they hold no secret.
+    """
+    await asyncio.to_thread(_start, module, entry_id, settings.model_dump_json())
+
+
+async def release(entry_id: str) -> None:
+    """End every holder of a fault, and confirm that they are gone; raises FaultNotHealed."""
+    await asyncio.to_thread(_end, entry_id)
+
+
+def holding() -> None:
+    """Tell, from within a holder, that the fault is in force."""
+    sys.stdout.write(f"{_HOLDING}\n")
+    sys.stdout.flush()
+
+
+def released(after_seconds: float = 0.0) -> bool:
+    """Tell, from within a holder, whether its agent has ended, after waiting at most so long for that."""
+    return bool(select.select([sys.stdin], [], [], after_seconds)[0])
+
+
+@cache
+def _life_line() -> tuple[int, int]:
+    """Make the pipe whose writing end is this process's alone: it ends when this process does."""
+    return os.pipe()
+
+
+def _start(module: str, entry_id: str, settings: str) -> None:
+    # Without -P, a folder `chaos` where the agent was started would be taken for ours.
+    command = [sys.executable, "-P", "-m", module, entry_id, settings]
+    with _starting:
+        _reap()
+        try:
+            started = subprocess.Popen(
+                command,
+                stdin=_life_line()[0],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise FaultNotApplied(f"{command[0]} cannot be started: {error.strerror}") from error
+        _started.append(started)
+        said = _first_words(started)
+    if said != _HOLDING:
+        raise FaultNotApplied(said or f"{module} ended without a word")
+
+
+def _first_words(started: subprocess.Popen[bytes]) -> str:
+    """Read until a holder holds or ends; of a traceback only its last line says what is wrong."""
+    assert started.stdout is not None  # noqa: S101 - it was started with a pipe
+    text, deadline = b"", time.monotonic() + _READY_WITHIN_SECONDS
+    with started.stdout as output:
+        while not text.endswith(f"{_HOLDING}\n".encode()):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([output], [], [], left)[0]:
+                return f"{started.args!r} does not hold after {_READY_WITHIN_SECONDS:g} s"
+            chunk = os.read(output.fileno(), 65536)
+            if not chunk:
+                break
+            text += chunk
+    lines = text.decode(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else ""
+
+
+def _end(entry_id: str) -> None:
+    with _starting:
+        held = [one for one in processes() if _holds(one, entry_id)]
+    for one in held:
+        try:
+            one.send(signal.SIGKILL)
+        except ProcessEnded:
+            continue
+        except PermissionError as error:
+            raise FaultNotHealed(f"{one.words} cannot be ended: it belongs to another user") from error
+    deadline = time.monotonic() + _ENDED_WITHIN_SECONDS
+    while left := [one for one in held if one.state is not None]:
+        if time.monotonic() > deadline:
+            raise FaultNotHealed(f"{left[0].words} does not end")
+        time.sleep(0.005)
+    _reap()
+
+
+def _holds(one: RunningProcess, entry_id: str) -> bool:
+    """Tell a holder by where its command line has what: anybody may have the fault's name in theirs."""
+    return one.command[1:3] == ("-P", "-m") and one.command[3].startswith("chaos.") and one.command[4:5] == (entry_id,)
+
+
+def _reap() -> None:
+    _started[:] = [one for one in _started if one.poll() is None]

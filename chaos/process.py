@@ -1,0 +1,248 @@
+"""A process is killed, or stopped for a while.
+
+kind: process
+action: kill                      # or stop: it stands still, and goes on at the end
+port: payment-engine:8080         # or pid_file: /run/engine.pid, or name: engine
+signal: KILL                      # or TERM
+keep_down: true                   # killed again whenever it comes back, until the fault ends
+start: [/usr/bin/engine, --fast]  # unless somebody else starts it again
+restarts_within: 30s
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from signal import SIGCONT, SIGSTOP, Signals
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PrivateAttr, StringConstraints, model_validator
+
+from chaos import holder
+from chaos.errors import FaultNotApplied, FaultNotHealed
+from chaos.fault import Endpoints, Fault
+from chaos.injection import Injection
+from chaos.keep_down import KeptDown
+from chaos.listening import own_address
+from chaos.processes import ProcessEnded, RunningProcess, ancestors
+from chaos.whereabouts import Whereabouts
+from units.duration import Duration
+
+_LOOK_EVERY_SECONDS = 0.02
+_CONTINUES_WITHIN_SECONDS = 2.0
+_ENDS_WITHIN_SECONDS = 10.0
+_Place = Annotated[str, StringConstraints(pattern=r"^[^:\s]+:\d+$")]
+
+
+class ProcessInjection(Injection):
+    """The processes that were found, where to look for them when they are back, and who starts them again."""
+
+    kind: Literal["process"] = "process"
+    name: str
+    action: Literal["kill", "stop"]
+    signal: Literal["KILL", "TERM"]
+    where: Whereabouts
+    processes: tuple[RunningProcess, ...]
+    keep_down: bool
+    start: tuple[str, ...]
+    restarts_within: Duration
+    _ended_at: float | None = PrivateAttr(None)
+    _outcome: str = PrivateAttr("")
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return f"process {self.where.words}"
+
+    @property
+    def outcome(self) -> str:
+        """How soon it was back."""
+        return self._outcome
+
+    async def inject(self) -> None:
+        """Kill or stop it, and see that it is so; raises FaultNotApplied."""
+        try:
+            if self.action == "stop":
+                await self._send(SIGSTOP)
+                await _until(self._all_in("Tt"), _CONTINUES_WITHIN_SECONDS, FaultNotApplied, f"{self.target} goes on")
+                return
+            await self._kill()
+        except PermissionError as error:
+            raise FaultNotApplied(f"{self.target} may not be signalled: {error.strerror}") from error
+        self._ended_at = time.time()
+
+    async def undo(self) -> None:
+        """Let it go on, or wait until it is back; raises FaultNotHealed when it is not."""
+        if self.action == "stop":
+            await self._go_on()
+            return
+        await holder.release(self.name)
+        if self.keep_down:
+            # What was hit last may still be seen for an instant.
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        if self.start and not await self._is_back():
+            await asyncio.to_thread(_start, self.start)
+        within = self.restarts_within.total_seconds()
+        await _until(self._is_back, within, FaultNotHealed, f"{self.target} is not back within {within:g} s")
+        await self._tell_how_soon()
+
+    async def _kill(self) -> None:
+        if self.keep_down:
+            commands = tuple(dict.fromkeys(one.command for one in self.processes))
+            kept = KeptDown(where=self.where, commands=commands, uid=self.processes[0].uid, signal=self.signal)
+            await holder.hold("chaos.keep_down", self.name, kept)
+        await self._send(Signals[f"SIG{self.signal}"])
+        text = f"{self.target} does not end on SIG{self.signal} within {_ENDS_WITHIN_SECONDS:g} s"
+        await _until(self._all_in(None), _ENDS_WITHIN_SECONDS, FaultNotApplied, text)
+
+    async def _send(self, number: Signals) -> None:
+        for process in self.processes:
+            try:
+                process.send(number)
+            except ProcessEnded as error:
+                # Of a process that is kept down, the holder may have been quicker.
+                if not self.keep_down:
+                    raise FaultNotApplied(f"{process.words} ended by itself before the fault") from error
+
+    async def _go_on(self) -> None:
+        for process in self.processes:
+            try:
+                process.send(SIGCONT)
+            except ProcessEnded:
+                continue
+            except PermissionError as error:
+                raise FaultNotHealed(f"{process.words} may not be signalled: {error.strerror}") from error
+        await _until(self._none_stopped, _CONTINUES_WITHIN_SECONDS, FaultNotHealed, f"{self.target} does not go on")
+
+    def _all_in(self, states: str | None) -> Callable[[], Awaitable[bool]]:
+        async def holds() -> bool:
+            found = [process.state for process in self.processes]
+            return all(state is None if states is None else (state or "") in states for state in found)
+
+        return holds
+
+    async def _none_stopped(self) -> bool:
+        return not any(process.state == "T" for process in self.processes)
+
+    async def _is_back(self) -> bool:
+        found = await asyncio.to_thread(self.where.find)
+        return len(found) >= len(self.processes) and await self.where.answers()
+
+    async def _tell_how_soon(self) -> None:
+        new = [one for one in await asyncio.to_thread(self.where.find) if one not in self.processes]
+        if new and self._ended_at is not None:
+            seconds = max(max(one.started_at for one in new) - self._ended_at, 0.0)
+            self._outcome = f"started again {seconds:.1f} s after its end, as {', '.join(str(one.pid) for one in new)}"
+
+
+class Process(Fault):
+    """Kill or stop what is found by pid file, exact name, or port: at least one process, and at most `count`."""
+
+    kind: Literal["process"] = "process"
+    action: Literal["kill", "stop"]
+    pid_file: str | None = Field(default=None, min_length=1)
+    name: str | None = Field(default=None, min_length=1)
+    port: Annotated[int, Field(gt=0, lt=65536)] | _Place | None = None
+    count: int = Field(default=1, ge=1)
+    signal: Literal["KILL", "TERM"] = "KILL"
+    keep_down: bool = False
+    start: tuple[str, ...] = ()
+    restarts_within: Duration = Field(default=timedelta(seconds=30), gt=timedelta(0))
+
+    @model_validator(mode="after")
+    def _names_one_thing(self) -> Self:
+        given = [key for key in ("pid_file", "name", "port") if getattr(self, key) is not None]
+        if len(given) != 1:
+            msg = f"has {' and '.join(given) or 'no target'}, expected one of pid_file, name and port"
+            raise ValueError(msg)
+        if self.action == "stop":
+            for key in ("signal", "keep_down", "start", "restarts_within"):
+                if key in self.model_fields_set:
+                    msg = f"has {key}, which is for action kill: a stopped process goes on by itself"
+                    raise ValueError(msg)
+        return self
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return f"process {self.pid_file or self.name or self.port}"
+
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> ProcessInjection:
+        """Find the processes; raises FaultNotApplied for none, for too many, and for any that must not be touched."""
+        where = self._where(endpoints)
+        found = await asyncio.to_thread(where.find)
+        if not found:
+            unseen = where.is_served()
+            hint = "somebody listens there, whom only root or its own user can see" if unseen else "is it running here?"
+            raise FaultNotApplied(f"there is no process {where.words}: {hint}")
+        if len(found) > self.count:
+            some = ", ".join(one.words for one in found[:5])
+            raise FaultNotApplied(f"{len(found)} processes are {where.words}, expected at most {self.count}: {some}")
+        for process in found:
+            _require_ours(process)
+        return ProcessInjection(
+            name=entry_id, where=where, processes=tuple(found), start=tuple(map(endpoints.located, self.start)),
+            **self.model_dump(include={"action", "signal", "keep_down", "restarts_within"}),
+        )  # fmt: skip
+
+    def _where(self, endpoints: Endpoints) -> Whereabouts:
+        if self.port is None or isinstance(self.port, int):
+            pid_file = self.pid_file and endpoints.located(self.pid_file)
+            return Whereabouts(pid_file=pid_file, name=self.name, port=self.port)
+        host, port = endpoints.located(self.port).rsplit(":", 1)
+        here = own_address(host)
+        if here is None:
+            raise FaultNotApplied(
+                f"{self.port} is not an address of this machine, where alone processes can be killed or stopped;"
+                " `addresses` of agent.yml says where a name is"
+            )
+        return Whereabouts(port=int(port), host=here)
+
+
+def _require_ours(process: RunningProcess) -> None:
+    """Refuse what would end the machine, the agent, or somebody else's work; raises FaultNotApplied."""
+    if process.pid == 1:
+        why = "is the first of this machine, on which all others depend"
+    elif process.pid in ancestors(os.getpid()):
+        why = "is alertdrill itself, or started it"
+    elif process.uid != os.geteuid():
+        why = f"belongs to {_user(process.uid)}, and alertdrill runs as {_user(os.geteuid())}"
+    elif not process.command:
+        why = "belongs to the kernel"
+    else:
+        return
+    raise FaultNotApplied(f"{process.words} is left alone: it {why}")
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def _start(command: tuple[str, ...]) -> None:
+    try:
+        # Its own session: it is to outlive the agent.
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise FaultNotHealed(f"{command[0]} cannot be started: {error.strerror}") from error
+
+
+async def _until(holds: Callable[[], Awaitable[bool]], seconds: float, error: type[Exception], text: str) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not await holds():
+        if asyncio.get_running_loop().time() > deadline:
+            raise error(text)
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)

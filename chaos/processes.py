@@ -1,0 +1,152 @@
+"""The processes of this machine, read from /proc and signalled through pidfds.
+
+The number of a process may be somebody else's a moment later: what tells one from another is its number, the
+instant at which it began, and the boot. A pidfd holds on to one process, so that nobody takes its place between
+the look and the signal. Fields of /proc/PID/stat: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from units.settings import Settings
+
+_PROC = Path("/proc")
+_ENDED = {"Z", "X", "x"}
+
+
+class ProcessEnded(Exception):
+    """The process is not there any more."""
+
+
+@dataclass(frozen=True)
+class _Stat:
+    state: str
+    parent: int
+    started_ticks: int
+
+
+class RunningProcess(Settings):
+    """One process, and no other that gets its number later; `started_ticks` are clock ticks since the boot."""
+
+    pid: int
+    started_ticks: int
+    boot_id: str
+    uid: int
+    command: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """Its number and its command line, short enough for a message."""
+        line = " ".join(self.command)
+        return f"process {self.pid} ({line if len(line) <= 80 else line[:79] + '…'})"
+
+    @property
+    def state(self) -> str | None:
+        """The letter of its state, such as S or T (stopped); None when it has ended."""
+        stat = _stat(self.pid)
+        is_it = stat is not None and stat.started_ticks == self.started_ticks and self.boot_id == boot_id()
+        return stat.state if is_it and stat is not None and stat.state not in _ENDED else None
+
+    @property
+    def started_at(self) -> float:
+        """When it began, in Unix seconds, to the hundredth."""
+        booted = next(line for line in (_PROC / "stat").read_text().splitlines() if line.startswith("btime "))
+        return int(booted.split()[1]) + self.started_ticks / os.sysconf("SC_CLK_TCK")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal; raises ProcessEnded, or PermissionError."""
+        with self._held() as pidfd:
+            try:
+                signal.pidfd_send_signal(pidfd, number)
+            except ProcessLookupError as error:
+                raise ProcessEnded(self.words) from error
+
+    @contextmanager
+    def _held(self) -> Iterator[int]:
+        try:
+            pidfd = os.pidfd_open(self.pid)
+        except ProcessLookupError as error:
+            raise ProcessEnded(self.words) from error
+        try:
+            # Looked at after it is held: a number that was given to somebody else meanwhile shows itself here.
+            if self.state is None:
+                raise ProcessEnded(self.words)
+            yield pidfd
+        finally:
+            os.close(pidfd)
+
+
+def boot_id() -> str:
+    """Tell this boot of the machine from all others."""
+    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def process(pid: int) -> RunningProcess | None:
+    """Look at a process; None when there is none of that number, or it has ended."""
+    stat = _stat(pid)
+    if stat is None or stat.state in _ENDED:
+        return None
+    try:
+        words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")[:-1]
+        uid = (_PROC / str(pid)).stat().st_uid
+    except OSError:
+        return None
+    command = tuple(word.decode(errors="replace") for word in words)
+    return RunningProcess(pid=pid, started_ticks=stat.started_ticks, boot_id=boot_id(), uid=uid, command=command)
+
+
+def processes() -> Iterator[RunningProcess]:
+    """Look at all processes that can be seen, in the order of their numbers."""
+    for pid in sorted(int(path.name) for path in _PROC.iterdir() if path.name.isdecimal()):
+        found = process(pid)
+        if found is not None:
+            yield found
+
+
+def named(name: str) -> list[RunningProcess]:
+    """Find the processes whose program, or whose own name for themselves, is exactly this one."""
+    return [one for one in processes() if one.command and name in {Path(one.command[0]).name, _own_name(one.pid)}]
+
+
+def with_sockets(inodes: set[str]) -> list[RunningProcess]:
+    """Find the processes that have one of these sockets open, as far as they can be seen."""
+    wanted = {f"socket:[{inode}]" for inode in inodes}
+    return [one for one in processes() if wanted & set(_links(_PROC / str(one.pid) / "fd"))] if wanted else []
+
+
+def ancestors(pid: int) -> set[int]:
+    """List a process and all that it descends from."""
+    found = {pid}
+    while (stat := _stat(pid)) is not None and stat.parent not in found and stat.parent > 0:
+        pid = stat.parent
+        found.add(pid)
+    return found
+
+
+def _stat(pid: int) -> _Stat | None:
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # The name in parentheses may hold anything, parentheses too.
+    fields = text.rpartition(")")[2].split()
+    return _Stat(state=fields[0], parent=int(fields[1]), started_ticks=int(fields[19]))
+
+
+def _own_name(pid: int) -> str | None:
+    with suppress(OSError):
+        return (_PROC / str(pid) / "comm").read_text(errors="replace").rstrip("\n")
+    return None
+
+
+def _links(directory: Path) -> Iterator[str]:
+    with suppress(OSError):
+        for path in directory.iterdir():
+            with suppress(OSError):
+                yield str(path.readlink())

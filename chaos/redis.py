@@ -1,0 +1,166 @@
+"""Redis loses its keys, is filled, or does not accept writes.
+
+kind: redis
+url: redis://redis:6379/0          # rediss:// over TLS
+password_file: secrets/redis       # or password_env: REDIS_PASSWORD
+action: block                      # or fill, or flush
+allow: block redis:6379            # and the same line in `allow` of agent.yml
+at_most: 5m                        # block: Redis itself ends it then
+mebibytes: 256                     # fill
+pattern: "session:*"               # flush: all keys of the database unless named
+
+A flush cannot be undone: what is flushed is lost.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from chaos.allowed import require_allowed
+from chaos.errors import FaultNotApplied, FaultNotHealed
+from chaos.fault import Endpoints, Fault
+from chaos.injection import Injection
+from chaos.secret_source import SecretMissing, beside_its_file
+from units.duration import Duration
+from units.extras import require_library
+from units.server_url import ServerUrl, parse_server_url
+from units.tls import Tls
+
+PORTS = {"redis": 6379, "rediss": 6379}
+_NEEDED = {"flush": (), "fill": ("mebibytes",), "block": ()}
+_OWN_KEYS = {"flush": ("pattern",), "fill": ("mebibytes", "ttl"), "block": ("at_most",)}
+
+
+class RedisInjection(Injection):
+    """What is done to which database; the password is only named."""
+
+    kind: Literal["redis"] = "redis"
+    name: str
+    server_name: str
+    url: str
+    password_file: Path | None
+    password_env: str | None
+    tls: Tls | None
+    action: Literal["flush", "fill", "block"]
+    pattern: str | None
+    mebibytes: int
+    ttl: Duration
+    at_most: Duration
+    may_evict: bool
+
+    @property
+    def server(self) -> ServerUrl:
+        """Where to connect, as whom, and to which database."""
+        return parse_server_url(self.url, PORTS)
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return f"Redis at {self.server_name} ({self.action})"
+
+    async def inject(self) -> None:
+        """Flush, fill or block; raises FaultNotApplied."""
+        from chaos.redis_client import RedisFailed, connected
+
+        try:
+            async with connected(self) as server:
+                if self.action == "flush":
+                    await server.flush(self.pattern)
+                elif self.action == "fill":
+                    await server.fill(self.name, self.mebibytes, self.ttl, may_evict=self.may_evict)
+                else:
+                    await server.block_writes(self.at_most)
+        except (RedisFailed, SecretMissing) as error:
+            raise FaultNotApplied(str(error)) from error
+
+    async def undo(self) -> None:
+        """Remove what was filled in, or accept writes again; a flush stays. Raises FaultNotHealed."""
+        from chaos.redis_client import RedisFailed, connected
+
+        try:
+            if self.action != "flush":
+                async with connected(self) as server:
+                    await (server.empty(self.name, self.mebibytes) if self.action == "fill" else server.unblock())
+        except (RedisFailed, SecretMissing) as error:
+            raise FaultNotHealed(str(error)) from error
+
+
+class Redis(Fault):
+    """Flush, fill or block a Redis server; flush and block need to be allowed in writing."""
+
+    kind: Literal["redis"] = "redis"
+    url: str
+    password_file: Annotated[Path, AfterValidator(beside_its_file)] | None = None
+    password_env: str | None = None
+    tls: Tls | None = None
+    action: Literal["flush", "fill", "block"]
+    allow: str | None = None
+    pattern: str | None = Field(default=None, min_length=1)
+    mebibytes: int = Field(default=0, gt=0, le=1024 * 1024)
+    ttl: Duration = Field(default=timedelta(hours=1), ge=timedelta(seconds=1))
+    at_most: Duration = Field(default=timedelta(minutes=5), gt=timedelta(0), le=timedelta(hours=1))
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        path = parse_server_url(url, PORTS).path
+        if path and not path.isdecimal():
+            msg = f"{url!r} has the database {path!r}, expected a number such as 0"
+            raise ValueError(msg)
+        return url
+
+    @model_validator(mode="after")
+    def _fits_its_action(self) -> Self:
+        require_library("redis", "redis")
+        for key in _NEEDED[self.action]:
+            if key not in self.model_fields_set:
+                msg = f"has action {self.action}, which needs {key}"
+                raise ValueError(msg)
+        for action, keys in _OWN_KEYS.items():
+            for key in keys:
+                if key in self.model_fields_set and action != self.action:
+                    msg = f"has {key}, which is for action {action}, and not for {self.action}"
+                    raise ValueError(msg)
+        return self
+
+    @property
+    def server_name(self) -> str:
+        """The server as files name it: `redis:6379`."""
+        server = parse_server_url(self.url, PORTS)
+        return f"{server.host}:{server.port}"
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        forever = ", cannot be undone" if self.action == "flush" else ""
+        return f"Redis at {self.server_name} ({self.action}{forever})"
+
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> RedisInjection:
+        """See that it is allowed, that the server lets us in and is not broken already; raises FaultNotApplied."""
+        from chaos.redis_client import RedisFailed, connected
+
+        if self.action != "fill" or self.allow is not None:
+            require_allowed(f"{self.action} {self.server_name}", self.allow, endpoints)
+        password_file = self.password_file
+        if password_file is None and self.password_env is None:
+            password_file = endpoints.password_files.get(self.server_name)
+        injection = RedisInjection(
+            name=entry_id,
+            server_name=self.server_name,
+            url=endpoints.located(self.url),
+            password_file=password_file,
+            may_evict=self.allow is not None,
+            **self.model_dump(include={"password_env", "action", "pattern", "mebibytes", "ttl", "at_most"}),
+            tls=self.tls,
+        )
+        try:
+            async with connected(injection) as server:
+                if self.action == "fill":
+                    await server.require_room(self.mebibytes, may_evict=injection.may_evict)
+        except (RedisFailed, SecretMissing) as error:
+            raise FaultNotApplied(str(error)) from error
+        return injection

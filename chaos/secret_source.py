@@ -1,0 +1,36 @@
+"""A secret that is named and not told: the file that holds it, or the environment variable.
+
+Unlike other secrets of this project it is read when it is used, because the ledger keeps where it is: a later
+process that undoes the fault needs it too, and a ledger is no place for a password.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import ValidationInfo
+
+
+class SecretMissing(Exception):
+    """The secret cannot be read; the text says what to do."""
+
+
+def read_secret(file: Path | None, variable: str | None) -> str | None:
+    """Read a secret from a file (its white space at both ends is no part of it) or a variable; None for neither."""
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SecretMissing(f"the secret in {file} cannot be read: {error}") from error
+    if variable is not None:
+        if variable not in os.environ:
+            raise SecretMissing(f"the environment variable {variable} is not set, expected a secret in it")
+        return os.environ[variable]
+    return None
+
+
+def beside_its_file(path: Path, info: ValidationInfo) -> Path:
+    """Make a path of a YAML file absolute: it is relative to that file."""
+    base = info.context["directory"] if info.context else "."
+    return (Path(base) / path.expanduser()).absolute()

@@ -1,0 +1,40 @@
+"""docs/faults.md shows every fault, in examples that are read as a drill file is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+import yaml
+
+from tests.support.breaking import fault
+from chaos.registry import FAULTS, INJECTIONS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+EXAMPLES: list[dict[str, Any]] = [example for block in BLOCKS for example in yaml.safe_load(block)]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example["kind"]))
+def test_an_example_is_a_fault(example: dict[str, Any]) -> None:
+    assert type(fault(**example)) is FAULTS[example["kind"]]
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_kind_has_a_section_with_an_example(kind: str) -> None:
+    assert kind in {example["kind"] for example in EXAMPLES}
+    assert f"\n## {kind}\n" in PAGE
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_what_every_kind_injects_can_be_read_from_the_ledger(kind: str) -> None:
+    injection = get_type_hints(FAULTS[kind].resolve)["return"]
+    assert INJECTIONS[injection.model_fields["kind"].default] is injection
+
+
+def test_a_kind_is_the_name_of_its_file_and_its_class() -> None:
+    for kind, cls in FAULTS.items():
+        assert cls.__module__.rsplit(".", 1)[-1] == kind
+        assert cls.__name__.lower() == kind.replace("_", "")

@@ -1,0 +1,81 @@
+"""Faults as a drill file holds them, and an agent that is killed while one is in force."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from chaos.fault import Endpoints, Fault
+from chaos.ledger import Ledger
+from chaos.registry import AnyFault
+
+_FAULTS: TypeAdapter[Any] = TypeAdapter(AnyFault)
+NOWHERE = "http://127.0.0.1:1"
+
+_AGENT = """
+import asyncio, json, sys
+from pathlib import Path
+from tests.support.breaking import fault, endpoints
+from chaos.applied import applied
+from chaos.ledger import Ledger
+
+async def main():
+    settings, options, ledger = json.loads(sys.argv[1])
+    async with applied(fault(**settings), endpoints(**options), Ledger(Path(ledger))):
+        print("in force", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def fault(**settings: Any) -> Fault:
+    """Read a fault as a drill file holds it."""
+    read: Fault = _FAULTS.validate_python(settings)
+    return read
+
+
+def endpoints(
+    *, addresses: dict[str, str] | None = None, allowed: list[str] | None = None, toxiproxy_url: str = NOWHERE
+) -> Endpoints:
+    """Say what faults work through."""
+    return Endpoints(toxiproxy_url=toxiproxy_url, addresses=addresses or {}, allowed=frozenset(allowed or ()))
+
+
+class KilledAgent:
+    """An agent of its own process that keeps a fault in force until it is killed."""
+
+    def __init__(self, ledger: Path, settings: dict[str, Any], **options: Any) -> None:
+        self.ledger = Ledger(ledger)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _AGENT, json.dumps([settings, options, str(ledger)])],
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        )
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            assert output.readline() == b"in force\n"
+
+    @classmethod
+    async def in_a_thread(cls, ledger: Path, settings: dict[str, Any], **options: Any) -> KilledAgent:
+        """Start it while this loop goes on, because the server that it breaks runs here."""
+        return await asyncio.to_thread(cls, ledger, settings, **options)
+
+    def kill(self) -> None:
+        """End it as the kernel would, with nothing cleaned up."""
+        self._process.kill()
+        self._process.wait()
+
+    async def heal(self) -> None:
+        """Undo what it left, as `alertdrill heal` does."""
+        entries = list(self.ledger.entries())
+        assert entries
+        for entry_id, injection in entries:
+            await self.ledger.heal(entry_id, injection)
+        assert list(self.ledger.entries()) == []
