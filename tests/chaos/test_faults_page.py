@@ -9,8 +9,8 @@ from typing import Any, get_type_hints
 import pytest
 import yaml
 
-from tests.support.breaking import fault
 from chaos.registry import FAULTS, INJECTIONS
+from tests.support.breaking import fault
 
 PAGE = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.support.breaking import KilledAgent, endpoints, fault
 from chaos import processes
 from chaos.applied import applied
 from chaos.errors import FaultNotApplied, FaultNotHealed
 from chaos.ledger import Ledger
 from chaos.process import ProcessInjection
 from lab.ports import free_ports
+from tests.support.breaking import KilledAgent, endpoints, fault
 from tests.support.waiting import until
 
 NAME = "payment-engine:8080"

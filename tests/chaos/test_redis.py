@@ -11,13 +11,13 @@ import pytest
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from tests.support.breaking import KilledAgent, endpoints, fault
 from chaos.applied import applied
 from chaos.errors import FaultNotApplied
 from chaos.ledger import Ledger
 from lab.ports import free_ports
 from lab.programs import find_programs
 from lab.server import Server, Spec
+from tests.support.breaking import KilledAgent, endpoints, fault
 
 NAME = "redis:6379"
 BLOCK = {"kind": "redis", "url": f"redis://{NAME}", "action": "block", "allow": f"block {NAME}"}
