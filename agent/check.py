@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent import rules_file
+from agent import rules_file, runbooks
 from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.errors import ConfigError
@@ -63,6 +63,7 @@ def _check_file(path: Path, findings: Findings) -> None:
         findings.drills.append((source, source.into(Drill)))
     elif rules_file.holds_rules(source):
         findings.rules.append(rules_file.read(source))
+        findings.problems += runbooks.problems(source, findings.rules[-1])
     elif "kpis" in keys:
         source.into(Kpis)
     elif "probe" in keys and not any(key in keys for key in _SERVERS):

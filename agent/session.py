@@ -14,7 +14,7 @@ from rich.table import Table
 
 from agent import config as configs
 from agent import drill as drills
-from agent import drill_view
+from agent import drill_view, runbooks
 from agent import recording as recordings
 from agent.conductor import Conductor, recording_path
 from agent.config import AgentConfig
@@ -59,7 +59,8 @@ async def run_drills(options: Options, console: Console) -> int:
     _require_writable(output)
     lines = Lines(console)
     async with _stack(config, options, lines) as (here, lab):
-        codes = [await _run_drill(one, here, lab, output, console, lines) for one in loaded]
+        pages = options.config.parent / runbooks.FOLDER
+        codes = [await _run_drill(one, here, lab, output, pages, console, lines) for one in loaded]
     return worst(codes)
 
 
@@ -120,7 +121,7 @@ def at_the_lab(config: AgentConfig, addresses: dict[str, str], ledger: Path, tim
 
 
 async def _run_drill(  # noqa: PLR0913, PLR0917 - all that a drill works with
-    drill: Drill, config: AgentConfig, lab: Lab | None, output: Path, console: Console, lines: Lines
+    drill: Drill, config: AgentConfig, lab: Lab | None, output: Path, pages: Path, console: Console, lines: Lines
 ) -> int:
     audit = await LedgerAudit.begin(lab, lines.tell)
     conductor = Conductor(config, drill, lines.tell, audit.keep)
@@ -130,8 +131,9 @@ async def _run_drill(  # noqa: PLR0913, PLR0917 - all that a drill works with
         recording = await conductor.run()
     recording = recording.model_copy(update={"audit": await audit.finish()})
     judgement = judge(recording)
-    console.print(terminal.render(recording, judgement))
-    return write_reports(recording, judgement, recording_path(output, recording), console)
+    console.print(terminal.render(recording, runbooks.located(judgement, pages)))
+    path = recording_path(output, recording)
+    return write_reports(recording, runbooks.located(judgement, pages, path.parent), path, console)
 
 
 def write_reports(recording: Recording, judgement: Judgement, path: Path, console: Console) -> int:

@@ -8,6 +8,7 @@ window is only expected), `margin_seconds` (after the earliest and before the la
 earliest, latest: Unix seconds; earliest_seconds_after_fault, latest_seconds_after_fault; arithmetic);
 finding: null, or the first broken link, a sentence and its evidence; spans: how long each part of the way took;
 notes: what the verdict could not rest on, a sentence each;
+runbook: null, or its `url`, and its `page` (null, or its path from the folder of this report);
 load: totals, rates in transactions a second, latencies in seconds, failure reasons;
 faults: kind, target, settings, injected_at, healed_at; allowed; undermined_by; versions;
 audit: null where there was none, or passed, problems, and what the ledger holds of the acknowledged transactions
@@ -64,6 +65,7 @@ def _verdict(verdict: Verdict, fault_at: float) -> dict[str, Any]:
         "milestones": {milestone.name: _milestone(milestone, fault_at) for milestone in verdict.milestones},
         "finding": None if verdict.finding is None else _finding(verdict.finding),
         "notes": list(verdict.notes),
+        "runbook": None if verdict.runbook is None else {"url": verdict.runbook.url, "page": verdict.runbook.page},
         "spans": [{"until": span.name, "seconds": round(span.seconds, 3), "text": span.text} for span in verdict.spans],
     }
 

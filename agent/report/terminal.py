@@ -58,6 +58,9 @@ def _verdict(verdict: Verdict, fault_at: float) -> list[RenderableType]:
     evidence = verdict.finding.evidence if verdict.finding else ()
     parts += [Padding(Text(words.printable(line), style="dim"), (0, 0, 0, 4)) for line in evidence]
     parts += [Padding(Text(words.printable(f"note: {note}"), style="yellow"), (0, 0, 0, 2)) for note in verdict.notes]
+    if verdict.runbook is not None:
+        where = words.printable(f"runbook: {verdict.runbook.page or verdict.runbook.url}")
+        parts.append(Padding(Text(where, style="dim"), (0, 0, 0, 2)))
     return parts
 
 

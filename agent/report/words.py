@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from agent.verdict.audit import audit_problems
 from agent.verdict.labels import spell
-from agent.verdict.verdict import Milestone, Outcome, Verdict, Window
+from agent.verdict.verdict import Milestone, Outcome, Runbook, Verdict, Window
 
 if TYPE_CHECKING:
     # A load alone has words too, and needs nothing of what drills are made of.
@@ -104,6 +105,16 @@ def audit_words(audit: AuditRecord) -> str:
     if audit.acknowledged == 0:
         return "no transaction was acknowledged by an id; money conserved"
     return f"{audit.acknowledged:,} acknowledged transactions, all in the ledger exactly once; money conserved"
+
+
+def runbook_links(runbook: Runbook) -> list[tuple[str, str | None]]:
+    """List what leads to a runbook: text and address, which is None for what a browser should not follow."""
+    # A foreign text could be a program: `javascript:…`.
+    is_web = runbook.url.lower().startswith(("http://", "https://"))
+    links = [(runbook.url, runbook.url if is_web else None)]
+    if runbook.page is not None:
+        links.insert(0, (runbook.page.rpartition("/")[2], quote(runbook.page)))
+    return links
 
 
 def printable(text: str) -> str:

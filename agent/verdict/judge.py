@@ -17,6 +17,7 @@ from agent.verdict.engine import Breach
 from agent.verdict.footing import notes
 from agent.verdict.identity import fired_at
 from agent.verdict.labels import has, may_be_of, spell
+from agent.verdict.runbook import runbook
 from agent.verdict.silent import Silent
 from agent.verdict.ticks import evaluations, watched
 from agent.verdict.timeline import AlertTimeline, timelines
@@ -36,7 +37,9 @@ def judge(recording: Recording) -> Judgement:
     verdicts += [_unexpected(recording, alert, fault_at) for alert in fired if alert not in recording.drill.allow]
     undermining = [doubt for doubt in doubts(recording, fault_at) if any(doubt.undermines(one) for one in verdicts)]
     return Judgement(
-        verdicts=tuple(_doubted(verdict, undermining) for verdict in verdicts),
+        verdicts=tuple(
+            replace(_doubted(verdict, undermining), runbook=runbook(recording, verdict.alert)) for verdict in verdicts
+        ),
         undermined_by=tuple(doubt.text for doubt in undermining),
         allowed=tuple(alert for alert in fired if alert in recording.drill.allow),
         fault_at=fault_at,

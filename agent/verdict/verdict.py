@@ -109,6 +109,14 @@ class Milestone:
 
 
 @dataclass(frozen=True)
+class Runbook:
+    """What to do about an alert: the link of its rule, and the path of the page where that is at hand."""
+
+    url: str
+    page: str | None = None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the judge says of one alert, with its reason in one sentence; `notes` say what it could not rest on."""
 
@@ -121,6 +129,7 @@ class Verdict:
     finding: Finding | None = None
     spans: tuple[Span, ...] = ()
     notes: tuple[str, ...] = ()
+    runbook: Runbook | None = None
 
 
 @dataclass(frozen=True)
