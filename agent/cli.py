@@ -66,6 +66,9 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
         float | None, typer.Option(help="Divide every duration of the lab and the drill.", min=1.0)
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of recordings and reports.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Find every target and print what would be done, in order; break nothing.")
+    ] = False,
     no_color: NoColor = False,
 ) -> None:
     """Run drills now: load, fault, verdicts, reports."""
@@ -74,7 +77,9 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     console = _console(no_color=no_color)
     if time_scale is not None and not lab:
         _fail("--time-scale needs --lab: servers of your own keep their own durations")
-    options = session.Options(files=files, config=config, lab=lab, time_scale=time_scale or 1.0, output=output)
+    options = session.Options(
+        files=files, config=config, lab=lab, time_scale=time_scale or 1.0, output=output, dry_run=dry_run
+    )
     raise typer.Exit(run(lambda: session.run_drills(options, console)))
 
 

@@ -19,8 +19,10 @@ from statistics import fmean
 from agent import __version__
 from agent.config import AgentConfig
 from agent.drill import Drill
+from agent.drill_lock import locked
 from agent.errors import ConfigError, ServiceUnavailable
 from agent.evidence import Evidence
+from agent.guard import Guard
 from agent.metrics import registry
 from agent.monitoring.alertmanager import Alertmanager
 from agent.monitoring.prometheus import Prometheus
@@ -37,13 +39,18 @@ from agent.records import (
     WatchedRecord,
 )
 from agent.server import Inbox, metrics_route, serving
+from agent.silencing import others_silenced
 from agent.situation import Situation
 from chaos.applied import applied
 from chaos.errors import FaultNotApplied
 from chaos.fault import Fault
+from chaos.injection import Injection
 from chaos.ledger import Ledger
+from chaos.timeline import spread
 from probes.arrivals import ConstantArrivals
+from probes.figures import measures
 from probes.load import Load
+from probes.measures import Measures
 from probes.sender import Plan
 from probes.tally import Tally
 
@@ -92,11 +99,24 @@ class Conductor:
         self._alertmanager = Alertmanager(config.alertmanager)
         self._endpoints = config.endpoints
         self._ledger = Ledger(config.ledger.expanduser())
+        self._guard = Guard(config.guards, self._drill)
         self._inbox = Inbox()
         self._observer = Observer(self._prometheus, self._alertmanager, self._drill, tell)
         self.progress.observer = self._observer
+        self._load_started = 0.0
         self._phases: list[PhaseRecord] = []
         self._faults: list[FaultRecord] = []
+
+    async def plan(self) -> list[tuple[Fault, Injection]]:
+        """Find out what the drill would do, in the order of its time line, and break nothing; raises what `check` does."""
+        async with self._prometheus, self._alertmanager:
+            await self.check()
+            observer = self._observer
+            await observer.look()
+            if reason := self._guard.unready(observer.states, await observer.silences()):
+                raise FaultNotApplied(reason.replace("nothing was broken", "nothing may be broken"))
+            faults = spread(self._drill.faults)
+            return [(fault, await fault.resolve(self._endpoints, self._ledger.new_id())) for fault in faults]
 
     async def check(self) -> None:
         """Make sure, before anything is broken, that all the drill needs is there.
@@ -113,8 +133,10 @@ class Conductor:
                 problems.append(f"drill {self._drill.name}: no rule makes the alert {alert!r}, {hint}")
         if problems:
             raise ConfigError(*problems)
-        for fault in self._drill.faults:
-            await fault.resolve(self._endpoints, self._ledger.new_id())
+        # By its own words first: what is forbidden is not even looked for.
+        self._guard.require_allowed(fault.target for fault in self._drill.faults)
+        found = [await fault.resolve(self._endpoints, self._ledger.new_id()) for fault in self._drill.faults]
+        self._guard.require_allowed(injection.target for injection in found)
         left = [entry_id for entry_id, _ in self._ledger.entries()]
         if left:
             raise FaultNotApplied(
@@ -124,18 +146,21 @@ class Conductor:
 
     async def run(self) -> Recording:
         """Run the drill to its end; raises what `check` does, and FaultNotHealed."""
-        async with self._prometheus, self._alertmanager:
-            return await self._run()
+        target = f"{self._config.prometheus.url} and {self._endpoints.toxiproxy_url}"
+        with locked(self._ledger.directory.parent, target, self._drill.name):
+            async with self._prometheus, self._alertmanager:
+                return await self._run()
 
     async def _run(self) -> Recording:
         await self.check()
         arrivals = ConstantArrivals(self._drill.load.rate)
-        routes = [self._inbox.route(), metrics_route(registry(self._situation))]
+        routes = [self._inbox.route(), self._guard.stop_route(), metrics_route(registry(self._situation))]
         async with serving(routes, self._config.listen), self._config.probe.opened() as client:
             load = Load(client, Plan(arrivals, self._drill.load.max_in_flight), self._acknowledged)
             self.progress.tally = load.tally
             started_at = time.time()
-            async with running(load):
+            self._load_started = asyncio.get_running_loop().time()
+            async with running(load), self._others_silenced():
                 await self._conduct()
             ended_at = time.time()
             return await self._recorded(load, started_at, ended_at)
@@ -170,6 +195,10 @@ class Conductor:
             aborted=observer.aborted,
         )
 
+    def _figures(self) -> Measures:
+        seconds = asyncio.get_running_loop().time() - self._load_started
+        return measures(self.progress.tally, self._config.probe.counted, seconds)
+
     def _situation(self) -> Situation:
         progress = self.progress
         checks = tuple(check for request in self._config.probe.counted for check in request.checks)
@@ -178,11 +207,15 @@ class Conductor:
     async def _conduct(self) -> None:
         async with self._phase("baseline", self._drill.baseline):
             await self._watch(self._drill.baseline, lambda: False)
-        if self._observer.is_away:
+        observer = self._observer
+        if observer.is_away or observer.aborted:
+            return
+        if reason := self._guard.unready(observer.states, await observer.silences()):
+            observer.abort(reason)
             return
         healing_at_last = asyncio.Event()
         async with self._phase("fault", self._drill.observe_for), asyncio.TaskGroup() as faults:
-            for fault in self._drill.faults:
+            for fault in spread(self._drill.faults):
                 faults.create_task(self._keep(fault, healing_at_last))
             await self._watch(self._drill.observe_for, self._all_fired, abortable=True)
             healing_at_last.set()
@@ -191,6 +224,14 @@ class Conductor:
                 await self._watch(self._drill.observe_for, self._all_quiet)
                 # One more evaluation, so that the record shows the alert's absence.
                 await asyncio.sleep(2 * self._observer.interval_seconds)
+
+    @asynccontextmanager
+    async def _others_silenced(self) -> AsyncIterator[None]:
+        if not self._drill.silence_others:
+            yield
+            return
+        async with others_silenced(self._alertmanager, self._drill, self.progress.tell):
+            yield
 
     @asynccontextmanager
     async def _phase(self, phase: Phase, longest: timedelta) -> AsyncIterator[None]:
@@ -230,7 +271,9 @@ class Conductor:
         while clock() < until and not done() and not observer.is_away and not observer.aborted:
             await asyncio.sleep(min(observer.interval_seconds / 2, _LONGEST_POLL_SECONDS, max(until - clock(), 0.001)))
             await observer.look()
-            if abortable:
+            if reason := self._guard.problem(self._figures, clock() - self._load_started):
+                observer.abort(reason)
+            elif abortable:
                 await observer.look_for_abort()
 
     def _all_fired(self) -> bool:

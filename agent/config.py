@@ -15,6 +15,7 @@ from agent import probe_file, yaml_source
 from agent.errors import ConfigError
 from agent.servers import MonitoringServer, Server
 from chaos.fault import Endpoints
+from chaos.guard import Guards
 from chaos.secret_source import beside_its_file
 from probes.registry import AnyProbe
 from units.duration import format_duration
@@ -39,6 +40,7 @@ class AgentConfig(Settings):
     listen: str = Field(default="127.0.0.1:9095", pattern=r"^[^:]+:\d+$")
     recordings: Path = Path("recordings")
     ledger: Path = Path("~/.local/state/alertdrill/ledger")
+    guards: Guards = Guards()
     time_scale: float = Field(default=1.0, gt=0)
     addresses: dict[Place, Place] = {}
     allow: list[str] = []

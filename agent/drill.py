@@ -9,7 +9,9 @@ from pydantic import Field, model_validator
 
 from agent import yaml_source
 from chaos.registry import AnyFault
+from chaos.timeline import contradictions, repetitions
 from lab.scale import scale_expr
+from probes.thresholds import Thresholds
 from units.duration import Duration
 from units.promql import PromQL
 from units.settings import Settings
@@ -37,7 +39,11 @@ class Expectation(Settings):
 
 
 class Drill(Settings):
-    """The whole of a drill file."""
+    """The whole of a drill file.
+
+    It is broken off when a query of `abort_if` has a result, or a threshold of `abort_unless` on the load's own
+    figures does not hold. With `silence_others` nobody is told of alerts that are not under test.
+    """
 
     name: str = Field(alias="drill", min_length=1, pattern=r"^[a-z0-9][a-z0-9-]*$")
     summary: str = ""
@@ -47,6 +53,14 @@ class Drill(Settings):
     expect: list[Expectation] = Field(min_length=1)
     allow: list[str] = []
     abort_if: list[PromQL] = []
+    abort_unless: Thresholds = {}
+    silence_others: bool = False
+
+    @model_validator(mode="after")
+    def _breaks_nothing_twice(self) -> Drill:
+        if found := contradictions([one for fault in self.faults for one in repetitions(fault)]):
+            raise ValueError("; ".join(found))
+        return self
 
     @model_validator(mode="after")
     def _expects_each_alert_once(self) -> Drill:
@@ -65,20 +79,17 @@ class Drill(Settings):
         """How long after the first fault an expected alert may take to fire."""
         return max(expectation.within for expectation in self.expect)
 
+    @property
+    def longest(self) -> timedelta:
+        """How long the drill may take."""
+        return self.baseline + 2 * self.observe_for
+
     def scaled(self, time_scale: float) -> Drill:
         """Divide the drill's time line and ranges; what a fault does (its latency, its jitter) stays as it is."""
         return self.model_copy(
             update={
                 "baseline": self.baseline / time_scale,
-                "faults": [
-                    fault.model_copy(
-                        update={
-                            "at": fault.at / time_scale,
-                            "lasts": fault.lasts / time_scale if isinstance(fault.lasts, timedelta) else fault.lasts,
-                        }
-                    )
-                    for fault in self.faults
-                ],
+                "faults": [fault.scaled(time_scale) for fault in self.faults],
                 "abort_if": [scale_expr(expr, time_scale) for expr in self.abort_if],
                 "expect": [e.model_copy(update={"within": e.within / time_scale}) for e in self.expect],
             }

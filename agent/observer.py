@@ -14,7 +14,7 @@ from agent.drill import Drill
 from agent.errors import ServiceUnavailable
 from agent.evidence import Evidence
 from agent.monitoring.alertmanager import Alertmanager
-from agent.monitoring.held import AlertmanagerStatus, HeldAlert, Matcher
+from agent.monitoring.held import AlertmanagerStatus, HeldAlert, Matcher, Silence
 from agent.monitoring.notification_counts import NotificationCount
 from agent.monitoring.prometheus import Prometheus, rule_record
 from agent.monitoring.rules import ActiveAlert, RuleGroup
@@ -104,8 +104,16 @@ class Observer:
         """Find out whether the drill must be broken off."""
         for expr in self._abort_if:
             if await self._asked("Prometheus", self._prometheus.holds(expr)):
-                self.aborted = f"abort_if became true: {expr}"
-                self._tell(self.aborted)
+                self.abort(f"abort_if became true: {expr}")
+
+    def abort(self, reason: str) -> None:
+        """Note why the drill must be broken off."""
+        self.aborted = reason
+        self._tell(reason)
+
+    async def silences(self) -> tuple[Silence, ...]:
+        """List the silences that there are; none when Alertmanager does not answer."""
+        return tuple(await self._asked("Alertmanager", self._alertmanager.silences()) or ())
 
     def _note_evaluation(self, group: RuleGroup, now: float) -> None:
         if group.last_evaluation_at is None or self._looked_at is None:

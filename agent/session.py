@@ -14,7 +14,7 @@ from rich.table import Table
 
 from agent import config as configs
 from agent import drill as drills
-from agent import drill_view, runbooks
+from agent import drill_view, dry_run, runbooks
 from agent import recording as recordings
 from agent.conductor import Conductor, recording_path
 from agent.config import AgentConfig
@@ -47,6 +47,7 @@ class Options:
     lab: bool
     time_scale: float
     output: Path | None
+    dry_run: bool = False
 
 
 async def run_drills(options: Options, console: Console) -> int:
@@ -59,6 +60,11 @@ async def run_drills(options: Options, console: Console) -> int:
     _require_writable(output)
     lines = Lines(console)
     async with _stack(config, options, lines) as (here, lab):
+        if options.dry_run:
+            for one in loaded:
+                planned = await Conductor(here, one, lines.tell).plan()
+                console.print(dry_run.render(one.scaled(here.time_scale), planned))
+            return 0
         pages = options.config.parent / runbooks.FOLDER
         codes = [await _run_drill(one, here, lab, output, pages, console, lines) for one in loaded]
     return worst(codes)

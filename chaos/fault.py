@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from chaos.injection import Injection
 from units.duration import Duration
@@ -36,17 +38,52 @@ class Endpoints:
         return re.sub(rf"(?<![\w.-])(?:{names})(?![\w.-])", lambda name: self.addresses[name[0]], text)
 
 
+class Repeat(Settings):
+    """A fault that comes several times, from one beginning to the next `every`."""
+
+    times: int = Field(ge=2, le=100)
+    every: Duration = Field(gt=timedelta(0))
+
+
 class Fault(Settings):
-    """What every fault has: its kind, when it begins after the baseline, and how long it lasts."""
+    """What every fault has: its kind, when it begins after the baseline, how long it lasts, and how often it comes."""
 
     kind: str
-    at: Duration = timedelta(0)
+    at: Duration = Field(default=timedelta(0), ge=timedelta(0))
     lasts: Duration | Literal["until-fired"] = "until-fired"
+    repeat: Repeat | None = None
+
+    @model_validator(mode="after")
+    def _ends_before_it_comes_again(self) -> Self:
+        if self.repeat is None:
+            return self
+        if not isinstance(self.lasts, timedelta):
+            msg = "comes several times, and lasts until the alerts fired: expected a duration for `lasts`"
+            raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
+        if self.lasts >= self.repeat.every:
+            msg = "comes again before it has ended: expected `lasts` below `repeat.every`"
+            raise ValueError(msg)
+        return self
 
     @property
     @abstractmethod
     def target(self) -> str:
         """What it breaks, in words."""
+
+    def steps(self) -> list[Fault]:
+        """Write out a fault that grows as several that add up; most are one alone."""
+        return [self]
+
+    def contradicts(self, other: Fault) -> str:
+        """Say why another fault cannot be in force at the same time; nothing when it can."""
+        same = self.kind == other.kind and self.target == other.target
+        return "ending one would end the other" if same else ""
+
+    def scaled(self, time_scale: float) -> Self:
+        """Divide when it begins, ends and comes again; what it does stays as it is."""
+        repeat = self.repeat and self.repeat.model_copy(update={"every": self.repeat.every / time_scale})
+        lasts = self.lasts / time_scale if isinstance(self.lasts, timedelta) else self.lasts
+        return self.model_copy(update={"at": self.at / time_scale, "lasts": lasts, "repeat": repeat})
 
     @abstractmethod
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> Injection:

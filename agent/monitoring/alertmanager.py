@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Self, TypeVar
+from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
@@ -10,11 +14,13 @@ from agent.monitoring.held import (
     ALERTS,
     GROUPS,
     RECEIVERS,
+    SILENCED,
     SILENCES,
     STATUS,
     AlertGroup,
     AlertmanagerStatus,
     HeldAlert,
+    Matcher,
     Silence,
 )
 from agent.monitoring.http import HttpClient, NotServed
@@ -56,6 +62,26 @@ class Alertmanager:
     async def silences(self) -> list[Silence]:
         """List the silences, those that ended not long ago among them."""
         return await self._get("/api/v2/silences", SILENCES)
+
+    async def add_silence(self, matchers: Iterable[Matcher], until: datetime, author: str, comment: str) -> str:
+        """Silence what all matchers match from now on until an instant, and tell the silence's id."""
+        written = {
+            "matchers": [
+                {"name": one.name, "value": one.value, "isRegex": one.is_regex, "isEqual": one.is_equal}
+                for one in matchers
+            ],
+            "startsAt": datetime.now(UTC).isoformat(),
+            "endsAt": until.isoformat(),
+            "createdBy": author,
+            "comment": comment,
+        }
+        answer = await self._http.send("POST", "/api/v2/silences", written)
+        return self._http.shaped("/api/v2/silences", SILENCED, answer).silence_id
+
+    async def end_silence(self, silence_id: str) -> None:
+        """End a silence; one that is gone already is no error."""
+        with contextlib.suppress(NotServed):
+            await self._http.send("DELETE", f"/api/v2/silence/{quote(silence_id)}")
 
     async def receivers(self) -> list[str]:
         """List the names of the receivers."""

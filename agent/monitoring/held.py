@@ -72,6 +72,13 @@ class Silence:
 
 
 @dataclass(frozen=True)
+class Silenced:
+    """The answer to a new silence: its id."""
+
+    silence_id: Annotated[str, Field(alias="silenceID")]
+
+
+@dataclass(frozen=True)
 class Cluster:
     """The peers, itself included, and its position among them, from 0: each later one waits longer to notify.
 
@@ -110,3 +117,4 @@ ALERTS = TypeAdapter(list[HeldAlert])
 GROUPS = TypeAdapter(list[AlertGroup])
 SILENCES = TypeAdapter(list[Silence])
 RECEIVERS = TypeAdapter(list[Receiver])
+SILENCED = TypeAdapter(Silenced)

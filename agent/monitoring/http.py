@@ -1,4 +1,4 @@
-"""GET over HTTP, with a time limit and one kind of error, which names server, URL and what to do.
+"""Requests over HTTP, with a time limit and one kind of error, which names server, URL and what to do.
 
 A redirect is an error: it leads to a login page, or to a server that the secrets are not meant for.
 """
@@ -57,11 +57,18 @@ class HttpClient:
 
     async def text(self, path: str, params: Mapping[str, str] | None = None) -> str:
         """Ask for a text; raises NotServed or ServiceUnavailable."""
-        return (await self._get(path, params)).decode(errors="replace")
+        return (await self._ask("GET", path, params)).decode(errors="replace")
 
     async def json(self, path: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
         """Ask for JSON; raises NotServed or ServiceUnavailable."""
-        body = await self._get(path, params)
+        return self._read(path, await self._ask("GET", path, params))
+
+    async def send(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Send JSON, and read the answer's if it has any; raises NotServed or ServiceUnavailable."""
+        answer = await self._ask(method, path, None, body)
+        return self._read(path, answer) if answer else None
+
+    def _read(self, path: str, body: bytes) -> Any:  # noqa: ANN401 - JSON
         try:
             return json.loads(body)
         except (ValueError, RecursionError) as error:
@@ -89,13 +96,15 @@ class HttpClient:
     def _at(self, path: str) -> str:
         return f"{self._name} at {self._server.url}{path}"
 
-    async def _get(self, path: str, params: Mapping[str, str] | None) -> bytes:
+    async def _ask(self, method: str, path: str, params: Mapping[str, str] | None, content: object = None) -> bytes:
         try:
             async with (
                 self._opened() as session,
-                session.get(
+                session.request(
+                    method,
                     self._server.url + path,
                     params=params,
+                    json=content,
                     allow_redirects=False,
                     server_hostname=self._server.tls.server_name if self._speaks_tls() else None,
                 ) as response,

@@ -3,19 +3,54 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from chaos.fault import Fault
 from chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
+from units.duration import Duration
+from units.settings import Settings
+
+
+class Ramp(Settings):
+    """Growth in equal steps: the first at once, the last when `over` has passed but for one step."""
+
+    steps: int = Field(ge=2, le=100)
+    over: Duration = Field(gt=timedelta(0))
 
 
 class Latency(Toxic):
-    """The `latency` toxic: a delay, uniformly spread by the jitter to either side."""
+    """The `latency` toxic: a delay, uniformly spread by the jitter to either side; with a `ramp` it grows to that."""
 
     kind: Literal["latency"] = "latency"
     latency: Delay = Field(gt=timedelta(0))
     jitter: Delay = timedelta(0)
+    ramp: Ramp | None = None
+
+    def steps(self) -> list[Fault]:
+        """Write out a latency that grows as several, each of them a share of it."""
+        ramp = self.ramp
+        if ramp is None:
+            return [self]
+        share = {"latency": self.latency / ramp.steps, "jitter": self.jitter / ramp.steps, "ramp": None}
+        later = [number * ramp.over / ramp.steps for number in range(ramp.steps)]
+        return [self.model_copy(update=share | {"at": self.at + by, "lasts": self._left(by)}) for by in later]
+
+    def _left(self, by: timedelta) -> timedelta | Literal["until-fired"]:
+        return self.lasts - by if isinstance(self.lasts, timedelta) else self.lasts
+
+    def scaled(self, time_scale: float) -> Self:
+        """Divide when it begins and ends, and how fast it grows; the delay stays as it is."""
+        ramp = self.ramp and self.ramp.model_copy(update={"over": self.ramp.over / time_scale})
+        return super().scaled(time_scale).model_copy(update={"ramp": ramp})
+
+    @model_validator(mode="after")
+    def _grows_while_it_lasts(self) -> Self:
+        if self.ramp is not None and isinstance(self.lasts, timedelta) and self.ramp.over > self.lasts:
+            msg = "has ended before it is grown: expected `ramp.over` of at most `lasts`"
+            raise ValueError(msg)
+        return self
 
     @property
     def attributes(self) -> dict[str, int]:

@@ -96,6 +96,10 @@ class Toxic(Fault):
         """What it breaks, in words."""
         return f"proxy {self.proxy} ({self.stream})"
 
+    def contradicts(self, other: Fault) -> str:  # noqa: ARG002 - toxics of one proxy add up, whatever they are
+        """Say nothing: toxics of one proxy act one after another."""
+        return ""
+
     @property
     @abstractmethod
     def attributes(self) -> dict[str, int]:

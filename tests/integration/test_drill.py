@@ -12,45 +12,15 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab
+from tests.integration.drilling import changed, start, verdicts, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[..., Path]
 SHORT = [{"alert": "HighResponseTime", "within": "3m", "receiver": "team-lead"}]
-
-
-def verdicts(folder: Path) -> dict[str, Any]:
-    (path,) = [path for path in folder.glob("*.json") if ".recording" not in path.name]
-    return dict(json.loads(path.read_text()))
-
-
-def start(config: Path, drill: Path, output: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*ALERTDRILL, "drill", "--config", str(config), str(drill), "-o", str(output)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def wait_for(process: subprocess.Popen[str], words: str) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if words in line:
-            return
-    raise AssertionError(f"the drill ended without saying {words!r}")
-
-
-def changed(lab: KeptLab, tmp_path: Path, **changes: object) -> Path:
-    path = tmp_path / "agent.yml"
-    path.write_text(yaml.safe_dump(lab.settings() | changes))
-    return path
 
 
 def test_a_slow_database_is_proven_to_fire_notify_and_resolve(

@@ -1,0 +1,53 @@
+"""One drill at a time on one target: two agents would each take the other's fault for its own.
+
+The lock is the kernel's, on a file, so that it goes with the process that holds it however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.errors import ConfigError
+
+
+@contextmanager
+def locked(directory: Path, target: str, drill: str) -> Iterator[None]:
+    """Hold the lock of a target for the length of the block.
+
+    Raises ConfigError that names the drill which holds it, or why there can be no lock.
+    """
+    name = hashlib.sha256(target.encode()).hexdigest()[:16]
+    path = directory / f"drill-{name}.lock"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: no lock can be taken there: {error.strerror or error}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(f"{_holder(path)} drills {target} already: wait for its end") from error
+        file.truncate(0)
+        file.write(json.dumps({"pid": os.getpid(), "drill": drill, "since": time.time()}))
+        file.flush()
+        try:
+            yield
+        finally:
+            # The file stays: whoever waits for it by name would else lock one that is gone.
+            file.truncate(0)
+
+
+def _holder(path: Path) -> str:
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        return f"drill {held['drill']} of process {held['pid']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,49 @@
+"""What a drill would do, in the order of its time line: every target found, nothing broken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from agent.drill import Drill
+from chaos.fault import Fault
+from chaos.injection import Injection
+from units.duration import format_duration
+
+
+def render(drill: Drill, planned: Sequence[tuple[Fault, Injection]]) -> RenderableType:
+    """Draw the plan of a drill, with its durations as they are on the servers that it runs on."""
+    table = Table("at", "lasts", "what", "target", "settings")
+    table.add_row("0s", format_duration(drill.baseline), "baseline", "the load", f"{drill.load.rate:g}/s")
+    for fault, injection in planned:
+        table.add_row(
+            format_duration(drill.baseline + fault.at),
+            format_duration(fault.lasts) if isinstance(fault.lasts, timedelta) else _until_fired(drill),
+            fault.kind,
+            Text(injection.target),
+            Text(_settings(fault)),
+        )
+    heading = Text(f"drill {drill.name} would do this; nothing was broken")
+    return Group(heading, table, *(Text(line) for line in _expectations(drill)))
+
+
+def _until_fired(drill: Drill) -> str:
+    return f"until fired, at most {format_duration(drill.observe_for)}"
+
+
+def _settings(fault: Fault) -> str:
+    left_out = {"kind", "at", "lasts", "repeat"}
+    values = fault.model_dump(mode="json", exclude=left_out, exclude_none=True, exclude_unset=True)
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _expectations(drill: Drill) -> list[str]:
+    return [
+        f"expects {one.alert} within {format_duration(one.within)} of the first fault"
+        + (f", told to {one.receiver}" if one.receiver else "")
+        for one in drill.expect
+    ]

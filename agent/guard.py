@@ -1,0 +1,85 @@
+"""Asks, before a drill and all along it, whether it may go on; the one place where it is stopped from outside.
+
+A drill that may not begin is refused before anything is broken. One that may not go on is aborted: its faults are
+undone at once, and its verdict is inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+from aiohttp import web
+
+from agent.drill import Drill
+from agent.monitoring.held import Silence
+from chaos.errors import FaultNotApplied
+from chaos.guard import Guards
+from probes.measures import Measures
+from probes.thresholds import abort_reason
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Guard:
+    """The guards of one drill; `now` tells the time, with its zone."""
+
+    def __init__(self, guards: Guards, drill: Drill, now: Callable[[], datetime] = _now) -> None:
+        self._guards = guards
+        self._drill = drill
+        self._now = now
+        self._stopped = ""
+        # Whatever of them does not hold ends the drill.
+        self._abort_unless = {
+            metric: [threshold.model_copy(update={"abort_on_fail": True}) for threshold in of_metric]
+            for metric, of_metric in drill.abort_unless.items()
+        }
+
+    def require_allowed(self, targets: Iterable[str]) -> None:
+        """Make sure that the drill may break these; raises FaultNotApplied with every reason why not, a line each."""
+        guards, faults = self._guards, self._drill.faults
+        problems = [guards.target_problem(target) for target in targets]
+        problems += [guards.count_problem(faults), guards.time_problem(self._now()), self._switch()]
+        if any(problems):
+            raise FaultNotApplied("\n".join(dict.fromkeys(problem for problem in problems if problem)))
+
+    def unready(self, states: Mapping[str, str], silences: Iterable[Silence]) -> str:
+        """Say, once the baseline is over, why nothing may be broken; nothing when all is quiet."""
+        firing = [name for name, state in states.items() if state == "firing" and not self._is_ignored(name)]
+        if firing:
+            return f"nothing was broken, because {', '.join(sorted(firing))} fired already"
+        for silence in silences:
+            author = silence.created_by
+            if silence.state == "active" and not _matches(author, self._guards.known_silences):
+                return f"nothing was broken, because {author} has set a silence: {silence.comment or silence.id}"
+        return ""
+
+    def problem(self, figures: Callable[[], Measures], elapsed_seconds: float) -> str:
+        """Say why the drill must end now; nothing when it may go on. `figures` are the load's own."""
+        reason = self._stopped or self._switch() or self._guards.time_problem(self._now())
+        if reason or not self._abort_unless:
+            return reason
+        return abort_reason(self._abort_unless, figures(), elapsed_seconds) or ""
+
+    def stop_route(self) -> web.RouteDef:
+        """Tell where a drill is stopped: `POST /-/stop`, with the reason as its text if there is one."""
+        return web.post("/-/stop", self._stop)
+
+    async def _stop(self, request: web.Request) -> web.Response:
+        said = " ".join((await request.text()).split())[:200]
+        self._stopped = f"stopped by POST /-/stop from {request.remote}" + (f": {said}" if said else "")
+        return web.Response(text="stopping: undoing what is broken\n")
+
+    def _switch(self) -> str:
+        switch = self._guards.kill_switch and self._guards.kill_switch.expanduser()
+        return f"the kill switch {switch} is there: remove it to drill" if switch and switch.exists() else ""
+
+    def _is_ignored(self, alert: str) -> bool:
+        return alert in self._drill.allow or _matches(alert, self._guards.ignore_alerts)
+
+
+def _matches(text: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)

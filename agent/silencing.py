@@ -1,0 +1,45 @@
+"""A silence over all alerts that a drill does not test, with an owner, a reason and an end of its own.
+
+It is taken back at the drill's end; should nobody be left to do that, it ends by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from agent.drill import Drill
+from agent.errors import ServiceUnavailable
+from agent.monitoring.alertmanager import Alertmanager
+from agent.monitoring.held import Matcher
+from chaos.applied import to_the_end
+
+AUTHOR = "alertdrill"
+# The last notifications of alerts that resolve with the fault come after the drill's phases.
+_MARGIN = timedelta(minutes=1)
+
+
+@asynccontextmanager
+async def others_silenced(alertmanager: Alertmanager, drill: Drill, tell: Callable[[str], None]) -> AsyncIterator[None]:
+    """Silence every alert but those that the drill expects, for the length of the block.
+
+    Raises ServiceUnavailable when it cannot be set; one that cannot be taken back is told, with its end.
+    """
+    expected = "|".join(re.escape(expectation.alert) for expectation in drill.expect)
+    others = Matcher("alertname", expected, is_regex=True, is_equal=False)
+    until = datetime.now(UTC) + drill.longest + _MARGIN
+    silence_id = await alertmanager.add_silence([others], until, AUTHOR, f"drill {drill.name} is running")
+    tell(f"alerts that are not under test are silenced until {until:%H:%M:%S} UTC at the latest")
+    try:
+        yield
+    finally:
+        await to_the_end(_end(alertmanager, silence_id, until, tell))
+
+
+async def _end(alertmanager: Alertmanager, silence_id: str, until: datetime, tell: Callable[[str], None]) -> None:
+    try:
+        await alertmanager.end_silence(silence_id)
+    except ServiceUnavailable as error:
+        tell(f"the silence {silence_id} ends at {until:%H:%M:%S} UTC, for it could not be taken back: {error}")

@@ -1,0 +1,145 @@
+"""What may be broken, how much of it at once, and when. Pure: settings and questions, no clock.
+
+    guards:
+      allowed: ["proxy postgres *", "proxy redis *"]
+      forbidden: ["*billing*"]
+      most_faults: 2
+      hours: {time_zone: Europe/Berlin, days: [mon, tue, wed, thu], begin: "09:00", end: "16:30"}
+      blackouts:
+        - {begin: 2026-11-27, end: 2026-11-30, why: the sale}
+
+What is not said is allowed, but for more than five faults at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from chaos.fault import Fault
+from chaos.timeline import most_at_once, repetitions
+from units.settings import Settings
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _time(value: object) -> object:
+    # YAML 1.1 reads 09:30 without quotes as a number of base sixty.
+    if not isinstance(value, str):
+        msg = f'{value!r} is no time of day, expected one in quotes such as "09:30"'
+        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
+    return value
+
+
+TimeOfDay = Annotated[time, BeforeValidator(_time)]
+
+
+class Hours(Settings):
+    """When drills may run, in a time zone; `end` before `begin` goes past midnight, and counts to the day before."""
+
+    time_zone: str
+    days: tuple[Day, ...] = _DAYS
+    begin: TimeOfDay = time(0)
+    end: TimeOfDay = time(0)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            msg = f"{name!r} is no time zone, expected one such as Europe/Berlin or UTC"
+            raise ValueError(msg) from error
+        return name
+
+    def include(self, now: datetime) -> bool:
+        """Tell whether an instant lies within them."""
+        local = now.astimezone(ZoneInfo(self.time_zone))
+        clock, today = local.time(), _DAYS[local.weekday()]
+        if self.begin < self.end:
+            return today in self.days and self.begin <= clock < self.end
+        yesterday = _DAYS[(local - timedelta(days=1)).weekday()]
+        return (today in self.days and clock >= self.begin) or (yesterday in self.days and clock < self.end)
+
+
+class Blackout(Settings):
+    """A time without drills; days are whole days of UTC, the last one included."""
+
+    begin: date | datetime
+    end: date | datetime
+    why: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _begins_first(self) -> Self:
+        if self.begins_at >= self.ends_at:
+            msg = f"ends at {self.end}, before it begins at {self.begin}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def begins_at(self) -> datetime:
+        """Its first instant."""
+        return _instant(self.begin)
+
+    @property
+    def ends_at(self) -> datetime:
+        """The first instant after it."""
+        return _instant(self.end) if isinstance(self.end, datetime) else _instant(self.end + timedelta(days=1))
+
+
+class Guards(Settings):
+    """What faults must keep to; patterns are of shells (`*`, `?`, `[ab]`) and of targets as `--dry-run` prints them.
+
+    `kill_switch` is a file whose existence ends a drill. `ignore_alerts` may fire, and silences of `known_silences`
+    (patterns of their authors) may be set, without a drill's being held back. A fault that grows in steps is one.
+    """
+
+    allowed: tuple[str, ...] = ("*",)
+    forbidden: tuple[str, ...] = ()
+    most_faults: int = Field(default=5, gt=0)
+    hours: Hours | None = None
+    blackouts: tuple[Blackout, ...] = ()
+    kill_switch: Path | None = None
+    ignore_alerts: tuple[str, ...] = ()
+    known_silences: tuple[str, ...] = ("*",)
+
+    def target_problem(self, target: str) -> str:
+        """Say why a target may not be touched; nothing when it may."""
+        for pattern in self.forbidden:
+            if fnmatchcase(target, pattern):
+                return f"{target} is forbidden by guards.forbidden: {pattern!r}"
+        if not any(fnmatchcase(target, pattern) for pattern in self.allowed):
+            return f"{target} is in none of guards.allowed: {', '.join(map(repr, self.allowed))}"
+        return ""
+
+    def time_problem(self, now: datetime) -> str:
+        """Say why no drill may run at an instant; nothing when it may."""
+        for blackout in self.blackouts:
+            if blackout.begins_at <= now < blackout.ends_at:
+                return f"no drill until {blackout.ends_at:%Y-%m-%d %H:%M} UTC: {blackout.why} (guards.blackouts)"
+        if self.hours is not None and not self.hours.include(now):
+            hours, local = self.hours, now.astimezone(ZoneInfo(self.hours.time_zone))
+            days = ", ".join(hours.days)
+            return (
+                f"it is {local:%a %H:%M} in {hours.time_zone}, and drills run"
+                f" {hours.begin:%H:%M}-{hours.end:%H:%M} on {days} (guards.hours)"
+            )
+        return ""
+
+    def count_problem(self, faults: Sequence[Fault]) -> str:
+        """Say how many faults would be in force at once, where those are too many."""
+        most = most_at_once([repeated for fault in faults for repeated in repetitions(fault)])
+        return f"{most} faults at once, guards.most_faults allows {self.most_faults}" if most > self.most_faults else ""
+
+
+def _instant(value: date) -> datetime:
+    if not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)

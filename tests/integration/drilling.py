@@ -1,0 +1,41 @@
+"""Drills as processes that a test can wait for, stop and read the verdicts of."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab
+
+
+def verdicts(folder: Path) -> dict[str, Any]:
+    (path,) = [path for path in folder.glob("*.json") if ".recording" not in path.name]
+    return dict(json.loads(path.read_text()))
+
+
+def start(config: Path, drill: Path, output: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*ALERTDRILL, "drill", "--config", str(config), str(drill), "-o", str(output)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if words in line:
+            return
+    raise AssertionError(f"the drill ended without saying {words!r}")
+
+
+def changed(lab: KeptLab, tmp_path: Path, **changes: object) -> Path:
+    path = tmp_path / "agent.yml"
+    path.write_text(yaml.safe_dump(lab.settings() | changes))
+    return path

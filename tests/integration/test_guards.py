@@ -1,0 +1,197 @@
+"""What keeps a drill from breaking things, and what ends one that has, on real servers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import KeptLab
+from tests.integration.drilling import changed, start, verdicts, wait_for
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Write = Callable[..., Path]
+SHORT = [{"alert": "HighResponseTime", "within": "3m", "receiver": "team-lead"}]
+
+
+def call(url: str, method: str = "GET", body: bytes | None = None) -> Any:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - of the lab
+    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
+        text = answer.read()
+    return json.loads(text) if text.startswith((b"{", b"[")) else text.decode()
+
+
+def silences(lab: KeptLab) -> list[dict[str, Any]]:
+    url = f"{lab.settings()['alertmanager']['url']}/api/v2/silences"  # type: ignore[index]
+    return [one for one in call(url) if one["status"]["state"] == "active"]
+
+
+def until_quiet(lab: KeptLab) -> None:
+    """The lab is kept for other tests, and those want it well."""
+    deadline = time.monotonic() + 60
+    url = f"{lab.settings()['prometheus']['url']}/api/v1/alerts"  # type: ignore[index]
+    while call(url)["data"]["alerts"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize(
+    ("guards", "says"),
+    [
+        ({"forbidden": ["proxy postgres*"]}, "proxy postgres (downstream) is forbidden by guards.forbidden"),
+        ({"allowed": ["proxy redis*"]}, "proxy postgres (downstream) is in none of guards.allowed: 'proxy redis*'"),
+        ({"blackouts": [{"begin": "2020-01-01", "end": "2120-01-01", "why": "a long sale"}]}, "a long sale"),
+        ({"hours": {"time_zone": "UTC", "days": []}}, "and drills run 00:00-00:00 on"),
+    ],
+)
+def test_what_is_not_allowed_is_refused_before_anything_is_broken(  # noqa: PLR0913, PLR0917 - fixtures
+    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path, guards: dict[str, object], says: str
+) -> None:
+    config = changed(lab, tmp_path, guards=guards)
+    ended = alertdrill("drill", "--config", config, drill_file(), "-o", tmp_path / "out")
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert says in ended.stderr
+    assert "fault injected" not in ended.stdout
+
+
+def test_a_kill_switch_ends_a_drill_and_keeps_the_next_from_beginning(
+    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
+) -> None:
+    switch, output = tmp_path / "stop", tmp_path / "out"
+    config = changed(lab, tmp_path, guards={"kill_switch": str(switch)})
+    process = start(config, drill_file(), output)
+    wait_for(process, "fault injected")
+    assert len(lab.toxic_names()) == 1
+    switch.touch()
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 3, said
+    assert lab.toxic_names() == []
+    assert f"the kill switch {switch} is there" in verdicts(output)["verdicts"][0]["reason"]
+    refused = alertdrill("drill", "--config", config, drill_file(), "-o", output)
+    assert refused.returncode == 2
+    assert f"the kill switch {switch} is there: remove it to drill" in refused.stderr
+
+
+def test_a_drill_is_stopped_over_http_with_a_reason(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
+    process = start(lab.config, drill_file(), tmp_path)
+    wait_for(process, "fault injected")
+    url = f"http://{lab.settings()['listen']}/-/stop"
+    assert call(url, "POST", b"customers\ncall") == "stopping: undoing what is broken\n"
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 3, said
+    assert lab.toxic_names() == []
+    assert "stopped by POST /-/stop from 127.0.0.1: customers call" in verdicts(tmp_path)["verdicts"][0]["reason"]
+
+
+def test_a_load_that_fails_too_often_ends_the_drill(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
+    drill = drill_file(
+        faults=[{"kind": "reset_peer", "proxy": "postgres", "toxicity": 1.0}],
+        abort_unless={"http_req_failed": ["rate<0.02"]},
+    )
+    process = start(lab.config, drill, tmp_path)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 3, said
+    assert lab.toxic_names() == []
+    assert "threshold rate<0.02 on http_req_failed was crossed" in verdicts(tmp_path)["verdicts"][0]["reason"]
+    until_quiet(lab)
+
+
+def test_a_second_drill_on_the_same_target_waits_for_nobody(
+    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
+) -> None:
+    process = start(lab.config, drill_file(), tmp_path)
+    wait_for(process, "baseline begins")
+    refused = alertdrill("drill", "--config", lab.config, drill_file(), "-o", tmp_path)
+    process.terminate()
+    process.communicate(timeout=30)
+    assert refused.returncode == 2
+    assert f"drill database-latency of process {process.pid} drills" in refused.stderr
+
+
+def test_a_dry_run_finds_every_target_and_breaks_nothing(
+    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
+) -> None:
+    faults = [
+        {"kind": "latency", "proxy": "redis", "latency": "1s", "at": "1m", "lasts": "1m"},
+        {"kind": "latency", "proxy": "postgres", "latency": "3s", "ramp": {"steps": 3, "over": "30s"}},
+    ]
+    ended = alertdrill("drill", "--config", lab.config, "--dry-run", drill_file(faults=faults), "-o", tmp_path / "out")
+    assert ended.returncode == 0, ended.stderr
+    rows = [line for line in ended.stdout.splitlines() if "proxy" in line]
+    assert ["redis" in row for row in rows] == [False, False, False, True]
+    assert "nothing was broken" in ended.stdout
+    assert lab.toxic_names() == []
+    wrong = alertdrill("drill", "--config", lab.config, "--dry-run", drill_file(faults=[faults[0] | {"proxy": "rdis"}]))
+    assert wrong.returncode == 2
+    assert "has no proxy 'rdis', expected one of: postgres, redis" in wrong.stderr
+
+
+def test_a_latency_grows_in_steps_and_all_of_them_are_undone(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
+    grows = {"kind": "latency", "proxy": "redis", "latency": "30ms", "ramp": {"steps": 3, "over": "30s"}}
+    process = start(lab.config, drill_file(faults=[grows], expect=SHORT), tmp_path)
+    for _ in range(3):
+        wait_for(process, "fault injected")
+    assert len(lab.toxic_names()) == 3
+    process.communicate(timeout=60)
+    assert lab.toxic_names() == []
+
+
+def test_a_fault_comes_again(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
+    again = {
+        "kind": "latency",
+        "proxy": "redis",
+        "latency": "1ms",
+        "lasts": "10s",
+        "repeat": {"times": 3, "every": "20s"},
+    }
+    process = start(lab.config, drill_file(faults=[again], expect=SHORT), tmp_path)
+    said, _ = process.communicate(timeout=60)
+    assert said.count("fault injected") == said.count("fault healed") == 3
+    assert lab.toxic_names() == []
+
+
+def test_others_are_silenced_with_an_owner_and_an_end_while_the_drill_runs(
+    lab: KeptLab, drill_file: Write, tmp_path: Path
+) -> None:
+    before = silences(lab)
+    process = start(lab.config, drill_file(silence_others=True), tmp_path)
+    wait_for(process, "baseline begins")
+    time.sleep(0.2)  # the phase is told as it begins; the silence stands before it
+    (ours,) = [one for one in silences(lab) if one not in before]
+    said, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, said
+    assert ours["createdBy"] == "alertdrill"
+    assert ours["comment"] == "drill database-latency is running"
+    assert ours["matchers"] == [{"isEqual": False, "isRegex": True, "name": "alertname", "value": "HighResponseTime"}]
+    assert silences(lab) == before
+
+
+def test_a_silence_of_somebody_unknown_keeps_the_drill_from_breaking_things(
+    lab: KeptLab, drill_file: Write, tmp_path: Path
+) -> None:
+    url = f"{lab.settings()['alertmanager']['url']}/api/v2/silences"  # type: ignore[index]
+    theirs = {
+        "matchers": [{"name": "alertname", "value": "SystemDown", "isRegex": False, "isEqual": True}],
+        "startsAt": "2020-01-01T00:00:00Z",
+        "endsAt": "2120-01-01T00:00:00Z",
+        "createdBy": "operations",
+        "comment": "we migrate",
+    }
+    silence_id = call(url, "POST", json.dumps(theirs).encode())["silenceID"]
+    try:
+        config = changed(lab, tmp_path, guards={"known_silences": ["alertdrill"]})
+        process = start(config, drill_file(expect=SHORT), tmp_path / "out")
+        said, _ = process.communicate(timeout=60)
+    finally:
+        call(url.removesuffix("s") + f"/{silence_id}", "DELETE")
+    assert process.returncode == 3, said
+    reason = verdicts(tmp_path / "out")["verdicts"][0]["reason"]
+    assert "nothing was broken, because operations has set a silence: we migrate" in reason
+    assert "fault injected" not in said
