@@ -52,6 +52,11 @@ class Down(Fault):
         """What it breaks, in words."""
         return f"proxy {self.proxy}"
 
+    def contradicts(self, other: Fault) -> str:
+        """Say why another fault of the same proxy cannot be in force at the same time."""
+        same = getattr(other, "proxy", None) == self.proxy
+        return f"nothing passes through the proxy {self.proxy} while it is down" if same else ""
+
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> DownInjection:  # noqa: ARG002 - it makes nothing
         """Make sure that the proxy exists and is enabled; raises FaultNotApplied."""
         if not await require_proxy(Toxiproxy(endpoints.toxiproxy_url), self.proxy):

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from chaos.fault import Endpoints, Fault, Repeat
 from chaos.injection import Injection
 from chaos.timeline import contradictions, most_at_once, overlap, spread
+from chaos.toxiproxy.down import Down
 from chaos.toxiproxy.latency import Latency, Ramp
 
 
@@ -104,6 +105,10 @@ def test_two_of_a_kind_on_one_target_contradict_and_toxics_add_up() -> None:
         "unplugged and unplugged on the cable overlap: ending one would end the other"
     ]
     assert contradictions([latency(), latency()]) == []
+    assert contradictions([Down(proxy="db"), latency()]) == [
+        "down and latency on proxy db (downstream) overlap: nothing passes through the proxy db while it is down"
+    ]
+    assert contradictions([Down(proxy="cache"), latency()]) == []
 
 
 @pytest.mark.parametrize(
