@@ -5,7 +5,7 @@ PYTHON ?= python3
 SCALE ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test lint verdicts predictions bench soak lock clean
+.PHONY: help setup demo docs dashboards test lint verdicts predictions bench soak lock clean
 
 help: ## tell what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -32,6 +32,9 @@ lint: setup ## style, types, and which package may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/alertdrill check configs/
+
+dashboards: setup ## write the Grafana dashboards from their Python
+	$(BIN)/python -m dashboards
 
 test: lint ## everything: style, types, imports, units, and the real servers
 	$(BIN)/pytest

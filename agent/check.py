@@ -18,7 +18,7 @@ from agent.yaml_source import Source
 # What only the agent's own configuration has.
 _SERVERS = ("prometheus", "alertmanager", "toxiproxy")
 # Files of other programs, which those programs check themselves.
-_FOREIGN = ("scrape_configs", "route")
+_FOREIGN = ("scrape_configs", "route", "apiVersion")
 
 
 @dataclass

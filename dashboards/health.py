@@ -1,0 +1,179 @@
+"""System health: whether the engine and what it depends on have room left."""
+
+from __future__ import annotations
+
+from dashboards.panel import Dashboard, Limits, Panel, Query, Row
+
+_RESOURCES = "payment_engine_resources"
+
+HEALTH = Dashboard(
+    uid="payment-engine-health",
+    title="Payment engine: system health",
+    text="Whether the payment engine and what it depends on have room left.",
+    rows=(
+        Row(
+            "CPU and memory",
+            (
+                Panel(
+                    "CPU usage",
+                    "Of one core, by instance; to stay below 80 % on average.",
+                    "percent",
+                    (Query(f"{_RESOURCES}_cpu_usage", "{{instance}}"),),
+                    Limits(70, 80),
+                ),
+                Panel(
+                    "Memory usage",
+                    "Of the allowed memory; HighMemoryUsage warns above 85 %.",
+                    "percent",
+                    (Query(f"{_RESOURCES}_memory_usage", "{{instance}}"),),
+                    Limits(75, 85),
+                    max=100,
+                ),
+                Panel(
+                    "Memory",
+                    "What the engine occupies, beside what it may.",
+                    "bytes",
+                    (
+                        Query(f"{_RESOURCES}_memory_bytes", "{{instance}}, occupied"),
+                        Query(f"{_RESOURCES}_memory_limit_bytes", "{{instance}}, allowed"),
+                    ),
+                ),
+            ),
+        ),
+        Row(
+            "Database connections",
+            (
+                Panel(
+                    "Pool in use",
+                    "DatabaseConnectionsExhausted wakes the engineer on call above 400 of 500.",
+                    "short",
+                    (
+                        Query(f"{_RESOURCES}_database_connections", "in use"),
+                        Query(f"{_RESOURCES}_database_pool_size", "pool"),
+                    ),
+                    Limits(300, 400),
+                ),
+                Panel(
+                    "Pool usage",
+                    "Connections in use, of the pool's capacity; to stay below 80 %.",
+                    "percentunit",
+                    (Query(f"{_RESOURCES}_database_connections / {_RESOURCES}_database_pool_size", "{{instance}}"),),
+                    Limits(0.6, 0.8),
+                    max=1,
+                ),
+                Panel(
+                    "Waiting for a connection",
+                    "Transactions that the pool cannot serve yet.",
+                    "short",
+                    (Query("payment_engine_transactions_queued", "{{instance}}"),),
+                    Limits(500, 1000),
+                ),
+            ),
+        ),
+        Row(
+            "Cache",
+            (
+                Panel(
+                    "Cache hit rate",
+                    "Of account look-ups; promised above 95 %, LowCacheHitRate tells below 90 %.",
+                    "percent",
+                    (Query(f"{_RESOURCES}_cache_hit_rate", "{{instance}}"),),
+                    Limits(95, 90),
+                    max=100,
+                ),
+                Panel(
+                    "Cache look-ups",
+                    "Hits and misses a second.",
+                    "ops",
+                    (
+                        Query(f"sum(rate({_RESOURCES}_cache_hits_total[$__rate_interval]))", "hits"),
+                        Query(f"sum(rate({_RESOURCES}_cache_misses_total[$__rate_interval]))", "misses"),
+                    ),
+                    form="stack",
+                ),
+                Panel(
+                    "Redis commands",
+                    "What a look-up takes for the engine, and the mean of a command within Redis.",
+                    "s",
+                    (
+                        Query(
+                            "histogram_quantile(0.95, sum by (le)"
+                            f" (rate({_RESOURCES}_cache_response_time_seconds_bucket[$__rate_interval])))",
+                            "look-up, p95",
+                        ),
+                        Query(
+                            "sum(rate(redis_commands_duration_seconds_total[$__rate_interval]))"
+                            " / sum(rate(redis_commands_total[$__rate_interval]))",
+                            "command, mean",
+                        ),
+                    ),
+                    Limits(0.001, 0.01),
+                ),
+            ),
+        ),
+        Row(
+            "Settlement",
+            (
+                Panel(
+                    "Kafka consumer lag",
+                    "Booked transactions that the settlement has not taken yet.",
+                    "short",
+                    (
+                        Query(
+                            "sum by (consumergroup, topic) (kafka_consumergroup_lag)", "{{consumergroup}} on {{topic}}"
+                        ),
+                    ),
+                    Limits(1000, 10_000),
+                    width=12,
+                ),
+                Panel(
+                    "Published and settled",
+                    "Messages a second that go into the topic, and that the group has committed.",
+                    "ops",
+                    (
+                        Query(
+                            "sum by (topic) (rate(kafka_topic_partition_current_offset[$__rate_interval]))",
+                            "{{topic}}, published",
+                        ),
+                        Query(
+                            "sum by (consumergroup) (rate(kafka_consumergroup_current_offset[$__rate_interval]))",
+                            "{{consumergroup}}, committed",
+                        ),
+                    ),
+                    width=12,
+                ),
+            ),
+        ),
+        Row(
+            "Input and output",
+            (
+                Panel(
+                    "Network",
+                    "Bytes a second that the engine received and sent.",
+                    "Bps",
+                    (
+                        Query(
+                            f"sum(rate({_RESOURCES}_network_receive_bytes_total[$__rate_interval]))",
+                            "received",
+                        ),
+                        Query(
+                            f"sum(rate({_RESOURCES}_network_transmit_bytes_total[$__rate_interval]))",
+                            "sent",
+                        ),
+                    ),
+                    width=12,
+                ),
+                Panel(
+                    "Disk",
+                    "Bytes a second that the engine read from disks and wrote to them.",
+                    "Bps",
+                    (
+                        Query(f"sum(rate({_RESOURCES}_disk_read_bytes_total[$__rate_interval]))", "read"),
+                        Query(f"sum(rate({_RESOURCES}_disk_write_bytes_total[$__rate_interval]))", "written"),
+                    ),
+                    width=12,
+                ),
+            ),
+        ),
+    ),
+)
