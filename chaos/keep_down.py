@@ -1,4 +1,8 @@
-"""Ends a process again whenever it comes back: `python -m chaos.keep_down ENTRY_ID SETTINGS`."""
+"""Ends a process again whenever it comes back: `python -m chaos.keep_down ENTRY_ID SETTINGS`.
+
+It is found where it was, and before that as the same program that the same parent has started anew: a server
+that is on its way up is hit before it listens.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import sys
 from contextlib import suppress
 
 from chaos import holder
-from chaos.processes import ProcessEnded, RunningProcess
+from chaos.processes import ProcessEnded, RunningProcess, with_commands
 from chaos.whereabouts import Whereabouts
 from units.settings import Settings
 
@@ -15,25 +19,42 @@ _LOOK_EVERY_SECONDS = 0.05
 
 
 class KeptDown(Settings):
-    """Which processes: those found there with one of these command lines, of the user whose they were."""
+    """Which processes: those found there, and those that were."""
 
     where: Whereabouts
-    commands: tuple[tuple[str, ...], ...]
-    uid: int
+    processes: tuple[RunningProcess, ...]
     signal: str
 
-    def is_it(self, process: RunningProcess) -> bool:
+    @property
+    def commands(self) -> set[tuple[str, ...]]:
+        """Their command lines."""
+        return {one.command for one in self.processes}
+
+    def is_one(self, process: RunningProcess) -> bool:
         """Tell whether what was found there is the same program; a stale pid file may name anybody's."""
-        return process.command in self.commands and process.uid == self.uid
+        return any(process.command == one.command and process.uid == one.uid for one in self.processes)
+
+    def is_anew(self, process: RunningProcess) -> bool:
+        """Tell whether a process has one's parent too."""
+        return self.is_one(process) and any(process.parent == one.parent for one in self.processes)
+
+    def others(self) -> list[RunningProcess]:
+        """Find those that look the same and are not meant: they run beside them from the beginning."""
+        return [one for one in with_commands(self.commands) if one not in self.processes]
+
+    def find(self, others: list[RunningProcess]) -> list[RunningProcess]:
+        """Find all that are to be ended now."""
+        anew = [one for one in with_commands(self.commands) if self.is_anew(one) and one not in others]
+        return [*filter(self.is_one, self.where.find()), *anew]
 
 
 def main(text: str) -> None:
     """Look, and look again, until the agent ends or somebody ends this."""
     kept = KeptDown.model_validate_json(text)
     number = signal.Signals[f"SIG{kept.signal}"]
-    told = False
+    others, told = kept.others(), False
     while not holder.released(_LOOK_EVERY_SECONDS if told else 0):
-        for process in filter(kept.is_it, kept.where.find()):
+        for process in kept.find(others):
             with suppress(ProcessEnded):
                 process.send(number)
         if not told:

@@ -93,8 +93,7 @@ class ProcessInjection(Injection):
 
     async def _kill(self) -> None:
         if self.keep_down:
-            commands = tuple(dict.fromkeys(one.command for one in self.processes))
-            kept = KeptDown(where=self.where, commands=commands, uid=self.processes[0].uid, signal=self.signal)
+            kept = KeptDown(where=self.where, processes=self.processes, signal=self.signal)
             await holder.hold("chaos.keep_down", self.name, kept)
         await self._send(Signals[f"SIG{self.signal}"])
         text = f"{self.target} does not end on SIG{self.signal} within {_ENDS_WITHIN_SECONDS:g} s"

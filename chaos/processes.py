@@ -32,11 +32,15 @@ class _Stat:
 
 
 class RunningProcess(Settings):
-    """One process, and no other that gets its number later; `started_ticks` are clock ticks since the boot."""
+    """One process, and no other that gets its number later; `started_ticks` are clock ticks since the boot.
+
+    `parent` is whose it was when it was looked at.
+    """
 
     pid: int
     started_ticks: int
     boot_id: str
+    parent: int
     uid: int
     command: tuple[str, ...]
 
@@ -93,17 +97,23 @@ def process(pid: int) -> RunningProcess | None:
     if stat is None or stat.state in _ENDED:
         return None
     try:
-        words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")[:-1]
+        command = _command(pid)
         uid = (_PROC / str(pid)).stat().st_uid
     except OSError:
         return None
-    command = tuple(word.decode(errors="replace") for word in words)
-    return RunningProcess(pid=pid, started_ticks=stat.started_ticks, boot_id=boot_id(), uid=uid, command=command)
+    return RunningProcess(
+        pid=pid,
+        started_ticks=stat.started_ticks,
+        boot_id=boot_id(),
+        parent=stat.parent,
+        uid=uid,
+        command=command,
+    )
 
 
 def processes() -> Iterator[RunningProcess]:
     """Look at all processes that can be seen, in the order of their numbers."""
-    for pid in sorted(int(path.name) for path in _PROC.iterdir() if path.name.isdecimal()):
+    for pid in _pids():
         found = process(pid)
         if found is not None:
             yield found
@@ -114,10 +124,21 @@ def named(name: str) -> list[RunningProcess]:
     return [one for one in processes() if one.command and name in {Path(one.command[0]).name, _own_name(one.pid)}]
 
 
+def with_commands(commands: set[tuple[str, ...]]) -> list[RunningProcess]:
+    """Find the processes with exactly one of these command lines."""
+    found = []
+    for pid in _pids():
+        with suppress(OSError):
+            one = process(pid) if _command(pid) in commands else None
+            found += [one] if one is not None else []
+    return found
+
+
 def with_sockets(inodes: set[str]) -> list[RunningProcess]:
     """Find the processes that have one of these sockets open, as far as they can be seen."""
     wanted = {f"socket:[{inode}]" for inode in inodes}
-    return [one for one in processes() if wanted & set(_links(_PROC / str(one.pid) / "fd"))] if wanted else []
+    found = [process(pid) for pid in _pids() if any(link in wanted for link in _links(pid))] if wanted else []
+    return [one for one in found if one is not None]
 
 
 def ancestors(pid: int) -> set[int]:
@@ -145,8 +166,19 @@ def _own_name(pid: int) -> str | None:
     return None
 
 
-def _links(directory: Path) -> Iterator[str]:
+def _command(pid: int) -> tuple[str, ...]:
+    words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")[:-1]
+    return tuple(word.decode(errors="replace") for word in words)
+
+
+def _pids() -> list[int]:
+    return sorted(int(path.name) for path in _PROC.iterdir() if path.name.isdecimal())
+
+
+def _links(pid: int) -> Iterator[str]:
+    """List what the open files of a process are; some have thousands."""
+    directory = f"{_PROC}/{pid}/fd"
     with suppress(OSError):
-        for path in directory.iterdir():
+        for name in os.listdir(directory):  # noqa: PTH208 - a third of the time
             with suppress(OSError):
-                yield str(path.readlink())
+                yield os.readlink(f"{directory}/{name}")  # noqa: PTH115

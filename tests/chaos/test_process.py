@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from chaos import processes
+from chaos import holder, processes
 from chaos.applied import applied
 from chaos.errors import FaultNotApplied, FaultNotHealed
 from chaos.ledger import Ledger
@@ -154,6 +154,28 @@ async def test_what_is_kept_down_comes_back_when_the_fault_ends(engines: Any, le
         await until(killed_again, "the second is killed as well")
     assert await engine.answers()
     assert holders() == []
+
+
+async def test_what_looks_the_same_and_ran_beside_it_is_not_kept_down(started: Any, tmp_path: Path) -> None:
+    command = ("sleep", "61.5")
+    victim, beside = started(*command), started(*command)
+
+    async def both_run() -> bool:
+        return len(processes.with_commands({command})) == 2
+
+    await until(both_run, "both have the same command line")
+    pid_file = tmp_path / "pid"
+    pid_file.write_text(str(victim.pid))
+    settings = {"kind": "process", "action": "kill", "pid_file": str(pid_file), "keep_down": True}
+    injection = await fault(**settings).resolve(endpoints(), "alertdrill-beside")
+    await injection.inject()
+    try:
+        anew = started(*command)
+        await asyncio.to_thread(anew.wait)
+        assert victim.wait() == anew.returncode == -signal.SIGKILL
+        assert beside.poll() is None
+    finally:
+        await holder.release("alertdrill-beside")
 
 
 async def test_without_a_supervisor_the_fault_starts_it_again(engines: Any, ledger: Ledger) -> None:
