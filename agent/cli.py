@@ -251,12 +251,33 @@ def lab(
     raise typer.Exit(run(lambda: session.keep_lab(config, time_scale, _console(no_color=no_color))))
 
 
-@app.command(epilog="Example: alertdrill heal --config configs/agent.yml")
-def heal(config: ConfigOption = Path("configs/agent.yml")) -> None:
-    """Undo whatever the ledger says is still broken."""
-    from agent import session
+@app.command(epilog="Examples: alertdrill heal --dry-run, alertdrill heal --config configs/agent.yml")
+def heal(
+    config: ConfigOption = Path("configs/agent.yml"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be undone.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Undo the faults of drills that still run, too.")] = False,
+) -> None:
+    """Undo whatever the ledger says is still broken and nobody else undoes."""
+    from agent import mending
 
-    raise typer.Exit(run(lambda: session.heal(config, typer.echo)))
+    raise typer.Exit(
+        run(lambda: mending.heal(mending.ledger_of(config), typer.echo, dry_run=dry_run, force=force), mends=False)
+    )
+
+
+@app.command(epilog="Example: alertdrill status --json")
+def status(
+    config: ConfigOption = Path("configs/agent.yml"),
+    json: Annotated[bool, typer.Option("--json", help="Print the ledger as JSON.")] = False,
+    no_color: NoColor = False,
+) -> None:
+    """Show which faults are in force, whose they are, and for how long yet."""
+    from agent import mending
+
+    async def show() -> int:
+        return mending.status(mending.ledger_of(config), _console(no_color=no_color), as_json=json)
+
+    raise typer.Exit(run(show, mends=False))
 
 
 def _console(*, no_color: bool) -> Console:

@@ -23,6 +23,7 @@ from agent.drill_lock import locked
 from agent.errors import ConfigError, ServiceUnavailable
 from agent.evidence import Evidence
 from agent.guard import Guard
+from agent.mending import mend, require_nothing_in_force
 from agent.metrics import registry
 from agent.monitoring.alertmanager import Alertmanager
 from agent.monitoring.prometheus import Prometheus
@@ -98,7 +99,7 @@ class Conductor:
         self._prometheus = Prometheus(config.prometheus)
         self._alertmanager = Alertmanager(config.alertmanager)
         self._endpoints = config.endpoints
-        self._ledger = Ledger(config.ledger.expanduser())
+        self._ledger = Ledger(config.ledger.expanduser(), drill.name)
         self._guard = Guard(config.guards, self._drill)
         self._inbox = Inbox()
         self._observer = Observer(self._prometheus, self._alertmanager, self._drill, tell)
@@ -137,12 +138,7 @@ class Conductor:
         self._guard.require_allowed(fault.target for fault in self._drill.faults)
         found = [await fault.resolve(self._endpoints, self._ledger.new_id()) for fault in self._drill.faults]
         self._guard.require_allowed(injection.target for injection in found)
-        left = [entry_id for entry_id, _ in self._ledger.entries()]
-        if left:
-            raise FaultNotApplied(
-                f"the ledger {self._ledger.directory} holds {len(left)} fault(s) that may still be in force;"
-                " run `alertdrill heal` first"
-            )
+        require_nothing_in_force(self._ledger)
 
     async def run(self) -> Recording:
         """Run the drill to its end; raises what `check` does, and FaultNotHealed."""
@@ -152,6 +148,7 @@ class Conductor:
                 return await self._run()
 
     async def _run(self) -> Recording:
+        await mend(self._ledger, self.progress.tell)
         await self.check()
         arrivals = ConstantArrivals(self._drill.load.rate)
         routes = [self._inbox.route(), self._guard.stop_route(), metrics_route(registry(self._situation))]

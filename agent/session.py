@@ -28,8 +28,6 @@ from agent.recording import Recording
 from agent.report import json_report, terminal
 from agent.verdict.judge import judge
 from agent.verdict.verdict import Judgement
-from chaos.errors import FaultNotHealed
-from chaos.ledger import Ledger
 
 if TYPE_CHECKING:
     from lab.stack import Lab
@@ -185,22 +183,4 @@ async def keep_lab(config: Path, time_scale: float, console: Console) -> int:
         console.print(f"drill it: alertdrill drill --config {own} configs/drills/database-latency.yml", soft_wrap=True)
         console.print("Ctrl-C stops it and removes all it made.")
         await asyncio.Event().wait()
-    return 0
-
-
-async def heal(config: Path, tell: Callable[[str], None]) -> int:
-    """Undo every fault in the ledger; raises FaultNotHealed for those that cannot be, after all others."""
-    ledger = Ledger(configs.load(config).ledger.expanduser())
-    healed, failures = 0, []
-    for entry_id, injection in ledger.entries():
-        try:
-            await ledger.heal(entry_id, injection)
-        except FaultNotHealed as error:
-            failures.append(f"{entry_id} is not healed: {error}")
-            continue
-        healed += 1
-        tell(f"healed: {entry_id}: {injection.target}")
-    if failures:
-        raise FaultNotHealed("\n".join(failures))
-    tell(f"{healed} fault(s) healed, none is in force")
     return 0

@@ -11,27 +11,48 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from chaos.entry import Entry
+from chaos.errors import FaultTakenBack
 from chaos.fault import Endpoints, Fault
+from chaos.healing import undo
 from chaos.injection import Injection
 from chaos.ledger import Ledger
+
+# A server that is just restarting is back by then.
+_PATIENCE_SECONDS = 2.0
 
 
 @asynccontextmanager
 async def applied(fault: Fault, endpoints: Endpoints, ledger: Ledger) -> AsyncIterator[Injection]:
     """Keep a fault in force for the length of the block, and undo it whatever ends the block.
 
-    Raises FaultNotApplied when it could not be injected (nothing is broken then), and FaultNotHealed
-    when the undo could not be confirmed (its ledger entry stays).
+    Raises FaultNotApplied when it could not be injected (nothing is broken then), FaultNotHealed when the undo
+    could not be confirmed (its ledger entry stays), and FaultTakenBack when somebody else undid it meanwhile.
     """
     entry_id = ledger.new_id()
     injection = await fault.resolve(endpoints, entry_id)
-    ledger.write(entry_id, injection)
+    ledger.write(entry_id, Entry.of(fault, injection, ledger.drill))
+    injected = False
     try:
         # A failed injection is undone too: it may have been carried out although its answer was lost.
         await injection.inject()
+        injected = True
+        # Stopped in the middle, we may have injected what somebody had undone already.
+        _require_kept(ledger, entry_id, injection)
         yield injection
+        _require_kept(ledger, entry_id, injection)
     finally:
-        await to_the_end(ledger.heal(entry_id, injection))
+        await to_the_end(_end(ledger, entry_id, injection, settle=not injected))
+
+
+def _require_kept(ledger: Ledger, entry_id: str, injection: Injection) -> None:
+    if not ledger.is_kept(entry_id):
+        raise FaultTakenBack(f"the fault on {injection.target} was undone by somebody else: this process hung too long")
+
+
+async def _end(ledger: Ledger, entry_id: str, injection: Injection, *, settle: bool) -> None:
+    await undo(injection, patience_seconds=_PATIENCE_SECONDS, settle=settle)
+    ledger.strike_out(entry_id)
 
 
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:

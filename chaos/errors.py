@@ -9,3 +9,7 @@ class FaultNotApplied(Exception):
 
 class FaultNotHealed(Exception):
     """Something may still be broken: the undo could not be confirmed."""
+
+
+class FaultTakenBack(Exception):
+    """Somebody else undid the fault while its owner thought it in force: what was seen meanwhile proves nothing."""

@@ -13,7 +13,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from chaos.injection import Injection
-from units.duration import Duration
+from units.duration import Duration, format_duration
 from units.settings import Settings
 
 
@@ -46,11 +46,15 @@ class Repeat(Settings):
 
 
 class Fault(Settings):
-    """What every fault has: its kind, when it begins after the baseline, how long it lasts, and how often it comes."""
+    """What every fault has: its kind, when it begins after the baseline, how long it lasts, and how often it comes.
+
+    `at_most` holds also for one that lasts until the alerts fired, and when its owner hangs.
+    """
 
     kind: str
     at: Duration = Field(default=timedelta(0), ge=timedelta(0))
     lasts: Duration | Literal["until-fired"] = "until-fired"
+    at_most: Duration = Field(default=timedelta(hours=1), gt=timedelta(0))
     repeat: Repeat | None = None
 
     @model_validator(mode="after")
@@ -62,6 +66,14 @@ class Fault(Settings):
             raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
         if self.lasts >= self.repeat.every:
             msg = "comes again before it has ended: expected `lasts` below `repeat.every`"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _ends_in_time(self) -> Self:
+        if isinstance(self.lasts, timedelta) and self.lasts > self.at_most:
+            longest = format_duration(self.at_most)
+            msg = f"lasts {format_duration(self.lasts)}, longer than its at_most of {longest}"
             raise ValueError(msg)
         return self
 

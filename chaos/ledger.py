@@ -1,6 +1,8 @@
 """The faults in force, one file each, written and synced before a fault is injected.
 
-An entry holds the injection as data, so that any later process can carry it out: `alertdrill heal`.
+`ID.json` is a fault that its owner keeps in force. Who takes it from a living owner (the watchdog when the owner
+hangs, `heal --force`) first renames it to `ID.lapsed.json`, so that the owner can tell. A file goes when its fault
+is undone and nobody is left who could still inject it: struck out by the owner itself, or when the owner is dead.
 """
 
 from __future__ import annotations
@@ -9,70 +11,103 @@ import contextlib
 import json
 import os
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from chaos.entry import Entry
 from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.injection import Injection
-from chaos.registry import INJECTIONS
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+
+@dataclass(frozen=True)
+class Contents:
+    """What a ledger holds: entries by id, which of them lapsed, and a line for each that cannot be read."""
+
+    entries: dict[str, Entry]
+    lapsed: frozenset[str]
+    unreadable: list[str]
 
 
 class Ledger:
-    """A directory of faults in force; made when the first one is written."""
+    """A directory of faults in force, written by one drill; made when the first one is written."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, drill: str = "") -> None:
         self.directory = directory
+        self.drill = drill
 
     def new_id(self) -> str:
         """Make a name that no other fault has; toxics carry it, so that ours are told from others'."""
         return f"alertdrill-{uuid.uuid4().hex[:12]}"
 
-    def write(self, entry_id: str, injection: Injection) -> None:
+    def write(self, entry_id: str, entry: Entry) -> None:
         """Write an entry and sync it to disk; raises FaultNotApplied when that fails."""
-        path = self._path(entry_id)
+        path = self._kept(entry_id)
         beside = path.with_suffix(".tmp")
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             with beside.open("w", encoding="utf-8") as file:
-                file.write(injection.model_dump_json())
+                file.write(entry.model_dump_json())
                 file.flush()
                 os.fsync(file.fileno())
             beside.rename(path)
-            directory = os.open(self.directory, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            _sync(self.directory)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                beside.unlink()
+            for left in (beside, path):
+                with contextlib.suppress(OSError):
+                    left.unlink()
             raise FaultNotApplied(f"the ledger {path} cannot be written, so nothing is broken: {error}") from error
 
-    def entries(self) -> Iterator[tuple[str, Injection]]:
-        """Read what is in force; raises FaultNotHealed for an entry that cannot be read."""
+    def read(self) -> Contents:
+        """Read what is in force; an entry that cannot be read is told, and does not hide the others."""
+        entries, lapsed, unreadable = {}, set(), []
         for path in sorted(self.directory.glob("alertdrill-*.json")):
+            entry_id = path.name.removesuffix(".json").removesuffix(".lapsed")
             try:
-                yield path.stem, _read(json.loads(path.read_text(encoding="utf-8")))
+                entries[entry_id] = Entry.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            except FileNotFoundError:
+                continue  # struck out, or lapsed, since we looked
             except (OSError, ValueError, ValidationError) as error:
-                raise FaultNotHealed(f"the ledger entry {path} cannot be read: {error}") from error
+                unreadable.append(f"the ledger entry {path} cannot be read: {_one_line(error)}")
+            if path.name.endswith(".lapsed.json"):
+                lapsed.add(entry_id)
+        return Contents(entries, frozenset(lapsed), unreadable)
 
-    async def heal(self, entry_id: str, injection: Injection) -> None:
-        """Undo a fault and strike it out; the entry stays when that raises FaultNotHealed."""
-        await injection.undo()
-        self._path(entry_id).unlink(missing_ok=True)
+    def is_kept(self, entry_id: str) -> bool:
+        """Tell whether a fault is still its owner's: nobody has taken it back."""
+        return self._kept(entry_id).exists()
 
-    def _path(self, entry_id: str) -> Path:
+    def lapse(self, entry_id: str) -> None:
+        """Take a fault from its owner, who will notice; one that is struck out meanwhile is no error."""
+        with contextlib.suppress(FileNotFoundError):
+            self._kept(entry_id).rename(self._lapsed(entry_id))
+
+    def strike_out(self, entry_id: str) -> None:
+        """Remove the entry of a fault that is undone; raises FaultNotHealed."""
+        try:
+            for path in (self._kept(entry_id), self._lapsed(entry_id)):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise FaultNotHealed(f"it is undone, but its ledger entry cannot be removed: {error}") from error
+
+    def _kept(self, entry_id: str) -> Path:
         return self.directory / f"{entry_id}.json"
 
+    def _lapsed(self, entry_id: str) -> Path:
+        return self.directory / f"{entry_id}.lapsed.json"
 
-def _read(written: object) -> Injection:
-    kind = written.get("kind") if isinstance(written, dict) else None
-    if kind not in INJECTIONS:
-        msg = f"unknown kind {kind!r}, expected one of: {', '.join(INJECTIONS)}"
-        raise ValueError(msg)
-    return INJECTIONS[kind].model_validate(written)
+
+def _sync(directory: Path) -> None:
+    opened = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _one_line(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors(include_url=False)
+    )

@@ -9,26 +9,33 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from chaos.applied import applied, to_the_end
 from chaos.errors import FaultNotApplied, FaultNotHealed
 from chaos.ledger import Ledger
+from chaos.owner import Owner
 from chaos.toxiproxy.latency import Latency
+from lab.programs import find_programs
 from lab.server import Server
+from left_behind import taken_back
 from toxiproxy_server import endpoints, toxics, witness
 
 FAULT = Latency(proxy="db", latency=timedelta(milliseconds=1500), jitter=timedelta(milliseconds=20))
 
 
 async def test_it_is_in_force_for_the_block_and_written_down_meanwhile(server: Server, tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger")
+    ledger = Ledger(tmp_path / "ledger", "slow")
     async with applied(FAULT, endpoints(server), ledger):
-        ((entry_id, injection),) = ledger.entries()
-        (toxic,) = toxics(server).values()
-        assert injection.name == entry_id
+        ((entry_id, entry),) = ledger.read().entries.items()
+        ((name, toxic),) = toxics(server).items()
+        assert name == entry_id
+        assert (entry.fault, entry.target, entry.drill) == ("latency", "proxy db (downstream)", "slow")
+        assert entry.owner == Owner.this_process()
+        assert entry.expires_at - entry.written_at == pytest.approx(3605)
         assert toxic.attributes == {"latency": 1500, "jitter": 20}
     assert toxics(server) == {}
-    assert list(ledger.entries()) == []
+    assert ledger.read().entries == {}
 
 
 async def test_it_is_undone_after_an_error_and_after_cancellation(server: Server, tmp_path: Path) -> None:
@@ -53,7 +60,7 @@ async def test_it_is_undone_after_an_error_and_after_cancellation(server: Server
     with pytest.raises(asyncio.CancelledError):
         await task
     assert toxics(server) == {}
-    assert list(ledger.entries()) == []
+    assert ledger.read().entries == {}
 
 
 async def test_toxics_of_others_stay(server: Server, tmp_path: Path) -> None:
@@ -73,7 +80,34 @@ async def test_an_undo_that_cannot_be_confirmed_stays_in_the_ledger(server: Serv
     with pytest.raises(FaultNotHealed, match="cannot be reached"):
         async with applied(FAULT, endpoints(server), ledger):
             await server.stop()
-    assert len(list(ledger.entries())) == 1
+    assert len(ledger.read().entries) == 1
+
+
+async def test_one_that_was_taken_back_is_told_and_undone_again(server: Server, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    async with taken_back(ledger, server):
+        (entry_id,) = ledger.read().entries
+        ledger.lapse(entry_id)
+        assert ledger.read().lapsed == {entry_id}
+    assert toxics(server) == {}
+    assert ledger.read().entries == {}
+
+
+async def test_a_server_that_is_just_restarting_is_waited_for(server: Server, tmp_path: Path) -> None:
+    async with applied(FAULT, endpoints(server), Ledger(tmp_path / "ledger")):
+        server.kill()
+        starting = asyncio.create_task(_start_again(server, tmp_path))
+    await (await starting).stop()
+
+
+async def _start_again(server: Server, directory: Path) -> Server:
+    await asyncio.sleep(0.3)
+    return Server(server.spec, directory, find_programs()["setpriv"])
+
+
+def test_a_fault_cannot_last_longer_than_its_limit() -> None:
+    with pytest.raises(ValidationError, match="lasts 2h, longer than its at_most of 1h"):
+        Latency(proxy="db", latency=timedelta(seconds=1), lasts=timedelta(hours=2))
 
 
 async def test_without_a_ledger_nothing_is_broken(server: Server, tmp_path: Path) -> None:
@@ -82,12 +116,6 @@ async def test_without_a_ledger_nothing_is_broken(server: Server, tmp_path: Path
         async with applied(FAULT, endpoints(server), Ledger(tmp_path / "file" / "ledger")):
             pass
     assert toxics(server) == {}
-
-
-async def test_an_entry_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "alertdrill-1.json").write_text("{")
-    with pytest.raises(FaultNotHealed, match=r"alertdrill-1\.json cannot be read"):
-        list(Ledger(tmp_path).entries())
 
 
 async def test_cancellation_waits_for_work_that_must_end() -> None:

@@ -194,7 +194,7 @@ async def test_what_does_not_come_back_is_not_healed(engines: Any, tmp_path: Pat
     with pytest.raises(FaultNotHealed, match=r"listening on 127\.0\.0\.1:\d+ is not back within 0\.1 s"):
         async with applied(fault(**settings), at(engine), ledger):
             pass
-    assert len(list(ledger.entries())) == 1
+    assert len(ledger.read().entries) == 1
 
 
 @pytest.mark.parametrize("settings", [{"action": "stop"}, {"action": "kill"}, {"action": "kill", "keep_down": True}])
@@ -227,7 +227,7 @@ async def test_heal_lets_go_on_what_another_process_stopped_for_a_hung_agent(eng
     """The agent is still there, and stands still itself."""
     engine = await engines()
     agent = KilledAgent(tmp_path / "ledger", {"kind": "process", "action": "stop", "port": engine.port})
-    await agent.heal()
+    await agent.heal(force=True)
     assert engine.state in {"S", "R"}
     agent.kill()
 

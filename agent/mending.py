@@ -1,0 +1,129 @@
+"""`alertdrill heal` and `alertdrill status`: what the ledger says is in force, and undoing what nobody else undoes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from agent import config as configs
+from chaos.entry import Entry
+from chaos.errors import FaultNotApplied, FaultNotHealed
+from chaos.healing import abandoned, heal_all
+from chaos.ledger import Contents, Ledger
+from units.duration import format_seconds
+
+
+def ledger_of(config: Path) -> Ledger:
+    """Find the ledger of a configuration; raises ConfigError."""
+    return Ledger(configs.load(config).ledger.expanduser())
+
+
+async def heal(ledger: Ledger, tell: Callable[[str], None], *, dry_run: bool = False, force: bool = False) -> int:
+    """Undo every fault whose owner is dead or that is expired; with `force` those of living owners too.
+
+    Raises FaultNotHealed, after all others were undone, for those that cannot be.
+    """
+    contents = ledger.read()
+    chosen = abandoned(contents, force=force)
+    for entry_id in contents.entries:
+        if entry_id not in chosen:
+            tell(f"left alone: {_line(contents, entry_id)}; --force undoes it all the same")
+        elif dry_run:
+            tell(f"would heal: {_line(contents, entry_id)}")
+    problems = list(contents.unreadable)
+    if not dry_run:
+        problems += await _heal_chosen(ledger, chosen, tell)
+    if problems:
+        raise FaultNotHealed("\n".join(problems))
+    if not dry_run:
+        tell(f"{len(chosen)} fault(s) healed, {len(contents.entries) - len(chosen) or 'none'} in force")
+    return 0
+
+
+async def _heal_chosen(ledger: Ledger, chosen: dict[str, Entry], tell: Callable[[str], None]) -> list[str]:
+    problems = []
+    async for healed in heal_all(ledger, chosen):
+        if healed.problem:
+            problems.append(f"{healed.entry_id} is not healed: {healed.problem}")
+        else:
+            tell(f"healed: {healed.entry_id}: {healed.entry.fault} on {healed.entry.target}")
+    return problems
+
+
+async def mend(ledger: Ledger, tell: Callable[[str], None]) -> None:
+    """Undo, before anything new is broken, what a process that ended has left; raises FaultNotHealed."""
+    contents = ledger.read()
+    problems = contents.unreadable + await _heal_chosen(ledger, abandoned(contents), tell)
+    if problems:
+        raise FaultNotHealed("\n".join(problems))
+
+
+def require_nothing_in_force(ledger: Ledger) -> None:
+    """Raise FaultNotApplied when a fault is in force, and tell whose it is."""
+    contents = ledger.read()
+    left = [_line(contents, entry_id) for entry_id in contents.entries]
+    if left or contents.unreadable:
+        count = len(left) + len(contents.unreadable)
+        advice = f"the ledger {ledger.directory} holds {count} fault(s) that may still be in force"
+        lines = [*contents.unreadable, *left, f"{advice}; run `alertdrill heal` first"]
+        raise FaultNotApplied("\n".join(lines))
+
+
+def status(ledger: Ledger, console: Console, *, as_json: bool) -> int:
+    """Show what the ledger holds; raises FaultNotHealed for entries that cannot be read, after the others."""
+    contents = ledger.read()
+    if as_json:
+        console.file.write(json.dumps([_row(contents, entry_id) for entry_id in contents.entries], indent=2) + "\n")
+    elif contents.entries:
+        if not console.is_terminal:
+            console.width = 160  # a pipe has no width: there a row stays one line
+        console.print(_table(contents))
+    else:
+        console.print("no fault is in force")
+    if contents.unreadable:
+        raise FaultNotHealed("\n".join(contents.unreadable))
+    return 0
+
+
+def _table(contents: Contents) -> Table:
+    table = Table("fault", "target", "drill", "process", "for", "at most", "state", "id")
+    now = time.time()
+    for entry_id, entry in contents.entries.items():
+        since, left = now - entry.written_at, entry.expires_at - now
+        table.add_row(
+            entry.fault,
+            entry.target,
+            entry.drill,
+            str(entry.owner.pid),
+            format_seconds(max(since, 0.0)),
+            f"{format_seconds(left)} more" if left > 0 else "over",
+            _state(contents, entry_id),
+            entry_id,
+        )
+    return table
+
+
+def _row(contents: Contents, entry_id: str) -> dict[str, Any]:
+    row = contents.entries[entry_id].model_dump(mode="json", exclude={"owner"})
+    return {"id": entry_id, "state": _state(contents, entry_id), "pid": contents.entries[entry_id].owner.pid} | row
+
+
+def _state(contents: Contents, entry_id: str) -> str:
+    entry = contents.entries[entry_id]
+    if not entry.owner.is_alive:
+        return "abandoned"
+    if entry_id in contents.lapsed:
+        return "taken back"
+    return "expired" if entry.is_expired else "in force"
+
+
+def _line(contents: Contents, entry_id: str) -> str:
+    entry = contents.entries[entry_id]
+    whose = f"of process {entry.owner.pid}, drill {entry.drill}"
+    return f"{entry_id}: {entry.fault} on {entry.target}, {whose}: {_state(contents, entry_id)}"

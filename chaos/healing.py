@@ -1,0 +1,97 @@
+"""Undoing faults: with patience for a target that is away, and many at once, so that none waits for another."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from chaos.entry import Entry
+from chaos.errors import FaultNotHealed
+from chaos.injection import Injection
+from chaos.ledger import Contents, Ledger
+
+# What a dead owner sent last may still be on its way to a server: an undo looks again after the one, until the other.
+_SETTLE_SECONDS = 1.0
+_SETTLED_AFTER_SECONDS = 10.0
+_PAUSE_SECONDS = 0.2
+_LONGEST_UNDO_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Healed:
+    """What became of one fault; `problem` is empty when it is undone."""
+
+    entry_id: str
+    entry: Entry
+    problem: str = ""
+
+
+async def undo(injection: Injection, *, patience_seconds: float = 0.0, settle: bool = False) -> None:
+    """Undo a fault, and try again for a while when that fails.
+
+    With `settle` it is undone once more a little later: a request to inject it whose sender died can arrive after
+    the one that undid it. Raises FaultNotHealed.
+    """
+    await _undo_patiently(injection, patience_seconds)
+    if settle:
+        await asyncio.sleep(_SETTLE_SECONDS)
+        await _undo_patiently(injection, patience_seconds)
+
+
+async def _undo_patiently(injection: Injection, patience_seconds: float) -> None:
+    clock = asyncio.get_running_loop().time
+    until = clock() + patience_seconds
+    while True:
+        try:
+            async with asyncio.timeout(_LONGEST_UNDO_SECONDS):
+                return await injection.undo()
+        except TimeoutError as error:
+            raise FaultNotHealed(f"undoing it did not end within {_LONGEST_UNDO_SECONDS:g} s") from error
+        except FaultNotHealed:
+            if clock() >= until:
+                raise
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def heal(ledger: Ledger, entry_id: str, entry: Entry) -> None:
+    """Undo a fault that its owner does not undo, and strike it out if the owner is dead; raises FaultNotHealed.
+
+    The entry of one that lives stays, as lapsed: stopped in the middle, it may inject the fault yet.
+    """
+    if entry.owner.is_alive:
+        ledger.lapse(entry_id)
+        await undo(entry.injection)
+        return
+    await undo(entry.injection, settle=time.time() - entry.written_at < _SETTLED_AFTER_SECONDS)
+    ledger.strike_out(entry_id)
+
+
+def abandoned(contents: Contents, *, force: bool = False) -> dict[str, Entry]:
+    """Choose what may be healed: the faults of dead owners and expired ones, or all of them."""
+    return {
+        entry_id: entry
+        for entry_id, entry in contents.entries.items()
+        if force or not entry.owner.is_alive or (entry.is_expired and entry_id not in contents.lapsed)
+    }
+
+
+async def heal_all(ledger: Ledger, chosen: dict[str, Entry]) -> AsyncGenerator[Healed, None]:
+    """Undo faults all at once, and tell what became of each as soon as it is known."""
+    tasks = [asyncio.ensure_future(_told(ledger, entry_id, entry)) for entry_id, entry in chosen.items()]
+    try:
+        for done in asyncio.as_completed(tasks):
+            yield await done
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _told(ledger: Ledger, entry_id: str, entry: Entry) -> Healed:
+    try:
+        await heal(ledger, entry_id, entry)
+    except FaultNotHealed as error:
+        return Healed(entry_id, entry, str(error))
+    return Healed(entry_id, entry)

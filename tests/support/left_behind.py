@@ -1,0 +1,41 @@
+"""Faults whose owner is dead: as a killed agent leaves them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from chaos.applied import applied
+from chaos.entry import Entry
+from chaos.errors import FaultTakenBack
+from chaos.ledger import Ledger
+from chaos.owner import Owner
+from chaos.toxiproxy.latency import Latency
+from lab.server import Server
+from toxiproxy_server import endpoints
+
+FAULT = Latency(proxy="db", latency=timedelta(milliseconds=1500))
+
+
+async def leave(ledger: Ledger, server: Server, fault: Latency = FAULT) -> str:
+    """Inject a fault that belongs to a process which has this one's number, but started earlier."""
+    entry_id = ledger.new_id()
+    injection = await fault.resolve(endpoints(server), entry_id)
+    here = Owner.this_process()
+    earlier = Owner(here.pid, here.started - 1, here.boot)
+    ledger.write(entry_id, Entry.of(fault, injection, ledger.drill).model_copy(update={"owner": earlier}))
+    await injection.inject()
+    return entry_id
+
+
+@asynccontextmanager
+async def taken_back(ledger: Ledger, server: Server) -> AsyncIterator[None]:
+    """Keep a fault in force for the length of the block, in which somebody else must undo it."""
+    kept = applied(FAULT, endpoints(server), ledger)
+    await kept.__aenter__()
+    yield
+    with pytest.raises(FaultTakenBack, match="was undone by somebody else"):
+        await kept.__aexit__(None, None, None)
