@@ -5,20 +5,23 @@ PYTHON ?= python3
 SCALE ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs dashboards test lint verdicts predictions bench soak lock clean
+.PHONY: help setup parts demo docs dashboards test lint verdicts predictions bench soak lock clean
 
 help: ## tell what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
 
 setup: $(VENV)/.ready ## install what is needed: Debian packages, Toxiproxy, a virtual environment
 
-$(VENV)/.ready: pyproject.toml constraints.txt lab/install.sh lab/install-toxiproxy.sh
+$(VENV)/.ready: pyproject.toml constraints.txt lab/install.sh lab/apt.sh lab/install-toxiproxy.sh
 	sh lab/install.sh
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	sh lab/install-toxiproxy.sh $(BIN)
 	touch $@
+
+parts: ## fetch what the lab's parts need that are not always there: Kafka, Java, HAProxy
+	sh lab/install-parts.sh
 
 demo: setup ## prove one alert, for real, in about a minute
 	$(BIN)/alertdrill drill configs/drills/database-latency.yml --lab --time-scale $(SCALE)
@@ -36,7 +39,7 @@ lint: setup ## style, types, and which package may import which
 dashboards: setup ## write the Grafana dashboards from their Python
 	$(BIN)/python -m dashboards
 
-test: lint ## everything: style, types, imports, units, and the real servers
+test: lint parts ## everything: style, types, imports, units, and the real servers
 	$(BIN)/pytest
 
 verdicts: setup ## judge ten thousand simulated drills, of right engines and of wrong ones

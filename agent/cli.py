@@ -239,16 +239,20 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     raise typer.Exit(run(lambda: show(options, config, form, _console(no_color=no_color), strict=strict)))
 
 
-@app.command(epilog="Example: alertdrill lab --time-scale 30")
+@app.command(epilog="Example: alertdrill lab --time-scale 30 --kafka")
 def lab(
     config: ConfigOption = Path("configs/agent.yml"),
     time_scale: Annotated[float, typer.Option(help="Divide every duration of the lab.", min=1.0)] = 1.0,
+    kafka: Annotated[bool, typer.Option("--kafka", help="With a broker, and the settlement of payments.")] = False,
+    replicas: Annotated[int, typer.Option(help="Engines; behind HAProxy if several.", min=1, max=4)] = 1,
     no_color: NoColor = False,
 ) -> None:
     """Start the embedded stack of real servers and keep it up until Ctrl-C."""
     from agent import session
+    from lab.parts import Parts
 
-    raise typer.Exit(run(lambda: session.keep_lab(config, time_scale, _console(no_color=no_color))))
+    parts = Parts(kafka=kafka, replicas=replicas)
+    raise typer.Exit(run(lambda: session.keep_lab(config, time_scale, parts, _console(no_color=no_color))))
 
 
 @app.command(epilog="Examples: alertdrill heal --dry-run, alertdrill heal --config configs/agent.yml")

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from agent import yaml_source
 from chaos.registry import AnyFault
 from chaos.timeline import contradictions, repetitions
+from lab.parts import Parts
 from lab.scale import scale_expr
 from probes.thresholds import Thresholds
 from units.duration import Duration
@@ -43,6 +44,7 @@ class Drill(Settings):
 
     It is broken off when a query of `abort_if` has a result, or a threshold of `abort_unless` on the load's own
     figures does not hold. With `silence_others` nobody is told of alerts that are not under test.
+    `lab` are the parts that it needs of a lab, and says nothing elsewhere.
     """
 
     name: str = Field(alias="drill", min_length=1, pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -55,6 +57,7 @@ class Drill(Settings):
     abort_if: list[PromQL] = []
     abort_unless: Thresholds = {}
     silence_others: bool = False
+    lab: Parts = Parts()
 
     @model_validator(mode="after")
     def _breaks_nothing_twice(self) -> Drill:

@@ -69,7 +69,7 @@ async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncItera
     from lab.stack import Lab
 
     lines.tell("lab: starting real servers")
-    async with Lab(options.config.parent, options.time_scale) as lab:
+    async with Lab(options.config.parent, options.time_scale, parts=file.lab) as lab:
         lines.tell(f"lab: {len(lab.servers)} servers are ready")
         moved = relocate(file.model_dump(by_alias=True, exclude_unset=True), lab.addresses)
         yield ProbeFile.model_validate(moved), lab

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import model_validator
 
 from agent import yaml_source
+from lab.parts import Parts
 from probes.load_settings import LoadSettings
 from probes.registry import AnyProbe
 from probes.thresholds import Thresholds, unmatched
@@ -14,11 +15,15 @@ from units.settings import Settings
 
 
 class ProbeFile(Settings):
-    """The whole of a probe file; without `load` it only serves as the transaction of drills."""
+    """The whole of a probe file; without `load` it only serves as the transaction of drills.
+
+    `lab` are the parts that it needs of a lab, and says nothing elsewhere.
+    """
 
     probe: AnyProbe
     load: LoadSettings | None = None
     thresholds: Thresholds = {}
+    lab: Parts = Parts()
 
     @model_validator(mode="after")
     def _judges_what_is_there(self) -> ProbeFile:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from agent.recording import Recording
 from agent.report import json_report, terminal
 from agent.verdict.judge import judge
 from agent.verdict.verdict import Judgement
+from lab.parts import Parts
 
 if TYPE_CHECKING:
     from lab.stack import Lab
@@ -57,7 +59,8 @@ async def run_drills(options: Options, console: Console) -> int:
     output = options.output or config.recordings
     _require_writable(output)
     lines = Lines(console)
-    async with _stack(config, options, lines) as (here, lab):
+    parts = reduce(Parts.together, (one.lab for one in loaded), Parts())
+    async with _stack(config, options, parts, lines) as (here, lab):
         if options.dry_run:
             for one in loaded:
                 planned = await Conductor(here, one, lines.tell).plan()
@@ -97,7 +100,9 @@ def _require_writable(directory: Path) -> None:
 
 
 @asynccontextmanager
-async def _stack(config: AgentConfig, options: Options, lines: Lines) -> AsyncIterator[tuple[AgentConfig, Lab | None]]:
+async def _stack(
+    config: AgentConfig, options: Options, parts: Parts, lines: Lines
+) -> AsyncIterator[tuple[AgentConfig, Lab | None]]:
     """Yield the configuration to work with: that of the file, or of a lab that runs meanwhile, and the lab."""
     if not options.lab:
         yield config, None
@@ -106,7 +111,7 @@ async def _stack(config: AgentConfig, options: Options, lines: Lines) -> AsyncIt
     from lab.stack import Lab
 
     lines.tell("lab: starting real servers")
-    async with Lab(options.config.parent, options.time_scale) as lab:
+    async with Lab(options.config.parent, options.time_scale, parts=parts) as lab:
         lines.tell(f"lab: {len(lab.servers)} servers are ready")
         yield at_the_lab(config, lab.addresses, lab.ledger, options.time_scale), lab
 
@@ -168,12 +173,12 @@ def _reports() -> dict[str, Callable[[Recording, Judgement], str]]:
     return {".json": json_report.render, ".junit.xml": junit.render, ".html": html.render}
 
 
-async def keep_lab(config: Path, time_scale: float, console: Console) -> int:
+async def keep_lab(config: Path, time_scale: float, parts: Parts, console: Console) -> int:
     """Start the lab, show what runs where, and keep it up until cancelled."""
     from lab.stack import Lab
 
     loaded = configs.load(config)
-    async with Lab(config.parent, time_scale) as lab:
+    async with Lab(config.parent, time_scale, parts=parts) as lab:
         table = Table("server", "address", "program", "pid")
         for name, address, program, pid in lab.table():
             table.add_row(name, address, str(program), str(pid))

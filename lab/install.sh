@@ -15,17 +15,4 @@ need prometheus-redis-exporter prometheus-redis-exporter
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && id postgres >/dev/null 2>&1 || missing="$missing postgresql"
 "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 
-[ -n "$missing" ] || exit 0
-if ! command -v apt-get >/dev/null 2>&1; then
-    echo "These Debian packages are missing, and there is no apt-get to install them:$missing" >&2
-    exit 1
-fi
-as_root=""
-[ "$(id -u)" = 0 ] || as_root="sudo"
-log=$(mktemp)
-echo "installing with apt-get:$missing"
-if ! { $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q $missing; } >"$log" 2>&1; then
-    cat "$log" >&2
-    exit 1
-fi
-rm -f "$log"
+[ -z "$missing" ] || sh "$(dirname "$0")/apt.sh" $missing

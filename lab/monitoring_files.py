@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,19 @@ from lab.scale import scale_alertmanager, scale_prometheus, scale_rules
 _Scale = Callable[[dict[str, Any], float], dict[str, Any]]
 
 
-def write_monitoring(configs: Path, directory: Path, factor: float, addresses: Mapping[str, str]) -> None:
-    """Rewrite prometheus.yml, its rule files and alertmanager.yml into a lab's folder; raises LabError."""
+def write_monitoring(
+    configs: Path,
+    directory: Path,
+    factor: float,
+    addresses: Mapping[str, str],
+    targets: Mapping[str, Sequence[str]],
+) -> None:
+    """Rewrite prometheus.yml, its rule files and alertmanager.yml into a lab's folder; raises LabError.
+
+    `targets` are scrape targets of which the lab has several, or none: {"kafka-exporter:9308": []}.
+    """
     prometheus = configs / "prometheus" / "prometheus.yml"
-    config = _read(prometheus, scale_prometheus, factor)
+    config = retargeted(_read(prometheus, scale_prometheus, factor), targets)
     rule_files = _rule_files(prometheus.parent, config.get("rule_files") or [])
     config["rule_files"] = [path.name for path in rule_files]
     _write(directory / "prometheus" / "prometheus.yml", relocated(config, addresses))
@@ -26,6 +35,22 @@ def write_monitoring(configs: Path, directory: Path, factor: float, addresses: M
         _write(directory / "prometheus" / path.name, _read(path, scale_rules, factor))
     alertmanager = _read(configs / "alertmanager" / "alertmanager.yml", scale_alertmanager, factor)
     _write(directory / "alertmanager" / "alertmanager.yml", relocated(alertmanager, addresses))
+
+
+def retargeted(config: dict[str, Any], targets: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Replace scrape targets by the ones there are, and leave a job out when it has none left."""
+    jobs = [_retargeted(job, targets) for job in config.get("scrape_configs") or []]
+    return config | {"scrape_configs": [job for job in jobs if job is not None]}
+
+
+def _retargeted(job: dict[str, Any], targets: Mapping[str, Sequence[str]]) -> dict[str, Any] | None:
+    before = job.get("static_configs") or []
+    after = [
+        group | {"targets": [one for name in group.get("targets") or [] for one in targets.get(name, [name])]}
+        for group in before
+    ]
+    left = [group for group in after if group["targets"]]
+    return None if before and not left else job | ({"static_configs": left} if before else {})
 
 
 def relocated(config: Any, addresses: Mapping[str, str]) -> Any:  # noqa: ANN401 - parsed YAML

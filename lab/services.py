@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from lab.parts import Parts
 from lab.server import Spec
 from units.duration import format_duration
 
 _PACKAGES = Path(__file__).parent.parent
-_MAX_CONNECTIONS = 560  # the engine's 500, the exporter's, and some for a curious user
+_POOL_SIZE = 500  # of all engines together
+_MAX_CONNECTIONS = 560  # the engines' 500, the settlement's the exporter's, and some for a curious user
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Site:
     ports: dict[str, int]
     password: str
     time_scale: float
+    parts: Parts
     # PostgreSQL refuses to run as root.
     postgres_user: str | None
 
@@ -97,20 +100,34 @@ def redis_exporter(site: Site) -> Spec:
     return site.spec("redis-exporter", listen, f"-redis.addr=redis://{site.address('redis')}", health="/metrics")
 
 
-def payment_engine(site: Site) -> Spec:
-    """The payment engine, which reaches PostgreSQL and Redis through Toxiproxy alone."""
-    arguments = ["--chaos-endpoints", "--listen", site.address("payment-engine")]
-    arguments += ["--postgres-url", f"postgresql://postgres@{site.address('postgres-proxy')}/postgres?sslmode=disable"]
-    arguments += ["--redis-url", f"redis://{site.address('redis-proxy')}"]
+def payment_engine(site: Site, name: str) -> Spec:
+    """One payment engine, which reaches PostgreSQL, Redis and Kafka through Toxiproxy alone."""
+    arguments = ["--redis-url", f"redis://{site.address('redis-proxy')}", "--chaos-endpoints"]
+    arguments += ["--pool-size", str(_POOL_SIZE // site.parts.replicas)]
+    arguments += ["--kafka", site.address("kafka-proxy")] if site.parts.kafka else []
+    return _of_ours(site, name, "lab.engine", *arguments, *_database(site), health="/actuator/health")
+
+
+def settlement(site: Site) -> Spec:
+    """What settles booked payments, through Toxiproxy as well."""
+    arguments = ["--kafka", site.address("kafka-proxy"), *_database(site)]
+    return _of_ours(site, "settlement", "lab.settlement", *arguments, health="/metrics")
+
+
+def kafka_exporter(site: Site) -> Spec:
+    """The Kafka exporter, which asks Kafka directly."""
+    return _of_ours(site, "kafka-exporter", "lab.kafka.exporter", "--kafka", site.address("kafka"), health="/metrics")
+
+
+def _database(site: Site) -> list[str]:
+    return ["--postgres-url", f"postgresql://postgres@{site.address('postgres-proxy')}/postgres?sslmode=disable"]
+
+
+def _of_ours(site: Site, name: str, module: str, *arguments: str, health: str) -> Spec:
+    command = [sys.executable, "-m", module, "--listen", site.address(name), *arguments]
     # `ps` shows a command line to everybody, and an environment to its owner.
     environment = {"PYTHONPATH": str(_PACKAGES), "PGPASSWORD": site.password}
-    return Spec(
-        "payment-engine",
-        [sys.executable, "-m", "lab.engine", *arguments],
-        site.ports["payment-engine"],
-        health="/actuator/health",
-        environment=environment,
-    )
+    return Spec(name, command, site.ports[name], health=health, environment=environment)
 
 
 def prometheus(site: Site) -> Spec:

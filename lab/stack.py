@@ -13,14 +13,18 @@ import tempfile
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from toxiproxy import Toxiproxy
 
 from lab import services
+from lab.balancer import load_balancer
 from lab.errors import LabError
 from lab.monitoring_files import write_monitoring
+from lab.parts import Parts, absent_targets
+from lab.parts import services as services_of
 from lab.ports import free_ports
 from lab.programs import find_programs
 from lab.server import Server, Spec
@@ -28,19 +32,6 @@ from lab.services import Site
 from lab.supervisor import supervise
 from lab.watched import until_watched
 
-# The names and ports by which configuration files know the services.
-_SERVICES = {
-    "payment-engine": 8080,
-    "postgres-exporter": 9187,
-    "redis-exporter": 9121,
-    "prometheus": 9090,
-    "alertmanager": 9093,
-    "toxiproxy": 8474,
-    "alertdrill": 9095,
-    "postgres": 5432,
-    "redis": 6379,
-}
-_PROXIED = ("postgres", "redis")
 # At every time scale long enough for SystemDown: 30 s down, and an evaluation before and after.
 _RESTART_PAUSE = timedelta(minutes=1)
 _REAPED_WITHIN_SECONDS = 6.0
@@ -53,13 +44,21 @@ class Lab:
     """The payment engine and the servers around it, for as long as the context lasts.
 
     `configs` holds prometheus/ and alertmanager/; every duration there is divided by `time_scale`.
+    `parts` are there beside those that every lab has; jobs of prometheus.yml for absent ones are left out.
     `addresses` maps the names of configuration files to addresses: {"prometheus:9090": "127.0.0.1:31234"}.
     """
 
-    def __init__(self, configs: Path, time_scale: float = 1.0, agent_port: int | None = None) -> None:
+    def __init__(
+        self,
+        configs: Path,
+        time_scale: float = 1.0,
+        agent_port: int | None = None,
+        parts: Parts = Parts(),  # noqa: B008 - frozen
+    ) -> None:
         self._configs = configs
         self._time_scale = time_scale
         self._agent_port = agent_port
+        self._parts = parts
         self.servers: dict[str, Server] = {}
         self._supervisors: list[asyncio.Task[None]] = []
         self.addresses: dict[str, str] = {}
@@ -86,10 +85,14 @@ class Lab:
 
     async def __aenter__(self) -> Self:
         programs = find_programs()
+        if self._parts.kafka:
+            from lab.kafka.broker import find_jars
+
+            find_jars()
         self._site = self._prepare(programs)
         self._reaper = _start_reaper(self.directory)
         try:
-            write_monitoring(self._configs, self.directory, self._time_scale, self.addresses)
+            write_monitoring(self._configs, self.directory, self._time_scale, self.addresses, self._targets())
             await self._start_all()
         except BaseException as error:
             await self._end()
@@ -102,16 +105,25 @@ class Lab:
     async def __aexit__(self, *_: object) -> None:
         await self._end()
 
+    def _targets(self) -> dict[str, list[str]]:
+        """List the scrape targets that are not one address: those of absent parts, and of several engines."""
+        absent: dict[str, list[str]] = {target: [] for target in absent_targets(self._parts)}
+        engines = [self._site.address(name) for name in self._parts.engines]
+        return absent | {"payment-engine:8080": engines}
+
     def _prepare(self, programs: dict[str, Path]) -> Site:
         """Choose ports and make the folder."""
-        names = [*_SERVICES, *(f"{name}-proxy" for name in _PROXIED)]
+        named = services_of(self._parts)
+        inner = [f"{name}-proxy" for name in self._parts.proxied]
+        inner += ["kafka-proxied", "kafka-controller"] if self._parts.kafka else []
+        names = dict.fromkeys([*named, *inner, *self._parts.engines])
         ports = dict(zip(names, free_ports(len(names)), strict=True))
         if self._agent_port is not None:
             ports["alertdrill"] = self._agent_port
-        self.addresses = {f"{name}:{port}": f"127.0.0.1:{ports[name]}" for name, port in _SERVICES.items()}
+        self.addresses = {f"{name}:{port}": f"127.0.0.1:{ports[name]}" for name, port in named.items()}
         directory = Path(tempfile.mkdtemp(prefix="alertdrill-lab-")).resolve()
         user = "postgres" if os.geteuid() == 0 else None
-        return Site(directory, programs, ports, secrets.token_urlsafe(16), self._time_scale, user)
+        return Site(directory, programs, ports, secrets.token_urlsafe(16), self._time_scale, self._parts, user)
 
     async def _start_all(self) -> None:
         """Start everything at once: Prometheus scrapes nothing in its first five seconds, and all is there by then."""
@@ -120,6 +132,10 @@ class Lab:
             group.create_task(self._start_payment_engine())
             group.create_task(self._start(services.redis_exporter))
             group.create_task(self._start(services.alertmanager))
+            if self._parts.kafka:
+                group.create_task(self._start_kafka())
+        if self._parts.kafka:
+            await self._start_supervised(services.settlement)
         await until_watched(f"http://{self._site.address('prometheus')}")
 
     async def _start_payment_engine(self) -> None:
@@ -128,8 +144,11 @@ class Lab:
             group.create_task(self._start(services.redis))
             group.create_task(self._start_toxiproxy())
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._start_supervised(services.payment_engine))
+            for name in self._parts.engines:
+                group.create_task(self._start_supervised(partial(services.payment_engine, name=name)))
             group.create_task(self._start(services.postgres_exporter))
+        if self._parts.is_balanced:
+            await self._start(load_balancer)
 
     async def _start(self, describe: Callable[[Site], Spec]) -> None:
         await self._launch(describe(self._site)).wait_ready()
@@ -160,13 +179,25 @@ class Lab:
             self.directory.chmod(0o711)
         how = ["--no-sync", "--username=postgres", "--auth-local=reject", "--auth-host=password", "--locale=C.UTF-8"]
         command = [str(self._site.programs["initdb"]), *how, "--encoding=UTF8", f"--pwfile={password}", "-D", str(data)]
-        spec = Spec("initdb", command, 0, user=self._site.postgres_user)
-        initdb = Server(spec, self.directory, self._site.programs["setpriv"])
-        try:
-            await initdb.finished()
-        finally:
-            await initdb.stop()
+        await self._run(Spec("initdb", command, 0, user=self._site.postgres_user))
         await self._start(services.postgres)
+
+    async def _run(self, spec: Spec) -> None:
+        """Run a program to its end."""
+        program = Server(spec, self.directory, self._site.programs["setpriv"])
+        try:
+            await program.finished()
+        finally:
+            await program.stop()
+
+    async def _start_kafka(self) -> None:
+        """Start the broker, and what watches it; the engine and the settlement wait for it by themselves."""
+        from lab.kafka import broker
+
+        await self._run(broker.format_storage(self._site))
+        await self._start_supervised(broker.broker)
+        await broker.create_topic(self._site.address("kafka"))
+        await self._start(services.kafka_exporter)
 
     async def _start_toxiproxy(self) -> None:
         await self._start(services.toxiproxy)
@@ -209,5 +240,6 @@ def _create_proxies(site: Site) -> None:
     with _toxiproxy_lock:
         server = Toxiproxy()
         server.update_api_consumer("127.0.0.1", site.ports["toxiproxy"])
-        for name in _PROXIED:
-            server.create(upstream=site.address(name), name=name, listen=site.address(f"{name}-proxy"))
+        for name in site.parts.proxied:
+            upstream = site.address("kafka-proxied" if name == "kafka" else name)
+            server.create(upstream=upstream, name=name, listen=site.address(f"{name}-proxy"))

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import gc
 import resource
-import signal
 
 import uvloop
 from aiohttp import web
@@ -15,8 +14,10 @@ from lab.engine import readings
 from lab.engine.cache import Cache
 from lab.engine.memory_chaos import MemoryChaos
 from lab.engine.metrics import Metrics
+from lab.engine.outbox import Outbox
 from lab.engine.service import Service
 from lab.engine.store import Store
+from lab.serving import until_told
 
 _MIB = 2**20
 
@@ -31,6 +32,7 @@ def main() -> None:
     parser.add_argument("--queue-limit", type=int, default=5000)
     parser.add_argument("--memory-limit-mib", type=int, default=512)
     parser.add_argument("--token", default="test-token")
+    parser.add_argument("--kafka", metavar="HOST:PORT", help="Publish booked payments there.")
     parser.add_argument("--chaos-endpoints", action="store_true", help="Serve /actuator/memory, which takes memory.")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(parser.parse_args()))
@@ -46,7 +48,12 @@ async def _serve(options: argparse.Namespace) -> None:
     await cache.remember_accounts(await store.all_accounts())
     allowed_bytes = options.memory_limit_mib * _MIB
     readings.publish(metrics, store, cache, allowed_bytes)
-    service = Service(store, cache, metrics, options.token)
+    outbox = None
+    if options.kafka:
+        await store.expect_settlement()
+        outbox = Outbox(options.kafka, store.unsettled)
+        readings.publish_outbox(metrics, outbox)
+    service = Service(store, cache, metrics, options.token, outbox)
     application = service.application()
     if options.chaos_endpoints:
         MemoryChaos(service, allowed_bytes).add_to(application)
@@ -56,8 +63,12 @@ async def _serve(options: argparse.Namespace) -> None:
     await web.TCPSite(runner, host, int(port), backlog=4096, shutdown_timeout=0.5).start()
     # What is here stays: collecting it again and again would hold up answers.
     gc.freeze()
-    await _until_told()
-    await runner.cleanup()
+    async with asyncio.TaskGroup() as group:
+        publishing = group.create_task(outbox.run()) if outbox else None
+        await until_told()
+        await runner.cleanup()
+        if publishing is not None:
+            publishing.cancel()
     await cache.close()
     store.close()
 
@@ -65,13 +76,6 @@ async def _serve(options: argparse.Namespace) -> None:
 def _allow_many_connections() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-async def _until_told() -> None:
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    await told.wait()
 
 
 if __name__ == "__main__":

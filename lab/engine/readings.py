@@ -6,6 +6,7 @@ import time
 
 from lab.engine.cache import Cache
 from lab.engine.metrics import Metrics
+from lab.engine.outbox import Outbox
 from lab.engine.process import CpuUsage, InputOutput, resident_bytes
 from lab.engine.store import Store
 from lab.engine.tariff import HIGH_VALUE
@@ -40,5 +41,17 @@ def publish(metrics: Metrics, store: Store, cache: Cache, allowed_bytes: int) ->
             "resources_network_transmit_bytes": ("Sent to sockets.", counted.network_transmit_bytes),
             "resources_disk_read_bytes": ("Read from the disk.", counted.disk_read_bytes),
             "resources_disk_write_bytes": ("Written to the disk.", counted.disk_write_bytes),
+        }
+    )
+
+
+def publish_outbox(metrics: Metrics, outbox: Outbox) -> None:
+    """Have the metrics read the outbox as well."""
+    metrics.gauges({"outbox_messages": ("Messages that Kafka has not confirmed yet.", lambda: outbox.pending)})
+    metrics.counters(
+        {
+            "outbox_published_messages": ("Messages that Kafka confirmed.", lambda: outbox.published),
+            "outbox_overflowed_messages": ("Messages left to the ledger for later.", lambda: outbox.overflowed),
+            "outbox_failures": ("Attempts that Kafka did not confirm.", lambda: outbox.failures),
         }
     )

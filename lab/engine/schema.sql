@@ -15,7 +15,8 @@ CREATE TABLE IF NOT EXISTS ledger_entries (
     currency        text NOT NULL,
     tenant          text NOT NULL,
     description     text NOT NULL,
-    booked_at       timestamptz NOT NULL DEFAULT now()
+    booked_at       timestamptz NOT NULL DEFAULT now(),
+    settled_at      timestamptz
 );
 
 -- What the fees amount to, in rows of which each session takes its own: one row would be everybody's bottleneck.

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from lab.engine.cache import Cache, Claim
 from lab.engine.metrics import Metrics
+from lab.engine.outbox import Outbox
 from lab.engine.payment import DEFAULT_TENANT, Payment, Refused, read_payment
 from lab.engine.store import Store
 
@@ -20,10 +21,11 @@ _log = logging.getLogger(__name__)
 class Service:
     """Books payments, with PostgreSQL for the truth and Redis for speed."""
 
-    def __init__(self, store: Store, cache: Cache, metrics: Metrics, token: str) -> None:
+    def __init__(self, store: Store, cache: Cache, metrics: Metrics, token: str, outbox: Outbox | None) -> None:
         self._store = store
         self._cache = cache
         self._metrics = metrics
+        self._outbox = outbox
         self._authorization = f"Bearer {token}".encode()
 
     def application(self) -> web.Application:
@@ -85,6 +87,8 @@ class Service:
         booking = await self._store.book(payment, key)
         if booking.is_new:
             self._metrics.business.booked(payment)
+            if self._outbox is not None:
+                self._outbox.add(payment.message(booking.transaction_id, booking.booked_at))
         answer = payment.booked(booking.transaction_id, booking.booked_at)
         if key is not None:
             await self._cache.remember_answer(key, payment.digest, answer)

@@ -18,6 +18,17 @@ from lab.engine.payment import Payment, Refused
 _STATEMENT_SECONDS = 30.0
 _BOOK = "SELECT outcome, transaction_id, at_time FROM book($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 _FIND = "SELECT id FROM accounts WHERE id = ANY($1::text[])"
+# Only where payments are settled: elsewhere it would hold them all.
+_INDEX = "CREATE INDEX IF NOT EXISTS unsettled ON ledger_entries (id) WHERE settled_at IS NULL"
+# The message is the one of `Payment.message`.
+_UNSETTLED = """
+SELECT id, json_build_object(
+    'transactionId', id, 'tenantId', tenant, 'fromAccountId', from_account, 'toAccountId', to_account,
+    'paymentTypeId', payment_type, 'amount', amount, 'fee', fee, 'currencyCode', currency, 'bookedAt', booked_at)::text
+FROM ledger_entries WHERE settled_at IS NULL AND id > $1 ORDER BY id LIMIT $2
+"""
+# Engines that start together would stumble over each other's tables.
+_ALONE = "SELECT pg_advisory_lock(8080)"
 _REFUSALS = {
     "conflict": (409, "idempotency_conflict", "this Idempotency-Key belongs to another payment"),
     "unknown_account": (400, "unknown_account", "fromAccountId or toAccountId is unknown"),
@@ -52,6 +63,7 @@ class Store:
         `took` is told the seconds of each call in the database.
         """
         first = await asyncpg.connect(url, timeout=_STATEMENT_SECONDS)
+        await first.execute(_ALONE)
         await first.execute((Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
         await first.close()
         pool = await asyncpg.create_pool(
@@ -96,6 +108,14 @@ class Store:
     async def all_accounts(self) -> list[str]:
         """List every account; raises Refused."""
         return [row["id"] for row in await self._call("SELECT id FROM accounts")]
+
+    async def expect_settlement(self) -> None:
+        """Make ready for looking up what is not settled; raises Refused."""
+        await self._call(_INDEX)
+
+    async def unsettled(self, after: UUID, limit: int) -> list[tuple[UUID, str]]:
+        """List payments that are not settled, with their messages, in the order of their ids; raises Refused."""
+        return [(row[0], row[1]) for row in await self._call(_UNSETTLED, after, limit)]
 
     async def _call(self, query: str, *arguments: object) -> list[Any]:
         if self.queued >= self._queue_limit:

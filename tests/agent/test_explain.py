@@ -209,7 +209,7 @@ def test_the_exit_code_tells_of_a_problem_only_when_strict(arguments: list[str],
 
 
 def test_the_shipped_buckets_are_those_of_the_engine() -> None:
-    shown = re.findall(r'response_time_seconds_bucket{le="([^"+]+)"}', Metrics().render().decode())
+    shown = re.findall(r'transactions_response_time_seconds_bucket{le="([^"+]+)"}', Metrics().render().decode())
     known = kpis.load(ROOT / "configs/kpis.yml").buckets
     assert [*map(float, shown)] == [*known["payment_engine_transactions_response_time_seconds_bucket"]]
 

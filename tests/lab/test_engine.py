@@ -14,16 +14,9 @@ import pytest
 import pytest_asyncio
 
 from lab.stack import Lab
+from tests.support.engine_client import Client
 from tests.support.waiting import until
 
-ORDER: dict[str, Any] = {
-    "fromAccountId": "test-account-1",
-    "toAccountId": "test-account-2",
-    "paymentTypeId": "test-payment-type",
-    "amount": 100.00,
-    "currencyCode": "USD",
-    "description": "Load test transaction",
-}
 NAMES = [
     "transactions_processed_total",
     "errors_total",
@@ -57,52 +50,6 @@ NAMES = [
     "resources_disk_read_bytes_total",
     "resources_disk_write_bytes_total",
 ]
-
-
-class Client:
-    def __init__(self, session: aiohttp.ClientSession, lab: Lab) -> None:
-        self._session = session
-        self._lab = lab
-
-    async def pay(self, token: str = "test-token", key: str | None = None, **changes: Any) -> tuple[int, Any]:  # noqa: S107
-        headers = {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": key} if key else {})
-        order = {name: value for name, value in (ORDER | changes).items() if value is not None}
-        url = f"http://{self._lab.addresses['payment-engine:8080']}/api/v1/transactions"
-        async with self._session.post(url, json=order, headers=headers) as response:
-            return response.status, await response.json()
-
-    async def metrics(self) -> str:
-        url = f"http://{self._lab.addresses['payment-engine:8080']}/actuator/prometheus"
-        async with self._session.get(url) as response:
-            return await response.text()
-
-    async def values(self) -> dict[str, float]:
-        """Read every series: {name and labels: value}."""
-        lines = (line.rpartition(" ") for line in (await self.metrics()).splitlines() if not line.startswith("#"))
-        return {name: float(value) for name, _, value in lines}
-
-    async def memory(self, method: str, order: Any = None, token: str = "test-token") -> tuple[int, Any]:  # noqa: S107
-        url = f"http://{self._lab.addresses['payment-engine:8080']}/actuator/memory"
-        headers = {"Authorization": f"Bearer {token}"}
-        async with self._session.request(method, url, json=order, headers=headers) as response:
-            return response.status, await response.json()
-
-    async def is_up(self) -> bool:
-        try:
-            await self.metrics()
-        except aiohttp.ClientError:
-            return False
-        return True
-
-    async def toxic(self, proxy: str, **body: Any) -> None:
-        url = f"http://{self._lab.addresses['toxiproxy:8474']}/proxies/{proxy}/toxics"
-        async with self._session.post(url, json={"name": "test", **body}) as response:
-            assert response.status == 200
-
-    async def heal(self, proxy: str) -> None:
-        url = f"http://{self._lab.addresses['toxiproxy:8474']}/proxies/{proxy}/toxics/test"
-        async with self._session.delete(url) as response:
-            assert response.status == 204
 
 
 @pytest_asyncio.fixture

@@ -1,0 +1,55 @@
+"""HAProxy before several engines: it asks each for its health, and tells Prometheus what it found."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+
+from lab.errors import LabError
+from lab.server import Spec
+from lab.services import Site
+
+_HEALTH_EVERY = timedelta(seconds=2)
+
+_CONFIG = """
+global
+    nbthread 1
+    maxconn 8192
+
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+
+frontend payments
+    bind {payments}
+    default_backend payment-engines
+
+backend payment-engines
+    balance leastconn
+    option httpchk GET /actuator/health
+    default-server check inter {every_ms} fall 2 rise 1
+{servers}
+
+frontend metrics
+    bind {metrics}
+    http-request use-service prometheus-exporter if {{ path /metrics }}
+"""
+
+
+def load_balancer(site: Site) -> Spec:
+    """HAProxy, which listens where the payment engine is expected; raises LabError when it is missing."""
+    program = shutil.which("haproxy", path="/usr/sbin:/usr/bin") or shutil.which("haproxy")
+    if program is None:
+        raise LabError("haproxy is missing, install it: make parts")
+    path = site.directory / "haproxy.cfg"
+    servers = "\n".join(f"    server {name} {site.address(name)}" for name in site.parts.engines)
+    text = _CONFIG.format(
+        payments=site.address("payment-engine"),
+        metrics=site.address("load-balancer"),
+        every_ms=max(100, round(_HEALTH_EVERY / timedelta(milliseconds=1) / site.time_scale)),
+        servers=servers,
+    )
+    path.write_text(text, encoding="utf-8")
+    return Spec("load-balancer", [program, "-db", "-f", str(path)], site.ports["load-balancer"], health="/metrics")

@@ -1,0 +1,121 @@
+"""Booked payments on their way to Kafka: whatever the broker does, payments go on.
+
+The outbox is bounded memory. What it cannot take, and what a killed engine had in it, is still in the ledger, not
+settled: the engine publishes that when it starts and when there is room again. So each payment is published at least
+once, and whoever settles it must not mind a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from uuid import UUID
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from lab.engine.payment import Refused
+
+_log = logging.getLogger(__name__)
+
+TOPIC = "transactions"
+_LIMIT = 20_000
+_LINGER_SECONDS = 0.05
+_BATCH_BYTES = 256 * 1024
+_BATCH = 1000
+_REQUEST_MS = 5_000
+_RETRY_SECONDS = 1.0
+_FAILURES = (KafkaError, OSError, TimeoutError, Refused)
+
+# Reads unsettled payments from the ledger, those after an id: [(id, message)], in the order of their ids.
+Unsettled = Callable[[UUID, int], Awaitable[list[tuple[UUID, str]]]]
+
+
+class Outbox:
+    """Takes messages at any time, and sends them in batches while a broker is there."""
+
+    def __init__(self, servers: str, unsettled: Unsettled) -> None:
+        self._servers = servers
+        self._unsettled = unsettled
+        self._waiting: deque[bytes] = deque()
+        self._filled = asyncio.Event()
+        # What an engine before this one may have left.
+        self._owes = True
+        self.published = 0
+        self.overflowed = 0
+        self.failures = 0
+
+    @property
+    def pending(self) -> int:
+        """How many messages no broker has confirmed yet."""
+        return len(self._waiting)
+
+    def add(self, message: bytes) -> None:
+        """Take a message; one beyond the limit is left to the ledger."""
+        if len(self._waiting) >= _LIMIT:
+            self.overflowed += 1
+            self._owes = True
+            return
+        self._waiting.append(message)
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._servers,
+                enable_idempotence=True,
+                max_batch_size=_BATCH_BYTES,
+                request_timeout_ms=_REQUEST_MS,
+            )
+            try:
+                await producer.start()
+                await self._send_all(producer)
+            except _FAILURES as error:
+                self.failures += 1
+                _log.warning("nothing can be published: %r", error)
+            finally:
+                await producer.stop()
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _send_all(self, producer: AIOKafkaProducer) -> None:
+        partitions = itertools.cycle(sorted(await producer.partitions_for(TOPIC)))
+        while True:
+            while self._waiting:
+                sent = await _send(producer, next(partitions), itertools.islice(self._waiting, _BATCH))
+                for _ in range(sent):
+                    self._waiting.popleft()
+                self.published += sent
+            if self._owes:
+                await self._send_owed(producer)
+            self._filled.clear()
+            await self._filled.wait()
+            await asyncio.sleep(_LINGER_SECONDS)
+
+    async def _send_owed(self, producer: AIOKafkaProducer) -> None:
+        """Publish what the ledger holds unsettled."""
+        last, partition = UUID(int=0), 0
+        self._owes = False
+        try:
+            while rows := await self._unsettled(last, _BATCH):
+                messages = (message.encode() for _, message in rows)
+                sent = await _send(producer, partition, messages)
+                self.published += sent
+                last = rows[sent - 1][0]
+        except BaseException:
+            self._owes = True
+            raise
+
+
+async def _send(producer: AIOKafkaProducer, partition: int, messages: Iterable[bytes]) -> int:
+    """Send as many messages as fit into a batch, and tell how many once the broker has them."""
+    batch = producer.create_batch()
+    for message in messages:
+        if batch.append(key=None, value=message, timestamp=None) is None:
+            break
+    count = int(batch.record_count())
+    await (await producer.send_batch(batch, TOPIC, partition=partition))
+    return count

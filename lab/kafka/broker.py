@@ -1,0 +1,104 @@
+"""The broker: Apache Kafka in KRaft mode, one node, with a small heap.
+
+Its listener PROXIED has an advertised address of its own, Toxiproxy's: clients that come through the proxy stay there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+
+from lab.engine.outbox import TOPIC
+from lab.errors import LabError
+from lab.server import Spec
+from lab.services import Site
+
+PARTITIONS = 3
+_REMEDY = "install it: make parts"
+_HEAP = ("-Xms64m", "-Xmx128m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+# Kafka's logger at `info` writes some hundred lines before it is ready.
+_LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
+
+
+def find_jars() -> Path:
+    """Find the folder with Kafka's jars; raises LabError when it, or Java, is missing."""
+    if shutil.which("java") is None:
+        raise LabError(f"java is missing, {_REMEDY}")
+    pom = (Path(__file__).parent / "pom.xml").read_text(encoding="utf-8")
+    version = re.findall(r"<version>([\d.]+)</version>", pom)[1]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    jars = cache / "alertdrill" / f"kafka-{version}"
+    if not jars.is_dir():
+        raise LabError(f"Apache Kafka {version} is missing in {jars}, {_REMEDY}")
+    return jars
+
+
+def format_storage(site: Site) -> Spec:
+    """The command that makes the broker's data folder."""
+    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return Spec("kafka-format", _java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", _write(site)), 0)
+
+
+def broker(site: Site) -> Spec:
+    """The broker itself."""
+    return Spec("kafka", _java("kafka.Kafka", str(_properties(site))), site.ports["kafka"])
+
+
+async def create_topic(servers: str) -> None:
+    """Make the topic of booked payments, unless it is there; raises LabError."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    try:
+        await admin.start()
+        await admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])
+    except TopicAlreadyExistsError:
+        pass
+    except (KafkaError, OSError) as error:
+        raise LabError(f"the topic {TOPIC} cannot be made: {error!r}") from error
+    finally:
+        await admin.close()
+
+
+def _java(main: str, *arguments: str) -> list[str]:
+    return [shutil.which("java") or "java", *_HEAP, *_LOGGING, "-cp", f"{find_jars()}/*", main, *arguments]
+
+
+def _properties(site: Site) -> Path:
+    return site.directory / "kafka" / "server.properties"
+
+
+def _write(site: Site) -> str:
+    """Write the broker's settings and tell where; one node needs no more than one copy of anything."""
+    plain = ",".join(f"{name}:PLAINTEXT" for name in ("INTERNAL", "PROXIED", "CONTROLLER"))
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{site.address('kafka-controller')}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"INTERNAL://{site.address('kafka')},PROXIED://{site.address('kafka-proxied')}"
+        f",CONTROLLER://{site.address('kafka-controller')}",
+        "advertised.listeners": f"INTERNAL://{site.address('kafka')},PROXIED://{site.address('kafka-proxy')}",
+        "listener.security.protocol.map": plain,
+        "inter.broker.listener.name": "INTERNAL",
+        "log.dirs": site.directory / "kafka" / "data",
+        "auto.create.topics.enable": "false",
+        "offsets.topic.num.partitions": 1,
+        "offsets.topic.replication.factor": 1,
+        "transaction.state.log.num.partitions": 1,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        "num.network.threads": 2,
+        "num.io.threads": 2,
+        "log.cleaner.dedupe.buffer.size": 2 * 2**20,
+    }
+    path = _properties(site)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
+    return str(path)

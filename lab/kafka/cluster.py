@@ -1,0 +1,73 @@
+"""What a Kafka cluster says of itself, read through aiokafka."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One partition of a topic: offsets, and node ids of its copies."""
+
+    topic: str
+    number: int
+    leader: int
+    replicas: tuple[int, ...]
+    in_sync: tuple[int, ...]
+    oldest_offset: int
+    current_offset: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """One consumer group: its members, and the offset that it has committed for each (topic, partition)."""
+
+    name: str
+    members: int
+    offsets: dict[tuple[str, int], int]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Brokers by node id, partitions and consumer groups; one that does not answer has none."""
+
+    brokers: dict[int, str] = field(default_factory=dict)
+    partitions: tuple[Partition, ...] = ()
+    groups: tuple[Group, ...] = ()
+
+
+async def read_cluster(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> Cluster:
+    """Ask the cluster; raises KafkaError, OSError."""
+    described = await admin.describe_cluster()
+    brokers = {broker["node_id"]: f"{broker['host']}:{broker['port']}" for broker in described["brokers"]}
+    names = sorted(group for group, _ in await admin.list_consumer_groups())
+    groups = tuple([await _group(admin, name) for name in names])
+    return Cluster(brokers, await _partitions(admin, consumer), groups)
+
+
+async def _partitions(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> tuple[Partition, ...]:
+    topics = [topic for topic in await admin.describe_topics() if not topic["is_internal"]]
+    known = {TopicPartition(topic["topic"], one["partition"]): one for topic in topics for one in topic["partitions"]}
+    oldest, current = await consumer.beginning_offsets(list(known)), await consumer.end_offsets(list(known))
+    return tuple(
+        Partition(
+            topic=place.topic,
+            number=place.partition,
+            leader=one["leader"],
+            replicas=tuple(one["replicas"]),
+            in_sync=tuple(one["isr"]),
+            oldest_offset=oldest[place],
+            current_offset=current[place],
+        )
+        for place, one in sorted(known.items())
+    )
+
+
+async def _group(admin: AIOKafkaAdminClient, name: str) -> Group:
+    offsets = await admin.list_consumer_group_offsets(name)
+    described = await admin.describe_consumer_groups([name])
+    members = sum(len(group[5]) for answer in described for group in answer.groups)
+    return Group(name, members, {(place.topic, place.partition): one.offset for place, one in offsets.items()})

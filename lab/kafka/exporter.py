@@ -1,0 +1,87 @@
+"""`python -m lab.kafka.exporter --listen 127.0.0.1:9308 --kafka 127.0.0.1:9092`: runs until SIGTERM.
+
+Serves /metrics under the names of kafka_exporter (github.com/danielqsj/kafka_exporter).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from prometheus_client import CollectorRegistry, generate_latest
+
+from lab.kafka.cluster import Cluster, read_cluster
+from lab.kafka.families import ClusterMetrics
+from lab.serving import serve_until_told
+
+_log = logging.getLogger(__name__)
+_PATIENCE_SECONDS = 5.0
+
+
+class Exporter:
+    """Reads the cluster at each scrape; a broker that does not answer is a cluster without brokers."""
+
+    def __init__(self, servers: str) -> None:
+        self._servers = servers
+        self._connected: tuple[AIOKafkaAdminClient, AIOKafkaConsumer] | None = None
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        """Answer a scrape."""
+        registry = CollectorRegistry()
+        registry.register(ClusterMetrics(await self._read()))
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        if self._connected is not None:
+            admin, consumer = self._connected
+            self._connected = None
+            await admin.close()
+            await consumer.stop()
+
+    async def _read(self) -> Cluster:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await read_cluster(*(await self._clients()))
+        except (KafkaError, OSError, TimeoutError) as error:
+            _log.warning("the broker does not answer: %r", error)
+            await self.close()
+            return Cluster()
+
+    async def _clients(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
+        if self._connected is None:
+            admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
+            consumer = AIOKafkaConsumer(bootstrap_servers=self._servers)
+            self._connected = (admin, consumer)
+            await admin.start()
+            await consumer.start()
+        return self._connected
+
+
+@asynccontextmanager
+async def _application(servers: str) -> AsyncIterator[web.Application]:
+    exporter = Exporter(servers)
+    application = web.Application()
+    application.router.add_get("/metrics", exporter.metrics)
+    yield application
+    await exporter.close()
+
+
+def main() -> None:
+    """Read the command line and serve."""
+    parser = argparse.ArgumentParser(prog="python -m lab.kafka.exporter", description="Kafka's metrics.")
+    parser.add_argument("--listen", default="127.0.0.1:9308", metavar="HOST:PORT")
+    parser.add_argument("--kafka", required=True, metavar="HOST:PORT")
+    options = parser.parse_args()
+    serve_until_told(_application(options.kafka), options.listen)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Which parts a lab has beside those that it always has."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from units.settings import Settings
+
+
+class Parts(Settings):
+    """Parts that cost memory and CPU, and so are there only when they are asked for.
+
+    `kafka` brings a broker, its exporter and the settlement of payments. `replicas` above one brings as many engines
+    behind HAProxy, which then is `payment-engine:8080`.
+    """
+
+    kafka: bool = False
+    replicas: int = Field(default=1, ge=1, le=4)
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether there is a load balancer."""
+        return self.replicas > 1
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The names of the payment engines."""
+        if not self.is_balanced:
+            return ("payment-engine",)
+        return tuple(f"payment-engine-{number}" for number in range(1, self.replicas + 1))
+
+    @property
+    def proxied(self) -> tuple[str, ...]:
+        """What is reached through Toxiproxy."""
+        return ("postgres", "redis", "kafka") if self.kafka else ("postgres", "redis")
+
+    def together(self, other: Parts) -> Parts:
+        """Tell what a lab needs that serves both."""
+        return Parts(kafka=self.kafka or other.kafka, replicas=max(self.replicas, other.replicas))
+
+
+# The names and ports by which configuration files know the services.
+SERVICES = {
+    "payment-engine": 8080,
+    "postgres-exporter": 9187,
+    "redis-exporter": 9121,
+    "prometheus": 9090,
+    "alertmanager": 9093,
+    "toxiproxy": 8474,
+    "alertdrill": 9095,
+    "postgres": 5432,
+    "redis": 6379,
+}
+KAFKA_SERVICES = {"kafka": 9092, "kafka-exporter": 9308, "settlement": 8081}
+BALANCER_SERVICES = {"load-balancer": 8404}
+
+
+def services(parts: Parts) -> dict[str, int]:
+    """List the services of a lab with these parts: {name: port}."""
+    return SERVICES | (KAFKA_SERVICES if parts.kafka else {}) | (BALANCER_SERVICES if parts.is_balanced else {})
+
+
+def absent_targets(parts: Parts) -> set[str]:
+    """List the scrape targets of parts that this lab does not have."""
+    every = KAFKA_SERVICES | BALANCER_SERVICES
+    return {f"{name}:{port}" for name, port in every.items() if name not in services(parts)}

@@ -1,0 +1,34 @@
+"""Serving HTTP in a process of its own, until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AbstractAsyncContextManager
+
+import uvloop
+from aiohttp import web
+
+
+def serve_until_told(application: AbstractAsyncContextManager[web.Application], listen: str) -> None:
+    """Serve on HOST:PORT until SIGTERM or SIGINT."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(application, listen))
+
+
+async def until_told() -> None:
+    """Wait for SIGTERM or SIGINT."""
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    await told.wait()
+
+
+async def _serve(application: AbstractAsyncContextManager[web.Application], listen: str) -> None:
+    async with application as serving:
+        runner = web.AppRunner(serving, access_log=None)
+        await runner.setup()
+        host, _, port = listen.rpartition(":")
+        await web.TCPSite(runner, host, int(port), shutdown_timeout=0.5).start()
+        await until_told()
+        await runner.cleanup()

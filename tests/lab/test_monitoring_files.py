@@ -1,0 +1,68 @@
+"""What becomes of prometheus.yml in a lab that has not every part, or several engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.monitoring_files import retargeted
+from lab.parts import Parts, absent_targets
+
+SEED_JOBS = ["payment-engine", "postgres", "redis", "kafka"]
+
+
+def _config(*jobs: dict[str, Any]) -> dict[str, Any]:
+    return {"scrape_configs": list(jobs)}
+
+
+@pytest.mark.parametrize(
+    ("parts", "jobs"),
+    [
+        (Parts(), ["payment-engine", "postgres", "redis"]),
+        (Parts(kafka=True), [*SEED_JOBS, "settlement"]),
+        (Parts(replicas=2), ["payment-engine", "postgres", "redis", "load-balancer"]),
+        (Parts(kafka=True, replicas=2), [*SEED_JOBS, "settlement", "load-balancer"]),
+    ],
+)
+def test_the_jobs_of_absent_parts_are_left_out(parts: Parts, jobs: list[str]) -> None:
+    shipped = yaml.safe_load((Path(__file__).parents[2] / "configs/prometheus/prometheus.yml").read_text())
+    config = retargeted(shipped, {target: [] for target in absent_targets(parts)})
+    assert [job["job_name"] for job in config["scrape_configs"]] == jobs
+
+
+def test_the_strategys_four_jobs_are_shipped_as_it_has_them() -> None:
+    root = Path(__file__).parents[2]
+    shipped = yaml.safe_load((root / "configs/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    assert shipped[:4] == [
+        {
+            "job_name": "payment-engine",
+            "static_configs": [{"targets": ["payment-engine:8080"]}],
+            "metrics_path": "/actuator/prometheus",
+            "scrape_interval": "5s",
+        },
+        {"job_name": "postgres", "static_configs": [{"targets": ["postgres-exporter:9187"]}]},
+        {"job_name": "redis", "static_configs": [{"targets": ["redis-exporter:9121"]}]},
+        {"job_name": "kafka", "static_configs": [{"targets": ["kafka-exporter:9308"]}]},
+    ]
+
+
+def test_a_target_of_which_there_are_several_becomes_them_and_keeps_its_labels() -> None:
+    job = {"job_name": "a", "static_configs": [{"targets": ["a:1", "b:2"], "labels": {"team": "x"}}]}
+    after = retargeted(_config(job), {"a:1": ["127.0.0.1:7", "127.0.0.1:8"]})
+    assert after["scrape_configs"][0]["static_configs"] == [
+        {"targets": ["127.0.0.1:7", "127.0.0.1:8", "b:2"], "labels": {"team": "x"}}
+    ]
+
+
+def test_a_job_that_has_a_target_left_stays() -> None:
+    job = {"job_name": "a", "static_configs": [{"targets": ["a:1"]}, {"targets": ["b:2"]}]}
+    after = retargeted(_config(job), {"a:1": []})
+    assert after["scrape_configs"] == [{"job_name": "a", "static_configs": [{"targets": ["b:2"]}]}]
+
+
+def test_a_job_with_another_discovery_stays_as_it_is() -> None:
+    job = {"job_name": "files", "file_sd_configs": [{"files": ["a.yml"]}]}
+    assert retargeted(_config(job), {"a:1": []}) == _config(job)

@@ -1,0 +1,215 @@
+"""The parts that a lab has only when asked: Kafka with the settlement, and engines behind a load balancer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer
+
+from lab.errors import LabError
+from lab.kafka.broker import find_jars
+from lab.parts import Parts
+from lab.stack import Lab
+from tests.support.engine_client import Client, values
+from tests.support.waiting import until
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+GROUP_LAG = 'kafka_consumergroup_lag_sum{consumergroup="settlement",topic="transactions"}'
+ENGINES = ("payment-engine-1", "payment-engine-2")
+
+
+@pytest_asyncio.fixture(scope="module")
+async def lab() -> AsyncIterator[Lab]:
+    try:
+        find_jars()
+    except LabError as error:
+        pytest.skip(str(error))
+    async with Lab(CONFIGS, 30.0, parts=Parts(kafka=True, replicas=2)) as started:
+        yield started
+
+
+@pytest_asyncio.fixture
+async def client(lab: Lab) -> AsyncIterator[Client]:
+    async with aiohttp.ClientSession() as session:
+        yield Client(session, lab)
+
+
+@pytest_asyncio.fixture
+async def database(lab: Lab) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(lab.postgres_url)
+    yield connection
+    await connection.close()
+
+
+async def _paid(client: Client, count: int) -> list[str]:
+    answers = await asyncio.gather(*(client.pay(amount=1) for _ in range(count)))
+    assert {status for status, _ in answers} == {201}
+    return [answer["transactionId"] for _, answer in answers]
+
+
+async def _until_settled(database: Any, ids: list[str], seconds: float = 20.0) -> None:
+    query = "SELECT count(settled_at) FROM ledger_entries WHERE id = ANY($1::uuid[])"
+
+    async def are_settled() -> bool:
+        return int(await database.fetchval(query, ids)) == len(ids)
+
+    await until(are_settled, f"{len(ids)} payments are settled", seconds)
+
+
+async def _publish(lab: Lab, message: bytes) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=lab.addresses["kafka:9092"]) as producer:
+        await producer.send_and_wait("transactions", message)
+
+
+async def _pending(client: Client, lab: Lab) -> float:
+    """Add up the outboxes of all engines."""
+    texts = [await client.metrics_at(lab.servers[name].address) for name in ENGINES]
+    return sum(values(text)["payment_engine_outbox_messages"] for text in texts)
+
+
+async def test_every_booked_payment_is_settled(client: Client, database: Any) -> None:
+    await _until_settled(database, await _paid(client, 40))
+
+
+async def test_every_target_is_scraped_and_each_engine_by_itself(lab: Lab) -> None:
+    url = f"http://{lab.addresses['prometheus:9090']}/api/v1/targets"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        targets = (await response.json())["data"]["activeTargets"]
+    jobs = sorted(target["labels"]["job"] for target in targets)
+    assert jobs == [
+        "kafka",
+        "load-balancer",
+        "payment-engine",
+        "payment-engine",
+        "postgres",
+        "redis",
+        "settlement",
+    ]
+    assert {target["health"] for target in targets} == {"up"}
+
+
+async def test_the_exporter_tells_of_brokers_partitions_and_groups(client: Client, database: Any) -> None:
+    await _until_settled(database, await _paid(client, 10))
+    found = await client.values("kafka-exporter:9308")
+    assert found["kafka_brokers"] == 1
+    assert found['kafka_topic_partitions{topic="transactions"}'] == 3
+    assert found['kafka_consumergroup_members{consumergroup="settlement"}'] == 1
+    offsets = [found[f'kafka_topic_partition_current_offset{{partition="{n}",topic="transactions"}}'] for n in range(3)]
+    done = 'kafka_consumergroup_current_offset_sum{consumergroup="settlement",topic="transactions"}'
+    assert sum(offsets) >= 10
+    assert found[done] + found[GROUP_LAG] == sum(offsets)
+
+
+async def test_a_message_that_comes_twice_settles_once(client: Client, database: Any, lab: Lab) -> None:
+    (paid,) = await _paid(client, 1)
+    await _until_settled(database, [paid])
+    query = "SELECT settled_at FROM ledger_entries WHERE id = $1::uuid"
+    first = await database.fetchval(query, paid)
+    before = (await client.values("settlement:8081"))["payment_engine_settlement_repeated_total"]
+    await _publish(lab, f'{{"transactionId": "{paid}"}}'.encode())
+
+    async def is_seen() -> bool:
+        return (await client.values("settlement:8081"))["payment_engine_settlement_repeated_total"] > before
+
+    await until(is_seen, "the second message is read")
+    assert await database.fetchval(query, paid) == first
+
+
+@pytest.mark.parametrize("message", [b"\xff", b"[]", b'{"transactionId": 7}', b'{"amount": 1}'])
+async def test_a_message_that_is_no_payment_holds_nothing_up(
+    client: Client, database: Any, lab: Lab, message: bytes
+) -> None:
+    before = (await client.values("settlement:8081"))["payment_engine_settlement_unreadable_total"]
+    await _publish(lab, message)
+    await _until_settled(database, await _paid(client, 3))
+
+    async def is_counted() -> bool:
+        return (await client.values("settlement:8081"))["payment_engine_settlement_unreadable_total"] == before + 1
+
+    await until(is_counted, "the message is counted")
+
+
+async def test_a_stopped_settlement_shows_as_lag_that_goes_when_it_goes_on(
+    client: Client, database: Any, lab: Lab
+) -> None:
+    await _until_settled(database, await _paid(client, 3))
+    pid = int((lab.directory / "settlement.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        paid = await _paid(client, 25)
+
+        async def lags() -> bool:
+            return (await client.values("kafka-exporter:9308"))[GROUP_LAG] == 25
+
+        await until(lags, "25 messages are behind")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await _until_settled(database, paid)
+
+    async def is_level() -> bool:
+        return (await client.values("kafka-exporter:9308"))[GROUP_LAG] == 0
+
+    await until(is_level, "no message is behind")
+
+
+async def test_without_a_broker_payments_succeed_and_wait_for_it(client: Client, database: Any, lab: Lab) -> None:
+    await client.enable("kafka", enabled=False)
+    try:
+        paid = await _paid(client, 20)
+        assert await _pending(client, lab) == 20
+    finally:
+        await client.enable("kafka", enabled=True)
+    await _until_settled(database, paid, seconds=40)
+
+
+async def test_what_a_killed_engine_had_not_published_is_published_by_the_next(
+    client: Client, database: Any, lab: Lab
+) -> None:
+    await client.enable("kafka", enabled=False)
+    try:
+        paid = await _paid(client, 20)
+        for name in ENGINES:
+            os.kill(int((lab.directory / f"{name}.pid").read_text()), signal.SIGKILL)
+    finally:
+        await client.enable("kafka", enabled=True)
+    await _until_settled(database, paid, seconds=60)
+
+
+async def test_a_killed_broker_counts_as_none_until_it_is_back(client: Client, database: Any, lab: Lab) -> None:
+    os.kill(int((lab.directory / "kafka.pid").read_text()), signal.SIGKILL)
+
+    async def brokers() -> float:
+        return (await client.values("kafka-exporter:9308"))["kafka_brokers"]
+
+    async def are_none() -> bool:
+        return await brokers() == 0
+
+    async def is_one() -> bool:
+        return await brokers() == 1
+
+    await until(are_none, "the broker is gone")
+    await until(is_one, "the broker is back", seconds=40)
+    await _until_settled(database, await _paid(client, 5), seconds=60)
+
+
+async def test_payments_go_on_past_a_killed_engine_which_the_balancer_tells_of(client: Client, lab: Lab) -> None:
+    await until(lambda: _are_up(client, 2), "both engines are in use", seconds=40)
+    os.kill(int((lab.directory / "payment-engine-1.pid").read_text()), signal.SIGKILL)
+    await until(lambda: _are_up(client, 1), "the balancer saw it")
+    await _paid(client, 20)
+    await until(lambda: _are_up(client, 2), "both engines are in use again", seconds=40)
+
+
+async def _are_up(client: Client, count: int) -> bool:
+    found = await client.values("load-balancer:8404")
+    state = 'haproxy_server_status{{proxy="payment-engines",server="{}",state="UP"}}'
+    return sum(found[state.format(name)] for name in ENGINES) == count
