@@ -64,9 +64,12 @@ def _check_file(path: Path, findings: Findings) -> None:
     elif rules_file.holds_rules(source):
         findings.rules.append(rules_file.read(source))
         findings.problems += runbooks.problems(source, findings.rules[-1])
+    elif any(key in keys for key in _SERVERS):
+        source.into(AgentConfig)
+        findings.agent += 1
     elif "kpis" in keys:
         source.into(Kpis)
-    elif "probe" in keys and not any(key in keys for key in _SERVERS):
+    elif "probe" in keys:
         source.into(ProbeFile)
         findings.probes += 1
     elif not any(key in keys for key in _FOREIGN):

@@ -42,6 +42,15 @@ class Form(StrEnum):
     JSON = "json"
 
 
+class CardForm(StrEnum):
+    """How a score card is printed."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
+    HTML = "html"
+
+
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
     if wanted:
         typer.echo(f"alertdrill {__version__}")
@@ -237,6 +246,62 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
         rule=rule,
     )
     raise typer.Exit(run(lambda: show(options, config, form, _console(no_color=no_color), strict=strict)))
+
+
+@app.command(
+    epilog="Examples: alertdrill kpi --window 1h, alertdrill kpi --format html > kpis.html,"
+    " alertdrill kpi --lab --time-scale 30. Exit codes: 0 every target is met, 1 a KPI is red, 2 usage or"
+    " configuration, 3 a KPI with a target has no data."
+)
+def kpi(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    config: ConfigOption = Path("configs/agent.yml"),
+    kpis: Annotated[
+        Path | None, typer.Option(help="kpis.yml; by default `kpis` of the configuration.", metavar="FILE.yml")
+    ] = None,
+    window: Annotated[str, typer.Option(help="How far back to look.", metavar="DURATION")] = "5m",
+    at: Annotated[
+        str | None, typer.Option(help="Look from there, such as 2026-01-02T03:04:05Z; by default now.", metavar="TIME")
+    ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(help="Earlier runs; by default kpis.jsonl beside the recordings.", metavar="FILE.jsonl"),
+    ] = None,
+    form: Annotated[CardForm, typer.Option("--format", help="How to print it.")] = CardForm.TEXT,
+    lab: Annotated[bool, typer.Option("--lab", help="Show it on the embedded stack, after a window of load.")] = False,
+    time_scale: Annotated[float, typer.Option(help="Divide every duration of the lab.", min=1.0)] = 1.0,
+    rate: Annotated[float, typer.Option(help="Transactions a second of the lab's load.", min=0.01)] = 200.0,
+    no_color: NoColor = False,
+) -> None:
+    """Tell how the service stands by its KPIs: value, target, and trend (exit code 1 when one is red)."""
+    from agent.scorecard.command import Options, show
+
+    if time_scale != 1 and not lab:
+        _fail("--time-scale needs --lab: servers of your own keep their own durations")
+    over = _duration(window, "--window")
+    if not over:
+        _fail("--window: 0 is no window, expected a duration such as 5m")
+    options = Options(
+        config=config,
+        kpis=kpis,
+        window=over,
+        at=None if at is None else _instant(at),
+        history=history,
+        form=form,
+        lab=lab,
+        time_scale=time_scale,
+        rate=rate,
+    )
+    raise typer.Exit(run(lambda: show(options, _console(no_color=no_color)), mends=False))
+
+
+def _instant(text: str) -> float:
+    from datetime import UTC, datetime
+
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        _fail(f"--at: {text!r} is no instant, expected one such as 2026-01-02T03:04:05Z")
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
 
 
 @app.command(epilog="Example: alertdrill lab --time-scale 30 --kafka")

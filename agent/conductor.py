@@ -39,6 +39,7 @@ from agent.records import (
     TargetRecord,
     WatchedRecord,
 )
+from agent.scorecard.measure import over_phases
 from agent.server import Inbox, metrics_route, serving
 from agent.silencing import others_silenced
 from agent.situation import Situation
@@ -190,6 +191,7 @@ class Conductor:
             notifications=self._inbox.notifications,
             outages=observer.outages,
             aborted=observer.aborted,
+            kpis=await over_phases(self._config.kpis, self._prometheus, self._phases, self._config.time_scale),
         )
 
     def _figures(self) -> Measures:

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
-from agent import probe_file, yaml_source
+from agent import kpis, probe_file, yaml_source
 from agent.errors import ConfigError
+from agent.kpis import Kpis
 from agent.servers import MonitoringServer, Server
 from chaos.fault import Endpoints
 from chaos.guard import Guards
@@ -34,6 +35,7 @@ class AgentConfig(Settings):
     """
 
     probe: AnyProbe
+    kpis: Kpis = Kpis()
     prometheus: MonitoringServer
     alertmanager: MonitoringServer
     toxiproxy: Server
@@ -69,6 +71,17 @@ class AgentConfig(Settings):
         directory = info.context["directory"] if info.context else "."
         try:
             return probe_file.load(Path(directory) / probe).probe
+        except ConfigError as error:
+            raise ValueError("; ".join(error.problems)) from error
+
+    @field_validator("kpis", mode="before")
+    @classmethod
+    def _read_from_their_file(cls, given: object, info: ValidationInfo) -> object:
+        if not isinstance(given, str):
+            return given
+        directory = info.context["directory"] if info.context else "."
+        try:
+            return kpis.load(Path(directory) / given)
         except ConfigError as error:
             raise ValueError("; ".join(error.problems)) from error
 

@@ -25,6 +25,7 @@ from agent.records import (
     FaultRecord,
     GroupRecord,
     Instant,
+    KpiRecord,
     LoadRecord,
     NotificationRecord,
     OutageRecord,
@@ -72,6 +73,7 @@ class Recording(Record):
     outages: list[OutageRecord]
     aborted: str = ""
     audit: AuditRecord | None = None
+    kpis: list[KpiRecord] = []
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from agent.kpis import Kpi
+
 Phase = Literal["baseline", "fault", "recovery"]
 # From the year 1, which Go's zero time is in, to the end of the year 9999.
 Instant = Annotated[float, Field(ge=-62_135_596_800, le=253_402_300_800)]
@@ -267,6 +269,21 @@ class AuditRecord(Record):
     balance_before: Decimal
     balance_after: Decimal
     problem: str = ""
+
+
+class KpiValueRecord(Record):
+    """A value over one phase of the drill; the labels are those that it is told apart by."""
+
+    phase: Phase
+    labels: dict[str, str] = {}
+    value: float
+
+
+class KpiRecord(Record):
+    """One KPI, and its values in each phase; none where nothing could be measured."""
+
+    kpi: Kpi
+    values: list[KpiValueRecord]
 
 
 class PrometheusRecord(Record):

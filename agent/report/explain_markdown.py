@@ -18,7 +18,7 @@ def render(explanation: Explanation) -> str:
         blocks += _rule(rule)
     if explanation.unwatched:
         blocks.append("## Promises that no rule watches")
-        blocks.append("\n".join(f"- {_plain(kpi.name)} {_plain(kpi.objective)}" for kpi in explanation.unwatched))
+        blocks.append("\n".join(f"- {_plain(f'{kpi.name} {kpi.objective}')}" for kpi in explanation.unwatched))
     return "\n\n".join(blocks) + "\n"
 
 

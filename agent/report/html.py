@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from agent.recording import Recording
-from agent.report import figure, page, plot, waterfall, words
+from agent.report import figure, kpi_phases, page, plot, waterfall, words
+from agent.report import scorecard_words as spelled
 from agent.verdict.verdict import Judgement
 
 _BADGES = {0: "good", 1: "bad", 3: "unsure"}
@@ -18,6 +19,8 @@ def render(recording: Recording, judgement: Judgement) -> str:
         figure=plot.html(figure.figure(recording, judgement), "timeline"),
         words=words,
         parts=waterfall.rows,
+        kpi_phases=kpi_phases,
+        spelled=spelled,
         badge=_BADGES[judgement.exit_code],
         outcome=words.OVERALL[judgement.exit_code],
     )

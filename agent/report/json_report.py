@@ -11,6 +11,8 @@ notes: what the verdict could not rest on, a sentence each;
 runbook: null, or its `url`, and its `page` (null, or its path from the folder of this report);
 load: totals, rates in transactions a second, latencies in seconds, failure reasons;
 faults: kind, target, settings, injected_at, healed_at; allowed; undermined_by; versions;
+kpis: kpi, objective (null where nothing is promised), unit, and values: phase, labels, value, status (green, yellow,
+red, untargeted), none where nothing could be measured;
 audit: null where there was none, or passed, problems, and what the ledger holds of the acknowledged transactions
 (balances are decimals in quotes).
 Keys may be added; those that are here keep their meaning as long as `version` stays.
@@ -22,7 +24,9 @@ import json
 from typing import Any
 
 from agent.recording import Recording
+from agent.records import KpiRecord
 from agent.report import words
+from agent.scorecard.card import status
 from agent.verdict.verdict import Finding, Judgement, Milestone, Verdict, Window
 
 VERSION = 1
@@ -43,6 +47,7 @@ def render(recording: Recording, judgement: Judgement) -> str:
         "verdicts": [_verdict(verdict, judgement.fault_at) for verdict in judgement.verdicts],
         "load": _load(recording),
         "faults": [fault.model_dump(mode="json") for fault in recording.faults],
+        "kpis": [_kpi(record) for record in recording.kpis],
         "audit": _audit(recording, judgement),
         "allowed": list(judgement.allowed),
         "undermined_by": list(judgement.undermined_by),
@@ -115,6 +120,15 @@ def _load(recording: Recording) -> dict[str, Any]:
         "p95_baseline_seconds": words.p95_seconds(recording, "baseline"),
         "p95_fault_seconds": words.p95_seconds(recording, "fault"),
     }
+
+
+def _kpi(record: KpiRecord) -> dict[str, Any]:
+    kpi = record.kpi
+    values = [
+        {"phase": one.phase, "labels": one.labels, "value": one.value, "status": status(kpi, one.value).value}
+        for one in record.values
+    ]
+    return {"kpi": kpi.name, "objective": kpi.objective, "unit": kpi.unit, "values": values}
 
 
 def _audit(recording: Recording, judgement: Judgement) -> dict[str, Any] | None:

@@ -9,7 +9,9 @@ from rich.text import Text
 
 from agent.recording import Recording
 from agent.records import AuditRecord
-from agent.report import words
+from agent.report import kpi_phases, words
+from agent.report.scorecard_text import COLOURS as STATUS_COLOURS
+from agent.report.scorecard_words import MARKS
 from agent.verdict.audit import audit_problems
 from agent.verdict.verdict import Judgement, Milestone, Verdict
 
@@ -28,6 +30,8 @@ def render(recording: Recording, judgement: Judgement) -> RenderableType:
     parts.append(Text())
     parts += [Text(words.printable(f"allowed, and fired: {alert}")) for alert in judgement.allowed]
     parts.append(_load(recording))
+    if recording.kpis:
+        parts += [Text(), _kpis(recording), Text()]
     if recording.audit is not None:
         parts.append(audit_line(recording.audit))
     parts += [Text(words.printable(f"undermined by: {problem}"), style="yellow") for problem in judgement.undermined_by]
@@ -88,6 +92,18 @@ def _load(recording: Recording) -> Text:
         f" {load.failed} failed, {load.dropped} dropped;"
         f" p95 {words.latency_words(before)} in the baseline, {words.latency_words(during)} during the fault"
     )
+
+
+def _kpis(recording: Recording) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("KPI")
+    for phase in kpi_phases.phases(recording):
+        table.add_column(phase, justify="right")
+    table.add_column("target")
+    for row in kpi_phases.rows(recording):
+        cells = [Text(f"{one.words} {MARKS[one.status]}", style=STATUS_COLOURS[one.status]) for one in row.cells]
+        table.add_row(Text(row.name), *cells, Text(row.target))
+    return table
 
 
 def audit_line(audit: AuditRecord) -> Text:

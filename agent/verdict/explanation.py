@@ -54,7 +54,7 @@ def explain(given: Sequence[Given], known: Known) -> Explanation:
     """Explain rules, each beside all others."""
     rules = tuple(one.rule for one in given)
     whole = replace(known, rules=rules)
-    return Explanation(tuple(_explained(one, whole) for one in given), unwatched(known.kpis.kpis, rules))
+    return Explanation(tuple(_explained(one, whole) for one in given), unwatched(known.kpis.promises, rules))
 
 
 def _explained(given: Given, known: Known) -> Explained:

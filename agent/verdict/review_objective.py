@@ -21,7 +21,7 @@ def watches(shape: Shape, kpi: Kpi) -> bool:
 def looser_than_objective(subject: Subject) -> Iterator[Said]:
     """Find a threshold at or beyond a promise: it is broken before anybody hears of it."""
     for leaf in subject.shape.leaves:
-        for kpi in subject.known.kpis.kpis:
+        for kpi in subject.known.kpis.promises:
             if not watches(leaf, kpi):
                 continue
             threshold = _threshold(leaf)
@@ -52,7 +52,7 @@ def _looser(leaf: Shape, kpi: Kpi, threshold: float) -> Said:
 def fires_on_what_is_promised(subject: Subject) -> Iterator[Said]:
     """Find a threshold that a service crosses by keeping its promise."""
     for leaf in subject.shape.leaves:
-        for kpi in subject.known.kpis.kpis:
+        for kpi in subject.known.kpis.promises:
             if not _measures(leaf, kpi) or (leaf.comparison in _UP) != (kpi.comparison in _UP):
                 continue
             threshold = _threshold(leaf)
@@ -76,7 +76,10 @@ def _measures(shape: Shape, kpi: Kpi) -> bool:
         return shape.kind == "quantile" and shape.quantile == kpi.quantile
     if kpi.of is not None:
         return shape.kind == "ratio" and shape.all is not None and shape.all.metric == kpi.of
-    return shape.kind == "rate" if kpi.per else shape.kind in {"gauge", "any", "all", "mean"}
+    if kpi.per is not None:
+        # A rate is a second's.
+        return shape.kind == "rate" and kpi.per == "second"
+    return shape.kind in {"gauge", "any", "all", "mean"}
 
 
 def _threshold(shape: Shape) -> float:

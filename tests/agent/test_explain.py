@@ -217,4 +217,8 @@ def test_the_shipped_buckets_are_those_of_the_engine() -> None:
 def test_a_program_gets_json() -> None:
     answer = json.loads(_run("configs/prometheus/rules.yml", "--format", "json").stdout)
     assert len(answer["rules"]) == 8
-    assert [one["kpi"] for one in answer["unwatched"]] == ["response time p99", "transactions a second"]
+    assert [one["kpi"] for one in answer["unwatched"]] == [
+        "transactions a second",
+        "response time p99",
+        "CPU usage",
+    ]

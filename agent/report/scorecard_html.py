@@ -1,0 +1,28 @@
+"""A score card as one page that loads nothing."""
+
+from __future__ import annotations
+
+from agent import __version__
+from agent.report import page, words
+from agent.report import scorecard_words as spelled
+from agent.report.scorecard_text import counts_words
+from agent.scorecard.card import Card
+from units.duration import format_seconds
+
+_BADGES = {0: ("good", "kept"), 1: ("bad", "broken"), 3: ("unsure", "not known")}
+
+
+def render(card: Card) -> str:
+    """Render a card as a self-contained HTML page."""
+    tone, outcome = _BADGES[card.exit_code]
+    return page.render(
+        "scorecard.html.j2",
+        card=card,
+        tone=tone,
+        outcome=outcome,
+        counts=counts_words(card),
+        spelled=spelled,
+        window=format_seconds(card.window_seconds),
+        utc=words.utc,
+        version=__version__,
+    )

@@ -1,0 +1,103 @@
+"""What was measured of each KPI, and what that means beside its objective."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from agent.exit_codes import INCONCLUSIVE, NOT_AS_EXPECTED, PASSED, worst
+from agent.kpis import Kpi
+
+_KEPT = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
+class Status(StrEnum):
+    """How a KPI stands; UNTARGETED where nothing was promised, UNKNOWN where nothing could be measured."""
+
+    GREEN = "green"
+    YELLOW = "yellow"
+    RED = "red"
+    UNKNOWN = "unknown"
+    UNTARGETED = "untargeted"
+
+
+_WORST_FIRST = (Status.RED, Status.UNKNOWN, Status.YELLOW, Status.GREEN, Status.UNTARGETED)
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How a value differs from the median of as many earlier runs, in its own unit."""
+
+    difference: float
+    runs: int
+
+    @property
+    def arrow(self) -> str:
+        """Tell the direction as a sign."""
+        return "↑" if self.difference > 0 else "↓" if self.difference < 0 else "→"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One value of a KPI; the labels are those that it is told apart by."""
+
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+    trend: Trend | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """One KPI as it stands; `problem` says why there is no value, where that is known."""
+
+    kpi: Kpi
+    expr: str
+    readings: tuple[Reading, ...]
+    problem: str = ""
+
+    @property
+    def status(self) -> Status:
+        """Tell the worst of all values."""
+        if not self.readings:
+            return Status.UNKNOWN
+        return worst_of(status(self.kpi, reading.value) for reading in self.readings)
+
+
+@dataclass(frozen=True)
+class Card:
+    """All KPIs at one instant (Unix seconds), over a window."""
+
+    at: float
+    window_seconds: float
+    scores: tuple[Score, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Tell 1 when a promise is broken, 3 when it is not known of one whether it is kept, else 0."""
+        return worst(_EXIT_CODES.get(score.status, PASSED) for score in self.scores if score.kpi.objective is not None)
+
+    def count(self, status: Status) -> int:
+        """Count the KPIs that stand so."""
+        return sum(score.status is status for score in self.scores)
+
+
+_EXIT_CODES = {Status.RED: NOT_AS_EXPECTED, Status.UNKNOWN: INCONCLUSIVE}
+
+
+def status(kpi: Kpi, value: float) -> Status:
+    """Hold one value against the objective; at `yellow_from` itself it is yellow."""
+    if kpi.objective is None:
+        return Status.UNTARGETED
+    if not _KEPT[kpi.comparison](value, kpi.limit):
+        return Status.RED
+    if kpi.yellow_from is None:
+        return Status.GREEN
+    is_near = value >= kpi.yellow_from if kpi.falls_short_above else value <= kpi.yellow_from
+    return Status.YELLOW if is_near else Status.GREEN
+
+
+def worst_of(statuses: Iterable[Status]) -> Status:
+    """Choose the one that must be told first; UNTARGETED when there are none."""
+    return min(statuses, key=_WORST_FIRST.index, default=Status.UNTARGETED)

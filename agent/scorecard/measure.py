@@ -1,0 +1,61 @@
+"""KPIs asked of Prometheus."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from agent.errors import ServiceUnavailable
+from agent.kpis import Kpi, Kpis
+from agent.monitoring.http import Refused
+from agent.monitoring.prometheus import Prometheus
+from agent.records import KpiRecord, KpiValueRecord, PhaseRecord
+from agent.scorecard.card import Card, Reading, Score
+from lab.scale import scale_expr
+
+
+async def measure(kpis: Kpis, prometheus: Prometheus, at: float, window: timedelta, time_scale: float) -> Card:
+    """Measure all KPIs at an instant, over a window and ranges that are divided by the time scale.
+
+    A KPI that Prometheus refuses has a problem; raises ServiceUnavailable when it does not answer at all.
+    """
+    scores = [await _score(kpi, prometheus, at, scale_expr(kpi.expr(window), time_scale)) for kpi in kpis.kpis]
+    return Card(at, window.total_seconds() / time_scale, tuple(scores))
+
+
+async def over_phases(
+    kpis: Kpis, prometheus: Prometheus, phases: Sequence[PhaseRecord], time_scale: float
+) -> list[KpiRecord]:
+    """Measure over each phase of a drill what has no range of its own; empty when Prometheus does not answer."""
+    asked = Kpis(kpis=tuple(kpi for kpi in kpis.kpis if kpi.increase is None))
+    values: dict[str, list[KpiValueRecord]] = {kpi.name: [] for kpi in asked.kpis}
+    for phase in phases:
+        window = timedelta(seconds=phase.ended_at - phase.started_at) * time_scale
+        try:
+            card = await measure(asked, prometheus, phase.ended_at, window, time_scale)
+        except ServiceUnavailable:
+            continue
+        for score in card.scores:
+            values[score.kpi.name] += [
+                KpiValueRecord(phase=phase.phase, labels=dict(one.labels), value=one.value) for one in score.readings
+            ]
+    return [KpiRecord(kpi=kpi, values=values[kpi.name]) for kpi in asked.kpis]
+
+
+async def _score(kpi: Kpi, prometheus: Prometheus, at: float, expr: str) -> Score:
+    try:
+        found = await prometheus.instant(expr, at)
+    except Refused as refused:
+        return Score(kpi, expr, (), refused.said)
+    return Score(kpi, expr, tuple(_finite((one.labels, one.samples) for one in found)))
+
+
+def _finite(series: Iterable[tuple[dict[str, str], tuple[tuple[float, float], ...]]]) -> list[Reading]:
+    """Keep the numbers: a ratio of nothing to nothing is none."""
+    readings = [
+        Reading(samples[-1][1], {name: value for name, value in labels.items() if name != "__name__"})
+        for labels, samples in series
+        if samples and math.isfinite(samples[-1][1])
+    ]
+    return sorted(readings, key=lambda one: sorted(one.labels.items()))

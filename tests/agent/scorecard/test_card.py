@@ -1,0 +1,56 @@
+"""A value is green, yellow or red by its objective, and what is not known is never green."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.kpis import Kpi
+from agent.scorecard.card import Card, Reading, Score, Status, status
+
+
+def kpi(objective: str | None, yellow_from: float | None = None) -> Kpi:
+    return Kpi(kpi="a", series="a", objective=objective, yellow_from=yellow_from)
+
+
+@pytest.mark.parametrize(
+    ("objective", "yellow_from", "value", "expected"),
+    [
+        ("< 2", 1.5, 1.49, Status.GREEN),
+        ("< 2", 1.5, 1.5, Status.YELLOW),
+        ("< 2", 1.5, 2, Status.RED),
+        ("<= 2", 1.5, 2, Status.YELLOW),
+        ("< 2", None, 1.999, Status.GREEN),
+        (">= 2000", 2100, 2101, Status.GREEN),
+        (">= 2000", 2100, 2100, Status.YELLOW),
+        (">= 2000", 2100, 2000, Status.YELLOW),
+        (">= 2000", 2100, 1999, Status.RED),
+        ("> 95", None, 95, Status.RED),
+        (None, None, 7, Status.UNTARGETED),
+    ],
+)
+def test_a_value_is_held_against_its_objective(
+    objective: str | None, yellow_from: float | None, value: float, expected: Status
+) -> None:
+    assert status(kpi(objective, yellow_from), value) is expected
+
+
+def score(objective: str | None, *values: float) -> Score:
+    return Score(kpi(objective), "a", tuple(Reading(value) for value in values))
+
+
+def test_the_worst_of_several_values_counts() -> None:
+    assert score("< 2", 1, 3, 1).status is Status.RED
+
+
+@pytest.mark.parametrize(
+    ("scores", "code"),
+    [
+        ([score("< 2", 1)], 0),
+        ([score("< 2", 1), score(None)], 0),
+        ([score("< 2", 1), score("< 2")], 3),
+        ([score("< 2"), score("< 2", 3)], 1),
+    ],
+)
+def test_the_exit_code_says_red_before_unknown(scores: list[Score], code: int) -> None:
+    """What has no target cannot fail, and what has one and no data is not taken for kept."""
+    assert Card(0, 300, tuple(scores)).exit_code == code
