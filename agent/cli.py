@@ -192,6 +192,39 @@ def judge(
     raise typer.Exit(judgement.exit_code)
 
 
+@app.command(
+    epilog="Example: alertdrill report recordings/database-latency-20260102T030405Z.recording.json.gz --postmortem"
+)
+def report(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    file: Annotated[Path, typer.Argument(help="A recording.", metavar="RECORDING")],
+    postmortem: Annotated[bool, typer.Option("--postmortem", help="The post-incident document, as Markdown.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Folder of the reports (that of the recording), or the post-mortem's file."
+        ),
+    ] = None,
+    slow: Annotated[str, typer.Option(help="From when on a transaction counts as slow in a post-mortem.")] = "2s",
+    probe: Annotated[
+        Path | None,
+        typer.Option(help="The probe file of the drill: what its transactions carried.", metavar="FILE.yml"),
+    ] = None,
+    runbooks: Annotated[Path, typer.Option(help="Folder of runbooks.")] = Path("configs/runbooks"),
+    no_color: NoColor = False,
+) -> None:
+    """Write the reports of a drill again from its recording, or its post-mortem."""
+    from agent import report_command
+    from agent.errors import ConfigError
+
+    options = report_command.Options(
+        file=file, output=output, postmortem=postmortem, slow=_duration(slow, "--slow"), probe=probe, runbooks=runbooks
+    )
+    try:
+        report_command.show(options, _console(no_color=no_color))
+    except ConfigError as error:
+        _fail(str(error))
+
+
 @app.command(epilog="Example: alertdrill check configs/")
 def check(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files and folders; configs/ if none.")] = None,

@@ -25,6 +25,7 @@ from agent.evidence import Evidence
 from agent.guard import Guard
 from agent.mending import mend, require_nothing_in_force
 from agent.metrics import registry
+from agent.money import carried
 from agent.monitoring.alertmanager import Alertmanager
 from agent.monitoring.prometheus import Prometheus
 from agent.observer import EARLIER_SECONDS, Observer
@@ -33,6 +34,7 @@ from agent.records import (
     AlertSamples,
     FaultRecord,
     LoadRecord,
+    MoneyRecord,
     Phase,
     PhaseRecord,
     SecondRecord,
@@ -176,7 +178,7 @@ class Conductor:
             ended_at=ended_at,
             phases=self._phases,
             faults=self._faults,
-            load=_load_record(load),
+            load=_load_record(load, carried(self._config.probe)),
             prometheus=prometheus,
             alertmanager=alertmanager,
             rules=observer.rules,
@@ -328,7 +330,7 @@ async def _set_within(event: asyncio.Event, seconds: float | None) -> bool:
     return True
 
 
-def _load_record(load: Load) -> LoadRecord:
+def _load_record(load: Load, money: list[MoneyRecord]) -> LoadRecord:
     tally = load.tally
     targets = [second.target_rate for second in tally.seconds]
     return LoadRecord(
@@ -355,6 +357,7 @@ def _load_record(load: Load) -> LoadRecord:
             )
             for second in tally.seconds
         ],
+        money=money,
     )
 
 

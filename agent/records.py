@@ -57,8 +57,23 @@ class SecondRecord(Record):
     p99_seconds: Seconds | None
 
 
+class MoneyRecord(Record):
+    """What the transactions carry in one currency: their share of all, and each one's amount, on average.
+
+    `is_exact` where every transaction carries that much.
+    """
+
+    currency: str
+    mean: Decimal
+    share: float = Field(ge=0, le=1)
+    is_exact: bool
+
+
 class LoadRecord(Record):
-    """What the load did; `due` is succeeded + failed + dropped + what was broken off at the end."""
+    """What the load did; `due` is succeeded + failed + dropped + what was broken off at the end.
+
+    `money` is empty where nobody knows what a transaction carries.
+    """
 
     target_rate: float
     due: Count
@@ -70,6 +85,7 @@ class LoadRecord(Record):
     details: dict[str, str]
     lateness_p99_seconds: Seconds
     seconds: list[SecondRecord]
+    money: list[MoneyRecord] = []
 
 
 class RuleRecord(Record):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -15,7 +15,7 @@ from rich.table import Table
 
 from agent import config as configs
 from agent import drill as drills
-from agent import drill_view, dry_run, runbooks
+from agent import drill_view, dry_run, report_files, runbooks
 from agent import recording as recordings
 from agent.conductor import Conductor, recording_path
 from agent.config import AgentConfig
@@ -26,7 +26,7 @@ from agent.files import write_whole
 from agent.ledger_audit import LedgerAudit
 from agent.live import Lines, showing
 from agent.recording import Recording
-from agent.report import json_report, terminal
+from agent.report import terminal
 from agent.verdict.judge import judge
 from agent.verdict.verdict import Judgement
 from lab.parts import Parts
@@ -150,27 +150,13 @@ def write_reports(recording: Recording, judgement: Judgement, path: Path, consol
 
     Raises ConfigError that names the one file which could not be written, after what could be was told.
     """
-    base = path.name.removesuffix(".recording.json.gz")
     try:
-        written = path
         recordings.save(recording, path)
-        console.print(f"recording {path}", soft_wrap=True)
-        for suffix, render in _reports().items():
-            written = path.with_name(base + suffix)
-            write_whole(written, render(recording, judgement))
     except OSError as error:
-        raise ConfigError(f"{written} cannot be written: {error.strerror or error}") from error
-    console.print(f"report {written}", soft_wrap=True)
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
+    console.print(f"recording {path}", soft_wrap=True)
+    console.print(f"report {report_files.write(recording, judgement, path)}", soft_wrap=True)
     return judgement.exit_code
-
-
-def _reports() -> dict[str, Callable[[Recording, Judgement], str]]:
-    """List the reports by the ending of their files; a sidecar has no libraries for pages and JUnit."""
-    try:
-        from agent.report import html, junit
-    except ModuleNotFoundError:
-        return {".json": json_report.render}
-    return {".json": json_report.render, ".junit.xml": junit.render, ".html": html.render}
 
 
 async def keep_lab(config: Path, time_scale: float, parts: Parts, console: Console) -> int:

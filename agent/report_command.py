@@ -1,0 +1,60 @@
+"""`alertdrill report` from its options to what is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console
+
+from agent import probe_file, report_files, runbooks
+from agent import recording as recordings
+from agent.errors import ConfigError
+from agent.files import write_whole
+from agent.money import carried
+from agent.recording import Recording
+from agent.report import postmortem, terminal
+from agent.verdict.judge import judge
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `alertdrill report` was asked for; `output` is a folder, or the file of a post-mortem."""
+
+    file: Path
+    output: Path | None
+    postmortem: bool
+    slow: timedelta
+    probe: Path | None
+    runbooks: Path
+
+
+def show(options: Options, console: Console) -> None:
+    """Write the reports of a recording again, or its post-mortem; raises ConfigError."""
+    recording = recordings.load(options.file)
+    if options.postmortem:
+        _write_postmortem(recording, options, console)
+    else:
+        _write_reports(recording, options, console)
+
+
+def _write_reports(recording: Recording, options: Options, console: Console) -> None:
+    path = (options.output or options.file.parent) / options.file.name
+    judgement = judge(recording)
+    console.print(terminal.render(recording, runbooks.located(judgement, options.runbooks)))
+    written = report_files.write(recording, runbooks.located(judgement, options.runbooks, path.parent), path)
+    console.print(f"report {written}", soft_wrap=True)
+
+
+def _write_postmortem(recording: Recording, options: Options, console: Console) -> None:
+    money = carried(probe_file.load(options.probe).probe) if options.probe is not None else None
+    text = postmortem.render(recording, judge(recording), options.slow.total_seconds(), money)
+    if options.output is None:
+        console.out(text, end="", highlight=False)
+        return
+    try:
+        write_whole(options.output, text)
+    except OSError as error:
+        raise ConfigError(f"{options.output} cannot be written: {error.strerror or error}") from error
+    console.print(f"post-mortem {options.output}", soft_wrap=True)
