@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from statistics import fmean
 
-from agent import __version__
+from agent import __version__, grafana
 from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.drill_lock import locked
@@ -194,7 +194,14 @@ class Conductor:
             outages=observer.outages,
             aborted=observer.aborted,
             kpis=await over_phases(self._config.kpis, self._prometheus, self._phases, self._config.time_scale),
+            dashboards=self._dashboards(),
         )
+
+    def _dashboards(self) -> dict[str, str]:
+        if self._config.grafana is None:
+            return {}
+        expected = [expectation.alert for expectation in self._drill.expect]
+        return grafana.links(self._config.grafana, self._observer.rules, expected)
 
     def _figures(self) -> Measures:
         seconds = asyncio.get_running_loop().time() - self._load_started

@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from agent import kpis, probe_file, yaml_source
 from agent.errors import ConfigError
+from agent.grafana import Grafana
 from agent.kpis import Kpis
 from agent.servers import MonitoringServer, Server
 from chaos.fault import Endpoints
@@ -39,6 +40,7 @@ class AgentConfig(Settings):
     prometheus: MonitoringServer
     alertmanager: MonitoringServer
     toxiproxy: Server
+    grafana: Grafana | None = None
     listen: str = Field(default="127.0.0.1:9095", pattern=r"^[^:]+:\d+$")
     recordings: Path = Path("recordings")
     ledger: Path = Path("~/.local/state/alertdrill/ledger")

@@ -47,6 +47,7 @@ class Recording(Record):
     """One drill, from its first transaction to its last sample.
 
     `earlier` holds what fired from `earlier_since` to the drill's start: groups that Alertmanager may still know.
+    `dashboards` are the URLs of the dashboards that show what each alert is about.
     """
 
     version: int = VERSION
@@ -74,6 +75,7 @@ class Recording(Record):
     aborted: str = ""
     audit: AuditRecord | None = None
     kpis: list[KpiRecord] = []
+    dashboards: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:

@@ -8,6 +8,7 @@ window is only expected), `margin_seconds` (after the earliest and before the la
 earliest, latest: Unix seconds; earliest_seconds_after_fault, latest_seconds_after_fault; arithmetic);
 finding: null, or the first broken link, a sentence and its evidence; spans: how long each part of the way took;
 notes: what the verdict could not rest on, a sentence each;
+dashboard: null, or its URL at the time of the drill;
 runbook: null, or its `url`, and its `page` (null, or its path from the folder of this report);
 load: totals, rates in transactions a second, latencies in seconds, failure reasons;
 faults: kind, target, settings, injected_at, healed_at; allowed; undermined_by; versions;
@@ -44,7 +45,10 @@ def render(recording: Recording, judgement: Judgement) -> str:
         "ended_at": recording.ended_at,
         "fault_at": judgement.fault_at,
         "time_scale": recording.time_scale,
-        "verdicts": [_verdict(verdict, judgement.fault_at) for verdict in judgement.verdicts],
+        "verdicts": [
+            _verdict(verdict, judgement.fault_at) | {"dashboard": words.dashboard_link(recording, verdict.alert)}
+            for verdict in judgement.verdicts
+        ],
         "load": _load(recording),
         "faults": [fault.model_dump(mode="json") for fault in recording.faults],
         "kpis": [_kpi(record) for record in recording.kpis],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING
@@ -115,6 +116,14 @@ def runbook_links(runbook: Runbook) -> list[tuple[str, str | None]]:
     if runbook.page is not None:
         links.insert(0, (runbook.page.rpartition("/")[2], quote(runbook.page)))
     return links
+
+
+def dashboard_link(recording: Recording, alert: str) -> str | None:
+    """Tell the URL of an alert's dashboard at the time of the drill; None without one that a browser may follow."""
+    url = recording.dashboards.get(alert, "")
+    if not url.lower().startswith(("http://", "https://")):
+        return None
+    return f"{url}?from={math.floor(recording.started_at * 1000)}&to={math.ceil(recording.ended_at * 1000)}"
 
 
 def printable(text: str) -> str:

@@ -1,0 +1,66 @@
+"""Which dashboard shows what an alert is about: the one with most of the metrics that its rule reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from agent.records import RuleRecord
+from agent.servers import Server
+from chaos.secret_source import beside_its_file
+
+_WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+
+
+class Grafana(Server):
+    """A Grafana, and the folder of the dashboards' JSON that it has; a relative path is relative to the file."""
+
+    dashboards: Path = Field(default=Path("grafana/dashboards"), validate_default=True)
+
+    @field_validator("dashboards")
+    @classmethod
+    def _beside_the_file(cls, folder: Path, info: ValidationInfo) -> Path:
+        return beside_its_file(folder, info)
+
+
+def links(grafana: Grafana, rules: Iterable[RuleRecord], alerts: Iterable[str]) -> dict[str, str]:
+    """Tell the URL of each alert's dashboard; an alert whose metrics no dashboard shows has none."""
+    wanted, shown = set(alerts), _shown(grafana.dashboards)
+    found = {}
+    for rule in rules:
+        if rule.alert in wanted and (uid := _nearest(rule.expr, shown)):
+            found[rule.alert] = f"{grafana.url}/d/{quote(uid)}"
+    return found
+
+
+def _nearest(expr: str, shown: Mapping[str, Counter[str]]) -> str:
+    """Find the dashboard whose queries read an expression's metrics most often; nothing where none does."""
+    read = set(_metrics(expr))
+    often = {uid: sum(counts[metric] for metric in read) for uid, counts in shown.items()}
+    best = max(often, key=lambda uid: often[uid], default="")
+    return best if often.get(best) else ""
+
+
+def _shown(folder: Path) -> dict[str, Counter[str]]:
+    """Count the metrics of each dashboard of a folder, by its uid; what is no dashboard is left out."""
+    shown = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            written: Any = json.loads(path.read_text(encoding="utf-8"))
+            queries = [target["expr"] for panel in written["panels"] for target in panel.get("targets", ())]
+            shown[str(written["uid"])] = Counter(metric for query in queries for metric in _metrics(query))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return shown
+
+
+def _metrics(expr: str) -> list[str]:
+    # Labels of several words are rare, and do no harm: both sides would have to read them.
+    return [word for word in _WORD.findall(expr) if "_" in word or word == "up"]
