@@ -21,21 +21,25 @@ from chaos.errors import FaultNotApplied, FaultNotHealed
 from chaos.processes import ProcessEnded, RunningProcess, processes
 from units.settings import Settings
 
-_READY_WITHIN_SECONDS = 15.0
+_READY_WITHIN_SECONDS = 30.0
 _ENDED_WITHIN_SECONDS = 5.0
 _HOLDING = "holding"
 
 # A holder that is just being started has no command line of its own yet: who ends holders waits for that.
 _starting = threading.Lock()
 _started: list[subprocess.Popen[bytes]] = []
+# Faults that are over: what was cancelled may be about to start a holder in its thread.
+_over: set[str] = set()
 
 
-async def hold(module: str, entry_id: str, settings: Settings) -> None:
-    """Start a holder, and wait until it holds; raises FaultNotApplied with what it said.
+async def hold(module: str, entry_id: str, settings: Settings, count: int = 1) -> None:
+    """Start so many holders, and wait until they hold; raises FaultNotApplied with what one said.
 
     The settings stand in its command line, so they hold no secret.
     """
-    await asyncio.to_thread(_start, module, entry_id, settings.model_dump_json())
+    # Without -P, a folder `chaos` where the agent was started would be taken for ours.
+    command = [sys.executable, "-P", "-m", module, entry_id, settings.model_dump_json()]
+    await asyncio.to_thread(_start, command, entry_id, count)
 
 
 async def release(entry_id: str) -> None:
@@ -49,6 +53,12 @@ def holding() -> None:
     sys.stdout.flush()
 
 
+def hold_on() -> None:
+    """Do nothing, within a holder, until its agent has ended."""
+    while not released(1.0):
+        pass
+
+
 def released(after_seconds: float = 0.0) -> bool:
     """Tell, from within a holder, whether its agent has ended, after waiting at most so long for that."""
     return bool(select.select([sys.stdin], [], [], after_seconds)[0])
@@ -60,25 +70,30 @@ def _life_line() -> tuple[int, int]:
     return os.pipe()
 
 
-def _start(module: str, entry_id: str, settings: str) -> None:
-    # Without -P, a folder `chaos` where the agent was started would be taken for ours.
-    command = [sys.executable, "-P", "-m", module, entry_id, settings]
+def _start(command: list[str], entry_id: str, count: int) -> None:
     with _starting:
         _reap()
-        try:
-            started = subprocess.Popen(
-                command,
-                stdin=_life_line()[0],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise FaultNotApplied(f"{command[0]} cannot be started: {error.strerror}") from error
-        _started.append(started)
-        said = _first_words(started)
-    if said != _HOLDING:
-        raise FaultNotApplied(said or f"{module} ended without a word")
+        if entry_id in _over:
+            return
+        started = [_popen(command) for _ in range(count)]
+        _started.extend(started)
+        said = [_first_words(one) for one in started]
+    for words in said:
+        if words != _HOLDING:
+            raise FaultNotApplied(words or f"{command[3]} ended without a word")
+
+
+def _popen(command: list[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=_life_line()[0],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise FaultNotApplied(f"{command[0]} cannot be started: {error.strerror}") from error
 
 
 def _first_words(started: subprocess.Popen[bytes]) -> str:
@@ -100,6 +115,7 @@ def _first_words(started: subprocess.Popen[bytes]) -> str:
 
 def _end(entry_id: str) -> None:
     with _starting:
+        _over.add(entry_id)
         held = [one for one in processes() if _holds(one, entry_id)]
     for one in held:
         try:

@@ -6,7 +6,7 @@ port: payment-engine:8080         # or pid_file: /run/engine.pid, or name: engin
 signal: KILL                      # or TERM
 keep_down: true                   # killed again whenever it comes back, until the fault ends
 start: [/usr/bin/engine, --fast]  # unless somebody else starts it again
-restarts_within: 30s
+restarts_within: 90s
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from units.duration import Duration
 _LOOK_EVERY_SECONDS = 0.02
 _CONTINUES_WITHIN_SECONDS = 2.0
 _ENDS_WITHIN_SECONDS = 10.0
+# An undo is given up after two minutes.
+_LONGEST_RESTART = timedelta(seconds=110)
 _Place = Annotated[str, StringConstraints(pattern=r"^[^:\s]+:\d+$")]
 
 
@@ -151,7 +153,7 @@ class Process(Fault):
     signal: Literal["KILL", "TERM"] = "KILL"
     keep_down: bool = False
     start: tuple[str, ...] = ()
-    restarts_within: Duration = Field(default=timedelta(seconds=30), gt=timedelta(0))
+    restarts_within: Duration = Field(default=timedelta(seconds=90), gt=timedelta(0), le=_LONGEST_RESTART)
 
     @model_validator(mode="after")
     def _names_one_thing(self) -> Self:

@@ -6,9 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from chaos.cpu import Cpu, CpuInjection
 from chaos.fault import Fault
 from chaos.http import Http, HttpInjection
 from chaos.injection import Injection
+from chaos.memory import Memory, MemoryInjection
+from chaos.postgres import Postgres, PostgresInjection
 from chaos.process import Process, ProcessInjection
 from chaos.redis import Redis, RedisInjection
 from chaos.toxiproxy.bandwidth import Bandwidth
@@ -23,10 +26,13 @@ from chaos.toxiproxy.toxic import ToxicInjection
 
 FAULTS: dict[str, type[Fault]] = {
     "bandwidth": Bandwidth,
+    "cpu": Cpu,
     "down": Down,
     "http": Http,
     "latency": Latency,
     "limit_data": LimitData,
+    "memory": Memory,
+    "postgres": Postgres,
     "process": Process,
     "redis": Redis,
     "reset_peer": ResetPeer,
@@ -36,13 +42,29 @@ FAULTS: dict[str, type[Fault]] = {
 }
 
 AnyFault = Annotated[
-    Bandwidth | Down | Http | Latency | LimitData | Process | Redis | ResetPeer | Slicer | SlowClose | Timeout,
+    Bandwidth
+    | Cpu
+    | Down
+    | Http
+    | Latency
+    | LimitData
+    | Memory
+    | Postgres
+    | Process
+    | Redis
+    | ResetPeer
+    | Slicer
+    | SlowClose
+    | Timeout,
     Field(discriminator="kind"),
 ]
 
 INJECTIONS: dict[str, type[Injection]] = {
+    "cpu": CpuInjection,
     "down": DownInjection,
     "http": HttpInjection,
+    "memory": MemoryInjection,
+    "postgres": PostgresInjection,
     "process": ProcessInjection,
     "redis": RedisInjection,
     "toxic": ToxicInjection,

@@ -20,11 +20,14 @@ _FAULTS: TypeAdapter[Any] = TypeAdapter(AnyFault)
 NOWHERE = "http://127.0.0.1:1"
 
 _AGENT = """
-import asyncio, json, sys
+import asyncio, json, os, sys, threading
 from pathlib import Path
 from tests.support.breaking import fault, endpoints
 from chaos.applied import applied
 from chaos.ledger import Ledger
+
+# It does not outlive the tests.
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
 
 async def main():
     settings, options, ledger = json.loads(sys.argv[1])
@@ -56,6 +59,7 @@ class KilledAgent:
         self.ledger = Ledger(ledger)
         self._process = subprocess.Popen(
             [sys.executable, "-c", _AGENT, json.dumps([settings, options, str(ledger)])],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parents[2],
         )

@@ -1,0 +1,177 @@
+"""PostgreSQL keeps a table locked, has no connections left, or drops those that it has.
+
+kind: postgres
+url: postgresql://postgres@postgres:5432/shop
+password_file: secrets/postgres    # or password_env: PGPASSWORD, or password_files of agent.yml
+action: lock                       # or fill_pool, or kill
+table: public.accounts             # lock
+mode: ACCESS EXCLUSIVE             # lock
+connections: 50                    # fill_pool
+backends: {application_name: shop} # kill: also user and database
+allow: kill postgres:5432          # kill; and the same line in `allow` of agent.yml
+
+A process of our own holds the lock or the connections, under the fault's name as application_name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from chaos import holder
+from chaos.allowed import require_allowed
+from chaos.errors import FaultNotApplied, FaultNotHealed
+from chaos.fault import Endpoints, Fault
+from chaos.injection import Injection
+from chaos.secret_source import SecretMissing, beside_its_file
+from units.extras import require_library
+from units.server_url import ServerUrl, parse_server_url
+from units.settings import Settings
+from units.tls import Tls
+
+_PORTS = {"postgresql": 5432, "postgres": 5432}
+_KEYS = {"lock": ("table", "mode"), "fill_pool": ("connections",), "kill": ("backends",)}
+# https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+_Mode = Literal["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE"]
+
+
+class Backends(Settings):
+    """Whose connections: all that is named must be so."""
+
+    application_name: str | None = None
+    user: str | None = None
+    database: str | None = None
+
+    @model_validator(mode="after")
+    def _names_some(self) -> Self:
+        if not any((self.application_name, self.user, self.database)):
+            msg = "is empty, expected one of application_name, user and database"
+            raise ValueError(msg)
+        return self
+
+
+class PostgresInjection(Injection):
+    """What is done to which server; the password is only named."""
+
+    kind: Literal["postgres"] = "postgres"
+    name: str
+    server_name: str
+    url: str
+    password_file: Path | None
+    password_env: str | None
+    tls: Tls | None
+    action: Literal["lock", "fill_pool", "kill"]
+    table: str | None
+    mode: _Mode
+    connections: int
+    backends: Backends | None
+
+    @property
+    def server(self) -> ServerUrl:
+        """Where to connect, as whom, and to which database."""
+        return parse_server_url(self.url, _PORTS)
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return f"PostgreSQL at {self.server_name} ({self.action})"
+
+    async def inject(self) -> None:
+        """Lock, fill or kill; raises FaultNotApplied."""
+        from chaos.postgres_client import PostgresFailed, kill
+
+        if self.action != "kill":
+            await holder.hold("chaos.hold_postgres", self.name, self)
+            return
+        try:
+            await kill(self)
+        except (PostgresFailed, SecretMissing) as error:
+            raise FaultNotApplied(str(error)) from error
+
+    async def undo(self) -> None:
+        """End the holder and its connections; those that were killed are opened anew by whose they were.
+
+        Raises FaultNotHealed.
+        """
+        from chaos.postgres_client import PostgresFailed, end_own
+
+        if self.action == "kill":
+            return
+        # First the process: as long as it has all connections, we may get none.
+        await holder.release(self.name)
+        try:
+            await end_own(self)
+        except (PostgresFailed, SecretMissing) as error:
+            raise FaultNotHealed(str(error)) from error
+
+
+class Postgres(Fault):
+    """Lock a table, open many connections, or end others' connections, which needs to be allowed in writing."""
+
+    kind: Literal["postgres"] = "postgres"
+    url: str
+    password_file: Annotated[Path, AfterValidator(beside_its_file)] | None = None
+    password_env: str | None = None
+    tls: Tls | None = None
+    action: Literal["lock", "fill_pool", "kill"]
+    allow: str | None = None
+    table: str | None = Field(default=None, min_length=1)
+    mode: _Mode = "ACCESS EXCLUSIVE"
+    connections: int = Field(default=0, gt=0, le=10_000)
+    backends: Backends | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        parse_server_url(url, _PORTS)
+        return url
+
+    @model_validator(mode="after")
+    def _fits_its_action(self) -> Self:
+        require_library("asyncpg", "postgres")
+        if _KEYS[self.action][0] not in self.model_fields_set:
+            msg = f"has action {self.action}, which needs {_KEYS[self.action][0]}"
+            raise ValueError(msg)
+        for action, keys in _KEYS.items():
+            for key in keys:
+                if key in self.model_fields_set and action != self.action:
+                    msg = f"has {key}, which is for action {action}, and not for {self.action}"
+                    raise ValueError(msg)
+        return self
+
+    @property
+    def server_name(self) -> str:
+        """The server as files name it: `postgres:5432`."""
+        server = parse_server_url(self.url, _PORTS)
+        return f"{server.host}:{server.port}"
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return f"PostgreSQL at {self.server_name} ({self.action}{f' of {self.table}' if self.table else ''})"
+
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> PostgresInjection:
+        """See that it is allowed, and that the table, or whom to kill, is there; raises FaultNotApplied."""
+        from chaos.postgres_client import PostgresFailed, require_target
+
+        if self.action == "kill":
+            require_allowed(f"kill {self.server_name}", self.allow, endpoints)
+        password_file = self.password_file
+        if password_file is None and self.password_env is None:
+            password_file = endpoints.password_files.get(self.server_name)
+        injection = PostgresInjection(
+            name=entry_id,
+            server_name=self.server_name,
+            url=endpoints.located(self.url),
+            password_file=password_file,
+            tls=self.tls,
+            backends=self.backends,
+            **self.model_dump(include={"password_env", "action", "table", "mode", "connections"}),
+        )
+        try:
+            await require_target(injection)
+        except (PostgresFailed, SecretMissing) as error:
+            raise FaultNotApplied(str(error)) from error
+        return injection

@@ -1,0 +1,82 @@
+"""A PostgreSQL server of a test's own, started as the lab starts it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from lab import services
+from lab.parts import Parts
+from lab.ports import free_ports
+from lab.programs import find_programs
+from lab.server import Server, Spec
+from lab.services import Site
+from tests.support.waiting import until
+
+PASSWORD = "hush"  # noqa: S105 - of a server that lives for a test
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """Where it is, and the file with the password of its user postgres."""
+
+    address: str
+    password_file: Path
+
+    async def connect(self, **options: Any) -> Any:
+        """Connect as somebody who has nothing to do with alertdrill."""
+        host, port = self.address.split(":")
+        own = {"user": "postgres", "password": PASSWORD, "database": "postgres", "ssl": False}
+        return await asyncpg.connect(host=host, port=int(port), **own | options)
+
+    async def answers(self) -> bool:
+        """Tell whether it lets anybody in yet."""
+        try:
+            await (await self.connect()).close()
+        except (OSError, asyncpg.PostgresError):
+            return False
+        return True
+
+
+@asynccontextmanager
+async def postgres_server() -> AsyncIterator[PostgresServer]:
+    """Run a server for the length of the block."""
+    user = "postgres" if os.geteuid() == 0 else None
+    programs = find_programs()
+    with tempfile.TemporaryDirectory(prefix="alertdrill-postgres-") as made:
+        directory = Path(made)
+        site = Site(directory, programs, {"postgres": free_ports(1)[0]}, PASSWORD, 1.0, Parts(), user)
+        data = services.data_directory(site)
+        data.parent.mkdir()
+        password = data.parent / "password"
+        password.write_text(PASSWORD, encoding="ascii")
+        if user is not None:
+            _give(user, directory, data.parent, password)
+        how = ["--no-sync", "--username=postgres", "--auth-host=password", f"--pwfile={password}", "--locale=C.UTF-8"]
+        command = [str(programs["initdb"]), *how, "--auth-local=reject", "-D", str(data)]
+        await Server(Spec("initdb", command, 0, user=user), directory, programs["setpriv"]).finished()
+        server = Server(services.postgres(site), directory, programs["setpriv"])
+        try:
+            await server.wait_ready()
+            running = PostgresServer(server.address, password)
+            await until(running.answers, "PostgreSQL has started up")
+            yield running
+        finally:
+            await server.stop()
+
+
+def _give(user: str, passed: Path, *paths: Path) -> None:
+    """Let a user have some paths, and pass through the folder above them."""
+    account = pwd.getpwnam(user)
+    for path in paths:
+        shutil.chown(path, account.pw_uid, account.pw_gid)
+    passed.chmod(0o711)
