@@ -1,0 +1,115 @@
+"""Every query of every panel has data on real servers, while a load runs through all parts of the lab."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+import yaml
+
+from dashboards.asked import Asker, Span
+from dashboards.catalogue import DASHBOARDS
+from dashboards.panel import Dashboard, Panel, Query
+from tests.integration.conftest import ALERTDRILL, ROOT
+
+SCALE = 20
+# Those of a cluster are asked for where there is one: tests/kubernetes.
+QUERIES = [
+    pytest.param(spec, panel, query, id=f"{spec.uid}: {panel.title}: {query.legend}")
+    for spec in DASHBOARDS
+    for panel in spec.panels
+    for query in panel.queries
+    if "kube_" not in query.expr
+]
+
+
+@dataclass
+class Loaded:
+    """A lab with all its parts, and a load on it."""
+
+    prometheus_url: str
+    started_at: float
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+    lab = subprocess.Popen(
+        [*ALERTDRILL, "lab", "--time-scale", str(SCALE), "--kafka", "--replicas", "2", "--no-color"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"COLUMNS": "200"},
+    )
+    try:
+        assert lab.stdout is not None
+        config = next(Path(found[1]) for line in lab.stdout if (found := re.search(r"--config (\S+)", line)))
+        settings = yaml.safe_load(config.read_text())
+        probe = tmp_path_factory.mktemp("load") / "payment.yml"
+        payment = yaml.safe_load((ROOT / "configs/probes/payment.yml").read_text())["probe"]
+        probe.write_text(yaml.safe_dump({"probe": payment | {"url": settings["probe"]["url"]}, "load": {"rate": 60}}))
+        load = subprocess.Popen(
+            [*ALERTDRILL, "probe", str(probe), "--listen", settings["listen"], "--quiet", "--duration", "5m"],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            yield Loaded(settings["prometheus"]["url"], time.time())
+        finally:
+            load.send_signal(signal.SIGINT)
+            load.wait(40)
+    finally:
+        lab.send_signal(signal.SIGINT)
+        lab.communicate(timeout=30)
+
+
+@pytest_asyncio.fixture
+async def asker(loaded: Loaded) -> AsyncIterator[Asker]:
+    async with aiohttp.ClientSession() as session:
+        yield Asker(session, loaded.prometheus_url, SCALE)
+
+
+@pytest.mark.parametrize(("spec", "panel", "query"), QUERIES)
+async def test_every_query_has_data(asker: Asker, loaded: Loaded, spec: Dashboard, panel: Panel, query: Query) -> None:
+    values: list[float] = []
+    while not values and time.time() < loaded.started_at + 40:
+        now = time.time()
+        lines = await asker.lines(query, spec, Span(now - 2.0, now, 0.5))
+        values = [value for line in lines for _, value in line.samples if not math.isnan(value)]
+    assert values, panel.title
+
+
+async def test_the_load_shows_in_the_figures(asker: Asker, loaded: Loaded) -> None:
+    """Data alone may be zeroes: what is known of the load must be what the panels say."""
+    del loaded
+    (operations, health, business, infrastructure) = DASHBOARDS
+
+    async def last(spec: Dashboard, title: str) -> dict[str, float]:
+        now = time.time()
+        (panel,) = (one for one in spec.panels if one.title == title)
+        lines = await asker.panel(panel, spec, Span(now - 3.0, now, 0.5))
+        return {line.legend: line.samples[-1][1] for line in lines}
+
+    deadline = time.monotonic() + 20  # the load has just begun, and the rate is that of a while
+    while (rate := (await last(operations, "Transactions a second"))["transactions"]) < 54:
+        assert time.monotonic() < deadline, rate
+        await asyncio.sleep(0.2)
+    assert rate < 66
+    assert (await last(operations, "Transactions a second over time"))["synthetic, asked for"] == 60
+    assert (await last(operations, "Error rate"))["errors"] == 0
+    assert (await last(business, "Transactions a second by tenant")).keys() == {"acme", "globex", "initech"}
+    assert (await last(business, "Fees collected"))["USD"] > 0
+    assert set((await last(infrastructure, "Servers up")).values()) == {1.0}
+    assert (await last(infrastructure, "Brokers")).popitem()[1] == 1
+    pool = await last(health, "Pool in use")
+    assert 0 <= pool["in use"] < pool["pool"]
