@@ -10,19 +10,19 @@ import asyncio
 import difflib
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from statistics import fmean
 
 from agent import __version__, grafana
-from agent.config import AgentConfig
+from agent.config import AgentConfig, relocate
 from agent.drill import Drill
 from agent.drill_lock import locked
 from agent.errors import ConfigError, ServiceUnavailable
 from agent.evidence import Evidence
 from agent.guard import Guard
+from agent.load_record import load_record
 from agent.mending import mend, require_nothing_in_force
 from agent.metrics import registry
 from agent.money import carried
@@ -33,11 +33,8 @@ from agent.recording import Recording
 from agent.records import (
     AlertSamples,
     FaultRecord,
-    LoadRecord,
-    MoneyRecord,
     Phase,
     PhaseRecord,
-    SecondRecord,
     TargetRecord,
     WatchedRecord,
 )
@@ -45,17 +42,19 @@ from agent.scorecard.measure import over_phases
 from agent.server import Inbox, metrics_route, serving
 from agent.silencing import others_silenced
 from agent.situation import Situation
+from agent.surge import KIND as SURGE
+from agent.surge import Surge
 from chaos.applied import applied
-from chaos.errors import FaultNotApplied, FaultTakenBack
+from chaos.errors import FaultNotApplied
 from chaos.fault import Fault
 from chaos.injection import Injection
-from chaos.lease import leased
 from chaos.ledger import Ledger
 from chaos.timeline import spread
 from probes.arrivals import ConstantArrivals
 from probes.figures import measures
 from probes.load import Load
 from probes.measures import Measures
+from probes.registry import AnyProbe
 from probes.sender import Plan
 from probes.tally import Tally
 
@@ -100,6 +99,7 @@ class Conductor:
         self._drill = drill.scaled(config.time_scale)
         self.progress = Progress(self._drill, tell=tell)
         self.progress.faults = {(fault.kind, fault.target): 0 for fault in self._drill.faults}
+        self.progress.faults |= {(SURGE, surge.target): 0 for surge in self._drill.load.surges}
         self._prometheus = Prometheus(config.prometheus)
         self._alertmanager = Alertmanager(config.alertmanager)
         self._endpoints = config.endpoints
@@ -161,7 +161,7 @@ class Conductor:
             self.progress.tally = load.tally
             started_at = time.time()
             self._load_started = asyncio.get_running_loop().time()
-            async with self._leased(), running(load), self._others_silenced():
+            async with running(load), self._others_silenced():
                 await self._conduct()
             ended_at = time.time()
             return await self._recorded(load, started_at, ended_at)
@@ -179,7 +179,7 @@ class Conductor:
             ended_at=ended_at,
             phases=self._phases,
             faults=self._faults,
-            load=_load_record(load, carried(self._config.probe)),
+            load=load_record(load, carried(self._config.probe)),
             prometheus=prometheus,
             alertmanager=alertmanager,
             rules=observer.rules,
@@ -226,6 +226,8 @@ class Conductor:
         async with self._phase("fault", self._drill.observe_for), asyncio.TaskGroup() as faults:
             for fault in spread(self._drill.faults):
                 faults.create_task(self._keep(fault, healing_at_last))
+            for surge in self._drill.load.surges:
+                faults.create_task(self._surge(surge, healing_at_last))
             await self._watch(self._drill.observe_for, self._all_fired, abortable=True)
             healing_at_last.set()
         if self._observer.states and not self._observer.is_away:
@@ -233,14 +235,6 @@ class Conductor:
                 await self._watch(self._drill.observe_for, self._all_quiet)
                 # One more evaluation, so that the record shows the alert's absence.
                 await asyncio.sleep(2 * self._observer.interval_seconds)
-
-    def _leased(self) -> AbstractAsyncContextManager[object]:
-        return leased(self._ledger, self._lose) if self._drill.faults else nullcontext()
-
-    def _lose(self, reason: str) -> None:
-        # Once all is undone, nobody needs a watchdog.
-        if self.progress.phase != "recovery":
-            self._observer.abort(reason)
 
     @asynccontextmanager
     async def _others_silenced(self) -> AsyncIterator[None]:
@@ -265,21 +259,14 @@ class Conductor:
         kind = fault.kind
         if await _set_within(healing_at_last, fault.at.total_seconds()):
             return
-        longest = fault.at_most if fault.lasts == "until-fired" else fault.lasts
-        injected_at, outcome = None, ""
-        try:
-            async with applied(fault, self._endpoints, self._ledger) as injection:
-                injected_at = time.time()
-                self.progress.faults[kind, fault.target] += 1
-                self.progress.tell(f"fault injected: {kind} on {fault.target}")
-                await _set_within(healing_at_last, longest.total_seconds())
-            outcome = f", {injection.outcome}" if injection.outcome else ""
-        except FaultTakenBack as error:
-            if not self._observer.aborted:
-                self._observer.abort(str(error))
-        if injected_at is None:
-            return
+        async with applied(fault, self._endpoints, self._ledger) as injection:
+            injected_at = time.time()
+            self.progress.faults[kind, fault.target] += 1
+            self.progress.tell(f"fault injected: {kind} on {fault.target}")
+            lasts = fault.lasts.total_seconds() if isinstance(fault.lasts, timedelta) else None
+            await _set_within(healing_at_last, lasts)
         self.progress.faults[kind, fault.target] -= 1
+        outcome = f", {injection.outcome}" if injection.outcome else ""
         self.progress.tell(f"fault healed: {kind} on {fault.target}{outcome}")
         settings = fault.model_dump(mode="json")
         self._faults.append(
@@ -287,6 +274,41 @@ class Conductor:
                 kind=kind, target=fault.target, settings=settings, injected_at=injected_at, healed_at=time.time()
             )
         )
+
+    async def _surge(self, surge: Surge, healing_at_last: asyncio.Event) -> None:
+        """Send more at its instant, until its end or that of all faults."""
+        if await _set_within(healing_at_last, surge.at.total_seconds()):
+            return
+        probe = self._probe_of(surge)
+        async with probe.opened() as client:
+            plan = Plan(ConstantArrivals(surge.rate), surge.max_in_flight)
+            load = Load(client, plan, self._acknowledged)
+            async with running(load):
+                begun_at = time.time()
+                self.progress.faults[SURGE, surge.target] += 1
+                self.progress.tell(f"surge begins: {surge.target}")
+                lasts = surge.lasts.total_seconds() if isinstance(surge.lasts, timedelta) else None
+                await _set_within(healing_at_last, lasts)
+            ended_at = time.time()
+        self.progress.faults[SURGE, surge.target] -= 1
+        self.progress.tell(f"surge ended: {surge.target}")
+        settings = surge.model_dump(mode="json", exclude={"probe"})
+        self._faults.append(
+            FaultRecord(
+                kind=SURGE,
+                target=surge.target,
+                settings=settings,
+                injected_at=begun_at,
+                healed_at=ended_at,
+                load=load_record(load, carried(probe)),
+            )
+        )
+
+    def _probe_of(self, surge: Surge) -> AnyProbe:
+        if surge.probe is None:
+            return self._config.probe
+        values = surge.probe.model_dump(by_alias=True, exclude_unset=True)
+        return type(surge.probe).model_validate(relocate(values, self._config.addresses))
 
     async def _watch(self, longest: timedelta, done: Callable[[], bool], *, abortable: bool = False) -> None:
         """Look at the alerts until something is done, the time is up, or nobody answers any more."""
@@ -301,8 +323,8 @@ class Conductor:
                 await observer.look_for_abort()
 
     def _all_fired(self) -> bool:
-        """Tell whether each expected alert fires and its receiver has been told."""
-        return all(
+        """Tell whether each expected alert fires and its receiver has been told; a control goes on to its end."""
+        return bool(self._drill.expect) and all(
             self._observer.states.get(expectation.alert) == "firing"
             and (expectation.receiver is None or self._told(expectation.alert))
             for expectation in self._drill.expect
@@ -351,37 +373,6 @@ async def _set_within(event: asyncio.Event, seconds: float | None) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _load_record(load: Load, money: list[MoneyRecord]) -> LoadRecord:
-    tally = load.tally
-    targets = [second.target_rate for second in tally.seconds]
-    return LoadRecord(
-        target_rate=fmean(targets) if targets else 0.0,
-        due=tally.due,
-        succeeded=tally.succeeded,
-        failed=tally.failed,
-        dropped=tally.dropped,
-        in_flight_at_end=tally.in_flight,
-        reasons=dict(tally.reasons),
-        details=tally.details,
-        lateness_p99_seconds=tally.lateness.percentile_seconds(99) or 0.0,
-        seconds=[
-            SecondRecord(
-                at=load.started_at + second.offset,
-                due=second.due,
-                succeeded=second.succeeded,
-                failed=second.failed,
-                dropped=second.dropped,
-                in_flight=second.in_flight,
-                p50_seconds=second.p50_seconds,
-                p95_seconds=second.p95_seconds,
-                p99_seconds=second.p99_seconds,
-            )
-            for second in tally.seconds
-        ],
-        money=money,
-    )
 
 
 def recording_path(directory: Path, recording: Recording) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from agent import yaml_source
+from agent.surge import Surge
 from chaos.registry import AnyFault
 from chaos.timeline import contradictions, repetitions
 from lab.parts import Parts
@@ -19,10 +20,18 @@ from units.settings import Settings
 
 
 class LoadSettings(Settings):
-    """The load under which the drill runs: transactions a second, and how many may be under way at once."""
+    """The load under which the drill runs: transactions a second, and how many may be under way at once.
+
+    A surge is more load for a while, in the place of a fault.
+    """
 
     rate: float = Field(gt=0, le=100_000)
     max_in_flight: int = Field(default=10_000, gt=0)
+    surges: tuple[Surge, ...] = ()
+
+    def scaled(self, time_scale: float) -> LoadSettings:
+        """Divide the time line of the surges; rates stay as they are."""
+        return self.model_copy(update={"surges": tuple(surge.scaled(time_scale) for surge in self.surges)})
 
 
 class Expectation(Settings):
@@ -44,7 +53,11 @@ class Drill(Settings):
 
     It is broken off when a query of `abort_if` has a result, or a threshold of `abort_unless` on the load's own
     figures does not hold. With `silence_others` nobody is told of alerts that are not under test.
+    <<<<<<< HEAD
     `lab` are the parts that it needs of a lab, and says nothing elsewhere.
+    =======
+    A drill that expects nothing is a control: it passes when no alert fires in the time of `observe`.
+    >>>>>>> 37af9c5 (wip)
     """
 
     name: str = Field(alias="drill", min_length=1, pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -52,7 +65,8 @@ class Drill(Settings):
     load: LoadSettings
     baseline: Duration = Field(default=timedelta(minutes=2), gt=timedelta(0))
     faults: list[AnyFault] = []
-    expect: list[Expectation] = Field(min_length=1)
+    expect: list[Expectation] = []
+    observe: Duration = Field(default=timedelta(minutes=15), gt=timedelta(0))
     allow: list[str] = []
     abort_if: list[PromQL] = []
     abort_unless: Thresholds = {}
@@ -79,8 +93,8 @@ class Drill(Settings):
 
     @property
     def observe_for(self) -> timedelta:
-        """How long after the first fault an expected alert may take to fire."""
-        return max(expectation.within for expectation in self.expect)
+        """How long after the first fault an expected alert may take to fire; how long none may."""
+        return max((expectation.within for expectation in self.expect), default=self.observe)
 
     @property
     def longest(self) -> timedelta:
@@ -92,6 +106,8 @@ class Drill(Settings):
         return self.model_copy(
             update={
                 "baseline": self.baseline / time_scale,
+                "observe": self.observe / time_scale,
+                "load": self.load.scaled(time_scale),
                 "faults": [fault.scaled(time_scale) for fault in self.faults],
                 "abort_if": [scale_expr(expr, time_scale) for expr in self.abort_if],
                 "expect": [e.model_copy(update={"within": e.within / time_scale}) for e in self.expect],

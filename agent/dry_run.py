@@ -19,6 +19,14 @@ def render(drill: Drill, planned: Sequence[tuple[Fault, Injection]]) -> Renderab
     """Draw the plan of a drill, with its durations as they are on the servers that it runs on."""
     table = Table("at", "lasts", "what", "target", "settings")
     table.add_row("0s", format_duration(drill.baseline), "baseline", "the load", f"{drill.load.rate:g}/s")
+    for surge in drill.load.surges:
+        table.add_row(
+            format_duration(drill.baseline + surge.at),
+            format_duration(surge.lasts) if isinstance(surge.lasts, timedelta) else _until_fired(drill),
+            "surge",
+            "the load",
+            Text(surge.target),
+        )
     for fault, injection in planned:
         table.add_row(
             format_duration(drill.baseline + fault.at),
@@ -42,6 +50,8 @@ def _settings(fault: Fault) -> str:
 
 
 def _expectations(drill: Drill) -> list[str]:
+    if not drill.expect:
+        return [f"expects no alert within {format_duration(drill.observe)} of the baseline"]
     return [
         f"expects {one.alert} within {format_duration(one.within)} of the first fault"
         + (f", told to {one.receiver}" if one.receiver else "")

@@ -37,6 +37,8 @@ from agent.records import (
 EARLIER_SECONDS = 1500.0
 # A server that is away for longer makes the drill inconclusive anyway, so a broken thing is mended sooner.
 _PATIENCE_SECONDS = 5.0
+# Of a Prometheus without any rule.
+_UNKNOWN_INTERVAL_SECONDS = 1.0
 _Answer = TypeVar("_Answer")
 
 
@@ -74,8 +76,9 @@ class Observer:
 
     @property
     def interval_seconds(self) -> float:
-        """The shortest interval at which an alert under test is evaluated."""
-        return min(rule.interval_seconds for rule in self.rules if rule.alert in self._watched)
+        """The shortest interval at which an alert under test is evaluated; any alert where none is."""
+        under_test = [rule for rule in self.rules if rule.alert in self._watched] or self.rules
+        return min((rule.interval_seconds for rule in under_test), default=_UNKNOWN_INTERVAL_SECONDS)
 
     @property
     def is_away(self) -> bool:

@@ -33,16 +33,6 @@ class PhaseRecord(Record):
     ended_at: Instant
 
 
-class FaultRecord(Record):
-    """One fault as it was: in force between its two instants."""
-
-    kind: str
-    target: str
-    settings: dict[str, Any]
-    injected_at: Instant
-    healed_at: Instant
-
-
 class SecondRecord(Record):
     """One second of load; latencies from due time, in seconds, None when nothing ended in it."""
 
@@ -86,6 +76,17 @@ class LoadRecord(Record):
     lateness_p99_seconds: Seconds
     seconds: list[SecondRecord]
     money: list[MoneyRecord] = []
+
+
+class FaultRecord(Record):
+    """One fault as it was: in force between its two instants. A surge tells what its load did."""
+
+    kind: str
+    target: str
+    settings: dict[str, Any]
+    injected_at: Instant
+    healed_at: Instant
+    load: LoadRecord | None = None
 
 
 class RuleRecord(Record):

@@ -7,6 +7,7 @@ Source: dispatch/dispatch.go and cluster/cluster.go of Alertmanager, resolvedRet
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from agent.recording import Recording
@@ -105,7 +106,7 @@ def _is_fresh(recording: Recording, timeline: AlertTimeline, route: Route) -> bo
     fired = fired_at(recording, timeline)
     # Its last sample is an evaluation older than its end.
     longest = max((rule.interval_seconds for rule in recording.rules), default=0.0)
-    since = fired - known_for_seconds(route) - longest
+    since = max(fired - known_for_seconds(route) - longest, _no_group_before(recording))
     if since < (recording.started_at if recording.earlier_since is None else recording.earlier_since):
         return False
     if any(route.group_of(one.labels) == _group(recording, timeline, route) for one in _older(recording, timeline)):
@@ -117,6 +118,15 @@ def _is_fresh(recording: Recording, timeline: AlertTimeline, route: Route) -> bo
         and mine == route.group_of(series.labels)
         for series in (*recording.earlier, *recording.alerts)
     )
+
+
+def _no_group_before(recording: Recording) -> float:
+    """Tell the instant since when something must have fired for a lone Alertmanager to know its group.
+
+    It keeps no groups over a restart, and Prometheus tells it anew of what fired or was over lately.
+    """
+    server = recording.alertmanager
+    return min(server.started_at) - _REPEATED_SECONDS if server.started_at and server.peers == 1 else -math.inf
 
 
 def _group(recording: Recording, timeline: AlertTimeline, route: Route) -> tuple[str, ...]:

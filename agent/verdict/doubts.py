@@ -6,11 +6,11 @@ one that fired has seen it. A skipped evaluation excuses only a late one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from agent.recording import Recording
-from agent.records import RuleRecord
+from agent.records import AlertSamples, RuleRecord
 from agent.verdict import traffic
 from agent.verdict.ticks import skipped
 from agent.verdict.verdict import Outcome, Verdict
@@ -26,6 +26,11 @@ class Doubt:
     text: str
     alert: str | None = None
     outcome: Outcome | None = None
+
+    @property
+    def undermines_all(self) -> bool:
+        """Tell whether no verdict at all can be upheld."""
+        return self.alert is None and self.outcome is None
 
     def undermines(self, verdict: Verdict) -> bool:
         """Tell whether a verdict cannot be upheld."""
@@ -61,17 +66,27 @@ def _outages(recording: Recording, fault_at: float) -> list[Doubt]:
 
 
 def _noise(recording: Recording, fault_at: float) -> list[Doubt]:
-    """Name the alerts under test that were active before anything was broken."""
+    """Name the alerts under test that were active before anything was broken, and others that fired.
+
+    One that fired and may not says that the service was sick already, and nothing that came later is certain.
+    """
     watched = {expectation.alert for expectation in recording.drill.expect}
-    active = {
-        series.labels["alertname"]
-        for series in recording.alerts
-        if series.labels["alertname"] in watched
-        and any(recording.started_at <= instant < fault_at for instant in series.instants)
-    }
+    active = sorted(_names(before := _before(recording, fault_at)) & watched)
+    found = [Doubt(f"the baseline was not quiet: {alert} was active before the fault", alert) for alert in active]
+    others = sorted(_names(one for one in before if one.state == "firing") - watched - set(recording.drill.allow))
+    return found + [Doubt(f"the baseline was not quiet: {alert} fired before the fault") for alert in others]
+
+
+def _before(recording: Recording, fault_at: float) -> list[AlertSamples]:
     return [
-        Doubt(f"the baseline was not quiet: {alert} was active before the fault", alert) for alert in sorted(active)
+        series
+        for series in recording.alerts
+        if any(recording.started_at <= instant < fault_at for instant in series.instants)
     ]
+
+
+def _names(alerts: Iterable[AlertSamples]) -> set[str]:
+    return {one.labels["alertname"] for one in alerts}
 
 
 def _restarts(recording: Recording, fault_at: float) -> Iterator[Doubt]:

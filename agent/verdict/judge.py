@@ -35,7 +35,12 @@ def judge(recording: Recording) -> Judgement:
     verdicts = [_judge_expectation(recording, expectation, fault_at) for expectation in recording.drill.expect]
     fired = _fired_besides(recording)
     verdicts += [_unexpected(recording, alert, fault_at) for alert in fired if alert not in recording.drill.allow]
-    undermining = [doubt for doubt in doubts(recording, fault_at) if any(doubt.undermines(one) for one in verdicts)]
+    # Where nothing was expected and nothing fired, what undermines every verdict undermines the silence.
+    undermining = [
+        doubt
+        for doubt in doubts(recording, fault_at)
+        if (any(doubt.undermines(one) for one in verdicts) if verdicts else doubt.undermines_all)
+    ]
     return Judgement(
         verdicts=tuple(
             replace(_doubted(verdict, undermining), runbook=runbook(recording, verdict.alert)) for verdict in verdicts

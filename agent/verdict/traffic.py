@@ -12,8 +12,11 @@ _LARGEST_BASELINE_FAILED_SHARE = 0.01
 
 
 def load_problems(recording: Recording) -> list[str]:
-    """Say why the load was not what the drill asked for; nothing when it was."""
-    return [f"the load {reason}" for reason in honesty(_sending(recording.load)).reasons]
+    """Say why the load, or a surge of it, was not what the drill asked for; nothing when it was."""
+    loads = {"the load": recording.load} | {
+        f"the surge of {one.target}": one.load for one in recording.faults if one.load
+    }
+    return [f"{name} {reason}" for name, load in loads.items() for reason in honesty(_sending(load)).reasons]
 
 
 def _sending(load: LoadRecord) -> Sending:

@@ -149,8 +149,12 @@ class Judgement:
 
     @property
     def exit_code(self) -> int:
-        """Tell the exit code: 0 passed, 1 an expectation or the audit was not met, 3 inconclusive; 1 beats 3."""
+        """Tell the exit code: 0 passed, 1 an expectation or the audit was not met, 3 inconclusive; 1 beats 3.
+
+        A control in which all was quiet has no verdict, and passed unless something undermines it.
+        """
         outcomes = {verdict.outcome for verdict in self.verdicts}
         if self.audit_problems or outcomes - {Outcome.PASSED, Outcome.INCONCLUSIVE}:
             return 1
-        return 3 if Outcome.INCONCLUSIVE in outcomes else 0
+        is_doubtful = Outcome.INCONCLUSIVE in outcomes or (not outcomes and self.undermined_by)
+        return 3 if is_doubtful else 0

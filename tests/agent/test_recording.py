@@ -122,9 +122,9 @@ DAMAGED = [
     ("a key too many", _put("extra\n\x1b[31m", value=1), r"is no recording: extra \[31m: Extra inputs"),
     ("half a character", _put("aborted", value="\ud800"), "is no whole recording: .*surrogates not allowed"),
     (
-        "an expectation less",
-        _put("drill", "expect", value=[]),
-        "is no recording: drill.expect: List should have at least",
+        "a load less",
+        _put("drill", "load", value={}),
+        "is no recording: drill.load.rate: Field required",
     ),
 ]
 

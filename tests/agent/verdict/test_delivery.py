@@ -326,3 +326,24 @@ def test_a_short_alert_of_a_group_that_looks_far_back_is_heard_of(
 ) -> None:
     recording = _recording(passed, notifications=[_told(received, starts)], **_looks_back(90))
     assert bool(heard(recording, ALERT)) is counts
+
+
+@pytest.mark.parametrize(
+    ("started", "peers", "older", "window"),
+    [
+        (FIRED - 3600, 1, [], (600, 600)),
+        # Prometheus tells a new Alertmanager, too, of what was over up to a quarter of an hour before.
+        (FIRED - 600, 1, [-1300], (0, 86_400)),
+        (FIRED - 3600, 2, [], (0, 86_400 + 15)),
+    ],
+)
+def test_an_alertmanager_that_has_just_started_knows_no_group_of_yesterday(
+    passed: Recording, started: float, peers: int, older: list[float], window: tuple[float, float]
+) -> None:
+    """A daily summary has a group for a day, and nobody records a day before each drill."""
+    alertmanager = passed.alertmanager.model_copy(update={"started_at": [started], "peers": peers})
+    alerts = [_samples(LABELS, 0, 1), *[_samples(LABELS, one) for one in older]]
+    recording = _recording(passed, alertmanager=alertmanager, started_at=FIRED - 1200, alerts=alerts)
+    recording = recording.model_copy(update={"earlier_since": FIRED - 4500 - 200})
+    route = _route(600, 86_400)
+    assert _bounds(notified_window(recording, ALERT, route, 0.0)) == window

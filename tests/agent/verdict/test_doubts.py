@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.recording import Recording
-from agent.records import EvaluationRecord, GroupRecord
+from agent.records import AlertSamples, EvaluationRecord, GroupRecord
 from agent.verdict.doubts import doubts
 from agent.verdict.judge import judge
 from agent.verdict.verdict import Outcome
@@ -96,3 +96,21 @@ def test_a_gap_that_nobody_watched_is_not_a_skipped_evaluation(passed: Recording
     unwatched = [one.model_copy(update={"looked_before_at": one.at - 4.5}) for one in group.evaluations]
     groups = [group.model_copy(update={"evaluations": unwatched})]
     assert doubts(passed.model_copy(update={"groups": groups}), passed.started_at) == []
+
+
+def _fired_first(recording: Recording, name: str) -> Recording:
+    """Let another alert fire for the first ten seconds of the baseline."""
+    instants = [recording.started_at + 0.2 + number for number in range(10)]
+    samples = AlertSamples(labels={"alertname": name}, state="firing", instants=instants)
+    return recording.model_copy(update={"alerts": [*recording.alerts, samples]})
+
+
+def test_what_the_drill_before_left_firing_is_named_and_nobody_is_blamed(passed: Recording) -> None:
+    judgement = judge(_fired_first(passed, "DiskFull"))
+    assert judgement.exit_code == 3
+    assert [one.outcome for one in judgement.verdicts] == [Outcome.INCONCLUSIVE] * 2
+    assert judgement.undermined_by == ("the baseline was not quiet: DiskFull fired before the fault",)
+
+
+def test_an_alert_that_is_allowed_may_fire_before_the_fault(passed: Recording) -> None:
+    assert judge(_fired_first(passed, "QueueGrows")).exit_code == 0

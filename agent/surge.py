@@ -1,0 +1,55 @@
+"""More load for a while: what breaks a service here is not a fault but its own clients.
+
+load:
+  rate: 50
+  surges:
+    - {rate: 2100, at: 0s, lasts: until-fired, probe: ../probes/repeated-order.yml}
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationInfo
+
+from agent import probe_file
+from agent.errors import ConfigError
+from probes.registry import AnyProbe
+from units.duration import Duration
+from units.settings import Settings
+
+KIND = "surge"
+"""Its kind beside those of faults."""
+
+
+def _read_from_its_file(probe: object, info: ValidationInfo) -> object:
+    if not isinstance(probe, str):
+        return probe
+    directory = info.context["directory"] if info.context else "."
+    try:
+        return probe_file.load(Path(directory) / probe).probe
+    except ConfigError as error:
+        raise ValueError("; ".join(error.problems)) from error
+
+
+class Surge(Settings):
+    """So many transactions a second in addition, from `at` after the baseline on: of the agent's probe unless named."""
+
+    rate: float = Field(gt=0, le=100_000)
+    at: Duration = Field(default=timedelta(0), ge=timedelta(0))
+    lasts: Duration | Literal["until-fired"] = "until-fired"
+    max_in_flight: int = Field(default=10_000, gt=0)
+    probe: Annotated[AnyProbe | None, BeforeValidator(_read_from_its_file)] = None
+
+    @property
+    def target(self) -> str:
+        """What it does, in words."""
+        what = f" of {', '.join(one.name for one in self.probe.counted)}" if self.probe is not None else ""
+        return f"{self.rate:g} transactions a second more{what}"
+
+    def scaled(self, time_scale: float) -> Self:
+        """Divide when it begins and how long it lasts; its rate stays as it is."""
+        lasts = self.lasts / time_scale if isinstance(self.lasts, timedelta) else self.lasts
+        return self.model_copy(update={"at": self.at / time_scale, "lasts": lasts})
