@@ -45,7 +45,7 @@ async def _serve(options: argparse.Namespace) -> None:
         options.postgres_url, options.pool_size, options.queue_limit, metrics.processing_time.observe
     )
     cache = Cache(options.redis_url, metrics.cache_time.observe)
-    await cache.remember_accounts(await store.all_accounts())
+    cache.remember_accounts(await store.all_accounts())
     allowed_bytes = options.memory_limit_mib * _MIB
     readings.publish(metrics, store, cache, allowed_bytes)
     outbox = None
@@ -64,11 +64,11 @@ async def _serve(options: argparse.Namespace) -> None:
     # What is here stays: collecting it again and again would hold up answers.
     gc.freeze()
     async with asyncio.TaskGroup() as group:
-        publishing = group.create_task(outbox.run()) if outbox else None
+        running = [group.create_task(part.run()) for part in (cache, outbox) if part is not None]
         await until_told()
         await runner.cleanup()
-        if publishing is not None:
-            publishing.cancel()
+        for task in running:
+            task.cancel()
     await cache.close()
     store.close()
 

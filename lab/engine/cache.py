@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
-_T = TypeVar("_T")
+from lab.engine.pipelined import Pipelined
 
 _PATIENCE_SECONDS = 0.5
 _KEY_SECONDS = 24 * 3600
@@ -41,19 +40,20 @@ class Cache:
         self._took = took
         self.hits = 0
         self.misses = 0
-        self._redis = redis.Redis(
-            connection_pool=redis.BlockingConnectionPool.from_url(
-                url,
-                max_connections=128,
-                timeout=_PATIENCE_SECONDS,
-                socket_timeout=_PATIENCE_SECONDS,
-                socket_connect_timeout=_PATIENCE_SECONDS,
-                # One more try for a connection that died while idle, none for a slow server.
-                retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-                decode_responses=True,
-            )
+        self._redis = redis.Redis.from_url(
+            url,
+            socket_timeout=_PATIENCE_SECONDS,
+            socket_connect_timeout=_PATIENCE_SECONDS,
+            # One more try for a connection that died while idle, none for a slow server.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+            decode_responses=True,
         )
+        self._pipelined = Pipelined(self._redis)
         self._look_ups: deque[bool] = deque(maxlen=_LOOK_UPS_KEPT)
+
+    async def run(self) -> None:
+        """Send what is asked until cancelled; nothing is answered before."""
+        await self._pipelined.run()
 
     @property
     def hit_rate_percent(self) -> float:
@@ -62,41 +62,32 @@ class Cache:
 
     async def look_up(self, accounts: list[str], key: str | None, digest: str) -> tuple[list[str], Claim | None]:
         """Claim the key and find the accounts in one round trip: (accounts missed, who had the key before)."""
-        pipeline = self._redis.pipeline(transaction=False)
-        pipeline.mget([f"account:{account}" for account in accounts])
-        if key is not None:
-            pipeline.set(f"key:{key}", json.dumps([digest, None]), nx=True, get=True, ex=_CLAIM_SECONDS)
         started = time.monotonic()
-        answers = await _or_none(pipeline.execute())
+        claim = [json.dumps([digest, None]), "NX", "GET", "EX", _CLAIM_SECONDS]
+        asked = None if key is None else self._pipelined.ask("SET", f"key:{key}", *claim)
+        found = await self._pipelined.ask("MGET", *(f"account:{account}" for account in accounts))
+        held = None if asked is None else await asked
         self._took(time.monotonic() - started)
-        found = answers[0] if answers else [None] * len(accounts)
-        self._look_ups.extend(one is not None for one in found)
-        missed = [account for account, one in zip(accounts, found, strict=True) if one is None]
-        self.misses += len(missed)
-        self.hits += len(accounts) - len(missed)
-        held = answers[1] if answers and key is not None else None
+        hits = [one is not None for one in found or [None] * len(accounts)]
+        self._look_ups.extend(hits)
+        self.hits += sum(hits)
+        self.misses += len(hits) - sum(hits)
+        missed = [account for account, hit in zip(accounts, hits, strict=True) if not hit]
         return missed, Claim(*json.loads(held)) if held else None
 
-    async def remember_accounts(self, accounts: list[str]) -> None:
+    def remember_accounts(self, accounts: Iterable[str]) -> None:
         """Put accounts into the cache."""
-        if accounts:
-            await _or_none(self._redis.mset({f"account:{account}": "1" for account in accounts}))
+        if pairs := [part for account in accounts for part in (f"account:{account}", "1")]:
+            self._pipelined.tell("MSET", *pairs)
 
-    async def remember_answer(self, key: str, digest: str, answer: dict[str, Any]) -> None:
-        """Keep the answer, to give it again to whoever repeats the order."""
-        await _or_none(self._redis.set(f"key:{key}", json.dumps([digest, answer]), ex=_KEY_SECONDS))
+    def remember_answer(self, key: str, digest: str, answer: dict[str, Any]) -> None:
+        """Keep the answer, to give it again to whoever repeats the order; until then PostgreSQL knows it."""
+        self._pipelined.tell("SET", f"key:{key}", json.dumps([digest, answer]), "EX", _KEY_SECONDS)
 
-    async def release_key(self, key: str) -> None:
+    def release_key(self, key: str) -> None:
         """Let a refused order be tried again; PostgreSQL knows whether it was carried out after all."""
-        await _or_none(self._redis.delete(f"key:{key}"))
+        self._pipelined.tell("DEL", f"key:{key}")
 
     async def close(self) -> None:
         """Drop every connection."""
         await self._redis.aclose()
-
-
-async def _or_none(answer: Awaitable[_T]) -> _T | None:
-    try:
-        return await answer
-    except (RedisError, OSError, TimeoutError):
-        return None

@@ -75,7 +75,7 @@ class Service:
             return await self._book(payment, key, missed)
         except BaseException:
             if key is not None:
-                await self._cache.release_key(key)
+                self._cache.release_key(key)
             raise
 
     async def _book(self, payment: Payment, key: str | None, missed: list[str]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Service:
             existing = await self._store.existing(missed)
             if unknown := [account for account in missed if account not in existing]:
                 raise Refused(400, "unknown_account", f"there is no account {' or '.join(unknown)}")
-            await self._cache.remember_accounts(missed)
+            self._cache.remember_accounts(missed)
         booking = await self._store.book(payment, key)
         if booking.is_new:
             self._metrics.business.booked(payment)
@@ -91,7 +91,7 @@ class Service:
                 self._outbox.add(payment.message(booking.transaction_id, booking.booked_at))
         answer = payment.booked(booking.transaction_id, booking.booked_at)
         if key is not None:
-            await self._cache.remember_answer(key, payment.digest, answer)
+            self._cache.remember_answer(key, payment.digest, answer)
         return answer
 
     async def _prometheus(self, _: web.Request) -> web.Response:

@@ -141,7 +141,8 @@ class Store:
     async def _acquire(self) -> Any:  # noqa: ANN401 - asyncpg has no types
         self.queued += 1
         try:
-            return await asyncio.wait_for(self._pool.acquire(), _STATEMENT_SECONDS)
+            async with asyncio.timeout(_STATEMENT_SECONDS):
+                return await self._pool.acquire()
         finally:
             self.queued -= 1
 

@@ -30,7 +30,7 @@ def _config(*jobs: dict[str, Any]) -> dict[str, Any]:
 def test_the_jobs_of_absent_parts_are_left_out(parts: Parts, jobs: list[str]) -> None:
     shipped = yaml.safe_load((Path(__file__).parents[2] / "configs/prometheus/prometheus.yml").read_text())
     config = retargeted(shipped, {target: [] for target in absent_targets(parts)})
-    assert [job["job_name"] for job in config["scrape_configs"]] == jobs
+    assert [job["job_name"] for job in config["scrape_configs"]] == [*jobs, "alertdrill"]
 
 
 def test_the_strategys_four_jobs_are_shipped_as_it_has_them() -> None:

@@ -1,0 +1,59 @@
+"""Redis commands of many callers, sent together.
+
+One round trip is under way at a time, and whatever was asked meanwhile goes with the next: the busier the engine, the
+more commands share the cost of a round trip, which is several times that of a command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+_MOST = 1000
+
+Command = tuple[object, ...]
+
+
+class Pipelined:
+    """Answers are None when Redis fails; nobody waits for more than the round trip under way and its own."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._waiting: list[tuple[Command, asyncio.Future[Any] | None]] = []
+        self._asked = asyncio.Event()
+
+    def ask(self, *command: object) -> asyncio.Future[Any]:
+        """Send a command; the future has its answer."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((command, future))
+        self._asked.set()
+        return future
+
+    def tell(self, *command: object) -> None:
+        """Send a command whose answer nobody waits for."""
+        self._waiting.append((command, None))
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            await self._asked.wait()
+            batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+            if not self._waiting:
+                self._asked.clear()
+            answers = await self._execute([command for command, _ in batch])
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if future is not None and not future.done():
+                    future.set_result(None if isinstance(answer, Exception) else answer)
+
+    async def _execute(self, commands: list[Command]) -> list[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        try:
+            return list(await pipeline.execute(raise_on_error=False))
+        except (RedisError, OSError, TimeoutError):
+            return [None] * len(commands)
