@@ -101,7 +101,7 @@ INFRASTRUCTURE = Dashboard(
                     "By state; the server allows as many as its setting says.",
                     "short",
                     (
-                        Query("sum by (state) (pg_stat_activity_count)", "{{state}}"),
+                        Query("sum by (state) (pg_stat_activity_count) > 0", "{{state}}"),
                         Query("max(pg_settings_max_connections)", "allowed"),
                     ),
                     width=6,
