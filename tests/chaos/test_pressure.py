@@ -90,7 +90,7 @@ async def test_a_fault_that_is_cancelled_while_it_begins_leaves_nothing(tmp_path
         async with applied(fault(**CPU | {"cores": 1}), endpoints(), Ledger(tmp_path / "ledger")):
             await asyncio.Event().wait()
 
-    for seconds in (0.0, 0.001, 0.01, 0.1):
+    for seconds in (0.0, 0.01):
         task = asyncio.ensure_future(begin())
         await asyncio.sleep(seconds)
         task.cancel()
