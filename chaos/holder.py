@@ -7,7 +7,6 @@ watchdog, `alertdrill heal`) finds it by its command line and kills it.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import select
 import signal
@@ -18,10 +17,11 @@ import time
 from functools import cache
 
 from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.processes import ProcessEnded, RunningProcess, processes
+from chaos.processes import ProcessEnded, RunningProcess, with_word
+from chaos.threads import in_thread
 from units.settings import Settings
 
-_READY_WITHIN_SECONDS = 30.0
+_READY_WITHIN_SECONDS = 60.0
 _ENDED_WITHIN_SECONDS = 5.0
 _HOLDING = "holding"
 
@@ -39,12 +39,12 @@ async def hold(module: str, entry_id: str, settings: Settings, count: int = 1) -
     """
     # Without -P, a folder `chaos` where the agent was started would be taken for ours.
     command = [sys.executable, "-P", "-m", module, entry_id, settings.model_dump_json()]
-    await asyncio.to_thread(_start, command, entry_id, count)
+    await in_thread(_start, command, entry_id, count)
 
 
 async def release(entry_id: str) -> None:
     """End every holder of a fault, and confirm that they are gone; raises FaultNotHealed."""
-    await asyncio.to_thread(_end, entry_id)
+    await in_thread(_end, entry_id)
 
 
 def holding() -> None:
@@ -77,8 +77,7 @@ def _start(command: list[str], entry_id: str, count: int) -> None:
             return
         started = [_popen(command) for _ in range(count)]
         _started.extend(started)
-        said = [_first_words(one) for one in started]
-    for words in said:
+    for words in [_first_words(one) for one in started]:
         if words != _HOLDING:
             raise FaultNotApplied(words or f"{command[3]} ended without a word")
 
@@ -101,9 +100,12 @@ def _first_words(started: subprocess.Popen[bytes]) -> str:
     assert started.stdout is not None  # noqa: S101 - it was started with a pipe
     text, deadline = b"", time.monotonic() + _READY_WITHIN_SECONDS
     with started.stdout as output:
+        # An agent has more open files than select() can take.
+        ready = select.poll()
+        ready.register(output, select.POLLIN)
         while not text.endswith(f"{_HOLDING}\n".encode()):
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([output], [], [], left)[0]:
+            if left <= 0 or not ready.poll(left * 1000):
                 return f"{started.args!r} does not hold after {_READY_WITHIN_SECONDS:g} s"
             chunk = os.read(output.fileno(), 65536)
             if not chunk:
@@ -116,7 +118,7 @@ def _first_words(started: subprocess.Popen[bytes]) -> str:
 def _end(entry_id: str) -> None:
     with _starting:
         _over.add(entry_id)
-        held = [one for one in processes() if _holds(one, entry_id)]
+        held = [one for one in with_word(entry_id) if _holds(one, entry_id)]
     for one in held:
         try:
             one.send(signal.SIGKILL)
@@ -129,7 +131,8 @@ def _end(entry_id: str) -> None:
         if time.monotonic() > deadline:
             raise FaultNotHealed(f"{left[0].words} does not end")
         time.sleep(0.005)
-    _reap()
+    with _starting:
+        _reap()
 
 
 def _holds(one: RunningProcess, entry_id: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,12 +126,12 @@ def named(name: str) -> list[RunningProcess]:
 
 def with_commands(commands: set[tuple[str, ...]]) -> list[RunningProcess]:
     """Find the processes with exactly one of these command lines."""
-    found = []
-    for pid in _pids():
-        with suppress(OSError):
-            one = process(pid) if _command(pid) in commands else None
-            found += [one] if one is not None else []
-    return found
+    return _whose(lambda command: command in commands)
+
+
+def with_word(word: str) -> list[RunningProcess]:
+    """Find the processes whose command line has this word."""
+    return _whose(lambda command: word in command)
 
 
 def with_sockets(inodes: set[str]) -> list[RunningProcess]:
@@ -147,6 +147,15 @@ def ancestors(pid: int) -> set[int]:
     while (stat := _stat(pid)) is not None and stat.parent not in found and stat.parent > 0:
         pid = stat.parent
         found.add(pid)
+    return found
+
+
+def _whose(wanted: Callable[[tuple[str, ...]], bool]) -> list[RunningProcess]:
+    found = []
+    for pid in _pids():
+        with suppress(OSError):
+            one = process(pid) if wanted(_command(pid)) else None
+            found += [one] if one is not None else []
     return found
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,17 @@ async def test_a_fault_that_is_cancelled_while_it_begins_leaves_nothing(tmp_path
             await task
         assert holders("cpu") == []
     assert list((tmp_path / "ledger").glob("*.json")) == []
+
+
+async def test_an_agent_with_more_open_files_than_select_takes_can_press(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    with open(os.devnull) as file, contextlib.ExitStack() as opened:  # noqa: ASYNC230, PTH123 - a device
+        for _ in range(1100):
+            opened.callback(os.close, os.dup(file.fileno()))
+        async with applied(fault(**MEMORY), endpoints(), Ledger(tmp_path / "ledger")):
+            assert len(holders("memory")) == 1
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_more_than_the_machine_can_give_is_refused() -> None:
