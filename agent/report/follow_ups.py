@@ -74,9 +74,9 @@ def of_prevention(recording: Recording, judgement: Judgement) -> Iterator[str]:
             f" service bear it{f' (they failed by: {reasons})' if reasons else ''}."
         )
     yield from (f"Mend the ledger, before anything else: {problem}." for problem in judgement.audit_problems)
-    for problem in judgement.undermined_by:
-        yield f"Run the drill again without what undermined it: {problem}."
-    if not recording.faults:
+    if judgement.undermined_by:
+        yield f"Run the drill again without what undermined it: {'; '.join(judgement.undermined_by)}."
+    if not recording.faults and not recording.aborted:
         yield "Inject a fault: without one a drill proves only that nothing fires by itself."
 
 

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 
 from agent.recording import Recording
 from agent.records import MoneyRecord
-from agent.report import follow_ups, impact, words
+from agent.report import follow_ups, impact, kpi_phases, words
 from agent.report.chronicle import chronicle
 from agent.report.markdown import code, plain, table
+from agent.report.scorecard_words import MARKS
 from agent.verdict.verdict import Judgement, Milestone, Outcome, Verdict
 from agent.verdict.waterfall import longest
 from units.duration import format_seconds
@@ -48,7 +49,7 @@ def render(
         "### Prevention",
         _to_do(follow_ups.of_prevention(recording, judgement)),
     ]
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def _summary(recording: Recording, judgement: Judgement) -> Iterator[str]:
@@ -81,9 +82,13 @@ def _summary(recording: Recording, judgement: Judgement) -> Iterator[str]:
 def _detected(verdict: Verdict, fault_at: float) -> str:
     firing = _milestone(verdict, "firing")
     told = _milestone(verdict, "notified")
-    when = f", fired {firing.at - fault_at:.1f} s after the fault" if firing is not None and firing.at else ""
+    when = f", fired {_from_fault(firing.at - fault_at)}" if firing is not None and firing.at is not None else ""
     who = f", {verdict.receiver} told after {told.at - fault_at:.1f} s" if told is not None and told.at else ""
     return plain(f"{words.outcome_words(verdict.outcome)}{when}{who if verdict.receiver else ''}")
+
+
+def _from_fault(seconds: float) -> str:
+    return f"{abs(seconds):.1f} s {'before' if seconds < 0 else 'after'} the fault"
 
 
 def _milestone(verdict: Verdict, name: str) -> Milestone | None:
@@ -96,7 +101,9 @@ def _time_line(recording: Recording, fault_at: float) -> str:
         (_clock(event.at), f"{round(event.at - fault_at, 3) + 0.0:+.3f} s", event.text)
         for event in chronicle(recording)
     ]
-    return table(("UTC", "after the fault", "what happened"), rows)
+    # Without a fault the end of the baseline takes its place.
+    since = "after the fault" if recording.faults else "after the baseline"
+    return table(("UTC", since, "what happened"), rows)
 
 
 def _clock(instant: float) -> str:
@@ -112,6 +119,13 @@ def _impact(recording: Recording, slow_seconds: float, carried: Sequence[MoneyRe
     rows.append(("all, with what is no whole second", f"{load.due:,}", f"{load.failed:,}", f"{load.dropped:,}"))
     yield table(("transactions", "due", "failed", "never sent"), rows)
     yield "\n".join(_impact_lines(recording, slow_seconds, carried))
+    kpis = [(row.name, *(_cell(cell) for cell in row.cells), row.target) for row in kpi_phases.rows(recording)]
+    if kpis:
+        yield table(("KPI", *kpi_phases.phases(recording), "target"), kpis)
+
+
+def _cell(cell: kpi_phases.Cell) -> str:
+    return f"{cell.words} {MARKS[cell.status]}".rstrip()
 
 
 def _impact_lines(recording: Recording, slow_seconds: float, carried: Sequence[MoneyRecord]) -> Iterator[str]:
@@ -178,7 +192,7 @@ def _factors(recording: Recording, judgement: Judgement) -> Iterator[str]:
 
 
 def _detection(recording: Recording, judgement: Judgement) -> Iterator[str]:
-    fired = [one for one in judgement.verdicts if (m := _milestone(one, "firing")) is not None and m.at is not None]
+    fired = [one for one in judgement.verdicts if recording.faults and _fired_since(one, judgement.fault_at)]
     yield "### What detected it"
     if fired:
         head = ("alert", "verdict", "fired", "its window, s", "told", "its window, s", "receiver", "resolved")
@@ -188,6 +202,12 @@ def _detection(recording: Recording, judgement: Judgement) -> Iterator[str]:
         yield "Nothing."
     yield "### What did not"
     yield _listed(_silent(recording, judgement), "Everything that was expected did so in time.")
+
+
+def _fired_since(verdict: Verdict, fault_at: float) -> bool:
+    """Tell that an alert fired, and not before there was anything to detect."""
+    firing = _milestone(verdict, "firing")
+    return firing is not None and firing.at is not None and firing.at >= fault_at
 
 
 def _row(verdict: Verdict, fault_at: float) -> tuple[str, ...]:

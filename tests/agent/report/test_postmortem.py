@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from agent import recording as recordings
+from agent.kpis import Kpi
 from agent.recording import Recording
-from agent.records import AuditRecord, FoundRecord, MoneyRecord
+from agent.records import AuditRecord, FoundRecord, KpiRecord, KpiValueRecord, MoneyRecord
 from agent.report import postmortem
 from agent.report.follow_ups import BY_LINK, BY_OUTCOME, of_monitoring
 from agent.verdict.judge import judge
@@ -167,6 +168,23 @@ def test_an_alert_that_passed_close_to_the_drills_budget_is_told(passed: Recordi
 
 def test_an_allowed_alert_that_fired_is_to_be_decided_on(passed: Recording) -> None:
     assert "- [ ] QueueGrows: it fired too and the drill allows it; decide" in document(passed)
+
+
+def test_what_fired_while_nothing_was_broken_has_detected_nothing(passed: Recording) -> None:
+    text = document(passed, faults=[], aborted="OrdersSlow fired already")
+    assert section(text, "### What detected it") == "Nothing."
+    assert section(text, "## Root cause") == "No fault was injected."
+    assert "| UTC | after the baseline | what happened |" in text
+    assert "Inject a fault" not in text
+    assert "- [ ] Inject a fault" in document(passed, faults=[])
+
+
+def test_kpis_stand_beside_their_targets_for_each_phase(passed: Recording) -> None:
+    kpi = Kpi.model_validate({"kpi": "p95", "series": "s", "quantile": 0.95, "unit": "seconds", "objective": "< 0.5"})
+    values = [KpiValueRecord(phase="baseline", value=0.02), KpiValueRecord(phase="fault", value=0.66)]
+    impact = section(document(passed, kpis=[KpiRecord(kpi=kpi, values=values)]), "## Impact")
+    assert "| KPI | baseline | fault | recovery | target |" in impact
+    assert r"| p95 | 20 ms ✓ | 660 ms ✗ | no data ? | \< 500 ms |" in impact
 
 
 def test_a_foreign_text_is_no_markup(hostile: Recording) -> None:
