@@ -42,6 +42,14 @@ class Form(StrEnum):
     JSON = "json"
 
 
+class ReviewForm(StrEnum):
+    """How a review is printed."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
 class CardForm(StrEnum):
     """How a score card is printed."""
 
@@ -223,6 +231,33 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter for each option
         report_command.show(options, _console(no_color=no_color))
     except ConfigError as error:
         _fail(str(error))
+
+
+@app.command(
+    epilog="Example: alertdrill review recordings --since 7d --rules configs/prometheus/rules.yml --format html > week.html"
+)
+def review(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    folder: Annotated[Path, typer.Argument(help="Folder of recordings.", metavar="FOLDER")] = Path("recordings"),
+    since: Annotated[str | None, typer.Option(help="Only drills of so long ago, such as 7d; all if none.")] = None,
+    rules: Annotated[
+        list[Path] | None, typer.Option(help="Rules whose alerts must be proven; those of the last drill if none.")
+    ] = None,
+    form: Annotated[ReviewForm, typer.Option("--format", help="How to print it.")] = ReviewForm.TEXT,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when an alert was not proven.")] = False,
+    no_color: NoColor = False,
+) -> None:
+    """Review many drills: which alerts were proven when, how long each takes to fire, which were never proven."""
+    from agent import review_command
+    from agent.errors import ConfigError
+
+    options = review_command.Options(
+        folder=folder, since=None if since is None else _duration(since, "--since"), rules=rules or [], form=form
+    )
+    try:
+        made = review_command.show(options, _console(no_color=no_color), lambda text: typer.echo(text, err=True))
+    except ConfigError as error:
+        _fail(str(error))
+    raise typer.Exit(int(strict and bool(made.unproven)))
 
 
 @app.command(epilog="Example: alertdrill check configs/")

@@ -10,7 +10,7 @@ import asyncio
 import difflib
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -45,9 +45,10 @@ from agent.situation import Situation
 from agent.surge import KIND as SURGE
 from agent.surge import Surge
 from chaos.applied import applied
-from chaos.errors import FaultNotApplied
+from chaos.errors import FaultNotApplied, FaultTakenBack
 from chaos.fault import Fault
 from chaos.injection import Injection
+from chaos.lease import leased
 from chaos.ledger import Ledger
 from chaos.timeline import spread
 from probes.arrivals import ConstantArrivals
@@ -161,7 +162,7 @@ class Conductor:
             self.progress.tally = load.tally
             started_at = time.time()
             self._load_started = asyncio.get_running_loop().time()
-            async with running(load), self._others_silenced():
+            async with self._leased(), running(load), self._others_silenced():
                 await self._conduct()
             ended_at = time.time()
             return await self._recorded(load, started_at, ended_at)
@@ -236,6 +237,14 @@ class Conductor:
                 # One more evaluation, so that the record shows the alert's absence.
                 await asyncio.sleep(2 * self._observer.interval_seconds)
 
+    def _leased(self) -> AbstractAsyncContextManager[object]:
+        return leased(self._ledger, self._lose) if self._drill.faults else nullcontext()
+
+    def _lose(self, reason: str) -> None:
+        # Once all is undone, nobody needs a watchdog.
+        if self.progress.phase != "recovery":
+            self._observer.abort(reason)
+
     @asynccontextmanager
     async def _others_silenced(self) -> AsyncIterator[None]:
         if not self._drill.silence_others:
@@ -259,14 +268,21 @@ class Conductor:
         kind = fault.kind
         if await _set_within(healing_at_last, fault.at.total_seconds()):
             return
-        async with applied(fault, self._endpoints, self._ledger) as injection:
-            injected_at = time.time()
-            self.progress.faults[kind, fault.target] += 1
-            self.progress.tell(f"fault injected: {kind} on {fault.target}")
-            lasts = fault.lasts.total_seconds() if isinstance(fault.lasts, timedelta) else None
-            await _set_within(healing_at_last, lasts)
+        longest = fault.at_most if fault.lasts == "until-fired" else fault.lasts
+        injected_at, outcome = None, ""
+        try:
+            async with applied(fault, self._endpoints, self._ledger) as injection:
+                injected_at = time.time()
+                self.progress.faults[kind, fault.target] += 1
+                self.progress.tell(f"fault injected: {kind} on {fault.target}")
+                await _set_within(healing_at_last, longest.total_seconds())
+            outcome = f", {injection.outcome}" if injection.outcome else ""
+        except FaultTakenBack as error:
+            if not self._observer.aborted:
+                self._observer.abort(str(error))
+        if injected_at is None:
+            return
         self.progress.faults[kind, fault.target] -= 1
-        outcome = f", {injection.outcome}" if injection.outcome else ""
         self.progress.tell(f"fault healed: {kind} on {fault.target}{outcome}")
         settings = fault.model_dump(mode="json")
         self._faults.append(

@@ -55,12 +55,13 @@ async def _undo_patiently(injection: Injection, patience_seconds: float) -> None
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def heal(ledger: Ledger, entry_id: str, entry: Entry) -> None:
-    """Undo a fault that its owner does not undo, and strike it out if the owner is dead; raises FaultNotHealed.
+async def heal(ledger: Ledger, entry_id: str, entry: Entry, *, is_handed_over: bool = False) -> None:
+    """Undo a fault that its owner does not undo, and strike it out if nobody can inject it any more.
 
-    The entry of one that lives stays, as lapsed: stopped in the middle, it may inject the fault yet.
+    That is so when the owner is dead or has handed it over. Otherwise the entry stays, as lapsed: an owner that was
+    stopped in the middle may inject the fault yet, and undoes it again then. Raises FaultNotHealed.
     """
-    if entry.owner.is_alive:
+    if entry.owner.is_alive and not is_handed_over:
         ledger.lapse(entry_id)
         await undo(entry.injection)
         return

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from chaos import ledger_files
 from chaos.entry import Entry
 from chaos.errors import FaultNotApplied, FaultNotHealed
 
@@ -42,7 +43,7 @@ class Ledger:
 
     def write(self, entry_id: str, entry: Entry) -> None:
         """Write an entry and sync it to disk; raises FaultNotApplied when that fails."""
-        path = self._kept(entry_id)
+        path = ledger_files.kept(self.directory, entry_id)
         beside = path.with_suffix(".tmp")
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -61,40 +62,36 @@ class Ledger:
     def read(self) -> Contents:
         """Read what is in force; an entry that cannot be read is told, and does not hide the others."""
         entries, lapsed, unreadable = {}, set(), []
-        for path in sorted(self.directory.glob("alertdrill-*.json")):
-            entry_id = path.name.removesuffix(".json").removesuffix(".lapsed")
+        for entry_id, path in ledger_files.entry_files(self.directory):
             try:
                 entries[entry_id] = Entry.model_validate(json.loads(path.read_text(encoding="utf-8")))
             except FileNotFoundError:
                 continue  # struck out, or lapsed, since we looked
             except (OSError, ValueError, ValidationError) as error:
                 unreadable.append(f"the ledger entry {path} cannot be read: {_one_line(error)}")
-            if path.name.endswith(".lapsed.json"):
+            if path == ledger_files.lapsed(self.directory, entry_id):
                 lapsed.add(entry_id)
         return Contents(entries, frozenset(lapsed), unreadable)
 
+    def find(self, entry_id: str) -> Entry | None:
+        """Read one entry; None when there is none, or when it cannot be read."""
+        return self.read().entries.get(entry_id)
+
     def is_kept(self, entry_id: str) -> bool:
         """Tell whether a fault is still its owner's: nobody has taken it back."""
-        return self._kept(entry_id).exists()
+        return ledger_files.kept(self.directory, entry_id).exists()
 
     def lapse(self, entry_id: str) -> None:
         """Take a fault from its owner, who will notice; one that is struck out meanwhile is no error."""
-        with contextlib.suppress(FileNotFoundError):
-            self._kept(entry_id).rename(self._lapsed(entry_id))
+        ledger_files.lapse(self.directory, entry_id)
 
     def strike_out(self, entry_id: str) -> None:
         """Remove the entry of a fault that is undone; raises FaultNotHealed."""
         try:
-            for path in (self._kept(entry_id), self._lapsed(entry_id)):
+            for path in (ledger_files.kept(self.directory, entry_id), ledger_files.lapsed(self.directory, entry_id)):
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise FaultNotHealed(f"it is undone, but its ledger entry cannot be removed: {error}") from error
-
-    def _kept(self, entry_id: str) -> Path:
-        return self.directory / f"{entry_id}.json"
-
-    def _lapsed(self, entry_id: str) -> Path:
-        return self.directory / f"{entry_id}.lapsed.json"
 
 
 def _sync(directory: Path) -> None:

@@ -1,0 +1,159 @@
+"""What many drills say together: which alerts were proven when, and how long each takes to fire.
+
+Times of drills at another time scale, or of another drill, cannot be compared: each has a track of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from agent.recording import Recording
+from agent.verdict.verdict import Judgement, Outcome, Verdict
+
+
+@dataclass(frozen=True)
+class Run:
+    """The verdict on one alert in one drill; `detected_after` is from the fault to firing, in seconds."""
+
+    at: float
+    drill: str
+    time_scale: float
+    alert: str
+    outcome: Outcome
+    reason: str
+    detected_after: float | None
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """What is kept of one recording: when it began (Unix seconds), its exit code, its verdicts, the rules' alerts."""
+
+    at: float
+    exit_code: int
+    runs: tuple[Run, ...]
+    alerts: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Track:
+    """The runs of one alert in one drill at one time scale, in order of time."""
+
+    alert: str
+    drill: str
+    time_scale: float
+    runs: tuple[Run, ...]
+
+    @property
+    def proven_at(self) -> float | None:
+        """When it passed last."""
+        return max((run.at for run in self.runs if run.outcome is Outcome.PASSED), default=None)
+
+    @property
+    def outcomes(self) -> list[tuple[Outcome, int]]:
+        """How often each verdict was given, the most frequent first."""
+        return Counter(run.outcome for run in self.runs).most_common()
+
+    @property
+    def detected_after(self) -> list[float]:
+        """The seconds from fault to firing of every run in which it fired."""
+        return [run.detected_after for run in self.runs if run.detected_after is not None]
+
+    @property
+    def change(self) -> float | None:
+        """How many seconds longer the last detection took than the median of those before; None without any before."""
+        *before, last = self.detected_after or [0.0]
+        return last - median(before) if before else None
+
+
+@dataclass(frozen=True)
+class Unproven:
+    """An alert that did not pass, and what became of its last run; None where no drill was about it."""
+
+    alert: str
+    last: Run | None
+
+
+@dataclass(frozen=True)
+class Review:
+    """All drills of a stretch of time; `since` is its begin (Unix seconds), None for all time.
+
+    `exit_codes` counts the drills by theirs. `damaged` has a line for each recording that could not be read.
+    """
+
+    since: float | None
+    until: float
+    drills: int
+    exit_codes: Counter[int]
+    tracks: tuple[Track, ...]
+    unproven: tuple[Unproven, ...]
+    alerts: int
+    damaged: tuple[str, ...] = ()
+
+
+def drilled(recording: Recording, judgement: Judgement) -> Drilled:
+    """Keep of a drill what a review is made of."""
+    runs = [
+        Run(
+            at=recording.started_at,
+            drill=recording.drill.name,
+            time_scale=recording.time_scale,
+            alert=verdict.alert,
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            detected_after=_detected_after(verdict, judgement.fault_at),
+        )
+        for verdict in judgement.verdicts
+    ]
+    alerts = frozenset(rule.alert for rule in recording.rules)
+    return Drilled(recording.started_at, judgement.exit_code, tuple(runs), alerts)
+
+
+def _detected_after(verdict: Verdict, fault_at: float) -> float | None:
+    # What nobody expected has detected nothing.
+    if verdict.outcome is Outcome.UNEXPECTED:
+        return None
+    fired = next((one.at for one in verdict.milestones if one.name == "firing"), None)
+    return None if fired is None else fired - fault_at
+
+
+def review(
+    drills: Sequence[Drilled],
+    *,
+    until: float,
+    since: float | None = None,
+    alerts: Iterable[str] | None = None,
+    damaged: Iterable[str] = (),
+) -> Review:
+    """Sum up drills; `alerts` are those to be proven, by default all that were served to the last drill."""
+    kept = sorted((one for one in drills if since is None or one.at >= since), key=lambda one: one.at)
+    wanted = frozenset(alerts) if alerts is not None else (kept[-1].alerts if kept else frozenset())
+    tracks = _tracks(run for one in kept for run in one.runs)
+    return Review(
+        since=since,
+        until=until,
+        drills=len(kept),
+        exit_codes=Counter(one.exit_code for one in kept),
+        tracks=tracks,
+        unproven=tuple(_unproven(tracks, wanted)),
+        alerts=len(wanted),
+        damaged=tuple(damaged),
+    )
+
+
+def _tracks(runs: Iterable[Run]) -> tuple[Track, ...]:
+    found: dict[tuple[str, str, float], list[Run]] = defaultdict(list)
+    for run in runs:
+        found[run.alert, run.drill, run.time_scale].append(run)
+    return tuple(Track(*key, tuple(of_key)) for key, of_key in sorted(found.items()))
+
+
+def _unproven(tracks: Sequence[Track], wanted: Iterable[str]) -> Iterable[Unproven]:
+    for alert in sorted(wanted):
+        mine = [track for track in tracks if track.alert == alert]
+        if all(track.proven_at is None for track in mine):
+            # An alert that only fired where nobody expected it was not under test.
+            tested = (run for track in mine for run in track.runs if run.outcome is not Outcome.UNEXPECTED)
+            yield Unproven(alert, max(tested, key=lambda run: run.at, default=None))

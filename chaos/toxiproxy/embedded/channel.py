@@ -1,0 +1,81 @@
+"""What leads from one stage to the next: chunks, in order, and then the end of the stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Some bytes, and when they came by the monotonic clock, in seconds."""
+
+    data: bytes | memoryview
+    received: float
+
+
+class Output(Protocol):
+    """Where a stage sends to: the next channel, or the end of the link."""
+
+    async def put(self, chunk: Chunk) -> None:
+        """Pass a chunk on, and wait until there is room for another."""
+
+    def close(self) -> None:
+        """Say that no more will come."""
+
+
+class Channel:
+    """A queue with one writer and one reader; with a capacity of 0 the writer waits until its chunk is taken."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity: float = capacity
+        self._chunks: deque[Chunk] = deque()
+        self.closed = False
+        self.on_input: Callable[[], None] | None = None
+        self.on_room: Callable[[], None] | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether the writer has to wait."""
+        return len(self._chunks) > self._capacity
+
+    def offer(self, chunk: Chunk) -> None:
+        """Add a chunk, whether there is room or not."""
+        self._chunks.append(chunk)
+        self._call(self.on_input)
+
+    async def put(self, chunk: Chunk) -> None:
+        """Add a chunk, and wait until there is room for another."""
+        self.offer(chunk)
+        while self.full:
+            room = asyncio.get_running_loop().create_future()
+            self.on_room = lambda room=room: None if room.done() else room.set_result(None)
+            await room
+        self.on_room = None
+
+    def take(self) -> Chunk | None:
+        """Take the next chunk, or None if there is none now."""
+        if not self._chunks:
+            return None
+        chunk = self._chunks.popleft()
+        if not self.full:
+            self._call(self.on_room)
+        return chunk
+
+    def close(self) -> None:
+        """Say that no more will come: the reader sees it after the last chunk."""
+        self.closed = True
+        self._call(self.on_input)
+
+    def widen(self) -> None:
+        """Take whatever the writer still has, without making it wait."""
+        self._capacity = float("inf")
+        self._call(self.on_room)
+
+    @staticmethod
+    def _call(hook: Callable[[], None] | None) -> None:
+        if hook is not None:
+            hook()

@@ -1,0 +1,121 @@
+"""All proxies of a server, by name."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from chaos.toxiproxy.embedded.errors import ApiError, bad_request_body, missing_field, proxy_not_found
+from chaos.toxiproxy.embedded.go_json import Struct, decode, decode_list
+from chaos.toxiproxy.embedded.go_json_scan import GoJsonError
+from chaos.toxiproxy.embedded.proxy import Proxy, Surroundings
+
+_FIELDS: dict[str, str | Struct] = {
+    "name": "string",
+    "listen": "string",
+    "upstream": "string",
+    "enabled": "bool",
+    "Logger": Struct("zerolog.Logger", "Logger", {}),
+}
+_PROXY = Struct("toxiproxy.Proxy", "Proxy", _FIELDS)
+_POPULATED = Struct(
+    'struct { toxiproxy.Proxy; Enabled *bool "json:\\"enabled\\"" }',
+    "",
+    _FIELDS,
+    {key: f"Proxy.{key}" for key in _FIELDS if key != "enabled"},
+)
+
+
+class Collection:
+    """The proxies; each method is one request of the API and raises ApiError."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.proxies: dict[str, Proxy] = {}
+        self._surroundings = surroundings
+        self._changing = asyncio.Lock()
+
+    def get(self, name: str) -> Proxy:
+        """Find a proxy."""
+        try:
+            return self.proxies[name]
+        except KeyError:
+            raise proxy_not_found() from None
+
+    async def create(self, body: bytes) -> Proxy:
+        """Make the proxy that a body describes."""
+        given = _read(body, {"name": "", "listen": "", "upstream": "", "enabled": True})
+        _require_fields(given, "")
+        proxy = self._make(given)
+        async with self._changing:
+            if proxy.name in self.proxies:
+                raise ApiError("proxy already exists", 409)
+            if given["enabled"]:
+                await proxy.start()
+            self.proxies[proxy.name] = proxy
+        return proxy
+
+    async def update(self, name: str, body: bytes) -> Proxy:
+        """Change a proxy."""
+        proxy = self.get(name)
+        given = _read(body, {"listen": proxy.listen, "upstream": proxy.upstream, "enabled": proxy.enabled})
+        await proxy.update(given["listen"], given["upstream"], enabled=given["enabled"])
+        return proxy
+
+    async def delete(self, name: str) -> None:
+        """Stop a proxy and forget it."""
+        async with self._changing:
+            await self.get(name).stop()
+            del self.proxies[name]
+
+    async def populate(self, body: bytes, done: list[Proxy]) -> None:
+        """Make or replace the proxies of a list; those that are as wanted stay. `done` has them, also after an error."""
+        try:
+            wanted = decode_list(body, _POPULATED)
+        except GoJsonError as error:
+            raise bad_request_body(error) from error
+        for number, given in enumerate(wanted, 1):
+            _require_fields(given, f" at proxy {number}")
+        for given in wanted:
+            proxy = await self._add_or_replace(given)
+            done.append(proxy)
+
+    async def reset(self) -> None:
+        """Enable every proxy and remove every toxic."""
+        for proxy in list(self.proxies.values()):
+            await proxy.start()
+            await proxy.chain.clear()
+
+    async def close(self) -> None:
+        """Stop every proxy."""
+        for proxy in self.proxies.values():
+            await proxy.stop()
+
+    async def _add_or_replace(self, given: dict[str, Any]) -> Proxy:
+        proxy = self._make(given)
+        async with self._changing:
+            existing = self.proxies.get(proxy.name)
+            if existing is not None:
+                if not await existing.differs(proxy.listen, proxy.upstream):
+                    return existing
+                await existing.stop()
+            if given.get("enabled", True):
+                await proxy.start()
+            self.proxies[proxy.name] = proxy
+        return proxy
+
+    def _make(self, given: dict[str, Any]) -> Proxy:
+        return Proxy(given["name"], given.get("listen", ""), given["upstream"], self._surroundings)
+
+
+def _read(body: bytes, defaults: dict[str, Any]) -> dict[str, Any]:
+    try:
+        decode(body, _PROXY, defaults)
+    except GoJsonError as error:
+        raise bad_request_body(error) from error
+    return defaults
+
+
+def _require_fields(given: dict[str, Any], where: str) -> None:
+    for field in ("name", "upstream"):
+        if not given.get(field):
+            raise missing_field(f"{field}{where}")

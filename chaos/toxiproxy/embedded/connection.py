@@ -1,0 +1,54 @@
+"""One connection through a proxy: two sockets, and a link for each direction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from chaos.toxiproxy.embedded.endpoint import Endpoint
+from chaos.toxiproxy.embedded.link import Link
+from chaos.toxiproxy.embedded.stage import Spawn
+from chaos.toxiproxy.embedded.toxic import Direction, Toxic
+
+Count = Callable[[Direction, str, int], None]
+
+
+class Connection:
+    """A client and its server; `on_end` hears when nothing is left of them."""
+
+    def __init__(
+        self, client: Endpoint, server: Endpoint, spawn: Spawn, count: Count, on_end: Callable[[Connection], None]
+    ) -> None:
+        self._endpoints = (client, server)
+        self._on_end = on_end
+        self.links = {
+            Direction.UPSTREAM: Link(client, server, spawn, partial(count, Direction.UPSTREAM)),
+            Direction.DOWNSTREAM: Link(server, client, spawn, partial(count, Direction.DOWNSTREAM)),
+        }
+        client.on_lost = lambda: self._lost(client)
+        server.on_lost = lambda: self._lost(server)
+
+    def start(self, chains: Mapping[Direction, Sequence[Toxic]]) -> None:
+        """Begin to pass data, through these toxics."""
+        for direction, link in self.links.items():
+            link.start(chains[direction])
+        for endpoint in self._endpoints:
+            # One may have gone before there was anybody to tell.
+            if endpoint.lost:
+                self._lost(endpoint)
+
+    def abort(self) -> None:
+        """Close both sockets now."""
+        for endpoint in self._endpoints:
+            endpoint.abort()
+
+    def _lost(self, endpoint: Endpoint) -> None:
+        for link in self.links.values():
+            if link.source is endpoint:
+                link.feed_end()
+            else:
+                link.writable()
+        if all(one.lost for one in self._endpoints):
+            for link in self.links.values():
+                link.abandon()
+            self._on_end(self)

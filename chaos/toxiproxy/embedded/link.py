@@ -1,0 +1,179 @@
+"""One direction of one connection: what one side sends goes through the stages to the other side.
+
+Without toxics there is no stage, and data goes from socket to socket without a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from chaos.toxiproxy.embedded.channel import Channel, Chunk
+from chaos.toxiproxy.embedded.endpoint import Endpoint
+from chaos.toxiproxy.embedded.stage import Spawn, Stage
+from chaos.toxiproxy.embedded.toxic import Toxic
+
+# As much as the real server reads at once: toxics count in chunks.
+_CHUNK_BYTES = 32 * 1024
+_FLUSH_WITHIN_SECONDS = 5.0
+
+
+class Link:
+    """Data from `source` to `sink`; at their ends, `count` hears how many bytes were "received" and "sent"."""
+
+    def __init__(self, source: Endpoint, sink: Endpoint, spawn: Spawn, count: Callable[[str, int], None]) -> None:
+        self.source = source
+        self.sink = sink
+        self.ended = False
+        self._spawn = spawn
+        self._count = count
+        self._received_bytes = 0
+        self._sent_bytes = 0
+        # Whether something could not be sent because the other side is gone.
+        self._failed = False
+        self._at_end = False
+        self._stages: list[Stage] = []
+        self._writable: asyncio.Future[None] | None = None
+        source.reader, sink.writer = self, self
+
+    def start(self, toxics: Sequence[Toxic]) -> None:
+        """Begin to read, through these toxics."""
+        outlet: Link | Channel = self
+        for toxic in reversed(toxics):
+            self._stages.insert(0, Stage(toxic, outlet, self._spawn))
+            outlet = self._stages[0].inlet
+            if toxic.attributes.resets:
+                self.source.reset_when_closed()
+                self.sink.reset_when_closed()
+        self._watch_head()
+        for stage in self._stages:
+            stage.start()
+        self.regulate()
+
+    def feed(self, data: bytes) -> None:
+        """Take what the source has sent."""
+        self._received_bytes += len(data)
+        if not self._stages:
+            self._write(data)
+            return
+        head, now = self._stages[0].inlet, monotonic()
+        view = memoryview(data)
+        for offset in range(0, len(data), _CHUNK_BYTES):
+            head.offer(Chunk(view[offset : offset + _CHUNK_BYTES], now))
+        self.regulate()
+
+    def feed_end(self) -> None:
+        """Take notice that the source will send no more."""
+        if self._at_end:
+            return
+        self._at_end = True
+        self._count("received", self._received_bytes)
+        if self._stages:
+            self._stages[0].inlet.close()
+        else:
+            self.close()
+
+    def regulate(self) -> None:
+        """Read from the source while there is room for it."""
+        choked = self._stages[0].inlet.full if self._stages else self.sink.choked
+        self.source.read(not choked)
+
+    def writable(self) -> None:
+        """Take notice that the sink takes data again, or that it is gone."""
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self.regulate()
+
+    async def put(self, chunk: Chunk) -> None:
+        """Send a chunk to the sink, and wait until it takes another: the last stage's outlet."""
+        self._write(chunk.data)
+        while self.sink.choked:
+            self._writable = asyncio.get_running_loop().create_future()
+            await self._writable
+
+    def close(self) -> None:
+        """Close the sink: the last stage has passed on the end."""
+        if not self.ended:
+            self.ended = True
+            self.sink.close()
+            if not self._failed:
+                self._count("sent", self._sent_bytes)
+
+    def abandon(self) -> None:
+        """Stop all stages: both ends are gone."""
+        for stage in self._stages:
+            stage.abandon()
+
+    async def add(self, toxic: Toxic) -> None:
+        """Put a toxic behind the others."""
+        if self.ended:
+            return
+        stage = Stage(toxic, self, self._spawn)
+        last = self._stages[-1] if self._stages else None
+        self._stages.append(stage)
+        if last is None:
+            self._watch_head()
+            stage.start()
+        elif await last.interrupt():
+            last.outlet = stage.inlet
+            stage.start()
+            last.start()
+        else:
+            stage.closed = True
+
+    async def update(self, toxic: Toxic) -> None:
+        """Let a toxic begin again, with new settings."""
+        stage = self._stage_of(toxic)
+        if stage is not None and await stage.interrupt():
+            stage.start()
+
+    async def remove(self, toxic: Toxic) -> None:
+        """Take a toxic out, and pass on at once what it holds."""
+        stage = self._stage_of(toxic)
+        if stage is None or not await stage.interrupt():
+            return
+        if toxic.attributes.closes_when_removed:
+            stage.close()
+            return
+        index = self._stages.index(stage)
+        previous = self._stages[index - 1] if index else None
+        if previous is not None:
+            # It may be about to send what nobody takes.
+            stage.inlet.widen()
+            await previous.interrupt()
+        await _flush(stage)
+        if stage.inlet.closed:
+            stage.close()
+            return
+        self._stages.remove(stage)
+        if previous is None:
+            self._watch_head()
+        else:
+            previous.outlet = stage.outlet
+            previous.start()
+
+    def _watch_head(self) -> None:
+        """Read again from the source when the first stage has room."""
+        if self._stages:
+            self._stages[0].inlet.on_room = self.regulate
+        self.regulate()
+
+    def _stage_of(self, toxic: Toxic) -> Stage | None:
+        return next((stage for stage in self._stages if stage.toxic is toxic), None)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        if self.sink.write(data):
+            self._sent_bytes += len(data)
+        else:
+            self._failed = True
+
+
+async def _flush(stage: Stage) -> None:
+    """Pass on what waits before a stage, and do not wait forever for who does not read."""
+    while (chunk := stage.inlet.take()) is not None:
+        try:
+            async with asyncio.timeout(_FLUSH_WITHIN_SECONDS):
+                await stage.outlet.put(chunk)
+        except TimeoutError:
+            continue

@@ -1,0 +1,156 @@
+"""A proxy: it listens, dials its upstream for each client, and joins the two."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from dataclasses import dataclass
+from functools import partial
+
+from chaos.toxiproxy.embedded.chain import Chain
+from chaos.toxiproxy.embedded.connection import Connection
+from chaos.toxiproxy.embedded.endpoint import Endpoint
+from chaos.toxiproxy.embedded.errors import ApiError
+from chaos.toxiproxy.embedded.go_address import GoAddressError, listen, local_address, resolve, resolve_port, split
+from chaos.toxiproxy.embedded.go_json import encode
+from chaos.toxiproxy.embedded.metrics import Metrics
+from chaos.toxiproxy.embedded.stage import Spawn
+from chaos.toxiproxy.embedded.toxic import Direction
+
+_log = logging.getLogger(__name__)
+_PAUSE_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What proxies share: a task group's `spawn`, and the metrics if there are any."""
+
+    spawn: Spawn
+    metrics: Metrics | None
+
+
+class Proxy:
+    """A name, where it listens and where it leads; `listen` is resolved when it starts."""
+
+    def __init__(self, name: str, listen: str, upstream: str, surroundings: Surroundings) -> None:
+        self.name = name
+        self.listen = listen
+        self.upstream = upstream
+        self.enabled = False
+        self.chain = Chain()
+        self._surroundings = surroundings
+        self._changing = asyncio.Lock()
+        self._accepting: asyncio.Task[None] | None = None
+        self._listener: socket.socket | None = None
+
+    def json(self) -> str:
+        """Write it as the API does; `Logger` is a slip of the real server that clients know."""
+        toxics = ",".join(toxic.json() for toxic in self.chain.all())
+        return (
+            f'{{"name":{encode(self.name)},"listen":{encode(self.listen)},"upstream":{encode(self.upstream)},'
+            f'"enabled":{encode(self.enabled)},"Logger":{{}},"toxics":[{toxics}]}}'
+        )
+
+    async def start(self) -> None:
+        """Listen, unless it does already; raises ApiError."""
+        async with self._changing:
+            if not self.enabled:
+                await self._start()
+
+    async def stop(self) -> None:
+        """Stop to listen, and close every connection."""
+        async with self._changing:
+            self._stop()
+
+    async def update(self, listen: str, upstream: str, *, enabled: bool) -> None:
+        """Change it; another address closes every connection. Raises ApiError, and is disabled then."""
+        async with self._changing:
+            if await self.differs(listen, upstream):
+                self._stop()
+                self.listen, self.upstream = listen, upstream
+            if enabled and not self.enabled:
+                await self._start()
+            elif not enabled:
+                self._stop()
+
+    async def differs(self, listen: str, upstream: str) -> bool:
+        """Tell whether it listens elsewhere or leads elsewhere; raises ApiError."""
+        try:
+            return self.listen != str(await resolve(listen)) or self.upstream != upstream
+        except GoAddressError as error:
+            raise ApiError(str(error), 500) from error
+
+    async def _start(self) -> None:
+        try:
+            self._listener = await listen(self.listen)
+        except GoAddressError as error:
+            raise ApiError(str(error), 500) from error
+        self.listen = local_address(self._listener)
+        self.enabled = True
+        self._accepting = self._surroundings.spawn(self._accept(self._listener))
+
+    def _stop(self) -> None:
+        self.enabled = False
+        if self._accepting is not None:
+            self._accepting.cancel()
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self.chain.connections):
+            connection.abort()
+
+    async def _accept(self, listener: socket.socket) -> None:
+        """Serve one client after another: like the real server, it accepts none while it dials for another."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                client, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                # Too many open files, for one; clients wait in the backlog meanwhile.
+                _log.warning("proxy %s: cannot accept: %s", self.name, error)
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            try:
+                await self._join(client)
+            except (OSError, ValueError) as error:
+                # A host name may be one that cannot even be asked for.
+                _log.warning("proxy %s: cannot reach %s: %s", self.name, self.upstream, error)
+
+    async def _join(self, client_socket: socket.socket) -> None:
+        """Dial the upstream and connect the client with it; raises OSError, and then the client is closed."""
+        loop = asyncio.get_running_loop()
+        server: Endpoint | None = None
+        try:
+            host, port = _upstream(self.upstream)
+            _, server = await loop.create_connection(Endpoint, host, port)
+            _, client = await loop.connect_accepted_socket(Endpoint, client_socket)
+        except BaseException:
+            client_socket.close()
+            if server is not None:
+                server.abort()
+            raise
+        ended = self.chain.connections.discard
+        connection = Connection(client, server, self._surroundings.spawn, self._counter(), ended)
+        self.chain.connections.add(connection)
+        connection.start(self.chain.toxics)
+
+    def _counter(self) -> partial[None]:
+        """Count bytes under the names that the proxy has now."""
+        return partial(_count, self._surroundings.metrics, (self.name, self.listen, self.upstream))
+
+
+def _upstream(address: str) -> tuple[str, int]:
+    try:
+        host, port = split(address)
+        number = resolve_port(port)
+    except GoAddressError as error:
+        raise OSError(str(error)) from error
+    return host or "localhost", number
+
+
+def _count(
+    metrics: Metrics | None, names: tuple[str, str, str], direction: Direction, which: str, count_bytes: int
+) -> None:
+    if metrics is not None:
+        proxy, listener, upstream = names
+        metrics.add(which, (direction.value, listener, proxy, upstream), count_bytes)

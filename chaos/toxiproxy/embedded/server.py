@@ -1,0 +1,62 @@
+"""The server: the API on its port, and the proxies behind it, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from chaos.toxiproxy.embedded.api import Api
+from chaos.toxiproxy.embedded.collection import Collection
+from chaos.toxiproxy.embedded.errors import ApiError, ServerNotStarted
+from chaos.toxiproxy.embedded.metrics import Metrics
+from chaos.toxiproxy.embedded.proxy import Surroundings
+
+_IDLE_SECONDS = 60.0
+_STOP_WITHIN_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the API listens, a JSON file of proxies to begin with, and whether there are metrics."""
+
+    host: str = "127.0.0.1"
+    port: int = 8474
+    config: Path | None = None
+    proxy_metrics: bool = False
+
+
+async def serve(options: Options, until: asyncio.Event) -> None:
+    """Run until the event; raises ServerNotStarted."""
+    metrics = Metrics() if options.proxy_metrics else None
+    async with asyncio.TaskGroup() as group:
+        collection = Collection(Surroundings(group.create_task, metrics))
+        runner = web.AppRunner(Api(collection, metrics).application(), access_log=None, keepalive_timeout=_IDLE_SECONDS)
+        await runner.setup()
+        try:
+            await _populate(collection, options.config)
+            await _listen(runner, options)
+            await until.wait()
+        finally:
+            await runner.cleanup()
+            await collection.close()
+
+
+async def _listen(runner: web.AppRunner, options: Options) -> None:
+    try:
+        await web.TCPSite(runner, options.host, options.port, shutdown_timeout=_STOP_WITHIN_SECONDS).start()
+    except OSError as error:
+        raise ServerNotStarted(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
+
+
+async def _populate(collection: Collection, config: Path | None) -> None:
+    if config is None:
+        return
+    try:
+        await collection.populate(await asyncio.to_thread(config.read_bytes), [])
+    except OSError as error:
+        raise ServerNotStarted(f"{config}: {error.strerror}, expected a JSON list of proxies") from error
+    except ApiError as error:
+        raise ServerNotStarted(f"{config}: {error.message}") from error

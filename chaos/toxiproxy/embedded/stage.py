@@ -1,0 +1,122 @@
+"""One toxic at work on one direction of one connection.
+
+A toxic waits only in `receive` and `wait`, and there it can be interrupted: its settings changed, or a neighbour came or
+went. What it holds then it passes on, so that no byte is lost. `send` is never interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+
+from chaos.toxiproxy.embedded.attributes import Interrupted
+from chaos.toxiproxy.embedded.channel import Channel, Chunk, Output
+from chaos.toxiproxy.embedded.noop import Noop
+from chaos.toxiproxy.embedded.toxic import Toxic
+
+Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+_MILLISECOND = 0.001
+
+
+class Stage:
+    """A toxic between its inlet and its outlet; `passed_bytes` outlives an interruption."""
+
+    def __init__(self, toxic: Toxic, outlet: Output, spawn: Spawn) -> None:
+        self.toxic = toxic
+        self.inlet = Channel(toxic.attributes.buffer)
+        self.outlet = outlet
+        self.closed = False
+        self.passed_bytes = 0
+        self._spawn = spawn
+        self._interrupting = False
+        self._woken: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Let the toxic work, or, when the dice spare this connection, let everything pass."""
+        self._interrupting = False
+        self._task = self._spawn(self._run())
+
+    async def interrupt(self) -> bool:
+        """Stop the toxic; tell whether the stream goes on."""
+        if self.closed or self._task is None:
+            return False
+        self._interrupting = True
+        if self._woken is not None:
+            _finish(self._woken)
+        await asyncio.wait([self._task])
+        return not self.closed
+
+    def abandon(self) -> None:
+        """Stop for good: both ends of the connection are gone."""
+        self.closed = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def receive(self, within: float = math.inf) -> Chunk | None:
+        """Wait for the next chunk; None is the end. Raises Interrupted, and TimeoutError after `within` seconds."""
+        deadline = monotonic() + within
+        while True:
+            if self._interrupting:
+                raise Interrupted
+            chunk = self.inlet.take()
+            if chunk is not None or self.inlet.closed:
+                return chunk
+            left = deadline - monotonic()
+            if left <= 0:
+                raise TimeoutError
+            await self._park(left, until_input=True)
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass, never too little; raises Interrupted."""
+        deadline = monotonic() + seconds
+        # The loop's timer counts milliseconds: what is shorter goes round the loop instead.
+        short = seconds < _MILLISECOND
+        while (left := deadline - monotonic()) > 0:
+            if short:
+                await asyncio.sleep(0)
+            else:
+                await self._park(left)
+            if self._interrupting:
+                raise Interrupted
+
+    async def send(self, chunk: Chunk) -> None:
+        """Pass a chunk on, and wait until there is room for another."""
+        await self.outlet.put(chunk)
+
+    def close(self) -> None:
+        """End the stream here; what still comes in is lost."""
+        if not self.closed:
+            self.closed = True
+            self.outlet.close()
+
+    async def _run(self) -> None:
+        spared = random.random() >= self.toxic.toxicity  # noqa: S311 - no secret
+        with suppress(Interrupted):
+            await (Noop() if spared else self.toxic.attributes).pipe(self)
+
+    async def _park(self, seconds: float, *, until_input: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        self._woken = woken = loop.create_future()
+        timer = None
+        if seconds < math.inf:
+            timer = loop.call_later(math.ceil(seconds / _MILLISECOND) * _MILLISECOND, _finish, woken)
+        if until_input:
+            self.inlet.on_input = lambda: _finish(woken)
+        try:
+            await woken
+        finally:
+            self._woken = self.inlet.on_input = None
+            if timer is not None:
+                timer.cancel()
+
+
+def _finish(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)

@@ -1,0 +1,296 @@
+"""Request by request, the embedded server answers what the real one does: status, headers, and the body to the byte."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.toxiproxies import ToxiproxyServer
+
+Step = tuple[str, str] | tuple[str, str, str]
+
+PROXY = ("POST", "/proxies", '{"name":"p","listen":"127.0.0.1:{port0}","upstream":"127.0.0.1:1"}')
+TOXICS = "/proxies/p/toxics"
+
+SCENARIOS: dict[str, list[Step]] = {
+    "version": [("GET", "/version"), ("POST", "/version"), ("GET", "/version/")],
+    "paths": [
+        ("GET", "/"),
+        ("GET", "/proxies/"),
+        ("GET", "//proxies"),
+        ("GET", "/proxies/../version?x=1"),
+        ("GET", "/proxies/a%2F%2Fb%20c?q=1"),
+        ("GET", "/%70roxies"),
+        ("GET", "/metrics"),
+        ("GET", "/proxies/p/toxics/t/more"),
+    ],
+    "methods": [
+        (method, path)
+        for path in ("/proxies", "/proxies/p", "/proxies/p/toxics", "/proxies/p/toxics/t", "/reset", "/populate")
+        for method in ("PUT", "OPTIONS", "HEAD", "DELETE")
+    ],
+    "a proxy's life": [
+        ("GET", "/proxies"),
+        PROXY,
+        PROXY,
+        ("GET", "/proxies"),
+        ("GET", "/proxies/p"),
+        ("GET", "/proxies/P"),
+        ("POST", "/proxies/p", '{"enabled":false}'),
+        ("PATCH", "/proxies/p", '{"enabled":true}'),
+        ("PATCH", "/proxies/p", '{"upstream":"localhost:2","name":"other"}'),
+        ("PATCH", "/proxies/p", '{"upstream":""}'),
+        ("PATCH", "/proxies/p", '{"listen":"127.0.0.1:{port1}"}'),
+        ("PATCH", "/proxies/p", '{"listen":"localhost:{port1}"}'),
+        ("DELETE", "/proxies/p"),
+        ("DELETE", "/proxies/p"),
+        ("GET", "/proxies/p"),
+        ("PATCH", "/proxies/p", "{}"),
+    ],
+    "chosen ports": [
+        ("POST", "/proxies", '{"name":"a","listen":"localhost:0","upstream":"x:1"}'),
+        ("POST", "/proxies", '{"name":"b","listen":"127.0.0.1:","upstream":"x:1"}'),
+        ("POST", "/proxies", '{"name":"c","listen":"localhost:0","upstream":"x:1","enabled":false}'),
+        ("POST", "/proxies", '{"name":"d","upstream":"x:1","enabled":false}'),
+        ("PATCH", "/proxies/c", '{"enabled":true}'),
+        ("PATCH", "/proxies/c", '{"enabled":false}'),
+        ("PATCH", "/proxies/c", '{"enabled":false,"listen":"localhost:0"}'),
+        ("GET", "/proxies"),
+    ],
+    "addresses that cannot be": [
+        PROXY,
+        *(
+            ("POST", "/proxies", f'{{"name":"{number}","listen":"{listen}","upstream":"x:1"}}')
+            for number, listen in enumerate(
+                ("bad", "a:b:c", "[::1", "[::1]", "[::1]x:3", "::1", "x]:1", "[a:1", "127.0.0.1:99999", "127.0.0.1:-1")
+            )
+        ),
+        ("POST", "/proxies", '{"name":"q","listen":"127.0.0.1:{port0}","upstream":"x:1"}'),
+        ("POST", "/proxies", '{"name":"q","listen":"127.0.0.1:nosuchservice","upstream":"x:1"}'),
+        ("POST", "/proxies", '{"name":"q","listen":"192.0.2.1:0","upstream":"x:1"}'),
+        ("PATCH", "/proxies/p", '{"listen":"bad"}'),
+        ("PATCH", "/proxies/p", '{"listen":"192.0.2.1:{port1}"}'),
+        ("GET", "/proxies"),
+        ("POST", "/reset"),
+        ("PATCH", "/proxies/p", '{"listen":"127.0.0.1:{port0}","enabled":true}'),
+    ],
+    "fields that are missing or of another type": [
+        *(
+            (method, path, body)
+            for body in (
+                *("", "  ", "null", "[]", '"x"', "1", "true", "{}", '{"name":""}', '{"name":"n"}', '{"upstream":"u"}'),
+                *('{"name":1}', '{"enabled":"x"}', '{"listen":[]}', '{"upstream":{}}', '{"Logger":1}', '{"logger":{}}'),
+                *('{"name":null,"enabled":1.5}', '{"name":1,"listen":2}', '{"toxics":5,"name":true}'),
+            )
+            for method, path in (("POST", "/proxies"), ("POST", "/populate"), ("PATCH", "/proxies/none"))
+        ),
+        PROXY,
+        ("PATCH", "/proxies/p", '{"enabled":"x","listen":"127.0.0.1:{port1}"}'),
+        ("PATCH", "/proxies/p", "[]"),
+        ("PATCH", "/proxies/p", "null"),
+        ("PATCH", "/proxies/p", ""),
+        ("POST", "/populate", '[{"name":1}]'),
+        ("POST", "/populate", '[{"enabled":0}]'),
+        ("POST", "/populate", "[[]]"),
+        ("POST", "/populate", "[null]"),
+        ("POST", "/populate", '[{"name":"a","upstream":"x:1","enabled":false},{"name":"b"}]'),
+        ("POST", "/populate", '[{"name":"a","upstream":"x:1","enabled":false},{"upstream":"b"}]'),
+        ("GET", "/proxies"),
+    ],
+    "bodies that are no JSON": [
+        PROXY,
+        ("POST", TOXICS, '{"type":"noop"}'),
+        *(
+            ("PATCH", f"{TOXICS}/noop_downstream", body)
+            for body in (
+                *("{", "[", '{"a', '{"a"', '{"a":', '{"a":1', '{"a":1,', '{"a":tru', '{"a":trux', "[1,2", '{"a" 1}'),
+                *('{"a":1 2}', "[1 2]", "{1}", '{"a":01}', "-x", "1.x", "1ex", '"\\x"', '"\\u12x"', "é", "}", "\x00"),
+                *("nul ", "falsy", "'", '"\n"', '"\t', "[1,]", '{"a":1,}', "[]]", "12garbage", "\x7f", "1 x", "+1"),
+                *('{"toxicity":1}garbage', '{"toxicity":1}{"toxicity":2}', '{"toxicity":1,"toxicity":2}'),
+            )
+        ),
+        ("PATCH", f"{TOXICS}/noop_downstream", "[" * 10001 + "]" * 10001),
+        ("GET", TOXICS),
+    ],
+    "names": [
+        ("POST", "/proxies", '{"name":"a b","listen":"127.0.0.1:0","upstream":"x:1","enabled":false}'),
+        ("POST", "/proxies", '{"name":"a/b","listen":"127.0.0.1:0","upstream":"x:1","enabled":false}'),
+        ("POST", "/proxies", '{"NAME":"ü<&>\\u2028\\ud800\\u0007","listen":"","upstream":"x:1","enabled":false}'),
+        ("GET", "/proxies/a%20b"),
+        ("GET", "/proxies/a%2Fb"),
+        ("GET", "/proxies/%C3%BC%3C%26%3E%E2%80%A8%EF%BF%BD%07"),
+        ("GET", "/proxies"),
+    ],
+    "populate": [
+        ("POST", "/populate", "[]"),
+        (
+            "POST",
+            "/populate",
+            (
+                '[{"name":"a","listen":"127.0.0.1:{port0}","upstream":"x:1"},'
+                '{"name":"b","listen":"127.0.0.1:{port1}","upstream":"x:1","enabled":false}]'
+            ),
+        ),
+        ("POST", "/proxies/a/toxics", '{"type":"latency","attributes":{"latency":5}}'),
+        ("POST", "/populate", '[{"name":"a","listen":"localhost:{port0}","upstream":"x:1","enabled":false}]'),
+        ("POST", "/populate", '[{"name":"a","listen":"localhost:{port0}","upstream":"x:2","toxics":[{"name":1}]}]'),
+        (
+            "POST",
+            "/populate",
+            (
+                '[{"name":"c","listen":"127.0.0.1:{port2}","upstream":"x:1"},{"name":"d","listen":"bad","upstream":"x:1"},'
+                '{"name":"e","listen":"127.0.0.1:{port3}","upstream":"x:1"}]'
+            ),
+        ),
+        ("POST", "/populate", '[{"name":"a","listen":"127.0.0.1:{port2}","upstream":"x:3"}]'),
+        ("GET", "/proxies"),
+        ("POST", "/populate", '{"name":"a"}'),
+    ],
+    "toxics": [
+        ("GET", TOXICS),
+        ("POST", TOXICS, "{}"),
+        PROXY,
+        *(
+            ("POST", TOXICS, f'{{"type":"{kind}","stream":"upstream"}}')
+            for kind in ("latency", "slow_close", "timeout", "reset_peer", "limit_data", "noop", "bandwidth")
+        ),
+        ("POST", TOXICS, '{"type":"slicer","attributes":{"average_size":10,"size_variation":5,"delay":3}}'),
+        ("POST", TOXICS, '{"type":"latency","stream":"Upstream"}'),
+        ("POST", TOXICS, '{"type":"latency","stream":""}'),
+        ("POST", TOXICS, '{"type":"down","stream":"sideways"}'),
+        ("POST", TOXICS, '{"type":"down"}'),
+        ("POST", TOXICS, '{"type":"latency","name":"slicer_downstream"}'),
+        (
+            "POST",
+            TOXICS,
+            '{"type":"latency","name":"x","attributes":{"latency":-5,"JITTER":7,"rate":1.5},"toxicity":7}',
+        ),
+        ("GET", TOXICS),
+        ("GET", "/proxies"),
+        ("GET", f"{TOXICS}/x"),
+        ("PATCH", f"{TOXICS}/x", '{"attributes":{"jitter":1},"toxicity":0.1,"name":"y","type":"noop","stream":"up"}'),
+        ("POST", f"{TOXICS}/x", '{"attributes":{"latency":9}}'),
+        ("PATCH", f"{TOXICS}/x", '{"attributes":{"latency":1.5,"jitter":4},"toxicity":1}'),
+        ("GET", f"{TOXICS}/x"),
+        ("DELETE", f"{TOXICS}/x"),
+        ("DELETE", f"{TOXICS}/x"),
+        ("PATCH", f"{TOXICS}/x", "{"),
+        ("GET", "/proxies/q/toxics/x"),
+        ("POST", "/reset", "anything"),
+        ("GET", "/proxies"),
+    ],
+    "attributes of another type": [
+        PROXY,
+        *(
+            ("POST", TOXICS, f'{{"type":"{kind}","name":"n{number}","attributes":{attributes}}}')
+            for number, (kind, attributes) in enumerate(
+                (
+                    *(("latency", text) for text in ("null", '"x"', "1", "[]", "true")),
+                    *(("latency", f'{{"latency":{text}}}') for text in ("1.5", '"x"', "1e3", "-0", "true", "null")),
+                    *(("slicer", f'{{"average_size":{text}}}') for text in ("true", "{}", "99999999999999999999")),
+                    ("limit_data", '{"bytes":9223372036854775807}'),
+                    ("limit_data", '{"bytes":9223372036854775808}'),
+                    ("limit_data", '{"Bytes":1,"bytes":2}'),
+                    ("reset_peer", '{"timeout":[1]}'),
+                )
+            )
+        ),
+        *(
+            ("PATCH", f"{TOXICS}/n0", body)
+            for body in (
+                '{"toxicity":"x"}',
+                '{"attributes":1}',
+                "[]",
+                "null",
+                '{"attributes":null}',
+                '{"toxicity":null}',
+            )
+        ),
+        ("GET", TOXICS),
+    ],
+    "toxicities": [
+        PROXY,
+        *(
+            ("POST", TOXICS, f'{{"type":"noop","name":"n{number}","toxicity":{toxicity}}}')
+            for number, toxicity in enumerate(
+                *[
+                    [
+                        "0.123456789",
+                        "1e-9",
+                        "-1.5e21",
+                        "123456789",
+                        "0.0000123",
+                        "1e20",
+                        "-0.0",
+                        "3.4e38",
+                        "3.5e38",
+                        "1e99",
+                        "1e-50",
+                        "16777217",
+                        "0",
+                        "1",
+                    ]
+                ]
+            )
+        ),
+        ("GET", TOXICS),
+    ],
+    "reset": [
+        PROXY,
+        ("POST", TOXICS, '{"type":"noop"}'),
+        ("PATCH", "/proxies/p", '{"enabled":false}'),
+        ("POST", TOXICS, '{"type":"latency","stream":"upstream"}'),
+        ("GET", "/proxies/p"),
+        ("POST", "/reset"),
+        ("GET", "/proxies/p"),
+        ("PATCH", "/proxies/p", '{"enabled":false}'),
+        ("POST", "/proxies", '{"name":"q","listen":"127.0.0.1:{port0}","upstream":"x:1"}'),
+        ("POST", "/reset"),
+        ("GET", "/proxies"),
+    ],
+}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_answers_are_equal_to_the_byte(scenario: str, both: tuple[ToxiproxyServer, ToxiproxyServer]) -> None:
+    real, embedded = both
+    for server in both:
+        server.clear()
+    for step in SCENARIOS[scenario]:
+        assert embedded.ask(*step) == real.ask(*step), step
+
+
+def test_browsers_are_refused_alike(both: tuple[ToxiproxyServer, ToxiproxyServer]) -> None:
+    real, embedded = both
+    for agent in ("Mozilla/5.0", "mozilla/5.0", "Go", ""):
+        for path in ("/proxies", "/version", "/nowhere"):
+            asked = ("GET", path, None, {"User-Agent": agent})
+            assert embedded.ask(*asked) == real.ask(*asked), asked
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes"),
+    [
+        ("bandwidth", '{"rate":-1}'),
+        ("bandwidth", '{"rate":92233720368547759}'),
+        ("slicer", "{}"),
+        ("slicer", '{"average_size":5,"size_variation":7}'),
+        ("slicer", '{"average_size":1,"size_variation":-1}'),
+        ("latency", '{"jitter":4611686018427387904}'),
+    ],
+)
+def test_what_would_crash_the_real_server_is_refused_by_the_embedded_one(
+    kind: str, attributes: str, both: tuple[ToxiproxyServer, ToxiproxyServer]
+) -> None:
+    """The only answers that differ: the real server takes these, and dies at the first data."""
+    _, embedded = both
+    embedded.clear()
+    embedded.ask(*PROXY)
+    created = embedded.ask("POST", TOXICS, f'{{"type":"{kind}","name":"t","attributes":{attributes}}}')
+    assert created.status == 400
+    assert "bad request body: " in created.body
+    assert embedded.json("GET", TOXICS) == []
+    harmless = '{"type":"slicer","name":"t","attributes":{"average_size":1}}'.replace("slicer", kind)
+    before = embedded.ask("POST", TOXICS, harmless).body
+    full = attributes if attributes != "{}" else '{"average_size":0}'
+    assert embedded.ask("PATCH", f"{TOXICS}/t", f'{{"attributes":{full}}}').status == 400
+    assert embedded.ask("GET", f"{TOXICS}/t").body == before

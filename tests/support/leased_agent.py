@@ -1,0 +1,88 @@
+"""An agent of a few lines, in a process of its own, that keeps a fault in force under the eyes of a watchdog."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+_AGENT = """
+import asyncio, json, sys
+from pathlib import Path
+from pydantic import TypeAdapter
+from chaos.applied import applied
+from chaos.fault import Endpoints
+from chaos.lease import leased
+from chaos.ledger import Ledger
+from chaos.registry import AnyFault
+
+def tell(line):
+    print(line, flush=True)
+
+async def main(settings, url, directory):
+    fault = TypeAdapter(AnyFault).validate_python(settings)
+    ledger = Ledger(Path(directory), "slow")
+    lost = asyncio.Event()
+    def lose(reason):
+        tell("lost: " + reason)
+        lost.set()
+    async with leased(ledger, lose) as dog:
+        tell(f"watchdog {dog.pid}")
+        try:
+            async with applied(fault, Endpoints(toxiproxy_url=url), ledger):
+                tell("in force")
+                await lost.wait()
+        except Exception as error:
+            tell(type(error).__name__)
+
+asyncio.run(main(*json.loads(sys.argv[1])))
+"""
+FAULT = {"kind": "latency", "proxy": "db", "latency": "1s"}
+
+
+class LeasedAgent:
+    """It says `in force`, and later what it learns of its fault; `dog` is the number of its watchdog."""
+
+    def __init__(self, process: subprocess.Popen[str], dog: int) -> None:
+        self._process = process
+        self.dog = dog
+
+    @classmethod
+    async def started(cls, ledger: Path, toxiproxy_url: str) -> LeasedAgent:
+        """Start it, and wait until its fault is in force."""
+        arguments = json.dumps([FAULT, toxiproxy_url, str(ledger)])
+        command = [sys.executable, "-c", _AGENT, arguments]
+        process = await asyncio.to_thread(subprocess.Popen, command, stdout=subprocess.PIPE, text=True)
+        agent = cls(process, 0)
+        agent.dog = int((await agent.says()).removeprefix("watchdog "))
+        assert await agent.says() == "in force"
+        return agent
+
+    async def says(self) -> str:
+        """Read its next line; empty at its end."""
+        assert self._process.stdout is not None
+        return (await asyncio.to_thread(self._process.stdout.readline)).strip()
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal it; it is reaped by `close`, so that the watchdog finds it as a shell's child is found."""
+        self._process.send_signal(number)
+
+    def close(self) -> None:
+        """End it and its watchdog, whatever they do."""
+        self._process.kill()
+        self._process.communicate()
+        if self.dog_is_there:
+            os.kill(self.dog, signal.SIGKILL)
+
+    @property
+    def dog_is_there(self) -> bool:
+        """Tell whether the watchdog still runs."""
+        try:
+            command = Path(f"/proc/{self.dog}/cmdline").read_bytes()
+        except OSError:
+            return False
+        return b"chaos.watchdog" in command

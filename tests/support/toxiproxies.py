@@ -1,0 +1,112 @@
+"""Toxiproxy servers, the real one and the embedded one, and what they answer, without what chance decides."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.ports import free_ports
+from lab.programs import find_programs
+from lab.server import Server, Spec
+
+ROOT = Path(__file__).parents[2]
+KINDS = ("real", "embedded")
+
+_REQUEST_ID = re.compile(r"[0-9a-v]{20}")
+_CHOSEN_PORT = re.compile(r'"listen":"127\.0\.0\.1:\d+"')
+_PORTS_OF_TESTS = 4
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, comparable between servers: ports that differ have names."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: str
+
+
+@dataclass
+class ToxiproxyServer:
+    """A running server; `{port0}` … in what is asked stand for free ports of its own."""
+
+    kind: str
+    port: int
+    pid: int
+    ports: list[int] = field(default_factory=lambda: free_ports(_PORTS_OF_TESTS))
+
+    def __post_init__(self) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def raw(
+        self, method: str, path: str, body: str | bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Ask, and give status, headers and body as they came."""
+        self._connection.request(method, path, body=body, headers={"Connection": "keep-alive", **(headers or {})})
+        response = self._connection.getresponse()
+        return response.status, response.getheaders(), response.read()
+
+    def ask(self, method: str, path: str, body: str | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """Ask, and give what has to be equal."""
+        sent = None if body is None else self._fill(body).encode()
+        status, given, content = self.raw(method, path, sent, headers)
+        return Answer(status, tuple(sorted(map(_mask, given))), self._unfill(content.decode()))
+
+    def json(self, method: str, path: str, body: str | None = None) -> Any:
+        """Ask, and give the JSON of an answer that is no error."""
+        import json
+
+        status, _, content = self.raw(method, path, body)
+        assert status < 300, content
+        return json.loads(content) if content else None
+
+    def clear(self) -> None:
+        """Delete every proxy."""
+        for name in self.json("GET", "/proxies"):
+            from urllib.parse import quote
+
+            self.raw("DELETE", f"/proxies/{quote(name, safe='')}")
+
+    def _fill(self, text: str) -> str:
+        for number, port in enumerate(self.ports):
+            text = text.replace(f"{{port{number}}}", str(port))
+        return text
+
+    def _unfill(self, text: str) -> str:
+        for number, port in enumerate(self.ports):
+            text = text.replace(f":{port}", f":{{port{number}}}")
+        return _CHOSEN_PORT.sub('"listen":"127.0.0.1:chosen"', text)
+
+
+def _mask(header: tuple[str, str]) -> tuple[str, str]:
+    name, value = header
+    if name == "X-Toxiproxy-Request-Id" and _REQUEST_ID.fullmatch(value):
+        return name, "an id"
+    return (name, "a date") if name == "Date" else (name, value)
+
+
+def command(kind: str) -> list[str]:
+    """Tell how a server is started; both know the same flags."""
+    if kind == "real":
+        return [str(find_programs()["toxiproxy"])]
+    return [sys.executable, "-m", "chaos.toxiproxy.embedded"]
+
+
+@asynccontextmanager
+async def running(kind: str, folder: Path, *flags: str) -> AsyncIterator[ToxiproxyServer]:
+    """Start a server in a folder; it ends with the block."""
+    (port,) = free_ports(1)
+    how = [*command(kind), "-host", "127.0.0.1", "-port", str(port), *flags]
+    spec = Spec(f"toxiproxy-{kind}", how, port, health="/version", environment={"PYTHONPATH": str(ROOT)})
+    server = Server(spec, folder, find_programs()["setpriv"])
+    try:
+        await server.wait_ready()
+        yield ToxiproxyServer(kind, port, server.pid)
+    finally:
+        await server.stop()
