@@ -53,11 +53,8 @@ class Drill(Settings):
 
     It is broken off when a query of `abort_if` has a result, or a threshold of `abort_unless` on the load's own
     figures does not hold. With `silence_others` nobody is told of alerts that are not under test.
-    <<<<<<< HEAD
     `lab` are the parts that it needs of a lab, and says nothing elsewhere.
-    =======
     A drill that expects nothing is a control: it passes when no alert fires in the time of `observe`.
-    >>>>>>> 37af9c5 (wip)
     """
 
     name: str = Field(alias="drill", min_length=1, pattern=r"^[a-z0-9][a-z0-9-]*$")
