@@ -108,7 +108,7 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
     workers: probe_options.Workers = None,
     time_scale: probe_options.TimeScale = 1.0,
     lab: probe_options.Lab = False,
-    config: ConfigOption = Path("configs/agent.yml"),
+    config: probe_options.Config = None,
     summary_export: probe_options.SummaryExport = None,
     html: probe_options.Html = None,
     out: probe_options.Out = None,

@@ -162,6 +162,11 @@ class Kpis(Settings):
         """Those of one series with an objective: what a rule can watch."""
         return tuple(kpi for kpi in self.kpis if kpi.objective is not None and kpi.series is not None)
 
+    @property
+    def of_a_phase(self) -> tuple[Kpi, ...]:
+        """Those with an objective that holds at any load: no rates, and nothing over a range of its own."""
+        return tuple(kpi for kpi in self.kpis if kpi.objective and kpi.per is None and kpi.increase is None)
+
 
 def load(path: Path) -> Kpis:
     """Read kpis.yml; raises ConfigError with every problem of the file."""

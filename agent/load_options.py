@@ -26,7 +26,7 @@ class Options:
     duration: timedelta | None = None
     workers: int | None = None
     lab: bool = False
-    config: Path = Path("configs/agent.yml")
+    config: Path | None = None
     time_scale: float = 1.0
     summary_export: Path | None = None
     html: Path | None = None
@@ -34,6 +34,11 @@ class Options:
     quiet: bool = False
     acknowledged: Path | None = None
     listen: str | None = None
+
+    @property
+    def lab_config(self) -> Path:
+        """The configuration beside which the lab's files are."""
+        return self.config or Path("configs/agent.yml")
 
     def load_settings(self, file: ProbeFile) -> LoadSettings:
         """Put the command line's rate and duration in the place of the file's; raises ConfigError."""
@@ -49,9 +54,9 @@ class Options:
             raise ConfigError(f"{self.file}: has no load, expected one there or --rate here")
         if self.duration is None:
             return load
-        if load.stages:
+        if load.steps:
             raise ConfigError(
-                f"--duration: {self.file} has stages with durations of their own, expected --rate as well"
+                f"--duration: {self.file} has stages or phases with durations of their own, expected --rate as well"
             )
         return load.model_copy(update={"duration": self.duration})
 
@@ -59,5 +64,5 @@ class Options:
         """Tell how many processes are to send."""
         if self.workers is not None:
             return self.workers
-        peak = max([settings.rate or settings.start_rate, *(stage.target for stage in settings.stages)])
+        peak = max([settings.rate or settings.start_rate, *(stage.target for stage in settings.steps)])
         return min(math.ceil(peak / _RATE_OF_ONE_WORKER), os.cpu_count() or 1)

@@ -53,7 +53,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _json() -> Render:
-    return lambda story: load_summary.export(story.summary)
+    return lambda story: load_summary.export(story.summary, story.phases)
 
 
 def _html() -> Render:

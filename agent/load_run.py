@@ -8,9 +8,11 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from agent.capacity.result import PhaseResult
 from agent.live import Lines, showing
 from agent.load_options import Options
 from agent.load_outputs import Outputs
@@ -28,6 +30,10 @@ from probes.summary import LoadSummary
 from probes.thresholds import abort_reason, evaluate
 from probes.workers import Workers
 
+if TYPE_CHECKING:
+    from agent.capacity.walk import Walk
+    from agent.config import AgentConfig
+
 _THRESHOLDS_EVERY_SECONDS = 2.0
 # For the page's time line; a load may go on for days, and --out keeps every second of it.
 _KEPT_SECONDS = 4 * 3600
@@ -39,13 +45,14 @@ class LoadRun:
     `acknowledged` is called each second with the ids of the transactions that succeeded.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a load works with
         self,
         file: ProbeFile,
         settings: LoadSettings,
         options: Options,
         lines: Lines,
         acknowledged: Callable[[list[str]], None],
+        servers: AgentConfig | None = None,
     ) -> None:
         self._file = file
         self._settings = settings
@@ -54,6 +61,7 @@ class LoadRun:
         self._acknowledged = acknowledged
         self._arrivals = settings.arrivals()
         self._requests = file.probe.counted
+        self._walk = self._begin_walk(servers)
         self._load: Load | Workers | None = None
         self._ending = ""
 
@@ -68,7 +76,17 @@ class LoadRun:
         async with probe.opened() as client:
             await self._show(Load(client, plan, keep), console, outputs)
 
+    def _begin_walk(self, servers: AgentConfig | None) -> Walk | None:
+        if not self._settings.phases:
+            return None
+        # Only phases need what speaks to Prometheus.
+        from agent.capacity.walk import Walk
+
+        return Walk(self._settings.phases, self._requests, self._file.thresholds, servers, self._lines.tell)
+
     async def _show(self, load: Load | Workers, console: Console, outputs: Outputs) -> None:
+        if self._walk is not None:
+            load.tally = self._walk.tally
         stands = LoadView(self._options.file.stem, self._settings, self._arrivals, load.tally)
         shown = showing(console, lambda: stands.view(console.width), stands.line, self._lines.tell)
         async with AsyncExitStack() as stack:
@@ -86,13 +104,26 @@ class LoadRun:
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(load.run())
             watching = tasks.create_task(self._look_at_thresholds(load, running))
+            walking = tasks.create_task(self._judge_phases(load, running))
             try:
-                await asyncio.wait([running])
+                await asyncio.wait([running, walking], return_when=asyncio.ALL_COMPLETED)
             except asyncio.CancelledError:
                 self._ending = "interrupted"
                 raise
             finally:
                 watching.cancel()
+
+    async def _judge_phases(self, load: Load | Workers, running: asyncio.Task[None]) -> None:
+        if self._walk is None:
+            return
+
+        def failed(name: str) -> bool:
+            if self._file.stop_at_first_failure:
+                self._ending = f"{name} did not pass"
+                running.cancel()
+            return self._file.stop_at_first_failure
+
+        await self._walk.follow(load, running.done, failed)
 
     async def _look_at_thresholds(self, load: Load | Workers, running: asyncio.Task[None]) -> None:
         if not any(one.abort_on_fail for of_metric in self._file.thresholds.values() for one in of_metric):
@@ -117,7 +148,12 @@ class LoadRun:
         load = self._load
         if load is None or load.tally.due == 0:
             return None
-        return LoadStory(self._options.file.stem, load.started_at, self._summary(load), load.tally, self._ending)
+        return LoadStory(
+            self._options.file.stem, load.started_at, self._summary(load), load.tally, self._ending, self._phases()
+        )
+
+    def _phases(self) -> tuple[PhaseResult, ...]:
+        return () if self._walk is None else tuple(self._walk.results)
 
     def _summary(self, load: Load | Workers) -> LoadSummary:
         tally, planned = load.tally, self._arrivals.duration_seconds
@@ -125,7 +161,8 @@ class LoadRun:
         figures = measures(tally, self._requests, seconds)
         return LoadSummary(
             measures=self._worth_showing(figures),
-            judged=tuple(evaluate(self._file.thresholds, figures)),
+            # Of phases each is judged by itself: what one broke is not held against all.
+            judged=() if self._walk is not None else tuple(evaluate(self._file.thresholds, figures)),
             target_rate=tally.due / seconds,
             achieved_rate=(tally.due - tally.dropped - tally.lost) / seconds,
             seconds=seconds,

@@ -19,14 +19,14 @@ from agent.load_options import Options
 from agent.load_reports import Render
 from agent.load_run import LoadRun
 from agent.probe_file import ProbeFile
-from agent.report import load_summary
+from agent.report import capacity_text, load_summary
 from agent.report.folding import fold
 from agent.report.load_story import LoadStory
 from agent.situation import Situation
 from agent.verdict.audit import audit_problems
-from probes.thresholds import crossed
 
 if TYPE_CHECKING:
+    from agent.config import AgentConfig
     from lab.stack import Lab
 
 
@@ -43,8 +43,9 @@ async def run_load(options: Options, console: Console) -> int:
     _allow_many_connections()
     with load_outputs.opened(options.out, problems) as outputs:
         async with _target(file, options, lines) as (here, lab):
+            servers = _servers(options, lab) if settings.phases else None
             audit = await LedgerAudit.begin(lab, lines.warn, options.acknowledged)
-            load = LoadRun(here, settings, options, lines, audit.keep)
+            load = LoadRun(here, settings, options, lines, audit.keep, servers)
             async with _metrics_served(options.listen, load.situation):
                 try:
                     await load.run(console, outputs)
@@ -69,10 +70,21 @@ async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncItera
     from lab.stack import Lab
 
     lines.tell("lab: starting real servers")
-    async with Lab(options.config.parent, options.time_scale, parts=file.lab) as lab:
+    async with Lab(options.lab_config.parent, options.time_scale, parts=file.lab) as lab:
         lines.tell(f"lab: {len(lab.servers)} servers are ready")
         moved = relocate(file.model_dump(by_alias=True, exclude_unset=True), lab.addresses)
         yield ProbeFile.model_validate(moved), lab
+
+
+def _servers(options: Options, lab: Lab | None) -> AgentConfig | None:
+    """Read where the Prometheus is that has KPIs of what is under load; None when nobody says so."""
+    from agent import config as configs
+
+    if lab is not None:
+        from agent.session import at_the_lab
+
+        return at_the_lab(configs.load(options.lab_config), lab.addresses, lab.ledger, options.time_scale)
+    return None if options.config is None else configs.load(options.config)
 
 
 @asynccontextmanager
@@ -94,8 +106,13 @@ def _report(story: LoadStory | None, reports: Mapping[Path, Render], console: Co
         return ()
     text = load_summary.render(story.summary)
     console.print(fold(text, console.width) if console.is_terminal else text, soft_wrap=True)
+    if story.phases:
+        console.print(capacity_text.render(story.phases))
     all_written = load_reports.write_all(reports, story, lines.warn)
-    return THRESHOLD_CROSSED if crossed(story.summary.judged) else PASSED, PASSED if all_written else USAGE
+    return THRESHOLD_CROSSED if story.verdict in {
+        "crossed",
+        "not carried",
+    } else PASSED, PASSED if all_written else USAGE
 
 
 async def _audit(audit: LedgerAudit, console: Console) -> tuple[int, ...]:

@@ -12,8 +12,8 @@ from units.duration import format_duration
 
 def stage_ends(settings: LoadSettings) -> list[float]:
     """Tell when each stage ends, in seconds from the start; nothing for a load without end."""
-    if settings.stages:
-        return list(accumulate(stage.duration.total_seconds() for stage in settings.stages))
+    if settings.steps:
+        return list(accumulate(stage.duration.total_seconds() for stage in settings.steps))
     return [] if settings.duration is None else [settings.duration.total_seconds()]
 
 
@@ -21,7 +21,7 @@ def place_words(settings: LoadSettings, elapsed_seconds: float) -> str:
     """Tell which stage of how many it is, and its rate: `stage 3 of 9, 100 → 500/s`; a constant rate alone."""
     if settings.rate is not None:
         return f"{rate_text(settings.rate)}/s"
-    ends, targets = stage_ends(settings), [stage.target for stage in settings.stages]
+    ends, targets = stage_ends(settings), [stage.target for stage in settings.steps]
     index = min(sum(end <= elapsed_seconds for end in ends), len(ends) - 1)
     before = targets[index - 1] if index else settings.start_rate
     ramp = "" if before == targets[index] else f"{rate_text(before)} → "

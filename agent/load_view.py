@@ -42,7 +42,7 @@ class LoadView:
         last = self.tally.seconds[-1]
         parts = [self._rates(last), _latencies(last), f"late p99 {latency_words(last.lateness_p99_seconds)}"]
         parts += [f"in flight {last.in_flight}", f"failed {self.tally.failed}", self._unsent("dropped ")]
-        if self.settings.stages:
+        if self.settings.steps:
             parts.append(place_words(self.settings, last.offset + 1).partition(",")[0])
         return "   ".join([*parts, time_words(self.settings, last.offset + 1)])
 

@@ -17,12 +17,14 @@ from units.settings import Settings
 class ProbeFile(Settings):
     """The whole of a probe file; without `load` it only serves as the transaction of drills.
 
-    `lab` are the parts that it needs of a lab, and says nothing elsewhere.
+    `lab` are the parts that it needs of a lab, and says nothing elsewhere. A load in phases ends with the first that
+    did not pass, with `stop_at_first_failure`.
     """
 
     probe: AnyProbe
     load: LoadSettings | None = None
     thresholds: Thresholds = {}
+    stop_at_first_failure: bool = False
     lab: Parts = Parts()
 
     @model_validator(mode="after")
@@ -30,6 +32,9 @@ class ProbeFile(Settings):
         names = {request.name for request in self.probe.counted}
         checks = {check for request in self.probe.counted for check in request.checks}
         problems = unmatched(self.thresholds, names, checks)
+        if self.stop_at_first_failure and (self.load is None or not self.load.phases):
+            msg = "has stop_at_first_failure without phases in its load, expected both"
+            raise ValueError(msg)
         if problems:
             msg = "; ".join(f"thresholds.{key}: {problem}" for key, problem in problems.items())
             raise ValueError(msg)

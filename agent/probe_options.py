@@ -17,10 +17,11 @@ Examples:
   alertdrill probe shop.yml --out csv=seconds.csv --out jsonl=seconds.jsonl
   alertdrill probe shop.yml --quiet --no-color --summary-export shop.json
   alertdrill probe configs/probes/payment.yml --lab --time-scale 60
+  alertdrill probe configs/probes/phases.yml --lab --time-scale 10 --html capacity.html
 
 """
     "Exit codes: 0 passed, 1 the audit failed, 2 usage or configuration, or a file was not written,"
-    " 99 a threshold was crossed, 130 interrupted (and the summary is of what ran so far)."
+    " 99 a threshold was crossed or a phase did not pass, 130 interrupted (and the summary is of what ran so far)."
 )
 
 File = Annotated[Path, typer.Argument(help="A probe file: transaction, load, thresholds.", metavar="FILE")]
@@ -33,6 +34,15 @@ Workers = Annotated[
     int | None, typer.Option(help="Processes that send; by default as many as the rate needs.", min=1, max=256)
 ]
 TimeScale = Annotated[float, typer.Option(help="Divide the durations of the load (and of the lab).", min=1.0)]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="An agent.yml: a load in phases is judged by the KPIs of its Prometheus as well; with --lab,"
+        " configs/agent.yml unless set.",
+    ),
+]
 Lab = Annotated[bool, typer.Option("--lab", help="Run against the embedded stack of real servers.")]
 SummaryExport = Annotated[
     Path | None, typer.Option(help="Write the summary as JSON, with k6's keys.", metavar="FILE.json")

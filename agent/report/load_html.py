@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from agent import __version__
-from agent.report import load_figure, page, plot, words
+from agent.capacity.result import highest_passed
+from agent.report import capacity_figure, capacity_words, load_figure, page, plot, scorecard_words, words
 from agent.report.load_story import LoadStory
 from agent.report.load_summary import OUR_STATS, columns
 from probes.measures import Trend, split
@@ -12,6 +13,7 @@ from probes.spelling import duration_text, number_text, share_text
 _OUTCOMES = {
     "passed": ("good", "passed"),
     "crossed": ("bad", "threshold crossed"),
+    "not carried": ("bad", "not every phase passed"),
     "stopped": ("unsure", "stopped early"),
 }
 _DISTRIBUTIONS = {"from due time": "latency", "from send": "iteration_duration"}
@@ -34,6 +36,11 @@ def render(story: LoadStory) -> str:
         trends={key: [duration_text(stat(trend)) for stat in OUR_STATS.values()] for key, trend in trends.items()},
         others={key: columns(measure) for key, measure in shown.items() if key not in trends},
         timeline=plot.html(load_figure.timeline(story.tally.seconds), "timeline"),
+        capacity=plot.html(capacity_figure.figure(story.phases), "capacity", with_plotly=False) if story.phases else "",
+        highest=capacity_words.highest_words(highest_passed(story.phases)),
+        spelled=capacity_words,
+        marks=scorecard_words,
+        latency_words=words.latency_words,
         distribution=plot.html(
             load_figure.distribution({name: trends[key] for name, key in _DISTRIBUTIONS.items() if key in trends}),
             "distribution",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.capacity.result import PhaseResult
 from probes.summary import LoadSummary
 from probes.tally import Tally
 from probes.thresholds import crossed
@@ -18,10 +19,13 @@ class LoadStory:
     summary: LoadSummary
     tally: Tally
     ending: str = ""
+    phases: tuple[PhaseResult, ...] = ()
 
     @property
     def verdict(self) -> str:
-        """Tell in a word how it went: `passed`, `crossed`, or `stopped` where nothing was crossed so far."""
+        """Tell in a word how it went: `passed`, `crossed`, `not carried` (a phase did not pass), or `stopped` where nothing was crossed so far."""
         if crossed(self.summary.judged):
             return "crossed"
+        if not all(phase.passed for phase in self.phases):
+            return "not carried"
         return "stopped" if self.ending else "passed"

@@ -2,20 +2,21 @@
 
 `export` is the JSON of k6's `--summary-export`: times in milliseconds, and `true` beside a threshold means that it
 was crossed. Ours stand beside k6's metrics (`latency`, `lateness`, `in_flight`) and under the key `load`: rates a
-second, seconds, whether the load was honest or else why not, and failures by reason.
+second, seconds, whether the load was honest or else why not, failures by reason, and what came of its phases.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from typing import Any
 
 from rich.text import Text
 
+from agent.capacity.result import PhaseResult
 from agent.report import words
 from probes.measures import Counter, Gauge, Measure, Rate, Trend, split
 from probes.spelling import duration_text, number_text, share_text
@@ -187,7 +188,7 @@ def _line(row: _Row, name_width: int, widths: list[int]) -> Text:
     return line
 
 
-def export(summary: LoadSummary) -> str:
+def export(summary: LoadSummary, phases: Sequence[PhaseResult] = ()) -> str:
     """Export everything as JSON text, ending in a newline."""
     checks = {name: _exported_check(name, check) for name, check in summary.checks.items()}
     metrics = {key: _exported(key, measure) for key, measure in summary.shown.items()}
@@ -205,9 +206,18 @@ def export(summary: LoadSummary) -> str:
                 reason: {"count": count, "detail": summary.details.get(reason, "")}
                 for reason, count in summary.reasons.items()
             },
+            **({"phases": [_exported_phase(phase) for phase in phases]} if phases else {}),
         },
     }
     return json.dumps(report, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _exported_phase(phase: PhaseResult) -> dict[str, Any]:
+    figures = ("name", "rate", "seconds", "asked_rate", "achieved_rate", "failed_share", "passed")
+    latencies = ("p50_seconds", "p95_seconds", "p99_seconds")
+    kpis = {score.kpi.name: {"value": score.worst_value, "status": score.status.value} for score in phase.scores}
+    reasons = {"failures": list(phase.failures), "notes": list(phase.notes)}
+    return {name: getattr(phase, name) for name in (*figures, *latencies)} | reasons | {"kpis": kpis}
 
 
 def _exported_honesty(summary: LoadSummary) -> dict[str, Any]:

@@ -64,6 +64,12 @@ class Score:
             return Status.UNKNOWN
         return worst_of(status(self.kpi, reading.value) for reading in self.readings)
 
+    @property
+    def worst_value(self) -> float | None:
+        """Tell the value that is nearest to breaking the promise; None of none."""
+        values = [one.value for one in self.readings]
+        return (max(values) if self.kpi.falls_short_above else min(values)) if values else None
+
 
 @dataclass(frozen=True)
 class Card:

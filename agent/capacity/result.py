@@ -1,0 +1,97 @@
+"""One phase of a load, and whether the service carried it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.scorecard.card import Score, Status
+from probes.figures import Counted, measures
+from probes.honesty import SMALLEST_RATE_SHARE, Honesty, Sending, honesty
+from probes.phases import PhaseSettings
+from probes.tally import Tally
+from probes.thresholds import Judged, Threshold, evaluate
+
+
+@dataclass(frozen=True)
+class PhaseResult:
+    """The seconds in which a phase was held, by themselves.
+
+    Rates are transactions a second, `failed_share` is of those that ended; latencies count from the due time.
+    """
+
+    name: str
+    rate: float
+    seconds: int
+    asked_rate: float
+    achieved_rate: float
+    failed_share: float | None
+    p50_seconds: float | None
+    p95_seconds: float | None
+    p99_seconds: float | None
+    judged: tuple[Judged, ...]
+    honesty: Honesty
+    scores: tuple[Score, ...] = ()
+    problem: str = ""
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Say in words why the phase did not pass; nothing when it did."""
+        return tuple(self._failures())
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether nothing speaks against it."""
+        return not self.failures
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say what could not be judged."""
+        unknown = [score.kpi.name for score in self.scores if score.status is Status.UNKNOWN]
+        return tuple(text for text in (self.problem, f"no data: {', '.join(unknown)}" if unknown else "") if text)
+
+    def _failures(self) -> Iterator[str]:
+        # A load that was not sent says nothing of the service, and yet the phase was not carried.
+        yield from (f"the load {reason}" for reason in self.honesty.reasons)
+        if self.achieved_rate < SMALLEST_RATE_SHARE * self.asked_rate:
+            yield f"answered {self.achieved_rate:.0f} of {self.asked_rate:.0f} a second"
+        yield from (f"{one.metric} {one.source}: {one.spelling}" for one in self.judged if not one.ok)
+        for score in self.scores:
+            if score.status is Status.RED:
+                yield f"{score.kpi.name} {score.kpi.objective}: {score.worst_value:.4g}"
+
+
+def result(
+    phase: PhaseSettings,
+    tally: Tally,
+    requests: Sequence[Counted],
+    thresholds: Mapping[str, list[Threshold]],
+) -> PhaseResult:
+    """Judge a phase by the seconds of its hold alone."""
+    seconds = len(tally.seconds)
+    sending = Sending.of(tally, max(seconds, 1))
+    figures = measures(tally, requests, max(seconds, 1))
+    p50, p95, p99 = (tally.latencies.percentile_seconds(percent) for percent in (50, 95, 99))
+    return PhaseResult(
+        name=phase.name,
+        rate=phase.to,
+        seconds=seconds,
+        asked_rate=sending.target_rate,
+        achieved_rate=tally.ended / max(seconds, 1),
+        failed_share=tally.failed / tally.ended if tally.ended else None,
+        p50_seconds=p50,
+        p95_seconds=p95,
+        p99_seconds=p99,
+        judged=tuple(evaluate(thresholds, figures)),
+        honesty=honesty(sending),
+    )
+
+
+def highest_passed(results: Sequence[PhaseResult]) -> PhaseResult | None:
+    """Find the last phase before the first that did not pass."""
+    highest = None
+    for one in results:
+        if not one.passed:
+            return highest
+        highest = one
+    return highest

@@ -1,0 +1,88 @@
+"""A load on its way through its phases: each is judged as soon as its hold is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Protocol
+
+from agent.capacity.result import PhaseResult, result
+from agent.config import AgentConfig
+from agent.errors import ServiceUnavailable
+from agent.kpis import Kpis
+from agent.monitoring.prometheus import Prometheus
+from agent.report.words import latency_words
+from agent.scorecard.measure import measure
+from probes.figures import Counted
+from probes.phased_tally import PhasedTally
+from probes.phases import PhaseSettings, held_seconds
+from probes.spelling import share_text
+from probes.thresholds import Thresholds
+
+_LOOK_EVERY_SECONDS = 0.1
+
+
+class _Running(Protocol):
+    """A load, as far as it is followed here."""
+
+    started_at: float
+
+
+class Walk:
+    """The phases of a load, and what became of those that are over.
+
+    With the configuration of servers, Prometheus is asked for the KPIs that have an objective. Rates are none of
+    them: each phase has its own.
+    """
+
+    def __init__(
+        self,
+        phases: Sequence[PhaseSettings],
+        requests: Sequence[Counted],
+        thresholds: Thresholds,
+        servers: AgentConfig | None,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.results: list[PhaseResult] = []
+        self._phases = phases
+        self._held = held_seconds(phases)
+        self.tally = PhasedTally(self._held)
+        self._requests = requests
+        self._thresholds = thresholds
+        self._servers = servers
+        self._tell = tell
+
+    async def follow(self, load: _Running, ended: Callable[[], bool], failed: Callable[[str], bool]) -> None:
+        """Judge each phase when it is over, until the load has ended; stop when `failed`, told of one, says so."""
+        for index, held in enumerate(self._held):
+            while self.tally.folded_seconds < held.stop:
+                if ended():
+                    return
+                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            judged = await self._judged(index, load)
+            self.results.append(judged)
+            self._tell(_line(judged))
+            if not judged.passed and failed(judged.name):
+                return
+
+    async def _judged(self, index: int, load: _Running) -> PhaseResult:
+        judged = result(self._phases[index], self.tally.parts_held[index], self._requests, self._thresholds)
+        if self._servers is None:
+            return judged
+        servers, held = self._servers, self._held[index]
+        kpis = Kpis(kpis=servers.kpis.of_a_phase)
+        window = timedelta(seconds=len(held)) * servers.time_scale
+        try:
+            async with Prometheus(servers.prometheus) as prometheus:
+                card = await measure(kpis, prometheus, load.started_at + held.stop, window, servers.time_scale)
+        except ServiceUnavailable as error:
+            return replace(judged, problem=str(error))
+        return replace(judged, scores=card.scores)
+
+
+def _line(judged: PhaseResult) -> str:
+    ending = "passed" if judged.passed else f"did not pass: {'; '.join(judged.failures)}"
+    said = f"p95 {latency_words(judged.p95_seconds)}, {share_text(judged.failed_share or 0)} failed"
+    return f"{judged.name} (asked {judged.asked_rate:.0f}/s, {said}) {ending}"

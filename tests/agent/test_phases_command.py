@@ -1,0 +1,121 @@
+"""`alertdrill probe` on phases, against a real server that carries only so much."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+PROBE = """
+probe: {{kind: http, name: order, url: {url}, checks: [{{status: 201}}]}}
+load:
+  phases:
+    - {{phase: calm, to: 20, hold: {hold}}}
+    - {{phase: busy, to: 200, hold: {hold}}}
+    - {{phase: mad, to: 300, hold: {hold}}}
+thresholds: {{http_req_failed: [rate<0.01]}}
+stop_at_first_failure: {stop}
+"""
+_CARRIED_A_SECOND = 60
+
+
+@dataclass
+class Shop:
+    """A server that refuses all beyond the sixtieth order of each second."""
+
+    url: str = ""
+    asked: Counter[int] = field(default_factory=Counter)
+
+    async def answer(self, _: web.Request) -> web.Response:
+        second = int(time.monotonic())
+        self.asked[second] += 1
+        return web.Response(status=201 if self.asked[second] <= _CARRIED_A_SECOND else 503)
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[Shop]:
+    shop = Shop()
+    application = web.Application()
+    application.router.add_get("/orders", shop.answer)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    shop.url = f"http://{host}:{port}/orders"
+    yield shop
+    await runner.cleanup()
+
+
+async def _start(
+    folder: Path, shop: Shop, *options: str, hold: str = "2s", stop: bool = False
+) -> asyncio.subprocess.Process:
+    file = folder / "walk.yml"
+    file.write_text(PROBE.format(url=shop.url, hold=hold, stop=str(stop).lower()))
+    command = [sys.executable, "-m", "agent", "probe", str(file), *options]
+    return await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=os.environ | {"COLUMNS": "200"}
+    )
+
+
+async def _ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
+    async with asyncio.timeout(60):
+        out, _ = await process.communicate()
+    return process.returncode, out.decode()
+
+
+async def test_each_phase_is_judged_by_itself_and_the_highest_is_told(tmp_path: Path, shop: Shop) -> None:
+    options = ["--quiet", "--summary-export", f"{tmp_path}/s.json", "--html", f"{tmp_path}/s.html"]
+    code, out = await _ended(await _start(tmp_path, shop, *options))
+    assert code == 99
+    assert out.splitlines()[-1] == "highest phase that passed: calm, at 20/s"
+    calm, busy, mad = json.loads((tmp_path / "s.json").read_text())["load"]["phases"]
+    assert [one["name"] for one in (calm, busy, mad)] == ["calm", "busy", "mad"]
+    assert [one["passed"] for one in (calm, busy, mad)] == [True, False, False]
+    assert (calm["seconds"], calm["asked_rate"], calm["failed_share"]) == (2, 20, 0)
+    assert mad["failed_share"] > busy["failed_share"] > 0.5
+    page = (tmp_path / "s.html").read_text()
+    assert "Highest phase that passed: calm, at 20/s." in page
+    assert 'id="capacity"' in page
+
+
+async def test_it_goes_no_further_than_the_first_that_failed_if_asked(tmp_path: Path, shop: Shop) -> None:
+    code, out = await _ended(await _start(tmp_path, shop, stop=True))
+    assert code == 99
+    assert "busy (asked 200/s" in out
+    assert "mad" not in out
+    assert out.splitlines()[-1] == "highest phase that passed: calm, at 20/s"
+
+
+async def test_an_interrupted_walk_tells_what_was_judged_so_far(tmp_path: Path, shop: Shop) -> None:
+    process = await _start(tmp_path, shop, hold="3s")
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        while b"calm (asked 20/s" not in await process.stdout.readline():
+            pass
+    process.send_signal(signal.SIGINT)
+    code, out = await _ended(process)
+    assert code == 130
+    assert out.splitlines()[-1] == "highest phase that passed: calm, at 20/s"
+    assert not any(line.startswith("busy") for line in out.splitlines())
+
+
+async def test_a_prometheus_that_does_not_answer_is_told_and_fails_nothing(tmp_path: Path, shop: Shop) -> None:
+    """The load's own figures stand for themselves."""
+    servers = "".join(
+        f"{name}: {{url: 'http://127.0.0.1:9'}}\n" for name in ("prometheus", "alertmanager", "toxiproxy")
+    )
+    kpis = "kpis: {kpis: [{kpi: CPU, series: cpu, objective: '< 80'}]}\n"
+    (tmp_path / "agent.yml").write_text(f"probe: {{kind: tcp, name: a, url: 'tcp://127.0.0.1:9'}}\n{kpis}{servers}")
+    _, out = await _ended(await _start(tmp_path, shop, "--quiet", "--config", f"{tmp_path}/agent.yml"))
+    assert "calm: Prometheus cannot be reached: http://127.0.0.1:9" in out
+    assert out.splitlines()[-1] == "highest phase that passed: calm, at 20/s"
