@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from chaos.command import Command, CommandInjection
 from chaos.cpu import Cpu, CpuInjection
 from chaos.fault import Fault
 from chaos.http import Http, HttpInjection
@@ -26,6 +27,7 @@ from chaos.toxiproxy.toxic import ToxicInjection
 
 FAULTS: dict[str, type[Fault]] = {
     "bandwidth": Bandwidth,
+    "command": Command,
     "cpu": Cpu,
     "down": Down,
     "http": Http,
@@ -43,6 +45,7 @@ FAULTS: dict[str, type[Fault]] = {
 
 AnyFault = Annotated[
     Bandwidth
+    | Command
     | Cpu
     | Down
     | Http
@@ -60,6 +63,7 @@ AnyFault = Annotated[
 ]
 
 INJECTIONS: dict[str, type[Injection]] = {
+    "command": CommandInjection,
     "cpu": CpuInjection,
     "down": DownInjection,
     "http": HttpInjection,
