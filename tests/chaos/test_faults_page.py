@@ -12,7 +12,8 @@ import yaml
 from chaos.registry import FAULTS, INJECTIONS
 from tests.support.breaking import fault
 
-PAGE = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "faults.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 EXAMPLES: list[dict[str, Any]] = [example for block in BLOCKS for example in yaml.safe_load(block)]
 
@@ -38,3 +39,10 @@ def test_a_kind_is_the_name_of_its_file_and_its_class() -> None:
     for kind, cls in FAULTS.items():
         assert cls.__module__.rsplit(".", 1)[-1] == kind
         assert cls.__name__.lower() == kind.replace("_", "")
+
+
+@pytest.mark.parametrize("page", ["faults.md", "adding-a-fault.md"])
+def test_what_a_page_links_to_is_there(page: str) -> None:
+    links = re.findall(r"\]\(([^):#]+)\)", (DOCS / page).read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (DOCS / link).exists()] == []
