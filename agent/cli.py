@@ -388,6 +388,20 @@ def lab(
     raise typer.Exit(run(lambda: session.keep_lab(config, time_scale, parts, _console(no_color=no_color))))
 
 
+@app.command(epilog="Example: alertdrill toxiproxy --port 8474 --config proxies.json --proxy-metrics")
+def toxiproxy(
+    host: Annotated[str, typer.Option(help="Where the API listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Where the API listens.", min=1, max=65535)] = 8474,
+    config: Annotated[Path | None, typer.Option(help="A JSON list of proxies to begin with.", metavar="FILE")] = None,
+    proxy_metrics: Annotated[bool, typer.Option("--proxy-metrics", help="Serve /metrics: bytes by proxy.")] = False,
+) -> None:
+    """Run the embedded Toxiproxy alone until Ctrl-C."""
+    from chaos.toxiproxy.embedded.server import Options
+    from chaos.toxiproxy.embedded.server import run as run_server
+
+    raise typer.Exit(run_server(Options(host=host, port=port, config=config, proxy_metrics=proxy_metrics)))
+
+
 @app.command(epilog="Examples: alertdrill heal --dry-run, alertdrill heal --config configs/agent.yml")
 def heal(
     config: ConfigOption = Path("configs/agent.yml"),

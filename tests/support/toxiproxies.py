@@ -48,9 +48,14 @@ class ToxiproxyServer:
         self, method: str, path: str, body: str | bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, list[tuple[str, str]], bytes]:
         """Ask, and give status, headers and body as they came."""
-        self._connection.request(method, path, body=body, headers={"Connection": "keep-alive", **(headers or {})})
-        response = self._connection.getresponse()
-        return response.status, response.getheaders(), response.read()
+        try:
+            self._connection.request(method, path, body=body, headers={"Connection": "keep-alive", **(headers or {})})
+            response = self._connection.getresponse()
+            return response.status, response.getheaders(), response.read()
+        except OSError:
+            # The next request begins with a new connection.
+            self._connection.close()
+            raise
 
     def ask(self, method: str, path: str, body: str | None = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask, and give what has to be equal."""

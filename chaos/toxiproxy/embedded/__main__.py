@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
 import sys
 from pathlib import Path
 
-import uvloop
-
-from chaos.toxiproxy.embedded.errors import ServerNotStarted
-from chaos.toxiproxy.embedded.server import Options, serve
+from chaos.toxiproxy.embedded.server import Options, run
 
 
 def main() -> int:
@@ -22,25 +17,6 @@ def main() -> int:
     parser.add_argument("-config", "--config", type=Path, metavar="FILE", help="JSON list of proxies")
     parser.add_argument("-proxy-metrics", "--proxy-metrics", action="store_true", help="serve /metrics")
     return run(Options(**vars(parser.parse_args())))
-
-
-def run(options: Options) -> int:
-    """Serve until SIGINT or SIGTERM; gives the exit code."""
-    code = 0
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve_until_told(options))
-    except* ServerNotStarted as group:
-        sys.stderr.write(f"toxiproxy: {group.exceptions[0]}\n")
-        code = 2
-    return code
-
-
-async def _serve_until_told(options: Options) -> None:
-    told = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    await serve(options, told)
 
 
 if __name__ == "__main__":

@@ -25,29 +25,25 @@ class Connection:
             Direction.UPSTREAM: Link(client, server, spawn, partial(count, Direction.UPSTREAM)),
             Direction.DOWNSTREAM: Link(server, client, spawn, partial(count, Direction.DOWNSTREAM)),
         }
-        client.on_lost = lambda: self._lost(client)
-        server.on_lost = lambda: self._lost(server)
+        client.on_lost = server.on_lost = self._lost
 
     def start(self, chains: Mapping[Direction, Sequence[Toxic]]) -> None:
         """Begin to pass data, through these toxics."""
         for direction, link in self.links.items():
             link.start(chains[direction])
-        for endpoint in self._endpoints:
-            # One may have gone before there was anybody to tell.
-            if endpoint.lost:
-                self._lost(endpoint)
+        # One may have gone before there was anybody to tell.
+        if any(endpoint.lost for endpoint in self._endpoints):
+            self._lost()
 
     def abort(self) -> None:
         """Close both sockets now."""
         for endpoint in self._endpoints:
             endpoint.abort()
 
-    def _lost(self, endpoint: Endpoint) -> None:
+    def _lost(self) -> None:
+        """Let go of who waits to write, and of everything when both are gone."""
         for link in self.links.values():
-            if link.source is endpoint:
-                link.feed_end()
-            else:
-                link.writable()
+            link.writable()
         if all(one.lost for one in self._endpoints):
             for link in self.links.values():
                 link.abandon()

@@ -32,34 +32,48 @@ class Writer(Protocol):
 class Endpoint(asyncio.Protocol):
     """A socket that is read only while there is room for what it receives, and that writes only while it is taken."""
 
-    reader: Reader
     writer: Writer
 
     def __init__(self) -> None:
+        self._reader: Reader | None = None
+        # What comes before there is a link that takes it.
+        self._early: list[bytes] = []
+        self._ended = False
         self.choked = False
         self.lost = False
         self.on_lost: Callable[[], None] | None = None
-        self._reading = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hold the data back until there is a link that takes it."""
+        """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)
-        self.transport.pause_reading()
         self.transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
+
+    def attach(self, reader: Reader) -> None:
+        """Pass on to this link all that comes, and what has come already."""
+        self._reader = reader
+        for data in self._early:
+            reader.feed(data)
+        self._early.clear()
+        if self._ended:
+            reader.feed_end()
 
     def data_received(self, data: bytes) -> None:
         """Pass data on."""
-        self.reader.feed(data)
+        if self._reader is None:
+            self._early.append(data)
+        else:
+            self._reader.feed(data)
 
     def eof_received(self) -> bool:
         """Leave the socket open: what is still under way to this side passes first."""
-        self.reader.feed_end()
+        self._end()
         return True
 
     def connection_lost(self, _: Exception | None) -> None:
         """End the stream that came from here, and let go of who waits to write."""
         self.lost = True
         self.choked = False
+        self._end()
         if self.on_lost is not None:
             self.on_lost()
 
@@ -75,9 +89,8 @@ class Endpoint(asyncio.Protocol):
 
     def read(self, wanted: bool) -> None:  # noqa: FBT001 - on or off
         """Read, or leave the data where it is, so that the sender has to wait."""
-        if wanted == self._reading or self.transport.is_closing():
+        if self.transport.is_closing() or wanted == self.transport.is_reading():
             return
-        self._reading = wanted
         if wanted:
             self.transport.resume_reading()
         else:
@@ -100,4 +113,10 @@ class Endpoint(asyncio.Protocol):
 
     def reset_when_closed(self) -> None:
         """End with a TCP reset instead of a close."""
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        if not self.transport.is_closing():
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+    def _end(self) -> None:
+        self._ended = True
+        if self._reader is not None:
+            self._reader.feed_end()

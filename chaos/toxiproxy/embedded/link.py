@@ -35,7 +35,7 @@ class Link:
         self._at_end = False
         self._stages: list[Stage] = []
         self._writable: asyncio.Future[None] | None = None
-        source.reader, sink.writer = self, self
+        sink.writer = self
 
     def start(self, toxics: Sequence[Toxic]) -> None:
         """Begin to read, through these toxics."""
@@ -49,7 +49,7 @@ class Link:
         self._watch_head()
         for stage in self._stages:
             stage.start()
-        self.regulate()
+        self.source.attach(self)
 
     def feed(self, data: bytes) -> None:
         """Take what the source has sent."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import uvloop
 from aiohttp import web
 
 from chaos.toxiproxy.embedded.api import Api
@@ -44,11 +48,32 @@ async def serve(options: Options, until: asyncio.Event) -> None:
             await collection.close()
 
 
+def run(options: Options) -> int:
+    """Serve until SIGINT or SIGTERM; gives the exit code."""
+    code = 0
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve_until_told(options))
+    except* ServerNotStarted as group:
+        sys.stderr.write(f"toxiproxy: {group.exceptions[0]}\n")
+        code = 2
+    return code
+
+
+async def _serve_until_told(options: Options) -> None:
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    await serve(options, told)
+
+
 async def _listen(runner: web.AppRunner, options: Options) -> None:
     try:
         await web.TCPSite(runner, options.host, options.port, shutdown_timeout=_STOP_WITHIN_SECONDS).start()
     except OSError as error:
-        raise ServerNotStarted(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
+        # The loop's own text names the address a second time.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ServerNotStarted(f"cannot listen on {options.host}:{options.port}: {reason}") from error
 
 
 async def _populate(collection: Collection, config: Path | None) -> None:
