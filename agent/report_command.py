@@ -48,8 +48,10 @@ def _write_reports(recording: Recording, options: Options, console: Console) -> 
 
 
 def _write_postmortem(recording: Recording, options: Options, console: Console) -> None:
-    money = carried(probe_file.load(options.probe).probe) if options.probe is not None else None
-    text = postmortem.render(recording, judge(recording), options.slow.total_seconds(), money)
+    if options.probe is not None:
+        money = carried(probe_file.load(options.probe).probe)
+        recording = recording.model_copy(update={"load": recording.load.model_copy(update={"money": money})})
+    text = postmortem.render(recording, judge(recording), options.slow.total_seconds())
     if options.output is None:
         console.out(text, end="", highlight=False)
         return

@@ -68,7 +68,7 @@ def of_prevention(recording: Recording, judgement: Judgement) -> Iterator[str]:
     lost = impact.not_succeeded(recording)
     if lost and recording.faults:
         broken = " and ".join(f"{fault.kind} on {fault.target}" for fault in recording.faults)
-        reasons = ", ".join(sorted(recording.load.reasons))
+        reasons = ", ".join(sorted({one for load in impact.loads(recording).values() for one in load.reasons}))
         yield (
             f"Decide whether {lost:,} transactions that did not succeed are bearable under {broken}; if not, make the"
             f" service bear it{f' (they failed by: {reasons})' if reasons else ''}."
@@ -76,7 +76,7 @@ def of_prevention(recording: Recording, judgement: Judgement) -> Iterator[str]:
     yield from (f"Mend the ledger, before anything else: {problem}." for problem in judgement.audit_problems)
     if judgement.undermined_by:
         yield f"Run the drill again without what undermined it: {'; '.join(judgement.undermined_by)}."
-    if not recording.faults and not recording.aborted:
+    if recording.drill.expect and not recording.faults and not recording.aborted:
         yield "Inject a fault: without one a drill proves only that nothing fires by itself."
 
 

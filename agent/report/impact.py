@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from agent.recording import Recording
-from agent.records import MoneyRecord, SecondRecord
+from agent.records import LoadRecord, SecondRecord
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,15 @@ class Money:
     is_exact: bool
 
 
+def loads(recording: Recording) -> dict[str, LoadRecord]:
+    """Name the load of the drill, and that of each surge."""
+    surges = {f"surge of {one.target}": one.load for one in recording.faults if one.load is not None}
+    return {"load": recording.load} | surges
+
+
 def not_succeeded(recording: Recording) -> int:
     """Count the transactions that failed, and those that were never sent."""
-    return recording.load.failed + recording.load.dropped
+    return sum(load.failed + load.dropped for load in loads(recording).values())
 
 
 def by_phase(recording: Recording) -> Iterator[tuple[str, int, int, int]]:
@@ -66,7 +72,7 @@ def peak(seconds: Iterable[SecondRecord], count: Callable[[SecondRecord], int]) 
 def slow(recording: Recording, limit_seconds: float) -> Slow:
     """Count the transactions that took longer than a limit, as closely as quantiles tell."""
     least, most, seconds = 0.0, 0.0, 0
-    for second in recording.load.seconds:
+    for second in (one for load in loads(recording).values() for one in load.seconds):
         ended = second.succeeded + second.failed
         low, high = _shares_above(second, limit_seconds)
         least, most = least + low * ended, most + high * ended
@@ -85,9 +91,10 @@ def _shares_above(second: SecondRecord, limit: float) -> tuple[float, float]:
     return (0.01, 0.05) if second.p99_seconds > limit else (0.0, 0.01)
 
 
-def money(carried: Iterable[MoneyRecord], transactions: int) -> list[Money]:
-    """Tell what a number of transactions carried, on average where amounts or currencies are drawn by chance."""
+def money(load: LoadRecord) -> list[Money]:
+    """Tell what the transactions of a load that did not succeed carried, on average where that is drawn by chance."""
+    count = load.failed + load.dropped
     return [
-        Money(one.currency, (one.mean * transactions * Decimal(str(one.share))).quantize(Decimal("0.01")), one.is_exact)
-        for one in carried
+        Money(one.currency, (one.mean * count * Decimal(str(one.share))).quantize(Decimal("0.01")), one.is_exact)
+        for one in load.money
     ]

@@ -6,15 +6,13 @@ factors, preventive measures, and what to change in monitoring and alerting. All
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
 
 from agent.recording import Recording
-from agent.records import MoneyRecord
-from agent.report import follow_ups, impact, kpi_phases, words
+from agent.report import follow_ups, impact, impact_markdown, words
 from agent.report.chronicle import chronicle
+from agent.report.impact_markdown import clock
 from agent.report.markdown import code, plain, table
-from agent.report.scorecard_words import MARKS
 from agent.verdict.verdict import Judgement, Milestone, Outcome, Verdict
 from agent.verdict.waterfall import longest
 from units.duration import format_seconds
@@ -22,21 +20,15 @@ from units.duration import format_seconds
 _NOT_FIRED = frozenset({Outcome.MISSED, Outcome.INCONCLUSIVE})
 
 
-def render(
-    recording: Recording, judgement: Judgement, slow_seconds: float, carried: Sequence[MoneyRecord] | None = None
-) -> str:
-    """Write the document, ending in a newline.
-
-    Transactions above `slow_seconds` count as slow. `carried` says what transactions carry, by default as recorded.
-    """
-    money = recording.load.money if carried is None else carried
+def render(recording: Recording, judgement: Judgement, slow_seconds: float) -> str:
+    """Write the document, ending in a newline; transactions above `slow_seconds` count as slow."""
     blocks = [
         f"# Post-incident report: {plain(recording.drill.name)}",
         *_summary(recording, judgement),
         "## Time line",
         _time_line(recording, judgement.fault_at),
         "## Impact",
-        *_impact(recording, slow_seconds, money),
+        *impact_markdown.blocks(recording, slow_seconds),
         "## Root cause",
         _root_cause(recording, judgement.fault_at),
         "## Contributing factors",
@@ -53,11 +45,12 @@ def render(
 
 
 def _summary(recording: Recording, judgement: Judgement) -> Iterator[str]:
-    load, lost = recording.load, impact.not_succeeded(recording)
+    loads = impact.loads(recording).values()
+    due, failed, dropped = (sum(getattr(load, name) for load in loads) for name in ("due", "failed", "dropped"))
     sentences = [
         f"This was a drill: {plain(recording.drill.summary.rstrip('.') or 'its file has no summary')}.",
         f"Its verdict is **{words.OVERALL[judgement.exit_code]}**.",
-        f"{lost:,} of {load.due:,} transactions did not succeed: {load.failed:,} failed, {load.dropped:,} never sent.",
+        f"{failed + dropped:,} of {due:,} transactions did not succeed: {failed:,} failed, {dropped:,} never sent.",
         *(f"{plain(one.alert)}: {_detected(one, judgement.fault_at)}." for one in judgement.verdicts),
     ]
     if recording.time_scale != 1:
@@ -98,70 +91,11 @@ def _milestone(verdict: Verdict, name: str) -> Milestone | None:
 def _time_line(recording: Recording, fault_at: float) -> str:
     # Adding zero takes the sign from a zero.
     rows = [
-        (_clock(event.at), f"{round(event.at - fault_at, 3) + 0.0:+.3f} s", event.text)
-        for event in chronicle(recording)
+        (clock(event.at), f"{round(event.at - fault_at, 3) + 0.0:+.3f} s", event.text) for event in chronicle(recording)
     ]
     # Without a fault the end of the baseline takes its place.
     since = "after the fault" if recording.faults else "after the baseline"
     return table(("UTC", since, "what happened"), rows)
-
-
-def _clock(instant: float) -> str:
-    # Milliseconds are what Prometheus knows.
-    return datetime.fromtimestamp(round(instant, 3), UTC).isoformat(" ", "milliseconds").removesuffix("+00:00")
-
-
-def _impact(recording: Recording, slow_seconds: float, carried: Sequence[MoneyRecord]) -> Iterator[str]:
-    rows = [
-        (phase, f"{due:,}", f"{failed:,}", f"{dropped:,}") for phase, due, failed, dropped in impact.by_phase(recording)
-    ]
-    load = recording.load
-    rows.append(("all, with what is no whole second", f"{load.due:,}", f"{load.failed:,}", f"{load.dropped:,}"))
-    yield table(("transactions", "due", "failed", "never sent"), rows)
-    yield "\n".join(_impact_lines(recording, slow_seconds, carried))
-    kpis = [(row.name, *(_cell(cell) for cell in row.cells), row.target) for row in kpi_phases.rows(recording)]
-    if kpis:
-        yield table(("KPI", *kpi_phases.phases(recording), "target"), kpis)
-
-
-def _cell(cell: kpi_phases.Cell) -> str:
-    return f"{cell.words} {MARKS[cell.status]}".rstrip()
-
-
-def _impact_lines(recording: Recording, slow_seconds: float, carried: Sequence[MoneyRecord]) -> Iterator[str]:
-    load = recording.load
-    for name, peak in (
-        ("failed", impact.peak(load.seconds, lambda second: second.failed)),
-        ("never sent", impact.peak(load.seconds, lambda second: second.dropped)),
-    ):
-        if peak is not None:
-            yield f"- Worst second, {name}: {peak.count:,}, at {_clock(peak.at)} UTC."
-    slow = impact.slow(recording, slow_seconds)
-    yield (
-        f"- Slower than {words.latency_words(slow_seconds)}: {slow.least:,} to {slow.most:,} transactions, as the"
-        f" quantiles of each second tell; the 95th percentile was above it in {slow.seconds} s."
-    )
-    if load.in_flight_at_end:
-        yield f"- Broken off at the end: {load.in_flight_at_end:,}."
-    for reason, count in sorted(load.reasons.items(), key=lambda one: -one[1]):
-        detail = load.details.get(reason, "")
-        yield f"- Failed by {plain(reason)}: {count:,}{f' ({plain(detail)})' if detail else ''}."
-    yield from _money_lines(impact.not_succeeded(recording), carried)
-    if recording.audit is not None:
-        yield f"- Ledger: {plain(words.audit_words(recording.audit))}."
-
-
-def _money_lines(lost: int, carried: Sequence[MoneyRecord]) -> Iterator[str]:
-    if not carried:
-        yield "- Money: unknown, because neither the recording nor a probe file tells what a transaction carries."
-        return
-    amounts = impact.money(carried, lost)
-    about = "" if all(one.is_exact for one in amounts) else "about "
-    sums = ", ".join(f"{one.amount:,} {plain(one.currency)}".rstrip() for one in amounts)
-    yield f"- Money in transactions that did not succeed: {about}{sums}."
-    if about:
-        yield "  Amounts and currencies are drawn by chance, so this is their mean times the count."
-    yield "  What failed may have been booked all the same, where only its answer was late or lost."
 
 
 def _root_cause(recording: Recording, fault_at: float) -> str:
@@ -201,7 +135,8 @@ def _detection(recording: Recording, judgement: Judgement) -> Iterator[str]:
     else:
         yield "Nothing."
     yield "### What did not"
-    yield _listed(_silent(recording, judgement), "Everything that was expected did so in time.")
+    expected = "Everything that was expected did so in time."
+    yield _listed(_silent(recording, judgement), expected if recording.drill.expect else "Nothing was expected to.")
 
 
 def _fired_since(verdict: Verdict, fault_at: float) -> bool:

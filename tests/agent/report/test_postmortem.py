@@ -68,7 +68,7 @@ def test_the_time_line_is_that_of_the_real_drill() -> None:
 def test_the_impact_is_counted_from_the_seconds_of_the_load() -> None:
     impact = section(sample("passed"), "## Impact")
     assert "| fault | 1,400 | 1,188 | 0 |" in impact
-    assert "| all, with what is no whole second | 3,205 | 1,299 | 0 |" in impact
+    assert "| load, from its first to its last transaction | 3,205 | 1,299 | 0 |" in impact
     assert "- Worst second, failed: 111, at 2026-11-25 09:47:54.814 UTC." in impact
     assert "- Slower than 2.00 s: 626 to 1,422 transactions" in impact
     assert "- Failed by check: 1,299 (took 2.897 s, expected less than 2s)." in impact
@@ -90,7 +90,7 @@ def test_money_drawn_by_chance_is_an_average(passed: Recording) -> None:
         MoneyRecord(currency="USD", mean=Decimal(100), share=0.75, is_exact=False),
         MoneyRecord(currency="EUR", mean=Decimal(100), share=0.25, is_exact=False),
     ]
-    text = postmortem.render(passed, judge(passed), 2.0, money)
+    text = document(passed, load=passed.load.model_copy(update={"money": money}))
     assert "did not succeed: about 31,500.00 USD, 10,500.00 EUR." in text
     assert "so this is their mean times the count" in text
 
@@ -179,6 +179,24 @@ def test_what_fired_while_nothing_was_broken_has_detected_nothing(passed: Record
     assert "- [ ] Inject a fault" in document(passed, faults=[])
 
 
+def test_a_surge_counts_with_its_own_load(passed: Recording) -> None:
+    (fault,) = passed.faults
+    surge = fault.model_copy(update={"kind": "surge", "target": "orders", "load": passed.load})
+    text = document(passed, faults=[surge])
+    assert "840 of 28,000 transactions did not succeed: 840 failed, 0 never sent." in text
+    assert "| surge of orders, from its first to its last transaction | 14,000 | 420 | 0 |" in text
+    assert "- Failed of the surge of orders by timeout: 420 (no answer within 1 s)." in text
+    assert "- surge on orders: " in section(text, "## Root cause")
+
+
+def test_a_control_in_which_all_was_quiet_leaves_nothing_to_do(missed: Recording) -> None:
+    drill = missed.drill.model_copy(update={"expect": []})
+    text = document(missed, drill=drill, faults=[])
+    assert "Its verdict is **passed**." in text
+    assert "Not expected to fire, and did not: OrdersSlow, QueueGrows." in section(text, "### What did not")
+    assert section(text, "## Follow-ups") == "### Monitoring and alerting rules\n\nNone.\n\n### Prevention\n\nNone."
+
+
 def test_kpis_stand_beside_their_targets_for_each_phase(passed: Recording) -> None:
     kpi = Kpi.model_validate({"kpi": "p95", "series": "s", "quantile": 0.95, "unit": "seconds", "objective": "< 0.5"})
     values = [KpiValueRecord(phase="baseline", value=0.02), KpiValueRecord(phase="fault", value=0.66)]
@@ -202,5 +220,7 @@ def test_whatever_a_drill_was_like_its_document_is_whole(case: Case) -> None:
     rows = re.findall(r"^\| \S+ \S+ \| ([+-][\d.]+) s \|", section(text, "## Time line"), re.MULTILINE)
     assert len(rows) >= 5
     assert [float(row) for row in rows] == sorted(float(row) for row in rows)
-    fired = any(series.state == "firing" for series in recording.alerts)
+    judgement = judge(recording)
+    (firing,) = [m.at for m in judgement.verdicts[0].milestones if m.name == "firing"] or [None]
+    fired = firing is not None and firing >= judgement.fault_at
     assert (section(text, "### What detected it") != "Nothing.") is fired
