@@ -82,9 +82,14 @@ def redis(site: Site) -> Spec:
 
 
 def toxiproxy(site: Site) -> Spec:
-    """Toxiproxy, without proxies yet."""
-    port = str(site.ports["toxiproxy"])
-    return site.spec("toxiproxy", "-host", "127.0.0.1", "-port", port, health="/version")
+    """Toxiproxy, without proxies yet: the real one, or the embedded one where that is not installed."""
+    port = site.ports["toxiproxy"]
+    arguments = ["-host", "127.0.0.1", "-port", str(port)]
+    if "toxiproxy" in site.programs:
+        return site.spec("toxiproxy", *arguments, health="/version")
+    # The lab imports no faults; as a program it is one like the others.
+    command = [sys.executable, "-m", "chaos.toxiproxy.embedded", *arguments]
+    return Spec("toxiproxy", command, port, health="/version", environment={"PYTHONPATH": str(_PACKAGES)})
 
 
 def postgres_exporter(site: Site) -> Spec:
