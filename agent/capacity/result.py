@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from agent.scorecard.card import Score, Status
 from probes.figures import Counted, measures
 from probes.honesty import SMALLEST_RATE_SHARE, Honesty, Sending, honesty
+from probes.measures import Trend
 from probes.phases import PhaseSettings
 from probes.tally import Tally
 from probes.thresholds import Judged, Threshold, evaluate
@@ -48,7 +49,8 @@ class PhaseResult:
     def notes(self) -> tuple[str, ...]:
         """Say what could not be judged."""
         unknown = [score.kpi.name for score in self.scores if score.status is Status.UNKNOWN]
-        return tuple(text for text in (self.problem, f"no data: {', '.join(unknown)}" if unknown else "") if text)
+        missing = "any KPI: was the service scraped?" if len(unknown) == len(self.scores) else ", ".join(unknown)
+        return tuple(text for text in (self.problem, f"no data of {missing}" if unknown else "") if text)
 
     def _failures(self) -> Iterator[str]:
         # A load that was not sent says nothing of the service, and yet the phase was not carried.
@@ -71,7 +73,9 @@ def result(
     seconds = len(tally.seconds)
     sending = Sending.of(tally, max(seconds, 1))
     figures = measures(tally, requests, max(seconds, 1))
-    p50, p95, p99 = (tally.latencies.percentile_seconds(percent) for percent in (50, 95, 99))
+    # By the rank that the thresholds go by.
+    latency = Trend(tally.latencies.histogram, tally.latencies.sum_seconds)
+    p50, p95, p99 = (None if latency.empty else latency.percentile(percent) for percent in (50, 95, 99))
     return PhaseResult(
         name=phase.name,
         rate=phase.to,

@@ -27,7 +27,7 @@ async def measure(kpis: Kpis, prometheus: Prometheus, at: float, window: timedel
 async def over_phases(
     kpis: Kpis, prometheus: Prometheus, phases: Sequence[PhaseRecord], time_scale: float
 ) -> list[KpiRecord]:
-    """Measure over each phase of a drill what has no range of its own; empty when Prometheus does not answer."""
+    """Measure over each phase of a drill what has no range of its own; nothing from where on Prometheus does not answer."""
     asked = Kpis(kpis=tuple(kpi for kpi in kpis.kpis if kpi.increase is None))
     values: dict[str, list[KpiValueRecord]] = {kpi.name: [] for kpi in asked.kpis}
     for phase in phases:
@@ -35,7 +35,8 @@ async def over_phases(
         try:
             card = await measure(asked, prometheus, phase.ended_at, window, time_scale)
         except ServiceUnavailable:
-            continue
+            # Each further question would wait as long.
+            break
         for score in card.scores:
             values[score.kpi.name] += [
                 KpiValueRecord(phase=phase.phase, labels=dict(one.labels), value=one.value) for one in score.readings

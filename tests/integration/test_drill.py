@@ -34,6 +34,9 @@ def test_a_slow_database_is_proven_to_fire_notify_and_resolve(
     milestones = verdicts(tmp_path)["verdicts"][0]
     assert milestones["outcome"] == "passed"
     assert lab.toxic_names() == []
+    kpis = {one["kpi"]: {at["phase"]: at["value"] for at in one["values"]} for one in verdicts(tmp_path)["kpis"]}
+    p95 = kpis["response time p95"]
+    assert p95["fault"] > 2 > p95["baseline"]
     again = alertdrill("judge", recording, "--json")
     assert again.returncode == 0
     assert json.loads(again.stdout) == verdicts(tmp_path)

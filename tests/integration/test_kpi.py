@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from rich.console import Console
 from agent.errors import ServiceUnavailable
 from agent.monitoring.prometheus import Prometheus
 from agent.scorecard.command import Options, show
+from tests.integration.conftest import KeptLab
 from tests.support.monitoring_servers import Configuration, MonitoringServers, Started
 from tests.support.waiting import until
 
@@ -85,3 +87,17 @@ async def test_a_server_that_does_not_answer_is_one_line(tmp_path: Path) -> None
     options = Options(config=write(tmp_path, "http://127.0.0.1:9", KPIS))
     with pytest.raises(ServiceUnavailable, match="Prometheus cannot be reached"):
         await show(options, Console(file=io.StringIO()))
+
+
+def test_a_phase_is_judged_by_the_servers_kpis_as_well(
+    lab: KeptLab, alertdrill: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """The CPU that the engine took stands beside what the load saw; rates are none of a phase's KPIs."""
+    load = {"phases": [{"phase": "calm", "to": 20, "hold": "3s"}]}
+    walk = tmp_path / "walk.yml"
+    walk.write_text(yaml.safe_dump({"probe": lab.settings()["probe"], "load": load}))
+    ended = alertdrill("probe", walk, "--config", lab.config, "--quiet", "--summary-export", tmp_path / "s.json")
+    (phase,) = json.loads((tmp_path / "s.json").read_text())["load"]["phases"]
+    assert phase["kpis"]["CPU usage"]["value"] > 0, ended.stdout
+    assert phase["kpis"]["error rate"] == {"value": 0, "status": "green"}
+    assert "transactions a second" not in phase["kpis"]

@@ -58,9 +58,11 @@ def test_what_speaks_against_a_phase_is_said(one: PhaseResult, said: str) -> Non
 
 
 def test_what_is_not_known_is_told_and_breaks_nothing() -> None:
-    one = replace(judged(), scores=(Score(CPU, "cpu", ()),), problem="Prometheus cannot be reached")
+    scores = (Score(CPU, "cpu", ()), Score(CPU, "cpu", (Reading(1),)))
+    one = replace(judged(), scores=scores, problem="Prometheus cannot be reached")
     assert one.passed
-    assert one.notes == ("Prometheus cannot be reached", "no data: CPU usage")
+    assert one.notes == ("Prometheus cannot be reached", "no data of CPU usage")
+    assert replace(one, scores=scores[:1]).notes[1] == "no data of any KPI: was the service scraped?"
 
 
 def test_the_highest_phase_is_the_last_before_one_that_did_not_pass() -> None:

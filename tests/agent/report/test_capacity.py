@@ -49,7 +49,7 @@ def test_why_a_phase_did_not_pass_and_what_is_not_known_is_said() -> None:
     text = " ".join(printed(WALK))
     assert "the load dropped 5 of 9 transactions, more than 1 %" in text
     assert "CPU usage < 80: 91" in text
-    assert "phase 1: no data: CPU usage" in text
+    assert "phase 1: no data of CPU usage" in text
     assert "\x1b" not in text
 
 
