@@ -49,9 +49,9 @@ def effect_problems(recording: Recording) -> list[str]:
     """Say that the faults did not show in the traffic; nothing when they did, or when there were none.
 
     They show when the median p95 grows by half and 10 ms, when failures grow by one in a hundred, or
-    when a tenth fewer transactions end.
+    when a tenth fewer transactions end. A surge is traffic itself.
     """
-    if not recording.faults:
+    if not recording.faults or any(fault.load for fault in recording.faults):
         return []
     before, during = _during(recording, "baseline"), _during(recording, "fault")
     slower = _p95(during) > 1.5 * _p95(before) + 0.010
