@@ -74,7 +74,10 @@ def _root(
     pass
 
 
-@app.command(epilog="Example: alertdrill drill configs/drills/database-latency.yml --lab --time-scale 30")
+@app.command(
+    epilog="Examples: alertdrill drill configs/drills/database-latency.yml --lab --time-scale 30,"
+    " alertdrill drill configs/drills/*.yml --lab --time-scale 60 --parallel 3"
+)
 def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     files: Annotated[list[Path], typer.Argument(help="Drill files, run one after another.", metavar="FILE…")],
     config: ConfigOption = Path("configs/agent.yml"),
@@ -86,17 +89,26 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Find every target and print what would be done, in order; break nothing.")
     ] = False,
+    parallel: Annotated[
+        int, typer.Option(help="So many labs at once; each runs its share of the drills.", min=1, max=64)
+    ] = 1,
     no_color: NoColor = False,
 ) -> None:
     """Run drills now: load, fault, verdicts, reports."""
     from agent import session
 
     console = _console(no_color=no_color)
+    if parallel > 1 and (not lab or dry_run):
+        _fail("--parallel needs --lab, and no --dry-run: servers of your own are drilled one drill at a time")
     if time_scale is not None and not lab:
         _fail("--time-scale needs --lab: servers of your own keep their own durations")
     options = session.Options(
         files=files, config=config, lab=lab, time_scale=time_scale or 1.0, output=output, dry_run=dry_run
     )
+    if parallel > 1:
+        from agent.parallel import run_parallel
+
+        raise typer.Exit(run(lambda: run_parallel(options, parallel, console)))
     raise typer.Exit(run(lambda: session.run_drills(options, console)))
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, FieldSerializationInfo, field_serializer, model_validator
 
 from agent import yaml_source
 from agent.surge import Surge
+from chaos.fault import Fault
 from chaos.registry import AnyFault
 from chaos.timeline import contradictions, repetitions
 from lab.parts import Parts
@@ -69,6 +71,11 @@ class Drill(Settings):
     abort_unless: Thresholds = {}
     silence_others: bool = False
     lab: Parts = Parts()
+
+    @field_serializer("faults")
+    def _as_written(self, faults: list[Fault], info: FieldSerializationInfo) -> list[dict[str, Any]]:
+        # Some keys contradict others by being there, and what a file does not say stays unsaid in a recording.
+        return [fault.model_dump(mode=info.mode, by_alias=True, exclude_unset=True) for fault in faults]
 
     @model_validator(mode="after")
     def _breaks_nothing_twice(self) -> Drill:

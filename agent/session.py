@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from agent.files import write_whole
 from agent.ledger_audit import LedgerAudit
 from agent.live import Lines, showing
 from agent.recording import Recording
-from agent.report import terminal
+from agent.report import drills_table, terminal
 from agent.verdict.judge import judge
 from agent.verdict.verdict import Judgement
 from lab.parts import Parts
@@ -55,10 +56,10 @@ async def run_drills(options: Options, console: Console) -> int:
 
     Raises ConfigError, ServiceUnavailable, FaultNotApplied, FaultNotHealed.
     """
-    config, loaded = _read(options)
+    config, loaded = read(options)
     output = options.output or config.recordings
-    _require_writable(output)
-    lines = Lines(console)
+    require_writable(output)
+    lines, began = Lines(console), time.monotonic()
     parts = reduce(Parts.together, (one.lab for one in loaded), Parts())
     async with _stack(config, options, parts, lines) as (here, lab):
         if options.dry_run:
@@ -67,11 +68,18 @@ async def run_drills(options: Options, console: Console) -> int:
                 console.print(dry_run.render(one.scaled(here.time_scale), planned))
             return 0
         pages = options.config.parent / runbooks.FOLDER
-        codes = [await _run_drill(one, here, lab, output, pages, console, lines) for one in loaded]
-    return worst(codes)
+        done: list[tuple[Recording, Judgement]] = []
+        for one in loaded:
+            if lab is not None and done:
+                lines.tell("lab: Prometheus and Alertmanager forget the drill before")
+                await lab.forget()
+            done.append(await _run_drill(one, here, lab, output, pages, console, lines))
+    if len(done) > 1:
+        drills_table.show(console, done, time.monotonic() - began)
+    return worst(judgement.exit_code for _, judgement in done)
 
 
-def _read(options: Options) -> tuple[AgentConfig, list[Drill]]:
+def read(options: Options) -> tuple[AgentConfig, list[Drill]]:
     """Read all files before anything runs, so that every problem is told at once."""
     problems: list[str] = []
     config, loaded = None, []
@@ -88,7 +96,7 @@ def _read(options: Options) -> tuple[AgentConfig, list[Drill]]:
     return config, loaded
 
 
-def _require_writable(directory: Path) -> None:
+def require_writable(directory: Path) -> None:
     """Find out before the drill, not after it, that its recording cannot be written."""
     probe = directory / ".writable.part"
     try:
@@ -131,7 +139,7 @@ def at_the_lab(config: AgentConfig, addresses: dict[str, str], ledger: Path, tim
 
 async def _run_drill(  # noqa: PLR0913, PLR0917 - all that a drill works with
     drill: Drill, config: AgentConfig, lab: Lab | None, output: Path, pages: Path, console: Console, lines: Lines
-) -> int:
+) -> tuple[Recording, Judgement]:
     audit = await LedgerAudit.begin(lab, lines.tell)
     conductor = Conductor(config, drill, lines.tell, audit.keep)
     progress = conductor.progress
@@ -142,10 +150,11 @@ async def _run_drill(  # noqa: PLR0913, PLR0917 - all that a drill works with
     judgement = judge(recording)
     console.print(terminal.render(recording, runbooks.located(judgement, pages)))
     path = recording_path(output, recording)
-    return write_reports(recording, runbooks.located(judgement, pages, path.parent), path, console)
+    write_reports(recording, runbooks.located(judgement, pages, path.parent), path, console)
+    return recording, judgement
 
 
-def write_reports(recording: Recording, judgement: Judgement, path: Path, console: Console) -> int:
+def write_reports(recording: Recording, judgement: Judgement, path: Path, console: Console) -> None:
     """Write the recording and every report beside it; the page's path is the last line.
 
     Raises ConfigError that names the one file which could not be written, after what could be was told.
@@ -156,7 +165,6 @@ def write_reports(recording: Recording, judgement: Judgement, path: Path, consol
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
     console.print(f"recording {path}", soft_wrap=True)
     console.print(f"report {report_files.write(recording, judgement, path)}", soft_wrap=True)
-    return judgement.exit_code
 
 
 async def keep_lab(config: Path, time_scale: float, parts: Parts, console: Console) -> int:

@@ -34,6 +34,7 @@ from lab.watched import until_watched
 
 # At every time scale long enough for SystemDown: 30 s down, and an evaluation before and after.
 _RESTART_PAUSE = timedelta(minutes=1)
+_MONITORING = {"prometheus": services.prometheus, "alertmanager": services.alertmanager}
 _REAPED_WITHIN_SECONDS = 6.0
 
 # toxiproxy-python keeps its server's address in a class.
@@ -110,6 +111,20 @@ class Lab:
         absent: dict[str, list[str]] = {target: [] for target in absent_targets(self._parts)}
         engines = [self._site.address(name) for name in self._parts.engines]
         return absent | {"payment-engine:8080": engines}
+
+    async def forget(self) -> None:
+        """Start Prometheus and Alertmanager anew, with nothing of what they saw; raises LabError.
+
+        Prometheus repeats for a quarter of an hour that an alert is over, and Alertmanager keeps the group of a daily
+        summary for a day: neither is over when the drill is that it comes from.
+        """
+        for name in _MONITORING:
+            await self.servers[name].stop()
+            shutil.rmtree(self.directory / name / "data", ignore_errors=True)
+        async with asyncio.TaskGroup() as group:
+            for describe in _MONITORING.values():
+                group.create_task(self._start(describe))
+        await until_watched(f"http://{self._site.address('prometheus')}")
 
     def _prepare(self, programs: dict[str, Path]) -> Site:
         """Choose ports and make the folder."""

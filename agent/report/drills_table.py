@@ -1,0 +1,73 @@
+"""Several drills in one table: of each alert its window and when it came, the verdict, and the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from agent.recording import Recording
+from agent.report import words
+from agent.verdict.audit import audit_problems
+from agent.verdict.verdict import Judgement, Milestone, Verdict
+
+_MILESTONES = ("pending", "firing", "notified", "resolved")
+_COLOURS = {"good": "green", "bad": "red", "unsure": "yellow"}
+_OVERALL_COLOURS = {0: "green", 1: "red", 3: "yellow"}
+_WIDTH = 150
+
+
+def show(console: Console, drills: Sequence[tuple[Recording, Judgement]], took_seconds: float) -> None:
+    """Print the table, and how many passed in which time; a file or a pipe gets it whole, however narrow it is."""
+    if not console.is_terminal:
+        console.width = max(console.width, _WIDTH)
+    console.print(render(drills))
+    passed = sum(judgement.exit_code == 0 for _, judgement in drills)
+    console.print(f"{passed} of {len(drills)} drills passed in {took_seconds:.1f} s")
+
+
+def render(drills: Iterable[tuple[Recording, Judgement]]) -> Table:
+    """Draw a row for each verdict; instants and windows are seconds after the fault."""
+    table = Table("drill, alert", *_MILESTONES, "verdict", "took", "audit", show_lines=True)
+    for recording, judgement in drills:
+        name, took = recording.drill.name, f"{recording.ended_at - recording.started_at:.1f} s"
+        for verdict in judgement.verdicts:
+            table.add_row(
+                _named(name, verdict.alert), *_cells(verdict, judgement), _outcome(verdict), took, _audit(recording)
+            )
+            name, took = "", ""
+        if not judgement.verdicts:
+            overall = Text(words.OVERALL[judgement.exit_code], _OVERALL_COLOURS[judgement.exit_code])
+            table.add_row(_named(name, "no alert"), *[""] * len(_MILESTONES), overall, took, _audit(recording))
+    return table
+
+
+def _named(drill: str, alert: str) -> Text:
+    return Text.assemble((f"{drill}\n" if drill else "", "bold"), words.printable(alert))
+
+
+def _cells(verdict: Verdict, judgement: Judgement) -> list[Text]:
+    by_name = {milestone.name: milestone for milestone in verdict.milestones}
+    return [_cell(by_name[name], judgement.fault_at) if name in by_name else Text("") for name in _MILESTONES]
+
+
+def _cell(milestone: Milestone, fault_at: float) -> Text:
+    sign = {True: " ✓", False: " ✗", None: ""}[milestone.lawful if milestone.judged else None]
+    window = "" if milestone.window is None else "\n" + words.window_words(milestone.window, fault_at)
+    colour = {"✓": "green", "✗": "red"}.get(sign.strip(), "")
+    return Text.assemble((words.came(milestone, fault_at) + sign, colour), (window, "dim"))
+
+
+def _outcome(verdict: Verdict) -> Text:
+    return Text(words.outcome_words(verdict.outcome), _COLOURS[words.tone(verdict.outcome)])
+
+
+def _audit(recording: Recording) -> Text:
+    audit = recording.audit
+    if audit is None:
+        return Text("")
+    if audit_problems(audit):
+        return Text("failed", "red")
+    return Text(f"{audit.found:,} of {audit.acknowledged:,}\nexactly once", "green")
