@@ -92,8 +92,8 @@ class Kpi(Settings):
         if self.objective is None:
             msg = "has yellow_from without objective, expected both"
             raise ValueError(msg)
-        if (self.yellow_from > self.limit) if self.falls_short_above else (self.yellow_from < self.limit):
-            side = "at most" if self.falls_short_above else "at least"
+        if (self.yellow_from > self.limit) if self.is_upper_bound else (self.yellow_from < self.limit):
+            side = "at most" if self.is_upper_bound else "at least"
             msg = f"has yellow_from {self.yellow_from:g}, where {self.objective} is broken: expected {side} {self.limit:g}"
             raise ValueError(msg)
         return self
@@ -109,8 +109,8 @@ class Kpi(Settings):
         return float((self.objective or "nan").lstrip("<>= "))
 
     @property
-    def falls_short_above(self) -> bool:
-        """Tell whether it is large values that break the promise."""
+    def is_upper_bound(self) -> bool:
+        """Tell whether it is large values that break the objective."""
         return self.comparison in {"<", "<="}
 
     def expr(self, window: timedelta) -> str:
@@ -129,7 +129,7 @@ class Kpi(Settings):
             return rate if self.per == "second" else f"{_SECONDS_PER[self.per]} * {rate}"
         if self.increase is not None:
             return f"sum{by}(increase({self.series}[{format_duration(self.increase)}]))"
-        worst = {True: "max", False: "min"}[self.falls_short_above] if self.objective else "avg"
+        worst = {True: "max", False: "min"}[self.is_upper_bound] if self.objective else "avg"
         return f"{worst}{by}(avg_over_time({self.series}[{span}]))"
 
 

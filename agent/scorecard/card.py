@@ -68,7 +68,7 @@ class Score:
     def worst_value(self) -> float | None:
         """Tell the value that is nearest to breaking the promise; None of none."""
         values = [one.value for one in self.readings]
-        return (max(values) if self.kpi.falls_short_above else min(values)) if values else None
+        return (max(values) if self.kpi.is_upper_bound else min(values)) if values else None
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def status(kpi: Kpi, value: float) -> Status:
         return Status.RED
     if kpi.yellow_from is None:
         return Status.GREEN
-    is_near = value >= kpi.yellow_from if kpi.falls_short_above else value <= kpi.yellow_from
+    is_near = value >= kpi.yellow_from if kpi.is_upper_bound else value <= kpi.yellow_from
     return Status.YELLOW if is_near else Status.GREEN
 
 

@@ -17,12 +17,14 @@ from agent import kpis as kpi_files
 from agent.config import AgentConfig
 from agent.errors import ConfigError
 from agent.kpis import Kpis
+from agent.live import Lines
 from agent.monitoring.prometheus import Prometheus
 from agent.report import scorecard_json, scorecard_markdown, scorecard_text
 from agent.scorecard import history
 from agent.scorecard.card import Card
 from agent.scorecard.measure import measure
 from agent.scorecard.trend import with_trends
+from units.duration import format_seconds
 
 Render = Callable[[Card], str]
 
@@ -96,8 +98,13 @@ async def _servers(options: Options, config: AgentConfig) -> AsyncIterator[Agent
     from probes.load import Load
     from probes.sender import Plan
 
+    # What is told meanwhile is no part of the card, which a program may read.
+    lines = Lines(Console(stderr=True, highlight=False))
+    lines.tell("lab: starting real servers")
+    seconds = options.window.total_seconds() / options.time_scale
     async with Lab(options.config.parent, options.time_scale) as lab:
         here = at_the_lab(config, lab.addresses, lab.ledger, options.time_scale)
         async with here.probe.opened() as client, running(Load(client, Plan(ConstantArrivals(options.rate), 10_000))):
-            await asyncio.sleep(options.window.total_seconds() / options.time_scale)
+            lines.tell(f"lab: {options.rate:g} transactions a second for {format_seconds(seconds)}")
+            await asyncio.sleep(seconds)
             yield here

@@ -14,6 +14,9 @@ from agent.records import KpiRecord, KpiValueRecord, PhaseRecord
 from agent.scorecard.card import Card, Reading, Score
 from lab.scale import scale_expr
 
+# Prometheus knows no shorter range.
+_SHORTEST_SECONDS = 0.001
+
 
 async def measure(kpis: Kpis, prometheus: Prometheus, at: float, window: timedelta, time_scale: float) -> Card:
     """Measure all KPIs at an instant, over a window and ranges that are divided by the time scale.
@@ -31,7 +34,8 @@ async def over_phases(
     asked = Kpis(kpis=tuple(kpi for kpi in kpis.kpis if kpi.increase is None))
     values: dict[str, list[KpiValueRecord]] = {kpi.name: [] for kpi in asked.kpis}
     for phase in phases:
-        window = timedelta(seconds=phase.ended_at - phase.started_at) * time_scale
+        lasted = max(phase.ended_at - phase.started_at, _SHORTEST_SECONDS)
+        window = timedelta(seconds=lasted) * time_scale
         try:
             card = await measure(asked, prometheus, phase.ended_at, window, time_scale)
         except ServiceUnavailable:
