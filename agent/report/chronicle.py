@@ -29,6 +29,10 @@ def _events(recording: Recording) -> Iterator[Event]:
     yield Event(recording.started_at, "the load began")
     # Of one instant the cause is told first.
     for fault in recording.faults:
+        if fault.load is not None:
+            yield Event(fault.injected_at, f"surge began: {fault.target}")
+            yield Event(fault.healed_at, f"surge ended: {fault.target}")
+            continue
         yield Event(fault.injected_at, f"fault injected: {fault.kind} on {fault.target}")
         yield Event(fault.healed_at, f"fault healed: {fault.kind} on {fault.target}")
     for phase in recording.phases:

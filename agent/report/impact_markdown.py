@@ -47,7 +47,9 @@ def _lines(recording: Recording, loads: Mapping[str, LoadRecord], slow_seconds: 
         f" quantiles of each second tell; the 95th percentile was above it in {slow.seconds} s."
     )
     for name, load in loads.items():
-        of_load = f" of the {plain(name)}" if len(loads) > 1 else ""
+        # One surge need not be told from others.
+        shortest = "surge" if len(loads) == 2 and name != "load" else plain(name)
+        of_load = f" of the {shortest}" if len(loads) > 1 else ""
         yield from _load_lines(load, of_load)
         yield from _money_lines(load, of_load)
     if recording.audit is not None:

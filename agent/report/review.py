@@ -16,7 +16,10 @@ from agent.verdict.verdict import Judgement, Outcome, Verdict
 
 @dataclass(frozen=True)
 class Run:
-    """The verdict on one alert in one drill; `detected_after` is from the fault to firing, in seconds."""
+    """The verdict on one alert in one drill, and whether that was about it.
+
+    `detected_after` is from the fault to firing, in seconds; None where it did not fire, or that proves nothing.
+    """
 
     at: float
     drill: str
@@ -25,6 +28,7 @@ class Run:
     outcome: Outcome
     reason: str
     detected_after: float | None
+    is_expected: bool = True
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ class Review:
 
 def drilled(recording: Recording, judgement: Judgement) -> Drilled:
     """Keep of a drill what a review is made of."""
+    expected = {expectation.alert for expectation in recording.drill.expect}
     runs = [
         Run(
             at=recording.started_at,
@@ -103,7 +108,8 @@ def drilled(recording: Recording, judgement: Judgement) -> Drilled:
             alert=verdict.alert,
             outcome=verdict.outcome,
             reason=verdict.reason,
-            detected_after=_detected_after(verdict, judgement.fault_at),
+            detected_after=_detected_after(verdict, judgement.fault_at) if verdict.alert in expected else None,
+            is_expected=verdict.alert in expected,
         )
         for verdict in judgement.verdicts
     ]
@@ -112,8 +118,8 @@ def drilled(recording: Recording, judgement: Judgement) -> Drilled:
 
 
 def _detected_after(verdict: Verdict, fault_at: float) -> float | None:
-    # What nobody expected has detected nothing.
-    if verdict.outcome is Outcome.UNEXPECTED:
+    # It may have fired before the fault, or of something else.
+    if verdict.outcome is Outcome.INCONCLUSIVE:
         return None
     fired = next((one.at for one in verdict.milestones if one.name == "firing"), None)
     return None if fired is None else fired - fault_at
@@ -154,6 +160,5 @@ def _unproven(tracks: Sequence[Track], wanted: Iterable[str]) -> Iterable[Unprov
     for alert in sorted(wanted):
         mine = [track for track in tracks if track.alert == alert]
         if all(track.proven_at is None for track in mine):
-            # An alert that only fired where nobody expected it was not under test.
-            tested = (run for track in mine for run in track.runs if run.outcome is not Outcome.UNEXPECTED)
+            tested = (run for track in mine for run in track.runs if run.is_expected)
             yield Unproven(alert, max(tested, key=lambda run: run.at, default=None))

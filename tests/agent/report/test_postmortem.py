@@ -185,7 +185,8 @@ def test_a_surge_counts_with_its_own_load(passed: Recording) -> None:
     text = document(passed, faults=[surge])
     assert "840 of 28,000 transactions did not succeed: 840 failed, 0 never sent." in text
     assert "| surge of orders, from its first to its last transaction | 14,000 | 420 | 0 |" in text
-    assert "- Failed of the surge of orders by timeout: 420 (no answer within 1 s)." in text
+    assert "- Failed of the surge by timeout: 420 (no answer within 1 s)." in text
+    assert "| +60.000 s | surge ended: orders |" in section(text, "## Time line")
     assert "- surge on orders: " in section(text, "## Root cause")
 
 

@@ -72,7 +72,7 @@ def test_what_never_passed_is_told_with_its_last_verdict() -> None:
 
 
 def test_an_alert_that_fired_where_nobody_expected_it_is_not_proven_by_that() -> None:
-    made = reviewed(run(1, Outcome.UNEXPECTED))
+    made = reviewed(run(1, Outcome.UNEXPECTED, None, is_expected=False))
     assert [(one.alert, one.last) for one in made.unproven] == [("Slow", None)]
 
 
@@ -115,6 +115,11 @@ def test_an_unexpected_alert_has_detected_nothing(passed: Recording) -> None:
     assert runs["QueueGrows"].outcome is Outcome.UNEXPECTED
     assert runs["QueueGrows"].detected_after is None
     assert runs["OrdersSlow"].detected_after == pytest.approx(15.2)
+
+
+def test_what_fired_in_a_drill_that_proves_nothing_has_no_time(inconclusive: Recording) -> None:
+    (one,) = drilled(inconclusive, judge(inconclusive)).runs
+    assert (one.outcome, one.detected_after, one.is_expected) == (Outcome.INCONCLUSIVE, None, True)
 
 
 def test_the_text_tells_each_alert_and_how_it_develops() -> None:
