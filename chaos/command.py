@@ -63,6 +63,7 @@ class CommandInjection(Injection):
 
     kind: Literal["command"] = "command"
     name: str
+    words: str
     folder: Path
     begin: Step
     end: Step
@@ -71,7 +72,7 @@ class CommandInjection(Injection):
     @property
     def target(self) -> str:
         """What it breaks, in words."""
-        return " ".join(self.begin.run)
+        return self.words
 
     async def inject(self) -> None:
         """Run the first, in a process that ends with the agent; raises FaultNotApplied with what it said last."""
@@ -105,6 +106,7 @@ class Command(Fault):
         """Make sure that all its programs are there; raises FaultNotApplied."""
         return CommandInjection(
             name=entry_id,
+            words=self.target,
             folder=Path.cwd(),
             begin=self.begin.located(endpoints),
             end=self.end.located(endpoints),

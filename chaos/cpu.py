@@ -64,6 +64,11 @@ class Cpu(Fault, Burn):
         """What it breaks, in words."""
         return _words(self.cores, self.share)
 
+    def contradicts(self, other: Fault) -> str:
+        """Two of them add up."""
+        del other
+        return ""
+
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> CpuInjection:
         """Compare with the cores that there are; raises FaultNotApplied."""
         del endpoints

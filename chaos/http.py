@@ -91,13 +91,14 @@ class HttpInjection(Injection):
     """The two calls; secrets are only named in them."""
 
     kind: Literal["http"] = "http"
+    words: str
     begin: Call
     end: Call
 
     @property
     def target(self) -> str:
         """What it breaks, in words."""
-        return _origin(self.begin.url)
+        return self.words
 
     async def inject(self) -> None:
         """Make the first call, and see its effect; raises FaultNotApplied."""
@@ -124,7 +125,7 @@ class Http(Fault):
     @property
     def target(self) -> str:
         """What it breaks, in words."""
-        return _origin(self.begin.url)
+        return self.begin.url.split("://", 1)[1]
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> HttpInjection:
         """Make sure that both are reachable and their secrets are there; raises FaultNotApplied."""
@@ -135,8 +136,4 @@ class Http(Fault):
                 await require_listener(call)
         except (CallFailed, SecretMissing) as error:
             raise FaultNotApplied(str(error)) from error
-        return HttpInjection(begin=begin, end=end)
-
-
-def _origin(url: str) -> str:
-    return urlsplit(url).netloc
+        return HttpInjection(words=self.target, begin=begin, end=end)

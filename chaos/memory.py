@@ -57,6 +57,11 @@ class Memory(Fault):
         """What it breaks, in words."""
         return _words(self.mebibytes)
 
+    def contradicts(self, other: Fault) -> str:
+        """Two of them add up."""
+        del other
+        return ""
+
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> MemoryInjection:
         """Compare with what is available; raises FaultNotApplied."""
         del endpoints

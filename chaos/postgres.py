@@ -57,7 +57,7 @@ class PostgresInjection(Injection):
 
     kind: Literal["postgres"] = "postgres"
     name: str
-    server_name: str
+    words: str
     url: str
     password_file: Path | None
     password_env: str | None
@@ -76,7 +76,7 @@ class PostgresInjection(Injection):
     @property
     def target(self) -> str:
         """What it breaks, in words."""
-        return f"PostgreSQL at {self.server_name} ({self.action})"
+        return self.words
 
     async def inject(self) -> None:
         """Lock, fill or kill; raises FaultNotApplied."""
@@ -150,7 +150,11 @@ class Postgres(Fault):
     @property
     def target(self) -> str:
         """What it breaks, in words."""
-        return f"PostgreSQL at {self.server_name} ({self.action}{f' of {self.table}' if self.table else ''})"
+        return f"{self.server_name} ({self.action}{f' of {self.table}' if self.table else ''})"
+
+    def contradicts(self, other: Fault) -> str:
+        """Two that take connections add up; two locks of one table wait for one another."""
+        return "" if self.action == "fill_pool" else super().contradicts(other)
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> PostgresInjection:
         """See that it is allowed, and that the table, or whom to kill, is there; raises FaultNotApplied."""
@@ -163,7 +167,7 @@ class Postgres(Fault):
             password_file = endpoints.password_files.get(self.server_name)
         injection = PostgresInjection(
             name=entry_id,
-            server_name=self.server_name,
+            words=self.target,
             url=endpoints.located(self.url),
             password_file=password_file,
             tls=self.tls,

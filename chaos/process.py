@@ -46,6 +46,7 @@ class ProcessInjection(Injection):
 
     kind: Literal["process"] = "process"
     name: str
+    words: str
     action: Literal["kill", "stop"]
     signal: Literal["KILL", "TERM"]
     where: Whereabouts
@@ -59,7 +60,7 @@ class ProcessInjection(Injection):
     @property
     def target(self) -> str:
         """What it breaks, in words."""
-        return f"process {self.where.words}"
+        return f"{self.words}: {', '.join(process.words for process in self.processes)}"
 
     @property
     def outcome(self) -> str:
@@ -71,11 +72,13 @@ class ProcessInjection(Injection):
         try:
             if self.action == "stop":
                 await self._send(SIGSTOP)
-                await _until(self._all_in("Tt"), _CONTINUES_WITHIN_SECONDS, FaultNotApplied, f"{self.target} goes on")
+                await _until(
+                    self._all_in("Tt"), _CONTINUES_WITHIN_SECONDS, FaultNotApplied, f"{self.words}: it goes on"
+                )
                 return
             await self._kill()
         except PermissionError as error:
-            raise FaultNotApplied(f"{self.target} may not be signalled: {error.strerror}") from error
+            raise FaultNotApplied(f"{self.words}: it may not be signalled: {error.strerror}") from error
         self._ended_at = time.time()
 
     async def undo(self) -> None:
@@ -90,7 +93,9 @@ class ProcessInjection(Injection):
         if self.start and not await self._is_back():
             await asyncio.to_thread(_start, self.start)
         within = self.restarts_within.total_seconds()
-        await _until(self._is_back, within, FaultNotHealed, f"{self.target} is not back within {within:g} s")
+        await _until(
+            self._is_back, within, FaultNotHealed, f"no process {self.where.words} is back within {within:g} s"
+        )
         await self._tell_how_soon()
 
     async def _kill(self) -> None:
@@ -98,7 +103,7 @@ class ProcessInjection(Injection):
             kept = KeptDown(where=self.where, processes=self.processes, signal=self.signal)
             await holder.hold("chaos.keep_down", self.name, kept)
         await self._send(Signals[f"SIG{self.signal}"])
-        text = f"{self.target} does not end on SIG{self.signal} within {_ENDS_WITHIN_SECONDS:g} s"
+        text = f"{self.words}: it does not end on SIG{self.signal} within {_ENDS_WITHIN_SECONDS:g} s"
         await _until(self._all_in(None), _ENDS_WITHIN_SECONDS, FaultNotApplied, text)
 
     async def _send(self, number: Signals) -> None:
@@ -118,7 +123,7 @@ class ProcessInjection(Injection):
                 continue
             except PermissionError as error:
                 raise FaultNotHealed(f"{process.words} may not be signalled: {error.strerror}") from error
-        await _until(self._none_stopped, _CONTINUES_WITHIN_SECONDS, FaultNotHealed, f"{self.target} does not go on")
+        await _until(self._none_stopped, _CONTINUES_WITHIN_SECONDS, FaultNotHealed, f"{self.words}: it does not go on")
 
     def _all_in(self, states: str | None) -> Callable[[], Awaitable[bool]]:
         async def holds() -> bool:
@@ -171,7 +176,7 @@ class Process(Fault):
     @property
     def target(self) -> str:
         """What it breaks, in words."""
-        return f"process {self.pid_file or self.name or self.port}"
+        return f"{self.pid_file or self.name or self.port} ({self.action})"
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> ProcessInjection:
         """Find the processes; raises FaultNotApplied for none, for too many, and for any that must not be touched."""
@@ -187,7 +192,7 @@ class Process(Fault):
         for process in found:
             _require_ours(process)
         return ProcessInjection(
-            name=entry_id, where=where, processes=tuple(found), start=tuple(map(endpoints.located, self.start)),
+            name=entry_id, words=self.target, where=where, processes=tuple(found), start=tuple(map(endpoints.located, self.start)),
             **self.model_dump(include={"action", "signal", "keep_down", "restarts_within"}),
         )  # fmt: skip
 

@@ -40,6 +40,7 @@ class RedisInjection(Injection):
 
     kind: Literal["redis"] = "redis"
     name: str
+    words: str
     server_name: str
     url: str
     password_file: Path | None
@@ -60,7 +61,7 @@ class RedisInjection(Injection):
     @property
     def target(self) -> str:
         """What it breaks, in words."""
-        return f"Redis at {self.server_name} ({self.action})"
+        return self.words
 
     async def inject(self) -> None:
         """Flush, fill or block; raises FaultNotApplied."""
@@ -137,7 +138,7 @@ class Redis(Fault):
     def target(self) -> str:
         """What it breaks, in words."""
         forever = ", cannot be undone" if self.action == "flush" else ""
-        return f"Redis at {self.server_name} ({self.action}{forever})"
+        return f"{self.server_name} ({self.action}{forever})"
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> RedisInjection:
         """See that it is allowed, that the server lets us in and is not broken already; raises FaultNotApplied."""
@@ -150,6 +151,7 @@ class Redis(Fault):
             password_file = endpoints.password_files.get(self.server_name)
         injection = RedisInjection(
             name=entry_id,
+            words=self.target,
             server_name=self.server_name,
             url=endpoints.located(self.url),
             password_file=password_file,

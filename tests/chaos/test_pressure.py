@@ -113,6 +113,11 @@ async def test_an_agent_with_more_open_files_than_select_takes_can_press(tmp_pat
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.parametrize("settings", [CPU, MEMORY])
+def test_two_of_them_add_up(settings: dict[str, Any]) -> None:
+    assert fault(**settings).contradicts(fault(**settings)) == ""
+
+
 async def test_more_than_the_machine_can_give_is_refused() -> None:
     with pytest.raises(FaultNotApplied, match=f"4096 cores are to be kept busy, expected at most the {CORES} there"):
         await fault(kind="cpu", cores=4096).resolve(endpoints(), "alertdrill-1")

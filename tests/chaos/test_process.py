@@ -191,7 +191,7 @@ async def test_without_a_supervisor_the_fault_starts_it_again(engines: Any, ledg
 async def test_what_does_not_come_back_is_not_healed(engines: Any, tmp_path: Path) -> None:
     engine, ledger = await engines(), Ledger(tmp_path / "left")
     settings = {"kind": "process", "action": "kill", "port": NAME, "restarts_within": "100ms"}
-    with pytest.raises(FaultNotHealed, match=r"listening on 127\.0\.0\.1:\d+ is not back within 0\.1 s"):
+    with pytest.raises(FaultNotHealed, match=r"no process listening on 127\.0\.0\.1:\d+ is back within 0\.1 s"):
         async with applied(fault(**settings), at(engine), ledger):
             pass
     assert len(ledger.read().entries) == 1
@@ -230,6 +230,14 @@ async def test_heal_lets_go_on_what_another_process_stopped_for_a_hung_agent(eng
     await agent.heal(force=True)
     assert engine.state in {"S", "R"}
     agent.kill()
+
+
+async def test_the_target_is_told_by_the_drills_name_and_by_what_was_found(engines: Any) -> None:
+    engine = await engines()
+    stop = fault(kind="process", action="stop", port=NAME)
+    found = await stop.resolve(at(engine), "alertdrill-1")
+    assert stop.target == "payment-engine:8080 (stop)"
+    assert found.target.startswith(f"payment-engine:8080 (stop): process {engine.pid} ({sys.executable} -S -c")
 
 
 async def test_a_process_that_got_the_number_later_is_not_touched(engines: Any) -> None:

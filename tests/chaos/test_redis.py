@@ -116,7 +116,7 @@ async def test_a_fill_does_not_fill_the_machine(witness: Any, where: dict[str, A
 
 async def test_only_the_keys_that_match_are_flushed(witness: Any, where: dict[str, Any], tmp_path: Path) -> None:
     flush = fault(**FLUSH, pattern="session:*")
-    assert flush.target == "Redis at redis:6379 (flush, cannot be undone)"
+    assert flush.target == "redis:6379 (flush, cannot be undone)"
     async with applied(flush, endpoints(**where), Ledger(tmp_path / "ledger")):
         assert await witness.keys("*") == [b"theirs"]
     async with applied(fault(**FLUSH), endpoints(**where), Ledger(tmp_path / "ledger")):
