@@ -21,12 +21,12 @@ async def supervise(start: Callable[[], Server], first: Server, pause: timedelta
     server = first
     while True:
         code = await server.ended()
-        _log.warning("%s ended with %d and is started again", server.spec.name, code)
+        _log.info("%s ended with %d and is started again", server.spec.name, code)
         await asyncio.sleep(pause.total_seconds())
         server = start()
         try:
             await server.wait_ready()
         except LabError as error:
             # What it needs may be broken on purpose; it is tried again as long as that lasts.
-            _log.warning("%s", error)
+            _log.info("%s", error)
             await server.stop()

@@ -94,6 +94,9 @@ def _write(site: Site) -> str:
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
+        # A killed broker is known to the controller for that long, and may not come back meanwhile.
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
         "num.network.threads": 2,
         "num.io.threads": 2,
         "log.cleaner.dedupe.buffer.size": 2 * 2**20,

@@ -31,11 +31,14 @@ class Exporter:
     def __init__(self, servers: str) -> None:
         self._servers = servers
         self._connected: tuple[AIOKafkaAdminClient, AIOKafkaConsumer] | None = None
+        self._lock = asyncio.Lock()
 
     async def metrics(self, _: web.Request) -> web.Response:
         """Answer a scrape."""
+        async with self._lock:  # one scraper's failure must not close the connections of another
+            cluster = await self._read()
         registry = CollectorRegistry()
-        registry.register(ClusterMetrics(await self._read()))
+        registry.register(ClusterMetrics(cluster))
         return web.Response(body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def close(self) -> None:
@@ -80,6 +83,8 @@ def main() -> None:
     parser.add_argument("--listen", default="127.0.0.1:9308", metavar="HOST:PORT")
     parser.add_argument("--kafka", required=True, metavar="HOST:PORT")
     options = parser.parse_args()
+    # aiokafka tells of each attempt on several lines, and there is one at each scrape.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     serve_until_told(_application(options.kafka), options.listen)
 
 

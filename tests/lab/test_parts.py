@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,7 +23,8 @@ from lab.stack import Lab
 from tests.support.engine_client import Client, values
 from tests.support.waiting import until
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "configs"
 GROUP_LAG = 'kafka_consumergroup_lag_sum{consumergroup="settlement",topic="transactions"}'
 ENGINES = ("payment-engine-1", "payment-engine-2")
 
@@ -109,6 +111,16 @@ async def test_the_exporter_tells_of_brokers_partitions_and_groups(client: Clien
     done = 'kafka_consumergroup_current_offset_sum{consumergroup="settlement",topic="transactions"}'
     assert sum(offsets) >= 10
     assert found[done] + found[GROUP_LAG] == sum(offsets)
+
+
+async def test_the_page_on_the_lab_tells_of_every_metric_and_of_no_other(client: Client, database: Any) -> None:
+    await _until_settled(database, await _paid(client, 1))
+    assert (await client.pay(amount=0))[0] == 400
+    services = ("payment-engine:8080", "settlement:8081", "kafka-exporter:9308")
+    text = "".join([await client.metrics(service) for service in services])
+    shown = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
+    page = (ROOT / "docs/lab.md").read_text()
+    assert shown == set(re.findall(r"^\| `((?:payment_engine|kafka)_\w+)` \|", page, re.MULTILINE))
 
 
 async def test_a_message_that_comes_twice_settles_once(client: Client, database: Any, lab: Lab) -> None:
@@ -199,8 +211,8 @@ async def test_a_killed_broker_counts_as_none_until_it_is_back(client: Client, d
         return await brokers() == 1
 
     await until(are_none, "the broker is gone")
-    await until(is_one, "the broker is back", seconds=40)
-    await _until_settled(database, await _paid(client, 5), seconds=60)
+    await until(is_one, "the broker is back", seconds=90)
+    await _until_settled(database, await _paid(client, 5), seconds=90)
 
 
 async def test_payments_go_on_past_a_killed_engine_which_the_balancer_tells_of(client: Client, lab: Lab) -> None:

@@ -7,24 +7,28 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
+from lab.parts import Parts
 from lab.stack import Lab
 async def main():
-    async with Lab(Path("configs"), 30.0) as lab:
+    async with Lab(Path("configs"), 30.0, parts=Parts.model_validate_json(sys.argv[1])) as lab:
         print(lab.directory, *(str(one.pid) for one in lab.servers.values()), flush=True)
         await asyncio.sleep(60)
 asyncio.run(main())
 """
 
 
-def test_nothing_survives_a_killed_lab() -> None:
-    lab = subprocess.Popen([sys.executable, "-c", PROGRAM], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize(("parts", "servers"), [("{}", 8), ('{"kafka": true, "replicas": 2}', 13)])
+def test_nothing_survives_a_killed_lab(parts: str, servers: int) -> None:
+    lab = subprocess.Popen([sys.executable, "-c", PROGRAM, parts], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert lab.stdout is not None
     directory, *pids = lab.stdout.readline().split()
-    assert len(pids) == 8
+    assert len(pids) == servers
     os.kill(lab.pid, signal.SIGKILL)
     lab.wait()
     lab.stdout.close()
