@@ -276,18 +276,22 @@ class Conductor:
                 self.progress.faults[kind, fault.target] += 1
                 self.progress.tell(f"fault injected: {kind} on {fault.target}")
                 await _set_within(healing_at_last, longest.total_seconds())
-            outcome = f", {injection.outcome}" if injection.outcome else ""
+            outcome = injection.outcome
         except FaultTakenBack as error:
             if not self._observer.aborted:
                 self._observer.abort(str(error))
         if injected_at is None:
             return
         self.progress.faults[kind, fault.target] -= 1
-        self.progress.tell(f"fault healed: {kind} on {fault.target}{outcome}")
-        settings = fault.model_dump(mode="json")
+        self.progress.tell(f"fault healed: {kind} on {fault.target}{f', {outcome}' if outcome else ''}")
         self._faults.append(
             FaultRecord(
-                kind=kind, target=fault.target, settings=settings, injected_at=injected_at, healed_at=time.time()
+                kind=kind,
+                target=fault.target,
+                settings=fault.model_dump(mode="json"),
+                injected_at=injected_at,
+                healed_at=time.time(),
+                outcome=outcome,
             )
         )
 

@@ -79,13 +79,17 @@ class LoadRecord(Record):
 
 
 class FaultRecord(Record):
-    """One fault as it was: in force between its two instants. A surge tells what its load did."""
+    """One fault as it was: in force between its two instants. A surge tells what its load did.
+
+    `outcome` is what undoing it has shown, such as how soon a process was back.
+    """
 
     kind: str
     target: str
     settings: dict[str, Any]
     injected_at: Instant
     healed_at: Instant
+    outcome: str = ""
     load: LoadRecord | None = None
 
 

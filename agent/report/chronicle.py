@@ -34,7 +34,8 @@ def _events(recording: Recording) -> Iterator[Event]:
             yield Event(fault.healed_at, f"surge ended: {fault.target}")
             continue
         yield Event(fault.injected_at, f"fault injected: {fault.kind} on {fault.target}")
-        yield Event(fault.healed_at, f"fault healed: {fault.kind} on {fault.target}")
+        outcome = f", {fault.outcome}" if fault.outcome else ""
+        yield Event(fault.healed_at, f"fault healed: {fault.kind} on {fault.target}{outcome}")
     for phase in recording.phases:
         yield Event(phase.started_at, f"{phase.phase} began")
     yield from _alerts(recording)

@@ -65,6 +65,12 @@ def test_the_time_line_is_that_of_the_real_drill() -> None:
     ]
 
 
+def test_what_undoing_a_fault_has_shown_is_told_with_it(passed: Recording) -> None:
+    (fault,) = passed.faults
+    killed = fault.model_copy(update={"kind": "process", "target": "shop:80 (kill)", "outcome": "back after 1.2 s"})
+    assert "fault healed: process on shop:80 (kill), back after 1.2 s" in document(passed, faults=[killed])
+
+
 def test_the_impact_is_counted_from_the_seconds_of_the_load() -> None:
     impact = section(sample("passed"), "## Impact")
     assert "| fault | 1,400 | 1,188 | 0 |" in impact
