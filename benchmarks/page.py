@@ -69,6 +69,7 @@ _SOAK_HEAD = """\
 alertdrill alone, {rate}/s for {minutes:g} minutes on the same nginx.
 The slope is of a line by least squares through its resident memory, the first tenth left out; the largest step is from one sample to the next, ten seconds later.
 A stall of the machine makes such a step: what is in flight then needs memory, which the process keeps.
+What grows slowly and evenly is the time line of the load's page, half a KiB for each second: it keeps at least the last four hours, and never more than six, which are 11 MiB.
 """
 
 
