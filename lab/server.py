@@ -17,7 +17,8 @@ import aiohttp
 
 from lab.errors import LabError
 
-_READY_WITHIN_SECONDS = 20.0
+# Many times what it takes: on a busy machine everything is slow, and who fails ends by itself.
+_READY_WITHIN_SECONDS = 60.0
 _STOP_WITHIN_SECONDS = 3.0
 
 

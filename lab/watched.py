@@ -9,7 +9,7 @@ import aiohttp
 
 from lab.errors import LabError
 
-_WITHIN_SECONDS = 30.0
+_WITHIN_SECONDS = 60.0
 # The agent comes when the lab is there.
 _LATER = "alertdrill"
 

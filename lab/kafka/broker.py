@@ -5,15 +5,14 @@ Its listener PROXIED has an advertised address of its own, Toxiproxy's: clients 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
-import uuid
-from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from lab.engine.outbox import TOPIC
 from lab.errors import LabError
@@ -21,6 +20,9 @@ from lab.server import Spec
 from lab.services import Site
 
 PARTITIONS = 3
+_TOPIC_WITHIN_SECONDS = 60.0
+# Sixteen bytes in base 64; one of chance may begin with a dash, which the tool takes for an option.
+_CLUSTER = "YWxlcnRkcmlsbCdzIGxhYg"
 _REMEDY = "install it: make parts"
 _HEAP = ("-Xms64m", "-Xmx128m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 # Kafka's logger at `info` writes some hundred lines before it is ready.
@@ -42,8 +44,7 @@ def find_jars() -> Path:
 
 def format_storage(site: Site) -> Spec:
     """The command that makes the broker's data folder."""
-    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    return Spec("kafka-format", _java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", _write(site)), 0)
+    return Spec("kafka-format", _java("kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", _write(site)), 0)
 
 
 def broker(site: Site) -> Spec:
@@ -52,17 +53,32 @@ def broker(site: Site) -> Spec:
 
 
 async def create_topic(servers: str) -> None:
-    """Make the topic of booked payments, unless it is there; raises LabError."""
+    """Make the topic of booked payments, unless it is there; raises LabError when that takes too long.
+
+    A broker that listens is not yet one that the controller gives partitions to.
+    """
+    deadline = asyncio.get_running_loop().time() + _TOPIC_WITHIN_SECONDS
+    while problem := await _try_to_create(servers):
+        if asyncio.get_running_loop().time() > deadline:
+            raise LabError(f"after {_TOPIC_WITHIN_SECONDS:g} s the topic {TOPIC} cannot be made: {problem}")
+        await asyncio.sleep(0.2)
+
+
+async def _try_to_create(servers: str) -> str:
+    """Say why the topic could not be made; nothing when it is there."""
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     try:
         await admin.start()
-        await admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])
-    except TopicAlreadyExistsError:
-        pass
+        if not (await admin.describe_cluster())["brokers"]:
+            return "no broker is in the cluster yet"
+        response = await admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])
     except (KafkaError, OSError) as error:
-        raise LabError(f"the topic {TOPIC} cannot be made: {error!r}") from error
+        return repr(error)
     finally:
         await admin.close()
+    # aiokafka does not raise what the controller says of a topic.
+    code = response.topic_errors[0][1]
+    return "" if code in {0, TopicAlreadyExistsError.errno} else for_code(code).__name__
 
 
 def _java(main: str, *arguments: str) -> list[str]:
