@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -35,9 +36,11 @@ async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stoppin
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        # A live view takes what is written here and puts it above itself; it is not asked by typer.
-        sys.stderr.write(f"alertdrill: {stopping}\n")
         task.cancel()
+        # Whoever read it may be gone, and that keeps nobody from stopping.
+        with contextlib.suppress(OSError):
+            # A live view takes what is written here and puts it above itself; it is not asked by typer.
+            sys.stderr.write(f"alertdrill: {stopping}\n")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)

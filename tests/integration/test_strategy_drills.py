@@ -1,0 +1,86 @@
+"""The drills of configs/drills on labs of their own, several at once, and what one leaves behind for the next."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab
+from tests.integration.drilling import verdicts, wait_for
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+DRILLS = ROOT / "configs/drills"
+
+
+def test_an_engine_that_is_sick_already_makes_the_next_drill_inconclusive_and_is_named(
+    lab: KeptLab, alertdrill: Run, tmp_path: Path
+) -> None:
+    os.kill(lab.pids["payment-engine"], signal.SIGSTOP)
+    try:
+        ended = alertdrill("drill", "--config", lab.config, DRILLS / "high-memory-usage.yml", "-o", tmp_path)
+    finally:
+        os.kill(lab.pids["payment-engine"], signal.SIGCONT)
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "fault injected" not in ended.stdout
+    assert any("SystemDown" in text for text in verdicts(tmp_path)["undermined_by"])
+
+
+def _start(files: list[Path], labs: int, output: Path, folder: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*ALERTDRILL, "drill", *map(str, files), "--lab", "--time-scale", "30", "--parallel", str(labs), "-o", output],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"TMPDIR": folder},
+    )
+
+
+def _left_of(folder: str) -> list[str]:
+    return [path.name for path in Path("/proc").glob("[0-9]*") if folder in _cwd(path / "cwd")]
+
+
+def _cwd(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
+
+
+def test_drills_on_two_labs_are_proven_and_summed_up_in_one_table(tmp_path: Path) -> None:
+    """Three true causes: connections that run out, connections that are reset, and a process that is killed."""
+    names = ["database-connections-exhausted", "high-error-rate", "system-down"]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL runs as another user
+        process = _start([DRILLS / f"{name}.yml" for name in names], 2, tmp_path, folder)
+        said, _ = process.communicate(timeout=180)
+        assert _left_of(folder) == []
+    assert process.returncode == 0, said
+    assert "3 of 3 drills passed in" in said
+    assert said.count("exactly once") == 3
+    assert len(list(tmp_path.glob("*.recording.json.gz"))) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_whatever_ends_several_drills_ends_their_labs(tmp_path: Path, number: signal.Signals) -> None:
+    files = [DRILLS / f"{name}.yml" for name in ("database-latency", "low-cache-hit-rate")]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        process = _start(files, 2, tmp_path, folder)
+        wait_for(process, "fault injected")
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[number], said
+        assert "Traceback" not in said
+        deadline = time.monotonic() + 30
+        while (_left_of(folder) or list(Path(folder).iterdir())) and time.monotonic() < deadline:
+            time.sleep(0.1)  # labs whose starter was killed end on their own, and tell nobody
+        assert _left_of(folder) == []
+        assert list(Path(folder).iterdir()) == []
