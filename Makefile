@@ -3,9 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 SCALE ?= 30
+LABS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup parts demo docs dashboards test lint verdicts predictions bench soak lock clean
+.PHONY: help setup parts demo drills docs dashboards test lint verdicts predictions bench soak lock clean
 
 help: ## tell what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -25,6 +26,9 @@ parts: ## fetch what the lab's parts need that are not always there: Kafka, Java
 
 demo: setup ## prove one alert, for real, in about a minute
 	$(BIN)/alertdrill drill configs/drills/database-latency.yml --lab --time-scale $(SCALE)
+
+drills: setup ## prove every alert, each by a drill with a true cause, and that a healthy service fires none
+	$(BIN)/alertdrill drill configs/drills/*.yml --lab --time-scale 60 --parallel $(LABS)
 
 docs: setup ## write the pages that commands make
 	$(BIN)/alertdrill explain configs/prometheus/rules.yml --format markdown > docs/seed-rules.md

@@ -11,7 +11,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 def test_what_is_shipped_is_right() -> None:
     findings = check([CONFIGS])
     assert findings.problems == []
-    assert (findings.agent, len(findings.drills), len(findings.rules)) == (1, 9, 1)
+    assert (findings.agent, len(findings.drills), len(findings.rules)) == (1, 9, 2)
 
 
 def test_an_alert_that_no_rule_makes_is_told_with_the_nearest(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_an_alert_that_no_rule_makes_is_told_with_the_nearest(tmp_path: Path) ->
     path = tmp_path / "drills/database-latency.yml"
     path.write_text(path.read_text().replace("alert: HighResponseTime", "alert: HighResponseTimes"))
     (problem,) = check([tmp_path]).problems
-    assert problem.startswith(f"{path}:15: expect[0].alert: ")
+    assert problem.startswith(f"{path}:17: expect[0].alert: ")
     assert problem.endswith("did you mean HighResponseTime?")
 
 
