@@ -15,9 +15,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
-
-from lab.engine.payment import Refused
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +25,6 @@ _BATCH_BYTES = 256 * 1024
 _BATCH = 1000
 _REQUEST_MS = 5_000
 _RETRY_SECONDS = 1.0
-_FAILURES = (KafkaError, OSError, TimeoutError, Refused)
 
 # Reads unsettled payments from the ledger, those after an id: [(id, message)], in the order of their ids.
 Unsettled = Callable[[UUID, int], Awaitable[list[tuple[UUID, str]]]]
@@ -65,21 +61,25 @@ class Outbox:
     async def run(self) -> None:
         """Send until cancelled."""
         while True:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._servers,
-                enable_idempotence=True,
-                max_batch_size=_BATCH_BYTES,
-                request_timeout_ms=_REQUEST_MS,
-            )
             try:
-                await producer.start()
-                await self._send_all(producer)
-            except _FAILURES as error:
+                await self._publish()
+            except Exception as error:  # noqa: BLE001 - whatever the client of a sick broker raises, payments go on
                 self.failures += 1
                 _log.warning("nothing can be published: %r", error)
-            finally:
-                await producer.stop()
             await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _publish(self) -> None:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._servers,
+            enable_idempotence=True,
+            max_batch_size=_BATCH_BYTES,
+            request_timeout_ms=_REQUEST_MS,
+        )
+        try:
+            await producer.start()
+            await self._send_all(producer)
+        finally:
+            await producer.stop()
 
     async def _send_all(self, producer: AIOKafkaProducer) -> None:
         partitions = itertools.cycle(sorted(await producer.partitions_for(TOPIC)))
