@@ -10,6 +10,7 @@ need() { # need PROGRAM PACKAGE
 need prometheus prometheus
 need prometheus-alertmanager prometheus-alertmanager
 need redis-server redis-server
+need openssl openssl
 need prometheus-postgres-exporter prometheus-postgres-exporter
 need prometheus-redis-exporter prometheus-redis-exporter
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && id postgres >/dev/null 2>&1 || missing="$missing postgresql"

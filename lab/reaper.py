@@ -6,14 +6,39 @@ command line names the lab's folder), and the folder goes.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 _PATIENCE_SECONDS = 4.0
+_REAPED_WITHIN_SECONDS = 6.0
+
+
+class Reaper:
+    """The reaper of a folder, started by whoever starts servers there."""
+
+    def __init__(self, directory: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "lab.reaper", str(directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=Path(__file__).parent.parent,
+        )
+
+    async def reaped(self) -> None:
+        """Have it remove the folder now, and wait for that a while."""
+        assert self._process.stdin is not None  # noqa: S101 - it was started with a pipe
+        self._process.stdin.close()
+        deadline = asyncio.get_running_loop().time() + _REAPED_WITHIN_SECONDS
+        while self._process.poll() is None and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 def main(directory: Path) -> None:

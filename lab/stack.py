@@ -7,8 +7,6 @@ import os
 import pwd
 import secrets
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -27,6 +25,7 @@ from lab.parts import Parts, absent_targets
 from lab.parts import services as services_of
 from lab.ports import free_ports
 from lab.programs import find_programs
+from lab.reaper import Reaper
 from lab.server import Server, Spec
 from lab.services import Site
 from lab.supervisor import supervise
@@ -35,7 +34,6 @@ from lab.watched import until_watched
 # At every time scale long enough for SystemDown: 30 s down, and an evaluation before and after.
 _RESTART_PAUSE = timedelta(minutes=1)
 _MONITORING = {"prometheus": services.prometheus, "alertmanager": services.alertmanager}
-_REAPED_WITHIN_SECONDS = 6.0
 
 # toxiproxy-python keeps its server's address in a class.
 _toxiproxy_lock = threading.Lock()
@@ -91,7 +89,7 @@ class Lab:
 
             find_jars()
         self._site = self._prepare(programs)
-        self._reaper = _start_reaper(self.directory)
+        self._reaper = Reaper(self.directory)
         try:
             write_monitoring(self._configs, self.directory, self._time_scale, self.addresses, self._targets())
             await self._start_all()
@@ -224,22 +222,7 @@ class Lab:
             supervisor.cancel()
         await asyncio.gather(*self._supervisors, return_exceptions=True)
         await asyncio.gather(*(server.stop() for server in self.servers.values()))
-        assert self._reaper.stdin is not None  # noqa: S101 - it was started with a pipe
-        self._reaper.stdin.close()
-        deadline = asyncio.get_running_loop().time() + _REAPED_WITHIN_SECONDS
-        while self._reaper.poll() is None and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
-def _start_reaper(directory: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "lab.reaper", str(directory)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd=Path(__file__).parent.parent,
-    )
+        await self._reaper.reaped()
 
 
 def _give(user: str, *paths: Path) -> None:

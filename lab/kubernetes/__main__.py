@@ -1,0 +1,31 @@
+"""`python -m lab.kubernetes`: a control plane that stays up until Ctrl-C, to play with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+
+from lab.errors import LabError
+from lab.kubernetes.control_plane import ControlPlane
+
+
+async def _keep() -> None:
+    async with ControlPlane() as plane:
+        sys.stdout.write(f"kubeconfig   {plane.kubeconfig}\nAPI server   {plane.url}\n")
+        sys.stdout.write(f"metrics      {plane.metrics_url}\nCtrl-C ends it.\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Run until interrupted; what is missing is told in a line each."""
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_keep())
+    except LabError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

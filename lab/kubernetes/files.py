@@ -1,0 +1,50 @@
+"""What the parts of a control plane read: who may come in with which token, and where the API server is."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+# Kubernetes has roles for these two; the administrator's group may do everything.
+_GROUPS = {"admin": "system:masters", "system:kube-controller-manager": "", "system:kube-scheduler": ""}
+
+
+def write_tokens(path: Path) -> dict[str, str]:
+    """Write a token for each user; returns them by user."""
+    tokens = {user: secrets.token_urlsafe(24) for user in _GROUPS}
+    path.touch(mode=0o600)
+    lines = [f'{token},{user},{user},"{_GROUPS[user]}"' for user, token in tokens.items()]
+    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+    return tokens
+
+
+def write_kubeconfig(path: Path, server: str, authority: Path, token: str) -> None:
+    """Write how to reach the API server, with a token, as one context named `lab`."""
+    written: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "lab",
+        "clusters": [{"name": "lab", "cluster": {"server": server, "certificate-authority": str(authority)}}],
+        "users": [{"name": "lab", "user": {"token": token}}],
+        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}],
+    }
+    path.touch(mode=0o600)
+    # JSON is YAML.
+    path.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+
+
+def node(name: str) -> dict[str, Any]:
+    """Describe a node that kwok keeps."""
+    room = {"cpu": "32", "memory": "64Gi", "pods": "110"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+            "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "type": "kwok"},
+        },
+        "status": {"allocatable": room, "capacity": room},
+    }
