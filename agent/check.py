@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent import rules_file, runbooks
+from agent import manifests, rules_file, runbooks
 from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.errors import ConfigError
@@ -57,6 +57,8 @@ def _files(paths: list[Path], findings: Findings) -> list[Path]:
 
 
 def _check_file(path: Path, findings: Findings) -> None:
+    if manifests.holds_others(path):
+        return
     source = Source(path)
     keys = source.values if isinstance(source.values, dict) else {}
     if "drill" in keys:
