@@ -6,7 +6,7 @@ SCALE ?= 30
 LABS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup parts demo drills docs dashboards test lint verdicts predictions bench soak lock clean
+.PHONY: help setup parts demo drills docs dashboards test kubernetes test-kubernetes lint verdicts predictions bench soak lock clean
 
 help: ## tell what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -32,6 +32,7 @@ drills: setup ## prove every alert, each by a drill with a true cause, and that 
 
 docs: setup ## write the pages that commands make
 	$(BIN)/alertdrill explain configs/prometheus/rules.yml --format markdown > docs/seed-rules.md
+	$(BIN)/python -m agent.prometheus_rule configs/prometheus/rules.yml > configs/kubernetes/prometheus-rule.yml
 
 lint: setup ## style, types, and which package may import which
 	$(BIN)/ruff check .
@@ -45,6 +46,12 @@ dashboards: setup ## write the Grafana dashboards from their Python
 
 test: lint parts ## everything: style, types, imports, units, and the real servers
 	$(BIN)/pytest
+
+kubernetes: ## build a Kubernetes control plane, once for each machine (eight minutes)
+	nice sh lab/install-kubernetes.sh
+
+test-kubernetes: setup kubernetes ## the faults of Kubernetes, and a whole drill, on a real control plane
+	$(BIN)/pytest tests/kubernetes
 
 verdicts: setup ## judge ten thousand simulated drills, of right engines and of wrong ones
 	ALERTDRILL_CASES=10000 $(BIN)/pytest tests/agent/verdict/test_simulated.py

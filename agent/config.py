@@ -18,6 +18,7 @@ from agent.kpis import Kpis
 from agent.servers import MonitoringServer, Server
 from chaos.fault import Endpoints
 from chaos.guard import Guards
+from chaos.kubernetes.access import Kubernetes
 from chaos.secret_source import beside_its_file
 from probes.registry import AnyProbe
 from units.duration import format_duration
@@ -32,7 +33,7 @@ class AgentConfig(Settings):
     `listen` is where Alertmanager's webhooks reach us; `time_scale` divides the durations of drills,
     for servers whose own durations were divided likewise. `addresses` say where the names are by which drills
     know what they break; `allow` are the faults that need to be allowed in writing (`flush redis:6379`), and
-    `password_files` belong to servers by name.
+    `password_files` belong to servers by name. `kubernetes` says what of a cluster is open to drills.
     """
 
     probe: AnyProbe
@@ -49,6 +50,7 @@ class AgentConfig(Settings):
     addresses: dict[Place, Place] = {}
     allow: list[str] = []
     password_files: dict[Place, Path] = {}
+    kubernetes: Kubernetes | None = None
 
     @field_validator("password_files")
     @classmethod
@@ -63,6 +65,7 @@ class AgentConfig(Settings):
             addresses=self.addresses,
             allowed=frozenset(self.allow),
             password_files=self.password_files,
+            kubernetes=self.kubernetes,
         )
 
     @field_validator("probe", mode="before")

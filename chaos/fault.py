@@ -13,6 +13,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from chaos.injection import Injection
+from chaos.kubernetes.access import Kubernetes
 from units.duration import Duration, format_duration
 from units.settings import Settings
 
@@ -22,13 +23,15 @@ class Endpoints:
     """Where the servers that faults work through are, and what was allowed in writing.
 
     `addresses` say where a name of a drill file is: {"redis:6379": "127.0.0.1:31234"}. `allowed` are those of
-    agent.yml: {"flush redis:6379"}. `password_files` are those of servers by name.
+    agent.yml: {"flush redis:6379"}. `password_files` are those of servers by name. `kubernetes` is what of a cluster
+    is open to drills.
     """
 
     toxiproxy_url: str
     addresses: Mapping[str, str] = field(default_factory=dict)
     allowed: frozenset[str] = frozenset()
     password_files: Mapping[str, Path] = field(default_factory=dict)
+    kubernetes: Kubernetes | None = None
 
     def located(self, text: str) -> str:
         """Replace every `name:port` that has an address of its own by it, on its own or inside a URL."""

@@ -16,7 +16,6 @@ from chaos.ledger import Contents, Ledger
 _SETTLE_SECONDS = 1.0
 _SETTLED_AFTER_SECONDS = 10.0
 _PAUSE_SECONDS = 0.2
-_LONGEST_UNDO_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,13 @@ async def undo(injection: Injection, *, patience_seconds: float = 0.0, settle: b
 async def _undo_patiently(injection: Injection, patience_seconds: float) -> None:
     clock = asyncio.get_running_loop().time
     until = clock() + patience_seconds
+    longest_seconds = injection.longest_undo.total_seconds()
     while True:
         try:
-            async with asyncio.timeout(_LONGEST_UNDO_SECONDS):
+            async with asyncio.timeout(longest_seconds):
                 return await injection.undo()
         except TimeoutError as error:
-            raise FaultNotHealed(f"undoing it did not end within {_LONGEST_UNDO_SECONDS:g} s") from error
+            raise FaultNotHealed(f"undoing it did not end within {longest_seconds:g} s") from error
         except FaultNotHealed:
             if clock() >= until:
                 raise

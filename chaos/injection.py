@@ -6,6 +6,7 @@ The ledger keeps it while the fault is in force, so that any later process can u
 from __future__ import annotations
 
 from abc import abstractmethod
+from datetime import timedelta
 
 from units.settings import Settings
 
@@ -22,6 +23,11 @@ class Injection(Settings):
     def outcome(self) -> str:
         """What undoing it has shown beside that it is undone, in words; empty when there is nothing to tell."""
         return ""
+
+    @property
+    def longest_undo(self) -> timedelta:
+        """How long undoing it may take before it counts as hung."""
+        return timedelta(minutes=2)
 
     @abstractmethod
     async def inject(self) -> None:

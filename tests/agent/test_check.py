@@ -11,7 +11,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 def test_what_is_shipped_is_right() -> None:
     findings = check([CONFIGS])
     assert findings.problems == []
-    assert (findings.agent, len(findings.drills), len(findings.rules)) == (1, 9, 2)
+    assert (findings.agent, len(findings.drills), len(findings.rules)) == (1, 9, 3)
 
 
 def test_an_alert_that_no_rule_makes_is_told_with_the_nearest(tmp_path: Path) -> None:

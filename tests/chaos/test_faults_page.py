@@ -1,4 +1,4 @@
-"""docs/faults.md shows every fault, in examples that are read as a drill file is."""
+"""docs/faults.md and docs/kubernetes.md show every fault, in examples that are read as a drill file is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chaos.registry import FAULTS, INJECTIONS
 from tests.support.breaking import fault
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "faults.md").read_text(encoding="utf-8")
+PAGE = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("faults.md", "kubernetes.md"))
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 EXAMPLES: list[dict[str, Any]] = [example for block in BLOCKS for example in yaml.safe_load(block)]
 
@@ -41,7 +41,7 @@ def test_a_kind_is_the_name_of_its_file_and_its_class() -> None:
         assert cls.__name__.lower() == kind.replace("_", "")
 
 
-@pytest.mark.parametrize("page", ["faults.md", "adding-a-fault.md"])
+@pytest.mark.parametrize("page", ["faults.md", "kubernetes.md", "adding-a-fault.md"])
 def test_what_a_page_links_to_is_there(page: str) -> None:
     links = re.findall(r"\]\(([^):#]+)\)", (DOCS / page).read_text(encoding="utf-8"))
     assert links

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from chaos.fault import Endpoints, Fault
 from chaos.healing import abandoned, heal_all
+from chaos.kubernetes.access import Kubernetes
 from chaos.ledger import Ledger
 from chaos.registry import AnyFault
 
@@ -46,10 +47,19 @@ def fault(**settings: Any) -> Fault:
 
 
 def endpoints(
-    *, addresses: dict[str, str] | None = None, allowed: list[str] | None = None, toxiproxy_url: str = NOWHERE
+    *,
+    addresses: dict[str, str] | None = None,
+    allowed: list[str] | None = None,
+    toxiproxy_url: str = NOWHERE,
+    kubernetes: dict[str, Any] | None = None,
 ) -> Endpoints:
     """Say what faults work through."""
-    return Endpoints(toxiproxy_url=toxiproxy_url, addresses=addresses or {}, allowed=frozenset(allowed or ()))
+    return Endpoints(
+        toxiproxy_url=toxiproxy_url,
+        addresses=addresses or {},
+        allowed=frozenset(allowed or ()),
+        kubernetes=None if kubernetes is None else Kubernetes.model_validate(kubernetes),
+    )
 
 
 class KilledAgent:

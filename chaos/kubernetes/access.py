@@ -1,0 +1,72 @@
+"""Which cluster is drilled, and what of it is open to drills: the section `kubernetes` of agent.yml.
+
+kubernetes:
+  kubeconfig: ~/.kube/config     # the pod's own service account unless named
+  context: staging               # the file's current context unless named
+  namespaces: [shop]
+  label: {alertdrill.io/enabled: "true"}
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
+
+from chaos.secret_source import beside_its_file
+from units.settings import Settings
+
+# What Kubernetes itself lives in.
+PROTECTED = ("kube-system", "kube-public", "kube-node-lease")
+DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+
+
+def _require_unprotected(namespace: str) -> str:
+    if namespace in PROTECTED:
+        msg = f"{namespace} is Kubernetes' own, and is never touched: expected another namespace"
+        raise ValueError(msg)
+    return namespace
+
+
+Name = Annotated[str, StringConstraints(pattern=DNS_NAME, max_length=253)]
+Namespace = Annotated[Name, AfterValidator(_require_unprotected)]
+
+
+class Reach(Settings):
+    """How to reach a cluster, without its secrets: the ledger keeps it for whoever undoes a fault."""
+
+    kubeconfig: Annotated[Path, AfterValidator(beside_its_file)] | None = None
+    context: str | None = Field(default=None, min_length=1)
+
+    @property
+    def words(self) -> str:
+        """How it is reached, in words."""
+        if self.kubeconfig is None:
+            return "the cluster that alertdrill runs in"
+        return f"the cluster of {self.kubeconfig}" + (f" ({self.context})" if self.context else "")
+
+
+class Kubernetes(Reach):
+    """A cluster, and what of it is open to drills: these namespaces, where they or the objects carry the label."""
+
+    namespaces: tuple[Namespace, ...] = Field(min_length=1)
+    label: dict[str, str] = Field(default={"alertdrill.io/enabled": "true"}, min_length=1)
+
+    @field_validator("context")
+    @classmethod
+    def _is_of_a_file(cls, context: str | None, info: object) -> str | None:
+        if context is not None and getattr(info, "data", {}).get("kubeconfig") is None:
+            msg = "has context without kubeconfig, expected the file in which the context stands"
+            raise ValueError(msg)
+        return context
+
+    @property
+    def reach(self) -> Reach:
+        """How to reach it."""
+        return Reach(kubeconfig=self.kubeconfig, context=self.context)
+
+    @property
+    def label_words(self) -> str:
+        """The label as selectors spell it."""
+        return ",".join(f"{key}={value}" for key, value in self.label.items())

@@ -1,0 +1,190 @@
+"""Objects are made, and removed at the end: a NetworkPolicy that lets nothing through, a resource of Chaos Mesh.
+
+kind: apply_manifest
+namespace: shop
+file: deny-all.yml                 # beside the drill file; one or more objects of that namespace
+gone_within: 1m
+
+What is there already is never overwritten. The objects carry the fault's name, and nothing else is removed.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+
+from chaos.errors import FaultNotApplied
+from chaos.fault import Endpoints, Fault
+from chaos.injection import Injection
+from chaos.kubernetes import manifest, place
+from chaos.kubernetes.access import Namespace, Reach
+from chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
+from chaos.kubernetes.opted_in import require_namespace
+from chaos.kubernetes.place import ClusterError, Object, Place
+from chaos.secret_source import beside_its_file
+from units.duration import Duration
+from units.extras import require_library
+from units.settings import Settings
+
+if TYPE_CHECKING:
+    from chaos.kubernetes.client import Cluster
+
+_LABEL = "alertdrill.io/fault"
+
+
+class Made(Settings):
+    """One object that is going to be made, and where."""
+
+    place: Place
+    body: dict[str, Any]
+
+    @property
+    def words(self) -> str:
+        """The object, in words."""
+        return f"{self.body['kind']} {self.place.name}"
+
+
+class ApplyManifestInjection(Injection):
+    """The objects, in the order in which they are made."""
+
+    kind: Literal["apply_manifest"] = "apply_manifest"
+    name: str
+    reach: Reach
+    namespace: Namespace
+    objects: tuple[Made, ...]
+    gone_within: Duration
+    _outcome: str = PrivateAttr("")
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return f"namespace {self.namespace}: {', '.join(one.words for one in self.objects)}"
+
+    @property
+    def longest_undo(self) -> timedelta:
+        """How long undoing it may take before it counts as hung."""
+        return ASKING + len(self.objects) * self.gone_within
+
+    @property
+    def outcome(self) -> str:
+        """What was removed."""
+        return self._outcome
+
+    async def inject(self) -> None:
+        """Make the objects; raises FaultNotApplied, also when one is there already."""
+        async with breaking(self.reach) as cluster:
+            for one in self.objects:
+                where = one.place.model_copy(update={"name": ""})
+                try:
+                    await cluster.create(where, one.body)
+                except ClusterError as error:
+                    if error.status == 409:
+                        raise FaultNotApplied(_there_already(one, self.namespace)) from error
+                    raise
+
+    async def undo(self) -> None:
+        """Remove the objects of ours, the last one first, and wait until they are gone; raises FaultNotHealed."""
+        async with mending(self.reach) as cluster:
+            for one in reversed(self.objects):
+                there = await self._ours(cluster, one)
+                if there is not None:
+                    await self._remove(cluster, one, there)
+            for one in self.objects:
+                await self._until_gone(cluster, one)
+        self._outcome = f"{', '.join(one.words for one in self.objects)} removed"
+
+    async def _remove(self, cluster: Cluster, one: Made, there: Object) -> None:
+        try:
+            await cluster.delete(one.place, there["metadata"]["uid"])
+        except ClusterError as error:
+            if error.status not in {404, 409}:
+                raise
+
+    async def _until_gone(self, cluster: Cluster, one: Made) -> None:
+        async def left() -> str:
+            there = await self._ours(cluster, one)
+            if there is None:
+                return ""
+            waits_for = ", ".join(there["metadata"].get("finalizers") or []) or "its removal"
+            return f"{one.words} of namespace {self.namespace} is still there, waiting for {waits_for},"
+
+        await until(left, self.gone_within.total_seconds())
+
+    async def _ours(self, cluster: Cluster, one: Made) -> Object | None:
+        there = await found(cluster, one.place)
+        labels = (there or {}).get("metadata", {}).get("labels") or {}
+        return there if labels.get(_LABEL) == self.name else None
+
+
+class ApplyManifest(Fault):
+    """Make the objects of a manifest in one namespace."""
+
+    kind: Literal["apply_manifest"] = "apply_manifest"
+    namespace: Namespace
+    file: Annotated[Path, AfterValidator(beside_its_file)]
+    gone_within: Duration = Field(default=timedelta(minutes=1), gt=timedelta(0))
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        require_library("kubernetes_asyncio", "kubernetes")
+        manifest.read(self.file, self.namespace)
+        return self
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return f"namespace {self.namespace}: manifest {self.file.name}"
+
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> ApplyManifestInjection:
+        """Find where the objects go; raises FaultNotApplied when one is there already or may not be made."""
+        access = opened(endpoints)
+        async with breaking(access.reach) as cluster:
+            await require_permissions(cluster, ("get", place.namespace(self.namespace)))
+            await require_namespace(cluster, access, self.namespace)
+            bodies = self._bodies(entry_id)
+            objects = [Made(place=await _place(cluster, body, self.namespace), body=body) for body in bodies]
+            needed = [(verb, one.place) for one in objects for verb in ("get", "delete")]
+            made = [("create", one.place.named("")) for one in objects]
+            await require_permissions(cluster, *needed, *made)
+            for one in objects:
+                if await found(cluster, one.place) is not None:
+                    raise FaultNotApplied(_there_already(one, self.namespace))
+        return ApplyManifestInjection(
+            name=entry_id,
+            reach=access.reach,
+            objects=tuple(objects),
+            **self.model_dump(include={"namespace", "gone_within"}),
+        )
+
+    def _bodies(self, entry_id: str) -> list[Object]:
+        try:
+            objects = manifest.read(self.file, self.namespace)
+        except ValueError as error:
+            raise FaultNotApplied(str(error)) from error
+        for one in objects:
+            one["metadata"]["labels"] = (one["metadata"].get("labels") or {}) | {_LABEL: entry_id}
+        return objects
+
+
+async def _place(cluster: Cluster, body: Object, namespace: str) -> Place:
+    """Find under which name the API server has a kind; raises FaultNotApplied when it has none."""
+    api, kind = body["apiVersion"], body["kind"]
+    try:
+        resources = await cluster.resources(api)
+    except ClusterError as error:
+        if error.status != 404:
+            raise
+        resources = []
+    for one in resources:
+        if one["kind"] == kind and "/" not in one["name"]:
+            if not one["namespaced"]:
+                raise FaultNotApplied(f"{kind} is of the whole cluster, expected a kind that lives in a namespace")
+            return Place(api=api, resource=one["name"], namespace=namespace, name=body["metadata"]["name"])
+    raise FaultNotApplied(f"the cluster has no {kind} in {api}: is what defines it installed?")
+
+
+def _there_already(one: Made, namespace: str) -> str:
+    return f"{one.words} is in namespace {namespace} already, and is left as it is"

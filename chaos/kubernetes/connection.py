@@ -1,0 +1,91 @@
+"""A cluster to break something in, or to mend it: what the API server refuses is told as whoever must act.
+
+The library is imported when a cluster is used, and not before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from chaos.errors import FaultNotApplied, FaultNotHealed
+from chaos.fault import Endpoints
+from chaos.kubernetes.access import Kubernetes, Reach
+from chaos.kubernetes.place import ClusterError, Object, Place
+
+if TYPE_CHECKING:
+    from chaos.kubernetes.client import Cluster
+
+_LOOK_EVERY_SECONDS = 0.2
+# What an undo asks of the API server beside waiting.
+ASKING = timedelta(seconds=60)
+
+
+@asynccontextmanager
+async def breaking(reach: Reach) -> AsyncIterator[Cluster]:
+    """Connect for the length of the block; what is refused raises FaultNotApplied."""
+    from chaos.kubernetes.client import connected
+
+    try:
+        async with connected(reach) as cluster:
+            yield cluster
+    except ClusterError as error:
+        raise FaultNotApplied(str(error)) from error
+
+
+@asynccontextmanager
+async def mending(reach: Reach) -> AsyncIterator[Cluster]:
+    """Connect for the length of the block; what is refused raises FaultNotHealed."""
+    from chaos.kubernetes.client import connected
+
+    try:
+        async with connected(reach) as cluster:
+            yield cluster
+    except ClusterError as error:
+        raise FaultNotHealed(str(error)) from error
+
+
+def opened(endpoints: Endpoints) -> Kubernetes:
+    """Find what is open to drills; raises FaultNotApplied when nothing is."""
+    if endpoints.kubernetes is None:
+        raise FaultNotApplied(
+            "no cluster is open to drills: agent.yml needs a section `kubernetes` that names it and its namespaces"
+        )
+    return endpoints.kubernetes
+
+
+async def require_permissions(cluster: Cluster, *needed: tuple[str, Place]) -> None:
+    """Make sure, before anything is broken, that all of a fault and its undo is permitted; raises FaultNotApplied."""
+    allowed = await asyncio.gather(*(cluster.may(verb, place) for verb, place in needed))
+    missing = [f"{verb} {place.words}" for (verb, place), may in zip(needed, allowed, strict=True) if not may]
+    if missing:
+        raise FaultNotApplied(
+            f"not permitted to {', to '.join(missing)}: the role of alertdrill needs that"
+            " (configs/kubernetes/ has one for every fault)"
+        )
+
+
+async def found(cluster: Cluster, place: Place) -> Object | None:
+    """Read an object; None when there is none. Raises ClusterError."""
+    try:
+        return await cluster.get(place)
+    except ClusterError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+async def until(holds: Callable[[], Awaitable[str]], seconds: float) -> None:
+    """Look until nothing is amiss; raises FaultNotHealed with what still is when that takes too long.
+
+    `holds` says what is amiss, and nothing when all is well.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + seconds
+    while amiss := await holds():
+        if clock() > deadline:
+            raise FaultNotHealed(f"{amiss} after {seconds:g} s")
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)

@@ -1,0 +1,140 @@
+"""Nodes take no new pods.
+
+kind: cordon
+selector: pool=drill               # or node: node-1
+most_nodes: 3                      # more than that are a mistake
+
+A node must carry the label of agent.yml itself. Those that were cordoned before stay so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from chaos.errors import FaultNotApplied, FaultNotHealed
+from chaos.fault import Endpoints, Fault
+from chaos.injection import Injection
+from chaos.kubernetes import place
+from chaos.kubernetes.access import Kubernetes, Name, Reach
+from chaos.kubernetes.connection import breaking, found, mending, opened, require_permissions
+from chaos.kubernetes.opted_in import carries
+from chaos.kubernetes.place import Object
+from units.extras import require_library
+
+if TYPE_CHECKING:
+    from chaos.kubernetes.client import Cluster
+
+# By this a node that we cordoned is told from one that somebody else did.
+_ANNOTATION = "alertdrill.io/cordoned-by"
+
+
+class CordonInjection(Injection):
+    """The nodes that were not cordoned before."""
+
+    kind: Literal["cordon"] = "cordon"
+    name: str
+    reach: Reach
+    nodes: tuple[Name, ...]
+    _outcome: str = PrivateAttr("")
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return f"nodes {', '.join(self.nodes)}"
+
+    @property
+    def outcome(self) -> str:
+        """Which nodes take pods again."""
+        return self._outcome
+
+    async def inject(self) -> None:
+        """Cordon each node under the fault's name; raises FaultNotApplied."""
+        change = {"metadata": {"annotations": {_ANNOTATION: self.name}}, "spec": {"unschedulable": True}}
+        async with breaking(self.reach) as cluster:
+            for name in self.nodes:
+                node = await cluster.get(place.nodes().named(name))
+                if _is_cordoned(node):
+                    raise FaultNotApplied(f"somebody cordoned node {name} before the fault")
+                await cluster.patch(place.nodes().named(name), change)
+
+    async def undo(self) -> None:
+        """Uncordon the nodes that carry the fault's name, and confirm it; raises FaultNotHealed."""
+        async with mending(self.reach) as cluster:
+            for name in self.nodes:
+                await self._uncordon(cluster, name)
+        self._outcome = f"{len(self.nodes)} nodes take pods again"
+
+    async def _uncordon(self, cluster: Cluster, name: str) -> None:
+        where = place.nodes().named(name)
+        node = await found(cluster, where)
+        if node is None or _cordoned_by(node) != self.name:
+            return
+        await cluster.patch(where, {"metadata": {"annotations": {_ANNOTATION: None}}, "spec": {"unschedulable": None}})
+        node = await found(cluster, where)
+        if node is not None and _cordoned_by(node) == self.name:
+            raise FaultNotHealed(f"node {name} is still cordoned")
+
+
+class Cordon(Fault):
+    """Cordon a node, or those with some labels."""
+
+    kind: Literal["cordon"] = "cordon"
+    selector: str | None = Field(default=None, min_length=1)
+    node: Name | None = None
+    most_nodes: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _names_one_thing(self) -> Self:
+        require_library("kubernetes_asyncio", "kubernetes")
+        if (self.selector is None) == (self.node is None):
+            msg = "expected either selector or node"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return f"nodes {self.node or self.selector}"
+
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> CordonInjection:
+        """Find the nodes; raises FaultNotApplied for none, for too many, and for those that must not be touched."""
+        access, nodes = opened(endpoints), place.nodes()
+        async with breaking(access.reach) as cluster:
+            await require_permissions(cluster, ("get", nodes), ("list", nodes), ("patch", nodes))
+            there = await self._nodes(cluster)
+        if not there:
+            raise FaultNotApplied(f"there is no node {self.node or self.selector}")
+        _require_open(there, access)
+        free = tuple(one["metadata"]["name"] for one in there if not _is_cordoned(one))
+        if not free:
+            raise FaultNotApplied(f"all {len(there)} nodes {self.node or self.selector} are cordoned already")
+        if len(free) > self.most_nodes:
+            raise FaultNotApplied(
+                f"{len(free)} nodes are {self.selector}, expected at most {self.most_nodes} (most_nodes): {', '.join(free)}"
+            )
+        return CordonInjection(name=entry_id, reach=access.reach, nodes=free)
+
+    async def _nodes(self, cluster: Cluster) -> list[Object]:
+        if self.node is None:
+            return await cluster.listed(place.nodes(), self.selector or "")
+        node = await found(cluster, place.nodes().named(self.node))
+        return [node] if node is not None else []
+
+
+def _require_open(nodes: list[Object], access: Kubernetes) -> None:
+    closed = [one["metadata"]["name"] for one in nodes if not carries(one, access.label)]
+    if closed:
+        raise FaultNotApplied(
+            f"nodes {', '.join(closed)} are not open to drills: they do not carry {access.label_words}"
+        )
+
+
+def _is_cordoned(node: Object) -> bool:
+    return bool(node["spec"].get("unschedulable"))
+
+
+def _cordoned_by(node: Object) -> str | None:
+    by: str | None = (node["metadata"].get("annotations") or {}).get(_ANNOTATION)
+    return by

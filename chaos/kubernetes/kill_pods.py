@@ -1,0 +1,55 @@
+"""Pods are killed, and whoever keeps them running starts others.
+
+kind: kill_pods
+namespace: shop
+selector: app=engine               # or owner: deployment/engine
+count: 1                           # or share: 0.5 of those that match, at least one
+seed: 7                            # the same choice again; by chance without it
+grace_period: 0s                   # the pod's own unless named
+ready_within: 2m
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal
+
+from chaos.errors import FaultNotApplied
+from chaos.fault import Endpoints
+from chaos.kubernetes import place
+from chaos.kubernetes.connection import breaking
+from chaos.kubernetes.place import ClusterError
+from chaos.kubernetes.pods import Pod, PodsFault, PodsInjection
+
+if TYPE_CHECKING:
+    from chaos.kubernetes.client import Cluster
+
+
+class KillPodsInjection(PodsInjection):
+    """Deletes the pods that were chosen."""
+
+    kind: Literal["kill_pods"] = "kill_pods"
+
+    async def inject(self) -> None:
+        """Delete them all at once; raises FaultNotApplied, also when one is gone by itself."""
+        self._mark()
+        async with breaking(self.reach) as cluster:
+            await asyncio.gather(*(self._kill(cluster, pod) for pod in self.pods))
+
+    async def _kill(self, cluster: Cluster, pod: Pod) -> None:
+        try:
+            await cluster.delete(self.place(pod), pod.uid, self.grace_seconds)
+        except ClusterError as error:
+            if error.status in {404, 409}:
+                raise FaultNotApplied(f"pod {pod.name} ended by itself before the fault") from error
+            raise
+
+
+class KillPods(PodsFault):
+    """Kill some pods of a namespace."""
+
+    kind: Literal["kill_pods"] = "kill_pods"
+
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> KillPodsInjection:  # noqa: ARG002 - makes nothing
+        """Choose the pods; raises FaultNotApplied for none, for too few, and for those that must not be touched."""
+        return KillPodsInjection(**await self._chosen(endpoints, ("delete", place.pods(self.namespace))))

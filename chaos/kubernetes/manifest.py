@@ -1,0 +1,44 @@
+"""Manifests: the YAML that `kubectl apply` takes, of objects within one namespace. Pure, but for reading the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from chaos.kubernetes.place import Object
+
+# Their contents would stand in the ledger, which is no place for them.
+_REFUSED = {"Secret": "a ledger is no place for what it holds"}
+
+
+def read(path: Path, namespace: str) -> list[Object]:
+    """Read the objects of a file and put them into a namespace; raises ValueError that says what is wrong."""
+    try:
+        documents = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one is not None]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        msg = f"the manifest {path} cannot be read: {error}"
+        raise ValueError(msg) from error
+    if not documents:
+        msg = f"the manifest {path} is empty, expected at least one object"
+        raise ValueError(msg)
+    return [_checked(document, f"the manifest {path}", namespace) for document in documents]
+
+
+def _checked(document: object, what: str, namespace: str) -> Object:
+    metadata = document.get("metadata") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(metadata, dict):
+        msg = f"{what} is not one of objects, expected a mapping with apiVersion, kind and metadata"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
+    for holder, key in ((document, "apiVersion"), (document, "kind"), (metadata, "name")):
+        if not isinstance(holder.get(key), str):
+            msg = f"{what} has an object without {key}"
+            raise ValueError(msg)  # noqa: TRY004 - as above
+    words = f"{document['kind']} {metadata['name']}"
+    if metadata.get("namespace", namespace) != namespace:
+        msg = f"{what} has {words} in namespace {metadata['namespace']}, expected {namespace}, which is the fault's"
+        raise ValueError(msg)
+    if document["kind"] in _REFUSED:
+        msg = f"{what} has {words}: {_REFUSED[document['kind']]}"
+        raise ValueError(msg)
+    return document | {"metadata": metadata | {"namespace": namespace}}

@@ -1,0 +1,67 @@
+"""What of a cluster may be touched: namespaces that agent.yml lists, where these or the objects carry its label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from chaos.errors import FaultNotApplied
+from chaos.kubernetes import workload
+from chaos.kubernetes.access import PROTECTED, Kubernetes
+from chaos.kubernetes.connection import found
+from chaos.kubernetes.place import Object, namespace
+from chaos.kubernetes.workload import Owner
+
+if TYPE_CHECKING:
+    from chaos.kubernetes.client import Cluster
+
+
+def carries(one: Object, label: dict[str, str]) -> bool:
+    """Tell whether an object carries all of a label's pairs; pure."""
+    labels = one["metadata"].get("labels") or {}
+    return label.items() <= labels.items()
+
+
+async def opted_in(cluster: Cluster, access: Kubernetes, name: str, objects: Sequence[Object]) -> list[Object]:
+    """Keep the objects of a namespace that may be touched.
+
+    Raises FaultNotApplied for a namespace that is not open to drills, and ClusterError.
+    """
+    require_listed(access, name)
+    if carries(await cluster.get(namespace(name)), access.label):
+        return list(objects)
+    return [one for one in objects if carries(one, access.label)]
+
+
+async def require_namespace(cluster: Cluster, access: Kubernetes, name: str) -> None:
+    """Make sure that a namespace as a whole may be touched; raises FaultNotApplied and ClusterError."""
+    require_listed(access, name)
+    if not carries(await cluster.get(namespace(name)), access.label):
+        raise FaultNotApplied(
+            f"namespace {name} is not open to drills: it does not carry {access.label_words}"
+            f" (kubectl label namespace {name} {access.label_words})"
+        )
+
+
+async def open_workload(cluster: Cluster, access: Kubernetes, owner: Owner, name: str) -> Object:
+    """Find a workload of a namespace that may be touched; raises FaultNotApplied and ClusterError."""
+    require_listed(access, name)
+    there = await found(cluster, workload.place(owner, name))
+    if there is None:
+        raise FaultNotApplied(f"there is no {owner} in namespace {name}")
+    if not await opted_in(cluster, access, name, [there]):
+        raise FaultNotApplied(
+            f"{owner} is not open to drills: neither it nor namespace {name} carries {access.label_words}"
+        )
+    return there
+
+
+def require_listed(access: Kubernetes, name: str) -> None:
+    """Make sure that agent.yml opens a namespace; raises FaultNotApplied."""
+    if name in PROTECTED:
+        raise FaultNotApplied(f"namespace {name} is Kubernetes' own, and is never touched")
+    if name not in access.namespaces:
+        raise FaultNotApplied(
+            f"namespace {name} is not open to drills: kubernetes.namespaces of agent.yml has"
+            f" {', '.join(access.namespaces)}"
+        )

@@ -1,0 +1,85 @@
+"""Where something is on an API server, and what is said of it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from units.settings import Settings
+
+Object = dict[str, Any]
+
+
+class Place(Settings):
+    """A resource (`pods`), or one object of it, or a subresource of that object, of a namespace or of the cluster."""
+
+    api: str = "v1"
+    resource: str
+    namespace: str | None = None
+    name: str = ""
+    subresource: str = ""
+
+    @property
+    def path(self) -> str:
+        """The path of its URL."""
+        parts = ["apis" if "/" in self.api else "api", *self.api.split("/")]
+        if self.namespace is not None and self.resource != "namespaces":
+            parts += ["namespaces", self.namespace]
+        parts += [part for part in (self.resource, self.name, self.subresource) if part]
+        return "/" + "/".join(quote(part, safe="") for part in parts)
+
+    @property
+    def group(self) -> str:
+        """Its API group; the core group has no name."""
+        return self.api.rpartition("/")[0]
+
+    @property
+    def kind(self) -> str:
+        """The resource as roles name it: `deployments.apps/scale`."""
+        group = f".{self.group}" if self.group else ""
+        return f"{self.resource}{group}" + (f"/{self.subresource}" if self.subresource else "")
+
+    @property
+    def where(self) -> str:
+        """The namespace, in words."""
+        return f"in namespace {self.namespace}" if self.namespace is not None else "of the cluster"
+
+    @property
+    def words(self) -> str:
+        """The object, in words."""
+        return f"{self.kind} {self.name} {self.where}" if self.name else f"{self.kind} {self.where}"
+
+    def of(self, subresource: str) -> Place:
+        """Name a subresource of the same object."""
+        return self.model_copy(update={"subresource": subresource})
+
+    def named(self, name: str) -> Place:
+        """Name one object of the same resource."""
+        return self.model_copy(update={"name": name})
+
+
+def namespace(name: str) -> Place:
+    """Name a namespace, which is within itself where permissions are concerned."""
+    return Place(resource="namespaces", namespace=name, name=name)
+
+
+def pods(namespace: str) -> Place:
+    """Name the pods of a namespace."""
+    return Place(resource="pods", namespace=namespace)
+
+
+def nodes() -> Place:
+    """Name the nodes."""
+    return Place(resource="nodes")
+
+
+class ClusterError(Exception):
+    """The API server refused, or could not be reached; `status` is None when it did not answer.
+
+    `causes` are the single reasons of a refusal, where it gave some.
+    """
+
+    def __init__(self, text: str, status: int | None = None, causes: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.status = status
+        self.causes = causes

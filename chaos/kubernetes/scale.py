@@ -1,0 +1,126 @@
+"""A workload has another number of replicas, and has its own again at the end.
+
+kind: scale
+namespace: shop
+workload: deployment/engine        # or statefulset/engine
+replicas: 0
+ready_within: 2m
+
+Where somebody else sets a third number meanwhile, that one stays.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from chaos.errors import FaultNotApplied
+from chaos.fault import Endpoints, Fault
+from chaos.injection import Injection
+from chaos.kubernetes import place, workload
+from chaos.kubernetes.access import Namespace, Reach
+from chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
+from chaos.kubernetes.opted_in import open_workload, require_listed
+from chaos.kubernetes.place import Place
+from chaos.kubernetes.workload import Scalable
+from units.duration import Duration
+from units.extras import require_library
+
+
+class ScaleInjection(Injection):
+    """The number of replicas that a workload had, and the one that it gets."""
+
+    kind: Literal["scale"] = "scale"
+    reach: Reach
+    namespace: Namespace
+    workload: Scalable
+    replicas: int
+    replicas_before: int
+    ready_within: Duration
+    _outcome: str = PrivateAttr("")
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return f"namespace {self.namespace}: {self.workload} from {self.replicas_before} to {self.replicas} replicas"
+
+    @property
+    def longest_undo(self) -> timedelta:
+        """How long undoing it may take before it counts as hung."""
+        return ASKING + self.ready_within
+
+    @property
+    def outcome(self) -> str:
+        """What became of the number."""
+        return self._outcome
+
+    @property
+    def place(self) -> Place:
+        """Where the workload is."""
+        return workload.place(self.workload, self.namespace)
+
+    async def inject(self) -> None:
+        """Set the new number; raises FaultNotApplied."""
+        async with breaking(self.reach) as cluster:
+            await cluster.patch(self.place.of("scale"), {"spec": {"replicas": self.replicas}})
+
+    async def undo(self) -> None:
+        """Set the old number, and wait until so many are Ready; raises FaultNotHealed."""
+        async with mending(self.reach) as cluster:
+            current = await found(cluster, self.place.of("scale"))
+            if current is None:
+                self._outcome = f"somebody removed {self.workload} meanwhile"
+                return
+            replicas = current["spec"].get("replicas", 0)
+            if replicas not in {self.replicas, self.replicas_before}:
+                self._outcome = f"left at the {replicas} replicas that somebody set meanwhile"
+                return
+            if replicas != self.replicas_before:
+                await cluster.patch(self.place.of("scale"), {"spec": {"replicas": self.replicas_before}})
+
+            async def missing() -> str:
+                amiss = workload.amiss(await cluster.get(self.place))
+                return amiss and f"namespace {self.namespace}, {self.workload}: {amiss}"
+
+            await until(missing, self.ready_within.total_seconds())
+            self._outcome = f"{self.replicas_before} replicas again, all Ready"
+
+
+class Scale(Fault):
+    """Scale a Deployment or a StatefulSet."""
+
+    kind: Literal["scale"] = "scale"
+    namespace: Namespace
+    workload: Scalable
+    replicas: int = Field(ge=0)
+    ready_within: Duration = Field(default=timedelta(minutes=2), gt=timedelta(0))
+
+    @model_validator(mode="after")
+    def _has_its_library(self) -> Self:
+        require_library("kubernetes_asyncio", "kubernetes")
+        return self
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return f"namespace {self.namespace}: {self.workload}"
+
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> ScaleInjection:  # noqa: ARG002 - makes nothing
+        """Find the number that it has now; raises FaultNotApplied, also when that is the one asked for."""
+        access = opened(endpoints)
+        require_listed(access, self.namespace)
+        where, own = workload.place(self.workload, self.namespace), place.namespace(self.namespace)
+        scale = where.of("scale")
+        async with breaking(access.reach) as cluster:
+            await require_permissions(cluster, ("get", own), ("get", where), ("get", scale), ("patch", scale))
+            now = await open_workload(cluster, access, self.workload, self.namespace)
+        replicas = now["spec"].get("replicas", 1)
+        if replicas == self.replicas:
+            raise FaultNotApplied(f"{self.workload} of namespace {self.namespace} has {replicas} replicas already")
+        return ScaleInjection(
+            reach=access.reach,
+            replicas_before=replicas,
+            **self.model_dump(include={"namespace", "workload", "replicas", "ready_within"}),
+        )

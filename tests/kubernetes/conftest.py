@@ -1,0 +1,74 @@
+"""A control plane that stays up for all tests of a run, and a namespace of each test's own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from chaos.ledger import Ledger
+from lab.errors import LabError
+from lab.kubernetes.api import Api
+from lab.kubernetes.control_plane import ControlPlane
+from lab.kubernetes.programs import find_programs
+from tests.support.cluster import LABEL, Shop, bystanders, seen
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs() -> None:
+    try:
+        find_programs()
+    except LabError as error:
+        pytest.skip(f"there is no Kubernetes to test with: {str(error).splitlines()[0]}")
+
+
+@pytest.fixture(scope="session")
+async def control_plane() -> AsyncIterator[ControlPlane]:
+    async with ControlPlane() as plane, Api(plane.kubeconfig) as api:
+        await bystanders(api)
+        yield plane
+
+
+@pytest.fixture(scope="session")
+async def api(control_plane: ControlPlane) -> AsyncIterator[Api]:
+    """An administrator's eyes and hands, which share nothing with the faults."""
+    async with Api(control_plane.kubeconfig) as api:
+        yield api
+
+
+@pytest.fixture
+async def shop(control_plane: ControlPlane, api: Api, tmp_path: Path) -> AsyncIterator[Shop]:
+    """A namespace that is open to drills, with alertdrill's shipped role; nobody else's objects change meanwhile."""
+    shop = Shop(api, f"shop-{next(_numbers)}", tmp_path / "kubeconfig")
+    await shop.open(control_plane)
+    before = await seen(api)
+    yield shop
+    assert await seen(api) == before
+    await api.delete(f"/api/v1/namespaces/{shop.name}")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """A ledger that holds nothing when the test ends."""
+    ledger = Ledger(tmp_path / "ledger")
+    yield ledger
+    assert ledger.read().entries == {}
+
+
+@pytest.fixture
+async def nodes(shop: Shop) -> AsyncIterator[Shop]:
+    """Nodes that carry the label, and the shipped role for them."""
+    made = await shop.apply("rbac-nodes.yml")
+    names = [one["metadata"]["name"] for one in await shop.api.listed("/api/v1/nodes")]
+    for name in names:
+        await shop.api.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": LABEL}})
+    yield shop
+    for name in names:
+        change = {"metadata": {"labels": dict.fromkeys(LABEL)}, "spec": {"unschedulable": None}}
+        await shop.api.patch(f"/api/v1/nodes/{name}", change)
+    for kind, name in made:
+        await shop.api.delete(f"/apis/rbac.authorization.k8s.io/v1/{kind.lower()}s/{name}")

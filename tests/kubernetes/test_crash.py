@@ -1,0 +1,66 @@
+"""What a killed agent left broken is mended by the next process, and an API server that is away only delays that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chaos.applied import applied
+from chaos.errors import FaultNotApplied, FaultNotHealed
+from chaos.healing import heal
+from chaos.ledger import Ledger
+from lab.kubernetes.api import Api
+from lab.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.test_apply_manifest import DENY, policies
+from tests.support.breaking import KilledAgent, fault
+from tests.support.cluster import Shop
+from tests.support.waiting import until
+
+SCALE = {"kind": "scale", "workload": "deployment/engine", "replicas": 0}
+FAULTS: list[dict[str, Any]] = [
+    SCALE,
+    {"kind": "kill_pods", "selector": "app=engine", "share": 1.0},
+    {"kind": "evict_pods", "owner": "deployment/engine", "count": 2},
+    {"kind": "restart_rollout", "workload": "deployment/engine"},
+    {"kind": "apply_manifest", "file": "deny-all.yml"},
+]
+
+
+@pytest.mark.parametrize("settings", FAULTS, ids=lambda settings: str(settings["kind"]))
+async def test_heal_mends_what_a_killed_agent_left(shop: Shop, tmp_path: Path, settings: dict[str, Any]) -> None:
+    await shop.deploy()
+    if "file" in settings:
+        (tmp_path / "deny-all.yml").write_text(yaml.safe_dump(DENY))
+        settings = settings | {"file": str(tmp_path / "deny-all.yml")}
+    broken = settings | {"namespace": shop.name}
+    agent = await KilledAgent.in_a_thread(tmp_path / "ledger", broken, kubernetes=shop.opened())
+    agent.kill()
+    (entry,) = (tmp_path / "ledger").glob("*.json")
+    token = yaml.safe_load(shop.kubeconfig.read_text())["users"][0]["user"]["token"]
+    assert token not in entry.read_text()
+    await agent.heal()
+    assert (await shop.workload())["status"]["readyReplicas"] == 3
+    assert await shop.has_ready(3)
+    assert await policies(shop) == []
+
+
+async def test_an_api_server_that_is_away_delays_the_undo(tmp_path: Path) -> None:
+    async with ControlPlane() as plane, Api(plane.kubeconfig) as api:
+        shop, ledger = Shop(api, "shop", tmp_path / "kubeconfig"), Ledger(tmp_path / "ledger")
+        await shop.open(plane)
+        await shop.deploy()
+        not_now = pytest.raises(FaultNotHealed, match=r"the API server of the cluster of .* cannot be reached")
+        with not_now:
+            async with applied(fault(namespace="shop", **SCALE), shop.endpoints(), ledger):
+                await until(lambda: shop.has_ready(0), "the engine is scaled down")
+                plane.servers["kube-apiserver"].kill()
+        ((entry_id, entry),) = ledger.read().entries.items()
+        with pytest.raises(FaultNotApplied, match="cannot be reached"):
+            await fault(namespace="shop", **SCALE).resolve(shop.endpoints(), "alertdrill-1")
+        await plane.start_api_server()
+        await heal(ledger, entry_id, entry, is_handed_over=True)
+        assert ledger.read().entries == {}
+        assert (await shop.workload())["status"]["readyReplicas"] == 3

@@ -1,0 +1,112 @@
+"""A whole drill: pods are killed and find no node, an alert on missing replicas fires, is told, and resolves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agent.recording import load
+from lab.kubernetes.control_plane import ControlPlane
+from lab.ports import free_ports
+from tests.integration.drilling import verdicts
+from tests.support import monitoring_servers
+from tests.support.cluster import Shop
+from tests.support.monitoring_servers import Configuration, Started
+
+ROOT = Path(__file__).parents[2]
+
+
+def monitored(plane: ControlPlane, shop: Shop, listen: str) -> Configuration:
+    of_shop = f'{{namespace="{shop.name}"}}'
+    missing = {
+        "alert": "ReplicasMissing",
+        "expr": f"kube_deployment_status_replicas_available{of_shop} < kube_deployment_spec_replicas{of_shop}",
+        "for": "3s",
+        "labels": {"severity": "critical"},
+    }
+    told = {"name": "on-call", "webhook_configs": [{"url": f"http://{listen}/api/v1/webhook/on-call"}]}
+    target = plane.metrics_url.split("/")[2]
+    return Configuration(
+        rule_groups=[{"name": "kubernetes", "rules": [missing]}],
+        scrape_configs=[{"job_name": "kube-state-metrics", "static_configs": [{"targets": [target]}]}],
+        alertmanager={
+            "route": {"receiver": "on-call", "group_wait": "0s", "group_interval": "1s"},
+            "receivers": [told],
+        },
+    )
+
+
+def agent_yml(plane: ControlPlane, shop: Shop, servers: Started, listen: str) -> dict[str, Any]:
+    tls = {"ca_file": str(plane.authority)}
+    return {
+        "probe": {"kind": "http", "url": f"{plane.url}/readyz", "tls": tls},
+        "prometheus": {"url": servers.prometheus.url},
+        "alertmanager": {"url": servers.alertmanager.url},
+        "toxiproxy": {"url": "http://127.0.0.1:1"},
+        "listen": listen,
+        "recordings": "recordings",
+        "ledger": str(shop.kubeconfig.parent / "ledger"),
+        "kubernetes": shop.opened(),
+    }
+
+
+def drill_yml(shop: Shop) -> dict[str, Any]:
+    cordon = {"kind": "cordon", "selector": "type=kwok", "most_nodes": 2}
+    kill = {"kind": "kill_pods", "namespace": shop.name, "owner": "deployment/engine", "count": 2, "at": "1s"}
+    return {
+        "drill": "missing-replicas",
+        "summary": "Pods are killed while no node takes new ones.",
+        "load": {"rate": 10},
+        "baseline": "5s",
+        "faults": [cordon, kill],
+        "expect": [
+            {"alert": "ReplicasMissing", "within": "1m", "receiver": "on-call", "labels": {"deployment": "engine"}}
+        ],
+    }
+
+
+async def run(folder: Path, *arguments: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "agent", "drill", "--config", str(folder / "agent.yml"), str(folder / "drill.yml"), *arguments),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=os.environ | {"COLUMNS": "200"},
+    )
+    said, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+async def test_missing_replicas_are_proven_to_fire_notify_and_resolve(
+    control_plane: ControlPlane, nodes: Shop, tmp_path: Path
+) -> None:
+    await nodes.deploy()
+    listen = f"127.0.0.1:{free_ports(1)[0]}"
+    servers = monitoring_servers.find("old")
+    folder = tmp_path / "monitoring"
+    folder.mkdir()
+    async with servers.started(folder, monitored(control_plane, nodes, listen)) as started:
+        (tmp_path / "agent.yml").write_text(yaml.safe_dump(agent_yml(control_plane, nodes, started, listen)))
+        (tmp_path / "drill.yml").write_text(yaml.safe_dump(drill_yml(nodes)))
+        before = await nodes.pods()
+        code, planned = await run(tmp_path, "--dry-run")
+        assert code == 0, planned
+        assert "nodes node-1, node-2" in planned
+        assert await nodes.pods() == before
+        code, said = await run(tmp_path, "-o", str(tmp_path / "out"))
+    assert code == 0, said
+    (verdict,) = verdicts(tmp_path / "out")["verdicts"]
+    assert verdict["outcome"] == "passed", verdict
+    (path,) = (tmp_path / "out").glob("*.recording.json.gz")
+    outcomes = {fault.kind: fault.outcome for fault in load(path).faults}
+    assert outcomes["cordon"] == "2 nodes take pods again"
+    assert outcomes["kill_pods"].startswith("all 3 pods Ready, after ")
+    assert await nodes.has_ready(3)
+    assert len(before & await nodes.pods()) == 1

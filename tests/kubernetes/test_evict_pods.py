@@ -1,0 +1,45 @@
+"""A PodDisruptionBudget may refuse an eviction, and that is an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chaos.applied import applied
+from chaos.ledger import Ledger
+from tests.support.breaking import fault
+from tests.support.cluster import Shop
+
+
+def evict(shop: Shop, **settings: Any) -> Any:
+    return fault(**{"kind": "evict_pods", "namespace": shop.name, "selector": "app=engine", **settings})
+
+
+async def test_without_a_budget_all_go_and_are_replaced(shop: Shop, ledger: Ledger) -> None:
+    await shop.deploy()
+    before = await shop.pods()
+    async with applied(evict(shop, share=1.0), shop.endpoints(), ledger) as injection:
+        assert not before & await shop.pods()
+    assert await shop.has_ready(3)
+    assert injection.outcome.startswith("3 of 3 pods evicted, all 3 pods Ready, after ")
+
+
+async def test_a_budget_that_allows_none_keeps_all_and_is_named(shop: Shop, ledger: Ledger) -> None:
+    await shop.deploy()
+    await shop.budget(at_least=3)
+    before = await shop.pods()
+    async with applied(evict(shop), shop.endpoints(), ledger) as injection:
+        assert await shop.pods() == before
+    (pod,) = injection.pods  # type: ignore[attr-defined]
+    refusal = "The disruption budget engine-budget needs 3 healthy pods and has 3 currently"
+    assert injection.outcome.startswith(f"0 of 1 pods evicted, {pod.name} stays: {refusal}, all 3 pods Ready")
+
+
+async def test_of_several_those_go_that_the_budget_allows(shop: Shop, ledger: Ledger) -> None:
+    await shop.deploy()
+    await shop.budget(at_least=2)
+    before = await shop.pods()
+    async with applied(evict(shop, count=3), shop.endpoints(), ledger) as injection:
+        evicted = len(before - await shop.pods())
+        assert 1 <= evicted < 3
+    assert injection.outcome.startswith(f"{evicted} of 3 pods evicted, ")
+    assert injection.outcome.count("disruption budget engine-budget") == 3 - evicted

@@ -1,0 +1,84 @@
+"""A workload has another number of replicas for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos.applied import applied
+from chaos.errors import FaultNotApplied, FaultNotHealed
+from chaos.healing import heal
+from chaos.ledger import Ledger
+from tests.support.breaking import fault
+from tests.support.cluster import Shop
+from tests.support.waiting import until
+
+PATIENTLY = timedelta(seconds=30)
+
+
+def scale(shop: Shop, **settings: Any) -> Any:
+    return fault(
+        **{"kind": "scale", "namespace": shop.name, "workload": "deployment/engine", "replicas": 0, **settings}
+    )
+
+
+@pytest.mark.parametrize("replicas", [0, 5])
+async def test_the_number_is_set_and_the_old_one_is_back_with_all_ready(
+    shop: Shop, ledger: Ledger, replicas: int
+) -> None:
+    await shop.deploy()
+    async with applied(scale(shop, replicas=replicas), shop.endpoints(), ledger) as injection:
+        await until(lambda: shop.has_ready(replicas), "the new number is there")
+        assert injection.target == f"namespace {shop.name}: deployment/engine from 3 to {replicas} replicas"
+    assert (await shop.workload())["spec"]["replicas"] == 3
+    assert (await shop.workload())["status"]["readyReplicas"] == 3
+    assert injection.outcome == "3 replicas again, all Ready"
+
+
+async def test_a_number_that_somebody_else_sets_meanwhile_stays(shop: Shop, ledger: Ledger) -> None:
+    await shop.deploy()
+    async with applied(scale(shop, replicas=1), shop.endpoints(), ledger) as injection:
+        await shop.api.patch(shop.path("deployments") + "/scale", {"spec": {"replicas": 2}})
+    assert (await shop.workload())["spec"]["replicas"] == 2
+    assert injection.outcome == "left at the 2 replicas that somebody set meanwhile"
+
+
+async def test_a_workload_that_is_gone_needs_no_mending(shop: Shop, ledger: Ledger) -> None:
+    await shop.deploy()
+    async with applied(scale(shop), shop.endpoints(), ledger) as injection:
+        await shop.api.delete(shop.path("deployments"))
+    assert injection.outcome == "somebody removed deployment/engine meanwhile"
+
+
+async def test_replicas_that_do_not_become_ready_are_not_healed_until_they_do(shop: Shop, tmp_path: Path) -> None:
+    await shop.deploy()
+    ledger = Ledger(tmp_path / "ledger")
+    not_ready = pytest.raises(FaultNotHealed, match="deployment/engine: 1 of 3 replicas are Ready after 1 s")
+    with not_ready:
+        async with applied(scale(shop, replicas=1, ready_within="1s"), shop.endpoints(), ledger):
+            await until(lambda: shop.has_ready(1), "the others are gone")
+            await shop.cordon_all(cordoned=True)
+    ((entry_id, entry),) = ledger.read().entries.items()
+    patient = entry.injection.model_copy(update={"ready_within": PATIENTLY})
+    again = entry.model_copy(update={"injection": patient})
+    healing = asyncio.create_task(heal(ledger, entry_id, again, is_handed_over=True))
+    await shop.cordon_all(cordoned=False)
+    await healing
+    assert (await shop.workload())["status"]["readyReplicas"] == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"workload": "deployment/engin"}, "there is no deployment/engin in namespace shop-"),
+        ({"replicas": 3}, "deployment/engine of namespace shop-.* has 3 replicas already"),
+    ],
+)
+async def test_what_would_change_nothing_is_refused(shop: Shop, settings: dict[str, Any], told: str) -> None:
+    await shop.deploy()
+    with pytest.raises(FaultNotApplied, match=told):
+        await scale(shop, **settings).resolve(shop.endpoints(), "alertdrill-1")

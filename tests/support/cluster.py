@@ -1,0 +1,172 @@
+"""A shop in a Kubernetes cluster, seen and arranged through an API of the test's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chaos.fault import Endpoints
+from chaos.kubernetes.access import Kubernetes
+from lab.kubernetes.api import Api
+from lab.kubernetes.control_plane import ControlPlane
+from lab.kubernetes.files import write_kubeconfig
+from tests.support.breaking import NOWHERE
+from tests.support.waiting import until
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "kubernetes"
+LABEL = {"alertdrill.io/enabled": "true"}
+_PATHS = {
+    "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
+    "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
+    "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
+    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+}
+# Somebody else's: a namespace that carries the label and that no agent.yml lists, and Kubernetes' own.
+OTHERS = ("others", "kube-system")
+
+
+def deployment(name: str, replicas: int, **metadata: Any) -> dict[str, Any]:
+    """Describe a Deployment whose pods run nothing."""
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name} | metadata,
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": name, "image": name}]},
+            },
+        },
+    }
+
+
+async def bystanders(api: Api) -> None:
+    """Make what no fault may touch, though it looks like what they do."""
+    await api.create("/api/v1/namespaces", {"metadata": {"name": "others", "labels": LABEL}})
+    await api.patch("/api/v1/namespaces/kube-system", {"metadata": {"labels": LABEL}})
+    for namespace in OTHERS:
+        engine = deployment("engine", 2, labels=LABEL)
+        await _until_open(api, namespace)
+        await api.create(f"/apis/apps/v1/namespaces/{namespace}/deployments", engine)
+    for namespace in OTHERS:
+        await until(lambda name=namespace: _has_ready(api, name, 2), "the bystanders are Ready")  # type: ignore[misc]
+
+
+async def seen(api: Api) -> list[tuple[str, ...]]:
+    """Tell what the bystanders are, and which nodes take pods."""
+    found = []
+    for namespace in OTHERS:
+        for path in (f"/api/v1/namespaces/{namespace}/pods", f"/apis/apps/v1/namespaces/{namespace}/deployments"):
+            for one in await api.listed(path):
+                changes = str(one["metadata"].get("generation")), str(one["metadata"].get("deletionTimestamp"))
+                found.append((one["metadata"]["name"], one["metadata"]["uid"], *changes))
+    for node in await api.listed("/api/v1/nodes"):
+        metadata = node["metadata"]
+        labels, annotations = str(metadata.get("labels")), str(metadata.get("annotations"))
+        found.append((metadata["name"], metadata["uid"], labels, annotations, str(node["spec"].get("unschedulable"))))
+    return sorted(found)
+
+
+class Shop:
+    """One namespace, and how alertdrill's service account of that namespace reaches the cluster."""
+
+    def __init__(self, api: Api, name: str, kubeconfig: Path) -> None:
+        self.api = api
+        self.name = name
+        self.kubeconfig = kubeconfig
+
+    async def open(self, plane: ControlPlane, labels: dict[str, str] = LABEL) -> None:
+        """Make the namespace, and let alertdrill in with its shipped role."""
+        await self.api.create("/api/v1/namespaces", {"metadata": {"name": self.name, "labels": labels}})
+        await self.apply("rbac.yml")
+        await _until_open(self.api, self.name)
+        account = f"/api/v1/namespaces/{self.name}/serviceaccounts/alertdrill"
+        answer = await self.api.create(f"{account}/token", {"spec": {}})
+        write_kubeconfig(self.kubeconfig, plane.url, plane.authority, answer["status"]["token"])
+
+    async def apply(self, file: str) -> list[tuple[str, str]]:
+        """Make what is written in a shipped file, for this namespace instead of `shop`; returns kinds and names."""
+        made = []
+        for one in _written(file, self.name):
+            await self.api.create(_PATHS[one["kind"]].format(self.name), one)
+            made.append((one["kind"], one["metadata"]["name"]))
+        return made
+
+    def opened(self, **changes: Any) -> dict[str, Any]:
+        """Write the section `kubernetes` of agent.yml."""
+        return {"kubeconfig": str(self.kubeconfig), "namespaces": [self.name]} | changes
+
+    def endpoints(self, **changes: Any) -> Endpoints:
+        """Say what faults work through."""
+        return Endpoints(toxiproxy_url=NOWHERE, kubernetes=Kubernetes.model_validate(self.opened(**changes)))
+
+    async def deploy(self, name: str = "engine", replicas: int = 3, **metadata: Any) -> None:
+        """Run a Deployment, and wait until all of it is Ready."""
+        await self.api.create(self.path("deployments", ""), deployment(name, replicas, **metadata))
+
+        async def is_whole() -> bool:
+            status = (await self.api.get(self.path("deployments", name)))["status"]
+            return bool(status.get("readyReplicas", 0) == status.get("updatedReplicas", 0) == replicas)
+
+        await until(is_whole, f"{name} is Ready")
+
+    async def budget(self, at_least: int) -> None:
+        """Set a PodDisruptionBudget for the engine, and wait until it is counted."""
+        path = f"/apis/policy/v1/namespaces/{self.name}/poddisruptionbudgets"
+        spec = {"minAvailable": at_least, "selector": {"matchLabels": {"app": "engine"}}}
+        await self.api.create(path, {"metadata": {"name": "engine-budget"}, "spec": spec})
+
+        async def counted() -> bool:
+            return bool((await self.api.get(f"{path}/engine-budget"))["status"].get("expectedPods", 0) > 0)
+
+        await until(counted, "the budget counts the pods")
+
+    def path(self, resource: str, name: str = "engine") -> str:
+        """Tell the path of an object of apps/v1."""
+        return f"/apis/apps/v1/namespaces/{self.name}/{resource}/{name}".rstrip("/")
+
+    async def workload(self) -> Any:
+        """Look at the engine."""
+        return await self.api.get(self.path("deployments"))
+
+    async def pods(self, name: str = "engine") -> set[str]:
+        """List the uids of the pods that are not about to end."""
+        found = await self.api.listed(f"/api/v1/namespaces/{self.name}/pods?labelSelector=app={name}")
+        return {one["metadata"]["uid"] for one in found if "deletionTimestamp" not in one["metadata"]}
+
+    async def cordon_all(self, *, cordoned: bool) -> None:
+        """Keep every node from taking pods, or let all take some again."""
+        for node in await self.api.listed("/api/v1/nodes"):
+            change = {"spec": {"unschedulable": cordoned or None}}
+            await self.api.patch(f"/api/v1/nodes/{node['metadata']['name']}", change)
+
+    async def has_ready(self, count: int, name: str = "engine") -> bool:
+        """Tell whether exactly so many pods are there, all Ready."""
+        return await _has_ready(self.api, self.name, count, name)
+
+
+async def _has_ready(api: Api, namespace: str, count: int, name: str = "engine") -> bool:
+    found = await api.listed(f"/api/v1/namespaces/{namespace}/pods?labelSelector=app={name}")
+    ready = [pod for pod in found if _is_ready(pod) and "deletionTimestamp" not in pod["metadata"]]
+    return len(ready) == len(found) == count
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _written(file: str, namespace: str) -> list[dict[str, Any]]:
+    text = (CONFIGS / file).read_text(encoding="utf-8").replace(": shop", f": {namespace}")
+    return list(yaml.safe_load_all(text))
+
+
+async def _until_open(api: Api, namespace: str) -> None:
+    """Wait until a new namespace has the service account with which its pods are made."""
+    await api.until(f"/api/v1/namespaces/{namespace}/serviceaccounts/default", 20.0)
