@@ -17,7 +17,7 @@ import time
 from functools import cache
 
 from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.processes import ProcessEnded, RunningProcess, with_word
+from chaos.processes import ProcessEnded, whose_command
 from chaos.threads import in_thread
 from units.settings import Settings
 
@@ -118,7 +118,7 @@ def _first_words(started: subprocess.Popen[bytes]) -> str:
 def _end(entry_id: str) -> None:
     with _starting:
         _over.add(entry_id)
-        held = [one for one in with_word(entry_id) if _holds(one, entry_id)]
+        held = whose_command(lambda command: _holds(command, entry_id))
     for one in held:
         try:
             one.send(signal.SIGKILL)
@@ -135,9 +135,9 @@ def _end(entry_id: str) -> None:
         _reap()
 
 
-def _holds(one: RunningProcess, entry_id: str) -> bool:
+def _holds(command: tuple[str, ...], entry_id: str) -> bool:
     """Tell a holder by where its command line has what: anybody may have the fault's name in theirs."""
-    return one.command[1:3] == ("-P", "-m") and one.command[3].startswith("chaos.") and one.command[4:5] == (entry_id,)
+    return command[1:3] == ("-P", "-m") and command[4:5] == (entry_id,) and command[3].startswith("chaos.")
 
 
 def _reap() -> None:

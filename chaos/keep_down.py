@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from contextlib import suppress
 
 from chaos import holder
-from chaos.processes import ProcessEnded, RunningProcess, with_commands
+from chaos.processes import ProcessEnded, RunningProcess, digest, whose_command
 from chaos.whereabouts import Whereabouts
 from units.settings import Settings
 
@@ -25,14 +26,9 @@ class KeptDown(Settings):
     processes: tuple[RunningProcess, ...]
     signal: str
 
-    @property
-    def commands(self) -> set[tuple[str, ...]]:
-        """Their command lines."""
-        return {one.command for one in self.processes}
-
     def is_one(self, process: RunningProcess) -> bool:
         """Tell whether what was found there is the same program; a stale pid file may name anybody's."""
-        return any(process.command == one.command and process.uid == one.uid for one in self.processes)
+        return any(process.command_sha256 == one.command_sha256 and process.uid == one.uid for one in self.processes)
 
     def is_anew(self, process: RunningProcess) -> bool:
         """Tell whether a process has one's parent too."""
@@ -40,26 +36,32 @@ class KeptDown(Settings):
 
     def others(self) -> list[RunningProcess]:
         """Find those that look the same and are not meant: they run beside them from the beginning."""
-        return [one for one in with_commands(self.commands) if one not in self.processes]
+        return [one for one in self._alike() if one not in self.processes]
 
     def find(self, others: list[RunningProcess]) -> list[RunningProcess]:
         """Find all that are to be ended now."""
-        anew = [one for one in with_commands(self.commands) if self.is_anew(one) and one not in others]
+        anew = [one for one in self._alike() if self.is_anew(one) and one not in others]
         return [*filter(self.is_one, self.where.find()), *anew]
+
+    def _alike(self) -> list[RunningProcess]:
+        digests = {one.command_sha256 for one in self.processes}
+        return whose_command(lambda command: digest(command) in digests)
 
 
 def main(text: str) -> None:
     """Look, and look again, until the agent ends or somebody ends this."""
     kept = KeptDown.model_validate_json(text)
     number = signal.Signals[f"SIG{kept.signal}"]
-    others, told = kept.others(), False
-    while not holder.released(_LOOK_EVERY_SECONDS if told else 0):
+    others, pause_seconds = kept.others(), 0.0
+    while not holder.released(pause_seconds):
+        before = time.process_time()
         for process in kept.find(others):
             with suppress(ProcessEnded):
                 process.send(number)
-        if not told:
+        if not pause_seconds:
             holder.holding()
-            told = True
+        # Of thousands of processes a look takes long, and the machine has other work.
+        pause_seconds = max(_LOOK_EVERY_SECONDS, 4 * (time.process_time() - before))
 
 
 if __name__ == "__main__":

@@ -218,7 +218,7 @@ def _require_ours(process: RunningProcess) -> None:
         why = "is alertdrill itself, or started it"
     elif process.uid != os.geteuid():
         why = f"belongs to {_user(process.uid)}, and alertdrill runs as {_user(os.geteuid())}"
-    elif not process.command:
+    elif not process.program:
         why = "belongs to the kernel"
     else:
         return

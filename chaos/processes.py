@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from units.settings import Settings
@@ -34,7 +35,7 @@ class _Stat:
 class RunningProcess(Settings):
     """One process, and no other that gets its number later; `started_ticks` are clock ticks since the boot.
 
-    `parent` is whose it was when it was looked at.
+    `parent` is whose it was when it was looked at. Its command line is kept as a digest alone: it may hold a secret.
     """
 
     pid: int
@@ -42,13 +43,13 @@ class RunningProcess(Settings):
     boot_id: str
     parent: int
     uid: int
-    command: tuple[str, ...]
+    program: str
+    command_sha256: str
 
     @property
     def words(self) -> str:
-        """Its number and its command line, short enough for a message."""
-        line = " ".join(self.command)
-        return f"process {self.pid} ({line if len(line) <= 80 else line[:79] + '…'})"
+        """Its number and its program."""
+        return f"process {self.pid} ({self.program})"
 
     @property
     def state(self) -> str | None:
@@ -86,6 +87,11 @@ class RunningProcess(Settings):
             os.close(pidfd)
 
 
+def digest(command: tuple[str, ...]) -> str:
+    """Tell one command line from all others."""
+    return sha256("\0".join(command).encode()).hexdigest()
+
+
 def boot_id() -> str:
     """Tell this boot of the machine from all others."""
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
@@ -107,7 +113,8 @@ def process(pid: int) -> RunningProcess | None:
         boot_id=boot_id(),
         parent=stat.parent,
         uid=uid,
-        command=command,
+        program=Path(command[0]).name if command else "",
+        command_sha256=digest(command),
     )
 
 
@@ -121,17 +128,17 @@ def processes() -> Iterator[RunningProcess]:
 
 def named(name: str) -> list[RunningProcess]:
     """Find the processes whose program, or whose own name for themselves, is exactly this one."""
-    return [one for one in processes() if one.command and name in {Path(one.command[0]).name, _own_name(one.pid)}]
+    return [one for one in processes() if one.program and name in {one.program, _own_name(one.pid)}]
 
 
-def with_commands(commands: set[tuple[str, ...]]) -> list[RunningProcess]:
-    """Find the processes with exactly one of these command lines."""
-    return _whose(lambda command: command in commands)
-
-
-def with_word(word: str) -> list[RunningProcess]:
-    """Find the processes whose command line has this word."""
-    return _whose(lambda command: word in command)
+def whose_command(is_wanted: Callable[[tuple[str, ...]], bool]) -> list[RunningProcess]:
+    """Find the processes by their command lines."""
+    found = []
+    for pid in _pids():
+        with suppress(OSError):
+            one = process(pid) if is_wanted(_command(pid)) else None
+            found += [one] if one is not None else []
+    return found
 
 
 def with_sockets(inodes: set[str]) -> list[RunningProcess]:
@@ -147,15 +154,6 @@ def ancestors(pid: int) -> set[int]:
     while (stat := _stat(pid)) is not None and stat.parent not in found and stat.parent > 0:
         pid = stat.parent
         found.add(pid)
-    return found
-
-
-def _whose(wanted: Callable[[tuple[str, ...]], bool]) -> list[RunningProcess]:
-    found = []
-    for pid in _pids():
-        with suppress(OSError):
-            one = process(pid) if wanted(_command(pid)) else None
-            found += [one] if one is not None else []
     return found
 
 

@@ -12,13 +12,17 @@ from pydantic import ValidationError
 from chaos.applied import applied
 from chaos.errors import FaultNotApplied, FaultNotHealed
 from chaos.ledger import Ledger
-from chaos.processes import with_word
+from chaos.processes import RunningProcess, whose_command
 from tests.support.breaking import KilledAgent, endpoints, fault
 from tests.support.waiting import until
 
 
 def sh(script: str, within: str = "10s") -> dict[str, Any]:
     return {"run": ["sh", "-c", script], "within": within}
+
+
+def with_word(word: str) -> list[RunningProcess]:
+    return whose_command(lambda command: word in command)
 
 
 def settings(broken: Path) -> dict[str, Any]:
@@ -74,12 +78,20 @@ async def test_a_fault_that_is_cancelled_in_the_middle_of_its_begin_ends_it(tmp_
 
 async def test_what_a_begin_leaves_running_goes_on(tmp_path: Path) -> None:
     left = settings(tmp_path / "broken") | {
-        "begin": sh("sleep 61.9 & echo $! > left.pid".replace("left.pid", f"{tmp_path}/pid")),
+        "begin": sh(f"sleep 61.9 & echo $! > {tmp_path}/pid"),
         "end": sh(f"kill $(cat {tmp_path}/pid) 2>/dev/null || true"),
     }
+
+    async def goes_on() -> bool:
+        return [one.program for one in with_word("61.9")] == ["sleep"]
+
     async with applied(fault(**left), endpoints(), Ledger(tmp_path / "ledger")):
-        assert [one.command for one in with_word("61.9")] == [("sleep", "61.9")]
-    assert with_word("61.9") == []
+        await until(goes_on, "what it started goes on")
+
+    async def is_over() -> bool:
+        return with_word("61.9") == []
+
+    await until(is_over, "its own end ends it")
 
 
 async def test_what_it_said_last_is_told(tmp_path: Path) -> None:

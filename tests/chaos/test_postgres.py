@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from chaos.applied import applied
 from chaos.errors import FaultNotApplied
 from chaos.ledger import Ledger
-from chaos.processes import processes
+from chaos.processes import whose_command
 from tests.support.breaking import KilledAgent, endpoints, fault
 from tests.support.postgres_server import PostgresServer, postgres_server
 from tests.support.waiting import until
@@ -70,7 +70,7 @@ async def is_cut(connection: Any) -> bool:
 
 
 def holders() -> int:
-    return len([one for one in processes() if "chaos.hold_postgres" in one.command])
+    return len(whose_command(lambda command: "chaos.hold_postgres" in command))
 
 
 @pytest.mark.parametrize("table", ["accounts", "public.accounts", '"Odd Name"'])

@@ -15,7 +15,7 @@ from chaos.applied import applied
 from chaos.errors import FaultNotApplied
 from chaos.ledger import Ledger
 from chaos.memory import available_mebibytes
-from chaos.processes import RunningProcess, processes
+from chaos.processes import RunningProcess, whose_command
 from tests.support.breaking import KilledAgent, endpoints, fault
 from tests.support.waiting import until
 
@@ -25,7 +25,7 @@ CORES = len(os.sched_getaffinity(0))
 
 
 def holders(kind: str) -> list[RunningProcess]:
-    return [one for one in processes() if f"chaos.{kind}" in one.command]
+    return whose_command(lambda command: f"chaos.{kind}" in command)
 
 
 def resident_mebibytes(pid: int) -> int:

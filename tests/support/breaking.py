@@ -24,15 +24,18 @@ _AGENT = """
 import asyncio, json, os, sys, threading
 from pathlib import Path
 from tests.support.breaking import fault, endpoints
+from contextlib import nullcontext
 from chaos.applied import applied
+from chaos.lease import leased
 from chaos.ledger import Ledger
 
 # It does not outlive the tests.
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
 
 async def main():
-    settings, options, ledger = json.loads(sys.argv[1])
-    async with applied(fault(**settings), endpoints(**options), Ledger(Path(ledger))):
+    settings, options, ledger, watched = json.loads(sys.argv[1])
+    kept = Ledger(Path(ledger))
+    async with leased(kept, print) if watched else nullcontext(), applied(fault(**settings), endpoints(**options), kept):
         print("in force", flush=True)
         await asyncio.Event().wait()
 
@@ -63,12 +66,12 @@ def endpoints(
 
 
 class KilledAgent:
-    """An agent of its own process that keeps a fault in force until it is killed."""
+    """An agent of its own process, with a watchdog if asked, that keeps a fault in force until it is killed."""
 
-    def __init__(self, ledger: Path, settings: dict[str, Any], **options: Any) -> None:
+    def __init__(self, ledger: Path, settings: dict[str, Any], *, watched: bool = False, **options: Any) -> None:
         self.ledger = Ledger(ledger)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _AGENT, json.dumps([settings, options, str(ledger)])],
+            [sys.executable, "-c", _AGENT, json.dumps([settings, options, str(ledger), watched])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parents[2],
