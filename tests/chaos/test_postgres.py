@@ -13,8 +13,7 @@ from pydantic import ValidationError
 from chaos.applied import applied
 from chaos.errors import FaultNotApplied
 from chaos.ledger import Ledger
-from chaos.processes import whose_command
-from tests.support.breaking import KilledAgent, endpoints, fault
+from tests.support.breaking import KilledAgent, endpoints, fault, holders
 from tests.support.postgres_server import PostgresServer, postgres_server
 from tests.support.waiting import until
 
@@ -69,10 +68,6 @@ async def is_cut(connection: Any) -> bool:
     return bool(connection.is_closed())
 
 
-def holders() -> int:
-    return len(whose_command(lambda command: "chaos.hold_postgres" in command))
-
-
 @pytest.mark.parametrize("table", ["accounts", "public.accounts", '"Odd Name"'])
 async def test_a_table_is_locked_for_the_block(
     witness: Any, settings: dict[str, Any], where: dict[str, Any], tmp_path: Path, table: str
@@ -83,7 +78,7 @@ async def test_a_table_is_locked_for_the_block(
         (entry,) = ledger.directory.iterdir()
         assert "hush" not in entry.read_text()
     assert not await is_locked(witness, table)
-    assert holders() == 0
+    assert holders("hold_postgres") == []
 
 
 async def test_a_weaker_lock_lets_readers_in(
@@ -147,7 +142,7 @@ async def test_heal_ends_what_a_killed_agent_left(
     await agent.heal()
     assert await ours(witness) == 0
     assert not await is_locked(witness)
-    assert holders() == 0
+    assert holders("hold_postgres") == []
 
 
 async def test_a_lock_ends_with_its_agent(

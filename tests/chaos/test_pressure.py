@@ -15,17 +15,12 @@ from chaos.applied import applied
 from chaos.errors import FaultNotApplied
 from chaos.ledger import Ledger
 from chaos.memory import available_mebibytes
-from chaos.processes import RunningProcess, whose_command
-from tests.support.breaking import KilledAgent, endpoints, fault
+from tests.support.breaking import KilledAgent, endpoints, fault, holders
 from tests.support.waiting import until
 
 CPU = {"kind": "cpu", "cores": 2, "share": 0.3, "niceness": 19}
 MEMORY = {"kind": "memory", "mebibytes": 64}
 CORES = len(os.sched_getaffinity(0))
-
-
-def holders(kind: str) -> list[RunningProcess]:
-    return whose_command(lambda command: f"chaos.{kind}" in command)
 
 
 def resident_mebibytes(pid: int) -> int:

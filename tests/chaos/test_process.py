@@ -20,7 +20,7 @@ from chaos.errors import FaultNotApplied, FaultNotHealed
 from chaos.ledger import Ledger
 from chaos.process import ProcessInjection
 from lab.ports import free_ports
-from tests.support.breaking import KilledAgent, endpoints, fault
+from tests.support.breaking import KilledAgent, endpoints, fault, holders
 from tests.support.waiting import until
 
 NAME = "payment-engine:8080"
@@ -108,10 +108,6 @@ def at(engine: Engine) -> Any:
     return endpoints(addresses={NAME: f"127.0.0.1:{engine.port}"})
 
 
-def holders() -> list[processes.RunningProcess]:
-    return processes.whose_command(lambda command: "chaos.keep_down" in command)
-
-
 @pytest.mark.parametrize("by", ["port", "number", "pid_file"])
 async def test_it_is_killed_and_its_restart_awaited(engines: Any, ledger: Ledger, by: str) -> None:
     engine = await engines(supervised=True)
@@ -153,7 +149,7 @@ async def test_what_is_kept_down_comes_back_when_the_fault_ends(engines: Any, le
         second = engine.pid
         await until(killed_again, "the second is killed as well")
     assert await engine.answers()
-    assert holders() == []
+    assert holders("keep_down") == []
 
 
 async def test_what_looks_the_same_and_ran_beside_it_is_not_kept_down(started: Any, tmp_path: Path) -> None:
@@ -204,7 +200,7 @@ async def test_a_killed_agent_leaves_what_heal_undoes(engines: Any, tmp_path: Pa
     agent = KilledAgent(tmp_path / "ledger", {"kind": "process", "port": NAME, **settings}, addresses=addresses)
     agent.kill()
     await agent.heal()
-    assert holders() == []
+    assert holders("keep_down") == []
     assert engine.state in {"S", "R"}
     assert await engine.answers()
 
@@ -213,10 +209,10 @@ async def test_a_holder_ends_with_its_agent(engines: Any, tmp_path: Path) -> Non
     engine = await engines(supervised=True)
     settings = {"kind": "process", "action": "kill", "port": engine.port, "keep_down": True}
     agent = KilledAgent(tmp_path / "ledger", settings)
-    assert len(holders()) == 1
+    assert len(holders("keep_down")) == 1
 
     async def are_gone() -> bool:
-        return holders() == []
+        return holders("keep_down") == []
 
     agent.kill()
     await until(are_gone, "nobody is left to kill the engine")

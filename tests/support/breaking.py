@@ -15,6 +15,7 @@ from chaos.fault import Endpoints, Fault
 from chaos.healing import abandoned, heal_all
 from chaos.kubernetes.access import Kubernetes
 from chaos.ledger import Ledger
+from chaos.processes import RunningProcess, whose_command
 from chaos.registry import AnyFault
 
 _FAULTS: TypeAdapter[Any] = TypeAdapter(AnyFault)
@@ -63,6 +64,12 @@ def endpoints(
         allowed=frozenset(allowed or ()),
         kubernetes=None if kubernetes is None else Kubernetes.model_validate(kubernetes),
     )
+
+
+def holders(module: str) -> list[RunningProcess]:
+    """List the processes of this checkout that hold a fault; other checkouts on this machine have their own."""
+    folder = str(Path(sys.executable).parent)
+    return whose_command(lambda command: f"chaos.{module}" in command and command[0].startswith(folder))
 
 
 class KilledAgent:
