@@ -28,7 +28,9 @@ _SERVER = """
 import os, socket, sys
 from pathlib import Path
 listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-Path(sys.argv[2]).write_text(str(os.getpid()))
+part = Path(sys.argv[2] + ".part")
+part.write_text(str(os.getpid()))
+part.rename(sys.argv[2])
 while True:
     listening.accept()[0].close()
 """
