@@ -49,10 +49,17 @@ def doubts(recording: Recording, fault_at: float) -> list[Doubt]:
     for rule in _expected_rules(recording):
         found += _changes(recording, rule)
         found += _evaluations(recording, rule, fault_at)
-    # A load that is not as asked for, or a server that cannot be asked, says nothing about the fault.
-    if not any(doubt.alert is None for doubt in found):
+    # A load that is not as asked for, or a server that cannot be asked, says nothing about the fault; and what made an
+    # alert under test pending had an effect, whatever the traffic says.
+    if not any(doubt.alert is None for doubt in found) and not _stirred(recording, fault_at):
         found += [Doubt(problem, outcome=Outcome.MISSED) for problem in traffic.effect_problems(recording)]
     return found
+
+
+def _stirred(recording: Recording, fault_at: float) -> bool:
+    watched = {expectation.alert for expectation in recording.drill.expect}
+    after = [one for one in recording.alerts if any(instant >= fault_at for instant in one.instants)]
+    return bool(_names(after) & watched)
 
 
 def _outages(recording: Recording, fault_at: float) -> list[Doubt]:

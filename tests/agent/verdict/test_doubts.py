@@ -114,3 +114,14 @@ def test_what_the_drill_before_left_firing_is_named_and_nobody_is_blamed(passed:
 
 def test_an_alert_that_is_allowed_may_fire_before_the_fault(passed: Recording) -> None:
     assert judge(_fired_first(passed, "QueueGrows")).exit_code == 0
+
+
+def test_a_fault_that_made_its_alert_pending_had_an_effect_whatever_the_traffic_says(missed: Recording) -> None:
+    """Memory that is held slows nobody down."""
+    healthy = {"p95_seconds": 0.022, "succeeded": 100, "failed": 0}
+    load = missed.load.model_copy(update={"seconds": [one.model_copy(update=healthy) for one in missed.load.seconds]})
+    calm = missed.model_copy(update={"load": load})
+    assert judge(calm).verdicts[0].outcome is Outcome.INCONCLUSIVE
+    labels = {"alertname": "OrdersSlow", "severity": "page"}
+    pending = AlertSamples(labels=labels, state="pending", instants=[missed.faults[0].injected_at + 5.2])
+    assert judge(calm.model_copy(update={"alerts": [pending]})).verdicts[0].outcome is Outcome.MISSED
