@@ -24,7 +24,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from chaos import holder
 from chaos.errors import FaultNotApplied, FaultNotHealed
@@ -43,10 +43,17 @@ class CommandFailed(Exception):
     """A command did not exit with 0 in its time."""
 
 
+def _as_words(run: object) -> object:
+    if isinstance(run, str):
+        msg = f"{run!r} is one text, expected a list of the program and its arguments"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
+    return run
+
+
 class Step(Settings):
     """One command, and the time that it has."""
 
-    run: Annotated[tuple[str, ...], Field(min_length=1)]
+    run: Annotated[tuple[str, ...], BeforeValidator(_as_words), Field(min_length=1)]
     within: Duration = Field(default=timedelta(seconds=10), gt=timedelta(0), le=timedelta(seconds=50))
 
     def located(self, endpoints: Endpoints) -> Step:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+import re
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
@@ -21,7 +22,7 @@ from datetime import timedelta
 from signal import SIGCONT, SIGSTOP, Signals
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PrivateAttr, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from chaos import holder
 from chaos.errors import FaultNotApplied, FaultNotHealed
@@ -38,7 +39,15 @@ _CONTINUES_WITHIN_SECONDS = 2.0
 _ENDS_WITHIN_SECONDS = 10.0
 # An undo is given up after two minutes.
 _LONGEST_RESTART = timedelta(seconds=110)
-_Place = Annotated[str, StringConstraints(pattern=r"^[^:\s]+:\d+$")]
+_PLACE = re.compile(r"(?:[^:\s]+:)?(\d+)")
+
+
+def _as_place(port: object) -> object:
+    found = _PLACE.fullmatch(str(port)) if isinstance(port, int | str) and not isinstance(port, bool) else None
+    if found is None or not 0 < int(found[1]) < 65536:
+        msg = f"{port!r} is no port, expected a number such as 8080, or host:port"
+        raise ValueError(msg)
+    return str(port)
 
 
 class ProcessInjection(Injection):
@@ -153,7 +162,7 @@ class Process(Fault):
     action: Literal["kill", "stop"]
     pid_file: str | None = Field(default=None, min_length=1)
     name: str | None = Field(default=None, min_length=1)
-    port: Annotated[int, Field(gt=0, lt=65536)] | _Place | None = None
+    port: Annotated[str, BeforeValidator(_as_place)] | None = None
     count: int = Field(default=1, ge=1)
     signal: Literal["KILL", "TERM"] = "KILL"
     keep_down: bool = False
@@ -197,17 +206,17 @@ class Process(Fault):
         )  # fmt: skip
 
     def _where(self, endpoints: Endpoints) -> Whereabouts:
-        if self.port is None or isinstance(self.port, int):
-            pid_file = self.pid_file and endpoints.located(self.pid_file)
-            return Whereabouts(pid_file=pid_file, name=self.name, port=self.port)
-        host, port = endpoints.located(self.port).rsplit(":", 1)
+        if self.port is None or self.port.isdecimal():
+            port = None if self.port is None else int(self.port)
+            return Whereabouts(pid_file=self.pid_file, name=self.name, port=port)
+        host, number = endpoints.located(self.port).rsplit(":", 1)
         here = own_address(host)
         if here is None:
             raise FaultNotApplied(
                 f"{self.port} is not an address of this machine, where alone processes can be killed or stopped;"
                 " `addresses` of agent.yml says where a name is"
             )
-        return Whereabouts(port=int(port), host=here)
+        return Whereabouts(port=int(number), host=here)
 
 
 def _require_ours(process: RunningProcess) -> None:

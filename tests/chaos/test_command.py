@@ -118,7 +118,7 @@ async def test_a_program_that_is_not_there_is_told_before(tmp_path: Path) -> Non
     ("begin", "told"),
     [
         ({"run": []}, "at least 1 item"),
-        ({"run": "rm -rf x"}, "valid tuple"),
+        ({"run": "rm -rf x"}, "'rm -rf x' is one text, expected a list of the program and its arguments"),
         ({"run": ["a"], "within": "1h"}, "less than or equal to"),
     ],
 )

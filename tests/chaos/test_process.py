@@ -315,6 +315,9 @@ async def test_a_process_of_another_user_is_left_alone(started: Any, tmp_path: P
     ("settings", "told"),
     [
         ({"action": "kill"}, "has no target, expected one of pid_file, name and port"),
+        ({"action": "kill", "port": "engine"}, "'engine' is no port, expected a number such as 8080, or host:port"),
+        ({"action": "kill", "port": 65536}, "65536 is no port, expected a number"),
+        ({"action": "kill", "port": "engine:0"}, "'engine:0' is no port, expected a number"),
         ({"action": "kill", "name": "a", "port": 80}, "has name and port, expected one of"),
         ({"action": "stop", "port": 80, "keep_down": True}, "has keep_down, which is for action kill"),
     ],
