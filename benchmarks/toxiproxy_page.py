@@ -1,0 +1,92 @@
+"""What benchmarks.toxiproxy measured, as a page."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from benchmarks.results import Circumstances
+from benchmarks.tcp_load import MESSAGE
+
+MANY = 50
+
+_HEAD = """\
+# The embedded Toxiproxy beside the real one
+Written by `make bench-toxiproxy`; do not edit.
+
+- **direct** is without a proxy, **with toxics** has a `latency` toxic of 0 ms in both directions: data takes the way through the toxics, and is not delayed.
+- **MB/s** is how fast bytes get from one client process to one server process over one connection, and over {many} at once. **CPU s/GB** is the user + system time of the proxy's process for it.
+- **round trip** is how long a message of {message} bytes takes there and back, in µs; over {many} connections each has one message under way. **added** is the median's distance to direct. **CPU µs** is the proxy's for each message.
+- Client, proxy and server share the machine and its loopback; client and server are Python on uvloop, and are the limit of what is direct.
+- Every figure is the median of {rounds} round(s), in each of which every way has its turn; of the MB/s the best is given too, since what else runs on the machine only takes from it.
+
+{circumstances}{shared}"""
+
+_SHARED = """
+**The machine was shared**: other programs ran beside this one, as its load average says.
+Compare the lines with each other; the figures on a machine at rest are better, and the spread is smaller.
+"""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one round measured of one way: bytes per second, seconds, and the proxy's CPU seconds."""
+
+    rate: float
+    many_rate: float
+    cpu_per_byte: float
+    p50: float
+    p99: float
+    many_p50: float
+    many_p99: float
+    many_messages_per_second: float
+    cpu_per_message: float
+
+
+_COLUMNS = (
+    "",
+    "MB/s median (best)",
+    f"MB/s over {MANY}",
+    "CPU s/GB",
+    "round trip p50 / p99",
+    "added",
+    f"over {MANY}: p50 / p99",
+    f"messages/s over {MANY}",
+    "CPU µs",
+)
+
+
+def page(circumstances: Circumstances, rounds: int, measured: dict[str, list[Figures]]) -> str:
+    """Write the page."""
+    shared = _SHARED if circumstances.load_before > circumstances.cores / 2 else ""
+    head = _HEAD.format(
+        many=MANY, message=len(MESSAGE), rounds=rounds, circumstances=circumstances.words, shared=shared
+    )
+    direct = statistics.median([one.p50 for one in measured["direct"]])
+    rows = [row(name, figures, direct) for name, figures in measured.items()]
+    return "\n".join([head, _line(_COLUMNS), _line(["---"] * len(_COLUMNS)), *rows, ""])
+
+
+def row(name: str, rounds: list[Figures], direct: float | None) -> str:
+    """Write the line of one way; `direct` is the median round trip without a proxy, in seconds."""
+    rate = [one.rate for one in rounds]
+    many_rate = [one.many_rate for one in rounds]
+    p50 = statistics.median([one.p50 for one in rounds])
+    is_proxy = any(one.cpu_per_byte for one in rounds)
+    cells = (
+        name,
+        f"{statistics.median(rate) / 1e6:.0f} ({max(rate) / 1e6:.0f})",
+        f"{statistics.median(many_rate) / 1e6:.0f} ({max(many_rate) / 1e6:.0f})",
+        f"{statistics.median([one.cpu_per_byte for one in rounds]) * 1e9:.2f}" if is_proxy else "",
+        f"{p50 * 1e6:.0f} / {statistics.median([one.p99 for one in rounds]) * 1e6:.0f}",
+        f"{(p50 - direct) * 1e6:.0f}" if direct is not None and is_proxy else "",
+        f"{statistics.median([one.many_p50 for one in rounds]) * 1e6:.0f} / {statistics.median([one.many_p99 for one in rounds]) * 1e6:.0f}",
+        f"{statistics.median([one.many_messages_per_second for one in rounds]):.0f}",
+        f"{statistics.median([one.cpu_per_message for one in rounds]) * 1e6:.0f}" if is_proxy else "",
+    )
+    return _line(cells)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
