@@ -6,7 +6,7 @@ SCALE ?= 30
 LABS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup parts demo drills docs dashboards test kubernetes test-kubernetes lint verdicts predictions bench soak lock clean
+.PHONY: help setup parts demo drills docs dashboards test kubernetes test-kubernetes lint verdicts predictions bench bench-toxiproxy soak lock clean
 
 help: ## tell what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -63,6 +63,9 @@ bench: setup ## what the load costs: beside k6, vegeta and hey, and as it grows
 	sh benchmarks/install.sh $(VENV)/bench-bin
 	$(BIN)/python -m benchmarks.versus
 	$(BIN)/python -m benchmarks.growth
+
+bench-toxiproxy: setup ## how fast the embedded Toxiproxy is beside the real one
+	$(BIN)/python -m benchmarks.toxiproxy
 
 soak: setup ## whether memory stays flat in half an hour at 2,000/s
 	sh benchmarks/install.sh
