@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from tests.support.toxiproxies import ToxiproxyServer
 
@@ -43,6 +43,13 @@ class Side:
         except TimeoutError:
             return True
         return False
+
+    def pause(self) -> None:
+        """Read no more, and let the other side wait."""
+        cast("asyncio.ReadTransport", self.writer.transport).pause_reading()
+
+    def resume(self) -> None:
+        cast("asyncio.ReadTransport", self.writer.transport).resume_reading()
 
     def close(self) -> None:
         self.writer.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +19,14 @@ class Chunk:
 class Output(Protocol):
     """Where a stage sends to: the next channel, or the end of the link."""
 
-    async def put(self, chunk: Chunk) -> None:
-        """Pass a chunk on, and wait until there is room for another."""
+    on_room: Callable[[], None] | None
+
+    @property
+    def full(self) -> bool:
+        """Whether the writer has to wait for `on_room`."""
+
+    def offer(self, chunk: Chunk) -> None:
+        """Take a chunk, whether there is room or not."""
 
     def close(self) -> None:
         """Say that no more will come."""
@@ -31,8 +36,9 @@ class Channel:
     """A queue with one writer and one reader; with a capacity of 0 the writer waits until its chunk is taken."""
 
     def __init__(self, capacity: int) -> None:
-        self._capacity: float = capacity
+        self._capacity = capacity
         self._chunks: deque[Chunk] = deque()
+        self._abandoned = False
         self.closed = False
         self.on_input: Callable[[], None] | None = None
         self.on_room: Callable[[], None] | None = None
@@ -43,18 +49,11 @@ class Channel:
         return len(self._chunks) > self._capacity
 
     def offer(self, chunk: Chunk) -> None:
-        """Add a chunk, whether there is room or not."""
+        """Take a chunk, whether there is room or not."""
+        if self._abandoned:
+            return
         self._chunks.append(chunk)
         self._call(self.on_input)
-
-    async def put(self, chunk: Chunk) -> None:
-        """Add a chunk, and wait until there is room for another."""
-        self.offer(chunk)
-        while self.full:
-            room = asyncio.get_running_loop().create_future()
-            self.on_room = lambda room=room: None if room.done() else room.set_result(None)
-            await room
-        self.on_room = None
 
     def take(self) -> Chunk | None:
         """Take the next chunk, or None if there is none now."""
@@ -70,9 +69,10 @@ class Channel:
         self.closed = True
         self._call(self.on_input)
 
-    def widen(self) -> None:
-        """Take whatever the writer still has, without making it wait."""
-        self._capacity = float("inf")
+    def abandon(self) -> None:
+        """Drop what is here and what comes: the reader has gone, and nobody shall wait for it."""
+        self._abandoned = True
+        self._chunks.clear()
         self._call(self.on_room)
 
     @staticmethod

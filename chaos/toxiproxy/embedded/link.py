@@ -5,7 +5,6 @@ Without toxics there is no stage, and data goes from socket to socket without a 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic
 
@@ -16,7 +15,6 @@ from chaos.toxiproxy.embedded.toxic import Toxic
 
 # As much as the real server reads at once: toxics count in chunks.
 _CHUNK_BYTES = 32 * 1024
-_FLUSH_WITHIN_SECONDS = 5.0
 
 
 class Link:
@@ -34,7 +32,7 @@ class Link:
         self._failed = False
         self._at_end = False
         self._stages: list[Stage] = []
-        self._writable: asyncio.Future[None] | None = None
+        self.on_room: Callable[[], None] | None = None
         sink.writer = self
 
     def start(self, toxics: Sequence[Toxic]) -> None:
@@ -81,16 +79,18 @@ class Link:
 
     def writable(self) -> None:
         """Take notice that the sink takes data again, or that it is gone."""
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
+        if self.on_room is not None and not self.full:
+            self.on_room()
         self.regulate()
 
-    async def put(self, chunk: Chunk) -> None:
-        """Send a chunk to the sink, and wait until it takes another: the last stage's outlet."""
+    @property
+    def full(self) -> bool:
+        """Whether the last stage has to wait."""
+        return self.sink.choked
+
+    def offer(self, chunk: Chunk) -> None:
+        """Send a chunk to the sink: the link itself is the last stage's outlet."""
         self._write(chunk.data)
-        while self.sink.choked:
-            self._writable = asyncio.get_running_loop().create_future()
-            await self._writable
 
     def close(self) -> None:
         """Close the sink: the last stage has passed on the end."""
@@ -99,9 +99,12 @@ class Link:
             self.sink.close()
             if not self._failed:
                 self._count("sent", self._sent_bytes)
+            # A stage before the one that closed would wait for ever to send.
+            self.abandon()
 
     def abandon(self) -> None:
-        """Stop all stages: both ends are gone."""
+        """Stop all stages: nobody is left for what they send."""
+        self.ended = True
         for stage in self._stages:
             stage.abandon()
 
@@ -139,10 +142,9 @@ class Link:
         index = self._stages.index(stage)
         previous = self._stages[index - 1] if index else None
         if previous is not None:
-            # It may be about to send what nobody takes.
-            stage.inlet.widen()
             await previous.interrupt()
-        await _flush(stage)
+        while (chunk := stage.inlet.take()) is not None:
+            stage.outlet.offer(chunk)
         if stage.inlet.closed:
             stage.close()
             return
@@ -167,13 +169,3 @@ class Link:
             self._sent_bytes += len(data)
         else:
             self._failed = True
-
-
-async def _flush(stage: Stage) -> None:
-    """Pass on what waits before a stage, and do not wait forever for who does not read."""
-    while (chunk := stage.inlet.take()) is not None:
-        try:
-            async with asyncio.timeout(_FLUSH_WITHIN_SECONDS):
-                await stage.outlet.put(chunk)
-        except TimeoutError:
-            continue

@@ -1,7 +1,8 @@
 """One toxic at work on one direction of one connection.
 
-A toxic waits only in `receive` and `wait`, and there it can be interrupted: its settings changed, or a neighbour came or
-went. What it holds then it passes on, so that no byte is lost. `send` is never interrupted.
+A toxic can be interrupted: its settings changed, or a neighbour came or went. `receive` and `wait` tell it so, and what
+it holds then it passes on, so that no byte is lost. `send` then waits no longer for room: a change must not wait for
+somebody who does not read.
 """
 
 from __future__ import annotations
@@ -54,10 +55,10 @@ class Stage:
         return not self.closed
 
     def abandon(self) -> None:
-        """Stop for good: both ends of the connection are gone."""
-        self.closed = True
-        if self._task is not None:
+        """Stop for good, unless it has ended by itself."""
+        if not self.closed and self._task is not None:
             self._task.cancel()
+        self.closed = True
 
     async def receive(self, within: float = math.inf) -> Chunk | None:
         """Wait for the next chunk; None is the end. Raises Interrupted, and TimeoutError after `within` seconds."""
@@ -88,12 +89,15 @@ class Stage:
 
     async def send(self, chunk: Chunk) -> None:
         """Pass a chunk on, and wait until there is room for another."""
-        await self.outlet.put(chunk)
+        self.outlet.offer(chunk)
+        while self.outlet.full and not self._interrupting:
+            await self._park(until_room=True)
 
     def close(self) -> None:
         """End the stream here; what still comes in is lost."""
         if not self.closed:
             self.closed = True
+            self.inlet.abandon()
             self.outlet.close()
 
     async def _run(self) -> None:
@@ -101,7 +105,7 @@ class Stage:
         with suppress(Interrupted):
             await (Noop() if spared else self.toxic.attributes).pipe(self)
 
-    async def _park(self, seconds: float, *, until_input: bool = False) -> None:
+    async def _park(self, seconds: float = math.inf, *, until_input: bool = False, until_room: bool = False) -> None:
         loop = asyncio.get_running_loop()
         self._woken = woken = loop.create_future()
         timer = None
@@ -109,10 +113,15 @@ class Stage:
             timer = loop.call_later(math.ceil(seconds / _MILLISECOND) * _MILLISECOND, _finish, woken)
         if until_input:
             self.inlet.on_input = lambda: _finish(woken)
+        outlet = self.outlet
+        if until_room:
+            outlet.on_room = lambda: _finish(woken)
         try:
             await woken
         finally:
             self._woken = self.inlet.on_input = None
+            if until_room:
+                outlet.on_room = None
             if timer is not None:
                 timer.cancel()
 

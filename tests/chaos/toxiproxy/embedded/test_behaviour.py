@@ -383,7 +383,7 @@ async def test_toxics_come_and_go_while_data_flows_and_no_byte_is_lost(proxy: Pr
 
 async def test_who_does_not_read_makes_the_sender_wait(proxy: Proxied) -> None:
     client, server = await proxy.connect()
-    client.reader._transport.pause_reading()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
+    client.pause()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(_send_much(server), 1.0)
 
