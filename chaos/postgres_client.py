@@ -18,7 +18,7 @@ from chaos.secret_source import read_secret
 if TYPE_CHECKING:
     from chaos.postgres import PostgresInjection
 
-_LIMIT_SECONDS = 5.0
+_LIMIT_SECONDS = 10.0
 _LOOK_EVERY_SECONDS = 0.05
 _CLOSE_SECONDS = 1.0
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)

@@ -27,10 +27,10 @@ NAME = "payment-engine:8080"
 _SERVER = """
 import os, socket, sys
 from pathlib import Path
-listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 part = Path(sys.argv[2] + ".part")
 part.write_text(str(os.getpid()))
 part.rename(sys.argv[2])
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 while True:
     listening.accept()[0].close()
 """
@@ -122,7 +122,7 @@ async def test_it_is_killed_and_its_restart_awaited(engines: Any, ledger: Ledger
     async with applied(fault(kind="process", action="kill", **target), at(engine), ledger) as injection:
         assert processes.process(first) is None
     assert engine.pid != first
-    assert await engine.answers()
+    await until(engine.answers, "it listens again")
     assert injection.outcome.startswith("started again ")
     assert injection.outcome.endswith(f"after its end, as {engine.pid}")
 
@@ -150,7 +150,7 @@ async def test_what_is_kept_down_comes_back_when_the_fault_ends(engines: Any, le
         await until(restarted, "the supervisor starts it again")
         second = engine.pid
         await until(killed_again, "the second is killed as well")
-    assert await engine.answers()
+    await until(engine.answers, "it listens again")
     assert holders("keep_down") == []
 
 
