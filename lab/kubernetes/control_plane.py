@@ -100,10 +100,13 @@ class ControlPlane:
         common = ("--leader-elect=false", "--secure-port=0")
         manager = f"--kubeconfig={self._kubeconfig('system:kube-controller-manager')}"
         credentials = ("--use-service-account-credentials", f"--root-ca-file={self.authority}")
-        self._start("kube-controller-manager", manager, *credentials, *common)
+        # Nodes without a sign of life would be NotReady after 50 s, and a busy machine is slow to give one.
+        patience = "--node-monitor-grace-period=10m"
+        self._start("kube-controller-manager", manager, *credentials, patience, *common)
         self._start("kube-scheduler", f"--kubeconfig={self._kubeconfig('system:kube-scheduler')}", *common)
+        lease = "--node-lease-duration-seconds=40"
         configs = [f"--config={path}" for path in stages()]
-        self._start("kwok", f"--kubeconfig={self.kubeconfig}", "--manage-all-nodes=true", *configs)
+        self._start("kwok", f"--kubeconfig={self.kubeconfig}", "--manage-all-nodes=true", lease, *configs)
 
     async def _make_key(self) -> None:
         """Make the key that signs the tokens of service accounts."""
