@@ -52,6 +52,7 @@ class Kubernetes(Reach):
 
     namespaces: tuple[Namespace, ...] = Field(min_length=1)
     label: dict[str, str] = Field(default={"alertdrill.io/enabled": "true"}, min_length=1)
+    largest_share: float = Field(default=1.0, gt=0, le=1)
 
     @field_validator("context")
     @classmethod

@@ -18,7 +18,7 @@ from chaos.kubernetes import place, workload
 from chaos.kubernetes.access import Name, Namespace, Reach
 from chaos.kubernetes.connection import ASKING, breaking, mending, opened, require_permissions, until
 from chaos.kubernetes.opted_in import opted_in, require_listed
-from chaos.kubernetes.place import Object, Place
+from chaos.kubernetes.place import ClusterError, Object, Place
 from chaos.kubernetes.workload import Owner
 from units.duration import Duration
 from units.extras import require_library
@@ -84,7 +84,13 @@ class PodsInjection(Injection):
         async with mending(self.reach) as cluster:
 
             async def missing() -> str:
-                ready = [pod for pod in await matching(cluster, self.where) if is_ready(pod)]
+                try:
+                    ready = [pod for pod in await matching(cluster, self.where) if is_ready(pod)]
+                except ClusterError as error:
+                    if error.status != 404:
+                        raise
+                    self._outcome = f"somebody removed {self.where.owner} meanwhile"
+                    return ""
                 if len(ready) < self.ready_before:
                     return f"namespace {self.where.namespace}: {len(ready)} of {self.ready_before} pods are Ready"
                 self._outcome = self._told(ready)
@@ -159,7 +165,7 @@ class PodsFault(Fault):
         return {
             "reach": access.reach,
             "where": where,
-            "pods": self._choose(open_to_drills),
+            "pods": self._choose(open_to_drills, int(access.largest_share * len(found))),
             "ready_before": sum(map(is_ready, found)),
             "grace_period": self.grace_period,
             "ready_within": self.ready_within,
@@ -169,7 +175,7 @@ class PodsFault(Fault):
         assert self.owner is not None  # noqa: S101 - one of the two is there
         return workload.selector(await cluster.get(workload.place(self.owner, self.namespace)))
 
-    def _choose(self, pods: list[Object]) -> tuple[Pod, ...]:
+    def _choose(self, pods: list[Object], at_most: int) -> tuple[Pod, ...]:
         """Choose among pods that something will replace; raises FaultNotApplied."""
         for pod in pods:
             if workload.controller_of(pod) is None:
@@ -179,6 +185,11 @@ class PodsFault(Fault):
         if count > len(pods):
             raise FaultNotApplied(
                 f"{count} pods of {self.owner or self.selector} in namespace {self.namespace}: there are {len(pods)}"
+            )
+        if count > max(at_most, 1):
+            raise FaultNotApplied(
+                f"{count} pods of {self.owner or self.selector} in namespace {self.namespace}"
+                f" are more than kubernetes.largest_share of agent.yml allows: {max(at_most, 1)}"
             )
         # Not for secrets: a seed makes the same choice again.
         chosen = random.Random(self.seed).sample(pods, count)  # noqa: S311

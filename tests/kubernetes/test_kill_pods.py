@@ -60,6 +60,14 @@ async def test_an_owner_means_its_own_pods_alone(shop: Shop, ledger: Ledger) -> 
     assert await shop.pods("cache") == others
 
 
+async def test_an_owner_that_is_gone_replaces_nothing(shop: Shop, ledger: Ledger) -> None:
+    await shop.deploy()
+    owned = kill(shop, selector=None, owner="deployment/engine")
+    async with applied(owned, shop.endpoints(), ledger) as injection:
+        await shop.api.delete(shop.path("deployments"))
+    assert injection.outcome == "somebody removed deployment/engine meanwhile"
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
@@ -75,6 +83,15 @@ async def test_what_matches_nothing_or_too_little_is_refused(shop: Shop, setting
     with pytest.raises(FaultNotApplied, match=told):
         await kill(shop, **settings).resolve(shop.endpoints(), "alertdrill-1")
     assert await shop.pods() == before
+
+
+async def test_agent_yml_limits_the_share_that_is_hit(shop: Shop) -> None:
+    await shop.deploy(replicas=4)
+    half = shop.endpoints(largest_share=0.5)
+    assert len((await kill(shop, share=0.5).resolve(half, "alertdrill-1")).pods) == 2
+    with pytest.raises(FaultNotApplied, match=r"3 pods of .* are more than kubernetes.largest_share .* allows: 2"):
+        await kill(shop, count=3).resolve(half, "alertdrill-1")
+    assert len((await kill(shop).resolve(shop.endpoints(largest_share=0.01), "alertdrill-1")).pods) == 1
 
 
 async def test_a_pod_that_nobody_would_replace_is_left_alone(shop: Shop) -> None:
