@@ -72,17 +72,24 @@ def holders(module: str) -> list[RunningProcess]:
     return whose_command(lambda command: f"chaos.{module}" in command and command[0].startswith(folder))
 
 
+def start_agent(
+    ledger: Path, settings: dict[str, Any], *, watched: bool = False, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start an agent of its own process, with a watchdog if asked; it says `in force` when the fault is."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _AGENT, json.dumps([settings, options, str(ledger), watched])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+
+
 class KilledAgent:
     """An agent of its own process, with a watchdog if asked, that keeps a fault in force until it is killed."""
 
     def __init__(self, ledger: Path, settings: dict[str, Any], *, watched: bool = False, **options: Any) -> None:
         self.ledger = Ledger(ledger)
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _AGENT, json.dumps([settings, options, str(ledger), watched])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
-        )
+        self._process = start_agent(ledger, settings, watched=watched, **options)
         assert self._process.stdout is not None
         with self._process.stdout as output:
             assert output.readline() == b"in force\n"

@@ -1,0 +1,106 @@
+"""Cut off or killed at every single step of breaking and mending, a fault is always undone."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chaos.applied import applied
+from chaos.errors import FaultNotApplied, FaultNotHealed
+from chaos.healing import abandoned, heal, heal_all
+from chaos.ledger import Ledger
+from lab.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.test_apply_manifest import DENY, policies
+from tests.support.breaking import fault, start_agent
+from tests.support.cluster import Shop
+from tests.support.relay import Relay
+
+# Breaking takes three to five pieces (two of them for TLS); the rest are of mending, which may look many times.
+_STEPS = 8
+FAULTS: list[dict[str, Any]] = [
+    {"kind": "scale", "workload": "deployment/engine", "replicas": 1},
+    {"kind": "apply_manifest", "file": "deny-all.yml"},
+    {"kind": "kill_pods", "selector": "app=engine", "count": 2},
+]
+
+
+@pytest.fixture
+async def relay(control_plane: ControlPlane, shop: Shop) -> AsyncIterator[Relay]:
+    """A relay before the API server, through which the shop's kubeconfig leads."""
+    port = int(control_plane.url.rsplit(":", 1)[1])
+    async with Relay(port).running() as relay:
+        text = shop.kubeconfig.read_text()
+        shop.kubeconfig.write_text(text.replace(f":{port}", f":{relay.port}"))
+        yield relay
+
+
+def broken(shop: Shop, tmp_path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    (tmp_path / "deny-all.yml").write_text(yaml.safe_dump(DENY))
+    file = {"file": str(tmp_path / settings["file"])} if "file" in settings else {}
+    return settings | {"namespace": shop.name} | file
+
+
+async def assert_whole(shop: Shop, ledger: Ledger) -> None:
+    assert ledger.read().entries == {}
+    workload = await shop.workload()
+    assert workload["spec"]["replicas"] == 3
+    assert workload["status"]["readyReplicas"] == 3
+    assert await policies(shop) == []
+
+
+@pytest.mark.parametrize("delivered", [True, False], ids=["answers-lost", "requests-lost"])
+@pytest.mark.parametrize("settings", FAULTS, ids=lambda settings: str(settings["kind"]))
+async def test_a_network_that_is_cut_at_any_step_leaves_nothing_broken(  # noqa: PLR0913, PLR0917 - fixtures
+    shop: Shop,
+    relay: Relay,
+    ledger: Ledger,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    delivered: bool,  # noqa: FBT001
+) -> None:
+    await shop.deploy()
+    relay.counting = lambda: any(ledger.directory.glob("*.json"))
+    relay.cut_seconds, relay.delivered = 0.3, delivered
+    for step in range(1, _STEPS + 1):
+        relay.seen, relay.cut_at = 0, step
+        with suppress(FaultNotApplied, FaultNotHealed):
+            async with applied(fault(**broken(shop, tmp_path, settings)), shop.endpoints(), ledger):
+                pass
+        if not relay.was_cut:
+            break
+        await relay.reopened()
+        for entry_id, entry in ledger.read().entries.items():
+            await heal(ledger, entry_id, entry, is_handed_over=True)
+        await assert_whole(shop, ledger)
+    assert step > 4
+
+
+async def test_an_agent_killed_at_any_step_of_breaking_is_healed_after(
+    shop: Shop, relay: Relay, ledger: Ledger, tmp_path: Path
+) -> None:
+    await shop.deploy()
+    relay.counting = lambda: any(ledger.directory.glob("*.json"))
+    scale = broken(shop, tmp_path, FAULTS[0])
+    for step in itertools.count(1):
+        relay.seen, relay.cut_at, relay.delivered = 0, step, step % 2 == 0
+        agent = start_agent(ledger.directory, scale, kubernetes=shop.opened())
+        assert agent.stdout is not None
+        with agent.stdout as output:
+            relay.on_cut = agent.kill
+            said = await asyncio.to_thread(output.readline)
+        agent.kill()
+        await asyncio.to_thread(agent.wait)
+        relay.on_cut = lambda: None
+        relay.cut_at = 0
+        assert [one.problem async for one in heal_all(ledger, abandoned(ledger.read()))] == [""]
+        await assert_whole(shop, ledger)
+        if said == b"in force\n":
+            break
+    assert step > 2
