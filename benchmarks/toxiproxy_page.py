@@ -25,7 +25,7 @@ Written by `make bench-toxiproxy`; do not edit.
 
 _SHARED = """
 **The machine was shared**: other programs ran beside this one, as its load average says.
-Compare the lines with each other; the figures on a machine at rest are better, and the spread is smaller.
+The spread is wide: compare the lines with each other, and roughly; CPU s/GB and CPU µs suffer least.
 """
 
 

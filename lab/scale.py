@@ -1,6 +1,7 @@
 """Dividing every duration of a monitoring stack, so that a rule of minutes is proven in seconds.
 
-Thresholds stay. Pure: mappings in, mappings out.
+Thresholds stay, and no target is scraped more often than four times a second: an interval is also the time that a
+scrape may take, and a service does not answer sixty times as fast because somebody is in a hurry. Pure: mappings in, mappings out.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ _KEYS = {
     "resolve_timeout",
 }
 _SHORTEST = timedelta(milliseconds=1)
+_SCRAPES = {"scrape_interval", "scrape_timeout"}
+_SHORTEST_SCRAPE = timedelta(milliseconds=250)
 
 _DURATION = re.compile(r"(?:\d+(?:ms|[smhdwy]))+")
 _TOKENS = re.compile(
@@ -77,6 +80,9 @@ def _scale(config: Any, factor: float) -> Any:  # noqa: ANN401 - parsed YAML
 
 
 def _scale_value(key: str, value: Any, factor: float) -> Any:  # noqa: ANN401 - parsed YAML
+    if key in _SCRAPES and isinstance(value, str):
+        original = parse_duration(value)
+        return format_duration(max(original / factor, min(original, _SHORTEST_SCRAPE)))
     if key in _KEYS and isinstance(value, str):
         return scale_duration(value, factor)
     if key == "expr":

@@ -49,3 +49,13 @@ def test_waits_of_every_route_are_scaled_and_so_are_the_defaults() -> None:
     route = scale_alertmanager(config, 30)["route"]
     assert (route["group_wait"], route["group_interval"], route["repeat_interval"]) == ("1s", "10s", "8m")
     assert route["routes"] == [{"group_wait": "1s", "routes": [{"repeat_interval": "2m"}]}]
+
+
+@pytest.mark.parametrize(
+    ("interval", "scaled"), [("5s", "250ms"), ("15s", "250ms"), ("1m", "1s"), ("200ms", "200ms"), ("250ms", "250ms")]
+)
+def test_no_target_is_scraped_more_often_than_it_can_answer(interval: str, scaled: str) -> None:
+    """An interval that is shorter in the file is the file's own wish."""
+    job = {"job_name": "shop", "scrape_interval": interval, "scrape_timeout": interval}
+    (found,) = scale_prometheus({"scrape_configs": [job]}, 60)["scrape_configs"]
+    assert (found["scrape_interval"], found["scrape_timeout"]) == (scaled, scaled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -67,8 +69,6 @@ class ToxiproxyServer:
 
     def json(self, method: str, path: str, body: str | None = None) -> Any:
         """Ask, and give the JSON of an answer that is no error."""
-        import json
-
         status, _, content = self.raw(method, path, body)
         assert status < 300, content
         return json.loads(content) if content else None
@@ -76,8 +76,6 @@ class ToxiproxyServer:
     def clear(self) -> None:
         """Delete every proxy."""
         for name in self.json("GET", "/proxies"):
-            from urllib.parse import quote
-
             self.raw("DELETE", f"/proxies/{quote(name, safe='')}")
 
     def _fill(self, text: str) -> str:

@@ -69,7 +69,7 @@ class Api:
         if path != (clean := _clean(path)):
             return web.Response(status=301, headers={"Location": quote(clean) + mark + query})
         if path == "/metrics" and self._metrics is not None:
-            return self._metrics_answer(request)
+            return await self._handle(request, self._show_metrics, ())
         for pattern, methods in self._routes.items():
             match = re.fullmatch(pattern, path)
             if match is not None and request.method in methods:
@@ -89,11 +89,9 @@ class Api:
         except TimeoutError:
             return _identified(web.Response(status=503))
 
-    def _metrics_answer(self, request: web.Request) -> web.Response:
-        if request.headers.get("User-Agent", "").startswith("Mozilla/"):
-            return _identified(web.Response(status=403, text="User agent not allowed\n", headers=_TEXT))
-        assert self._metrics is not None  # noqa: S101 - the route is there only with metrics
-        return _identified(web.Response(text=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE}))
+    async def _show_metrics(self, _: tuple[str, ...], __: bytes) -> web.Response:
+        text = "" if self._metrics is None else self._metrics.text()
+        return web.Response(text=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def _version(self, _: tuple[str, ...], __: bytes) -> web.Response:
         headers = {"Content-Type": "application/json;charset=utf-8"}

@@ -11,6 +11,7 @@ import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from chaos.toxiproxy.embedded.go_json_scan import GoJsonError, end_of_value
@@ -79,23 +80,14 @@ def encode(value: object) -> str:
 
 
 def encode_float32(value: float) -> str:
-    """Write the shortest decimal that is this float32."""
+    """Write the shortest decimal that is this float32, with an exponent where Go has one."""
     packed = struct.pack("f", value)
-    digits = next(text for text in (f"{value:.{n}g}" for n in range(1, 10)) if struct.pack("f", float(text)) == packed)
-    if value != 0 and not 1e-6 <= abs(value) < 1e21:
-        mantissa, _, exponent = f"{float(digits):e}".partition("e")
-        mantissa = mantissa.rstrip("0").rstrip(".") if "e" not in digits else digits.partition("e")[0]
-        sign, number = exponent[0], exponent[1:]
-        # Go writes e-9 and e+21.
-        return f"{mantissa}e{sign}{number.lstrip('0') if sign == '-' else number}"
-    return f"{float(digits):.9f}".rstrip("0").rstrip(".") if abs(value) < 1 else _plain(digits)
-
-
-def _plain(digits: str) -> str:
-    """Write a decimal without an exponent."""
-    from decimal import Decimal
-
-    return f"{Decimal(digits):f}"
+    shortest = next(text for text in (f"{value:.{n}e}" for n in range(9)) if struct.pack("f", float(text)) == packed)
+    if value == 0 or 1e-6 <= abs(value) < 1e21:
+        return f"{Decimal(shortest):f}"
+    mantissa, exponent = shortest.split("e")
+    # Go writes e-9 and e+21.
+    return f"{mantissa}e{exponent.replace('-0', '-')}"
 
 
 def _parse(body: bytes) -> Any:  # noqa: ANN401 - JSON
