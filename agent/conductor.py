@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from agent import __version__, grafana
@@ -269,10 +270,12 @@ class Conductor:
         if await _set_within(healing_at_last, fault.at.total_seconds()):
             return
         longest = fault.at_most if fault.lasts == "until-fired" else fault.lasts
-        injected_at, outcome = None, ""
+        began: list[float] = []
+        is_injected, outcome = False, ""
         try:
-            async with applied(fault, self._endpoints, self._ledger) as injection:
-                injected_at = time.time()
+            noted = partial(_note_now, began)
+            async with applied(fault, self._endpoints, self._ledger, noted) as injection:
+                is_injected = True
                 self.progress.faults[kind, fault.target] += 1
                 self.progress.tell(f"fault injected: {kind} on {fault.target}")
                 await _set_within(healing_at_last, longest.total_seconds())
@@ -280,7 +283,7 @@ class Conductor:
         except FaultTakenBack as error:
             if not self._observer.aborted:
                 self._observer.abort(str(error))
-        if injected_at is None:
+        if not is_injected:
             return
         self.progress.faults[kind, fault.target] -= 1
         self.progress.tell(f"fault healed: {kind} on {fault.target}{f', {outcome}' if outcome else ''}")
@@ -289,7 +292,7 @@ class Conductor:
                 kind=kind,
                 target=fault.target,
                 settings=fault.model_dump(mode="json"),
-                injected_at=injected_at,
+                injected_at=began[0],
                 healed_at=time.time(),
                 outcome=outcome,
             )
@@ -384,6 +387,10 @@ async def running(load: Load) -> AsyncIterator[None]:
         task = tasks.create_task(load.run())
         yield
         task.cancel()
+
+
+def _note_now(instants: list[float]) -> None:
+    instants.append(time.time())
 
 
 async def _set_within(event: asyncio.Event, seconds: float | None) -> bool:

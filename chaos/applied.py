@@ -7,7 +7,7 @@ Whatever happens in between, the ledger names what may still be broken.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,9 +23,12 @@ _PATIENCE_SECONDS = 2.0
 
 
 @asynccontextmanager
-async def applied(fault: Fault, endpoints: Endpoints, ledger: Ledger) -> AsyncIterator[Injection]:
+async def applied(
+    fault: Fault, endpoints: Endpoints, ledger: Ledger, begins: Callable[[], None] = lambda: None
+) -> AsyncIterator[Injection]:
     """Keep a fault in force for the length of the block, and undo it whatever ends the block.
 
+    `begins` is called at the instant before which nothing was broken: what is killed is gone before that is confirmed.
     Raises FaultNotApplied when it could not be injected (nothing is broken then), FaultNotHealed when the undo
     could not be confirmed (its ledger entry stays), and FaultTakenBack when somebody else undid it meanwhile.
     """
@@ -35,6 +38,7 @@ async def applied(fault: Fault, endpoints: Endpoints, ledger: Ledger) -> AsyncIt
     injected = False
     try:
         # A failed injection is undone too: it may have been carried out although its answer was lost.
+        begins()
         await injection.inject()
         injected = True
         # Stopped in the middle, we may have injected what somebody had undone already.

@@ -127,6 +127,16 @@ async def test_it_is_killed_and_its_restart_awaited(engines: Any, ledger: Ledger
     assert injection.outcome.endswith(f"after its end, as {engine.pid}")
 
 
+async def test_it_is_told_to_begin_while_the_process_still_runs(engines: Any, ledger: Ledger) -> None:
+    """What it kills is gone before that is confirmed, and an alert may see it in between."""
+    engine = await engines(supervised=True)
+    first, seen = engine.pid, []
+    kill = fault(kind="process", action="kill", port=NAME)
+    async with applied(kill, at(engine), ledger, lambda: seen.append(processes.process(first))):
+        assert [one is not None for one in seen] == [True]
+        assert processes.process(first) is None
+
+
 async def test_it_is_stopped_for_the_block_and_goes_on_after_it(engines: Any, ledger: Ledger) -> None:
     engine, other = await engines(), await engines()
     async with applied(fault(kind="process", action="stop", port=NAME), at(engine), ledger):
