@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,20 +52,16 @@ async def test_a_workload_that_is_gone_needs_no_mending(shop: Shop, ledger: Ledg
     assert injection.outcome == "somebody removed deployment/engine meanwhile"
 
 
-async def test_replicas_that_do_not_become_ready_are_not_healed_until_they_do(shop: Shop, tmp_path: Path) -> None:
+async def test_replicas_that_do_not_become_ready_are_not_healed_until_they_do(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
-    ledger = Ledger(tmp_path / "ledger")
     not_ready = pytest.raises(FaultNotHealed, match="deployment/engine: 1 of 3 replicas are Ready after 1 s")
-    with not_ready:
-        async with applied(scale(shop, replicas=1, ready_within="1s"), shop.endpoints(), ledger):
-            await until(lambda: shop.has_ready(1), "the others are gone")
-            await shop.cordon_all(cordoned=True)
-    ((entry_id, entry),) = ledger.read().entries.items()
+    async with shop.without_nodes():
+        with not_ready:
+            async with applied(scale(shop, replicas=1, ready_within="1s"), shop.endpoints(), ledger):
+                await until(lambda: shop.has_ready(1), "the others are gone")
+        ((entry_id, entry),) = ledger.read().entries.items()
     patient = entry.injection.model_copy(update={"ready_within": PATIENTLY})
-    again = entry.model_copy(update={"injection": patient})
-    healing = asyncio.create_task(heal(ledger, entry_id, again, is_handed_over=True))
-    await shop.cordon_all(cordoned=False)
-    await healing
+    await heal(ledger, entry_id, entry.model_copy(update={"injection": patient}), is_handed_over=True)
     assert (await shop.workload())["status"]["readyReplicas"] == 3
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -140,11 +142,17 @@ class Shop:
         found = await self.api.listed(f"/api/v1/namespaces/{self.name}/pods?labelSelector=app={name}")
         return {one["metadata"]["uid"] for one in found if "deletionTimestamp" not in one["metadata"]}
 
-    async def cordon_all(self, *, cordoned: bool) -> None:
-        """Keep every node from taking pods, or let all take some again."""
-        for node in await self.api.listed("/api/v1/nodes"):
-            change = {"spec": {"unschedulable": cordoned or None}}
-            await self.api.patch(f"/api/v1/nodes/{node['metadata']['name']}", change)
+    @asynccontextmanager
+    async def without_nodes(self) -> AsyncIterator[None]:
+        """Keep every node from taking pods for the length of the block."""
+        names = [node["metadata"]["name"] for node in await self.api.listed("/api/v1/nodes")]
+        try:
+            for name in names:
+                await self.api.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}})
+            yield
+        finally:
+            for name in names:
+                await self.api.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": None}})
 
     async def has_ready(self, count: int, name: str = "engine") -> bool:
         """Tell whether exactly so many pods are there, all Ready."""
