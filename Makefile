@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 SCALE ?= 30
-LABS ?= 4
+LABS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup parts demo drills docs dashboards test kubernetes test-kubernetes lint verdicts predictions bench bench-toxiproxy soak lock clean
