@@ -6,7 +6,7 @@ SCALE ?= 30
 LABS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup parts demo drills docs dashboards test kubernetes test-kubernetes lint verdicts predictions bench bench-toxiproxy soak lock clean
+.PHONY: help setup parts demo drills docs dashboards test kubernetes test-kubernetes lint verdicts predictions crash-matrix bench bench-toxiproxy soak lock clean
 
 help: ## tell what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
@@ -58,6 +58,9 @@ verdicts: setup ## judge ten thousand simulated drills, of right engines and of 
 
 predictions: setup ## predicted against observed, for each kind of rule on real servers
 	$(BIN)/python -m benchmarks.predictions --output benchmarks/PREDICTIONS.md
+
+crash-matrix: setup ## kill, stop and cut off at every step of every fault, and see it whole again (EVERY=4: a quarter)
+	PYTHONPATH=.:tests/support $(BIN)/python -m crashing.matrix --every $(or $(EVERY),1) --output docs/crash-matrix.md
 
 bench: setup ## what the load costs: beside k6, vegeta and hey, and as it grows
 	sh benchmarks/install.sh $(VENV)/bench-bin

@@ -1,0 +1,81 @@
+"""The process to which it happens: a fault under a lease, on a loop whose calls can be seen.
+
+It tells the matrix what it does, and asks it for what it cannot do to itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import resource
+import signal
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from chaos.applied import applied
+from chaos.fault import Endpoints
+from chaos.lease import leased
+from chaos.ledger import Ledger
+from chaos.registry import AnyFault
+from crashing.steps import Steps, counted
+
+_IN_FORCE_SECONDS = 0.05
+_PR_SET_PDEATHSIG = 1
+_SIGNALS = {"SIGKILL", "SIGSTOP", "SIGTERM", "SIGINT"}
+
+
+class _Agent:
+    def __init__(self, spec: dict[str, Any], matrix: Connection) -> None:
+        self._spec = spec
+        self.tell = matrix.send
+        self._wait = matrix.recv
+        self.steps = Steps(spec["at"], self._happen)
+
+    def _happen(self) -> None:
+        """Let it happen, now."""
+        event = self._spec["event"]
+        self.tell(("reached", ""))
+        if event in _SIGNALS:
+            os.kill(os.getpid(), signal.Signals[event])
+        elif event == "disk full":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        else:
+            # Somebody else has to do it, and everything here waits for that.
+            self.tell(("please", event))
+            self._wait()
+
+    async def run(self) -> None:
+        """Inject the fault and undo it, as a drill does; signals cancel it, as they cancel a command."""
+        fault = TypeAdapter(AnyFault).validate_python(self._spec["fault"])
+        endpoints = Endpoints(**self._spec["endpoints"])
+        ledger = Ledger(Path(self._spec["ledger"]), "crashing")
+        task = asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        lost = asyncio.Event()
+        async with leased(ledger, lambda _: lost.set()) as dog:
+            self.tell(("watchdog", dog.pid))
+            with counted(self.steps):
+                async with applied(fault, endpoints, ledger):
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(lost.wait(), _IN_FORCE_SECONDS)
+
+
+def main(spec: dict[str, Any], matrix: Connection) -> None:
+    """Run, and tell how it ended and which steps there were."""
+    # It ends with the server that forked it, which ends with the matrix.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    agent = _Agent(spec, matrix)
+    try:
+        asyncio.run(agent.run())
+        ended = "as planned"
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, the matrix wants to know
+        ended = type(error).__name__
+    agent.tell(("steps", agent.steps.names))
+    agent.tell(("ended", ended))

@@ -1,0 +1,92 @@
+"""The matrix as a page."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+from crashing.cell import EVENTS, Outcome
+
+_HEAD = """\
+# The crash matrix
+Something breaks while a fault is being injected, is in force, or is being undone.
+Each row is a fault, each column what happens, each cell how often it happened, once before each step, and how often
+everything was whole again; the seconds are the longest until a witness saw it whole.
+They count from the event; where the target was away, from when it was back; for `SIGKILL of both`, from `heal`.
+
+A step is a call by which the process touches a file, a socket or a process.
+They are found by a run in which nothing happens, with a hook that sees every such call.
+The witness shares no code with alertdrill: toxiproxy-python, redis-py, the service's own state, `/proc`.
+In every cell, what others had there (toxics, proxies, keys, processes) is the same before and after, and the ledger
+ends empty.
+
+This page is made by `make crash-matrix`.
+"""
+
+
+def page(outcomes: list[Outcome], steps: dict[str, list[str]], scope: str, seconds: float) -> str:
+    """Write the whole page."""
+    healed = sum(not outcome.problems for outcome in outcomes)
+    lines = [
+        _HEAD,
+        f"**{healed} of {len(outcomes)} healed**, in {seconds / 60:.0f} minutes: {scope}.",
+        f"Where the watchdog or the agent undid it, that was within 2 s in {_quick(outcomes)}.",
+        f"The machine had {os.cpu_count()} processors and, at the end, {os.getloadavg()[1]:.0f} processes that wanted one.",
+        "",
+        *_table(outcomes, steps),
+        *_problems(outcomes),
+        "",
+        "## By whom",
+        *_by_whom(outcomes),
+        "",
+        "## The steps",
+        *itertools.chain.from_iterable(_steps(name, found) for name, found in steps.items()),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _quick(outcomes: list[Outcome]) -> str:
+    struck = [outcome for outcome in outcomes if outcome.seconds > 0 and outcome.event != "SIGKILL of both"]
+    quick = sum(outcome.seconds <= 2 for outcome in struck)
+    return f"{quick} of {len(struck)} cells in which it was in force at all"
+
+
+def _table(outcomes: list[Outcome], steps: dict[str, list[str]]) -> list[str]:
+    rows = [f"| fault | steps | {' | '.join(EVENTS)} |", f"| --- | --- |{' --- |' * len(EVENTS)}"]
+    for fault, found in steps.items():
+        cells = [_cell([o for o in outcomes if (o.fault, o.event) == (fault, event)]) for event in EVENTS]
+        rows.append(f"| {fault} | {len(found)} | {' | '.join(cells)} |")
+    return rows
+
+
+def _cell(outcomes: list[Outcome]) -> str:
+    if not outcomes:
+        return "does not apply"
+    healed = sum(not outcome.problems for outcome in outcomes)
+    return f"{healed}/{len(outcomes)}, {max(outcome.seconds for outcome in outcomes):.1f} s"
+
+
+def _problems(outcomes: list[Outcome]) -> list[str]:
+    failed = [outcome for outcome in outcomes if outcome.problems]
+    if not failed:
+        return []
+    return ["", "## Not healed", *(f"- {o.fault}, {o.event} before {o.step} ({o.at}): {o.problems}" for o in failed)]
+
+
+def _by_whom(outcomes: list[Outcome]) -> list[str]:
+    rows = [
+        "| event | undone by the agent, or nothing to undo | by the watchdog | by `heal` |",
+        "| --- | --- | --- | --- |",
+    ]
+    for event in EVENTS:
+        here = [outcome.healed_by for outcome in outcomes if outcome.event == event]
+        rows.append(f"| {event} | {here.count('')} | {here.count('watchdog')} | {here.count('heal')} |")
+    return rows
+
+
+def _steps(name: str, found: list[str]) -> list[str]:
+    groups = [
+        f"{phase}: {', '.join(step.partition(': ')[2] for step in steps)}"
+        for phase, steps in itertools.groupby(found, key=lambda step: step.partition(": ")[0])
+    ]
+    return [f"- **{name}** — {'; '.join(groups)}"]

@@ -1,0 +1,67 @@
+"""The steps of a process as the world sees them: each call by which it touches a file, a socket or a process.
+
+Nobody lists them: a profile hook sees every call of a C function, in every thread, whoever makes it.
+Not counted is what only looks, and what comes as often as time allows: the waiting of an event loop, the socket by
+which threads wake it, the beat of the lease.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import BuiltinFunctionType, FrameType
+from typing import Any
+
+_TOUCHES = {
+    *("open", "mkdir", "rename", "unlink", "fsync", "kill", "pidfd_send_signal"),
+    *("fork_exec", "socket.connect", "socket.connect_ex", "socket.send", "socket.recv", "socket.close"),
+    *("TextIOWrapper.write", "TextIOWrapper.flush", "TextIOWrapper.close", "FileIO.close", "_IOBase.__exit__"),
+}
+_OF_THE_LOOP = {"_write_to_self", "_read_from_self"}
+_PHASES = {"resolve": "resolve", "write": "ledger", "inject": "inject", "undo": "undo", "strike_out": "ledger"}
+
+
+class Steps:
+    """Counts steps, and does something just before one of them."""
+
+    def __init__(self, at: int | None, happen: Callable[[], None]) -> None:
+        self.names: list[str] = []
+        self._at, self._happen = at, happen
+        self._phase = "begin"
+        self._lock = threading.Lock()
+
+    def hook(self, frame: FrameType, event: str, argument: Any) -> None:
+        """Look at what is called; see sys.setprofile."""
+        if event == "call":
+            code = frame.f_code
+            if code.co_name in _PHASES and "/chaos/" in code.co_filename:
+                self._phase = _PHASES[code.co_name]
+            return
+        if event != "c_call" or not isinstance(argument, BuiltinFunctionType):
+            return
+        name = argument.__qualname__
+        if name == "open" and self._phase != "ledger":
+            return  # it reads
+        if name in _TOUCHES and frame.f_code.co_name not in _OF_THE_LOOP:
+            self._count(name)
+
+    def _count(self, name: str) -> None:
+        with self._lock:
+            number = len(self.names)
+            self.names.append(f"{self._phase}: {name}")
+        if number == self._at:
+            self._happen()
+
+
+@contextmanager
+def counted(steps: Steps) -> Iterator[None]:
+    """Count steps in this thread and in those that start within the block."""
+    threading.setprofile(steps.hook)
+    sys.setprofile(steps.hook)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
