@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -306,6 +307,28 @@ class PressureTarget(Target):
         return bool(_processes(lambda command: self._module in command and self._mark in command[5]))
 
 
+class CommandTarget(Target):
+    """A folder in which one command makes a file and another removes it, beside a file of somebody else's."""
+
+    def __init__(self, directory: Path, fault: dict[str, Any]) -> None:
+        self._folder = Path(tempfile.mkdtemp(dir=directory))
+        (self._folder / "theirs").touch()
+        broken = str(self._folder / "broken")
+        self.fault = fault | {
+            "kind": "command",
+            "begin": {"run": ["touch", broken]},
+            "end": {"run": ["rm", "-f", broken]},
+            "confirm": {"run": ["test", "!", "-e", broken]},
+        }
+        self.endpoints = {"toxiproxy_url": "http://127.0.0.1:1"}
+
+    def is_broken(self) -> bool:
+        return (self._folder / "broken").exists()
+
+    def others(self) -> Any:
+        return sorted(path.name for path in self._folder.iterdir() if path.name != "broken")
+
+
 def _processes(is_it: Callable[[list[bytes]], bool]) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*"):
@@ -341,6 +364,7 @@ TARGETS: dict[str, tuple[Callable[[Path, dict[str, Any]], Target], dict[str, Any
     "http": (HttpTarget, {}),
     "process stop": (ProcessTarget, {"action": "stop"}),
     "process kept down": (ProcessTarget, {"action": "kill", "keep_down": True}),
+    "command": (CommandTarget, {}),
     "cpu": (PressureTarget, {"kind": "cpu"}),
     "memory": (PressureTarget, {"kind": "memory"}),
 }
@@ -359,5 +383,5 @@ async def running(name: str, directory: Path) -> AsyncIterator[Target]:
     finally:
         if target.relay is not None:
             await target.relay.cut()
-        if not isinstance(target, PressureTarget):
+        if type(target).go_down is not Target.go_down:
             await target.go_down()
