@@ -192,7 +192,9 @@ async def test_what_the_server_refuses_then_is_told_by_the_holder(
 ) -> None:
     dropping = await server.connect()
     await dropping.execute("CREATE TABLE passing ()")
-    injection = await fault(**settings, action="lock", table="passing").resolve(endpoints(**where), "alertdrill-1")
+    injection = await fault(**settings, action="lock", table="passing").resolve(
+        endpoints(**where), "alertdrill-refused"
+    )
     await dropping.execute("DROP TABLE passing")
     with pytest.raises(FaultNotApplied, match=r"PostgreSQL at 127\.0\.0\.1:\d+: the database has no table passing$"):
         await injection.inject()

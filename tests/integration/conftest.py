@@ -72,6 +72,14 @@ def lab() -> Iterator[KeptLab]:
 
 
 @pytest.fixture
+def quiet(lab: KeptLab) -> None:
+    """The lab is kept for many tests: what an earlier one broke off may still be felt."""
+    from tests.integration.drilling import until_quiet
+
+    until_quiet(lab)
+
+
+@pytest.fixture
 def drill_file(tmp_path: Path) -> Callable[..., Path]:
     """Write the shipped drill with some keys replaced."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +41,20 @@ def changed(lab: KeptLab, tmp_path: Path, **changes: object) -> Path:
     path = tmp_path / "agent.yml"
     path.write_text(yaml.safe_dump(lab.settings() | changes))
     return path
+
+
+def call(url: str, method: str = "GET", body: bytes | None = None) -> Any:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - of the lab
+    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
+        text = answer.read()
+    return json.loads(text) if text.startswith((b"{", b"[")) else text.decode()
+
+
+def until_quiet(lab: KeptLab) -> None:
+    """Wait until no alert is active: a drill breaks nothing while one fires."""
+    deadline = time.monotonic() + 60
+    url = f"{lab.settings()['prometheus']['url']}/api/v1/alerts"  # type: ignore[index]
+    while call(url)["data"]["alerts"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

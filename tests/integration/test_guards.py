@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,33 +12,17 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import KeptLab
-from tests.integration.drilling import changed, start, verdicts, wait_for
+from tests.integration.drilling import call, changed, start, verdicts, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[..., Path]
+pytestmark = pytest.mark.usefixtures("quiet")
 SHORT = [{"alert": "HighResponseTime", "within": "3m", "receiver": "team-lead"}]
-
-
-def call(url: str, method: str = "GET", body: bytes | None = None) -> Any:
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - of the lab
-    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
-        text = answer.read()
-    return json.loads(text) if text.startswith((b"{", b"[")) else text.decode()
 
 
 def silences(lab: KeptLab) -> list[dict[str, Any]]:
     url = f"{lab.settings()['alertmanager']['url']}/api/v2/silences"  # type: ignore[index]
     return [one for one in call(url) if one["status"]["state"] == "active"]
-
-
-def until_quiet(lab: KeptLab) -> None:
-    """The lab is kept for other tests, and those want it well."""
-    deadline = time.monotonic() + 60
-    url = f"{lab.settings()['prometheus']['url']}/api/v1/alerts"  # type: ignore[index]
-    while call(url)["data"]["alerts"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +83,6 @@ def test_a_load_that_fails_too_often_ends_the_drill(lab: KeptLab, drill_file: Wr
     assert process.returncode == 3, said
     assert lab.toxic_names() == []
     assert "threshold rate<0.02 on http_req_failed was crossed" in verdicts(tmp_path)["verdicts"][0]["reason"]
-    until_quiet(lab)
 
 
 def test_a_second_drill_on_the_same_target_waits_for_nobody(
