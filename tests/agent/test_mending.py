@@ -15,8 +15,8 @@ from chaos.applied import applied
 from chaos.errors import FaultNotApplied, FaultNotHealed
 from chaos.ledger import Ledger
 from lab.server import Server
-from left_behind import FAULT, leave, taken_back
-from toxiproxy_server import endpoints, toxics, toxiproxy_server
+from tests.support.left_behind import FAULT, leave, taken_back
+from tests.support.toxiproxy_server import endpoints, toxics, toxiproxy_server
 
 AGENT = """\
 probe: {{kind: tcp, url: "tcp://127.0.0.1:1"}}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab.server import Server
-from toxiproxy_server import toxiproxy_server
+from tests.support.toxiproxy_server import toxiproxy_server
 
 
 @pytest.fixture

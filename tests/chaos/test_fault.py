@@ -18,8 +18,8 @@ from chaos.owner import Owner
 from chaos.toxiproxy.latency import Latency
 from lab.programs import find_programs
 from lab.server import Server
-from left_behind import taken_back
-from toxiproxy_server import endpoints, toxics, witness
+from tests.support.left_behind import taken_back
+from tests.support.toxiproxy_server import endpoints, toxics, witness
 
 FAULT = Latency(proxy="db", latency=timedelta(milliseconds=1500), jitter=timedelta(milliseconds=20))
 

@@ -12,8 +12,8 @@ import pytest
 from chaos.healing import Healed, abandoned, heal_all
 from chaos.ledger import Ledger
 from lab.server import Server
-from left_behind import leave, taken_back
-from toxiproxy_server import toxics, witness
+from tests.support.left_behind import leave, taken_back
+from tests.support.toxiproxy_server import toxics, witness
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from chaos.ledger import Ledger
 from chaos.toxiproxy.down import DownInjection
 from chaos.toxiproxy.toxic import ToxicInjection
 from full_disk import files_of_at_most
-from left_behind import FAULT
+from tests.support.left_behind import FAULT
 
 TOXIC = ToxicInjection(
     toxiproxy_url="http://127.0.0.1:8474",

@@ -18,10 +18,10 @@ from chaos.lease import leased
 from chaos.ledger import Ledger
 from chaos.watchdog import HUNG_AFTER_SECONDS
 from lab.server import Server
-from leased_agent import LeasedAgent
-from left_behind import FAULT
-from toxiproxy_server import endpoints, toxics
-from waiting import until
+from tests.support.leased_agent import LeasedAgent
+from tests.support.left_behind import FAULT
+from tests.support.toxiproxy_server import endpoints, toxics
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from chaos.ledger import Ledger
 from chaos.owner import Owner
 from chaos.toxiproxy.latency import Latency
 from lab.server import Server
-from toxiproxy_server import endpoints
+from tests.support.toxiproxy_server import endpoints
 
 FAULT = Latency(proxy="db", latency=timedelta(milliseconds=1500))
 

@@ -19,7 +19,7 @@ from chaos.fault import Endpoints, Fault
 from chaos.ledger import Ledger
 from chaos.registry import FAULTS, AnyFault
 from lab.server import Server
-from toxiproxy_server import endpoints, toxics, witness
+from tests.support.toxiproxy_server import endpoints, toxics, witness
 
 KINDS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
     "bandwidth": ({"rate_kilobytes": 7}, {"rate": 7}),

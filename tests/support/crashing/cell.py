@@ -121,6 +121,8 @@ class Cell:
             return contents.entries.keys() == contents.lapsed and not await asyncio.to_thread(self._target.is_broken)
 
         await until(is_undone, "the watchdog undoes it", _ENDS_WITHIN_SECONDS)
+        # What it still injects when it goes on, it undoes itself: that is no delay of the watchdog's.
+        self._outcome.seconds = max(self._last_broken - self._since, 0.0)
         os.kill(self._agent.pid or 0, signal.SIGCONT)
 
     async def _bring_about(self, event: str) -> None:
@@ -169,7 +171,8 @@ class Cell:
 
     async def _judge(self, before: Any) -> None:
         outcome = self._outcome
-        outcome.seconds = max(self._last_broken - self._since, 0.0) if outcome.reached else 0.0
+        if outcome.reached and outcome.event != "SIGSTOP":
+            outcome.seconds = max(self._last_broken - self._since, 0.0)
         if await asyncio.to_thread(self._target.is_broken):
             outcome.problems.append("the fault is still in force")
         if (after := await asyncio.to_thread(self._target.others)) != before:

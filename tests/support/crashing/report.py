@@ -13,6 +13,7 @@ Something breaks while a fault is being injected, is in force, or is being undon
 Each row is a fault, each column what happens, each cell how often it happened, once before each step, and how often
 everything was whole again; the seconds are the longest until a witness saw it whole.
 They count from the event; where the target was away, from when it was back; for `SIGKILL of both`, from `heal`.
+A process that was stopped is let go on after 2.2 s, and then has to notice that its fault was undone meanwhile.
 
 A step is a call by which the process touches a file, a socket or a process.
 They are found by a run in which nothing happens, with a hook that sees every such call.
