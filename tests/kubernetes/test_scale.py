@@ -52,6 +52,10 @@ async def test_a_workload_that_is_gone_needs_no_mending(shop: Shop, ledger: Ledg
     assert injection.outcome == "somebody removed deployment/engine meanwhile"
 
 
+async def _says_ready(shop: Shop, count: int) -> bool:
+    return bool((await shop.workload())["status"].get("readyReplicas") == count)
+
+
 async def test_replicas_that_do_not_become_ready_are_not_healed_until_they_do(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
     not_ready = pytest.raises(FaultNotHealed, match="deployment/engine: 1 of 3 replicas are Ready after 1 s")
@@ -59,6 +63,8 @@ async def test_replicas_that_do_not_become_ready_are_not_healed_until_they_do(sh
         with not_ready:
             async with applied(scale(shop, replicas=1, ready_within="1s"), shop.endpoints(), ledger):
                 await until(lambda: shop.has_ready(1), "the others are gone")
+                # What the deployment says of its replicas lags behind its pods.
+                await until(lambda: _says_ready(shop, 1), "the deployment knows")
         ((entry_id, entry),) = ledger.read().entries.items()
     patient = entry.injection.model_copy(update={"ready_within": PATIENTLY})
     await heal(ledger, entry_id, entry.model_copy(update={"injection": patient}), is_handed_over=True)
