@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from agent import config
 from agent import recording as recordings
 from agent.grafana import Grafana, links
 from agent.records import RuleRecord
@@ -49,6 +50,13 @@ def test_each_shipped_alert_has_the_dashboard_that_shows_it() -> None:
         "LowCacheHitRate": health,
         "HighQueueDepth": found["HighQueueDepth"],
     }
+
+
+def test_the_folder_stays_beside_its_file_on_a_lab() -> None:
+    loaded = config.load(ROOT / "configs" / "agent.yml")
+    moved = loaded.relocated({"prometheus:9090": "127.0.0.1:1"})
+    assert moved.grafana is not None
+    assert moved.grafana.dashboards == ROOT / "configs" / "grafana" / "dashboards"
 
 
 def test_an_alert_that_no_dashboard_shows_has_none(tmp_path: Path) -> None:
