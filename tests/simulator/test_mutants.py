@@ -15,7 +15,8 @@ def drawn() -> dict[Case, Truth]:
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_every_wrong_engine_is_told_from_the_right_one_by_some_cases(name: str, drawn: dict[Case, Truth]) -> None:
-    assert any(case.run(MUTANTS[name]) != right for case, right in drawn.items())
+    told = [case for case, right in drawn.items() if case.run(MUTANTS[name]) != right]
+    assert len(told) >= 3
 
 
 def test_without_for_nothing_can_be_done_wrong_about_it(drawn: dict[Case, Truth]) -> None:
