@@ -83,8 +83,8 @@ DAMAGED = [
     ("not compressed", gzip.decompress, "is no recording, or a damaged one: Not a gzipped file"),
     (
         "cut before compression",
-        lambda c: gzip.compress(gzip.decompress(c)[:5000]),
-        "is no whole recording: (Unterminated|Expecting)",
+        lambda c: gzip.compress(gzip.decompress(c).partition(b'"phases"')[0] + b'"pha'),
+        "is no whole recording: Unterminated",
     ),
     ("no text", lambda _: gzip.compress(b"\xff\xfe\xff"), "is no whole recording"),
     ("JSON without end", lambda _: gzip.compress(b"[" * 200_000), "is no whole recording: maximum recursion"),
