@@ -12,7 +12,6 @@ import yaml
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from agent import kpis, probe_file, yaml_source
-from agent.errors import ConfigError
 from agent.grafana import Grafana
 from agent.kpis import Kpis
 from agent.servers import MonitoringServer, Server
@@ -71,24 +70,12 @@ class AgentConfig(Settings):
     @field_validator("probe", mode="before")
     @classmethod
     def _read_from_its_file(cls, probe: object, info: ValidationInfo) -> object:
-        if not isinstance(probe, str):
-            return probe
-        directory = info.context["directory"] if info.context else "."
-        try:
-            return probe_file.load(Path(directory) / probe).probe
-        except ConfigError as error:
-            raise ValueError("; ".join(error.problems)) from error
+        return yaml_source.from_its_file(probe, info, probe_file.load_probe)
 
     @field_validator("kpis", mode="before")
     @classmethod
     def _read_from_their_file(cls, given: object, info: ValidationInfo) -> object:
-        if not isinstance(given, str):
-            return given
-        directory = info.context["directory"] if info.context else "."
-        try:
-            return kpis.load(Path(directory) / given)
-        except ConfigError as error:
-            raise ValueError("; ".join(error.problems)) from error
+        return yaml_source.from_its_file(given, info, kpis.load)
 
     def relocated(self, addresses: Mapping[str, str]) -> AgentConfig:
         """Point every URL at another address: `{"prometheus:9090": "127.0.0.1:31234"}`."""

@@ -44,3 +44,8 @@ class ProbeFile(Settings):
 def load(path: Path) -> ProbeFile:
     """Read a probe file; raises ConfigError with every problem of the file."""
     return yaml_source.load(path, ProbeFile)
+
+
+def load_probe(path: Path) -> AnyProbe:
+    """Read the probe of a probe file; raises ConfigError with every problem of the file."""
+    return load(path).probe

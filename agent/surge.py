@@ -9,13 +9,11 @@ load:
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
-from agent import probe_file
-from agent.errors import ConfigError
+from agent import probe_file, yaml_source
 from probes.registry import AnyProbe
 from units.duration import Duration
 from units.settings import Settings
@@ -25,13 +23,7 @@ KIND = "surge"
 
 
 def _read_from_its_file(probe: object, info: ValidationInfo) -> object:
-    if not isinstance(probe, str):
-        return probe
-    directory = info.context["directory"] if info.context else "."
-    try:
-        return probe_file.load(Path(directory) / probe).probe
-    except ConfigError as error:
-        raise ValueError("; ".join(error.problems)) from error
+    return yaml_source.from_its_file(probe, info, probe_file.load_probe)
 
 
 class Surge(Settings):

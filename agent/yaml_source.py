@@ -12,11 +12,12 @@ import difflib
 import os
 import re
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, ValidationInfo
 
 from agent.errors import ConfigError
 
@@ -207,3 +208,17 @@ def _step(annotation: Any, part: int | str) -> Any:  # noqa: ANN401 - annotation
 def load(path: Path, model: type[_Model]) -> _Model:
     """Read one YAML file into a model; raises ConfigError with every problem of the file."""
     return Source(path).into(model)
+
+
+def from_its_file(given: object, info: ValidationInfo, read: Callable[[Path], object]) -> object:
+    """Take a value as it is, or, where it is a path relative to the file that holds it, what is read from there.
+
+    For validators of fields: raises ValueError with every problem of the other file.
+    """
+    if not isinstance(given, str):
+        return given
+    directory = info.context["directory"] if info.context else "."
+    try:
+        return read(Path(directory) / given)
+    except ConfigError as error:
+        raise ValueError("; ".join(error.problems)) from error
