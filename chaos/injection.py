@@ -8,11 +8,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from datetime import timedelta
 
+from pydantic import PrivateAttr
+
 from units.settings import Settings
 
 
 class Injection(Settings):
     """What one fault does, in data alone; each class has a `kind` by which the ledger reads it again."""
+
+    # What undoing it has shown; it is no part of the data.
+    _outcome: str = PrivateAttr("")
 
     @property
     @abstractmethod
@@ -22,7 +27,7 @@ class Injection(Settings):
     @property
     def outcome(self) -> str:
         """What undoing it has shown beside that it is undone, in words; empty when there is nothing to tell."""
-        return ""
+        return self._outcome
 
     @property
     def longest_undo(self) -> timedelta:

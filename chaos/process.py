@@ -64,17 +64,11 @@ class ProcessInjection(Injection):
     start: tuple[str, ...]
     restarts_within: Duration
     _ended_at: float | None = PrivateAttr(None)
-    _outcome: str = PrivateAttr("")
 
     @property
     def target(self) -> str:
         """What it breaks, in words."""
         return f"{self.words}: {', '.join(process.words for process in self.processes)}"
-
-    @property
-    def outcome(self) -> str:
-        """How soon it was back."""
-        return self._outcome
 
     async def inject(self) -> None:
         """Kill or stop it, and see that it is so; raises FaultNotApplied."""

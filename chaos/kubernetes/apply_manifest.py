@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from chaos.errors import FaultNotApplied
 from chaos.fault import Endpoints, Fault
@@ -56,7 +56,6 @@ class ApplyManifestInjection(Injection):
     namespace: Namespace
     objects: tuple[Made, ...]
     gone_within: Duration
-    _outcome: str = PrivateAttr("")
 
     @property
     def target(self) -> str:
@@ -67,11 +66,6 @@ class ApplyManifestInjection(Injection):
     def longest_undo(self) -> timedelta:
         """How long undoing it may take before it counts as hung."""
         return ASKING + len(self.objects) * self.gone_within
-
-    @property
-    def outcome(self) -> str:
-        """What was removed."""
-        return self._outcome
 
     async def inject(self) -> None:
         """Make the objects; raises FaultNotApplied, also when one is there already."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from chaos.errors import FaultNotApplied, FaultNotHealed
 from chaos.fault import Endpoints, Fault
@@ -37,17 +37,11 @@ class CordonInjection(Injection):
     name: str
     reach: Reach
     nodes: tuple[Name, ...]
-    _outcome: str = PrivateAttr("")
 
     @property
     def target(self) -> str:
         """What it breaks, in words."""
         return f"nodes {', '.join(self.nodes)}"
-
-    @property
-    def outcome(self) -> str:
-        """Which nodes take pods again."""
-        return self._outcome
 
     async def inject(self) -> None:
         """Cordon each node under the fault's name; raises FaultNotApplied."""

@@ -53,7 +53,6 @@ class PodsInjection(Injection):
     grace_period: Duration | None
     ready_within: Duration
     _hit_at: float | None = PrivateAttr(None)
-    _outcome: str = PrivateAttr("")
 
     @property
     def target(self) -> str:
@@ -64,11 +63,6 @@ class PodsInjection(Injection):
     def longest_undo(self) -> timedelta:
         """How long undoing it may take before it counts as hung."""
         return ASKING + self.ready_within
-
-    @property
-    def outcome(self) -> str:
-        """How soon all were Ready again."""
-        return self._outcome
 
     @property
     def grace_seconds(self) -> int | None:

@@ -42,7 +42,6 @@ class RestartRolloutInjection(Injection):
     workload: Rolling
     complete_within: Duration
     _restarted_at: float | None = PrivateAttr(None)
-    _outcome: str = PrivateAttr("")
 
     @property
     def target(self) -> str:
@@ -53,11 +52,6 @@ class RestartRolloutInjection(Injection):
     def longest_undo(self) -> timedelta:
         """How long undoing it may take before it counts as hung."""
         return ASKING + self.complete_within
-
-    @property
-    def outcome(self) -> str:
-        """That the roll-out is complete."""
-        return self._outcome
 
     @property
     def place(self) -> Place:

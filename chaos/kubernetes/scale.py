@@ -14,7 +14,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from chaos.errors import FaultNotApplied
 from chaos.fault import Endpoints, Fault
@@ -39,7 +39,6 @@ class ScaleInjection(Injection):
     replicas: int
     replicas_before: int
     ready_within: Duration
-    _outcome: str = PrivateAttr("")
 
     @property
     def target(self) -> str:
@@ -50,11 +49,6 @@ class ScaleInjection(Injection):
     def longest_undo(self) -> timedelta:
         """How long undoing it may take before it counts as hung."""
         return ASKING + self.ready_within
-
-    @property
-    def outcome(self) -> str:
-        """What became of the number."""
-        return self._outcome
 
     @property
     def place(self) -> Place:
