@@ -117,16 +117,18 @@ class Conductor:
     async def plan(self) -> list[tuple[Fault, Injection]]:
         """Find out what the drill would do, in the order of its time line, and break nothing; raises what `check` does."""
         async with self._prometheus, self._alertmanager:
-            await self.check()
-            observer = self._observer
-            await observer.look()
-            if reason := self._guard.unready(observer.states, await observer.silences()):
-                raise FaultNotApplied(reason.replace("nothing was broken", "nothing may be broken"))
-            faults = spread(self._drill.faults)
-            return [(fault, await fault.resolve(self._endpoints, self._ledger.new_id())) for fault in faults]
+            found = await self.check()
+            await self._observer.look()
+            if reason := await self._unready():
+                raise FaultNotApplied(f"nothing may be broken, because {reason}")
+        planned = [(step, injection) for fault, injection in found for step in spread([fault])]
+        return sorted(planned, key=lambda one: one[0].at)
 
-    async def check(self) -> None:
-        """Make sure, before anything is broken, that all the drill needs is there.
+    async def _unready(self) -> str:
+        return self._guard.unready(self._observer.states, await self._observer.silences())
+
+    async def check(self) -> list[tuple[Fault, Injection]]:
+        """Make sure, before anything is broken, that all the drill needs is there, and tell what each fault found.
 
         Raises ConfigError, ServiceUnavailable or FaultNotApplied.
         """
@@ -145,6 +147,7 @@ class Conductor:
         found = [await fault.resolve(self._endpoints, self._ledger.new_id()) for fault in self._drill.faults]
         self._guard.require_allowed(injection.target for injection in found)
         require_nothing_in_force(self._ledger)
+        return list(zip(self._drill.faults, found, strict=True))
 
     async def run(self) -> Recording:
         """Run the drill to its end; raises what `check` does, and FaultNotHealed."""
@@ -218,11 +221,10 @@ class Conductor:
     async def _conduct(self) -> None:
         async with self._phase("baseline", self._drill.baseline):
             await self._watch(self._drill.baseline, lambda: False)
-        observer = self._observer
-        if observer.is_away or observer.aborted:
+        if self._observer.is_away or self._observer.aborted:
             return
-        if reason := self._guard.unready(observer.states, await observer.silences()):
-            observer.abort(reason)
+        if reason := await self._unready():
+            self._observer.abort(f"nothing was broken, because {reason}")
             return
         healing_at_last = asyncio.Event()
         async with self._phase("fault", self._drill.observe_for), asyncio.TaskGroup() as faults:

@@ -47,14 +47,14 @@ class Guard:
             raise FaultNotApplied("\n".join(dict.fromkeys(problem for problem in problems if problem)))
 
     def unready(self, states: Mapping[str, str], silences: Iterable[Silence]) -> str:
-        """Say, once the baseline is over, why nothing may be broken; nothing when all is quiet."""
+        """Say why nothing may be broken as things are, as the end of a sentence; nothing when all is quiet."""
         firing = [name for name, state in states.items() if state == "firing" and not self._is_ignored(name)]
         if firing:
-            return f"nothing was broken, because {', '.join(sorted(firing))} fired already"
+            return f"{', '.join(sorted(firing))} fired already"
         for silence in silences:
             author = silence.created_by
             if silence.state == "active" and not _matches(author, self._guards.known_silences):
-                return f"nothing was broken, because {author} has set a silence: {silence.comment or silence.id}"
+                return f"{author} has set a silence: {silence.comment or silence.id}"
         return ""
 
     def problem(self, figures: Callable[[], Measures], elapsed_seconds: float) -> str:
