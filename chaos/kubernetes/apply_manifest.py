@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints, Fault
+from chaos.fault import Endpoints
 from chaos.injection import Injection
 from chaos.kubernetes import manifest, place
 from chaos.kubernetes.access import Namespace, Reach
+from chaos.kubernetes.cluster_fault import ClusterFault
 from chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
 from chaos.kubernetes.opted_in import require_namespace
 from chaos.kubernetes.place import ClusterError, Object, Place
 from chaos.secret_source import beside_its_file
 from units.duration import Duration
-from units.extras import require_library
 from units.settings import Settings
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class ApplyManifestInjection(Injection):
         return there if labels.get(_LABEL) == self.name else None
 
 
-class ApplyManifest(Fault):
+class ApplyManifest(ClusterFault):
     """Make the objects of a manifest in one namespace."""
 
     kind: Literal["apply_manifest"] = "apply_manifest"
@@ -123,7 +123,6 @@ class ApplyManifest(Fault):
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
-        require_library("kubernetes_asyncio", "kubernetes")
         manifest.read(self.file, self.namespace)
         return self
 

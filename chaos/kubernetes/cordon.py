@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import Field, model_validator
 
 from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.fault import Endpoints, Fault
+from chaos.fault import Endpoints
 from chaos.injection import Injection
 from chaos.kubernetes import place
 from chaos.kubernetes.access import Kubernetes, Name, Reach
+from chaos.kubernetes.cluster_fault import ClusterFault
 from chaos.kubernetes.connection import breaking, found, mending, opened, require_permissions
 from chaos.kubernetes.opted_in import carries
 from chaos.kubernetes.place import Object
-from units.extras import require_library
 
 if TYPE_CHECKING:
     from chaos.kubernetes.client import Cluster
@@ -71,7 +71,7 @@ class CordonInjection(Injection):
             raise FaultNotHealed(f"node {name} is still cordoned")
 
 
-class Cordon(Fault):
+class Cordon(ClusterFault):
     """Cordon a node, or those with some labels."""
 
     kind: Literal["cordon"] = "cordon"
@@ -81,7 +81,6 @@ class Cordon(Fault):
 
     @model_validator(mode="after")
     def _names_one_thing(self) -> Self:
-        require_library("kubernetes_asyncio", "kubernetes")
         if (self.selector is None) == (self.node is None):
             msg = "expected either selector or node"
             raise ValueError(msg)

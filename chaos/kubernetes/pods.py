@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints, Fault
+from chaos.fault import Endpoints
 from chaos.injection import Injection
 from chaos.kubernetes import place, workload
 from chaos.kubernetes.access import Name, Namespace, Reach
+from chaos.kubernetes.cluster_fault import ClusterFault
 from chaos.kubernetes.connection import ASKING, breaking, mending, opened, require_permissions, until
 from chaos.kubernetes.opted_in import opted_in, require_listed
 from chaos.kubernetes.place import ClusterError, Object, Place
 from chaos.kubernetes.workload import Owner
 from units.duration import Duration
-from units.extras import require_library
 from units.settings import Settings
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class PodsInjection(Injection):
         self._hit_at = time.time()
 
 
-class PodsFault(Fault):
+class PodsFault(ClusterFault):
     """Which pods of a namespace: by labels or by their owner, so many or such a share, by chance or by a seed."""
 
     namespace: Namespace
@@ -119,7 +119,6 @@ class PodsFault(Fault):
 
     @model_validator(mode="after")
     def _is_unambiguous(self) -> Self:
-        require_library("kubernetes_asyncio", "kubernetes")
         if (self.selector is None) == (self.owner is None):
             msg = "expected either selector or owner"
             raise ValueError(msg)

@@ -13,21 +13,21 @@ from __future__ import annotations
 import math
 import time
 from datetime import timedelta
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr
 
 from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints, Fault
+from chaos.fault import Endpoints
 from chaos.injection import Injection
 from chaos.kubernetes import place, workload
 from chaos.kubernetes.access import Namespace, Reach
+from chaos.kubernetes.cluster_fault import WorkloadFault
 from chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
 from chaos.kubernetes.opted_in import open_workload, require_listed
 from chaos.kubernetes.place import Object, Place
 from chaos.kubernetes.workload import Rolling
 from units.duration import Duration
-from units.extras import require_library
 
 _ANNOTATION = "alertdrill.io/restarted-by"
 
@@ -88,23 +88,12 @@ class RestartRolloutInjection(Injection):
         return f"rolled out after {math.ceil(max(complete - self._restarted_at, 0.0))} s"
 
 
-class RestartRollout(Fault):
+class RestartRollout(WorkloadFault):
     """Restart a Deployment, a StatefulSet or a DaemonSet, as `kubectl rollout restart` does."""
 
     kind: Literal["restart_rollout"] = "restart_rollout"
-    namespace: Namespace
     workload: Rolling
     complete_within: Duration = Field(default=timedelta(minutes=5), gt=timedelta(0))
-
-    @model_validator(mode="after")
-    def _has_its_library(self) -> Self:
-        require_library("kubernetes_asyncio", "kubernetes")
-        return self
-
-    @property
-    def target(self) -> str:
-        """What it breaks, in words."""
-        return f"namespace {self.namespace}: {self.workload}"
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> RestartRolloutInjection:
         """Find the workload; raises FaultNotApplied, also for one whose roll-out is under way or held back."""

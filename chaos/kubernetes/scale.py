@@ -12,21 +12,21 @@ Where somebody else sets a third number meanwhile, that one stays.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints, Fault
+from chaos.fault import Endpoints
 from chaos.injection import Injection
 from chaos.kubernetes import place, workload
 from chaos.kubernetes.access import Namespace, Reach
+from chaos.kubernetes.cluster_fault import WorkloadFault
 from chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
 from chaos.kubernetes.opted_in import open_workload, require_listed
 from chaos.kubernetes.place import Place
 from chaos.kubernetes.workload import Scalable
 from units.duration import Duration
-from units.extras import require_library
 
 
 class ScaleInjection(Injection):
@@ -82,24 +82,13 @@ class ScaleInjection(Injection):
             self._outcome = f"{self.replicas_before} replicas again, all Ready"
 
 
-class Scale(Fault):
+class Scale(WorkloadFault):
     """Scale a Deployment or a StatefulSet."""
 
     kind: Literal["scale"] = "scale"
-    namespace: Namespace
     workload: Scalable
     replicas: int = Field(ge=0)
     ready_within: Duration = Field(default=timedelta(minutes=2), gt=timedelta(0))
-
-    @model_validator(mode="after")
-    def _has_its_library(self) -> Self:
-        require_library("kubernetes_asyncio", "kubernetes")
-        return self
-
-    @property
-    def target(self) -> str:
-        """What it breaks, in words."""
-        return f"namespace {self.namespace}: {self.workload}"
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> ScaleInjection:  # noqa: ARG002 - makes nothing
         """Find the number that it has now; raises FaultNotApplied, also when that is the one asked for."""

@@ -1,0 +1,32 @@
+"""What all faults of a cluster share: the library that speaks to it, which not every installation has."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import model_validator
+
+from chaos.fault import Fault
+from chaos.kubernetes.access import Namespace
+from units.extras import require_library
+
+
+class ClusterFault(Fault):
+    """A fault of a cluster."""
+
+    @model_validator(mode="after")
+    def _has_its_library(self) -> Self:
+        require_library("kubernetes_asyncio", "kubernetes")
+        return self
+
+
+class WorkloadFault(ClusterFault):
+    """A fault of one workload, named as kubectl does (`deployment/engine`)."""
+
+    namespace: Namespace
+    workload: str
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return f"namespace {self.namespace}: {self.workload}"
