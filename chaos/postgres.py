@@ -16,16 +16,17 @@ A process of our own holds the lock or the connections, under the fault's name a
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from chaos import holder
 from chaos.allowed import require_allowed
+from chaos.data_server import DataServerFault
 from chaos.errors import FaultNotApplied, FaultNotHealed
 from chaos.fault import Endpoints, Fault
 from chaos.injection import Injection
-from chaos.secret_source import SecretMissing, beside_its_file
+from chaos.secret_source import SecretMissing
 from units.extras import require_library
 from units.server_url import ServerUrl, parse_server_url
 from units.settings import Settings
@@ -107,16 +108,11 @@ class PostgresInjection(Injection):
             raise FaultNotHealed(str(error)) from error
 
 
-class Postgres(Fault):
+class Postgres(DataServerFault):
     """Lock a table, open many connections, or end others' connections, which needs to be allowed in writing."""
 
     kind: Literal["postgres"] = "postgres"
-    url: str
-    password_file: Annotated[Path, AfterValidator(beside_its_file)] | None = None
-    password_env: str | None = None
-    tls: Tls | None = None
     action: Literal["lock", "fill_pool", "kill"]
-    allow: str | None = None
     table: str | None = Field(default=None, min_length=1)
     mode: _Mode = "ACCESS EXCLUSIVE"
     connections: int = Field(default=0, gt=0, le=10_000)
@@ -131,21 +127,13 @@ class Postgres(Fault):
     @model_validator(mode="after")
     def _fits_its_action(self) -> Self:
         require_library("asyncpg", "postgres")
-        if _KEYS[self.action][0] not in self.model_fields_set:
-            msg = f"has action {self.action}, which needs {_KEYS[self.action][0]}"
-            raise ValueError(msg)
-        for action, keys in _KEYS.items():
-            for key in keys:
-                if key in self.model_fields_set and action != self.action:
-                    msg = f"has {key}, which is for action {action}, and not for {self.action}"
-                    raise ValueError(msg)
+        self.require_own_keys(_KEYS[self.action][:1], _KEYS)
         return self
 
     @property
-    def server_name(self) -> str:
-        """The server as files name it: `postgres:5432`."""
-        server = parse_server_url(self.url, _PORTS)
-        return f"{server.host}:{server.port}"
+    def server(self) -> ServerUrl:
+        """The server as the URL names it."""
+        return parse_server_url(self.url, _PORTS)
 
     @property
     def target(self) -> str:
@@ -162,14 +150,11 @@ class Postgres(Fault):
 
         if self.action == "kill":
             require_allowed(f"kill {self.server_name}", self.allow, endpoints)
-        password_file = self.password_file
-        if password_file is None and self.password_env is None:
-            password_file = endpoints.password_files.get(self.server_name)
         injection = PostgresInjection(
             name=entry_id,
             words=self.target,
             url=endpoints.located(self.url),
-            password_file=password_file,
+            password_file=self.password_place(endpoints),
             tls=self.tls,
             backends=self.backends,
             **self.model_dump(include={"password_env", "action", "table", "mode", "connections"}),

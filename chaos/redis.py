@@ -16,15 +16,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from chaos.allowed import require_allowed
+from chaos.data_server import DataServerFault
 from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.fault import Endpoints, Fault
+from chaos.fault import Endpoints
 from chaos.injection import Injection
-from chaos.secret_source import SecretMissing, beside_its_file
+from chaos.secret_source import SecretMissing
 from units.duration import Duration
 from units.extras import require_library
 from units.server_url import ServerUrl, parse_server_url
@@ -90,16 +91,11 @@ class RedisInjection(Injection):
             raise FaultNotHealed(str(error)) from error
 
 
-class Redis(Fault):
+class Redis(DataServerFault):
     """Flush, fill or block a Redis server; flush and block need to be allowed in writing."""
 
     kind: Literal["redis"] = "redis"
-    url: str
-    password_file: Annotated[Path, AfterValidator(beside_its_file)] | None = None
-    password_env: str | None = None
-    tls: Tls | None = None
     action: Literal["flush", "fill", "block"]
-    allow: str | None = None
     pattern: str | None = Field(default=None, min_length=1)
     mebibytes: int = Field(default=0, gt=0, le=1024 * 1024)
     ttl: Duration = Field(default=timedelta(hours=1), ge=timedelta(seconds=1))
@@ -117,22 +113,13 @@ class Redis(Fault):
     @model_validator(mode="after")
     def _fits_its_action(self) -> Self:
         require_library("redis", "redis")
-        for key in _NEEDED[self.action]:
-            if key not in self.model_fields_set:
-                msg = f"has action {self.action}, which needs {key}"
-                raise ValueError(msg)
-        for action, keys in _OWN_KEYS.items():
-            for key in keys:
-                if key in self.model_fields_set and action != self.action:
-                    msg = f"has {key}, which is for action {action}, and not for {self.action}"
-                    raise ValueError(msg)
+        self.require_own_keys(_NEEDED[self.action], _OWN_KEYS)
         return self
 
     @property
-    def server_name(self) -> str:
-        """The server as files name it: `redis:6379`."""
-        server = parse_server_url(self.url, PORTS)
-        return f"{server.host}:{server.port}"
+    def server(self) -> ServerUrl:
+        """The server as the URL names it."""
+        return parse_server_url(self.url, PORTS)
 
     @property
     def target(self) -> str:
@@ -146,15 +133,12 @@ class Redis(Fault):
 
         if self.action != "fill" or self.allow is not None:
             require_allowed(f"{self.action} {self.server_name}", self.allow, endpoints)
-        password_file = self.password_file
-        if password_file is None and self.password_env is None:
-            password_file = endpoints.password_files.get(self.server_name)
         injection = RedisInjection(
             name=entry_id,
             words=self.target,
             server_name=self.server_name,
             url=endpoints.located(self.url),
-            password_file=password_file,
+            password_file=self.password_place(endpoints),
             may_evict=self.allow is not None,
             **self.model_dump(include={"password_env", "action", "pattern", "mebibytes", "ttl", "at_most"}),
             tls=self.tls,

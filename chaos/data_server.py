@@ -1,0 +1,57 @@
+"""What faults of a data server share: its URL, how we are let in, and which keys belong to which action."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from chaos.fault import Endpoints, Fault
+from chaos.secret_source import beside_its_file
+from units.server_url import ServerUrl
+from units.tls import Tls
+
+
+class DataServerFault(Fault):
+    """A fault of PostgreSQL or Redis; `allow` is the permission in writing that some of their actions need."""
+
+    url: str
+    password_file: Annotated[Path, AfterValidator(beside_its_file)] | None = None
+    password_env: str | None = None
+    tls: Tls | None = None
+    action: str
+    allow: str | None = None
+
+    @property
+    @abstractmethod
+    def server(self) -> ServerUrl:
+        """The server as the URL names it."""
+
+    @property
+    def server_name(self) -> str:
+        """The server as files name it: `redis:6379`."""
+        return f"{self.server.host}:{self.server.port}"
+
+    def password_place(self, endpoints: Endpoints) -> Path | None:
+        """Find the file of the password: the fault's own, or that of the server in agent.yml; None for neither."""
+        if self.password_file is None and self.password_env is None:
+            return endpoints.password_files.get(self.server_name)
+        return self.password_file
+
+    def require_own_keys(self, needed: Iterable[str], keys: Mapping[str, Iterable[str]]) -> None:
+        """Make sure that what the action needs is given, and nothing of another action; raises ValueError.
+
+        `keys` are those of each action.
+        """
+        for key in needed:
+            if key not in self.model_fields_set:
+                msg = f"has action {self.action}, which needs {key}"
+                raise ValueError(msg)
+        for action, its in keys.items():
+            for key in its:
+                if key in self.model_fields_set and action != self.action:
+                    msg = f"has {key}, which is for action {action}, and not for {self.action}"
+                    raise ValueError(msg)
