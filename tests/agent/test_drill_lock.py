@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -22,6 +23,12 @@ with locked(Path(sys.argv[1]), "the database", "theirs"):
     print("held", flush=True)
     time.sleep(60)
 """
+
+
+def held(folder: Path) -> str:
+    """The drill that a lock's file names."""
+    (path,) = folder.glob("*.lock")
+    return str(json.loads(path.read_text())["drill"])
 
 
 @pytest.fixture
@@ -48,13 +55,13 @@ def test_it_goes_with_a_killed_process(other: subprocess.Popen[str], tmp_path: P
     os.kill(other.pid, signal.SIGKILL)
     other.wait()
     with locked(tmp_path, "the database", "mine"):
-        pass
+        assert held(tmp_path) == "mine"
 
 
 def test_it_can_be_taken_again(tmp_path: Path) -> None:
     for _ in range(2):
         with locked(tmp_path, "the database", "mine"):
-            pass
+            assert held(tmp_path) == "mine"
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
