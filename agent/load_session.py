@@ -19,7 +19,7 @@ from agent.load_options import Options
 from agent.load_reports import Render
 from agent.load_run import LoadRun
 from agent.probe_file import ProbeFile
-from agent.report import capacity_text, load_summary
+from agent.report import load_summary
 from agent.report.folding import fold
 from agent.report.load_story import LoadStory
 from agent.situation import Situation
@@ -107,6 +107,8 @@ def _report(story: LoadStory | None, reports: Mapping[Path, Render], console: Co
     text = load_summary.render(story.summary)
     console.print(fold(text, console.width) if console.is_terminal else text, soft_wrap=True)
     if story.phases:
+        from agent.report import capacity_text
+
         console.print(capacity_text.render(story.phases))
     all_written = load_reports.write_all(reports, story, lines.warn)
     return THRESHOLD_CROSSED if story.verdict in {

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from agent.recording import Recording
-from agent.records import KpiRecord, Phase
 from agent.report import scorecard_words as spelled
 from agent.scorecard.card import Status, status
+
+if TYPE_CHECKING:
+    # A load alone shares these words, and need not import what drills are made of.
+    from agent.recording import Recording
+    from agent.records import KpiRecord, Phase
 
 
 @dataclass(frozen=True)
