@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from agent.capacity.result import PhaseResult
 from agent.live import Lines, showing
 from agent.load_options import Options
 from agent.load_outputs import Outputs
@@ -31,6 +30,7 @@ from probes.thresholds import abort_reason, evaluate
 from probes.workers import Workers
 
 if TYPE_CHECKING:
+    from agent.capacity.result import PhaseResult
     from agent.capacity.walk import Walk
     from agent.config import AgentConfig
 
@@ -98,8 +98,7 @@ class LoadRun:
     async def _watch(self, load: Load | Workers) -> None:
         self._load = load
         load.tally.kept_seconds = _KEPT_SECONDS
-        # What is there by now stays: the collector need not look at it again while the load runs.
-        gc.collect()
+        # What is there by now stays: the collector need not look at it again while the load runs, nor before it.
         gc.freeze()
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(load.run())

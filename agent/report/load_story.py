@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from agent.capacity.result import PhaseResult
 from probes.summary import LoadSummary
 from probes.tally import Tally
 from probes.thresholds import crossed
+
+if TYPE_CHECKING:
+    # Few loads have phases, and a phase comes with the KPIs.
+    from agent.capacity.result import PhaseResult
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,18 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from agent.capacity.result import PhaseResult
 from agent.report import words
 from probes.measures import Counter, Gauge, Measure, Rate, Trend, split
 from probes.spelling import duration_text, number_text, share_text
 from probes.summary import LoadSummary
 from probes.thresholds import Judged
+
+if TYPE_CHECKING:
+    from agent.capacity.result import PhaseResult
 
 _STATS: dict[str, Callable[[Trend], float]] = {
     "avg": lambda trend: trend.avg,
