@@ -11,13 +11,12 @@ import difflib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 from agent import __version__, grafana
-from agent.config import AgentConfig, relocate
+from agent.breaking import Breaking
+from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.drill_lock import locked
 from agent.errors import ConfigError, ServiceUnavailable
@@ -30,10 +29,10 @@ from agent.money import carried
 from agent.monitoring.alertmanager import Alertmanager
 from agent.monitoring.prometheus import Prometheus
 from agent.observer import EARLIER_SECONDS, Observer
+from agent.progress import Progress
 from agent.recording import Recording
 from agent.records import (
     AlertSamples,
-    FaultRecord,
     Phase,
     PhaseRecord,
     TargetRecord,
@@ -43,10 +42,7 @@ from agent.scorecard.measure import over_phases
 from agent.server import Inbox, metrics_route, serving
 from agent.silencing import others_silenced
 from agent.situation import Situation
-from agent.surge import KIND as SURGE
-from agent.surge import Surge
-from chaos.applied import applied
-from chaos.errors import FaultNotApplied, FaultTakenBack
+from chaos.errors import FaultNotApplied
 from chaos.fault import Fault
 from chaos.injection import Injection
 from chaos.lease import leased
@@ -54,33 +50,11 @@ from chaos.ledger import Ledger
 from chaos.timeline import spread
 from probes.arrivals import ConstantArrivals
 from probes.figures import measures
-from probes.load import Load
+from probes.load import Load, running
 from probes.measures import Measures
-from probes.registry import AnyProbe
 from probes.sender import Plan
-from probes.tally import Tally
 
 _LONGEST_POLL_SECONDS = 1.0
-
-
-@dataclass
-class Progress:
-    """Where a drill stands, for whoever watches it; `phase_ends_by` is by the loop's clock."""
-
-    drill: Drill
-    tally: Tally = field(default_factory=Tally)
-    phase: Phase | None = None
-    phase_started: float = 0.0
-    phase_ends_by: float = 0.0
-    observer: Observer | None = None
-    # How many faults of each kind and target are in force.
-    faults: dict[tuple[str, str], int] = field(default_factory=dict)
-    tell: Callable[[str], None] = lambda _: None
-
-    @property
-    def states(self) -> dict[str, str]:
-        """The state of each active alert, by name."""
-        return self.observer.states if self.observer is not None else {}
 
 
 class Conductor:
@@ -100,8 +74,6 @@ class Conductor:
         self._config = config
         self._drill = drill.scaled(config.time_scale)
         self.progress = Progress(self._drill, tell=tell)
-        self.progress.faults = {(fault.kind, fault.target): 0 for fault in self._drill.faults}
-        self.progress.faults |= {(SURGE, surge.target): 0 for surge in self._drill.load.surges}
         self._prometheus = Prometheus(config.prometheus)
         self._alertmanager = Alertmanager(config.alertmanager)
         self._endpoints = config.endpoints
@@ -110,9 +82,9 @@ class Conductor:
         self._inbox = Inbox()
         self._observer = Observer(self._prometheus, self._alertmanager, self._drill, tell)
         self.progress.observer = self._observer
+        self._breaking = Breaking(config, self.progress, self._observer, self._ledger, acknowledged)
         self._load_started = 0.0
         self._phases: list[PhaseRecord] = []
-        self._faults: list[FaultRecord] = []
 
     async def plan(self) -> list[tuple[Fault, Injection]]:
         """Find out what the drill would do, in the order of its time line, and break nothing; raises what `check` does."""
@@ -183,7 +155,7 @@ class Conductor:
             started_at=started_at,
             ended_at=ended_at,
             phases=self._phases,
-            faults=self._faults,
+            faults=self._breaking.records,
             load=load_record(load, carried(self._config.probe)),
             prometheus=prometheus,
             alertmanager=alertmanager,
@@ -226,14 +198,10 @@ class Conductor:
         if reason := await self._unready():
             self._observer.abort(f"nothing was broken, because {reason}")
             return
-        healing_at_last = asyncio.Event()
-        async with self._phase("fault", self._drill.observe_for), asyncio.TaskGroup() as faults:
-            for fault in spread(self._drill.faults):
-                faults.create_task(self._keep(fault, healing_at_last))
-            for surge in self._drill.load.surges:
-                faults.create_task(self._surge(surge, healing_at_last))
+        async with self._phase("fault", self._drill.observe_for), asyncio.TaskGroup() as tasks:
+            self._breaking.begin(tasks)
             await self._watch(self._drill.observe_for, self._all_fired, abortable=True)
-            healing_at_last.set()
+            self._breaking.end()
         if self._observer.states and not self._observer.is_away:
             async with self._phase("recovery", self._drill.observe_for):
                 await self._watch(self._drill.observe_for, self._all_quiet)
@@ -265,75 +233,6 @@ class Conductor:
         self.progress.tell(f"{phase} begins, at most {longest.total_seconds():.1f} s")
         yield
         self._phases.append(PhaseRecord(phase=phase, started_at=started_at, ended_at=time.time()))
-
-    async def _keep(self, fault: Fault, healing_at_last: asyncio.Event) -> None:
-        """Inject one fault at its instant and heal it at its end, or when all faults end."""
-        kind = fault.kind
-        if await _set_within(healing_at_last, fault.at.total_seconds()):
-            return
-        longest = fault.at_most if fault.lasts == "until-fired" else fault.lasts
-        began: list[float] = []
-        is_injected, outcome = False, ""
-        try:
-            noted = partial(_note_now, began)
-            async with applied(fault, self._endpoints, self._ledger, noted) as injection:
-                is_injected = True
-                self.progress.faults[kind, fault.target] += 1
-                self.progress.tell(f"fault injected: {kind} on {fault.target}")
-                await _set_within(healing_at_last, longest.total_seconds())
-            outcome = injection.outcome
-        except FaultTakenBack as error:
-            if not self._observer.aborted:
-                self._observer.abort(str(error))
-        if not is_injected:
-            return
-        self.progress.faults[kind, fault.target] -= 1
-        self.progress.tell(f"fault healed: {kind} on {fault.target}{f', {outcome}' if outcome else ''}")
-        self._faults.append(
-            FaultRecord(
-                kind=kind,
-                target=fault.target,
-                settings=fault.model_dump(mode="json"),
-                injected_at=began[0],
-                healed_at=time.time(),
-                outcome=outcome,
-            )
-        )
-
-    async def _surge(self, surge: Surge, healing_at_last: asyncio.Event) -> None:
-        """Send more at its instant, until its end or that of all faults."""
-        if await _set_within(healing_at_last, surge.at.total_seconds()):
-            return
-        probe = self._probe_of(surge)
-        async with probe.opened() as client:
-            plan = Plan(ConstantArrivals(surge.rate), surge.max_in_flight)
-            load = Load(client, plan, self._acknowledged)
-            async with running(load):
-                begun_at = time.time()
-                self.progress.faults[SURGE, surge.target] += 1
-                self.progress.tell(f"surge begins: {surge.target}")
-                lasts = surge.lasts.total_seconds() if isinstance(surge.lasts, timedelta) else None
-                await _set_within(healing_at_last, lasts)
-            ended_at = time.time()
-        self.progress.faults[SURGE, surge.target] -= 1
-        self.progress.tell(f"surge ended: {surge.target}")
-        settings = surge.model_dump(mode="json", exclude={"probe"})
-        self._faults.append(
-            FaultRecord(
-                kind=SURGE,
-                target=surge.target,
-                settings=settings,
-                injected_at=begun_at,
-                healed_at=ended_at,
-                load=load_record(load, carried(probe)),
-            )
-        )
-
-    def _probe_of(self, surge: Surge) -> AnyProbe:
-        if surge.probe is None:
-            return self._config.probe
-        values = surge.probe.model_dump(by_alias=True, exclude_unset=True)
-        return type(surge.probe).model_validate(relocate(values, self._config.addresses))
 
     async def _watch(self, longest: timedelta, done: Callable[[], bool], *, abortable: bool = False) -> None:
         """Look at the alerts until something is done, the time is up, or nobody answers any more."""
@@ -380,28 +279,6 @@ class Conductor:
             observer.note_outage("Prometheus", str(error))
             return [], [], []
         return alerts, watched, list(targets.values())
-
-
-@asynccontextmanager
-async def running(load: Load) -> AsyncIterator[None]:
-    """Keep a load running for the length of the block."""
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(load.run())
-        yield
-        task.cancel()
-
-
-def _note_now(instants: list[float]) -> None:
-    instants.append(time.time())
-
-
-async def _set_within(event: asyncio.Event, seconds: float | None) -> bool:
-    """Wait for an event for at most some seconds (None: for ever); tell whether it was set."""
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True
 
 
 def recording_path(directory: Path, recording: Recording) -> Path:

@@ -71,7 +71,7 @@ async def run_parallel(options: Options, labs: int, console: Console) -> int:
         console.print(Text(f"alertdrill: {problem}"), soft_wrap=True)
     written = sorted(path for share in shares for path in share.written)
     judged = [(recording, judge(recording)) for recording in map(recordings.load, written)]
-    drills_table.show(console, judged, time.monotonic() - began)
+    drills_table.show(console, judged, len(options.files), time.monotonic() - began)
     console.print(f"recordings and reports in {output}", soft_wrap=True)
     return worst(code if (code := share.code) in _KNOWN_CODES and code is not None else USAGE for share in shares)
 

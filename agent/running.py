@@ -59,16 +59,17 @@ def _explain(group: BaseExceptionGroup[BaseException]) -> int:
     if rest is not None or matched is None:
         raise group
     codes = [USAGE]
-    for error in _leaves(matched):
+    for error in leaves(matched):
         for line in str(error).splitlines():
             typer.echo(f"alertdrill: {line}", err=True)
         codes.append(NOT_HEALED if isinstance(error, FaultNotHealed) else USAGE)
     return worst(codes)
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """List the errors of a group and of all groups within it."""
     return [
         leaf
         for error in group.exceptions
-        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+        for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
     ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from agent import config as configs
 from agent import drill as drills
@@ -22,14 +23,16 @@ from agent.conductor import Conductor, recording_path
 from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.errors import ConfigError
-from agent.exit_codes import worst
+from agent.exit_codes import USAGE, worst
 from agent.files import write_whole
 from agent.ledger_audit import LedgerAudit
 from agent.live import Lines, showing
 from agent.recording import Recording
 from agent.report import drills_table, terminal
+from agent.running import leaves
 from agent.verdict.judge import judge
 from agent.verdict.verdict import Judgement
+from chaos.errors import FaultNotApplied
 from lab.parts import Parts
 
 if TYPE_CHECKING:
@@ -54,7 +57,8 @@ class Options:
 async def run_drills(options: Options, console: Console) -> int:
     """Run drills one after another and tell the worst exit code.
 
-    Raises ConfigError, ServiceUnavailable, FaultNotApplied, FaultNotHealed.
+    A fault that cannot be injected ends its drill, and not those that follow. Raises ConfigError, ServiceUnavailable,
+    FaultNotHealed and, of a single drill, FaultNotApplied.
     """
     config, loaded = read(options)
     output = options.output or config.recordings
@@ -69,14 +73,23 @@ async def run_drills(options: Options, console: Console) -> int:
             return 0
         pages = options.config.parent / runbooks.FOLDER
         done: list[tuple[Recording, Judgement]] = []
-        for one in loaded:
-            if lab is not None and done:
+        codes: list[int] = []
+        for number, one in enumerate(loaded):
+            if lab is not None and number > 0:
                 lines.tell("lab: Prometheus and Alertmanager forget the drill before")
                 await lab.forget()
-            done.append(await _run_drill(one, here, lab, output, pages, console, lines))
-    if len(done) > 1:
-        drills_table.show(console, done, time.monotonic() - began)
-    return worst(judgement.exit_code for _, judgement in done)
+            try:
+                done.append(await _run_drill(one, here, lab, output, pages, console, lines))
+            except* FaultNotApplied as group:
+                if len(loaded) == 1:
+                    raise
+                # The others are worth running; what could not be broken here is told among them.
+                for error in leaves(group):
+                    console.print(Text(f"alertdrill: drill {one.name}: {error}"), soft_wrap=True)
+                codes.append(USAGE)
+    if len(loaded) > 1:
+        drills_table.show(console, done, len(loaded), time.monotonic() - began)
+    return worst([*codes, *(judgement.exit_code for _, judgement in done)])
 
 
 def read(options: Options) -> tuple[AgentConfig, list[Drill]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 
 from probes.client import AwaitedClient, Client, startable
 from probes.recorder import SecondCounts
@@ -65,3 +66,12 @@ class Load:
             if second := seconds.get_nowait():
                 self._acknowledged(second.acknowledged)
                 self.tally.add(second)
+
+
+@asynccontextmanager
+async def running(load: Load) -> AsyncIterator[None]:
+    """Keep a load running for the length of the block."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(load.run())
+        yield
+        task.cancel()

@@ -19,13 +19,13 @@ _OVERALL_COLOURS = {0: "green", 1: "red", 3: "yellow"}
 _WIDTH = 150
 
 
-def show(console: Console, drills: Sequence[tuple[Recording, Judgement]], took_seconds: float) -> None:
-    """Print the table, and how many passed in which time; a file or a pipe gets it whole, however narrow it is."""
+def show(console: Console, drills: Sequence[tuple[Recording, Judgement]], asked: int, took_seconds: float) -> None:
+    """Print the table, and how many of those asked for passed; a file or a pipe gets it whole, however narrow it is."""
     if not console.is_terminal:
         console.width = max(console.width, _WIDTH)
     console.print(render(drills))
     passed = sum(judgement.exit_code == 0 for _, judgement in drills)
-    console.print(f"{passed} of {len(drills)} drills passed in {took_seconds:.1f} s")
+    console.print(f"{passed} of {asked} drills passed in {took_seconds:.1f} s")
 
 
 def render(drills: Iterable[tuple[Recording, Judgement]]) -> Table:

@@ -91,11 +91,10 @@ async def _servers(options: Options, config: AgentConfig) -> AsyncIterator[Agent
     if not options.lab:
         yield config
         return
-    from agent.conductor import running
     from agent.session import at_the_lab
     from lab.stack import Lab
     from probes.arrivals import ConstantArrivals
-    from probes.load import Load
+    from probes.load import Load, running
     from probes.sender import Plan
 
     # What is told meanwhile is no part of the card, which a program may read.

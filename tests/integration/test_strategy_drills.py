@@ -32,6 +32,22 @@ def test_an_engine_that_is_sick_already_makes_the_next_drill_inconclusive_and_is
     assert any("SystemDown" in text for text in verdicts(tmp_path)["undermined_by"])
 
 
+def test_a_drill_whose_fault_cannot_be_injected_keeps_no_other_from_running(
+    lab: KeptLab, alertdrill: Run, tmp_path: Path
+) -> None:
+    fault = "{kind: latency, proxy: nosuch, latency: 3s, lasts: until-fired}"
+    expected = "{alert: HighResponseTime, within: 12m}"
+    impossible = tmp_path / "impossible.yml"
+    impossible.write_text(f"drill: impossible\nload: {{rate: 40}}\nfaults: [{fault}]\nexpect: [{expected}]\n")
+    control = tmp_path / "control.yml"
+    control.write_text("drill: control\nload: {rate: 40}\nbaseline: 1m\nobserve: 1m\n")
+    ended = alertdrill("drill", "--config", lab.config, impossible, control, "-o", tmp_path)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert "alertdrill: drill impossible: " in ended.stdout
+    assert "nosuch" in ended.stdout
+    assert "1 of 2 drills passed" in ended.stdout
+
+
 def _start(files: list[Path], labs: int, output: Path, folder: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*ALERTDRILL, "drill", *map(str, files), "--lab", "--time-scale", "30", "--parallel", str(labs), "-o", output],

@@ -15,7 +15,7 @@ from agent.verdict.judge import judge
 def _shown(*recordings: Recording) -> str:
     said = io.StringIO()
     drills = [(recording, judge(recording)) for recording in recordings]
-    drills_table.show(Console(file=said, width=80), drills, 41.26)
+    drills_table.show(Console(file=said, width=80), drills, len(drills), 41.26)
     return said.getvalue()
 
 
