@@ -94,8 +94,9 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
         bool, typer.Option("--dry-run", help="Find every target and print what would be done, in order; break nothing.")
     ] = False,
     parallel: Annotated[
-        int, typer.Option(help="So many labs at once; each runs its share of the drills.", min=1, max=64)
+        int, typer.Option(help="So many labs at once; each runs the next drill that is left.", min=1, max=64)
     ] = 1,
+    claims: Annotated[Path | None, typer.Option(hidden=True)] = None,
     no_color: NoColor = False,
 ) -> None:
     """Run drills now: load, fault, verdicts, reports."""
@@ -107,7 +108,13 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if time_scale is not None and not lab:
         _fail("--time-scale needs --lab: servers of your own keep their own durations")
     options = session.Options(
-        files=files, config=config, lab=lab, time_scale=time_scale or 1.0, output=output, dry_run=dry_run
+        files=files,
+        config=config,
+        lab=lab,
+        time_scale=time_scale or 1.0,
+        output=output,
+        dry_run=dry_run,
+        claims=claims,
     )
     if parallel > 1:
         from agent.parallel import run_parallel

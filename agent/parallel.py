@@ -1,4 +1,4 @@
-"""Drills on several labs at once: each lab is a process of its own, and runs its share one after another."""
+"""Drills on several labs at once: each lab is a process of its own, and runs the next drill that no other has."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import contextlib
 import re
 import signal
 import sys
+import tempfile
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agent import drill as drills
 from agent import recording as recordings
 from agent.exit_codes import USAGE, worst
 from agent.live import Lines, showing
@@ -28,23 +29,31 @@ from agent.verdict.judge import judge
 from chaos.applied import to_the_end
 
 _EVENT = re.compile(r" *\d+\.\d s  (?P<text>.*)")
+# Enough for a traceback.
+_LINES_KEPT = 40
 _KNOWN_CODES = {0, 1, 2, 3, 4}
 
 
 @dataclass
-class Share:
-    """What one lab has to do: its files, what it said last, and the recordings that it has written."""
+class LabProcess:
+    """One of the labs: what its process said last, and the recordings that it has written."""
 
-    files: list[Path]
-    seconds: float = 0.0
     drill: str = "lab"
     doing: str = "is starting"
     problems: list[str] = field(default_factory=list)
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES_KEPT))
     written: list[Path] = field(default_factory=list)
     code: int | None = None
 
+    @property
+    def unexplained(self) -> list[str]:
+        """What it said last, if it ended as no command does, or without a reason."""
+        is_bug = self.code not in _KNOWN_CODES or any("Traceback (most recent call last)" in line for line in self.said)
+        return list(self.said) if is_bug or not (self.code == 0 or self.problems or self.written) else []
+
     def heed(self, line: str) -> str:
         """Take a line that its process printed; tell what is worth a line of our own."""
+        self.said.append(line)
         if line.startswith("recording "):
             self.written.append(Path(line.removeprefix("recording ")))
         elif line.startswith("alertdrill: "):
@@ -63,46 +72,42 @@ async def run_parallel(options: Options, labs: int, console: Console) -> int:
     output = options.output or config.recordings
     require_writable(output)
     lines, began = Lines(console), time.monotonic()
-    shares = shared_out(list(zip(options.files, loaded, strict=True)), labs)
-    async with showing(console, lambda: _view(shares), lambda: "", lines.tell), asyncio.TaskGroup() as tasks:
-        for share in shares:
-            tasks.create_task(_run(share, options, output, lines))
-    for problem in (problem for share in shares for problem in share.problems):
-        console.print(Text(f"alertdrill: {problem}"), soft_wrap=True)
-    written = sorted(path for share in shares for path in share.written)
+    # The longest first: what is left at the end is short, and every lab ends at about the same time.
+    files = [path for _, path in sorted(zip(loaded, options.files, strict=True), key=lambda one: -one[0].longest)]
+    processes = [LabProcess() for _ in range(min(labs, len(files)))]
+    with tempfile.TemporaryDirectory(prefix="alertdrill-claims-") as claims:
+        shared = replace(options, files=files, output=output, claims=Path(claims))
+        async with showing(console, lambda: _view(processes), lambda: "", lines.tell), asyncio.TaskGroup() as tasks:
+            for process in processes:
+                tasks.create_task(_run(process, shared, lines))
+    for process in processes:
+        for line in [*(f"alertdrill: {problem}" for problem in process.problems), *process.unexplained]:
+            console.print(Text(line), soft_wrap=True)
+    written = sorted(path for process in processes for path in process.written)
     judged = [(recording, judge(recording)) for recording in map(recordings.load, written)]
-    drills_table.show(console, judged, len(options.files), time.monotonic() - began)
+    drills_table.show(console, judged, len(files), time.monotonic() - began)
     console.print(f"recordings and reports in {output}", soft_wrap=True)
-    return worst(code if (code := share.code) in _KNOWN_CODES and code is not None else USAGE for share in shares)
+    return worst(code if (code := one.code) in _KNOWN_CODES and code is not None else USAGE for one in processes)
 
 
-def shared_out(files: Sequence[tuple[Path, drills.Drill]], labs: int) -> list[Share]:
-    """Give each drill, the longest first, to the lab that has the least to do."""
-    shares = [Share([]) for _ in range(min(labs, len(files)))]
-    for path, drill in sorted(files, key=lambda one: -one[1].longest.total_seconds()):
-        share = min(shares, key=lambda one: one.seconds)
-        share.files.append(path)
-        share.seconds += drill.longest.total_seconds()
-    return shares
-
-
-async def _run(share: Share, options: Options, output: Path, lines: Lines) -> None:
-    async with _process(_command(share, options, output)) as process:
+async def _run(lab: LabProcess, options: Options, lines: Lines) -> None:
+    async with _process(_command(options)) as process:
         assert process.stdout is not None  # noqa: S101 - it was started with a pipe
         async for line in process.stdout:
-            if event := share.heed(line.decode(errors="replace").rstrip("\n")):
-                lines.tell(f"{share.drill}: {event}")
-    share.code = process.returncode
-    share.doing = "is done" if share.code == 0 else f"ended with exit code {share.code}"
+            if event := lab.heed(line.decode(errors="replace").rstrip("\n")):
+                lines.tell(f"{lab.drill}: {event}")
+    lab.code = process.returncode
+    lab.doing = "is done" if lab.code == 0 else f"ended with exit code {lab.code}"
 
 
-def _command(share: Share, options: Options, output: Path) -> list[str]:
+def _command(options: Options) -> list[str]:
     from lab.programs import find_programs
 
     # Whatever ends us, even SIGKILL, interrupts our labs, and they mend what they broke.
     command = [str(find_programs()["setpriv"]), "--pdeathsig", "INT", "--", sys.executable, "-m", "agent", "drill"]
     command += ["--lab", "--time-scale", f"{options.time_scale:g}", "--config", str(options.config)]
-    return [*command, "--output", str(output), "--no-color", *map(str, share.files)]
+    command += ["--output", str(options.output), "--claims", str(options.claims), "--no-color"]
+    return [*command, *map(str, options.files)]
 
 
 @asynccontextmanager
@@ -128,8 +133,8 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
     await process.communicate()
 
 
-def _view(shares: list[Share]) -> RenderableType:
+def _view(labs: Sequence[LabProcess]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    for share in shares:
-        table.add_row(Text(share.drill, style="bold"), Text(share.doing), Text(f"{len(share.written)} done", "dim"))
+    for lab in labs:
+        table.add_row(Text(lab.drill, style="bold"), Text(lab.doing), Text(f"{len(lab.written)} done", "dim"))
     return table

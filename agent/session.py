@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -13,26 +13,18 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from agent import config as configs
 from agent import drill as drills
-from agent import drill_view, dry_run, report_files, runbooks
-from agent import recording as recordings
-from agent.conductor import Conductor, recording_path
+from agent import dry_run, runbooks
+from agent.conductor import Conductor
 from agent.config import AgentConfig
 from agent.drill import Drill
 from agent.errors import ConfigError
-from agent.exit_codes import USAGE, worst
 from agent.files import write_whole
-from agent.ledger_audit import LedgerAudit
-from agent.live import Lines, showing
-from agent.recording import Recording
-from agent.report import drills_table, terminal
-from agent.running import leaves
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Judgement
-from chaos.errors import FaultNotApplied
+from agent.live import Lines
+from agent.report import drills_table
+from agent.series import Series
 from lab.parts import Parts
 
 if TYPE_CHECKING:
@@ -52,6 +44,8 @@ class Options:
     time_scale: float
     output: Path | None
     dry_run: bool = False
+    # A folder, in which several processes that were given the same drills claim each that they run.
+    claims: Path | None = None
 
 
 async def run_drills(options: Options, console: Console) -> int:
@@ -72,24 +66,22 @@ async def run_drills(options: Options, console: Console) -> int:
                 console.print(dry_run.render(one.scaled(here.time_scale), planned))
             return 0
         pages = options.config.parent / runbooks.FOLDER
-        done: list[tuple[Recording, Judgement]] = []
-        codes: list[int] = []
-        for number, one in enumerate(loaded):
-            if lab is not None and number > 0:
-                lines.tell("lab: Prometheus and Alertmanager forget the drill before")
-                await lab.forget()
+        series = Series(here, lab, output, pages, console, lines)
+        code = await series.run(_turns(options, loaded), alone=len(loaded) == 1)
+    if len(loaded) > 1 and options.claims is None:
+        drills_table.show(console, series.done, len(loaded), time.monotonic() - began)
+    return code
+
+
+def _turns(options: Options, loaded: Sequence[Drill]) -> Iterator[Drill]:
+    """Yield the drills, or those that no other process has claimed by the time that they are asked for."""
+    for number, one in enumerate(loaded):
+        if options.claims is not None:
             try:
-                done.append(await _run_drill(one, here, lab, output, pages, console, lines))
-            except* FaultNotApplied as group:
-                if len(loaded) == 1:
-                    raise
-                # The others are worth running; what could not be broken here is told among them.
-                for error in leaves(group):
-                    console.print(Text(f"alertdrill: drill {one.name}: {error}"), soft_wrap=True)
-                codes.append(USAGE)
-    if len(loaded) > 1:
-        drills_table.show(console, done, len(loaded), time.monotonic() - began)
-    return worst([*codes, *(judgement.exit_code for _, judgement in done)])
+                (options.claims / str(number)).touch(exist_ok=False)
+            except FileExistsError:
+                continue
+        yield one
 
 
 def read(options: Options) -> tuple[AgentConfig, list[Drill]]:
@@ -148,36 +140,6 @@ def at_the_lab(config: AgentConfig, addresses: dict[str, str], ledger: Path, tim
         "password_files": {"postgres:5432": ledger.parent / "postgres" / "password"},
     }
     return config.relocated(addresses).model_copy(update=own)
-
-
-async def _run_drill(  # noqa: PLR0913, PLR0917 - all that a drill works with
-    drill: Drill, config: AgentConfig, lab: Lab | None, output: Path, pages: Path, console: Console, lines: Lines
-) -> tuple[Recording, Judgement]:
-    audit = await LedgerAudit.begin(lab, lines.tell)
-    conductor = Conductor(config, drill, lines.tell, audit.keep)
-    progress = conductor.progress
-    lines.tell(f"drill {drill.name}: {drill.summary}" if drill.summary else f"drill {drill.name}")
-    async with showing(console, lambda: drill_view.view(progress), lambda: drill_view.line(progress), lines.tell):
-        recording = await conductor.run()
-    recording = recording.model_copy(update={"audit": await audit.finish()})
-    judgement = judge(recording)
-    console.print(terminal.render(recording, runbooks.located(judgement, pages)))
-    path = recording_path(output, recording)
-    write_reports(recording, runbooks.located(judgement, pages, path.parent), path, console)
-    return recording, judgement
-
-
-def write_reports(recording: Recording, judgement: Judgement, path: Path, console: Console) -> None:
-    """Write the recording and every report beside it; the page's path is the last line.
-
-    Raises ConfigError that names the one file which could not be written, after what could be was told.
-    """
-    try:
-        recordings.save(recording, path)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
-    console.print(f"recording {path}", soft_wrap=True)
-    console.print(f"report {report_files.write(recording, judgement, path)}", soft_wrap=True)
 
 
 async def keep_lab(config: Path, time_scale: float, parts: Parts, console: Console) -> int:

@@ -190,7 +190,7 @@ class Lab:
             _give(self._site.postgres_user, data.parent, password)
             # Others may pass through the folder by name, and not look into it.
             self.directory.chmod(0o711)
-        how = ["--no-sync", "--username=postgres", "--auth-local=reject", "--auth-host=password", "--locale=C.UTF-8"]
+        how = ["--no-sync", "--username=postgres", "--auth-local=reject", "--auth-host=md5", "--locale=C.UTF-8"]
         command = [str(self._site.programs["initdb"]), *how, "--encoding=UTF8", f"--pwfile={password}", "-D", str(data)]
         await self._run(Spec("initdb", command, 0, user=self._site.postgres_user))
         await self._start(services.postgres)

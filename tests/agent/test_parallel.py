@@ -1,35 +1,16 @@
-"""Sharing drills out among labs, and reading what each lab's process prints."""
+"""Reading what each lab's process prints."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
-from agent.drill import Drill
-from agent.parallel import Share, shared_out
+import pytest
 
-
-def _drill(name: str, minutes: float) -> tuple[Path, Drill]:
-    values = {"drill": name, "load": {"rate": 1}, "baseline": "1s", "observe": timedelta(minutes=minutes)}
-    return Path(f"{name}.yml"), Drill.model_validate(values)
-
-
-def _names(shares: list[Share]) -> list[list[str]]:
-    return [[path.stem for path in share.files] for share in shares]
-
-
-def test_the_longest_drills_begin_first_and_on_labs_of_their_own() -> None:
-    files = [_drill("a", 4), _drill("b", 40), _drill("c", 12), _drill("d", 30), _drill("e", 12)]
-    assert _names(shared_out(files, 2)) == [["b", "e"], ["d", "c", "a"]]
-    assert _names(shared_out(files, 3)) == [["b"], ["d"], ["c", "e", "a"]]
-
-
-def test_there_are_no_more_labs_than_drills() -> None:
-    assert _names(shared_out([_drill("a", 4), _drill("b", 40)], 8)) == [["b"], ["a"]]
+from agent.parallel import LabProcess
 
 
 def test_what_a_lab_prints_says_which_drill_runs_and_what_it_does() -> None:
-    share = Share([])
+    lab = LabProcess()
     said = [
         "   5.6 s  drill high-tps: A client repeats its order.",
         "  10.6 s  40 transactions/s   p95 5 ms   in flight 0   failed 0   dropped 0",
@@ -38,8 +19,30 @@ def test_what_a_lab_prints_says_which_drill_runs_and_what_it_does() -> None:
         "recording out/high-tps.recording.json.gz",
         "alertdrill: the lab is on fire",
     ]
-    worth_telling = [event for line in said if (event := share.heed(line))]
+    worth_telling = [event for line in said if (event := lab.heed(line))]
     assert worth_telling == ["drill high-tps: A client repeats its order.", "alert HighTPS: firing"]
-    assert (share.drill, share.doing) == ("high-tps", "alert HighTPS: firing")
-    assert share.written == [Path("out/high-tps.recording.json.gz")]
-    assert share.problems == ["the lab is on fire"]
+    assert (lab.drill, lab.doing) == ("high-tps", "alert HighTPS: firing")
+    assert lab.written == [Path("out/high-tps.recording.json.gz")]
+    assert lab.problems == ["the lab is on fire"]
+
+
+SAID_FIRST = "   1.0 s  lab: starting real servers"
+
+
+def _ended(code: int, said: list[str]) -> LabProcess:
+    lab = LabProcess(code=code)
+    for line in [SAID_FIRST, *said]:
+        lab.heed(line)
+    return lab
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(1, ["recording a.gz", "Traceback (most recent call last):", "KeyError: 1"]), (2, []), (-11, [])]
+)
+def test_a_lab_that_ended_without_a_reason_has_its_last_words_told(code: int, said: list[str]) -> None:
+    assert _ended(code, said).unexplained == [SAID_FIRST, *said]
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, []), (1, ["recording a.gz"]), (2, ["alertdrill: the lab is on fire"])])
+def test_a_lab_that_said_why_has_no_more_told(code: int, said: list[str]) -> None:
+    assert _ended(code, said).unexplained == []

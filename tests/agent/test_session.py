@@ -9,7 +9,7 @@ from rich.console import Console
 from agent import recording as recordings
 from agent.errors import ConfigError
 from agent.recording import Recording
-from agent.session import write_reports
+from agent.series import write_reports
 from agent.verdict.judge import judge
 from tests.support.full_disk import files_of_at_most
 
