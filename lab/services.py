@@ -142,6 +142,8 @@ def prometheus(site: Site) -> Spec:
         f"--config.file={site.directory / 'prometheus' / 'prometheus.yml'}",
         f"--storage.tsdb.path={site.directory / 'prometheus' / 'data'}",
         f"--web.listen-address={site.address('prometheus')}",
+        "--web.enable-lifecycle",
+        "--web.enable-admin-api",
         f"--rules.alert.resend-delay={site.scaled(timedelta(minutes=1))}",
         f"--rules.alert.for-grace-period={site.scaled(timedelta(minutes=10))}",
         f"--rules.alert.for-outage-tolerance={site.scaled(timedelta(hours=1))}",

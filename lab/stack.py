@@ -20,6 +20,7 @@ from toxiproxy import Toxiproxy
 from lab import services
 from lab.balancer import load_balancer
 from lab.errors import LabError
+from lab.forgetting import forgetting
 from lab.monitoring_files import write_monitoring
 from lab.parts import Parts, absent_targets
 from lab.parts import services as services_of
@@ -33,7 +34,6 @@ from lab.watched import until_watched
 
 # At every time scale long enough for SystemDown: 30 s down, and an evaluation before and after.
 _RESTART_PAUSE = timedelta(minutes=1)
-_MONITORING = {"prometheus": services.prometheus, "alertmanager": services.alertmanager}
 
 # toxiproxy-python keeps its server's address in a class.
 _toxiproxy_lock = threading.Lock()
@@ -111,18 +111,17 @@ class Lab:
         return absent | {"payment-engine:8080": engines}
 
     async def forget(self) -> None:
-        """Start Prometheus and Alertmanager anew, with nothing of what they saw; raises LabError.
+        """Have Prometheus and Alertmanager forget all that they saw; raises LabError.
 
         Prometheus repeats for a quarter of an hour that an alert is over, and Alertmanager keeps the group of a daily
         summary for a day: neither is over when the drill is that it comes from.
         """
-        for name in _MONITORING:
-            await self.servers[name].stop()
-            shutil.rmtree(self.directory / name / "data", ignore_errors=True)
-        async with asyncio.TaskGroup() as group:
-            for describe in _MONITORING.values():
-                group.create_task(self._start(describe))
-        await until_watched(f"http://{self._site.address('prometheus')}")
+        prometheus = f"http://{self._site.address('prometheus')}"
+        async with forgetting(prometheus, self.directory / "prometheus" / "prometheus.yml"):
+            await self.servers["alertmanager"].stop()
+            shutil.rmtree(self.directory / "alertmanager" / "data", ignore_errors=True)
+            await self._start(services.alertmanager)
+        await until_watched(prometheus)
 
     def _prepare(self, programs: dict[str, Path]) -> Site:
         """Choose ports and make the folder."""
