@@ -77,7 +77,7 @@ soak: setup ## whether memory stays flat in half an hour at 2,000/s
 lock: setup ## pin every dependency with its hash again
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra dev -o constraints.txt pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra build -c constraints.txt -o constraints-agent.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra build --extra kubernetes --extra postgres --extra redis -c constraints.txt -o constraints-agent.txt pyproject.toml
 
 clean: ## remove the virtual environment and the caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
