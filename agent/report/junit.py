@@ -39,7 +39,7 @@ def _case(recording: Recording, verdict: Verdict, fault_at: float) -> TestCase:
     name = verdict.alert + words.labels_words(words.stable_labels(recording, verdict))
     case = TestCase(_xml(name), classname=recording.drill.name, time=_seconds_to_firing(verdict, fault_at))
     reason = _xml(f"{words.outcome_words(verdict.outcome)}: {verdict.reason}")
-    timeline = _xml(_timeline(verdict, fault_at))
+    timeline = _xml(_timeline(recording, verdict, fault_at))
     if verdict.outcome is Outcome.PASSED:
         case.system_out = timeline
         return case
@@ -65,13 +65,17 @@ def _seconds_to_firing(verdict: Verdict, fault_at: float) -> float:
     return round(max(fired - fault_at, 0.0), 3)
 
 
-def _timeline(verdict: Verdict, fault_at: float) -> str:
+def _timeline(recording: Recording, verdict: Verdict, fault_at: float) -> str:
     lines = [f"labels {words.labels_words(verdict.labels)}"] if verdict.labels else []
     for milestone in verdict.milestones:
         window = words.window_words(milestone.window, fault_at)
         why = f" {milestone.window.arithmetic}" if milestone.window else ""
         lines.append(f"{milestone.name} {words.came(milestone, fault_at)} {window}{why}")
     lines += [f"note: {note}" for note in verdict.notes]
+    if verdict.runbook is not None:
+        lines.append(f"runbook: {verdict.runbook.page or verdict.runbook.url}")
+    if dashboard := words.dashboard_link(recording, verdict.alert):
+        lines.append(f"dashboard: {dashboard}")
     return "\n".join(lines)
 
 

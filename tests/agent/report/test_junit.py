@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from junitparser import Error, Failure, JUnitXml, TestSuite
 
 from agent.recording import Recording
 from agent.report import junit
 from agent.verdict.judge import judge
+from agent.verdict.verdict import Runbook
 
 
 def _suite(recording: Recording) -> TestSuite:
@@ -48,3 +51,15 @@ def test_text_that_xml_cannot_hold_is_replaced(hostile: Recording) -> None:
     """A control character in a reason does not spoil the file."""
     (case,) = _suite(hostile)
     assert case.result[0].message.endswith("<script>alert(1)</script>[bold]\ufffd\ufffd")
+
+
+def test_what_to_do_and_where_to_look_stand_in_the_case(passed: Recording, missed: Recording) -> None:
+    """A CI server shows the text of a case, so its links are there."""
+    runbook, dashboard = "https://runbooks.example/OrdersSlow", "https://grafana.example/d/orders"
+    for recording in (passed, missed):
+        judgement = judge(recording.model_copy(update={"dashboards": {"OrdersSlow": dashboard}}))
+        (verdict,) = judgement.verdicts
+        judgement = replace(judgement, verdicts=[replace(verdict, runbook=Runbook(runbook))])
+        text = junit.render(recording.model_copy(update={"dashboards": {"OrdersSlow": dashboard}}), judgement)
+        assert f"runbook: {runbook}\n" in text
+        assert f"dashboard: {dashboard}" in text
