@@ -1,0 +1,1 @@
+"""The commands, a file for each kind; what a command needs is imported when it runs."""
