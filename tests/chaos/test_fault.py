@@ -94,9 +94,11 @@ async def test_one_that_was_taken_back_is_told_and_undone_again(server: Server, 
 
 
 async def test_a_server_that_is_just_restarting_is_waited_for(server: Server, tmp_path: Path) -> None:
-    async with applied(FAULT, endpoints(server), Ledger(tmp_path / "ledger")):
+    ledger = Ledger(tmp_path / "ledger")
+    async with applied(FAULT, endpoints(server), ledger):
         server.kill()
         starting = asyncio.create_task(_start_again(server, tmp_path))
+    assert ledger.read().entries == {}
     await (await starting).stop()
 
 

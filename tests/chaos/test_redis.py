@@ -70,9 +70,11 @@ async def test_writes_wait_for_the_block_and_reads_do_not(witness: Any, where: d
 
 
 async def test_redis_itself_ends_a_block_at_its_longest(witness: Any, where: dict[str, Any]) -> None:
-    injection = await fault(**BLOCK, at_most="50ms").resolve(endpoints(**where), "alertdrill-1")
+    injection = await fault(**BLOCK, at_most="600ms").resolve(endpoints(**where), "alertdrill-1")
     await injection.inject()
+    assert not await is_writable(witness)
     await witness.set("written", "after all")
+    assert await witness.get("written") == b"after all"
 
 
 async def test_a_fill_is_under_its_own_name_with_an_end_and_goes(
