@@ -297,14 +297,19 @@ class PressureTarget(Target):
 
     def __init__(self, directory: Path, fault: dict[str, Any]) -> None:
         del directory
-        odd = 10 + os.getpid() % 90  # of two digits, so that none stands within another
-        self.fault = fault | ({"share": float(f"0.05{odd}7")} if fault["kind"] == "cpu" else {"mebibytes": odd})
+        odd = 10 + os.getpid() % 90
+        self._setting: str
+        self._value: float
+        self._setting, self._value = ("share", float(f"0.05{odd}7")) if fault["kind"] == "cpu" else ("mebibytes", odd)
+        self.fault = fault | {self._setting: self._value}
         self.endpoints = {"toxiproxy_url": "http://127.0.0.1:1"}
-        self._mark = str(self.fault.get("share") or self.fault.get("mebibytes")).encode()
         self._module = f"chaos.{fault['kind']}".encode()
 
     def is_broken(self) -> bool:
-        return bool(_processes(lambda command: self._module in command and self._mark in command[5]))
+        return bool(_processes(self._is_ours))
+
+    def _is_ours(self, command: list[bytes]) -> bool:
+        return self._module in command and json.loads(command[5])[self._setting] == self._value
 
 
 class CommandTarget(Target):
