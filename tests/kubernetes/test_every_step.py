@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from chaos.healing import abandoned, heal, heal_all
 from chaos.ledger import Ledger
 from lab.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.test_apply_manifest import DENY, policies
+from tests.kubernetes.test_cordon import cordoned
 from tests.support.breaking import fault, start_agent
 from tests.support.cluster import Shop
 from tests.support.relay import Relay
@@ -28,7 +29,10 @@ FAULTS: list[dict[str, Any]] = [
     {"kind": "scale", "workload": "deployment/engine", "replicas": 1},
     {"kind": "apply_manifest", "file": "deny-all.yml"},
     {"kind": "kill_pods", "selector": "app=engine", "count": 2},
+    {"kind": "evict_pods", "owner": "deployment/engine", "count": 2},
+    {"kind": "restart_rollout", "workload": "deployment/engine"},
 ]
+CORDON = {"kind": "cordon", "node": "node-1"}
 
 
 @pytest.fixture
@@ -55,31 +59,52 @@ async def assert_whole(shop: Shop, ledger: Ledger) -> None:
     assert await policies(shop) == []
 
 
-@pytest.mark.parametrize("delivered", [True, False], ids=["answers-lost", "requests-lost"])
-@pytest.mark.parametrize("settings", FAULTS, ids=lambda settings: str(settings["kind"]))
-async def test_a_network_that_is_cut_at_any_step_leaves_nothing_broken(  # noqa: PLR0913, PLR0917 - fixtures
-    shop: Shop,
-    relay: Relay,
-    ledger: Ledger,
-    tmp_path: Path,
-    settings: dict[str, Any],
-    delivered: bool,  # noqa: FBT001
+async def cut_at_every_step(
+    shop: Shop, relay: Relay, ledger: Ledger, broken: dict[str, Any], whole: Callable[[], Awaitable[None]]
 ) -> None:
-    await shop.deploy()
+    """Break and mend again and again, cut off one step later each time, until a run needs no more steps."""
     relay.counting = lambda: any(ledger.directory.glob("*.json"))
-    relay.cut_seconds, relay.delivered = 0.3, delivered
     for step in range(1, _STEPS + 1):
         relay.seen, relay.cut_at = 0, step
         with suppress(FaultNotApplied, FaultNotHealed):
-            async with applied(fault(**broken(shop, tmp_path, settings)), shop.endpoints(), ledger):
+            async with applied(fault(**broken), shop.endpoints(), ledger):
                 pass
         if not relay.was_cut:
             break
         await relay.reopened()
         for entry_id, entry in ledger.read().entries.items():
             await heal(ledger, entry_id, entry, is_handed_over=True)
-        await assert_whole(shop, ledger)
+        assert ledger.read().entries == {}
+        await whole()
     assert step > 4
+
+
+@pytest.fixture(params=[True, False], ids=["answers-lost", "requests-lost"])
+def cutting(request: pytest.FixtureRequest, relay: Relay) -> Relay:
+    """A relay that cuts the network for a moment: what was asked is done and not answered, or not even asked."""
+    relay.cut_seconds, relay.delivered = 0.3, request.param
+    return relay
+
+
+@pytest.mark.parametrize("settings", FAULTS, ids=lambda settings: str(settings["kind"]))
+async def test_a_network_that_is_cut_at_any_step_leaves_nothing_broken(
+    shop: Shop, cutting: Relay, ledger: Ledger, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    await shop.deploy()
+
+    async def whole() -> None:
+        await assert_whole(shop, ledger)
+
+    await cut_at_every_step(shop, cutting, ledger, broken(shop, tmp_path, settings), whole)
+
+
+async def test_a_network_that_is_cut_at_any_step_leaves_no_node_cordoned(
+    nodes: Shop, cutting: Relay, ledger: Ledger
+) -> None:
+    async def whole() -> None:
+        assert await cordoned(nodes) == []
+
+    await cut_at_every_step(nodes, cutting, ledger, CORDON, whole)
 
 
 async def test_an_agent_killed_at_any_step_of_breaking_is_healed_after(
