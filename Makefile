@@ -5,6 +5,9 @@ PYTHON ?= python3
 SCALE ?= 30
 LABS ?= 3
 
+# As pip does with what it installs: an environment may forbid that a start writes bytecode, and then pays for it each time.
+COMPILE := $(BIN)/python -m compileall -q agent chaos dashboards lab probes units
+
 .DEFAULT_GOAL := help
 .PHONY: help setup parts demo drills docs dashboards test kubernetes test-kubernetes lint verdicts predictions crash-matrix bench bench-toxiproxy soak lock clean
 
@@ -19,6 +22,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt lab/install.sh lab/apt.sh lab/ins
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	sh lab/install-toxiproxy.sh $(BIN)
+	$(COMPILE)
 	touch $@
 
 parts: ## fetch what the lab's parts need that are not always there: Kafka, Java, HAProxy
@@ -64,6 +68,7 @@ crash-matrix: setup ## kill, stop and cut off at every step of every fault, and 
 
 bench: setup ## what the load costs: beside k6, vegeta and hey, and as it grows
 	sh benchmarks/install.sh $(VENV)/bench-bin
+	$(COMPILE)
 	$(BIN)/python -m benchmarks.versus
 	$(BIN)/python -m benchmarks.growth
 

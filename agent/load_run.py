@@ -27,12 +27,12 @@ from probes.measures import Measures
 from probes.sender import Plan
 from probes.summary import LoadSummary
 from probes.thresholds import abort_reason, evaluate
-from probes.workers import Workers
 
 if TYPE_CHECKING:
     from agent.capacity.result import PhaseResult
     from agent.capacity.walk import Walk
     from agent.config import AgentConfig
+    from probes.workers import Workers
 
 _THRESHOLDS_EVERY_SECONDS = 2.0
 # For the page's time line; a load may go on for days, and --out keeps every second of it.
@@ -71,6 +71,9 @@ class LoadRun:
         plan = Plan(self._arrivals, settings.max_in_flight, settings.graceful_stop.total_seconds())
         workers = self._options.worker_count(settings)
         if workers > 1:
+            # One worker needs nothing of what speaks to several.
+            from probes.workers import Workers
+
             await self._show(Workers(probe, plan, workers, keep, self._lines.warn), console, outputs)
             return
         async with probe.opened() as client:
