@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import math
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 _CLOCK_MONOTONIC = 1
@@ -26,8 +27,11 @@ _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC if sys.platform == "linux" else 0
 class Pacer(Protocol):
     """Calls back at the latest instant asked for, and again until the callback asks for another or the block ends."""
 
-    def wake_at(self, instant: float) -> None:
-        """Call back at an instant of `time.monotonic` or a little later, never before; at once when it has gone by."""
+    def wake_at(self, instant: float, then: float) -> None:
+        """Call back at an instant of `time.monotonic` or a little later, never before; at once when it has gone by.
+
+        `then` is the instant after it, as far as it is known by now: infinity, or one at which it may call back too.
+        """
         ...
 
 
@@ -40,21 +44,45 @@ class _Itimerspec(ctypes.Structure):
 
 
 class _TimerfdPacer:
-    """Setting the timer again also takes back its readiness, so that it need never be read."""
+    """Two timers in turn, of which one is set for the next instant while the other is set for the one after it.
 
-    def __init__(self, libc: ctypes.CDLL, descriptor: int) -> None:
+    To set what is then not the machine's earliest timer is cheap; the earliest has to be programmed into the hardware,
+    which costs several microseconds in a virtual machine, and which now the kernel does when the one before it ends.
+    Setting a timer again also takes back its readiness, so that it need never be read.
+    """
+
+    def __init__(self, libc: ctypes.CDLL, descriptors: tuple[int, int], wake: Callable[[], None]) -> None:
         self._settime = libc.timerfd_settime
         self._settime.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-        self._descriptor = descriptor
+        self._descriptors = descriptors
+        self._wake = wake
         self._spec = _Itimerspec()
         self._value = self._spec.value
         self._address = ctypes.addressof(self._spec)
+        # Of each timer the nanosecond that it is or was set for; 0 disarms it.
+        self._set_for = [0, 0]
+        self._ended = 0
 
-    def wake_at(self, instant: float) -> None:
-        # Rounded up; an instant of zero would disarm the timer.
-        nanoseconds = max(int(instant * 1e9) + 1, 1)
+    def fire(self, timer: int) -> None:
+        """Call back, because one of the timers has ended."""
+        self._ended = timer
+        self._wake()
+
+    def wake_at(self, instant: float, then: float) -> None:
+        ended, running = self._ended, 1 - self._ended
+        # Rounded up.
+        at, after = max(int(instant * 1e9) + 1, 1), 0 if then == math.inf else int(then * 1e9) + 1
+        if self._set_for[running] == at:
+            self._set(ended, after)
+            return
+        self._set(ended, at)
+        if self._set_for[running] < at:
+            self._set(running, after)
+
+    def _set(self, timer: int, nanoseconds: int) -> None:
+        self._set_for[timer] = nanoseconds
         self._value.seconds, self._value.nanoseconds = divmod(nanoseconds, 1_000_000_000)
-        self._settime(self._descriptor, _TFD_TIMER_ABSTIME, self._address, None)
+        self._settime(self._descriptors[timer], _TFD_TIMER_ABSTIME, self._address, None)
 
 
 class _LoopPacer:
@@ -67,7 +95,8 @@ class _LoopPacer:
         self._instant = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def wake_at(self, instant: float) -> None:
+    def wake_at(self, instant: float, then: float) -> None:
+        del then
         self.cancel()
         self._instant = instant
         self._timer = self._loop.call_later(max(instant - self._clock(), 0.0), self._fire)
@@ -107,13 +136,19 @@ def pacing(
 @contextmanager
 def _timerfd(wake: Callable[[], None]) -> Iterator[Pacer]:
     libc = ctypes.CDLL(None, use_errno=True)
-    descriptor = libc.timerfd_create(_CLOCK_MONOTONIC, _FLAGS)
+    loop = asyncio.get_running_loop()
+    with ExitStack() as stack:
+        first, second = _create(libc, stack), _create(libc, stack)
+        pacer = _TimerfdPacer(libc, (first, second), wake)
+        for timer, descriptor in enumerate((first, second)):
+            loop.add_reader(descriptor, pacer.fire, timer)
+            stack.callback(loop.remove_reader, descriptor)
+        yield pacer
+
+
+def _create(libc: ctypes.CDLL, stack: ExitStack) -> int:
+    descriptor: int = libc.timerfd_create(_CLOCK_MONOTONIC, _FLAGS)
     if descriptor < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    loop = asyncio.get_running_loop()
-    loop.add_reader(descriptor, wake)
-    try:
-        yield _TimerfdPacer(libc, descriptor)
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
+    stack.callback(os.close, descriptor)
+    return descriptor

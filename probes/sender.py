@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -57,6 +58,7 @@ class Sender:
         self._recorder = Recorder()
         self._start = 0.0
         self._index = 0
+        self._due = self._due_after = self._planned = 0.0
         self._second = 0
         self._all_sent = False
         self._pacer: Pacer
@@ -74,11 +76,13 @@ class Sender:
         all of them when the task is cancelled.
         """
         self._start, self._index, self._second, self._all_sent = start, 0, 0, False
+        self._due, self._due_after = self._arrivals.due_seconds(0), self._arrivals.due_seconds(1)
         self._finished = asyncio.get_running_loop().create_future()
         ends_at = self._arrivals.duration_seconds
-        self._gives_up_at = float("inf") if ends_at is None else ends_at + self._plan.graceful_stop_seconds
+        self._gives_up_at = math.inf if ends_at is None else ends_at + self._plan.graceful_stop_seconds
         with pacing(self._wake, self._clock) as self._pacer:
-            self._pacer.wake_at(start)
+            self._planned = start
+            self._pacer.wake_at(start, math.inf)
             try:
                 await self._finished
             finally:
@@ -92,13 +96,10 @@ class Sender:
                 self._finished.set_exception(error)
 
     def _send_due(self) -> None:
-        arrivals, recorder, start, clock = self._arrivals, self._recorder, self._start, self._clock
+        recorder, start, clock = self._recorder, self._start, self._clock
         now = clock()
-        elapsed, index, total = now - start, self._index, arrivals.total
-        while total is None or index < total:
-            due = arrivals.due_seconds(index)
-            if due > elapsed:
-                break
+        elapsed, due = now - start, self._due
+        while due <= elapsed:
             while due >= self._second + 1:
                 self._close_second()
             if elapsed - due > _LONGEST_LATENESS_SECONDS or recorder.in_flight >= self._plan.max_in_flight:
@@ -107,16 +108,28 @@ class Sender:
                 sent = clock()
                 recorder.sent(sent - start - due)
                 self._client.start(partial(self._ended, start + due, sent))
-            index += 1
-        else:
-            due, self._all_sent = self._gives_up_at, True
-        self._index = index
+            due = self._take_next()
         while elapsed >= self._second + 1:
             self._close_second()
+        self._all_sent = due == math.inf
         if self._all_sent and (recorder.in_flight == 0 or elapsed >= self._gives_up_at):
             self._finish()
             return
-        self._pacer.wake_at(max(start + min(due, self._second + 1.0), now + _SHORTEST_GAP_SECONDS))
+        self._wake_for(self._gives_up_at if self._all_sent else due, now)
+
+    def _take_next(self) -> float:
+        """Go on to the next transaction, and tell its due time; infinity after the last."""
+        self._due = self._due_after
+        self._index += 1
+        self._due_after = self._arrivals.due_seconds(self._index + 1)
+        return self._due
+
+    def _wake_for(self, due: float, now: float) -> None:
+        # From one planned instant to the next: so the one after next is known before it is the next.
+        earliest = self._planned + _SHORTEST_GAP_SECONDS if now >= self._planned else self._planned
+        self._planned = max(self._start + min(due, self._second + 1.0), earliest)
+        then = max(self._start + self._due_after, self._planned + _SHORTEST_GAP_SECONDS)
+        self._pacer.wake_at(self._planned, then)
 
     def _ended(self, due: float, sent: float, outcome: Outcome) -> None:
         now = self._clock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -41,9 +42,9 @@ class Wakes:
     def __call__(self) -> None:
         self.instants.append(self._clock())
         if self._nexts:
-            self._pacer().wake_at(self._nexts.pop(0))
+            self._pacer().wake_at(self._nexts.pop(0), math.inf)
         else:
-            self._pacer().wake_at(self._clock() + 3600)
+            self._pacer().wake_at(self._clock() + 3600, math.inf)
             self.done.set()
 
 
@@ -60,10 +61,43 @@ def test_it_wakes_at_each_instant_and_never_before(loop: str, way: str) -> None:
         asked = [start + 0.0123 * number + 1e-7 for number in range(1, 11)]
         wakes = Wakes(lambda: pacer, time.monotonic, asked[1:])
         with pacing(wakes, **WAYS[way]) as pacer:
-            pacer.wake_at(asked[0])
+            pacer.wake_at(asked[0], math.inf)
             await wakes.done.wait()
         assert len(wakes.instants) == 10
         assert all(woken >= instant for woken, instant in zip(wakes.instants, asked, strict=True))
+
+    on_each(loop, main)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("error_seconds", [0.0, 1e-3, -1e-3, math.inf, -math.inf])
+def test_what_is_said_of_the_instant_after_next_loses_no_wake(loop: str, way: str, error_seconds: float) -> None:
+    """Right, as most of the time, or wrong, as after a stall."""
+
+    async def main() -> None:
+        start = time.monotonic()
+        asked = [start + 0.0123 * number + 1e-7 for number in range(1, 11)]
+        in_time: list[float] = []
+        done = asyncio.Event()
+
+        def wake() -> None:
+            now, left = time.monotonic(), len(in_time)
+            if left < len(asked) and now >= asked[left]:
+                in_time.append(now)
+                left += 1
+            if left == len(asked):
+                done.set()
+            wait_for(left)
+
+        def wait_for(number: int) -> None:
+            instants = [*asked, start + 3600, start + 3600]
+            pacer.wake_at(instants[number], max(instants[number + 1] + error_seconds, instants[number]))
+
+        with pacing(wake, **WAYS[way]) as pacer:
+            wait_for(0)
+            await done.wait()
+        assert all(now < following for now, following in zip(in_time, asked[1:], strict=False))
 
     on_each(loop, main)
 
@@ -75,9 +109,9 @@ def test_the_latest_wish_alone_counts(loop: str, way: str) -> None:
         start = time.monotonic()
         wakes = Wakes(lambda: pacer, time.monotonic, [])
         with pacing(wakes, **WAYS[way]) as pacer:
-            pacer.wake_at(start + 0.01)
-            pacer.wake_at(start + 3600)
-            pacer.wake_at(start + 0.05)
+            pacer.wake_at(start + 0.01, math.inf)
+            pacer.wake_at(start + 3600, math.inf)
+            pacer.wake_at(start + 0.05, math.inf)
             await wakes.done.wait()
             await asyncio.sleep(0.02)
         assert len(wakes.instants) == 1
@@ -95,7 +129,7 @@ def test_an_instant_that_has_gone_by_wakes_at_once(loop: str, way: str, instant:
     async def main() -> None:
         wakes = Wakes(lambda: pacer, time.monotonic, [])
         with pacing(wakes, **WAYS[way]) as pacer:
-            pacer.wake_at(time.monotonic() if isinstance(instant, str) else instant)
+            pacer.wake_at(time.monotonic() if isinstance(instant, str) else instant, math.inf)
             assert wakes.instants == []  # not from within
             await wakes.done.wait()
 
@@ -108,7 +142,7 @@ def test_after_the_block_nothing_wakes(loop: str, way: str) -> None:
     async def main() -> None:
         wakes = Wakes(lambda: pacer, time.monotonic, [])
         with pacing(wakes, **WAYS[way]) as pacer:
-            pacer.wake_at(time.monotonic() + 0.01)
+            pacer.wake_at(time.monotonic() + 0.01, math.inf)
         await asyncio.sleep(0.03)
         assert wakes.instants == []
 
@@ -123,7 +157,7 @@ def test_in_virtual_time_it_wakes_at_the_instant_itself() -> None:
     async def main() -> None:
         wakes = Wakes(lambda: pacer, loop.time, asked[1:])
         with pacing(wakes, loop.time) as pacer:
-            pacer.wake_at(asked[0])
+            pacer.wake_at(asked[0], math.inf)
             await wakes.done.wait()
         woken.extend(wakes.instants)
 
