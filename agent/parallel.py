@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import signal
 import sys
-import tempfile
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from agent import recording as recordings
 from agent.exit_codes import USAGE, worst
 from agent.live import Lines, showing
 from agent.report import drills_table
-from agent.session import Options, require_writable
+from agent.session import TURN_BYTES, Options, require_writable
 from agent.session import read as read_files
 from agent.verdict.judge import judge
 from chaos.applied import to_the_end
@@ -75,8 +75,8 @@ async def run_parallel(options: Options, labs: int, console: Console) -> int:
     # The longest first: what is left at the end is short, and every lab ends at about the same time.
     files = [path for _, path in sorted(zip(loaded, options.files, strict=True), key=lambda one: -one[0].longest)]
     processes = [LabProcess() for _ in range(min(labs, len(files)))]
-    with tempfile.TemporaryDirectory(prefix="alertdrill-claims-") as claims:
-        shared = replace(options, files=files, output=output, claims=Path(claims))
+    with _turns(len(files)) as turns:
+        shared = replace(options, files=files, output=output, turns=turns)
         async with showing(console, lambda: _view(processes), lambda: "", lines.tell), asyncio.TaskGroup() as tasks:
             for process in processes:
                 tasks.create_task(_run(process, shared, lines))
@@ -90,8 +90,20 @@ async def run_parallel(options: Options, labs: int, console: Console) -> int:
     return worst(code if (code := one.code) in _KNOWN_CODES and code is not None else USAGE for one in processes)
 
 
+@contextmanager
+def _turns(count: int) -> Iterator[int]:
+    """Yield a pipe that holds each number once: whoever reads one has it alone, and nothing is left of a killed run."""
+    reading, writing = os.pipe()
+    try:
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(b"".join(number.to_bytes(TURN_BYTES) for number in range(count)))
+        yield reading
+    finally:
+        os.close(reading)
+
+
 async def _run(lab: LabProcess, options: Options, lines: Lines) -> None:
-    async with _process(_command(options)) as process:
+    async with _process(_command(options), options.turns) as process:
         assert process.stdout is not None  # noqa: S101 - it was started with a pipe
         async for line in process.stdout:
             if event := lab.heed(line.decode(errors="replace").rstrip("\n")):
@@ -106,16 +118,20 @@ def _command(options: Options) -> list[str]:
     # Whatever ends us, even SIGKILL, interrupts our labs, and they mend what they broke.
     command = [str(find_programs()["setpriv"]), "--pdeathsig", "INT", "--", sys.executable, "-m", "agent", "drill"]
     command += ["--lab", "--time-scale", f"{options.time_scale:g}", "--config", str(options.config)]
-    command += ["--output", str(options.output), "--claims", str(options.claims), "--no-color"]
+    command += ["--output", str(options.output), "--turns", str(options.turns), "--no-color"]
     return [*command, *map(str, options.files)]
 
 
 @asynccontextmanager
-async def _process(command: list[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _process(command: list[str], turns: int | None) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a command for the length of the block; one that is left early is interrupted, and waited for."""
     # A session of its own, so that Ctrl-C reaches us alone, and we tell it.
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+        pass_fds=() if turns is None else (turns,),
     )
     try:
         yield process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +31,8 @@ from lab.parts import Parts
 if TYPE_CHECKING:
     from lab.stack import Lab
 
+TURN_BYTES = 2
+"""How long a number in the pipe of turns is, the highest byte first."""
 # What is lost there is the lab's own.
 _ALLOWED_AT_THE_LAB = ["flush redis:6379", "fill redis:6379", "block redis:6379", "kill postgres:5432"]
 
@@ -44,8 +47,8 @@ class Options:
     time_scale: float
     output: Path | None
     dry_run: bool = False
-    # A folder, in which several processes that were given the same drills claim each that they run.
-    claims: Path | None = None
+    # A pipe from which several processes that were given the same drills take the number of each that they run.
+    turns: int | None = None
 
 
 async def run_drills(options: Options, console: Console) -> int:
@@ -68,20 +71,18 @@ async def run_drills(options: Options, console: Console) -> int:
         pages = options.config.parent / runbooks.FOLDER
         series = Series(here, lab, output, pages, console, lines)
         code = await series.run(_turns(options, loaded), alone=len(loaded) == 1)
-    if len(loaded) > 1 and options.claims is None:
+    if len(loaded) > 1 and options.turns is None:
         drills_table.show(console, series.done, len(loaded), time.monotonic() - began)
     return code
 
 
 def _turns(options: Options, loaded: Sequence[Drill]) -> Iterator[Drill]:
-    """Yield the drills, or those that no other process has claimed by the time that they are asked for."""
-    for number, one in enumerate(loaded):
-        if options.claims is not None:
-            try:
-                (options.claims / str(number)).touch(exist_ok=False)
-            except FileExistsError:
-                continue
-        yield one
+    """Yield the drills, or those that come to this process by the time that they are asked for."""
+    if options.turns is None:
+        yield from loaded
+        return
+    while turn := os.read(options.turns, TURN_BYTES):
+        yield loaded[int.from_bytes(turn)]
 
 
 def read(options: Options) -> tuple[AgentConfig, list[Drill]]:

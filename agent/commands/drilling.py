@@ -31,7 +31,7 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     parallel: Annotated[
         int, typer.Option(help="So many labs at once; each runs the next drill that is left.", min=1, max=64)
     ] = 1,
-    claims: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    turns: Annotated[int | None, typer.Option(hidden=True)] = None,
     no_color: NoColor = False,
 ) -> None:
     """Run drills now: load, fault, verdicts, reports."""
@@ -49,7 +49,7 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
         time_scale=time_scale or 1.0,
         output=output,
         dry_run=dry_run,
-        claims=claims,
+        turns=turns,
     )
     if parallel > 1:
         from agent.parallel import run_parallel
