@@ -22,7 +22,8 @@ def listening_inodes(port: int, host: str | None = None) -> set[str]:
             lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
         except OSError:
             continue
-        for fields in map(str.split, lines):
+        # Of thousands of sockets few listen, and this is asked again and again beside a load.
+        for fields in (line.split() for line in lines if f" {_LISTEN} " in line):
             address, at_port = _parsed(fields[1])
             if fields[3] == _LISTEN and at_port == port and (host is None or _serves(address, ip_address(host))):
                 found.add(fields[9])
