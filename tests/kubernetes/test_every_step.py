@@ -22,6 +22,7 @@ from tests.kubernetes.test_cordon import cordoned
 from tests.support.breaking import fault, start_agent
 from tests.support.cluster import Shop
 from tests.support.relay import Relay
+from tests.support.waiting import until
 
 # Breaking takes three to five pieces (two of them for TLS); the rest are of mending, which may look many times.
 _STEPS = 8
@@ -107,15 +108,14 @@ async def test_a_network_that_is_cut_at_any_step_leaves_no_node_cordoned(
     await cut_at_every_step(nodes, cutting, ledger, CORDON, whole)
 
 
-async def test_an_agent_killed_at_any_step_of_breaking_is_healed_after(
-    shop: Shop, relay: Relay, ledger: Ledger, tmp_path: Path
+async def killed_at_every_step(
+    shop: Shop, relay: Relay, ledger: Ledger, broken: dict[str, Any], whole: Callable[[], Awaitable[None]]
 ) -> None:
-    await shop.deploy()
+    """Kill the agent one step of breaking later each time, until it comes to have broken it all."""
     relay.counting = lambda: any(ledger.directory.glob("*.json"))
-    scale = broken(shop, tmp_path, FAULTS[0])
     for step in itertools.count(1):
         relay.seen, relay.cut_at, relay.delivered = 0, step, step % 2 == 0
-        agent = start_agent(ledger.directory, scale, kubernetes=shop.opened())
+        agent = start_agent(ledger.directory, broken, kubernetes=shop.opened())
         assert agent.stdout is not None
         with agent.stdout as output:
             relay.on_cut = agent.kill
@@ -125,7 +125,30 @@ async def test_an_agent_killed_at_any_step_of_breaking_is_healed_after(
         relay.on_cut = lambda: None
         relay.cut_at = 0
         assert [one.problem async for one in heal_all(ledger, abandoned(ledger.read()))] == [""]
-        await assert_whole(shop, ledger)
+        assert ledger.read().entries == {}
+        await whole()
         if said == b"in force\n":
             break
     assert step > 2
+
+
+@pytest.mark.parametrize("settings", FAULTS, ids=lambda settings: str(settings["kind"]))
+async def test_an_agent_killed_at_any_step_of_breaking_is_healed_after(
+    shop: Shop, relay: Relay, ledger: Ledger, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    await shop.deploy()
+
+    async def whole() -> None:
+        await until(lambda: shop.has_ready(3), "what was killed is replaced")
+        await assert_whole(shop, ledger)
+
+    await killed_at_every_step(shop, relay, ledger, broken(shop, tmp_path, settings), whole)
+
+
+async def test_an_agent_killed_at_any_step_of_cordoning_is_healed_after(
+    nodes: Shop, relay: Relay, ledger: Ledger
+) -> None:
+    async def whole() -> None:
+        assert await cordoned(nodes) == []
+
+    await killed_at_every_step(nodes, relay, ledger, CORDON, whole)
