@@ -46,8 +46,8 @@ for _commands in (drilling, loading, telling, reading):
 
 def main() -> None:
     """Run the command line."""
-    # Of the start's CPU a fifth went into looking through every installed package for plugins of pydantic, of which
-    # there are none, and an eighth into collecting garbage among imports, where there is none either.
+    # A sixth of a start's CPU would go into looking through every installed package for plugins of pydantic, of which
+    # there are none, and into collecting garbage among imports, where there is next to none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTING)
     app(prog_name="alertdrill")

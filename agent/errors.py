@@ -13,3 +13,12 @@ class ConfigError(Exception):
 
 class ServiceUnavailable(Exception):
     """A server that the drill needs does not answer, or not as it should."""
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """List the errors of a group and of all groups within it."""
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]

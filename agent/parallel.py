@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import signal
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,11 +19,13 @@ from rich.table import Table
 from rich.text import Text
 
 from agent import recording as recordings
+from agent.drill import Drill
 from agent.exit_codes import USAGE, worst
 from agent.live import Lines, showing
 from agent.report import drills_table
-from agent.session import TURN_BYTES, Options, require_writable
+from agent.session import Options, require_writable
 from agent.session import read as read_files
+from agent.turns import dealt
 from agent.verdict.judge import judge
 from chaos.applied import to_the_end
 
@@ -72,14 +73,13 @@ async def run_parallel(options: Options, labs: int, console: Console) -> int:
     output = options.output or config.recordings
     require_writable(output)
     lines, began = Lines(console), time.monotonic()
-    # The longest first: what is left at the end is short, and every lab ends at about the same time.
-    files = [path for _, path in sorted(zip(loaded, options.files, strict=True), key=lambda one: -one[0].longest)]
+    files = longest_first(options.files, loaded)
     processes = [LabProcess() for _ in range(min(labs, len(files)))]
-    with _turns(len(files)) as turns:
-        shared = replace(options, files=files, output=output, turns=turns)
+    with dealt(len(files)) as turns:
+        command = _command(replace(options, files=files, output=output, turns=turns))
         async with showing(console, lambda: _view(processes), lambda: "", lines.tell), asyncio.TaskGroup() as tasks:
             for process in processes:
-                tasks.create_task(_run(process, shared, lines))
+                tasks.create_task(_run(process, command, turns, lines))
     for process in processes:
         for line in [*(f"alertdrill: {problem}" for problem in process.problems), *process.unexplained]:
             console.print(Text(line), soft_wrap=True)
@@ -90,20 +90,13 @@ async def run_parallel(options: Options, labs: int, console: Console) -> int:
     return worst(code if (code := one.code) in _KNOWN_CODES and code is not None else USAGE for one in processes)
 
 
-@contextmanager
-def _turns(count: int) -> Iterator[int]:
-    """Yield a pipe that holds each number once: whoever reads one has it alone, and nothing is left of a killed run."""
-    reading, writing = os.pipe()
-    try:
-        with os.fdopen(writing, "wb") as pipe:
-            pipe.write(b"".join(number.to_bytes(TURN_BYTES) for number in range(count)))
-        yield reading
-    finally:
-        os.close(reading)
+def longest_first(files: Sequence[Path], loaded: Sequence[Drill]) -> list[Path]:
+    """Order drills so that what is left at the end is short, and every lab ends at about the same time."""
+    return [path for path, _ in sorted(zip(files, loaded, strict=True), key=lambda one: -one[1].longest)]
 
 
-async def _run(lab: LabProcess, options: Options, lines: Lines) -> None:
-    async with _process(_command(options), options.turns) as process:
+async def _run(lab: LabProcess, command: list[str], turns: int, lines: Lines) -> None:
+    async with _process(command, turns) as process:
         assert process.stdout is not None  # noqa: S101 - it was started with a pipe
         async for line in process.stdout:
             if event := lab.heed(line.decode(errors="replace").rstrip("\n")):
@@ -123,7 +116,7 @@ def _command(options: Options) -> list[str]:
 
 
 @asynccontextmanager
-async def _process(command: list[str], turns: int | None) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _process(command: list[str], turns: int) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a command for the length of the block; one that is left early is interrupted, and waited for."""
     # A session of its own, so that Ctrl-C reaches us alone, and we tell it.
     process = await asyncio.create_subprocess_exec(
@@ -131,7 +124,7 @@ async def _process(command: list[str], turns: int | None) -> AsyncIterator[async
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
-        pass_fds=() if turns is None else (turns,),
+        pass_fds=(turns,),
     )
     try:
         yield process

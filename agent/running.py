@@ -49,7 +49,7 @@ async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stoppin
 
 def _explain(group: BaseExceptionGroup[BaseException]) -> int:
     """Print each expected error as a line and tell the exit code; a bug is raised again."""
-    from agent.errors import ConfigError, ServiceUnavailable
+    from agent.errors import ConfigError, ServiceUnavailable, leaves
     from chaos.errors import FaultNotApplied, FaultNotHealed
     from lab.errors import LabError
     from probes.workers import WorkersDied
@@ -64,12 +64,3 @@ def _explain(group: BaseExceptionGroup[BaseException]) -> int:
             typer.echo(f"alertdrill: {line}", err=True)
         codes.append(NOT_HEALED if isinstance(error, FaultNotHealed) else USAGE)
     return worst(codes)
-
-
-def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    """List the errors of a group and of all groups within it."""
-    return [
-        leaf
-        for error in group.exceptions
-        for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    ]

@@ -15,13 +15,12 @@ from agent import recording as recordings
 from agent.conductor import Conductor, recording_path
 from agent.config import AgentConfig
 from agent.drill import Drill
-from agent.errors import ConfigError
+from agent.errors import ConfigError, leaves
 from agent.exit_codes import USAGE, worst
 from agent.ledger_audit import LedgerAudit
 from agent.live import Lines, showing
 from agent.recording import Recording
 from agent.report import terminal
-from agent.running import leaves
 from agent.verdict.judge import judge
 from agent.verdict.verdict import Judgement
 from chaos.errors import FaultNotApplied
@@ -64,7 +63,7 @@ class Series:
                     self._console.print(Text(f"alertdrill: drill {drill.name}: {error}"), soft_wrap=True)
                 codes.append(USAGE)
             drill = next(turns, None)
-            # What a drill needs to know of Prometheus it has fetched by now, and a new one takes its time.
+            # What the drill needs to know of Prometheus was fetched, so that it may forget while the reports are written.
             async with asyncio.TaskGroup() as tasks:
                 if drill is not None:
                     tasks.create_task(self._forget())

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -26,13 +25,12 @@ from agent.files import write_whole
 from agent.live import Lines
 from agent.report import drills_table
 from agent.series import Series
+from agent.turns import taken
 from lab.parts import Parts
 
 if TYPE_CHECKING:
     from lab.stack import Lab
 
-TURN_BYTES = 2
-"""How long a number in the pipe of turns is, the highest byte first."""
 # What is lost there is the lab's own.
 _ALLOWED_AT_THE_LAB = ["flush redis:6379", "fill redis:6379", "block redis:6379", "kill postgres:5432"]
 
@@ -47,7 +45,7 @@ class Options:
     time_scale: float
     output: Path | None
     dry_run: bool = False
-    # A pipe from which several processes that were given the same drills take the number of each that they run.
+    # Of which drills are this process's, when several were given the same (agent.turns).
     turns: int | None = None
 
 
@@ -70,19 +68,11 @@ async def run_drills(options: Options, console: Console) -> int:
             return 0
         pages = options.config.parent / runbooks.FOLDER
         series = Series(here, lab, output, pages, console, lines)
-        code = await series.run(_turns(options, loaded), alone=len(loaded) == 1)
+        mine = iter(loaded) if options.turns is None else (loaded[number] for number in taken(options.turns))
+        code = await series.run(mine, alone=len(loaded) == 1)
     if len(loaded) > 1 and options.turns is None:
         drills_table.show(console, series.done, len(loaded), time.monotonic() - began)
     return code
-
-
-def _turns(options: Options, loaded: Sequence[Drill]) -> Iterator[Drill]:
-    """Yield the drills, or those that come to this process by the time that they are asked for."""
-    if options.turns is None:
-        yield from loaded
-        return
-    while turn := os.read(options.turns, TURN_BYTES):
-        yield loaded[int.from_bytes(turn)]
 
 
 def read(options: Options) -> tuple[AgentConfig, list[Drill]]:

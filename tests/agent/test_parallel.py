@@ -1,12 +1,25 @@
-"""Reading what each lab's process prints."""
+"""The order of drills on several labs, and reading what each lab's process prints."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from agent.parallel import LabProcess
+from agent.drill import Drill
+from agent.parallel import LabProcess, longest_first
+
+
+def test_the_longest_drills_begin_first() -> None:
+    minutes = {"a": 4, "b": 40, "c": 12, "d": 30}
+    values = {"load": {"rate": 1}, "baseline": "1s"}
+    drills = [
+        Drill.model_validate(values | {"drill": name, "observe": timedelta(minutes=long)})
+        for name, long in minutes.items()
+    ]
+    ordered = longest_first([Path(f"{name}.yml") for name in minutes], drills)
+    assert [path.stem for path in ordered] == ["b", "d", "c", "a"]
 
 
 def test_what_a_lab_prints_says_which_drill_runs_and_what_it_does() -> None:
