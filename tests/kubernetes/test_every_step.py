@@ -22,7 +22,6 @@ from tests.kubernetes.test_cordon import cordoned
 from tests.support.breaking import fault, start_agent
 from tests.support.cluster import Shop
 from tests.support.relay import Relay
-from tests.support.waiting import until
 
 # Breaking takes three to five pieces (two of them for TLS); the rest are of mending, which may look many times.
 _STEPS = 8
@@ -52,16 +51,19 @@ def broken(shop: Shop, tmp_path: Path, settings: dict[str, Any]) -> dict[str, An
     return settings | {"namespace": shop.name} | file
 
 
-async def assert_whole(shop: Shop, ledger: Ledger) -> None:
-    assert ledger.read().entries == {}
+async def assert_whole(shop: Shop) -> None:
     workload = await shop.workload()
     assert workload["spec"]["replicas"] == 3
     assert workload["status"]["readyReplicas"] == 3
     assert await policies(shop) == []
 
 
+async def assert_nothing_cordoned(shop: Shop) -> None:
+    assert await cordoned(shop) == []
+
+
 async def cut_at_every_step(
-    shop: Shop, relay: Relay, ledger: Ledger, broken: dict[str, Any], whole: Callable[[], Awaitable[None]]
+    shop: Shop, relay: Relay, ledger: Ledger, broken: dict[str, Any], assert_whole: Callable[[Shop], Awaitable[None]]
 ) -> None:
     """Break and mend again and again, cut off one step later each time, until a run needs no more steps."""
     relay.counting = lambda: any(ledger.directory.glob("*.json"))
@@ -76,7 +78,7 @@ async def cut_at_every_step(
         for entry_id, entry in ledger.read().entries.items():
             await heal(ledger, entry_id, entry, is_handed_over=True)
         assert ledger.read().entries == {}
-        await whole()
+        await assert_whole(shop)
     assert step > 4
 
 
@@ -92,24 +94,17 @@ async def test_a_network_that_is_cut_at_any_step_leaves_nothing_broken(
     shop: Shop, cutting: Relay, ledger: Ledger, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     await shop.deploy()
-
-    async def whole() -> None:
-        await assert_whole(shop, ledger)
-
-    await cut_at_every_step(shop, cutting, ledger, broken(shop, tmp_path, settings), whole)
+    await cut_at_every_step(shop, cutting, ledger, broken(shop, tmp_path, settings), assert_whole)
 
 
 async def test_a_network_that_is_cut_at_any_step_leaves_no_node_cordoned(
     nodes: Shop, cutting: Relay, ledger: Ledger
 ) -> None:
-    async def whole() -> None:
-        assert await cordoned(nodes) == []
-
-    await cut_at_every_step(nodes, cutting, ledger, CORDON, whole)
+    await cut_at_every_step(nodes, cutting, ledger, CORDON, assert_nothing_cordoned)
 
 
 async def killed_at_every_step(
-    shop: Shop, relay: Relay, ledger: Ledger, broken: dict[str, Any], whole: Callable[[], Awaitable[None]]
+    shop: Shop, relay: Relay, ledger: Ledger, broken: dict[str, Any], assert_whole: Callable[[Shop], Awaitable[None]]
 ) -> None:
     """Kill the agent one step of breaking later each time, until it comes to have broken it all."""
     relay.counting = lambda: any(ledger.directory.glob("*.json"))
@@ -126,7 +121,7 @@ async def killed_at_every_step(
         relay.cut_at = 0
         assert [one.problem async for one in heal_all(ledger, abandoned(ledger.read()))] == [""]
         assert ledger.read().entries == {}
-        await whole()
+        await assert_whole(shop)
         if said == b"in force\n":
             break
     assert step > 2
@@ -137,18 +132,10 @@ async def test_an_agent_killed_at_any_step_of_breaking_is_healed_after(
     shop: Shop, relay: Relay, ledger: Ledger, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     await shop.deploy()
-
-    async def whole() -> None:
-        await until(lambda: shop.has_ready(3), "what was killed is replaced")
-        await assert_whole(shop, ledger)
-
-    await killed_at_every_step(shop, relay, ledger, broken(shop, tmp_path, settings), whole)
+    await killed_at_every_step(shop, relay, ledger, broken(shop, tmp_path, settings), assert_whole)
 
 
 async def test_an_agent_killed_at_any_step_of_cordoning_is_healed_after(
     nodes: Shop, relay: Relay, ledger: Ledger
 ) -> None:
-    async def whole() -> None:
-        assert await cordoned(nodes) == []
-
-    await killed_at_every_step(nodes, relay, ledger, CORDON, whole)
+    await killed_at_every_step(nodes, relay, ledger, CORDON, assert_nothing_cordoned)
