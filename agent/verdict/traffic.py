@@ -59,8 +59,9 @@ def effect_problems(recording: Recording) -> list[str]:
     fewer = _ended(during) < 0.9 * _ended(before)
     if slower or failing or fewer:
         return []
-    p95s = f"p95 {_p95(before):.3f} s before, {_p95(during):.3f} s during"
-    return [f"the fault had no effect on the traffic ({p95s}, as many transactions, as few failures)"]
+    seen = f"p95 {_p95(before):.3f} s before, {_p95(during):.3f} s during, as many transactions, as few failures"
+    escaped = [f"; of {fault.target}: {fault.outcome}" for fault in recording.faults if fault.outcome]
+    return [f"the fault had no effect on the traffic ({seen}{''.join(escaped)})"]
 
 
 def _during(recording: Recording, phase: str) -> list[SecondRecord]:

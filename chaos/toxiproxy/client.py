@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 
 from chaos.errors import FaultNotApplied
+from chaos.listening import own_address
+from chaos.threads import in_thread
 
 _LIMIT = aiohttp.ClientTimeout(total=5.0)
 
@@ -35,6 +37,15 @@ class Toxiproxy:
         """Tell of each proxy whether it is enabled; raises ToxiproxyError."""
         found = await self._call("GET", "/proxies")
         return {name: proxy["enabled"] for name, proxy in sorted(found.items())}
+
+    async def listen_port(self, proxy: str) -> int | None:
+        """Tell at which port of this machine a proxy listens; None when at none. Raises ToxiproxyError."""
+        if await in_thread(own_address, urlsplit(self.url).hostname or "") is None:
+            return None
+        found = await self._call("GET", f"/proxies/{quote(proxy)}")
+        port = found["listen"].rpartition(":")[2]
+        # A proxy that was never enabled keeps what it was asked for, be it `localhost:0` or `:postgresql`.
+        return int(port) or None if port.isdecimal() else None
 
     async def add_toxic(self, proxy: str, toxic: dict[str, Any]) -> None:
         """Add a toxic to a proxy and confirm that it is in force as it was asked for.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
+from chaos.connections import Peer, open_connections
 from chaos.errors import FaultNotApplied, FaultNotHealed
 from chaos.fault import Endpoints, Fault
 from chaos.injection import Injection
@@ -19,6 +21,10 @@ Stream = Literal["downstream", "upstream"]
 # The server counts in 64 bits and checks nothing: what overflows there, or is negative, ends or hangs it.
 Delay = Annotated[Duration, Field(ge=timedelta(0), le=timedelta(days=1))]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
+
+# A connection that one of these strikes carries nothing back any more.
+_NOTHING_PASSES = {"reset_peer", "timeout"}
+_ON_ITS_WAY_SECONDS = 0.2
 
 
 class ToxicInjection(Injection):
@@ -33,6 +39,10 @@ class ToxicInjection(Injection):
     toxicity: float
     attributes: dict[str, int]
     cut_connections: bool = False
+    # Known to who injected it alone: since when it is in force, the proxy's port here, and who was connected before.
+    _injected_at: float | None = PrivateAttr(None)
+    _port: int | None = PrivateAttr(None)
+    _connected_before: frozenset[Peer] = PrivateAttr(frozenset())
 
     @property
     def target(self) -> str:
@@ -44,15 +54,20 @@ class ToxicInjection(Injection):
         toxic = self.model_dump(include={"name", "type", "stream", "toxicity", "attributes"})
         server = Toxiproxy(self.toxiproxy_url)
         try:
+            if self.type in _NOTHING_PASSES:
+                self._port = await server.listen_port(self.proxy)
+            self._connected_before = frozenset(await self._open_connections())
             await server.add_toxic(self.proxy, toxic)
             if self.cut_connections:
                 await server.add_toxic(self.proxy, self._cutter)
                 await server.remove_toxic(self.proxy, self._cutter_name)
         except ToxiproxyError as error:
             raise FaultNotApplied(str(error)) from error
+        self._injected_at = time.monotonic()
 
     async def undo(self) -> None:
         """Remove the toxic, and confirm that it is gone; raises FaultNotHealed."""
+        self._outcome = await self._told_of_escaped()
         server = Toxiproxy(self.toxiproxy_url)
         try:
             await server.remove_toxic(self.proxy, self.name)
@@ -60,6 +75,33 @@ class ToxicInjection(Injection):
                 await server.remove_toxic(self.proxy, self._cutter_name)
         except ToxiproxyError as error:
             raise FaultNotHealed(str(error)) from error
+
+    async def _open_connections(self) -> dict[Peer, float | None]:
+        return await open_connections(self._port) if self._port is not None else {}
+
+    async def _told_of_escaped(self) -> str:
+        """Tell how many connections carried traffic under a toxic that lets none pass; empty when there were none.
+
+        The draw for its toxicity is made once for each connection, so that a pool keeps those that it spared.
+        """
+        if self._injected_at is None:
+            return ""
+        in_force_seconds = time.monotonic() - self._injected_at - _ON_ITS_WAY_SECONDS
+        escaped = [
+            peer
+            for peer, seconds in (await self._open_connections()).items()
+            if seconds is not None
+            and seconds < in_force_seconds
+            # Upstream, a server that speaks first is heard by each new connection.
+            and (self.stream == "downstream" or peer in self._connected_before)
+        ]
+        if not escaped:
+            return ""
+        before = sum(peer in self._connected_before for peer in escaped)
+        return (
+            f"{len(escaped)} connections escaped it and carried traffic, {before} of them open before it "
+            f"(toxicity {self.toxicity:g} is drawn once for each connection)"
+        )
 
     @property
     def _cutter_name(self) -> str:

@@ -90,6 +90,11 @@ def _no_effect(recording: Recording) -> dict[str, Any]:
     return {"load": recording.load.model_copy(update={"seconds": seconds}), "alerts": []}
 
 
+def _escaped(recording: Recording) -> dict[str, Any]:
+    told = {"target": "proxy db", "outcome": "2 connections escaped it"}
+    return _no_effect(recording) | {"faults": [fault.model_copy(update=told) for fault in recording.faults]}
+
+
 @pytest.mark.parametrize(
     ("change", "outcome", "says"),
     [
@@ -117,6 +122,7 @@ def _no_effect(recording: Recording) -> dict[str, Any]:
         (_load(target_rate=200), Outcome.INCONCLUSIVE, "reached 100.0 transactions a second of 200"),
         (_load(lateness_p99_seconds=2.0), Outcome.INCONCLUSIVE, "sent late"),
         (_no_effect, Outcome.INCONCLUSIVE, "no effect on the traffic"),
+        (_escaped, Outcome.INCONCLUSIVE, "as few failures; of proxy db: 2 connections escaped it)"),
         (lambda _: {"aborted": "abort_if became true"}, Outcome.INCONCLUSIVE, "abort_if became true"),
     ],
 )

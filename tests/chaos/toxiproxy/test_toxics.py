@@ -115,6 +115,32 @@ async def test_open_connections_end_only_when_asked(cut: bool, server: Server, t
         assert [toxic.type for toxic in toxics(server, "echo").values()] == ["latency"]
 
 
+async def test_who_escapes_a_toxic_is_told_by_the_traffic(server: Server, tmp_path: Path) -> None:
+    spares_all = fault("timeout", proxy="echo", toxicity=1e-9)
+    async with _echo_through(server) as pooled:
+        idle = await _connect(pooled.port)
+        async with applied(spares_all, endpoints(server), Ledger(tmp_path / "ledger")) as injection:
+            await asyncio.sleep(0.3)
+            opened_under_it = await _connect(pooled.port)
+            assert await opened_under_it.echo() == await pooled.echo() == b"hello"
+        assert injection.outcome == (
+            "2 connections escaped it and carried traffic, 1 of them open before it "
+            "(toxicity 1e-09 is drawn once for each connection)"
+        )
+        idle.close()
+
+
+async def test_nothing_is_told_of_escaping_where_all_are_struck(server: Server, tmp_path: Path) -> None:
+    async with _echo_through(server) as pooled:
+        async with applied(fault("timeout", proxy="echo"), endpoints(server), Ledger(tmp_path / "ledger")) as injection:
+            await asyncio.sleep(0.3)
+            pooled.send()
+            opened_under_it = await _connect(pooled.port)
+            opened_under_it.send()
+            await asyncio.sleep(0.3)
+        assert injection.outcome == ""
+
+
 async def test_servers_that_know_no_patch_are_asked_by_post(server: Server, tmp_path: Path) -> None:
     async with _old_server(server) as url:
         async with applied(fault("down"), Endpoints(toxiproxy_url=url), Ledger(tmp_path / "ledger")):
@@ -134,8 +160,11 @@ class _Connection:
     def __init__(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.port, self.reader, self._writer = port, reader, writer
 
-    async def echo(self) -> bytes:
+    def send(self) -> None:
         self._writer.write(b"hello")
+
+    async def echo(self) -> bytes:
+        self.send()
         return await self.reader.readexactly(5)
 
     def close(self) -> None:
