@@ -18,7 +18,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from chaos import holder
 from chaos.allowed import require_allowed
@@ -28,11 +28,10 @@ from chaos.fault import Endpoints, Fault
 from chaos.injection import Injection
 from chaos.secret_source import SecretMissing
 from units.extras import require_library
-from units.server_url import ServerUrl, parse_server_url
+from units.server_url import PostgresUrl, ServerUrl, parse_postgres_url
 from units.settings import Settings
 from units.tls import Tls
 
-_PORTS = {"postgresql": 5432, "postgres": 5432}
 _KEYS = {"lock": ("table", "mode"), "fill_pool": ("connections",), "kill": ("backends",)}
 # https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
 _Mode = Literal["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE"]
@@ -72,7 +71,7 @@ class PostgresInjection(Injection):
     @property
     def server(self) -> ServerUrl:
         """Where to connect, as whom, and to which database."""
-        return parse_server_url(self.url, _PORTS)
+        return parse_postgres_url(self.url)
 
     @property
     def target(self) -> str:
@@ -112,17 +111,12 @@ class Postgres(DataServerFault):
     """Lock a table, open many connections, or end others' connections, which needs to be allowed in writing."""
 
     kind: Literal["postgres"] = "postgres"
+    url: PostgresUrl
     action: Literal["lock", "fill_pool", "kill"]
     table: str | None = Field(default=None, min_length=1)
     mode: _Mode = "ACCESS EXCLUSIVE"
     connections: int = Field(default=0, gt=0, le=10_000)
     backends: Backends | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _is_url(cls, url: str) -> str:
-        parse_server_url(url, _PORTS)
-        return url
 
     @model_validator(mode="after")
     def _fits_its_action(self) -> Self:
@@ -133,7 +127,7 @@ class Postgres(DataServerFault):
     @property
     def server(self) -> ServerUrl:
         """The server as the URL names it."""
-        return parse_server_url(self.url, _PORTS)
+        return parse_postgres_url(self.url)
 
     @property
     def target(self) -> str:

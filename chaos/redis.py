@@ -18,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from chaos.allowed import require_allowed
 from chaos.data_server import DataServerFault
@@ -28,10 +28,9 @@ from chaos.injection import Injection
 from chaos.secret_source import SecretMissing
 from units.duration import Duration
 from units.extras import require_library
-from units.server_url import ServerUrl, parse_server_url
+from units.server_url import RedisUrl, ServerUrl, parse_redis_url
 from units.tls import Tls
 
-PORTS = {"redis": 6379, "rediss": 6379}
 _NEEDED = {"flush": (), "fill": ("mebibytes",), "block": ()}
 _OWN_KEYS = {"flush": ("pattern",), "fill": ("mebibytes", "ttl"), "block": ("at_most",)}
 
@@ -57,7 +56,7 @@ class RedisInjection(Injection):
     @property
     def server(self) -> ServerUrl:
         """Where to connect, as whom, and to which database."""
-        return parse_server_url(self.url, PORTS)
+        return parse_redis_url(self.url)
 
     @property
     def target(self) -> str:
@@ -95,20 +94,12 @@ class Redis(DataServerFault):
     """Flush, fill or block a Redis server; flush and block need to be allowed in writing."""
 
     kind: Literal["redis"] = "redis"
+    url: RedisUrl
     action: Literal["flush", "fill", "block"]
     pattern: str | None = Field(default=None, min_length=1)
     mebibytes: int = Field(default=0, gt=0, le=1024 * 1024)
     ttl: Duration = Field(default=timedelta(hours=1), ge=timedelta(seconds=1))
     at_most: Duration = Field(default=timedelta(minutes=5), gt=timedelta(0), le=timedelta(hours=1))
-
-    @field_validator("url")
-    @classmethod
-    def _is_url(cls, url: str) -> str:
-        path = parse_server_url(url, PORTS).path
-        if path and not path.isdecimal():
-            msg = f"{url!r} has the database {path!r}, expected a number such as 0"
-            raise ValueError(msg)
-        return url
 
     @model_validator(mode="after")
     def _fits_its_action(self) -> Self:
@@ -119,7 +110,7 @@ class Redis(DataServerFault):
     @property
     def server(self) -> ServerUrl:
         """The server as the URL names it."""
-        return parse_server_url(self.url, PORTS)
+        return parse_redis_url(self.url)
 
     @property
     def target(self) -> str:

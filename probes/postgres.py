@@ -14,17 +14,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from probes.client import AwaitedClient
 from probes.expected import Expected
 from probes.probe import Probe
 from units.extras import require_library
-from units.server_url import ServerUrl, parse_server_url
+from units.server_url import PostgresUrl, ServerUrl, parse_postgres_url
 from units.settings import Secret
 from units.tls import Tls
-
-_PORTS = {"postgresql": 5432, "postgres": 5432}
 
 
 class Postgres(Probe):
@@ -35,19 +33,13 @@ class Postgres(Probe):
     """
 
     kind: Literal["postgres"] = "postgres"
-    url: str
+    url: PostgresUrl
     password: Secret | None = None
     query: str = Field(default="SELECT 1", min_length=1)
     rows: Expected | None = None
     value: Expected | None = None
     pool_size: int = Field(default=10, gt=0)
     tls: Tls | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _is_url(cls, url: str) -> str:
-        parse_server_url(url, _PORTS)
-        return url
 
     @model_validator(mode="after")
     def _can_be_opened(self) -> Postgres:
@@ -60,7 +52,7 @@ class Postgres(Probe):
     @property
     def server(self) -> ServerUrl:
         """Where to connect, as whom, and to which database."""
-        return parse_server_url(self.url, _PORTS)
+        return parse_postgres_url(self.url)
 
     @property
     def check_names(self) -> tuple[str, ...]:

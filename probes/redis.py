@@ -14,17 +14,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from probes.client import AwaitedClient
 from probes.expected import Expected
 from probes.probe import Probe
 from units.extras import require_library
-from units.server_url import ServerUrl, parse_server_url
+from units.server_url import RedisUrl, ServerUrl, parse_redis_url
 from units.settings import Secret
 from units.tls import Tls
 
-_PORTS = {"redis": 6379, "rediss": 6379}
 # What would change a connection that others use next.
 _STATEFUL = {"MULTI", "WATCH", "MONITOR", "SELECT", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"}
 
@@ -47,21 +46,12 @@ class Redis(Probe):
     """
 
     kind: Literal["redis"] = "redis"
-    url: str
+    url: RedisUrl
     password: Secret | None = None
     command: Annotated[tuple[str, ...], BeforeValidator(_as_words), Field(min_length=1)] = ("PING",)
     reply: Expected | None = None
     pool_size: int = Field(default=50, gt=0)
     tls: Tls | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _is_url(cls, url: str) -> str:
-        path = parse_server_url(url, _PORTS).path
-        if path and not path.isdecimal():
-            msg = f"{url!r} has the database {path!r}, expected a number such as 0"
-            raise ValueError(msg)
-        return url
 
     @model_validator(mode="after")
     def _can_be_opened(self) -> Redis:
@@ -77,7 +67,7 @@ class Redis(Probe):
     @property
     def server(self) -> ServerUrl:
         """Where to connect, as whom, and to which database."""
-        return parse_server_url(self.url, _PORTS)
+        return parse_redis_url(self.url)
 
     @property
     def expected(self) -> Expected | None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator
+
+_POSTGRES_PORTS = {"postgresql": 5432, "postgres": 5432}
+_REDIS_PORTS = {"redis": 6379, "rediss": 6379}
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,34 @@ def parse_server_url(url: str, ports: Mapping[str, int | None]) -> ServerUrl:
         msg = f"{url!r} has no port, expected {expected}"
         raise ValueError(msg)
     return ServerUrl(parts.scheme, parts.hostname, port, unquote(parts.username or ""), unquote(parts.path[1:]))
+
+
+def parse_postgres_url(url: str) -> ServerUrl:
+    """Read `postgresql://user@host:port/database`; raises ValueError."""
+    return parse_server_url(url, _POSTGRES_PORTS)
+
+
+def parse_redis_url(url: str) -> ServerUrl:
+    """Read `redis://host:port/number`, or `rediss://` for TLS; raises ValueError."""
+    server = parse_server_url(url, _REDIS_PORTS)
+    if server.path and not server.path.isdecimal():
+        msg = f"{url!r} has the database {server.path!r}, expected a number such as 0"
+        raise ValueError(msg)
+    return server
+
+
+def _as_postgres_url(url: str) -> str:
+    parse_postgres_url(url)
+    return url
+
+
+def _as_redis_url(url: str) -> str:
+    parse_redis_url(url)
+    return url
+
+
+PostgresUrl = Annotated[str, AfterValidator(_as_postgres_url)]
+RedisUrl = Annotated[str, AfterValidator(_as_redis_url)]
 
 
 def _is_host(host: str) -> bool:
