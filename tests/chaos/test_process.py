@@ -293,15 +293,15 @@ async def test_more_of_a_name_than_expected_are_refused(started: Any, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("pid", "why"),
+    ("find", "why"),
     [
-        (1, "is the first of this machine"),
-        (os.getpid(), "is alertdrill itself, or started it"),
-        (os.getppid(), "is alertdrill itself, or started it|is the first"),
+        (lambda: 1, "is the first of this machine"),
+        (os.getpid, "is alertdrill itself, or started it"),
+        (os.getppid, "is alertdrill itself, or started it|is the first"),
     ],
 )
-async def test_the_agent_and_what_started_it_are_left_alone(tmp_path: Path, pid: int, why: str) -> None:
-    (tmp_path / "pid").write_text(f"{pid}\n")
+async def test_the_agent_and_what_started_it_are_left_alone(tmp_path: Path, find: Callable[[], int], why: str) -> None:
+    (tmp_path / "pid").write_text(f"{find()}\n")
     with pytest.raises(FaultNotApplied, match=f"is left alone: it ({why})"):
         await fault(kind="process", action="kill", pid_file=str(tmp_path / "pid")).resolve(endpoints(), "alertdrill-1")
 
