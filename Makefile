@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 SCALE ?= 30
 LABS ?= 3
+TESTERS ?= 3
 
 # As pip does with what it installs: an environment may forbid that a start writes bytecode, and then pays for it each time.
 COMPILE := $(BIN)/python -m compileall -q agent chaos dashboards lab probes units
@@ -49,7 +50,8 @@ dashboards: setup ## write the Grafana dashboards from their Python
 	$(BIN)/python -m dashboards
 
 test: lint parts ## everything: style, types, imports, units, and the real servers
-	$(BIN)/pytest
+# Most of it waits for real servers. In the order of the files, the long ones come neither last nor all at once.
+	$(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 kubernetes: ## build a Kubernetes control plane, once for each machine (eight minutes)
 	nice sh lab/install-kubernetes.sh

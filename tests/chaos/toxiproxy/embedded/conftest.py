@@ -8,7 +8,8 @@ import pytest_asyncio
 from tests.support.toxiproxies import KINDS, ToxiproxyServer, running
 
 
-@pytest_asyncio.fixture(scope="session")
+# For each file its own: a proxy with a slash in its name can be made, and never be removed.
+@pytest_asyncio.fixture(scope="module")
 async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[ToxiproxyServer, ToxiproxyServer]]:
     folder = tmp_path_factory.mktemp("toxiproxies")
     async with running("real", folder) as real, running("embedded", folder) as embedded:
