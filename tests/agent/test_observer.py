@@ -275,10 +275,10 @@ async def test_an_outage_of_the_one_is_none_of_the_other(watching: Watching) -> 
 async def test_a_server_that_hangs_is_given_up_after_its_timeout(told: Told) -> None:
     async with answering(told.answer) as server:
         watching = await _begun(server, told, _drill(), patience="200ms")
-        told.delay_seconds = 2
+        told.delay_seconds = 5
         began = time.monotonic()
         await watching.observer.look()
-        assert 0.2 <= time.monotonic() - began < 1.5
+        assert 0.2 <= time.monotonic() - began < 4
     assert [one.server for one in watching.observer.outages] == ["Prometheus"]
 
 
