@@ -236,6 +236,7 @@ class Observer:
         return AlertmanagerRecord(
             version=first.version,
             config=first.config,
+            config_at_end=status.config if status else None,
             looks=self._looks_at_alertmanager,
             started_at=_distinct([first.started_at, status.started_at if status else None]),
             peers=max(first.cluster.peers, 1),

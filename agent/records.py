@@ -362,13 +362,14 @@ class DeliveryRecord(Record):
 
 
 class AlertmanagerRecord(Record):
-    """The Alertmanager server; `config` is YAML text with its secrets masked.
+    """The Alertmanager server; `config` is YAML text with its secrets masked, `config_at_end` too where it was told.
 
     `alerts` holds what was seen in `looks` looks at its list.
     """
 
     version: str
     config: str
+    config_at_end: str | None = None
     looks: int = 0
     started_at: list[Instant] = []
     peers: int = 1

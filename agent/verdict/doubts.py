@@ -45,6 +45,7 @@ def doubts(recording: Recording, fault_at: float) -> list[Doubt]:
     found += [Doubt(problem) for problem in traffic.baseline_problems(recording)]
     found += _noise(recording, fault_at)
     found += _restarts(recording, fault_at)
+    found += _reloads(recording)
     found += _clocks(recording)
     for rule in _expected_rules(recording):
         found += _changes(recording, rule)
@@ -114,6 +115,13 @@ def _lost(recording: Recording, server: str) -> str:
     if not begin_again:
         return ""
     return f": {', '.join(begin_again)} began again from 0, as any `for` below the grace period of {grace:g} s does"
+
+
+def _reloads(recording: Recording) -> list[Doubt]:
+    server = recording.alertmanager
+    if server.config_at_end in {None, server.config}:
+        return []
+    return [Doubt("Alertmanager's configuration was changed during the drill, and with it who is told, and when")]
 
 
 def _clocks(recording: Recording) -> list[Doubt]:

@@ -334,12 +334,18 @@ async def test_a_restart_and_a_reload_leave_two_instants(watching: Watching) -> 
     assert (await watching.observer.alertmanager_record()).started_at == [1_767_323_045.123, AT + 2]
 
 
+async def test_a_configuration_of_alertmanager_that_changed_is_kept_beside_the_first(watching: Watching) -> None:
+    watching.told.answers["status"] |= {"config": {"original": "route: {receiver: b}"}}
+    record = await watching.observer.alertmanager_record()
+    assert (record.config, record.config_at_end) == ("route: {receiver: a}", "route: {receiver: b}")
+
+
 async def test_what_cannot_be_asked_at_the_end_is_an_outage_and_not_an_error(watching: Watching) -> None:
     watching.told.answers = dict.fromkeys(watching.told.answers, 500)
     record = await watching.observer.prometheus_record()
     assert (record.version, record.started_at, record.clock_ahead_seconds) == ("unknown", [AT - 100], None)
     held = await watching.observer.alertmanager_record()
-    assert (held.version, held.config, held.peers) == ("0.25.0", "route: {receiver: a}", 2)
+    assert (held.version, held.config, held.config_at_end, held.peers) == ("0.25.0", "route: {receiver: a}", None, 2)
     assert (held.silences, held.deliveries) == ([], [])
     assert await watching.observer.rules_at_end() is None
     assert [one.server for one in watching.observer.outages] == ["Prometheus", "Alertmanager"]

@@ -33,6 +33,14 @@ def _alertmanager_restarted(recording: Recording) -> dict[str, Any]:
     return {"alertmanager": recording.alertmanager.model_copy(update={"started_at": starts})}
 
 
+def _configured_at_end(config: str | None) -> Change:
+    return lambda recording: {
+        "alertmanager": recording.alertmanager.model_copy(
+            update={"config_at_end": recording.alertmanager.config if config is None else config}
+        )
+    }
+
+
 def _rule_changed(recording: Recording) -> dict[str, Any]:
     first, *others = recording.rules
     return {"rules_at_end": [first.model_copy(update={"for_seconds": 60}), *others]}
@@ -53,6 +61,7 @@ def _looks(recording: Recording, seconds: list[float]) -> list[GroupRecord]:
     [
         (_restarted(40), "Prometheus was restarted +10.0 s from the fault: OrdersSlow began again from 0"),
         (_alertmanager_restarted, "Alertmanager was restarted +10.0 s from the fault"),
+        (_configured_at_end("route: {}"), "Alertmanager's configuration was changed during the drill"),
         (_rule_changed, "the rule OrdersSlow was changed during the drill: for_seconds"),
         (_rule_gone, "the rule OrdersSlow was gone at the end of the drill"),
         (_prometheus(clock_ahead_seconds=0.25, clock_unsure_seconds=0.01), "Prometheus is 0.250 s ahead of"),
@@ -72,6 +81,7 @@ def test_what_undermines_the_drill_makes_it_inconclusive(passed: Recording, chan
         lambda _: {},
         _restarted(-10),
         _prometheus(clock_ahead_seconds=0.25, clock_unsure_seconds=0.24),
+        _configured_at_end(None),
         lambda recording: {"rules_at_end": recording.rules},
         lambda recording: {"groups": _looks(recording, [float(number) for number in range(130)])},
     ],
