@@ -34,11 +34,22 @@ class Endpoints:
     kubernetes: Kubernetes | None = None
 
     def located(self, text: str) -> str:
-        """Replace every `name:port` that has an address of its own by it, on its own or inside a URL."""
+        """Replace every `name:port` that has an address of its own by it, on its own or inside a URL.
+
+        A URL without a port means the same server.
+        """
         if not self.addresses:
             return text
-        names = "|".join(map(re.escape, self.addresses))
-        return re.sub(rf"(?<![\w.-])(?:{names})(?![\w.-])", lambda name: self.addresses[name[0]], text)
+        of_name = {name.lower(): address for name, address in self.addresses.items()}
+        of_host = {name.rpartition(":")[0]: address for name, address in reversed(of_name.items())}
+        names, hosts = ("|".join(map(re.escape, known)) for known in (of_name, of_host))
+        found = rf"(?<![\w.-])(?P<name>{names})(?![\w.-])|(?<=//)(?P<user>[^/?#@\s]*@)?(?P<host>{hosts})(?=[/?#\s]|$)"
+
+        def address(match: re.Match[str]) -> str:
+            name, user, host = match["name"], match["user"] or "", match["host"]
+            return of_name[name.lower()] if name else user + of_host[host.lower()]
+
+        return re.sub(found, address, text, flags=re.IGNORECASE)
 
 
 class Repeat(Settings):
