@@ -31,7 +31,8 @@ def parse_server_url(url: str, ports: Mapping[str, int | None]) -> ServerUrl:
     """
     parts = urlsplit(url)
     expected = " or ".join(f"{scheme}://host{'' if port else ':port'}" for scheme, port in ports.items())
-    if parts.password is not None:
+    # One with a `/`, `?` or `#` in it ends the host for whoever reads the URL.
+    if parts.password is not None or "@" in parts.path + parts.query + parts.fragment:
         # Without the URL itself: an error is printed.
         msg = "has a password in it, expected none, and password or password_file beside it"
         raise ValueError(msg)
