@@ -52,6 +52,10 @@ async def _undo_patiently(injection: Injection, patience_seconds: float) -> None
         except FaultNotHealed:
             if clock() >= until:
                 raise
+        except Exception as error:
+            # Whatever it is that nobody thought of: the fault stays in the ledger, and the others are undone.
+            if clock() >= until:
+                raise FaultNotHealed(f"undoing it failed: {type(error).__name__}: {error}") from error
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
@@ -93,6 +97,6 @@ async def heal_all(ledger: Ledger, chosen: dict[str, Entry]) -> AsyncGenerator[H
 async def _told(ledger: Ledger, entry_id: str, entry: Entry) -> Healed:
     try:
         await heal(ledger, entry_id, entry)
-    except FaultNotHealed as error:
+    except (FaultNotHealed, OSError) as error:
         return Healed(entry_id, entry, str(error))
     return Healed(entry_id, entry)

@@ -11,6 +11,7 @@ import pytest
 from chaos.applied import applied
 from chaos.entry import Entry
 from chaos.errors import FaultTakenBack
+from chaos.fault import Fault
 from chaos.ledger import Ledger
 from chaos.owner import Owner
 from chaos.toxiproxy.latency import Latency
@@ -20,7 +21,7 @@ from tests.support.toxiproxy_server import endpoints
 FAULT = Latency(proxy="db", latency=timedelta(milliseconds=1500))
 
 
-async def leave(ledger: Ledger, server: Server, fault: Latency = FAULT) -> str:
+async def leave(ledger: Ledger, server: Server, fault: Fault = FAULT) -> str:
     """Inject a fault that belongs to a process which has this one's number, but started earlier."""
     entry_id = ledger.new_id()
     injection = await fault.resolve(endpoints(server), entry_id)
