@@ -54,7 +54,8 @@ class ToxicInjection(Injection):
         toxic = self.model_dump(include={"name", "type", "stream", "toxicity", "attributes"})
         server = Toxiproxy(self.toxiproxy_url)
         try:
-            if self.type in _NOTHING_PASSES:
+            # Upstream, what the server had to say yet, or says unasked, passes all the same.
+            if self.type in _NOTHING_PASSES and self.stream == "downstream":
                 self._port = await server.listen_port(self.proxy)
             self._connected_before = frozenset(await self._open_connections())
             await server.add_toxic(self.proxy, toxic)
@@ -67,7 +68,10 @@ class ToxicInjection(Injection):
 
     async def undo(self) -> None:
         """Remove the toxic, and confirm that it is gone; raises FaultNotHealed."""
-        self._outcome = await self._told_of_escaped()
+        if self._injected_at is not None:
+            self._outcome = await self._told_of_escaped(time.monotonic() - self._injected_at)
+            # Once: when the toxic is gone, and only its absence could not be confirmed, everything passes.
+            self._injected_at = None
         server = Toxiproxy(self.toxiproxy_url)
         try:
             await server.remove_toxic(self.proxy, self.name)
@@ -79,27 +83,21 @@ class ToxicInjection(Injection):
     async def _open_connections(self) -> dict[Peer, float | None]:
         return await open_connections(self._port) if self._port is not None else {}
 
-    async def _told_of_escaped(self) -> str:
+    async def _told_of_escaped(self, in_force_seconds: float) -> str:
         """Tell how many connections carried traffic under a toxic that lets none pass; empty when there were none.
 
         The draw for its toxicity is made once for each connection, so that a pool keeps those that it spared.
         """
-        if self._injected_at is None:
-            return ""
-        in_force_seconds = time.monotonic() - self._injected_at - _ON_ITS_WAY_SECONDS
         escaped = [
             peer
             for peer, seconds in (await self._open_connections()).items()
-            if seconds is not None
-            and seconds < in_force_seconds
-            # Upstream, a server that speaks first is heard by each new connection.
-            and (self.stream == "downstream" or peer in self._connected_before)
+            if seconds is not None and seconds < in_force_seconds - _ON_ITS_WAY_SECONDS
         ]
         if not escaped:
             return ""
         before = sum(peer in self._connected_before for peer in escaped)
         return (
-            f"{len(escaped)} connections escaped it and carried traffic, {before} of them open before it "
+            f"{len(escaped)} open connections escaped it and carried traffic, {before} of them open before it "
             f"(toxicity {self.toxicity:g} is drawn once for each connection)"
         )
 

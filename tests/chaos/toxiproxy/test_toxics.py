@@ -124,7 +124,7 @@ async def test_who_escapes_a_toxic_is_told_by_the_traffic(server: Server, tmp_pa
             opened_under_it = await _connect(pooled.port)
             assert await opened_under_it.echo() == await pooled.echo() == b"hello"
         assert injection.outcome == (
-            "2 connections escaped it and carried traffic, 1 of them open before it "
+            "2 open connections escaped it and carried traffic, 1 of them open before it "
             "(toxicity 1e-09 is drawn once for each connection)"
         )
         idle.close()
