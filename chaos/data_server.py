@@ -30,6 +30,20 @@ class DataServerFault(Fault):
     def server(self) -> ServerUrl:
         """The server as the URL names it."""
 
+    def contradicts(self, other: Fault) -> str:
+        """Say why another cannot be in force at the same time: on a server that is blocked nothing can be undone."""
+        if (
+            isinstance(other, DataServerFault)
+            and other.server_name == self.server_name
+            and "block"
+            in {
+                self.action,
+                other.action,
+            }
+        ):
+            return "nothing can be undone on a server that is blocked"
+        return super().contradicts(other)
+
     @property
     def server_name(self) -> str:
         """The server as files name it: `redis:6379`."""

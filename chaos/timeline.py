@@ -38,8 +38,11 @@ def contradictions(faults: Sequence[Fault]) -> list[str]:
 
 
 def overlap(one: Fault, other: Fault) -> bool:
-    """Tell whether two faults are in force at one instant; one until the alerts fire may last as long as any."""
-    return one.at < _end(other) and other.at < _end(one)
+    """Tell whether two faults are in force at one instant, or one begins as the other ends, which takes its time.
+
+    One until the alerts fire may last as long as any.
+    """
+    return one.at <= _end(other) and other.at <= _end(one)
 
 
 def most_at_once(faults: Sequence[Fault]) -> int:

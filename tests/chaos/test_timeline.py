@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from chaos.fault import Endpoints, Fault, Repeat
 from chaos.injection import Injection
+from chaos.redis import Redis
 from chaos.timeline import contradictions, most_at_once, overlap, spread
 from chaos.toxiproxy.down import Down
 from chaos.toxiproxy.latency import Latency, Ramp
@@ -80,9 +81,9 @@ def test_a_time_scale_divides_the_time_line_and_nothing_else(scale: float, steps
 @pytest.mark.parametrize(
     ("one", "other", "together"),
     [
-        ((0, 10), (10, 10), False),
+        ((0, 10), (11, 10), False),
         ((0, 10), (9, 10), True),
-        ((5, None), (0, 5), False),
+        ((5, None), (0, 4), False),
         ((5, None), (1000, 1), True),
     ],
 )
@@ -98,6 +99,23 @@ def test_faults_overlap_when_both_are_in_force(
     assert overlap(*faults) is overlap(*reversed(faults)) is together
     assert bool(contradictions(faults)) is together
     assert most_at_once(faults) == 1 + together
+
+
+def test_one_that_begins_as_the_other_ends_contradicts_it_and_is_not_at_once() -> None:
+    faults = [Unplugged(lasts=seconds(10)), Unplugged(at=seconds(10), lasts=seconds(10))]
+    assert len(contradictions(faults)) == 1
+    assert most_at_once(faults) == 1
+
+
+def test_nothing_else_goes_on_a_server_that_is_blocked() -> None:
+    def on_redis(host: str, **settings: Any) -> Fault:
+        return Redis.model_validate({"url": f"redis://{host}:6379", "lasts": "1m"} | settings)
+
+    block, fill = on_redis("cache", action="block", allow="block cache:6379"), {"action": "fill", "mebibytes": 1}
+    assert contradictions([block, on_redis("cache", **fill)]) == [
+        "redis and redis on cache:6379 (fill) overlap: nothing can be undone on a server that is blocked"
+    ]
+    assert contradictions([block, on_redis("other", **fill)]) == []
 
 
 def test_two_of_a_kind_on_one_target_contradict_and_toxics_add_up() -> None:
