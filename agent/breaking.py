@@ -69,16 +69,18 @@ class Breaking:
         kind = fault.kind
         if await _set_within(self._ending, fault.at.total_seconds()):
             return
-        longest = fault.at_most if fault.lasts == "until-fired" else fault.lasts
+        longest = (fault.at_most if fault.lasts == "until-fired" else fault.lasts).total_seconds()
         began: list[float] = []
         is_injected, outcome = False, ""
         try:
-            noted = partial(_note_now, began)
-            async with applied(fault, self._config.endpoints, self._ledger, noted) as injection:
+            noted, forbids = partial(_note_now, began), self._config.guards.target_problem
+            async with applied(fault, self._config.endpoints, self._ledger, noted, forbids) as injection:
                 is_injected = True
                 self._progress.faults[kind, fault.target] += 1
                 self._progress.tell(f"fault injected: {kind} on {fault.target}")
-                await _set_within(self._ending, longest.total_seconds())
+                # From its entry in the ledger on, as the watchdog counts: injecting it may have taken long.
+                left = fault.at_most.total_seconds() - (time.time() - began[0])
+                await _set_within(self._ending, max(min(longest, left), 0))
             outcome = injection.outcome
         except FaultTakenBack as error:
             if not self._observer.aborted:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from chaos.entry import Entry
-from chaos.errors import FaultTakenBack
+from chaos.errors import FaultNotApplied, FaultTakenBack
 from chaos.fault import Endpoints, Fault
 from chaos.healing import undo
 from chaos.injection import Injection
@@ -24,16 +24,23 @@ _PATIENCE_SECONDS = 2.0
 
 @asynccontextmanager
 async def applied(
-    fault: Fault, endpoints: Endpoints, ledger: Ledger, begins: Callable[[], None] = lambda: None
+    fault: Fault,
+    endpoints: Endpoints,
+    ledger: Ledger,
+    begins: Callable[[], None] = lambda: None,
+    forbids: Callable[[str], str] = lambda _: "",
 ) -> AsyncIterator[Injection]:
     """Keep a fault in force for the length of the block, and undo it whatever ends the block.
 
     `begins` is called at the instant before which nothing was broken: what is killed is gone before that is confirmed.
+    `forbids` says why the target that was found may not be touched, which need not be the one of an earlier look.
     Raises FaultNotApplied when it could not be injected (nothing is broken then), FaultNotHealed when the undo
     could not be confirmed (its ledger entry stays), and FaultTakenBack when somebody else undid it meanwhile.
     """
     entry_id = ledger.new_id()
     injection = await fault.resolve(endpoints, entry_id)
+    if problem := forbids(injection.target):
+        raise FaultNotApplied(problem)
     ledger.write(entry_id, Entry.of(fault, injection, ledger.drill))
     injected = False
     try:

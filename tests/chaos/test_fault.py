@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from chaos.applied import applied, to_the_end
 from chaos.errors import FaultNotApplied, FaultNotHealed
+from chaos.guard import Guards
 from chaos.ledger import Ledger
 from chaos.owner import Owner
 from chaos.toxiproxy.latency import Latency
@@ -68,6 +69,16 @@ async def test_toxics_of_others_stay(server: Server, tmp_path: Path) -> None:
     async with applied(FAULT, endpoints(server), Ledger(tmp_path / "ledger")):
         assert len(toxics(server)) == 2
     assert list(toxics(server)) == ["theirs"]
+
+
+async def test_what_is_forbidden_when_it_comes_to_it_is_not_broken(server: Server, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    forbids = Guards(forbidden=("proxy db *",)).target_problem
+    with pytest.raises(FaultNotApplied, match=r"proxy db \(downstream\) is forbidden by guards\.forbidden"):
+        async with applied(FAULT, endpoints(server), ledger, forbids=forbids):
+            pytest.fail("it is in force")
+    assert toxics(server) == {}
+    assert ledger.read().entries == {}
 
 
 async def test_an_unknown_proxy_is_told_with_those_there_are(server: Server) -> None:
