@@ -19,6 +19,7 @@ leaves a switch of protocols to the checks, as the status 101.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -44,7 +45,8 @@ KEY_NAME = "idempotency_key"
 class HttpRequest(Settings):
     """One request, the checks on its answer, and what is carried from it to later requests.
 
-    Without checks a status of 2xx is expected. `name` tells the requests of a sequence apart in what is counted.
+    Without checks a status of 2xx is expected. `name`, the path if none, tells the requests of a sequence apart in what
+    is counted.
     """
 
     name: str = ""
@@ -139,6 +141,14 @@ class Http(HttpRequest):
                 msg = f"then[{index - 1}]: {error}" if index else str(error)
                 raise ValueError(msg) from error
             known |= set(request.carry)
+        return self
+
+    @model_validator(mode="after")
+    def _tells_its_requests_apart(self) -> Http:
+        for title, count in Counter(request.title for request in self.requests).items():
+            if count > 1:
+                msg = f"{count} requests are named {title!r}, expected a `name` of its own for each"
+                raise ValueError(msg)
         return self
 
     @property

@@ -108,6 +108,15 @@ def test_closing_breaks_off_without_a_word_and_leaves_nothing_open() -> None:
     on_loop("uvloop", main)
 
 
+def test_requests_that_would_be_counted_as_one_are_refused_in_the_file() -> None:
+    """A path is the name of both what is sent to it and what is got from it."""
+    url = "http://here/orders"
+    with pytest.raises(ValidationError, match="2 requests are named '/orders', expected a `name` of its own for each"):
+        Http.model_validate({"url": url, "method": "POST", "then": [{"url": url}]})
+    read = Http.model_validate({"url": url, "method": "POST", "then": [{"url": url, "name": "list"}]})
+    assert [request.name for request in read.counted] == ["/orders", "list"]
+
+
 @pytest.mark.parametrize("port", ["99999", "0", "shop"])
 def test_a_port_that_is_none_is_refused_in_the_file(port: str) -> None:
     with pytest.raises(ValidationError, match="has no port that can be"):
