@@ -93,6 +93,7 @@ class _Sequence:
         try:
             request = step.render(self._values)
         except RefusedValue as error:
+            self._requests.append(Request(step.request.title, 0.0, failed=True))
             self._end(step.without_answer("bad_answer", str(error)))
             return
         self._sent = time.monotonic()

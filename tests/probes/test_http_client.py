@@ -62,16 +62,20 @@ def test_what_a_transaction_carries_is_its_own(client: str) -> None:
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_value_that_cannot_be_sent_on_is_a_bad_answer(client: str) -> None:
-    """Half of a character, which JSON can hold and UTF-8 cannot; a path that is not there."""
+    """Half of a character, which JSON can hold and UTF-8 cannot; a path that is not there.
+
+    The request that could not be made of it has failed, as its checks have.
+    """
 
     async def main() -> None:
-        for path in ("$.half", "$.missing"):
+        for path, failed in (("$.half", ["second"]), ("$.missing", [])):
             with HostileServer(counting()) as server:
                 settings = sequence(server.port, client, carry={"id": path})
                 async with settings.opened() as opened, startable(opened) as ours:
                     (outcome,) = await transact(ours)
                 assert outcome.reason == "bad_answer", outcome
                 assert outcome.detail
+                assert [request.name for request in outcome.requests if request.failed] == failed
 
     on_loop("uvloop", main)
 
