@@ -79,13 +79,15 @@ class AiohttpClient:
 
     async def _exchange(self, step: Step, values: Mapping[str, object], started: float) -> Answer:
         scheme, netloc, *_ = urlsplit(step.request.url)
+        # Its name and password are in a header already, and aiohttp refuses to be told of both.
+        origin = urlunsplit((scheme, netloc.rpartition("@")[2], "", "", ""))
         target = step.parts.path.render(values).decode()
         # A Host of its own would go along to wherever the server redirects.
         is_ours = "Host" in step.request.headers
         headers = {n: value.render(values).decode() for n, value in step.parts.headers if n != "Host" or is_ours}
         async with self._session.request(
             step.request.method,
-            URL(urlunsplit((scheme, netloc, "", "", "")) + target, encoded=True),
+            URL(origin + target, encoded=True),
             data=step.parts.body.render(values) or None,
             headers=headers,
             server_hostname=self._server_name,

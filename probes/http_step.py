@@ -6,7 +6,7 @@ import base64
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from probes.answer import Answer
 from probes.checks import Checks, compile_carry, compile_checks
@@ -112,7 +112,9 @@ def _authorization(request: HttpRequest, url: SplitResult) -> str:
     if request.bearer_token is not None:
         return f"Bearer {request.bearer_token.get_secret_value()}"
     if url.username is not None:
-        return "Basic " + base64.b64encode(f"{url.username}:{url.password or ''}".encode()).decode()
+        # A URL spells in percents what would end its name or password, such as an @.
+        credentials = unquote_to_bytes(url.username) + b":" + unquote_to_bytes(url.password or "")
+        return f"Basic {base64.b64encode(credentials).decode()}"
     return ""
 
 

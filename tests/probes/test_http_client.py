@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 import re
@@ -137,6 +138,23 @@ def test_a_host_of_the_file_is_the_host_that_is_sent(client: str) -> None:
                     assert await transact(ours) == [Outcome()]
             hosts = [re.findall(rb"(?i)\r\nhost: (\S+)", request) for request in server.requests]
             assert hosts == [[b"127.0.0.1:%d" % server.port], [b"shop.example"]]
+
+    on_loop("uvloop", main)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_name_and_a_password_in_the_url_are_sent_as_they_are_meant(client: str) -> None:
+    """In percents stands what would end them; a bearer token of the file is sent instead of them."""
+
+    async def main() -> None:
+        with HostileServer() as server:
+            url = f"http://me%40here:p%3Aw%25%C3%A9@127.0.0.1:{server.port}/"
+            for token in ({}, {"bearer_token": "mine"}):
+                settings = probe(server.port, client=client, url=url, **token)
+                async with settings.opened() as opened, startable(opened) as ours:
+                    assert await transact(ours) == [Outcome()]
+            sent = [re.findall(rb"(?i)\r\nauthorization: ([^\r]+)", request) for request in server.requests]
+            assert sent == [[b"Basic " + base64.b64encode("me@here:p:w%é".encode())], [b"Bearer mine"]]
 
     on_loop("uvloop", main)
 
