@@ -101,16 +101,17 @@ async def _metrics_served(listen: str | None, situation: Callable[[], Situation]
 
 
 def _report(story: LoadStory | None, reports: Mapping[Path, Render], console: Console, lines: Lines) -> tuple[int, ...]:
-    """Print and write what became of a load, also when it was broken off, and tell the exit codes of that."""
+    """Write and print what became of a load, also when it was broken off, and tell the exit codes of that."""
     if story is None:
         return ()
+    # What is kept comes first: whoever reads the rest may be gone.
+    all_written = load_reports.write_all(reports, story, lines.warn)
     text = load_summary.render(story.summary)
     console.print(fold(text, console.width) if console.is_terminal else text, soft_wrap=True)
     if story.phases:
         from agent.report import capacity_text
 
         console.print(capacity_text.render(story.phases))
-    all_written = load_reports.write_all(reports, story, lines.warn)
     return THRESHOLD_CROSSED if story.verdict in {
         "crossed",
         "not carried",

@@ -20,9 +20,9 @@ NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text (also by t
 
 def open_console(*, no_color: bool) -> Console:
     """Open standard output for text in colours, or without."""
-    from rich.console import Console
+    from agent.console import LastingConsole
 
-    return Console(no_color=no_color or None, highlight=False)
+    return LastingConsole(no_color=no_color or None, highlight=False)
 
 
 def fail(text: str) -> NoReturn:

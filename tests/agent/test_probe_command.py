@@ -63,19 +63,22 @@ class Ran:
     err: str
 
 
-async def _start(tmp_path: Path, url: str, *options: str, **environment: str) -> asyncio.subprocess.Process:
+async def _start(
+    tmp_path: Path, url: str, *options: str, stdout: int = asyncio.subprocess.PIPE, **environment: str
+) -> asyncio.subprocess.Process:
     file = tmp_path / "shop.yml"
     file.write_text(PROBE.format(url=url))
-    pipe = asyncio.subprocess.PIPE
     command = [sys.executable, "-m", "agent", "probe", str(file), *options]
-    return await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=os.environ | environment)
+    return await asyncio.create_subprocess_exec(
+        *command, stdout=stdout, stderr=asyncio.subprocess.PIPE, env=os.environ | environment
+    )
 
 
 async def _ended(process: asyncio.subprocess.Process) -> Ran:
     async with asyncio.timeout(30):
         out, err = await process.communicate()
     assert process.returncode is not None
-    return Ran(process.returncode, out.decode(), err.decode())
+    return Ran(process.returncode, (out or b"").decode(), err.decode())
 
 
 async def _run(tmp_path: Path, url: str, *options: str) -> Ran:
@@ -129,6 +132,28 @@ async def _with_a_reader_that_leaves(tmp_path: Path, url: str) -> Ran:
     asyncio.get_running_loop().remove_reader(reader)
     os.close(reader)
     return await _ended(process)
+
+
+async def test_a_reader_of_the_lines_that_leaves_ends_no_load(tmp_path: Path, shop: Shop) -> None:
+    """As with `alertdrill probe shop.yml | head -1`: the first line that nobody reads comes after five seconds."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = await _start(
+        tmp_path, f"{shop.url}/orders", "--duration", "6s", "--summary-export", f"{tmp_path}/s.json", stdout=writer
+    )
+    os.close(writer)
+    ran = await _ended(process)
+    assert (ran.code, ran.err, shop.asked) == (0, "", 300)
+    assert json.loads((tmp_path / "s.json").read_text())["metrics"]["http_reqs"]["count"] == 300
+
+
+async def test_a_summary_that_cannot_be_printed_is_still_exported(tmp_path: Path, shop: Shop) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    options = ["--quiet", "--summary-export", f"{tmp_path}/s.json"]
+    process = await _start(tmp_path, f"{shop.url}/orders", *options, stdout=full)
+    os.close(full)
+    assert (await _ended(process)).code != 0
+    assert json.loads((tmp_path / "s.json").read_text())["metrics"]["http_reqs"]["count"] == 100
 
 
 async def test_acknowledged_ids_that_cannot_be_kept_leave_the_load_alone_and_show_in_the_exit_code(
