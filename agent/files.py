@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
+
+
+def name_beside(path: Path) -> Path:
+    """Make a name in the same folder that no other file has."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -12,7 +18,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
     Raises OSError, with nothing left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
+    beside = name_beside(path)
     try:
         with beside.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)

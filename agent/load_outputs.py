@@ -89,24 +89,30 @@ class Outputs:
 
 @contextmanager
 def opened(texts: Sequence[str], also: Sequence[str] = ()) -> Iterator[Outputs]:
-    """Begin the files of texts such as `csv=load.csv`; raises ConfigError with every problem of them, and `also`."""
-    files: list[SecondsFile] = []
+    """Begin the files of texts such as `csv=load.csv`; raises ConfigError with every problem of them, and `also`.
+
+    While there is any problem, each file keeps what it held.
+    """
+    files: dict[str, SecondsFile] = {}
     problems = list(also)
-    for text in texts:
+    for text in dict.fromkeys(texts):
         try:
-            files.append(_begun(text))
+            files[text] = _open(text)
         except ConfigError as error:
             problems += error.problems
-    outputs = Outputs(files)
+    outputs = Outputs(tuple(files.values()))
     try:
         if problems:
             raise ConfigError(*problems)
+        for text, file in files.items():
+            with _explained(text):
+                file.begin()
         yield outputs
     finally:
         outputs.close()
 
 
-def _begun(text: str) -> SecondsFile:
+def _open(text: str) -> SecondsFile:
     name, equals, path = text.partition("=")
     if not equals or not path:
         raise ConfigError(f"--out {text}: expected {_known()}")
@@ -114,9 +120,16 @@ def _begun(text: str) -> SecondsFile:
         near = difflib.get_close_matches(name, FORMATS, n=1)
         hint = f"did you mean {near[0]}={path}?" if near else f"expected {_known()}"
         raise ConfigError(f"--out {text}: unknown format {name!r}, {hint}")
-    try:
+    with _explained(text):
         return SecondsFile(FORMATS[name], Path(path))
+
+
+@contextmanager
+def _explained(text: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
+        path = text.partition("=")[2]
         raise ConfigError(f"--out {text}: {path} cannot be written: {error.strerror or error}") from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from agent.files import write_whole
+from agent.files import name_beside, write_whole
 from agent.report import load_summary
 from agent.report.load_story import LoadStory
 
@@ -67,7 +67,7 @@ def _require_writable(path: Path) -> None:
         path.open("ab").close()
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
+    beside = name_beside(path)
     beside.write_bytes(b"")
     beside.unlink()
 

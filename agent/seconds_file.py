@@ -16,7 +16,8 @@ _LAST_LINES_WITHIN_SECONDS = 5.0
 class SecondsFile:
     """Takes lines in a thread of its own, so that a slow disk does not hold the load up.
 
-    Raises OSError if it cannot be begun. What goes wrong later stands in `problem`; nothing is written after it.
+    Raises OSError if it cannot be opened, and leaves what is in it until it is begun. What goes wrong later stands in
+    `problem`; nothing is written after it.
     """
 
     def __init__(self, form: Format, path: Path) -> None:
@@ -26,11 +27,16 @@ class SecondsFile:
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         path.parent.mkdir(parents=True, exist_ok=True)
         # Without a buffer each line is there for whoever follows the file as soon as it is written.
-        self._file = path.open("wb", buffering=0)
+        self._file = path.open("ab", buffering=0)
         self._whole_bytes = 0
-        self._write(form.head)
         self._thread = threading.Thread(target=self._take, daemon=True)
         self._thread.start()
+
+    def begin(self) -> None:
+        """Put the head in the place of what an earlier load wrote; raises OSError."""
+        if self._path.is_file():
+            self._file.truncate(0)
+        self._write(self._form.head)
 
     def put(self, second: LoadSecond, started_at: float) -> None:
         """Have the line of a second written, of a load that began at `started_at` (Unix seconds)."""

@@ -108,6 +108,17 @@ def test_what_cannot_be_written_is_told_before_the_load(text: str, problem: str)
     assert raised.value.problems == (problem,)
 
 
+def test_seconds_of_an_earlier_load_make_way_only_for_a_load_that_begins(tmp_path: Path) -> None:
+    path = tmp_path / "seconds.csv"
+    path.write_text("old\n" * 1000)
+    for texts, also in (([f"csv={path}", "csv=/proc"], []), ([f"csv={path}"], ["--html: x.html cannot be written"])):
+        with pytest.raises(ConfigError), load_outputs.opened(texts, also):
+            pass
+        assert path.read_text() == "old\n" * 1000
+    with load_outputs.opened([f"csv={path}"]):
+        assert [line.split(",")[0] for line in _lines(path)] == ["at_unix_seconds"]
+
+
 def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as raised, load_outputs.opened(["a", "b=c"]):
         pass

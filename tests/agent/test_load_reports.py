@@ -36,8 +36,18 @@ def test_what_is_no_file_is_written_and_not_replaced(tmp_path: Path) -> None:
     assert '"achieved_rate": 10.0' in file.read_text()
 
 
+def test_writing_a_report_leaves_other_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "s.json.part").write_text("old")
+    reports, _ = load_reports.renderers(tmp_path / "s.json", None)
+    assert load_reports.write_all(reports, STORY, pytest.fail)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["s.json", "s.json.part"]
+    assert (tmp_path / "s.json.part").read_text() == "old"
+
+
 def test_asking_whether_a_report_can_be_written_leaves_the_old_one(tmp_path: Path) -> None:
-    (tmp_path / "s.json").write_text("old")
+    """And a file that has its name and `.part`, which is somebody's own."""
+    for name in ("s.json", "s.json.part"):
+        (tmp_path / name).write_text("old")
     _, problems = load_reports.renderers(tmp_path / "s.json", tmp_path)
     assert problems == [f"--html: {tmp_path} cannot be written: Is a directory"]
-    assert (tmp_path / "s.json").read_text() == "old"
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"s.json": "old", "s.json.part": "old"}
