@@ -42,7 +42,11 @@ class Options:
 
     def load_settings(self, file: ProbeFile) -> LoadSettings:
         """Put the command line's rate and duration in the place of the file's; raises ConfigError."""
-        return self._unscaled(file).scaled(self.time_scale)
+        settings = self._unscaled(file).scaled(self.time_scale)
+        # Durations are whole microseconds.
+        if settings.arrivals().total == 0:
+            raise ConfigError(f"--time-scale: {self.time_scale:g} leaves nothing of the load, expected less")
+        return settings
 
     def _unscaled(self, file: ProbeFile) -> LoadSettings:
         load = file.load

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from agent.commands.shared import finite
+
 # Typer keeps the lines of a paragraph that begins with \\b.
 EPILOG = (
     """\b
@@ -25,7 +27,12 @@ Examples:
 )
 
 File = Annotated[Path, typer.Argument(help="A probe file: transaction, load, thresholds.", metavar="FILE")]
-Rate = Annotated[float | None, typer.Option(help="Transactions a second, in the place of the file's load.", min=0.01)]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        help="Transactions a second, in the place of the file's load.", min=0.01, max=100_000, callback=finite
+    ),
+]
 Duration = Annotated[
     str | None,
     typer.Option(help="How long, such as 20s or 5m; with --rate and without this, until Ctrl-C.", metavar="DURATION"),
@@ -33,7 +40,9 @@ Duration = Annotated[
 Workers = Annotated[
     int | None, typer.Option(help="Processes that send; by default as many as the rate needs.", min=1, max=256)
 ]
-TimeScale = Annotated[float, typer.Option(help="Divide the durations of the load (and of the lab).", min=1.0)]
+TimeScale = Annotated[
+    float, typer.Option(help="Divide the durations of the load (and of the lab).", min=1.0, callback=finite)
+]
 Config = Annotated[
     Path | None,
     typer.Option(

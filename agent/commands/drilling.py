@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.shared import ConfigOption, NoColor, fail, open_console
+from agent.commands.shared import ConfigOption, NoColor, fail, finite, open_console
 from agent.running import run
 
 app = typer.Typer()
@@ -22,7 +22,7 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     config: ConfigOption = Path("configs/agent.yml"),
     lab: Annotated[bool, typer.Option("--lab", help="Run on the embedded stack of real servers.")] = False,
     time_scale: Annotated[
-        float | None, typer.Option(help="Divide every duration of the lab and the drill.", min=1.0)
+        float | None, typer.Option(help="Divide every duration of the lab and the drill.", min=1.0, callback=finite)
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of recordings and reports.")] = None,
     dry_run: Annotated[
@@ -61,7 +61,9 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
 @app.command(epilog="Example: alertdrill lab --time-scale 30 --kafka")
 def lab(
     config: ConfigOption = Path("configs/agent.yml"),
-    time_scale: Annotated[float, typer.Option(help="Divide every duration of the lab.", min=1.0)] = 1.0,
+    time_scale: Annotated[
+        float, typer.Option(help="Divide every duration of the lab.", min=1.0, callback=finite)
+    ] = 1.0,
     kafka: Annotated[bool, typer.Option("--kafka", help="With a broker, and the settlement of payments.")] = False,
     replicas: Annotated[int, typer.Option(help="Engines; behind HAProxy if several.", min=1, max=4)] = 1,
     no_color: NoColor = False,

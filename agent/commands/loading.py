@@ -38,10 +38,13 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     if listen is not None and not re.fullmatch(r"[^:]+:\d+", listen):
         fail(f"--listen: {listen!r} is no address, expected HOST:PORT such as 127.0.0.1:9095")
+    lasts = None if duration is None else duration_of(duration)
+    if lasts is not None and not lasts:
+        fail("--duration: in 0 nothing is sent, expected a duration such as 20s")
     options = Options(
         file=file,
         rate=rate,
-        duration=None if duration is None else duration_of(duration),
+        duration=lasts,
         workers=workers,
         lab=lab,
         config=config,

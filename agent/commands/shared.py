@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -29,6 +30,13 @@ def fail(text: str) -> NoReturn:
     """Say what is wrong with the command line or a file, and end with the exit code of that."""
     typer.echo(f"alertdrill: {text}", err=True)
     raise typer.Exit(USAGE)
+
+
+def finite(number: float | None) -> float | None:
+    """Pass an option's number on, or fail: infinity and NaN, which Python reads as numbers, are none here."""
+    if number is not None and not math.isfinite(number):
+        raise typer.BadParameter(f"{number} is no number that can be, expected a finite one.")
+    return number
 
 
 def duration_of(text: str, option: str = "--duration") -> timedelta:

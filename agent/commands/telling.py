@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.shared import ConfigOption, NoColor, duration_of, fail, open_console
+from agent.commands.shared import ConfigOption, NoColor, duration_of, fail, finite, open_console
 from agent.running import run
 
 app = typer.Typer()
@@ -140,8 +140,12 @@ def kpi(  # noqa: PLR0913, PLR0917 - one parameter for each option
     ] = None,
     form: Annotated[CardForm, typer.Option("--format", help="How to print it.")] = CardForm.TEXT,
     lab: Annotated[bool, typer.Option("--lab", help="Show it on the embedded stack, after a window of load.")] = False,
-    time_scale: Annotated[float, typer.Option(help="Divide every duration of the lab.", min=1.0)] = 1.0,
-    rate: Annotated[float, typer.Option(help="Transactions a second of the lab's load.", min=0.01)] = 200.0,
+    time_scale: Annotated[
+        float, typer.Option(help="Divide every duration of the lab.", min=1.0, callback=finite)
+    ] = 1.0,
+    rate: Annotated[
+        float, typer.Option(help="Transactions a second of the lab's load.", min=0.01, callback=finite)
+    ] = 200.0,
     no_color: NoColor = False,
 ) -> None:
     """Tell how the service stands by its KPIs: value, target, and trend (exit code 1 when one is red)."""

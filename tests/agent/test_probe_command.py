@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from typer.testing import CliRunner
+
+from agent.cli import app
 
 PROBE = """
 probe:
@@ -203,3 +206,24 @@ async def test_a_page_without_its_libraries_names_the_extra(tmp_path: Path, shop
     ran = await _ended(await _start(tmp_path, f"{shop.url}/orders", "--html", page, PYTHONPATH=str(tmp_path)))
     assert (ran.code, shop.asked) == (2, 0)
     assert ran.err == "alertdrill: --html: plotly is not installed, expected the extra: alertdrill[report]\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--rate", "150000"], "Invalid value for '--rate': "),
+        (["--rate", "nan"], "Invalid value for '--rate': "),
+        (["--rate", "10", "--duration", "0s"], "--duration: in 0 nothing is sent, expected a duration such as 20s"),
+        (["--duration", "0s"], "--duration: in 0 nothing is sent, expected a duration such as 20s"),
+        (["--time-scale", "inf"], "Invalid value for '--time-scale': inf is no number that can be, expected"),
+        (["--time-scale", "nan"], "Invalid value for '--time-scale': "),
+        (["--time-scale", "1e300"], "--time-scale: 1e+300 leaves nothing of the load, expected less"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named_with_what_was_expected(
+    tmp_path: Path, options: list[str], said: str
+) -> None:
+    (tmp_path / "shop.yml").write_text(PROBE.format(url="http://127.0.0.1:9"))
+    ran = CliRunner().invoke(app, ["probe", f"{tmp_path}/shop.yml", *options], env={"COLUMNS": "200"})
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert said in ran.stderr
