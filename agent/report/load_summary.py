@@ -217,7 +217,10 @@ def export(summary: LoadSummary, phases: Sequence[PhaseResult] = ()) -> str:
 def _exported_phase(phase: PhaseResult) -> dict[str, Any]:
     figures = ("name", "rate", "seconds", "asked_rate", "achieved_rate", "failed_share", "passed")
     latencies = ("p50_seconds", "p95_seconds", "p99_seconds")
-    kpis = {score.kpi.name: {"value": score.worst_value, "status": score.status.value} for score in phase.scores}
+    kpis = {
+        score.kpi.name: {"value": words.finite(score.worst_value), "status": score.status.value}
+        for score in phase.scores
+    }
     reasons = {"failures": list(phase.failures), "notes": list(phase.notes)}
     return {name: getattr(phase, name) for name in (*figures, *latencies)} | reasons | {"kpis": kpis}
 

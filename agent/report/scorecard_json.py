@@ -2,7 +2,8 @@
 
 at (Unix seconds), window_seconds, exit_code (0, 1 with a red KPI, 3 with one of unknown standing);
 kpis: kpi, status (green, yellow, red, unknown, untargeted: the worst of all values), objective, yellow_from, unit,
-expr, problem; values: labels, value, status, trend (null, or difference to the median, of how many runs).
+expr, problem; values: labels, value (null for an infinite one), status, trend (null, or difference to the median, of
+how many runs).
 Keys may be added; those that are here keep their meaning as long as `version` stays.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from agent.report.words import finite
 from agent.scorecard.card import Card, Reading, Score, status
 
 VERSION = 1
@@ -45,7 +47,7 @@ def _reading(score: Score, one: Reading) -> dict[str, Any]:
     trend = None if one.trend is None else {"difference": one.trend.difference, "runs": one.trend.runs}
     return {
         "labels": dict(one.labels),
-        "value": one.value,
+        "value": finite(one.value),
         "status": status(score.kpi, one.value).value,
         "trend": trend,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from agent.kpis import Kpi
@@ -17,7 +18,9 @@ TONES = {Status.GREEN: "good", Status.YELLOW: "unsure", Status.RED: "bad", Statu
 
 
 def value_words(kpi: Kpi, value: float) -> str:
-    """Spell a value in the KPI's unit: `480 ms`, `0.05 %`, `1,250`."""
+    """Spell a value in the KPI's unit: `480 ms`, `0.05 %`, `1,250`; infinity as `+Inf`."""
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
     if kpi.unit == "seconds":
         return latency_words(value)
     if kpi.unit == "ratio":
@@ -57,7 +60,8 @@ def rows(score: Score) -> list[tuple[str, Status, str, str]]:
 
 
 def _row(kpi: Kpi, one: Reading) -> tuple[str, Status, str, str]:
-    return name_words(kpi, one.labels), status(kpi, one.value), value_words(kpi, one.value), trend_words(kpi, one.trend)
+    trend = "" if math.isinf(one.value) else trend_words(kpi, one.trend)
+    return name_words(kpi, one.labels), status(kpi, one.value), value_words(kpi, one.value), trend
 
 
 def _number(value: float) -> str:

@@ -90,6 +90,11 @@ def p95_seconds(recording: Recording, phase: Phase) -> float | None:
     return median(values) if values else None
 
 
+def finite(value: float | None) -> float | None:
+    """Tell a value as JSON can hold it: None for an infinite one."""
+    return value if value is not None and math.isfinite(value) else None
+
+
 def latency_words(seconds: float | None) -> str:
     """Spell a latency: milliseconds below one second, seconds above; a dash where there is none."""
     if seconds is None:

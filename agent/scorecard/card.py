@@ -41,7 +41,7 @@ class Trend:
 
 @dataclass(frozen=True)
 class Reading:
-    """One value of a KPI; the labels are those that it is told apart by."""
+    """One value of a KPI, infinite where something was divided by nothing; the labels are those it is told apart by."""
 
     value: float
     labels: Mapping[str, str] = field(default_factory=dict)

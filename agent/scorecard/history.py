@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -74,5 +75,6 @@ def _of(card: Card) -> Run:
         Value(kpi=score.kpi.name, labels=dict(reading.labels), value=reading.value)
         for score in card.scores
         for reading in score.readings
+        if math.isfinite(reading.value)
     ]
     return Run(at=card.at, window_seconds=card.window_seconds, values=values)

@@ -43,7 +43,9 @@ async def over_phases(
             break
         for score in card.scores:
             values[score.kpi.name] += [
-                KpiValueRecord(phase=phase.phase, labels=dict(one.labels), value=one.value) for one in score.readings
+                KpiValueRecord(phase=phase.phase, labels=dict(one.labels), value=one.value)
+                for one in score.readings
+                if math.isfinite(one.value)
             ]
     return [KpiRecord(kpi=kpi, values=values[kpi.name]) for kpi in asked.kpis]
 
@@ -53,14 +55,14 @@ async def _score(kpi: Kpi, prometheus: Prometheus, at: float, expr: str) -> Scor
         found = await prometheus.instant(expr, at)
     except Refused as refused:
         return Score(kpi, expr, (), refused.said)
-    return Score(kpi, expr, tuple(_finite((one.labels, one.samples) for one in found)))
+    return Score(kpi, expr, tuple(_readings((one.labels, one.samples) for one in found)))
 
 
-def _finite(series: Iterable[tuple[dict[str, str], tuple[tuple[float, float], ...]]]) -> list[Reading]:
+def _readings(series: Iterable[tuple[dict[str, str], tuple[tuple[float, float], ...]]]) -> list[Reading]:
     """Keep the numbers: a ratio of nothing to nothing is none."""
     readings = [
         Reading(samples[-1][1], {name: value for name, value in labels.items() if name != "__name__"})
         for labels, samples in series
-        if samples and math.isfinite(samples[-1][1])
+        if samples and not math.isnan(samples[-1][1])
     ]
     return sorted(readings, key=lambda one: sorted(one.labels.items()))

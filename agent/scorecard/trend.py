@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import isclose
+from math import isclose, isinf
 from statistics import median
 
 from agent.scorecard.card import Card, Reading, Score, Trend
@@ -30,7 +30,7 @@ def _score(score: Score, earlier: Sequence[Run]) -> Score:
 
 def _trend(kpi: str, reading: Reading, earlier: Sequence[Run]) -> Trend | None:
     known = [value for run in earlier if (value := _value(run, kpi, reading.labels)) is not None][-_LAST_RUNS:]
-    if not known:
+    if not known or isinf(reading.value):
         return None
     usual = median(known)
     # What is left of two sums of floats is no change.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import math
 
 import pytest
 from rich.console import Console
@@ -85,3 +87,12 @@ def test_the_export_holds_the_phases(walk: list[PhaseResult]) -> None:
     text = load_summary.export(summary, walk)
     assert text.count('"asked_rate"') == len(walk)
     assert ('"phases"' in text) is bool(walk)
+
+
+def test_an_infinite_value_is_broken_and_shown_in_every_form() -> None:
+    walk = [phase("baseline", 100, math.inf)]
+    assert walk[0].failures == ("CPU usage < 80: inf",)
+    assert any("+Inf" in line for line in printed(walk))
+    assert "Infinity" not in capacity_figure.figure(walk).to_json()
+    exported = json.loads(load_summary.export(LoadSummary({}, (), 1.0, 1.0, 1.0), walk))
+    assert exported["load"]["phases"][0]["kpis"]["CPU usage"] == {"value": None, "status": "red"}

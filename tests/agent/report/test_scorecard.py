@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 
 import pytest
 from rich.console import Console
@@ -47,6 +48,8 @@ def printed(card: Card) -> list[str]:
         (CPU, 12.345, "12.35 %"),
         (AMOUNT, 1234567.8, "1,234,568"),
         (AMOUNT, 99.5, "99.5"),
+        (RATIO, math.inf, "+Inf"),
+        (P95, -math.inf, "-Inf"),
     ],
 )
 def test_a_value_is_spelled_in_its_unit(kpi: Kpi, value: float, said: str) -> None:
