@@ -19,7 +19,7 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from signal import SIGCONT, SIGSTOP, Signals
+from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
@@ -36,8 +36,9 @@ from units.duration import Duration
 
 _LOOK_EVERY_SECONDS = 0.02
 _CONTINUES_WITHIN_SECONDS = 2.0
+# Also how long it may take over a SIGTERM.
 _ENDS_WITHIN_SECONDS = 10.0
-# An undo is given up after two minutes.
+# An undo is given up after two minutes, beside the time in which the process ends.
 _LONGEST_RESTART = timedelta(seconds=110)
 _PLACE = re.compile(r"(?:[^:\s]+:)?(\d+)")
 
@@ -70,6 +71,11 @@ class ProcessInjection(Injection):
         """What it breaks, in words."""
         return f"{self.words}: {', '.join(process.words for process in self.processes)}"
 
+    @property
+    def longest_undo(self) -> timedelta:
+        """How long undoing it may take before it counts as hung."""
+        return super().longest_undo + timedelta(seconds=2 * _ENDS_WITHIN_SECONDS)
+
     async def inject(self) -> None:
         """Kill or stop it, and see that it is so; raises FaultNotApplied."""
         try:
@@ -90,6 +96,9 @@ class ProcessInjection(Injection):
             await self._go_on()
             return
         await holder.release(self.name)
+        if self.signal == "TERM":
+            # What still drains would be taken for its own successor.
+            await self._see_the_end(FaultNotHealed)
         if self.keep_down:
             # What was hit last may still be seen for an instant.
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
@@ -106,8 +115,13 @@ class ProcessInjection(Injection):
             kept = KeptDown(where=self.where, processes=self.processes, signal=self.signal)
             await holder.hold("chaos.keep_down", self.name, kept)
         await self._send(Signals[f"SIG{self.signal}"])
-        text = f"{self.words}: it does not end on SIG{self.signal} within {_ENDS_WITHIN_SECONDS:g} s"
-        await _until(self._all_in(None), _ENDS_WITHIN_SECONDS, FaultNotApplied, text)
+        await self._see_the_end(FaultNotApplied)
+
+    async def _see_the_end(self, error: type[Exception]) -> None:
+        if self.signal == "TERM" and not await _comes_true(self._all_in(None), _ENDS_WITHIN_SECONDS):
+            self._send_to_the_rest(SIGKILL, error)
+        text = f"{self.words}: it does not end on SIGKILL within {_ENDS_WITHIN_SECONDS:g} s"
+        await _until(self._all_in(None), _ENDS_WITHIN_SECONDS, error, text)
 
     async def _send(self, number: Signals) -> None:
         for process in self.processes:
@@ -118,14 +132,17 @@ class ProcessInjection(Injection):
                 if not self.keep_down:
                     raise FaultNotApplied(f"{process.words} ended by itself before the fault") from error
 
-    async def _go_on(self) -> None:
+    def _send_to_the_rest(self, number: Signals, error: type[Exception]) -> None:
         for process in self.processes:
             try:
-                process.send(SIGCONT)
+                process.send(number)
             except ProcessEnded:
                 continue
-            except PermissionError as error:
-                raise FaultNotHealed(f"{process.words} may not be signalled: {error.strerror}") from error
+            except PermissionError as refused:
+                raise error(f"{process.words} may not be signalled: {refused.strerror}") from refused
+
+    async def _go_on(self) -> None:
+        self._send_to_the_rest(SIGCONT, FaultNotHealed)
         await _until(self._none_stopped, _CONTINUES_WITHIN_SECONDS, FaultNotHealed, f"{self.words}: it does not go on")
 
     def _all_in(self, states: str | None) -> Callable[[], Awaitable[bool]]:
@@ -250,8 +267,14 @@ def _start(command: tuple[str, ...]) -> None:
 
 
 async def _until(holds: Callable[[], Awaitable[bool]], seconds: float, error: type[Exception], text: str) -> None:
+    if not await _comes_true(holds, seconds):
+        raise error(text)
+
+
+async def _comes_true(holds: Callable[[], Awaitable[bool]], seconds: float) -> bool:
     deadline = asyncio.get_running_loop().time() + seconds
     while not await holds():
         if asyncio.get_running_loop().time() > deadline:
-            raise error(text)
+            return False
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
+    return True

@@ -34,6 +34,11 @@ listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 while True:
     listening.accept()[0].close()
 """
+_DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)"
+_DRAINING = """
+import signal
+signal.signal(signal.SIGTERM, lambda *_: signal.alarm(1))
+"""
 _SUPERVISOR = """
 import subprocess, sys, time
 while True:
@@ -45,10 +50,10 @@ while True:
 class Engine:
     """A server with a port and a pid file."""
 
-    def __init__(self, directory: Path, *, supervised: bool) -> None:
+    def __init__(self, directory: Path, *, supervised: bool, on_term: str) -> None:
         (self.port,) = free_ports(1)
         self.pid_file = directory / f"{self.port}.pid"
-        self.command = [sys.executable, "-S", "-c", _SERVER, str(self.port), str(self.pid_file)]
+        self.command = [sys.executable, "-S", "-c", on_term + _SERVER, str(self.port), str(self.pid_file)]
         command = [sys.executable, "-S", "-c", _SUPERVISOR, *self.command[3:]] if supervised else self.command
         self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *command])
 
@@ -74,8 +79,8 @@ class Engine:
 async def engines(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     started: list[Engine] = []
 
-    async def start(*, supervised: bool = False) -> Engine:
-        started.append(Engine(tmp_path, supervised=supervised))
+    async def start(*, supervised: bool = False, on_term: str = "") -> Engine:
+        started.append(Engine(tmp_path, supervised=supervised, on_term=on_term))
         await until(started[-1].answers, "the engine listens")
         return started[-1]
 
@@ -192,6 +197,28 @@ async def test_without_a_supervisor_the_fault_starts_it_again(engines: Any, ledg
     async with applied(fault(**settings, start=engine.command), at(engine), ledger):
         engine.process.wait()
         assert not await engine.answers()
+    assert await engine.answers()
+    os.kill(engine.pid, signal.SIGKILL)
+
+
+async def test_what_does_not_end_on_a_sigterm_is_killed(engines: Any, ledger: Ledger) -> None:
+    engine = await engines(supervised=True, on_term=_DEAF)
+    first = engine.pid
+    settings = {"kind": "process", "action": "kill", "port": NAME, "signal": "TERM"}
+    async with applied(fault(**settings), at(engine), ledger):
+        assert processes.process(first) is None
+    assert engine.pid != first
+
+
+async def test_what_still_drains_does_not_count_as_back(engines: Any) -> None:
+    """An agent that was killed in the middle has sent its signal, and its undo is another's."""
+    engine = await engines(on_term=_DRAINING)
+    first = engine.pid
+    settings = {"kind": "process", "action": "kill", "port": NAME, "signal": "TERM"}
+    injection = await fault(**settings, start=engine.command).resolve(at(engine), "alertdrill-drains")
+    os.kill(first, signal.SIGTERM)
+    await injection.undo()
+    assert processes.process(first) is None
     assert await engine.answers()
     os.kill(engine.pid, signal.SIGKILL)
 
