@@ -211,6 +211,8 @@ class Process(Fault):
             raise FaultNotApplied(f"{len(found)} processes are {where.words}, expected at most {self.count}: {some}")
         for process in found:
             _require_ours(process)
+            if self.action == "stop":
+                _require_running(process)
         return ProcessInjection(
             name=entry_id, words=self.target, where=where, processes=tuple(found), start=tuple(map(endpoints.located, self.start)),
             **self.model_dump(include={"action", "signal", "keep_down", "restarts_within"}),
@@ -243,6 +245,14 @@ def _require_ours(process: RunningProcess) -> None:
     else:
         return
     raise FaultNotApplied(f"{process.words} is left alone: it {why}")
+
+
+def _require_running(process: RunningProcess) -> None:
+    if process.state in {"T", "t"}:
+        raise FaultNotApplied(
+            f"{process.words} is stopped already, so that nothing would change, and to undo it would change what"
+            " somebody else did; expected one that runs"
+        )
 
 
 def _user(uid: int) -> str:

@@ -150,6 +150,21 @@ async def test_it_is_stopped_for_the_block_and_goes_on_after_it(engines: Any, le
     assert engine.state in {"S", "R"}
 
 
+async def test_what_somebody_else_has_stopped_stays_so(engines: Any) -> None:
+    engine = await engines()
+    os.kill(engine.pid, signal.SIGSTOP)
+
+    async def is_stopped() -> bool:
+        return bool(engine.state == "T")
+
+    await until(is_stopped, "it stands still")
+    with pytest.raises(
+        FaultNotApplied, match=rf"process {engine.pid} \(.*\) is stopped already, so that nothing would"
+    ):
+        await fault(kind="process", action="stop", port=NAME).resolve(at(engine), "alertdrill-1")
+    assert engine.state == "T"
+
+
 async def test_what_is_kept_down_comes_back_when_the_fault_ends(engines: Any, ledger: Ledger) -> None:
     engine = await engines(supervised=True)
     first = engine.pid
