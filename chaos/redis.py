@@ -5,7 +5,7 @@ url: redis://redis:6379/0          # rediss:// over TLS
 password_file: secrets/redis       # or password_env: REDIS_PASSWORD
 action: block                      # or fill, or flush
 allow: block redis:6379            # and the same line in `allow` of agent.yml
-at_most: 5m                        # block: Redis itself ends it then
+at_most: 5m                        # the longest; a block is ended then by Redis itself
 mebibytes: 256                     # fill
 pattern: "session:*"               # flush: all keys of the database unless named
 
@@ -32,7 +32,7 @@ from units.server_url import RedisUrl, ServerUrl, parse_redis_url
 from units.tls import Tls
 
 _NEEDED = {"flush": (), "fill": ("mebibytes",), "block": ()}
-_OWN_KEYS = {"flush": ("pattern",), "fill": ("mebibytes", "ttl"), "block": ("at_most",)}
+_OWN_KEYS = {"flush": ("pattern",), "fill": ("mebibytes", "ttl"), "block": ()}
 
 
 class RedisInjection(Injection):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,10 @@ async def test_a_fill_is_under_its_own_name_with_an_end_and_goes(
         assert len(keys) == 8
         assert 3500 < await witness.ttl(keys[0]) <= 3600
     assert sorted(await witness.keys("*")) == [b"session:1", b"theirs"]
+
+
+def test_a_fill_may_last_longer_than_five_minutes() -> None:
+    assert fault(**FILL, lasts="10m", at_most="15m").at_most == timedelta(minutes=15)
 
 
 async def test_a_server_that_is_full_before_is_filled(witness: Any, where: dict[str, Any], tmp_path: Path) -> None:
