@@ -115,6 +115,17 @@ async def test_a_fill_evicts_nobodys_keys_unless_that_is_allowed(witness: Any, w
         await witness.config_set("maxmemory-policy", "noeviction")
 
 
+async def test_a_fill_takes_no_more_than_was_checked(witness: Any, where: dict[str, Any], tmp_path: Path) -> None:
+    await witness.config_set("maxmemory", (await witness.info("memory"))["used_memory"] + (19 << 19))
+    await witness.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        async with applied(fault(**FILL), endpoints(**where), Ledger(tmp_path / "ledger")) as injection:
+            assert len(await witness.keys(f"{injection.name}:*")) == 8  # type: ignore[attr-defined]
+        assert (await witness.info("stats"))["evicted_keys"] == 0
+    finally:
+        await witness.config_set("maxmemory-policy", "noeviction")
+
+
 async def test_a_fill_does_not_fill_the_machine(witness: Any, where: dict[str, Any]) -> None:
     await witness.config_set("maxmemory", 0)
     with pytest.raises(FaultNotApplied, match="1048576 MiB are more than half of what its machine has left"):
