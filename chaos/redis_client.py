@@ -26,8 +26,9 @@ _AT_ONCE = 1000
 _MEBIBYTE = 1 << 20
 # With its header it fits in 1 MiB; the allocator would give 1.25 MiB to one that is a byte too long.
 _VALUE_BYTES = _MEBIBYTE - 64
-_KEY_BYTES = 256
-# Of what the machine has and Redis does not use yet; the kernel would end somebody for the rest.
+_BYTES_OF_A_KEY = _MEBIBYTE + 256
+# Of what the machine has and Redis does not use yet: what others use is not known here, and the kernel would end
+# somebody for the rest.
 _LARGEST_SHARE = 0.5
 
 
@@ -60,7 +61,7 @@ class RedisServer:
         """Make sure that a fill costs nobody's keys and does not fill the machine; raises RedisFailed."""
         memory = await self._client.info("memory")
         # One more is in the buffer of our connection.
-        used, wanted = memory["used_memory"], (mebibytes + 1) * (_MEBIBYTE + _KEY_BYTES)
+        used, wanted = memory["used_memory"], (mebibytes + 1) * _BYTES_OF_A_KEY
         limit, policy = memory["maxmemory"], memory["maxmemory_policy"]
         largest = (memory["total_system_memory"] - used) * _LARGEST_SHARE
         if limit and used + wanted > limit and policy != "noeviction" and not may_evict:
@@ -70,8 +71,8 @@ class RedisServer:
             )
         if not limit and wanted > largest:
             raise RedisFailed(
-                f"it has no maxmemory, and {mebibytes} MiB are more than half of what its machine has left,"
-                f" expected at most {int(largest) >> 20} MiB"
+                f"it has no maxmemory, and {mebibytes} MiB are more than half of its machine's memory beyond its own,"
+                f" expected at most {int(largest / _BYTES_OF_A_KEY) - 1} MiB"
             )
 
     async def fill(self, name: str, mebibytes: int, ttl: timedelta, *, may_evict: bool) -> None:

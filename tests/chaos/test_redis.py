@@ -128,7 +128,7 @@ async def test_a_fill_takes_no_more_than_was_checked(witness: Any, where: dict[s
 
 async def test_a_fill_does_not_fill_the_machine(witness: Any, where: dict[str, Any]) -> None:
     await witness.config_set("maxmemory", 0)
-    with pytest.raises(FaultNotApplied, match="1048576 MiB are more than half of what its machine has left"):
+    with pytest.raises(FaultNotApplied, match="1048576 MiB are more than half of its machine's memory beyond"):
         await fault(**FILL | {"mebibytes": 1024 * 1024}).resolve(endpoints(**where), "alertdrill-1")
 
 
