@@ -138,6 +138,8 @@ class Redis(DataServerFault):
             async with connected(injection) as server:
                 if self.action == "fill":
                     await server.require_room(self.mebibytes, may_evict=injection.may_evict)
+                elif self.action == "block":
+                    await server.require_writable()
         except (RedisFailed, SecretMissing) as error:
             raise FaultNotApplied(str(error)) from error
         return injection

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _LIMIT_SECONDS = 5.0
 _AT_ONCE = 1000
+_NO_KEY = "alertdrill:no-such-key"
 _MEBIBYTE = 1 << 20
 # With its header it fits in 1 MiB; the allocator would give 1.25 MiB to one that is a byte too long.
 _VALUE_BYTES = _MEBIBYTE - 64
@@ -101,10 +102,20 @@ class RedisServer:
         """
         await self._client.execute_command("CLIENT PAUSE", round(longest / timedelta(milliseconds=1)), "WRITE")
 
+    async def require_writable(self) -> None:
+        """Make the write by which `unblock` confirms itself; raises RedisFailed."""
+        try:
+            await self._client.unlink(_NO_KEY)
+        except RedisError as error:
+            raise RedisFailed(
+                f"it accepts no write of {_NO_KEY}, which is to confirm the end of a block: {error}"
+                " (is it blocked already, a replica, one node of a cluster, or closed to our user?)"
+            ) from error
+
     async def unblock(self) -> None:
         """Have the server accept writes, and confirm it by one that changes nothing; raises RedisFailed."""
         await self._client.execute_command("CLIENT UNPAUSE")
-        await self._client.unlink("alertdrill:no-such-key")
+        await self._client.unlink(_NO_KEY)
 
 
 @asynccontextmanager

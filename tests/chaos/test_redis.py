@@ -78,6 +78,29 @@ async def test_redis_itself_ends_a_block_at_its_longest(witness: Any, where: dic
     assert await witness.get("written") == b"after all"
 
 
+async def test_a_pause_of_somebody_elses_is_not_ended(witness: Any, where: dict[str, Any], tmp_path: Path) -> None:
+    await witness.execute_command("CLIENT PAUSE", 60_000, "WRITE")
+    try:
+        with pytest.raises(
+            FaultNotApplied, match=r"accepts no write of alertdrill:no-such-key.* Timeout .*blocked already"
+        ):
+            async with applied(fault(**BLOCK), endpoints(**where), Ledger(tmp_path / "ledger")):
+                pass
+        assert not await is_writable(witness)
+    finally:
+        await witness.execute_command("CLIENT UNPAUSE")
+
+
+async def test_a_server_that_we_may_not_write_to_is_not_blocked(witness: Any, where: dict[str, Any]) -> None:
+    """The end of the block could never be confirmed."""
+    await witness.execute_command("REPLICAOF", "127.0.0.1", free_ports(1)[0])
+    try:
+        with pytest.raises(FaultNotApplied, match=r"accepts no write of .* read only replica"):
+            await fault(**BLOCK).resolve(endpoints(**where), "alertdrill-1")
+    finally:
+        await witness.execute_command("REPLICAOF", "NO", "ONE")
+
+
 async def test_a_fill_is_under_its_own_name_with_an_end_and_goes(
     witness: Any, where: dict[str, Any], tmp_path: Path
 ) -> None:
