@@ -39,6 +39,11 @@ def _http_url(url: str) -> str:
         # The text is not repeated: it holds a secret.
         msg = "holds a user name or a password, expected them in headers_file or headers_env"
         raise ValueError(msg)
+    try:
+        _ = parts.port
+    except ValueError as error:
+        msg = f"{url!r} has no port of a server, expected a number up to 65535"
+        raise ValueError(msg) from error
     return url
 
 
@@ -81,6 +86,11 @@ class Call(Settings):
         require_unframed(headers)
         return headers
 
+    @property
+    def longest(self) -> timedelta:
+        """How long it may take, with a last look at the page that begins just in time."""
+        return self.timeout + (self.confirm.within + self.timeout if self.confirm else timedelta(0))
+
     def located(self, locate: Callable[[str], str]) -> Call:
         """Point its URLs at where their names are."""
         confirm = self.confirm and self.confirm.model_copy(update={"url": locate(self.confirm.url)})
@@ -99,6 +109,11 @@ class HttpInjection(Injection):
     def target(self) -> str:
         """What it breaks, in words."""
         return self.words
+
+    @property
+    def longest_undo(self) -> timedelta:
+        """How long undoing it may take before it counts as hung."""
+        return super().longest_undo + self.end.longest
 
     async def inject(self) -> None:
         """Make the first call, and see its effect; raises FaultNotApplied."""

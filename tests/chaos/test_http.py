@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,13 @@ async def test_an_end_that_has_no_effect_stays_in_the_ledger(actuator: Actuator,
     assert len(ledger.read().entries) == 1
 
 
+async def test_an_end_that_takes_long_has_its_time(actuator: Actuator, token: Path) -> None:
+    slow = settings(token)
+    slow["end"] |= {"timeout": "1m", "confirm": shows("false") | {"within": "10m"}}
+    injection = await fault(**slow).resolve(at(actuator), "alertdrill-1")
+    assert injection.longest_undo >= timedelta(minutes=12)
+
+
 async def test_missing_secrets_and_servers_are_told_before_anything_is_called(actuator: Actuator, token: Path) -> None:
     for changed, where, told in [
         ({"headers_env": {"X-Token": "NO_SUCH_TOKEN"}}, at(actuator), "variable NO_SUCH_TOKEN is not set"),
@@ -131,6 +139,8 @@ async def test_missing_secrets_and_servers_are_told_before_anything_is_called(ac
     ("begin", "told"),
     [
         ({"url": "ftp://shop"}, "'ftp://shop' is no URL, expected http"),
+        ({"url": "http://shop:99999/"}, "'http://shop:99999/' has no port of a server, expected a number up to 65535"),
+        ({"url": "http://shop:eighty"}, "'http://shop:eighty' has no port of a server"),
         ({"url": "http://me:hush@shop"}, "holds a user name or a password, expected them in headers_file"),
         ({"url": "http://shop", "headers": {"Content-Length": "3"}}, "the client itself writes Content-Length"),
     ],
