@@ -14,10 +14,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import cache
 
 from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.processes import ProcessEnded, whose_command
+from chaos.processes import ProcessEnded, RunningProcess, children, in_group, whose_command
 from chaos.threads import in_thread
 from units.settings import Settings
 
@@ -119,6 +120,7 @@ def _end(entry_id: str) -> None:
     with _starting:
         _over.add(entry_id)
         held = whose_command(lambda command: _holds(command, entry_id))
+    held += _kill_what_they_run({one.pid for one in held})
     for one in held:
         try:
             one.send(signal.SIGKILL)
@@ -133,6 +135,20 @@ def _end(entry_id: str) -> None:
         time.sleep(0.005)
     with _starting:
         _reap()
+
+
+def _kill_what_they_run(holders: set[int]) -> list[RunningProcess]:
+    """Kill each child of a holder with its whole process group, and tell which these were.
+
+    With the holder the kernel ends only its child, and not what that has started. What a child that has ended left
+    running goes on.
+    """
+    killed = []
+    for child in children(holders) if holders else []:
+        killed += [child, *in_group(child.pid)]
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    return killed
 
 
 def _holds(command: tuple[str, ...], entry_id: str) -> bool:

@@ -29,6 +29,7 @@ class ProcessEnded(Exception):
 class _Stat:
     state: str
     parent: int
+    group: int
     started_ticks: int
 
 
@@ -148,6 +149,16 @@ def with_sockets(inodes: set[str]) -> list[RunningProcess]:
     return [one for one in found if one is not None]
 
 
+def children(parents: set[int]) -> list[RunningProcess]:
+    """Find what these processes have started and has not ended."""
+    return [one for one in processes() if one.parent in parents]
+
+
+def in_group(number: int) -> list[RunningProcess]:
+    """Find the processes of a process group, whose number is that of its leader."""
+    return [one for one in processes() if (stat := _stat(one.pid)) is not None and stat.group == number]
+
+
 def ancestors(pid: int) -> set[int]:
     """List a process and all that it descends from."""
     found = {pid}
@@ -164,7 +175,7 @@ def _stat(pid: int) -> _Stat | None:
         return None
     # The name in parentheses may hold anything, parentheses too.
     fields = text.rpartition(")")[2].split()
-    return _Stat(state=fields[0], parent=int(fields[1]), started_ticks=int(fields[19]))
+    return _Stat(state=fields[0], parent=int(fields[1]), group=int(fields[2]), started_ticks=int(fields[19]))
 
 
 def _own_name(pid: int) -> str | None:

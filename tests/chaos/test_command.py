@@ -76,6 +76,22 @@ async def test_a_fault_that_is_cancelled_in_the_middle_of_its_begin_ends_it(tmp_
     assert not (tmp_path / "broken").exists()
 
 
+async def test_what_the_begin_is_about_to_do_is_ended_with_it(tmp_path: Path) -> None:
+    """A shell that waits for its own child is that one's parent, and the kernel ends only the shell."""
+    slow = settings(tmp_path / "broken") | {"begin": sh(f"sleep 61.6; touch {tmp_path}/broken", "50s")}
+    injection = await fault(**slow).resolve(endpoints(), "alertdrill-about-to")
+
+    async def has_begun() -> bool:
+        return [one.program for one in with_word("61.6")] == ["sleep"]
+
+    begin = asyncio.ensure_future(injection.inject())
+    await until(has_begun, "the begin runs")
+    await injection.undo()
+    assert with_word("61.6") == []
+    with pytest.raises(FaultNotApplied):
+        await begin
+
+
 async def test_what_a_begin_leaves_running_goes_on(tmp_path: Path) -> None:
     left = settings(tmp_path / "broken") | {
         "begin": sh(f"sleep 61.9 & echo $! > {tmp_path}/pid"),
