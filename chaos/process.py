@@ -74,7 +74,7 @@ class ProcessInjection(Injection):
     @property
     def longest_undo(self) -> timedelta:
         """How long undoing it may take before it counts as hung."""
-        return super().longest_undo + timedelta(seconds=2 * _ENDS_WITHIN_SECONDS)
+        return super().longest_undo + timedelta(seconds=_ENDS_WITHIN_SECONDS)
 
     async def inject(self) -> None:
         """Kill or stop it, and see that it is so; raises FaultNotApplied."""
@@ -97,8 +97,8 @@ class ProcessInjection(Injection):
             return
         await holder.release(self.name)
         if self.signal == "TERM":
-            # What still drains would be taken for its own successor.
-            await self._see_the_end(FaultNotHealed)
+            # What still drains would be taken for its own successor; what lives on was never told to end.
+            await _comes_true(self._all_in(None), _ENDS_WITHIN_SECONDS)
         if self.keep_down:
             # What was hit last may still be seen for an instant.
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
@@ -115,13 +115,10 @@ class ProcessInjection(Injection):
             kept = KeptDown(where=self.where, processes=self.processes, signal=self.signal)
             await holder.hold("chaos.keep_down", self.name, kept)
         await self._send(Signals[f"SIG{self.signal}"])
-        await self._see_the_end(FaultNotApplied)
-
-    async def _see_the_end(self, error: type[Exception]) -> None:
         if self.signal == "TERM" and not await _comes_true(self._all_in(None), _ENDS_WITHIN_SECONDS):
-            self._send_to_the_rest(SIGKILL, error)
+            self._send_to_the_rest(SIGKILL, FaultNotApplied)
         text = f"{self.words}: it does not end on SIGKILL within {_ENDS_WITHIN_SECONDS:g} s"
-        await _until(self._all_in(None), _ENDS_WITHIN_SECONDS, error, text)
+        await _until(self._all_in(None), _ENDS_WITHIN_SECONDS, FaultNotApplied, text)
 
     async def _send(self, number: Signals) -> None:
         for process in self.processes:
@@ -196,7 +193,16 @@ class Process(Fault):
     @property
     def target(self) -> str:
         """What it breaks, in words."""
-        return f"{self.pid_file or self.name or self.port} ({self.action})"
+        return f"{self._place} ({self.action})"
+
+    @property
+    def _place(self) -> str | None:
+        return self.pid_file or self.name or self.port
+
+    def contradicts(self, other: Fault) -> str:
+        """Say why another cannot be in force at the same time: what stands still neither ends nor comes back."""
+        same = isinstance(other, Process) and other._place == self._place  # noqa: SLF001 - of its own kind
+        return "both are of one process" if same else ""
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> ProcessInjection:
         """Find the processes; raises FaultNotApplied for none, for too many, and for any that must not be touched."""

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from chaos.fault import Endpoints, Fault, Repeat
 from chaos.injection import Injection
+from chaos.process import Process
 from chaos.redis import Redis
 from chaos.timeline import contradictions, most_at_once, overlap, spread
 from chaos.toxiproxy.down import Down
@@ -116,6 +117,12 @@ def test_nothing_else_goes_on_a_server_that_is_blocked() -> None:
         "redis and redis on cache:6379 (fill) overlap: nothing can be undone on a server that is blocked"
     ]
     assert contradictions([block, on_redis("other", **fill)]) == []
+
+
+def test_a_process_that_stands_still_cannot_be_killed_meanwhile() -> None:
+    stop, kill = (Process(action=action, name="engine") for action in ("stop", "kill"))
+    assert contradictions([stop, kill]) == ["process and process on engine (kill) overlap: both are of one process"]
+    assert contradictions([stop, Process(action="kill", name="other")]) == []
 
 
 def test_two_of_a_kind_on_one_target_contradict_and_toxics_add_up() -> None:
