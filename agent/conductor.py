@@ -241,6 +241,7 @@ class Conductor:
         while clock() < until and not done() and not observer.is_away and not observer.aborted:
             await asyncio.sleep(min(observer.interval_seconds / 2, _LONGEST_POLL_SECONDS, max(until - clock(), 0.001)))
             await observer.look()
+            await self.progress.tally.whole()
             if reason := self._guard.problem(self._figures, clock() - self._load_started):
                 observer.abort(reason)
             elif abortable:

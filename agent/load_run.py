@@ -132,6 +132,7 @@ class LoadRun:
             return
         while True:
             await asyncio.sleep(_THRESHOLDS_EVERY_SECONDS)
+            await load.tally.whole()
             elapsed = time.monotonic() - load.began
             figures = measures(load.tally, self._requests, elapsed)
             if reason := abort_reason(self._file.thresholds, figures, elapsed):

@@ -6,6 +6,7 @@ it delayed (no coordinated omission); the time from its send and its send latene
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -109,11 +110,17 @@ class Tally:
         self.failed_checks: Counter[str] = Counter()
         self.latencies, self.durations, self.lateness = Distribution(), Distribution(), Distribution()
         self.requests: dict[str, RequestTally] = {}
+        self._is_folding = False
 
     @property
     def ended(self) -> int:
         """Count the transactions that succeeded or failed."""
         return self.succeeded + self.failed
+
+    async def whole(self) -> None:
+        """Wait until no second is added in part, for shares of its counts and its durations would be wrong."""
+        while self._is_folding:  # noqa: ASYNC110 - it takes milliseconds, and an event would be one more thing to set
+            await asyncio.sleep(0)
 
     def add(self, second: SecondCounts) -> None:
         """Add a second at once."""
@@ -122,6 +129,7 @@ class Tally:
 
     def folding(self, second: SecondCounts) -> Iterator[None]:
         """Add a second, a little at each step of the iteration, so that a load beside it is not held up."""
+        self._is_folding = True
         self._count(second)
         (self.seconds if second.is_whole else self.parts).append(_summed_up(second))
         # Half again as many may be there, so that not every second moves all that are kept.
@@ -135,6 +143,7 @@ class Tally:
             tally = self.requests.setdefault(name, RequestTally())
             tally.failed += counts.failed
             yield from tally.durations.folding(counts.durations)
+        self._is_folding = False
 
     def _count(self, second: SecondCounts) -> None:
         self.due += second.due

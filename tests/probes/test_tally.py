@@ -151,3 +151,21 @@ def test_of_a_load_of_days_the_last_seconds_are_kept_and_all_of_them_counted() -
         assert [second.offset for second in tally.seconds][-10:] == list(range(max(0, offset - 9), offset + 1))
         assert len(tally.seconds) <= 15
     assert (tally.due, tally.dropped) == (100, 100)
+
+
+async def test_whoever_reads_shares_can_wait_until_a_second_is_whole() -> None:
+    recorder, tally = Recorder(), Tally()
+    for number in range(1000):
+        recorder.sent(0.0)
+        recorder.ended(Outcome("reset", "gone"), number / 1000, number / 1000)
+
+    async def add() -> None:
+        for _ in tally.folding(recorder.close(0, 1000.0, [], is_whole=True)):
+            await asyncio.sleep(0)
+
+    adding = asyncio.ensure_future(add())
+    await asyncio.sleep(0)
+    assert (tally.failed, tally.durations.count) == (1000, 0)
+    await tally.whole()
+    assert (tally.failed, tally.durations.count) == (1000, 1000)
+    await adding
