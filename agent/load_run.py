@@ -64,6 +64,7 @@ class LoadRun:
         self._walk = self._begin_walk(servers)
         self._load: Load | Workers | None = None
         self._ending = ""
+        self._crossed = False
 
     async def run(self, console: Console, outputs: Outputs) -> None:
         """Send until the load ends, a threshold aborts it, or the task is cancelled."""
@@ -136,7 +137,7 @@ class LoadRun:
             elapsed = time.monotonic() - load.began
             figures = measures(load.tally, self._requests, elapsed)
             if reason := abort_reason(self._file.thresholds, figures, elapsed):
-                self._ending = reason
+                self._ending, self._crossed = reason, True
                 self._lines.warn(f"stopping: {reason}")
                 running.cancel()
                 return
@@ -152,7 +153,13 @@ class LoadRun:
         if load is None or load.tally.due == 0:
             return None
         return LoadStory(
-            self._options.file.stem, load.started_at, self._summary(load), load.tally, self._ending, self._phases()
+            self._options.file.stem,
+            load.started_at,
+            self._summary(load),
+            load.tally,
+            self._ending,
+            self._phases(),
+            was_crossed=self._crossed,
         )
 
     def _phases(self) -> tuple[PhaseResult, ...]:

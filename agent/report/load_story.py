@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadStory:
-    """A load by the name of its file, from `started_at` (Unix seconds) on; `ending` says why it ended early."""
+    """A load by the name of its file, from `started_at` (Unix seconds) on; `ending` says why it ended early.
+
+    `was_crossed` says that a threshold ended it: that counts, also when the last answers mended its figure.
+    """
 
     name: str
     started_at: float
@@ -24,11 +27,12 @@ class LoadStory:
     tally: Tally
     ending: str = ""
     phases: tuple[PhaseResult, ...] = ()
+    was_crossed: bool = False
 
     @property
     def verdict(self) -> str:
         """Tell in a word how it went: `passed`, `crossed`, `not carried` (a phase did not pass), or `stopped` where nothing was crossed so far."""
-        if crossed(self.summary.judged):
+        if self.was_crossed or crossed(self.summary.judged):
             return "crossed"
         if not all(phase.passed for phase in self.phases):
             return "not carried"

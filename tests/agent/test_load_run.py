@@ -74,3 +74,14 @@ async def test_no_load_is_stopped_by_a_second_that_is_added_in_part() -> None:
         http_req_failed=stopping_at("rate<0.4"),
     )
     assert (story.ending, story.verdict) == ("", "passed")
+
+
+async def test_a_load_that_a_threshold_ended_has_crossed_it() -> None:
+    """Of a load in phases nothing is judged at its end, and so no figure of then says so."""
+    story = await ran(
+        lambda _: REFUSED,
+        {"phases": [{"phase": "calm", "to": 20, "hold": "1h"}]},
+        http_req_failed=stopping_at("rate<0.5"),
+    )
+    assert story.ending.startswith("threshold rate<0.5 on http_req_failed was crossed")
+    assert (story.summary.judged, story.phases, story.verdict) == ((), (), "crossed")

@@ -120,6 +120,7 @@ def test_its_numbers_are_those_of_the_tally() -> None:
     [
         (_story(), '<span class="badge good">passed</span>', "✓"),
         (_story("a check", "p(99)<1ms"), '<span class="badge bad">threshold crossed</span>', "✗"),
+        (replace(_story(), was_crossed=True), '<span class="badge bad">threshold crossed</span>', "✓"),
         (_story(ending="interrupted"), '<span class="badge unsure">stopped early</span>', "✓"),
     ],
 )
