@@ -112,6 +112,11 @@ class Recorder:
         self._requests: dict[str, tuple[list[float], list[bool]]] = {}
         self._second = SecondCounts(offset=0)
 
+    @property
+    def has_counted(self) -> bool:
+        """Tell whether anything happened in the second under way."""
+        return bool(self._lateness_seconds or self._latency_seconds or self._second.dropped)
+
     def sent(self, lateness_seconds: float) -> None:
         """Count a transaction that was due and is sent now."""
         self.in_flight += 1

@@ -70,23 +70,26 @@ class Sender:
         return self._recorder.in_flight
 
     async def run(self, start: float) -> None:
-        """Send from an instant of the clock on, until the arrivals end and the last is answered.
+        """Send from an instant of the clock on, for as long as the arrivals do, and until the last is answered.
 
-        Those that are not answered within the plan's time after the last was due stay counted as in flight, as do
-        all of them when the task is cancelled.
+        Those that are not answered within the plan's time after the end stay counted as in flight, as do all of them
+        when the task is cancelled.
         """
         self._start, self._index, self._second, self._all_sent = start, 0, 0, False
         self._due, self._due_after = self._arrivals.due_seconds(0), self._arrivals.due_seconds(1)
         self._finished = asyncio.get_running_loop().create_future()
         ends_at = self._arrivals.duration_seconds
-        self._gives_up_at = math.inf if ends_at is None else ends_at + self._plan.graceful_stop_seconds
+        self._ends_at = math.inf if ends_at is None else ends_at
+        self._gives_up_at = self._ends_at + self._plan.graceful_stop_seconds
         with pacing(self._wake, self._clock) as self._pacer:
             self._planned = start
             self._pacer.wake_at(start, math.inf)
             try:
                 await self._finished
             finally:
-                self._close_second(is_whole=self._ends_with_its_second())
+                # Of a load of whole seconds nothing is left.
+                if self._recorder.has_counted:
+                    self._close_second(is_whole=False)
 
     def _wake(self) -> None:
         try:
@@ -112,10 +115,20 @@ class Sender:
         while elapsed >= self._second + 1:
             self._close_second()
         self._all_sent = due == math.inf
-        if self._all_sent and (recorder.in_flight == 0 or elapsed >= self._gives_up_at):
-            self._finish()
+        if self._all_sent:
+            self._end_or_wait(elapsed, now)
             return
-        self._wake_for(self._gives_up_at if self._all_sent else due, now)
+        self._wake_for(due, now)
+
+    def _end_or_wait(self, elapsed: float, now: float) -> None:
+        """End with the arrivals' duration, and if an answer is missing then, with the plan's time after it."""
+        ends_at = self._ends_at
+        if self._recorder.in_flight > 0 and elapsed >= ends_at:
+            ends_at = self._gives_up_at
+        if elapsed < ends_at:
+            self._wake_for(ends_at, now)
+        elif not self._finished.done():
+            self._finished.set_result(None)
 
     def _take_next(self) -> float:
         """Go on to the next transaction, and tell its due time; infinity after the last."""
@@ -134,18 +147,8 @@ class Sender:
     def _ended(self, due: float, sent: float, outcome: Outcome) -> None:
         now = self._clock()
         self._recorder.ended(outcome, now - due, now - sent)
-        if self._all_sent and self._recorder.in_flight == 0:
-            self._finish()
-
-    def _finish(self) -> None:
-        if not self._finished.done():
-            self._finished.set_result(None)
-
-    def _ends_with_its_second(self) -> bool:
-        # The last answer comes before the last second is over, but nothing more would happen in that.
-        ends_at = self._arrivals.duration_seconds
-        is_over = self._all_sent and self._recorder.in_flight == 0
-        return is_over and ends_at is not None and ends_at >= self._second + 1
+        if self._all_sent and self._recorder.in_flight == 0 and now - self._start >= self._ends_at:
+            self._wake()
 
     def _close_second(self, *, is_whole: bool = True) -> None:
         # In the middle of the second a ramp has the mean rate of all of it.

@@ -85,3 +85,17 @@ async def test_a_load_that_a_threshold_ended_has_crossed_it() -> None:
     )
     assert story.ending.startswith("threshold rate<0.5 on http_req_failed was crossed")
     assert (story.summary.judged, story.phases, story.verdict) == ((), (), "crossed")
+
+
+async def test_rates_are_of_the_whole_duration() -> None:
+    """The last of three transactions is due in second 2 of 3."""
+    story = await ran(lambda _: Outcome(), {"rate": 1, "duration": "3s"})
+    assert (story.summary.seconds, story.summary.target_rate, story.summary.achieved_rate) == (3.0, 1.0, 1.0)
+
+
+async def test_a_last_phase_in_whose_last_second_nothing_is_due_is_judged() -> None:
+    story = await ran(
+        lambda _: REFUSED, {"phases": [{"phase": "calm", "to": 0.5, "hold": "4s"}]}, http_req_failed=["rate<0.5"]
+    )
+    assert [(phase.name, phase.seconds, phase.passed) for phase in story.phases] == [("calm", 4, False)]
+    assert story.verdict == "not carried"

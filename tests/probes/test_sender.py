@@ -108,9 +108,26 @@ def test_without_a_grace_period_it_ends_with_the_arrivals() -> None:
     assert load.tally.in_flight == load.tally.due == 25
 
 
-def test_it_ends_with_the_last_answer() -> None:
-    load = run(Service(lambda _: 0.5), Plan(ConstantArrivals(10.0, 2.0)))
-    assert load.took_seconds == pytest.approx(2.4, abs=0.001)  # type: ignore[attr-defined]
+@pytest.mark.parametrize(("delay_seconds", "ends_at"), [(0.0, 2.25), (0.02, 2.25), (0.5, 2.7)])
+def test_it_ends_with_its_duration_or_with_a_later_last_answer(delay_seconds: float, ends_at: float) -> None:
+    """The last is due after 2.2 seconds."""
+    load = run(Service(lambda _: delay_seconds), Plan(ConstantArrivals(10.0, 2.25)))
+    assert load.took_seconds == pytest.approx(ends_at, abs=0.001)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "arrivals",
+    [
+        ConstantArrivals(0.5, 10.0),
+        PoissonArrivals(ConstantArrivals(0.5, 10.0), 1),
+        RampingArrivals(5.0, (Stage(4.0, 5.0), Stage(6.0, 0.0))),
+    ],
+)
+def test_seconds_in_which_nothing_is_due_any_more_are_whole_seconds_too(arrivals: Arrivals) -> None:
+    load = run(Service(lambda _: 0.1), Plan(arrivals))
+    assert load.took_seconds == pytest.approx(10.0, abs=0.001)  # type: ignore[attr-defined]
+    assert [second.offset for second in load.tally.seconds] == list(range(10))
+    assert load.tally.parts == []
 
 
 REASONS = st.sampled_from([Outcome(), Outcome("reset", "x"), Outcome("timeout", "y"), Outcome("check", "z", ("c",))])
