@@ -132,6 +132,8 @@ class Workers:
             second = SecondCounts(self._offset)
             for worker in self._workers:
                 self._add_worker(second, worker)
+            # What was asked for is no less when a worker that was to send it has died.
+            second.target_rate = self._plan.arrivals.rate_at(second.offset + 0.5)
             self._offset += 1
             self._acknowledged(second.acknowledged)
             yield from self.tally.folding(second)

@@ -77,6 +77,7 @@ def test_a_worker_that_dies_is_told_and_its_share_is_lost_to_the_last() -> None:
             # It sent for a second at least, and its share is a hundred.
             assert 20 < counts["lost"] < 101 - 39
             assert counts["succeeded"] == 201 - counts["lost"]
+            assert [second.target_rate for second in workers.tally.seconds] == [80.4, 80.4]
             assert told == [
                 f"worker 1 of 2 (process {workers.process_ids[0]}) died; its share of the load is counted as lost"
             ]
