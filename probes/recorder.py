@@ -52,13 +52,27 @@ class RequestCounts:
         self.durations.add(other.durations)
 
 
+_SUMS = (
+    "target_rate",
+    "due",
+    "ended",
+    "failed",
+    "dropped",
+    "lost",
+    "in_flight",
+    "most_in_flight",
+    "refused_requests",
+)
+
+
 @dataclass
 class SecondCounts:
     """All that one second of load counted; sums of seconds of several workers are such a second again.
 
     `due` counts by due time, what ended by the instant of its end. `latencies` run from the due time,
-    `durations` from the send; `lost` was given to a worker that died. A load that ends within a second leaves
-    one that is not whole.
+    `durations` from the send; `lost` was given to a worker that died. `in_flight` is of the second's end,
+    `most_in_flight` of any instant in it; of several workers it is a bound, for not all have their most at once.
+    A load that ends within a second leaves one that is not whole.
     """
 
     offset: int
@@ -70,6 +84,7 @@ class SecondCounts:
     dropped: int = 0
     lost: int = 0
     in_flight: int = 0
+    most_in_flight: int = 0
     refused_requests: int = 0
     latencies: Samples = field(default_factory=Samples)
     durations: Samples = field(default_factory=Samples)
@@ -82,7 +97,7 @@ class SecondCounts:
 
     def add(self, other: SecondCounts) -> None:
         """Add another worker's same second to this one."""
-        for name in ("target_rate", "due", "ended", "failed", "dropped", "lost", "in_flight", "refused_requests"):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for mine, its in (
             (self.latencies, other.latencies),
@@ -111,6 +126,7 @@ class Recorder:
         self._duration_seconds: list[float] = []
         self._requests: dict[str, tuple[list[float], list[bool]]] = {}
         self._second = SecondCounts(offset=0)
+        self._most_in_flight = self.in_flight
 
     @property
     def has_counted(self) -> bool:
@@ -119,7 +135,9 @@ class Recorder:
 
     def sent(self, lateness_seconds: float) -> None:
         """Count a transaction that was due and is sent now."""
-        self.in_flight += 1
+        in_flight = self.in_flight = self.in_flight + 1
+        if in_flight > self._most_in_flight:  # noqa: PLR1730 - a call of max costs three times as much
+            self._most_in_flight = in_flight
         self._lateness_seconds.append(lateness_seconds)
 
     def dropped(self) -> None:
@@ -156,6 +174,7 @@ class Recorder:
         """End the second that began `offset` seconds after the start, and begin the next."""
         second = self._second
         second.offset, second.target_rate, second.in_flight = offset, target_rate, self.in_flight
+        second.most_in_flight = self._most_in_flight
         second.is_whole = is_whole
         second.due = len(self._lateness_seconds) + second.dropped
         second.ended = len(self._latency_seconds)

@@ -152,7 +152,7 @@ class Tally:
         self.dropped += second.dropped
         self.lost += second.lost
         self.in_flight = second.in_flight
-        self.most_in_flight = max(self.most_in_flight, second.in_flight)
+        self.most_in_flight = max(self.most_in_flight, second.most_in_flight)
         self.refused_requests += second.refused_requests
         self.reasons.update(second.reasons)
         self.details = second.details | self.details

@@ -153,6 +153,7 @@ class Workers:
             self._lose(second, worker, worker.job.shard.arrivals.due_by(min(second.offset + 1.0, self._until)))
         else:
             second.in_flight += worker.open_transactions
+            second.most_in_flight += worker.open_transactions
 
     @staticmethod
     def _lose(second: SecondCounts, worker: WorkerProcess, due: int) -> None:
@@ -194,5 +195,6 @@ class Workers:
                 self._lose(second, worker, worker.job.shard.arrivals.due_by(self._until))
             else:
                 second.in_flight += worker.open_transactions
+                second.most_in_flight += worker.open_transactions
         if second.lost:
             self.tally.add(second)

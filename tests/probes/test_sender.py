@@ -76,6 +76,14 @@ def test_what_is_beyond_the_bound_in_flight_is_dropped_and_the_bound_is_used() -
     assert adds_up(tally)
 
 
+def test_the_most_in_flight_is_of_any_instant_and_not_of_the_ends_of_seconds() -> None:
+    """Ten a second, all of the first eight answered at once when the last of them has just been sent."""
+    service = Service(lambda number: max(0.75 - number % 10 * 0.1, 0.05))
+    tally = run(service, Plan(ConstantArrivals(10.0, 3.0))).tally
+    assert [second.in_flight for second in tally.seconds] == [0, 0, 0]
+    assert (tally.in_flight, tally.most_in_flight) == (0, 8)
+
+
 def test_after_a_stall_what_is_a_second_late_is_dropped_and_the_schedule_is_the_old_one() -> None:
     """Held up from 3.005 s for five seconds: due until 7.005 s is more than a second late, and the rest is sent."""
     service = Service(lambda _: 0.1)

@@ -72,7 +72,7 @@ def test_a_second_of_two_workers_is_the_sum_of_theirs(one: SecondCounts, other: 
     in_flight_of_one = apart.in_flight
     apart.add(other)
     apart.in_flight += in_flight_of_one
-    apart.most_in_flight = apart.in_flight
+    apart.most_in_flight = one.most_in_flight + other.most_in_flight
     assert figures(together) == figures(apart)
     assert together.due == (
         together.succeeded + together.failed + together.dropped + together.lost + together.in_flight
