@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 SCALE ?= 30
 LABS ?= 3
-TESTERS ?= 3
+TESTERS ?= 2
 
 # As pip does with what it installs: an environment may forbid that a start writes bytecode, and then pays for it each time.
 COMPILE := $(BIN)/python -m compileall -q agent chaos dashboards lab probes units
