@@ -7,6 +7,7 @@ has a thread, so that the server does what it does whatever the loop under test 
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 import struct
@@ -164,7 +165,11 @@ class HostileServer:
         while True:
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
+            except OSError as error:
+                if error.errno == errno.EMFILE:
+                    # A test has taken all files there may be, and will free them.
+                    time.sleep(0.01)
+                    continue
                 return
             self.accepted += 1
             with self._lock:
