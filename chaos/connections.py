@@ -9,8 +9,6 @@ import socket
 import sys
 from typing import Any
 
-from pyroute2 import DiagSocket
-
 from chaos.threads import in_thread
 
 _ESTABLISHED = 1 << 1
@@ -42,6 +40,9 @@ def _read(port: int) -> dict[Peer, float | None]:
 
 
 def _asked(family: int, port: int) -> tuple[Any, ...]:
+    # A tenth of a second to import, and every command and the watchdog know the faults that come here.
+    from pyroute2 import DiagSocket
+
     with DiagSocket() as kernel:
         kernel.bind()
         answer: tuple[Any, ...] = kernel.get_sock_stats(

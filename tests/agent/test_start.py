@@ -23,6 +23,13 @@ def test_a_load_alone_imports_nothing_of_drills(name: str) -> None:
     assert modules & OF_DRILLS == set()
 
 
+def test_knowing_every_fault_imports_nothing_that_asks_the_kernel() -> None:
+    """The watchdog has two seconds, of which its own start is a part."""
+    modules = imported("import chaos.undoing")
+    assert "chaos.connections" in modules
+    assert "pyroute2" not in modules
+
+
 def test_the_command_line_itself_imports_nothing_heavy() -> None:
     modules = imported("import agent.cli")
     assert "agent.cli" in modules
