@@ -32,16 +32,10 @@ class DataServerFault(Fault):
 
     def contradicts(self, other: Fault) -> str:
         """Say why another cannot be in force at the same time: on a server that is blocked nothing can be undone."""
-        if (
-            isinstance(other, DataServerFault)
-            and other.server_name == self.server_name
-            and "block"
-            in {
-                self.action,
-                other.action,
-            }
-        ):
-            return "nothing can be undone on a server that is blocked"
+        if isinstance(other, DataServerFault) and other.server_name == self.server_name:
+            actions = {self.action, other.action}
+            if "block" in actions:
+                return "nothing can be undone on a server that is blocked"
         return super().contradicts(other)
 
     @property
