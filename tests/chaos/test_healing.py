@@ -14,6 +14,7 @@ from chaos.healing import Healed, abandoned, heal_all
 from chaos.ledger import Ledger
 from chaos.toxiproxy.down import Down
 from lab.server import Server
+from tests.support.answering import answering
 from tests.support.left_behind import leave, taken_back
 from tests.support.toxiproxy_server import toxics, witness
 
@@ -72,28 +73,14 @@ async def test_a_target_that_hangs_or_is_gone_delays_no_other(server: Server, le
 
 async def test_a_server_that_answers_what_nobody_expects_keeps_no_other_broken(server: Server, ledger: Ledger) -> None:
     ids = [await leave(ledger, server, Down(proxy="db")), await leave(ledger, server)]
-    async with _answers_nonsense() as url:
+    async with answering(lambda _: web.json_response([])) as elsewhere:
         entry = ledger.read().entries[ids[0]]
-        moved = entry.injection.model_copy(update={"toxiproxy_url": url})
+        moved = entry.injection.model_copy(update={"toxiproxy_url": elsewhere.url})
         ledger.write(ids[0], entry.model_copy(update={"injection": moved}))
         problems = {one.entry_id: one.problem for one in await healed(ledger)}
     assert problems[ids[0]].startswith("undoing it failed: ")
     assert problems[ids[1]] == ""
     assert set(ledger.read().entries) == {ids[0]}
-
-
-@asynccontextmanager
-async def _answers_nonsense() -> AsyncIterator[str]:
-    async def answer(_request: web.Request) -> web.Response:
-        return web.json_response([])
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
 
 
 @asynccontextmanager
