@@ -2,11 +2,13 @@
 FROM python:3.12-slim AS build
 WORKDIR /src
 COPY pyproject.toml constraints-agent.txt README.md LICENSE ./
+COPY alertdrill alertdrill
 COPY agent agent
 COPY probes probes
 COPY chaos chaos
 COPY lab lab
 COPY units units
+COPY configs configs
 RUN python -m venv /opt/alertdrill \
  && /opt/alertdrill/bin/pip install --no-cache-dir --require-hashes -r constraints-agent.txt \
  && /opt/alertdrill/bin/pip install --no-cache-dir --no-deps --no-build-isolation .

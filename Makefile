@@ -7,7 +7,7 @@ LABS ?= 3
 TESTERS ?= 2
 
 # As pip does with what it installs: an environment may forbid that a start writes bytecode, and then pays for it each time.
-COMPILE := $(BIN)/python -m compileall -q agent chaos dashboards lab probes units
+COMPILE := $(BIN)/python -m compileall -q alertdrill dashboards
 
 .DEFAULT_GOAL := help
 .PHONY: help setup parts demo drills docs dashboards test kubernetes test-kubernetes lint verdicts predictions crash-matrix bench bench-toxiproxy soak lock clean
@@ -37,7 +37,7 @@ drills: setup ## prove every alert, each by a drill with a true cause, and that 
 
 docs: setup ## write the pages that commands make
 	$(BIN)/alertdrill explain configs/prometheus/rules.yml --format markdown > docs/seed-rules.md
-	$(BIN)/python -m agent.prometheus_rule configs/prometheus/rules.yml > configs/kubernetes/prometheus-rule.yml
+	$(BIN)/python -m alertdrill.agent.prometheus_rule configs/prometheus/rules.yml > configs/kubernetes/prometheus-rule.yml
 
 lint: setup ## style, types, and which package may import which
 	$(BIN)/ruff check .

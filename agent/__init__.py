@@ -1,3 +1,1 @@
-"""alertdrill's process: commands, conducting, judging, reporting."""
-
-__version__ = "0.1.0"
+"""The process: commands, drills, loads, verdicts and reports."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.errors import ConfigError
+from alertdrill.agent.errors import ConfigError
 
 
 class Acknowledged:

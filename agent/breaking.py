@@ -8,23 +8,23 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
-from agent.config import AgentConfig, relocate
-from agent.load_record import load_record
-from agent.money import carried
-from agent.observer import Observer
-from agent.progress import Progress
-from agent.records import FaultRecord
-from agent.surge import KIND as SURGE
-from agent.surge import Surge
-from chaos.applied import applied
-from chaos.errors import FaultTakenBack
-from chaos.fault import Fault
-from chaos.ledger import Ledger
-from chaos.timeline import spread
-from probes.arrivals import ConstantArrivals
-from probes.load import Load, running
-from probes.registry import AnyProbe
-from probes.sender import Plan
+from alertdrill.agent.config import AgentConfig, relocate
+from alertdrill.agent.load_record import load_record
+from alertdrill.agent.money import carried
+from alertdrill.agent.observer import Observer
+from alertdrill.agent.progress import Progress
+from alertdrill.agent.records import FaultRecord
+from alertdrill.agent.surge import KIND as SURGE
+from alertdrill.agent.surge import Surge
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.errors import FaultTakenBack
+from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.timeline import spread
+from alertdrill.probes.arrivals import ConstantArrivals
+from alertdrill.probes.load import Load, running
+from alertdrill.probes.registry import AnyProbe
+from alertdrill.probes.sender import Plan
 
 
 class Breaking:

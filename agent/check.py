@@ -6,14 +6,14 @@ import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent import manifests, rules_file, runbooks
-from agent.config import AgentConfig
-from agent.drill import Drill
-from agent.errors import ConfigError
-from agent.kpis import Kpis
-from agent.probe_file import ProbeFile
-from agent.rules_file import RuleFile
-from agent.yaml_source import Source
+from alertdrill.agent import manifests, rules_file, runbooks
+from alertdrill.agent.config import AgentConfig
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.kpis import Kpis
+from alertdrill.agent.probe_file import ProbeFile
+from alertdrill.agent.rules_file import RuleFile
+from alertdrill.agent.yaml_source import Source
 
 # What only the agent's own configuration has.
 _SERVERS = ("prometheus", "alertmanager", "toxiproxy")

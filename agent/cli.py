@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from agent import __version__
-from agent.commands import drilling, loading, reading, telling
+from alertdrill import __version__
+from alertdrill.agent.commands import drilling, loading, reading, telling
 
 app = typer.Typer(
     name="alertdrill",

@@ -14,45 +14,46 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from datetime import timedelta
 from pathlib import Path
 
-from agent import __version__, grafana
-from agent.breaking import Breaking
-from agent.config import AgentConfig
-from agent.drill import Drill
-from agent.drill_lock import locked
-from agent.errors import ConfigError, ServiceUnavailable
-from agent.evidence import Evidence
-from agent.guard import Guard
-from agent.load_record import load_record
-from agent.mending import mend, require_nothing_in_force
-from agent.metrics import registry
-from agent.money import carried
-from agent.monitoring.alertmanager import Alertmanager
-from agent.monitoring.prometheus import Prometheus
-from agent.observer import EARLIER_SECONDS, Observer
-from agent.progress import Progress
-from agent.recording import Recording
-from agent.records import (
+from alertdrill import __version__
+from alertdrill.agent import grafana
+from alertdrill.agent.breaking import Breaking
+from alertdrill.agent.config import AgentConfig
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.drill_lock import locked
+from alertdrill.agent.errors import ConfigError, ServiceUnavailable
+from alertdrill.agent.evidence import Evidence
+from alertdrill.agent.guard import Guard
+from alertdrill.agent.load_record import load_record
+from alertdrill.agent.mending import mend, require_nothing_in_force
+from alertdrill.agent.metrics import registry
+from alertdrill.agent.money import carried
+from alertdrill.agent.monitoring.alertmanager import Alertmanager
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.observer import EARLIER_SECONDS, Observer
+from alertdrill.agent.progress import Progress
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import (
     AlertSamples,
     Phase,
     PhaseRecord,
     TargetRecord,
     WatchedRecord,
 )
-from agent.scorecard.measure import over_phases
-from agent.server import Inbox, metrics_route, serving
-from agent.silencing import others_silenced
-from agent.situation import Situation
-from chaos.errors import FaultNotApplied
-from chaos.fault import Fault
-from chaos.injection import Injection
-from chaos.lease import leased
-from chaos.ledger import Ledger
-from chaos.timeline import spread
-from probes.arrivals import ConstantArrivals
-from probes.figures import measures
-from probes.load import Load, running
-from probes.measures import Measures
-from probes.sender import Plan
+from alertdrill.agent.scorecard.measure import over_phases
+from alertdrill.agent.server import Inbox, metrics_route, serving
+from alertdrill.agent.silencing import others_silenced
+from alertdrill.agent.situation import Situation
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.lease import leased
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.timeline import spread
+from alertdrill.probes.arrivals import ConstantArrivals
+from alertdrill.probes.figures import measures
+from alertdrill.probes.load import Load, running
+from alertdrill.probes.measures import Measures
+from alertdrill.probes.sender import Plan
 
 _LONGEST_POLL_SECONDS = 1.0
 

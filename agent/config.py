@@ -11,17 +11,17 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
-from agent import kpis, probe_file, yaml_source
-from agent.grafana import Grafana
-from agent.kpis import Kpis
-from agent.servers import MonitoringServer, Server
-from chaos.fault import Endpoints
-from chaos.guard import Guards
-from chaos.kubernetes.access import Kubernetes
-from chaos.secret_source import beside_its_file
-from probes.registry import AnyProbe
-from units.duration import format_duration
-from units.settings import Secret, Settings
+from alertdrill.agent import kpis, probe_file, yaml_source
+from alertdrill.agent.grafana import Grafana
+from alertdrill.agent.kpis import Kpis
+from alertdrill.agent.servers import MonitoringServer, Server
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.guard import Guards
+from alertdrill.chaos.kubernetes.access import Kubernetes
+from alertdrill.chaos.secret_source import beside_its_file
+from alertdrill.probes.registry import AnyProbe
+from alertdrill.units.duration import format_duration
+from alertdrill.units.settings import Secret, Settings
 
 Place = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+:\d+$")]
 

@@ -8,17 +8,17 @@ from typing import Any
 
 from pydantic import Field, FieldSerializationInfo, field_serializer, model_validator
 
-from agent import yaml_source
-from agent.surge import Surge
-from chaos.fault import Fault
-from chaos.registry import AnyFault
-from chaos.timeline import contradictions, repetitions
-from lab.parts import Parts
-from lab.scale import scale_expr
-from probes.thresholds import Thresholds
-from units.duration import Duration
-from units.promql import PromQL
-from units.settings import Settings
+from alertdrill.agent import yaml_source
+from alertdrill.agent.surge import Surge
+from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.registry import AnyFault
+from alertdrill.chaos.timeline import contradictions, repetitions
+from alertdrill.lab.parts import Parts
+from alertdrill.lab.scale import scale_expr
+from alertdrill.probes.thresholds import Thresholds
+from alertdrill.units.duration import Duration
+from alertdrill.units.promql import PromQL
+from alertdrill.units.settings import Settings
 
 
 class LoadSettings(Settings):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.errors import ConfigError
+from alertdrill.agent.errors import ConfigError
 
 
 @contextmanager

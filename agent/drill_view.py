@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from agent.progress import Progress
+from alertdrill.agent.progress import Progress
 
 _COLOURS = {"pending": "yellow", "firing": "red"}
 

@@ -9,10 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agent.drill import Drill
-from chaos.fault import Fault
-from chaos.injection import Injection
-from units.duration import format_duration
+from alertdrill.agent.drill import Drill
+from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.injection import Injection
+from alertdrill.units.duration import format_duration
 
 
 def render(drill: Drill, planned: Sequence[tuple[Fault, Injection]]) -> RenderableType:

@@ -12,11 +12,11 @@ import math
 from collections.abc import Iterable
 from itertools import pairwise
 
-from agent.monitoring.http import Refused
-from agent.monitoring.prometheus import Prometheus
-from agent.monitoring.series import Series
-from agent.monitoring.targets import Target
-from agent.records import (
+from alertdrill.agent.monitoring.http import Refused
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.monitoring.series import Series
+from alertdrill.agent.monitoring.targets import Target
+from alertdrill.agent.records import (
     ActiveRecord,
     AlertSamples,
     BetweenRecord,
@@ -28,8 +28,8 @@ from agent.records import (
     TargetRecord,
     WatchedRecord,
 )
-from agent.verdict.anatomy import Anatomy, anatomy
-from agent.verdict.labels import may_be_of
+from alertdrill.agent.verdict.anatomy import Anatomy, anatomy
+from alertdrill.agent.verdict.labels import may_be_of
 
 # A part with more series than a person would look at is kept in part.
 _MOST_SERIES = 50

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from agent import kpis, prometheus_file, rules_file
-from agent.errors import ConfigError
-from agent.kpis import Kpis
-from agent.records import RuleRecord
-from agent.rule_intervals import Intervals
-from agent.rules_file import AnyGroup, AnyRule
-from agent.verdict.arithmetic import Timing
-from agent.verdict.explanation import Explanation, Given, explain
-from agent.verdict.remark import Known
-from agent.verdict.routing import routes
-from agent.yaml_source import Source
-from units.duration import format_seconds
+from alertdrill.agent import kpis, prometheus_file, rules_file
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.kpis import Kpis
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.rule_intervals import Intervals
+from alertdrill.agent.rules_file import AnyGroup, AnyRule
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.explanation import Explanation, Given, explain
+from alertdrill.agent.verdict.remark import Known
+from alertdrill.agent.verdict.routing import routes
+from alertdrill.agent.yaml_source import Source
+from alertdrill.units.duration import format_seconds
 
 
 @dataclass(frozen=True)

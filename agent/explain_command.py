@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agent.errors import ConfigError
-from agent.explain import Options, from_files
-from agent.report import explain_json, explain_markdown, explain_text
-from agent.verdict.explanation import Explanation
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.explain import Options, from_files
+from alertdrill.agent.report import explain_json, explain_markdown, explain_text
+from alertdrill.agent.verdict.explanation import Explanation
 
 _FORMS: dict[str, Callable[[Explanation], str]] = {"markdown": explain_markdown.render, "json": explain_json.render}
 
@@ -33,7 +33,7 @@ async def _explained(options: Options, config: Path | None) -> Explanation:
         raise ConfigError("explain takes rule files or --config, not both")
     if config is not None:
         # Only servers need a client.
-        from agent.explain_live import from_servers
+        from alertdrill.agent.explain_live import from_servers
 
         return await from_servers(config, options)
     if not options.paths:

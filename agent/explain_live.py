@@ -6,18 +6,18 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from agent import config as configs
-from agent import kpis
-from agent.errors import ServiceUnavailable
-from agent.explain import Options, only, timing
-from agent.kpis import Kpis
-from agent.monitoring import alertmanager
-from agent.monitoring.prometheus import Prometheus
-from agent.records import RuleRecord
-from agent.verdict.anatomy import anatomy
-from agent.verdict.explanation import Explanation, Given, explain
-from agent.verdict.remark import Known
-from units.duration import format_seconds
+from alertdrill.agent import config as configs
+from alertdrill.agent import kpis
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.explain import Options, only, timing
+from alertdrill.agent.kpis import Kpis
+from alertdrill.agent.monitoring import alertmanager
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.anatomy import anatomy
+from alertdrill.agent.verdict.explanation import Explanation, Given, explain
+from alertdrill.agent.verdict.remark import Known
+from alertdrill.units.duration import format_seconds
 
 _Labels = Mapping[str, tuple[Mapping[str, str], ...]]
 

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from pydantic import ValidationInfo, model_validator
 
-from agent.records import RuleRecord
-from agent.servers import Server
-from chaos.secret_source import beside_its_file
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.servers import Server
+from alertdrill.chaos.secret_source import beside_its_file
 
 _WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 

@@ -12,12 +12,12 @@ from fnmatch import fnmatchcase
 
 from aiohttp import web
 
-from agent.drill import Drill
-from agent.monitoring.held import Silence
-from chaos.errors import FaultNotApplied
-from chaos.guard import Guards
-from probes.measures import Measures
-from probes.thresholds import abort_reason
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.monitoring.held import Silence
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.guard import Guards
+from alertdrill.probes.measures import Measures
+from alertdrill.probes.thresholds import abort_reason
 
 
 def _now() -> datetime:

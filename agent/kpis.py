@@ -31,10 +31,10 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from agent import yaml_source
-from units.duration import Duration, format_duration
-from units.promql import require_promql
-from units.settings import Settings
+from alertdrill.agent import yaml_source
+from alertdrill.units.duration import Duration, format_duration
+from alertdrill.units.promql import require_promql
+from alertdrill.units.settings import Settings
 
 _OBJECTIVE = re.compile(r"(?P<comparison><=|>=|<|>)\s*(?P<limit>-?\d+(?:\.\d+)?)")
 _WINDOW = "$window"

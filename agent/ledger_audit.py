@@ -8,11 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from agent.acknowledged import Acknowledged
+from alertdrill.agent.acknowledged import Acknowledged
 
 if TYPE_CHECKING:
-    from agent.records import AuditRecord
-    from lab.stack import Lab
+    from alertdrill.agent.records import AuditRecord
+    from alertdrill.lab.stack import Lab
 
 
 class LedgerAudit:
@@ -32,7 +32,7 @@ class LedgerAudit:
         if lab is None:
             return cls(None, None if path is None else Acknowledged(path, tell), Decimal(0))
         # Only the lab needs its libraries, and a sidecar does not have them.
-        from lab.audit import total_balance
+        from alertdrill.lab.audit import total_balance
 
         balance = await total_balance(lab.postgres_url)
         return cls(lab, Acknowledged(path or lab.directory / "acknowledged.txt", tell), balance)
@@ -54,9 +54,9 @@ class LedgerAudit:
         return await self._audited(self._lab, self.acknowledged)
 
     async def _audited(self, lab: Lab, acknowledged: Acknowledged) -> AuditRecord:
-        from agent.records import AuditRecord
-        from lab.audit import audit
-        from lab.errors import LabError
+        from alertdrill.agent.records import AuditRecord
+        from alertdrill.lab.audit import audit
+        from alertdrill.lab.errors import LabError
 
         try:
             result = await audit(lab.postgres_url, acknowledged.path, self._balance)
@@ -65,7 +65,7 @@ class LedgerAudit:
         return AuditRecord.model_validate(asdict(result))
 
     def _unaudited(self, count: int, problem: str) -> AuditRecord:
-        from agent.records import AuditRecord
+        from alertdrill.agent.records import AuditRecord
 
         balance = self._balance
         return AuditRecord(acknowledged=count, found=0, balance_before=balance, balance_after=balance, problem=problem)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from agent.errors import ConfigError
-from agent.probe_file import ProbeFile
-from probes.load_settings import LoadSettings
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.probe_file import ProbeFile
+from alertdrill.probes.load_settings import LoadSettings
 
 # One worker does more than twice this on a core of its own.
 _RATE_OF_ONE_WORKER = 10_000

@@ -10,10 +10,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
-from agent.errors import ConfigError
-from agent.report.load_lines import FORMATS
-from agent.seconds_file import SecondsFile
-from probes.tally import LoadSecond, Tally
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.report.load_lines import FORMATS
+from alertdrill.agent.seconds_file import SecondsFile
+from alertdrill.probes.tally import LoadSecond, Tally
 
 _LOOK_EVERY_SECONDS = 0.25
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from agent.records import LoadRecord, MoneyRecord, SecondRecord
-from probes.load import Load
+from alertdrill.agent.records import LoadRecord, MoneyRecord, SecondRecord
+from alertdrill.probes.load import Load
 
 
 def load_record(load: Load, money: list[MoneyRecord]) -> LoadRecord:

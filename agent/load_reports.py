@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from agent.files import name_beside, write_whole
-from agent.report import load_summary
-from agent.report.load_story import LoadStory
+from alertdrill.agent.files import name_beside, write_whole
+from alertdrill.agent.report import load_summary
+from alertdrill.agent.report.load_story import LoadStory
 
 Render = Callable[[LoadStory], str]
 
@@ -57,7 +57,7 @@ def _json() -> Render:
 
 
 def _html() -> Render:
-    from agent.report import load_html
+    from alertdrill.agent.report import load_html
 
     return load_html.render
 

@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from agent.live import Lines, showing
-from agent.load_options import Options
-from agent.load_outputs import Outputs
-from agent.load_view import LoadView
-from agent.probe_file import ProbeFile
-from agent.report.load_story import LoadStory
-from agent.situation import Situation
-from probes.figures import measures
-from probes.honesty import Sending, honesty
-from probes.load import Load
-from probes.load_settings import LoadSettings
-from probes.measures import Measures
-from probes.sender import Plan
-from probes.summary import LoadSummary
-from probes.thresholds import abort_reason, evaluate
+from alertdrill.agent.live import Lines, showing
+from alertdrill.agent.load_options import Options
+from alertdrill.agent.load_outputs import Outputs
+from alertdrill.agent.load_view import LoadView
+from alertdrill.agent.probe_file import ProbeFile
+from alertdrill.agent.report.load_story import LoadStory
+from alertdrill.agent.situation import Situation
+from alertdrill.probes.figures import measures
+from alertdrill.probes.honesty import Sending, honesty
+from alertdrill.probes.load import Load
+from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.measures import Measures
+from alertdrill.probes.sender import Plan
+from alertdrill.probes.summary import LoadSummary
+from alertdrill.probes.thresholds import abort_reason, evaluate
 
 if TYPE_CHECKING:
-    from agent.capacity.result import PhaseResult
-    from agent.capacity.walk import Walk
-    from agent.config import AgentConfig
-    from probes.workers import Workers
+    from alertdrill.agent.capacity.result import PhaseResult
+    from alertdrill.agent.capacity.walk import Walk
+    from alertdrill.agent.config import AgentConfig
+    from alertdrill.probes.workers import Workers
 
 _THRESHOLDS_EVERY_SECONDS = 2.0
 # For the page's time line; a load may go on for days, and --out keeps every second of it.
@@ -73,7 +73,7 @@ class LoadRun:
         workers = self._options.worker_count(settings)
         if workers > 1:
             # One worker needs nothing of what speaks to several.
-            from probes.workers import Workers
+            from alertdrill.probes.workers import Workers
 
             await self._show(Workers(probe, plan, workers, keep, self._lines.warn), console, outputs)
             return
@@ -84,7 +84,7 @@ class LoadRun:
         if not self._settings.phases:
             return None
         # Only phases need what speaks to Prometheus.
-        from agent.capacity.walk import Walk
+        from alertdrill.agent.capacity.walk import Walk
 
         return Walk(self._settings.phases, self._requests, self._file.thresholds, servers, self._lines.tell)
 

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from agent import load_outputs, load_reports, probe_file
-from agent.exit_codes import NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
-from agent.ledger_audit import LedgerAudit
-from agent.live import Lines
-from agent.load_options import Options
-from agent.load_reports import Render
-from agent.load_run import LoadRun
-from agent.probe_file import ProbeFile
-from agent.report import load_summary
-from agent.report.folding import fold
-from agent.report.load_story import LoadStory
-from agent.situation import Situation
-from agent.verdict.audit import audit_problems
+from alertdrill.agent import load_outputs, load_reports, probe_file
+from alertdrill.agent.exit_codes import NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
+from alertdrill.agent.ledger_audit import LedgerAudit
+from alertdrill.agent.live import Lines
+from alertdrill.agent.load_options import Options
+from alertdrill.agent.load_reports import Render
+from alertdrill.agent.load_run import LoadRun
+from alertdrill.agent.probe_file import ProbeFile
+from alertdrill.agent.report import load_summary
+from alertdrill.agent.report.folding import fold
+from alertdrill.agent.report.load_story import LoadStory
+from alertdrill.agent.situation import Situation
+from alertdrill.agent.verdict.audit import audit_problems
 
 if TYPE_CHECKING:
-    from agent.config import AgentConfig
-    from lab.stack import Lab
+    from alertdrill.agent.config import AgentConfig
+    from alertdrill.lab.stack import Lab
 
 
 async def run_load(options: Options, console: Console) -> int:
@@ -66,8 +66,8 @@ async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncItera
     if not options.lab:
         yield file, None
         return
-    from agent.config import relocate
-    from lab.stack import Lab
+    from alertdrill.agent.config import relocate
+    from alertdrill.lab.stack import Lab
 
     lines.tell("lab: starting real servers")
     async with Lab(options.lab_config.parent, options.time_scale, parts=file.lab) as lab:
@@ -78,10 +78,10 @@ async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncItera
 
 def _servers(options: Options, lab: Lab | None) -> AgentConfig | None:
     """Read where the Prometheus is that has KPIs of what is under load; None when nobody says so."""
-    from agent import config as configs
+    from alertdrill.agent import config as configs
 
     if lab is not None:
-        from agent.session import at_the_lab
+        from alertdrill.agent.session import at_the_lab
 
         return at_the_lab(configs.load(options.lab_config), lab.addresses, lab.ledger, options.time_scale)
     return None if options.config is None else configs.load(options.config)
@@ -93,8 +93,8 @@ async def _metrics_served(listen: str | None, situation: Callable[[], Situation]
     if listen is None:
         yield
         return
-    from agent.metrics import registry
-    from agent.server import metrics_route, serving
+    from alertdrill.agent.metrics import registry
+    from alertdrill.agent.server import metrics_route, serving
 
     async with serving([metrics_route(registry(situation))], listen, "--listen"):
         yield
@@ -109,7 +109,7 @@ def _report(story: LoadStory | None, reports: Mapping[Path, Render], console: Co
     text = load_summary.render(story.summary)
     console.print(fold(text, console.width) if console.is_terminal else text, soft_wrap=True)
     if story.phases:
-        from agent.report import capacity_text
+        from alertdrill.agent.report import capacity_text
 
         console.print(capacity_text.render(story.phases))
     return THRESHOLD_CROSSED if story.verdict in {
@@ -122,7 +122,7 @@ async def _audit(audit: LedgerAudit, console: Console) -> tuple[int, ...]:
     """Say what became of the acknowledged transactions: on the lab by its ledger, else where their ids are."""
     record, kept = await audit.finish(), audit.acknowledged
     if record is not None:
-        from agent.report.terminal import audit_line
+        from alertdrill.agent.report.terminal import audit_line
 
         console.print(audit_line(record), soft_wrap=True)
     elif kept is not None:

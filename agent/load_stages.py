@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import accumulate
 
-from probes.load_settings import LoadSettings
-from probes.spelling import number_text
-from units.duration import format_duration
+from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.spelling import number_text
+from alertdrill.units.duration import format_duration
 
 
 def stage_ends(settings: LoadSettings) -> list[float]:

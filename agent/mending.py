@@ -11,12 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from agent import config as configs
-from chaos.entry import Entry
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.healing import abandoned, heal_all
-from chaos.ledger import Contents, Ledger
-from units.duration import format_seconds
+from alertdrill.agent import config as configs
+from alertdrill.chaos.entry import Entry
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.healing import abandoned, heal_all
+from alertdrill.chaos.ledger import Contents, Ledger
+from alertdrill.units.duration import format_seconds
 
 
 def ledger_of(config: Path) -> Ledger:

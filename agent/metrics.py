@@ -17,11 +17,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from agent import __version__
-from agent.records import Phase
-from agent.situation import Situation
-from probes.outcome import Reason
-from probes.tally import Distribution, Tally
+from alertdrill import __version__
+from alertdrill.agent.records import Phase
+from alertdrill.agent.situation import Situation
+from alertdrill.probes.outcome import Reason
+from alertdrill.probes.tally import Distribution, Tally
 
 # 2 s and 5 s are what the payment engine promises for p95 and p99.
 _LATENCY_SECONDS = (

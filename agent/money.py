@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from agent.records import MoneyRecord
-from probes.data import AnyData, Choice
-from probes.http import Http
-from probes.number_range import Range
-from probes.registry import AnyProbe
+from alertdrill.agent.records import MoneyRecord
+from alertdrill.probes.data import AnyData, Choice
+from alertdrill.probes.http import Http
+from alertdrill.probes.number_range import Range
+from alertdrill.probes.registry import AnyProbe
 
 _AMOUNT = "amount"
 _CURRENCIES = ("currencyCode", "currency")

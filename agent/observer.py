@@ -1,6 +1,6 @@
 """Looks at Prometheus and Alertmanager while a drill runs: what the alerts do, what is evaluated, what is held back.
 
-It keeps what later cannot be asked for any more; samples are fetched at the end, by `agent.evidence`.
+It keeps what later cannot be asked for any more; samples are fetched at the end, by `alertdrill.agent.evidence`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from agent.drill import Drill
-from agent.errors import ServiceUnavailable
-from agent.evidence import Evidence
-from agent.monitoring.alertmanager import Alertmanager
-from agent.monitoring.held import AlertmanagerStatus, HeldAlert, Matcher, Silence
-from agent.monitoring.notification_counts import NotificationCount
-from agent.monitoring.prometheus import Prometheus, rule_record
-from agent.monitoring.rules import ActiveAlert, RuleGroup
-from agent.monitoring.status import Flags, RuntimeInfo
-from agent.records import (
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.evidence import Evidence
+from alertdrill.agent.monitoring.alertmanager import Alertmanager
+from alertdrill.agent.monitoring.held import AlertmanagerStatus, HeldAlert, Matcher, Silence
+from alertdrill.agent.monitoring.notification_counts import NotificationCount
+from alertdrill.agent.monitoring.prometheus import Prometheus, rule_record
+from alertdrill.agent.monitoring.rules import ActiveAlert, RuleGroup
+from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
+from alertdrill.agent.records import (
     ActiveRecord,
     AlertmanagerRecord,
     AlertSamples,

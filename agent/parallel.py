@@ -18,16 +18,16 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agent import recording as recordings
-from agent.drill import Drill
-from agent.exit_codes import USAGE, worst
-from agent.live import Lines, showing
-from agent.report import drills_table
-from agent.session import Options, require_writable
-from agent.session import read as read_files
-from agent.turns import dealt
-from agent.verdict.judge import judge
-from chaos.applied import to_the_end
+from alertdrill.agent import recording as recordings
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.exit_codes import USAGE, worst
+from alertdrill.agent.live import Lines, showing
+from alertdrill.agent.report import drills_table
+from alertdrill.agent.session import Options, require_writable
+from alertdrill.agent.session import read as read_files
+from alertdrill.agent.turns import dealt
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.chaos.applied import to_the_end
 
 _EVENT = re.compile(r" *\d+\.\d s  (?P<text>.*)")
 # Enough for a traceback.
@@ -106,10 +106,10 @@ async def _run(lab: LabProcess, command: list[str], turns: int, lines: Lines) ->
 
 
 def _command(options: Options) -> list[str]:
-    from lab.programs import find_programs
+    from alertdrill.lab.programs import find_programs
 
     # Whatever ends us, even SIGKILL, interrupts our labs, and they mend what they broke.
-    command = [str(find_programs()["setpriv"]), "--pdeathsig", "INT", "--", sys.executable, "-m", "agent", "drill"]
+    command = [str(find_programs()["setpriv"]), "--pdeathsig", "INT", "--", sys.executable, "-m", "alertdrill", "drill"]
     command += ["--lab", "--time-scale", f"{options.time_scale:g}", "--config", str(options.config)]
     command += ["--output", str(options.output), "--turns", str(options.turns), "--no-color"]
     return [*command, *map(str, options.files)]

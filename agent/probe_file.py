@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pydantic import model_validator
 
-from agent import yaml_source
-from lab.parts import Parts
-from probes.load_settings import LoadSettings
-from probes.registry import AnyProbe
-from probes.thresholds import Thresholds, unmatched
-from units.settings import Settings
+from alertdrill.agent import yaml_source
+from alertdrill.lab.parts import Parts
+from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.registry import AnyProbe
+from alertdrill.probes.thresholds import Thresholds, unmatched
+from alertdrill.units.settings import Settings
 
 
 class ProbeFile(Settings):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from agent.drill import Drill
-from agent.observer import Observer
-from agent.records import Phase
-from probes.tally import Tally
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.observer import Observer
+from alertdrill.agent.records import Phase
+from alertdrill.probes.tally import Tally
 
 
 @dataclass

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
-from agent import yaml_source
-from units.duration import Duration
-from units.settings import Settings
+from alertdrill.agent import yaml_source
+from alertdrill.units.duration import Duration
+from alertdrill.units.settings import Settings
 
 _DEFAULT = timedelta(minutes=1)
 

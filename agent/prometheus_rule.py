@@ -1,6 +1,6 @@
 """A rule file as a PrometheusRule, the resource in which the Prometheus operator takes rules.
 
-`python -m agent.prometheus_rule configs/prometheus/rules.yml > configs/kubernetes/prometheus-rule.yml` (`make docs`)
+`python -m alertdrill.agent.prometheus_rule configs/prometheus/rules.yml > configs/kubernetes/prometheus-rule.yml` (`make docs`)
 """
 
 from __future__ import annotations

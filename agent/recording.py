@@ -14,10 +14,10 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from agent.drill import Drill
-from agent.errors import ConfigError
-from agent.files import write_whole
-from agent.records import (
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.files import write_whole
+from alertdrill.agent.records import (
     ActiveRecord,
     AlertmanagerRecord,
     AlertSamples,

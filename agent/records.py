@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from agent.kpis import Kpi
+from alertdrill.agent.kpis import Kpi
 
 Phase = Literal["baseline", "fault", "recovery"]
 # From the year 1, which Go's zero time is in, to the end of the year 9999.

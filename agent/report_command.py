@@ -8,14 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agent import probe_file, report_files, runbooks
-from agent import recording as recordings
-from agent.errors import ConfigError
-from agent.files import write_whole
-from agent.money import carried
-from agent.recording import Recording
-from agent.report import postmortem, terminal
-from agent.verdict.judge import judge
+from alertdrill.agent import probe_file, report_files, runbooks
+from alertdrill.agent import recording as recordings
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.files import write_whole
+from alertdrill.agent.money import carried
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import postmortem, terminal
+from alertdrill.agent.verdict.judge import judge
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.errors import ConfigError
-from agent.files import write_whole
-from agent.recording import Recording
-from agent.report import json_report
-from agent.verdict.verdict import Judgement
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.files import write_whole
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import json_report
+from alertdrill.agent.verdict.verdict import Judgement
 
 _RECORDING = ".recording.json.gz"
 
@@ -33,7 +33,7 @@ def write(recording: Recording, judgement: Judgement, path: Path) -> Path:
 def _reports() -> dict[str, Callable[[Recording, Judgement], str]]:
     """List the reports by the ending of their files; a sidecar has no libraries for pages and JUnit."""
     try:
-        from agent.report import html, junit
+        from alertdrill.agent.report import html, junit
     except ModuleNotFoundError:
         return {".json": json_report.render}
     return {".json": json_report.render, ".junit.xml": junit.render, ".html": html.render}

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from agent.prometheus_file import PrometheusFile
-from agent.rules_file import AnyGroup
-from agent.verdict.anatomy import Matcher, anatomy
-from agent.verdict.shape import classify
-from units.duration import format_seconds
+from alertdrill.agent.prometheus_file import PrometheusFile
+from alertdrill.agent.rules_file import AnyGroup
+from alertdrill.agent.verdict.anatomy import Matcher, anatomy
+from alertdrill.agent.verdict.shape import classify
+from alertdrill.units.duration import format_seconds
 
 _DEFAULT_SECONDS = 60.0
 _TIMEOUT_SECONDS = 10.0

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from agent.yaml_source import Source
-from units.duration import Duration
-from units.promql import PromQL
-from units.settings import Settings
+from alertdrill.agent.yaml_source import Source
+from alertdrill.units.duration import Duration
+from alertdrill.units.promql import PromQL
+from alertdrill.units.settings import Settings
 
 
 class AnyRule(Settings):

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from agent.rules_file import AnyRuleFile, is_resource
-from agent.verdict.runbook import ANNOTATION, is_template
-from agent.verdict.verdict import Judgement, Runbook, Verdict
-from agent.yaml_source import Source
+from alertdrill.agent.rules_file import AnyRuleFile, is_resource
+from alertdrill.agent.verdict.runbook import ANNOTATION, is_template
+from alertdrill.agent.verdict.verdict import Judgement, Runbook, Verdict
+from alertdrill.agent.yaml_source import Source
 
 FOLDER = "runbooks"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from agent.exit_codes import INTERRUPTED, NOT_HEALED, USAGE, worst
+from alertdrill.agent.exit_codes import INTERRUPTED, NOT_HEALED, USAGE, worst
 
 
 def run(main: Callable[[], Coroutine[Any, Any, int]], *, mends: bool = True) -> int:
@@ -49,10 +49,10 @@ async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stoppin
 
 def _explain(group: BaseExceptionGroup[BaseException]) -> int:
     """Print each expected error as a line and tell the exit code; a bug is raised again."""
-    from agent.errors import ConfigError, ServiceUnavailable, leaves
-    from chaos.errors import FaultNotApplied, FaultNotHealed
-    from lab.errors import LabError
-    from probes.workers import WorkersDied
+    from alertdrill.agent.errors import ConfigError, ServiceUnavailable, leaves
+    from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+    from alertdrill.lab.errors import LabError
+    from alertdrill.probes.workers import WorkersDied
 
     known = (ConfigError, ServiceUnavailable, FaultNotApplied, FaultNotHealed, LabError, WorkersDied)
     matched, rest = group.split(known)

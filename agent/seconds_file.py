@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 from queue import SimpleQueue
 
-from agent.report.load_lines import Format
-from probes.tally import LoadSecond
+from alertdrill.agent.report.load_lines import Format
+from alertdrill.probes.tally import LoadSecond
 
 _LAST_LINES_WITHIN_SECONDS = 5.0
 

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from agent import drill_view, report_files, runbooks
-from agent import recording as recordings
-from agent.conductor import Conductor, recording_path
-from agent.config import AgentConfig
-from agent.drill import Drill
-from agent.errors import ConfigError, leaves
-from agent.exit_codes import USAGE, worst
-from agent.ledger_audit import LedgerAudit
-from agent.live import Lines, showing
-from agent.recording import Recording
-from agent.report import terminal
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Judgement
-from chaos.errors import FaultNotApplied
+from alertdrill.agent import drill_view, report_files, runbooks
+from alertdrill.agent import recording as recordings
+from alertdrill.agent.conductor import Conductor, recording_path
+from alertdrill.agent.config import AgentConfig
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.errors import ConfigError, leaves
+from alertdrill.agent.exit_codes import USAGE, worst
+from alertdrill.agent.ledger_audit import LedgerAudit
+from alertdrill.agent.live import Lines, showing
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import terminal
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Judgement
+from alertdrill.chaos.errors import FaultNotApplied
 
 if TYPE_CHECKING:
-    from lab.stack import Lab
+    from alertdrill.lab.stack import Lab
 
 
 class Series:

@@ -12,8 +12,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from agent.errors import ServiceUnavailable
-from agent.records import NotificationRecord
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.records import NotificationRecord
 
 
 class Inbox:

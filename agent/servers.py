@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from units.duration import Duration
-from units.headers import HeaderName, require_unframed
-from units.settings import Secret, Settings
-from units.tls import Tls
+from alertdrill.units.duration import Duration
+from alertdrill.units.headers import HeaderName, require_unframed
+from alertdrill.units.settings import Secret, Settings
+from alertdrill.units.tls import Tls
 
 
 class Server(Settings):

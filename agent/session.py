@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from agent import config as configs
-from agent import drill as drills
-from agent import dry_run, runbooks
-from agent.conductor import Conductor
-from agent.config import AgentConfig
-from agent.drill import Drill
-from agent.errors import ConfigError
-from agent.files import write_whole
-from agent.live import Lines
-from agent.report import drills_table
-from agent.series import Series
-from agent.turns import taken
-from lab.parts import Parts
+from alertdrill.agent import config as configs
+from alertdrill.agent import drill as drills
+from alertdrill.agent import dry_run, runbooks
+from alertdrill.agent.conductor import Conductor
+from alertdrill.agent.config import AgentConfig
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.files import write_whole
+from alertdrill.agent.live import Lines
+from alertdrill.agent.report import drills_table
+from alertdrill.agent.series import Series
+from alertdrill.agent.turns import taken
+from alertdrill.lab.parts import Parts
 
 if TYPE_CHECKING:
-    from lab.stack import Lab
+    from alertdrill.lab.stack import Lab
 
 # What is lost there is the lab's own.
 _ALLOWED_AT_THE_LAB = ["flush redis:6379", "fill redis:6379", "block redis:6379", "kill postgres:5432"]
@@ -45,7 +45,7 @@ class Options:
     time_scale: float
     output: Path | None
     dry_run: bool = False
-    # Of which drills are this process's, when several were given the same (agent.turns).
+    # Of which drills are this process's, when several were given the same (alertdrill.agent.turns).
     turns: int | None = None
 
 
@@ -112,7 +112,7 @@ async def _stack(
         yield config, None
         return
     # Only the lab needs its libraries, and a sidecar does not have them.
-    from lab.stack import Lab
+    from alertdrill.lab.stack import Lab
 
     lines.tell("lab: starting real servers")
     async with Lab(options.config.parent, options.time_scale, parts=parts) as lab:
@@ -135,7 +135,7 @@ def at_the_lab(config: AgentConfig, addresses: dict[str, str], ledger: Path, tim
 
 async def keep_lab(config: Path, time_scale: float, parts: Parts, console: Console) -> int:
     """Start the lab, show what runs where, and keep it up until cancelled."""
-    from lab.stack import Lab
+    from alertdrill.lab.stack import Lab
 
     loaded = configs.load(config)
     async with Lab(config.parent, time_scale, parts=parts) as lab:

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from agent.drill import Drill
-from agent.errors import ServiceUnavailable
-from agent.monitoring.alertmanager import Alertmanager
-from agent.monitoring.held import Matcher
-from chaos.applied import to_the_end
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.monitoring.alertmanager import Alertmanager
+from alertdrill.agent.monitoring.held import Matcher
+from alertdrill.chaos.applied import to_the_end
 
 AUTHOR = "alertdrill"
 # The last notifications of alerts that resolve with the fault come after the drill's phases.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent.records import Phase
-    from probes.tally import Tally
+    from alertdrill.agent.records import Phase
+    from alertdrill.probes.tally import Tally
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
-from agent import probe_file, yaml_source
-from probes.registry import AnyProbe
-from units.duration import Duration
-from units.settings import Settings
+from alertdrill.agent import probe_file, yaml_source
+from alertdrill.probes.registry import AnyProbe
+from alertdrill.units.duration import Duration
+from alertdrill.units.settings import Settings
 
 KIND = "surge"
 """Its kind beside those of faults."""

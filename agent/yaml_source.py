@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError, ValidationInfo
 
-from agent.errors import ConfigError
+from alertdrill.agent.errors import ConfigError
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 _Loc = tuple[int | str, ...]

@@ -14,9 +14,9 @@ from typing import cast
 
 import uvloop
 
+from alertdrill.lab.server import Spec
 from benchmarks.nginx import ANSWER
 from benchmarks.servers import ROOT
-from lab.server import Spec
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _ANSWER = (

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
-from lab.errors import LabError
+from alertdrill.lab.errors import LabError
 
 
 class BenchmarkError(Exception):

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
+from alertdrill.lab.server import Spec
 from benchmarks import delaying_server, nginx, page, peers, results, runs
 from benchmarks.errors import told
 from benchmarks.peers import ALERTDRILL
 from benchmarks.servers import running
 from benchmarks.versus import FOLDER, Output
-from lab.server import Spec
 
 _RATES = (100, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000)
 _DELAYS_MS = (0, 100, 3000)

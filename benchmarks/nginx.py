@@ -9,8 +9,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from alertdrill.lab.server import Spec
 from benchmarks.servers import find
-from lab.server import Spec
 
 ANSWER = '{"transactionId":"00000000-0000-4000-8000-000000000000","status":"ok"}'
 COUNTER = "/requests"

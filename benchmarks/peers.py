@@ -44,7 +44,7 @@ class Client:
 
 def _alertdrill(job: Job) -> list[str]:
     load = ["--rate", str(job.rate), "--duration", f"{job.seconds}s"]
-    command = [sys.executable, "-m", "agent", "probe", f"{_CLIENTS}/payment.yml", *load]
+    command = [sys.executable, "-m", "alertdrill", "probe", f"{_CLIENTS}/payment.yml", *load]
     return ["env", f"BENCH_URL={job.url}", *command, "--summary-export", str(job.directory / SUMMARY)]
 
 
@@ -83,9 +83,9 @@ ALERTDRILL = Client(
     program=sys.executable,
     command=_alertdrill,
     read=read_summary,
-    version=[sys.executable, "-m", "agent", "--version"],
+    version=[sys.executable, "-m", "alertdrill", "--version"],
     note="open loop; template data, two checks, HDR histograms",
-    trial=[sys.executable, "-m", "agent", "probe", "--help"],
+    trial=[sys.executable, "-m", "alertdrill", "probe", "--help"],
 )
 
 CLIENTS = {

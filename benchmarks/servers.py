@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.server import Server, Spec
 from benchmarks.errors import BenchmarkError
-from lab.ports import free_ports
-from lab.server import Server, Spec
 
 ROOT = Path(__file__).parents[1]
 _REAPED_WITHIN_SECONDS = 6.0
@@ -67,7 +67,7 @@ def _allow_many_files() -> None:
 
 def _start_reaper(directory: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "lab.reaper", str(directory)],
+        [sys.executable, "-m", "alertdrill.lab.reaper", str(directory)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -13,8 +13,8 @@ from typing import cast
 
 import uvloop
 
+from alertdrill.lab.server import Spec
 from benchmarks.servers import ROOT
-from lab.server import Spec
 
 HEAD_BYTES = 8
 ARRIVED = b"."

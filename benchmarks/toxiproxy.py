@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 import typer
 import uvloop
 
+from alertdrill.chaos.toxiproxy.embedded import VERSION
+from alertdrill.lab.programs import find_programs
+from alertdrill.lab.server import Spec
 from benchmarks import results, tcp_load, tcp_peer
 from benchmarks.errors import BenchmarkError, told
 from benchmarks.servers import ROOT, Target, running
 from benchmarks.toxiproxy_page import MANY, Figures, page, row
-from chaos.toxiproxy.embedded import VERSION
-from lab.programs import find_programs
-from lab.server import Spec
 
 FILE = "TOXIPROXY.md"
 FOLDER = Path(__file__).parent
@@ -124,7 +124,7 @@ def _describe_real(_: Path, port: int) -> Spec:
 
 
 def _describe_embedded(_: Path, port: int) -> Spec:
-    command = [sys.executable, "-m", "chaos.toxiproxy.embedded", "-host", "127.0.0.1", "-port", str(port)]
+    command = [sys.executable, "-m", "alertdrill.chaos.toxiproxy.embedded", "-host", "127.0.0.1", "-port", str(port)]
     return Spec("toxiproxy-embedded", command, port, health="/version", environment={"PYTHONPATH": str(ROOT)})
 
 

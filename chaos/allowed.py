@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.fault import Endpoints
 
 
 def require_allowed(what: str, written: str | None, endpoints: Endpoints) -> None:

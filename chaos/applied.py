@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from chaos.entry import Entry
-from chaos.errors import FaultNotApplied, FaultTakenBack
-from chaos.fault import Endpoints, Fault
-from chaos.healing import undo
-from chaos.injection import Injection
-from chaos.ledger import Ledger
+from alertdrill.chaos.entry import Entry
+from alertdrill.chaos.errors import FaultNotApplied, FaultTakenBack
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.healing import undo
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.ledger import Ledger
 
 # A server that is just restarting is back by then.
 _PATIENCE_SECONDS = 2.0

@@ -1,4 +1,4 @@
-"""A command begins the fault, and another ends it; `python -m chaos.command ENTRY_ID SETTINGS` runs the first.
+"""A command begins the fault, and another ends it; `python -m alertdrill.chaos.command ENTRY_ID SETTINGS` runs the first.
 
 kind: command
 begin: {run: [/usr/local/bin/break-it, --hard], within: 10s}
@@ -26,13 +26,13 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from chaos import holder
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.fault import Endpoints, Fault
-from chaos.injection import Injection
-from chaos.threads import in_thread
-from units.duration import Duration, format_duration
-from units.settings import Settings
+from alertdrill.chaos import holder
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.threads import in_thread
+from alertdrill.units.duration import Duration, format_duration
+from alertdrill.units.settings import Settings
 
 _LOOK_EVERY_SECONDS = 0.05
 _SHOWN = 200
@@ -83,7 +83,7 @@ class CommandInjection(Injection):
 
     async def inject(self) -> None:
         """Run the first, in a process that ends with the agent; raises FaultNotApplied with what it said last."""
-        await holder.hold("chaos.command", self.name, self)
+        await holder.hold("alertdrill.chaos.command", self.name, self)
 
     async def undo(self) -> None:
         """Run the last, and look whether all is whole; raises FaultNotHealed with what it said last."""

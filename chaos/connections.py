@@ -9,7 +9,7 @@ import socket
 import sys
 from typing import Any
 
-from chaos.threads import in_thread
+from alertdrill.chaos.threads import in_thread
 
 _ESTABLISHED = 1 << 1
 _WITH_TCP_INFO = 1 << 1

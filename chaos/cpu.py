@@ -1,4 +1,4 @@
-"""Cores of this machine are kept busy: `python -m chaos.cpu ENTRY_ID SETTINGS` keeps one so.
+"""Cores of this machine are kept busy: `python -m alertdrill.chaos.cpu ENTRY_ID SETTINGS` keeps one so.
 
 kind: cpu
 cores: 2
@@ -15,11 +15,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from chaos import holder
-from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints, Fault
-from chaos.injection import Injection
-from units.settings import Settings
+from alertdrill.chaos import holder
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.injection import Injection
+from alertdrill.units.settings import Settings
 
 _PERIOD_SECONDS = 0.1
 
@@ -46,7 +46,7 @@ class CpuInjection(Injection):
 
     async def inject(self) -> None:
         """Start the processes; raises FaultNotApplied."""
-        await holder.hold("chaos.cpu", self.name, self.burn, self.cores)
+        await holder.hold("alertdrill.chaos.cpu", self.name, self.burn, self.cores)
 
     async def undo(self) -> None:
         """End the processes; raises FaultNotHealed."""

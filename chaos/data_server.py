@@ -9,10 +9,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from chaos.fault import Endpoints, Fault
-from chaos.secret_source import beside_its_file
-from units.server_url import ServerUrl
-from units.tls import Tls
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.secret_source import beside_its_file
+from alertdrill.units.server_url import ServerUrl
+from alertdrill.units.tls import Tls
 
 
 class DataServerFault(Fault):

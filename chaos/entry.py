@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SerializeAsAny
 
-from chaos.fault import Fault
-from chaos.injection import Injection
-from chaos.owner import Owner
-from chaos.registry import INJECTIONS
-from units.settings import Settings
+from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.owner import Owner
+from alertdrill.chaos.registry import INJECTIONS
+from alertdrill.units.settings import Settings
 
 # The owner itself ends a fault after its longest duration; somebody else does when it evidently has not.
 GRACE = timedelta(seconds=5)

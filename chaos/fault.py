@@ -12,10 +12,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from chaos.injection import Injection
-from chaos.kubernetes.access import Kubernetes
-from units.duration import Duration, format_duration
-from units.settings import Settings
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.kubernetes.access import Kubernetes
+from alertdrill.units.duration import Duration, format_duration
+from alertdrill.units.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from chaos.fault import Fault
-from chaos.timeline import most_at_once, repetitions
-from units.settings import Settings
+from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.timeline import most_at_once, repetitions
+from alertdrill.units.settings import Settings
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

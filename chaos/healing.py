@@ -7,10 +7,10 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from chaos.entry import Entry
-from chaos.errors import FaultNotHealed
-from chaos.injection import Injection
-from chaos.ledger import Contents, Ledger
+from alertdrill.chaos.entry import Entry
+from alertdrill.chaos.errors import FaultNotHealed
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.ledger import Contents, Ledger
 
 # What a dead owner sent last may still be on its way to a server: an undo looks again after the one, until the other.
 _SETTLE_SECONDS = 1.0

@@ -1,14 +1,14 @@
-"""Holds a lock or connections: `python -m chaos.hold_postgres ENTRY_ID SETTINGS`."""
+"""Holds a lock or connections: `python -m alertdrill.chaos.hold_postgres ENTRY_ID SETTINGS`."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 
-from chaos import holder
-from chaos.postgres import PostgresInjection
-from chaos.postgres_client import PostgresFailed, held
-from chaos.secret_source import SecretMissing
+from alertdrill.chaos import holder
+from alertdrill.chaos.postgres import PostgresInjection
+from alertdrill.chaos.postgres_client import PostgresFailed, held
+from alertdrill.chaos.secret_source import SecretMissing
 
 
 async def main(text: str) -> None:

@@ -1,6 +1,6 @@
 """Processes of our own that keep a fault in force: each ends with the agent, and can be found by the fault's name.
 
-`python -m chaos.keep_down ENTRY_ID SETTINGS` is one. Its input is a pipe that ends when the agent does, however it
+`python -m alertdrill.chaos.keep_down ENTRY_ID SETTINGS` is one. Its input is a pipe that ends when the agent does, however it
 ends. It says `holding` when the fault is in force, or else what is wrong. Whoever undoes the fault (the agent, the
 watchdog, `alertdrill heal`) finds it by its command line and kills it.
 """
@@ -17,10 +17,10 @@ import time
 from contextlib import suppress
 from functools import cache
 
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.processes import ProcessEnded, RunningProcess, children, in_group, whose_command
-from chaos.threads import in_thread
-from units.settings import Settings
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.processes import ProcessEnded, RunningProcess, children, in_group, whose_command
+from alertdrill.chaos.threads import in_thread
+from alertdrill.units.settings import Settings
 
 _READY_WITHIN_SECONDS = 60.0
 _ENDED_WITHIN_SECONDS = 5.0
@@ -153,7 +153,7 @@ def _kill_what_they_run(holders: set[int]) -> list[RunningProcess]:
 
 def _holds(command: tuple[str, ...], entry_id: str) -> bool:
     """Tell a holder by where its command line has what: anybody may have the fault's name in theirs."""
-    return command[1:3] == ("-P", "-m") and command[4:5] == (entry_id,) and command[3].startswith("chaos.")
+    return command[1:3] == ("-P", "-m") and command[4:5] == (entry_id,) and command[3].startswith("alertdrill.chaos.")
 
 
 def _reap() -> None:

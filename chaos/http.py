@@ -20,14 +20,14 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator
 
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.fault import Endpoints, Fault
-from chaos.http_client import CallFailed, make_call, require_listener
-from chaos.injection import Injection
-from chaos.secret_source import SecretMissing, beside_its_file
-from units.duration import Duration
-from units.headers import HeaderName, require_unframed
-from units.settings import Settings
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.http_client import CallFailed, make_call, require_listener
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.secret_source import SecretMissing, beside_its_file
+from alertdrill.units.duration import Duration
+from alertdrill.units.headers import HeaderName, require_unframed
+from alertdrill.units.settings import Settings
 
 
 def _http_url(url: str) -> str:

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from chaos.secret_source import read_secret
+from alertdrill.chaos.secret_source import read_secret
 
 if TYPE_CHECKING:
-    from chaos.http import Call, Confirmation
+    from alertdrill.chaos.http import Call, Confirmation
 
 _LOOK_EVERY_SECONDS = 0.1
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)

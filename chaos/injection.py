@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from pydantic import PrivateAttr
 
-from units.settings import Settings
+from alertdrill.units.settings import Settings
 
 
 class Injection(Settings):

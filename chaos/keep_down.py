@@ -1,4 +1,4 @@
-"""Ends a process again whenever it comes back: `python -m chaos.keep_down ENTRY_ID SETTINGS`.
+"""Ends a process again whenever it comes back: `python -m alertdrill.chaos.keep_down ENTRY_ID SETTINGS`.
 
 It is found where it was, and before that as the same program that the same parent has started anew: a server
 that is on its way up is hit before it listens.
@@ -11,10 +11,10 @@ import sys
 import time
 from contextlib import suppress
 
-from chaos import holder
-from chaos.processes import ProcessEnded, RunningProcess, digest, whose_command
-from chaos.whereabouts import Whereabouts
-from units.settings import Settings
+from alertdrill.chaos import holder
+from alertdrill.chaos.processes import ProcessEnded, RunningProcess, digest, whose_command
+from alertdrill.chaos.whereabouts import Whereabouts
+from alertdrill.units.settings import Settings
 
 _LOOK_EVERY_SECONDS = 0.05
 

@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
-from chaos.errors import FaultNotApplied
-from chaos.ledger import Ledger
-from chaos.owner import Owner
-from chaos.watchdog import BEAT_SECONDS, LAPSED, READY
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.owner import Owner
+from alertdrill.chaos.watchdog import BEAT_SECONDS, LAPSED, READY
 
 _READY_WITHIN_SECONDS = 15.0
 _ENDS_WITHIN_SECONDS = 0.5
@@ -121,7 +121,15 @@ class _Lease:
 def _start(ledger: Ledger) -> subprocess.Popen[bytes]:
     owner = json.dumps(asdict(Owner.this_process()))
     # Without -P, a folder `chaos` where the agent was started would be taken for ours.
-    command = [sys.executable, "-P", "-m", "chaos.watchdog", str(ledger.directory.absolute()), ledger.drill, owner]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "alertdrill.chaos.watchdog",
+        str(ledger.directory.absolute()),
+        ledger.drill,
+        owner,
+    ]
     try:
         return subprocess.Popen(
             command,

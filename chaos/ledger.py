@@ -16,9 +16,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from chaos import ledger_files
-from chaos.entry import Entry
-from chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos import ledger_files
+from alertdrill.chaos.entry import Entry
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Memory of this machine is taken: `python -m chaos.memory ENTRY_ID SETTINGS` is the process that has it.
+"""Memory of this machine is taken: `python -m alertdrill.chaos.memory ENTRY_ID SETTINGS` is the process that has it.
 
 kind: memory
 mebibytes: 2048
@@ -14,10 +14,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from chaos import holder
-from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints, Fault
-from chaos.injection import Injection
+from alertdrill.chaos import holder
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.injection import Injection
 
 _MEBIBYTE = 1 << 20
 # With less left, the kernel would begin to end processes.
@@ -39,7 +39,7 @@ class MemoryInjection(Injection):
 
     async def inject(self) -> None:
         """Start the process, and wait until it has its memory; raises FaultNotApplied."""
-        await holder.hold("chaos.memory", self.name, self)
+        await holder.hold("alertdrill.chaos.memory", self.name, self)
 
     async def undo(self) -> None:
         """End the process; raises FaultNotHealed."""

@@ -20,17 +20,17 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from chaos import holder
-from chaos.allowed import require_allowed
-from chaos.data_server import DataServerFault
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.fault import Endpoints, Fault
-from chaos.injection import Injection
-from chaos.secret_source import SecretMissing
-from units.extras import require_library
-from units.server_url import PostgresUrl, ServerUrl, parse_postgres_url
-from units.settings import Settings
-from units.tls import Tls
+from alertdrill.chaos import holder
+from alertdrill.chaos.allowed import require_allowed
+from alertdrill.chaos.data_server import DataServerFault
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.secret_source import SecretMissing
+from alertdrill.units.extras import require_library
+from alertdrill.units.server_url import PostgresUrl, ServerUrl, parse_postgres_url
+from alertdrill.units.settings import Settings
+from alertdrill.units.tls import Tls
 
 _KEYS = {"lock": ("table", "mode"), "fill_pool": ("connections",), "kill": ("backends",)}
 # https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
@@ -80,10 +80,10 @@ class PostgresInjection(Injection):
 
     async def inject(self) -> None:
         """Lock, fill or kill; raises FaultNotApplied."""
-        from chaos.postgres_client import PostgresFailed, kill
+        from alertdrill.chaos.postgres_client import PostgresFailed, kill
 
         if self.action != "kill":
-            await holder.hold("chaos.hold_postgres", self.name, self)
+            await holder.hold("alertdrill.chaos.hold_postgres", self.name, self)
             return
         try:
             await kill(self)
@@ -95,7 +95,7 @@ class PostgresInjection(Injection):
 
         Raises FaultNotHealed.
         """
-        from chaos.postgres_client import PostgresFailed, end_own
+        from alertdrill.chaos.postgres_client import PostgresFailed, end_own
 
         if self.action == "kill":
             return
@@ -140,7 +140,7 @@ class Postgres(DataServerFault):
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> PostgresInjection:
         """See that it is allowed, and that the table, or whom to kill, is there; raises FaultNotApplied."""
-        from chaos.postgres_client import PostgresFailed, require_target
+        from alertdrill.chaos.postgres_client import PostgresFailed, require_target
 
         if self.action == "kill":
             require_allowed(f"kill {self.server_name}", self.allow, endpoints)

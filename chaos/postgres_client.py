@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from chaos.secret_source import read_secret
+from alertdrill.chaos.secret_source import read_secret
 
 if TYPE_CHECKING:
-    from chaos.postgres import PostgresInjection
+    from alertdrill.chaos.postgres import PostgresInjection
 
 _LIMIT_SECONDS = 10.0
 _LOOK_EVERY_SECONDS = 0.05

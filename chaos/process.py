@@ -24,15 +24,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
-from chaos import holder
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.fault import Endpoints, Fault
-from chaos.injection import Injection
-from chaos.keep_down import KeptDown
-from chaos.listening import own_address
-from chaos.processes import ProcessEnded, RunningProcess, ancestors
-from chaos.whereabouts import Whereabouts
-from units.duration import Duration
+from alertdrill.chaos import holder
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.keep_down import KeptDown
+from alertdrill.chaos.listening import own_address
+from alertdrill.chaos.processes import ProcessEnded, RunningProcess, ancestors
+from alertdrill.chaos.whereabouts import Whereabouts
+from alertdrill.units.duration import Duration
 
 _LOOK_EVERY_SECONDS = 0.02
 _CONTINUES_WITHIN_SECONDS = 2.0
@@ -113,7 +113,7 @@ class ProcessInjection(Injection):
     async def _kill(self) -> None:
         if self.keep_down:
             kept = KeptDown(where=self.where, processes=self.processes, signal=self.signal)
-            await holder.hold("chaos.keep_down", self.name, kept)
+            await holder.hold("alertdrill.chaos.keep_down", self.name, kept)
         await self._send(Signals[f"SIG{self.signal}"])
         if self.signal == "TERM" and not await _comes_true(self._all_in(None), _ENDS_WITHIN_SECONDS):
             self._send_to_the_rest(SIGKILL, FaultNotApplied)

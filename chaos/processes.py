@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from units.settings import Settings
+from alertdrill.units.settings import Settings
 
 _PROC = Path("/proc")
 _ENDED = {"Z", "X", "x"}

@@ -20,16 +20,16 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from chaos.allowed import require_allowed
-from chaos.data_server import DataServerFault
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.fault import Endpoints
-from chaos.injection import Injection
-from chaos.secret_source import SecretMissing
-from units.duration import Duration
-from units.extras import require_library
-from units.server_url import RedisUrl, ServerUrl, parse_redis_url
-from units.tls import Tls
+from alertdrill.chaos.allowed import require_allowed
+from alertdrill.chaos.data_server import DataServerFault
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.secret_source import SecretMissing
+from alertdrill.units.duration import Duration
+from alertdrill.units.extras import require_library
+from alertdrill.units.server_url import RedisUrl, ServerUrl, parse_redis_url
+from alertdrill.units.tls import Tls
 
 _NEEDED = {"flush": (), "fill": ("mebibytes",), "block": ()}
 _OWN_KEYS = {"flush": ("pattern",), "fill": ("mebibytes", "ttl"), "block": ()}
@@ -65,7 +65,7 @@ class RedisInjection(Injection):
 
     async def inject(self) -> None:
         """Flush, fill or block; raises FaultNotApplied."""
-        from chaos.redis_client import RedisFailed, connected
+        from alertdrill.chaos.redis_client import RedisFailed, connected
 
         try:
             async with connected(self) as server:
@@ -80,7 +80,7 @@ class RedisInjection(Injection):
 
     async def undo(self) -> None:
         """Remove what was filled in, or accept writes again; a flush stays. Raises FaultNotHealed."""
-        from chaos.redis_client import RedisFailed, connected
+        from alertdrill.chaos.redis_client import RedisFailed, connected
 
         try:
             if self.action != "flush":
@@ -120,7 +120,7 @@ class Redis(DataServerFault):
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> RedisInjection:
         """See that it is allowed, that the server lets us in and is not broken already; raises FaultNotApplied."""
-        from chaos.redis_client import RedisFailed, connected
+        from alertdrill.chaos.redis_client import RedisFailed, connected
 
         if self.action != "fill" or self.allow is not None:
             require_allowed(f"{self.action} {self.server_name}", self.allow, endpoints)

@@ -15,11 +15,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
 
-from chaos.secret_source import read_secret
-from units.tls import Tls
+from alertdrill.chaos.secret_source import read_secret
+from alertdrill.units.tls import Tls
 
 if TYPE_CHECKING:
-    from chaos.redis import RedisInjection
+    from alertdrill.chaos.redis import RedisInjection
 
 _LIMIT_SECONDS = 5.0
 _AT_ONCE = 1000

@@ -6,30 +6,30 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chaos.command import Command, CommandInjection
-from chaos.cpu import Cpu, CpuInjection
-from chaos.fault import Fault
-from chaos.http import Http, HttpInjection
-from chaos.injection import Injection
-from chaos.kubernetes.apply_manifest import ApplyManifest, ApplyManifestInjection
-from chaos.kubernetes.cordon import Cordon, CordonInjection
-from chaos.kubernetes.evict_pods import EvictPods, EvictPodsInjection
-from chaos.kubernetes.kill_pods import KillPods, KillPodsInjection
-from chaos.kubernetes.restart_rollout import RestartRollout, RestartRolloutInjection
-from chaos.kubernetes.scale import Scale, ScaleInjection
-from chaos.memory import Memory, MemoryInjection
-from chaos.postgres import Postgres, PostgresInjection
-from chaos.process import Process, ProcessInjection
-from chaos.redis import Redis, RedisInjection
-from chaos.toxiproxy.bandwidth import Bandwidth
-from chaos.toxiproxy.down import Down, DownInjection
-from chaos.toxiproxy.latency import Latency
-from chaos.toxiproxy.limit_data import LimitData
-from chaos.toxiproxy.reset_peer import ResetPeer
-from chaos.toxiproxy.slicer import Slicer
-from chaos.toxiproxy.slow_close import SlowClose
-from chaos.toxiproxy.timeout import Timeout
-from chaos.toxiproxy.toxic import ToxicInjection
+from alertdrill.chaos.command import Command, CommandInjection
+from alertdrill.chaos.cpu import Cpu, CpuInjection
+from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.http import Http, HttpInjection
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.kubernetes.apply_manifest import ApplyManifest, ApplyManifestInjection
+from alertdrill.chaos.kubernetes.cordon import Cordon, CordonInjection
+from alertdrill.chaos.kubernetes.evict_pods import EvictPods, EvictPodsInjection
+from alertdrill.chaos.kubernetes.kill_pods import KillPods, KillPodsInjection
+from alertdrill.chaos.kubernetes.restart_rollout import RestartRollout, RestartRolloutInjection
+from alertdrill.chaos.kubernetes.scale import Scale, ScaleInjection
+from alertdrill.chaos.memory import Memory, MemoryInjection
+from alertdrill.chaos.postgres import Postgres, PostgresInjection
+from alertdrill.chaos.process import Process, ProcessInjection
+from alertdrill.chaos.redis import Redis, RedisInjection
+from alertdrill.chaos.toxiproxy.bandwidth import Bandwidth
+from alertdrill.chaos.toxiproxy.down import Down, DownInjection
+from alertdrill.chaos.toxiproxy.latency import Latency
+from alertdrill.chaos.toxiproxy.limit_data import LimitData
+from alertdrill.chaos.toxiproxy.reset_peer import ResetPeer
+from alertdrill.chaos.toxiproxy.slicer import Slicer
+from alertdrill.chaos.toxiproxy.slow_close import SlowClose
+from alertdrill.chaos.toxiproxy.timeout import Timeout
+from alertdrill.chaos.toxiproxy.toxic import ToxicInjection
 
 FAULTS: dict[str, type[Fault]] = {
     "apply_manifest": ApplyManifest,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from itertools import combinations
 
-from chaos.fault import Fault
+from alertdrill.chaos.fault import Fault
 
 
 def spread(faults: Iterable[Fault]) -> list[Fault]:

@@ -1,4 +1,4 @@
-"""Undoes the faults of a process that cannot: `python -P -m chaos.watchdog LEDGER DRILL OWNER`.
+"""Undoes the faults of a process that cannot: `python -P -m alertdrill.chaos.watchdog LEDGER DRILL OWNER`.
 
 Its input is a pipe on which the owner sends a byte every 100 ms. The owner is gone when the pipe ends or the process
 does; it hangs when nothing comes for a while, as when it is stopped. Then, and when a fault outlasts its longest
@@ -21,11 +21,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaos import ledger_files
-from chaos.owner import Owner
+from alertdrill.chaos import ledger_files
+from alertdrill.chaos.owner import Owner
 
 if TYPE_CHECKING:
-    from chaos.undoing import Undoing
+    from alertdrill.chaos.undoing import Undoing
 
 READY, LAPSED = "ready", "lapsed: "
 BEAT_SECONDS = 0.1
@@ -115,7 +115,7 @@ class Watchdog:
 
     def _get_ready(self) -> Undoing:
         if self._undoing is None:
-            from chaos.undoing import Undoing
+            from alertdrill.chaos.undoing import Undoing
 
             self._undoing = Undoing(self._directory)
         return self._undoing

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from chaos.listening import listening_inodes
-from chaos.processes import RunningProcess, named, process, with_sockets
-from units.settings import Settings
+from alertdrill.chaos.listening import listening_inodes
+from alertdrill.chaos.processes import RunningProcess, named, process, with_sockets
+from alertdrill.units.settings import Settings
 
 
 class Whereabouts(Settings):

@@ -9,8 +9,8 @@ from typing import Any
 
 import aiohttp
 
+from alertdrill.lab.scale import scale_expr
 from dashboards.panel import Dashboard, Panel, Query
-from lab.scale import scale_expr
 
 # At least four scrapes of the slowest job, as Grafana chooses it.
 _RATE_INTERVAL = "1m"

@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from lab.errors import LabError
+from alertdrill.lab.errors import LabError
 
 _EXAMPLES = 5
 _CONNECT_SECONDS = 10.0

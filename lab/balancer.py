@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from datetime import timedelta
 
-from lab.errors import LabError
-from lab.server import Spec
-from lab.services import Site
+from alertdrill.lab.errors import LabError
+from alertdrill.lab.server import Spec
+from alertdrill.lab.services import Site
 
 _HEALTH_EVERY = timedelta(seconds=2)
 

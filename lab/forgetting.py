@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import yaml
 
-from lab.errors import LabError
+from alertdrill.lab.errors import LabError
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10.0)
 

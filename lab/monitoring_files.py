@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from lab.errors import LabError
-from lab.scale import scale_alertmanager, scale_prometheus, scale_rules
+from alertdrill.lab.errors import LabError
+from alertdrill.lab.scale import scale_alertmanager, scale_prometheus, scale_rules
 
 _Scale = Callable[[dict[str, Any], float], dict[str, Any]]
 

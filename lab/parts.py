@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from units.settings import Settings
+from alertdrill.units.settings import Settings
 
 
 class Parts(Settings):

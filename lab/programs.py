@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from lab.errors import LabError
+from alertdrill.lab.errors import LabError
 
 _POSTGRES = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
 

@@ -1,4 +1,4 @@
-"""Removes what a lab leaves when it is killed: `python -m lab.reaper DIRECTORY`, with a pipe as input.
+"""Removes what a lab leaves when it is killed: `python -m alertdrill.lab.reaper DIRECTORY`, with a pipe as input.
 
 The pipe ends when the lab does, however it ends. Servers that outlive it are killed (only those whose
 command line names the lab's folder), and the folder goes.
@@ -24,7 +24,7 @@ class Reaper:
 
     def __init__(self, directory: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "lab.reaper", str(directory)],
+            [sys.executable, "-m", "alertdrill.lab.reaper", str(directory)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

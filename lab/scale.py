@@ -12,7 +12,7 @@ from typing import Any
 
 import promql_parser as promql
 
-from units.duration import format_duration, parse_duration
+from alertdrill.units.duration import format_duration, parse_duration
 
 _KEYS = {
     "scrape_interval",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import aiohttp
 
-from lab.errors import LabError
+from alertdrill.lab.errors import LabError
 
 # Many times what it takes: on a busy machine everything is slow, and who fails ends by itself.
 _READY_WITHIN_SECONDS = 60.0

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from lab.parts import Parts
-from lab.server import Spec
-from units.duration import format_duration
+from alertdrill.lab.parts import Parts
+from alertdrill.lab.server import Spec
+from alertdrill.units.duration import format_duration
 
 _PACKAGES = Path(__file__).parent.parent
 _POOL_SIZE = 500  # of all engines together
@@ -88,7 +88,7 @@ def toxiproxy(site: Site) -> Spec:
     if "toxiproxy" in site.programs:
         return site.spec("toxiproxy", *arguments, health="/version")
     # The lab imports no faults; as a program it is one like the others.
-    command = [sys.executable, "-m", "chaos.toxiproxy.embedded", *arguments]
+    command = [sys.executable, "-m", "alertdrill.chaos.toxiproxy.embedded", *arguments]
     return Spec("toxiproxy", command, port, health="/version", environment={"PYTHONPATH": str(_PACKAGES)})
 
 
@@ -110,18 +110,20 @@ def payment_engine(site: Site, name: str) -> Spec:
     arguments = ["--redis-url", f"redis://{site.address('redis-proxy')}", "--chaos-endpoints"]
     arguments += ["--pool-size", str(_POOL_SIZE // site.parts.replicas)]
     arguments += ["--kafka", site.address("kafka-proxy")] if site.parts.kafka else []
-    return _of_ours(site, name, "lab.engine", *arguments, *_database(site), health="/actuator/health")
+    return _of_ours(site, name, "alertdrill.lab.engine", *arguments, *_database(site), health="/actuator/health")
 
 
 def settlement(site: Site) -> Spec:
     """What settles booked payments, through Toxiproxy as well."""
     arguments = ["--kafka", site.address("kafka-proxy"), *_database(site)]
-    return _of_ours(site, "settlement", "lab.settlement", *arguments, health="/metrics")
+    return _of_ours(site, "settlement", "alertdrill.lab.settlement", *arguments, health="/metrics")
 
 
 def kafka_exporter(site: Site) -> Spec:
     """The Kafka exporter, which asks Kafka directly."""
-    return _of_ours(site, "kafka-exporter", "lab.kafka.exporter", "--kafka", site.address("kafka"), health="/metrics")
+    return _of_ours(
+        site, "kafka-exporter", "alertdrill.lab.kafka.exporter", "--kafka", site.address("kafka"), health="/metrics"
+    )
 
 
 def _database(site: Site) -> list[str]:

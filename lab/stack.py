@@ -17,20 +17,20 @@ from typing import Self
 
 from toxiproxy import Toxiproxy
 
-from lab import services
-from lab.balancer import load_balancer
-from lab.errors import LabError
-from lab.forgetting import forgetting
-from lab.monitoring_files import write_monitoring
-from lab.parts import Parts, absent_targets
-from lab.parts import services as services_of
-from lab.ports import free_ports
-from lab.programs import find_programs
-from lab.reaper import Reaper
-from lab.server import Server, Spec
-from lab.services import Site
-from lab.supervisor import supervise
-from lab.watched import until_watched
+from alertdrill.lab import services
+from alertdrill.lab.balancer import load_balancer
+from alertdrill.lab.errors import LabError
+from alertdrill.lab.forgetting import forgetting
+from alertdrill.lab.monitoring_files import write_monitoring
+from alertdrill.lab.parts import Parts, absent_targets
+from alertdrill.lab.parts import services as services_of
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.programs import find_programs
+from alertdrill.lab.reaper import Reaper
+from alertdrill.lab.server import Server, Spec
+from alertdrill.lab.services import Site
+from alertdrill.lab.supervisor import supervise
+from alertdrill.lab.watched import until_watched
 
 # At every time scale long enough for SystemDown: 30 s down, and an evaluation before and after.
 _RESTART_PAUSE = timedelta(minutes=1)
@@ -85,7 +85,7 @@ class Lab:
     async def __aenter__(self) -> Self:
         programs = find_programs()
         if self._parts.kafka:
-            from lab.kafka.broker import find_jars
+            from alertdrill.lab.kafka.broker import find_jars
 
             find_jars()
         self._site = self._prepare(programs)
@@ -204,7 +204,7 @@ class Lab:
 
     async def _start_kafka(self) -> None:
         """Start the broker, and what watches it; the engine and the settlement wait for it by themselves."""
-        from lab.kafka import broker
+        from alertdrill.lab.kafka import broker
 
         await self._run(broker.format_storage(self._site))
         await self._start_supervised(broker.broker)

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from lab.errors import LabError
-from lab.server import Server
+from alertdrill.lab.errors import LabError
+from alertdrill.lab.server import Server
 
 _log = logging.getLogger(__name__)
 

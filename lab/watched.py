@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from lab.errors import LabError
+from alertdrill.lab.errors import LabError
 
 _WITHIN_SECONDS = 60.0
 # The agent comes when the lab is there.

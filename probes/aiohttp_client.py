@@ -14,13 +14,13 @@ import aiohttp
 from aiohttp.http_exceptions import ContentLengthError, TransferEncodingError
 from yarl import URL
 
-from probes.answer import Answer
-from probes.http import KEY_NAME, Http
-from probes.http_connection import LONGEST_BODY_BYTES, BodyTooLong
-from probes.http_origin import explain_connecting
-from probes.http_step import Step, compile_steps, compile_values
-from probes.outcome import Outcome, Reason, Request
-from probes.template import RefusedValue
+from alertdrill.probes.answer import Answer
+from alertdrill.probes.http import KEY_NAME, Http
+from alertdrill.probes.http_connection import LONGEST_BODY_BYTES, BodyTooLong
+from alertdrill.probes.http_origin import explain_connecting
+from alertdrill.probes.http_step import Step, compile_steps, compile_values
+from alertdrill.probes.outcome import Outcome, Reason, Request
+from alertdrill.probes.template import RefusedValue
 
 _FAILURES = (TimeoutError, OSError, aiohttp.ClientError, RefusedValue, UnicodeError, BodyTooLong)
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from probes.answer import Answer, NotJson
-from probes.comparison import ComparedCheck, NamedCheck, Test
-from probes.json_path import MISSING, compile_path
-from units.duration import Duration, format_duration
+from alertdrill.probes.answer import Answer, NotJson
+from alertdrill.probes.comparison import ComparedCheck, NamedCheck, Test
+from alertdrill.probes.json_path import MISSING, compile_path
+from alertdrill.units.duration import Duration, format_duration
 
 _STATUS = re.compile(r"[1-5](\d\d|xx)")
 

@@ -20,10 +20,10 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Discriminator, Tag
 
-from probes.answer import Answer, NotJson
-from probes.check_kinds import BodyCheck, HeaderCheck, JsonCheck, StatusCheck, TimeCheck
-from probes.comparison import NamedCheck
-from probes.json_path import MISSING, compile_path
+from alertdrill.probes.answer import Answer, NotJson
+from alertdrill.probes.check_kinds import BodyCheck, HeaderCheck, JsonCheck, StatusCheck, TimeCheck
+from alertdrill.probes.comparison import NamedCheck
+from alertdrill.probes.json_path import MISSING, compile_path
 
 __all__ = ["Answer", "Check", "Checks", "compile_carry", "compile_checks"]
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol, runtime_checkable
 
-from probes.outcome import Outcome
+from alertdrill.probes.outcome import Outcome
 
 Ended = Callable[[Outcome], None]
 

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from probes.answer import Answer, NotJson
-from probes.data import Scalar
-from probes.json_path import MISSING
-from probes.template import RefusedValue, spell
-from units.settings import Settings
+from alertdrill.probes.answer import Answer, NotJson
+from alertdrill.probes.data import Scalar
+from alertdrill.probes.json_path import MISSING
+from alertdrill.probes.template import RefusedValue, spell
+from alertdrill.units.settings import Settings
 
 Test = Callable[[Answer], str]
 _LONGEST_EXCERPT = 80

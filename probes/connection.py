@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from units.server_url import ServerUrl
+from alertdrill.units.server_url import ServerUrl
 
 
 @asynccontextmanager

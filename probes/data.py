@@ -17,10 +17,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from probes.csv_column import read_column
-from probes.number_range import Range
-from probes.random_stream import Values, random_stream, stream_seed
-from units.settings import Settings
+from alertdrill.probes.csv_column import read_column
+from alertdrill.probes.number_range import Range
+from alertdrill.probes.random_stream import Values, random_stream, stream_seed
+from alertdrill.units.settings import Settings
 
 _UUID_FREE_BITS = ~(0xF << 76 | 0b11 << 62) & (1 << 128) - 1
 _UUID_VERSION_4 = 0x4 << 76 | 0b10 << 62

@@ -24,11 +24,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from probes.client import AwaitedClient
-from probes.failures import explain
-from probes.outcome import Outcome
-from probes.probe import Probe
-from units.extras import require_library
+from alertdrill.probes.client import AwaitedClient
+from alertdrill.probes.failures import explain
+from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.probe import Probe
+from alertdrill.units.extras import require_library
 
 _NAME = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _NO_SUCH_NAME = {socket.EAI_NONAME, socket.EAI_NODATA}
@@ -98,7 +98,7 @@ class Dns(Probe):
         if self.server is None:
             yield SystemClient(self)
             return
-        from probes.dns_client import DnsClient
+        from alertdrill.probes.dns_client import DnsClient
 
         yield DnsClient(self, self.server)
 

@@ -13,9 +13,9 @@ import dns.rcode
 import dns.rdatatype
 from dns.exception import DNSException
 
-from probes.dns import Dns, split_server
-from probes.failures import explain
-from probes.outcome import Outcome
+from alertdrill.probes.dns import Dns, split_server
+from alertdrill.probes.failures import explain
+from alertdrill.probes.outcome import Outcome
 
 
 class DnsClient:

@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, model_validator
 
-from probes.comparison import Pattern, excerpt, require_value
-from probes.data import Scalar
-from probes.spelling import plain_number
-from probes.template import spell
-from units.settings import Settings
+from alertdrill.probes.comparison import Pattern, excerpt, require_value
+from alertdrill.probes.data import Scalar
+from alertdrill.probes.spelling import plain_number
+from alertdrill.probes.template import spell
+from alertdrill.units.settings import Settings
 
 
 class Expected(Settings):

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from probes.measures import Counter, Gauge, Measure, Rate, Trend
-from probes.spelling import duration_text, number_text, plain_number, share_text
-from units.duration import format_duration, parse_duration
+from alertdrill.probes.measures import Counter, Gauge, Measure, Rate, Trend
+from alertdrill.probes.spelling import duration_text, number_text, plain_number, share_text
+from alertdrill.units.duration import format_duration, parse_duration
 
 AGGREGATIONS: dict[type[Measure], tuple[str, ...]] = {
     Counter: ("count", "rate"),

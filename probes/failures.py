@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 
-from probes.outcome import Reason
+from alertdrill.probes.outcome import Reason
 
 _NUMBER = re.compile(r"\[Errno (\d+)\]")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from hdrh.histogram import HdrHistogram
 
-from probes.measures import Counter, Gauge, Measure, Rate, Trend, tagged
-from probes.tally import Distribution, Tally
+from alertdrill.probes.measures import Counter, Gauge, Measure, Rate, Trend, tagged
+from alertdrill.probes.tally import Distribution, Tally
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from probes.tally import Tally
+from alertdrill.probes.tally import Tally
 
 SMALLEST_RATE_SHARE = 0.95
 LARGEST_UNSENT_SHARE = 0.01

@@ -28,16 +28,16 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from probes.check_kinds import StatusCheck
-from probes.checks import Check, compile_carry, compile_checks
-from probes.client import AwaitedClient, Client
-from probes.data import AnyData, Name
-from probes.figures import Counted
-from probes.template import compile_header, compile_json, compile_text, compile_url
-from units.duration import Duration
-from units.headers import HeaderName, require_unframed
-from units.settings import Secret, Settings
-from units.tls import Tls
+from alertdrill.probes.check_kinds import StatusCheck
+from alertdrill.probes.checks import Check, compile_carry, compile_checks
+from alertdrill.probes.client import AwaitedClient, Client
+from alertdrill.probes.data import AnyData, Name
+from alertdrill.probes.figures import Counted
+from alertdrill.probes.template import compile_header, compile_json, compile_text, compile_url
+from alertdrill.units.duration import Duration
+from alertdrill.units.headers import HeaderName, require_unframed
+from alertdrill.units.settings import Secret, Settings
+from alertdrill.units.tls import Tls
 
 KEY_NAME = "idempotency_key"
 
@@ -168,12 +168,12 @@ class Http(HttpRequest):
         Of several workers each is a shard, with data of its own.
         """
         if self.client == "aiohttp":
-            from probes.aiohttp_client import opened as opened_aiohttp
+            from alertdrill.probes.aiohttp_client import opened as opened_aiohttp
 
             async with opened_aiohttp(self, shard, shards) as awaited:
                 yield awaited
             return
-        from probes.http_client import opened as opened_lean
+        from alertdrill.probes.http_client import opened as opened_lean
 
         async with opened_lean(self, shard, shards) as lean:
             yield lean

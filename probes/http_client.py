@@ -11,15 +11,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from urllib.parse import urlsplit
 
-from probes.answer import Answer
-from probes.client import Ended
-from probes.http import KEY_NAME, Http, HttpRequest
-from probes.http_exchange import Exchange
-from probes.http_origin import Origin
-from probes.http_pool import Limits, Pool
-from probes.http_step import Step, compile_steps, compile_values
-from probes.outcome import Outcome, Reason, Request
-from probes.template import RefusedValue
+from alertdrill.probes.answer import Answer
+from alertdrill.probes.client import Ended
+from alertdrill.probes.http import KEY_NAME, Http, HttpRequest
+from alertdrill.probes.http_exchange import Exchange
+from alertdrill.probes.http_origin import Origin
+from alertdrill.probes.http_pool import Limits, Pool
+from alertdrill.probes.http_step import Step, compile_steps, compile_values
+from alertdrill.probes.outcome import Outcome, Reason, Request
+from alertdrill.probes.template import RefusedValue
 
 _NO_VALUES: dict[str, object] = {}
 

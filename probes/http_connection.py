@@ -15,9 +15,9 @@ from typing import Protocol, cast
 
 import httptools
 
-from probes.http_exchange import Exchange
-from probes.http_head import ends_with_connection
-from probes.outcome import Reason
+from alertdrill.probes.http_exchange import Exchange
+from alertdrill.probes.http_head import ends_with_connection
+from alertdrill.probes.outcome import Reason
 
 _LONGEST_HEAD_BYTES = 64 * 1024
 LONGEST_BODY_BYTES = 16 * 1024 * 1024

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from probes.outcome import Reason
+from alertdrill.probes.outcome import Reason
 
 if TYPE_CHECKING:
-    from probes.http_connection import Connection
+    from alertdrill.probes.http_connection import Connection
 
 _NO_HEADERS: dict[bytes, bytes] = {}
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from probes.outcome import Reason
+from alertdrill.probes.outcome import Reason
 
 LookUp = Callable[[str], Awaitable[list[str]]]
 _Protocol = TypeVar("_Protocol", bound=asyncio.Protocol)

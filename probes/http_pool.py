@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from probes.http_connection import Connection, ReadingConnection
-from probes.http_exchange import Exchange
-from probes.http_origin import Dialer, LookUp, Origin, explain_connecting, look_up
-from probes.outcome import Reason
+from alertdrill.probes.http_connection import Connection, ReadingConnection
+from alertdrill.probes.http_exchange import Exchange
+from alertdrill.probes.http_origin import Dialer, LookUp, Origin, explain_connecting, look_up
+from alertdrill.probes.outcome import Reason
 
 
 @dataclass(frozen=True)

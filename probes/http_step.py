@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
-from probes.answer import Answer
-from probes.checks import Checks, compile_carry, compile_checks
-from probes.data import Uuid, rows
-from probes.http import KEY_NAME, Http, HttpRequest
-from probes.outcome import Outcome, Reason
-from probes.template import Template, compile_header, compile_json, compile_text, compile_url
+from alertdrill.probes.answer import Answer
+from alertdrill.probes.checks import Checks, compile_carry, compile_checks
+from alertdrill.probes.data import Uuid, rows
+from alertdrill.probes.http import KEY_NAME, Http, HttpRequest
+from alertdrill.probes.outcome import Outcome, Reason
+from alertdrill.probes.template import Template, compile_header, compile_json, compile_text, compile_url
 
 _EMPTY = Template(frozenset(), b"", lambda _: b"")
 

@@ -8,10 +8,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
-from probes.client import AwaitedClient, Client, startable
-from probes.recorder import SecondCounts
-from probes.sender import Plan, Sender
-from probes.tally import Tally
+from alertdrill.probes.client import AwaitedClient, Client, startable
+from alertdrill.probes.recorder import SecondCounts
+from alertdrill.probes.sender import Plan, Sender
+from alertdrill.probes.tally import Tally
 
 
 class Load:

@@ -7,13 +7,13 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from probes import phases
-from probes.arrivals import Arrivals, ConstantArrivals
-from probes.phases import PhaseSettings, Rate, StageSettings
-from probes.poisson import PoissonArrivals
-from probes.ramping import RampingArrivals, Stage
-from units.duration import Duration
-from units.settings import Settings
+from alertdrill.probes import phases
+from alertdrill.probes.arrivals import Arrivals, ConstantArrivals
+from alertdrill.probes.phases import PhaseSettings, Rate, StageSettings
+from alertdrill.probes.poisson import PoissonArrivals
+from alertdrill.probes.ramping import RampingArrivals, Stage
+from alertdrill.units.duration import Duration
+from alertdrill.units.settings import Settings
 
 
 class LoadSettings(Settings):

@@ -18,13 +18,13 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from probes.client import Client, Ended, startable
-from probes.data import Choice
-from probes.figures import Counted
-from probes.outcome import Outcome, Request
-from probes.random_stream import stream_seed
-from probes.single import SingleProbe
-from units.settings import Settings
+from alertdrill.probes.client import Client, Ended, startable
+from alertdrill.probes.data import Choice
+from alertdrill.probes.figures import Counted
+from alertdrill.probes.outcome import Outcome, Request
+from alertdrill.probes.random_stream import stream_seed
+from alertdrill.probes.single import SingleProbe
+from alertdrill.units.settings import Settings
 
 
 class Part(Settings):

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from probes.random_stream import Values, random_stream
-from units.settings import Settings
+from alertdrill.probes.random_stream import Values, random_stream
+from alertdrill.units.settings import Settings
 
 # A random float has 53 bits: beyond that some numbers would never come.
 _WIDEST = 2**53

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from probes.recorder import SecondCounts
-from probes.tally import Tally
+from alertdrill.probes.recorder import SecondCounts
+from alertdrill.probes.tally import Tally
 
 
 class PhasedTally(Tally):

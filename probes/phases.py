@@ -17,8 +17,8 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from units.duration import Duration
-from units.settings import Settings
+from alertdrill.units.duration import Duration
+from alertdrill.units.settings import Settings
 
 Rate = Annotated[float, Field(ge=0, le=100_000)]
 """A pydantic field type: transactions a second."""

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from random import Random
 
-from probes.arrivals import ConstantArrivals, settled, up_to
-from probes.ramping import RampingArrivals
+from alertdrill.probes.arrivals import ConstantArrivals, settled, up_to
+from alertdrill.probes.ramping import RampingArrivals
 
 _BLOCK = 1024
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import asyncpg
 
-from probes.failures import explain
-from probes.outcome import Outcome, Reason
-from probes.postgres import Postgres
+from alertdrill.probes.failures import explain
+from alertdrill.probes.outcome import Outcome, Reason
+from alertdrill.probes.postgres import Postgres
 
 _FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _NOT_ACCEPTED = (asyncpg.TooManyConnectionsError, asyncpg.CannotConnectNowError)

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from probes.figures import Counted
-from probes.outcome import Outcome, Reason
-from units.duration import Duration
-from units.settings import Settings
+from alertdrill.probes.figures import Counted
+from alertdrill.probes.outcome import Outcome, Reason
+from alertdrill.units.duration import Duration
+from alertdrill.units.settings import Settings
 
 
 class Probe(Settings):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from probes.arrivals import as_written, settled, up_to
+from alertdrill.probes.arrivals import as_written, settled, up_to
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from probes.outcome import Outcome
+from alertdrill.probes.outcome import Outcome
 
 
 @dataclass

@@ -16,13 +16,13 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from probes.client import AwaitedClient
-from probes.expected import Expected
-from probes.probe import Probe
-from units.extras import require_library
-from units.server_url import RedisUrl, ServerUrl, parse_redis_url
-from units.settings import Secret
-from units.tls import Tls
+from alertdrill.probes.client import AwaitedClient
+from alertdrill.probes.expected import Expected
+from alertdrill.probes.probe import Probe
+from alertdrill.units.extras import require_library
+from alertdrill.units.server_url import RedisUrl, ServerUrl, parse_redis_url
+from alertdrill.units.settings import Secret
+from alertdrill.units.tls import Tls
 
 # What would change a connection that others use next.
 _STATEFUL = {"MULTI", "WATCH", "MONITOR", "SELECT", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"}
@@ -84,7 +84,7 @@ class Redis(Probe):
     async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[AwaitedClient]:
         """Open the pool for the length of the block; several workers share its size."""
         del shard
-        from probes.redis_client import opened
+        from alertdrill.probes.redis_client import opened
 
         async with opened(self, max(self.pool_size // shards, 1)) as client:
             yield client

@@ -18,10 +18,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from probes.failures import explain
-from probes.outcome import Outcome, Reason
-from probes.redis import Redis
-from units.tls import Tls
+from alertdrill.probes.failures import explain
+from alertdrill.probes.outcome import Outcome, Reason
+from alertdrill.probes.redis import Redis
+from alertdrill.units.tls import Tls
 
 _CONNECTING = re.compile(r"Error (-?\d+) connecting to ")
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from probes.mix import Mix
-from probes.single import SINGLE_PROBES, SingleProbe
+from alertdrill.probes.mix import Mix
+from alertdrill.probes.single import SINGLE_PROBES, SingleProbe
 
 PROBES = {
     **SINGLE_PROBES,

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from probes.arrivals import Arrivals, Shard
-from probes.client import Client
-from probes.outcome import Outcome
-from probes.pacer import Pacer, pacing
-from probes.recorder import Recorder, SecondCounts
+from alertdrill.probes.arrivals import Arrivals, Shard
+from alertdrill.probes.client import Client
+from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.pacer import Pacer, pacing
+from alertdrill.probes.recorder import Recorder, SecondCounts
 
 # At high rates one wake sends what became due in this time; it is also the lateness that this costs.
 _SHORTEST_GAP_SECONDS = 0.00025

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from probes.dns import Dns
-from probes.http import Http
-from probes.postgres import Postgres
-from probes.redis import Redis
-from probes.tcp import Tcp
-from probes.tls import Tls
+from alertdrill.probes.dns import Dns
+from alertdrill.probes.http import Http
+from alertdrill.probes.postgres import Postgres
+from alertdrill.probes.redis import Redis
+from alertdrill.probes.tcp import Tcp
+from alertdrill.probes.tls import Tls
 
 SINGLE_PROBES = {
     "dns": Dns,

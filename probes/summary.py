@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from probes.honesty import Honesty
-from probes.measures import Measure, Measures, Rate, blank, split
-from probes.thresholds import Judged
+from alertdrill.probes.honesty import Honesty
+from alertdrill.probes.measures import Measure, Measures, Rate, blank, split
+from alertdrill.probes.thresholds import Judged
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from hdrh.histogram import HdrHistogram
 
-from probes.recorder import Samples, SecondCounts
+from alertdrill.probes.recorder import Samples, SecondCounts
 
 _LOWEST_US, _HIGHEST_US, _DIGITS = 1, 3_600_000_000, 3
 # Folding a sample takes 1.5 µs, so that this many hold the loop up for a tenth of a millisecond.

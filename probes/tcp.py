@@ -17,13 +17,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from probes.comparison import Pattern, excerpt
-from probes.connection import connected
-from probes.failures import explain
-from probes.outcome import Outcome
-from probes.probe import Probe
-from units.server_url import ServerUrl, parse_server_url
-from units.tls import Tls
+from alertdrill.probes.comparison import Pattern, excerpt
+from alertdrill.probes.connection import connected
+from alertdrill.probes.failures import explain
+from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.probe import Probe
+from alertdrill.units.server_url import ServerUrl, parse_server_url
+from alertdrill.units.tls import Tls
 
 _PORTS = {"tcp": None}
 # What has not matched by then will not.

@@ -18,10 +18,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from probes.expression import AGGREGATIONS, Expression, parse, spell
-from probes.measures import METRICS, Counter, Measure, Measures, Rate, Trend, blank, split, tagged
-from units.duration import Duration, format_duration
-from units.settings import Settings
+from alertdrill.probes.expression import AGGREGATIONS, Expression, parse, spell
+from alertdrill.probes.measures import METRICS, Counter, Measure, Measures, Rate, Trend, blank, split, tagged
+from alertdrill.units.duration import Duration, format_duration
+from alertdrill.units.settings import Settings
 
 _SELECTOR = re.compile(r"(?P<name>[^{}]*)\{(?P<tag>[^:]*):(?P<value>.*)\}", re.DOTALL)
 _LONGEST_MS = 86_400_000

@@ -18,13 +18,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from probes.connection import connected
-from probes.failures import explain
-from probes.outcome import Outcome
-from probes.probe import Probe
-from units.duration import Duration, format_duration
-from units.server_url import ServerUrl, parse_server_url
-from units.tls import VerifiedTls
+from alertdrill.probes.connection import connected
+from alertdrill.probes.failures import explain
+from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.probe import Probe
+from alertdrill.units.duration import Duration, format_duration
+from alertdrill.units.server_url import ServerUrl, parse_server_url
+from alertdrill.units.tls import VerifiedTls
 
 _PORTS = {"tls": 443}
 

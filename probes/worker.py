@@ -10,9 +10,9 @@ from multiprocessing.connection import Connection
 
 import uvloop
 
-from probes.client import startable
-from probes.registry import AnyProbe
-from probes.sender import Plan, Sender
+from alertdrill.probes.client import startable
+from alertdrill.probes.registry import AnyProbe
+from alertdrill.probes.sender import Plan, Sender
 
 
 @dataclass(frozen=True)

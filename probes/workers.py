@@ -14,12 +14,12 @@ import math
 import time
 from collections.abc import Callable, Iterator
 
-from probes.recorder import SecondCounts
-from probes.registry import AnyProbe
-from probes.sender import Plan
-from probes.tally import Tally
-from probes.worker import Job
-from probes.worker_process import WorkerProcess
+from alertdrill.probes.recorder import SecondCounts
+from alertdrill.probes.registry import AnyProbe
+from alertdrill.probes.sender import Plan
+from alertdrill.probes.tally import Tally
+from alertdrill.probes.worker import Job
+from alertdrill.probes.worker_process import WorkerProcess
 
 _START_DELAY_SECONDS = 0.1
 _PATIENCE_SECONDS = 2.0

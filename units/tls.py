@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from units.settings import Settings
+from alertdrill.units.settings import Settings
 
 
 class VerifiedTls(Settings):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.scorecard.card import Score, Status
-from probes.figures import Counted, measures
-from probes.honesty import SMALLEST_RATE_SHARE, Honesty, Sending, honesty
-from probes.measures import Trend
-from probes.phases import PhaseSettings
-from probes.tally import Tally
-from probes.thresholds import Judged, Threshold, evaluate
+from alertdrill.agent.scorecard.card import Score, Status
+from alertdrill.probes.figures import Counted, measures
+from alertdrill.probes.honesty import SMALLEST_RATE_SHARE, Honesty, Sending, honesty
+from alertdrill.probes.measures import Trend
+from alertdrill.probes.phases import PhaseSettings
+from alertdrill.probes.tally import Tally
+from alertdrill.probes.thresholds import Judged, Threshold, evaluate
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
-from agent.capacity.result import PhaseResult, result
-from agent.config import AgentConfig
-from agent.errors import ServiceUnavailable
-from agent.kpis import Kpis
-from agent.monitoring.prometheus import Prometheus
-from agent.report.words import latency_words
-from agent.scorecard.measure import measure
-from probes.figures import Counted
-from probes.phased_tally import PhasedTally
-from probes.phases import PhaseSettings, held_seconds
-from probes.spelling import share_text
-from probes.thresholds import Thresholds
+from alertdrill.agent.capacity.result import PhaseResult, result
+from alertdrill.agent.config import AgentConfig
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.kpis import Kpis
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.report.words import latency_words
+from alertdrill.agent.scorecard.measure import measure
+from alertdrill.probes.figures import Counted
+from alertdrill.probes.phased_tally import PhasedTally
+from alertdrill.probes.phases import PhaseSettings, held_seconds
+from alertdrill.probes.spelling import share_text
+from alertdrill.probes.thresholds import Thresholds
 
 _LOOK_EVERY_SECONDS = 0.1
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.shared import ConfigOption, NoColor, fail, finite, open_console
-from agent.running import run
+from alertdrill.agent.commands.shared import ConfigOption, NoColor, fail, finite, open_console
+from alertdrill.agent.running import run
 
 app = typer.Typer()
 
@@ -35,7 +35,7 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     no_color: NoColor = False,
 ) -> None:
     """Run drills now: load, fault, verdicts, reports."""
-    from agent import session
+    from alertdrill.agent import session
 
     console = open_console(no_color=no_color)
     if parallel > 1 and (not lab or dry_run):
@@ -52,7 +52,7 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
         turns=turns,
     )
     if parallel > 1:
-        from agent.parallel import run_parallel
+        from alertdrill.agent.parallel import run_parallel
 
         raise typer.Exit(run(lambda: run_parallel(options, parallel, console)))
     raise typer.Exit(run(lambda: session.run_drills(options, console)))
@@ -69,8 +69,8 @@ def lab(
     no_color: NoColor = False,
 ) -> None:
     """Start the embedded stack of real servers and keep it up until Ctrl-C."""
-    from agent import session
-    from lab.parts import Parts
+    from alertdrill.agent import session
+    from alertdrill.lab.parts import Parts
 
     parts = Parts(kafka=kafka, replicas=replicas)
     raise typer.Exit(run(lambda: session.keep_lab(config, time_scale, parts, open_console(no_color=no_color))))
@@ -83,7 +83,7 @@ def heal(
     force: Annotated[bool, typer.Option("--force", help="Undo the faults of drills that still run, too.")] = False,
 ) -> None:
     """Undo whatever the ledger says is still broken and nobody else undoes."""
-    from agent import mending
+    from alertdrill.agent import mending
 
     raise typer.Exit(
         run(lambda: mending.heal(mending.ledger_of(config), typer.echo, dry_run=dry_run, force=force), mends=False)
@@ -97,7 +97,7 @@ def status(
     no_color: NoColor = False,
 ) -> None:
     """Show which faults are in force, whose they are, and for how long yet."""
-    from agent import mending
+    from alertdrill.agent import mending
 
     async def show() -> int:
         return mending.status(mending.ledger_of(config), open_console(no_color=no_color), as_json=json)
@@ -113,7 +113,7 @@ def toxiproxy(
     proxy_metrics: Annotated[bool, typer.Option("--proxy-metrics", help="Serve /metrics: bytes by proxy.")] = False,
 ) -> None:
     """Run the embedded Toxiproxy alone until Ctrl-C."""
-    from chaos.toxiproxy.embedded.server import Options
-    from chaos.toxiproxy.embedded.server import run as run_server
+    from alertdrill.chaos.toxiproxy.embedded.server import Options
+    from alertdrill.chaos.toxiproxy.embedded.server import run as run_server
 
     raise typer.Exit(run_server(Options(host=host, port=port, config=config, proxy_metrics=proxy_metrics)))

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from agent import probe_options
-from agent.commands.shared import NoColor, duration_of, fail, open_console
-from agent.running import run
+from alertdrill.agent import probe_options
+from alertdrill.agent.commands.shared import NoColor, duration_of, fail, open_console
+from alertdrill.agent.running import run
 
 app = typer.Typer()
 
@@ -33,8 +33,8 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
     no_color: NoColor = False,
 ) -> None:
     """Run a load alone, in the manner of k6, and judge it by its thresholds (exit code 99 when one is crossed)."""
-    from agent.load_options import Options
-    from agent.load_session import run_load
+    from alertdrill.agent.load_options import Options
+    from alertdrill.agent.load_session import run_load
 
     if listen is not None and not re.fullmatch(r"[^:]+:\d+", listen):
         fail(f"--listen: {listen!r} is no address, expected HOST:PORT such as 127.0.0.1:9095")
@@ -68,8 +68,8 @@ def import_k6(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")] = False,
 ) -> None:
     """Turn a k6 script into a probe file, and say on standard error what was not carried over, with its line."""
-    from agent.errors import ConfigError
-    from agent.import_k6 import files
+    from alertdrill.agent.errors import ConfigError
+    from alertdrill.agent.import_k6 import files
 
     try:
         if output is not None and not force:

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.shared import NoColor, duration_of, open_console
-from agent.exit_codes import USAGE
-from agent.running import run
+from alertdrill.agent.commands.shared import NoColor, duration_of, open_console
+from alertdrill.agent.exit_codes import USAGE
+from alertdrill.agent.running import run
 
 app = typer.Typer()
 
@@ -28,7 +28,7 @@ def check(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files and folders; configs/ if none.")] = None,
 ) -> None:
     """Check configuration, drills and rules: all errors at once, with file and line."""
-    from agent.check import check as check_files
+    from alertdrill.agent.check import check as check_files
 
     findings = check_files(paths or [Path("configs")])
     for problem in findings.problems:
@@ -62,8 +62,8 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     no_color: NoColor = False,
 ) -> None:
     """Explain rules: how soon and how late each may fire, what it must see, and what a reviewer would say."""
-    from agent import explain as rules
-    from agent.explain_command import show
+    from alertdrill.agent import explain as rules
+    from alertdrill.agent.explain_command import show
 
     options = rules.Options(
         paths=paths or [],

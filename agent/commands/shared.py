@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from agent.exit_codes import USAGE
+from alertdrill.agent.exit_codes import USAGE
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -21,7 +21,7 @@ NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text (also by t
 
 def open_console(*, no_color: bool) -> Console:
     """Open standard output for text in colours, or without."""
-    from agent.console import LastingConsole
+    from alertdrill.agent.console import LastingConsole
 
     return LastingConsole(no_color=no_color or None, highlight=False)
 
@@ -41,7 +41,7 @@ def finite(number: float | None) -> float | None:
 
 def duration_of(text: str, option: str = "--duration") -> timedelta:
     """Read an option's duration, or fail."""
-    from units.duration import parse_duration
+    from alertdrill.units.duration import parse_duration
 
     try:
         return parse_duration(text)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.shared import ConfigOption, NoColor, duration_of, fail, finite, open_console
-from agent.running import run
+from alertdrill.agent.commands.shared import ConfigOption, NoColor, duration_of, fail, finite, open_console
+from alertdrill.agent.running import run
 
 app = typer.Typer()
 
@@ -38,10 +38,10 @@ def judge(
     no_color: NoColor = False,
 ) -> None:
     """Give the verdicts again, from a recording alone."""
-    from agent import recording as recordings
-    from agent.errors import ConfigError
-    from agent.report import json_report, terminal
-    from agent.verdict.judge import judge as judge_recording
+    from alertdrill.agent import recording as recordings
+    from alertdrill.agent.errors import ConfigError
+    from alertdrill.agent.report import json_report, terminal
+    from alertdrill.agent.verdict.judge import judge as judge_recording
 
     try:
         recording = recordings.load(file)
@@ -76,8 +76,8 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter for each option
     no_color: NoColor = False,
 ) -> None:
     """Write the reports of a drill again from its recording, or its post-mortem."""
-    from agent import report_command
-    from agent.errors import ConfigError
+    from alertdrill.agent import report_command
+    from alertdrill.agent.errors import ConfigError
 
     options = report_command.Options(
         file=file,
@@ -107,8 +107,8 @@ def review(  # noqa: PLR0913, PLR0917 - one parameter for each option
     no_color: NoColor = False,
 ) -> None:
     """Review many drills: which alerts were proven when, how long each takes to fire, which were never proven."""
-    from agent import review_command
-    from agent.errors import ConfigError
+    from alertdrill.agent import review_command
+    from alertdrill.agent.errors import ConfigError
 
     options = review_command.Options(
         folder=folder, since=None if since is None else duration_of(since, "--since"), rules=rules or [], form=form
@@ -149,7 +149,7 @@ def kpi(  # noqa: PLR0913, PLR0917 - one parameter for each option
     no_color: NoColor = False,
 ) -> None:
     """Tell how the service stands by its KPIs: value, target, and trend (exit code 1 when one is red)."""
-    from agent.scorecard.command import Options, show
+    from alertdrill.agent.scorecard.command import Options, show
 
     if time_scale != 1 and not lab:
         fail("--time-scale needs --lab: servers of your own keep their own durations")

@@ -7,14 +7,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from agent.import_k6.condition import read_condition
-from agent.import_k6.notes import NotCarried, Notes
-from agent.import_k6.reading import Answers
-from agent.import_k6.refusal import asking_the_probe_file
-from agent.import_k6.syntax import Node
-from agent.import_k6.values import Unknown, Value, entries
-from agent.import_k6.variables import hide_all
-from probes.checks import Check
+from alertdrill.agent.import_k6.condition import read_condition
+from alertdrill.agent.import_k6.notes import NotCarried, Notes
+from alertdrill.agent.import_k6.reading import Answers
+from alertdrill.agent.import_k6.refusal import asking_the_probe_file
+from alertdrill.agent.import_k6.syntax import Node
+from alertdrill.agent.import_k6.values import Unknown, Value, entries
+from alertdrill.agent.import_k6.variables import hide_all
+from alertdrill.probes.checks import Check
 
 Settings = dict[str, Any]
 _CHECK: TypeAdapter[Check] = TypeAdapter(Check)

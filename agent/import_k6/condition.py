@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agent.import_k6.constants import evaluate
-from agent.import_k6.durations import milliseconds_of, spelled
-from agent.import_k6.notes import NotCarried
-from agent.import_k6.reading import Answers, Reading
-from agent.import_k6.syntax import Node
-from agent.import_k6.values import items, plain
+from alertdrill.agent.import_k6.constants import evaluate
+from alertdrill.agent.import_k6.durations import milliseconds_of, spelled
+from alertdrill.agent.import_k6.notes import NotCarried
+from alertdrill.agent.import_k6.reading import Answers, Reading
+from alertdrill.agent.import_k6.syntax import Node
+from alertdrill.agent.import_k6.values import items, plain
 
 Settings = dict[str, Any]
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}

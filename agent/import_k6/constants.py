@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from agent.import_k6.notes import NotCarried
-from agent.import_k6.scope import Scope
-from agent.import_k6.string_literal import unescaped
-from agent.import_k6.syntax import Node
-from agent.import_k6.values import EnvText, Json, Unknown, Value, joined, number, plain, unknown
+from alertdrill.agent.import_k6.notes import NotCarried
+from alertdrill.agent.import_k6.scope import Scope
+from alertdrill.agent.import_k6.string_literal import unescaped
+from alertdrill.agent.import_k6.syntax import Node
+from alertdrill.agent.import_k6.values import EnvText, Json, Unknown, Value, joined, number, plain, unknown
 
 _ENVIRONMENT = "__ENV"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

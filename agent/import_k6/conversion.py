@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from agent.import_k6.load import KEYS, read_load, users_become_rates
-from agent.import_k6.notes import Note, Notes
-from agent.import_k6.params import DEFAULT_TIMEOUT
-from agent.import_k6.probe_yaml import render
-from agent.import_k6.script import Script
-from agent.import_k6.syntax import parse
-from agent.import_k6.thresholds import read_thresholds
-from agent.import_k6.transaction import Transaction, read_transaction
-from agent.import_k6.values import Value
-from probes.check_kinds import StatusCheck
+from alertdrill.agent.import_k6.load import KEYS, read_load, users_become_rates
+from alertdrill.agent.import_k6.notes import Note, Notes
+from alertdrill.agent.import_k6.params import DEFAULT_TIMEOUT
+from alertdrill.agent.import_k6.probe_yaml import render
+from alertdrill.agent.import_k6.script import Script
+from alertdrill.agent.import_k6.syntax import parse
+from alertdrill.agent.import_k6.thresholds import read_thresholds
+from alertdrill.agent.import_k6.transaction import Transaction, read_transaction
+from alertdrill.agent.import_k6.values import Value
+from alertdrill.probes.check_kinds import StatusCheck
 
 _OPTIONS = {
     "insecureSkipTLSVerify": "write tls: {insecure_skip_verify: true} under probe where it is meant",

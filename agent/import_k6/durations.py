@@ -9,9 +9,9 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 
-from agent.import_k6.notes import NotCarried
-from agent.import_k6.values import EnvText, Value, plain
-from units.duration import format_duration, parse_duration
+from alertdrill.agent.import_k6.notes import NotCarried
+from alertdrill.agent.import_k6.values import EnvText, Value, plain
+from alertdrill.units.duration import format_duration, parse_duration
 
 _UNIT_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _FINER_MS = {"us": Decimal("0.001"), "µs": Decimal("0.001"), "μs": Decimal("0.001"), "ns": Decimal("0.000001")}

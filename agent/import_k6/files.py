@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.errors import ConfigError
-from agent.files import write_whole
-from agent.import_k6.conversion import Converted, convert
-from agent.import_k6.notes import Note, UnusableScript
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.files import write_whole
+from alertdrill.agent.import_k6.conversion import Converted, convert
+from alertdrill.agent.import_k6.notes import Note, UnusableScript
 
 
 def convert_file(file: Path) -> Converted:

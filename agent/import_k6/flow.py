@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from agent.import_k6.syntax import Node
+from alertdrill.agent.import_k6.syntax import Node
 
 FUNCTIONS = {
     "arrow_function",

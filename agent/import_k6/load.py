@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.import_k6.durations import duration
-from agent.import_k6.notes import NotCarried, Notes
-from agent.import_k6.rates import Settings, checked, rate, stages
-from agent.import_k6.scenarios import function_of, note_what_is_left_out, read_scenario
-from agent.import_k6.values import Value, entries
+from alertdrill.agent.import_k6.durations import duration
+from alertdrill.agent.import_k6.notes import NotCarried, Notes
+from alertdrill.agent.import_k6.rates import Settings, checked, rate, stages
+from alertdrill.agent.import_k6.scenarios import function_of, note_what_is_left_out, read_scenario
+from alertdrill.agent.import_k6.values import Value, entries
 
 Options = Mapping[str, Value]
 

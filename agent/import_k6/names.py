@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.import_k6.syntax import Node
+from alertdrill.agent.import_k6.syntax import Node
 
 _WHOLE = "*"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from agent.import_k6.values import EnvText
+from alertdrill.agent.import_k6.values import EnvText
 
 Settings = dict[str, Any]
 _PROBE_KEYS = ("kind", "name", "url", "method", "bearer_token", "timeout", "headers", "json", "body", "checks")

@@ -9,11 +9,11 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from agent.import_k6.constants import evaluate
-from agent.import_k6.notes import NotCarried
-from agent.import_k6.scope import Scope
-from agent.import_k6.syntax import Node
-from agent.import_k6.values import plain
+from alertdrill.agent.import_k6.constants import evaluate
+from alertdrill.agent.import_k6.notes import NotCarried
+from alertdrill.agent.import_k6.scope import Scope
+from alertdrill.agent.import_k6.syntax import Node
+from alertdrill.agent.import_k6.values import plain
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _MEMBERS = {"body": "body", "status": "status"}

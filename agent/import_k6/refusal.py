@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from pydantic import ValidationError
 
-from agent.import_k6.notes import NotCarried
+from alertdrill.agent.import_k6.notes import NotCarried
 
 
 @contextmanager

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agent.import_k6.durations import duration, milliseconds_of
-from agent.import_k6.notes import NotCarried, Notes
-from agent.import_k6.rates import Settings, rate, stages
-from agent.import_k6.values import Value, entries, plain
+from alertdrill.agent.import_k6.durations import duration, milliseconds_of
+from alertdrill.agent.import_k6.notes import NotCarried, Notes
+from alertdrill.agent.import_k6.rates import Settings, rate, stages
+from alertdrill.agent.import_k6.values import Value, entries, plain
 
 _CARRIED = {"executor", "rate", "timeUnit", "duration", "startRate", "stages", "gracefulStop", "exec"}
 _KEEPS_USERS_BUSY = "keeps virtual users busy, so that its rate depends on the answers; write a load of rates"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agent.import_k6.syntax import Node
-from agent.import_k6.values import Unknown, Value, unknown
+from alertdrill.agent.import_k6.syntax import Node
+from alertdrill.agent.import_k6.values import Unknown, Value, unknown
 
 
 class Scope:

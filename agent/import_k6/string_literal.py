@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agent.import_k6.notes import NotCarried
-from agent.import_k6.syntax import Node
+from alertdrill.agent.import_k6.notes import NotCarried
+from alertdrill.agent.import_k6.syntax import Node
 
 _SHORT = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}
 _LAST_CHARACTER = 0x10FFFF

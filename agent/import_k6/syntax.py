@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from agent.import_k6.notes import UnusableScript
+from alertdrill.agent.import_k6.notes import UnusableScript
 
 if TYPE_CHECKING:
     import tree_sitter

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.import_k6.checks import read_checks
-from agent.import_k6.constants import evaluate
-from agent.import_k6.flow import FUNCTIONS, calls_made
-from agent.import_k6.names import Names
-from agent.import_k6.notes import Notes, UnusableScript
-from agent.import_k6.reading import Answers
-from agent.import_k6.request import REQUESTS, read_request
-from agent.import_k6.scope import Scope
-from agent.import_k6.syntax import Node
-from agent.import_k6.variables import declare, hide_all
+from alertdrill.agent.import_k6.checks import read_checks
+from alertdrill.agent.import_k6.constants import evaluate
+from alertdrill.agent.import_k6.flow import FUNCTIONS, calls_made
+from alertdrill.agent.import_k6.names import Names
+from alertdrill.agent.import_k6.notes import Notes, UnusableScript
+from alertdrill.agent.import_k6.reading import Answers
+from alertdrill.agent.import_k6.request import REQUESTS, read_request
+from alertdrill.agent.import_k6.scope import Scope
+from alertdrill.agent.import_k6.syntax import Node
+from alertdrill.agent.import_k6.variables import declare, hide_all
 
 _HTTP = "k6/http."
 _ANSWERED_BY_HAND = "a later request and what is carried to it can be written under then"

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.import_k6.notes import NotCarried
-from agent.import_k6.syntax import Node
-from probes.spelling import plain_number
+from alertdrill.agent.import_k6.notes import NotCarried
+from alertdrill.agent.import_k6.syntax import Node
+from alertdrill.probes.spelling import plain_number
 
 # Numbers of JavaScript are binary floats: up to here they are exact, and spelled without an exponent.
 _LARGEST_EXACT, _SMALLEST_PLAIN = 2**53, 1e-6

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from agent.import_k6.constants import evaluate
-from agent.import_k6.names import Names
-from agent.import_k6.notes import Notes
-from agent.import_k6.scope import Scope
-from agent.import_k6.syntax import Node
-from agent.import_k6.values import Unknown, Value
+from alertdrill.agent.import_k6.constants import evaluate
+from alertdrill.agent.import_k6.names import Names
+from alertdrill.agent.import_k6.notes import Notes
+from alertdrill.agent.import_k6.scope import Scope
+from alertdrill.agent.import_k6.syntax import Node
+from alertdrill.agent.import_k6.values import Unknown, Value
 
 _METRICS = "k6/metrics"
 _NAMES = {"identifier", "shorthand_property_identifier_pattern"}

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from agent.monitoring.held import (
+from alertdrill.agent.monitoring.held import (
     ALERTS,
     GROUPS,
     RECEIVERS,
@@ -23,9 +23,9 @@ from agent.monitoring.held import (
     Matcher,
     Silence,
 )
-from agent.monitoring.http import HttpClient, NotServed
-from agent.monitoring.notification_counts import NotificationCount, read
-from agent.servers import MonitoringServer
+from alertdrill.agent.monitoring.http import HttpClient, NotServed
+from alertdrill.agent.monitoring.notification_counts import NotificationCount, read
+from alertdrill.agent.servers import MonitoringServer
 
 _Shape = TypeVar("_Shape")
 

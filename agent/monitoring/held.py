@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasPath, BeforeValidator, Field, TypeAdapter
 
-from agent.monitoring.wire import NONE_IS_EMPTY, Instant, InstantOrNever, Labels
+from alertdrill.agent.monitoring.wire import NONE_IS_EMPTY, Instant, InstantOrNever, Labels
 
 _Ids = Annotated[tuple[str, ...], NONE_IS_EMPTY]
 

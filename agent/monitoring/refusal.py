@@ -7,8 +7,8 @@ import ssl
 
 import aiohttp
 
-from agent.servers import MonitoringServer
-from units.duration import format_duration
+from alertdrill.agent.servers import MonitoringServer
+from alertdrill.units.duration import format_duration
 
 _LONGEST_EXCERPT = 200
 _AWAY = "it is starting or overloaded, or what stands in front of it does not reach it"

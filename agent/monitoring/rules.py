@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from agent.monitoring.wire import NONE_IS_EMPTY, Instant, InstantOrNever, Interval, Labels, Number, Seconds
+from alertdrill.agent.monitoring.wire import NONE_IS_EMPTY, Instant, InstantOrNever, Interval, Labels, Number, Seconds
 
 
 @dataclass(frozen=True)

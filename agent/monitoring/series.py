@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, TypeAdapter
 
-from agent.monitoring.wire import Labels, Number
+from alertdrill.agent.monitoring.wire import Labels, Number
 
 Sample = tuple[float, float]
 """Unix seconds, exact to the millisecond, and a value, which may be NaN or infinite."""

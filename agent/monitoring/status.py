@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from agent.monitoring.wire import InstantOrNever, Seconds
+from alertdrill.agent.monitoring.wire import InstantOrNever, Seconds
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from agent.monitoring.wire import NONE_IS_EMPTY, InstantOrNever, Labels, Seconds
+from alertdrill.agent.monitoring.wire import NONE_IS_EMPTY, InstantOrNever, Labels, Seconds
 
 
 @dataclass(frozen=True)

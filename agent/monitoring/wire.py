@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from units.duration import parse_duration
+from alertdrill.units.duration import parse_duration
 
 
 def _instant(text: object) -> float | None:

@@ -8,8 +8,8 @@ from html import escape
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from agent.capacity.result import PhaseResult
-from agent.report import plot
+from alertdrill.agent.capacity.result import PhaseResult
+from alertdrill.agent.report import plot
 
 _ROW_PIXELS, _GAP_PIXELS = 170, 46
 _TITLES = ("achieved rate, transactions a second", "latency from due time, seconds", "failed, per cent")

@@ -8,11 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agent.capacity.result import PhaseResult, highest_passed
-from agent.report import capacity_words as spelled
-from agent.report.scorecard_text import COLOURS
-from agent.report.scorecard_words import MARKS
-from agent.report.words import latency_words, printable
+from alertdrill.agent.capacity.result import PhaseResult, highest_passed
+from alertdrill.agent.report import capacity_words as spelled
+from alertdrill.agent.report.scorecard_text import COLOURS
+from alertdrill.agent.report.scorecard_words import MARKS
+from alertdrill.agent.report.words import latency_words, printable
 
 
 def render(phases: Sequence[PhaseResult]) -> RenderableType:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.capacity.result import PhaseResult
-from agent.report import scorecard_words
-from agent.report.kpi_phases import Cell, Row
-from agent.scorecard.card import Status
-from probes.spelling import share_text
+from alertdrill.agent.capacity.result import PhaseResult
+from alertdrill.agent.report import scorecard_words
+from alertdrill.agent.report.kpi_phases import Cell, Row
+from alertdrill.agent.scorecard.card import Status
+from alertdrill.probes.spelling import share_text
 
 
 def rate_words(rate: float) -> str:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agent.recording import Recording
-from agent.verdict.timeline import timelines
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.verdict.timeline import timelines
 
 
 @dataclass(frozen=True)

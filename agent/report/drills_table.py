@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agent.recording import Recording
-from agent.report import words
-from agent.verdict.audit import audit_problems
-from agent.verdict.verdict import Judgement, Milestone, Verdict
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import words
+from alertdrill.agent.verdict.audit import audit_problems
+from alertdrill.agent.verdict.verdict import Judgement, Milestone, Verdict
 
 _MILESTONES = ("pending", "firing", "notified", "resolved")
 _COLOURS = {"good": "green", "bad": "red", "unsure": "yellow"}

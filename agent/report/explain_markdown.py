@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from agent.report import explain_words as spelled
-from agent.report.markdown import code, plain, table
-from agent.report.words import printable
-from agent.verdict.explanation import Explained, Explanation
-from agent.verdict.prospect import Leg, Table
-from agent.verdict.remark import Remark
+from alertdrill.agent.report import explain_words as spelled
+from alertdrill.agent.report.markdown import code, plain, table
+from alertdrill.agent.report.words import printable
+from alertdrill.agent.verdict.explanation import Explained, Explanation
+from alertdrill.agent.verdict.prospect import Leg, Table
+from alertdrill.agent.verdict.remark import Remark
 
 
 def render(explanation: Explanation) -> str:

@@ -7,11 +7,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from agent.report import explain_words as spelled
-from agent.report.words import printable
-from agent.verdict import prospect as prospects
-from agent.verdict.explanation import Explained, Explanation
-from agent.verdict.remark import Remark
+from alertdrill.agent.report import explain_words as spelled
+from alertdrill.agent.report.words import printable
+from alertdrill.agent.verdict import prospect as prospects
+from alertdrill.agent.verdict.explanation import Explained, Explanation
+from alertdrill.agent.verdict.remark import Remark
 
 _COLOURS = {"problem": "red", "weakness": "yellow", "note": "dim"}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from agent.verdict.explanation import Explained
-from agent.verdict.prospect import Prospect, Row
-from units.duration import format_seconds
+from alertdrill.agent.verdict.explanation import Explained
+from alertdrill.agent.verdict.prospect import Prospect, Row
+from alertdrill.units.duration import format_seconds
 
 MARKS = {"problem": "✗", "weakness": "!", "note": "·"}
 """The sign of each severity."""

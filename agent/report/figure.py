@@ -16,12 +16,12 @@ from itertools import pairwise
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from agent.recording import Recording
-from agent.records import AlertSamples, PartRecord, WatchedRecord
-from agent.report import plot, words
-from agent.verdict.condition import split
-from agent.verdict.ticks import instants, part
-from agent.verdict.verdict import Judgement, Milestone
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AlertSamples, PartRecord, WatchedRecord
+from alertdrill.agent.report import plot, words
+from alertdrill.agent.verdict.condition import split
+from alertdrill.agent.verdict.ticks import instants, part
+from alertdrill.agent.verdict.verdict import Judgement, Milestone
 
 _STATES = {"pending": "#f59e0b", "firing": "#dc2626"}
 _VALUES = ("#0d9488", "#c026d3", "#ca8a04", "#64748b")

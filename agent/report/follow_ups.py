@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.recording import Recording
-from agent.report import impact, words
-from agent.verdict.verdict import Judgement, Link, Milestone, Outcome, Verdict
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import impact, words
+from alertdrill.agent.verdict.verdict import Judgement, Link, Milestone, Outcome, Verdict
 
 # From this share of its time on an alert that passed is told to be close.
 _CLOSE = 0.8

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from agent.recording import Recording
-from agent.report import figure, kpi_phases, page, plot, waterfall, words
-from agent.report import scorecard_words as spelled
-from agent.verdict.verdict import Judgement
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import figure, kpi_phases, page, plot, waterfall, words
+from alertdrill.agent.report import scorecard_words as spelled
+from alertdrill.agent.verdict.verdict import Judgement
 
 _BADGES = {0: "good", 1: "bad", 3: "unsure"}
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from agent.recording import Recording
-from agent.records import LoadRecord, SecondRecord
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import LoadRecord, SecondRecord
 
 
 @dataclass(frozen=True)

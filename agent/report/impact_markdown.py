@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from agent.recording import Recording
-from agent.records import LoadRecord
-from agent.report import impact, kpi_phases, words
-from agent.report.markdown import plain, table
-from agent.report.scorecard_words import MARKS
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import LoadRecord
+from alertdrill.agent.report import impact, kpi_phases, words
+from alertdrill.agent.report.markdown import plain, table
+from alertdrill.agent.report.scorecard_words import MARKS
 
 
 def blocks(recording: Recording, slow_seconds: float) -> Iterator[str]:

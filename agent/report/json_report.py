@@ -24,11 +24,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from agent.recording import Recording
-from agent.records import KpiRecord
-from agent.report import words
-from agent.scorecard.card import status
-from agent.verdict.verdict import Finding, Judgement, Milestone, Verdict, Window
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import KpiRecord
+from alertdrill.agent.report import words
+from alertdrill.agent.scorecard.card import status
+from alertdrill.agent.verdict.verdict import Finding, Judgement, Milestone, Verdict, Window
 
 VERSION = 1
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
-from agent.recording import Recording
-from agent.records import AuditRecord
-from agent.report import words
-from agent.verdict.verdict import Judgement, Outcome, Verdict
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AuditRecord
+from alertdrill.agent.report import words
+from alertdrill.agent.verdict.verdict import Judgement, Outcome, Verdict
 
 # XML 1.0 has no spelling for these, not even an escaped one.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

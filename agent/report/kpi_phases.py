@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.report import scorecard_words as spelled
-from agent.scorecard.card import Status, status
+from alertdrill.agent.report import scorecard_words as spelled
+from alertdrill.agent.scorecard.card import Status, status
 
 if TYPE_CHECKING:
     # A load alone shares these words, and need not import what drills are made of.
-    from agent.recording import Recording
-    from agent.records import KpiRecord, Phase
+    from alertdrill.agent.recording import Recording
+    from alertdrill.agent.records import KpiRecord, Phase
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from agent.report import plot
-from probes.measures import Trend
-from probes.tally import LoadSecond
+from alertdrill.agent.report import plot
+from alertdrill.probes.measures import Trend
+from alertdrill.probes.tally import LoadSecond
 
 _ROW_PIXELS, _GAP_PIXELS, _DISTRIBUTION_PIXELS = 150, 46, 320
 _TITLES = (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from agent import __version__
-from agent.capacity.result import highest_passed
-from agent.report import capacity_figure, capacity_words, load_figure, page, plot, scorecard_words, words
-from agent.report.load_story import LoadStory
-from agent.report.load_summary import OUR_STATS, columns
-from probes.measures import Trend, split
-from probes.spelling import duration_text, number_text, share_text
+from alertdrill import __version__
+from alertdrill.agent.capacity.result import highest_passed
+from alertdrill.agent.report import capacity_figure, capacity_words, load_figure, page, plot, scorecard_words, words
+from alertdrill.agent.report.load_story import LoadStory
+from alertdrill.agent.report.load_summary import OUR_STATS, columns
+from alertdrill.probes.measures import Trend, split
+from alertdrill.probes.spelling import duration_text, number_text, share_text
 
 _OUTCOMES = {
     "passed": ("good", "passed"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from probes.summary import LoadSummary
-from probes.tally import Tally
-from probes.thresholds import crossed
+from alertdrill.probes.summary import LoadSummary
+from alertdrill.probes.tally import Tally
+from alertdrill.probes.thresholds import crossed
 
 if TYPE_CHECKING:
     # Few loads have phases, and a phase comes with the KPIs.
-    from agent.capacity.result import PhaseResult
+    from alertdrill.agent.capacity.result import PhaseResult
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from agent.report import words
-from probes.measures import Counter, Gauge, Measure, Rate, Trend, split
-from probes.spelling import duration_text, number_text, share_text
-from probes.summary import LoadSummary
-from probes.thresholds import Judged
+from alertdrill.agent.report import words
+from alertdrill.probes.measures import Counter, Gauge, Measure, Rate, Trend, split
+from alertdrill.probes.spelling import duration_text, number_text, share_text
+from alertdrill.probes.summary import LoadSummary
+from alertdrill.probes.thresholds import Judged
 
 if TYPE_CHECKING:
-    from agent.capacity.result import PhaseResult
+    from alertdrill.agent.capacity.result import PhaseResult
 
 _STATS: dict[str, Callable[[Trend], float]] = {
     "avg": lambda trend: trend.avg,

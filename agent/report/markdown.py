@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agent.report.words import printable
+from alertdrill.agent.report.words import printable
 
 
 def plain(text: str) -> str:

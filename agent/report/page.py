@@ -20,4 +20,4 @@ def render(template: str, **values: object) -> str:
 
 
 def _source(template: str) -> str:
-    return resources.files("agent.report").joinpath(template).read_text(encoding="utf-8")
+    return resources.files("alertdrill.agent.report").joinpath(template).read_text(encoding="utf-8")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from agent.recording import Recording
-from agent.report import follow_ups, impact, impact_markdown, words
-from agent.report.chronicle import chronicle
-from agent.report.impact_markdown import clock
-from agent.report.markdown import code, plain, table
-from agent.verdict.verdict import Judgement, Milestone, Outcome, Verdict
-from agent.verdict.waterfall import longest
-from units.duration import format_seconds
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import follow_ups, impact, impact_markdown, words
+from alertdrill.agent.report.chronicle import chronicle
+from alertdrill.agent.report.impact_markdown import clock
+from alertdrill.agent.report.markdown import code, plain, table
+from alertdrill.agent.verdict.verdict import Judgement, Milestone, Outcome, Verdict
+from alertdrill.agent.verdict.waterfall import longest
+from alertdrill.units.duration import format_seconds
 
 _NOT_FIRED = frozenset({Outcome.MISSED, Outcome.INCONCLUSIVE})
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from agent.recording import Recording
-from agent.verdict.verdict import Judgement, Outcome, Verdict
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.verdict.verdict import Judgement, Outcome, Verdict
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from agent import __version__
-from agent.report import page, sparkline, words
-from agent.report import review_words as spelled
-from agent.report.review import Review, Track
+from alertdrill import __version__
+from alertdrill.agent.report import page, sparkline, words
+from alertdrill.agent.report import review_words as spelled
+from alertdrill.agent.report.review import Review, Track
 
 
 def render(review: Review) -> str:

@@ -6,10 +6,10 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from agent.report import review_words as spelled
-from agent.report import sparkline
-from agent.report.review import Review, Track
-from agent.report.words import mark, printable, tone
+from alertdrill.agent.report import review_words as spelled
+from alertdrill.agent.report import sparkline
+from alertdrill.agent.report.review import Review, Track
+from alertdrill.agent.report.words import mark, printable, tone
 
 _COLOURS = {"good": "green", "bad": "red", "unsure": "yellow"}
 

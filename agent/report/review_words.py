@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agent.report.review import Review, Track, Unproven
-from agent.report.words import OVERALL, outcome_words, utc
+from alertdrill.agent.report.review import Review, Track, Unproven
+from alertdrill.agent.report.words import OVERALL, outcome_words, utc
 
 
 def heading(review: Review) -> str:

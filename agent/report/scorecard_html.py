@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from agent import __version__
-from agent.report import page, words
-from agent.report import scorecard_words as spelled
-from agent.report.scorecard_text import counts_words
-from agent.scorecard.card import Card
-from units.duration import format_seconds
+from alertdrill import __version__
+from alertdrill.agent.report import page, words
+from alertdrill.agent.report import scorecard_words as spelled
+from alertdrill.agent.report.scorecard_text import counts_words
+from alertdrill.agent.scorecard.card import Card
+from alertdrill.units.duration import format_seconds
 
 _BADGES = {0: ("good", "kept"), 1: ("bad", "broken"), 3: ("unsure", "not known")}
 

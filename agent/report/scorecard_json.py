@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from agent.report.words import finite
-from agent.scorecard.card import Card, Reading, Score, status
+from alertdrill.agent.report.words import finite
+from alertdrill.agent.scorecard.card import Card, Reading, Score, status
 
 VERSION = 1
 

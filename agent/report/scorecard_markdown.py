@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agent.report import scorecard_words as spelled
-from agent.report.scorecard_text import counts_words
-from agent.report.words import utc
-from agent.scorecard.card import Card, Status
-from units.duration import format_seconds
+from alertdrill.agent.report import scorecard_words as spelled
+from alertdrill.agent.report.scorecard_text import counts_words
+from alertdrill.agent.report.words import utc
+from alertdrill.agent.scorecard.card import Card, Status
+from alertdrill.units.duration import format_seconds
 
 
 def render(card: Card) -> str:

@@ -6,10 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agent.report import scorecard_words as spelled
-from agent.report.words import utc
-from agent.scorecard.card import Card, Status
-from units.duration import format_seconds
+from alertdrill.agent.report import scorecard_words as spelled
+from alertdrill.agent.report.words import utc
+from alertdrill.agent.scorecard.card import Card, Status
+from alertdrill.units.duration import format_seconds
 
 COLOURS = {
     Status.GREEN: "green",

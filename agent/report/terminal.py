@@ -7,13 +7,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from agent.recording import Recording
-from agent.records import AuditRecord
-from agent.report import kpi_phases, words
-from agent.report.scorecard_text import COLOURS as STATUS_COLOURS
-from agent.report.scorecard_words import MARKS
-from agent.verdict.audit import audit_problems
-from agent.verdict.verdict import Judgement, Milestone, Verdict
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AuditRecord
+from alertdrill.agent.report import kpi_phases, words
+from alertdrill.agent.report.scorecard_text import COLOURS as STATUS_COLOURS
+from alertdrill.agent.report.scorecard_words import MARKS
+from alertdrill.agent.verdict.audit import audit_problems
+from alertdrill.agent.verdict.verdict import Judgement, Milestone, Verdict
 
 _COLOURS = {"good": "green", "bad": "red", "unsure": "yellow"}
 _OVERALL_COLOURS = {0: "green", 1: "red", 3: "yellow"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.verdict.verdict import Milestone, Verdict, Window
+from alertdrill.agent.verdict.verdict import Milestone, Verdict, Window
 
 _MILESTONES = {"received": "notified"}
 # A bar that is shorter than this, in per cent of the whole, could not be seen.

@@ -12,19 +12,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agent import config as configs
-from agent import kpis as kpi_files
-from agent.config import AgentConfig
-from agent.errors import ConfigError
-from agent.kpis import Kpis
-from agent.live import Lines
-from agent.monitoring.prometheus import Prometheus
-from agent.report import scorecard_json, scorecard_markdown, scorecard_text
-from agent.scorecard import history
-from agent.scorecard.card import Card
-from agent.scorecard.measure import measure
-from agent.scorecard.trend import with_trends
-from units.duration import format_seconds
+from alertdrill.agent import config as configs
+from alertdrill.agent import kpis as kpi_files
+from alertdrill.agent.config import AgentConfig
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.kpis import Kpis
+from alertdrill.agent.live import Lines
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.report import scorecard_json, scorecard_markdown, scorecard_text
+from alertdrill.agent.scorecard import history
+from alertdrill.agent.scorecard.card import Card
+from alertdrill.agent.scorecard.measure import measure
+from alertdrill.agent.scorecard.trend import with_trends
+from alertdrill.units.duration import format_seconds
 
 Render = Callable[[Card], str]
 
@@ -71,7 +71,7 @@ async def show(options: Options, console: Console) -> int:
 def _form(name: str) -> Render | None:
     if name == "html":
         try:
-            from agent.report import scorecard_html
+            from alertdrill.agent.report import scorecard_html
         except ModuleNotFoundError as error:
             raise ConfigError(f"--format html: {error.name} is not installed, expected alertdrill[report]") from error
         return scorecard_html.render
@@ -91,11 +91,11 @@ async def _servers(options: Options, config: AgentConfig) -> AsyncIterator[Agent
     if not options.lab:
         yield config
         return
-    from agent.session import at_the_lab
-    from lab.stack import Lab
-    from probes.arrivals import ConstantArrivals
-    from probes.load import Load, running
-    from probes.sender import Plan
+    from alertdrill.agent.session import at_the_lab
+    from alertdrill.lab.stack import Lab
+    from alertdrill.probes.arrivals import ConstantArrivals
+    from alertdrill.probes.load import Load, running
+    from alertdrill.probes.sender import Plan
 
     # What is told meanwhile is no part of the card, which a program may read.
     lines = Lines(Console(stderr=True, highlight=False))

@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
-from agent.errors import ConfigError
-from agent.records import Instant, Record, Seconds
-from agent.scorecard.card import Card
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.records import Instant, Record, Seconds
+from alertdrill.agent.scorecard.card import Card
 
 
 class Value(Record):

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from agent.errors import ServiceUnavailable
-from agent.kpis import Kpi, Kpis
-from agent.monitoring.http import Refused
-from agent.monitoring.prometheus import Prometheus
-from agent.records import KpiRecord, KpiValueRecord, PhaseRecord
-from agent.scorecard.card import Card, Reading, Score
-from lab.scale import scale_expr
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.kpis import Kpi, Kpis
+from alertdrill.agent.monitoring.http import Refused
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.records import KpiRecord, KpiValueRecord, PhaseRecord
+from alertdrill.agent.scorecard.card import Card, Reading, Score
+from alertdrill.lab.scale import scale_expr
 
 # Prometheus knows no shorter range.
 _SHORTEST_SECONDS = 0.001

@@ -7,8 +7,8 @@ from dataclasses import replace
 from math import isclose, isinf
 from statistics import median
 
-from agent.scorecard.card import Card, Reading, Score, Trend
-from agent.scorecard.history import Run
+from alertdrill.agent.scorecard.card import Card, Reading, Score, Trend
+from alertdrill.agent.scorecard.history import Run
 
 _LAST_RUNS = 10
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import promql_parser as promql
 
-from agent.verdict.condition import Condition, split
-from units.duration import format_duration
+from alertdrill.agent.verdict.condition import Condition, split
+from alertdrill.units.duration import format_duration
 
 _MATCH = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 _SETS = {"and", "or", "unless"}

@@ -6,21 +6,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from agent.drill import Expectation
-from agent.recording import Recording
-from agent.records import RuleRecord, SeriesRecord
-from agent.verdict import window
-from agent.verdict.arithmetic import Timing
-from agent.verdict.delivery import first_window, heard, way_to, ways_to
-from agent.verdict.labels import is_of, series_of, templates
-from agent.verdict.onset import Onset, onset, timing
-from agent.verdict.routing import Route
-from agent.verdict.shape import classify
-from agent.verdict.templated import own_ticks
-from agent.verdict.ticks import Evaluations, Tick, evaluations
-from agent.verdict.timeline import AlertTimeline, timelines
-from agent.verdict.verdict import Milestone, Span, Window
-from agent.verdict.waterfall import spans
+from alertdrill.agent.drill import Expectation
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import RuleRecord, SeriesRecord
+from alertdrill.agent.verdict import window
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.delivery import first_window, heard, way_to, ways_to
+from alertdrill.agent.verdict.labels import is_of, series_of, templates
+from alertdrill.agent.verdict.onset import Onset, onset, timing
+from alertdrill.agent.verdict.routing import Route
+from alertdrill.agent.verdict.shape import classify
+from alertdrill.agent.verdict.templated import own_ticks
+from alertdrill.agent.verdict.ticks import Evaluations, Tick, evaluations
+from alertdrill.agent.verdict.timeline import AlertTimeline, timelines
+from alertdrill.agent.verdict.verdict import Milestone, Span, Window
+from alertdrill.agent.verdict.waterfall import spans
 
 
 @dataclass(frozen=True)

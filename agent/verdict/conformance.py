@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
-from agent.records import RuleRecord, SeriesRecord
-from agent.verdict.engine import Breach, State, Status, follow
-from agent.verdict.labels import is_of
-from agent.verdict.templated import apart, own_ticks
-from agent.verdict.ticks import Evaluations, Tick
-from agent.verdict.timeline import AlertTimeline, Sample
+from alertdrill.agent.records import RuleRecord, SeriesRecord
+from alertdrill.agent.verdict.engine import Breach, State, Status, follow
+from alertdrill.agent.verdict.labels import is_of
+from alertdrill.agent.verdict.templated import apart, own_ticks
+from alertdrill.agent.verdict.ticks import Evaluations, Tick
+from alertdrill.agent.verdict.timeline import AlertTimeline, Sample
 
 # Samples bear the instant of their evaluation, to the millisecond; who evaluates at another is no engine of this rule.
 _OFF_THE_GRID_SECONDS = 0.010

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from agent.recording import Recording
-from agent.records import NotificationRecord, SuppressionRecord
-from agent.verdict.identity import SAME_INSTANT_SECONDS, fired_at, held, is_same, known_labels
-from agent.verdict.routing import Route, routes
-from agent.verdict.timeline import AlertTimeline, query_offset
-from agent.verdict.verdict import Window
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import NotificationRecord, SuppressionRecord
+from alertdrill.agent.verdict.identity import SAME_INSTANT_SECONDS, fired_at, held, is_same, known_labels
+from alertdrill.agent.verdict.routing import Route, routes
+from alertdrill.agent.verdict.timeline import AlertTimeline, query_offset
+from alertdrill.agent.verdict.verdict import Window
 
 _PEER_SECONDS = 15.0
 # How long Alertmanager up to 0.33 may keep a group that has become empty.

@@ -10,16 +10,16 @@ import difflib
 import math
 from collections.abc import Callable
 
-from agent.recording import Recording
-from agent.records import PartRecord
-from agent.verdict.anatomy import Pairing, Selector
-from agent.verdict.condition import Condition, split
-from agent.verdict.labels import listed
-from agent.verdict.pending import broken_off, still_pending
-from agent.verdict.shape import bad_seconds
-from agent.verdict.silent import Silent, not_scraped, true_instants
-from agent.verdict.ticks import part, value_at
-from agent.verdict.verdict import Finding, Link
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import PartRecord
+from alertdrill.agent.verdict.anatomy import Pairing, Selector
+from alertdrill.agent.verdict.condition import Condition, split
+from alertdrill.agent.verdict.labels import listed
+from alertdrill.agent.verdict.pending import broken_off, still_pending
+from alertdrill.agent.verdict.shape import bad_seconds
+from alertdrill.agent.verdict.silent import Silent, not_scraped, true_instants
+from alertdrill.agent.verdict.ticks import part, value_at
+from alertdrill.agent.verdict.verdict import Finding, Link
 
 _SHOWN = 3
 _LATE_SAMPLES = (

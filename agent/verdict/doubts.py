@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from agent.recording import Recording
-from agent.records import AlertSamples, RuleRecord
-from agent.verdict import traffic
-from agent.verdict.ticks import skipped
-from agent.verdict.verdict import Outcome, Verdict
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AlertSamples, RuleRecord
+from alertdrill.agent.verdict import traffic
+from alertdrill.agent.verdict.ticks import skipped
+from alertdrill.agent.verdict.verdict import Outcome, Verdict
 
 _LONGEST_CLOCK_DIFFERENCE_SECONDS = 1.0
 _SMALLEST_CLOCK_DIFFERENCE_SECONDS = 0.05

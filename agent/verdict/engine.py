@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.records import RuleRecord
-from agent.verdict.ticks import Tick
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.ticks import Tick
 
 Status = Literal["inactive", "pending", "firing"]
 _ORDER: dict[Status, int] = {"inactive": 0, "pending": 1, "firing": 2}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from agent.kpis import Kpi
-from agent.records import RuleRecord
-from agent.verdict.arithmetic import Timing
-from agent.verdict.prospect import Prospect, prospect
-from agent.verdict.remark import Known, Remark, Subject
-from agent.verdict.review import review, unwatched, worst
-from agent.verdict.routing import routes
+from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.prospect import Prospect, prospect
+from alertdrill.agent.verdict.remark import Known, Remark, Subject
+from alertdrill.agent.verdict.review import review, unwatched, worst
+from alertdrill.agent.verdict.routing import routes
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agent.recording import Recording
-from agent.records import RuleRecord
-from agent.verdict.anatomy import anatomy
-from agent.verdict.labels import listed, templates
-from agent.verdict.ticks import watched
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.anatomy import anatomy
+from alertdrill.agent.verdict.labels import listed, templates
+from alertdrill.agent.verdict.ticks import watched
 
 
 def notes(recording: Recording, rules: Iterable[RuleRecord]) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ none of that shows in `ALERTS`. The instant at which it began to fire goes along
 
 from __future__ import annotations
 
-from agent.recording import Recording
-from agent.records import SuppressionRecord
-from agent.verdict.timeline import AlertTimeline, query_offset
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import SuppressionRecord
+from alertdrill.agent.verdict.timeline import AlertTimeline, query_offset
 
 # Prometheus tells when an alert began in nanoseconds, its samples in milliseconds.
 SAME_INSTANT_SECONDS = 0.005

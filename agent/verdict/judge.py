@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.drill import Expectation
-from agent.recording import Recording
-from agent.records import RuleRecord
-from agent.verdict.audit import audit_problems
-from agent.verdict.case import Case, cases
-from agent.verdict.conformance import breaches
-from agent.verdict.delivery import heard
-from agent.verdict.diagnosis import no_rule, why_silent
-from agent.verdict.doubts import Doubt, doubts
-from agent.verdict.engine import Breach
-from agent.verdict.footing import notes
-from agent.verdict.identity import fired_at
-from agent.verdict.labels import has, may_be_of, spell
-from agent.verdict.runbook import runbook
-from agent.verdict.silent import Silent
-from agent.verdict.ticks import evaluations, watched
-from agent.verdict.timeline import AlertTimeline, timelines
-from agent.verdict.undelivered import Untold, held_back, why_untold
-from agent.verdict.verdict import Finding, Judgement, Link, Milestone, Outcome, Verdict
-from agent.verdict.waterfall import longest
+from alertdrill.agent.drill import Expectation
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.audit import audit_problems
+from alertdrill.agent.verdict.case import Case, cases
+from alertdrill.agent.verdict.conformance import breaches
+from alertdrill.agent.verdict.delivery import heard
+from alertdrill.agent.verdict.diagnosis import no_rule, why_silent
+from alertdrill.agent.verdict.doubts import Doubt, doubts
+from alertdrill.agent.verdict.engine import Breach
+from alertdrill.agent.verdict.footing import notes
+from alertdrill.agent.verdict.identity import fired_at
+from alertdrill.agent.verdict.labels import has, may_be_of, spell
+from alertdrill.agent.verdict.runbook import runbook
+from alertdrill.agent.verdict.silent import Silent
+from alertdrill.agent.verdict.ticks import evaluations, watched
+from alertdrill.agent.verdict.timeline import AlertTimeline, timelines
+from alertdrill.agent.verdict.undelivered import Untold, held_back, why_untold
+from alertdrill.agent.verdict.verdict import Finding, Judgement, Link, Milestone, Outcome, Verdict
+from alertdrill.agent.verdict.waterfall import longest
 
 # Prometheus's own default.
 _UNKNOWN_INTERVAL_SECONDS = 60.0

@@ -12,7 +12,7 @@ from typing import Any
 
 import promql_parser as promql
 
-from agent.verdict.anatomy import Pairing, selectors_of
+from alertdrill.agent.verdict.anatomy import Pairing, selectors_of
 
 _SCRAPED = frozenset({"job", "instance"})
 _MAKES_LABELS = ("label_", "absent", "vector", "count_values", "info")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # A load alone spells labels too, and needs nothing of what drills are made of.
-    from agent.records import PartRecord, RuleRecord, SeriesRecord
+    from alertdrill.agent.records import PartRecord, RuleRecord, SeriesRecord
 
 
 def spell(labels: dict[str, str]) -> str:

@@ -11,10 +11,10 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from itertools import pairwise, product
 
-from agent.records import PartRecord, RuleRecord, SeriesRecord, TargetRecord, WatchedRecord
-from agent.verdict.arithmetic import Timing
-from agent.verdict.shape import Levels, Shape, bad_seconds_span, classify
-from agent.verdict.ticks import Evaluations, instants, part, value_at
+from alertdrill.agent.records import PartRecord, RuleRecord, SeriesRecord, TargetRecord, WatchedRecord
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.shape import Levels, Shape, bad_seconds_span, classify
+from alertdrill.agent.verdict.ticks import Evaluations, instants, part, value_at
 
 _STRETCHES = 3
 # The kinds whose onset can be read off recorded series.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agent.verdict.labels import is_of, listed
-from agent.verdict.silent import Silent, not_scraped
-from agent.verdict.ticks import value_at
-from agent.verdict.timeline import AlertTimeline
-from agent.verdict.verdict import Finding, Link
+from alertdrill.agent.verdict.labels import is_of, listed
+from alertdrill.agent.verdict.silent import Silent, not_scraped
+from alertdrill.agent.verdict.ticks import value_at
+from alertdrill.agent.verdict.timeline import AlertTimeline
+from alertdrill.agent.verdict.verdict import Finding, Link
 
 _SHOWN = 3
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from agent.records import RuleRecord
-from agent.verdict.arithmetic import Timing
-from agent.verdict.routing import Route
-from agent.verdict.shape import Shape, classify
-from agent.verdict.sizes import Size, formula, largest, sizes
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.routing import Route
+from alertdrill.agent.verdict.shape import Shape, classify
+from alertdrill.agent.verdict.sizes import Size, formula, largest, sizes
 
 
 @dataclass(frozen=True)

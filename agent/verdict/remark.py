@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from agent.kpis import Kpis
-from agent.records import RuleRecord
-from agent.verdict.anatomy import Anatomy, anatomy
-from agent.verdict.arithmetic import Timing
-from agent.verdict.prospect import Prospect
-from agent.verdict.routing import Route
-from agent.verdict.shape import Shape
+from alertdrill.agent.kpis import Kpis
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.anatomy import Anatomy, anatomy
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.prospect import Prospect
+from alertdrill.agent.verdict.routing import Route
+from alertdrill.agent.verdict.shape import Shape
 
 Severity = Literal["problem", "weakness", "note"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "weakness", "note")

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from agent.kpis import Kpi
-from agent.records import RuleRecord
-from agent.verdict import review_expression as expression
-from agent.verdict import review_notice as notice
-from agent.verdict import review_objective as objective
-from agent.verdict import review_series as series
-from agent.verdict import review_timing as timing
-from agent.verdict.remark import SEVERITIES, Remark, Said, Severity, Subject
-from agent.verdict.shape import classify
+from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict import review_expression as expression
+from alertdrill.agent.verdict import review_notice as notice
+from alertdrill.agent.verdict import review_objective as objective
+from alertdrill.agent.verdict import review_series as series
+from alertdrill.agent.verdict import review_timing as timing
+from alertdrill.agent.verdict.remark import SEVERITIES, Remark, Said, Severity, Subject
+from alertdrill.agent.verdict.shape import classify
 
 CHECKS: dict[str, Callable[[Subject], Iterable[Said]]] = {
     "unreadable": expression.unreadable,

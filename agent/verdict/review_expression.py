@@ -8,11 +8,11 @@ from typing import Any
 
 import promql_parser as promql
 
-from agent.verdict.anatomy import Pairing
-from agent.verdict.kept_labels import keys, unpaired
-from agent.verdict.remark import Said, Subject
-from agent.verdict.shape import bare, classify
-from units.duration import format_seconds
+from alertdrill.agent.verdict.anatomy import Pairing
+from alertdrill.agent.verdict.kept_labels import keys, unpaired
+from alertdrill.agent.verdict.remark import Said, Subject
+from alertdrill.agent.verdict.shape import bare, classify
+from alertdrill.units.duration import format_seconds
 
 _COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
 _SETS = {"and", "or", "unless"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.verdict.remark import Said, Subject
-from units.duration import format_seconds
+from alertdrill.agent.verdict.remark import Said, Subject
+from alertdrill.units.duration import format_seconds
 
 _LATE_SECONDS = 3600.0
 

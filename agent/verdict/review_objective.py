@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.kpis import Kpi
-from agent.verdict.remark import Said, Subject
-from agent.verdict.shape import Shape
+from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.verdict.remark import Said, Subject
+from alertdrill.agent.verdict.shape import Shape
 
 _UP = {">", ">="}
 # So many times as far from the promise that it is no early warning nor a late one, but none.

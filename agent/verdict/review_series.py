@@ -9,10 +9,10 @@ from typing import Any
 
 import promql_parser as promql
 
-from agent.verdict.anatomy import Selector, selectors_of
-from agent.verdict.remark import Said, Subject
-from agent.verdict.shape import bare, classify
-from units.duration import format_seconds
+from alertdrill.agent.verdict.anatomy import Selector, selectors_of
+from alertdrill.agent.verdict.remark import Said, Subject
+from alertdrill.agent.verdict.shape import bare, classify
+from alertdrill.units.duration import format_seconds
 
 _FAILURE = re.compile(r"err|fail|drop|reject|timeout|restart|abort|exception|oom")
 _OUTCOME_LABELS = {"code", "status", "status_code", "result", "outcome", "reason", "error", "grpc_code", "exception"}

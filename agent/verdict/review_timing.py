@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agent.verdict.remark import Said, Subject
-from units.duration import format_seconds
+from alertdrill.agent.verdict.remark import Said, Subject
+from alertdrill.units.duration import format_seconds
 
 # A rate needs two samples in its range, and one scrape may fail, and another be late.
 _SAMPLES_IN_A_RANGE = 4

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from agent.verdict.matchers import Matcher, read
-from units.duration import parse_duration
+from alertdrill.agent.verdict.matchers import Matcher, read
+from alertdrill.units.duration import parse_duration
 
 _DEFAULTS: dict[str, Any] = {
     "receiver": "",

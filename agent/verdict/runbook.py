@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agent.recording import Recording
-from agent.verdict.verdict import Runbook
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.verdict.verdict import Runbook
 
 ANNOTATION = "runbook_url"
 

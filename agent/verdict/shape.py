@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 import promql_parser as promql
 
-from agent.verdict.anatomy import Selector, selectors_of
-from agent.verdict.condition import number, turned
+from alertdrill.agent.verdict.anatomy import Selector, selectors_of
+from alertdrill.agent.verdict.condition import number, turned
 
 Kind = Literal[
     "gauge", "up", "absent", "rate", "ratio", "quantile",

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from agent.recording import Recording
-from agent.records import PartRecord, RuleRecord, SeriesRecord, WatchedRecord
-from agent.verdict.anatomy import Anatomy, anatomy
-from agent.verdict.onset import Onset, onset
-from agent.verdict.ticks import Evaluations, instants, part, value_at
-from agent.verdict.timeline import AlertTimeline
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import PartRecord, RuleRecord, SeriesRecord, WatchedRecord
+from alertdrill.agent.verdict.anatomy import Anatomy, anatomy
+from alertdrill.agent.verdict.onset import Onset, onset
+from alertdrill.agent.verdict.ticks import Evaluations, instants, part, value_at
+from alertdrill.agent.verdict.timeline import AlertTimeline
 
 
 @dataclass(frozen=True)

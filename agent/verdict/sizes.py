@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from agent.verdict.shape import Kind, Levels, Shape, bad_seconds
+from alertdrill.agent.verdict.shape import Kind, Levels, Shape, bad_seconds
 
 _SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)
 _ABOVE = (1.1, 1.5, 2.0)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from agent.records import RuleRecord
-from agent.verdict.labels import templates
-from agent.verdict.ticks import Tick
-from agent.verdict.timeline import AlertTimeline
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.labels import templates
+from alertdrill.agent.verdict.ticks import Tick
+from alertdrill.agent.verdict.timeline import AlertTimeline
 
 
 def apart(timelines: Sequence[AlertTimeline], rule: RuleRecord) -> list[list[AlertTimeline]]:

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from agent.recording import Recording
-from agent.records import GroupRecord, PartRecord, RuleRecord, SeriesRecord, TargetRecord, WatchedRecord
-from agent.verdict.anatomy import anatomy
-from agent.verdict.unseen import unseen_since
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import GroupRecord, PartRecord, RuleRecord, SeriesRecord, TargetRecord, WatchedRecord
+from alertdrill.agent.verdict.anatomy import anatomy
+from alertdrill.agent.verdict.unseen import unseen_since
 
 # With a scrape less at both ends, a range of four still has two samples.
 _FEWEST_SCRAPES = 4

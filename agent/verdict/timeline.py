@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from agent.recording import Recording
-from agent.verdict.engine import Status
-from agent.verdict.ticks import WRITTEN_WITHIN_SECONDS
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.verdict.engine import Status
+from alertdrill.agent.verdict.ticks import WRITTEN_WITHIN_SECONDS
 
 _Labels = tuple[tuple[str, str], ...]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from statistics import median
 
-from agent.recording import Recording
-from agent.records import LoadRecord, SecondRecord
-from probes.honesty import Sending, honesty
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import LoadRecord, SecondRecord
+from alertdrill.probes.honesty import Sending, honesty
 
 _LARGEST_BASELINE_FAILED_SHARE = 0.01
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.recording import Recording
-from agent.records import DeliveryRecord, SilenceRecord, SuppressionRecord
-from agent.verdict.delivery import heard, ways
-from agent.verdict.identity import held, known_labels
-from agent.verdict.labels import listed, spell
-from agent.verdict.mutes import covers
-from agent.verdict.routing import Route, time_intervals
-from agent.verdict.timeline import AlertTimeline
-from agent.verdict.verdict import Finding, Link
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import DeliveryRecord, SilenceRecord, SuppressionRecord
+from alertdrill.agent.verdict.delivery import heard, ways
+from alertdrill.agent.verdict.identity import held, known_labels
+from alertdrill.agent.verdict.labels import listed, spell
+from alertdrill.agent.verdict.mutes import covers
+from alertdrill.agent.verdict.routing import Route, time_intervals
+from alertdrill.agent.verdict.timeline import AlertTimeline
+from alertdrill.agent.verdict.verdict import Finding, Link
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from agent.records import RuleRecord
-from agent.verdict.arithmetic import Timing
-from agent.verdict.onset import Onset
-from agent.verdict.routing import Route
-from agent.verdict.timeline import AlertTimeline
-from agent.verdict.verdict import Span
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.onset import Onset
+from alertdrill.agent.verdict.routing import Route
+from alertdrill.agent.verdict.timeline import AlertTimeline
+from alertdrill.agent.verdict.verdict import Span
 
 
 def spans(  # noqa: PLR0913 - one argument for each thing that the parts are made of

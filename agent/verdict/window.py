@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from agent.records import RuleRecord
-from agent.verdict.arithmetic import Timing
-from agent.verdict.engine import State, step
-from agent.verdict.onset import Onset
-from agent.verdict.ticks import Tick
-from agent.verdict.timeline import AlertTimeline
-from agent.verdict.verdict import Window
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.engine import State, step
+from alertdrill.agent.verdict.onset import Onset
+from alertdrill.agent.verdict.ticks import Tick
+from alertdrill.agent.verdict.timeline import AlertTimeline
+from alertdrill.agent.verdict.verdict import Window
 
 # Instants are told in milliseconds.
 _ROUNDING_SECONDS = 0.002

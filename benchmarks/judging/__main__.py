@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from agent import __version__
-from agent import recording as recordings
-from agent.recording import Recording
-from agent.verdict.judge import judge
+from alertdrill import __version__
+from alertdrill.agent import recording as recordings
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.verdict.judge import judge
 from benchmarks import results
 from benchmarks.errors import BenchmarkError, told
 from benchmarks.judging.made import recording

@@ -11,11 +11,19 @@ from typing import Literal
 
 import promql_parser as promql
 
-from agent import rules_file
-from agent.records import AlertSamples, BetweenRecord, HeldRecord, PartRecord, RuleRecord, SeriesRecord, WatchedRecord
-from agent.verdict.anatomy import Anatomy
-from agent.verdict.engine import State, Status, step
-from agent.verdict.ticks import instants
+from alertdrill.agent import rules_file
+from alertdrill.agent.records import (
+    AlertSamples,
+    BetweenRecord,
+    HeldRecord,
+    PartRecord,
+    RuleRecord,
+    SeriesRecord,
+    WatchedRecord,
+)
+from alertdrill.agent.verdict.anatomy import Anatomy
+from alertdrill.agent.verdict.engine import State, Status, step
+from alertdrill.agent.verdict.ticks import instants
 from benchmarks.judging.promql import Evaluator
 from benchmarks.judging.service import BEGINS, SECONDS
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-from agent import __version__
-from agent.drill import Drill
-from agent.recording import Recording
-from agent.records import (
+from alertdrill import __version__
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import (
     ActiveRecord,
     AlertmanagerRecord,
     AlertSamples,
@@ -24,7 +24,7 @@ from agent.records import (
     SecondRecord,
     TargetRecord,
 )
-from agent.verdict.routing import routes
+from alertdrill.agent.verdict.routing import routes
 from benchmarks.judging.evaluated import INTERVAL_SECONDS, alerts, first_at, rules, watched
 from benchmarks.judging.promql import Evaluator
 from benchmarks.judging.service import BEGINS, ENDS, FAULT_BEGINS, FAULT_ENDS, SECONDS, Target, exposed, targets

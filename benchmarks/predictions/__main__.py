@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from agent import __version__
+from alertdrill import __version__
 from benchmarks import results
 from benchmarks.errors import told
 from benchmarks.predictions import table

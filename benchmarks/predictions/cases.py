@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.verdict.shape import Levels
-from agent.verdict.verdict import Link, Outcome
+from alertdrill.agent.verdict.shape import Levels
+from alertdrill.agent.verdict.verdict import Link, Outcome
 from benchmarks.predictions.exporter import Read, events, flapping, histogram, lasting, short, step
 
 SCRAPE_SECONDS = 0.2

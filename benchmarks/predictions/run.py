@@ -10,18 +10,18 @@ from datetime import UTC, datetime, timedelta
 
 import aiohttp
 
-from agent import __version__
-from agent.drill import Drill
-from agent.evidence import Evidence
-from agent.monitoring.alertmanager import Alertmanager
-from agent.monitoring.prometheus import Prometheus
-from agent.observer import EARLIER_SECONDS, Observer
-from agent.recording import Recording
-from agent.records import FaultRecord, LoadRecord, PhaseRecord, SecondRecord, TargetRecord, WatchedRecord
-from agent.server import Inbox, serving
-from agent.servers import MonitoringServer
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Verdict
+from alertdrill import __version__
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.evidence import Evidence
+from alertdrill.agent.monitoring.alertmanager import Alertmanager
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.observer import EARLIER_SECONDS, Observer
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import FaultRecord, LoadRecord, PhaseRecord, SecondRecord, TargetRecord, WatchedRecord
+from alertdrill.agent.server import Inbox, serving
+from alertdrill.agent.servers import MonitoringServer
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Verdict
 from benchmarks.loads import honest
 from benchmarks.predictions.cases import FAULT_SECONDS, Case
 from benchmarks.predictions.stage import Programs, Stage, staged

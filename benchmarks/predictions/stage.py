@@ -15,11 +15,11 @@ from typing import Any
 
 import yaml
 
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.server import Server, Spec
 from benchmarks.predictions.cases import SCRAPE_SECONDS, Case, shown
 from benchmarks.predictions.exporter import Clock, Exporter
 from benchmarks.servers import find
-from lab.ports import free_ports
-from lab.server import Server, Spec
 
 _GROUP_WAIT, _GROUP_INTERVAL = "300ms", "1s"
 

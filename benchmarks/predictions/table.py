@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.verdict.arithmetic import Timing
-from agent.verdict.shape import bad_seconds, classify
-from agent.verdict.verdict import Milestone, Outcome, Verdict
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.shape import bad_seconds, classify
+from alertdrill.agent.verdict.verdict import Milestone, Outcome, Verdict
+from alertdrill.units.duration import parse_duration
 from benchmarks.predictions.cases import SCRAPE_SECONDS, Case
 from benchmarks.predictions.run import Result
 from benchmarks.results import Circumstances
-from units.duration import parse_duration
 
 _HEAD = """\
 # Predicted and observed

@@ -14,8 +14,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
-from chaos.secret_source import beside_its_file
-from units.settings import Settings
+from alertdrill.chaos.secret_source import beside_its_file
+from alertdrill.units.settings import Settings
 
 # What Kubernetes itself lives in.
 PROTECTED = ("kube-system", "kube-public", "kube-node-lease")

@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints
-from chaos.injection import Injection
-from chaos.kubernetes import manifest, place
-from chaos.kubernetes.access import Namespace, Reach
-from chaos.kubernetes.cluster_fault import ClusterFault
-from chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
-from chaos.kubernetes.opted_in import require_namespace
-from chaos.kubernetes.place import ClusterError, Object, Place
-from chaos.secret_source import beside_its_file
-from units.duration import Duration
-from units.settings import Settings
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.kubernetes import manifest, place
+from alertdrill.chaos.kubernetes.access import Namespace, Reach
+from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
+from alertdrill.chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
+from alertdrill.chaos.kubernetes.opted_in import require_namespace
+from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
+from alertdrill.chaos.secret_source import beside_its_file
+from alertdrill.units.duration import Duration
+from alertdrill.units.settings import Settings
 
 if TYPE_CHECKING:
-    from chaos.kubernetes.client import Cluster
+    from alertdrill.chaos.kubernetes.client import Cluster
 
 _LABEL = "alertdrill.io/fault"
 

@@ -6,9 +6,9 @@ from typing import Self
 
 from pydantic import model_validator
 
-from chaos.fault import Fault
-from chaos.kubernetes.access import Namespace
-from units.extras import require_library
+from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.kubernetes.access import Namespace
+from alertdrill.units.extras import require_library
 
 
 class ClusterFault(Fault):

@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.fault import Endpoints
-from chaos.kubernetes.access import Kubernetes, Reach
-from chaos.kubernetes.place import ClusterError, Object, Place
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.kubernetes.access import Kubernetes, Reach
+from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
 
 if TYPE_CHECKING:
-    from chaos.kubernetes.client import Cluster
+    from alertdrill.chaos.kubernetes.client import Cluster
 
 _LOOK_EVERY_SECONDS = 0.2
 # What an undo asks of the API server beside waiting.
@@ -27,7 +27,7 @@ ASKING = timedelta(seconds=60)
 @asynccontextmanager
 async def breaking(reach: Reach) -> AsyncIterator[Cluster]:
     """Connect for the length of the block; what is refused raises FaultNotApplied."""
-    from chaos.kubernetes.client import connected
+    from alertdrill.chaos.kubernetes.client import connected
 
     try:
         async with connected(reach) as cluster:
@@ -39,7 +39,7 @@ async def breaking(reach: Reach) -> AsyncIterator[Cluster]:
 @asynccontextmanager
 async def mending(reach: Reach) -> AsyncIterator[Cluster]:
     """Connect for the length of the block; what is refused raises FaultNotHealed."""
-    from chaos.kubernetes.client import connected
+    from alertdrill.chaos.kubernetes.client import connected
 
     try:
         async with connected(reach) as cluster:

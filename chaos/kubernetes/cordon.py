@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.fault import Endpoints
-from chaos.injection import Injection
-from chaos.kubernetes import place
-from chaos.kubernetes.access import Kubernetes, Name, Reach
-from chaos.kubernetes.cluster_fault import ClusterFault
-from chaos.kubernetes.connection import breaking, found, mending, opened, require_permissions
-from chaos.kubernetes.opted_in import carries
-from chaos.kubernetes.place import Object
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.kubernetes import place
+from alertdrill.chaos.kubernetes.access import Kubernetes, Name, Reach
+from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
+from alertdrill.chaos.kubernetes.connection import breaking, found, mending, opened, require_permissions
+from alertdrill.chaos.kubernetes.opted_in import carries
+from alertdrill.chaos.kubernetes.place import Object
 
 if TYPE_CHECKING:
-    from chaos.kubernetes.client import Cluster
+    from alertdrill.chaos.kubernetes.client import Cluster
 
 # By this a node that we cordoned is told from one that somebody else did.
 _ANNOTATION = "alertdrill.io/cordoned-by"

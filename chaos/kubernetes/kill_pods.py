@@ -14,15 +14,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Literal
 
-from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints
-from chaos.kubernetes import place
-from chaos.kubernetes.connection import breaking
-from chaos.kubernetes.place import ClusterError
-from chaos.kubernetes.pods import Pod, PodsFault, PodsInjection
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.kubernetes import place
+from alertdrill.chaos.kubernetes.connection import breaking
+from alertdrill.chaos.kubernetes.place import ClusterError
+from alertdrill.chaos.kubernetes.pods import Pod, PodsFault, PodsInjection
 
 if TYPE_CHECKING:
-    from chaos.kubernetes.client import Cluster
+    from alertdrill.chaos.kubernetes.client import Cluster
 
 
 class KillPodsInjection(PodsInjection):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from chaos.kubernetes.place import Object
+from alertdrill.chaos.kubernetes.place import Object
 
 # Their contents would stand in the ledger, which is no place for them.
 _REFUSED = {"Secret": "a ledger is no place for what it holds"}

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chaos.errors import FaultNotApplied
-from chaos.kubernetes import workload
-from chaos.kubernetes.access import PROTECTED, Kubernetes
-from chaos.kubernetes.connection import found
-from chaos.kubernetes.place import Object, namespace
-from chaos.kubernetes.workload import Owner
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.kubernetes import workload
+from alertdrill.chaos.kubernetes.access import PROTECTED, Kubernetes
+from alertdrill.chaos.kubernetes.connection import found
+from alertdrill.chaos.kubernetes.place import Object, namespace
+from alertdrill.chaos.kubernetes.workload import Owner
 
 if TYPE_CHECKING:
-    from chaos.kubernetes.client import Cluster
+    from alertdrill.chaos.kubernetes.client import Cluster
 
 
 def carries(one: Object, label: dict[str, str]) -> bool:

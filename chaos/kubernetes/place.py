@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from units.settings import Settings
+from alertdrill.units.settings import Settings
 
 Object = dict[str, Any]
 

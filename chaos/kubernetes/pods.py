@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints
-from chaos.injection import Injection
-from chaos.kubernetes import place, workload
-from chaos.kubernetes.access import Name, Namespace, Reach
-from chaos.kubernetes.cluster_fault import ClusterFault
-from chaos.kubernetes.connection import ASKING, breaking, mending, opened, require_permissions, until
-from chaos.kubernetes.opted_in import opted_in, require_listed
-from chaos.kubernetes.place import ClusterError, Object, Place
-from chaos.kubernetes.workload import Owner
-from units.duration import Duration
-from units.settings import Settings
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.kubernetes import place, workload
+from alertdrill.chaos.kubernetes.access import Name, Namespace, Reach
+from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
+from alertdrill.chaos.kubernetes.connection import ASKING, breaking, mending, opened, require_permissions, until
+from alertdrill.chaos.kubernetes.opted_in import opted_in, require_listed
+from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
+from alertdrill.chaos.kubernetes.workload import Owner
+from alertdrill.units.duration import Duration
+from alertdrill.units.settings import Settings
 
 if TYPE_CHECKING:
-    from chaos.kubernetes.client import Cluster
+    from alertdrill.chaos.kubernetes.client import Cluster
 
 
 class Pod(Settings):

@@ -17,17 +17,17 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr
 
-from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints
-from chaos.injection import Injection
-from chaos.kubernetes import place, workload
-from chaos.kubernetes.access import Namespace, Reach
-from chaos.kubernetes.cluster_fault import WorkloadFault
-from chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
-from chaos.kubernetes.opted_in import open_workload, require_listed
-from chaos.kubernetes.place import Object, Place
-from chaos.kubernetes.workload import Rolling
-from units.duration import Duration
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.kubernetes import place, workload
+from alertdrill.chaos.kubernetes.access import Namespace, Reach
+from alertdrill.chaos.kubernetes.cluster_fault import WorkloadFault
+from alertdrill.chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
+from alertdrill.chaos.kubernetes.opted_in import open_workload, require_listed
+from alertdrill.chaos.kubernetes.place import Object, Place
+from alertdrill.chaos.kubernetes.workload import Rolling
+from alertdrill.units.duration import Duration
 
 _ANNOTATION = "alertdrill.io/restarted-by"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from chaos.kubernetes.place import Object, Place
+from alertdrill.chaos.kubernetes.place import Object, Place
 
 _RESOURCES = {
     "deployment": "deployments",

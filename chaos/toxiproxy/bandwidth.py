@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from chaos.toxiproxy.toxic import Count, Toxic
+from alertdrill.chaos.toxiproxy.toxic import Count, Toxic
 
 
 class Bandwidth(Toxic):

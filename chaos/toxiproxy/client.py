@@ -12,9 +12,9 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 
-from chaos.errors import FaultNotApplied
-from chaos.listening import own_address
-from chaos.threads import in_thread
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.listening import own_address
+from alertdrill.chaos.threads import in_thread
 
 _LIMIT = aiohttp.ClientTimeout(total=5.0)
 

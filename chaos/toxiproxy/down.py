@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.fault import Endpoints, Fault
-from chaos.injection import Injection
-from chaos.toxiproxy.client import Toxiproxy, ToxiproxyError, require_proxy
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.toxiproxy.client import Toxiproxy, ToxiproxyError, require_proxy
 
 
 class DownInjection(Injection):

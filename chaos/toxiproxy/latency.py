@@ -7,10 +7,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from chaos.fault import Fault
-from chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
-from units.duration import Duration
-from units.settings import Settings
+from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
+from alertdrill.units.duration import Duration
+from alertdrill.units.settings import Settings
 
 
 class Ramp(Settings):

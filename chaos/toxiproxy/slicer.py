@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from chaos.toxiproxy.toxic import Count, Delay, Toxic
+from alertdrill.chaos.toxiproxy.toxic import Count, Delay, Toxic
 
 
 class Slicer(Toxic):

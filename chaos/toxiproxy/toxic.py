@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
-from chaos.connections import Peer, open_connections
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.fault import Endpoints, Fault
-from chaos.injection import Injection
-from chaos.toxiproxy.client import Toxiproxy, ToxiproxyError, require_proxy
-from units.duration import Duration
+from alertdrill.chaos.connections import Peer, open_connections
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.toxiproxy.client import Toxiproxy, ToxiproxyError, require_proxy
+from alertdrill.units.duration import Duration
 
 Stream = Literal["downstream", "upstream"]
 

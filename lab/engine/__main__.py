@@ -1,4 +1,4 @@
-"""`python -m lab.engine --listen 127.0.0.1:8080 --postgres-url … --redis-url …`: runs until SIGTERM."""
+"""`python -m alertdrill.lab.engine --listen 127.0.0.1:8080 --postgres-url … --redis-url …`: runs until SIGTERM."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import resource
 import uvloop
 from aiohttp import web
 
-from lab.engine import readings
-from lab.engine.cache import Cache
-from lab.engine.memory_chaos import MemoryChaos
-from lab.engine.metrics import Metrics
-from lab.engine.outbox import Outbox
-from lab.engine.service import Service
-from lab.engine.store import Store
-from lab.serving import until_told
+from alertdrill.lab.engine import readings
+from alertdrill.lab.engine.cache import Cache
+from alertdrill.lab.engine.memory_chaos import MemoryChaos
+from alertdrill.lab.engine.metrics import Metrics
+from alertdrill.lab.engine.outbox import Outbox
+from alertdrill.lab.engine.service import Service
+from alertdrill.lab.engine.store import Store
+from alertdrill.lab.serving import until_told
 
 _MIB = 2**20
 
 
 def main() -> None:
     """Read the command line and serve."""
-    parser = argparse.ArgumentParser(prog="python -m lab.engine", description="The lab's payment engine.")
+    parser = argparse.ArgumentParser(prog="python -m alertdrill.lab.engine", description="The lab's payment engine.")
     parser.add_argument("--listen", default="127.0.0.1:8080", metavar="HOST:PORT")
     parser.add_argument("--postgres-url", required=True, help="The password may be in PGPASSWORD.")
     parser.add_argument("--redis-url", required=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lab.engine.payment import Payment
-from lab.engine.tariff import HIGH_VALUE
+from alertdrill.lab.engine.payment import Payment
+from alertdrill.lab.engine.tariff import HIGH_VALUE
 
 # A client may invent tenants and currencies, and each pair is five series for ever.
 _MOST_PAIRS = 100

@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from lab.engine.pipelined import Pipelined
+from alertdrill.lab.engine.pipelined import Pipelined
 
 _PATIENCE_SECONDS = 0.5
 _KEY_SECONDS = 24 * 3600

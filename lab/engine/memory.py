@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import mmap
 
-from lab.engine.process import resident_bytes
+from alertdrill.lab.engine.process import resident_bytes
 
 _PIECE_BYTES = 4 * 2**20
 _FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lab.engine.memory import Hoard
-from lab.engine.payment import Refused
-from lab.engine.process import resident_bytes
-from lab.engine.service import Service
+from alertdrill.lab.engine.memory import Hoard
+from alertdrill.lab.engine.payment import Refused
+from alertdrill.lab.engine.process import resident_bytes
+from alertdrill.lab.engine.service import Service
 
 _MIB = 2**20
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from lab.engine.cache import Cache
-from lab.engine.metrics import Metrics
-from lab.engine.outbox import Outbox
-from lab.engine.process import CpuUsage, InputOutput, resident_bytes
-from lab.engine.store import Store
-from lab.engine.tariff import HIGH_VALUE
+from alertdrill.lab.engine.cache import Cache
+from alertdrill.lab.engine.metrics import Metrics
+from alertdrill.lab.engine.outbox import Outbox
+from alertdrill.lab.engine.process import CpuUsage, InputOutput, resident_bytes
+from alertdrill.lab.engine.store import Store
+from alertdrill.lab.engine.tariff import HIGH_VALUE
 
 
 def publish(metrics: Metrics, store: Store, cache: Cache, allowed_bytes: int) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 from aiohttp import web
 
-from lab.engine.cache import Cache, Claim
-from lab.engine.metrics import Metrics
-from lab.engine.outbox import Outbox
-from lab.engine.payment import DEFAULT_TENANT, Payment, Refused, read_payment
-from lab.engine.store import Store
+from alertdrill.lab.engine.cache import Cache, Claim
+from alertdrill.lab.engine.metrics import Metrics
+from alertdrill.lab.engine.outbox import Outbox
+from alertdrill.lab.engine.payment import DEFAULT_TENANT, Payment, Refused, read_payment
+from alertdrill.lab.engine.store import Store
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
-from lab.engine.payment import Payment, Refused
+from alertdrill.lab.engine.payment import Payment, Refused
 
 _STATEMENT_SECONDS = 30.0
 _BOOK = "SELECT outcome, transaction_id, at_time FROM book($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"

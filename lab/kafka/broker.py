@@ -14,10 +14,10 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from lab.engine.outbox import TOPIC
-from lab.errors import LabError
-from lab.server import Spec
-from lab.services import Site
+from alertdrill.lab.engine.outbox import TOPIC
+from alertdrill.lab.errors import LabError
+from alertdrill.lab.server import Spec
+from alertdrill.lab.services import Site
 
 PARTITIONS = 3
 _TOPIC_WITHIN_SECONDS = 60.0

@@ -1,4 +1,4 @@
-"""`python -m lab.kafka.exporter --listen 127.0.0.1:9308 --kafka 127.0.0.1:9092`: runs until SIGTERM.
+"""`python -m alertdrill.lab.kafka.exporter --listen 127.0.0.1:9308 --kafka 127.0.0.1:9092`: runs until SIGTERM.
 
 Serves /metrics under the names of kafka_exporter (github.com/danielqsj/kafka_exporter).
 """
@@ -17,9 +17,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, generate_latest
 
-from lab.kafka.cluster import Cluster, read_cluster
-from lab.kafka.families import ClusterMetrics
-from lab.serving import serve_until_told
+from alertdrill.lab.kafka.cluster import Cluster, read_cluster
+from alertdrill.lab.kafka.families import ClusterMetrics
+from alertdrill.lab.serving import serve_until_told
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 5.0
@@ -79,7 +79,7 @@ async def _application(servers: str) -> AsyncIterator[web.Application]:
 
 def main() -> None:
     """Read the command line and serve."""
-    parser = argparse.ArgumentParser(prog="python -m lab.kafka.exporter", description="Kafka's metrics.")
+    parser = argparse.ArgumentParser(prog="python -m alertdrill.lab.kafka.exporter", description="Kafka's metrics.")
     parser.add_argument("--listen", default="127.0.0.1:9308", metavar="HOST:PORT")
     parser.add_argument("--kafka", required=True, metavar="HOST:PORT")
     options = parser.parse_args()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lab.kafka.cluster import Cluster, Group, Partition
+from alertdrill.lab.kafka.cluster import Cluster, Group, Partition
 
 _Row = tuple[tuple[str, ...], float]
 

@@ -1,4 +1,4 @@
-"""`python -m lab.kubernetes`: a control plane that stays up until Ctrl-C, to play with."""
+"""`python -m alertdrill.lab.kubernetes`: a control plane that stays up until Ctrl-C, to play with."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import sys
 
-from lab.errors import LabError
-from lab.kubernetes.control_plane import ControlPlane
+from alertdrill.lab.errors import LabError
+from alertdrill.lab.kubernetes.control_plane import ControlPlane
 
 
 async def _keep() -> None:

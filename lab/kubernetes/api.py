@@ -10,7 +10,7 @@ from typing import Any, Self
 import aiohttp
 import yaml
 
-from lab.errors import LabError
+from alertdrill.lab.errors import LabError
 
 _LIMIT = aiohttp.ClientTimeout(total=10.0)
 

@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-from lab.kubernetes.api import Api
-from lab.kubernetes.files import node, write_kubeconfig, write_tokens
-from lab.kubernetes.programs import find_programs, stages
-from lab.ports import free_ports
-from lab.reaper import Reaper
-from lab.server import Server, Spec
+from alertdrill.lab.kubernetes.api import Api
+from alertdrill.lab.kubernetes.files import node, write_kubeconfig, write_tokens
+from alertdrill.lab.kubernetes.programs import find_programs, stages
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.reaper import Reaper
+from alertdrill.lab.server import Server, Spec
 
 _READY_WITHIN_SECONDS = 90.0
 _SERVICES = ("etcd", "etcd-peers", "kube-apiserver", "state-metrics")
@@ -89,7 +89,7 @@ class ControlPlane:
 
     async def _start_state_metrics(self) -> None:
         port = self._ports["state-metrics"]
-        module = [sys.executable, "-P", "-m", "lab.kubernetes.state_metrics"]
+        module = [sys.executable, "-P", "-m", "alertdrill.lab.kubernetes.state_metrics"]
         command = [*module, "--kubeconfig", str(self.kubeconfig), "--listen", f"127.0.0.1:{port}"]
         environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
         spec = Spec("state-metrics", command, port, health="/metrics", environment=environment)

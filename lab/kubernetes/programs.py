@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from lab.errors import LabError
+from alertdrill.lab.errors import LabError
 
 VERSION = "1.36.3"
 _BUILT = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")

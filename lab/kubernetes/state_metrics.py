@@ -1,6 +1,6 @@
 """What Kubernetes says of its objects, as metrics with the names and labels that kube-state-metrics gives them.
 
-`python -m lab.kubernetes.state_metrics --kubeconfig FILE --listen ADDRESS` asks the API server anew for each scrape.
+`python -m alertdrill.lab.kubernetes.state_metrics --kubeconfig FILE --listen ADDRESS` asks the API server anew for each scrape.
 Names: https://github.com/kubernetes/kube-state-metrics/tree/main/docs (those of the objects that faults touch).
 """
 
@@ -17,8 +17,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lab.errors import LabError
-from lab.kubernetes.api import Api, ApiRefused
+from alertdrill.lab.errors import LabError
+from alertdrill.lab.kubernetes.api import Api, ApiRefused
 
 Object = dict[str, Any]
 Samples = list[tuple[tuple[str, ...], float]]
@@ -214,7 +214,7 @@ def _application(api: Api) -> web.Application:
 
 def main() -> None:
     """Serve until killed."""
-    parser = argparse.ArgumentParser(prog="python -m lab.kubernetes.state_metrics", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m alertdrill.lab.kubernetes.state_metrics", description=__doc__)
     parser.add_argument("--kubeconfig", type=Path, required=True)
     parser.add_argument("--listen", default="127.0.0.1:8080")
     options = parser.parse_args()

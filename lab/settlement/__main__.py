@@ -1,4 +1,4 @@
-"""`python -m lab.settlement --listen 127.0.0.1:8081 --postgres-url … --kafka …`: runs until SIGTERM.
+"""`python -m alertdrill.lab.settlement --listen 127.0.0.1:8081 --postgres-url … --kafka …`: runs until SIGTERM.
 
 A process of its own: it can be stopped while payments go on, and what it does not do shows as consumer lag.
 """
@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from lab.serving import serve_until_told
-from lab.settlement.metrics import Metrics
-from lab.settlement.settling import Settlement
+from alertdrill.lab.serving import serve_until_told
+from alertdrill.lab.settlement.metrics import Metrics
+from alertdrill.lab.settlement.settling import Settlement
 
 
 @asynccontextmanager
@@ -35,7 +35,7 @@ async def _application(options: argparse.Namespace) -> AsyncIterator[web.Applica
 
 def main() -> None:
     """Read the command line and settle."""
-    parser = argparse.ArgumentParser(prog="python -m lab.settlement", description="Settles booked payments.")
+    parser = argparse.ArgumentParser(prog="python -m alertdrill.lab.settlement", description="Settles booked payments.")
     parser.add_argument("--listen", default="127.0.0.1:8081", metavar="HOST:PORT")
     parser.add_argument("--postgres-url", required=True, help="The password may be in PGPASSWORD.")
     parser.add_argument("--kafka", required=True, metavar="HOST:PORT")

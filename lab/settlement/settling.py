@@ -16,8 +16,8 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from lab.engine.outbox import TOPIC
-from lab.settlement.metrics import Metrics
+from alertdrill.lab.engine.outbox import TOPIC
+from alertdrill.lab.settlement.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agent.drill import Drill
-from agent.recording import Recording
-from agent.records import (
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import (
     AlertmanagerRecord,
     AlertSamples,
     FaultRecord,

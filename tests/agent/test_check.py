@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from agent.check import check
+from alertdrill.agent.check import check
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import drill as drills
-from agent.errors import ConfigError
+from alertdrill.agent import drill as drills
+from alertdrill.agent.errors import ConfigError
 
 DRILLS = sorted((Path(__file__).parents[2] / "configs/drills").glob("*.yml"))
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.drill_lock import locked
-from agent.errors import ConfigError
+from alertdrill.agent.drill_lock import locked
+from alertdrill.agent.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys, time
 from pathlib import Path
-from agent.drill_lock import locked
+from alertdrill.agent.drill_lock import locked
 with locked(Path(sys.argv[1]), "the database", "theirs"):
     print("held", flush=True)
     time.sleep(60)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import config as configs
-from agent.session import at_the_lab
+from alertdrill.agent import config as configs
+from alertdrill.agent.session import at_the_lab
 
 CONFIG = Path(__file__).parents[2] / "configs" / "agent.yml"
 ADDRESSES = {

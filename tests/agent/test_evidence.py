@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from agent.errors import ServiceUnavailable
-from agent.evidence import Evidence
-from agent.monitoring.prometheus import Prometheus
-from agent.records import (
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.evidence import Evidence
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.records import (
     ActiveRecord,
     AlertSamples,
     EvaluationRecord,
@@ -25,7 +25,7 @@ from agent.records import (
     TargetRecord,
     WatchedRecord,
 )
-from agent.servers import MonitoringServer
+from alertdrill.agent.servers import MonitoringServer
 from tests.support import monitoring_servers, one_rule
 from tests.support.answering import Answering, answering
 from tests.support.monitoring_servers import Configuration

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import kpis
-from agent.errors import ConfigError
-from agent.explain import Options, from_files
-from agent.verdict.explanation import Explained
-from lab.engine.metrics import Metrics
+from alertdrill.agent import kpis
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.explain import Options, from_files
+from alertdrill.agent.verdict.explanation import Explained
+from alertdrill.lab.engine.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 RULES = """\
@@ -173,7 +173,7 @@ def test_one_alert_alone_can_be_asked_for(rules: Path) -> None:
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "agent", "explain", *arguments],
+        [sys.executable, "-m", "alertdrill", "explain", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

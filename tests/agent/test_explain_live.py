@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from agent.errors import ServiceUnavailable
-from agent.explain import Options
-from agent.explain_live import from_servers
-from agent.monitoring.prometheus import Prometheus
-from agent.servers import MonitoringServer
-from agent.verdict.explanation import Explained
-from lab.ports import free_ports
-from lab.programs import find_programs
-from lab.server import Server, Spec
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.explain import Options
+from alertdrill.agent.explain_live import from_servers
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.servers import MonitoringServer
+from alertdrill.agent.verdict.explanation import Explained
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.programs import find_programs
+from alertdrill.lab.server import Server, Spec
 
 RULES = """\
 groups:

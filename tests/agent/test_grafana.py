@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agent import config
-from agent import recording as recordings
-from agent.grafana import Grafana, links
-from agent.records import RuleRecord
-from agent.report import words
+from alertdrill.agent import config
+from alertdrill.agent import recording as recordings
+from alertdrill.agent.grafana import Grafana, links
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.report import words
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "recordings"

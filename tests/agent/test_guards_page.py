@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from agent.drill import Drill
-from chaos.guard import Guards
+from alertdrill.agent.drill import Drill
+from alertdrill.chaos.guard import Guards
 
 PAGE = (Path(__file__).parents[2] / "docs" / "guards.md").read_text(encoding="utf-8")
 DRILL = {"drill": "d", "load": {"rate": 1}, "expect": [{"alert": "A"}]}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from agent.kpis import Kpi, Kpis
+from alertdrill.agent.kpis import Kpi, Kpis
 
 FIVE = timedelta(minutes=5)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import load_outputs
-from agent.errors import ConfigError
-from probes.tally import LoadSecond, Tally
+from alertdrill.agent import load_outputs
+from alertdrill.agent.errors import ConfigError
+from alertdrill.probes.tally import LoadSecond, Tally
 from tests.support.full_disk import files_of_at_most
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import load_reports
-from agent.report.load_story import LoadStory
-from probes.summary import LoadSummary
-from probes.tally import Tally
+from alertdrill.agent import load_reports
+from alertdrill.agent.report.load_story import LoadStory
+from alertdrill.probes.summary import LoadSummary
+from alertdrill.probes.tally import Tally
 from tests.support.full_disk import files_of_at_most
 
 STORY = LoadStory("shop", 1_790_000_000.0, LoadSummary({}, (), 10.0, 10.0, 5.0), Tally())

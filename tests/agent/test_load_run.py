@@ -13,17 +13,17 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from agent.live import Lines
-from agent.load_options import Options
-from agent.load_outputs import Outputs
-from agent.load_run import LoadRun
-from agent.probe_file import ProbeFile
-from agent.report.load_story import LoadStory
-from probes.client import Ended
-from probes.figures import Counted
-from probes.load_settings import LoadSettings
-from probes.outcome import Outcome
-from probes.thresholds import Thresholds
+from alertdrill.agent.live import Lines
+from alertdrill.agent.load_options import Options
+from alertdrill.agent.load_outputs import Outputs
+from alertdrill.agent.load_run import LoadRun
+from alertdrill.agent.probe_file import ProbeFile
+from alertdrill.agent.report.load_story import LoadStory
+from alertdrill.probes.client import Ended
+from alertdrill.probes.figures import Counted
+from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.thresholds import Thresholds
 
 REFUSED = Outcome("reset", "gone")
 

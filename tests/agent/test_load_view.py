@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agent.load_view import LoadView
-from probes.load_settings import LoadSettings
-from probes.tally import LoadSecond, Tally
+from alertdrill.agent.load_view import LoadView
+from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.tally import LoadSecond, Tally
 
 STAGES = {"stages": [{"duration": "100s", "target": 200}, {"duration": "100s", "target": 200}]}
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.mending import mend, require_nothing_in_force
-from chaos.applied import applied
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.ledger import Ledger
-from lab.server import Server
+from alertdrill.agent.mending import mend, require_nothing_in_force
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.lab.server import Server
 from tests.support.left_behind import FAULT, leave, taken_back
 from tests.support.toxiproxy_server import endpoints, toxics, toxiproxy_server
 
@@ -41,7 +41,7 @@ def ledger(tmp_path: Path) -> Ledger:
 def alertdrill(ledger: Ledger, *words: str) -> subprocess.CompletedProcess[str]:
     config = ledger.directory.parent / "agent.yml"
     config.write_text(AGENT.format(ledger=ledger.directory))
-    command = [sys.executable, "-m", "agent", *words, "--config", str(config)]
+    command = [sys.executable, "-m", "alertdrill", *words, "--config", str(config)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

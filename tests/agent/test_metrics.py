@@ -14,13 +14,13 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.errors import ServiceUnavailable
-from agent.metrics import registry
-from agent.server import metrics_route, serving
-from agent.situation import Situation
-from lab.ports import free_ports
-from probes.recorder import Samples, SecondCounts
-from probes.tally import Distribution, Tally
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.metrics import registry
+from alertdrill.agent.server import metrics_route, serving
+from alertdrill.agent.situation import Situation
+from alertdrill.lab.ports import free_ports
+from alertdrill.probes.recorder import Samples, SecondCounts
+from alertdrill.probes.tally import Distribution, Tally
 
 DRILL = Situation(
     checks=("status is 201", 'says "paid"\\\n'),

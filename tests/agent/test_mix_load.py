@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from lab.ports import free_ports
+from alertdrill.lab.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 FILE = """\
@@ -57,6 +57,6 @@ async def test_parts_are_judged_by_name_and_workers_share_their_data(tmp_path: P
 
 async def _probe(*arguments: Any) -> int:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "agent", "probe", *map(str, arguments), cwd=ROOT, stdout=asyncio.subprocess.DEVNULL
+        sys.executable, "-m", "alertdrill", "probe", *map(str, arguments), cwd=ROOT, stdout=asyncio.subprocess.DEVNULL
     )
     return await asyncio.wait_for(process.wait(), 60)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from agent import probe_file
-from agent.money import carried
-from agent.records import MoneyRecord
-from probes.http import Http
-from probes.tcp import Tcp
+from alertdrill.agent import probe_file
+from alertdrill.agent.money import carried
+from alertdrill.agent.records import MoneyRecord
+from alertdrill.probes.http import Http
+from alertdrill.probes.tcp import Tcp
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, cast
 
-from agent.evidence import Evidence
-from agent.monitoring.prometheus import Prometheus
-from agent.monitoring.series import Series
-from agent.records import RuleRecord
+from alertdrill.agent.evidence import Evidence
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.monitoring.series import Series
+from alertdrill.agent.records import RuleRecord
 
 START = 1_790_000_000.0
 LABELS = {"__name__": "took_seconds", "job": "shop", "instance": "shop:80"}

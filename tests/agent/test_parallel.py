@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.drill import Drill
-from agent.parallel import LabProcess, longest_first
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.parallel import LabProcess, longest_first
 
 
 def test_the_longest_drills_begin_first() -> None:

@@ -61,7 +61,7 @@ async def _start(
 ) -> asyncio.subprocess.Process:
     file = folder / "walk.yml"
     file.write_text(PROBE.format(url=shop.url, hold=hold, stop=str(stop).lower()))
-    command = [sys.executable, "-m", "agent", "probe", str(file), *options]
+    command = [sys.executable, "-m", "alertdrill", "probe", str(file), *options]
     return await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=os.environ | {"COLUMNS": "200"}
     )

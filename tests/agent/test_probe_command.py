@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner
 
-from agent.cli import app
+from alertdrill.agent.cli import app
 
 PROBE = """
 probe:
@@ -71,7 +71,7 @@ async def _start(
 ) -> asyncio.subprocess.Process:
     file = tmp_path / "shop.yml"
     file.write_text(PROBE.format(url=url))
-    command = [sys.executable, "-m", "agent", "probe", str(file), *options]
+    command = [sys.executable, "-m", "alertdrill", "probe", str(file), *options]
     return await asyncio.create_subprocess_exec(
         *command, stdout=stdout, stderr=asyncio.subprocess.PIPE, env=os.environ | environment
     )

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import config, probe_file
-from agent.errors import ConfigError
+from alertdrill.agent import config, probe_file
+from alertdrill.agent.errors import ConfigError
 
 SERVERS = """\
 prometheus: {url: "http://p"}

@@ -15,10 +15,10 @@ from aiohttp import web
 from rich.console import Console
 from typer.testing import CliRunner
 
-from agent.cli import app
-from agent.load_options import Options
-from agent.load_session import run_load
-from lab.ports import free_ports
+from alertdrill.agent.cli import app
+from alertdrill.agent.load_options import Options
+from alertdrill.agent.load_session import run_load
+from alertdrill.lab.ports import free_ports
 
 PROBE = """\
 probe:

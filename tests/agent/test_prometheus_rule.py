@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from agent import prometheus_rule, rules_file
-from agent.check import check
-from agent.yaml_source import Source
+from alertdrill.agent import prometheus_rule, rules_file
+from alertdrill.agent.check import check
+from alertdrill.agent.yaml_source import Source
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "configs/prometheus/rules.yml"

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
-from agent import recording as recordings
-from agent.cli import app
-from agent.errors import ConfigError
-from agent.files import write_whole
-from agent.recording import Recording
-from agent.report import json_report, junit, terminal
-from agent.verdict.judge import judge
+from alertdrill.agent import recording as recordings
+from alertdrill.agent.cli import app
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.files import write_whole
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import json_report, junit, terminal
+from alertdrill.agent.verdict.judge import judge
 
 
 def test_what_is_saved_loads_again_and_nothing_lies_beside(tmp_path: Path, passed: Recording) -> None:

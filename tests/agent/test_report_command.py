@@ -7,7 +7,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from agent.cli import app
+from alertdrill.agent.cli import app
 
 SAMPLES = Path(__file__).parents[1] / "recordings"
 PASSED = SAMPLES / "passed.recording.json.gz"

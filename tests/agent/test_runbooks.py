@@ -8,15 +8,15 @@ import promql_parser
 import pytest
 import yaml
 
-from agent import drill as drills
-from agent import rules_file, runbooks
-from agent.check import check
-from agent.explain import Options, from_files
-from agent.recording import Recording
-from agent.records import RuleRecord
-from agent.report import explain_words, html, json_report
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Judgement
+from alertdrill.agent import drill as drills
+from alertdrill.agent import rules_file, runbooks
+from alertdrill.agent.check import check
+from alertdrill.agent.explain import Options, from_files
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.report import explain_words, html, json_report
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Judgement
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "configs/prometheus/rules.yml"

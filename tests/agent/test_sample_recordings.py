@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agent import recording as recordings
-from agent.cli import app
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Outcome
+from alertdrill.agent import recording as recordings
+from alertdrill.agent.cli import app
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Outcome
 
 FOLDER = Path(__file__).parents[1] / "recordings"
 

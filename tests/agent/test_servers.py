@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import config
-from agent.config import AgentConfig
-from agent.errors import ConfigError
-from agent.servers import MonitoringServer
+from alertdrill.agent import config
+from alertdrill.agent.config import AgentConfig
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.servers import MonitoringServer
 
 AGENT = """\
 probe: {kind: http, url: "http://a/"}

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agent import recording as recordings
-from agent.errors import ConfigError
-from agent.recording import Recording
-from agent.series import write_reports
-from agent.verdict.judge import judge
+from alertdrill.agent import recording as recordings
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.series import write_reports
+from alertdrill.agent.verdict.judge import judge
 from tests.support.full_disk import files_of_at_most
 
 

@@ -7,7 +7,13 @@ import sys
 
 import pytest
 
-OF_DRILLS = {"aiohttp", "agent.drill", "agent.recording", "chaos.registry", "lab.stack"}
+OF_DRILLS = {
+    "aiohttp",
+    "alertdrill.agent.drill",
+    "alertdrill.agent.recording",
+    "alertdrill.chaos.registry",
+    "alertdrill.lab.stack",
+}
 HEAVY = OF_DRILLS | {"jinja2", "plotly", "prometheus_client", "pydantic", "uvloop", "yaml"}
 
 
@@ -16,7 +22,9 @@ def imported(program: str) -> set[str]:
     return set(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split())
 
 
-@pytest.mark.parametrize("name", ["agent.load_session", "agent.probe_file", "probes.http_client"])
+@pytest.mark.parametrize(
+    "name", ["alertdrill.agent.load_session", "alertdrill.agent.probe_file", "alertdrill.probes.http_client"]
+)
 def test_a_load_alone_imports_nothing_of_drills(name: str) -> None:
     modules = imported(f"import {name}")
     assert name in modules
@@ -25,12 +33,12 @@ def test_a_load_alone_imports_nothing_of_drills(name: str) -> None:
 
 def test_knowing_every_fault_imports_nothing_that_asks_the_kernel() -> None:
     """The watchdog has two seconds, of which its own start is a part."""
-    modules = imported("import chaos.undoing")
-    assert "chaos.connections" in modules
+    modules = imported("import alertdrill.chaos.undoing")
+    assert "alertdrill.chaos.connections" in modules
     assert "pyroute2" not in modules
 
 
 def test_the_command_line_itself_imports_nothing_heavy() -> None:
-    modules = imported("import agent.cli")
-    assert "agent.cli" in modules
+    modules = imported("import alertdrill.agent.cli")
+    assert "alertdrill.agent.cli" in modules
     assert modules & HEAVY == set()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from agent.turns import dealt, taken
+from alertdrill.agent.turns import dealt, taken
 
-PROGRAM = "import sys; from agent.turns import taken; print(*taken(int(sys.argv[1])))"
+PROGRAM = "import sys; from alertdrill.agent.turns import taken; print(*taken(int(sys.argv[1])))"
 
 
 def test_one_process_takes_all_in_their_order() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import config, drill
-from agent.errors import ConfigError
+from alertdrill.agent import config, drill
+from alertdrill.agent.errors import ConfigError
 
 DRILL = """\
 drill: slow

@@ -7,9 +7,9 @@ from pathlib import Path
 import promql_parser as promql
 import pytest
 
-from agent.recording import Recording, save
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Link, Outcome
+from alertdrill.agent.recording import Recording, save
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Link, Outcome
 from benchmarks.judging.made import recording
 from benchmarks.judging.page import Measured, Size, render
 from benchmarks.judging.promql import Evaluator

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.server import Server
+from alertdrill.lab.server import Server
 from tests.support.toxiproxy_server import toxiproxy_server
 
 

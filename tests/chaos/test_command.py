@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from chaos.applied import applied
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.ledger import Ledger
-from chaos.processes import RunningProcess, whose_command
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.processes import RunningProcess, whose_command
 from tests.support.breaking import KilledAgent, endpoints, fault
 from tests.support.waiting import until
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.registry import FAULTS
+from alertdrill.chaos.registry import FAULTS
 from crashing.cell import EVENTS, Outcome
 from crashing.matrix import Share, cells_of
 from crashing.report import page
@@ -18,7 +18,7 @@ from crashing.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
 # What breaks an API server's objects needs one: `make test-kubernetes`.
-ELSEWHERE = {kind for kind, class_ in FAULTS.items() if class_.__module__.startswith("chaos.kubernetes")}
+ELSEWHERE = {kind for kind, class_ in FAULTS.items() if class_.__module__.startswith("alertdrill.chaos.kubernetes")}
 
 
 def test_every_kind_of_fault_is_in_the_matrix(tmp_path: Path) -> None:

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from chaos.applied import applied, to_the_end
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.guard import Guards
-from chaos.ledger import Ledger
-from chaos.owner import Owner
-from chaos.toxiproxy.latency import Latency
-from lab.programs import find_programs
-from lab.server import Server
+from alertdrill.chaos.applied import applied, to_the_end
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.guard import Guards
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.owner import Owner
+from alertdrill.chaos.toxiproxy.latency import Latency
+from alertdrill.lab.programs import find_programs
+from alertdrill.lab.server import Server
 from tests.support.left_behind import taken_back
 from tests.support.toxiproxy_server import endpoints, toxics, witness
 
@@ -150,7 +150,7 @@ async def test_cancellation_waits_for_work_that_must_end() -> None:
 
 def test_help_loads_no_library_that_only_a_command_needs() -> None:
     code = (
-        "import sys, agent.cli\n"
+        "import sys, alertdrill.agent.cli\n"
         "heavy = {'aiohttp', 'plotly', 'jinja2', 'asyncpg', 'redis', 'promql_parser'} & set(sys.modules)\n"
         "sys.exit(bool(heavy))"
     )

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 import pytest
 import yaml
 
-from chaos.registry import FAULTS, INJECTIONS
+from alertdrill.chaos.registry import FAULTS, INJECTIONS
 from tests.support.breaking import fault
 
 DOCS = Path(__file__).parents[2] / "docs"

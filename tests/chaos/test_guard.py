@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from chaos.guard import Blackout, Guards, Hours
-from chaos.toxiproxy.latency import Latency, Ramp
+from alertdrill.chaos.guard import Blackout, Guards, Hours
+from alertdrill.chaos.toxiproxy.latency import Latency, Ramp
 
 OFFICE = Hours(time_zone="Europe/Berlin", days=("mon", "tue", "wed", "thu", "fri"), begin="09:00", end="17:00")
 NIGHT = Hours(time_zone="UTC", days=("fri",), begin="22:00", end="02:00")

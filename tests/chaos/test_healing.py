@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from chaos.healing import Healed, abandoned, heal_all
-from chaos.ledger import Ledger
-from chaos.toxiproxy.down import Down
-from lab.server import Server
+from alertdrill.chaos.healing import Healed, abandoned, heal_all
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.toxiproxy.down import Down
+from alertdrill.lab.server import Server
 from tests.support.answering import answering
 from tests.support.left_behind import leave, taken_back
 from tests.support.toxiproxy_server import toxics, witness

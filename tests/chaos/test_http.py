@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 from pydantic import ValidationError
 
-from chaos.applied import applied
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.ledger import Ledger
-from lab.ports import free_ports
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.lab.ports import free_ports
 from tests.support.breaking import KilledAgent, endpoints, fault
 
 NAME = "shop:8080"

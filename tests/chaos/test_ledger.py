@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from chaos.entry import Entry
-from chaos.errors import FaultNotApplied
-from chaos.ledger import Ledger
-from chaos.toxiproxy.down import DownInjection
-from chaos.toxiproxy.toxic import ToxicInjection
+from alertdrill.chaos.entry import Entry
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.toxiproxy.down import DownInjection
+from alertdrill.chaos.toxiproxy.toxic import ToxicInjection
 from full_disk import files_of_at_most
 from tests.support.left_behind import FAULT
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chaos.owner import Owner
+from alertdrill.chaos.owner import Owner
 
 
 def owner_of(pid: int) -> Owner:

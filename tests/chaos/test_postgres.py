@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 from pydantic import ValidationError
 
-from chaos.applied import applied
-from chaos.errors import FaultNotApplied
-from chaos.ledger import Ledger
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.ledger import Ledger
 from tests.support.breaking import KilledAgent, endpoints, fault, holders
 from tests.support.postgres_server import PostgresServer, postgres_server
 from tests.support.waiting import until
@@ -78,7 +78,7 @@ async def test_a_table_is_locked_for_the_block(
         (entry,) = ledger.directory.iterdir()
         assert "hush" not in entry.read_text()
     assert not await is_locked(witness, table)
-    assert holders("hold_postgres") == []
+    assert holders("alertdrill.chaos.hold_postgres") == []
 
 
 async def test_a_weaker_lock_lets_readers_in(
@@ -142,7 +142,7 @@ async def test_heal_ends_what_a_killed_agent_left(
     await agent.heal()
     assert await ours(witness) == 0
     assert not await is_locked(witness)
-    assert holders("hold_postgres") == []
+    assert holders("alertdrill.chaos.hold_postgres") == []
 
 
 async def test_a_lock_ends_with_its_agent(

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from chaos.applied import applied
-from chaos.errors import FaultNotApplied
-from chaos.ledger import Ledger
-from chaos.memory import available_mebibytes
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.memory import available_mebibytes
 from tests.support.breaking import KilledAgent, endpoints, fault, holders
 from tests.support.waiting import until
 
@@ -41,7 +41,7 @@ def busy_ticks(pid: int) -> int:
 @pytest.mark.skipif(CORES < 2, reason="needs two cores")
 async def test_so_many_cores_are_busy_for_the_block(tmp_path: Path) -> None:
     async with applied(fault(**CPU), endpoints(), Ledger(tmp_path / "ledger")):
-        burning = holders("cpu")
+        burning = holders("alertdrill.chaos.cpu")
         assert len(burning) == 2
         before = {one.pid: busy_ticks(one.pid) for one in burning}
 
@@ -51,25 +51,25 @@ async def test_so_many_cores_are_busy_for_the_block(tmp_path: Path) -> None:
         await until(all_burn, "each takes processor time")
         lowest = min(os.getpriority(os.PRIO_PROCESS, 0) + 19, 19)
         assert [os.getpriority(os.PRIO_PROCESS, one.pid) for one in burning] == [lowest, lowest]
-    assert holders("cpu") == []
+    assert holders("alertdrill.chaos.cpu") == []
 
 
 async def test_so_much_memory_is_taken_for_the_block(tmp_path: Path) -> None:
     async with applied(fault(**MEMORY), endpoints(), Ledger(tmp_path / "ledger")):
-        (taking,) = holders("memory")
+        (taking,) = holders("alertdrill.chaos.memory")
         assert 64 <= resident_mebibytes(taking.pid) < 64 + 64
         assert goes_first(taking.pid)
-    assert holders("memory") == []
+    assert holders("alertdrill.chaos.memory") == []
 
 
 @pytest.mark.parametrize("settings", [CPU | {"cores": 1}, MEMORY])
 async def test_pressure_ends_with_its_agent_and_heal_says_so(tmp_path: Path, settings: dict[str, Any]) -> None:
     agent = KilledAgent(tmp_path / "ledger", settings)
-    assert len(holders(settings["kind"])) == 1
+    assert len(holders(f"alertdrill.chaos.{settings['kind']}")) == 1
     agent.kill()
 
     async def is_over() -> bool:
-        return holders(settings["kind"]) == []
+        return holders(f"alertdrill.chaos.{settings['kind']}") == []
 
     await until(is_over, "it ends without any heal")
     await agent.heal()
@@ -79,7 +79,7 @@ async def test_pressure_ends_with_its_agent_and_heal_says_so(tmp_path: Path, set
 async def test_heal_ends_the_pressure_of_an_agent_that_hangs(tmp_path: Path, settings: dict[str, Any]) -> None:
     agent = KilledAgent(tmp_path / "ledger", settings)
     await agent.heal(force=True)
-    assert holders(settings["kind"]) == []
+    assert holders(f"alertdrill.chaos.{settings['kind']}") == []
     agent.kill()
 
 
@@ -94,7 +94,7 @@ async def test_a_fault_that_is_cancelled_while_it_begins_leaves_nothing(tmp_path
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert holders("cpu") == []
+        assert holders("alertdrill.chaos.cpu") == []
     assert list((tmp_path / "ledger").glob("*.json")) == []
 
 
@@ -105,7 +105,7 @@ async def test_an_agent_with_more_open_files_than_select_takes_can_press(tmp_pat
         for _ in range(1100):
             opened.callback(os.close, os.dup(file.fileno()))
         async with applied(fault(**MEMORY), endpoints(), Ledger(tmp_path / "ledger")):
-            assert len(holders("memory")) == 1
+            assert len(holders("alertdrill.chaos.memory")) == 1
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from chaos import holder, processes
-from chaos.applied import applied
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.ledger import Ledger
-from chaos.process import ProcessInjection
-from lab.ports import free_ports
+from alertdrill.chaos import holder, processes
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.process import ProcessInjection
+from alertdrill.lab.ports import free_ports
 from tests.support.breaking import KilledAgent, endpoints, fault, holders
 from tests.support.waiting import until
 
@@ -181,7 +181,7 @@ async def test_what_is_kept_down_comes_back_when_the_fault_ends(engines: Any, le
         second = engine.pid
         await until(killed_again, "the second is killed as well")
     await until(engine.answers, "it listens again")
-    assert holders("keep_down") == []
+    assert holders("alertdrill.chaos.keep_down") == []
 
 
 async def test_what_looks_the_same_and_ran_beside_it_is_not_kept_down(started: Any, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ async def test_a_killed_agent_leaves_what_heal_undoes(engines: Any, tmp_path: Pa
     agent = KilledAgent(tmp_path / "ledger", {"kind": "process", "port": NAME, **settings}, addresses=addresses)
     agent.kill()
     await agent.heal()
-    assert holders("keep_down") == []
+    assert holders("alertdrill.chaos.keep_down") == []
     assert engine.state in {"S", "R"}
     assert await engine.answers()
 
@@ -263,10 +263,10 @@ async def test_a_holder_ends_with_its_agent(engines: Any, tmp_path: Path) -> Non
     engine = await engines(supervised=True)
     settings = {"kind": "process", "action": "kill", "port": engine.port, "keep_down": True}
     agent = KilledAgent(tmp_path / "ledger", settings)
-    assert len(holders("keep_down")) == 1
+    assert len(holders("alertdrill.chaos.keep_down")) == 1
 
     async def are_gone() -> bool:
-        return holders("keep_down") == []
+        return holders("alertdrill.chaos.keep_down") == []
 
     agent.kill()
     await until(are_gone, "nobody is left to kill the engine")

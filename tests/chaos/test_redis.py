@@ -12,12 +12,12 @@ import pytest
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from chaos.applied import applied
-from chaos.errors import FaultNotApplied
-from chaos.ledger import Ledger
-from lab.ports import free_ports
-from lab.programs import find_programs
-from lab.server import Server, Spec
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.programs import find_programs
+from alertdrill.lab.server import Server, Spec
 from tests.support.breaking import KilledAgent, endpoints, fault
 
 NAME = "redis:6379"

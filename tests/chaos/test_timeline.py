@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from chaos.fault import Endpoints, Fault, Repeat
-from chaos.injection import Injection
-from chaos.process import Process
-from chaos.redis import Redis
-from chaos.timeline import contradictions, most_at_once, overlap, spread
-from chaos.toxiproxy.down import Down
-from chaos.toxiproxy.latency import Latency, Ramp
+from alertdrill.chaos.fault import Endpoints, Fault, Repeat
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.process import Process
+from alertdrill.chaos.redis import Redis
+from alertdrill.chaos.timeline import contradictions, most_at_once, overlap, spread
+from alertdrill.chaos.toxiproxy.down import Down
+from alertdrill.chaos.toxiproxy.latency import Latency, Ramp
 
 
 def seconds(number: float) -> timedelta:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from chaos.applied import applied
-from chaos.errors import FaultNotApplied
-from chaos.lease import leased
-from chaos.ledger import Ledger
-from chaos.watchdog import HUNG_AFTER_SECONDS
-from lab.server import Server
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.lease import leased
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.watchdog import HUNG_AFTER_SECONDS
+from alertdrill.lab.server import Server
 from tests.support.leased_agent import LeasedAgent
 from tests.support.left_behind import FAULT
 from tests.support.toxiproxy_server import endpoints, toxics
@@ -149,5 +149,7 @@ async def test_without_a_watchdog_nothing_is_broken(ledger: Ledger, monkeypatch:
 
 
 def test_it_loads_no_more_than_watching_needs() -> None:
-    code = "import sys, chaos.watchdog\nsys.exit(bool({'aiohttp', 'asyncio', 'pydantic'} & set(sys.modules)))"
+    code = (
+        "import sys, alertdrill.chaos.watchdog\nsys.exit(bool({'aiohttp', 'asyncio', 'pydantic'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

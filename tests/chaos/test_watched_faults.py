@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.ledger import Ledger
+from alertdrill.chaos.ledger import Ledger
 from tests.support.breaking import KilledAgent
 from tests.support.postgres_server import PostgresServer, postgres_server
 from tests.support.waiting import until

@@ -19,7 +19,7 @@ from tests.support import monitoring_servers as servers
 from tests.support.monitoring_servers import MonitoringServers
 
 ROOT = Path(__file__).parents[2]
-ALERTDRILL = [sys.executable, "-m", "agent"]
+ALERTDRILL = [sys.executable, "-m", "alertdrill"]
 SCALE = "30"
 
 

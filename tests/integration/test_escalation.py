@@ -16,9 +16,9 @@ import pytest
 import yaml
 from aiohttp import web
 
-from agent.verdict.routing import routes
-from lab.monitoring_files import relocated
-from lab.scale import scale_alertmanager
+from alertdrill.agent.verdict.routing import routes
+from alertdrill.lab.monitoring_files import relocated
+from alertdrill.lab.scale import scale_alertmanager
 from tests.integration.conftest import ROOT
 from tests.support.answering import answering
 from tests.support.monitoring_servers import Configuration, MonitoringServers

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.errors import LabError
-from lab.kafka.broker import find_jars
+from alertdrill.lab.errors import LabError
+from alertdrill.lab.kafka.broker import find_jars
 from tests.integration.conftest import ROOT
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.verdict.verdict import Link, Outcome
+from alertdrill.agent.verdict.verdict import Link, Outcome
 from benchmarks.predictions.cases import Case, cases
 from benchmarks.predictions.run import Result, run
 from benchmarks.predictions.stage import Programs

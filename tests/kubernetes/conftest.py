@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from chaos.ledger import Ledger
-from lab.errors import LabError
-from lab.kubernetes.api import Api
-from lab.kubernetes.control_plane import ControlPlane
-from lab.kubernetes.programs import find_programs
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.lab.errors import LabError
+from alertdrill.lab.kubernetes.api import Api
+from alertdrill.lab.kubernetes.control_plane import ControlPlane
+from alertdrill.lab.kubernetes.programs import find_programs
 from tests.support.cluster import LABEL, Shop, bystanders, seen
 
 _numbers = itertools.count(1)

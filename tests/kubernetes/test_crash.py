@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from chaos.applied import applied
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.healing import heal
-from chaos.ledger import Ledger
-from lab.kubernetes.api import Api
-from lab.kubernetes.control_plane import ControlPlane
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.healing import heal
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.lab.kubernetes.api import Api
+from alertdrill.lab.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.test_apply_manifest import DENY, policies
 from tests.support.breaking import KilledAgent, fault
 from tests.support.cluster import Shop

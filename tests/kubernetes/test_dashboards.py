@@ -6,8 +6,8 @@ from pathlib import Path
 
 import aiohttp
 
+from alertdrill.lab.kubernetes.control_plane import ControlPlane
 from dashboards.catalogue import DASHBOARDS
-from lab.kubernetes.control_plane import ControlPlane
 from tests.support import monitoring_servers
 from tests.support.cluster import Shop
 from tests.support.monitoring_servers import Configuration

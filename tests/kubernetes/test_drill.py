@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from agent.recording import load
-from lab.kubernetes.control_plane import ControlPlane
-from lab.ports import free_ports
+from alertdrill.agent.recording import load
+from alertdrill.lab.kubernetes.control_plane import ControlPlane
+from alertdrill.lab.ports import free_ports
 from tests.integration.drilling import verdicts
 from tests.support import monitoring_servers
 from tests.support.cluster import Shop
@@ -73,7 +73,7 @@ def drill_yml(shop: Shop) -> dict[str, Any]:
 async def run(folder: Path, *arguments: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "agent", "drill", "--config", str(folder / "agent.yml"), str(folder / "drill.yml"), *arguments),
+        *("-m", "alertdrill", "drill", "--config", str(folder / "agent.yml"), str(folder / "drill.yml"), *arguments),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from chaos.applied import applied
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from chaos.healing import abandoned, heal, heal_all
-from chaos.ledger import Ledger
-from lab.kubernetes.control_plane import ControlPlane
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.healing import abandoned, heal, heal_all
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.lab.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.test_apply_manifest import DENY, policies
 from tests.kubernetes.test_cordon import cordoned
 from tests.support.breaking import fault, start_agent

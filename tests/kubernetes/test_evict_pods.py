@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chaos.applied import applied
-from chaos.ledger import Ledger
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.ledger import Ledger
 from tests.support.breaking import fault
 from tests.support.cluster import Shop
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chaos.errors import FaultNotApplied, FaultNotHealed
-from lab.kubernetes.api import Api, ApiRefused
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.lab.kubernetes.api import Api, ApiRefused
 from tests.support.breaking import fault
 from tests.support.cluster import LABEL, Shop
 

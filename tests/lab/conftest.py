@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from lab.stack import Lab
+from alertdrill.lab.stack import Lab
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

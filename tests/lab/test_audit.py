@@ -13,9 +13,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from lab.audit import Audit, audit, total_balance
-from lab.errors import LabError
-from lab.stack import Lab
+from alertdrill.lab.audit import Audit, audit, total_balance
+from alertdrill.lab.errors import LabError
+from alertdrill.lab.stack import Lab
 
 ORDER = {
     "fromAccountId": "test-account-3",

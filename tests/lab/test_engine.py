@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from lab.stack import Lab
+from alertdrill.lab.stack import Lab
 from tests.support.engine_client import Client
 from tests.support.waiting import until
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
 
-from lab.stack import Lab
+from alertdrill.lab.stack import Lab
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lab.errors import LabError
-from lab.kubernetes import programs
-from lab.kubernetes.state_metrics import page
+from alertdrill.lab.errors import LabError
+from alertdrill.lab.kubernetes import programs
+from alertdrill.lab.kubernetes.state_metrics import page
 
 ROOT = Path(__file__).parents[2]
 POD: dict[str, Any] = {

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.monitoring_files import retargeted
-from lab.parts import Parts, absent_targets
+from alertdrill.lab.monitoring_files import retargeted
+from alertdrill.lab.parts import Parts, absent_targets
 
 SEED_JOBS = ["payment-engine", "postgres", "redis", "kafka"]
 

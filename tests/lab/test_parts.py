@@ -16,10 +16,10 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
-from lab.errors import LabError
-from lab.kafka.broker import find_jars
-from lab.parts import Parts
-from lab.stack import Lab
+from alertdrill.lab.errors import LabError
+from alertdrill.lab.kafka.broker import find_jars
+from alertdrill.lab.parts import Parts
+from alertdrill.lab.stack import Lab
 from tests.support.engine_client import Client, values
 from tests.support.waiting import until
 

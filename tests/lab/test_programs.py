@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_missing_program_is_named_with_its_remedy(tmp_path: Path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "agent", "lab"],
+        [sys.executable, "-m", "alertdrill", "lab"],
         cwd=ROOT,
         env=os.environ | {"PATH": str(tmp_path)},
         capture_output=True,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.scale import scale_alertmanager, scale_duration, scale_expr, scale_prometheus, scale_rules
+from alertdrill.lab.scale import scale_alertmanager, scale_duration, scale_expr, scale_prometheus, scale_rules
 
 
 @pytest.mark.parametrize(

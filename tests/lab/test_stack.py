@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from lab.parts import Parts
-from lab.stack import Lab
+from alertdrill.lab.parts import Parts
+from alertdrill.lab.stack import Lab
 async def main():
     async with Lab(Path("configs"), 30.0, parts=Parts.model_validate_json(sys.argv[1])) as lab:
         print(lab.directory, *(str(one.pid) for one in lab.servers.values()), flush=True)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import asyncio, json, urllib.request
 from pathlib import Path
-from lab.stack import Lab
+from alertdrill.lab.stack import Lab
 async def main():
     async with Lab(Path("configs"), 30.0) as lab:
         with urllib.request.urlopen(f"http://{lab.addresses['toxiproxy:8474']}/proxies") as answer:
@@ -37,7 +37,7 @@ def test_a_lab_without_toxiproxy_uses_the_embedded_one(tmp_path: Path) -> None:
     )
     assert lab.returncode == 0, lab.stderr
     command, proxies = json.loads(lab.stdout)
-    assert command[:3] == [str(python), "-m", "chaos.toxiproxy.embedded"]
+    assert command[:3] == [str(python), "-m", "alertdrill.chaos.toxiproxy.embedded"]
     assert {name: proxy["enabled"] for name, proxy in proxies.items()} == {"postgres": True, "redis": True}
 
 

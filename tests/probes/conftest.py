@@ -15,11 +15,11 @@ import pytest_asyncio
 import trustme
 from pydantic import TypeAdapter
 
-from lab.ports import free_ports
-from lab.stack import Lab
-from probes.client import startable
-from probes.outcome import Outcome
-from probes.registry import AnyProbe
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.stack import Lab
+from alertdrill.probes.client import startable
+from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.registry import AnyProbe
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

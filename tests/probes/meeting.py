@@ -8,9 +8,9 @@ from typing import Any
 
 import uvloop
 
-from probes.client import startable
-from probes.http import Http
-from probes.outcome import Outcome
+from alertdrill.probes.client import startable
+from alertdrill.probes.http import Http
+from alertdrill.probes.outcome import Outcome
 from tests.probes.hostile_server import HostileServer, descriptors
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}

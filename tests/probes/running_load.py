@@ -14,12 +14,12 @@ from typing import Any
 
 import uvloop
 
-from probes.arrivals import ConstantArrivals
-from probes.http import Http
-from probes.load import Load
-from probes.sender import Plan
-from probes.tally import Tally
-from probes.workers import Workers
+from alertdrill.probes.arrivals import ConstantArrivals
+from alertdrill.probes.http import Http
+from alertdrill.probes.load import Load
+from alertdrill.probes.sender import Plan
+from alertdrill.probes.tally import Tally
+from alertdrill.probes.workers import Workers
 
 ROOT = Path(__file__).parents[2]
 

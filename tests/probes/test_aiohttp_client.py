@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-from probes.client import startable
-from probes.outcome import Outcome
+from alertdrill.probes.client import startable
+from alertdrill.probes.outcome import Outcome
 from tests.probes.hostile_server import BODY, GOOD, HostileServer, answers, is_silent, read_request, then_closes
 from tests.probes.meeting import eventually, on_loop, probe, transact
 

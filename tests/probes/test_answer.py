@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.answer import Answer, NotJson
+from alertdrill.probes.answer import Answer, NotJson
 
 
 def document(body: bytes) -> object:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.arrivals import Arrivals, ConstantArrivals, Shard
-from probes.poisson import PoissonArrivals
-from probes.ramping import RampingArrivals, Stage
+from alertdrill.probes.arrivals import Arrivals, ConstantArrivals, Shard
+from alertdrill.probes.poisson import PoissonArrivals
+from alertdrill.probes.ramping import RampingArrivals, Stage
 
 RATES = st.integers(min_value=1, max_value=10**7).map(lambda hundredths: hundredths / 100)
 SECONDS = st.integers(min_value=1, max_value=86_400_000).map(lambda milliseconds: milliseconds / 1000)

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from agent.errors import ConfigError
-from agent.yaml_source import load
-from probes.answer import Answer
-from probes.checks import Check, Checks, compile_carry, compile_checks
-from units.settings import Settings
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.yaml_source import load
+from alertdrill.probes.answer import Answer
+from alertdrill.probes.checks import Check, Checks, compile_carry, compile_checks
+from alertdrill.units.settings import Settings
 
 CHECKS: TypeAdapter[tuple[Check, ...]] = TypeAdapter(tuple[Check, ...])
 BODY = b'{"status": "ok", "amount": 100.0, "paid": true, "error": null, "tags": ["a", "bc"], "items": [{"id": 7}]}'

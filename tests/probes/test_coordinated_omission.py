@@ -16,12 +16,12 @@ import threading
 
 import pytest
 
-from probes.arrivals import ConstantArrivals
-from probes.figures import Counted, measures
-from probes.load import Load
-from probes.measures import Trend
-from probes.outcome import Outcome
-from probes.sender import Plan
+from alertdrill.probes.arrivals import ConstantArrivals
+from alertdrill.probes.figures import Counted, measures
+from alertdrill.probes.load import Load
+from alertdrill.probes.measures import Trend
+from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.sender import Plan
 from tests.probes.hostile_server import HostileServer, holds_behind
 from tests.probes.meeting import on_loop, probe
 from tests.probes.virtual_service import Service, in_virtual_time

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from probes.data import AnyData, Timestamp, rows
+from alertdrill.probes.data import AnyData, Timestamp, rows
 
 DATA: TypeAdapter[AnyData] = TypeAdapter(AnyData)
 SEEDS = st.integers()

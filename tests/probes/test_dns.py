@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from pydantic import ValidationError
 
-from lab.ports import free_ports
-from probes.outcome import Outcome
+from alertdrill.lab.ports import free_ports
+from alertdrill.probes.outcome import Outcome
 
 Probing = Callable[..., Awaitable[Outcome]]
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from probes.expected import Expected
+from alertdrill.probes.expected import Expected
 
 
 @pytest.mark.parametrize(

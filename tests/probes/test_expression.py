@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.expression import Expression, parse, spell
+from alertdrill.probes.expression import Expression, parse, spell
 
 COMPARISONS = ["<", "<=", ">", ">=", "==", "===", "!="]
 BOUNDS = st.one_of(

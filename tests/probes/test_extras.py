@@ -18,13 +18,13 @@ CHECK = """
 import sys
 from pathlib import Path
 sys.modules[sys.argv[1]] = None
-from agent.check import check
+from alertdrill.agent.check import check
 print(*check([Path(sys.argv[2])]).problems, sep="\\n")
 """
 LOADED = """
 import sys
-import agent.check
-import probes.workers
+import alertdrill.agent.check
+import alertdrill.probes.workers
 print(*{"asyncpg", "dns", "redis"} & set(sys.modules))
 """
 

@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from probes.failures import explain
+from alertdrill.probes.failures import explain
 
 BOTH_REFUSED = "Multiple exceptions: [Errno 111] refused ('::1', 9), [Errno 111] refused ('127.0.0.1', 9)"
 ONE_REFUSED = "Multiple exceptions: [Errno 101] no way ('::1', 9), [Errno 111] refused ('127.0.0.1', 9)"

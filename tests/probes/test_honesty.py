@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.arrivals import Arrivals, ConstantArrivals
-from probes.honesty import Sending, honesty
-from probes.load import Load
-from probes.outcome import Outcome
-from probes.poisson import PoissonArrivals
-from probes.ramping import RampingArrivals, Stage
-from probes.sender import Plan
-from probes.tally import Tally
+from alertdrill.probes.arrivals import Arrivals, ConstantArrivals
+from alertdrill.probes.honesty import Sending, honesty
+from alertdrill.probes.load import Load
+from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.poisson import PoissonArrivals
+from alertdrill.probes.ramping import RampingArrivals, Stage
+from alertdrill.probes.sender import Plan
+from alertdrill.probes.tally import Tally
 
 ALL_WELL: dict[str, Any] = {
     "target_rate": 100.0,

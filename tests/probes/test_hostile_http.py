@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from probes.outcome import Reason
+from alertdrill.probes.outcome import Reason
 from tests.probes.hostile_server import (
     BODY,
     GOOD,

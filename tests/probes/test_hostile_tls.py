@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from probes.client import startable
-from probes.outcome import Outcome, Reason
+from alertdrill.probes.client import startable
+from alertdrill.probes.outcome import Outcome, Reason
 from tests.probes.hostile_server import Behaviour, HostileServer, is_silent, reset, then_closes
 from tests.probes.meeting import eventually, on_loop, probe, transact
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from probes.client import startable
-from probes.http import Http
-from probes.outcome import Outcome
+from alertdrill.probes.client import startable
+from alertdrill.probes.http import Http
+from alertdrill.probes.outcome import Outcome
 from tests.probes.hostile_server import Behaviour, HostileServer, answers, is_silent, read_request, then_closes
 from tests.probes.meeting import on_loop, probe, transact
 

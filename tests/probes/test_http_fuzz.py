@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.http_connection import LONGEST_BODY_BYTES, Connection, ReadingConnection
-from probes.http_exchange import Exchange
-from probes.outcome import Reason
+from alertdrill.probes.http_connection import LONGEST_BODY_BYTES, Connection, ReadingConnection
+from alertdrill.probes.http_exchange import Exchange
+from alertdrill.probes.outcome import Reason
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 LONGEST_HEAD_BYTES = 64 * 1024

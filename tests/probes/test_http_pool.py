@@ -15,10 +15,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from probes.client import startable
-from probes.http_origin import Origin
-from probes.http_pool import Limits, Pool
-from probes.outcome import Outcome, Reason
+from alertdrill.probes.client import startable
+from alertdrill.probes.http_origin import Origin
+from alertdrill.probes.http_pool import Limits, Pool
+from alertdrill.probes.outcome import Outcome, Reason
 from tests.probes.hostile_server import (
     GOOD,
     HostileServer,

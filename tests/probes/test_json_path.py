@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.json_path import MISSING, compile_path
+from alertdrill.probes.json_path import MISSING, compile_path
 
 DOCUMENT = {
     "status": "ok",

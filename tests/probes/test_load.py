@@ -9,10 +9,10 @@ from typing import Any
 import looptime
 import pytest
 
-from probes.arrivals import ConstantArrivals
-from probes.load import Load
-from probes.outcome import Outcome
-from probes.sender import Plan
+from alertdrill.probes.arrivals import ConstantArrivals
+from alertdrill.probes.load import Load
+from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.sender import Plan
 
 
 class Service:

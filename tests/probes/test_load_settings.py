@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from probes.arrivals import ConstantArrivals
-from probes.load_settings import LoadSettings
-from probes.poisson import PoissonArrivals
-from probes.ramping import RampingArrivals, Stage
+from alertdrill.probes.arrivals import ConstantArrivals
+from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.poisson import PoissonArrivals
+from alertdrill.probes.ramping import RampingArrivals, Stage
 
 STAGES = [{"duration": "2m", "target": 100}, {"duration": "1m30s", "target": 0}]
 

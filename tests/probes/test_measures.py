@@ -8,7 +8,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.measures import METRICS, Counter, Gauge, Rate, Trend, blank, split, tagged
+from alertdrill.probes.measures import METRICS, Counter, Gauge, Rate, Trend, blank, split, tagged
 
 MICROSECONDS = st.lists(st.integers(min_value=1, max_value=3_600_000_000), min_size=1, max_size=60)
 PERCENTS = st.decimals(min_value=0, max_value=100, places=2).map(float)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import looptime
 import pytest
 
-from probes.pacer import Pacer, pacing
+from alertdrill.probes.pacer import Pacer, pacing
 from tests.probes.meeting import LOOPS
 
 # On a busy machine a wake may be late for long; only "never before" is exact.

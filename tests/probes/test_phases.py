@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from probes.load_settings import LoadSettings
-from probes.phased_tally import PhasedTally
-from probes.phases import PhaseSettings, held_seconds, stages
-from probes.recorder import Samples, SecondCounts
+from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.phased_tally import PhasedTally
+from alertdrill.probes.phases import PhaseSettings, held_seconds, stages
+from alertdrill.probes.recorder import Samples, SecondCounts
 
 PHASES: TypeAdapter[tuple[PhaseSettings, ...]] = TypeAdapter(tuple[PhaseSettings, ...])
 

@@ -9,9 +9,9 @@ from statistics import correlation, fmean, variance
 
 import pytest
 
-from probes.arrivals import ConstantArrivals
-from probes.poisson import PoissonArrivals
-from probes.ramping import RampingArrivals, Stage
+from alertdrill.probes.arrivals import ConstantArrivals
+from alertdrill.probes.poisson import PoissonArrivals
+from alertdrill.probes.ramping import RampingArrivals, Stage
 
 BLOCK = 1024
 

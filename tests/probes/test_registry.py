@@ -4,14 +4,14 @@ import typing
 
 import pytest
 
-from probes.registry import PROBES, AnyProbe
+from alertdrill.probes.registry import PROBES, AnyProbe
 
 
 @pytest.mark.parametrize("kind", PROBES)
 def test_a_kind_in_a_file_is_the_file_and_the_class(kind: str) -> None:
     settings = PROBES[kind]
     assert settings.model_fields["kind"].default == kind
-    assert settings.__module__ == f"probes.{kind}"
+    assert settings.__module__ == f"alertdrill.probes.{kind}"
     assert settings.__name__.lower() == kind
 
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.arrivals import Arrivals, ConstantArrivals
-from probes.load import Load
-from probes.outcome import Outcome
-from probes.poisson import PoissonArrivals
-from probes.ramping import RampingArrivals, Stage
-from probes.sender import Plan
-from probes.tally import Tally
+from alertdrill.probes.arrivals import Arrivals, ConstantArrivals
+from alertdrill.probes.load import Load
+from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.poisson import PoissonArrivals
+from alertdrill.probes.ramping import RampingArrivals, Stage
+from alertdrill.probes.sender import Plan
+from alertdrill.probes.tally import Tally
 from tests.probes.virtual_service import Service, in_virtual_time
 
 RAMP = RampingArrivals(0.0, (Stage(4.0, 100.0), Stage(2.0, 100.0), Stage(3.0, 0.0)))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.spelling import duration_text, number_text, plain_number, share_text
+from alertdrill.probes.spelling import duration_text, number_text, plain_number, share_text
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.arrivals import ConstantArrivals
-from probes.client import AwaitedClient, startable
-from probes.load import Load
-from probes.outcome import Outcome, Reason, Request
-from probes.recorder import Recorder, Samples, SecondCounts
-from probes.sender import Plan
-from probes.tally import Tally
+from alertdrill.probes.arrivals import ConstantArrivals
+from alertdrill.probes.client import AwaitedClient, startable
+from alertdrill.probes.load import Load
+from alertdrill.probes.outcome import Outcome, Reason, Request
+from alertdrill.probes.recorder import Recorder, Samples, SecondCounts
+from alertdrill.probes.sender import Plan
+from alertdrill.probes.tally import Tally
 from tests.probes.virtual_service import Service, in_virtual_time
 
 REASONS = st.sampled_from(["refused", "reset", "timeout", "tls", "bad_answer", "check", "unreachable", None])

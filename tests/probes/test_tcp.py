@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from probes.outcome import Outcome
+from alertdrill.probes.outcome import Outcome
 
 Probing = Callable[..., Awaitable[Outcome]]
 

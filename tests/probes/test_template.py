@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.template import RefusedValue, compile_header, compile_json, compile_text, compile_url
+from alertdrill.probes.template import RefusedValue, compile_header, compile_json, compile_text, compile_url
 
 NAMES = ("account", "amount", "tenant")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))

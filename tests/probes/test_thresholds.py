@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from probes.measures import Counter, Gauge, Measures, Rate, Trend
-from probes.thresholds import Judged, Threshold, Thresholds, abort_reason, crossed, evaluate, unmatched
+from alertdrill.probes.measures import Counter, Gauge, Measures, Rate, Trend
+from alertdrill.probes.thresholds import Judged, Threshold, Thresholds, abort_reason, crossed, evaluate, unmatched
 
 SLOW = {"threshold": "p(95)<2s", "abort_on_fail": True, "delay_abort_eval": "10s"}
 THRESHOLDS: TypeAdapter[Thresholds] = TypeAdapter(Thresholds)

@@ -11,8 +11,8 @@ import pytest
 import trustme
 from pydantic import ValidationError
 
-from probes.outcome import Outcome
-from probes.tls import TlsClient
+from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.tls import TlsClient
 
 Probing = Callable[..., Awaitable[Outcome]]
 Contexts = Callable[..., ssl.SSLContext]

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from probes.arrivals import ConstantArrivals
-from probes.http import Http
-from probes.sender import Plan
-from probes.workers import Workers, WorkersDied
+from alertdrill.probes.arrivals import ConstantArrivals
+from alertdrill.probes.http import Http
+from alertdrill.probes.sender import Plan
+from alertdrill.probes.workers import Workers, WorkersDied
 from tests.probes.hostile_server import HostileServer, is_silent
 from tests.probes.meeting import eventually, on_loop
 from tests.probes.running_load import adds_up, counted, started

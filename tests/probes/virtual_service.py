@@ -9,8 +9,8 @@ from typing import Any
 
 import looptime
 
-from probes.client import Ended
-from probes.outcome import Outcome
+from alertdrill.probes.client import Ended
+from alertdrill.probes.outcome import Outcome
 
 
 class Clock:

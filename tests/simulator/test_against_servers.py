@@ -22,9 +22,9 @@ import pytest_asyncio
 import yaml
 from aiohttp import web
 
-from lab.ports import free_ports
-from lab.programs import find_programs
-from lab.server import Server, Spec
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.programs import find_programs
+from alertdrill.lab.server import Server, Spec
 from simulator import (
     Absent,
     Case,

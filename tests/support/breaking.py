@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from chaos.fault import Endpoints, Fault
-from chaos.healing import abandoned, heal_all
-from chaos.kubernetes.access import Kubernetes
-from chaos.ledger import Ledger
-from chaos.processes import RunningProcess, whose_command
-from chaos.registry import AnyFault
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.healing import abandoned, heal_all
+from alertdrill.chaos.kubernetes.access import Kubernetes
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.processes import RunningProcess, whose_command
+from alertdrill.chaos.registry import AnyFault
 
 _FAULTS: TypeAdapter[Any] = TypeAdapter(AnyFault)
 NOWHERE = "http://127.0.0.1:1"
@@ -26,9 +26,9 @@ import asyncio, json, os, sys, threading
 from pathlib import Path
 from tests.support.breaking import fault, endpoints
 from contextlib import nullcontext
-from chaos.applied import applied
-from chaos.lease import leased
-from chaos.ledger import Ledger
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.lease import leased
+from alertdrill.chaos.ledger import Ledger
 
 # It does not outlive the tests.
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
@@ -69,7 +69,7 @@ def endpoints(
 def holders(module: str) -> list[RunningProcess]:
     """List the processes of this checkout that hold a fault; other checkouts on this machine have their own."""
     folder = str(Path(sys.executable).parent)
-    return whose_command(lambda command: f"chaos.{module}" in command and command[0].startswith(folder))
+    return whose_command(lambda command: module in command and command[0].startswith(folder))
 
 
 def start_agent(

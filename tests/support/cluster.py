@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from chaos.fault import Endpoints
-from chaos.kubernetes.access import Kubernetes
-from lab.kubernetes.api import Api
-from lab.kubernetes.control_plane import ControlPlane
-from lab.kubernetes.files import write_kubeconfig
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.kubernetes.access import Kubernetes
+from alertdrill.lab.kubernetes.api import Api
+from alertdrill.lab.kubernetes.control_plane import ControlPlane
+from alertdrill.lab.kubernetes.files import write_kubeconfig
 from tests.support.breaking import NOWHERE
 from tests.support.waiting import until
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from lab.stack import Lab
+from alertdrill.lab.stack import Lab
 
 ORDER: dict[str, Any] = {
     "fromAccountId": "test-account-1",

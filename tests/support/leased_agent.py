@@ -14,11 +14,11 @@ _AGENT = """
 import asyncio, json, sys
 from pathlib import Path
 from pydantic import TypeAdapter
-from chaos.applied import applied
-from chaos.fault import Endpoints
-from chaos.lease import leased
-from chaos.ledger import Ledger
-from chaos.registry import AnyFault
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.lease import leased
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.registry import AnyFault
 
 def tell(line):
     print(line, flush=True)
@@ -85,4 +85,4 @@ class LeasedAgent:
             command = Path(f"/proc/{self.dog}/cmdline").read_bytes()
         except OSError:
             return False
-        return b"chaos.watchdog" in command
+        return b"alertdrill.chaos.watchdog" in command

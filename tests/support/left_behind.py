@@ -8,14 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from chaos.applied import applied
-from chaos.entry import Entry
-from chaos.errors import FaultTakenBack
-from chaos.fault import Fault
-from chaos.ledger import Ledger
-from chaos.owner import Owner
-from chaos.toxiproxy.latency import Latency
-from lab.server import Server
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.entry import Entry
+from alertdrill.chaos.errors import FaultTakenBack
+from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.owner import Owner
+from alertdrill.chaos.toxiproxy.latency import Latency
+from alertdrill.lab.server import Server
 from tests.support.toxiproxy_server import endpoints
 
 FAULT = Latency(proxy="db", latency=timedelta(milliseconds=1500))

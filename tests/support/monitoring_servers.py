@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
-from agent.errors import ServiceUnavailable
-from agent.monitoring.alertmanager import Alertmanager
-from agent.monitoring.prometheus import Prometheus
-from agent.servers import MonitoringServer
-from lab.ports import free_ports
-from lab.server import Server, Spec
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.monitoring.alertmanager import Alertmanager
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.servers import MonitoringServer
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.server import Server, Spec
 from tests.support.certificates import Certificates
 from tests.support.waiting import until
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from agent.records import (
+from alertdrill.agent.records import (
     AlertSamples,
     BetweenRecord,
     EvaluationRecord,

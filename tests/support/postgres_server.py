@@ -14,12 +14,12 @@ from typing import Any
 
 import asyncpg
 
-from lab import services
-from lab.parts import Parts
-from lab.ports import free_ports
-from lab.programs import find_programs
-from lab.server import Server, Spec
-from lab.services import Site
+from alertdrill.lab import services
+from alertdrill.lab.parts import Parts
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.programs import find_programs
+from alertdrill.lab.server import Server, Spec
+from alertdrill.lab.services import Site
 from tests.support.waiting import until
 
 PASSWORD = "hush"  # noqa: S105 - of a server that lives for a test

@@ -9,9 +9,9 @@ from typing import Any
 
 import promql_parser as promql
 
-from agent.drill import Drill
-from agent.recording import Recording
-from agent.records import (
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import (
     ActiveRecord,
     AlertmanagerRecord,
     AlertSamples,
@@ -31,13 +31,13 @@ from agent.records import (
     TargetRecord,
     WatchedRecord,
 )
-from agent.verdict.anatomy import Anatomy
+from alertdrill.agent.verdict.anatomy import Anatomy
+from alertdrill.units.duration import format_duration
 from benchmarks.loads import honest
 from simulator import MUTANTS, RIGHT, Case, Engine, Truth
 from simulator.promql import Absent, Compare, Expression, Quantile, Rate, Ratio, Selector
 from simulator.storage import Storage, View
 from simulator.values import NAME, Labels
-from units.duration import format_duration
 
 ALERT = "Drawn"
 GROUP = {"group": "drawn", "file": "rules.yml"}

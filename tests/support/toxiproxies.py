@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 import pytest
 
-from lab.ports import free_ports
-from lab.programs import find_programs
-from lab.server import Server, Spec
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.programs import find_programs
+from alertdrill.lab.server import Server, Spec
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("real", "embedded")
@@ -101,7 +101,7 @@ def command(kind: str) -> list[str]:
     if kind == "real":
         program = find_programs().get("toxiproxy")
         return [str(program)] if program else pytest.skip("toxiproxy-server is not installed: make setup")
-    return [sys.executable, "-m", "chaos.toxiproxy.embedded"]
+    return [sys.executable, "-m", "alertdrill.chaos.toxiproxy.embedded"]
 
 
 @asynccontextmanager

@@ -9,10 +9,10 @@ from typing import Any
 
 from toxiproxy import Toxiproxy
 
-from chaos.fault import Endpoints
-from lab.ports import free_ports
-from lab.programs import find_programs
-from lab.server import Server, Spec
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.programs import find_programs
+from alertdrill.lab.server import Server, Spec
 
 
 def spec(port: int, *flags: str) -> Spec:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from units.server_url import ServerUrl, parse_server_url
+from alertdrill.units.server_url import ServerUrl, parse_server_url
 
 PORTS = {"redis": 6379, "tcp": None}
 

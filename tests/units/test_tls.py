@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from alertdrill.units.tls import Tls
 from tests.support.certificates import Certificates, encrypted, make_certificates
-from units.tls import Tls
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""`python -m chaos.toxiproxy.embedded`: runs until SIGINT or SIGTERM, with the flags of `toxiproxy-server`."""
+"""`python -m alertdrill.chaos.toxiproxy.embedded`: runs until SIGINT or SIGTERM, with the flags of `toxiproxy-server`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from chaos.toxiproxy.embedded.server import Options, run
+from alertdrill.chaos.toxiproxy.embedded.server import Options, run
 
 
 def main() -> int:
     """Read the command line and serve."""
-    parser = argparse.ArgumentParser(prog="python -m chaos.toxiproxy.embedded", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m alertdrill.chaos.toxiproxy.embedded", description=__doc__)
     parser.add_argument("-host", "--host", default="127.0.0.1")
     parser.add_argument("-port", "--port", type=int, default=8474)
     parser.add_argument("-config", "--config", type=Path, metavar="FILE", help="JSON list of proxies")

@@ -13,12 +13,12 @@ from urllib.parse import quote, unquote
 
 from aiohttp import web
 
-from chaos.toxiproxy.embedded import VERSION
-from chaos.toxiproxy.embedded.collection import Collection
-from chaos.toxiproxy.embedded.errors import ApiError
-from chaos.toxiproxy.embedded.go_json import encode
-from chaos.toxiproxy.embedded.metrics import CONTENT_TYPE, Metrics
-from chaos.toxiproxy.embedded.proxy import Proxy
+from alertdrill.chaos.toxiproxy.embedded import VERSION
+from alertdrill.chaos.toxiproxy.embedded.collection import Collection
+from alertdrill.chaos.toxiproxy.embedded.errors import ApiError
+from alertdrill.chaos.toxiproxy.embedded.go_json import encode
+from alertdrill.chaos.toxiproxy.embedded.metrics import CONTENT_TYPE, Metrics
+from alertdrill.chaos.toxiproxy.embedded.proxy import Proxy
 
 _ANSWER_WITHIN_SECONDS = 25.0
 _CHUNKED_FROM_BYTES = 2049

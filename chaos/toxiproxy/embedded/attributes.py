@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Protocol
 
-from chaos.toxiproxy.embedded.channel import Chunk
-from chaos.toxiproxy.embedded.go_json import Struct
+from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
+from alertdrill.chaos.toxiproxy.embedded.go_json import Struct
 
 _NANOSECONDS = 1_000_000_000
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import ClassVar
 
-from chaos.toxiproxy.embedded.attributes import Attributes, Interrupted, Stream
-from chaos.toxiproxy.embedded.channel import Chunk
+from alertdrill.chaos.toxiproxy.embedded.attributes import Attributes, Interrupted, Stream
+from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
 
 _SLICE_SECONDS = 0.1
 _BYTES_PER_KB = 1000

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from chaos.toxiproxy.embedded.connection import Connection
-from chaos.toxiproxy.embedded.errors import toxic_not_found
-from chaos.toxiproxy.embedded.link import Link
-from chaos.toxiproxy.embedded.toxic import Direction, Toxic, read_toxic
+from alertdrill.chaos.toxiproxy.embedded.connection import Connection
+from alertdrill.chaos.toxiproxy.embedded.errors import toxic_not_found
+from alertdrill.chaos.toxiproxy.embedded.link import Link
+from alertdrill.chaos.toxiproxy.embedded.toxic import Direction, Toxic, read_toxic
 
 
 class Chain:

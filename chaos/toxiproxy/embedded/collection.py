@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from chaos.toxiproxy.embedded.errors import ApiError, bad_request_body, missing_field, proxy_not_found
-from chaos.toxiproxy.embedded.go_json import Struct, decode, decode_list
-from chaos.toxiproxy.embedded.go_json_scan import GoJsonError
-from chaos.toxiproxy.embedded.proxy import Proxy, Surroundings
+from alertdrill.chaos.toxiproxy.embedded.errors import ApiError, bad_request_body, missing_field, proxy_not_found
+from alertdrill.chaos.toxiproxy.embedded.go_json import Struct, decode, decode_list
+from alertdrill.chaos.toxiproxy.embedded.go_json_scan import GoJsonError
+from alertdrill.chaos.toxiproxy.embedded.proxy import Proxy, Surroundings
 
 _FIELDS: dict[str, str | Struct] = {
     "name": "string",

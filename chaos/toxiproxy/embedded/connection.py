@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from chaos.toxiproxy.embedded.endpoint import Endpoint
-from chaos.toxiproxy.embedded.link import Link
-from chaos.toxiproxy.embedded.stage import Spawn
-from chaos.toxiproxy.embedded.toxic import Direction, Toxic
+from alertdrill.chaos.toxiproxy.embedded.endpoint import Endpoint
+from alertdrill.chaos.toxiproxy.embedded.link import Link
+from alertdrill.chaos.toxiproxy.embedded.stage import Spawn
+from alertdrill.chaos.toxiproxy.embedded.toxic import Direction, Toxic
 
 Count = Callable[[Direction, str, int], None]
 

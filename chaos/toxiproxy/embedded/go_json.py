@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from chaos.toxiproxy.embedded.go_json_scan import GoJsonError, end_of_value
+from alertdrill.chaos.toxiproxy.embedded.go_json_scan import GoJsonError, end_of_value
 
 _INT64 = range(-(2**63), 2**63)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from chaos.toxiproxy.embedded.attributes import Attributes
-from chaos.toxiproxy.embedded.bandwidth import Bandwidth
-from chaos.toxiproxy.embedded.latency import Latency
-from chaos.toxiproxy.embedded.limit_data import LimitData
-from chaos.toxiproxy.embedded.noop import Noop
-from chaos.toxiproxy.embedded.reset_peer import ResetPeer
-from chaos.toxiproxy.embedded.slicer import Slicer
-from chaos.toxiproxy.embedded.slow_close import SlowClose
-from chaos.toxiproxy.embedded.timeout import Timeout
+from alertdrill.chaos.toxiproxy.embedded.attributes import Attributes
+from alertdrill.chaos.toxiproxy.embedded.bandwidth import Bandwidth
+from alertdrill.chaos.toxiproxy.embedded.latency import Latency
+from alertdrill.chaos.toxiproxy.embedded.limit_data import LimitData
+from alertdrill.chaos.toxiproxy.embedded.noop import Noop
+from alertdrill.chaos.toxiproxy.embedded.reset_peer import ResetPeer
+from alertdrill.chaos.toxiproxy.embedded.slicer import Slicer
+from alertdrill.chaos.toxiproxy.embedded.slow_close import SlowClose
+from alertdrill.chaos.toxiproxy.embedded.timeout import Timeout
 
 KINDS: dict[str, type[Attributes]] = {
     "bandwidth": Bandwidth,

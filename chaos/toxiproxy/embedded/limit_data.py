@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaos.toxiproxy.embedded.attributes import Attributes, Stream
-from chaos.toxiproxy.embedded.channel import Chunk
+from alertdrill.chaos.toxiproxy.embedded.attributes import Attributes, Stream
+from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
 
 
 @dataclass

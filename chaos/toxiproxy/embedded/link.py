@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-from chaos.toxiproxy.embedded.channel import Channel, Chunk
-from chaos.toxiproxy.embedded.endpoint import Endpoint
-from chaos.toxiproxy.embedded.stage import Spawn, Stage
-from chaos.toxiproxy.embedded.toxic import Toxic
+from alertdrill.chaos.toxiproxy.embedded.channel import Channel, Chunk
+from alertdrill.chaos.toxiproxy.embedded.endpoint import Endpoint
+from alertdrill.chaos.toxiproxy.embedded.stage import Spawn, Stage
+from alertdrill.chaos.toxiproxy.embedded.toxic import Toxic
 
 # As much as the real server reads at once: toxics count in chunks.
 _CHUNK_BYTES = 32 * 1024

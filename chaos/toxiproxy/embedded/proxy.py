@@ -8,15 +8,22 @@ import socket
 from dataclasses import dataclass
 from functools import partial
 
-from chaos.toxiproxy.embedded.chain import Chain
-from chaos.toxiproxy.embedded.connection import Connection
-from chaos.toxiproxy.embedded.endpoint import Endpoint
-from chaos.toxiproxy.embedded.errors import ApiError
-from chaos.toxiproxy.embedded.go_address import GoAddressError, listen, local_address, resolve, resolve_port, split
-from chaos.toxiproxy.embedded.go_json import encode
-from chaos.toxiproxy.embedded.metrics import Metrics
-from chaos.toxiproxy.embedded.stage import Spawn
-from chaos.toxiproxy.embedded.toxic import Direction
+from alertdrill.chaos.toxiproxy.embedded.chain import Chain
+from alertdrill.chaos.toxiproxy.embedded.connection import Connection
+from alertdrill.chaos.toxiproxy.embedded.endpoint import Endpoint
+from alertdrill.chaos.toxiproxy.embedded.errors import ApiError
+from alertdrill.chaos.toxiproxy.embedded.go_address import (
+    GoAddressError,
+    listen,
+    local_address,
+    resolve,
+    resolve_port,
+    split,
+)
+from alertdrill.chaos.toxiproxy.embedded.go_json import encode
+from alertdrill.chaos.toxiproxy.embedded.metrics import Metrics
+from alertdrill.chaos.toxiproxy.embedded.stage import Spawn
+from alertdrill.chaos.toxiproxy.embedded.toxic import Direction
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 0.1

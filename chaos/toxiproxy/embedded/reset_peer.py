@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import ClassVar
 
-from chaos.toxiproxy.embedded.attributes import Attributes, Interrupted, Stream, milliseconds
+from alertdrill.chaos.toxiproxy.embedded.attributes import Attributes, Interrupted, Stream, milliseconds
 
 
 @dataclass

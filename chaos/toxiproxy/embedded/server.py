@@ -12,11 +12,11 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from chaos.toxiproxy.embedded.api import Api
-from chaos.toxiproxy.embedded.collection import Collection
-from chaos.toxiproxy.embedded.errors import ApiError, ServerNotStarted
-from chaos.toxiproxy.embedded.metrics import Metrics
-from chaos.toxiproxy.embedded.proxy import Surroundings
+from alertdrill.chaos.toxiproxy.embedded.api import Api
+from alertdrill.chaos.toxiproxy.embedded.collection import Collection
+from alertdrill.chaos.toxiproxy.embedded.errors import ApiError, ServerNotStarted
+from alertdrill.chaos.toxiproxy.embedded.metrics import Metrics
+from alertdrill.chaos.toxiproxy.embedded.proxy import Surroundings
 
 _IDLE_SECONDS = 60.0
 _STOP_WITHIN_SECONDS = 0.5

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaos.toxiproxy.embedded.attributes import Attributes, Interrupted, Stream, go_seconds
-from chaos.toxiproxy.embedded.channel import Chunk
+from alertdrill.chaos.toxiproxy.embedded.attributes import Attributes, Interrupted, Stream, go_seconds
+from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
 
 _MICROSECONDS_PER_SECOND = 1_000_000
 

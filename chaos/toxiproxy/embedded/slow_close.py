@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaos.toxiproxy.embedded.attributes import Attributes, Stream, milliseconds
+from alertdrill.chaos.toxiproxy.embedded.attributes import Attributes, Stream, milliseconds
 
 
 @dataclass

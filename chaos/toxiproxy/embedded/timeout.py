@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaos.toxiproxy.embedded.attributes import Attributes, Stream, milliseconds
+from alertdrill.chaos.toxiproxy.embedded.attributes import Attributes, Stream, milliseconds
 
 
 @dataclass

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from chaos.toxiproxy.embedded.attributes import Attributes
-from chaos.toxiproxy.embedded.errors import ApiError, bad_request_body
-from chaos.toxiproxy.embedded.go_json import Struct, decode, encode, encode_float32
-from chaos.toxiproxy.embedded.go_json_scan import GoJsonError
-from chaos.toxiproxy.embedded.kinds import KINDS
-from chaos.toxiproxy.embedded.noop import Noop
+from alertdrill.chaos.toxiproxy.embedded.attributes import Attributes
+from alertdrill.chaos.toxiproxy.embedded.errors import ApiError, bad_request_body
+from alertdrill.chaos.toxiproxy.embedded.go_json import Struct, decode, encode, encode_float32
+from alertdrill.chaos.toxiproxy.embedded.go_json_scan import GoJsonError
+from alertdrill.chaos.toxiproxy.embedded.kinds import KINDS
+from alertdrill.chaos.toxiproxy.embedded.noop import Noop
 
 _WRAPPER = Struct(
     "toxics.ToxicWrapper",

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 from pydantic import TypeAdapter
 
-from agent.capacity.result import PhaseResult, highest_passed, result
-from agent.kpis import Kpi
-from agent.scorecard.card import Reading, Score
-from probes.figures import Counted
-from probes.phases import PhaseSettings
-from probes.recorder import Samples, SecondCounts
-from probes.tally import Tally
-from probes.thresholds import Thresholds
+from alertdrill.agent.capacity.result import PhaseResult, highest_passed, result
+from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.scorecard.card import Reading, Score
+from alertdrill.probes.figures import Counted
+from alertdrill.probes.phases import PhaseSettings
+from alertdrill.probes.recorder import Samples, SecondCounts
+from alertdrill.probes.tally import Tally
+from alertdrill.probes.thresholds import Thresholds
 
 PHASE = PhaseSettings.model_validate({"phase": "phase 1", "to": 100, "hold": "2s"})
 THRESHOLDS: Thresholds = TypeAdapter(Thresholds).validate_python({"http_req_duration": ["p(95)<2s"]})

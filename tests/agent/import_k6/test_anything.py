@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import probe_file
-from agent.import_k6.conversion import convert
-from agent.import_k6.notes import UnusableScript
+from alertdrill.agent import probe_file
+from alertdrill.agent.import_k6.conversion import convert
+from alertdrill.agent.import_k6.notes import UnusableScript
 
 SCRIPT = """
 import http from 'k6/http';

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from agent.import_k6.conversion import convert
-from agent.import_k6.notes import UnusableScript
+from alertdrill.agent.import_k6.conversion import convert
+from alertdrill.agent.import_k6.notes import UnusableScript
 
 Import = Callable[..., Any]
 DEFAULT = "1: no check is carried over, so that a status of 2xx is expected"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from agent import probe_file
-from probes.check_kinds import StatusCheck, TimeCheck
-from probes.http_step import compile_steps
+from alertdrill.agent import probe_file
+from alertdrill.probes.check_kinds import StatusCheck, TimeCheck
+from alertdrill.probes.http_step import compile_steps
 
 STRATEGY = Path(__file__).with_name("payment-strategy.js")
 PAYMENT = Path(__file__).parents[3] / "configs/probes/payment.yml"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from agent.import_k6.notes import UnusableScript
+from alertdrill.agent.import_k6.notes import UnusableScript
 
 Import = Callable[..., Any]
 REQUEST = "const res = http.get('http://shop/'); check(res, { ok: (r) => r.status === 200 });"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.monitoring.clock import ClockReading, best
+from alertdrill.agent.monitoring.clock import ClockReading, best
 
 delays = st.floats(0.0, 2.0)
 

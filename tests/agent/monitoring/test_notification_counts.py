@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.monitoring.notification_counts import NotificationCount, read
+from alertdrill.agent.monitoring.notification_counts import NotificationCount, read
 
 # Cut from what 0.25 and a newer one served.
 OLD = """\

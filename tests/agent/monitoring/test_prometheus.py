@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from agent.errors import ServiceUnavailable
-from agent.monitoring.clock import ClockOffset
-from agent.monitoring.prometheus import Prometheus
-from agent.monitoring.series import Series
-from agent.monitoring.status import Flags, RuntimeInfo
-from agent.monitoring.targets import Target
-from agent.records import ActiveRecord, AlertSamples
-from agent.servers import MonitoringServer
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.monitoring.clock import ClockOffset
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.monitoring.series import Series
+from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
+from alertdrill.agent.monitoring.targets import Target
+from alertdrill.agent.records import ActiveRecord, AlertSamples
+from alertdrill.agent.servers import MonitoringServer
 from tests.agent.monitoring.answers import ALERT, AT, GROUP, RULE
 from tests.agent.monitoring.conftest import Answer, Serve
 

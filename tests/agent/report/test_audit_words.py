@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agent import recording as recordings
-from agent.recording import Recording
-from agent.records import AuditRecord, FoundRecord
-from agent.report import html, json_report, junit, terminal
-from agent.verdict.judge import judge
+from alertdrill.agent import recording as recordings
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AuditRecord, FoundRecord
+from alertdrill.agent.report import html, json_report, junit, terminal
+from alertdrill.agent.verdict.judge import judge
 
 WELL = AuditRecord(acknowledged=3213, found=3213, balance_before=Decimal("7.00"), balance_after=Decimal("7.00"))
 LOST = WELL.model_copy(update={"found": 3212, "missing": FoundRecord(count=1, examples=["<4f1c>\x1b"])})

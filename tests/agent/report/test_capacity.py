@@ -9,12 +9,12 @@ import math
 import pytest
 from rich.console import Console
 
-from agent.capacity.result import PhaseResult
-from agent.kpis import Kpi
-from agent.report import capacity_figure, capacity_text, load_summary
-from agent.scorecard.card import Reading, Score
-from probes.honesty import Honesty
-from probes.summary import LoadSummary
+from alertdrill.agent.capacity.result import PhaseResult
+from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.report import capacity_figure, capacity_text, load_summary
+from alertdrill.agent.scorecard.card import Reading, Score
+from alertdrill.probes.honesty import Honesty
+from alertdrill.probes.summary import LoadSummary
 
 CPU = Kpi(kpi="CPU usage", series="cpu", objective="< 80", unit="%")
 P95 = Kpi(kpi="response time p95", series="a_bucket", quantile=0.95, objective="< 2", unit="seconds")

@@ -6,10 +6,10 @@ import io
 
 from rich.console import Console
 
-from agent.recording import Recording
-from agent.records import AuditRecord, FoundRecord
-from agent.report import drills_table
-from agent.verdict.judge import judge
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AuditRecord, FoundRecord
+from alertdrill.agent.report import drills_table
+from alertdrill.agent.verdict.judge import judge
 
 
 def _shown(*recordings: Recording) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from agent.recording import Recording
-from agent.report import figure, html
-from agent.verdict.judge import judge
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import figure, html
+from alertdrill.agent.verdict.judge import judge
 
 
 def _page(recording: Recording) -> str:

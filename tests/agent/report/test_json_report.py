@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from agent.recording import Recording
-from agent.report import json_report
-from agent.verdict.judge import judge
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import json_report
+from alertdrill.agent.verdict.judge import judge
 
 
 def test_a_milestone_stands_beside_its_window(passed: Recording) -> None:

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from junitparser import Error, Failure, JUnitXml, TestSuite
 
-from agent.recording import Recording
-from agent.report import junit
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Runbook
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import junit
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Runbook
 
 
 def _suite(recording: Recording) -> TestSuite:

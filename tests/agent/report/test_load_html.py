@@ -10,15 +10,15 @@ from html.parser import HTMLParser
 import pytest
 from pydantic import TypeAdapter
 
-from agent.report import load_figure, load_html
-from agent.report.load_story import LoadStory
-from probes.figures import Counted, measures
-from probes.honesty import Honesty, Sending, honesty
-from probes.measures import Trend
-from probes.recorder import Samples, SecondCounts
-from probes.summary import LoadSummary
-from probes.tally import LoadSecond, Tally
-from probes.thresholds import Thresholds, evaluate
+from alertdrill.agent.report import load_figure, load_html
+from alertdrill.agent.report.load_story import LoadStory
+from alertdrill.probes.figures import Counted, measures
+from alertdrill.probes.honesty import Honesty, Sending, honesty
+from alertdrill.probes.measures import Trend
+from alertdrill.probes.recorder import Samples, SecondCounts
+from alertdrill.probes.summary import LoadSummary
+from alertdrill.probes.tally import LoadSecond, Tally
+from alertdrill.probes.thresholds import Thresholds, evaluate
 
 THRESHOLDS: TypeAdapter[Thresholds] = TypeAdapter(Thresholds)
 EVIL = "<script>alert(1)</script>"

@@ -12,11 +12,11 @@ from hdrh.histogram import HdrHistogram
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from agent.report.load_summary import export, render
-from probes.honesty import Honesty
-from probes.measures import Counter, Gauge, Measure, Rate, Trend
-from probes.summary import LoadSummary
-from probes.thresholds import Thresholds, evaluate
+from alertdrill.agent.report.load_summary import export, render
+from alertdrill.probes.honesty import Honesty
+from alertdrill.probes.measures import Counter, Gauge, Measure, Rate, Trend
+from alertdrill.probes.summary import LoadSummary
+from alertdrill.probes.thresholds import Thresholds, evaluate
 
 THRESHOLDS: TypeAdapter[Thresholds] = TypeAdapter(Thresholds)
 

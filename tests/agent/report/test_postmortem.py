@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import recording as recordings
-from agent.kpis import Kpi
-from agent.recording import Recording
-from agent.records import AuditRecord, FoundRecord, KpiRecord, KpiValueRecord, MoneyRecord
-from agent.report import postmortem
-from agent.report.follow_ups import BY_LINK, BY_OUTCOME, of_monitoring
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Link, Outcome
+from alertdrill.agent import recording as recordings
+from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AuditRecord, FoundRecord, KpiRecord, KpiValueRecord, MoneyRecord
+from alertdrill.agent.report import postmortem
+from alertdrill.agent.report.follow_ups import BY_LINK, BY_OUTCOME, of_monitoring
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Link, Outcome
 from simulated_recording import recorded
 from simulator import Case
 from simulator.drawn import cases, draw_many

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agent import recording as recordings
-from agent.recording import Recording
-from agent.report import review_html, review_markdown, review_text, sparkline
-from agent.report.review import Drilled, Review, Run, drilled, review
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Outcome
+from alertdrill.agent import recording as recordings
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import review_html, review_markdown, review_text, sparkline
+from alertdrill.agent.report.review import Drilled, Review, Run, drilled, review
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Outcome
 
 SAMPLES = Path(__file__).parents[2] / "recordings"
 DAY = 86_400.0

@@ -9,13 +9,21 @@ import math
 import pytest
 from rich.console import Console
 
-from agent.kpis import Kpi
-from agent.recording import Recording
-from agent.records import KpiRecord, KpiValueRecord
-from agent.report import html, json_report, scorecard_html, scorecard_json, scorecard_markdown, scorecard_text, terminal
-from agent.report.scorecard_words import trend_words, value_words
-from agent.scorecard.card import Card, Reading, Score, Trend
-from agent.verdict.judge import judge
+from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import KpiRecord, KpiValueRecord
+from alertdrill.agent.report import (
+    html,
+    json_report,
+    scorecard_html,
+    scorecard_json,
+    scorecard_markdown,
+    scorecard_text,
+    terminal,
+)
+from alertdrill.agent.report.scorecard_words import trend_words, value_words
+from alertdrill.agent.scorecard.card import Card, Reading, Score, Trend
+from alertdrill.agent.verdict.judge import judge
 
 P95 = Kpi(kpi="p95", series="a_bucket", quantile=0.95, objective="< 2", yellow_from=1.5, unit="seconds")
 RATIO = Kpi(kpi="error rate", series="a", of="b", objective="< 0.001", unit="ratio")

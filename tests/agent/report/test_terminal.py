@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from agent.recording import Recording
-from agent.report import terminal
-from agent.verdict.judge import judge
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import terminal
+from alertdrill.agent.verdict.judge import judge
 
 
 def _print(recording: Recording, width: int = 80) -> str:

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from agent.recording import Recording
-from agent.report.waterfall import rows
-from agent.verdict.judge import judge
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report.waterfall import rows
+from alertdrill.agent.verdict.judge import judge
 
 
 def test_the_parts_follow_one_another_without_a_gap(passed: Recording) -> None:

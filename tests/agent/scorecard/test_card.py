@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.kpis import Kpi
-from agent.scorecard.card import Card, Reading, Score, Status, status
+from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.scorecard.card import Card, Reading, Score, Status, status
 
 
 def kpi(objective: str | None, yellow_from: float | None = None) -> Kpi:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import ConfigError
-from agent.kpis import Kpi
-from agent.scorecard import history
-from agent.scorecard.card import Card, Reading, Score
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.scorecard import history
+from alertdrill.agent.scorecard.card import Card, Reading, Score
 
 
 def card(at: float, *values: float) -> Card:

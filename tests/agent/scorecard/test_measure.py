@@ -12,7 +12,7 @@ import yaml
 from aiohttp import web
 from rich.console import Console
 
-from agent.scorecard.command import Options, show
+from alertdrill.agent.scorecard.command import Options, show
 from tests.support.answering import answering
 
 KPI = {"kpi": "error rate", "series": "errors_total", "of": "requests_total", "objective": "< 0.01", "unit": "ratio"}

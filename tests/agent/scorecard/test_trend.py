@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from agent.kpis import Kpi
-from agent.scorecard.card import Card, Reading, Score, Trend
-from agent.scorecard.history import Run, Value
-from agent.scorecard.trend import with_trends
+from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.scorecard.card import Card, Reading, Score, Trend
+from alertdrill.agent.scorecard.history import Run, Value
+from alertdrill.agent.scorecard.trend import with_trends
 
 EUR = {"currency": "EUR"}
 

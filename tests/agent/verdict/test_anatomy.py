@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.verdict.anatomy import Anatomy, anatomy
+from alertdrill.agent.verdict.anatomy import Anatomy, anatomy
 
 RATIO = 'rate(e_total{job="x", code=~"5.."}[5m]) / on (job) rate(t_total[5m]) > 0.05'
 

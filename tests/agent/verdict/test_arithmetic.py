@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.verdict.arithmetic import Timing, on_the_grid
+from alertdrill.agent.verdict.arithmetic import Timing, on_the_grid
 
 
 @pytest.mark.parametrize(

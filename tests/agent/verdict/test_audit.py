@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from agent.recording import Recording
-from agent.records import AuditRecord, FoundRecord
-from agent.report.words import audit_words
-from agent.verdict.audit import audit_problems
-from agent.verdict.judge import judge
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AuditRecord, FoundRecord
+from alertdrill.agent.report.words import audit_words
+from alertdrill.agent.verdict.audit import audit_problems
+from alertdrill.agent.verdict.judge import judge
 
 BEFORE = Decimal("100000000000.00")
 ALL_WELL = AuditRecord(acknowledged=3213, found=3213, balance_before=BEFORE, balance_after=BEFORE)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from agent.recording import Recording
-from agent.records import SeriesRecord
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Outcome
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import SeriesRecord
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Outcome
 
 
 def _crowded(recording: Recording, total: int) -> Recording:

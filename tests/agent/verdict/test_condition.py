@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.verdict.condition import split
+from alertdrill.agent.verdict.condition import split
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from agent.recording import Recording
-from agent.records import AlertSamples, RuleRecord, SeriesRecord, TargetRecord
-from agent.verdict.conformance import breaches, nearest
-from agent.verdict.ticks import Evaluations
-from agent.verdict.timeline import timelines
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AlertSamples, RuleRecord, SeriesRecord, TargetRecord
+from alertdrill.agent.verdict.conformance import breaches, nearest
+from alertdrill.agent.verdict.ticks import Evaluations
+from alertdrill.agent.verdict.timeline import timelines
 from tests.support.one_rule import ALERT, FIRST, QUEUE, START, alerts, part, rule, series, target, watched
 
 OTHER, OTHER_ALERT = QUEUE | {"instance": "new:80"}, ALERT | {"instance": "new:80"}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from agent.recording import Recording
-from agent.records import AlertSamples, FaultRecord
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Outcome
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AlertSamples, FaultRecord
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Outcome
 
 
 @pytest.fixture

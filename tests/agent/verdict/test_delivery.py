@@ -7,12 +7,20 @@ from typing import Any, Literal
 
 import pytest
 
-from agent.recording import Recording
-from agent.records import AlertSamples, NotificationRecord, SuppressionRecord
-from agent.verdict.delivery import first_window, heard, known_for_seconds, notified_window, way_to, ways, ways_to
-from agent.verdict.routing import Route
-from agent.verdict.timeline import AlertTimeline
-from agent.verdict.verdict import Window
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AlertSamples, NotificationRecord, SuppressionRecord
+from alertdrill.agent.verdict.delivery import (
+    first_window,
+    heard,
+    known_for_seconds,
+    notified_window,
+    way_to,
+    ways,
+    ways_to,
+)
+from alertdrill.agent.verdict.routing import Route
+from alertdrill.agent.verdict.timeline import AlertTimeline
+from alertdrill.agent.verdict.verdict import Window
 from tests.support.one_rule import START, rule, watched
 
 FIRED = START + 7200

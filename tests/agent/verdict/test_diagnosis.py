@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from agent.recording import Recording
-from agent.records import AlertSamples, PartRecord, SeriesRecord, TargetRecord, WatchedRecord
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Finding, Link, Outcome
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AlertSamples, PartRecord, SeriesRecord, TargetRecord, WatchedRecord
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Finding, Link, Outcome
 
 # The fault begins at evaluation 30 and ends with evaluation 89; there are 140, one a second.
 COUNT, FAULT, HEALED = 140, 30, 90

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from agent.records import RuleRecord
-from agent.verdict.engine import Status, follow
-from agent.verdict.ticks import Tick
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.engine import Status, follow
+from alertdrill.agent.verdict.ticks import Tick
 
 _HOLDS = {"T": True, "F": False, "?": None, "-": True}
 _STATES: dict[str, Status] = {"i": "inactive", "p": "pending", "f": "firing"}

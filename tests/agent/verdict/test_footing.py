@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agent import recording as recordings
-from agent.cli import app
-from agent.recording import Recording
-from agent.report import html, json_report, junit
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Link, Outcome
+from alertdrill.agent import recording as recordings
+from alertdrill.agent.cli import app
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.report import html, json_report, junit
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Link, Outcome
 
 # Prometheus 3.14 reads it.
 UNREADABLE = "rate(orders_slow_total[5m * 2]) > 0.5"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from agent.recording import Recording
-from agent.records import AlertSamples, OutageRecord
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Outcome
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AlertSamples, OutageRecord
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Outcome
 
 Change = Callable[[Recording], dict[str, Any]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.verdict.labels import is_of, listed, series_of, spell
+from alertdrill.agent.verdict.labels import is_of, listed, series_of, spell
 from tests.support.one_rule import ALERT, QUEUE, part, rule, series
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.verdict.matchers import Matcher, read
-from agent.verdict.routing import routes
+from alertdrill.agent.verdict.matchers import Matcher, read
+from alertdrill.agent.verdict.routing import routes
 
 TREE = r"""
 route:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.verdict.mutes import covers
+from alertdrill.agent.verdict.mutes import covers
 
 # A Monday; the month has 30 days.
 NOON = datetime(2026, 9, 21, 12, 0, tzinfo=UTC).timestamp()

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from agent.drill import Drill
-from agent.recording import Recording
-from agent.records import AlertSamples, NotificationRecord, PartRecord, SeriesRecord
-from agent.report import html, json_report
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Link, Outcome, Verdict
+from alertdrill.agent.drill import Drill
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AlertSamples, NotificationRecord, PartRecord, SeriesRecord
+from alertdrill.agent.report import html, json_report
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Link, Outcome, Verdict
 
 EXPR, VALUE = "orders:p95_seconds > 0.5", "orders:p95_seconds"
 SERIES = {"__name__": VALUE, "instance": "shop:80", "job": "orders"}

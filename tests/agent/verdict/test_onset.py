@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from agent.recording import Recording
-from agent.records import PartRecord, SeriesRecord, TargetRecord
-from agent.verdict.arithmetic import Timing
-from agent.verdict.onset import Onset, onset, timing
-from agent.verdict.shape import Levels
-from agent.verdict.ticks import Evaluations
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import PartRecord, SeriesRecord, TargetRecord
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.onset import Onset, onset, timing
+from alertdrill.agent.verdict.shape import Levels
+from alertdrill.agent.verdict.ticks import Evaluations
 from tests.support.one_rule import QUEUE, START, part, rule, target, watched
 
 SECONDS, FAULT, HEALED = 90, 30.0, 60.0

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from agent.records import RuleRecord
-from agent.verdict.arithmetic import Timing
-from agent.verdict.prospect import Leg, Prospect, Row, prospect
-from agent.verdict.routing import Route
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.prospect import Leg, Prospect, Row, prospect
+from alertdrill.agent.verdict.routing import Route
 
 ERRORS = "rate(e[5m]) / rate(n[5m]) > 0.05"
 SLOW = "histogram_quantile(0.95, rate(b_bucket[5m])) > 2"

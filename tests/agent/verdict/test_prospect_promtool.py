@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from agent.records import RuleRecord
-from agent.verdict.arithmetic import Timing
-from agent.verdict.prospect import Prospect, prospect
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.prospect import Prospect, prospect
 from tests.support.promtool import answers
 
 STARTS_AT = 1200.0

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from agent.kpis import Kpis
-from agent.records import RuleRecord
-from agent.verdict.arithmetic import Timing
-from agent.verdict.prospect import prospect
-from agent.verdict.remark import Known, Remark, Subject
-from agent.verdict.review import CHECKS, review, unwatched
-from agent.verdict.routing import routes
+from alertdrill.agent.kpis import Kpis
+from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.prospect import prospect
+from alertdrill.agent.verdict.remark import Known, Remark, Subject
+from alertdrill.agent.verdict.review import CHECKS, review, unwatched
+from alertdrill.agent.verdict.routing import routes
 from tests.agent.verdict.test_shape import RULES, UNKNOWN
 
 KPIS = Kpis.model_validate(

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from agent.recording import Recording
-from agent.records import AlertSamples, SuppressionRecord
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Outcome, Verdict
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AlertSamples, SuppressionRecord
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Outcome, Verdict
 
 
 def _told_as(recording: Recording, labels: dict[str, str]) -> Recording:

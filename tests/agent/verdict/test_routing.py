@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.verdict.routing import routes
+from alertdrill.agent.verdict.routing import routes
 
 SHIPPED = Path(__file__).parents[3] / "configs/alertmanager/alertmanager.yml"
 TREE = """

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from agent.recording import Recording
-from agent.records import SilenceRecord, SuppressionRecord
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Link, Outcome, Verdict
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import SilenceRecord, SuppressionRecord
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Link, Outcome, Verdict
 
 SLOW = "{matchers: [severity=page], receiver: archive, group_wait: 5m, continue: true}"
 QUICK = "{matchers: [severity=page], receiver: pager, group_wait: 2s, group_interval: 5s}"

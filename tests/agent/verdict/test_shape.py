@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.verdict.shape import Levels, Shape, bad_seconds, classify
+from alertdrill.agent.verdict.shape import Levels, Shape, bad_seconds, classify
 
 INFO = " * on(instance) group_left(nodename) node_uname_info"
 RULES = [

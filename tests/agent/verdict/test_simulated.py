@@ -9,9 +9,9 @@ import os
 
 import pytest
 
-from agent.verdict.judge import judge
-from agent.verdict.ticks import Evaluations
-from agent.verdict.verdict import Outcome, Verdict
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.ticks import Evaluations
+from alertdrill.agent.verdict.verdict import Outcome, Verdict
 from simulated_recording import Simulated, recorded
 from simulator import MUTANTS, RIGHT, Case, Life
 from simulator.drawn import cases, draw_many

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from agent.recording import Recording
-from agent.records import BetweenRecord, GroupRecord, SeriesRecord, TargetRecord, WatchedRecord
-from agent.verdict.ticks import Evaluations, skipped, targets_behind, value_at
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import BetweenRecord, GroupRecord, SeriesRecord, TargetRecord, WatchedRecord
+from alertdrill.agent.verdict.ticks import Evaluations, skipped, targets_behind, value_at
 from tests.support.one_rule import FIRST, QUEUE, START, between, group, part, series, target, watched
 
 OVER, UNDER_WAY, HUNG = 0.01, 0.095, 2.5

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from agent.recording import Recording
-from agent.records import AlertSamples
-from agent.verdict.timeline import AlertTimeline, timelines
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.records import AlertSamples
+from alertdrill.agent.verdict.timeline import AlertTimeline, timelines
 from tests.support.one_rule import ALERT, FIRST, START, alerts, watched
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from agent.recording import Recording
-from agent.verdict.traffic import load_problems
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.verdict.traffic import load_problems
 
 
 def _ramping(recording: Recording, unsent_share: float) -> Recording:

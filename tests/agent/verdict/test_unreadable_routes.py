@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agent.recording import Recording
-from agent.verdict.judge import judge
-from agent.verdict.verdict import Link, Outcome
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import Link, Outcome
 
 
 @pytest.mark.parametrize("config", ["", "{}", "<secret>", "[", "route: {group_wait: soon}"])

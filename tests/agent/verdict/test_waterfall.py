@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from agent.recording import Recording
-from agent.verdict.arithmetic import Timing
-from agent.verdict.judge import judge
-from agent.verdict.onset import Onset
-from agent.verdict.routing import Route
-from agent.verdict.shape import classify
-from agent.verdict.timeline import AlertTimeline
-from agent.verdict.verdict import Outcome, Span
-from agent.verdict.waterfall import longest, spans
+from alertdrill.agent.recording import Recording
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.onset import Onset
+from alertdrill.agent.verdict.routing import Route
+from alertdrill.agent.verdict.shape import classify
+from alertdrill.agent.verdict.timeline import AlertTimeline
+from alertdrill.agent.verdict.verdict import Outcome, Span
+from alertdrill.agent.verdict.waterfall import longest, spans
 from tests.support.one_rule import START, rule
 
 RATE = "rate(errors_total[5m]) > 7"

@@ -9,13 +9,19 @@ import re
 
 import pytest
 
-from agent.verdict.arithmetic import Timing
-from agent.verdict.onset import Onset
-from agent.verdict.shape import classify
-from agent.verdict.ticks import Tick
-from agent.verdict.timeline import AlertTimeline
-from agent.verdict.verdict import Window
-from agent.verdict.window import condition_began, condition_window, firing_window, pending_window, resolved_window
+from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.verdict.onset import Onset
+from alertdrill.agent.verdict.shape import classify
+from alertdrill.agent.verdict.ticks import Tick
+from alertdrill.agent.verdict.timeline import AlertTimeline
+from alertdrill.agent.verdict.verdict import Window
+from alertdrill.agent.verdict.window import (
+    condition_began,
+    condition_window,
+    firing_window,
+    pending_window,
+    resolved_window,
+)
 from tests.support.one_rule import FIRST, rule
 
 _HOLDS = {"T": True, "F": False, "?": None}

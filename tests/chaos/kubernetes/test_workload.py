@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chaos.kubernetes import workload
+from alertdrill.chaos.kubernetes import workload
 
 
 def deployment(**status: Any) -> dict[str, Any]:

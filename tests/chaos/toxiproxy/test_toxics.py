@@ -13,12 +13,12 @@ import pytest
 from aiohttp import ClientSession, web
 from pydantic import TypeAdapter, ValidationError
 
-from chaos.applied import applied
-from chaos.errors import FaultNotApplied
-from chaos.fault import Endpoints, Fault
-from chaos.ledger import Ledger
-from chaos.registry import FAULTS, AnyFault
-from lab.server import Server
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.registry import FAULTS, AnyFault
+from alertdrill.lab.server import Server
 from tests.support.toxiproxy_server import endpoints, toxics, witness
 
 KINDS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
@@ -41,7 +41,7 @@ def fault(kind: str, **settings: Any) -> Fault:
 
 
 def test_every_kind_is_tried_here() -> None:
-    proxied = {kind for kind, class_ in FAULTS.items() if class_.__module__.startswith("chaos.toxiproxy")}
+    proxied = {kind for kind, class_ in FAULTS.items() if class_.__module__.startswith("alertdrill.chaos.toxiproxy")}
     assert proxied == KINDS.keys() | {"down"}
 
 

@@ -17,11 +17,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from chaos.applied import applied
-from chaos.fault import Endpoints
-from chaos.lease import leased
-from chaos.ledger import Ledger
-from chaos.registry import AnyFault
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.lease import leased
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.registry import AnyFault
 from crashing.steps import Steps, counted
 
 _IN_FORCE_SECONDS = 0.05

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from lab.ports import free_ports
+from alertdrill.lab.ports import free_ports
 
 
 class Relay:

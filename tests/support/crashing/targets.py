@@ -23,10 +23,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from toxiproxy import Toxiproxy as Witness
 
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.programs import find_programs
+from alertdrill.lab.server import Server, Spec
 from crashing.relay import Relay
-from lab.ports import free_ports
-from lab.programs import find_programs
-from lab.server import Server, Spec
 from tests.support.postgres_server import postgres_server
 
 _DOWN_SECONDS = 0.3
@@ -303,7 +303,7 @@ class PressureTarget(Target):
         self._setting, self._value = ("share", float(f"0.05{odd}7")) if fault["kind"] == "cpu" else ("mebibytes", odd)
         self.fault = fault | {self._setting: self._value}
         self.endpoints = {"toxiproxy_url": "http://127.0.0.1:1"}
-        self._module = f"chaos.{fault['kind']}".encode()
+        self._module = f"alertdrill.chaos.{fault['kind']}".encode()
 
     def is_broken(self) -> bool:
         return bool(_processes(self._is_ours))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.ports import free_ports
+from alertdrill.lab.ports import free_ports
 from tests.support.tcp_pair import proxied
 from tests.support.toxiproxies import KINDS, ROOT, ToxiproxyServer, running
 from tests.support.waiting import until
 
-EMBEDDED = [sys.executable, "-m", "chaos.toxiproxy.embedded"]
-ALONE = [sys.executable, "-m", "agent", "toxiproxy"]
+EMBEDDED = [sys.executable, "-m", "alertdrill.chaos.toxiproxy.embedded"]
+ALONE = [sys.executable, "-m", "alertdrill", "toxiproxy"]
 
 
 async def test_metrics_are_equal_after_equal_traffic(tmp_path: Path) -> None:

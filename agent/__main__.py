@@ -1,5 +1,0 @@
-"""`python -m agent` is `alertdrill`."""
-
-from agent.cli import main
-
-main()

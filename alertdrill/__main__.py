@@ -1,0 +1,5 @@
+"""`python -m alertdrill` is `alertdrill`."""
+
+from alertdrill.agent.cli import main
+
+main()
