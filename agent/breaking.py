@@ -8,12 +8,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
-from alertdrill.agent.config import AgentConfig, relocate
-from alertdrill.agent.load_record import load_record
-from alertdrill.agent.money import carried
+from alertdrill.agent.config.agent import AgentConfig, relocate
 from alertdrill.agent.observer import Observer
 from alertdrill.agent.progress import Progress
-from alertdrill.agent.records import FaultRecord
+from alertdrill.agent.recording.load import load_record
+from alertdrill.agent.recording.money import carried
+from alertdrill.agent.recording.records import FaultRecord
 from alertdrill.agent.surge import KIND as SURGE
 from alertdrill.agent.surge import Surge
 from alertdrill.chaos.applied import applied

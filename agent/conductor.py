@@ -17,28 +17,22 @@ from pathlib import Path
 from alertdrill import __version__
 from alertdrill.agent import grafana
 from alertdrill.agent.breaking import Breaking
-from alertdrill.agent.config import AgentConfig
-from alertdrill.agent.drill import Drill
+from alertdrill.agent.config.agent import AgentConfig
+from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.drill_lock import locked
 from alertdrill.agent.errors import ConfigError, ServiceUnavailable
 from alertdrill.agent.evidence import Evidence
 from alertdrill.agent.guard import Guard
-from alertdrill.agent.load_record import load_record
 from alertdrill.agent.mending import mend, require_nothing_in_force
 from alertdrill.agent.metrics import registry
-from alertdrill.agent.money import carried
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.observer import EARLIER_SECONDS, Observer
 from alertdrill.agent.progress import Progress
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import (
-    AlertSamples,
-    Phase,
-    PhaseRecord,
-    TargetRecord,
-    WatchedRecord,
-)
+from alertdrill.agent.recording.load import load_record
+from alertdrill.agent.recording.money import carried
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AlertSamples, Phase, PhaseRecord, TargetRecord, WatchedRecord
 from alertdrill.agent.scorecard.measure import over_phases
 from alertdrill.agent.server import Inbox, metrics_route, serving
 from alertdrill.agent.silencing import others_silenced

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from alertdrill.agent.drill import Drill
+from alertdrill.agent.config.drill import Drill
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.units.duration import format_duration

@@ -16,7 +16,7 @@ from alertdrill.agent.monitoring.http import Refused
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.monitoring.series import Series
 from alertdrill.agent.monitoring.targets import Target
-from alertdrill.agent.records import (
+from alertdrill.agent.recording.records import (
     ActiveRecord,
     AlertSamples,
     BetweenRecord,
@@ -28,8 +28,8 @@ from alertdrill.agent.records import (
     TargetRecord,
     WatchedRecord,
 )
-from alertdrill.agent.verdict.anatomy import Anatomy, anatomy
-from alertdrill.agent.verdict.labels import may_be_of
+from alertdrill.agent.rules.expression import Anatomy, anatomy
+from alertdrill.agent.rules.labels import may_be_of
 
 # A part with more series than a person would look at is kept in part.
 _MOST_SERIES = 50

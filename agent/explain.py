@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from alertdrill.agent import kpis, prometheus_file, rules_file
+from alertdrill.agent.config import kpis
+from alertdrill.agent.config import prometheus as prometheus_file
+from alertdrill.agent.config import rules as rules_file
+from alertdrill.agent.config.kpis import Kpis
+from alertdrill.agent.config.rules import AnyGroup, AnyRule
+from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.kpis import Kpis
-from alertdrill.agent.records import RuleRecord
-from alertdrill.agent.rule_intervals import Intervals
-from alertdrill.agent.rules_file import AnyGroup, AnyRule
-from alertdrill.agent.verdict.arithmetic import Timing
-from alertdrill.agent.verdict.explanation import Explanation, Given, explain
-from alertdrill.agent.verdict.remark import Known
-from alertdrill.agent.verdict.routing import routes
-from alertdrill.agent.yaml_source import Source
+from alertdrill.agent.recording.records import RuleRecord
+from alertdrill.agent.rules.explanation import Explanation, Given, explain
+from alertdrill.agent.rules.intervals import Intervals
+from alertdrill.agent.rules.remark import Known
+from alertdrill.agent.rules.routing import routes
+from alertdrill.agent.rules.timing import Timing
 from alertdrill.units.duration import format_seconds
 
 

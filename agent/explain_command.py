@@ -10,7 +10,7 @@ from rich.console import Console
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.explain import Options, from_files
 from alertdrill.agent.report import explain_json, explain_markdown, explain_text
-from alertdrill.agent.verdict.explanation import Explanation
+from alertdrill.agent.rules.explanation import Explanation
 
 _FORMS: dict[str, Callable[[Explanation], str]] = {"markdown": explain_markdown.render, "json": explain_json.render}
 

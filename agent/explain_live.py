@@ -6,17 +6,17 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from alertdrill.agent import config as configs
-from alertdrill.agent import kpis
+from alertdrill.agent.config import agent as configs
+from alertdrill.agent.config import kpis
+from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.explain import Options, only, timing
-from alertdrill.agent.kpis import Kpis
 from alertdrill.agent.monitoring import alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.records import RuleRecord
-from alertdrill.agent.verdict.anatomy import anatomy
-from alertdrill.agent.verdict.explanation import Explanation, Given, explain
-from alertdrill.agent.verdict.remark import Known
+from alertdrill.agent.recording.records import RuleRecord
+from alertdrill.agent.rules.explanation import Explanation, Given, explain
+from alertdrill.agent.rules.expression import anatomy
+from alertdrill.agent.rules.remark import Known
 from alertdrill.units.duration import format_seconds
 
 _Labels = Mapping[str, tuple[Mapping[str, str], ...]]

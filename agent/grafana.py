@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from pydantic import ValidationInfo, model_validator
 
-from alertdrill.agent.records import RuleRecord
-from alertdrill.agent.servers import Server
+from alertdrill.agent.config.servers import Server
+from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.chaos.secret_source import beside_its_file
 
 _WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")

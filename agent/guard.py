@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from aiohttp import web
 
-from alertdrill.agent.drill import Drill
+from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.monitoring.held import Silence
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.guard import Guards

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from alertdrill.agent.acknowledged import Acknowledged
 
 if TYPE_CHECKING:
-    from alertdrill.agent.records import AuditRecord
+    from alertdrill.agent.recording.records import AuditRecord
     from alertdrill.lab.stack import Lab
 
 
@@ -54,7 +54,7 @@ class LedgerAudit:
         return await self._audited(self._lab, self.acknowledged)
 
     async def _audited(self, lab: Lab, acknowledged: Acknowledged) -> AuditRecord:
-        from alertdrill.agent.records import AuditRecord
+        from alertdrill.agent.recording.records import AuditRecord
         from alertdrill.lab.audit import audit
         from alertdrill.lab.errors import LabError
 
@@ -65,7 +65,7 @@ class LedgerAudit:
         return AuditRecord.model_validate(asdict(result))
 
     def _unaudited(self, count: int, problem: str) -> AuditRecord:
-        from alertdrill.agent.records import AuditRecord
+        from alertdrill.agent.recording.records import AuditRecord
 
         balance = self._balance
         return AuditRecord(acknowledged=count, found=0, balance_before=balance, balance_after=balance, problem=problem)

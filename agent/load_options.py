@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from alertdrill.agent.config.probe import ProbeFile
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.probe_file import ProbeFile
 from alertdrill.probes.load_settings import LoadSettings
 
 # One worker does more than twice this on a core of its own.

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from alertdrill.agent.config.probe import ProbeFile
 from alertdrill.agent.live import Lines, showing
 from alertdrill.agent.load_options import Options
 from alertdrill.agent.load_outputs import Outputs
 from alertdrill.agent.load_view import LoadView
-from alertdrill.agent.probe_file import ProbeFile
 from alertdrill.agent.report.load_story import LoadStory
 from alertdrill.agent.situation import Situation
 from alertdrill.probes.figures import measures
@@ -31,7 +31,7 @@ from alertdrill.probes.thresholds import abort_reason, evaluate
 if TYPE_CHECKING:
     from alertdrill.agent.capacity.result import PhaseResult
     from alertdrill.agent.capacity.walk import Walk
-    from alertdrill.agent.config import AgentConfig
+    from alertdrill.agent.config.agent import AgentConfig
     from alertdrill.probes.workers import Workers
 
 _THRESHOLDS_EVERY_SECONDS = 2.0

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from alertdrill.agent import load_outputs, load_reports, probe_file
+from alertdrill.agent import load_outputs, load_reports
+from alertdrill.agent.config import probe as probe_file
+from alertdrill.agent.config.probe import ProbeFile
 from alertdrill.agent.exit_codes import NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
 from alertdrill.agent.ledger_audit import LedgerAudit
 from alertdrill.agent.live import Lines
 from alertdrill.agent.load_options import Options
 from alertdrill.agent.load_reports import Render
 from alertdrill.agent.load_run import LoadRun
-from alertdrill.agent.probe_file import ProbeFile
 from alertdrill.agent.report import load_summary
 from alertdrill.agent.report.folding import fold
 from alertdrill.agent.report.load_story import LoadStory
@@ -26,7 +27,7 @@ from alertdrill.agent.situation import Situation
 from alertdrill.agent.verdict.audit import audit_problems
 
 if TYPE_CHECKING:
-    from alertdrill.agent.config import AgentConfig
+    from alertdrill.agent.config.agent import AgentConfig
     from alertdrill.lab.stack import Lab
 
 
@@ -66,7 +67,7 @@ async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncItera
     if not options.lab:
         yield file, None
         return
-    from alertdrill.agent.config import relocate
+    from alertdrill.agent.config.agent import relocate
     from alertdrill.lab.stack import Lab
 
     lines.tell("lab: starting real servers")
@@ -78,7 +79,7 @@ async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncItera
 
 def _servers(options: Options, lab: Lab | None) -> AgentConfig | None:
     """Read where the Prometheus is that has KPIs of what is under load; None when nobody says so."""
-    from alertdrill.agent import config as configs
+    from alertdrill.agent.config import agent as configs
 
     if lab is not None:
         from alertdrill.agent.session import at_the_lab

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from alertdrill.agent import config as configs
+from alertdrill.agent.config import agent as configs
 from alertdrill.chaos.entry import Entry
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.healing import abandoned, heal_all

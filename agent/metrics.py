@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from alertdrill import __version__
-from alertdrill.agent.records import Phase
+from alertdrill.agent.recording.records import Phase
 from alertdrill.agent.situation import Situation
 from alertdrill.probes.outcome import Reason
 from alertdrill.probes.tally import Distribution, Tally

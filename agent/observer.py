@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from alertdrill.agent.drill import Drill
+from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.evidence import Evidence
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
@@ -19,7 +19,7 @@ from alertdrill.agent.monitoring.notification_counts import NotificationCount
 from alertdrill.agent.monitoring.prometheus import Prometheus, rule_record
 from alertdrill.agent.monitoring.rules import ActiveAlert, RuleGroup
 from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
-from alertdrill.agent.records import (
+from alertdrill.agent.recording.records import (
     ActiveRecord,
     AlertmanagerRecord,
     AlertSamples,

@@ -18,10 +18,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from alertdrill.agent import recording as recordings
-from alertdrill.agent.drill import Drill
+from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.exit_codes import USAGE, worst
 from alertdrill.agent.live import Lines, showing
+from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.report import drills_table
 from alertdrill.agent.session import Options, require_writable
 from alertdrill.agent.session import read as read_files

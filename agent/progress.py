@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from alertdrill.agent.drill import Drill
+from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.observer import Observer
-from alertdrill.agent.records import Phase
+from alertdrill.agent.recording.records import Phase
 from alertdrill.probes.tally import Tally
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import write_whole
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import json_report
 from alertdrill.agent.verdict.verdict import Judgement
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from alertdrill.agent import recording as recordings
-from alertdrill.agent import rules_file
+from alertdrill.agent.config import rules as rules_file
+from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.explain import rule_files
+from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.report import review_html, review_markdown, review_text
 from alertdrill.agent.report.review import Drilled, Review, drilled, review
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.yaml_source import Source
 
 _SUFFIX = ".recording.json.gz"
 _STAMP = re.compile(r"-(\d{8}T\d{6}Z)$")

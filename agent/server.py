@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.records import NotificationRecord
+from alertdrill.agent.recording.records import NotificationRecord
 
 
 class Inbox:

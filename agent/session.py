@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from alertdrill.agent import config as configs
-from alertdrill.agent import drill as drills
-from alertdrill.agent import dry_run, runbooks
+from alertdrill.agent import dry_run
 from alertdrill.agent.conductor import Conductor
-from alertdrill.agent.config import AgentConfig
-from alertdrill.agent.drill import Drill
+from alertdrill.agent.config import agent as configs
+from alertdrill.agent.config import drill as drills
+from alertdrill.agent.config import runbooks
+from alertdrill.agent.config.agent import AgentConfig
+from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import write_whole
 from alertdrill.agent.live import Lines

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from alertdrill.agent.records import Phase
+    from alertdrill.agent.recording.records import Phase
     from alertdrill.probes.tally import Tally
 
 

@@ -13,7 +13,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
-from alertdrill.agent import probe_file, yaml_source
+from alertdrill.agent.config import probe as probe_file
+from alertdrill.agent.config import yaml_source
 from alertdrill.probes.registry import AnyProbe
 from alertdrill.units.duration import Duration
 from alertdrill.units.settings import Settings

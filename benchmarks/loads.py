@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alertdrill.agent.records import LoadRecord, SecondRecord
+from alertdrill.agent.recording.records import LoadRecord, SecondRecord
 
 
 def honest(rate: float, seconds: list[SecondRecord], lateness_p99_seconds: float = 0.0) -> LoadRecord:

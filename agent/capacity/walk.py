@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Protocol
 
 from alertdrill.agent.capacity.result import PhaseResult, result
-from alertdrill.agent.config import AgentConfig
+from alertdrill.agent.config.agent import AgentConfig
+from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.kpis import Kpis
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.report.words import latency_words
 from alertdrill.agent.scorecard.measure import measure

@@ -28,7 +28,7 @@ def check(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files and folders; configs/ if none.")] = None,
 ) -> None:
     """Check configuration, drills and rules: all errors at once, with file and line."""
-    from alertdrill.agent.check import check as check_files
+    from alertdrill.agent.config.check import check as check_files
 
     findings = check_files(paths or [Path("configs")])
     for problem in findings.problems:

@@ -38,8 +38,8 @@ def judge(
     no_color: NoColor = False,
 ) -> None:
     """Give the verdicts again, from a recording alone."""
-    from alertdrill.agent import recording as recordings
     from alertdrill.agent.errors import ConfigError
+    from alertdrill.agent.recording import recording as recordings
     from alertdrill.agent.report import json_report, terminal
     from alertdrill.agent.verdict.judge import judge as judge_recording
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.monitoring.held import (
     ALERTS,
     GROUPS,
@@ -25,7 +26,6 @@ from alertdrill.agent.monitoring.held import (
 )
 from alertdrill.agent.monitoring.http import HttpClient, NotServed
 from alertdrill.agent.monitoring.notification_counts import NotificationCount, read
-from alertdrill.agent.servers import MonitoringServer
 
 _Shape = TypeVar("_Shape")
 

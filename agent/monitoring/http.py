@@ -15,9 +15,9 @@ from typing import Any, Self, TypeVar
 import aiohttp
 from pydantic import TypeAdapter, ValidationError
 
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring import refusal
-from alertdrill.agent.servers import MonitoringServer
 
 _Shape = TypeVar("_Shape")
 

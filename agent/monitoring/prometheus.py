@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, TypeVar, cast
 
 from pydantic import TypeAdapter
 
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.monitoring.clock import ClockOffset, ClockReading, best
 from alertdrill.agent.monitoring.http import HttpClient, NotServed
 from alertdrill.agent.monitoring.refusal import one_line
@@ -17,8 +18,7 @@ from alertdrill.agent.monitoring.rules import ALERT_LIST, RULE_PAGE, AlertingRul
 from alertdrill.agent.monitoring.series import LABEL_VALUES, QUERY_RESULT, Series, joined, read
 from alertdrill.agent.monitoring.status import BUILD_INFO, FLAGS, RUNTIME_INFO, Flags, RuntimeInfo
 from alertdrill.agent.monitoring.targets import TARGET_LIST, Target
-from alertdrill.agent.records import ActiveRecord, AlertSamples, RuleRecord
-from alertdrill.agent.servers import MonitoringServer
+from alertdrill.agent.recording.records import ActiveRecord, AlertSamples, RuleRecord
 
 _GROUPS_A_PAGE = 500
 # The server refuses more than 11,000 points of a series.

@@ -7,7 +7,7 @@ import ssl
 
 import aiohttp
 
-from alertdrill.agent.servers import MonitoringServer
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.units.duration import format_duration
 
 _LONGEST_EXCERPT = 200

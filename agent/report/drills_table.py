@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import words
 from alertdrill.agent.verdict.audit import audit_problems
 from alertdrill.agent.verdict.verdict import Judgement, Milestone, Verdict

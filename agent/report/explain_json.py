@@ -13,8 +13,8 @@ import json
 import math
 from typing import Any
 
-from alertdrill.agent.verdict.explanation import Explained, Explanation
-from alertdrill.agent.verdict.prospect import Leg, Row
+from alertdrill.agent.rules.explanation import Explained, Explanation
+from alertdrill.agent.rules.prospect import Leg, Row
 
 VERSION = 1
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from alertdrill.agent.report import explain_words as spelled
 from alertdrill.agent.report.markdown import code, plain, table
 from alertdrill.agent.report.words import printable
-from alertdrill.agent.verdict.explanation import Explained, Explanation
-from alertdrill.agent.verdict.prospect import Leg, Table
-from alertdrill.agent.verdict.remark import Remark
+from alertdrill.agent.rules.explanation import Explained, Explanation
+from alertdrill.agent.rules.prospect import Leg, Table
+from alertdrill.agent.rules.remark import Remark
 
 
 def render(explanation: Explanation) -> str:

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from alertdrill.agent.report import explain_words as spelled
 from alertdrill.agent.report.words import printable
-from alertdrill.agent.verdict import prospect as prospects
-from alertdrill.agent.verdict.explanation import Explained, Explanation
-from alertdrill.agent.verdict.remark import Remark
+from alertdrill.agent.rules import prospect as prospects
+from alertdrill.agent.rules.explanation import Explained, Explanation
+from alertdrill.agent.rules.remark import Remark
 
 _COLOURS = {"problem": "red", "weakness": "yellow", "note": "dim"}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from alertdrill.agent.verdict.explanation import Explained
-from alertdrill.agent.verdict.prospect import Prospect, Row
+from alertdrill.agent.rules.explanation import Explained
+from alertdrill.agent.rules.prospect import Prospect, Row
 from alertdrill.units.duration import format_seconds
 
 MARKS = {"problem": "✗", "weakness": "!", "note": "·"}

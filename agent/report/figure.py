@@ -16,8 +16,8 @@ from itertools import pairwise
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AlertSamples, PartRecord, WatchedRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AlertSamples, PartRecord, WatchedRecord
 from alertdrill.agent.report import plot, words
 from alertdrill.agent.verdict.condition import split
 from alertdrill.agent.verdict.ticks import instants, part

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import impact, words
 from alertdrill.agent.verdict.verdict import Judgement, Link, Milestone, Outcome, Verdict
 

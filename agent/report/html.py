@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import figure, kpi_phases, page, plot, waterfall, words
 from alertdrill.agent.report import scorecard_words as spelled
 from alertdrill.agent.verdict.verdict import Judgement

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import LoadRecord, SecondRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import LoadRecord, SecondRecord
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import LoadRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import LoadRecord
 from alertdrill.agent.report import impact, kpi_phases, words
 from alertdrill.agent.report.markdown import plain, table
 from alertdrill.agent.report.scorecard_words import MARKS

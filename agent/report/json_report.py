@@ -24,8 +24,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import KpiRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import KpiRecord
 from alertdrill.agent.report import words
 from alertdrill.agent.scorecard.card import status
 from alertdrill.agent.verdict.verdict import Finding, Judgement, Milestone, Verdict, Window

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AuditRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AuditRecord
 from alertdrill.agent.report import words
 from alertdrill.agent.verdict.verdict import Judgement, Outcome, Verdict
 

@@ -11,8 +11,8 @@ from alertdrill.agent.scorecard.card import Status, status
 
 if TYPE_CHECKING:
     # A load alone shares these words, and need not import what drills are made of.
-    from alertdrill.agent.recording import Recording
-    from alertdrill.agent.records import KpiRecord, Phase
+    from alertdrill.agent.recording.recording import Recording
+    from alertdrill.agent.recording.records import KpiRecord, Phase
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import follow_ups, impact, impact_markdown, words
 from alertdrill.agent.report.chronicle import chronicle
 from alertdrill.agent.report.impact_markdown import clock

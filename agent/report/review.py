@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.verdict.verdict import Judgement, Outcome, Verdict
 
 

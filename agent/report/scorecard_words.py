@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.report.words import latency_words, printable
+from alertdrill.agent.rules.labels import spell
 from alertdrill.agent.scorecard.card import Reading, Score, Status, Trend, status
-from alertdrill.agent.verdict.labels import spell
 
 MARKS = {Status.GREEN: "✓", Status.YELLOW: "!", Status.RED: "✗", Status.UNKNOWN: "?", Status.UNTARGETED: " "}
 """The sign of each status; UNTARGETED has none."""

@@ -7,8 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AuditRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AuditRecord
 from alertdrill.agent.report import kpi_phases, words
 from alertdrill.agent.report.scorecard_text import COLOURS as STATUS_COLOURS
 from alertdrill.agent.report.scorecard_words import MARKS

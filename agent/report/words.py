@@ -8,14 +8,14 @@ from statistics import median
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from alertdrill.agent.rules.labels import spell
 from alertdrill.agent.verdict.audit import audit_problems
-from alertdrill.agent.verdict.labels import spell
 from alertdrill.agent.verdict.verdict import Milestone, Outcome, Runbook, Verdict, Window
 
 if TYPE_CHECKING:
     # A load alone has words too, and needs nothing of what drills are made of.
-    from alertdrill.agent.recording import Recording
-    from alertdrill.agent.records import AuditRecord, Phase
+    from alertdrill.agent.recording.recording import Recording
+    from alertdrill.agent.recording.records import AuditRecord, Phase
 
 OVERALL = {0: "passed", 1: "failed", 3: "inconclusive"}
 """The word for each exit code of a judgement."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.exit_codes import INCONCLUSIVE, NOT_AS_EXPECTED, PASSED, worst
-from alertdrill.agent.kpis import Kpi
 
 _KEPT = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 

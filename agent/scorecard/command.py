@@ -12,11 +12,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from alertdrill.agent import config as configs
-from alertdrill.agent import kpis as kpi_files
-from alertdrill.agent.config import AgentConfig
+from alertdrill.agent.config import agent as configs
+from alertdrill.agent.config import kpis as kpi_files
+from alertdrill.agent.config.agent import AgentConfig
+from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.kpis import Kpis
 from alertdrill.agent.live import Lines
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.report import scorecard_json, scorecard_markdown, scorecard_text

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.records import Instant, Record, Seconds
+from alertdrill.agent.recording.records import Instant, Record, Seconds
 from alertdrill.agent.scorecard.card import Card
 
 

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
+from alertdrill.agent.config.kpis import Kpi, Kpis
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.kpis import Kpi, Kpis
 from alertdrill.agent.monitoring.http import Refused
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.records import KpiRecord, KpiValueRecord, PhaseRecord
+from alertdrill.agent.recording.records import KpiRecord, KpiValueRecord, PhaseRecord
 from alertdrill.agent.scorecard.card import Card, Reading, Score
 from alertdrill.lab.scale import scale_expr
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from alertdrill.agent.records import AuditRecord, FoundRecord
+    from alertdrill.agent.recording.records import AuditRecord, FoundRecord
 
 
 def audit_problems(audit: AuditRecord | None) -> tuple[str, ...]:

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from alertdrill.agent.drill import Expectation
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import RuleRecord, SeriesRecord
+from alertdrill.agent.config.drill import Expectation
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import RuleRecord, SeriesRecord
+from alertdrill.agent.rules.labels import is_of, series_of, templates
+from alertdrill.agent.rules.routing import Route
+from alertdrill.agent.rules.shape import classify
+from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict import window
-from alertdrill.agent.verdict.arithmetic import Timing
 from alertdrill.agent.verdict.delivery import first_window, heard, way_to, ways_to
-from alertdrill.agent.verdict.labels import is_of, series_of, templates
 from alertdrill.agent.verdict.onset import Onset, onset, timing
-from alertdrill.agent.verdict.routing import Route
-from alertdrill.agent.verdict.shape import classify
 from alertdrill.agent.verdict.templated import own_ticks
 from alertdrill.agent.verdict.ticks import Evaluations, Tick, evaluations
 from alertdrill.agent.verdict.timeline import AlertTimeline, timelines

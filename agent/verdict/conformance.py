@@ -5,9 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
-from alertdrill.agent.records import RuleRecord, SeriesRecord
+from alertdrill.agent.recording.records import RuleRecord, SeriesRecord
+from alertdrill.agent.rules.labels import is_of
 from alertdrill.agent.verdict.engine import Breach, State, Status, follow
-from alertdrill.agent.verdict.labels import is_of
 from alertdrill.agent.verdict.templated import apart, own_ticks
 from alertdrill.agent.verdict.ticks import Evaluations, Tick
 from alertdrill.agent.verdict.timeline import AlertTimeline, Sample

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import NotificationRecord, SuppressionRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import NotificationRecord, SuppressionRecord
+from alertdrill.agent.rules.routing import Route, routes
 from alertdrill.agent.verdict.identity import SAME_INSTANT_SECONDS, fired_at, held, is_same, known_labels
-from alertdrill.agent.verdict.routing import Route, routes
 from alertdrill.agent.verdict.timeline import AlertTimeline, query_offset
 from alertdrill.agent.verdict.verdict import Window
 

@@ -10,13 +10,13 @@ import difflib
 import math
 from collections.abc import Callable
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import PartRecord
-from alertdrill.agent.verdict.anatomy import Pairing, Selector
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import PartRecord
+from alertdrill.agent.rules.expression import Pairing, Selector
+from alertdrill.agent.rules.labels import listed
+from alertdrill.agent.rules.shape import bad_seconds
 from alertdrill.agent.verdict.condition import Condition, split
-from alertdrill.agent.verdict.labels import listed
 from alertdrill.agent.verdict.pending import broken_off, still_pending
-from alertdrill.agent.verdict.shape import bad_seconds
 from alertdrill.agent.verdict.silent import Silent, not_scraped, true_instants
 from alertdrill.agent.verdict.ticks import part, value_at
 from alertdrill.agent.verdict.verdict import Finding, Link

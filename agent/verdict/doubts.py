@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AlertSamples, RuleRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AlertSamples, RuleRecord
 from alertdrill.agent.verdict import traffic
 from alertdrill.agent.verdict.ticks import skipped
 from alertdrill.agent.verdict.verdict import Outcome, Verdict

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.verdict.ticks import Tick
 
 Status = Literal["inactive", "pending", "firing"]

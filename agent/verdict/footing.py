@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import RuleRecord
-from alertdrill.agent.verdict.anatomy import anatomy
-from alertdrill.agent.verdict.labels import listed, templates
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import RuleRecord
+from alertdrill.agent.rules.expression import anatomy
+from alertdrill.agent.rules.labels import listed, templates
 from alertdrill.agent.verdict.ticks import watched
 
 

@@ -6,8 +6,8 @@ none of that shows in `ALERTS`. The instant at which it began to fire goes along
 
 from __future__ import annotations
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import SuppressionRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import SuppressionRecord
 from alertdrill.agent.verdict.timeline import AlertTimeline, query_offset
 
 # Prometheus tells when an alert began in nanoseconds, its samples in milliseconds.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alertdrill.agent.drill import Expectation
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.config.drill import Expectation
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import RuleRecord
+from alertdrill.agent.rules.labels import has, may_be_of, spell
 from alertdrill.agent.verdict.audit import audit_problems
 from alertdrill.agent.verdict.case import Case, cases
 from alertdrill.agent.verdict.conformance import breaches
@@ -16,7 +17,6 @@ from alertdrill.agent.verdict.doubts import Doubt, doubts
 from alertdrill.agent.verdict.engine import Breach
 from alertdrill.agent.verdict.footing import notes
 from alertdrill.agent.verdict.identity import fired_at
-from alertdrill.agent.verdict.labels import has, may_be_of, spell
 from alertdrill.agent.verdict.runbook import runbook
 from alertdrill.agent.verdict.silent import Silent
 from alertdrill.agent.verdict.ticks import evaluations, watched

@@ -11,9 +11,9 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from itertools import pairwise, product
 
-from alertdrill.agent.records import PartRecord, RuleRecord, SeriesRecord, TargetRecord, WatchedRecord
-from alertdrill.agent.verdict.arithmetic import Timing
-from alertdrill.agent.verdict.shape import Levels, Shape, bad_seconds_span, classify
+from alertdrill.agent.recording.records import PartRecord, RuleRecord, SeriesRecord, TargetRecord, WatchedRecord
+from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds_span, classify
+from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.ticks import Evaluations, instants, part, value_at
 
 _STRETCHES = 3

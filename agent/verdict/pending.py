@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alertdrill.agent.verdict.labels import is_of, listed
+from alertdrill.agent.rules.labels import is_of, listed
 from alertdrill.agent.verdict.silent import Silent, not_scraped
 from alertdrill.agent.verdict.ticks import value_at
 from alertdrill.agent.verdict.timeline import AlertTimeline

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.verdict.verdict import Runbook
 
 ANNOTATION = "runbook_url"

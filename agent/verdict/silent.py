@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import PartRecord, RuleRecord, SeriesRecord, WatchedRecord
-from alertdrill.agent.verdict.anatomy import Anatomy, anatomy
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import PartRecord, RuleRecord, SeriesRecord, WatchedRecord
+from alertdrill.agent.rules.expression import Anatomy, anatomy
 from alertdrill.agent.verdict.onset import Onset, onset
 from alertdrill.agent.verdict.ticks import Evaluations, instants, part, value_at
 from alertdrill.agent.verdict.timeline import AlertTimeline

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from alertdrill.agent.records import RuleRecord
-from alertdrill.agent.verdict.labels import templates
+from alertdrill.agent.recording.records import RuleRecord
+from alertdrill.agent.rules.labels import templates
 from alertdrill.agent.verdict.ticks import Tick
 from alertdrill.agent.verdict.timeline import AlertTimeline
 

@@ -13,9 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import GroupRecord, PartRecord, RuleRecord, SeriesRecord, TargetRecord, WatchedRecord
-from alertdrill.agent.verdict.anatomy import anatomy
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import (
+    GroupRecord,
+    PartRecord,
+    RuleRecord,
+    SeriesRecord,
+    TargetRecord,
+    WatchedRecord,
+)
+from alertdrill.agent.rules.expression import anatomy
 from alertdrill.agent.verdict.unseen import unseen_since
 
 # With a scrape less at both ends, a range of four still has two samples.

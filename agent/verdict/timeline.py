@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.verdict.engine import Status
 from alertdrill.agent.verdict.ticks import WRITTEN_WITHIN_SECONDS
 

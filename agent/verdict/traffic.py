@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from statistics import median
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import LoadRecord, SecondRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import LoadRecord, SecondRecord
 from alertdrill.probes.honesty import Sending, honesty
 
 _LARGEST_BASELINE_FAILED_SHARE = 0.01

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import DeliveryRecord, SilenceRecord, SuppressionRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import DeliveryRecord, SilenceRecord, SuppressionRecord
+from alertdrill.agent.rules.labels import listed, spell
+from alertdrill.agent.rules.routing import Route, time_intervals
+from alertdrill.agent.rules.time_intervals import covers
 from alertdrill.agent.verdict.delivery import heard, ways
 from alertdrill.agent.verdict.identity import held, known_labels
-from alertdrill.agent.verdict.labels import listed, spell
-from alertdrill.agent.verdict.mutes import covers
-from alertdrill.agent.verdict.routing import Route, time_intervals
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Finding, Link
 

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
 
-from alertdrill.agent.records import GroupRecord, TargetRecord, WatchedRecord
+from alertdrill.agent.recording.records import GroupRecord, TargetRecord, WatchedRecord
 
 # From the end of a scrape until its samples can be queried, on a machine that has time for it.
 _COMMIT_SECONDS = 0.020

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from alertdrill.agent.records import RuleRecord
-from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.recording.records import RuleRecord
+from alertdrill.agent.rules.routing import Route
+from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.onset import Onset
-from alertdrill.agent.verdict.routing import Route
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Span
 

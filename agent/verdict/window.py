@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from alertdrill.agent.records import RuleRecord
-from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.recording.records import RuleRecord
+from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.engine import State, step
 from alertdrill.agent.verdict.onset import Onset
 from alertdrill.agent.verdict.ticks import Tick

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from alertdrill import __version__
-from alertdrill.agent import recording as recordings
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.verdict.judge import judge
 from benchmarks import results
 from benchmarks.errors import BenchmarkError, told

@@ -11,8 +11,8 @@ from typing import Literal
 
 import promql_parser as promql
 
-from alertdrill.agent import rules_file
-from alertdrill.agent.records import (
+from alertdrill.agent.config import rules as rules_file
+from alertdrill.agent.recording.records import (
     AlertSamples,
     BetweenRecord,
     HeldRecord,
@@ -21,7 +21,7 @@ from alertdrill.agent.records import (
     SeriesRecord,
     WatchedRecord,
 )
-from alertdrill.agent.verdict.anatomy import Anatomy
+from alertdrill.agent.rules.expression import Anatomy
 from alertdrill.agent.verdict.engine import State, Status, step
 from alertdrill.agent.verdict.ticks import instants
 from benchmarks.judging.promql import Evaluator

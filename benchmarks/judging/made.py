@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from alertdrill import __version__
-from alertdrill.agent.drill import Drill
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import (
+from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import (
     ActiveRecord,
     AlertmanagerRecord,
     AlertSamples,
@@ -24,7 +24,7 @@ from alertdrill.agent.records import (
     SecondRecord,
     TargetRecord,
 )
-from alertdrill.agent.verdict.routing import routes
+from alertdrill.agent.rules.routing import routes
 from benchmarks.judging.evaluated import INTERVAL_SECONDS, alerts, first_at, rules, watched
 from benchmarks.judging.promql import Evaluator
 from benchmarks.judging.service import BEGINS, ENDS, FAULT_BEGINS, FAULT_ENDS, SECONDS, Target, exposed, targets

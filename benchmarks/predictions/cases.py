@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from alertdrill.agent.verdict.shape import Levels
+from alertdrill.agent.rules.shape import Levels
 from alertdrill.agent.verdict.verdict import Link, Outcome
 from benchmarks.predictions.exporter import Read, events, flapping, histogram, lasting, short, step
 

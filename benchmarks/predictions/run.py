@@ -11,15 +11,22 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 
 from alertdrill import __version__
-from alertdrill.agent.drill import Drill
+from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.evidence import Evidence
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.observer import EARLIER_SECONDS, Observer
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import FaultRecord, LoadRecord, PhaseRecord, SecondRecord, TargetRecord, WatchedRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import (
+    FaultRecord,
+    LoadRecord,
+    PhaseRecord,
+    SecondRecord,
+    TargetRecord,
+    WatchedRecord,
+)
 from alertdrill.agent.server import Inbox, serving
-from alertdrill.agent.servers import MonitoringServer
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Verdict
 from benchmarks.loads import honest

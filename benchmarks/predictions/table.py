@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from alertdrill.agent.verdict.arithmetic import Timing
-from alertdrill.agent.verdict.shape import bad_seconds, classify
+from alertdrill.agent.rules.shape import bad_seconds, classify
+from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.verdict import Milestone, Outcome, Verdict
 from alertdrill.units.duration import parse_duration
 from benchmarks.predictions.cases import SCRAPE_SECONDS, Case

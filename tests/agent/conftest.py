@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from alertdrill.agent.drill import Drill
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import (
+from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import (
     AlertmanagerRecord,
     AlertSamples,
     FaultRecord,

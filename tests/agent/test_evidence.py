@@ -13,10 +13,11 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.evidence import Evidence
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.records import (
+from alertdrill.agent.recording.records import (
     ActiveRecord,
     AlertSamples,
     EvaluationRecord,
@@ -25,7 +26,6 @@ from alertdrill.agent.records import (
     TargetRecord,
     WatchedRecord,
 )
-from alertdrill.agent.servers import MonitoringServer
 from tests.support import monitoring_servers, one_rule
 from tests.support.answering import Answering, answering
 from tests.support.monitoring_servers import Configuration

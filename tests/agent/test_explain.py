@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent import kpis
+from alertdrill.agent.config import kpis
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.explain import Options, from_files
-from alertdrill.agent.verdict.explanation import Explained
+from alertdrill.agent.rules.explanation import Explained
 from alertdrill.lab.engine.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]

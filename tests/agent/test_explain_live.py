@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.explain import Options
 from alertdrill.agent.explain_live import from_servers
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.servers import MonitoringServer
-from alertdrill.agent.verdict.explanation import Explained
+from alertdrill.agent.rules.explanation import Explained
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.server import Server, Spec

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alertdrill.agent import config
-from alertdrill.agent import recording as recordings
+from alertdrill.agent.config import agent as configs
 from alertdrill.agent.grafana import Grafana, links
-from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.report import words
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ def test_each_shipped_alert_has_the_dashboard_that_shows_it() -> None:
 
 
 def test_the_folder_stays_beside_its_file_on_a_lab() -> None:
-    loaded = config.load(ROOT / "configs" / "agent.yml")
+    loaded = configs.load(ROOT / "configs" / "agent.yml")
     moved = loaded.relocated({"prometheus:9090": "127.0.0.1:1"})
     assert moved.grafana is not None
     assert moved.grafana.dashboards == ROOT / "configs" / "grafana" / "dashboards"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from alertdrill.agent.drill import Drill
+from alertdrill.agent.config.drill import Drill
 from alertdrill.chaos.guard import Guards
 
 PAGE = (Path(__file__).parents[2] / "docs" / "guards.md").read_text(encoding="utf-8")

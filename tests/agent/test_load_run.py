@@ -13,11 +13,11 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 from rich.console import Console
 
+from alertdrill.agent.config.probe import ProbeFile
 from alertdrill.agent.live import Lines
 from alertdrill.agent.load_options import Options
 from alertdrill.agent.load_outputs import Outputs
 from alertdrill.agent.load_run import LoadRun
-from alertdrill.agent.probe_file import ProbeFile
 from alertdrill.agent.report.load_story import LoadStory
 from alertdrill.probes.client import Ended
 from alertdrill.probes.figures import Counted

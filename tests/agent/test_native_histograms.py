@@ -8,7 +8,7 @@ from typing import Any, cast
 from alertdrill.agent.evidence import Evidence
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.monitoring.series import Series
-from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.recording.records import RuleRecord
 
 START = 1_790_000_000.0
 LABELS = {"__name__": "took_seconds", "job": "shop", "instance": "shop:80"}

@@ -13,12 +13,12 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from alertdrill.agent.drill import Drill, Expectation
+from alertdrill.agent.config.drill import Drill, Expectation
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.observer import Observer
-from alertdrill.agent.servers import MonitoringServer
 from tests.agent.monitoring.answers import GROUP, HELD, RULE, SILENCE, STATUS
 from tests.support.answering import Answering, answering
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.drill import Drill
+from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.parallel import LabProcess, longest_first
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from alertdrill.agent import prometheus_rule, rules_file
-from alertdrill.agent.check import check
-from alertdrill.agent.yaml_source import Source
+from alertdrill.agent import prometheus_rule
+from alertdrill.agent.config import rules as rules_file
+from alertdrill.agent.config.check import check
+from alertdrill.agent.config.yaml_source import Source
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "configs/prometheus/rules.yml"

@@ -10,9 +10,9 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from alertdrill.agent import recording as recordings
 from alertdrill.agent.cli import app
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.recording.recording import Recording
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests/recordings"

@@ -9,8 +9,8 @@ import pytest
 
 OF_DRILLS = {
     "aiohttp",
-    "alertdrill.agent.drill",
-    "alertdrill.agent.recording",
+    "alertdrill.agent.config.drill",
+    "alertdrill.agent.recording.recording",
     "alertdrill.chaos.registry",
     "alertdrill.lab.stack",
 }
@@ -23,7 +23,7 @@ def imported(program: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["alertdrill.agent.load_session", "alertdrill.agent.probe_file", "alertdrill.probes.http_client"]
+    "name", ["alertdrill.agent.load_session", "alertdrill.agent.config.probe", "alertdrill.probes.http_client"]
 )
 def test_a_load_alone_imports_nothing_of_drills(name: str) -> None:
     modules = imported(f"import {name}")

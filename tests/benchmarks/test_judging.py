@@ -7,7 +7,7 @@ from pathlib import Path
 import promql_parser as promql
 import pytest
 
-from alertdrill.agent.recording import Recording, save
+from alertdrill.agent.recording.recording import Recording, save
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Link, Outcome
 from benchmarks.judging.made import recording

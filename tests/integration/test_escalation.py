@@ -16,7 +16,7 @@ import pytest
 import yaml
 from aiohttp import web
 
-from alertdrill.agent.verdict.routing import routes
+from alertdrill.agent.rules.routing import routes
 from alertdrill.lab.monitoring_files import relocated
 from alertdrill.lab.scale import scale_alertmanager
 from tests.integration.conftest import ROOT

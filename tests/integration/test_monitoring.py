@@ -18,13 +18,13 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.held import Cluster, HeldAlert, Matcher, Receiver
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.monitoring.rules import RuleGroup
 from alertdrill.agent.monitoring.status import Flags
-from alertdrill.agent.servers import MonitoringServer
 from alertdrill.lab.ports import free_ports
 from tests.support.certificates import make_certificates
 from tests.support.monitoring_servers import (

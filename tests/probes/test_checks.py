@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from alertdrill.agent.config.yaml_source import load
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.yaml_source import load
 from alertdrill.probes.answer import Answer
 from alertdrill.probes.checks import Check, Checks, compile_carry, compile_checks
 from alertdrill.units.settings import Settings

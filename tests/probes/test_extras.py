@@ -18,12 +18,12 @@ CHECK = """
 import sys
 from pathlib import Path
 sys.modules[sys.argv[1]] = None
-from alertdrill.agent.check import check
+from alertdrill.agent.config.check import check
 print(*check([Path(sys.argv[2])]).problems, sep="\\n")
 """
 LOADED = """
 import sys
-import alertdrill.agent.check
+import alertdrill.agent.config.check
 import alertdrill.probes.workers
 print(*{"asyncpg", "dns", "redis"} & set(sys.modules))
 """

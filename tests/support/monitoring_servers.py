@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.servers import MonitoringServer
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.server import Server, Spec
 from tests.support.certificates import Certificates

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from alertdrill.agent.records import (
+from alertdrill.agent.recording.records import (
     AlertSamples,
     BetweenRecord,
     EvaluationRecord,

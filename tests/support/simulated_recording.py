@@ -9,9 +9,9 @@ from typing import Any
 
 import promql_parser as promql
 
-from alertdrill.agent.drill import Drill
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import (
+from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import (
     ActiveRecord,
     AlertmanagerRecord,
     AlertSamples,
@@ -31,7 +31,7 @@ from alertdrill.agent.records import (
     TargetRecord,
     WatchedRecord,
 )
-from alertdrill.agent.verdict.anatomy import Anatomy
+from alertdrill.agent.rules.expression import Anatomy
 from alertdrill.units.duration import format_duration
 from benchmarks.loads import honest
 from simulator import MUTANTS, RIGHT, Case, Engine, Truth

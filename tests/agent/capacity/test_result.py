@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from alertdrill.agent.capacity.result import PhaseResult, highest_passed, result
-from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.scorecard.card import Reading, Score
 from alertdrill.probes.figures import Counted
 from alertdrill.probes.phases import PhaseSettings

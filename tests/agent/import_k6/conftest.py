@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent import probe_file
+from alertdrill.agent.config import probe as probe_file
+from alertdrill.agent.config.probe import ProbeFile
 from alertdrill.agent.import_k6.conversion import convert
-from alertdrill.agent.probe_file import ProbeFile
 
 HEAD = "import http from 'k6/http'; import { check, sleep, group } from 'k6'; import { Rate } from 'k6/metrics';"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent import probe_file
+from alertdrill.agent.config import probe as probe_file
 from alertdrill.agent.import_k6.conversion import convert
 from alertdrill.agent.import_k6.notes import UnusableScript
 

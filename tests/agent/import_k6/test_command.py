@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from alertdrill.agent import probe_file
 from alertdrill.agent.cli import app
+from alertdrill.agent.config import probe as probe_file
 
 SCRIPT = """\
 import http from 'k6/http';
@@ -124,7 +124,7 @@ def test_without_the_extra_one_line_says_what_to_install(script: Path, monkeypat
 
 
 def test_no_other_command_needs_the_extra() -> None:
-    program = "import sys, alertdrill.agent.cli, alertdrill.agent.check; sys.exit('tree_sitter' in sys.modules)"
+    program = "import sys, alertdrill.agent.cli, alertdrill.agent.config.check; sys.exit('tree_sitter' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.import_k6.probe_yaml import render
-from alertdrill.agent.yaml_source import Source
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: "${" not in text)
 SCALARS = st.one_of(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from alertdrill.agent import probe_file
+from alertdrill.agent.config import probe as probe_file
 from alertdrill.probes.check_kinds import StatusCheck, TimeCheck
 from alertdrill.probes.http_step import compile_steps
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager, status
 from alertdrill.agent.monitoring.held import Cluster, HeldAlert, Matcher, Receiver, Silence
-from alertdrill.agent.servers import MonitoringServer
 from tests.agent.monitoring.answers import AT_MILLISECOND, HELD, SILENCE, STATUS
 from tests.agent.monitoring.conftest import Answer, Serve
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.servers import MonitoringServer
 from tests.agent.monitoring.conftest import Serve
 from tests.support.certificates import SERVER_NAME, Certificates, make_certificates
 

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.clock import ClockOffset
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.monitoring.series import Series
 from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
 from alertdrill.agent.monitoring.targets import Target
-from alertdrill.agent.records import ActiveRecord, AlertSamples
-from alertdrill.agent.servers import MonitoringServer
+from alertdrill.agent.recording.records import ActiveRecord, AlertSamples
 from tests.agent.monitoring.answers import ALERT, AT, GROUP, RULE
 from tests.agent.monitoring.conftest import Answer, Serve
 

@@ -14,10 +14,10 @@ from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.servers import MonitoringServer
 from tests.agent.monitoring.answers import ALERT, GROUP, HELD, SILENCE, STATUS
 from tests.agent.monitoring.conftest import Serve
 

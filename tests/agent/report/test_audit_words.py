@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from alertdrill.agent import recording as recordings
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AuditRecord, FoundRecord
+from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AuditRecord, FoundRecord
 from alertdrill.agent.report import html, json_report, junit, terminal
 from alertdrill.agent.verdict.judge import judge
 

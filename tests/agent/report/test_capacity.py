@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from alertdrill.agent.capacity.result import PhaseResult
-from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.report import capacity_figure, capacity_text, load_summary
 from alertdrill.agent.scorecard.card import Reading, Score
 from alertdrill.probes.honesty import Honesty

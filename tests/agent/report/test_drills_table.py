@@ -6,8 +6,8 @@ import io
 
 from rich.console import Console
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AuditRecord, FoundRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AuditRecord, FoundRecord
 from alertdrill.agent.report import drills_table
 from alertdrill.agent.verdict.judge import judge
 

@@ -9,12 +9,12 @@ import re
 import pytest
 from rich.console import Console
 
-from alertdrill.agent.kpis import Kpis
-from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.config.kpis import Kpis
+from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.report import explain_json, explain_markdown, explain_text
-from alertdrill.agent.verdict.arithmetic import Timing
-from alertdrill.agent.verdict.explanation import Explanation, Given, explain
-from alertdrill.agent.verdict.remark import Known
+from alertdrill.agent.rules.explanation import Explanation, Given, explain
+from alertdrill.agent.rules.remark import Known
+from alertdrill.agent.rules.timing import Timing
 
 EVIL = "<script>alert(1)</script>[bold]|\x1b[31m"
 KPIS = Kpis.model_validate({"kpis": [{"kpi": "p99", "series": "b_bucket", "quantile": 0.99, "objective": "< 5"}]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import figure, html
 from alertdrill.agent.verdict.judge import judge
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import json_report
 from alertdrill.agent.verdict.judge import judge
 

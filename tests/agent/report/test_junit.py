@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from junitparser import Error, Failure, JUnitXml, TestSuite
 
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import junit
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Runbook

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent import recording as recordings
-from alertdrill.agent.kpis import Kpi
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AuditRecord, FoundRecord, KpiRecord, KpiValueRecord, MoneyRecord
+from alertdrill.agent.config.kpis import Kpi
+from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AuditRecord, FoundRecord, KpiRecord, KpiValueRecord, MoneyRecord
 from alertdrill.agent.report import postmortem
 from alertdrill.agent.report.follow_ups import BY_LINK, BY_OUTCOME, of_monitoring
 from alertdrill.agent.verdict.judge import judge

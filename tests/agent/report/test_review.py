@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from alertdrill.agent import recording as recordings
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import review_html, review_markdown, review_text, sparkline
 from alertdrill.agent.report.review import Drilled, Review, Run, drilled, review
 from alertdrill.agent.verdict.judge import judge

@@ -9,9 +9,9 @@ import math
 import pytest
 from rich.console import Console
 
-from alertdrill.agent.kpis import Kpi
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import KpiRecord, KpiValueRecord
+from alertdrill.agent.config.kpis import Kpi
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import KpiRecord, KpiValueRecord
 from alertdrill.agent.report import (
     html,
     json_report,

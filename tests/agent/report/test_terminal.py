@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import terminal
 from alertdrill.agent.verdict.judge import judge
 

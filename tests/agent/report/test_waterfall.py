@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report.waterfall import rows
 from alertdrill.agent.verdict.judge import judge
 

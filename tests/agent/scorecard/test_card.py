@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.scorecard.card import Card, Reading, Score, Status, status
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.kpis import Kpi
 from alertdrill.agent.scorecard import history
 from alertdrill.agent.scorecard.card import Card, Reading, Score
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alertdrill.agent.kpis import Kpi
+from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.scorecard.card import Card, Reading, Score, Trend
 from alertdrill.agent.scorecard.history import Run, Value
 from alertdrill.agent.scorecard.trend import with_trends

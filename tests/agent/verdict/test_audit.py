@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AuditRecord, FoundRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AuditRecord, FoundRecord
 from alertdrill.agent.report.words import audit_words
 from alertdrill.agent.verdict.audit import audit_problems
 from alertdrill.agent.verdict.judge import judge

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alertdrill.agent.verdict.shape import Levels, Shape, bad_seconds, bad_seconds_span, classify
+from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds, bad_seconds_span, classify
 
 RATES = st.floats(0.01, 1000)
 

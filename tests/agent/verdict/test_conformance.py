@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AlertSamples, RuleRecord, SeriesRecord, TargetRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AlertSamples, RuleRecord, SeriesRecord, TargetRecord
 from alertdrill.agent.verdict.conformance import breaches, nearest
 from alertdrill.agent.verdict.ticks import Evaluations
 from alertdrill.agent.verdict.timeline import timelines

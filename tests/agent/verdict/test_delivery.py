@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import pytest
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AlertSamples, NotificationRecord, SuppressionRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AlertSamples, NotificationRecord, SuppressionRecord
+from alertdrill.agent.rules.routing import Route
 from alertdrill.agent.verdict.delivery import (
     first_window,
     heard,
@@ -18,7 +19,6 @@ from alertdrill.agent.verdict.delivery import (
     ways,
     ways_to,
 )
-from alertdrill.agent.verdict.routing import Route
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Window
 from tests.support.one_rule import START, rule, watched

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AlertSamples, EvaluationRecord, GroupRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AlertSamples, EvaluationRecord, GroupRecord
 from alertdrill.agent.verdict.doubts import doubts
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Outcome

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from alertdrill.agent.records import RuleRecord
+from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.verdict.engine import Status, follow
 from alertdrill.agent.verdict.ticks import Tick
 

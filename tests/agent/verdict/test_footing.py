@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from alertdrill.agent import recording as recordings
 from alertdrill.agent.cli import app
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import html, json_report, junit
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Link, Outcome

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from alertdrill.agent.drill import Drill
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AlertSamples, NotificationRecord, PartRecord, SeriesRecord
+from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AlertSamples, NotificationRecord, PartRecord, SeriesRecord
 from alertdrill.agent.report import html, json_report
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Link, Outcome, Verdict

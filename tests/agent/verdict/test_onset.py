@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import PartRecord, SeriesRecord, TargetRecord
-from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import PartRecord, SeriesRecord, TargetRecord
+from alertdrill.agent.rules.shape import Levels
+from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.onset import Onset, onset, timing
-from alertdrill.agent.verdict.shape import Levels
 from alertdrill.agent.verdict.ticks import Evaluations
 from tests.support.one_rule import QUEUE, START, part, rule, target, watched
 

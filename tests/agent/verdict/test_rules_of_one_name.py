@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AlertSamples, PartRecord, RuleRecord, WatchedRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AlertSamples, PartRecord, RuleRecord, WatchedRecord
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Outcome, Verdict
 

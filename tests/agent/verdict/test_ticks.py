@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import BetweenRecord, GroupRecord, SeriesRecord, TargetRecord, WatchedRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import BetweenRecord, GroupRecord, SeriesRecord, TargetRecord, WatchedRecord
 from alertdrill.agent.verdict.ticks import Evaluations, skipped, targets_behind, value_at
 from tests.support.one_rule import FIRST, QUEUE, START, between, group, part, series, target, watched
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import AlertSamples
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AlertSamples
 from alertdrill.agent.verdict.timeline import AlertTimeline, timelines
 from tests.support.one_rule import ALERT, FIRST, START, alerts, watched
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from alertdrill.agent.recording import Recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.verdict.traffic import load_problems
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.records import DeliveryRecord, SilenceRecord, SuppressionRecord
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import DeliveryRecord, SilenceRecord, SuppressionRecord
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Link, Outcome
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from alertdrill.agent.recording import Recording
-from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.rules.routing import Route
+from alertdrill.agent.rules.shape import classify
+from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.onset import Onset
-from alertdrill.agent.verdict.routing import Route
-from alertdrill.agent.verdict.shape import classify
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Outcome, Span
 from alertdrill.agent.verdict.waterfall import longest, spans

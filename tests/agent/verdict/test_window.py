@@ -9,9 +9,9 @@ import re
 
 import pytest
 
-from alertdrill.agent.verdict.arithmetic import Timing
+from alertdrill.agent.rules.shape import classify
+from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.onset import Onset
-from alertdrill.agent.verdict.shape import classify
 from alertdrill.agent.verdict.ticks import Tick
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Window

@@ -1,0 +1,1 @@
+"""The files that people write, read and checked: agent.yml, drills, probes, KPIs, rules."""

@@ -1,0 +1,122 @@
+"""agent.yml: where the servers are, and the transaction that keeps running."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+
+from alertdrill.agent.config import kpis, yaml_source
+from alertdrill.agent.config import probe as probe_file
+from alertdrill.agent.config.kpis import Kpis
+from alertdrill.agent.config.servers import MonitoringServer, Server
+from alertdrill.agent.grafana import Grafana
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.guard import Guards
+from alertdrill.chaos.kubernetes.access import Kubernetes
+from alertdrill.chaos.secret_source import beside_its_file
+from alertdrill.probes.registry import AnyProbe
+from alertdrill.units.duration import format_duration
+from alertdrill.units.settings import Secret, Settings
+
+Place = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+:\d+$")]
+
+
+class AgentConfig(Settings):
+    """The whole of agent.yml.
+
+    `listen` is where Alertmanager's webhooks reach us; `time_scale` divides the durations of drills,
+    for servers whose own durations were divided likewise. `addresses` say where the names are by which drills
+    know what they break; `allow` are the faults that need to be allowed in writing (`flush redis:6379`), and
+    `password_files` belong to servers by name. `kubernetes` says what of a cluster is open to drills.
+    """
+
+    probe: AnyProbe
+    kpis: Kpis = Kpis()
+    prometheus: MonitoringServer
+    alertmanager: MonitoringServer
+    toxiproxy: Server
+    grafana: Grafana | None = None
+    listen: str = Field(default="127.0.0.1:9095", pattern=r"^[^:]+:\d+$")
+    recordings: Path = Path("recordings")
+    ledger: Path = Path("~/.local/state/alertdrill/ledger")
+    guards: Guards = Guards()
+    time_scale: float = Field(default=1.0, gt=0)
+    addresses: dict[Place, Place] = {}
+    allow: list[str] = []
+    password_files: dict[Place, Path] = {}
+    kubernetes: Kubernetes | None = None
+
+    @field_validator("password_files")
+    @classmethod
+    def _beside_the_file(cls, files: dict[str, Path], info: ValidationInfo) -> dict[str, Path]:
+        return {name: beside_its_file(path, info) for name, path in files.items()}
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """What faults work through."""
+        return Endpoints(
+            toxiproxy_url=self.toxiproxy.url,
+            addresses=self.addresses,
+            allowed=frozenset(self.allow),
+            password_files=self.password_files,
+            kubernetes=self.kubernetes,
+        )
+
+    @field_validator("probe", mode="before")
+    @classmethod
+    def _read_from_its_file(cls, probe: object, info: ValidationInfo) -> object:
+        return yaml_source.from_its_file(probe, info, probe_file.load_probe)
+
+    @field_validator("kpis", mode="before")
+    @classmethod
+    def _read_from_their_file(cls, given: object, info: ValidationInfo) -> object:
+        return yaml_source.from_its_file(given, info, kpis.load)
+
+    def relocated(self, addresses: Mapping[str, str]) -> AgentConfig:
+        """Point every URL at another address: `{"prometheus:9090": "127.0.0.1:31234"}`."""
+        return self.model_validate(relocate(self.model_dump(by_alias=True, exclude_unset=True), addresses))
+
+
+def relocate(value: Any, addresses: Mapping[str, str]) -> Any:  # noqa: ANN401 - settings hold anything
+    """Replace the host and port of every URL within a value that has an address of its own.
+
+    A URL without a port means the same server.
+    """
+    if isinstance(value, str):
+        for name, address in addresses.items():
+            host, port = map(re.escape, name.rsplit(":", 1))
+            value = re.sub(rf"(//(?:[^/?#@]*@)?){host}(?::{port})?(?=[/?#]|$)", rf"\g<1>{address}", value)
+        return value
+    if isinstance(value, dict):
+        return {key: relocate(item, addresses) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [relocate(item, addresses) for item in value]
+    return value
+
+
+def load(path: Path) -> AgentConfig:
+    """Read agent.yml; raises ConfigError with every problem of the file."""
+    return yaml_source.load(path, AgentConfig)
+
+
+def dump(config: AgentConfig) -> str:
+    """Spell a configuration as YAML, secrets included: only for a file that its reader alone can open."""
+    return yaml.safe_dump(_plain(config.model_dump(by_alias=True, exclude_unset=True)), sort_keys=False)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - settings hold anything
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Secret):
+        return value.get_secret_value()
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    return str(value) if isinstance(value, Path) else value

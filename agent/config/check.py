@@ -1,0 +1,101 @@
+"""`alertdrill check`: every problem of every file at once, before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alertdrill.agent import manifests
+from alertdrill.agent.config import rules as rules_file
+from alertdrill.agent.config import runbooks
+from alertdrill.agent.config.agent import AgentConfig
+from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.config.kpis import Kpis
+from alertdrill.agent.config.probe import ProbeFile
+from alertdrill.agent.config.rules import RuleFile
+from alertdrill.agent.config.yaml_source import Source
+from alertdrill.agent.errors import ConfigError
+
+# What only the agent's own configuration has.
+_SERVERS = ("prometheus", "alertmanager", "toxiproxy")
+# Files of other programs, which those programs check themselves.
+_FOREIGN = ("scrape_configs", "route", "apiVersion")
+
+
+@dataclass
+class Findings:
+    """What was read, and everything that is wrong with it, a line each."""
+
+    agent: int = 0
+    probes: int = 0
+    drills: list[tuple[Source, Drill]] = field(default_factory=list)
+    rules: list[RuleFile] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def check(paths: list[Path]) -> Findings:
+    """Read all files below the paths, tell them apart by their keys, and check each and all together."""
+    findings = Findings()
+    for path in _files(paths, findings):
+        try:
+            _check_file(path, findings)
+        except ConfigError as error:
+            findings.problems += error.problems
+    _check_alert_names(findings)
+    return findings
+
+
+def _files(paths: list[Path], findings: Findings) -> list[Path]:
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted(p for p in path.rglob("*") if p.suffix in {".yml", ".yaml"})
+        elif path.exists():
+            files.append(path)
+        else:
+            findings.problems.append(f"{path}: no such file or folder")
+    return files
+
+
+def _check_file(path: Path, findings: Findings) -> None:
+    if manifests.holds_others(path):
+        return
+    source = Source(path)
+    keys = source.values if isinstance(source.values, dict) else {}
+    if "drill" in keys:
+        findings.drills.append((source, source.into(Drill)))
+    elif rules_file.holds_rules(source):
+        findings.rules.append(rules_file.read(source))
+        findings.problems += runbooks.problems(source, findings.rules[-1])
+    elif any(key in keys for key in _SERVERS):
+        source.into(AgentConfig)
+        findings.agent += 1
+    elif "kpis" in keys:
+        source.into(Kpis)
+    elif "probe" in keys:
+        source.into(ProbeFile)
+        findings.probes += 1
+    elif not any(key in keys for key in _FOREIGN):
+        source.into(AgentConfig)
+        findings.agent += 1
+
+
+def _check_alert_names(findings: Findings) -> None:
+    """Compare the alerts that drills name with those that rules make, where rule files were read."""
+    if not findings.rules:
+        return
+    known = sorted(rule.alert for file in findings.rules for group in file.groups for rule in group.rules if rule.alert)
+    for source, drill in findings.drills:
+        for index, expectation in enumerate(drill.expect):
+            _check_alert(source, ("expect", index, "alert"), expectation.alert, known, findings)
+        for index, alert in enumerate(drill.allow):
+            _check_alert(source, ("allow", index), alert, known, findings)
+
+
+def _check_alert(source: Source, loc: tuple[str | int, ...], alert: str, known: list[str], findings: Findings) -> None:
+    if alert in known:
+        return
+    near = difflib.get_close_matches(alert, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(known)}"
+    findings.problems.append(source.problem(loc, f"no rule makes the alert {alert!r}, {hint}"))

@@ -1,0 +1,173 @@
+"""kpis.yml: what a service is measured by, and what it has promised.
+
+    kpis:
+      - kpi: error rate
+        series: payment_engine_errors_total
+        of: payment_engine_transactions_processed_total
+        objective: "< 0.001"
+        yellow_from: 0.0005
+        unit: ratio
+      - kpi: amount a day
+        series: payment_engine_transactions_amount_total
+        increase: 1d
+        by: [currency]
+    buckets:
+      payment_engine_transactions_response_time_seconds_bucket: [0.5, 1, 2, 5]
+
+A KPI is a ratio of two rates with `of`, a quantile with `quantile`, a rate with `per: second`, what a counter grew by
+with `increase`, else the mean of a gauge, of the worst series where there are several; or any `query`, in which
+`$window` stands for the window that is looked at. One without an objective is only told.
+`alertdrill kpi` measures them; `alertdrill explain` holds the rules' thresholds beside those with an objective.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from alertdrill.agent.config import yaml_source
+from alertdrill.units.duration import Duration, format_duration
+from alertdrill.units.promql import require_promql
+from alertdrill.units.settings import Settings
+
+_OBJECTIVE = re.compile(r"(?P<comparison><=|>=|<|>)\s*(?P<limit>-?\d+(?:\.\d+)?)")
+_WINDOW = "$window"
+_SECONDS_PER = {"second": 1, "minute": 60, "hour": 3600}
+
+
+class Kpi(Settings):
+    """What is measured, and, where there is an objective, the side of a number on which it must stay.
+
+    From `yellow_from` to the limit the promise is kept, and nearly broken. `unit` is for people; `seconds` and `ratio`
+    are spelled as such.
+    """
+
+    name: str = Field(alias="kpi", min_length=1)
+    series: str | None = None
+    of: str | None = None
+    quantile: float | None = Field(default=None, gt=0, lt=1)
+    per: Literal["second", "minute", "hour"] | None = None
+    increase: Duration | None = Field(default=None, gt=timedelta(0))
+    by: tuple[str, ...] = ()
+    query: str | None = None
+    objective: str | None = None
+    yellow_from: float | None = None
+    unit: str = ""
+
+    @field_validator("objective")
+    @classmethod
+    def _is_comparison(cls, text: str | None) -> str | None:
+        if text is not None and _OBJECTIVE.fullmatch(text.strip()) is None:
+            msg = f"{text!r} is no objective, expected a comparison with a number such as < 2 or >= 99.5"
+            raise ValueError(msg)
+        return None if text is None else text.strip()
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        ways = [name for name in ("of", "quantile", "per", "increase") if getattr(self, name) is not None]
+        if len(ways) > 1:
+            msg = f"has {' and '.join(ways)}, expected one of them"
+            raise ValueError(msg)
+        if (self.series is None) == (self.query is None):
+            msg = (
+                f"has {'neither series nor' if self.series is None else 'both series and'} query, expected one of them"
+            )
+            raise ValueError(msg)
+        if self.query is not None and (ways or self.by):
+            msg = f"has query and {(ways or ['by'])[0]}, expected that the query says all"
+            raise ValueError(msg)
+        require_promql(self.expr(timedelta(minutes=5)))
+        return self
+
+    @model_validator(mode="after")
+    def _warns_before_it_is_broken(self) -> Self:
+        if self.yellow_from is None:
+            return self
+        if self.objective is None:
+            msg = "has yellow_from without objective, expected both"
+            raise ValueError(msg)
+        if (self.yellow_from > self.limit) if self.is_upper_bound else (self.yellow_from < self.limit):
+            side = "at most" if self.is_upper_bound else "at least"
+            msg = f"has yellow_from {self.yellow_from:g}, where {self.objective} is broken: expected {side} {self.limit:g}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def comparison(self) -> str:
+        """The side: `<`, `<=`, `>` or `>=`; nothing without an objective."""
+        return (self.objective or "").rstrip("0123456789.- ")
+
+    @property
+    def limit(self) -> float:
+        """The number of the objective, in the metric's own unit."""
+        return float((self.objective or "nan").lstrip("<>= "))
+
+    @property
+    def is_upper_bound(self) -> bool:
+        """Tell whether it is large values that break the objective."""
+        return self.comparison in {"<", "<="}
+
+    def expr(self, window: timedelta) -> str:
+        """Spell what is measured over a window as PromQL."""
+        span = format_duration(window)
+        if self.query is not None:
+            return self.query.replace(_WINDOW, span)
+        by = f" by ({', '.join(self.by)}) " if self.by else ""
+        rate = f"sum{by}(rate({self.series}[{span}]))"
+        if self.quantile is not None:
+            buckets = f"sum by ({', '.join(('le', *self.by))}) (rate({self.series}[{span}]))"
+            return f"histogram_quantile({self.quantile:g}, {buckets})"
+        if self.of is not None:
+            return f"{rate} / sum{by}(rate({self.of}[{span}]))"
+        if self.per is not None:
+            return rate if self.per == "second" else f"{_SECONDS_PER[self.per]} * {rate}"
+        if self.increase is not None:
+            return f"sum{by}(increase({self.series}[{format_duration(self.increase)}]))"
+        worst = {True: "max", False: "min"}[self.is_upper_bound] if self.objective else "avg"
+        return f"{worst}{by}(avg_over_time({self.series}[{span}]))"
+
+
+class Kpis(Settings):
+    """The whole of kpis.yml; `buckets` are the upper bounds of histograms, as far as they are known."""
+
+    kpis: tuple[Kpi, ...] = ()
+    buckets: dict[str, tuple[float, ...]] = {}
+
+    @field_validator("kpis")
+    @classmethod
+    def _have_names_of_their_own(cls, kpis: tuple[Kpi, ...]) -> tuple[Kpi, ...]:
+        for name, count in Counter(kpi.name for kpi in kpis).items():
+            if count > 1:
+                msg = f"the name {name!r} stands {count} times, expected once"
+                raise ValueError(msg)
+        return kpis
+
+    @field_validator("buckets")
+    @classmethod
+    def _rise(cls, buckets: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+        for name, bounds in buckets.items():
+            if any(after <= before for before, after in pairwise(bounds)):
+                msg = f"the bounds of {name} do not rise"
+                raise ValueError(msg)
+        return buckets
+
+    @property
+    def promises(self) -> tuple[Kpi, ...]:
+        """Those of one series with an objective: what a rule can watch."""
+        return tuple(kpi for kpi in self.kpis if kpi.objective is not None and kpi.series is not None)
+
+    @property
+    def of_a_phase(self) -> tuple[Kpi, ...]:
+        """Those with an objective that holds at any load: no rates, and nothing over a range of its own."""
+        return tuple(kpi for kpi in self.kpis if kpi.objective and kpi.per is None and kpi.increase is None)
+
+
+def load(path: Path) -> Kpis:
+    """Read kpis.yml; raises ConfigError with every problem of the file."""
+    return yaml_source.load(path, Kpis)

@@ -1,0 +1,1 @@
+"""What a drill saw, in one file, from which it can be judged again."""

@@ -1,0 +1,378 @@
+"""The parts of a recording. Instants are Unix seconds by the wall clock, durations are seconds."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from alertdrill.agent.config.kpis import Kpi
+
+Phase = Literal["baseline", "fault", "recovery"]
+# From the year 1, which Go's zero time is in, to the end of the year 9999.
+Instant = Annotated[float, Field(ge=-62_135_596_800, le=253_402_300_800)]
+Seconds = Annotated[float, Field(ge=0, le=1e10)]
+Interval = Annotated[float, Field(ge=0.001, le=1e10)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+# A week of evaluations, ten a second.
+Points = Annotated[int, Field(ge=0, le=10_000_000)]
+
+
+class Record(BaseModel):
+    """A frozen part of a recording; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PhaseRecord(Record):
+    """One stretch of the drill."""
+
+    phase: Phase
+    started_at: Instant
+    ended_at: Instant
+
+
+class SecondRecord(Record):
+    """One second of load; latencies from due time, in seconds, None when nothing ended in it."""
+
+    at: Instant
+    due: Count
+    succeeded: Count
+    failed: Count
+    dropped: Count
+    in_flight: Count
+    p50_seconds: Seconds | None
+    p95_seconds: Seconds | None
+    p99_seconds: Seconds | None
+
+
+class MoneyRecord(Record):
+    """What the transactions carry in one currency: their share of all, and each one's amount, on average.
+
+    `is_exact` where every transaction carries that much.
+    """
+
+    currency: str
+    mean: Decimal
+    share: float = Field(ge=0, le=1)
+    is_exact: bool
+
+
+class LoadRecord(Record):
+    """What the load did; `due` is succeeded + failed + dropped + what was broken off at the end.
+
+    `money` is empty where nobody knows what a transaction carries.
+    """
+
+    target_rate: float
+    due: Count
+    succeeded: Count
+    failed: Count
+    dropped: Count
+    in_flight_at_end: Count
+    reasons: dict[str, int]
+    details: dict[str, str]
+    lateness_p99_seconds: Seconds
+    seconds: list[SecondRecord]
+    money: list[MoneyRecord] = []
+
+
+class FaultRecord(Record):
+    """One fault as it was: in force between its two instants. A surge tells what its load did.
+
+    `outcome` is what undoing it has shown, such as how soon a process was back.
+    """
+
+    kind: str
+    target: str
+    settings: dict[str, Any]
+    injected_at: Instant
+    healed_at: Instant
+    outcome: str = ""
+    load: LoadRecord | None = None
+
+
+class RuleRecord(Record):
+    """One alerting rule as Prometheus serves it; durations in seconds."""
+
+    alert: str
+    group: str
+    file: str = ""
+    expr: str
+    for_seconds: Seconds
+    keep_firing_for_seconds: Seconds
+    interval_seconds: Seconds
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    health: str
+    last_error: str = ""
+
+
+class EvaluationRecord(Record):
+    """One evaluation of a group: it began at `at`, by the wall clock, a few milliseconds after its instant.
+
+    It was not there yet at `looked_before_at`, and was seen at `looked_at`: two looks closer together than the
+    group's interval prove that nothing came between this evaluation and the one before.
+    """
+
+    at: Instant
+    looked_before_at: Instant
+    looked_at: Instant
+    errors: dict[str, str] = {}
+
+
+class GroupRecord(Record):
+    """The evaluations of one group of rules that were seen, in order; at `looked_until` the last was still the last."""
+
+    group: str
+    file: str
+    interval_seconds: Interval
+    evaluations: list[EvaluationRecord]
+    looked_until: Instant | None = None
+
+
+class TargetRecord(Record):
+    """One target of Prometheus with its scrapes: their exact starts, whether each succeeded, how long it took."""
+
+    job: str
+    instance: str
+    interval_seconds: Seconds
+    timeout_seconds: Seconds
+    instants: list[Instant]
+    up: list[int]
+    durations_seconds: list[Seconds]
+
+    @model_validator(mode="after")
+    def _tells_of_each_scrape(self) -> Self:
+        if not len(self.instants) == len(self.up) == len(self.durations_seconds):
+            msg = f"{len(self.instants)} instants, {len(self.up)} up and {len(self.durations_seconds)} durations, expected as many"
+            raise ValueError(msg)
+        return self
+
+
+class ActiveRecord(Record):
+    """One alert as Prometheus listed it while it was active; `seen_at` is when we last asked."""
+
+    labels: dict[str, str]
+    state: str
+    active_at: Instant
+    seen_at: Instant
+
+
+class AlertSamples(Record):
+    """The samples of one `ALERTS` series: the exact instants of the evaluations that held it active.
+
+    `since` holds for each instant the alert's activeAt in whole seconds, from `ALERTS_FOR_STATE`; it is empty
+    where that could not be read.
+    """
+
+    labels: dict[str, str]
+    state: Literal["pending", "firing"]
+    instants: list[Instant]
+    since: list[int] = []
+
+    @model_validator(mode="after")
+    def _is_of_an_alert(self) -> Self:
+        if "alertname" not in self.labels:
+            msg = "labels without alertname"
+            raise ValueError(msg)
+        if self.since and len(self.since) != len(self.instants):
+            msg = f"{len(self.instants)} instants and {len(self.since)} since, expected as many or none"
+            raise ValueError(msg)
+        return self
+
+
+class SeriesRecord(Record):
+    """One series on a rule's grid: its first value belongs to the evaluation number `first`.
+
+    A value is None where the series was absent, and NaN where it was a native histogram.
+    """
+
+    # A ratio of nothing to nothing is NaN, and JSON has no spelling of its own for it.
+    model_config = ConfigDict(allow_inf_nan=True, ser_json_inf_nan="strings")
+
+    labels: dict[str, str]
+    first: Points
+    values: list[float | None]
+
+
+class PartRecord(Record):
+    """A part of a rule's expression, evaluated on the rule's grid.
+
+    Of many series only some are kept; `total` counts all. `error` is what Prometheus said instead of an answer.
+    """
+
+    expr: str
+    series: list[SeriesRecord]
+    total: Count
+    error: str = ""
+
+
+class HeldRecord(Record):
+    """When one series of a condition was there: stretches of points, each by its first point and its length."""
+
+    labels: dict[str, str]
+    stretches: list[tuple[int, int]]
+
+
+class BetweenRecord(Record):
+    """A condition between the evaluations of its rule: at `first_at` + n steps, at least once for each scrape.
+
+    An evaluation that came while a scrape was under way saw what had held before it.
+    """
+
+    first_at: Instant
+    step_seconds: Interval
+    count: Points
+    series: list[HeldRecord]
+
+
+class WatchedRecord(Record):
+    """A rule under test, evaluated again at every instant at which the rule was: `first_at` + n intervals.
+
+    `query_offset_seconds` is how far back each evaluation looks. `between` is None where no scrapes are known.
+    `near_names` has, for each metric without any series, the existing names that are most like it.
+    """
+
+    alert: str
+    group: str
+    file: str
+    first_at: Instant
+    interval_seconds: Interval
+    count: Points
+    query_offset_seconds: float = 0.0
+    parts: list[PartRecord]
+    between: BetweenRecord | None = None
+    near_names: dict[str, list[str]] = {}
+
+
+class NotificationRecord(Record):
+    """One call of Alertmanager to our webhook, about one alert."""
+
+    received_at: Instant
+    receiver: str
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+    starts_at: Instant
+    ends_at: Instant | None
+    group_key: str = ""
+
+
+class OutageRecord(Record):
+    """A server that did not answer: the first and the last failed request."""
+
+    server: str
+    first_at: Instant
+    last_at: Instant
+    reason: str
+
+
+class FoundRecord(Record):
+    """How many there are of something that must not be, and the ids of the first few."""
+
+    count: int = 0
+    examples: list[str] = []
+
+
+class AuditRecord(Record):
+    """What the lab's ledger holds of the transactions that it acknowledged.
+
+    `found` are in it exactly once. `orphaned` are its entries with an account that does not exist. Balances are the
+    sums of all accounts. `problem` says why there was no audit.
+    """
+
+    acknowledged: Count
+    found: Count
+    missing: FoundRecord = FoundRecord()
+    doubled: FoundRecord = FoundRecord()
+    orphaned: FoundRecord = FoundRecord()
+    balance_before: Decimal
+    balance_after: Decimal
+    problem: str = ""
+
+
+class KpiValueRecord(Record):
+    """A value over one phase of the drill; the labels are those that it is told apart by."""
+
+    phase: Phase
+    labels: dict[str, str] = {}
+    value: float
+
+
+class KpiRecord(Record):
+    """One KPI, and its values in each phase; none where nothing could be measured."""
+
+    kpi: Kpi
+    values: list[KpiValueRecord]
+
+
+class PrometheusRecord(Record):
+    """The Prometheus server: its version, its starts and reloads that were seen, and the waits of its flags.
+
+    `clock_ahead_seconds` is by how much its clock is ahead of ours, give or take `clock_unsure_seconds`.
+    What a compatible server does not tell is None or empty.
+    """
+
+    version: str
+    started_at: list[Instant] = []
+    loaded_at: list[Instant] = []
+    for_grace_seconds: Seconds | None = None
+    resend_delay_seconds: Seconds | None = None
+    lookback_seconds: Seconds | None = None
+    clock_ahead_seconds: float | None = None
+    clock_unsure_seconds: Seconds = 0.0
+
+
+class SilenceRecord(Record):
+    """One silence of Alertmanager; matchers are spelled as Alertmanager spells them."""
+
+    silence_id: str
+    matchers: list[str]
+    starts_at: Instant
+    ends_at: Instant
+    created_by: str
+    comment: str
+
+
+class SuppressionRecord(Record):
+    """An alert as Alertmanager listed it: who it would tell, and what held it back, from the first to the last look.
+
+    `labels` are those that arrived there. `muted_by` names time intervals, which older ones do not tell.
+    """
+
+    fingerprint: str
+    labels: dict[str, str]
+    state: str
+    receivers: list[str]
+    silenced_by: list[str]
+    inhibited_by: list[str]
+    muted_by: list[str] = []
+    starts_at: Instant | None = None
+    first_seen_at: Instant
+    last_seen_at: Instant
+
+
+class DeliveryRecord(Record):
+    """How many notifications Alertmanager sent by one integration during the drill, and how many of them failed."""
+
+    integration: str
+    sent: Count
+    failed: Count
+
+
+class AlertmanagerRecord(Record):
+    """The Alertmanager server; `config` is YAML text with its secrets masked, `config_at_end` too where it was told.
+
+    `alerts` holds what was seen in `looks` looks at its list.
+    """
+
+    version: str
+    config: str
+    config_at_end: str | None = None
+    looks: int = 0
+    started_at: list[Instant] = []
+    peers: int = 1
+    silences: list[SilenceRecord] = []
+    alerts: list[SuppressionRecord] = []
+    deliveries: list[DeliveryRecord] = []

@@ -1,0 +1,1 @@
+"""Alerting rules: what their expressions, labels, timing and routes say."""

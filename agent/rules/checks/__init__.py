@@ -1,0 +1,1 @@
+"""What `alertdrill explain` remarks on a rule."""

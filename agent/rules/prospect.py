@@ -1,0 +1,166 @@
+"""When an alert may lawfully come, told before any drill: from its rule, the intervals and Alertmanager's waits.
+
+The instants count from the fault, or from its end for what ends with it. They hold for the largest fault that the
+rule's expression can see; the table beside them tells how smaller ones fare.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from alertdrill.agent.recording.records import RuleRecord
+from alertdrill.agent.rules.routing import Route
+from alertdrill.agent.rules.shape import Shape, classify
+from alertdrill.agent.rules.sizes import Size, formula, largest, sizes
+from alertdrill.agent.rules.timing import Timing
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One milestone: the soonest and the latest, seconds after the fault or after its end; `latest` may be open (inf)."""
+
+    name: str
+    earliest: float
+    latest: float
+    arithmetic: str
+    after_the_end: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """How a rule answers to one size of fault, in seconds; all but `size` are None when it never fires."""
+
+    size: str
+    bad_seconds: float | None = None
+    pending: tuple[float, float] | None = None
+    firing: tuple[float, float] | None = None
+    shortest: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of one comparison of an expression, and the arithmetic of what must be bad."""
+
+    formula: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """All that can be said of a rule before a drill.
+
+    `shortest` is the shortest fault that fires the alert, with luck and for certain; None where it is not known.
+    """
+
+    rule: RuleRecord
+    timing: Timing
+    shape: Shape
+    size: Size | None
+    legs: tuple[Leg, ...]
+    tables: tuple[Table, ...]
+    shortest: tuple[float, float] | None
+
+
+def prospect(rule: RuleRecord, timing: Timing, ways: tuple[Route, ...]) -> Prospect:
+    """Tell when the alert of a rule may come; `ways` are its routes, none where Alertmanager is not known."""
+    shape = classify(rule.expr)
+    size = largest(shape)
+    pending = _pending(timing, shape, size)
+    firing = _firing(timing, pending)
+    legs = [pending, firing, *(_told(firing, way) for way in ways)]
+    resolved = _resolved(timing, size)
+    if resolved is not None:
+        legs += [resolved, *(_told_of_the_end(resolved, way) for way in ways)]
+    tables = tuple(
+        Table(formula(leaf), tuple(_row(timing, one) for one in sizes(leaf)))
+        for leaf in shape.leaves
+        if leaf.range_seconds
+    )
+    return Prospect(rule, timing, shape, size, tuple(legs), tables, _shortest_of(timing, shape))
+
+
+def _pending(timing: Timing, shape: Shape, size: Size | None) -> Leg:
+    if size is None or size.need is None:
+        text = "when the expression turns true is not known: it has no closed form"
+        return Leg("pending", 0.0, math.inf, text)
+    needed = size.need.bad_seconds
+    earliest, latest = timing.condition_span(needed)
+    of_what = f"of the {shape.range_seconds:g} s range must be bad" if shape.range_seconds else "must pass"
+    why = f"{needed:.4g} s {of_what} ({size.text}): " if needed else ""
+    return Leg("pending", earliest, latest, why + _seen(timing, needed))
+
+
+def _seen(timing: Timing, needed: float) -> str:
+    """Spell when an evaluation sees what takes some seconds to come."""
+    parts = [f"{needed:.4g} s"] if needed else []
+    latest = [*parts, f"a scrape {timing.scrape:g} s", f"an evaluation {timing.interval:g} s"]
+    if timing.scrape_lag:
+        latest.append(f"scrape_timeout {timing.scrape_lag:g} s of a target that hangs")
+    offset = f", all + query_offset {timing.query_offset:g} s" if timing.query_offset else ""
+    soonest = f"{needed:.4g} s - a scrape {timing.scrape:g} s" if needed else "0 s"
+    return f"{soonest} … {' + '.join(latest)}{offset}"
+
+
+def _firing(timing: Timing, pending: Leg) -> Leg:
+    if not timing.for_:
+        return Leg("firing", pending.earliest, pending.latest, "with pending: there is no `for`")
+    text = (
+        f"pending + ceil(for {timing.for_:g} s / interval {timing.interval:g} s) evaluations"
+        f" = pending + {timing.wait:g} s"
+    )
+    return Leg("firing", pending.earliest + timing.wait, pending.latest + timing.wait, text)
+
+
+def _told(firing: Leg, way: Route) -> Leg:
+    """A new group is told after group_wait, a known one at its next group_interval."""
+    wait, interval = way.group_wait.total_seconds(), way.group_interval.total_seconds()
+    text = f"firing + group_wait {wait:g} s of a new group; + 0 … group_interval {interval:g} s of a known one"
+    return Leg(f"{way.receiver} told", firing.earliest, firing.latest + max(wait, interval), text)
+
+
+def _resolved(timing: Timing, size: Size | None) -> Leg | None:
+    if size is None or size.need is None:
+        return None
+    lingers = size.need.lingers_seconds
+    earliest, latest = timing.resolution_span(lingers)
+    why = f"{lingers:.4g} s until too little of it is left in the range: " if lingers else ""
+    text = why + _seen(timing, lingers)
+    if timing.keep:
+        text += f", + keep_firing_for {timing.keep_firing_for:g} s in whole evaluations = {timing.keep:g} s"
+    return Leg("resolved", earliest, latest, text, after_the_end=True)
+
+
+def _told_of_the_end(resolved: Leg, way: Route) -> Leg:
+    interval = way.group_interval.total_seconds()
+    text = f"resolved + 0 … group_interval {interval:g} s"
+    return Leg(f"{way.receiver} told of the end", resolved.earliest, resolved.latest + interval, text, True)
+
+
+def _row(timing: Timing, size: Size) -> Row:
+    if size.need is None:
+        return Row(size.text)
+    needed = size.need.bad_seconds
+    return Row(
+        size.text,
+        needed,
+        timing.condition_span(needed),
+        timing.firing_span(needed),
+        _shortest(timing, size),
+    )
+
+
+def _shortest(timing: Timing, size: Size) -> tuple[float, float] | None:
+    return None if size.need is None else timing.shortest_fault(size.need.bad_seconds, size.need.lingers_seconds)
+
+
+def _shortest_of(timing: Timing, shape: Shape) -> tuple[float, float] | None:
+    size = largest(shape)
+    whole = _shortest(timing, size) if size is not None else None
+    if whole is None or shape.kind not in {"both", "either"}:
+        return whole
+    parts = [part for part in (_shortest_of(timing, one) for one in shape.parts) if part is not None]
+    if shape.kind == "both":
+        return whole[0], max(whole[1], *(certain for _, certain in parts))
+    # With luck one condition begins before the other one ends; for certain, one of them must do alone.
+    return whole[0], min(certain for _, certain in parts)

@@ -1,0 +1,133 @@
+"""Which receivers Alertmanager tells of an alert, and after which waits: its routing tree, walked.
+
+Depth first; the first child that matches takes the alert, unless it says `continue`; where no child
+matches, the node itself takes it. Waits are inherited.
+https://prometheus.io/docs/alerting/latest/configuration/#route
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+from alertdrill.agent.rules.matchers import Matcher, read
+from alertdrill.units.duration import parse_duration
+
+_DEFAULTS: dict[str, Any] = {
+    "receiver": "",
+    "group_wait": "30s",
+    "group_interval": "5m",
+    "repeat_interval": "4h",
+    "group_by": [],
+}
+_YES = {"true", "yes", "on", "y"}
+_WAITS = ("group_wait", "group_interval", "repeat_interval")
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where an alert goes: the receiver, and how long its first notification and its updates may wait.
+
+    Alerts that agree in the labels of `group_by` are told of together; `...` stands for all labels. `depth` counts
+    the nodes below the root that matched; 0 is the root itself, which takes what no other route does.
+    It is muted in the time intervals that `muted_in` names, and outside of those of `active_in`.
+    """
+
+    receiver: str
+    group_wait: timedelta
+    group_interval: timedelta
+    repeat_interval: timedelta = timedelta(hours=4)
+    group_by: tuple[str, ...] = ()
+    depth: int = 0
+    muted_in: tuple[str, ...] = ()
+    active_in: tuple[str, ...] = ()
+
+    @property
+    def time_intervals(self) -> tuple[str, ...]:
+        """Every time interval that bears on it."""
+        return self.muted_in + self.active_in
+
+    def group_of(self, labels: dict[str, str]) -> tuple[str, ...]:
+        """Tell the group of an alert with these labels."""
+        if "..." in self.group_by:
+            return tuple(f"{name}={value}" for name, value in sorted(labels.items()))
+        return tuple(labels.get(name, "") for name in self.group_by)
+
+
+class _Texts(yaml.SafeLoader):
+    """Reads every value as the text that stands there, as Alertmanager does: `match: {canary: true}` is "true"."""
+
+    yaml_implicit_resolvers = {
+        first: [one for one in resolvers if one[0] in {"tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"}]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def routes(config: str, labels: dict[str, str]) -> list[Route]:
+    """Tell the routes of an alert by Alertmanager's configuration (YAML text as its API serves it).
+
+    Raises ValueError where there are none, or they cannot be followed.
+    """
+    try:
+        return _walk(_root(config), dict(_DEFAULTS), labels)
+    except (AttributeError, TypeError) as error:
+        msg = f"is of another shape than a `route`: {error}"
+        raise ValueError(msg) from error
+
+
+def time_intervals(config: str) -> dict[str, list[dict[str, Any]]]:
+    """Tell the time intervals of a configuration by name; raises ValueError where it is no YAML."""
+    whole = _whole(config)
+    # Up to 0.23 they were all there to mute.
+    listed = [*(whole.get("time_intervals") or ()), *(whole.get("mute_time_intervals") or ())]
+    return {one["name"]: one.get("time_intervals") or [] for one in listed}
+
+
+def _root(config: str) -> dict[str, Any]:
+    root = _whole(config).get("route")
+    if not isinstance(root, dict):
+        msg = "has no `route`"
+        raise ValueError(msg)  # noqa: TRY004 - a configuration, not a bug
+    return root
+
+
+@lru_cache(maxsize=8)
+def _whole(config: str) -> dict[str, Any]:
+    try:
+        whole = yaml.load(config, Loader=_Texts)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        msg = f"is no YAML: {' '.join(str(error).split())}"
+        raise ValueError(msg) from error
+    return whole if isinstance(whole, dict) else {}
+
+
+def _walk(node: dict[str, Any], inherited: dict[str, Any], labels: dict[str, str], depth: int = 0) -> list[Route]:
+    settings = {name: node.get(name) or value for name, value in inherited.items()}
+    found: list[Route] = []
+    for child in node.get("routes") or []:
+        if not all(matcher.holds(labels) for matcher in _matchers(child)):
+            continue
+        found += _walk(child, settings, labels, depth + 1)
+        if str(child.get("continue")).lower() not in _YES:
+            break
+    if found:
+        return found
+    waits = {name: parse_duration(value) for name, value in settings.items() if name in _WAITS}
+    # Unlike the waits, these are not inherited.
+    muted, active = (tuple(node.get(f"{name}_time_intervals") or ()) for name in ("mute", "active"))
+    by = tuple(settings["group_by"])
+    return [Route(settings["receiver"], **waits, group_by=by, depth=depth, muted_in=muted, active_in=active)]
+
+
+def _matchers(node: dict[str, Any]) -> Iterator[Matcher]:
+    for name, value in (node.get("match") or {}).items():
+        yield Matcher(name, "=", value or "")
+    for name, value in (node.get("match_re") or {}).items():
+        yield Matcher(name, "=~", value or "")
+    for text in node.get("matchers") or []:
+        yield from read(text)

@@ -1,0 +1,71 @@
+"""What faults work through, as agent.yml and the lab say it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alertdrill.agent.config import agent as configs
+from alertdrill.agent.session import at_the_lab
+
+CONFIG = Path(__file__).parents[3] / "configs" / "agent.yml"
+ADDRESSES = {
+    "alertdrill:9095": "127.0.0.1:1095",
+    "redis:6379": "127.0.0.1:1379",
+    "postgres:5432": "127.0.0.1:1432",
+    "payment-engine:8080": "127.0.0.1:1080",
+}
+
+
+@pytest.mark.parametrize(
+    ("written", "located"),
+    [
+        ("redis:6379", "127.0.0.1:1379"),
+        ("redis://redis:6379/0", "redis://127.0.0.1:1379/0"),
+        ("postgresql://me@postgres:5432/shop", "postgresql://me@127.0.0.1:1432/shop"),
+        ("http://payment-engine:8080/actuator", "http://127.0.0.1:1080/actuator"),
+        ("redis://redis/0", "redis://127.0.0.1:1379/0"),
+        ("redis://Redis:6379", "redis://127.0.0.1:1379"),
+        ("postgresql://me@postgres", "postgresql://me@127.0.0.1:1432"),
+        ("curl -s http://payment-engine -o /tmp/redis", "curl -s http://127.0.0.1:1080 -o /tmp/redis"),
+        ("http://elsewhere/redis", "http://elsewhere/redis"),
+        ("my-redis:6379", "my-redis:6379"),
+        ("redis:63790", "redis:63790"),
+        ("redis", "redis"),
+    ],
+)
+def test_a_name_of_a_drill_is_where_the_lab_has_it(written: str, located: str) -> None:
+    endpoints = at_the_lab(configs.load(CONFIG), ADDRESSES, Path("/lab/ledger"), 5.0).endpoints
+    assert endpoints.located(written) == located
+
+
+def test_what_the_lab_loses_is_its_own(tmp_path: Path) -> None:
+    """Its agent.yml says so too, for drills from elsewhere."""
+    written = tmp_path / "agent.yml"
+    written.write_text(configs.dump(at_the_lab(configs.load(CONFIG), ADDRESSES, tmp_path / "ledger", 5.0)))
+    endpoints = configs.load(written).endpoints
+    assert {"flush redis:6379", "block redis:6379", "kill postgres:5432"} <= endpoints.allowed
+    assert endpoints.password_files == {"postgres:5432": tmp_path / "postgres" / "password"}
+    assert endpoints.located("redis:6379") == "127.0.0.1:1379"
+
+
+def test_nothing_is_allowed_that_agent_yml_does_not_say() -> None:
+    assert configs.load(CONFIG).endpoints.allowed == frozenset()
+
+
+def test_password_files_are_beside_agent_yml(tmp_path: Path) -> None:
+    path = tmp_path / "agent.yml"
+    added = (
+        'password_files: {"db:5432": secrets/db}\nallow: ["kill db:5432"]\naddresses: {"db:5432": "10.0.0.7:5432"}\n'
+    )
+    text = (
+        CONFIG.read_text()
+        .replace("probes/", f"{CONFIG.parent}/probes/")
+        .replace("kpis.yml", f"{CONFIG.parent}/kpis.yml")
+    )
+    path.write_text(text + added)
+    endpoints = configs.load(path).endpoints
+    assert endpoints.password_files == {"db:5432": tmp_path / "secrets" / "db"}
+    assert endpoints.allowed == {"kill db:5432"}
+    assert endpoints.located("db:5432") == "10.0.0.7:5432"

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from typer.testing import CliRunner
+
+from alertdrill.agent.cli import app
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.files import write_whole
+from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.report import json_report, junit, terminal
+from alertdrill.agent.verdict.judge import judge
+
+
+def test_what_is_saved_loads_again_and_nothing_lies_beside(tmp_path: Path, passed: Recording) -> None:
+    path = tmp_path / "a" / "r.gz"
+    recordings.save(passed, path)
+    assert recordings.load(path) == passed
+    assert [found.name for found in path.parent.iterdir()] == ["r.gz"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside(
+    tmp_path: Path, passed: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "r.gz"
+    recordings.save(passed, path)
+    before = path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, b"half")
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def _edit(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
+    """Change what a recording holds, and compress it again."""
+
+    def damage(content: bytes) -> bytes:
+        values = json.loads(gzip.decompress(content))
+        change(values)
+        return gzip.compress(json.dumps(values).encode())
+
+    return damage
+
+
+def _put(*path: str | int, value: object) -> Callable[[bytes], bytes]:
+    def change(values: dict[str, Any]) -> None:
+        node: Any = values
+        for step in path[:-1]:
+            node = node[step]
+        node[path[-1]] = value
+
+    return _edit(change)
+
+
+def _with_spoilt_middle(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes(byte ^ 0xFF for byte in content[middle : middle + 8]) + content[middle + 8 :]
+
+
+DAMAGED = [
+    ("cut in half", lambda content: content[: len(content) // 2], "is no whole recording: Compressed file ended"),
+    ("cut by a byte", lambda content: content[:-1], "is no whole recording: Compressed file ended"),
+    ("empty", lambda _: b"", "is no whole recording: Expecting value"),
+    ("an empty archive", lambda _: gzip.compress(b""), "is no whole recording: Expecting value"),
+    ("spoilt inside", _with_spoilt_middle, "is no (whole )?recording"),
+    ("a spoilt checksum", lambda content: content[:-8] + b"\0" * 8, "or a damaged one: CRC check failed"),
+    ("plain text", lambda _: b"text", "is no recording, or a damaged one: Not a gzipped file"),
+    ("not compressed", gzip.decompress, "is no recording, or a damaged one: Not a gzipped file"),
+    (
+        "cut before compression",
+        lambda c: gzip.compress(gzip.decompress(c).partition(b'"phases"')[0] + b'"pha'),
+        "is no whole recording: Unterminated",
+    ),
+    ("no text", lambda _: gzip.compress(b"\xff\xfe\xff"), "is no whole recording"),
+    ("JSON without end", lambda _: gzip.compress(b"[" * 200_000), "is no whole recording: maximum recursion"),
+    ("an endless number", lambda _: gzip.compress(b"9" * 9000), "is no whole recording: Exceeds the limit"),
+    ("a list", lambda _: gzip.compress(b"[]"), "has no version, expected 2"),
+    (
+        "another JSON",
+        lambda _: gzip.compress(b'{"version": 2, "verdicts": []}'),
+        "is no recording: alertdrill: Field req",
+    ),
+    ("newer", _put("version", value=99), "has version 99, expected 2: use the alertdrill that wrote it"),
+    ("a word as version", _put("version", value="\n2"), r'has version "\\n2", expected 2'),
+    (
+        "a word as instant",
+        _put("started_at", value="yesterday"),
+        "is no recording: started_at: Input should be a valid num",
+    ),
+    ("no instant at all", _put("started_at", value=float("nan")), "started_at: Input should be "),
+    ("the end of time", _put("ended_at", value=1e300), "ended_at: Input should be less than or equal"),
+    ("turned round", _put("ended_at", value=1_700_000_000), "ended_at is before started_at"),
+    ("a huge grid", _put("watched", 0, "count", value=10**15), "watched.0.count: Input should be less than"),
+    (
+        "a grid beyond the drill",
+        _put("watched", 0, "count", value=10**6),
+        "evaluations of OrdersSlow do not lie within",
+    ),
+    (
+        "no interval",
+        _put("rules", 0, "interval_seconds", value=0),
+        "is no recording: the rule OrdersSlow has an interval of 0 s",
+    ),
+    ("a scrape less", _put("targets", 0, "up", value=[1]), "targets.0: 140 instants, 1 up and 140 durations"),
+    ("an alert without name", _put("alerts", 0, "labels", value={}), "alerts.0: labels without alertname"),
+    ("activeAt of some", _put("alerts", 0, "since", value=[5]), "alerts.0: 10 instants and 1 since"),
+    ("a key too many", _put("extra\n\x1b[31m", value=1), r"is no recording: extra \[31m: Extra inputs"),
+    ("half a character", _put("aborted", value="\ud800"), "is no whole recording: .*surrogates not allowed"),
+    (
+        "a load less",
+        _put("drill", "load", value={}),
+        "is no recording: drill.load.rate: Field required",
+    ),
+]
+
+
+@pytest.mark.parametrize(("damage", "says"), [row[1:] for row in DAMAGED], ids=[row[0] for row in DAMAGED])
+def test_a_damaged_recording_is_one_clear_line(
+    tmp_path: Path, passed: Recording, damage: Callable[[bytes], bytes], says: str
+) -> None:
+    path = tmp_path / "r.gz"
+    recordings.save(passed, path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ConfigError, match=says) as error:
+        recordings.load(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert str(error.value).isprintable()
+    judged = CliRunner().invoke(app, ["judge", str(path)])
+    assert (judged.exit_code, judged.stdout, judged.stderr) == (2, "", f"alertdrill: {error.value}\n")
+
+
+@pytest.mark.parametrize(("name", "says"), [("nothing.gz", "No such file"), (".", "Is a directory")])
+def test_what_cannot_be_read_says_so(tmp_path: Path, name: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=f"cannot be read: {says}"):
+        recordings.load(tmp_path / name)
+
+
+VALUES: tuple[object, ...] = (
+    None, 0, -1, 1e308, 10**30, float("inf"), float("nan"), "", [], {}, "x", True, 0.5, "NaN", 1e-9, 2**63,
+    [None], ["a"], {"a": "b"}, "\n\x1b[31m", "{{x",
+)  # fmt: skip
+
+
+def _places(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """List where a recording has a value; of a list, the first and the last stand for all."""
+    if path:
+        yield path
+    names: Any = ()
+    if isinstance(node, dict):
+        names = node
+    elif isinstance(node, list) and node:
+        names = sorted({0, len(node) - 1})
+    for name in names:
+        yield from _places(node[name], (*path, name))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_edited_is_refused_or_judged(
+    tmp_path: Path, request: pytest.FixtureRequest, data: st.DataObject
+) -> None:
+    """One value replaced by another: one clear line, or verdicts and reports, and never anything else."""
+    path, passed = tmp_path / "r.gz", request.getfixturevalue("passed")
+    places = list(_places(passed.model_dump(mode="json", by_alias=True)))
+    place, value = data.draw(st.sampled_from(places)), data.draw(st.sampled_from(VALUES))
+    recordings.save(passed, path)
+    path.write_bytes(_put(*place, value=value)(path.read_bytes()))
+    try:
+        recording = recordings.load(path)
+    except ConfigError:
+        return
+    judgement = judge(recording)
+    json.loads(json_report.render(recording, judgement))
+    junit.render(recording, judgement)
+    Console(file=StringIO()).print(terminal.render(recording, judgement))
