@@ -9,7 +9,7 @@ from rich.console import Console
 
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.explain import Options, from_files
-from alertdrill.agent.report import explain_json, explain_markdown, explain_text
+from alertdrill.agent.report import explain, explain_json, explain_markdown
 from alertdrill.agent.rules.explanation import Explanation
 
 _FORMS: dict[str, Callable[[Explanation], str]] = {"markdown": explain_markdown.render, "json": explain_json.render}
@@ -24,7 +24,7 @@ async def show(options: Options, config: Path | None, form: str, console: Consol
     if form in _FORMS:
         console.out(_FORMS[form](explanation), end="", highlight=False)
     else:
-        console.print(explain_text.render(explanation))
+        console.print(explain.render(explanation))
     return int(strict and explanation.has_problem)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.report.load_lines import FORMATS
+from alertdrill.agent.report.load.lines import FORMATS
 from alertdrill.agent.seconds_file import SecondsFile
 from alertdrill.probes.tally import LoadSecond, Tally
 

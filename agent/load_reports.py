@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from alertdrill.agent.files import name_beside, write_whole
-from alertdrill.agent.report import load_summary
-from alertdrill.agent.report.load_story import LoadStory
+from alertdrill.agent.report.load import summary as load_summary
+from alertdrill.agent.report.load.story import LoadStory
 
 Render = Callable[[LoadStory], str]
 
@@ -57,7 +57,7 @@ def _json() -> Render:
 
 
 def _html() -> Render:
-    from alertdrill.agent.report import load_html
+    from alertdrill.agent.report.load import html as load_html
 
     return load_html.render
 

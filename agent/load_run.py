@@ -17,7 +17,7 @@ from alertdrill.agent.live import Lines, showing
 from alertdrill.agent.load_options import Options
 from alertdrill.agent.load_outputs import Outputs
 from alertdrill.agent.load_view import LoadView
-from alertdrill.agent.report.load_story import LoadStory
+from alertdrill.agent.report.load.story import LoadStory
 from alertdrill.agent.situation import Situation
 from alertdrill.probes.figures import measures
 from alertdrill.probes.honesty import Sending, honesty
@@ -29,9 +29,9 @@ from alertdrill.probes.summary import LoadSummary
 from alertdrill.probes.thresholds import abort_reason, evaluate
 
 if TYPE_CHECKING:
-    from alertdrill.agent.capacity.result import PhaseResult
     from alertdrill.agent.capacity.walk import Walk
     from alertdrill.agent.config.agent import AgentConfig
+    from alertdrill.agent.scorecard.phase_result import PhaseResult
     from alertdrill.probes.workers import Workers
 
 _THRESHOLDS_EVERY_SECONDS = 2.0

@@ -20,9 +20,9 @@ from alertdrill.agent.live import Lines
 from alertdrill.agent.load_options import Options
 from alertdrill.agent.load_reports import Render
 from alertdrill.agent.load_run import LoadRun
-from alertdrill.agent.report import load_summary
 from alertdrill.agent.report.folding import fold
-from alertdrill.agent.report.load_story import LoadStory
+from alertdrill.agent.report.load import summary as load_summary
+from alertdrill.agent.report.load.story import LoadStory
 from alertdrill.agent.situation import Situation
 from alertdrill.agent.verdict.audit import audit_problems
 
@@ -110,9 +110,9 @@ def _report(story: LoadStory | None, reports: Mapping[Path, Render], console: Co
     text = load_summary.render(story.summary)
     console.print(fold(text, console.width) if console.is_terminal else text, soft_wrap=True)
     if story.phases:
-        from alertdrill.agent.report import capacity_text
+        from alertdrill.agent.report.load import phase_text
 
-        console.print(capacity_text.render(story.phases))
+        console.print(phase_text.render(story.phases))
     return THRESHOLD_CROSSED if story.verdict in {
         "crossed",
         "not carried",
@@ -123,7 +123,7 @@ async def _audit(audit: LedgerAudit, console: Console) -> tuple[int, ...]:
     """Say what became of the acknowledged transactions: on the lab by its ledger, else where their ids are."""
     record, kept = await audit.finish(), audit.acknowledged
     if record is not None:
-        from alertdrill.agent.report.terminal import audit_line
+        from alertdrill.agent.report.drill.terminal import audit_line
 
         console.print(audit_line(record), soft_wrap=True)
     elif kept is not None:

@@ -22,7 +22,7 @@ from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.exit_codes import USAGE, worst
 from alertdrill.agent.live import Lines, showing
 from alertdrill.agent.recording import recording as recordings
-from alertdrill.agent.report import drills_table
+from alertdrill.agent.report.drill import table as drills_table
 from alertdrill.agent.session import Options, require_writable
 from alertdrill.agent.session import read as read_files
 from alertdrill.agent.turns import dealt

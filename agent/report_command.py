@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from alertdrill.agent import report_files
 from alertdrill.agent.config import probe as probe_file
 from alertdrill.agent.config import runbooks
 from alertdrill.agent.errors import ConfigError
@@ -16,7 +15,8 @@ from alertdrill.agent.files import write_whole
 from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.report import postmortem, terminal
+from alertdrill.agent.report.drill import files as report_files
+from alertdrill.agent.report.drill import postmortem, terminal
 from alertdrill.agent.verdict.judge import judge
 
 

@@ -16,8 +16,9 @@ from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.explain import rule_files
 from alertdrill.agent.recording import recording as recordings
-from alertdrill.agent.report import review_html, review_markdown, review_text
-from alertdrill.agent.report.review import Drilled, Review, drilled, review
+from alertdrill.agent.report import review_html, review_markdown
+from alertdrill.agent.report.review import forms
+from alertdrill.agent.report.review.review import Drilled, Review, drilled, review
 from alertdrill.agent.verdict.judge import judge
 
 _SUFFIX = ".recording.json.gz"
@@ -48,7 +49,7 @@ def show(options: Options, console: Console, warn: Callable[[str], None]) -> Rev
     if options.form in _FORMS:
         console.out(_FORMS[options.form](made), end="", highlight=False)
     else:
-        console.print(review_text.render(made))
+        console.print(forms.render(made))
     return made
 
 

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from queue import SimpleQueue
 
-from alertdrill.agent.report.load_lines import Format
+from alertdrill.agent.report.load.lines import Format
 from alertdrill.probes.tally import LoadSecond
 
 _LAST_LINES_WITHIN_SECONDS = 5.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from alertdrill.agent import drill_view, report_files
+from alertdrill.agent import drill_view
 from alertdrill.agent.conductor import Conductor, recording_path
 from alertdrill.agent.config import runbooks
 from alertdrill.agent.config.agent import AgentConfig
@@ -21,7 +21,8 @@ from alertdrill.agent.ledger_audit import LedgerAudit
 from alertdrill.agent.live import Lines, showing
 from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.report import terminal
+from alertdrill.agent.report.drill import files as report_files
+from alertdrill.agent.report.drill import terminal
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Judgement
 from alertdrill.chaos.errors import FaultNotApplied

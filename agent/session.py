@@ -24,7 +24,7 @@ from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import write_whole
 from alertdrill.agent.live import Lines
-from alertdrill.agent.report import drills_table
+from alertdrill.agent.report.drill import table as drills_table
 from alertdrill.agent.series import Series
 from alertdrill.agent.turns import taken
 from alertdrill.lab.parts import Parts

@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
-from alertdrill.agent.capacity.result import PhaseResult, result
 from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.report.words import latency_words
 from alertdrill.agent.scorecard.measure import measure
+from alertdrill.agent.scorecard.phase_result import PhaseResult, result
 from alertdrill.probes.figures import Counted
 from alertdrill.probes.phased_tally import PhasedTally
 from alertdrill.probes.phases import PhaseSettings, held_seconds

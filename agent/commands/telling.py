@@ -40,7 +40,8 @@ def judge(
     """Give the verdicts again, from a recording alone."""
     from alertdrill.agent.errors import ConfigError
     from alertdrill.agent.recording import recording as recordings
-    from alertdrill.agent.report import json_report, terminal
+    from alertdrill.agent.report.drill import json as json_report
+    from alertdrill.agent.report.drill import terminal
     from alertdrill.agent.verdict.judge import judge as judge_recording
 
     try:

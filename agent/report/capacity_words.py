@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alertdrill.agent.capacity.result import PhaseResult
 from alertdrill.agent.report import scorecard_words
-from alertdrill.agent.report.kpi_phases import Cell, Row
+from alertdrill.agent.report.drill.kpi_phases import Cell, Row
 from alertdrill.agent.scorecard.card import Status
+from alertdrill.agent.scorecard.phase_result import PhaseResult
 from alertdrill.probes.spelling import share_text
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import LoadRecord
-from alertdrill.agent.report import impact, kpi_phases, words
+from alertdrill.agent.report import words
+from alertdrill.agent.report.drill import impact, kpi_phases
 from alertdrill.agent.report.markdown import plain, table
 from alertdrill.agent.report.scorecard_words import MARKS
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from alertdrill import __version__
-from alertdrill.agent.report import page, sparkline, words
+from alertdrill.agent.report import page, words
 from alertdrill.agent.report import review_words as spelled
-from alertdrill.agent.report.review import Review, Track
+from alertdrill.agent.report.review import sparkline
+from alertdrill.agent.report.review.review import Review, Track
 
 
 def render(review: Review) -> str:

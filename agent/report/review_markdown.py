@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from alertdrill.agent.report import review_words as spelled
-from alertdrill.agent.report import sparkline
 from alertdrill.agent.report.markdown import plain, table
-from alertdrill.agent.report.review import Review, Track
+from alertdrill.agent.report.review import sparkline
+from alertdrill.agent.report.review.review import Review, Track
 
 _HEAD = ("alert", "drill", "last proven", "verdicts", "fired after", "change", "trend")
 

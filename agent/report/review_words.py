@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alertdrill.agent.report.review import Review, Track, Unproven
+from alertdrill.agent.report.review.review import Review, Track, Unproven
 from alertdrill.agent.report.words import OVERALL, outcome_words, utc
 
 

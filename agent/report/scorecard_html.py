@@ -5,7 +5,7 @@ from __future__ import annotations
 from alertdrill import __version__
 from alertdrill.agent.report import page, words
 from alertdrill.agent.report import scorecard_words as spelled
-from alertdrill.agent.report.scorecard_text import counts_words
+from alertdrill.agent.report.scorecard import counts_words
 from alertdrill.agent.scorecard.card import Card
 from alertdrill.units.duration import format_seconds
 

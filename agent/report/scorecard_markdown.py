@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alertdrill.agent.report import scorecard_words as spelled
-from alertdrill.agent.report.scorecard_text import counts_words
+from alertdrill.agent.report.scorecard import counts_words
 from alertdrill.agent.report.words import utc
 from alertdrill.agent.scorecard.card import Card, Status
 from alertdrill.units.duration import format_seconds

@@ -19,7 +19,7 @@ from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.live import Lines
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.report import scorecard_json, scorecard_markdown, scorecard_text
+from alertdrill.agent.report import scorecard, scorecard_json, scorecard_markdown
 from alertdrill.agent.scorecard import history
 from alertdrill.agent.scorecard.card import Card
 from alertdrill.agent.scorecard.measure import measure
@@ -61,7 +61,7 @@ async def show(options: Options, console: Console) -> int:
     runs = history.read(path)
     card = with_trends(await _measured(options, config, kpis), runs)
     if render is None:
-        console.print(scorecard_text.render(card))
+        console.print(scorecard.render(card))
     else:
         console.out(render(card), end="", highlight=False)
     history.add(path, runs, card)

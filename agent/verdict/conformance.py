@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from alertdrill.agent.recording.records import RuleRecord, SeriesRecord
 from alertdrill.agent.rules.labels import is_of
 from alertdrill.agent.verdict.engine import Breach, State, Status, follow
+from alertdrill.agent.verdict.evaluations import Evaluations, Tick
 from alertdrill.agent.verdict.templated import apart, own_ticks
-from alertdrill.agent.verdict.ticks import Evaluations, Tick
 from alertdrill.agent.verdict.timeline import AlertTimeline, Sample
 
 # Samples bear the instant of their evaluation, to the millisecond; who evaluates at another is no engine of this rule.

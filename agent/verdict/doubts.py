@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, RuleRecord
 from alertdrill.agent.verdict import traffic
-from alertdrill.agent.verdict.ticks import skipped
+from alertdrill.agent.verdict.evaluations import skipped
 from alertdrill.agent.verdict.verdict import Outcome, Verdict
 
 _LONGEST_CLOCK_DIFFERENCE_SECONDS = 1.0

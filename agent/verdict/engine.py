@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.verdict.ticks import Tick
+from alertdrill.agent.verdict.evaluations import Tick
 
 Status = Literal["inactive", "pending", "firing"]
 _ORDER: dict[Status, int] = {"inactive": 0, "pending": 1, "firing": 2}

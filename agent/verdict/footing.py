@@ -8,7 +8,7 @@ from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.expression import anatomy
 from alertdrill.agent.rules.labels import listed, templates
-from alertdrill.agent.verdict.ticks import watched
+from alertdrill.agent.verdict.evaluations import watched
 
 
 def notes(recording: Recording, rules: Iterable[RuleRecord]) -> tuple[str, ...]:

@@ -9,19 +9,19 @@ from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.labels import has, may_be_of, spell
 from alertdrill.agent.verdict.audit import audit_problems
-from alertdrill.agent.verdict.case import Case, cases
 from alertdrill.agent.verdict.conformance import breaches
 from alertdrill.agent.verdict.delivery import heard
-from alertdrill.agent.verdict.diagnosis import no_rule, why_silent
+from alertdrill.agent.verdict.diagnosis.silence import no_rule, why_silent
+from alertdrill.agent.verdict.diagnosis.silent import Silent
+from alertdrill.agent.verdict.diagnosis.undelivered import Untold, held_back, why_untold
 from alertdrill.agent.verdict.doubts import Doubt, doubts
 from alertdrill.agent.verdict.engine import Breach
+from alertdrill.agent.verdict.evaluations import evaluations, watched
+from alertdrill.agent.verdict.fired import Case, cases
 from alertdrill.agent.verdict.footing import notes
 from alertdrill.agent.verdict.identity import fired_at
 from alertdrill.agent.verdict.runbook import runbook
-from alertdrill.agent.verdict.silent import Silent
-from alertdrill.agent.verdict.ticks import evaluations, watched
 from alertdrill.agent.verdict.timeline import AlertTimeline, timelines
-from alertdrill.agent.verdict.undelivered import Untold, held_back, why_untold
 from alertdrill.agent.verdict.verdict import Finding, Judgement, Link, Milestone, Outcome, Verdict
 from alertdrill.agent.verdict.waterfall import longest
 

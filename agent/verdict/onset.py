@@ -14,7 +14,7 @@ from itertools import pairwise, product
 from alertdrill.agent.recording.records import PartRecord, RuleRecord, SeriesRecord, TargetRecord, WatchedRecord
 from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds_span, classify
 from alertdrill.agent.rules.timing import Timing
-from alertdrill.agent.verdict.ticks import Evaluations, instants, part, value_at
+from alertdrill.agent.verdict.evaluations import Evaluations, instants, part, value_at
 
 _STRETCHES = 3
 # The kinds whose onset can be read off recorded series.

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.labels import templates
-from alertdrill.agent.verdict.ticks import Tick
+from alertdrill.agent.verdict.evaluations import Tick
 from alertdrill.agent.verdict.timeline import AlertTimeline
 
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.verdict.engine import Status
-from alertdrill.agent.verdict.ticks import WRITTEN_WITHIN_SECONDS
+from alertdrill.agent.verdict.evaluations import WRITTEN_WITHIN_SECONDS
 
 _Labels = tuple[tuple[str, str], ...]
 

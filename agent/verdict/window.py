@@ -14,8 +14,8 @@ from dataclasses import replace
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.engine import State, step
+from alertdrill.agent.verdict.evaluations import Tick
 from alertdrill.agent.verdict.onset import Onset
-from alertdrill.agent.verdict.ticks import Tick
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Window
 

@@ -23,7 +23,7 @@ from alertdrill.agent.recording.records import (
 )
 from alertdrill.agent.rules.expression import Anatomy
 from alertdrill.agent.verdict.engine import State, Status, step
-from alertdrill.agent.verdict.ticks import instants
+from alertdrill.agent.verdict.evaluations import instants
 from benchmarks.judging.promql import Evaluator
 from benchmarks.judging.service import BEGINS, SECONDS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from alertdrill.agent import load_reports
-from alertdrill.agent.report.load_story import LoadStory
+from alertdrill.agent.report.load.story import LoadStory
 from alertdrill.probes.summary import LoadSummary
 from alertdrill.probes.tally import Tally
 from tests.support.full_disk import files_of_at_most

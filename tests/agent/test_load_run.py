@@ -18,7 +18,7 @@ from alertdrill.agent.live import Lines
 from alertdrill.agent.load_options import Options
 from alertdrill.agent.load_outputs import Outputs
 from alertdrill.agent.load_run import LoadRun
-from alertdrill.agent.report.load_story import LoadStory
+from alertdrill.agent.report.load.story import LoadStory
 from alertdrill.probes.client import Ended
 from alertdrill.probes.figures import Counted
 from alertdrill.probes.load_settings import LoadSettings

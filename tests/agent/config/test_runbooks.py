@@ -15,7 +15,9 @@ from alertdrill.agent.config.check import check
 from alertdrill.agent.explain import Options, from_files
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.report import explain_words, html, json_report
+from alertdrill.agent.report import explain_words
+from alertdrill.agent.report.drill import html
+from alertdrill.agent.report.drill import json as json_report
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Judgement
 

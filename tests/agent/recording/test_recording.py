@@ -18,7 +18,8 @@ from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import write_whole
 from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.report import json_report, junit, terminal
+from alertdrill.agent.report.drill import json as json_report
+from alertdrill.agent.report.drill import junit, terminal
 from alertdrill.agent.verdict.judge import judge
 
 

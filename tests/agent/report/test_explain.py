@@ -11,7 +11,8 @@ from rich.console import Console
 
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.report import explain_json, explain_markdown, explain_text
+from alertdrill.agent.report import explain as explain_text
+from alertdrill.agent.report import explain_json, explain_markdown
 from alertdrill.agent.rules.explanation import Explanation, Given, explain
 from alertdrill.agent.rules.remark import Known
 from alertdrill.agent.rules.timing import Timing

@@ -12,15 +12,9 @@ from rich.console import Console
 from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import KpiRecord, KpiValueRecord
-from alertdrill.agent.report import (
-    html,
-    json_report,
-    scorecard_html,
-    scorecard_json,
-    scorecard_markdown,
-    scorecard_text,
-    terminal,
-)
+from alertdrill.agent.report import scorecard, scorecard_html, scorecard_json, scorecard_markdown
+from alertdrill.agent.report.drill import html, terminal
+from alertdrill.agent.report.drill import json as json_report
 from alertdrill.agent.report.scorecard_words import trend_words, value_words
 from alertdrill.agent.scorecard.card import Card, Reading, Score, Trend
 from alertdrill.agent.verdict.judge import judge
@@ -44,7 +38,7 @@ CARD = Card(
 
 def printed(card: Card) -> list[str]:
     out = io.StringIO()
-    Console(file=out, width=120, no_color=True).print(scorecard_text.render(card))
+    Console(file=out, width=120, no_color=True).print(scorecard.render(card))
     return [" ".join(line.split()) for line in out.getvalue().splitlines()]
 
 

@@ -9,7 +9,7 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, RuleRecord, SeriesRecord, TargetRecord
 from alertdrill.agent.verdict.conformance import breaches, nearest
-from alertdrill.agent.verdict.ticks import Evaluations
+from alertdrill.agent.verdict.evaluations import Evaluations
 from alertdrill.agent.verdict.timeline import timelines
 from tests.support.one_rule import ALERT, FIRST, QUEUE, START, alerts, part, rule, series, target, watched
 

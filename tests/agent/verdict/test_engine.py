@@ -9,7 +9,7 @@ import pytest
 
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.verdict.engine import Status, follow
-from alertdrill.agent.verdict.ticks import Tick
+from alertdrill.agent.verdict.evaluations import Tick
 
 _HOLDS = {"T": True, "F": False, "?": None, "-": True}
 _STATES: dict[str, Status] = {"i": "inactive", "p": "pending", "f": "firing"}

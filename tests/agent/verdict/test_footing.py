@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from alertdrill.agent.cli import app
 from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.report import html, json_report, junit
+from alertdrill.agent.report.drill import html, junit
+from alertdrill.agent.report.drill import json as json_report
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Link, Outcome
 

@@ -14,7 +14,8 @@ import pytest
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, NotificationRecord, PartRecord, SeriesRecord
-from alertdrill.agent.report import html, json_report
+from alertdrill.agent.report.drill import html
+from alertdrill.agent.report.drill import json as json_report
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Link, Outcome, Verdict
 

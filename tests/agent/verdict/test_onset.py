@@ -16,8 +16,8 @@ from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import PartRecord, SeriesRecord, TargetRecord
 from alertdrill.agent.rules.shape import Levels
 from alertdrill.agent.rules.timing import Timing
+from alertdrill.agent.verdict.evaluations import Evaluations
 from alertdrill.agent.verdict.onset import Onset, onset, timing
-from alertdrill.agent.verdict.ticks import Evaluations
 from tests.support.one_rule import QUEUE, START, part, rule, target, watched
 
 SECONDS, FAULT, HEALED = 90, 30.0, 60.0

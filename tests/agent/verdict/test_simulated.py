@@ -9,8 +9,8 @@ import os
 
 import pytest
 
+from alertdrill.agent.verdict.evaluations import Evaluations
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.ticks import Evaluations
 from alertdrill.agent.verdict.verdict import Outcome, Verdict
 from simulated_recording import Simulated, recorded
 from simulator import MUTANTS, RIGHT, Case, Life

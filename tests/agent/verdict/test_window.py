@@ -11,8 +11,8 @@ import pytest
 
 from alertdrill.agent.rules.shape import classify
 from alertdrill.agent.rules.timing import Timing
+from alertdrill.agent.verdict.evaluations import Tick
 from alertdrill.agent.verdict.onset import Onset
-from alertdrill.agent.verdict.ticks import Tick
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Window
 from alertdrill.agent.verdict.window import (

@@ -1,0 +1,1 @@
+"""Reports of drills: terminal, HTML, JSON, JUnit, post-mortem."""

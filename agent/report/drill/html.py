@@ -1,0 +1,27 @@
+"""The report for a person: one page that loads nothing, for a light or a dark screen, or for paper."""
+
+from __future__ import annotations
+
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.report import page, plot, words
+from alertdrill.agent.report import scorecard_words as spelled
+from alertdrill.agent.report.drill import figure, kpi_phases, waterfall
+from alertdrill.agent.verdict.verdict import Judgement
+
+_BADGES = {0: "good", 1: "bad", 3: "unsure"}
+
+
+def render(recording: Recording, judgement: Judgement) -> str:
+    """Render a judgement as a self-contained HTML page."""
+    return page.render(
+        "report.html.j2",
+        recording=recording,
+        judgement=judgement,
+        figure=plot.html(figure.figure(recording, judgement), "timeline"),
+        words=words,
+        parts=waterfall.rows,
+        kpi_phases=kpi_phases,
+        spelled=spelled,
+        badge=_BADGES[judgement.exit_code],
+        outcome=words.OVERALL[judgement.exit_code],
+    )

@@ -1,0 +1,1 @@
+"""Reports of loads: the summary and its page."""

@@ -1,0 +1,55 @@
+"""The report of a load for a person: one page that loads nothing, with k6's names for its figures."""
+
+from __future__ import annotations
+
+from alertdrill import __version__
+from alertdrill.agent.report import capacity_words, page, plot, scorecard_words, words
+from alertdrill.agent.report.load import figure as load_figure
+from alertdrill.agent.report.load import phase_figure
+from alertdrill.agent.report.load.story import LoadStory
+from alertdrill.agent.report.load.summary import OUR_STATS, columns
+from alertdrill.agent.scorecard.phase_result import highest_passed
+from alertdrill.probes.measures import Trend, split
+from alertdrill.probes.spelling import duration_text, number_text, share_text
+
+_OUTCOMES = {
+    "passed": ("good", "passed"),
+    "crossed": ("bad", "threshold crossed"),
+    "not carried": ("bad", "not every phase passed"),
+    "stopped": ("unsure", "stopped early"),
+}
+_DISTRIBUTIONS = {"from due time": "latency", "from send": "iteration_duration"}
+
+
+def render(story: LoadStory) -> str:
+    """Render a load as a self-contained HTML page."""
+    shown = story.summary.shown
+    trends = {key: measure for key, measure in shown.items() if isinstance(measure, Trend)}
+    tone, outcome = _OUTCOMES[story.verdict]
+    return page.render(
+        "load.html.j2",
+        story=story,
+        summary=story.summary,
+        tally=story.tally,
+        tone=tone,
+        outcome=outcome,
+        judged=sorted(story.summary.judged, key=lambda one: (split(one.metric)[0], one.metric)),
+        stats=list(OUR_STATS),
+        trends={key: [duration_text(stat(trend)) for stat in OUR_STATS.values()] for key, trend in trends.items()},
+        others={key: columns(measure) for key, measure in shown.items() if key not in trends},
+        timeline=plot.html(load_figure.timeline(story.tally.seconds), "timeline"),
+        capacity=plot.html(phase_figure.figure(story.phases), "capacity", with_plotly=False) if story.phases else "",
+        highest=capacity_words.highest_words(highest_passed(story.phases)),
+        spelled=capacity_words,
+        marks=scorecard_words,
+        latency_words=words.latency_words,
+        distribution=plot.html(
+            load_figure.distribution({name: trends[key] for name, key in _DISTRIBUTIONS.items() if key in trends}),
+            "distribution",
+            with_plotly=False,
+        ),
+        utc=words.utc,
+        number_text=number_text,
+        share_text=share_text,
+        version=__version__,
+    )

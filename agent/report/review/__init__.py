@@ -1,0 +1,1 @@
+"""The review: many drills together."""

@@ -1,0 +1,1 @@
+"""Why an alert did not fire, or its receiver was not notified."""

@@ -1,0 +1,76 @@
+"""An alert that was pending and did not fire: each stretch of it, and what ended that."""
+
+from __future__ import annotations
+
+from alertdrill.agent.rules.labels import is_of, listed
+from alertdrill.agent.verdict.diagnosis.silent import Silent, not_scraped
+from alertdrill.agent.verdict.evaluations import value_at
+from alertdrill.agent.verdict.timeline import AlertTimeline
+from alertdrill.agent.verdict.verdict import Finding, Link
+
+_SHOWN = 3
+
+
+def still_pending(silent: Silent) -> Finding | None:
+    """Find an alert that was pending to the end of the record."""
+    open_ended = [one for one in silent.pending if one.ended_at is None]
+    if not open_ended:
+        return None
+    last = open_ended[-1]
+    had = last.samples[-1].at - last.pending_at
+    text = (
+        f"still pending at the end of the drill: pending from {silent.said(last.pending_at)} for {had:.1f} s,"
+        f" its `for` is {silent.rule.for_seconds:g} s, so it needed {silent.rule.for_seconds - had:.1f} s more"
+    )
+    return Finding(Link.STILL_PENDING, text, _stretches(silent))
+
+
+def broken_off(silent: Silent) -> Finding | None:
+    """Find an alert that was pending, but never for as long as `for`."""
+    if not silent.pending:
+        return None
+    longest = max(_length(one) for one in silent.pending)
+    text = (
+        f"true, but never for as long as `for`: pending for {longest:.1f} s at the longest,"
+        f" its `for` is {silent.rule.for_seconds:g} s"
+    )
+    return Finding(Link.BROKEN_OFF, text, _stretches(silent))
+
+
+def _stretches(silent: Silent) -> tuple[str, ...]:
+    return tuple(
+        f"pending from {silent.said(one.pending_at)} for {_length(one):.1f} s{_reset(silent, one)}"
+        for one in silent.pending[:_SHOWN]
+    )
+
+
+def _reset(silent: Silent, one: AlertTimeline) -> str:
+    """Say what ended a stretch of pending."""
+    if one.ended_at is None:
+        return ", and still so at the end"
+    changed = _changed_labels(silent, one)
+    if changed:
+        return f", until its labels changed: {changed}"
+    number = min(range(len(silent.grid)), key=lambda n: abs(silent.grid[n] - (one.ended_at or 0.0)), default=0)
+    value = silent.value
+    for series in value.series if value is not None else []:
+        if not is_of(one.labels, silent.rule, series.labels):
+            continue
+        seen = value_at(series, number)
+        if seen is not None:
+            return f", until its value was {seen:.4g}"
+    return ", until its series had no value" + (not_scraped(silent, value.series[0]) if value and value.series else "")
+
+
+def _changed_labels(silent: Silent, one: AlertTimeline) -> str:
+    """Say which labels the alert had that took over at the very evaluation at which another ended."""
+    ended_at, half = one.ended_at or 0.0, silent.rule.interval_seconds / 2
+    after = next((n for n in silent.pending if n.labels != one.labels and abs(n.pending_at - ended_at) < half), None)
+    if after is None:
+        return ""
+    names = sorted(n for n in one.labels.keys() | after.labels.keys() if one.labels.get(n) != after.labels.get(n))
+    return listed(f"{name} from {one.labels.get(name, '')!r} to {after.labels.get(name, '')!r}" for name in names)
+
+
+def _length(one: AlertTimeline) -> float:
+    return (one.samples[-1].at if one.ended_at is None else one.ended_at) - one.pending_at

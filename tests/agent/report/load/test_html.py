@@ -1,0 +1,212 @@
+"""The page of a load tells what the tally does, loads nothing, and runs nothing of what it is told."""
+
+from __future__ import annotations
+
+import re
+from copy import copy
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from pydantic import TypeAdapter
+
+from alertdrill.agent.report.load import figure as load_figure
+from alertdrill.agent.report.load import html as load_html
+from alertdrill.agent.report.load.story import LoadStory
+from alertdrill.probes.figures import Counted, measures
+from alertdrill.probes.honesty import Honesty, Sending, honesty
+from alertdrill.probes.measures import Trend
+from alertdrill.probes.recorder import Samples, SecondCounts
+from alertdrill.probes.summary import LoadSummary
+from alertdrill.probes.tally import LoadSecond, Tally
+from alertdrill.probes.thresholds import Thresholds, evaluate
+
+THRESHOLDS: TypeAdapter[Thresholds] = TypeAdapter(Thresholds)
+EVIL = "<script>alert(1)</script>"
+VOID = {"meta", "link", "br"}
+
+
+def _samples(*seconds: float) -> Samples:
+    samples = Samples(sum_seconds=sum(seconds))
+    samples.counts.update(round(value * 1e6) for value in seconds)
+    return samples
+
+
+def _second(offset: int, check: str) -> SecondCounts:
+    second = SecondCounts(offset, target_rate=10.0 + offset, due=10, ended=8, failed=2, dropped=1, lost=1, in_flight=3)
+    second.latencies = _samples(*[0.004] * 7, 0.9)
+    second.durations = _samples(*[0.003] * 7, 0.5)
+    second.lateness = _samples(*[0.0002] * 8)
+    second.reasons.update({"check": 1, "timeout": 1})
+    second.details = {"check": "status 500, expected 200", "timeout": f"no answer {EVIL}"}
+    second.failed_checks.update([check])
+    second.refused_requests = 2
+    return second
+
+
+def _story(check: str = "status is 200", *thresholds: str, ending: str = "") -> LoadStory:
+    tally = Tally()
+    for offset in range(5):
+        tally.add(_second(offset, check))
+    figures = measures(tally, [Counted("orders", (check, "body is OK"))], 5.0)
+    judged = evaluate(THRESHOLDS.validate_python({"latency": ["p(99)<2s", *thresholds]}), figures)
+    summary = LoadSummary(
+        figures, tuple(judged), 10.0, 8.0, 5.0, tally.reasons, tally.details, honesty(Sending.of(tally, 5.0))
+    )
+    return LoadStory("shop", 1_790_000_000.0, summary, tally, ending)
+
+
+class _Outline(HTMLParser):
+    """Checks that every element is closed, and collects the text of table cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.cells: list[str] = []
+        self.sources: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.sources += [value or "" for name, value in attrs if name in {"src", "href", "action"}]
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "td":
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "td" in self.open:
+            self.cells[-1] += data
+
+
+def _outline(page: str) -> _Outline:
+    outline = _Outline()
+    outline.feed(page)
+    outline.close()
+    return outline
+
+
+def test_the_page_is_well_formed_and_loads_nothing() -> None:
+    """One plotly for two figures; no element fetches anything, and the policy in its head forbids it."""
+    page = load_html.render(_story())
+    outline = _outline(page)
+    assert outline.open == []
+    assert outline.sources == ["data:,"]
+    without_scripts = re.sub(r"(<script[^>]*>).*?</script>", r"\1", page, flags=re.DOTALL)
+    assert not re.search(r"https?://|<script[^>]+src=|@import|url\(", without_scripts)
+    assert "default-src 'none'" in without_scripts
+    assert page.count("* plotly.js v") == 1
+    assert [page.count(f'<div id="{name}"') for name in ("timeline", "distribution")] == [1, 1]
+
+
+def test_its_numbers_are_those_of_the_tally() -> None:
+    story = _story()
+    cells = [cell.strip() for cell in _outline(load_html.render(story)).cells]
+    tally = story.tally
+    counts = [tally.due, tally.succeeded, tally.failed, tally.dropped, tally.lost, tally.in_flight]
+    assert counts == [50, 30, 10, 5, 5, 3]
+    at = cells.index("50")
+    assert cells[at : at + 6] == [str(count) for count in counts]
+    assert cells[cells.index("timeout") : cells.index("timeout") + 3] == ["timeout", "5", f"no answer {EVIL}"]
+    at = cells.index("status is 200")
+    assert cells[at - 1 : at + 4] == ["✗", "status is 200", "35", "5", "87.50%"]
+    at = len(cells) - 1 - cells[::-1].index("latency")
+    assert cells[at + 1 : at + 8] == ["116ms", "4ms", "4ms", "900ms", "900ms", "900ms", "900ms"]
+    assert cells[cells.index("http_reqs") + 1 :][:2] == ["40", "8/s"]
+
+
+@pytest.mark.parametrize(
+    ("story", "badge", "mark"),
+    [
+        (_story(), '<span class="badge good">passed</span>', "✓"),
+        (_story("a check", "p(99)<1ms"), '<span class="badge bad">threshold crossed</span>', "✗"),
+        (replace(_story(), was_crossed=True), '<span class="badge bad">threshold crossed</span>', "✓"),
+        (_story(ending="interrupted"), '<span class="badge unsure">stopped early</span>', "✓"),
+    ],
+)
+def test_it_says_how_the_load_went(story: LoadStory, badge: str, mark: str) -> None:
+    page = load_html.render(story)
+    assert badge in page
+    assert ("Ended before its time: interrupted." in page) == bool(story.ending)
+    one = story.summary.judged[-1]
+    cells = [cell.strip() for cell in _outline(page).cells]
+    assert cells[cells.index(one.source) - 2 :][:4] == [mark, "latency", one.source, one.spelling]
+
+
+def test_it_says_when_the_load_was_not_the_one_that_was_asked_for() -> None:
+    story = _story()
+    words = "it dropped 5 of 50 transactions and lost 5 with a worker, more than 1 %"
+    assert words in load_html.render(story)
+    honest = replace(story, summary=replace(story.summary, honesty=Honesty()))
+    assert "not the load that was asked for" not in load_html.render(honest)
+
+
+def test_foreign_text_is_escaped_everywhere() -> None:
+    """Names of files, checks and the details of failures."""
+    page = load_html.render(replace(_story(EVIL, ending=EVIL), name=EVIL))
+    assert EVIL not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 5
+    assert _outline(page).open == []
+
+
+def test_a_load_that_ended_in_its_first_second_is_still_a_page() -> None:
+    tally = Tally()
+    tally.add(replace(_second(0, "c"), is_whole=False))
+    story = _story()
+    figures = measures(tally, [Counted("orders", ("c",))], 0.4)
+    page = load_html.render(replace(story, tally=tally, summary=replace(story.summary, measures=figures)))
+    assert _outline(page).open == []
+
+
+def test_the_same_load_gives_the_same_page() -> None:
+    """No name is drawn at random, no clock is read."""
+    assert load_html.render(_story()) == load_html.render(_story())
+
+
+def test_the_time_line_draws_every_second() -> None:
+    drawn = {(trace.yaxis, trace.name): trace for trace in load_figure.timeline(_story().tally.seconds).data}
+    assert list(drawn["y", "target"].y) == [10, 11, 12, 13, 14]
+    assert list(drawn["y", "achieved"].y) == [8] * 5
+    assert list(drawn["y2", "succeeded"].y) == [6] * 6
+    assert [drawn["y2", name].y[0] for name in ("failed", "dropped", "lost")] == [2, 1, 1]
+    assert [drawn["y3", name].y[0] for name in ("p50", "p95", "p99")] == [0.004, 0.9, 0.9]
+    assert drawn["y4", "p99"].y[0] == pytest.approx(0.0002)
+    assert list(drawn["y5", "in flight"].x) == [1, 2, 3, 4, 5]
+
+
+def test_a_day_of_load_is_drawn_in_points_that_a_screen_has() -> None:
+    """Means of rates and counts; of latencies the largest, so that no peak is smoothed away."""
+    seconds = [LoadSecond(at, 10, 10, 10, 0, 0, 0, 1, 0.1, 0.2, 0.3, None) for at in range(86_400)]
+    seconds[50_000] = replace(seconds[50_000], failed=24, p99_seconds=9.0, in_flight=77)
+    drawn = {(trace.yaxis, trace.name): trace for trace in load_figure.timeline(seconds).data}
+    assert len(drawn["y", "target"].y) == 3600
+    assert sum(drawn["y2", "failed"].y) == pytest.approx(1.0)
+    assert max(drawn["y3", "p99"].y) == 9.0
+    assert max(drawn["y5", "in flight"].y) == 77
+    assert set(drawn["y4", "p99"].y) == {None}
+
+
+def test_a_time_line_that_has_forgotten_its_begin_says_so() -> None:
+    story, tally = _story(), copy(_story().tally)
+    assert "what came before is in the sums" not in load_html.render(story)
+    tally.seconds = [replace(second, offset=second.offset + 14_400) for second in tally.seconds]
+    assert "From 14,400 s on: what came before is in the sums" in load_html.render(replace(story, tally=tally))
+
+
+def test_the_distribution_goes_to_the_largest_sample_on_an_axis_of_nines() -> None:
+    figures = _story().summary.measures
+    latency, duration = figures["latency"], figures["iteration_duration"]
+    assert isinstance(latency, Trend)
+    assert isinstance(duration, Trend)
+    drawn = load_figure.distribution({"from due time": latency, "from send": duration})
+    assert [trace.name for trace in drawn.data] == ["from due time", "from send"]
+    # The histogram keeps three digits.
+    assert [trace.y[0] for trace in drawn.data] == pytest.approx([0.004, 0.003], rel=1e-3)
+    assert [trace.y[-1] for trace in drawn.data] == pytest.approx([0.9, 0.5], rel=1e-3)
+    assert drawn.layout.xaxis.type == "log"
+    assert dict(zip(drawn.layout.xaxis.tickvals, drawn.layout.xaxis.ticktext, strict=True)) == {
+        1: "0%", 2: "50%", 10: "90%",
+    }  # fmt: skip
+    # 35 of 40 samples are fast: the line leaves them at seven eighths.
+    assert max(x for x, y in zip(drawn.data[0].x, drawn.data[0].y, strict=True) if y < 0.01) <= 8
