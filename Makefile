@@ -37,7 +37,7 @@ drills: setup ## prove every alert, each by a drill with a true cause, and that 
 
 docs: setup ## write the pages that commands make
 	$(BIN)/alertdrill explain configs/prometheus/rules.yml --format markdown > docs/seed-rules.md
-	$(BIN)/python -m alertdrill.agent.prometheus_rule configs/prometheus/rules.yml > configs/kubernetes/prometheus-rule.yml
+	$(BIN)/python -m tools.prometheus_rule configs/prometheus/rules.yml > configs/kubernetes/prometheus-rule.yml
 
 lint: setup ## style, types, and which package may import which
 	$(BIN)/ruff check .

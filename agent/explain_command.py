@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.explain import Options, from_files
+from alertdrill.agent.explaining.from_files import Options, from_files
 from alertdrill.agent.report import explain, explain_json, explain_markdown
 from alertdrill.agent.rules.explanation import Explanation
 
@@ -33,7 +33,7 @@ async def _explained(options: Options, config: Path | None) -> Explanation:
         raise ConfigError("explain takes rule files or --config, not both")
     if config is not None:
         # Only servers need a client.
-        from alertdrill.agent.explain_live import from_servers
+        from alertdrill.agent.explaining.from_servers import from_servers
 
         return await from_servers(config, options)
     if not options.paths:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from alertdrill.agent.commands.shared import finite
+from alertdrill.agent.commands.options import finite
 
 # Typer keeps the lines of a paragraph that begins with \\b.
 EPILOG = (

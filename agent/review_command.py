@@ -14,7 +14,7 @@ from rich.console import Console
 from alertdrill.agent.config import rules as rules_file
 from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.explain import rule_files
+from alertdrill.agent.explaining.from_files import rule_files
 from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.report import review_html, review_markdown
 from alertdrill.agent.report.review import forms

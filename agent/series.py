@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from alertdrill.agent import drill_view
-from alertdrill.agent.conductor import Conductor, recording_path
 from alertdrill.agent.config import runbooks
 from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.drilling import view as drill_view
+from alertdrill.agent.drilling.conductor import Conductor, recording_path
 from alertdrill.agent.errors import ConfigError, leaves
 from alertdrill.agent.exit_codes import USAGE, worst
-from alertdrill.agent.ledger_audit import LedgerAudit
 from alertdrill.agent.live import Lines, showing
+from alertdrill.agent.payment_audit import LedgerAudit
 from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report.drill import files as report_files

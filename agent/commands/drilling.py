@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from alertdrill.agent.commands.shared import ConfigOption, NoColor, fail, finite, open_console
-from alertdrill.agent.running import run
+from alertdrill.agent.commands.options import ConfigOption, NoColor, fail, finite, open_console
+from alertdrill.agent.commands.running import run
 
 app = typer.Typer()
 
@@ -35,7 +35,7 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     no_color: NoColor = False,
 ) -> None:
     """Run drills now: load, fault, verdicts, reports."""
-    from alertdrill.agent import session
+    from alertdrill.agent.drilling import session
 
     console = open_console(no_color=no_color)
     if parallel > 1 and (not lab or dry_run):
@@ -52,7 +52,7 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
         turns=turns,
     )
     if parallel > 1:
-        from alertdrill.agent.parallel import run_parallel
+        from alertdrill.agent.drilling.parallel import run_parallel
 
         raise typer.Exit(run(lambda: run_parallel(options, parallel, console)))
     raise typer.Exit(run(lambda: session.run_drills(options, console)))
@@ -69,7 +69,7 @@ def lab(
     no_color: NoColor = False,
 ) -> None:
     """Start the embedded stack of real servers and keep it up until Ctrl-C."""
-    from alertdrill.agent import session
+    from alertdrill.agent.drilling import session
     from alertdrill.lab.parts import Parts
 
     parts = Parts(kafka=kafka, replicas=replicas)
@@ -83,10 +83,10 @@ def heal(
     force: Annotated[bool, typer.Option("--force", help="Undo the faults of drills that still run, too.")] = False,
 ) -> None:
     """Undo whatever the ledger says is still broken and nobody else undoes."""
-    from alertdrill.agent import mending
+    from alertdrill.agent.drilling import healing
 
     raise typer.Exit(
-        run(lambda: mending.heal(mending.ledger_of(config), typer.echo, dry_run=dry_run, force=force), mends=False)
+        run(lambda: healing.heal(healing.ledger_of(config), typer.echo, dry_run=dry_run, force=force), mends=False)
     )
 
 
@@ -97,10 +97,10 @@ def status(
     no_color: NoColor = False,
 ) -> None:
     """Show which faults are in force, whose they are, and for how long yet."""
-    from alertdrill.agent import mending
+    from alertdrill.agent.drilling import healing
 
     async def show() -> int:
-        return mending.status(mending.ledger_of(config), open_console(no_color=no_color), as_json=json)
+        return healing.status(healing.ledger_of(config), open_console(no_color=no_color), as_json=json)
 
     raise typer.Exit(run(show, mends=False))
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from alertdrill.agent import probe_options
-from alertdrill.agent.commands.shared import NoColor, duration_of, fail, open_console
-from alertdrill.agent.running import run
+from alertdrill.agent.commands.options import NoColor, duration_of, fail, open_console
+from alertdrill.agent.commands.running import run
 
 app = typer.Typer()
 
@@ -33,8 +33,8 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
     no_color: NoColor = False,
 ) -> None:
     """Run a load alone, in the manner of k6, and judge it by its thresholds (exit code 99 when one is crossed)."""
-    from alertdrill.agent.load_options import Options
-    from alertdrill.agent.load_session import run_load
+    from alertdrill.agent.loading.options import Options
+    from alertdrill.agent.loading.session import run_load
 
     if listen is not None and not re.fullmatch(r"[^:]+:\d+", listen):
         fail(f"--listen: {listen!r} is no address, expected HOST:PORT such as 127.0.0.1:9095")

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from alertdrill.agent.commands.shared import NoColor, duration_of, open_console
+from alertdrill.agent.commands.options import NoColor, duration_of, open_console
+from alertdrill.agent.commands.running import run
 from alertdrill.agent.exit_codes import USAGE
-from alertdrill.agent.running import run
 
 app = typer.Typer()
 
@@ -62,8 +62,8 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     no_color: NoColor = False,
 ) -> None:
     """Explain rules: how soon and how late each may fire, what it must see, and what a reviewer would say."""
-    from alertdrill.agent import explain as rules
     from alertdrill.agent.explain_command import show
+    from alertdrill.agent.explaining import from_files as rules
 
     options = rules.Options(
         paths=paths or [],

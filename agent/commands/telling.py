@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from alertdrill.agent.commands.shared import ConfigOption, NoColor, duration_of, fail, finite, open_console
-from alertdrill.agent.running import run
+from alertdrill.agent.commands.options import ConfigOption, NoColor, duration_of, fail, finite, open_console
+from alertdrill.agent.commands.running import run
 
 app = typer.Typer()
 

@@ -15,7 +15,7 @@ from alertdrill.agent.config import kpis, yaml_source
 from alertdrill.agent.config import probe as probe_file
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.config.servers import MonitoringServer, Server
-from alertdrill.agent.grafana import Grafana
+from alertdrill.agent.drilling.dashboards import Grafana
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.guard import Guards
 from alertdrill.chaos.kubernetes.access import Kubernetes

@@ -91,7 +91,7 @@ async def _servers(options: Options, config: AgentConfig) -> AsyncIterator[Agent
     if not options.lab:
         yield config
         return
-    from alertdrill.agent.session import at_the_lab
+    from alertdrill.agent.drilling.session import at_the_lab
     from alertdrill.lab.stack import Lab
     from alertdrill.probes.arrivals import ConstantArrivals
     from alertdrill.probes.load import Load, running

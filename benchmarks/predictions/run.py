@@ -13,10 +13,10 @@ import aiohttp
 from alertdrill import __version__
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.config.servers import MonitoringServer
-from alertdrill.agent.evidence import Evidence
+from alertdrill.agent.drilling.evidence import Evidence
+from alertdrill.agent.drilling.observer import EARLIER_SECONDS, Observer
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.observer import EARLIER_SECONDS, Observer
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import (
     FaultRecord,
@@ -26,7 +26,7 @@ from alertdrill.agent.recording.records import (
     TargetRecord,
     WatchedRecord,
 )
-from alertdrill.agent.server import Inbox, serving
+from alertdrill.agent.serving.server import Inbox, serving
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Verdict
 from benchmarks.loads import honest

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from alertdrill.agent.config import agent as configs
-from alertdrill.agent.session import at_the_lab
+from alertdrill.agent.drilling.session import at_the_lab
 
 CONFIG = Path(__file__).parents[3] / "configs" / "agent.yml"
 ADDRESSES = {

@@ -12,7 +12,7 @@ from alertdrill.agent.config import drill as drills
 from alertdrill.agent.config import rules as rules_file
 from alertdrill.agent.config import runbooks
 from alertdrill.agent.config.check import check
-from alertdrill.agent.explain import Options, from_files
+from alertdrill.agent.explaining.from_files import Options, from_files
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.report import explain_words

@@ -1,0 +1,301 @@
+"""Looks at Prometheus and Alertmanager while a drill runs: what the alerts do, what is evaluated, what is held back.
+
+It keeps what later cannot be asked for any more; samples are fetched at the end, by `alertdrill.agent.drilling.evidence`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.drilling.evidence import Evidence
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.monitoring.alertmanager import Alertmanager
+from alertdrill.agent.monitoring.held import AlertmanagerStatus, HeldAlert, Matcher, Silence
+from alertdrill.agent.monitoring.notification_counts import NotificationCount
+from alertdrill.agent.monitoring.prometheus import Prometheus, rule_record
+from alertdrill.agent.monitoring.rules import ActiveAlert, RuleGroup
+from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
+from alertdrill.agent.recording.records import (
+    ActiveRecord,
+    AlertmanagerRecord,
+    AlertSamples,
+    DeliveryRecord,
+    EvaluationRecord,
+    GroupRecord,
+    OutageRecord,
+    PrometheusRecord,
+    RuleRecord,
+    SilenceRecord,
+    SuppressionRecord,
+)
+
+# Long enough for a group_interval of five minutes to have forgotten what it knew.
+EARLIER_SECONDS = 1500.0
+# A server that is away for longer makes the drill inconclusive anyway, so a broken thing is mended sooner.
+_PATIENCE_SECONDS = 5.0
+# Of a Prometheus without any rule.
+_UNKNOWN_INTERVAL_SECONDS = 1.0
+_Answer = TypeVar("_Answer")
+
+
+class Observer:
+    """Watches the alerts of one drill; `states` has the state of each active alert by name."""
+
+    def __init__(
+        self, prometheus: Prometheus, alertmanager: Alertmanager, drill: Drill, tell: Callable[[str], None]
+    ) -> None:
+        self._prometheus = prometheus
+        self._alertmanager = alertmanager
+        self._watched = {expectation.alert for expectation in drill.expect}
+        self._abort_if = drill.abort_if
+        self._tell = tell
+        self._started: list[tuple[AlertmanagerStatus, RuntimeInfo | None]] = []
+        self._counts: list[NotificationCount] | None = None
+        self._flags: Flags | None = None
+        self._looked_at: float | None = None
+        self._groups: dict[tuple[str, str], GroupRecord] = {}
+        self._active: dict[tuple[object, ...], ActiveRecord] = {}
+        self._held: dict[tuple[object, ...], SuppressionRecord] = {}
+        self._looks_at_alertmanager = 0
+        self._open_outages: set[str] = set()
+        self.states: dict[str, str] = {}
+        self.outages: list[OutageRecord] = []
+        self.rules: list[RuleRecord] = []
+        self.aborted = ""
+
+    async def begin(self) -> None:
+        """Ask for what must be there before anything is broken; raises ServiceUnavailable."""
+        self.rules = _rules(await self._prometheus.rule_groups())
+        self._flags = await self._prometheus.flags()
+        self._counts = await self._alertmanager.notification_counts()
+        self._started.append((await self._alertmanager.status(), await self._prometheus.runtime()))
+
+    @property
+    def interval_seconds(self) -> float:
+        """The shortest interval at which an alert under test is evaluated; any alert where none is."""
+        under_test = [rule for rule in self.rules if rule.alert in self._watched] or self.rules
+        return min((rule.interval_seconds for rule in under_test), default=_UNKNOWN_INTERVAL_SECONDS)
+
+    @property
+    def is_away(self) -> bool:
+        """Tell whether Prometheus has not answered for so long that waiting on is no use."""
+        last = next((outage for outage in reversed(self.outages) if outage.server == "Prometheus"), None)
+        return (
+            "Prometheus" in self._open_outages and last is not None and last.last_at - last.first_at > _PATIENCE_SECONDS
+        )
+
+    async def look(self) -> None:
+        """Look at every group of rules, and at Alertmanager as long as an alert under test fires."""
+        asked_at = time.time()
+        groups = await self._asked("Prometheus", self._prometheus.rule_groups())
+        if groups is None:
+            return
+        # The answer is of some instant until now, however long it took.
+        now = time.time()
+        for group in groups:
+            self._note_evaluation(group, now)
+        self._looked_at = asked_at
+        self._note_active([alert for group in groups for rule in group.rules for alert in rule.alerts], now)
+        if any(self.states.get(alert) == "firing" for alert in self._watched):
+            await self._look_at_alertmanager(now)
+
+    async def look_for_abort(self) -> None:
+        """Find out whether the drill must be broken off."""
+        for expr in self._abort_if:
+            if await self._asked("Prometheus", self._prometheus.holds(expr)):
+                self.abort(f"abort_if became true: {expr}")
+
+    def abort(self, reason: str) -> None:
+        """Note why the drill must be broken off."""
+        self.aborted = reason
+        self._tell(reason)
+
+    async def silences(self) -> tuple[Silence, ...]:
+        """List the silences that there are; none when Alertmanager does not answer."""
+        return tuple(await self._asked("Alertmanager", self._alertmanager.silences()) or ())
+
+    def _note_evaluation(self, group: RuleGroup, now: float) -> None:
+        if group.last_evaluation_at is None or self._looked_at is None:
+            return
+        key = (group.name, group.file)
+        known = self._groups.get(key)
+        if known is not None and known.evaluations and known.evaluations[-1].at >= group.last_evaluation_at:
+            return
+        evaluation = EvaluationRecord(
+            at=group.last_evaluation_at,
+            looked_before_at=self._looked_at,
+            looked_at=now,
+            errors={rule.name: rule.last_error for rule in group.rules if rule.health == "err"},
+        )
+        evaluations = [*known.evaluations, evaluation] if known is not None else [evaluation]
+        self._groups[key] = GroupRecord(
+            group=group.name, file=group.file, interval_seconds=group.interval_seconds, evaluations=evaluations
+        )
+
+    def _note_active(self, alerts: Iterable[ActiveAlert], now: float) -> None:
+        states: dict[str, str] = {}
+        for alert in alerts:
+            record = ActiveRecord(labels=alert.labels, state=alert.state, active_at=alert.active_at, seen_at=now)
+            self._active[(*sorted(alert.labels.items()), alert.active_at, alert.state)] = record
+            name = alert.labels["alertname"]
+            states[name] = "firing" if "firing" in {alert.state, states.get(name)} else alert.state
+        for name in sorted(states | self.states):
+            if states.get(name) != self.states.get(name):
+                self._tell(f"alert {name}: {states.get(name, 'inactive')}")
+        self.states = states
+
+    async def _look_at_alertmanager(self, now: float) -> None:
+        alerts = await self._asked("Alertmanager", self._alertmanager.alerts())
+        if alerts is None:
+            return
+        self._looks_at_alertmanager += 1
+        for alert in alerts:
+            key = (
+                alert.fingerprint,
+                alert.starts_at,
+                alert.state,
+                alert.silenced_by,
+                alert.inhibited_by,
+                alert.muted_by,
+            )
+            first = self._held[key].first_seen_at if key in self._held else now
+            self._held[key] = _suppression(alert, first, now)
+
+    async def _asked(self, server: str, answer: Awaitable[_Answer]) -> _Answer | None:
+        """Wait for an answer; a server that does not give one is noted as away."""
+        try:
+            told = await answer
+        except ServiceUnavailable as error:
+            self.note_outage(server, str(error))
+            return None
+        self._open_outages.discard(server)
+        return told
+
+    def note_outage(self, server: str, reason: str) -> None:
+        """Note that a server did not answer."""
+        now = time.time()
+        if server in self._open_outages:
+            index = max(n for n, outage in enumerate(self.outages) if outage.server == server)
+            self.outages[index] = self.outages[index].model_copy(update={"last_at": now})
+        else:
+            self._tell(reason)
+            self.outages.append(OutageRecord(server=server, first_at=now, last_at=now, reason=reason))
+        self._open_outages.add(server)
+
+    @property
+    def groups(self) -> list[GroupRecord]:
+        """The evaluations that were seen, of groups with an alert under test."""
+        mine = {(rule.group, rule.file) for rule in self.rules if rule.alert in self._watched}
+        until = {"looked_until": self._looked_at}
+        return [group.model_copy(update=until) for key, group in self._groups.items() if key in mine]
+
+    @property
+    def active(self) -> list[ActiveRecord]:
+        """The alerts that were seen active."""
+        return list(self._active.values())
+
+    async def earlier(self, evidence: Evidence) -> list[AlertSamples] | None:
+        """Ask for what fired before the drill; None when Prometheus does not answer."""
+        return await self._asked("Prometheus", evidence.earlier(EARLIER_SECONDS))
+
+    async def rules_at_end(self) -> list[RuleRecord] | None:
+        """Ask for the rules again; None when Prometheus does not answer."""
+        groups = await self._asked("Prometheus", self._prometheus.rule_groups())
+        return None if groups is None else _rules(groups)
+
+    async def prometheus_record(self) -> PrometheusRecord:
+        """Sum up what is known of the Prometheus server."""
+        runtime = await self._asked("Prometheus", self._prometheus.runtime())
+        offset = await self._asked("Prometheus", self._prometheus.clock_offset())
+        version = await self._asked("Prometheus", self._prometheus.version())
+        seen = [one for one in (self._started[0][1], runtime) if one is not None]
+        flags = self._flags
+        return PrometheusRecord(
+            version=version or "unknown",
+            started_at=_distinct(one.started_at for one in seen),
+            loaded_at=_distinct(one.last_config_at for one in seen),
+            for_grace_seconds=flags.for_grace_period_seconds if flags else None,
+            resend_delay_seconds=flags.resend_delay_seconds if flags else None,
+            lookback_seconds=flags.lookback_delta_seconds if flags else None,
+            clock_ahead_seconds=offset.offset_seconds if offset else None,
+            clock_unsure_seconds=offset.uncertainty_seconds if offset else 0.0,
+        )
+
+    async def alertmanager_record(self) -> AlertmanagerRecord:
+        """Sum up what is known of Alertmanager."""
+        first = self._started[0][0]
+        status = await self._asked("Alertmanager", self._alertmanager.status())
+        silences = await self._asked("Alertmanager", self._alertmanager.silences())
+        counts = await self._asked("Alertmanager", self._alertmanager.notification_counts())
+        # Of those that are over only the ones that silenced something.
+        silencing = {silence_id for one in self._held.values() for silence_id in one.silenced_by}
+        return AlertmanagerRecord(
+            version=first.version,
+            config=first.config,
+            config_at_end=status.config if status else None,
+            looks=self._looks_at_alertmanager,
+            started_at=_distinct([first.started_at, status.started_at if status else None]),
+            peers=max(first.cluster.peers, 1),
+            silences=[
+                SilenceRecord(
+                    silence_id=silence.id,
+                    matchers=[_spell(matcher) for matcher in silence.matchers],
+                    starts_at=silence.starts_at,
+                    ends_at=silence.ends_at,
+                    created_by=silence.created_by,
+                    comment=silence.comment,
+                )
+                for silence in silences or ()
+                if silence.state != "expired" or silence.id in silencing
+            ],
+            alerts=list(self._held.values()),
+            deliveries=_deliveries(self._counts or [], counts or []),
+        )
+
+
+def _rules(groups: list[RuleGroup]) -> list[RuleRecord]:
+    return [rule_record(group, rule) for group in groups for rule in group.rules]
+
+
+def _distinct(instants: Iterable[float | None]) -> list[float]:
+    # Servers tell their start in fractions that they may cut off differently.
+    return sorted({round(instant, 3) for instant in instants if instant is not None})
+
+
+def _suppression(alert: HeldAlert, first: float, last: float) -> SuppressionRecord:
+    return SuppressionRecord(
+        fingerprint=alert.fingerprint,
+        labels=alert.labels,
+        state=alert.state,
+        receivers=[receiver.name for receiver in alert.receivers],
+        silenced_by=list(alert.silenced_by),
+        inhibited_by=list(alert.inhibited_by),
+        muted_by=list(alert.muted_by),
+        starts_at=alert.starts_at,
+        first_seen_at=first,
+        last_seen_at=last,
+    )
+
+
+def _spell(matcher: Matcher) -> str:
+    op = ("=" if matcher.is_equal else "!") + ("~" if matcher.is_regex else "" if matcher.is_equal else "=")
+    return f"{matcher.name}{op}{json.dumps(matcher.value, ensure_ascii=False)}"
+
+
+def _deliveries(before: list[NotificationCount], after: list[NotificationCount]) -> list[DeliveryRecord]:
+    """Tell what was sent during the drill; counters of a restarted server begin anew."""
+    known = {(one.integration, one.receiver): one for one in before}
+    deliveries = []
+    for one in after:
+        base = known.get((one.integration, one.receiver))
+        begins = base is None or base.attempts > one.attempts
+        sent = one.attempts - (0.0 if begins or base is None else base.attempts)
+        failed = one.failed - (0.0 if begins or base is None else base.failed)
+        if sent or failed:
+            name = f"{one.integration} of {one.receiver}" if one.receiver else one.integration
+            deliveries.append(DeliveryRecord(integration=name, sent=round(sent), failed=round(failed)))
+    return deliveries

@@ -1,0 +1,149 @@
+"""Drills on several labs at once: each lab is a process of its own, and runs the next drill that no other has."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.drilling.session import Options, require_writable
+from alertdrill.agent.drilling.session import read as read_files
+from alertdrill.agent.drilling.turns import dealt
+from alertdrill.agent.exit_codes import USAGE, worst
+from alertdrill.agent.live import Lines, showing
+from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.report.drill import table as drills_table
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.chaos.applied import to_the_end
+
+_EVENT = re.compile(r" *\d+\.\d s  (?P<text>.*)")
+# Enough for a traceback.
+_LINES_KEPT = 40
+_KNOWN_CODES = {0, 1, 2, 3, 4}
+
+
+@dataclass
+class LabProcess:
+    """One of the labs: what its process said last, and the recordings that it has written."""
+
+    drill: str = "lab"
+    doing: str = "is starting"
+    problems: list[str] = field(default_factory=list)
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES_KEPT))
+    written: list[Path] = field(default_factory=list)
+    code: int | None = None
+
+    @property
+    def unexplained(self) -> list[str]:
+        """What it said last, if it ended as no command does, or without a reason."""
+        is_bug = self.code not in _KNOWN_CODES or any("Traceback (most recent call last)" in line for line in self.said)
+        return list(self.said) if is_bug or not (self.code == 0 or self.problems or self.written) else []
+
+    def heed(self, line: str) -> str:
+        """Take a line that its process printed; tell what is worth a line of our own."""
+        self.said.append(line)
+        if line.startswith("recording "):
+            self.written.append(Path(line.removeprefix("recording ")))
+        elif line.startswith("alertdrill: "):
+            self.problems.append(line.removeprefix("alertdrill: "))
+        if (event := _EVENT.fullmatch(line)) is None:
+            return ""
+        self.doing = event["text"]
+        if named := re.match(r"drill ([a-z0-9-]+)", self.doing):
+            self.drill = named[1]
+        return "" if "transactions/s" in self.doing else self.doing
+
+
+async def run_parallel(options: Options, labs: int, console: Console) -> int:
+    """Run drills on so many labs at once, print one table, and tell the worst exit code; raises ConfigError."""
+    config, loaded = read_files(options)
+    output = options.output or config.recordings
+    require_writable(output)
+    lines, began = Lines(console), time.monotonic()
+    files = longest_first(options.files, loaded)
+    processes = [LabProcess() for _ in range(min(labs, len(files)))]
+    with dealt(len(files)) as turns:
+        command = _command(replace(options, files=files, output=output, turns=turns))
+        async with showing(console, lambda: _view(processes), lambda: "", lines.tell), asyncio.TaskGroup() as tasks:
+            for process in processes:
+                tasks.create_task(_run(process, command, turns, lines))
+    for process in processes:
+        for line in [*(f"alertdrill: {problem}" for problem in process.problems), *process.unexplained]:
+            console.print(Text(line), soft_wrap=True)
+    written = sorted(path for process in processes for path in process.written)
+    judged = [(recording, judge(recording)) for recording in map(recordings.load, written)]
+    drills_table.show(console, judged, len(files), time.monotonic() - began)
+    console.print(f"recordings and reports in {output}", soft_wrap=True)
+    return worst(code if (code := one.code) in _KNOWN_CODES and code is not None else USAGE for one in processes)
+
+
+def longest_first(files: Sequence[Path], loaded: Sequence[Drill]) -> list[Path]:
+    """Order drills so that what is left at the end is short, and every lab ends at about the same time."""
+    return [path for path, _ in sorted(zip(files, loaded, strict=True), key=lambda one: -one[1].longest)]
+
+
+async def _run(lab: LabProcess, command: list[str], turns: int, lines: Lines) -> None:
+    async with _process(command, turns) as process:
+        assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+        async for line in process.stdout:
+            if event := lab.heed(line.decode(errors="replace").rstrip("\n")):
+                lines.tell(f"{lab.drill}: {event}")
+    lab.code = process.returncode
+    lab.doing = "is done" if lab.code == 0 else f"ended with exit code {lab.code}"
+
+
+def _command(options: Options) -> list[str]:
+    from alertdrill.lab.programs import find_programs
+
+    # Whatever ends us, even SIGKILL, interrupts our labs, and they mend what they broke.
+    command = [str(find_programs()["setpriv"]), "--pdeathsig", "INT", "--", sys.executable, "-m", "alertdrill", "drill"]
+    command += ["--lab", "--time-scale", f"{options.time_scale:g}", "--config", str(options.config)]
+    command += ["--output", str(options.output), "--turns", str(options.turns), "--no-color"]
+    return [*command, *map(str, options.files)]
+
+
+@asynccontextmanager
+async def _process(command: list[str], turns: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a command for the length of the block; one that is left early is interrupted, and waited for."""
+    # A session of its own, so that Ctrl-C reaches us alone, and we tell it.
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+        pass_fds=(turns,),
+    )
+    try:
+        yield process
+        await process.wait()
+    finally:
+        await to_the_end(_ended(process))
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+    # What it still says must be read, or it would wait for ever to say it.
+    await process.communicate()
+
+
+def _view(labs: Sequence[LabProcess]) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    for lab in labs:
+        table.add_row(Text(lab.drill, style="bold"), Text(lab.doing), Text(f"{len(lab.written)} done", "dim"))
+    return table

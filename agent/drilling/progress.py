@@ -1,0 +1,31 @@
+"""Where a drill stands, for whoever watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.drilling.observer import Observer
+from alertdrill.agent.recording.records import Phase
+from alertdrill.probes.tally import Tally
+
+
+@dataclass
+class Progress:
+    """The state of one drill; `phase_started` and `phase_ends_by` are by the loop's clock."""
+
+    drill: Drill
+    tally: Tally = field(default_factory=Tally)
+    phase: Phase | None = None
+    phase_started: float = 0.0
+    phase_ends_by: float = 0.0
+    observer: Observer | None = None
+    # How many faults of each kind and target are in force.
+    faults: dict[tuple[str, str], int] = field(default_factory=dict)
+    tell: Callable[[str], None] = lambda _: None
+
+    @property
+    def states(self) -> dict[str, str]:
+        """The state of each active alert, by name."""
+        return self.observer.states if self.observer is not None else {}

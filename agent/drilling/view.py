@@ -1,0 +1,55 @@
+"""How a drill stands, as a live view and as a line."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Group
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from alertdrill.agent.drilling.progress import Progress
+
+_COLOURS = {"pending": "yellow", "firing": "red"}
+
+
+def view(progress: Progress) -> Group | Text:
+    """Draw the phase and the time left of it, the last second of load, and the state of each alert."""
+    if progress.phase is None:
+        return Text("starting …", style="dim")
+    # Drawn by a thread without a loop; uvloop and asyncio both count by the monotonic clock.
+    now = time.monotonic()
+    total = max(progress.phase_ends_by - progress.phase_started, 0.001)
+    gone = min(now - progress.phase_started, total)
+    head = Table.grid(padding=(0, 2))
+    head.add_row(
+        Text(progress.drill.name, style="bold"),
+        Text(progress.phase, style="cyan"),
+        ProgressBar(total=total, completed=gone, width=30),
+        Text(f"at most {total - gone:.0f} s left"),
+    )
+    return Group(head, Text(line(progress) or "load begins"), _alert_line(progress))
+
+
+def line(progress: Progress) -> str:
+    """Tell the last second of load; nothing before the first one is over."""
+    tally = progress.tally
+    last = tally.seconds[-1] if tally.seconds else None
+    if last is None:
+        return ""
+    p95 = f"{last.p95_seconds * 1000:.0f} ms" if last.p95_seconds is not None else "-"
+    return (
+        f"{last.due} transactions/s   p95 {p95}   in flight {last.in_flight}"
+        f"   failed {tally.failed}   dropped {tally.dropped}"
+    )
+
+
+def _alert_line(progress: Progress) -> Text:
+    line = Text()
+    names = sorted({expectation.alert for expectation in progress.drill.expect} | set(progress.states))
+    for name in names:
+        state = progress.states.get(name, "inactive")
+        line.append(f"{name} ")
+        line.append(f"{state}   ", style=_COLOURS.get(state, "dim"))
+    return line

@@ -1,0 +1,73 @@
+"""`alertdrill explain` without files: the rules that Prometheus has loaded, and the series behind them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from alertdrill.agent.config import agent as configs
+from alertdrill.agent.config import kpis
+from alertdrill.agent.config.kpis import Kpis
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.explaining.from_files import Options, only, timing
+from alertdrill.agent.monitoring import alertmanager
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.recording.records import RuleRecord
+from alertdrill.agent.rules.explanation import Explanation, Given, explain
+from alertdrill.agent.rules.expression import anatomy
+from alertdrill.agent.rules.remark import Known
+from alertdrill.units.duration import format_seconds
+
+_Labels = Mapping[str, tuple[Mapping[str, str], ...]]
+
+
+async def from_servers(config: Path, options: Options) -> Explanation:
+    """Explain the rules of a running Prometheus; raises ConfigError, ServiceUnavailable."""
+    loaded = configs.load(config)
+    prometheus = Prometheus(loaded.prometheus)
+    rules = [served.rule for served in await prometheus.rules()]
+    scrapes = await prometheus.scrape_seconds()
+    labels = await _labels(prometheus, rules)
+    status = await alertmanager.status(loaded.alertmanager)
+    known = Known(
+        kpis=kpis.load(options.kpis) if options.kpis is not None else Kpis(),
+        alertmanager=status.config,
+        labels=labels,
+    )
+    given = [_given(rule, scrapes, labels, loaded.prometheus.url) for rule in rules]
+    return only(explain(given, known), options.rule)
+
+
+async def _labels(prometheus: Prometheus, rules: Sequence[RuleRecord]) -> _Labels:
+    """Ask for the labels of what each rule selects, and of both sides of what it pairs."""
+    found: dict[str, tuple[Mapping[str, str], ...]] = {}
+    for expr in dict.fromkeys(part for rule in rules for part in _parts(rule.expr)):
+        now = time.time()
+        try:
+            found[expr] = tuple(labels for labels, _ in await prometheus.values(expr, now, now, 1.0))
+        except ServiceUnavailable:
+            # A part that cannot be evaluated proves nothing; a server that is down fails at the rules already.
+            continue
+    return found
+
+
+def _parts(expr: str) -> list[str]:
+    tree = anatomy(expr)
+    if tree is None:
+        return []
+    sides = [side for pairing in tree.pairings for side in (pairing.lhs, pairing.rhs)]
+    return [*map(str, tree.selectors), *sides]
+
+
+def _given(rule: RuleRecord, scrapes: Mapping[str, float], labels: _Labels, url: str) -> Given:
+    jobs = {one.get("job", "") for part in _parts(rule.expr) for one in labels.get(part, ())} & set(scrapes)
+    seconds = max((scrapes[job] for job in jobs), default=max(scrapes.values(), default=60.0))
+    source = f"job {', '.join(sorted(jobs))}" if jobs else "the longest of all jobs, for its series name none"
+    basis = (
+        f"scrape interval {format_seconds(seconds)}: {source}, of {url}",
+        f"evaluation interval {format_seconds(rule.interval_seconds)}: its group's, of {url}",
+        "routes: as Alertmanager has them",
+        "query offset 0s and grace period 10m: Prometheus' defaults",
+    )
+    return Given(rule, timing(rule, seconds), f"group {rule.group}", basis)

@@ -1,0 +1,1 @@
+"""Load alone: sent, shown, judged by its thresholds."""

@@ -1,0 +1,188 @@
+"""One run of a load: sent, shown, followed and held against its thresholds, then told of."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from alertdrill.agent.config.probe import ProbeFile
+from alertdrill.agent.live import Lines, showing
+from alertdrill.agent.loading.options import Options
+from alertdrill.agent.loading.outputs import Outputs
+from alertdrill.agent.loading.view import LoadView
+from alertdrill.agent.report.load.story import LoadStory
+from alertdrill.agent.situation import Situation
+from alertdrill.probes.figures import measures
+from alertdrill.probes.honesty import Sending, honesty
+from alertdrill.probes.load import Load
+from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.measures import Measures
+from alertdrill.probes.sender import Plan
+from alertdrill.probes.summary import LoadSummary
+from alertdrill.probes.thresholds import abort_reason, evaluate
+
+if TYPE_CHECKING:
+    from alertdrill.agent.config.agent import AgentConfig
+    from alertdrill.agent.loading.phases import Walk
+    from alertdrill.agent.scorecard.phase_result import PhaseResult
+    from alertdrill.probes.workers import Workers
+
+_THRESHOLDS_EVERY_SECONDS = 2.0
+# For the page's time line; a load may go on for days, and --out keeps every second of it.
+_KEPT_SECONDS = 4 * 3600
+
+
+class LoadRun:
+    """A load of a file, in this process or in workers.
+
+    `acknowledged` is called each second with the ids of the transactions that succeeded.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a load works with
+        self,
+        file: ProbeFile,
+        settings: LoadSettings,
+        options: Options,
+        lines: Lines,
+        acknowledged: Callable[[list[str]], None],
+        servers: AgentConfig | None = None,
+    ) -> None:
+        self._file = file
+        self._settings = settings
+        self._options = options
+        self._lines = lines
+        self._acknowledged = acknowledged
+        self._arrivals = settings.arrivals()
+        self._requests = file.probe.counted
+        self._walk = self._begin_walk(servers)
+        self._load: Load | Workers | None = None
+        self._ending = ""
+        self._crossed = False
+
+    async def run(self, console: Console, outputs: Outputs) -> None:
+        """Send until the load ends, a threshold aborts it, or the task is cancelled."""
+        settings, probe, keep = self._settings, self._file.probe, self._acknowledged
+        plan = Plan(self._arrivals, settings.max_in_flight, settings.graceful_stop.total_seconds())
+        workers = self._options.worker_count(settings)
+        if workers > 1:
+            # One worker needs nothing of what speaks to several.
+            from alertdrill.probes.workers import Workers
+
+            await self._show(Workers(probe, plan, workers, keep, self._lines.warn), console, outputs)
+            return
+        async with probe.opened() as client:
+            await self._show(Load(client, plan, keep), console, outputs)
+
+    def _begin_walk(self, servers: AgentConfig | None) -> Walk | None:
+        if not self._settings.phases:
+            return None
+        # Only phases need what speaks to Prometheus.
+        from alertdrill.agent.loading.phases import Walk
+
+        return Walk(self._settings.phases, self._requests, self._file.thresholds, servers, self._lines.tell)
+
+    async def _show(self, load: Load | Workers, console: Console, outputs: Outputs) -> None:
+        if self._walk is not None:
+            load.tally = self._walk.tally
+        stands = LoadView(self._options.file.stem, self._settings, self._arrivals, load.tally)
+        shown = showing(console, lambda: stands.view(console.width), stands.line, self._lines.tell)
+        async with AsyncExitStack() as stack:
+            if not self._options.quiet:
+                await stack.enter_async_context(shown)
+            await stack.enter_async_context(outputs.following(load, self._lines.warn))
+            await self._watch(load)
+
+    async def _watch(self, load: Load | Workers) -> None:
+        self._load = load
+        load.tally.kept_seconds = _KEPT_SECONDS
+        # What is there by now stays: the collector need not look at it again while the load runs, nor before it.
+        gc.freeze()
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(load.run())
+            watching = tasks.create_task(self._look_at_thresholds(load, running))
+            walking = tasks.create_task(self._judge_phases(load, running))
+            try:
+                await asyncio.wait([running, walking], return_when=asyncio.ALL_COMPLETED)
+            except asyncio.CancelledError:
+                self._ending = "interrupted"
+                raise
+            finally:
+                watching.cancel()
+
+    async def _judge_phases(self, load: Load | Workers, running: asyncio.Task[None]) -> None:
+        if self._walk is None:
+            return
+
+        def failed(name: str) -> bool:
+            if self._file.stop_at_first_failure:
+                self._ending = f"{name} did not pass"
+                running.cancel()
+            return self._file.stop_at_first_failure
+
+        await self._walk.follow(load, running.done, failed)
+
+    async def _look_at_thresholds(self, load: Load | Workers, running: asyncio.Task[None]) -> None:
+        if not any(one.abort_on_fail for of_metric in self._file.thresholds.values() for one in of_metric):
+            return
+        while True:
+            await asyncio.sleep(_THRESHOLDS_EVERY_SECONDS)
+            await load.tally.whole()
+            elapsed = time.monotonic() - load.began
+            figures = measures(load.tally, self._requests, elapsed)
+            if reason := abort_reason(self._file.thresholds, figures, elapsed):
+                self._ending, self._crossed = reason, True
+                self._lines.warn(f"stopping: {reason}")
+                running.cancel()
+                return
+
+    def situation(self) -> Situation:
+        """Tell the metrics how the load stands."""
+        checks = tuple(check for request in self._requests for check in request.checks)
+        return Situation(None if self._load is None else self._load.tally, checks)
+
+    def story(self) -> LoadStory | None:
+        """Tell what became of the load, also when it was broken off; None when nothing was due."""
+        load = self._load
+        if load is None or load.tally.due == 0:
+            return None
+        return LoadStory(
+            self._options.file.stem,
+            load.started_at,
+            self._summary(load),
+            load.tally,
+            self._ending,
+            self._phases(),
+            was_crossed=self._crossed,
+        )
+
+    def _phases(self) -> tuple[PhaseResult, ...]:
+        return () if self._walk is None else tuple(self._walk.results)
+
+    def _summary(self, load: Load | Workers) -> LoadSummary:
+        tally, planned = load.tally, self._arrivals.duration_seconds
+        seconds = max(min(time.monotonic() - load.began, planned or math.inf), 1e-3)
+        figures = measures(tally, self._requests, seconds)
+        return LoadSummary(
+            measures=self._worth_showing(figures),
+            # Of phases each is judged by itself: what one broke is not held against all.
+            judged=() if self._walk is not None else tuple(evaluate(self._file.thresholds, figures)),
+            target_rate=tally.due / seconds,
+            achieved_rate=(tally.due - tally.dropped - tally.lost) / seconds,
+            seconds=seconds,
+            reasons=tally.reasons,
+            details=tally.details,
+            honesty=honesty(Sending.of(tally, seconds)),
+        )
+
+    def _worth_showing(self, figures: Measures) -> Measures:
+        """Leave the figures of the only request out, unless a threshold asks for them: they are those of all."""
+        if len(self._requests) > 1:
+            return figures
+        return {key: measure for key, measure in figures.items() if "{name:" not in key or key in self._file.thresholds}

@@ -1,0 +1,133 @@
+"""`alertdrill probe`: one load from its first transaction to its summary."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from alertdrill.agent.config import probe as probe_file
+from alertdrill.agent.config.probe import ProbeFile
+from alertdrill.agent.exit_codes import NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
+from alertdrill.agent.live import Lines
+from alertdrill.agent.loading import outputs as load_outputs
+from alertdrill.agent.loading import reports as load_reports
+from alertdrill.agent.loading.options import Options
+from alertdrill.agent.loading.reports import Render
+from alertdrill.agent.loading.run import LoadRun
+from alertdrill.agent.payment_audit import LedgerAudit
+from alertdrill.agent.report.folding import fold
+from alertdrill.agent.report.load import summary as load_summary
+from alertdrill.agent.report.load.story import LoadStory
+from alertdrill.agent.situation import Situation
+from alertdrill.agent.verdict.audit import audit_problems
+
+if TYPE_CHECKING:
+    from alertdrill.agent.config.agent import AgentConfig
+    from alertdrill.lab.stack import Lab
+
+
+async def run_load(options: Options, console: Console) -> int:
+    """Run a load and tell the exit code.
+
+    0, or the worst of these: 99 when a threshold was crossed, 1 when the audit failed, 2 when a file was not written.
+    Raises ConfigError, and ServiceUnavailable when it cannot listen.
+    """
+    file = probe_file.load(options.file)
+    settings = options.load_settings(file)
+    reports, problems = load_reports.renderers(options.summary_export, options.html)
+    lines = Lines(console, is_quiet=options.quiet)
+    _allow_many_connections()
+    with load_outputs.opened(options.out, problems) as outputs:
+        async with _target(file, options, lines) as (here, lab):
+            servers = _servers(options, lab) if settings.phases else None
+            audit = await LedgerAudit.begin(lab, lines.warn, options.acknowledged)
+            load = LoadRun(here, settings, options, lines, audit.keep, servers)
+            async with _metrics_served(options.listen, load.situation):
+                try:
+                    await load.run(console, outputs)
+                finally:
+                    codes = [*_report(load.story(), reports, console, lines), *await _audit(audit, console)]
+    return worst([*codes, USAGE if outputs.failed else PASSED])
+
+
+def _allow_many_connections() -> None:
+    """Raise the soft limit of open files to the hard one, as Go's programs do: each transaction may need one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@asynccontextmanager
+async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncIterator[tuple[ProbeFile, Lab | None]]:
+    """Yield the file as it is, or pointed at a lab that runs meanwhile, and the lab."""
+    if not options.lab:
+        yield file, None
+        return
+    from alertdrill.agent.config.agent import relocate
+    from alertdrill.lab.stack import Lab
+
+    lines.tell("lab: starting real servers")
+    async with Lab(options.lab_config.parent, options.time_scale, parts=file.lab) as lab:
+        lines.tell(f"lab: {len(lab.servers)} servers are ready")
+        moved = relocate(file.model_dump(by_alias=True, exclude_unset=True), lab.addresses)
+        yield ProbeFile.model_validate(moved), lab
+
+
+def _servers(options: Options, lab: Lab | None) -> AgentConfig | None:
+    """Read where the Prometheus is that has KPIs of what is under load; None when nobody says so."""
+    from alertdrill.agent.config import agent as configs
+
+    if lab is not None:
+        from alertdrill.agent.drilling.session import at_the_lab
+
+        return at_the_lab(configs.load(options.lab_config), lab.addresses, lab.ledger, options.time_scale)
+    return None if options.config is None else configs.load(options.config)
+
+
+@asynccontextmanager
+async def _metrics_served(listen: str | None, situation: Callable[[], Situation]) -> AsyncIterator[None]:
+    """Serve /metrics for the length of the block, if asked."""
+    if listen is None:
+        yield
+        return
+    from alertdrill.agent.serving.metrics import registry
+    from alertdrill.agent.serving.server import metrics_route, serving
+
+    async with serving([metrics_route(registry(situation))], listen, "--listen"):
+        yield
+
+
+def _report(story: LoadStory | None, reports: Mapping[Path, Render], console: Console, lines: Lines) -> tuple[int, ...]:
+    """Write and print what became of a load, also when it was broken off, and tell the exit codes of that."""
+    if story is None:
+        return ()
+    # What is kept comes first: whoever reads the rest may be gone.
+    all_written = load_reports.write_all(reports, story, lines.warn)
+    text = load_summary.render(story.summary)
+    console.print(fold(text, console.width) if console.is_terminal else text, soft_wrap=True)
+    if story.phases:
+        from alertdrill.agent.report.load import phase_text
+
+        console.print(phase_text.render(story.phases))
+    return THRESHOLD_CROSSED if story.verdict in {
+        "crossed",
+        "not carried",
+    } else PASSED, PASSED if all_written else USAGE
+
+
+async def _audit(audit: LedgerAudit, console: Console) -> tuple[int, ...]:
+    """Say what became of the acknowledged transactions: on the lab by its ledger, else where their ids are."""
+    record, kept = await audit.finish(), audit.acknowledged
+    if record is not None:
+        from alertdrill.agent.report.drill.terminal import audit_line
+
+        console.print(audit_line(record), soft_wrap=True)
+    elif kept is not None:
+        console.print(Text(f"acknowledged: {kept.problem or f'{kept.count:,} ids in {kept.path}'}"), soft_wrap=True)
+    is_whole = kept is None or not kept.problem
+    return NOT_AS_EXPECTED if audit_problems(record) else PASSED, PASSED if is_whole else USAGE

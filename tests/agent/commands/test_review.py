@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from alertdrill.agent.cli import app
+from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.recording.recording import Recording
+
+ROOT = Path(__file__).parents[3]
+SAMPLES = ROOT / "tests/recordings"
+RULES = ROOT / "configs/prometheus/rules.yml"
+
+
+def review(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["review", *map(str, arguments), "--no-color"])
+
+
+def named(recording: Recording) -> str:
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(recording.started_at))
+    return f"{recording.drill.name}-{stamp}.recording.json.gz"
+
+
+def test_the_sample_drills_prove_one_alert_of_the_strategy() -> None:
+    ended = review(SAMPLES, "--rules", RULES)
+    assert ended.exit_code == 0, ended.output
+    assert "5 drills: 1 passed, 3 failed, 1 inconclusive; 1 of 8 alerts proven" in ended.stdout
+    assert "1 missed, 1 inconclusive, 1 late, 1 passed" in " ".join(ended.stdout.split())
+    assert "✗ HighTPS: no drill expects it" in ended.stdout
+    assert "✗ HighResponseTime: " not in ended.stdout
+
+
+def test_a_damaged_recording_is_told_in_a_line_and_the_others_are_kept(tmp_path: Path) -> None:
+    shutil.copy(SAMPLES / "passed.recording.json.gz", tmp_path)
+    (tmp_path / "cut.recording.json.gz").write_bytes((SAMPLES / "late.recording.json.gz").read_bytes()[:3000])
+    (tmp_path / "old.recording.json.gz").write_bytes(gzip.compress(json.dumps({"version": 1}).encode()))
+    ended = review(tmp_path)
+    assert ended.exit_code == 0
+    assert "1 drill: 1 passed" in ended.stdout
+    cut, old = ended.stderr.splitlines()
+    assert cut.startswith(f"skipped: {tmp_path}/cut.recording.json.gz: is no whole recording: ")
+    assert old.startswith(f"skipped: {tmp_path}/old.recording.json.gz: has version 1, expected ")
+    assert "cut.recording.json.gz" in review(tmp_path, "--format", "html").stdout
+
+
+def test_old_drills_are_left_out_whether_or_not_their_names_tell_when_they_were(tmp_path: Path) -> None:
+    sample = recordings.load(SAMPLES / "passed.recording.json.gz")
+    recordings.save(sample, tmp_path / named(sample))
+    recordings.save(sample, tmp_path / "renamed.recording.json.gz")
+    assert "2 drills" in review(tmp_path).stdout
+    assert "0 drills" in review(tmp_path, "--since", "1ms").stdout
+
+
+def test_a_name_that_tells_of_an_old_drill_spares_reading_it(tmp_path: Path) -> None:
+    (tmp_path / "slow-20200101T000000Z.recording.json.gz").write_bytes(b"never read")
+    assert "skipped" in review(tmp_path).stderr
+    assert review(tmp_path, "--since", "7d").stderr == ""
+
+
+@pytest.mark.parametrize(("form", "begins"), [("markdown", "# Review of all drills\n"), ("html", "<!doctype html>\n")])
+def test_it_is_a_page_as_well(form: str, begins: str) -> None:
+    assert review(SAMPLES, "--format", form).stdout.startswith(begins)
+
+
+def test_strict_fails_where_an_alert_was_not_proven(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yml"
+    rules.write_text("groups: [{name: g, rules: [{alert: HighResponseTime, expr: up}]}]\n")
+    assert review(SAMPLES, "--rules", RULES, "--strict").exit_code == 1
+    assert review(SAMPLES, "--rules", rules, "--strict").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing"], "alertdrill: missing: is no folder, expected one with recordings (*.recording.json.gz)"),
+        ([SAMPLES, "--since", "7"], "alertdrill: --since: "),
+        ([SAMPLES, "--rules", "missing.yml"], "alertdrill: missing.yml: cannot be read"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_line(arguments: list[object], said: str) -> None:
+    ended = review(*arguments)
+    assert ended.exit_code == 2
+    assert ended.stderr.startswith(said)
+    assert ended.stderr.count("\n") == 1

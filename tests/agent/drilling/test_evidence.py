@@ -1,0 +1,416 @@
+"""What is fetched of a drill when it is over, from servers that answer as told and from a real Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from alertdrill.agent.config.servers import MonitoringServer
+from alertdrill.agent.drilling.evidence import Evidence
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.recording.records import (
+    ActiveRecord,
+    AlertSamples,
+    EvaluationRecord,
+    GroupRecord,
+    RuleRecord,
+    TargetRecord,
+    WatchedRecord,
+)
+from tests.support import monitoring_servers, one_rule
+from tests.support.answering import Answering, answering
+from tests.support.monitoring_servers import Configuration
+from tests.support.waiting import until
+
+START = 1_790_000_000.0
+LABELS = {"alertname": "QueueGrows", "job": "shop", "severity": "ticket"}
+QUEUE = {"__name__": "queue", "job": "shop", "instance": "shop:80"}
+# What an expression is at an instant, in seconds after START; None where it is not there.
+Curve = Callable[[float], float | None]
+
+
+@dataclass
+class Stored:
+    """What a Prometheus answers: raw samples by metric, curves by expression, everything else by path."""
+
+    raw: dict[str, list[tuple[dict[str, str], dict[float, float]]]] = field(default_factory=dict)
+    curves: dict[str, list[tuple[dict[str, str], Curve]]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    targets: list[dict[str, Any]] | None = None
+    asked: list[dict[str, str]] = field(default_factory=list)
+
+    def answer(self, request: web.Request) -> web.Response:
+        last, asked = request.path.rsplit("/", 1)[1], dict(request.query)
+        self.asked.append(asked | {"path": last})
+        if (said := self.refused.get(asked.get("query", ""))) is not None:
+            return web.json_response({"status": "error", "errorType": "execution", "error": said}, status=422)
+        if last == "targets" and self.targets is None:
+            return web.Response(status=404)
+        answers: dict[str, Callable[[], Any]] = {
+            "query": lambda: _matrix(self.raw.get(asked["query"].split("{")[0].split("[")[0], [])),
+            "query_range": lambda: self._range(asked),
+            "values": lambda: self.names,
+            "targets": lambda: {"activeTargets": self.targets},
+        }
+        return web.json_response({"status": "success", "data": answers[last]()})
+
+    def _range(self, asked: dict[str, str]) -> dict[str, Any]:
+        first, last, step = (round(1000 * float(asked[name])) for name in ("start", "end", "step"))
+        grid = [at / 1000 for at in range(first, last + 1, step)]
+        return _matrix(
+            [
+                (labels, {at - START: value for at in grid if (value := curve(at - START)) is not None})
+                for labels, curve in self.curves.get(asked["query"], [])
+            ]
+        )
+
+    @property
+    def queries(self) -> list[str]:
+        return [asked["query"] for asked in self.asked if asked["path"] == "query_range"]
+
+
+def _matrix(found: list[tuple[dict[str, str], dict[float, float]]]) -> dict[str, Any]:
+    rows = [
+        {"metric": labels, "values": [[round(START + at, 3), str(v)] for at, v in samples.items()]}
+        for labels, samples in found
+        if samples
+    ]
+    return {"resultType": "matrix", "result": rows}
+
+
+def _between(first: float, last: float, value: float = 9.0) -> Curve:
+    return lambda at: value if first <= at <= last else None
+
+
+@pytest.fixture
+def stored() -> Stored:
+    return Stored()
+
+
+@pytest_asyncio.fixture
+async def server(stored: Stored) -> AsyncIterator[Answering]:
+    async with answering(stored.answer) as started:
+        yield started
+
+
+def _evidence(server: Answering, ended: float = 60.0) -> Evidence:
+    return Evidence(Prometheus(MonitoringServer(url=server.url)), START, START + ended)
+
+
+def _rule(expr: str = "queue > 5", **update: Any) -> RuleRecord:
+    return one_rule.rule(expr, **({"interval_seconds": 15, "for_seconds": 15} | update))
+
+
+def _alert(
+    *at: float,
+    state: Literal["pending", "firing"] = "pending",
+    since: float | None = None,
+    labels: dict[str, str] = LABELS,
+) -> AlertSamples:
+    told = [] if since is None else [int(START + since)] * len(at)
+    return AlertSamples(labels=labels, state=state, instants=[START + one for one in at], since=told)
+
+
+async def _watched(
+    server: Answering, rule: RuleRecord, *, ended: float = 60.0, **known: Any
+) -> tuple[WatchedRecord, list[TargetRecord]]:
+    values: dict[str, Any] = {"groups": [], "alerts": [], "active": []} | known
+    return await _evidence(server, ended).watched(rule, **values)
+
+
+async def test_alerts_come_with_their_activeat_where_all_of_it_was_stored(server: Answering, stored: Stored) -> None:
+    other = LABELS | {"job": "bank"}
+    stored.raw["ALERTS"] = [
+        ({"__name__": "ALERTS", "alertstate": "pending"} | LABELS, {1.5: 1, 16.5: 1}),
+        ({"__name__": "ALERTS", "alertstate": "firing"} | LABELS, {31.5: 1}),
+        ({"__name__": "ALERTS", "alertstate": "firing"} | other, {31.5: 1, 46.5: 1}),
+    ]
+    stored.raw["ALERTS_FOR_STATE"] = [
+        ({"__name__": "ALERTS_FOR_STATE"} | LABELS, dict.fromkeys((1.5, 16.5, 31.5), START + 1)),
+        ({"__name__": "ALERTS_FOR_STATE"} | other, {31.5: START + 1}),
+    ]
+    assert await _evidence(server).alerts() == [
+        _alert(1.5, 16.5, since=1),
+        _alert(31.5, state="firing", since=1),
+        _alert(31.5, 46.5, state="firing", labels=other),
+    ]
+
+
+async def test_of_the_time_before_only_what_fired_is_fetched(server: Answering, stored: Stored) -> None:
+    stored.raw["ALERTS"] = [
+        ({"alertstate": "pending"} | LABELS, {-20.0: 1}),
+        ({"alertstate": "firing"} | LABELS, {-301.0: 1, -300.0: 1, -5.0: 1, 5.0: 1}),
+    ]
+    assert await _evidence(server).earlier(300) == [_alert(-300, -5, state="firing")]
+
+
+def _seen(*at: float) -> list[GroupRecord]:
+    looks = [
+        EvaluationRecord(at=START + one, looked_before_at=START + one - 1, looked_at=START + one + 1) for one in at
+    ]
+    return [GroupRecord(group="orders", file="rules.yml", interval_seconds=15, evaluations=looks)]
+
+
+OTHERS = _alert(7, labels={"alertname": "QueueGrows", "severity": "page"})
+
+
+@pytest.mark.parametrize(
+    ("known", "ended", "first", "count"),
+    [
+        # A sample is an exact instant: 33.5 - 2 * 15.
+        ({"alerts": [_alert(33.5)]}, 60, 3.5, 4),
+        ({"alerts": [_alert(33.5)]}, 48.5, 3.5, 4),
+        ({"alerts": [_alert(33.5)]}, 48.4, 3.5, 3),
+        # None of another alert, or of another rule of that name.
+        ({"alerts": [_alert(7, labels={"alertname": "DiskFull"}), _alert(33.5)]}, 60, 3.5, 4),
+        ({"alerts": [OTHERS, _alert(33.5)]}, 60, 3.5, 4),
+        ({"alerts": [OTHERS], "groups": _seen(18.5)}, 60, 3.5, 4),
+        # An evaluation is late; the least late of them is next to the truth, whatever the order.
+        ({"groups": _seen(18.507, 33.503, 48.51)}, 60, 3.503, 4),
+        ({"groups": _seen(18.503, 33.507, 48.51)}, 60, 3.503, 4),
+        # A record that ends before the first evaluation has none.
+        ({"alerts": [_alert(3.5)]}, 3.5, 3.5, 1),
+        ({"alerts": [_alert(3.5)]}, 3.4, 3.5, 0),
+        ({"alerts": [_alert(14.9)]}, 1, 14.9, 0),
+        # Where nothing is known, on whole intervals of the epoch: 1790000010 is one of 15 s.
+        ({}, 60, 10, 4),
+    ],
+)
+async def test_a_rule_is_evaluated_again_at_the_instants_at_which_it_was(
+    server: Answering, known: dict[str, Any], ended: float, first: float, count: int
+) -> None:
+    record, _ = await _watched(server, _rule(labels={"severity": "ticket"}), ended=ended, **known)
+    assert (round(record.first_at - START, 3), record.count) == (first, count)
+
+
+def _listed(at: float, labels: dict[str, str] = LABELS) -> list[ActiveRecord]:
+    return [ActiveRecord(labels=labels, state="pending", active_at=START + at, seen_at=START + at)]
+
+
+@pytest.mark.parametrize(
+    ("for_seconds", "alerts", "active", "offset"),
+    [
+        # activeAt is the instant of the evaluation, the sample that of its data.
+        (15, [_alert(3.5, since=3)], _listed(3.5), 0),
+        (15, [_alert(3.5, since=3)], _listed(3.504), 0),
+        (15, [_alert(3.5, since=13)], _listed(13.5), 10),
+        (15, [_alert(3.5, since=4)], _listed(4.123), 0.623),
+        # Without `for` an alert fires at once.
+        (0, [_alert(3.5, state="firing", since=13)], _listed(13.5), 10),
+        # With it, one that fires is older than its first sample.
+        (15, [_alert(18.5, state="firing", since=13)], _listed(13.5), 0),
+        (15, [_alert(18.5, state="firing", since=13), _alert(3.5, since=13)], _listed(13.5), 10),
+        # What cannot be put together tells nothing.
+        (15, [_alert(3.5)], _listed(13.5), 0),
+        (15, [_alert(3.5, since=12)], _listed(13.5), 0),
+        (15, [_alert(3.5, since=13)], _listed(13.5, LABELS | {"job": "bank"}), 0),
+        (15, [_alert(3.5, since=13, labels={"alertname": "Other"})], _listed(13.5, {"alertname": "Other"}), 0),
+        (15, [], [], 0),
+    ],
+)
+async def test_how_far_a_rule_looks_back_is_told_by_activeat(
+    server: Answering, for_seconds: float, alerts: list[AlertSamples], active: list[ActiveRecord], offset: float
+) -> None:
+    record, _ = await _watched(server, _rule(for_seconds=for_seconds), alerts=alerts, active=active)
+    assert record.query_offset_seconds == offset
+
+
+@pytest.mark.parametrize(("ended", "count"), [(58.5, 4), (58.4, 3), (13.5, 1), (13.4, 0)])
+async def test_what_a_rule_that_looks_back_has_not_evaluated_yet_is_no_evaluation(
+    server: Answering, ended: float, count: int
+) -> None:
+    """Ten seconds back: the data of 48.5 are evaluated at 58.5."""
+    alerts = [_alert(3.5, since=13)]
+    record, _ = await _watched(server, _rule(), ended=ended, alerts=alerts, active=_listed(13.5))
+    assert (round(record.first_at - START, 3), record.count) == (3.5, count)
+
+
+async def test_each_part_is_put_on_the_numbers_of_the_evaluations(server: Answering, stored: Stored) -> None:
+    """Evaluations at 3.5, 18.5, 33.5 and 48.5."""
+    stored.curves = {
+        "queue > 5": [(QUEUE, lambda at: 9.0 if at in {18.5, 48.5} else None)],
+        "queue": [(QUEUE, _between(0, 60, 4.0)), (QUEUE | {"instance": "new:80"}, _between(40, 60, 1.0))],
+    }
+    record, _ = await _watched(server, _rule(), alerts=[_alert(33.5)])
+    assert [(part.expr, part.total, part.error) for part in record.parts] == [("queue > 5", 1, ""), ("queue", 2, "")]
+    whole, value = record.parts
+    assert [(one.first, one.values) for one in whole.series] == [(1, [9, None, 9])]
+    # In the order of their labels.
+    assert [(one.first, one.values) for one in value.series] == [(3, [1]), (0, [4, 4, 4, 4])]
+
+
+async def test_of_many_series_fifty_are_kept_and_all_are_counted(server: Answering, stored: Stored) -> None:
+    many = [({"__name__": "queue", "shard": f"{number:02}"}, _between(0, 60)) for number in range(51)]
+    stored.curves["queue > 5"] = many[::-1]
+    record, _ = await _watched(server, _rule())
+    whole = record.parts[0]
+    assert whole.total == 51
+    assert [one.labels["shard"] for one in whole.series] == [f"{number:02}" for number in range(50)]
+
+
+async def test_what_prometheus_refuses_is_a_finding(server: Answering, stored: Stored) -> None:
+    stored.refused["queue > 5"] = "many-to-many matching not allowed"
+    record, _ = await _watched(server, _rule())
+    assert [(part.expr, part.error) for part in record.parts] == [
+        ("queue > 5", "execution: many-to-many matching not allowed"),
+        ("queue", ""),
+    ]
+
+
+async def test_an_expression_that_cannot_be_taken_apart_is_evaluated_as_a_whole(
+    server: Answering, stored: Stored
+) -> None:
+    record, targets = await _watched(server, _rule("new_syntax ~~ 5"))
+    assert stored.queries == [part.expr for part in record.parts] == ["new_syntax ~~ 5"]
+    assert (targets, record.between, record.near_names) == ([], None, {})
+
+
+async def test_a_selector_that_finds_nothing_is_asked_for_with_less(server: Answering, stored: Stored) -> None:
+    stored.curves["queue"] = [(QUEUE, _between(0, 60))]
+    record, _ = await _watched(server, _rule('queue{job="shop", env="x"} > 5'))
+    asked = [part.expr for part in record.parts]
+    assert asked[3:] == ["queue", 'queue{env="x"}', 'queue{job="shop"}']
+    assert record.near_names == {}
+
+
+async def test_nothing_is_asked_for_twice_or_in_vain(server: Answering, stored: Stored) -> None:
+    """All of the metric is a part already; a selector that is refused would be so with less."""
+    await _watched(server, _rule('queue{job="shop"} / queue > 5'))
+    assert stored.queries.count("queue") == 1
+    stored.asked.clear()
+    stored.refused['queue{job="shop"}'] = "too many samples"
+    await _watched(server, _rule('queue{job="shop"} > 5'))
+    assert "queue" not in stored.queries
+
+
+async def test_of_a_metric_that_does_not_exist_the_likest_names_are_told(server: Answering, stored: Stored) -> None:
+    stored.names = ["queue_length", "queue_depth", "up", "queues", "queue_len"]
+    record, _ = await _watched(server, _rule("queue_lenght > 5"))
+    (near,) = record.near_names.values()
+    assert list(record.near_names) == ["queue_lenght"]
+    assert near == ["queue_length", "queue_len", "queue_depth"]
+
+
+def _scraped(stored: Stored, *targets: dict[str, str], up: dict[float, float], took: dict[float, float]) -> None:
+    stored.raw["up"] = [({"__name__": "up"} | one, up) for one in targets]
+    stored.raw["scrape_duration_seconds"] = [({"__name__": "scrape_duration_seconds"} | one, took) for one in targets]
+
+
+SHOP, BANK = {"job": "shop", "instance": "shop:80"}, {"job": "shop", "instance": "bank:80"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "interval", "timeout"),
+    [
+        ([{"labels": SHOP, "health": "up", "scrapeInterval": "15s", "scrapeTimeout": "5s"}], 15, 5),
+        # What is no longer scraped, or listed by no such server, tells by its scrapes: mostly 10 s apart.
+        ([{"labels": BANK, "health": "up", "scrapeInterval": "15s", "scrapeTimeout": "5s"}], 10, 10),
+        (None, 10, 10),
+    ],
+)
+async def test_the_scrapes_of_the_targets_behind_a_rule_are_fetched(
+    server: Answering,
+    stored: Stored,
+    listed: list[dict[str, Any]] | None,
+    interval: float,
+    timeout: float,  # noqa: ASYNC109 - of a scrape
+) -> None:
+    stored.curves["queue"] = [(QUEUE, _between(0, 60))]
+    stored.targets = listed
+    _scraped(stored, SHOP, BANK, up={0.1: 1, 10.1: 1, 20.1: 0, 50.1: 1}, took={0.1: 0.02, 10.1: 0.03, 20.1: 5})
+    _, (target,) = await _watched(server, _rule())
+    assert (target.job, target.instance, target.interval_seconds, target.timeout_seconds) == (
+        "shop",
+        "shop:80",
+        interval,
+        timeout,
+    )
+    assert [round(at - START, 3) for at in target.instants] == [0.1, 10.1, 20.1, 50.1]
+    assert target.up == [1, 1, 0, 1]
+    assert target.durations_seconds == [0.02, 0.03, 5, 0]
+
+
+async def test_a_condition_is_looked_at_twice_for_each_scrape(server: Answering, stored: Stored) -> None:
+    """Scraped every 10 s: every 5 s from the start, held from the 2nd to the 4th of the 13 and at the last two."""
+    stored.curves = {
+        "queue > 5": [(QUEUE, lambda at: 9.0 if 10 <= at <= 20 or at >= 55 else None)],
+        "queue": [(QUEUE, _between(0, 60))],
+    }
+    _scraped(stored, SHOP, up={0.1: 1, 10.1: 1, 20.1: 1}, took={})
+    record, _ = await _watched(server, _rule())
+    assert record.between is not None
+    assert (record.between.first_at, record.between.step_seconds, record.between.count) == (START, 5, 13)
+    assert [(one.labels, one.stretches) for one in record.between.series] == [(QUEUE, [(2, 3), (11, 2)])]
+
+
+@pytest.mark.parametrize("status", [500, 404, 503])
+async def test_a_server_that_does_not_answer_is_told_of(status: int) -> None:
+    async with answering(lambda _: web.Response(status=status)) as server:
+        for asked in (_evidence(server).alerts(), _evidence(server).earlier(300), _watched(server, _rule())):
+            with pytest.raises(ServiceUnavailable, match=f"answered {status}"):
+                await asked
+
+
+async def test_a_server_that_hangs_is_told_of() -> None:
+    async def hang(_: web.Request) -> web.Response:
+        await asyncio.sleep(1)
+        return web.Response()
+
+    async with answering(hang) as server:
+        at = MonitoringServer.model_validate({"url": server.url, "timeout": "100ms"})
+        with pytest.raises(ServiceUnavailable, match="no answer within 100ms"):
+            await Evidence(Prometheus(at), START, START + 60).alerts()
+
+
+ODD = 'a.b|c(d) "e" \\f'
+REAL_RULES = [
+    {"alert": "Waits", "expr": 'up{job!="none"} == 1', "for": "1s"},
+    {"alert": "Pairs", "expr": "up / on () group_right () up > 1"},
+    {"alert": "Misspelt", "expr": "prometheus_build_inf > 0"},
+]
+
+
+@pytest.mark.parametrize("generation", ["old", "new"])
+async def test_a_real_prometheus_is_asked_at_the_very_instants_of_its_evaluations(
+    generation: str, tmp_path: Path
+) -> None:
+    odd = {"job_name": ODD, "static_configs": [{"targets": ["127.0.0.1:1"]}], "scrape_interval": "500ms"}
+    told = Configuration(
+        rule_groups=[{"name": "g", "interval": "500ms", "rules": REAL_RULES}],
+        scrape_configs=[odd | {"scrape_timeout": "200ms"}],
+    )
+    servers = monitoring_servers.find(generation)
+    async with servers.started(tmp_path, told) as started, Prometheus(started.prometheus) as prometheus:
+        begun = time.time()
+        firing = 'count_over_time(ALERTS{alertname="Waits", alertstate="firing"}[1m]) > 2'
+        await until(lambda: prometheus.holds(firing), "Waits fires")
+        evidence = Evidence(prometheus, begun, time.time())
+        alerts = await evidence.alerts()
+        by_name = {served.rule.alert: served.rule for served in await prometheus.rules()}
+        found = {
+            name: await evidence.watched(rule, [], alerts, await prometheus.active(begun))
+            for name, rule in by_name.items()
+        }
+    waits, targets = found["Waits"]
+    grid = [round(waits.first_at + 0.5 * number, 3) for number in range(waits.count)]
+    (whole,) = waits.parts[0].series
+    held = {at for at, value in zip(grid[whole.first :], whole.values, strict=False) if value is not None}
+    assert waits.query_offset_seconds == 0
+    for samples in alerts:
+        assert samples.labels["alertname"] == "Waits"
+        assert len(samples.since) == len(samples.instants)
+        assert set(samples.instants) <= held
+    assert sorted((target.job, target.interval_seconds) for target in targets) == [(ODD, 0.5), ("prometheus", 1)]
+    assert not any(up for target in targets if target.job == ODD for up in target.up)
+    assert "found duplicate series" in found["Pairs"][0].parts[0].error
+    assert found["Misspelt"][0].near_names["prometheus_build_inf"][0] == "prometheus_build_info"

@@ -1,0 +1,104 @@
+"""`alertdrill heal` and `alertdrill status`, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from alertdrill.agent.drilling.healing import mend, require_nothing_in_force
+from alertdrill.chaos.applied import applied
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.ledger import Ledger
+from alertdrill.lab.server import Server
+from tests.support.left_behind import FAULT, leave, taken_back
+from tests.support.toxiproxy_server import endpoints, toxics, toxiproxy_server
+
+AGENT = """\
+probe: {{kind: tcp, url: "tcp://127.0.0.1:1"}}
+prometheus: {{url: "http://127.0.0.1:1"}}
+alertmanager: {{url: "http://127.0.0.1:1"}}
+toxiproxy: {{url: "http://127.0.0.1:1"}}
+ledger: {ledger}
+"""
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    async with toxiproxy_server(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger", "slow")
+
+
+def alertdrill(ledger: Ledger, *words: str) -> subprocess.CompletedProcess[str]:
+    config = ledger.directory.parent / "agent.yml"
+    config.write_text(AGENT.format(ledger=ledger.directory))
+    command = [sys.executable, "-m", "alertdrill", *words, "--config", str(config)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+async def test_what_is_left_is_listed_then_healed_then_gone(server: Server, ledger: Ledger) -> None:
+    entry_id = await leave(ledger, server)
+    (row,) = json.loads(alertdrill(ledger, "status", "--json").stdout)
+    assert (row["id"], row["state"], row["fault"], row["drill"]) == (entry_id, "abandoned", "latency", "slow")
+    shown = alertdrill(ledger, "status").stdout
+    assert "abandoned" in shown
+    listed = alertdrill(ledger, "heal", "--dry-run")
+    assert f"would heal: {entry_id}: latency on proxy db (downstream)" in listed.stdout
+    assert len(toxics(server)) == 1
+    done = alertdrill(ledger, "heal")
+    assert done.stdout == (f"healed: {entry_id}: latency on proxy db (downstream)\n1 fault(s) healed, none in force\n")
+    assert (done.returncode, toxics(server)) == (0, {})
+    assert alertdrill(ledger, "heal").stdout == "0 fault(s) healed, none in force\n"
+    assert alertdrill(ledger, "status").stdout == "no fault is in force\n"
+
+
+async def test_an_entry_that_cannot_be_read_is_told_and_the_others_are_healed(server: Server, ledger: Ledger) -> None:
+    await leave(ledger, server)
+    (ledger.directory / "alertdrill-0.json").write_text("{")
+    done = alertdrill(ledger, "heal")
+    assert done.returncode == 4
+    assert "alertdrill-0.json cannot be read" in done.stderr
+    assert toxics(server) == {}
+
+
+async def test_a_running_drill_is_left_alone_unless_forced(server: Server, ledger: Ledger) -> None:
+    async with taken_back(ledger, server):
+        left = alertdrill(ledger, "heal")
+        assert "left alone: alertdrill-" in left.stdout
+        assert left.stdout.endswith("0 fault(s) healed, 1 in force\n")
+        assert len(toxics(server)) == 1
+        alertdrill(ledger, "heal", "--force")
+        assert toxics(server) == {}
+
+
+async def test_a_start_heals_what_an_earlier_one_left(server: Server, ledger: Ledger) -> None:
+    told: list[str] = []
+    await leave(ledger, server)
+    await mend(ledger, told.append)
+    assert toxics(server) == {}
+    assert [line.split(":")[0] for line in told] == ["healed"]
+    require_nothing_in_force(ledger)
+
+
+async def test_a_start_beside_a_running_drill_is_refused(server: Server, ledger: Ledger) -> None:
+    async with applied(FAULT, endpoints(server), ledger):
+        await mend(ledger, print)
+        with pytest.raises(FaultNotApplied, match=r"drill slow: in force\n.* run `alertdrill heal` first"):
+            require_nothing_in_force(ledger)
+        assert len(toxics(server)) == 1
+
+
+async def test_a_start_is_refused_while_something_cannot_be_healed(server: Server, ledger: Ledger) -> None:
+    await leave(ledger, server)
+    await server.stop()
+    with pytest.raises(FaultNotHealed, match=r"is not healed: Toxiproxy at .* cannot be reached"):
+        await mend(ledger, print)

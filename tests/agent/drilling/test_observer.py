@@ -1,0 +1,418 @@
+"""What an observer keeps of Prometheus and Alertmanager, which here answer over HTTP as a test tells them to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from alertdrill.agent.config.drill import Drill, Expectation
+from alertdrill.agent.config.servers import MonitoringServer
+from alertdrill.agent.drilling.observer import Observer
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.monitoring.alertmanager import Alertmanager
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from tests.agent.monitoring.answers import GROUP, HELD, RULE, SILENCE, STATUS
+from tests.support.answering import Answering, answering
+
+AT = 1_767_323_045.5
+QUIET = RULE | {"alerts": [], "health": "ok", "lastError": "", "state": "inactive"}
+COUNTS = 'alertmanager_notifications_total{{integration="webhook"}} {}\n'
+FAILED = 'alertmanager_notifications_failed_total{{integration="webhook"}} {}\n'
+
+
+def _spell(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat()
+
+
+def _active(state: str, name: str = "Down", at: float = AT, instance: str = "a") -> dict[str, Any]:
+    labels = {"alertname": name, "instance": instance}
+    return {"labels": labels, "annotations": {}, "state": state, "activeAt": _spell(at), "value": "1"}
+
+
+def _groups(*alerts: dict[str, Any], evaluated: float | None = AT, **update: Any) -> dict[str, Any]:
+    """Serve one group of one rule with its active alerts."""
+    last = {} if evaluated is None else {"lastEvaluation": _spell(evaluated)}
+    return {"groups": [GROUP | last | {"rules": [QUIET | {"alerts": list(alerts)} | update]}]}
+
+
+@dataclass
+class Told:
+    """What the two servers answer, by the last part of the path; an int is a status."""
+
+    answers: dict[str, Any] = field(default_factory=dict)
+    delay_seconds: float = 0.0
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(self.delay_seconds)
+        told = self.answers.get(request.path.rsplit("/", 1)[1], 404)
+        if isinstance(told, int):
+            return web.Response(status=told, text="no")
+        if isinstance(told, str):
+            return web.Response(text=told)
+        is_prometheus = request.path.startswith("/api/v1/")
+        return web.json_response({"status": "success", "data": told} if is_prometheus else told)
+
+
+@dataclass
+class Watching:
+    """An observer of two servers, and what it told."""
+
+    observer: Observer
+    told: Told
+    lines: list[str]
+    server: Answering
+
+    def asked_for(self, last: str) -> int:
+        return sum(path.split("?")[0].endswith(f"/{last}") for path in self.server.asked)
+
+
+def _drill(*abort_if: str) -> Drill:
+    values = {"drill": "d", "load": {"rate": 1}, "expect": [{"alert": "Down"}], "abort_if": list(abort_if)}
+    return Drill.model_validate(values)
+
+
+async def _begun(server: Answering, told: Told, drill: Drill, patience: str = "3s") -> Watching:
+    lines: list[str] = []
+    at = MonitoringServer.model_validate({"url": server.url, "timeout": patience})
+    observer = Observer(Prometheus(at), Alertmanager(at), drill, lines.append)
+    await observer.begin()
+    return Watching(observer, told, lines, server)
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told(
+        {
+            "rules": _groups(),
+            "flags": {"rules.alert.resend-delay": "1m", "rules.alert.for-grace-period": "10m"},
+            "runtimeinfo": {"startTime": _spell(AT - 100), "lastConfigTime": _spell(AT - 50)},
+            "buildinfo": {"version": "3.5.0"},
+            "query": {"resultType": "scalar", "result": [AT, str(AT)]},
+            "status": STATUS | {"cluster": {"name": "b", "peers": [{"name": "a"}, {"name": "b"}]}},
+            "metrics": COUNTS.format(4) + FAILED.format(1),
+            "alerts": [HELD],
+            "silences": [],
+        }
+    )
+
+
+@pytest_asyncio.fixture
+async def watching(told: Told) -> AsyncIterator[Watching]:
+    async with answering(told.answer) as server:
+        yield await _begun(server, told, _drill("up == 0", "vector(1) > 2"))
+
+
+@pytest.mark.parametrize("missing", ["rules", "flags", "metrics", "status"])
+async def test_nothing_begins_without_a_server_that_answers(told: Told, missing: str) -> None:
+    told.answers[missing] = 500
+    async with answering(told.answer) as server:
+        with pytest.raises(ServiceUnavailable, match="answered 500"):
+            await _begun(server, told, _drill())
+
+
+async def test_each_change_of_an_alert_s_state_is_told_once(watching: Watching) -> None:
+    for alerts, states in (
+        ([], {}),
+        ([_active("pending")], {"Down": "pending"}),
+        ([_active("pending")], {"Down": "pending"}),
+        # One that fires speaks for all of its name, in whatever order they come.
+        ([_active("firing"), _active("pending", instance="b")], {"Down": "firing"}),
+        ([_active("pending", instance="b"), _active("firing")], {"Down": "firing"}),
+        ([_active("pending", instance="b"), _active("pending", "Full")], {"Down": "pending", "Full": "pending"}),
+        ([], {}),
+    ):
+        watching.told.answers["rules"] = _groups(*alerts)
+        await watching.observer.look()
+        assert watching.observer.states == states
+    assert watching.lines == [
+        "alert Down: pending",
+        "alert Down: firing",
+        "alert Down: pending",
+        "alert Full: pending",
+        "alert Down: inactive",
+        "alert Full: inactive",
+    ]
+
+
+async def test_an_active_alert_is_kept_by_labels_beginning_and_state_and_seen_last_when_it_was(
+    watching: Watching,
+) -> None:
+    for alerts in ([_active("pending")], [_active("firing")], [_active("firing")], [_active("firing", at=AT + 60)]):
+        before = time.time()
+        watching.told.answers["rules"] = _groups(*alerts)
+        await watching.observer.look()
+    active = watching.observer.active
+    assert [(one.state, one.active_at) for one in active] == [("pending", AT), ("firing", AT), ("firing", AT + 60)]
+    assert active[0].seen_at < active[1].seen_at < before <= active[2].seen_at <= time.time()
+
+
+async def test_an_evaluation_is_noted_once_between_the_look_that_lacked_it_and_the_one_that_had_it(
+    watching: Watching,
+) -> None:
+    looks = []
+    for evaluated in (AT, AT, AT + 15, AT + 15, AT + 30):
+        watching.told.answers["rules"] = _groups(evaluated=evaluated)
+        looks.append((time.time(), await watching.observer.look(), time.time()))
+    (group,) = watching.observer.groups
+    assert (group.group, group.file, group.interval_seconds) == ("g", "/etc/rules.yml", 15)
+    assert [one.at for one in group.evaluations] == [AT, AT + 15, AT + 30]
+    for evaluation, number in zip(group.evaluations, (1, 2, 4), strict=True):
+        assert looks[number - 1][0] <= evaluation.looked_before_at <= looks[number - 1][2]
+        assert looks[number][0] <= evaluation.looked_at <= looks[number][2]
+
+
+async def test_a_slow_answer_proves_nothing_of_the_time_that_it_took(watching: Watching) -> None:
+    """Whatever came while it was under way may be in it: that time lies between the two looks."""
+    await watching.observer.look()
+    watching.told.delay_seconds = 0.3
+    for number in (1, 2):
+        watching.told.answers["rules"] = _groups(evaluated=AT + 15 * number)
+        await watching.observer.look()
+    first, second = watching.observer.groups[0].evaluations
+    assert first.looked_at - first.looked_before_at >= 0.3
+    assert second.looked_at - second.looked_before_at >= 0.6
+
+
+async def test_a_group_that_was_not_evaluated_yet_has_no_evaluations(watching: Watching) -> None:
+    watching.told.answers["rules"] = _groups(evaluated=None)
+    for _ in range(2):
+        await watching.observer.look()
+    assert watching.observer.groups == []
+
+
+async def test_an_evaluation_names_the_rules_that_failed(watching: Watching) -> None:
+    for evaluated, update in ((AT, {}), (AT + 15, {"health": "err", "lastError": "many-to-many"}), (AT + 30, {})):
+        for _ in range(2):
+            watching.told.answers["rules"] = _groups(evaluated=evaluated, **update)
+            await watching.observer.look()
+    (group,) = watching.observer.groups
+    assert [one.errors for one in group.evaluations] == [{}, {"Down": "many-to-many"}, {}]
+
+
+@pytest.mark.parametrize(
+    ("alerts", "groups", "interval"), [(["Down"], ["g"], 15), (["Full"], ["h"], 5), (["Down", "Full"], ["g", "h"], 5)]
+)
+async def test_only_groups_with_an_alert_under_test_are_kept_and_the_quickest_counts(
+    told: Told, alerts: list[str], groups: list[str], interval: float
+) -> None:
+    others = GROUP | {"name": "h", "interval": 5, "lastEvaluation": _spell(AT), "rules": [QUIET | {"name": "Full"}]}
+    told.answers["rules"] = {"groups": [*_groups()["groups"], others]}
+    async with answering(told.answer) as server:
+        drill = _drill().model_copy(update={"expect": [Expectation(alert=alert) for alert in alerts]})
+        watching = await _begun(server, told, drill)
+        for _ in range(2):
+            await watching.observer.look()
+    assert [one.group for one in watching.observer.groups] == groups
+    assert [one.alert for one in watching.observer.rules] == ["Down", "Full"]
+    assert watching.observer.interval_seconds == interval
+
+
+async def test_alertmanager_is_looked_at_only_while_an_alert_under_test_fires(watching: Watching) -> None:
+    for alerts, looks in (([_active("pending")], 0), ([_active("firing", "Full")], 0), ([_active("firing")], 1)):
+        watching.told.answers["rules"] = _groups(*alerts)
+        await watching.observer.look()
+        assert watching.asked_for("alerts") == looks
+    record = await watching.observer.alertmanager_record()
+    assert record.looks == 1
+
+
+async def test_what_alertmanager_lists_is_kept_from_the_first_look_that_had_it_to_the_last(watching: Watching) -> None:
+    watching.told.answers["rules"] = _groups(_active("firing"))
+    active = HELD | {"status": {"state": "active", "silencedBy": [], "inhibitedBy": []}}
+    again = active | {"startsAt": _spell(AT + 60)}
+    for listed in ([HELD], [HELD], [active], [again]):
+        watching.told.answers["alerts"] = listed
+        await watching.observer.look()
+    held = (await watching.observer.alertmanager_record()).alerts
+    started = 1_767_323_045.123
+    assert [(one.state, one.starts_at) for one in held] == [
+        ("suppressed", started),
+        ("active", started),
+        ("active", AT + 60),
+    ]
+    assert held[0].first_seen_at < held[0].last_seen_at < held[1].first_seen_at
+    assert held[1].first_seen_at == held[1].last_seen_at < held[2].first_seen_at
+    assert (held[0].receivers, held[0].silenced_by, held[0].inhibited_by) == (["pager", "chat"], ["s1"], ["b2", "c3"])
+
+
+async def test_a_server_that_does_not_answer_is_told_of_once_and_noted_for_as_long(watching: Watching) -> None:
+    watching.told.answers["rules"] = 503
+    for _ in range(3):
+        await watching.observer.look()
+    (outage,) = watching.observer.outages
+    assert outage.server == "Prometheus"
+    assert "answered 503" in outage.reason
+    assert outage.first_at < outage.last_at
+    assert watching.lines == [outage.reason]
+    watching.told.answers["rules"] = _groups()
+    await watching.observer.look()
+    watching.told.answers["rules"] = 502
+    for _ in range(2):
+        await watching.observer.look()
+    first, second = watching.observer.outages
+    assert first == outage
+    assert second.first_at < second.last_at
+    assert len(watching.lines) == 2
+
+
+async def test_an_outage_of_the_one_is_none_of_the_other(watching: Watching) -> None:
+    watching.told.answers |= {"rules": _groups(_active("firing")), "alerts": 500}
+    for _ in range(2):
+        await watching.observer.look()
+    assert [one.server for one in watching.observer.outages] == ["Alertmanager"]
+    assert not watching.observer.is_away
+    assert (await watching.observer.alertmanager_record()).looks == 0
+
+
+async def test_a_server_that_hangs_is_given_up_after_its_timeout(told: Told) -> None:
+    async with answering(told.answer) as server:
+        watching = await _begun(server, told, _drill(), patience="200ms")
+        told.delay_seconds = 5
+        began = time.monotonic()
+        await watching.observer.look()
+        assert 0.2 <= time.monotonic() - began < 4
+    assert [one.server for one in watching.observer.outages] == ["Prometheus"]
+
+
+@pytest.mark.parametrize(
+    ("server", "seconds", "answers_again", "is_away"),
+    [
+        ("Prometheus", 5.1, False, True),
+        ("Prometheus", 4.5, False, False),
+        ("Prometheus", 5.1, True, False),
+        # Without Alertmanager the alerts can still be watched.
+        ("Alertmanager", 60.0, False, False),
+    ],
+)
+async def test_prometheus_is_away_when_it_was_so_for_five_seconds(
+    watching: Watching, server: str, seconds: float, *, answers_again: bool, is_away: bool
+) -> None:
+    observer = watching.observer
+    observer.note_outage(server, "connection refused")
+    began = observer.outages[-1].model_copy(update={"first_at": time.time() - seconds})
+    observer.outages[-1] = began
+    other = {"Prometheus": "Alertmanager", "Alertmanager": "Prometheus"}[server]
+    observer.note_outage(other, "connection refused")
+    observer.note_outage(server, "connection refused")
+    if answers_again:
+        await observer.look()
+    assert observer.is_away is is_away
+
+
+async def test_a_drill_is_broken_off_when_an_abort_condition_has_any_result(watching: Watching) -> None:
+    watching.told.answers["query"] = {"resultType": "vector", "result": []}
+    await watching.observer.look_for_abort()
+    assert watching.observer.aborted == ""
+    watching.told.answers["query"] = {"resultType": "vector", "result": [{"metric": {}, "value": [AT, "0"]}]}
+    await watching.observer.look_for_abort()
+    assert watching.observer.aborted == "abort_if became true: vector(1) > 2"
+    assert watching.lines == ["abort_if became true: up == 0", "abort_if became true: vector(1) > 2"]
+
+
+async def test_what_prometheus_says_of_itself_is_summed_up(watching: Watching) -> None:
+    record = await watching.observer.prometheus_record()
+    assert (record.version, record.started_at, record.loaded_at) == ("3.5.0", [AT - 100], [AT - 50])
+    waits = (record.for_grace_seconds, record.resend_delay_seconds, record.lookback_seconds)
+    assert waits == (600, 60, None)
+    assert record.clock_ahead_seconds == pytest.approx(AT - time.time(), abs=5)
+    assert 0 < record.clock_unsure_seconds < 1
+
+
+async def test_a_restart_and_a_reload_leave_two_instants(watching: Watching) -> None:
+    watching.told.answers["runtimeinfo"] = {"startTime": _spell(AT), "lastConfigTime": _spell(AT + 1)}
+    watching.told.answers["status"] |= {"uptime": _spell(AT + 2)}
+    record = await watching.observer.prometheus_record()
+    assert (record.started_at, record.loaded_at) == ([AT - 100, AT], [AT - 50, AT + 1])
+    assert (await watching.observer.alertmanager_record()).started_at == [1_767_323_045.123, AT + 2]
+
+
+async def test_a_configuration_of_alertmanager_that_changed_is_kept_beside_the_first(watching: Watching) -> None:
+    watching.told.answers["status"] |= {"config": {"original": "route: {receiver: b}"}}
+    record = await watching.observer.alertmanager_record()
+    assert (record.config, record.config_at_end) == ("route: {receiver: a}", "route: {receiver: b}")
+
+
+async def test_what_cannot_be_asked_at_the_end_is_an_outage_and_not_an_error(watching: Watching) -> None:
+    watching.told.answers = dict.fromkeys(watching.told.answers, 500)
+    record = await watching.observer.prometheus_record()
+    assert (record.version, record.started_at, record.clock_ahead_seconds) == ("unknown", [AT - 100], None)
+    held = await watching.observer.alertmanager_record()
+    assert (held.version, held.config, held.config_at_end, held.peers) == ("0.25.0", "route: {receiver: a}", None, 2)
+    assert (held.silences, held.deliveries) == ([], [])
+    assert await watching.observer.rules_at_end() is None
+    assert [one.server for one in watching.observer.outages] == ["Prometheus", "Alertmanager"]
+
+
+async def test_the_rules_at_the_end_are_asked_for_again(watching: Watching) -> None:
+    watching.told.answers["rules"] = _groups(duration=45)
+    found = await watching.observer.rules_at_end()
+    assert found is not None
+    assert [rule.for_seconds for rule in found] == [45]
+    assert [rule.for_seconds for rule in watching.observer.rules] == [30]
+
+
+@pytest.mark.parametrize(
+    ("matcher", "spelled"),
+    [
+        ({"isRegex": False}, 'path="/a"'),
+        ({"isRegex": True}, 'path=~"/a"'),
+        ({"isRegex": False, "isEqual": False}, 'path!="/a"'),
+        ({"isRegex": True, "isEqual": False}, 'path!~"/a"'),
+        # As amtool does: quotes and backslashes are escaped.
+        ({"isRegex": True, "value": r"\d+"}, r'path=~"\\d+"'),
+        ({"isRegex": False, "value": 'a"bä'}, r'path="a\"bä"'),
+    ],
+)
+async def test_a_silence_is_spelled_as_alertmanager_spells_it(
+    watching: Watching, matcher: dict[str, Any], spelled: str
+) -> None:
+    watching.told.answers["silences"] = [SILENCE | {"matchers": [{"name": "path", "value": "/a"} | matcher]}]
+    (silence,) = (await watching.observer.alertmanager_record()).silences
+    assert silence.matchers == [spelled]
+    assert (silence.silence_id, silence.created_by, silence.comment) == ("s1", "me", "maintenance")
+
+
+@pytest.mark.parametrize(("silence_id", "kept"), [("s1", ["s1"]), ("s2", [])])
+async def test_a_silence_that_is_over_is_kept_if_it_silenced_anything(
+    watching: Watching, silence_id: str, kept: list[str]
+) -> None:
+    watching.told.answers["rules"] = _groups(_active("firing"))
+    await watching.observer.look()
+    watching.told.answers["silences"] = [SILENCE | {"id": silence_id, "status": {"state": "expired"}}]
+    record = await watching.observer.alertmanager_record()
+    assert [one.silence_id for one in record.silences] == kept
+
+
+@pytest.mark.parametrize(
+    ("metrics", "sent"),
+    [
+        (COUNTS.format(4) + FAILED.format(1), []),
+        (COUNTS.format(7) + FAILED.format(2), [("webhook", 3, 1)]),
+        # Counters of a server that was restarted begin anew.
+        (COUNTS.format(2) + FAILED.format(1), [("webhook", 2, 1)]),
+        # An integration that was not there before.
+        (COUNTS.format(4) + FAILED.format(1) + COUNTS.format(5).replace("webhook", "email"), [("email", 5, 0)]),
+        (COUNTS.format(5).replace("}", ',receiver_name="pager"}'), [("webhook of pager", 5, 0)]),
+    ],
+)
+async def test_only_what_was_sent_during_the_drill_is_counted(
+    watching: Watching, metrics: str, sent: list[tuple[str, int, int]]
+) -> None:
+    watching.told.answers["metrics"] = metrics
+    record = await watching.observer.alertmanager_record()
+    assert [(one.integration, one.sent, one.failed) for one in record.deliveries] == sent
+
+
+async def test_an_alertmanager_outside_a_cluster_is_its_own_only_peer(told: Told) -> None:
+    told.answers["status"] = STATUS
+    async with answering(told.answer) as server:
+        watching = await _begun(server, told, _drill())
+        assert (await watching.observer.alertmanager_record()).peers == 1

@@ -1,0 +1,224 @@
+"""`alertdrill explain` from files to what it prints."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from alertdrill.agent.config import kpis
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.explaining.from_files import Options, from_files
+from alertdrill.agent.rules.explanation import Explained
+from alertdrill.lab.engine.metrics import Metrics
+
+ROOT = Path(__file__).parents[3]
+RULES = """\
+groups:
+  - name: a
+    rules:
+      - record: job:x:rate5m
+        expr: sum by (job) (rate(x[5m]))
+      - alert: Errors
+        expr: rate(x{job="web"}[5m]) > 3
+        for: 1m
+        labels: {severity: page}
+      - alert: Newer
+        expr: rate(x[5m+1m]) > 3
+        for: 45s
+  - name: b
+    interval: 30s
+    query_offset: 5s
+    labels: {team: shop}
+    rules:
+      - alert: Depth
+        expr: depth{job=~"w.*|db"} > 3
+        keep_firing_for: 2m
+"""
+PROMETHEUS = """\
+global: {scrape_interval: 20s, evaluation_interval: 25s, external_labels: {a: b}}
+scrape_configs:
+  - {job_name: web, scrape_interval: 5s, static_configs: []}
+  - {job_name: db, scrape_interval: 40s}
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.yml"
+    path.write_text(RULES)
+    return path
+
+
+def _explained(path: Path, **options: object) -> dict[str, Explained]:
+    explanation = from_files(Options(paths=[path], **options))  # type: ignore[arg-type] - each test names its own
+    return {one.given.rule.alert: one for one in explanation.rules}
+
+
+def test_each_alerting_rule_is_explained_where_it_stands(rules: Path) -> None:
+    found = _explained(rules)
+    assert {name: one.given.place for name, one in found.items()} == {
+        "Errors": f"{rules}:6",
+        "Newer": f"{rules}:10",
+        "Depth": f"{rules}:18",
+    }
+    assert found["Depth"].given.rule.labels == {"team": "shop"}
+
+
+def test_intervals_come_from_prometheus_yml_beside_the_rules(rules: Path) -> None:
+    (rules.parent / "prometheus.yml").write_text(PROMETHEUS)
+    found = _explained(rules)
+    scrapes = {name: (one.given.timing.scrape, one.given.timing.interval) for name, one in found.items()}
+    # The named job's; where several match the slowest; where none is named, the global one.
+    assert scrapes == {"Errors": (5, 25), "Newer": (20, 25), "Depth": (40, 30)}
+    assert found["Depth"].given.timing.query_offset == 5
+    assert found["Errors"].given.basis[0] == f"scrape interval 5s: job web of {rules.parent / 'prometheus.yml'}"
+    assert "for no selector names a job of it, and some job has 5s" in found["Newer"].given.basis[0]
+
+
+def test_without_prometheus_yml_options_stand_in_and_defaults_after_them(rules: Path) -> None:
+    given = _explained(rules, scrape_interval=timedelta(seconds=7), evaluation_interval=timedelta(seconds=9))
+    assert (given["Errors"].given.timing.scrape, given["Errors"].given.timing.interval) == (7, 9)
+    assert given["Errors"].given.basis[:2] == ("scrape interval 7s: as given", "evaluation interval 9s: as given")
+    default = _explained(rules)["Errors"].given
+    assert (default.timing.scrape, default.timing.interval) == (60, 60)
+    assert "Prometheus' default, for there is no prometheus.yml" in default.basis[0]
+
+
+def test_routes_come_from_alertmanager_yml_in_a_folder_next_to_it(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    found = _explained(tmp_path / "configs/prometheus/rules.yml")
+    assert [leg.name for leg in found["HighErrorRate"].prospect.legs] == [
+        "pending",
+        "firing",
+        "on-call told",
+        "resolved",
+        "on-call told of the end",
+    ]
+
+
+def test_without_alertmanager_yml_routes_are_not_known(rules: Path) -> None:
+    found = _explained(rules)["Errors"]
+    assert [leg.name for leg in found.prospect.legs] == ["pending", "firing", "resolved"]
+    assert found.given.basis[2] == "routes: not known, for there is no alertmanager.yml"
+
+
+def test_a_rule_that_our_parser_cannot_read_is_told_and_the_rest_explained(rules: Path) -> None:
+    found = _explained(rules)
+    remark = next(one for one in found["Newer"].remarks if one.name == "unreadable")
+    assert "unexpected character inside brackets: '+'" in remark.text
+    firing = found["Newer"].prospect.legs[1]
+    assert firing.earliest == 60  # ceil(45 s / 60 s) evaluations
+    assert found["Errors"].prospect.shape.kind == "rate"
+
+
+def test_a_prometheus_rule_of_kubernetes_is_read(tmp_path: Path, rules: Path) -> None:
+    inside = "\n".join("  " + line for line in RULES.splitlines())
+    path = tmp_path / "resource.yaml"
+    head = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: a}\nspec:\n"
+    path.write_text(head + inside + "\n")
+    found, plain = _explained(path), _explained(rules)
+    assert {name: one.prospect.legs for name, one in found.items()} == {
+        name: one.prospect.legs for name, one in plain.items()
+    }
+    assert found["Errors"].given.place == f"{path}:10"
+
+
+def test_rule_files_below_a_folder_are_found_among_others(tmp_path: Path, rules: Path) -> None:
+    (rules.parent / "prometheus.yml").write_text(PROMETHEUS)
+    assert set(_explained(tmp_path)) == {"Errors", "Newer", "Depth"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("rules.yml", RULES.replace("for: 1m", "for: 1"), "8: groups[0].rules[1].for: 1 has no unit"),
+        (
+            "rules.yml",
+            RULES.replace("alert: Errors", "alrt: Errors"),
+            "groups[0].rules[1].alrt: unknown key, did you mean",
+        ),
+        ("prometheus.yml", "global: {scrape_interval: 5}", "1: global.scrape_interval: 5 has no unit"),
+        ("alertmanager.yml", "route: {group_wait: soon}", "1: route: cannot be followed: 'soon' is no duration"),
+        ("kpis.yml", "kpis: [{kpi: a, series: b, objective: fast}]", "1: kpis[0].objective: 'fast' is no objective"),
+        ("kpis.yml", "kpis: [{kpi: a, series: b, objective: '< 1', of: c, quantile: 0.9}]", "has of and quantile"),
+        ("kpis.yml", "buckets: {a: [2, 1]}", "buckets: the bounds of a do not rise"),
+    ],
+)
+def test_a_file_that_is_wrong_is_named_with_its_line(rules: Path, name: str, text: str, expected: str) -> None:
+    (rules.parent / name).write_text(text)
+    with pytest.raises(ConfigError) as error:
+        from_files(Options(paths=[rules]))
+    assert expected in error.value.problems[0].removeprefix(f"{rules.parent / name}:")
+
+
+def test_a_file_of_recording_rules_alone_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "recording.yml"
+    path.write_text("groups: [{name: a, rules: [{record: b, expr: c}]}]\n")
+    ended = _run(str(path))
+    assert (ended.returncode, ended.stdout.strip()) == (0, "no alerting rules")
+
+
+def test_one_alert_alone_can_be_asked_for(rules: Path) -> None:
+    assert set(_explained(rules, rule="Depth")) == {"Depth"}
+    with pytest.raises(ConfigError, match=r"--rule: no rule makes the alert 'Dept', did you mean Depth\?"):
+        _explained(rules, rule="Dept")
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "alertdrill", "explain", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_page_of_the_shipped_rules_is_up_to_date() -> None:
+    """`make docs` writes it again."""
+    made = _run("configs/prometheus/rules.yml", "--format", "markdown")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout == (ROOT / "docs/seed-rules.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["configs/prometheus/rules.yml"], 0),
+        (["configs/prometheus/rules.yml", "--strict"], 1),
+        (["configs/prometheus/rules.yml", "--strict", "--rule", "HighMemoryUsage"], 0),
+        (["configs/prometheus/rules.yml", "--config", "configs/agent.yml"], 2),
+        (["configs/prometheus/rules.yml", "--scrape-interval", "5"], 2),
+        (["configs/alertmanager"], 2),
+        ([], 2),
+    ],
+)
+def test_the_exit_code_tells_of_a_problem_only_when_strict(arguments: list[str], code: int) -> None:
+    ended = _run(*arguments)
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert bool(ended.stderr) == (code == 2)
+
+
+def test_the_shipped_buckets_are_those_of_the_engine() -> None:
+    shown = re.findall(r'transactions_response_time_seconds_bucket{le="([^"+]+)"}', Metrics().render().decode())
+    known = kpis.load(ROOT / "configs/kpis.yml").buckets
+    assert [*map(float, shown)] == [*known["payment_engine_transactions_response_time_seconds_bucket"]]
+
+
+def test_a_program_gets_json() -> None:
+    answer = json.loads(_run("configs/prometheus/rules.yml", "--format", "json").stdout)
+    assert len(answer["rules"]) == 8
+    assert [one["kpi"] for one in answer["unwatched"]] == [
+        "transactions a second",
+        "response time p99",
+        "CPU usage",
+    ]

@@ -1,0 +1,125 @@
+"""`alertdrill explain --config`: rules, intervals, series and routes as real servers tell of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from alertdrill.agent.config.servers import MonitoringServer
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.explaining.from_files import Options
+from alertdrill.agent.explaining.from_servers import from_servers
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.rules.explanation import Explained
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.programs import find_programs
+from alertdrill.lab.server import Server, Spec
+
+RULES = """\
+groups:
+  - name: own
+    interval: 3s
+    rules:
+      - alert: Pairs
+        expr: rate(prometheus_http_requests_total[1m]) / rate(prometheus_http_requests_total[1m]) > 2
+        for: 10s
+        labels: {severity: page}
+      - alert: NeverPairs
+        expr: rate(prometheus_http_requests_total[1m]) / rate(process_cpu_seconds_total[1m]) > 2
+      - alert: Slow
+        expr: histogram_quantile(0.9, rate(prometheus_http_request_duration_seconds_bucket[1m])) > 7
+"""
+SEEN = (
+    "rate(process_cpu_seconds_total[1m]) and on (job) rate(prometheus_http_requests_total[1m])"
+    " and on (job) rate(prometheus_http_request_duration_seconds_bucket[1m])"
+)
+ALERTMANAGER = """\
+route: {receiver: a, routes: [{matchers: [severity="page"], receiver: pager, group_wait: 1s, group_interval: 7s}]}
+receivers: [{name: a}, {name: pager}]
+"""
+
+
+def _prometheus(folder: Path, port: int) -> Spec:
+    (folder / "rules.yml").write_text(RULES)
+    (folder / "prometheus.yml").write_text(
+        "global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [rules.yml]\nscrape_configs:\n"
+        f"  - {{job_name: prometheus, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}\n"
+        "  - {job_name: slow, scrape_interval: 30s, static_configs: [{targets: ['127.0.0.1:1']}]}\n"
+    )
+    flags = [f"--web.listen-address=127.0.0.1:{port}", f"--storage.tsdb.path={folder}/data"]
+    command = [str(find_programs()["prometheus"]), f"--config.file={folder}/prometheus.yml", *flags]
+    return Spec("prometheus", command, port, health="/-/ready")
+
+
+def _alertmanager(folder: Path, port: int) -> Spec:
+    (folder / "alertmanager.yml").write_text(ALERTMANAGER)
+    flags = [f"--web.listen-address=127.0.0.1:{port}", f"--storage.path={folder}/am", "--cluster.listen-address="]
+    command = [str(find_programs()["alertmanager"]), f"--config.file={folder}/alertmanager.yml", *flags]
+    return Spec("alertmanager", command, port, health="/-/ready")
+
+
+def _agent(folder: Path, prometheus: int, alertmanager: int) -> Path:
+    path = folder / "agent.yml"
+    path.write_text(
+        'probe: {kind: http, url: "http://127.0.0.1:1/"}\ntoxiproxy: {url: "http://127.0.0.1:1"}\n'
+        f'prometheus: {{url: "http://127.0.0.1:{prometheus}"}}\n'
+        f'alertmanager: {{url: "http://127.0.0.1:{alertmanager}"}}\n'
+    )
+    return path
+
+
+@pytest_asyncio.fixture(scope="module")
+async def config(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
+    """A Prometheus that scrapes itself, and an Alertmanager."""
+    folder = tmp_path_factory.mktemp("live")
+    ports = free_ports(2)
+    specs = [_prometheus(folder, ports[0]), _alertmanager(folder, ports[1])]
+    servers = [Server(spec, folder, find_programs()["setpriv"]) for spec in specs]
+    try:
+        for server in servers:
+            await server.wait_ready()
+        prometheus = Prometheus(MonitoringServer(url=f"http://127.0.0.1:{ports[0]}"))
+        async with asyncio.timeout(20):
+            while not await prometheus.holds(SEEN):  # noqa: ASYNC110 - a server sets no event
+                await asyncio.sleep(0.2)
+        yield _agent(folder, *ports)
+    finally:
+        for server in servers:
+            await server.stop()
+
+
+async def _explained(config: Path) -> dict[str, Explained]:
+    return {one.given.rule.alert: one for one in (await from_servers(config, Options())).rules}
+
+
+async def test_intervals_and_routes_are_those_of_the_servers(config: Path) -> None:
+    pairs = (await _explained(config))["Pairs"]
+    assert (pairs.given.timing.scrape, pairs.given.timing.interval) == (1, 3)
+    assert pairs.given.basis[0].startswith("scrape interval 1s: job prometheus, of http://127.0.0.1:")
+    told = next(leg for leg in pairs.prospect.legs if leg.name == "pager told")
+    assert "group_wait 1 s" in told.arithmetic
+    assert "group_interval 7 s" in told.arithmetic
+
+
+async def test_labels_of_the_real_series_prove_whether_two_sides_pair(config: Path) -> None:
+    found = await _explained(config)
+    remarks = {name: {one.name: one.text for one in rule.remarks} for name, rule in found.items()}
+    assert "0 pairs: `/` has" in remarks["NeverPairs"]["unpaired"]
+    assert "handler" in remarks["NeverPairs"]["unpaired"]
+    assert not {"unpaired", "one_label_more"} & set(remarks["Pairs"])
+
+
+async def test_bounds_of_the_real_histogram_are_known(config: Path) -> None:
+    slow = (await _explained(config))["Slow"]
+    remark = next(one for one in slow.remarks if one.name == "bucket_bound")
+    assert "7 is no bound of the histogram: between 3 and 8 the quantile is a guess" in remark.text
+
+
+async def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (nobody,) = free_ports(1)
+    with pytest.raises(ServiceUnavailable, match="Prometheus"):
+        await from_servers(_agent(tmp_path, nobody, nobody), Options())

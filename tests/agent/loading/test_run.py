@@ -1,0 +1,101 @@
+"""A run of a load in this process, on a client that answers as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import TypeAdapter
+from rich.console import Console
+
+from alertdrill.agent.config.probe import ProbeFile
+from alertdrill.agent.live import Lines
+from alertdrill.agent.loading.options import Options
+from alertdrill.agent.loading.outputs import Outputs
+from alertdrill.agent.loading.run import LoadRun
+from alertdrill.agent.report.load.story import LoadStory
+from alertdrill.probes.client import Ended
+from alertdrill.probes.figures import Counted
+from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.thresholds import Thresholds
+
+REFUSED = Outcome("reset", "gone")
+
+
+@dataclass
+class Client:
+    """Answers each transaction, by its number, within 50 ms."""
+
+    outcome: Callable[[int], Outcome]
+    counted: tuple[Counted, ...] = (Counted("order", ()),)
+    started: int = 0
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Client]:
+        yield self
+
+    def start(self, ended: Ended) -> None:
+        delay_seconds = self.started * 7919 % 50_000 / 1e6
+        asyncio.get_running_loop().call_later(delay_seconds, ended, self.outcome(self.started))
+        self.started += 1
+
+    def take_acknowledged(self) -> list[str]:
+        return []
+
+
+async def ran(outcome: Callable[[int], Outcome], load: dict[str, Any], **thresholds: Any) -> LoadStory:
+    """Run a load to its end."""
+    read = TypeAdapter[Any](Thresholds).validate_python(thresholds)
+    file = ProbeFile.model_construct(probe=cast("Any", Client(outcome)), thresholds=read)
+    console = Console(file=io.StringIO())
+    options = Options(Path("shop.yml"), workers=1, quiet=True)
+    run = LoadRun(file, LoadSettings.model_validate(load), options, Lines(console, is_quiet=True), lambda _: None)
+    await run.run(console, Outputs([]))
+    story = run.story()
+    assert story is not None
+    return story
+
+
+def stopping_at(threshold: str) -> list[dict[str, Any]]:
+    return [{"threshold": threshold, "abort_on_fail": True}]
+
+
+async def test_no_load_is_stopped_by_a_second_that_is_added_in_part() -> None:
+    """A third fails; with the counts of the second second, and not yet its durations, it would be two thirds."""
+    story = await ran(
+        lambda number: REFUSED if number % 3 == 0 else Outcome(),
+        {"rate": 4000, "duration": "2500ms"},
+        http_req_failed=stopping_at("rate<0.4"),
+    )
+    assert (story.ending, story.verdict) == ("", "passed")
+
+
+async def test_a_load_that_a_threshold_ended_has_crossed_it() -> None:
+    """Of a load in phases nothing is judged at its end, and so no figure of then says so."""
+    story = await ran(
+        lambda _: REFUSED,
+        {"phases": [{"phase": "calm", "to": 20, "hold": "1h"}]},
+        http_req_failed=stopping_at("rate<0.5"),
+    )
+    assert story.ending.startswith("threshold rate<0.5 on http_req_failed was crossed")
+    assert (story.summary.judged, story.phases, story.verdict) == ((), (), "crossed")
+
+
+async def test_rates_are_of_the_whole_duration() -> None:
+    """The last of three transactions is due in second 2 of 3."""
+    story = await ran(lambda _: Outcome(), {"rate": 1, "duration": "3s"})
+    assert (story.summary.seconds, story.summary.target_rate, story.summary.achieved_rate) == (3.0, 1.0, 1.0)
+
+
+async def test_a_last_phase_in_whose_last_second_nothing_is_due_is_judged() -> None:
+    story = await ran(
+        lambda _: REFUSED, {"phases": [{"phase": "calm", "to": 0.5, "hold": "4s"}]}, http_req_failed=["rate<0.5"]
+    )
+    assert [(phase.name, phase.seconds, phase.passed) for phase in story.phases] == [("calm", 4, False)]
+    assert story.verdict == "not carried"

@@ -1,0 +1,33 @@
+"""The rules for the Prometheus operator are those of the one source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from alertdrill.agent.config import rules as rules_file
+from alertdrill.agent.config.check import check
+from alertdrill.agent.config.yaml_source import Source
+from tools import prometheus_rule
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "configs/prometheus/rules.yml"
+RESOURCE = ROOT / "configs/kubernetes/prometheus-rule.yml"
+
+
+def test_the_resource_is_up_to_date() -> None:
+    made = prometheus_rule.resource(RULES.read_text(), "configs/prometheus/rules.yml")
+    assert RESOURCE.read_text() == made, "run `make docs`"
+
+
+def test_it_holds_the_same_groups() -> None:
+    assert yaml.safe_load(RESOURCE.read_text())["spec"] == yaml.safe_load(RULES.read_text())
+    assert rules_file.read(Source(RESOURCE)) == rules_file.load(RULES)
+
+
+def test_manifests_beside_it_are_left_to_kubectl() -> None:
+    findings = check([ROOT / "configs/kubernetes"])
+    assert findings.problems == []
+    assert len(findings.rules) == 1
+    assert findings.agent == 0

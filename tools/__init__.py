@@ -1,0 +1,1 @@
+"""What `make` runs, and no user does."""
