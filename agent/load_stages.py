@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import accumulate
 
-from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.load.settings import LoadSettings
 from alertdrill.probes.spelling import number_text
 from alertdrill.units.duration import format_duration
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from alertdrill.agent.report.load.lines import Format
-from alertdrill.probes.tally import LoadSecond
+from alertdrill.probes.load.tally import LoadSecond
 
 _LAST_LINES_WITHIN_SECONDS = 5.0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from alertdrill.agent.recording.records import Phase
-    from alertdrill.probes.tally import Tally
+    from alertdrill.probes.load.tally import Tally
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from alertdrill.probes.outcome import Reason
 
 if TYPE_CHECKING:
-    from alertdrill.probes.http_connection import Connection
+    from alertdrill.probes.http.connection import Connection
 
 _NO_HEADERS: dict[bytes, bytes] = {}
 

@@ -19,8 +19,8 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, field_validator, model_validator
 
 from alertdrill.probes.client import Client, Ended, startable
-from alertdrill.probes.data import Choice
-from alertdrill.probes.figures import Counted
+from alertdrill.probes.data.data import Choice
+from alertdrill.probes.figures.figures import Counted
 from alertdrill.probes.outcome import Outcome, Request
 from alertdrill.probes.random_stream import stream_seed
 from alertdrill.probes.single import SingleProbe

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from alertdrill.probes.recorder import SecondCounts
-from alertdrill.probes.tally import Tally
+from alertdrill.probes.load.recorder import SecondCounts
+from alertdrill.probes.load.tally import Tally
 
 
 class PhasedTally(Tally):

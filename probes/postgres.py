@@ -16,8 +16,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from alertdrill.probes.checks.expected import Expected
 from alertdrill.probes.client import AwaitedClient
-from alertdrill.probes.expected import Expected
 from alertdrill.probes.probe import Probe
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import PostgresUrl, ServerUrl, parse_postgres_url

@@ -16,8 +16,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from alertdrill.probes.checks.expected import Expected
 from alertdrill.probes.client import AwaitedClient
-from alertdrill.probes.expected import Expected
 from alertdrill.probes.probe import Probe
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import RedisUrl, ServerUrl, parse_redis_url

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alertdrill.probes.dns import Dns
-from alertdrill.probes.http import Http
+from alertdrill.probes.http.settings import Http
 from alertdrill.probes.postgres import Postgres
 from alertdrill.probes.redis import Redis
 from alertdrill.probes.tcp import Tcp

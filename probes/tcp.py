@@ -17,7 +17,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from alertdrill.probes.comparison import Pattern, excerpt
+from alertdrill.probes.checks.comparison import Pattern, excerpt
 from alertdrill.probes.connection import connected
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome

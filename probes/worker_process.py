@@ -8,8 +8,8 @@ import signal
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 
-from alertdrill.probes.recorder import SecondCounts
-from alertdrill.probes.worker import Job, work
+from alertdrill.probes.load.recorder import SecondCounts
+from alertdrill.probes.load.worker import Job, work
 
 
 class WorkerProcess:

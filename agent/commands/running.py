@@ -52,7 +52,7 @@ def _explain(group: BaseExceptionGroup[BaseException]) -> int:
     from alertdrill.agent.errors import ConfigError, ServiceUnavailable, leaves
     from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
     from alertdrill.lab.errors import LabError
-    from alertdrill.probes.workers import WorkersDied
+    from alertdrill.probes.load.workers import WorkersDied
 
     known = (ConfigError, ServiceUnavailable, FaultNotApplied, FaultNotHealed, LabError, WorkersDied)
     matched, rest = group.split(known)

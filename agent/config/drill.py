@@ -15,7 +15,7 @@ from alertdrill.chaos.registry import AnyFault
 from alertdrill.chaos.timeline import contradictions, repetitions
 from alertdrill.lab.parts import Parts
 from alertdrill.lab.scale import scale_expr
-from alertdrill.probes.thresholds import Thresholds
+from alertdrill.probes.figures.thresholds import Thresholds
 from alertdrill.units.duration import Duration
 from alertdrill.units.promql import PromQL
 from alertdrill.units.settings import Settings

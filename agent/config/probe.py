@@ -8,9 +8,9 @@ from pydantic import model_validator
 
 from alertdrill.agent.config import yaml_source
 from alertdrill.lab.parts import Parts
-from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.figures.thresholds import Thresholds, unmatched
+from alertdrill.probes.load.settings import LoadSettings
 from alertdrill.probes.registry import AnyProbe
-from alertdrill.probes.thresholds import Thresholds, unmatched
 from alertdrill.units.settings import Settings
 
 

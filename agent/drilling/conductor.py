@@ -43,11 +43,11 @@ from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.lease import leased
 from alertdrill.chaos.ledger import Ledger
 from alertdrill.chaos.timeline import spread
-from alertdrill.probes.arrivals import ConstantArrivals
-from alertdrill.probes.figures import measures
-from alertdrill.probes.load import Load, running
-from alertdrill.probes.measures import Measures
-from alertdrill.probes.sender import Plan
+from alertdrill.probes.figures.figures import measures
+from alertdrill.probes.figures.measures import Measures
+from alertdrill.probes.load.arrivals import ConstantArrivals
+from alertdrill.probes.load.load import Load, running
+from alertdrill.probes.load.sender import Plan
 
 _LONGEST_POLL_SECONDS = 1.0
 

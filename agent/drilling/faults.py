@@ -21,10 +21,10 @@ from alertdrill.chaos.errors import FaultTakenBack
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.ledger import Ledger
 from alertdrill.chaos.timeline import spread
-from alertdrill.probes.arrivals import ConstantArrivals
-from alertdrill.probes.load import Load, running
+from alertdrill.probes.load.arrivals import ConstantArrivals
+from alertdrill.probes.load.load import Load, running
+from alertdrill.probes.load.sender import Plan
 from alertdrill.probes.registry import AnyProbe
-from alertdrill.probes.sender import Plan
 
 
 class Breaking:

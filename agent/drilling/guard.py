@@ -16,8 +16,8 @@ from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.monitoring.held import Silence
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.guard import Guards
-from alertdrill.probes.measures import Measures
-from alertdrill.probes.thresholds import abort_reason
+from alertdrill.probes.figures.measures import Measures
+from alertdrill.probes.figures.thresholds import abort_reason
 
 
 def _now() -> datetime:

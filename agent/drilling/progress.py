@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.drilling.observer import Observer
 from alertdrill.agent.recording.records import Phase
-from alertdrill.probes.tally import Tally
+from alertdrill.probes.load.tally import Tally
 
 
 @dataclass

@@ -14,7 +14,7 @@ from alertdrill.agent.import_k6.refusal import asking_the_probe_file
 from alertdrill.agent.import_k6.syntax import Node
 from alertdrill.agent.import_k6.values import Unknown, Value, entries
 from alertdrill.agent.import_k6.variables import hide_all
-from alertdrill.probes.checks import Check
+from alertdrill.probes.checks.checks import Check
 
 Settings = dict[str, Any]
 _CHECK: TypeAdapter[Check] = TypeAdapter(Check)

@@ -16,7 +16,7 @@ from alertdrill.agent.import_k6.syntax import parse
 from alertdrill.agent.import_k6.thresholds import read_thresholds
 from alertdrill.agent.import_k6.transaction import Transaction, read_transaction
 from alertdrill.agent.import_k6.values import Value
-from alertdrill.probes.check_kinds import StatusCheck
+from alertdrill.probes.checks.kinds import StatusCheck
 
 _OPTIONS = {
     "insecureSkipTLSVerify": "write tls: {insecure_skip_verify: true} under probe where it is meant",

@@ -10,8 +10,8 @@ from alertdrill.agent.import_k6.durations import duration
 from alertdrill.agent.import_k6.notes import NotCarried, Notes
 from alertdrill.agent.import_k6.refusal import asking_the_probe_file
 from alertdrill.agent.import_k6.values import Value, entries, text_of
-from alertdrill.probes.http import HttpRequest
-from alertdrill.probes.template import compile_header
+from alertdrill.probes.data.template import compile_header
+from alertdrill.probes.http.settings import HttpRequest
 
 # What a request of k6 has without being asked; a probe would wait for half of it.
 DEFAULT_TIMEOUT = "60s"

@@ -13,8 +13,8 @@ from alertdrill.agent.import_k6.notes import NotCarried, Notes, UnusableScript
 from alertdrill.agent.import_k6.params import read_params
 from alertdrill.agent.import_k6.refusal import asking_the_probe_file
 from alertdrill.agent.import_k6.values import Json, Value, entries, has_env, plain, text_of
-from alertdrill.probes.http import HttpRequest
-from alertdrill.probes.template import compile_json, compile_text, compile_url
+from alertdrill.probes.data.template import compile_json, compile_text, compile_url
+from alertdrill.probes.http.settings import HttpRequest
 
 Settings = dict[str, Any]
 _WITH_BODY = {"del": "DELETE", "options": "OPTIONS", "patch": "PATCH", "post": "POST", "put": "PUT"}

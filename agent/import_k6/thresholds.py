@@ -13,9 +13,9 @@ from alertdrill.agent.import_k6.durations import duration, spelled, whole_millis
 from alertdrill.agent.import_k6.notes import NotCarried, Notes
 from alertdrill.agent.import_k6.refusal import asking_the_probe_file
 from alertdrill.agent.import_k6.values import EnvText, Value, entries, items, plain
-from alertdrill.probes.expression import Expression, parse, spell
-from alertdrill.probes.measures import METRICS, Trend, split
-from alertdrill.probes.thresholds import Thresholds, unmatched
+from alertdrill.probes.figures.expression import Expression, parse, spell
+from alertdrill.probes.figures.measures import METRICS, Trend, split
+from alertdrill.probes.figures.thresholds import Thresholds, unmatched
 
 _THRESHOLDS: TypeAdapter[Thresholds] = TypeAdapter(Thresholds)
 _CARRIED = {"threshold", "abortOnFail", "delayAbortEval"}

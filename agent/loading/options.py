@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alertdrill.agent.config.probe import ProbeFile
 from alertdrill.agent.errors import ConfigError
-from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.load.settings import LoadSettings
 
 # One worker does more than twice this on a core of its own.
 _RATE_OF_ONE_WORKER = 10_000

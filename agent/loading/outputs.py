@@ -13,7 +13,7 @@ from typing import Protocol
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.report.load.lines import FORMATS
 from alertdrill.agent.seconds_file import SecondsFile
-from alertdrill.probes.tally import LoadSecond, Tally
+from alertdrill.probes.load.tally import LoadSecond, Tally
 
 _LOOK_EVERY_SECONDS = 0.25
 

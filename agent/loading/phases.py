@@ -15,11 +15,11 @@ from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.report.words import latency_words
 from alertdrill.agent.scorecard.measure import measure
 from alertdrill.agent.scorecard.phase_result import PhaseResult, result
-from alertdrill.probes.figures import Counted
+from alertdrill.probes.figures.figures import Counted
+from alertdrill.probes.figures.thresholds import Thresholds
+from alertdrill.probes.load.phases import PhaseSettings, held_seconds
 from alertdrill.probes.phased_tally import PhasedTally
-from alertdrill.probes.phases import PhaseSettings, held_seconds
 from alertdrill.probes.spelling import share_text
-from alertdrill.probes.thresholds import Thresholds
 
 _LOOK_EVERY_SECONDS = 0.1
 

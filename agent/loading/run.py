@@ -19,20 +19,20 @@ from alertdrill.agent.loading.outputs import Outputs
 from alertdrill.agent.loading.view import LoadView
 from alertdrill.agent.report.load.story import LoadStory
 from alertdrill.agent.situation import Situation
-from alertdrill.probes.figures import measures
-from alertdrill.probes.honesty import Sending, honesty
-from alertdrill.probes.load import Load
-from alertdrill.probes.load_settings import LoadSettings
-from alertdrill.probes.measures import Measures
-from alertdrill.probes.sender import Plan
-from alertdrill.probes.summary import LoadSummary
-from alertdrill.probes.thresholds import abort_reason, evaluate
+from alertdrill.probes.figures.figures import measures
+from alertdrill.probes.figures.honesty import Sending, honesty
+from alertdrill.probes.figures.measures import Measures
+from alertdrill.probes.figures.summary import LoadSummary
+from alertdrill.probes.figures.thresholds import abort_reason, evaluate
+from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.settings import LoadSettings
 
 if TYPE_CHECKING:
     from alertdrill.agent.config.agent import AgentConfig
     from alertdrill.agent.loading.phases import Walk
     from alertdrill.agent.scorecard.phase_result import PhaseResult
-    from alertdrill.probes.workers import Workers
+    from alertdrill.probes.load.workers import Workers
 
 _THRESHOLDS_EVERY_SECONDS = 2.0
 # For the page's time line; a load may go on for days, and --out keeps every second of it.
@@ -73,7 +73,7 @@ class LoadRun:
         workers = self._options.worker_count(settings)
         if workers > 1:
             # One worker needs nothing of what speaks to several.
-            from alertdrill.probes.workers import Workers
+            from alertdrill.probes.load.workers import Workers
 
             await self._show(Workers(probe, plan, workers, keep, self._lines.warn), console, outputs)
             return

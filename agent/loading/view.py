@@ -9,10 +9,10 @@ from rich.text import Text
 
 from alertdrill.agent.load_stages import place_words, rate_text, stage_bar, stage_ends, time_words
 from alertdrill.agent.report.words import latency_words, printable
-from alertdrill.probes.arrivals import Arrivals
-from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.load.arrivals import Arrivals
+from alertdrill.probes.load.settings import LoadSettings
+from alertdrill.probes.load.tally import LoadSecond, Tally
 from alertdrill.probes.spelling import share_text
-from alertdrill.probes.tally import LoadSecond, Tally
 
 _LABEL_CELLS = 12
 _WIDEST_BAR = 100

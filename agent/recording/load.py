@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean
 
 from alertdrill.agent.recording.records import LoadRecord, MoneyRecord, SecondRecord
-from alertdrill.probes.load import Load
+from alertdrill.probes.load.load import Load
 
 
 def load_record(load: Load, money: list[MoneyRecord]) -> LoadRecord:

@@ -11,9 +11,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from alertdrill.agent.recording.records import MoneyRecord
-from alertdrill.probes.data import AnyData, Choice
-from alertdrill.probes.http import Http
-from alertdrill.probes.number_range import Range
+from alertdrill.probes.data.data import AnyData, Choice
+from alertdrill.probes.data.number_range import Range
+from alertdrill.probes.http.settings import Http
 from alertdrill.probes.registry import AnyProbe
 
 _AMOUNT = "amount"

@@ -93,9 +93,9 @@ async def _servers(options: Options, config: AgentConfig) -> AsyncIterator[Agent
         return
     from alertdrill.agent.drilling.session import at_the_lab
     from alertdrill.lab.stack import Lab
-    from alertdrill.probes.arrivals import ConstantArrivals
-    from alertdrill.probes.load import Load, running
-    from alertdrill.probes.sender import Plan
+    from alertdrill.probes.load.arrivals import ConstantArrivals
+    from alertdrill.probes.load.load import Load, running
+    from alertdrill.probes.load.sender import Plan
 
     # What is told meanwhile is no part of the card, which a program may read.
     lines = Lines(Console(stderr=True, highlight=False))

@@ -20,8 +20,8 @@ from prometheus_client.utils import floatToGoString
 from alertdrill import __version__
 from alertdrill.agent.recording.records import Phase
 from alertdrill.agent.situation import Situation
+from alertdrill.probes.load.tally import Distribution, Tally
 from alertdrill.probes.outcome import Reason
-from alertdrill.probes.tally import Distribution, Tally
 
 # 2 s and 5 s are what the payment engine promises for p95 and p99.
 _LATENCY_SECONDS = (

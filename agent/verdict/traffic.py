@@ -6,7 +6,7 @@ from statistics import median
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import LoadRecord, SecondRecord
-from alertdrill.probes.honesty import Sending, honesty
+from alertdrill.probes.figures.honesty import Sending, honesty
 
 _LARGEST_BASELINE_FAILED_SHARE = 0.01
 

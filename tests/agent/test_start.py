@@ -23,7 +23,7 @@ def imported(program: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["alertdrill.agent.loading.session", "alertdrill.agent.config.probe", "alertdrill.probes.http_client"]
+    "name", ["alertdrill.agent.loading.session", "alertdrill.agent.config.probe", "alertdrill.probes.http.lean_client"]
 )
 def test_a_load_alone_imports_nothing_of_drills(name: str) -> None:
     modules = imported(f"import {name}")

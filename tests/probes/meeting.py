@@ -9,7 +9,7 @@ from typing import Any
 import uvloop
 
 from alertdrill.probes.client import startable
-from alertdrill.probes.http import Http
+from alertdrill.probes.http.settings import Http
 from alertdrill.probes.outcome import Outcome
 from tests.probes.hostile_server import HostileServer, descriptors
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import uvloop
 
-from alertdrill.probes.arrivals import ConstantArrivals
-from alertdrill.probes.http import Http
-from alertdrill.probes.load import Load
-from alertdrill.probes.sender import Plan
-from alertdrill.probes.tally import Tally
-from alertdrill.probes.workers import Workers
+from alertdrill.probes.http.settings import Http
+from alertdrill.probes.load.arrivals import ConstantArrivals
+from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.tally import Tally
+from alertdrill.probes.load.workers import Workers
 
 ROOT = Path(__file__).parents[2]
 

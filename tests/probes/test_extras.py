@@ -24,7 +24,7 @@ print(*check([Path(sys.argv[2])]).problems, sep="\\n")
 LOADED = """
 import sys
 import alertdrill.agent.config.check
-import alertdrill.probes.workers
+import alertdrill.probes.load.workers
 print(*{"asyncpg", "dns", "redis"} & set(sys.modules))
 """
 

@@ -11,15 +11,15 @@ import pytest_asyncio
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from alertdrill.probes.arrivals import ConstantArrivals
 from alertdrill.probes.client import Ended
-from alertdrill.probes.figures import measures
-from alertdrill.probes.load import Load
-from alertdrill.probes.measures import Trend
+from alertdrill.probes.figures.figures import measures
+from alertdrill.probes.figures.measures import Trend
+from alertdrill.probes.figures.thresholds import Thresholds, evaluate
+from alertdrill.probes.load.arrivals import ConstantArrivals
+from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.sender import Plan
 from alertdrill.probes.mix import MixClient
 from alertdrill.probes.outcome import Outcome
-from alertdrill.probes.sender import Plan
-from alertdrill.probes.thresholds import Thresholds, evaluate
 
 PLAN = Plan(ConstantArrivals(200.0, 0.5))
 

@@ -9,10 +9,10 @@ import asyncpg
 import pytest
 from pydantic import ValidationError
 
-from alertdrill.probes.arrivals import ConstantArrivals
-from alertdrill.probes.load import Load
+from alertdrill.probes.load.arrivals import ConstantArrivals
+from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.sender import Plan
 from alertdrill.probes.outcome import Outcome
-from alertdrill.probes.sender import Plan
 
 Probing = Callable[..., Awaitable[Outcome]]
 STUCK = "SELECT pg_sleep(30) AS stuck"

@@ -10,10 +10,10 @@ import pytest_asyncio
 from pydantic import ValidationError
 from redis.asyncio import Redis as Server
 
-from alertdrill.probes.arrivals import ConstantArrivals
-from alertdrill.probes.load import Load
+from alertdrill.probes.load.arrivals import ConstantArrivals
+from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.sender import Plan
 from alertdrill.probes.outcome import Outcome
-from alertdrill.probes.sender import Plan
 
 Probing = Callable[..., Awaitable[Outcome]]
 

@@ -14,8 +14,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from alertdrill.agent.report import plot
-from alertdrill.probes.measures import Trend
-from alertdrill.probes.tally import LoadSecond
+from alertdrill.probes.figures.measures import Trend
+from alertdrill.probes.load.tally import LoadSecond
 
 _ROW_PIXELS, _GAP_PIXELS, _DISTRIBUTION_PIXELS = 150, 46, 320
 _TITLES = (

@@ -9,7 +9,7 @@ from alertdrill.agent.report.load import phase_figure
 from alertdrill.agent.report.load.story import LoadStory
 from alertdrill.agent.report.load.summary import OUR_STATS, columns
 from alertdrill.agent.scorecard.phase_result import highest_passed
-from alertdrill.probes.measures import Trend, split
+from alertdrill.probes.figures.measures import Trend, split
 from alertdrill.probes.spelling import duration_text, number_text, share_text
 
 _OUTCOMES = {

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 
-from alertdrill.probes.tally import LoadSecond
+from alertdrill.probes.load.tally import LoadSecond
 
 _WITH_UNIT = {"offset": "offset_seconds", "target_rate": "target_rate_per_second"}
 _COLUMNS = ["at_unix_seconds", *(_WITH_UNIT.get(field.name, field.name) for field in fields(LoadSecond))]

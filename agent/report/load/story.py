@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alertdrill.probes.summary import LoadSummary
-from alertdrill.probes.tally import Tally
-from alertdrill.probes.thresholds import crossed
+from alertdrill.probes.figures.summary import LoadSummary
+from alertdrill.probes.figures.thresholds import crossed
+from alertdrill.probes.load.tally import Tally
 
 if TYPE_CHECKING:
     # Few loads have phases, and a phase comes with the KPIs.

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from alertdrill.agent.report import words
-from alertdrill.probes.measures import Counter, Gauge, Measure, Rate, Trend, split
+from alertdrill.probes.figures.measures import Counter, Gauge, Measure, Rate, Trend, split
+from alertdrill.probes.figures.summary import LoadSummary
+from alertdrill.probes.figures.thresholds import Judged
 from alertdrill.probes.spelling import duration_text, number_text, share_text
-from alertdrill.probes.summary import LoadSummary
-from alertdrill.probes.thresholds import Judged
 
 if TYPE_CHECKING:
     from alertdrill.agent.scorecard.phase_result import PhaseResult

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from alertdrill.probes.answer import Answer
-from alertdrill.probes.checks import compile_checks
+from alertdrill.probes.checks.answer import Answer
+from alertdrill.probes.checks.checks import compile_checks
 
 Import = Callable[..., Any]
 

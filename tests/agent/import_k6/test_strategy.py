@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from alertdrill.agent.config import probe as probe_file
-from alertdrill.probes.check_kinds import StatusCheck, TimeCheck
-from alertdrill.probes.http_step import compile_steps
+from alertdrill.probes.checks.kinds import StatusCheck, TimeCheck
+from alertdrill.probes.http.step import compile_steps
 
 STRATEGY = Path(__file__).with_name("payment-strategy.js")
 PAYMENT = Path(__file__).parents[3] / "configs/probes/payment.yml"

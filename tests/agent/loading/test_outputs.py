@@ -12,7 +12,7 @@ import pytest
 
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.loading import outputs as load_outputs
-from alertdrill.probes.tally import LoadSecond, Tally
+from alertdrill.probes.load.tally import LoadSecond, Tally
 from tests.support.full_disk import files_of_at_most
 
 

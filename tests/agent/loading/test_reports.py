@@ -8,8 +8,8 @@ import pytest
 
 from alertdrill.agent.loading import reports as load_reports
 from alertdrill.agent.report.load.story import LoadStory
-from alertdrill.probes.summary import LoadSummary
-from alertdrill.probes.tally import Tally
+from alertdrill.probes.figures.summary import LoadSummary
+from alertdrill.probes.load.tally import Tally
 from tests.support.full_disk import files_of_at_most
 
 STORY = LoadStory("shop", 1_790_000_000.0, LoadSummary({}, (), 10.0, 10.0, 5.0), Tally())

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alertdrill.agent.load_stages import place_words, stage_bar, time_words
-from alertdrill.probes.load_settings import LoadSettings
+from alertdrill.probes.load.settings import LoadSettings
 
 
 def _settings(*stages: tuple[str, float], start_rate: float = 0.0) -> LoadSettings:

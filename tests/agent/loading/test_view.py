@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from alertdrill.agent.loading.view import LoadView
-from alertdrill.probes.load_settings import LoadSettings
-from alertdrill.probes.tally import LoadSecond, Tally
+from alertdrill.probes.load.settings import LoadSettings
+from alertdrill.probes.load.tally import LoadSecond, Tally
 
 STAGES = {"stages": [{"duration": "100s", "target": 200}, {"duration": "100s", "target": 200}]}
 

@@ -9,7 +9,7 @@ import pytest
 from alertdrill.agent.config import probe as probe_file
 from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.records import MoneyRecord
-from alertdrill.probes.http import Http
+from alertdrill.probes.http.settings import Http
 from alertdrill.probes.tcp import Tcp
 
 CONFIGS = Path(__file__).parents[3] / "configs"

@@ -19,8 +19,8 @@ from alertdrill.agent.serving.metrics import registry
 from alertdrill.agent.serving.server import metrics_route, serving
 from alertdrill.agent.situation import Situation
 from alertdrill.lab.ports import free_ports
-from alertdrill.probes.recorder import Samples, SecondCounts
-from alertdrill.probes.tally import Distribution, Tally
+from alertdrill.probes.load.recorder import Samples, SecondCounts
+from alertdrill.probes.load.tally import Distribution, Tally
 
 DRILL = Situation(
     checks=("status is 201", 'says "paid"\\\n'),

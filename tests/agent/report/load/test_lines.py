@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, fields
 
 from alertdrill.agent.report.load.lines import FORMATS
-from alertdrill.probes.tally import LoadSecond
+from alertdrill.probes.load.tally import LoadSecond
 
 STARTED = 1_790_000_000.25
 BUSY = LoadSecond(7, 99.5, 100, 90, 3, 2, 1, 4, 0.001, 0.02, 1.5, 0.000213)

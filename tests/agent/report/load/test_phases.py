@@ -14,8 +14,8 @@ from alertdrill.agent.report.load import phase_figure, phase_text
 from alertdrill.agent.report.load import summary as load_summary
 from alertdrill.agent.scorecard.card import Reading, Score
 from alertdrill.agent.scorecard.phase_result import PhaseResult
-from alertdrill.probes.honesty import Honesty
-from alertdrill.probes.summary import LoadSummary
+from alertdrill.probes.figures.honesty import Honesty
+from alertdrill.probes.figures.summary import LoadSummary
 
 CPU = Kpi(kpi="CPU usage", series="cpu", objective="< 80", unit="%")
 P95 = Kpi(kpi="response time p95", series="a_bucket", quantile=0.95, objective="< 2", unit="seconds")

@@ -13,10 +13,10 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from alertdrill.agent.report.load.summary import export, render
-from alertdrill.probes.honesty import Honesty
-from alertdrill.probes.measures import Counter, Gauge, Measure, Rate, Trend
-from alertdrill.probes.summary import LoadSummary
-from alertdrill.probes.thresholds import Thresholds, evaluate
+from alertdrill.probes.figures.honesty import Honesty
+from alertdrill.probes.figures.measures import Counter, Gauge, Measure, Rate, Trend
+from alertdrill.probes.figures.summary import LoadSummary
+from alertdrill.probes.figures.thresholds import Thresholds, evaluate
 
 THRESHOLDS: TypeAdapter[Thresholds] = TypeAdapter(Thresholds)
 

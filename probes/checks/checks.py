@@ -1,0 +1,168 @@
+"""The `checks:` of a probe: what an answer must be like for its transaction to count as succeeded.
+
+    - {status: 201}                              or [200, 201], or 2xx
+    - {name: response time < 2s, time: 2s}       the answer must take less
+    - {header: content-type, contains: json}     or equals, matches, exists
+    - {json: $.status, equals: ok}               or contains, matches, exists
+    - {contains: OK}                             of the body; or equals, matches
+
+A regular expression may match anywhere: anchor it with ^ and $ where the whole is meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator, Discriminator, Tag
+
+from alertdrill.probes.checks.answer import Answer, NotJson
+from alertdrill.probes.checks.comparison import NamedCheck
+from alertdrill.probes.checks.json_path import MISSING, compile_path
+from alertdrill.probes.checks.kinds import BodyCheck, HeaderCheck, JsonCheck, StatusCheck, TimeCheck
+
+__all__ = ["Answer", "Check", "Checks", "compile_carry", "compile_checks"]
+
+# What a check is about, and what may be said beside it; one that names nothing is about the body.
+_COMPARISONS = ("equals", "contains", "matches")
+_KEYS = {
+    "status": ("status", "name"),
+    "time": ("time", "name"),
+    "header": ("header", *_COMPARISONS, "exists", "name"),
+    "json": ("json", *_COMPARISONS, "exists", "name"),
+    "body": (*_COMPARISONS, "name"),
+}
+_ALL_KEYS = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in keys))
+_ANY_STATUS = range(1 << 16)
+
+
+def _subject(check: object) -> str:
+    if isinstance(check, dict):
+        return next((key for key in _KEYS if key in check), "body") + " check"
+    return type(check).__name__.removesuffix("Check").lower() + " check"
+
+
+def _require_a_check(check: object) -> object:
+    """Tell a wrong key before the union picks a kind, which would blame the wrong one."""
+    if isinstance(check, NamedCheck):
+        return check
+    if isinstance(check, dict):
+        subject = _subject(check).removesuffix(" check")
+        for key in check:
+            _require_key(key, subject)
+        _require_a_subject(check, subject)
+        return check
+    msg = f"{check!r} is no check, expected a mapping such as {{status: 201}}"
+    raise ValueError(msg)
+
+
+def _require_key(key: object, subject: str) -> None:
+    if key in _KEYS[subject]:
+        return
+    if key in _ALL_KEYS:
+        msg = f"{key} cannot stand beside {subject} in one check, expected {', '.join(_KEYS[subject])}"
+        raise ValueError(msg)
+    near = difflib.get_close_matches(str(key), _ALL_KEYS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(_ALL_KEYS)}"
+    msg = f"unknown key {key!r}, {hint}"
+    raise ValueError(msg)
+
+
+def _require_a_subject(check: dict[object, object], subject: str) -> None:
+    if subject == "body" and not any(operator in check for operator in _COMPARISONS):
+        msg = (
+            "checks nothing, expected one of status, time, header and json, or for the body equals, contains or matches"
+        )
+        raise ValueError(msg)
+
+
+Check = Annotated[
+    Annotated[StatusCheck, Tag("status check")]
+    | Annotated[TimeCheck, Tag("time check")]
+    | Annotated[HeaderCheck, Tag("header check")]
+    | Annotated[JsonCheck, Tag("json check")]
+    | Annotated[BodyCheck, Tag("body check")],
+    Discriminator(_subject),
+    BeforeValidator(_require_a_check),
+]
+"""A pydantic field type: one entry of `checks:`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """The compiled checks of a probe.
+
+    `failed` gives the names of those that an answer does not pass, in the order of the file, and
+    `detail` says for such an answer, in words, why the first did not hold.
+    """
+
+    names: tuple[str, ...]
+    needs_headers: bool
+    needs_body: bool
+    failed: Callable[[Answer], tuple[str, ...]]
+    detail: Callable[[Answer], str]
+
+
+def compile_checks(checks: Sequence[Check]) -> Checks:
+    """Compile the checks of a probe; raises ValueError when two have the same name."""
+    names = tuple(check.title for check in checks)
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        msg = f"two checks are named {twice[0]!r}, expected a name of its own for each"
+        raise ValueError(msg)
+    tests = tuple((check.title, check.test()) for check in checks)
+    return Checks(
+        names=names,
+        needs_headers=any(isinstance(check, HeaderCheck) for check in checks),
+        needs_body=any(isinstance(check, JsonCheck | BodyCheck) for check in checks),
+        failed=_failed(checks),
+        detail=lambda answer: next((reason for _, test in tests if (reason := test(answer))), ""),
+    )
+
+
+def _failed(checks: Sequence[Check]) -> Callable[[Answer], tuple[str, ...]]:
+    # Nearly every answer passes: status and time are one look for all such checks together, and only
+    # an answer that fails is gone through check by check.
+    statuses = [check.accepted for check in checks if isinstance(check, StatusCheck)]
+    accepted = frozenset.intersection(*statuses) if statuses else _ANY_STATUS
+    limit = min((check.time.total_seconds() for check in checks if isinstance(check, TimeCheck)), default=math.inf)
+    deeper = tuple(check.test() for check in checks if not isinstance(check, StatusCheck | TimeCheck))
+    every = tuple((check.title, check.test()) for check in checks)
+
+    def failed(answer: Answer) -> tuple[str, ...]:
+        if answer.status in accepted and answer.seconds < limit:
+            for test in deeper:
+                if test(answer):
+                    break
+            else:
+                return ()
+        return tuple(name for name, test in every if test(answer))
+
+    return failed
+
+
+def compile_carry(paths: Mapping[str, str]) -> Callable[[Answer], dict[str, object] | str]:
+    """Make a function that takes values out of an answer in JSON, for templates of later steps.
+
+    It gives every value by its name, or a text: why one could not be found. Raises ValueError for a
+    path that is none.
+    """
+    finders = tuple((name, path, compile_path(path)) for name, path in paths.items())
+
+    def carry(answer: Answer) -> dict[str, object] | str:
+        document = answer.document()
+        if type(document) is NotJson:
+            return document.reason
+        carried = {}
+        for name, path, find in finders:
+            value = find(document)
+            if value is MISSING:
+                return f"no {name} to carry: the answer has nothing at {path}"
+            carried[name] = value
+        return carried
+
+    return carry

@@ -1,0 +1,1 @@
+"""The data that transactions carry: templates, drawn numbers, rows of CSV files."""

@@ -1,0 +1,185 @@
+"""The `data:` of a probe: where the values of `{{ name }}` come from.
+
+The same seed gives the same values, and the shards of several workers give different ones: numbers and
+rows are dealt out in turn, so that together they are what one worker alone would give; everything else
+comes from a stream of random numbers of each shard's own.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from bisect import bisect
+from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate, count, cycle
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+
+from alertdrill.probes.csv_column import read_column
+from alertdrill.probes.data.number_range import Range
+from alertdrill.probes.random_stream import Values, random_stream, stream_seed
+from alertdrill.units.settings import Settings
+
+_UUID_FREE_BITS = ~(0xF << 76 | 0b11 << 62) & (1 << 128) - 1
+_UUID_VERSION_4 = 0x4 << 76 | 0b10 << 62
+
+
+def _require_scalar(value: object) -> object:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    msg = (
+        f"{value!r} is a {type(value).__name__}, expected a text, a number, true, false or null; quote it to send text"
+    )
+    raise ValueError(msg)
+
+
+Scalar = Annotated[Any, BeforeValidator(_require_scalar)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Uuid(Settings):
+    """A random UUID of version 4 (RFC 9562, section 5.4), unique as far as 122 random bits can be."""
+
+    kind: Literal["uuid"] = "uuid"
+
+    def values(self, seed: int, shard: int, shards: int) -> Values:
+        """Give the generator of one shard."""
+        del shards
+        bits = random_stream(seed, shard).getrandbits
+
+        def value() -> str:
+            digits = f"{bits(128) & _UUID_FREE_BITS | _UUID_VERSION_4:032x}"
+            return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+        return value
+
+
+class Sequence(Settings):
+    """Whole numbers one after another, from `start` on."""
+
+    kind: Literal["sequence"] = "sequence"
+    start: int = 1
+
+    def values(self, seed: int, shard: int, shards: int) -> Values:
+        """Give the generator of one shard: every number of the sequence comes from exactly one of them."""
+        del seed
+        return count(self.start + shard, shards).__next__
+
+
+class Choice(Settings):
+    """One of some values, each as likely as its weight says; without weights all alike."""
+
+    kind: Literal["choice"] = "choice"
+    of: tuple[Scalar, ...]
+    weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
+
+    @model_validator(mode="after")
+    def _can_choose(self) -> Choice:
+        if not self.of:
+            msg = "has nothing to choose from, expected at least one value in of"
+            raise ValueError(msg)
+        if self.weights is not None and len(self.weights) != len(self.of):
+            msg = f"has {len(self.weights)} weights for {len(self.of)} values, expected one for each"
+            raise ValueError(msg)
+        if self.weights is not None and not 0 < sum(self.weights) < math.inf:
+            msg = "has only weights of 0, expected at least one above"
+            raise ValueError(msg)
+        return self
+
+    def values(self, seed: int, shard: int, shards: int) -> Values:
+        """Give the generator of one shard."""
+        del shards
+        of, uniform = self.of, random_stream(seed, shard).random
+        if self.weights is None:
+            size = len(of)
+            return lambda: of[int(uniform() * size)]
+        # Without the values of weight 0 rounding cannot reach one of them.
+        likely = [(value, weight) for value, weight in zip(of, self.weights, strict=True) if weight > 0]
+        chosen, bounds = [value for value, _ in likely], list(accumulate(weight for _, weight in likely))
+        total, last = bounds[-1], len(bounds) - 1
+        return lambda: chosen[bisect(bounds, uniform() * total, 0, last)]
+
+
+class Timestamp(Settings):
+    """The time of the transaction: `2026-11-24T02:38:54.123Z`, or Unix time in whole seconds or milliseconds."""
+
+    kind: Literal["timestamp"] = "timestamp"
+    format: Literal["iso", "unix", "unix_ms"] = "iso"
+
+    def values(
+        self,
+        seed: int,
+        shard: int,
+        shards: int,
+        clock: Callable[[], float] = time.time,
+    ) -> Values:
+        """Give the generator; the clock tells Unix time in seconds."""
+        del seed, shard, shards
+        if self.format == "iso":
+            return _iso(clock)
+        scale = 1 if self.format == "unix" else 1000
+        return lambda: int(clock() * scale)
+
+
+class CsvRows(Settings):
+    """One column of a file of comma-separated values with a header row, in order and again from the start."""
+
+    kind: Literal["csv"] = "csv"
+    file: Path
+    column: str
+
+    @field_validator("file")
+    @classmethod
+    def _beside_the_file_that_names_it(cls, file: Path, info: ValidationInfo) -> Path:
+        return (Path(info.context["directory"] if info.context else ".") / file).absolute()
+
+    @model_validator(mode="after")
+    def _has_rows(self) -> CsvRows:
+        self._require_row(next(read_column(self.file, self.column), None))
+        return self
+
+    def _require_row(self, value: str | None) -> None:
+        if value is None:
+            msg = f"{self.file} has no rows below its header, expected at least one"
+            raise ValueError(msg)
+
+    def values(self, seed: int, shard: int, shards: int) -> Values:
+        """Read the file and give the generator of one shard, which takes each row whose turn it is.
+
+        Raises ValueError when the file has changed since it was checked and can no longer be used.
+        """
+        del seed
+        rows = tuple(read_column(self.file, self.column))
+        self._require_row(next(iter(rows), None))
+        turns = len(rows) // math.gcd(len(rows), shards)
+        return cycle([rows[(shard + turn * shards) % len(rows)] for turn in range(turns)]).__next__
+
+
+AnyData = Annotated[Uuid | Sequence | Choice | Range | Timestamp | CsvRows, Field(discriminator="kind")]
+
+
+def rows(
+    data: Mapping[str, AnyData], names: Iterable[str], seed: int, shard: int = 0, shards: int = 1
+) -> Callable[[], dict[str, object]]:
+    """Make a function that gives the next value of each name, for one transaction.
+
+    Only the names that templates use are drawn. Each name has a stream of its own, so that another entry
+    in the file does not change its values. Raises ValueError as `CsvRows.values` does.
+    """
+    drawn = [(name, data[name].values(stream_seed(seed, name), shard, shards)) for name in sorted(names)]
+    return lambda: {name: value() for name, value in drawn}
+
+
+def _iso(clock: Callable[[], float]) -> Values:
+    last, prefix = -1, ""
+
+    def value() -> str:
+        nonlocal last, prefix
+        second, millisecond = divmod(int(clock() * 1000), 1000)
+        if second != last:
+            last, prefix = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{prefix}.{millisecond:03d}Z"
+
+    return value

@@ -1,0 +1,1 @@
+"""Figures of a load, and the thresholds that judge them."""

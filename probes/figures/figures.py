@@ -1,0 +1,81 @@
+"""The named figures of a load, read from its tally."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from hdrh.histogram import HdrHistogram
+
+from alertdrill.probes.figures.measures import Counter, Gauge, Measure, Rate, Trend, tagged
+from alertdrill.probes.load.tally import Distribution, Tally
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A request by the name under which it is counted, and the names of its checks."""
+
+    name: str
+    checks: tuple[str, ...]
+
+
+def measures(tally: Tally, requests: Iterable[Counted], seconds: float) -> Mapping[str, Measure]:
+    """Name the figures of `seconds` of load, of which `requests` are all the requests that it makes.
+
+    Where the tally has no requests by name, each transaction was one request.
+    """
+    requests = tuple(requests)
+    figures: dict[str, Measure] = {
+        "iterations": Counter(tally.ended, seconds),
+        "iteration_duration": _trend(tally.durations),
+        "dropped_iterations": Counter(tally.dropped + tally.lost, seconds),
+        "latency": _trend(tally.latencies),
+        "lateness": _trend(tally.lateness),
+        "in_flight": Gauge(tally.in_flight, 0, tally.most_in_flight),
+    }
+    by_name = _by_name(tally, requests)
+    for name, (durations, failed) in by_name.items():
+        figures[tagged("http_req_duration", "name", name)] = _trend(durations)
+        figures[tagged("http_req_failed", "name", name)] = Rate(failed, durations.count)
+        figures[tagged("http_reqs", "name", name)] = Counter(durations.count, seconds)
+    every = _sum([durations for durations, _ in by_name.values()])
+    figures["http_req_duration"] = _trend(every)
+    figures["http_req_failed"] = Rate(sum(failed for _, failed in by_name.values()), every.count)
+    figures["http_reqs"] = Counter(every.count, seconds)
+    return figures | _checks(tally, requests, {name: durations.count for name, (durations, _) in by_name.items()})
+
+
+def _by_name(tally: Tally, requests: tuple[Counted, ...]) -> dict[str, tuple[Distribution, int]]:
+    if tally.requests:
+        return {name: (counts.durations, counts.failed) for name, counts in tally.requests.items()}
+    return {requests[0].name: (tally.durations, tally.refused_requests)}
+
+
+def _sum(distributions: list[Distribution]) -> Distribution:
+    if len(distributions) == 1:
+        return distributions[0]
+    total = Distribution()
+    for distribution in distributions:
+        total.histogram.add(distribution.histogram)
+        total.sum_seconds += distribution.sum_seconds
+    return total
+
+
+def _trend(distribution: Distribution) -> Trend:
+    histogram: HdrHistogram = distribution.histogram
+    return Trend(histogram, distribution.sum_seconds)
+
+
+def _checks(tally: Tally, requests: tuple[Counted, ...], counts: Mapping[str, int]) -> dict[str, Measure]:
+    made: dict[str, int] = {}
+    for request in requests:
+        for check in request.checks:
+            made[check] = made.get(check, 0) + counts.get(request.name, 0)
+    figures: dict[str, Measure] = {
+        tagged("checks", "check", check): Rate(total - tally.failed_checks[check], total)
+        for check, total in made.items()
+    }
+    if made:
+        total = sum(made.values())
+        figures["checks"] = Rate(total - sum(tally.failed_checks.values()), total)
+    return figures

@@ -1,0 +1,45 @@
+"""All that a finished load has to tell, for whoever reports it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from alertdrill.probes.figures.honesty import Honesty
+from alertdrill.probes.figures.measures import Measure, Measures, Rate, blank, split
+from alertdrill.probes.figures.thresholds import Judged
+
+
+@dataclass(frozen=True)
+class LoadSummary:
+    """What a load did: its figures, its judged thresholds, and its failures.
+
+    Rates are transactions a second, averaged over `seconds`; `reasons` counts failed transactions, and `details`
+    holds the first detail of each reason. `honesty` tells whether the load was the one that was asked for.
+    """
+
+    measures: Measures
+    judged: tuple[Judged, ...]
+    target_rate: float
+    achieved_rate: float
+    seconds: float
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
+    honesty: Honesty | None = None
+
+    @property
+    def checks(self) -> dict[str, Rate]:
+        """The samples of each check by its name, in the order of the measures."""
+        checks = {}
+        for key, measure in self.measures.items():
+            name, check = split(key)
+            if name == "checks" and check is not None and isinstance(measure, Rate):
+                checks[check] = measure
+        return checks
+
+    @property
+    def shown(self) -> dict[str, Measure]:
+        """The measures by name, each before its parts; what a threshold asks for is there even if it is empty."""
+        asked_for = {key for one in self.judged for key in (split(one.metric)[0], one.metric)}
+        shown = {key: blank(key) for key in asked_for} | dict(self.measures)
+        return dict(sorted(shown.items(), key=lambda item: (split(item[0])[0], item[0])))

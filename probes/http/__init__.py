@@ -1,0 +1,1 @@
+"""HTTP transactions: the lean client of the steady load, and the one of aiohttp."""

@@ -1,0 +1,154 @@
+"""The HTTP client for what the lean one leaves out: proxies, cookies, redirects, compressed bodies."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+from aiohttp.http_exceptions import ContentLengthError, TransferEncodingError
+from yarl import URL
+
+from alertdrill.probes.checks.answer import Answer
+from alertdrill.probes.data.template import RefusedValue
+from alertdrill.probes.http.connection import LONGEST_BODY_BYTES, BodyTooLong
+from alertdrill.probes.http.origin import explain_connecting
+from alertdrill.probes.http.settings import KEY_NAME, Http
+from alertdrill.probes.http.step import Step, compile_steps, compile_values
+from alertdrill.probes.outcome import Outcome, Reason, Request
+
+_FAILURES = (TimeoutError, OSError, aiohttp.ClientError, RefusedValue, UnicodeError, BodyTooLong)
+
+
+class AiohttpClient:
+    """Makes the transactions of one `Http` probe over a session of aiohttp."""
+
+    def __init__(
+        self,
+        steps: tuple[Step, ...],
+        session: aiohttp.ClientSession,
+        server_name: str | None,
+        draw: Callable[[], dict[str, object]] | None,
+    ) -> None:
+        self._steps = steps
+        self._session = session
+        self._server_name = server_name
+        self._draw = draw
+        self._acknowledged: list[str] = []
+
+    async def transact(self) -> Outcome:
+        """Make one transaction; every failure is an Outcome with a reason."""
+        values = self._draw() if self._draw is not None else {}
+        requests: list[Request] = []
+        for step in self._steps:
+            outcome, answer, seconds = await self._request(step, values)
+            failed = outcome.refused_by_status or outcome.reason not in {None, "check"}
+            requests.append(Request(step.request.title, seconds, failed))
+            if outcome.reason is None and answer is not None and step is not self._steps[-1]:
+                carried = step.carry(answer)
+                if isinstance(carried, str):
+                    outcome = Outcome("bad_answer", carried)
+                else:
+                    values |= carried
+            if outcome.reason is not None:
+                break
+        if outcome.reason is None and KEY_NAME in values:
+            self._acknowledged.append(str(values[KEY_NAME]))
+        if len(self._steps) == 1:
+            return outcome
+        return replace(outcome, requests=tuple(requests))
+
+    def take_acknowledged(self) -> list[str]:
+        """Hand over the idempotency keys of the transactions that succeeded since the last call."""
+        taken, self._acknowledged = self._acknowledged, []
+        return taken
+
+    async def _request(self, step: Step, values: Mapping[str, object]) -> tuple[Outcome, Answer | None, float]:
+        started = time.monotonic()
+        try:
+            answer = await self._exchange(step, values, started)
+        except _FAILURES as error:
+            reason, detail = _explain(error)
+            return step.without_answer(reason, detail), None, time.monotonic() - started
+        return step.judge(answer), answer, answer.seconds
+
+    async def _exchange(self, step: Step, values: Mapping[str, object], started: float) -> Answer:
+        scheme, netloc, *_ = urlsplit(step.request.url)
+        # Its name and password are in a header already, and aiohttp refuses to be told of both.
+        origin = urlunsplit((scheme, netloc.rpartition("@")[2], "", "", ""))
+        target = step.parts.path.render(values).decode()
+        # A Host of its own would go along to wherever the server redirects.
+        is_ours = "Host" in step.request.headers
+        headers = {n: value.render(values).decode() for n, value in step.parts.headers if n != "Host" or is_ours}
+        async with self._session.request(
+            step.request.method,
+            URL(origin + target, encoded=True),
+            data=step.parts.body.render(values) or None,
+            headers=headers,
+            server_hostname=self._server_name,
+        ) as response:
+            body = await _read(response)
+        by_name: dict[bytes, bytes] = {}
+        for name, value in response.raw_headers:
+            by_name[name.lower()] = by_name[name.lower()] + b", " + value if name.lower() in by_name else value
+        return Answer(response.status, by_name, body, time.monotonic() - started)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Read the body; raises BodyTooLong, which a small body can be once it is unpacked."""
+    pieces, size = [], 0
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > LONGEST_BODY_BYTES:
+            raise BodyTooLong
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _explain(error: Exception) -> tuple[Reason, str]:
+    """Name why there was no answer."""
+    if isinstance(error, TimeoutError):
+        return "timeout", "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError):
+        return "tls", str(error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return explain_connecting(error.os_error, f"{error.host}:{error.port}", 0.0)
+    if type(error) is UnicodeError:  # of a label of more than 63 characters in the host
+        return "unreachable", f"the host cannot be resolved: {error}"
+    if isinstance(error, ConnectionError | aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
+        return "reset", str(error)
+    if isinstance(error, aiohttp.ClientPayloadError) and _is_cut_short(error.__cause__):
+        return "reset", str(error)
+    return "bad_answer", str(error) or type(error).__name__
+
+
+def _is_cut_short(cause: BaseException | None) -> bool:
+    """Tell whether the server closed in the middle of a body."""
+    if isinstance(cause, TransferEncodingError):
+        return cause.message.startswith("Not enough data")  # it is also raised for chunks that are none
+    return isinstance(cause, ContentLengthError | ConnectionError)
+
+
+@asynccontextmanager
+async def opened(probe: Http, shard: int, shards: int) -> AsyncIterator[AiohttpClient]:
+    """Open the session that transactions share, for the length of the block."""
+    steps = compile_steps(probe)
+    timeout = aiohttp.ClientTimeout(
+        total=probe.timeout.total_seconds(), sock_connect=probe.connect_timeout.total_seconds()
+    )
+    # Open loop: the load bounds what is in flight, so the pool must not unless asked to; 0 is no bound.
+    connector = aiohttp.TCPConnector(
+        limit=0,
+        limit_per_host=probe.max_connections or 0,
+        ssl=probe.tls.context(),
+        keepalive_timeout=probe.idle_timeout.total_seconds(),
+    )
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True) as session:
+        yield AiohttpClient(steps, session, probe.tls.server_name, compile_values(probe, steps, shard, shards))
+    # aiohttp closes TLS connections a moment later.
+    await asyncio.sleep(0)

@@ -1,0 +1,166 @@
+"""Keep-alive connections to one origin, and the time limit of every exchange on them.
+
+No exchange has a timer: all have the same time limit, so they run out in the order in which they began, and
+one sweep over the oldest finds them. The same sweep closes connections that have been idle for too long,
+before the server does it in the middle of a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from alertdrill.probes.http.connection import Connection, ReadingConnection
+from alertdrill.probes.http.origin import Dialer, LookUp, Origin, explain_connecting, look_up
+from alertdrill.probes.http_exchange import Exchange
+from alertdrill.probes.outcome import Reason
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long things may take, in seconds, and how many connections there may be."""
+
+    timeout_seconds: float = 30.0
+    connect_seconds: float = 10.0
+    idle_seconds: float = 4.0
+    resolve_seconds: float = 30.0
+    max_connections: float = math.inf
+
+
+class Pool:
+    """Connections to one origin; it opens as many as there are exchanges under way, and keeps them.
+
+    Beyond `max_connections` exchanges wait for one in the order in which they came; their time limit runs meanwhile.
+    """
+
+    def __init__(
+        self, origin: Origin, limits: Limits, tasks: asyncio.TaskGroup, *, reads: bool, look_up: LookUp = look_up
+    ) -> None:
+        self._origin = origin
+        self._dialer = Dialer(origin, limits.connect_seconds, look_up)
+        self._limits = limits
+        self._tasks = tasks
+        self._connection_class = ReadingConnection if reads else Connection
+        self._idle: list[Connection] = []
+        self._waiting: dict[Exchange, None] = {}
+        self._queued: dict[Exchange, None] = {}
+        self._connecting: dict[Exchange, asyncio.Task[None]] = {}
+
+    def send(self, request: bytes, ended: Callable[[Exchange, Reason | None], None], *, is_head: bool = False) -> None:
+        """Begin an exchange on an idle connection, or on a new one."""
+        now = time.monotonic()
+        exchange = Exchange(request, is_head=is_head, deadline=now + self._limits.timeout_seconds, ended=ended)
+        self._waiting[exchange] = None
+        while self._idle:
+            connection = self._idle.pop()
+            # The sweep may come too late: after a stall this is called before anything has been read.
+            if connection.idle_until < now:
+                connection.close()
+            elif not connection.is_closed:
+                connection.begin(exchange)
+                return
+        # None is idle, so that each connection belongs to one of the exchanges that are not queued.
+        if len(self._waiting) - len(self._queued) > self._limits.max_connections:
+            self._queued[exchange] = None
+            return
+        self._connecting[exchange] = self._tasks.create_task(self._connect(exchange))
+
+    def finish(self, exchange: Exchange, reason: Reason | None, reusable: Connection | None) -> None:
+        """Take an exchange's connection back, if it can be used again, and tell of its end."""
+        del self._waiting[exchange]
+        if self._queued and len(self._waiting) - len(self._queued) < self._limits.max_connections:
+            self._take_next(reusable)
+        elif reusable is not None:
+            reusable.idle_until = time.monotonic() + self._limits.idle_seconds
+            self._idle.append(reusable)
+        exchange.ended(exchange, reason)
+
+    def _take_next(self, connection: Connection | None) -> None:
+        """Give the place of an exchange that ended to the one that has been queued for longest."""
+        exchange = next(iter(self._queued))
+        del self._queued[exchange]
+        if connection is not None:
+            connection.begin(exchange)
+        else:
+            self._connecting[exchange] = self._tasks.create_task(self._connect(exchange))
+
+    async def _connect(self, exchange: Exchange) -> None:
+        try:
+            connection = await self._dialer.opened(lambda: self._connection_class(self))
+        except OSError as error:
+            self._connecting.pop(exchange)
+            reason, exchange.detail = explain_connecting(error, self._origin.authority, self._limits.connect_seconds)
+            self.finish(exchange, reason, None)
+            return
+        self._connecting.pop(exchange)
+        if connection.is_closed:
+            reason, exchange.detail = connection.closed_early
+            self.finish(exchange, reason, None)
+            return
+        connection.begin(exchange)
+
+    async def _keep_sweeping(self) -> None:
+        interval_seconds = min(max(self._limits.timeout_seconds / 50, 0.005), 0.25)
+        while True:
+            # Held up in this sleep (SIGSTOP), the process has yet to read answers that came meanwhile.
+            swept = time.monotonic() + interval_seconds
+            await asyncio.sleep(interval_seconds)
+            self._time_out_until(swept)
+            self._close_stale(time.monotonic())
+
+    def _time_out_until(self, instant: float) -> None:
+        while self._waiting:
+            oldest = next(iter(self._waiting))
+            if oldest.deadline > instant:
+                break
+            self._time_out(oldest)
+
+    def _close_stale(self, now: float) -> None:
+        stale = 0
+        while stale < len(self._idle) and self._idle[stale].idle_until < now:
+            self._idle[stale].close()
+            stale += 1
+        del self._idle[:stale]
+
+    def _time_out(self, exchange: Exchange) -> None:
+        what = "answer"
+        if exchange in self._queued:
+            del self._queued[exchange]
+            what = f"connection free of {self._limits.max_connections:g}"
+        elif task := self._connecting.pop(exchange, None):
+            task.cancel()
+            what = "connection"
+        if exchange.connection is not None:
+            exchange.connection.close()
+        exchange.detail = f"no {what} within {self._limits.timeout_seconds:g} s"
+        self.finish(exchange, "timeout", None)
+
+    def close(self) -> None:
+        """Break off all that is under way, without a word, and close every connection."""
+        for connection in [*self._idle, *(exchange.connection for exchange in self._waiting)]:
+            if connection is not None:
+                connection.close()
+        for task in self._connecting.values():
+            task.cancel()
+        self._waiting.clear()
+        self._queued.clear()
+        self._idle.clear()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Keep the addresses fresh and the time limits for the length of the block."""
+        await self._dialer.resolve()
+        keepers = [
+            self._tasks.create_task(self._dialer.keep_resolving(self._limits.resolve_seconds)),
+            self._tasks.create_task(self._keep_sweeping()),
+        ]
+        try:
+            yield
+        finally:
+            for keeper in keepers:
+                keeper.cancel()
+            self.close()

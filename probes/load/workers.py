@@ -1,0 +1,200 @@
+"""A load in several processes: each sends its shard of the arrivals on a core of its own.
+
+All take their start from one instant of CLOCK_MONOTONIC, which processes share, and send what they counted
+second by second. A second is added up when every worker has told of it. The share of a worker that died is
+counted as lost: the others keep to their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator
+
+from alertdrill.probes.load.recorder import SecondCounts
+from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.tally import Tally
+from alertdrill.probes.load.worker import Job
+from alertdrill.probes.registry import AnyProbe
+from alertdrill.probes.worker_process import WorkerProcess
+
+_START_DELAY_SECONDS = 0.1
+_PATIENCE_SECONDS = 2.0
+
+
+class WorkersDied(Exception):
+    """Not one worker is left to send the load."""
+
+
+class Workers:
+    """The same load as `Load`, in several processes; `tell` hears of each worker that died."""
+
+    def __init__(
+        self,
+        probe: AnyProbe,
+        plan: Plan,
+        count: int,
+        acknowledged: Callable[[list[str]], None] = lambda _: None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.tally = Tally()
+        self.started_at = 0.0
+        self.began = math.inf
+        self._probe = probe
+        self._plan = plan
+        self._count = count
+        self._acknowledged = acknowledged
+        self._tell = tell
+        self._offset = 0
+        self._until = math.inf
+        self._steps: Iterator[None] = iter(())
+        self._workers: list[WorkerProcess] = []
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The workers' process ids."""
+        return [worker.process_id for worker in self._workers]
+
+    async def run(self) -> None:
+        """Send until the arrivals end or the task is cancelled; raises WorkersDied when none is left."""
+        self._changed = asyncio.Event()
+        try:
+            await self._begin()
+            while any(not worker.is_done for worker in self._alive()):
+                await self._news()
+                self._steps = self._adding_up()
+                for _ in self._steps:
+                    await asyncio.sleep(0)
+            self._require_alive()
+        finally:
+            try:
+                await self._stop()
+            finally:
+                self._end()
+
+    async def _begin(self) -> None:
+        """Start every process, and when all are ready, the load."""
+        loop = asyncio.get_running_loop()
+        for index in range(self._count):
+            worker = WorkerProcess(Job(self._probe, self._plan, index, self._count))
+            self._workers.append(worker)
+            loop.add_reader(worker.connection.fileno(), self._hear, worker)
+        while not all(worker.is_ready or worker.is_dead for worker in self._workers):
+            await self._news()
+        self.began = time.monotonic() + _START_DELAY_SECONDS
+        self.started_at = time.time() + _START_DELAY_SECONDS
+        for worker in self._alive():
+            worker.say(self.began)
+
+    def _alive(self) -> list[WorkerProcess]:
+        return [worker for worker in self._workers if not worker.is_dead]
+
+    def _require_alive(self) -> None:
+        if not self._alive():
+            raise WorkersDied("every worker of the load died; the system's log may say why (out of memory?)")
+
+    async def _news(self) -> None:
+        self._require_alive()
+        await self._changed.wait()
+        self._changed.clear()
+
+    def _hear(self, worker: WorkerProcess) -> None:
+        """Take one message: that the worker is ready, a second, or that it is done."""
+        self._changed.set()
+        try:
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            self._bury(worker)
+            return
+        worker.is_ready = True
+        if message is None:
+            worker.is_done = True
+        elif isinstance(message, SecondCounts):
+            worker.seconds[message.offset] = message
+            worker.open_transactions = message.in_flight
+
+    def _bury(self, worker: WorkerProcess) -> None:
+        asyncio.get_running_loop().remove_reader(worker.connection.fileno())
+        if worker.is_done or worker.is_dead:
+            return
+        worker.is_dead = True
+        self._tell(
+            f"worker {worker.job.index + 1} of {self._count} (process {worker.process_id}) died;"
+            " its share of the load is counted as lost"
+        )
+
+    def _adding_up(self) -> Iterator[None]:
+        """Add every second that all workers have told of, in steps."""
+        while self._is_told(self._offset):
+            second = SecondCounts(self._offset)
+            for worker in self._workers:
+                self._add_worker(second, worker)
+            # What was asked for is no less when a worker that was to send it has died.
+            second.target_rate = self._plan.arrivals.rate_at(second.offset + 0.5)
+            self._offset += 1
+            self._acknowledged(second.acknowledged)
+            yield from self.tally.folding(second)
+
+    def _is_told(self, offset: int) -> bool:
+        if not any(offset in worker.seconds for worker in self._workers):
+            return False
+        return all(offset in worker.seconds or worker.is_done or worker.is_dead for worker in self._workers)
+
+    def _add_worker(self, second: SecondCounts, worker: WorkerProcess) -> None:
+        told = worker.seconds.pop(second.offset, None)
+        if told is not None:
+            worker.due += told.due
+            second.is_whole = second.is_whole and told.is_whole
+            second.add(told)
+        elif worker.is_dead:
+            self._lose(second, worker, worker.job.shard.arrivals.due_by(min(second.offset + 1.0, self._until)))
+        else:
+            second.in_flight += worker.open_transactions
+            second.most_in_flight += worker.open_transactions
+
+    @staticmethod
+    def _lose(second: SecondCounts, worker: WorkerProcess, due: int) -> None:
+        """Count as lost what a dead worker has not sent of its first `due`, and what it left unanswered."""
+        unsent = max(due - worker.due, 0)
+        worker.due += unsent
+        second.due += unsent
+        second.lost += unsent + worker.open_transactions
+        worker.open_transactions = 0
+
+    async def _stop(self) -> None:
+        """Ask the workers to end, take their last words, and count what is left."""
+        ended = bool(self._alive()) and all(worker.is_done for worker in self._alive())
+        self._until = self._plan.arrivals.duration_seconds or math.inf if ended else time.monotonic() - self.began
+        for worker in self._alive():
+            worker.say("stop")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                while any(not worker.is_done for worker in self._alive()):
+                    await self._changed.wait()
+                    self._changed.clear()
+
+    def _end(self) -> None:
+        """Kill whoever has not ended, and settle every account."""
+        loop = asyncio.get_running_loop()
+        for worker in self._workers:
+            loop.remove_reader(worker.connection.fileno())
+            worker.kill()
+            worker.is_dead = not worker.is_done
+        for _ in itertools.chain(self._steps, self._adding_up()):
+            pass
+        self._settle()
+
+    def _settle(self) -> None:
+        """Count what dead workers owe beyond the seconds that others told of."""
+        second = SecondCounts(self._offset, is_whole=False)
+        for worker in self._workers:
+            if worker.is_dead:
+                self._lose(second, worker, worker.job.shard.arrivals.due_by(self._until))
+            else:
+                second.in_flight += worker.open_transactions
+                second.most_in_flight += worker.open_transactions
+        if second.lost:
+            self.tally.add(second)

@@ -1,0 +1,180 @@
+"""Transactions of one request and of several, with what is told of them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+import re
+import socket
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from alertdrill.probes.client import startable
+from alertdrill.probes.http.settings import Http
+from alertdrill.probes.outcome import Outcome
+from tests.probes.hostile_server import Behaviour, HostileServer, answers, is_silent, read_request, then_closes
+from tests.probes.meeting import on_loop, probe, transact
+
+CLIENTS = ["lean", "aiohttp"]
+
+
+def counting() -> Behaviour:
+    """Answer each request with the next number, one for `/given/N` with N, and one for `/given/N?M` only if they agree."""
+    numbers = itertools.count()
+
+    def behave(connection: socket.socket) -> None:
+        while request := read_request(connection):
+            asked = re.match(rb"GET /given/(\d+)(?:\?(\d+))?", request)
+            status = 200 if asked is None or asked[2] in {None, asked[1]} else 409
+            body = json.dumps({"id": int(asked[1]) if asked else next(numbers), "half": "\ud83d"}).encode()
+            connection.sendall(b"HTTP/1.1 %d So\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body)
+
+    return behave
+
+
+def sequence(port: int, client: str, **settings: Any) -> Http:
+    """Get a number, ask for it twice, and check that it is the same each time."""
+    url = f"http://127.0.0.1:{port}"
+    again = {"url": url + "/given/{{ id }}", "carry": {"again": "$.id"}, "name": "second"}
+    same = {"url": url + "/given/{{ again }}?{{ id }}", "name": "third", "checks": [{"status": "2xx"}]}
+    return Http.model_validate(
+        {"url": url + "/new", "carry": {"id": "$.id"}, "then": [again, same], "client": client, "timeout": "2s"}
+        | settings
+    )
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_a_transaction_carries_is_its_own(client: str) -> None:
+    """Many at once, and without data of their own."""
+
+    async def main() -> None:
+        with HostileServer(*[counting()] * 100) as server:
+            async with sequence(server.port, client).opened() as opened, startable(opened) as ours:
+                outcomes = await transact(ours, 20)
+            assert {outcome.reason for outcome in outcomes} == {None}
+            assert all([request.name for request in one.requests] == ["/new", "second", "third"] for one in outcomes)
+
+    on_loop("uvloop", main)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_value_that_cannot_be_sent_on_is_a_bad_answer(client: str) -> None:
+    """Half of a character, which JSON can hold and UTF-8 cannot; a path that is not there.
+
+    The request that could not be made of it has failed, as its checks have.
+    """
+
+    async def main() -> None:
+        for path, failed in (("$.half", ["second"]), ("$.missing", [])):
+            with HostileServer(counting()) as server:
+                settings = sequence(server.port, client, carry={"id": path})
+                async with settings.opened() as opened, startable(opened) as ours:
+                    (outcome,) = await transact(ours)
+                assert outcome.reason == "bad_answer", outcome
+                assert outcome.detail
+                assert [request.name for request in outcome.requests if request.failed] == failed
+
+    on_loop("uvloop", main)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_sequence_ends_with_its_first_failure(client: str) -> None:
+    async def main() -> None:
+        with HostileServer(then_closes(answers())) as server:
+            settings = sequence(server.port, client, method="POST")
+            async with settings.opened() as opened, startable(opened) as ours:
+                (outcome,) = await transact(ours)
+            assert outcome.reason == "reset"
+            assert [(request.name, request.failed) for request in outcome.requests] == [("/new", True)]
+
+    on_loop("uvloop", main)
+
+
+def test_closing_breaks_off_without_a_word_and_leaves_nothing_open() -> None:
+    """Whoever stops a load counts what is under way as in flight, so no outcome may come afterwards."""
+
+    async def main() -> None:
+        with HostileServer(*[is_silent] * 50) as server:
+            told: list[Outcome] = []
+            settings = probe(server.port, timeout="30s", max_connections=30)
+            async with settings.opened() as opened, startable(opened) as ours:
+                for _ in range(20):
+                    ours.start(told.append)
+                await asyncio.sleep(0.05)  # some are connected
+                for _ in range(20):
+                    ours.start(told.append)  # some connect, and some wait for a connection
+            await asyncio.sleep(0.05)
+            assert told == []
+
+    on_loop("uvloop", main)
+
+
+def test_requests_that_would_be_counted_as_one_are_refused_in_the_file() -> None:
+    """A path is the name of both what is sent to it and what is got from it."""
+    url = "http://here/orders"
+    with pytest.raises(ValidationError, match="2 requests are named '/orders', expected a `name` of its own for each"):
+        Http.model_validate({"url": url, "method": "POST", "then": [{"url": url}]})
+    read = Http.model_validate({"url": url, "method": "POST", "then": [{"url": url, "name": "list"}]})
+    assert [request.name for request in read.counted] == ["/orders", "list"]
+
+
+@pytest.mark.parametrize("port", ["99999", "0", "shop"])
+def test_a_port_that_is_none_is_refused_in_the_file(port: str) -> None:
+    with pytest.raises(ValidationError, match="has no port that can be"):
+        Http.model_validate({"url": f"http://here:{port}/"})
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_host_of_the_file_is_the_host_that_is_sent(client: str) -> None:
+    async def main() -> None:
+        with HostileServer() as server:
+            for headers in ({}, {"Host": "shop.example"}):
+                settings = probe(server.port, client=client, headers=headers)
+                async with settings.opened() as opened, startable(opened) as ours:
+                    assert await transact(ours) == [Outcome()]
+            hosts = [re.findall(rb"(?i)\r\nhost: (\S+)", request) for request in server.requests]
+            assert hosts == [[b"127.0.0.1:%d" % server.port], [b"shop.example"]]
+
+    on_loop("uvloop", main)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_name_and_a_password_in_the_url_are_sent_as_they_are_meant(client: str) -> None:
+    """In percents stands what would end them; a bearer token of the file is sent instead of them."""
+
+    async def main() -> None:
+        with HostileServer() as server:
+            url = f"http://me%40here:p%3Aw%25%C3%A9@127.0.0.1:{server.port}/"
+            for token in ({}, {"bearer_token": "mine"}):
+                settings = probe(server.port, client=client, url=url, **token)
+                async with settings.opened() as opened, startable(opened) as ours:
+                    assert await transact(ours) == [Outcome()]
+            sent = [re.findall(rb"(?i)\r\nauthorization: ([^\r]+)", request) for request in server.requests]
+            assert sent == [[b"Basic " + base64.b64encode("me@here:p:w%é".encode())], [b"Bearer mine"]]
+
+    on_loop("uvloop", main)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_the_keys_of_what_succeeded_are_handed_over_once(client: str) -> None:
+    keys: list[str] = []
+
+    def behave(connection: socket.socket) -> None:
+        while request := read_request(connection):
+            keys.extend(key.decode() for key in re.findall(rb"Idempotency-Key: (\S+)", request))
+            connection.sendall(b"HTTP/1.1 %d So\r\nContent-Length: 0\r\n\r\n" % (500 if len(keys) == 2 else 201))
+
+    async def main() -> None:
+        with HostileServer(behave) as server:
+            settings = probe(server.port, client=client, idempotency_key=True, timeout="2s")
+            async with settings.opened() as opened, startable(opened) as ours:
+                outcomes = [outcome for _ in range(3) for outcome in await transact(ours)]
+                assert [outcome.reason for outcome in outcomes] == [None, "check", None]
+                assert ours.take_acknowledged() == [keys[0], keys[2]]
+                assert ours.take_acknowledged() == []
+
+    on_loop("uvloop", main)

@@ -1,0 +1,114 @@
+"""A service that stops for a second is told by every transaction that was due in it, not by the one that met it.
+
+Gil Tene calls it coordinated omission when the measurer waits along with the service and leaves out what it would
+have sent meanwhile.
+
+At a rate r, of N = r·T transactions in T seconds, the r that are due in the second of the stall wait: the n-th of
+them (from 0) for 1 - n/r seconds, and an ordinary answer takes d. The nearest rank of the percentile p is
+ceil(p/100·N), so j = N - rank transactions are slower, and with j < r the percentile is 1 - j/r + d, else d.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+
+import pytest
+
+from alertdrill.probes.figures.figures import Counted, measures
+from alertdrill.probes.figures.measures import Trend
+from alertdrill.probes.load.arrivals import ConstantArrivals
+from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.outcome import Outcome
+from tests.probes.hostile_server import HostileServer, holds_behind
+from tests.probes.meeting import on_loop, probe
+from tests.probes.virtual_service import Service, in_virtual_time
+
+PERCENTILES = [50, 90, 94.9, 95.1, 97, 99, 99.5, 99.9, 100]
+
+
+def expected_seconds(percentile: float, rate: int, seconds: int, ordinary_seconds: float) -> float:
+    total = rate * seconds
+    slower = total - max(math.ceil(round(percentile * total / 100, 6)), 1)
+    return (1 - slower / rate if slower < rate else 0.0) + ordinary_seconds
+
+
+def latency(load: Load) -> Trend:
+    trend = measures(load.tally, [Counted("all", ())], 1.0)["latency"]
+    assert isinstance(trend, Trend)
+    return trend
+
+
+def stalling(at: float, ordinary_seconds: float) -> Service:
+    """Answer after a time; what is asked in one second from an instant on is answered so long after its end."""
+
+    def delay_seconds(_: int) -> float:
+        now = service.clock()
+        return (at + 1 - now if at - 1e-6 <= now < at + 1 - 1e-6 else 0.0) + ordinary_seconds
+
+    service = Service(delay_seconds)
+    return service
+
+
+@pytest.mark.parametrize(("rate", "seconds", "stall_at"), [(100, 20, 5.0), (500, 10, 3.0), (40, 60, 31.0)])
+def test_the_percentiles_from_the_due_time_are_those_of_the_arithmetic(
+    rate: int, seconds: int, stall_at: float
+) -> None:
+    """Within the three digits of the histogram, and a quarter of a millisecond between two wakes."""
+    service = stalling(stall_at, 0.002)
+    load = Load(service, Plan(ConstantArrivals(float(rate), float(seconds))), clock=service.clock)
+    in_virtual_time(load.run)
+    trend = latency(load)
+    assert trend.count == rate * seconds
+    for percentile in PERCENTILES:
+        expected = expected_seconds(percentile, rate, seconds, 0.002)
+        assert trend.percentile(percentile) == pytest.approx(expected, rel=0.001, abs=0.0003), percentile
+    # r times the mean wait of (r + 1) / 2r seconds, over all.
+    assert trend.avg == pytest.approx((rate + 1) / 2 / (rate * seconds) + 0.002, abs=0.0003)
+
+
+def test_a_closed_loop_would_have_hidden_it() -> None:
+    """One client that sends a hundred a second but waits for each answer meets the stall once, of 1,900 times."""
+    service, took = stalling(5.0, 0.002), list[float]()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        while (started := loop.time()) < 20:
+            answered = loop.create_future()
+            service.start(answered.set_result)
+            assert await answered == Outcome()
+            took.append(loop.time() - started)
+            await asyncio.sleep(max(started + 0.01 - loop.time(), 0))
+
+    in_virtual_time(main)
+    took.sort()
+    assert len(took) == pytest.approx(1900, abs=2)
+    assert took[-1] == pytest.approx(1.002, abs=0.001)
+    assert took[-2] == pytest.approx(0.002, abs=0.001)
+    assert took[math.ceil(0.999 * len(took)) - 1] == pytest.approx(0.002, abs=0.001)
+    assert expected_seconds(99.9, 100, 20, 0.002) == pytest.approx(0.982)
+
+
+def test_a_real_server_that_stops_for_a_second_is_told_too() -> None:
+    """Three seconds at a hundred a second, and generous tolerance for a busy machine."""
+
+    async def main() -> None:
+        gate = threading.Event()
+        gate.set()
+        with HostileServer(*[holds_behind(gate)] * 300) as server:
+            async with probe(server.port, timeout="5s").opened() as client:
+                load, loop = Load(client, Plan(ConstantArrivals(100.0, 3.0))), asyncio.get_running_loop()
+                loop.call_later(1.0, gate.clear)
+                loop.call_later(2.0, gate.set)
+                await load.run()
+        trend = latency(load)
+        assert load.tally.succeeded == trend.count == 300
+        for percentile in (75, 85, 90, 95, 100):
+            assert trend.percentile(percentile) == pytest.approx(
+                expected_seconds(percentile, 100, 3, 0.001), abs=0.15
+            ), percentile
+        assert trend.percentile(60) < 0.15
+
+    on_loop("uvloop", main)

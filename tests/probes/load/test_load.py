@@ -1,0 +1,94 @@
+"""The open loop in virtual time: a second costs nothing, and every instant is exact."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import looptime
+import pytest
+
+from alertdrill.probes.load.arrivals import ConstantArrivals
+from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.outcome import Outcome
+
+
+class Service:
+    """Answers after a delay that may depend on when it was asked."""
+
+    def __init__(self, delay_seconds: Callable[[float], float], outcome: Outcome | None = None) -> None:
+        self._delay_seconds = delay_seconds
+        self._outcome = outcome or Outcome()
+
+    async def transact(self) -> Outcome:
+        await asyncio.sleep(self._delay_seconds(asyncio.get_running_loop().time()))
+        return self._outcome
+
+
+def in_virtual_time(main: Callable[[], Awaitable[Any]]) -> None:
+    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+def run(service: Service, rate: float, seconds: float, max_in_flight: int = 10_000) -> Load:
+    clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
+    load = Load(service, Plan(ConstantArrivals(rate), max_in_flight), clock=clock)
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(load.run(), seconds)
+
+    in_virtual_time(main)
+    return load
+
+
+def test_a_slow_service_does_not_slow_the_schedule() -> None:
+    tally = run(Service(lambda _: 30.0), rate=50, seconds=10.5).tally
+    assert [second.due for second in tally.seconds] == [50] * 10
+    assert tally.seconds[-1].in_flight == pytest.approx(500, abs=1)
+
+
+def test_every_transaction_has_one_outcome() -> None:
+    tally = run(Service(lambda now: now % 0.7, Outcome("reset", "gone")), rate=97, seconds=20.3).tally
+    broken_off = tally.due - tally.succeeded - tally.failed - tally.dropped
+    assert tally.due == pytest.approx(97 * 20.3, abs=1)
+    assert tally.succeeded == 0
+    assert tally.reasons == {"reset": tally.failed}
+    assert 0 <= broken_off < 97
+
+
+def test_what_cannot_be_sent_is_counted_as_dropped() -> None:
+    tally = run(Service(lambda _: 60.0), rate=100, seconds=5.5, max_in_flight=120).tally
+    assert tally.dropped == tally.due - 120
+
+
+def test_latency_counts_from_the_due_time() -> None:
+    tally = run(Service(lambda _: 0.25), rate=20, seconds=30).tally
+    for percentile in (50, 99):
+        latency = tally.latencies.percentile_seconds(percentile)
+        assert latency == pytest.approx(0.25, abs=0.003)
+
+
+@pytest.mark.parametrize(("seconds", "whole", "in_part"), [(4.0, 4, 0), (3.5, 3, 5)])
+def test_the_seconds_and_the_part_of_one_add_up_to_the_whole_load(seconds: float, whole: int, in_part: int) -> None:
+    """The last second counts as whole although its last answer comes before its end."""
+    clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
+    load = Load(Service(lambda _: 0.01), Plan(ConstantArrivals(10, seconds)), clock=clock)
+    in_virtual_time(load.run)
+    tally = load.tally
+    assert [second.due for second in tally.seconds] == [10] * whole
+    assert sum(part.due for part in tally.parts) == in_part
+    assert sum(second.succeeded for second in [*tally.seconds, *tally.parts]) == tally.succeeded == tally.due
+
+
+def test_an_answer_after_the_last_second_is_in_a_part_of_its_own() -> None:
+    clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
+    load = Load(Service(lambda _: 0.25), Plan(ConstantArrivals(10, 2.0)), clock=clock)
+    in_virtual_time(load.run)
+    assert [second.offset for second in load.tally.seconds] == [0, 1]
+    assert [(part.offset, part.due, part.succeeded) for part in load.tally.parts] == [(2, 0, 2)]

@@ -1,0 +1,171 @@
+"""What is counted in seconds, by workers and in all is the same, and nothing of it is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import math
+import pickle
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alertdrill.probes.client import AwaitedClient, startable
+from alertdrill.probes.load.arrivals import ConstantArrivals
+from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.recorder import Recorder, Samples, SecondCounts
+from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.tally import Tally
+from alertdrill.probes.outcome import Outcome, Reason, Request
+from tests.probes.virtual_service import Service, in_virtual_time
+
+REASONS = st.sampled_from(["refused", "reset", "timeout", "tls", "bad_answer", "check", "unreachable", None])
+SECONDS = st.floats(min_value=0, max_value=3000)
+
+
+@st.composite
+def outcomes(draw: st.DrawFn) -> Outcome:
+    reason: Reason | None = draw(REASONS)
+    checks = tuple(draw(st.sets(st.sampled_from("abc"), min_size=1))) if reason == "check" else ()
+    refused = draw(st.booleans()) if reason in {None, "check"} else False
+    requests = tuple(
+        Request(name, draw(SECONDS), draw(st.booleans())) for name in draw(st.lists(st.sampled_from("xy")))
+    )
+    return Outcome(reason, "why" if reason else "", checks, refused, requests)
+
+
+@st.composite
+def seconds(draw: st.DrawFn, offset: int = 0) -> SecondCounts:
+    """Draw a second as a recorder closes it."""
+    recorder = Recorder()
+    for outcome in draw(st.lists(outcomes(), max_size=8)):
+        recorder.sent(draw(SECONDS))
+        recorder.ended(outcome, draw(SECONDS), draw(SECONDS))
+    for _ in range(draw(st.integers(0, 3))):
+        recorder.sent(draw(SECONDS))
+    for _ in range(draw(st.integers(0, 3))):
+        recorder.dropped()
+    return recorder.close(offset, 5.0, [], is_whole=True)
+
+
+def figures(tally: Tally) -> dict[str, object]:
+    counts = {name: value for name, value in vars(tally).items() if isinstance(value, int | Counter)}
+    counts["failed by name"] = {name: request.failed for name, request in tally.requests.items()}
+    every = {"latency": tally.latencies, "duration": tally.durations, "lateness": tally.lateness}
+    every |= {name: request.durations for name, request in tally.requests.items()}
+    for name, distribution in every.items():
+        counts[name] = [distribution.count, *map(distribution.percentile_seconds, (0, 50, 99, 100))]
+        counts[f"sum of {name}"] = pytest.approx(distribution.sum_seconds)
+    return counts
+
+
+@settings(deadline=None, max_examples=50)
+@given(one=seconds(), other=seconds())
+def test_a_second_of_two_workers_is_the_sum_of_theirs(one: SecondCounts, other: SecondCounts) -> None:
+    """After the way between processes, too."""
+    both, together, apart = pickle.loads(pickle.dumps(copy.deepcopy(one))), Tally(), Tally()  # noqa: S301 - our own
+    both.add(pickle.loads(pickle.dumps(other)))  # noqa: S301 - our own
+    together.add(both)
+    apart.add(one)
+    in_flight_of_one = apart.in_flight
+    apart.add(other)
+    apart.in_flight += in_flight_of_one
+    apart.most_in_flight = one.most_in_flight + other.most_in_flight
+    assert figures(together) == figures(apart)
+    assert together.due == (
+        together.succeeded + together.failed + together.dropped + together.lost + together.in_flight
+    )
+
+
+@given(outcomes())
+def test_a_transaction_failed_if_it_has_a_reason_and_only_then(outcome: Outcome) -> None:
+    recorder = Recorder()
+    recorder.sent(0.0)
+    recorder.ended(outcome, 0.5, 0.25)
+    second = recorder.close(3, 1.0, [], is_whole=True)
+    assert (second.due, second.ended, second.in_flight) == (1, 1, 0)
+    assert dict(second.reasons) == ({outcome.reason: 1} if outcome.reason else {})
+    assert second.failed == len(second.reasons) == len(second.details)
+    assert second.latencies == Samples(Counter({500_000: 1}), 0.5)
+
+
+@given(values=st.lists(st.integers(1, 50), min_size=1), percentile=st.sampled_from([0, 1, 50, 90, 95, 99, 100]))
+def test_a_quantile_is_the_nearest_rank(values: list[int], percentile: int) -> None:
+    samples = Samples(Counter(value * 1000 for value in values))
+    rank = max(math.ceil(percentile * len(values) / 100), 1)
+    assert samples.quantiles_seconds(percentile) == [sorted(values)[rank - 1] / 1000]
+
+
+def test_a_load_cancelled_while_its_last_second_is_added_has_added_it() -> None:
+    service = Service(lambda number: 0.001 + number * 2e-5)
+    running: list[asyncio.Future[None]] = []
+    # Ids are handed over just before the second is added.
+    cancel = lambda _: running[0].cancel()  # noqa: E731
+    load = Load(service, Plan(ConstantArrivals(2000.0, 0.9)), cancel, service.clock)
+
+    async def main() -> None:
+        running.append(asyncio.ensure_future(load.run()))
+        with pytest.raises(asyncio.CancelledError):
+            await running[0]
+
+    in_virtual_time(main)
+    assert load.tally.latencies.count == load.tally.succeeded == load.tally.due == 1800
+
+
+def test_what_an_awaited_client_has_under_way_at_the_end_is_broken_off() -> None:
+    ended: list[Outcome] = []
+    broken_off: list[int] = []
+
+    class Waiting:
+        async def transact(self) -> Outcome:
+            try:
+                await asyncio.sleep(1.0 if len(ended) < 1 else 60.0)
+            except asyncio.CancelledError:
+                broken_off.append(1)
+                raise
+            return Outcome()
+
+    async def main() -> None:
+        client: AwaitedClient = Waiting()
+        async with startable(client) as ours:
+            ours.start(ended.append)
+            await asyncio.sleep(2.0)
+            ours.start(ended.append)
+            ours.start(ended.append)
+            await asyncio.sleep(2.0)
+            assert ours.take_acknowledged() == []
+
+    in_virtual_time(main)
+    assert (ended, broken_off) == ([Outcome()], [1, 1])
+
+
+def test_of_a_load_of_days_the_last_seconds_are_kept_and_all_of_them_counted() -> None:
+    tally = Tally()
+    tally.kept_seconds = 10
+    for offset in range(100):
+        recorder = Recorder()
+        recorder.dropped()
+        tally.add(recorder.close(offset, 5.0, [], is_whole=True))
+        assert [second.offset for second in tally.seconds][-10:] == list(range(max(0, offset - 9), offset + 1))
+        assert len(tally.seconds) <= 15
+    assert (tally.due, tally.dropped) == (100, 100)
+
+
+async def test_whoever_reads_shares_can_wait_until_a_second_is_whole() -> None:
+    recorder, tally = Recorder(), Tally()
+    for number in range(1000):
+        recorder.sent(0.0)
+        recorder.ended(Outcome("reset", "gone"), number / 1000, number / 1000)
+
+    async def add() -> None:
+        for _ in tally.folding(recorder.close(0, 1000.0, [], is_whole=True)):
+            await asyncio.sleep(0)
+
+    adding = asyncio.ensure_future(add())
+    await asyncio.sleep(0)
+    assert (tally.failed, tally.durations.count) == (1000, 0)
+    await tally.whole()
+    assert (tally.failed, tally.durations.count) == (1000, 1000)
+    await adding
