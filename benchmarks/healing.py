@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from alertdrill.chaos.healing import abandoned, heal_all
-from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.safety.healing import abandoned, heal_all
+from alertdrill.chaos.safety.ledger import Ledger
 from tests.support.left_behind import leave
 from tests.support.toxiproxy_server import toxics, toxiproxy_server
 

@@ -12,8 +12,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.injection import Injection
-from alertdrill.chaos.kubernetes.access import Kubernetes
 from alertdrill.units.duration import Duration, format_duration
 from alertdrill.units.settings import Settings
 

@@ -6,10 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from alertdrill.chaos.command import Command, CommandInjection
-from alertdrill.chaos.cpu import Cpu, CpuInjection
 from alertdrill.chaos.fault import Fault
-from alertdrill.chaos.http import Http, HttpInjection
+from alertdrill.chaos.http.fault import Http, HttpInjection
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.kubernetes.apply_manifest import ApplyManifest, ApplyManifestInjection
 from alertdrill.chaos.kubernetes.cordon import Cordon, CordonInjection
@@ -17,10 +15,12 @@ from alertdrill.chaos.kubernetes.evict_pods import EvictPods, EvictPodsInjection
 from alertdrill.chaos.kubernetes.kill_pods import KillPods, KillPodsInjection
 from alertdrill.chaos.kubernetes.restart_rollout import RestartRollout, RestartRolloutInjection
 from alertdrill.chaos.kubernetes.scale import Scale, ScaleInjection
-from alertdrill.chaos.memory import Memory, MemoryInjection
-from alertdrill.chaos.postgres import Postgres, PostgresInjection
-from alertdrill.chaos.process import Process, ProcessInjection
-from alertdrill.chaos.redis import Redis, RedisInjection
+from alertdrill.chaos.machine.command import Command, CommandInjection
+from alertdrill.chaos.machine.cpu import Cpu, CpuInjection
+from alertdrill.chaos.machine.memory import Memory, MemoryInjection
+from alertdrill.chaos.machine.process import Process, ProcessInjection
+from alertdrill.chaos.postgres.fault import Postgres, PostgresInjection
+from alertdrill.chaos.redis.fault import Redis, RedisInjection
 from alertdrill.chaos.toxiproxy.bandwidth import Bandwidth
 from alertdrill.chaos.toxiproxy.down import Down, DownInjection
 from alertdrill.chaos.toxiproxy.latency import Latency

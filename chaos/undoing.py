@@ -9,8 +9,8 @@ import time
 from concurrent.futures import Future
 from pathlib import Path
 
-from alertdrill.chaos.healing import heal
-from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.safety.healing import heal
+from alertdrill.chaos.safety.ledger import Ledger
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 1.0
 LOG = "watchdog.log"

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from alertdrill.lab.scale import scale_expr
+from alertdrill.units.time_scale import scale_expr
 from dashboards.panel import Dashboard, Panel, Query
 
 # At least four scrapes of the slowest job, as Grafana chooses it.

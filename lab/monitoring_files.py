@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from alertdrill.lab.errors import LabError
-from alertdrill.lab.scale import scale_alertmanager, scale_prometheus, scale_rules
+from alertdrill.units.time_scale import scale_alertmanager, scale_prometheus, scale_rules
 
 _Scale = Callable[[dict[str, Any], float], dict[str, Any]]
 

@@ -16,9 +16,9 @@ from alertdrill.agent.config import probe as probe_file
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.config.servers import MonitoringServer, Server
 from alertdrill.agent.drilling.dashboards import Grafana
+from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.guard import Guards
-from alertdrill.chaos.kubernetes.access import Kubernetes
 from alertdrill.chaos.secret_source import beside_its_file
 from alertdrill.probes.registry import AnyProbe
 from alertdrill.units.duration import format_duration

@@ -14,11 +14,11 @@ from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.registry import AnyFault
 from alertdrill.chaos.timeline import contradictions, repetitions
 from alertdrill.lab.parts import Parts
-from alertdrill.lab.scale import scale_expr
 from alertdrill.probes.figures.thresholds import Thresholds
 from alertdrill.units.duration import Duration
 from alertdrill.units.promql import PromQL
 from alertdrill.units.settings import Settings
+from alertdrill.units.time_scale import scale_expr
 
 
 class LoadSettings(Settings):

@@ -40,8 +40,8 @@ from alertdrill.agent.situation import Situation
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.injection import Injection
-from alertdrill.chaos.lease import leased
-from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.safety.lease import leased
+from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Measures

@@ -16,10 +16,10 @@ from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.records import FaultRecord
 from alertdrill.agent.surge import KIND as SURGE
 from alertdrill.agent.surge import Surge
-from alertdrill.chaos.applied import applied
 from alertdrill.chaos.errors import FaultTakenBack
 from alertdrill.chaos.fault import Fault
-from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load, running

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from alertdrill.agent.config import agent as configs
-from alertdrill.chaos.entry import Entry
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
-from alertdrill.chaos.healing import abandoned, heal_all
-from alertdrill.chaos.ledger import Contents, Ledger
+from alertdrill.chaos.safety.entry import Entry
+from alertdrill.chaos.safety.healing import abandoned, heal_all
+from alertdrill.chaos.safety.ledger import Contents, Ledger
 from alertdrill.units.duration import format_seconds
 
 

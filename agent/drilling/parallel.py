@@ -27,7 +27,7 @@ from alertdrill.agent.live import Lines, showing
 from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.report.drill import table as drills_table
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.chaos.applied import to_the_end
+from alertdrill.chaos.safety.applied import to_the_end
 
 _EVENT = re.compile(r" *\d+\.\d s  (?P<text>.*)")
 # Enough for a traceback.

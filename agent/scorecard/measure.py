@@ -12,7 +12,7 @@ from alertdrill.agent.monitoring.http import Refused
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.recording.records import KpiRecord, KpiValueRecord, PhaseRecord
 from alertdrill.agent.scorecard.card import Card, Reading, Score
-from alertdrill.lab.scale import scale_expr
+from alertdrill.units.time_scale import scale_expr
 
 # Prometheus knows no shorter range.
 _SHORTEST_SECONDS = 0.001

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from alertdrill.chaos.cluster_access import Namespace, Reach
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.kubernetes import manifest, place
-from alertdrill.chaos.kubernetes.access import Namespace, Reach
 from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
 from alertdrill.chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
 from alertdrill.chaos.kubernetes.opted_in import require_namespace

@@ -19,7 +19,7 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 from kubernetes_asyncio.client.exceptions import ApiException, OpenApiException
 from kubernetes_asyncio.config.config_exception import ConfigException
 
-from alertdrill.chaos.kubernetes.access import PROTECTED, Reach
+from alertdrill.chaos.cluster_access import PROTECTED, Reach
 from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
 
 _LIMIT_SECONDS = 10.0

@@ -6,8 +6,8 @@ from typing import Self
 
 from pydantic import model_validator
 
+from alertdrill.chaos.cluster_access import Namespace
 from alertdrill.chaos.fault import Fault
-from alertdrill.chaos.kubernetes.access import Namespace
 from alertdrill.units.extras import require_library
 
 

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from alertdrill.chaos.cluster_access import Kubernetes, Reach
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.chaos.kubernetes.access import Kubernetes, Reach
 from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
+from alertdrill.chaos.cluster_access import Kubernetes, Name, Reach
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.kubernetes import place
-from alertdrill.chaos.kubernetes.access import Kubernetes, Name, Reach
 from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
 from alertdrill.chaos.kubernetes.connection import breaking, found, mending, opened, require_permissions
 from alertdrill.chaos.kubernetes.opted_in import carries

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from alertdrill.chaos.cluster_access import PROTECTED, Kubernetes
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.kubernetes import workload
-from alertdrill.chaos.kubernetes.access import PROTECTED, Kubernetes
 from alertdrill.chaos.kubernetes.connection import found
 from alertdrill.chaos.kubernetes.place import Object, namespace
 from alertdrill.chaos.kubernetes.workload import Owner

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from alertdrill.chaos.cluster_access import Name, Namespace, Reach
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.kubernetes import place, workload
-from alertdrill.chaos.kubernetes.access import Name, Namespace, Reach
 from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
 from alertdrill.chaos.kubernetes.connection import ASKING, breaking, mending, opened, require_permissions, until
 from alertdrill.chaos.kubernetes.opted_in import opted_in, require_listed

@@ -16,11 +16,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from alertdrill.chaos.cluster_access import Namespace, Reach
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.kubernetes import place, workload
-from alertdrill.chaos.kubernetes.access import Namespace, Reach
 from alertdrill.chaos.kubernetes.cluster_fault import WorkloadFault
 from alertdrill.chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
 from alertdrill.chaos.kubernetes.opted_in import open_workload, require_listed

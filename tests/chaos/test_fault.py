@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from alertdrill.chaos.applied import applied, to_the_end
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.guard import Guards
-from alertdrill.chaos.ledger import Ledger
-from alertdrill.chaos.owner import Owner
+from alertdrill.chaos.safety.applied import applied, to_the_end
+from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.chaos.safety.owner import Owner
 from alertdrill.chaos.toxiproxy.latency import Latency
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.server import Server

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from alertdrill.chaos.fault import Endpoints, Fault, Repeat
 from alertdrill.chaos.injection import Injection
-from alertdrill.chaos.process import Process
-from alertdrill.chaos.redis import Redis
+from alertdrill.chaos.machine.process import Process
+from alertdrill.chaos.redis.fault import Redis
 from alertdrill.chaos.timeline import contradictions, most_at_once, overlap, spread
 from alertdrill.chaos.toxiproxy.down import Down
 from alertdrill.chaos.toxiproxy.latency import Latency, Ramp

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from alertdrill.agent.rules.routing import routes
 from alertdrill.lab.monitoring_files import relocated
-from alertdrill.lab.scale import scale_alertmanager
+from alertdrill.units.time_scale import scale_alertmanager
 from tests.integration.conftest import ROOT
 from tests.support.answering import answering
 from tests.support.monitoring_servers import Configuration, MonitoringServers

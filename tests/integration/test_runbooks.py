@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from alertdrill.lab.scale import scale_expr
+from alertdrill.units.time_scale import scale_expr
 from tests.integration.conftest import ROOT, SCALE, KeptLab
 
 PAGES = sorted(path for path in (ROOT / "configs/runbooks").glob("*.md") if path.name != "README.md")

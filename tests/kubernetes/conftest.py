@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.lab.errors import LabError
 from alertdrill.lab.kubernetes.api import Api
 from alertdrill.lab.kubernetes.control_plane import ControlPlane

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from alertdrill.chaos.applied import applied
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
-from alertdrill.chaos.healing import heal
-from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.healing import heal
+from alertdrill.chaos.safety.ledger import Ledger
 from tests.support.breaking import fault
 from tests.support.cluster import Shop
 from tests.support.waiting import until

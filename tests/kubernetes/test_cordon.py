@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from alertdrill.chaos.applied import applied
 from alertdrill.chaos.errors import FaultNotApplied
-from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.ledger import Ledger
 from tests.support.breaking import fault
 from tests.support.cluster import LABEL, Shop
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from alertdrill.chaos.applied import applied
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
-from alertdrill.chaos.healing import heal
-from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.healing import heal
+from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.lab.kubernetes.api import Api
 from alertdrill.lab.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.test_apply_manifest import DENY, policies

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from alertdrill.chaos.applied import applied
-from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.ledger import Ledger
 from tests.support.breaking import fault
 from tests.support.cluster import Shop
 

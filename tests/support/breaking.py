@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints, Fault
-from alertdrill.chaos.healing import abandoned, heal_all
-from alertdrill.chaos.kubernetes.access import Kubernetes
-from alertdrill.chaos.ledger import Ledger
-from alertdrill.chaos.processes import RunningProcess, whose_command
+from alertdrill.chaos.machine.processes import RunningProcess, whose_command
 from alertdrill.chaos.registry import AnyFault
+from alertdrill.chaos.safety.healing import abandoned, heal_all
+from alertdrill.chaos.safety.ledger import Ledger
 
 _FAULTS: TypeAdapter[Any] = TypeAdapter(AnyFault)
 NOWHERE = "http://127.0.0.1:1"
@@ -26,9 +26,9 @@ import asyncio, json, os, sys, threading
 from pathlib import Path
 from tests.support.breaking import fault, endpoints
 from contextlib import nullcontext
-from alertdrill.chaos.applied import applied
-from alertdrill.chaos.lease import leased
-from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.lease import leased
+from alertdrill.chaos.safety.ledger import Ledger
 
 # It does not outlive the tests.
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()

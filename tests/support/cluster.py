@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.chaos.kubernetes.access import Kubernetes
 from alertdrill.lab.kubernetes.api import Api
 from alertdrill.lab.kubernetes.control_plane import ControlPlane
 from alertdrill.lab.kubernetes.files import write_kubeconfig

@@ -14,10 +14,10 @@ _AGENT = """
 import asyncio, json, sys
 from pathlib import Path
 from pydantic import TypeAdapter
-from alertdrill.chaos.applied import applied
+from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.chaos.lease import leased
-from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.safety.lease import leased
+from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.registry import AnyFault
 
 def tell(line):
@@ -85,4 +85,4 @@ class LeasedAgent:
             command = Path(f"/proc/{self.dog}/cmdline").read_bytes()
         except OSError:
             return False
-        return b"alertdrill.chaos.watchdog" in command
+        return b"alertdrill.chaos.safety.watchdog" in command

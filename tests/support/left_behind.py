@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from alertdrill.chaos.applied import applied
-from alertdrill.chaos.entry import Entry
 from alertdrill.chaos.errors import FaultTakenBack
 from alertdrill.chaos.fault import Fault
-from alertdrill.chaos.ledger import Ledger
-from alertdrill.chaos.owner import Owner
+from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.entry import Entry
+from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.chaos.safety.owner import Owner
 from alertdrill.chaos.toxiproxy.latency import Latency
 from alertdrill.lab.server import Server
 from tests.support.toxiproxy_server import endpoints

@@ -15,10 +15,10 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from alertdrill.chaos.toxiproxy.embedded.attributes import Interrupted
 from alertdrill.chaos.toxiproxy.embedded.channel import Channel, Chunk, Output
-from alertdrill.chaos.toxiproxy.embedded.noop import Noop
 from alertdrill.chaos.toxiproxy.embedded.toxic import Toxic
+from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Interrupted
+from alertdrill.chaos.toxiproxy.embedded.toxics.noop import Noop
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from alertdrill.chaos.toxiproxy.embedded.attributes import Attributes
 from alertdrill.chaos.toxiproxy.embedded.errors import ApiError, bad_request_body
 from alertdrill.chaos.toxiproxy.embedded.go_json import Struct, decode, encode, encode_float32
 from alertdrill.chaos.toxiproxy.embedded.go_json_scan import GoJsonError
-from alertdrill.chaos.toxiproxy.embedded.kinds import KINDS
-from alertdrill.chaos.toxiproxy.embedded.noop import Noop
+from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes
+from alertdrill.chaos.toxiproxy.embedded.toxics.kinds import KINDS
+from alertdrill.chaos.toxiproxy.embedded.toxics.noop import Noop
 
 _WRAPPER = Struct(
     "toxics.ToxicWrapper",

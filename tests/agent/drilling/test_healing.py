@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from alertdrill.agent.drilling.healing import mend, require_nothing_in_force
-from alertdrill.chaos.applied import applied
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
-from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.lab.server import Server
 from tests.support.left_behind import FAULT, leave, taken_back
 from tests.support.toxiproxy_server import endpoints, toxics, toxiproxy_server

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from alertdrill.chaos.cluster_access import PROTECTED, Kubernetes
 from alertdrill.chaos.errors import FaultNotApplied
-from alertdrill.chaos.kubernetes.access import PROTECTED, Kubernetes
 from tests.support.breaking import endpoints, fault
 
 KILL = {"kind": "kill_pods", "namespace": "shop", "selector": "app=engine"}

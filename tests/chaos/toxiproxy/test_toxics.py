@@ -13,11 +13,11 @@ import pytest
 from aiohttp import ClientSession, web
 from pydantic import TypeAdapter, ValidationError
 
-from alertdrill.chaos.applied import applied
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints, Fault
-from alertdrill.chaos.ledger import Ledger
 from alertdrill.chaos.registry import FAULTS, AnyFault
+from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.lab.server import Server
 from tests.support.toxiproxy_server import endpoints, toxics, witness
 

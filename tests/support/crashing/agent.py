@@ -17,11 +17,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from alertdrill.chaos.applied import applied
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.chaos.lease import leased
-from alertdrill.chaos.ledger import Ledger
 from alertdrill.chaos.registry import AnyFault
+from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.lease import leased
+from alertdrill.chaos.safety.ledger import Ledger
 from crashing.steps import Steps, counted
 
 _IN_FORCE_SECONDS = 0.05

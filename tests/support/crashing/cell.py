@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from alertdrill.chaos.healing import abandoned, heal_all
-from alertdrill.chaos.ledger import Ledger
+from alertdrill.chaos.safety.healing import abandoned, heal_all
+from alertdrill.chaos.safety.ledger import Ledger
 from crashing import agent
 from crashing.targets import Target
 from tests.support.waiting import until
@@ -187,6 +187,6 @@ class Cell:
 
 def _is_watchdog(pid: int) -> bool:
     try:
-        return b"alertdrill.chaos.watchdog" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"alertdrill.chaos.safety.watchdog" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False

@@ -303,7 +303,7 @@ class PressureTarget(Target):
         self._setting, self._value = ("share", float(f"0.05{odd}7")) if fault["kind"] == "cpu" else ("mebibytes", odd)
         self.fault = fault | {self._setting: self._value}
         self.endpoints = {"toxiproxy_url": "http://127.0.0.1:1"}
-        self._module = f"alertdrill.chaos.{fault['kind']}".encode()
+        self._module = f"alertdrill.chaos.machine.{fault['kind']}".encode()
 
     def is_broken(self) -> bool:
         return bool(_processes(self._is_ours))

@@ -1,0 +1,1 @@
+"""The HTTP fault: a request breaks something, another undoes it."""

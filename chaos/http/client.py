@@ -1,0 +1,82 @@
+"""Makes the calls of `http` faults, each within its time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from alertdrill.chaos.secret_source import read_secret
+
+if TYPE_CHECKING:
+    from alertdrill.chaos.http.fault import Call, Confirmation
+
+_LOOK_EVERY_SECONDS = 0.1
+_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+_SHOWN = 200
+
+
+class CallFailed(Exception):
+    """A call was not answered as expected, or its effect does not show."""
+
+
+async def require_listener(call: Call) -> None:
+    """Make sure that secrets are there and that somebody listens; raises CallFailed or SecretMissing."""
+    _headers(call)
+    parts = urlsplit(call.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(call.timeout.total_seconds()):
+            _, writer = await asyncio.open_connection(parts.hostname, port)
+    except (OSError, TimeoutError) as error:
+        raise CallFailed(f"{parts.netloc} cannot be reached: {error or type(error).__name__}") from error
+    writer.close()
+
+
+async def make_call(call: Call) -> None:
+    """Make a call and see its effect; raises CallFailed or SecretMissing."""
+    async with aiohttp.ClientSession(headers=_headers(call), timeout=_limit(call)) as session:
+        status, text = await _ask(session, call.method, call.url, call.body)
+        if status not in call.status if call.status else status // 100 != 2:
+            expected = " or ".join(map(str, call.status)) or "2xx"
+            raise CallFailed(f"{call.method} {call.url}: status {status}, expected {expected}: {text[:_SHOWN].strip()}")
+        if call.confirm is not None:
+            await _see(session, call.confirm)
+
+
+async def _see(session: aiohttp.ClientSession, wanted: Confirmation) -> None:
+    deadline = asyncio.get_running_loop().time() + wanted.within.total_seconds()
+    while True:
+        try:
+            status, text = await _ask(session, "GET", wanted.url, None)
+        except CallFailed as error:
+            said = str(error)
+        else:
+            if status == 200 and wanted.contains in text:
+                return
+            said = f"status {status}: {text[:_SHOWN].strip()}"
+        if asyncio.get_running_loop().time() > deadline:
+            raise CallFailed(f"{wanted.url} does not show {wanted.contains!r}: {said}")
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+
+async def _ask(session: aiohttp.ClientSession, method: str, url: str, body: object) -> tuple[int, str]:
+    sent = {"data": body} if isinstance(body, str) else {"json": body} if body is not None else {}
+    try:
+        # What redirects is somebody else's address, which must not get our headers.
+        async with session.request(method, url, allow_redirects=False, **sent) as response:
+            return response.status, await response.text(errors="replace")
+    except _FAILURES as error:
+        raise CallFailed(f"{method} {url} failed: {str(error) or type(error).__name__}") from error
+
+
+def _headers(call: Call) -> dict[str, str]:
+    secret = {name: read_secret(path, None) for name, path in call.headers_file.items()}
+    secret |= {name: read_secret(None, variable) for name, variable in call.headers_env.items()}
+    return call.headers | {name: value for name, value in secret.items() if value is not None}
+
+
+def _limit(call: Call) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=call.timeout.total_seconds())

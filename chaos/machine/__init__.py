@@ -1,0 +1,1 @@
+"""Faults on the machine of the agent: processes, processor, memory, commands."""

@@ -1,0 +1,177 @@
+"""A command begins the fault, and another ends it; `python -m alertdrill.chaos.machine.command ENTRY_ID SETTINGS` runs the first.
+
+kind: command
+begin: {run: [/usr/local/bin/break-it, --hard], within: 10s}
+end: {run: [/usr/local/bin/mend-it], within: 10s}
+confirm: {run: [/usr/local/bin/is-it-whole], within: 5s}     # again and again until it exits with 0
+
+There is no shell: the first word is the program, and each other is one argument. The end is run after every begin,
+also after one that failed, so it must not mind being run twice.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.machine import holder
+from alertdrill.chaos.machine.threads import in_thread
+from alertdrill.units.duration import Duration, format_duration
+from alertdrill.units.settings import Settings
+
+_LOOK_EVERY_SECONDS = 0.05
+_SHOWN = 200
+_PR_SET_PDEATHSIG = 1
+
+
+class CommandFailed(Exception):
+    """A command did not exit with 0 in its time."""
+
+
+def _as_words(run: object) -> object:
+    if isinstance(run, str):
+        msg = f"{run!r} is one text, expected a list of the program and its arguments"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
+    return run
+
+
+class Step(Settings):
+    """One command, and the time that it has."""
+
+    run: Annotated[tuple[str, ...], BeforeValidator(_as_words), Field(min_length=1)]
+    within: Duration = Field(default=timedelta(seconds=10), gt=timedelta(0), le=timedelta(seconds=50))
+
+    def located(self, endpoints: Endpoints) -> Step:
+        """Find its program, and the addresses in its arguments; raises FaultNotApplied."""
+        program = shutil.which(self.run[0])
+        if program is None:
+            raise FaultNotApplied(f"there is no program {self.run[0]} that may be run")
+        words = (str(Path(program).absolute()), *map(endpoints.located, self.run[1:]))
+        return self.model_copy(update={"run": words})
+
+
+class CommandInjection(Injection):
+    """The commands, and the folder in which they run."""
+
+    kind: Literal["command"] = "command"
+    name: str
+    words: str
+    folder: Path
+    begin: Step
+    end: Step
+    confirm: Step | None
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return self.words
+
+    async def inject(self) -> None:
+        """Run the first, in a process that ends with the agent; raises FaultNotApplied with what it said last."""
+        await holder.hold("alertdrill.chaos.machine.command", self.name, self)
+
+    async def undo(self) -> None:
+        """Run the last, and look whether all is whole; raises FaultNotHealed with what it said last."""
+        await holder.release(self.name)
+        try:
+            await in_thread(_run, self.end, self.folder)
+            if self.confirm is not None:
+                await in_thread(_see, self.confirm, self.folder)
+        except CommandFailed as error:
+            raise FaultNotHealed(str(error)) from error
+
+
+class Command(Fault):
+    """Run one command to begin and one to end."""
+
+    kind: Literal["command"] = "command"
+    begin: Step
+    end: Step
+    confirm: Step | None = None
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return " ".join(self.begin.run)
+
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> CommandInjection:
+        """Make sure that all its programs are there; raises FaultNotApplied."""
+        return CommandInjection(
+            name=entry_id,
+            words=self.target,
+            folder=Path.cwd(),
+            begin=self.begin.located(endpoints),
+            end=self.end.located(endpoints),
+            confirm=self.confirm and self.confirm.located(endpoints),
+        )
+
+
+def _see(step: Step, folder: Path) -> None:
+    """Run a command until it exits with 0, for as long as it has."""
+    until = time.monotonic() + step.within.total_seconds()
+    while True:
+        left = timedelta(seconds=max(until - time.monotonic(), _LOOK_EVERY_SECONDS))
+        try:
+            return _run(step.model_copy(update={"within": left}), folder)
+        except CommandFailed:
+            if time.monotonic() > until:
+                raise
+        time.sleep(_LOOK_EVERY_SECONDS)
+
+
+def _run(step: Step, folder: Path, preparing: Callable[[], object] | None = None) -> None:
+    """Run a command to its end, or to that of its time; raises CommandFailed."""
+    # A file and no pipe: what it leaves running may keep that open for ever.
+    with tempfile.TemporaryFile() as output:
+        try:
+            running = subprocess.Popen(
+                step.run,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                start_new_session=True,
+                preexec_fn=preparing,  # noqa: PLW1509 - only a holder has one, which has no threads
+            )
+            code = running.wait(step.within.total_seconds())
+        except OSError as error:
+            raise CommandFailed(f"{step.run[0]} cannot be started: {error.strerror}") from error
+        except subprocess.TimeoutExpired:
+            # It was not waited for yet, so that its number is still its own.
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+            raise CommandFailed(f"{step.run[0]} has not ended within {format_duration(step.within)}") from None
+        output.seek(0)
+        said = output.read().decode(errors="replace").strip()[-_SHOWN:]
+    if code != 0:
+        raise CommandFailed(f"{step.run[0]} ended with {code}: {said or 'it said nothing'}")
+
+
+def main(text: str) -> None:
+    """Run the first command; should this end before it does, the kernel ends it."""
+    injection = CommandInjection.model_validate_json(text)
+    set_death_signal = ctypes.CDLL(None).prctl
+    try:
+        _run(injection.begin, injection.folder, lambda: set_death_signal(_PR_SET_PDEATHSIG, signal.SIGKILL))
+    except CommandFailed as error:
+        sys.exit(" ".join(str(error).split()))
+    holder.holding()
+
+
+if __name__ == "__main__":
+    main(sys.argv[2])

@@ -1,0 +1,160 @@
+"""Processes of our own that keep a fault in force: each ends with the agent, and can be found by the fault's name.
+
+`python -m alertdrill.chaos.machine.keep_down ENTRY_ID SETTINGS` is one. Its input is a pipe that ends when the agent does, however it
+ends. It says `holding` when the fault is in force, or else what is wrong. Whoever undoes the fault (the agent, the
+watchdog, `alertdrill heal`) finds it by its command line and kills it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from functools import cache
+
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.machine.processes import ProcessEnded, RunningProcess, children, in_group, whose_command
+from alertdrill.chaos.machine.threads import in_thread
+from alertdrill.units.settings import Settings
+
+_READY_WITHIN_SECONDS = 60.0
+_ENDED_WITHIN_SECONDS = 5.0
+_HOLDING = "holding"
+
+# A holder that is just being started has no command line of its own yet: who ends holders waits for that.
+_starting = threading.Lock()
+_started: list[subprocess.Popen[bytes]] = []
+# Faults that are over: what was cancelled may be about to start a holder in its thread.
+_over: set[str] = set()
+
+
+async def hold(module: str, entry_id: str, settings: Settings, count: int = 1) -> None:
+    """Start so many holders, and wait until they hold; raises FaultNotApplied with what one said.
+
+    The settings stand in its command line, so they hold no secret.
+    """
+    # Without -P, a folder `chaos` where the agent was started would be taken for ours.
+    command = [sys.executable, "-P", "-m", module, entry_id, settings.model_dump_json()]
+    await in_thread(_start, command, entry_id, count)
+
+
+async def release(entry_id: str) -> None:
+    """End every holder of a fault, and confirm that they are gone; raises FaultNotHealed."""
+    await in_thread(_end, entry_id)
+
+
+def holding() -> None:
+    """Tell, from within a holder, that the fault is in force."""
+    sys.stdout.write(f"{_HOLDING}\n")
+    sys.stdout.flush()
+
+
+def hold_on() -> None:
+    """Do nothing, within a holder, until its agent has ended."""
+    while not released(1.0):
+        pass
+
+
+def released(after_seconds: float = 0.0) -> bool:
+    """Tell, from within a holder, whether its agent has ended, after waiting at most so long for that."""
+    return bool(select.select([sys.stdin], [], [], after_seconds)[0])
+
+
+@cache
+def _life_line() -> tuple[int, int]:
+    """Make the pipe whose writing end is this process's alone: it ends when this process does."""
+    return os.pipe()
+
+
+def _start(command: list[str], entry_id: str, count: int) -> None:
+    with _starting:
+        _reap()
+        if entry_id in _over:
+            return
+        started = [_popen(command) for _ in range(count)]
+        _started.extend(started)
+    for words in [_first_words(one) for one in started]:
+        if words != _HOLDING:
+            raise FaultNotApplied(words or f"{command[3]} ended without a word")
+
+
+def _popen(command: list[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=_life_line()[0],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise FaultNotApplied(f"{command[0]} cannot be started: {error.strerror}") from error
+
+
+def _first_words(started: subprocess.Popen[bytes]) -> str:
+    """Read until a holder holds or ends; of a traceback only its last line says what is wrong."""
+    assert started.stdout is not None  # noqa: S101 - it was started with a pipe
+    text, deadline = b"", time.monotonic() + _READY_WITHIN_SECONDS
+    with started.stdout as output:
+        # An agent has more open files than select() can take.
+        ready = select.poll()
+        ready.register(output, select.POLLIN)
+        while not text.endswith(f"{_HOLDING}\n".encode()):
+            left = deadline - time.monotonic()
+            if left <= 0 or not ready.poll(left * 1000):
+                return f"{started.args!r} does not hold after {_READY_WITHIN_SECONDS:g} s"
+            chunk = os.read(output.fileno(), 65536)
+            if not chunk:
+                break
+            text += chunk
+    lines = text.decode(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else ""
+
+
+def _end(entry_id: str) -> None:
+    with _starting:
+        _over.add(entry_id)
+        held = whose_command(lambda command: _holds(command, entry_id))
+    held += _kill_what_they_run({one.pid for one in held})
+    for one in held:
+        try:
+            one.send(signal.SIGKILL)
+        except ProcessEnded:
+            continue
+        except PermissionError as error:
+            raise FaultNotHealed(f"{one.words} cannot be ended: it belongs to another user") from error
+    deadline = time.monotonic() + _ENDED_WITHIN_SECONDS
+    while left := [one for one in held if one.state is not None]:
+        if time.monotonic() > deadline:
+            raise FaultNotHealed(f"{left[0].words} does not end")
+        time.sleep(0.005)
+    with _starting:
+        _reap()
+
+
+def _kill_what_they_run(holders: set[int]) -> list[RunningProcess]:
+    """Kill each child of a holder with its whole process group, and tell which these were.
+
+    With the holder the kernel ends only its child, and not what that has started. What a child that has ended left
+    running goes on.
+    """
+    killed = []
+    for child in children(holders) if holders else []:
+        killed += [child, *in_group(child.pid)]
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    return killed
+
+
+def _holds(command: tuple[str, ...], entry_id: str) -> bool:
+    """Tell a holder by where its command line has what: anybody may have the fault's name in theirs."""
+    return command[1:3] == ("-P", "-m") and command[4:5] == (entry_id,) and command[3].startswith("alertdrill.chaos.")
+
+
+def _reap() -> None:
+    _started[:] = [one for one in _started if one.poll() is None]

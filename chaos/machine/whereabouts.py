@@ -1,0 +1,62 @@
+"""Where a process is looked for: in its pid file, by its name, or on the port on which it listens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from alertdrill.chaos.machine.listening import listening_inodes
+from alertdrill.chaos.machine.processes import RunningProcess, named, process, with_sockets
+from alertdrill.units.settings import Settings
+
+
+class Whereabouts(Settings):
+    """One of a pid file, an exact name, and a port (of `host`, or of any address)."""
+
+    pid_file: str | None = None
+    name: str | None = None
+    port: int | None = None
+    host: str | None = None
+
+    @property
+    def words(self) -> str:
+        """Where it is looked for, in words."""
+        if self.pid_file is not None:
+            return f"named by the pid file {self.pid_file}"
+        if self.name is not None:
+            return f"of the name {self.name!r}"
+        return f"listening on {self.host or 'port'}{':' if self.host else ' '}{self.port}"
+
+    def find(self) -> list[RunningProcess]:
+        """Find what is there now; reads much of /proc, so it is for a thread of its own."""
+        if self.pid_file is not None:
+            found = process(_pid(Path(self.pid_file)))
+            return [found] if found is not None else []
+        if self.name is not None:
+            return named(self.name)
+        assert self.port is not None  # noqa: S101 - one of the three is there
+        return with_sockets(listening_inodes(self.port, self.host))
+
+    async def answers(self) -> bool:
+        """Tell whether a connection is accepted on the port; true where there is no port to ask."""
+        if self.port is None:
+            return True
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(1.0):
+                _, writer = await asyncio.open_connection(self.host or "localhost", self.port)
+                writer.close()
+                return True
+        return False
+
+    def is_served(self) -> bool:
+        """Tell whether anybody listens on the port, even one whom we cannot see."""
+        return self.port is not None and bool(listening_inodes(self.port, self.host))
+
+
+def _pid(path: Path) -> int:
+    """Read a pid file; 0, which no process has, when it is not there or holds no number."""
+    try:
+        return int(path.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -1,0 +1,1 @@
+"""The fault in PostgreSQL: connections taken, tables locked."""

@@ -1,0 +1,160 @@
+"""PostgreSQL keeps a table locked, has no connections left, or drops those that it has.
+
+kind: postgres
+url: postgresql://postgres@postgres:5432/shop
+password_file: secrets/postgres    # or password_env: PGPASSWORD, or password_files of agent.yml
+action: lock                       # or fill_pool, or kill
+table: public.accounts             # lock
+mode: ACCESS EXCLUSIVE             # lock
+connections: 50                    # fill_pool
+backends: {application_name: shop} # kill: also user and database
+allow: kill postgres:5432          # kill; and the same line in `allow` of agent.yml
+
+A process of our own holds the lock or the connections, under the fault's name as application_name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from alertdrill.chaos.allowed import require_allowed
+from alertdrill.chaos.data_server import DataServerFault
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.machine import holder
+from alertdrill.chaos.secret_source import SecretMissing
+from alertdrill.units.extras import require_library
+from alertdrill.units.server_url import PostgresUrl, ServerUrl, parse_postgres_url
+from alertdrill.units.settings import Settings
+from alertdrill.units.tls import Tls
+
+_KEYS = {"lock": ("table", "mode"), "fill_pool": ("connections",), "kill": ("backends",)}
+# https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+_Mode = Literal["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE"]
+
+
+class Backends(Settings):
+    """Whose connections: all that is named must be so."""
+
+    application_name: str | None = None
+    user: str | None = None
+    database: str | None = None
+
+    @model_validator(mode="after")
+    def _names_some(self) -> Self:
+        if not any((self.application_name, self.user, self.database)):
+            msg = "is empty, expected one of application_name, user and database"
+            raise ValueError(msg)
+        return self
+
+
+class PostgresInjection(Injection):
+    """What is done to which server; the password is only named."""
+
+    kind: Literal["postgres"] = "postgres"
+    name: str
+    words: str
+    url: str
+    password_file: Path | None
+    password_env: str | None
+    tls: Tls | None
+    action: Literal["lock", "fill_pool", "kill"]
+    table: str | None
+    mode: _Mode
+    connections: int
+    backends: Backends | None
+
+    @property
+    def server(self) -> ServerUrl:
+        """Where to connect, as whom, and to which database."""
+        return parse_postgres_url(self.url)
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return self.words
+
+    async def inject(self) -> None:
+        """Lock, fill or kill; raises FaultNotApplied."""
+        from alertdrill.chaos.postgres.client import PostgresFailed, kill
+
+        if self.action != "kill":
+            await holder.hold("alertdrill.chaos.postgres.hold", self.name, self)
+            return
+        try:
+            await kill(self)
+        except (PostgresFailed, SecretMissing) as error:
+            raise FaultNotApplied(str(error)) from error
+
+    async def undo(self) -> None:
+        """End the holder and its connections; those that were killed are opened anew by whose they were.
+
+        Raises FaultNotHealed.
+        """
+        from alertdrill.chaos.postgres.client import PostgresFailed, end_own
+
+        if self.action == "kill":
+            return
+        # First the process: as long as it has all connections, we may get none.
+        await holder.release(self.name)
+        try:
+            await end_own(self)
+        except (PostgresFailed, SecretMissing) as error:
+            raise FaultNotHealed(str(error)) from error
+
+
+class Postgres(DataServerFault):
+    """Lock a table, open many connections, or end others' connections, which needs to be allowed in writing."""
+
+    kind: Literal["postgres"] = "postgres"
+    url: PostgresUrl
+    action: Literal["lock", "fill_pool", "kill"]
+    table: str | None = Field(default=None, min_length=1)
+    mode: _Mode = "ACCESS EXCLUSIVE"
+    connections: int = Field(default=0, gt=0, le=10_000)
+    backends: Backends | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_action(self) -> Self:
+        require_library("asyncpg", "postgres")
+        self.require_own_keys(_KEYS[self.action][:1], _KEYS)
+        return self
+
+    @property
+    def server(self) -> ServerUrl:
+        """The server as the URL names it."""
+        return parse_postgres_url(self.url)
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return f"{self.server_name} ({self.action}{f' of {self.table}' if self.table else ''})"
+
+    def contradicts(self, other: Fault) -> str:
+        """Two that take connections add up; two locks of one table wait for one another."""
+        return "" if self.action == "fill_pool" else super().contradicts(other)
+
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> PostgresInjection:
+        """See that it is allowed, and that the table, or whom to kill, is there; raises FaultNotApplied."""
+        from alertdrill.chaos.postgres.client import PostgresFailed, require_target
+
+        if self.action == "kill":
+            require_allowed(f"kill {self.server_name}", self.allow, endpoints)
+        injection = PostgresInjection(
+            name=entry_id,
+            words=self.target,
+            url=endpoints.located(self.url),
+            password_file=self.password_place(endpoints),
+            tls=self.tls,
+            backends=self.backends,
+            **self.model_dump(include={"password_env", "action", "table", "mode", "connections"}),
+        )
+        try:
+            await require_target(injection)
+        except (PostgresFailed, SecretMissing) as error:
+            raise FaultNotApplied(str(error)) from error
+        return injection

@@ -1,0 +1,1 @@
+"""The fault in Redis: flushed, filled, blocked."""

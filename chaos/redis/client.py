@@ -1,0 +1,163 @@
+"""The only file of the faults that speaks to Redis, through redis-py.
+
+Every command has a time limit, because an undo must end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio import Redis as Server
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import OutOfMemoryError, RedisError
+
+from alertdrill.chaos.secret_source import read_secret
+from alertdrill.units.tls import Tls
+
+if TYPE_CHECKING:
+    from alertdrill.chaos.redis.fault import RedisInjection
+
+_LIMIT_SECONDS = 5.0
+_AT_ONCE = 1000
+_NO_KEY = "alertdrill:no-such-key"
+_MEBIBYTE = 1 << 20
+# With its header it fits in 1 MiB; the allocator would give 1.25 MiB to one that is a byte too long.
+_VALUE_BYTES = _MEBIBYTE - 64
+_BYTES_OF_A_KEY = _MEBIBYTE + 256
+# Of what the machine has and Redis does not use yet: what others use is not known here, and the kernel would end
+# somebody for the rest.
+_LARGEST_SHARE = 0.5
+
+
+class RedisFailed(Exception):
+    """The server refused, could not be reached, or did not do what it was told."""
+
+
+class RedisServer:
+    """One server, through one connection."""
+
+    def __init__(self, client: Any, name: str) -> None:  # noqa: ANN401 - redis-py's types are for two worlds
+        self._client = client
+        self._name = name
+
+    async def flush(self, pattern: str | None) -> None:
+        """Remove all keys of the database, or those that match a pattern."""
+        if pattern is None:
+            await self._client.flushdb()
+            return
+        found = []
+        async for key in self._client.scan_iter(match=pattern, count=_AT_ONCE):
+            found.append(key)
+            if len(found) == _AT_ONCE:
+                await self._client.unlink(*found)
+                found.clear()
+        if found:
+            await self._client.unlink(*found)
+
+    async def require_room(self, mebibytes: int, *, may_evict: bool) -> None:
+        """Make sure that a fill costs nobody's keys and does not fill the machine; raises RedisFailed."""
+        memory = await self._client.info("memory")
+        # One more is in the buffer of our connection.
+        used, wanted = memory["used_memory"], (mebibytes + 1) * _BYTES_OF_A_KEY
+        limit, policy = memory["maxmemory"], memory["maxmemory_policy"]
+        largest = (memory["total_system_memory"] - used) * _LARGEST_SHARE
+        if limit and used + wanted > limit and policy != "noeviction" and not may_evict:
+            raise RedisFailed(
+                f"{mebibytes} MiB more would evict others' keys ({policy}, {used >> 20} of {limit >> 20} MiB used),"
+                f" which cannot be undone: needs `allow: fill {self._name}`"
+            )
+        if not limit and wanted > largest:
+            raise RedisFailed(
+                f"it has no maxmemory, and {mebibytes} MiB are more than half of its machine's memory beyond its own,"
+                f" expected at most {int(largest / _BYTES_OF_A_KEY) - 1} MiB"
+            )
+
+    async def fill(self, name: str, mebibytes: int, ttl: timedelta, *, may_evict: bool) -> None:
+        """Write keys of 1 MiB under a name of our own; a server that has no room for more is full, as was wanted."""
+        await self.require_room(mebibytes, may_evict=may_evict)
+        value = b"\0" * _VALUE_BYTES
+        for key in _keys(name, mebibytes):
+            try:
+                await self._client.set(key, value, px=ttl)
+            except OutOfMemoryError:
+                return
+
+    async def empty(self, name: str, mebibytes: int) -> None:
+        """Remove the keys of a fill, and confirm that none is left; raises RedisFailed."""
+        keys = _keys(name, mebibytes)
+        for at in range(0, len(keys), _AT_ONCE):
+            some = keys[at : at + _AT_ONCE]
+            await self._client.unlink(*some)
+            if await self._client.exists(*some):
+                raise RedisFailed(f"it still has keys {name}:*")
+
+    async def block_writes(self, longest: timedelta) -> None:
+        """Have the server keep all writes waiting.
+
+        Reads go on: a pause of all commands would hold back the command that ends it as well.
+        """
+        await self._client.execute_command("CLIENT PAUSE", round(longest / timedelta(milliseconds=1)), "WRITE")
+
+    async def require_writable(self) -> None:
+        """Make the write by which `unblock` confirms itself; raises RedisFailed."""
+        try:
+            await self._client.unlink(_NO_KEY)
+        except RedisError as error:
+            raise RedisFailed(
+                f"it accepts no write of {_NO_KEY}, which is to confirm the end of a block: {error}"
+                " (is it blocked already, a replica, one node of a cluster, or closed to our user?)"
+            ) from error
+
+    async def unblock(self) -> None:
+        """Have the server accept writes, and confirm it by one that changes nothing; raises RedisFailed."""
+        await self._client.execute_command("CLIENT UNPAUSE")
+        await self._client.unlink(_NO_KEY)
+
+
+@asynccontextmanager
+async def connected(injection: RedisInjection) -> AsyncIterator[RedisServer]:
+    """Connect for the length of the block; raises RedisFailed and SecretMissing."""
+    server = injection.server
+    address = f"{server.host}:{server.port}"
+    client = Server(
+        host=server.host,
+        port=server.port,
+        db=int(server.path or 0),
+        username=server.user or None,
+        password=read_secret(injection.password_file, injection.password_env),
+        socket_timeout=_LIMIT_SECONDS,
+        socket_connect_timeout=_LIMIT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        ssl=server.scheme == "rediss",
+        **_tls(injection.tls) if injection.tls and server.scheme == "rediss" else {},
+    )
+    try:
+        await client.ping()
+        yield RedisServer(client, injection.server_name)
+    except RedisFailed as error:
+        raise RedisFailed(f"Redis at {address}: {error}") from error
+    except (OSError, RedisError) as error:
+        reason = str(error) or type(error).__name__
+        raise RedisFailed(f"Redis at {address}: {reason}") from error
+    finally:
+        await client.aclose()
+
+
+def _keys(name: str, mebibytes: int) -> list[str]:
+    return [f"{name}:{number}" for number in range(mebibytes)]
+
+
+def _tls(tls: Tls) -> dict[str, Any]:
+    """Say in redis-py's words how to trust a server."""
+    return {
+        "ssl_ca_certs": tls.ca_file and str(tls.ca_file),
+        "ssl_certfile": tls.cert_file and str(tls.cert_file),
+        "ssl_keyfile": tls.key_file and str(tls.key_file),
+        "ssl_cert_reqs": "none" if tls.insecure_skip_verify else "required",
+        "ssl_check_hostname": not tls.insecure_skip_verify,
+    }

@@ -1,0 +1,145 @@
+"""Redis loses its keys, is filled, or does not accept writes.
+
+kind: redis
+url: redis://redis:6379/0          # rediss:// over TLS
+password_file: secrets/redis       # or password_env: REDIS_PASSWORD
+action: block                      # or fill, or flush
+allow: block redis:6379            # and the same line in `allow` of agent.yml
+at_most: 5m                        # the longest; a block is ended then by Redis itself
+mebibytes: 256                     # fill
+pattern: "session:*"               # flush: all keys of the database unless named
+
+A flush cannot be undone: what is flushed is lost.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from alertdrill.chaos.allowed import require_allowed
+from alertdrill.chaos.data_server import DataServerFault
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.secret_source import SecretMissing
+from alertdrill.units.duration import Duration
+from alertdrill.units.extras import require_library
+from alertdrill.units.server_url import RedisUrl, ServerUrl, parse_redis_url
+from alertdrill.units.tls import Tls
+
+_NEEDED = {"flush": (), "fill": ("mebibytes",), "block": ()}
+_OWN_KEYS = {"flush": ("pattern",), "fill": ("mebibytes", "ttl"), "block": ()}
+
+
+class RedisInjection(Injection):
+    """What is done to which database; the password is only named."""
+
+    kind: Literal["redis"] = "redis"
+    name: str
+    words: str
+    server_name: str
+    url: str
+    password_file: Path | None
+    password_env: str | None
+    tls: Tls | None
+    action: Literal["flush", "fill", "block"]
+    pattern: str | None
+    mebibytes: int
+    ttl: Duration
+    at_most: Duration
+    may_evict: bool
+
+    @property
+    def server(self) -> ServerUrl:
+        """Where to connect, as whom, and to which database."""
+        return parse_redis_url(self.url)
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        return self.words
+
+    async def inject(self) -> None:
+        """Flush, fill or block; raises FaultNotApplied."""
+        from alertdrill.chaos.redis.client import RedisFailed, connected
+
+        try:
+            async with connected(self) as server:
+                if self.action == "flush":
+                    await server.flush(self.pattern)
+                elif self.action == "fill":
+                    await server.fill(self.name, self.mebibytes, self.ttl, may_evict=self.may_evict)
+                else:
+                    await server.block_writes(self.at_most)
+        except (RedisFailed, SecretMissing) as error:
+            raise FaultNotApplied(str(error)) from error
+
+    async def undo(self) -> None:
+        """Remove what was filled in, or accept writes again; a flush stays. Raises FaultNotHealed."""
+        from alertdrill.chaos.redis.client import RedisFailed, connected
+
+        try:
+            if self.action != "flush":
+                async with connected(self) as server:
+                    await (server.empty(self.name, self.mebibytes) if self.action == "fill" else server.unblock())
+        except (RedisFailed, SecretMissing) as error:
+            raise FaultNotHealed(str(error)) from error
+
+
+class Redis(DataServerFault):
+    """Flush, fill or block a Redis server; flush and block need to be allowed in writing."""
+
+    kind: Literal["redis"] = "redis"
+    url: RedisUrl
+    action: Literal["flush", "fill", "block"]
+    pattern: str | None = Field(default=None, min_length=1)
+    mebibytes: int = Field(default=0, gt=0, le=1024 * 1024)
+    ttl: Duration = Field(default=timedelta(hours=1), ge=timedelta(seconds=1))
+    at_most: Duration = Field(default=timedelta(minutes=5), gt=timedelta(0), le=timedelta(hours=1))
+
+    @model_validator(mode="after")
+    def _fits_its_action(self) -> Self:
+        require_library("redis", "redis")
+        self.require_own_keys(_NEEDED[self.action], _OWN_KEYS)
+        return self
+
+    @property
+    def server(self) -> ServerUrl:
+        """The server as the URL names it."""
+        return parse_redis_url(self.url)
+
+    @property
+    def target(self) -> str:
+        """What it breaks, in words."""
+        forever = ", cannot be undone" if self.action == "flush" else ""
+        return f"{self.server_name} ({self.action}{forever})"
+
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> RedisInjection:
+        """See that it is allowed, that the server lets us in and is not broken already; raises FaultNotApplied."""
+        from alertdrill.chaos.redis.client import RedisFailed, connected
+
+        if self.action != "fill" or self.allow is not None:
+            require_allowed(f"{self.action} {self.server_name}", self.allow, endpoints)
+        injection = RedisInjection(
+            name=entry_id,
+            words=self.target,
+            server_name=self.server_name,
+            url=endpoints.located(self.url),
+            password_file=self.password_place(endpoints),
+            may_evict=self.allow is not None,
+            **self.model_dump(include={"password_env", "action", "pattern", "mebibytes", "ttl", "at_most"}),
+            tls=self.tls,
+        )
+        try:
+            async with connected(injection) as server:
+                if self.action == "fill":
+                    await server.require_room(self.mebibytes, may_evict=injection.may_evict)
+                elif self.action == "block":
+                    await server.require_writable()
+        except (RedisFailed, SecretMissing) as error:
+            raise FaultNotApplied(str(error)) from error
+        return injection

@@ -1,0 +1,1 @@
+"""The certainty that a fault goes: the ledger, the undo, the watchdog."""

@@ -1,0 +1,1 @@
+"""The toxics of the embedded Toxiproxy, one file each."""

@@ -1,0 +1,58 @@
+"""Bandwidth: so many bytes in a second, and no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+from typing import ClassVar
+
+from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
+from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Interrupted, Stream
+
+_SLICE_SECONDS = 0.1
+_BYTES_PER_KB = 1000
+_MAX_RATE = (2**63 - 1) // 100
+
+
+@dataclass
+class Bandwidth(Attributes):
+    """A rate in KB/s (1 KB = 1000 B); with 0 nothing passes until the toxic is removed."""
+
+    go_name: ClassVar[str] = "BandwidthToxic"
+
+    rate: int = 0
+
+    async def pipe(self, stream: Stream) -> None:
+        """Send each chunk when the rate allows it, a large one in slices of 100 ms."""
+        owed_seconds = 0.0
+        while (chunk := await stream.receive()) is not None:
+            try:
+                owed_seconds += self._seconds(chunk)
+                owed_seconds = await self._send_slices(stream, chunk, owed_seconds)
+                started = monotonic()
+                await stream.wait(owed_seconds)
+            except Interrupted:
+                await stream.send(chunk)
+                raise
+            # What the timer took too long is made good with the next chunk.
+            owed_seconds -= monotonic() - started
+            await stream.send(chunk)
+        stream.close()
+
+    async def _send_slices(self, stream: Stream, chunk: Chunk, owed_seconds: float) -> float:
+        """Send all but the last slice, and leave that in the chunk; gives the seconds that are still owed."""
+        while len(chunk.data) > (size := self.rate * _BYTES_PER_KB // 10):
+            await stream.wait(_SLICE_SECONDS)
+            head, chunk.data = chunk.data[:size], chunk.data[size:]
+            owed_seconds -= _SLICE_SECONDS
+            await stream.send(Chunk(head, chunk.received))
+        return owed_seconds
+
+    def _seconds(self, chunk: Chunk) -> float:
+        return len(chunk.data) / (self.rate * _BYTES_PER_KB) if self.rate > 0 else 0.0
+
+    def crash(self) -> str | None:
+        """Refuse a rate whose slice has no size."""
+        if 0 <= self.rate <= _MAX_RATE:
+            return None
+        return f"rate must be between 0 and {_MAX_RATE}"

@@ -1,0 +1,29 @@
+"""Limit data: a connection is closed after so many bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
+from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Stream
+
+
+@dataclass
+class LimitData(Attributes):
+    """A number of bytes for each connection, counted since the toxic came, updates or not."""
+
+    go_name: ClassVar[str] = "LimitDataToxic"
+
+    bytes: int = 0
+
+    async def pipe(self, stream: Stream) -> None:
+        """Pass on what is left of the limit, then close."""
+        while (chunk := await stream.receive()) is not None:
+            data = chunk.data[: max(0, self.bytes - stream.passed_bytes)]
+            if data:
+                await stream.send(Chunk(data, chunk.received))
+                stream.passed_bytes += len(data)
+            if stream.passed_bytes >= self.bytes:
+                break
+        stream.close()

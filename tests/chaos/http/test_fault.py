@@ -1,0 +1,150 @@
+"""The endpoints of an actuator in the manner of Chaos Monkey, served for real."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from pydantic import ValidationError
+
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.lab.ports import free_ports
+from tests.support.breaking import KilledAgent, endpoints, fault
+
+NAME = "shop:8080"
+
+
+class Actuator:
+    """A service that can be told to misbehave, by those who know its token."""
+
+    def __init__(self) -> None:
+        self.enabled = False
+        self.calls: list[tuple[str, str]] = []
+        self.works = True
+        (self.port,) = free_ports(1)
+
+    async def switch(self, request: web.Request) -> web.Response:
+        self.calls.append((request.match_info["state"], await request.text()))
+        if request.headers.get("Authorization") != "Bearer hush":
+            return web.Response(status=401, text="who are you?")
+        if self.works:
+            self.enabled = request.match_info["state"] == "enable"
+        return web.Response(text="done")
+
+    async def status(self, _: web.Request) -> web.Response:
+        return web.json_response({"enabled": self.enabled})
+
+
+@pytest.fixture
+async def actuator() -> AsyncIterator[Actuator]:
+    served = Actuator()
+    app = web.Application()
+    app.add_routes([web.post("/chaos/{state}", served.switch), web.get("/chaos", served.status)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", served.port).start()
+    yield served
+    await runner.cleanup()
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Path:
+    path = tmp_path / "token"
+    path.write_text("Bearer hush\n")
+    return path
+
+
+def call(state: str, token: Path, **more: Any) -> dict[str, Any]:
+    return {"url": f"http://{NAME}/chaos/{state}", "headers_file": {"Authorization": str(token)}, **more}
+
+
+def shows(text: str) -> dict[str, Any]:
+    return {"url": f"http://{NAME}/chaos", "contains": text, "within": "200ms"}
+
+
+def settings(token: Path) -> dict[str, Any]:
+    begin = call("enable", token, body={"level": 3}, confirm=shows('"enabled": true'))
+    return {"kind": "http", "begin": begin, "end": call("disable", token, confirm=shows('"enabled": false'))}
+
+
+def at(actuator: Actuator) -> Any:
+    return endpoints(addresses={NAME: f"127.0.0.1:{actuator.port}"})
+
+
+async def test_one_endpoint_begins_it_and_one_ends_it(actuator: Actuator, token: Path, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    async with applied(fault(**settings(token)), at(actuator), ledger):
+        assert actuator.enabled
+        (entry,) = ledger.directory.iterdir()
+        assert "hush" not in entry.read_text()
+    assert not actuator.enabled
+    assert actuator.calls == [("enable", '{"level": 3}'), ("disable", "")]
+
+
+async def test_heal_ends_what_a_killed_agent_began(actuator: Actuator, token: Path, tmp_path: Path) -> None:
+    addresses = {NAME: f"127.0.0.1:{actuator.port}"}
+    agent = await KilledAgent.in_a_thread(tmp_path / "ledger", settings(token), addresses=addresses)
+    assert actuator.enabled
+    agent.kill()
+    await agent.heal()
+    assert not actuator.enabled
+
+
+async def test_a_status_other_than_expected_is_told_and_the_end_is_called_all_the_same(
+    actuator: Actuator, token: Path, tmp_path: Path
+) -> None:
+    wrong = settings(token)
+    wrong["begin"]["status"] = 202
+    with pytest.raises(FaultNotApplied, match=r"POST http://\S+/chaos/enable: status 200, expected 202: done"):
+        async with applied(fault(**wrong), at(actuator), Ledger(tmp_path / "ledger")):
+            pass
+    assert not actuator.enabled
+
+
+async def test_an_end_that_has_no_effect_stays_in_the_ledger(actuator: Actuator, token: Path, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    with pytest.raises(FaultNotHealed, match=r"does not show '\"enabled\": false': status 200: .*true"):
+        async with applied(fault(**settings(token)), at(actuator), ledger):
+            actuator.works = False
+    assert len(ledger.read().entries) == 1
+
+
+async def test_an_end_that_takes_long_has_its_time(actuator: Actuator, token: Path) -> None:
+    slow = settings(token)
+    slow["end"] |= {"timeout": "1m", "confirm": shows("false") | {"within": "10m"}}
+    injection = await fault(**slow).resolve(at(actuator), "alertdrill-1")
+    assert injection.longest_undo >= timedelta(minutes=12)
+
+
+async def test_missing_secrets_and_servers_are_told_before_anything_is_called(actuator: Actuator, token: Path) -> None:
+    for changed, where, told in [
+        ({"headers_env": {"X-Token": "NO_SUCH_TOKEN"}}, at(actuator), "variable NO_SUCH_TOKEN is not set"),
+        ({"headers_file": {"X-Token": "/no/such/token"}}, at(actuator), "the secret in /no/such/token cannot be read"),
+        ({}, endpoints(addresses={NAME: f"127.0.0.1:{free_ports(1)[0]}"}), r"127\.0\.0\.1:\d+ cannot be reached"),
+    ]:
+        broken = settings(token)
+        broken["end"] |= changed
+        with pytest.raises(FaultNotApplied, match=told):
+            await fault(**broken).resolve(where, "alertdrill-1")
+    assert actuator.calls == []
+
+
+@pytest.mark.parametrize(
+    ("begin", "told"),
+    [
+        ({"url": "ftp://shop"}, "'ftp://shop' is no URL, expected http"),
+        ({"url": "http://shop:99999/"}, "'http://shop:99999/' has no port of a server, expected a number up to 65535"),
+        ({"url": "http://shop:eighty"}, "'http://shop:eighty' has no port of a server"),
+        ({"url": "http://me:hush@shop"}, "holds a user name or a password, expected them in headers_file"),
+        ({"url": "http://shop", "headers": {"Content-Length": "3"}}, "the client itself writes Content-Length"),
+    ],
+)
+def test_what_cannot_be_called_is_refused(begin: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        fault(kind="http", begin=begin, end={"url": "http://shop"})

@@ -1,0 +1,143 @@
+"""Commands of a user's own, here shell scripts that make and remove a file."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.machine.processes import RunningProcess, whose_command
+from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.ledger import Ledger
+from tests.support.breaking import KilledAgent, endpoints, fault
+from tests.support.waiting import until
+
+
+def sh(script: str, within: str = "10s") -> dict[str, Any]:
+    return {"run": ["sh", "-c", script], "within": within}
+
+
+def with_word(word: str) -> list[RunningProcess]:
+    return whose_command(lambda command: word in command)
+
+
+def settings(broken: Path) -> dict[str, Any]:
+    return {"kind": "command", "begin": sh(f"touch {broken}"), "end": sh(f"rm -f {broken}")}
+
+
+async def test_one_command_begins_it_and_one_ends_it(tmp_path: Path) -> None:
+    broken, ledger = tmp_path / "broken", Ledger(tmp_path / "ledger")
+    confirmed = settings(broken) | {"confirm": {"run": ["test", "!", "-e", str(broken)]}}
+    async with applied(fault(**confirmed), endpoints(), ledger):
+        assert broken.exists()
+    assert not broken.exists()
+
+
+async def test_heal_runs_the_end_of_what_a_killed_agent_began(tmp_path: Path) -> None:
+    agent = KilledAgent(tmp_path / "ledger", settings(tmp_path / "broken"))
+    assert (tmp_path / "broken").exists()
+    agent.kill()
+    await agent.heal()
+    assert not (tmp_path / "broken").exists()
+
+
+async def test_a_begin_that_goes_on_for_ever_is_ended_and_then_the_end_is_run(tmp_path: Path) -> None:
+    endless = settings(tmp_path / "broken") | {"begin": sh(f"touch {tmp_path}/broken; sleep 61.7 & wait", "500ms")}
+    with pytest.raises(FaultNotApplied, match="sh has not ended within 500ms"):
+        async with applied(fault(**endless), endpoints(), Ledger(tmp_path / "ledger")):
+            pass
+    assert with_word("61.7") == []
+    assert not (tmp_path / "broken").exists()
+
+
+async def test_a_fault_that_is_cancelled_in_the_middle_of_its_begin_ends_it(tmp_path: Path) -> None:
+    slow = settings(tmp_path / "broken") | {"begin": sh(f"touch {tmp_path}/broken; exec sleep 61.8", "50s")}
+
+    async def begin() -> None:
+        async with applied(fault(**slow), endpoints(), Ledger(tmp_path / "ledger")):
+            pass
+
+    async def has_begun() -> bool:
+        return with_word("61.8") != []
+
+    async def is_over() -> bool:
+        return with_word("61.8") == []
+
+    task = asyncio.ensure_future(begin())
+    await until(has_begun, "the begin runs")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(is_over, "the begin is ended")
+    assert not (tmp_path / "broken").exists()
+
+
+async def test_what_the_begin_is_about_to_do_is_ended_with_it(tmp_path: Path) -> None:
+    """A shell that waits for its own child is that one's parent, and the kernel ends only the shell."""
+    slow = settings(tmp_path / "broken") | {"begin": sh(f"sleep 61.6; touch {tmp_path}/broken", "50s")}
+    injection = await fault(**slow).resolve(endpoints(), "alertdrill-about-to")
+
+    async def has_begun() -> bool:
+        return [one.program for one in with_word("61.6")] == ["sleep"]
+
+    begin = asyncio.ensure_future(injection.inject())
+    await until(has_begun, "the begin runs")
+    await injection.undo()
+    assert with_word("61.6") == []
+    with pytest.raises(FaultNotApplied):
+        await begin
+
+
+async def test_what_a_begin_leaves_running_goes_on(tmp_path: Path) -> None:
+    left = settings(tmp_path / "broken") | {
+        "begin": sh(f"sleep 61.9 & echo $! > {tmp_path}/pid"),
+        "end": sh(f"kill $(cat {tmp_path}/pid) 2>/dev/null || true"),
+    }
+
+    async def goes_on() -> bool:
+        return [one.program for one in with_word("61.9")] == ["sleep"]
+
+    async with applied(fault(**left), endpoints(), Ledger(tmp_path / "ledger")):
+        await until(goes_on, "what it started goes on")
+
+    async def is_over() -> bool:
+        return with_word("61.9") == []
+
+    await until(is_over, "its own end ends it")
+
+
+async def test_what_it_said_last_is_told(tmp_path: Path) -> None:
+    refused = settings(tmp_path / "broken") | {"begin": sh("echo no such table; exit 3")}
+    with pytest.raises(FaultNotApplied, match="sh ended with 3: no such table"):
+        async with applied(fault(**refused), endpoints(), Ledger(tmp_path / "ledger")):
+            pass
+
+
+async def test_what_is_not_confirmed_is_not_healed(tmp_path: Path) -> None:
+    broken = settings(tmp_path / "broken") | {"end": sh("true"), "confirm": sh("echo still broken; false", "100ms")}
+    injection = await fault(**broken).resolve(endpoints(), "alertdrill-1")
+    with pytest.raises(FaultNotHealed, match="sh ended with 1: still broken"):
+        await injection.undo()
+
+
+async def test_a_program_that_is_not_there_is_told_before(tmp_path: Path) -> None:
+    missing = settings(tmp_path / "broken") | {"end": {"run": ["no-such-program"]}}
+    with pytest.raises(FaultNotApplied, match="there is no program no-such-program that may be run"):
+        await fault(**missing).resolve(endpoints(), "alertdrill-1")
+
+
+@pytest.mark.parametrize(
+    ("begin", "told"),
+    [
+        ({"run": []}, "at least 1 item"),
+        ({"run": "rm -rf x"}, "'rm -rf x' is one text, expected a list of the program and its arguments"),
+        ({"run": ["a"], "within": "1h"}, "less than or equal to"),
+    ],
+)
+def test_what_is_no_command_is_refused(begin: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        fault(kind="command", begin=begin, end={"run": ["true"]})

@@ -1,0 +1,215 @@
+"""A Redis server of our own, with redis-cli's own client library as the witness."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from redis.asyncio import Redis
+
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.lab.ports import free_ports
+from alertdrill.lab.programs import find_programs
+from alertdrill.lab.server import Server, Spec
+from tests.support.breaking import KilledAgent, endpoints, fault
+
+NAME = "redis:6379"
+BLOCK = {"kind": "redis", "url": f"redis://{NAME}", "action": "block", "allow": f"block {NAME}"}
+FILL = {"kind": "redis", "url": f"redis://{NAME}", "action": "fill", "mebibytes": 8}
+FLUSH = {"kind": "redis", "url": f"redis://{NAME}/0", "action": "flush", "allow": f"flush {NAME}"}
+ALLOWED = [f"{what} {NAME}" for what in ("block", "fill", "flush")]
+
+
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    (port,) = free_ports(1)
+    programs = find_programs()
+    command = [str(programs["redis"]), "--bind", "127.0.0.1", "--port", str(port), "--save", ""]
+    running = Server(Spec("redis", command, port), tmp_path_factory.mktemp("redis"), programs["setpriv"])
+    await running.wait_ready()
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+async def witness(server: Server) -> AsyncIterator[Any]:
+    client: Any = Redis(host="127.0.0.1", port=server.spec.port)
+    await client.flushall()
+    await client.set("theirs", "kept")
+    await client.set("session:1", "gone")
+    yield client
+    await client.config_set("maxmemory", 0)
+    await client.aclose()
+
+
+@pytest.fixture
+def where(server: Server) -> dict[str, Any]:
+    return {"addresses": {NAME: server.address}, "allowed": ALLOWED}
+
+
+async def is_writable(witness: Any) -> bool:
+    try:
+        async with asyncio.timeout(0.3):
+            await witness.set("written", "now")
+    except TimeoutError:
+        return False
+    return True
+
+
+async def test_writes_wait_for_the_block_and_reads_do_not(witness: Any, where: dict[str, Any], tmp_path: Path) -> None:
+    async with applied(fault(**BLOCK), endpoints(**where), Ledger(tmp_path / "ledger")):
+        assert not await is_writable(witness)
+        assert await witness.get("theirs") == b"kept"
+    assert await is_writable(witness)
+
+
+async def test_redis_itself_ends_a_block_at_its_longest(witness: Any, where: dict[str, Any]) -> None:
+    injection = await fault(**BLOCK, at_most="600ms").resolve(endpoints(**where), "alertdrill-1")
+    await injection.inject()
+    assert not await is_writable(witness)
+    await witness.set("written", "after all")
+    assert await witness.get("written") == b"after all"
+
+
+async def test_a_pause_of_somebody_elses_is_not_ended(witness: Any, where: dict[str, Any], tmp_path: Path) -> None:
+    await witness.execute_command("CLIENT PAUSE", 60_000, "WRITE")
+    try:
+        with pytest.raises(
+            FaultNotApplied, match=r"accepts no write of alertdrill:no-such-key.* Timeout .*blocked already"
+        ):
+            async with applied(fault(**BLOCK), endpoints(**where), Ledger(tmp_path / "ledger")):
+                pass
+        assert not await is_writable(witness)
+    finally:
+        await witness.execute_command("CLIENT UNPAUSE")
+
+
+async def test_a_server_that_we_may_not_write_to_is_not_blocked(witness: Any, where: dict[str, Any]) -> None:
+    """The end of the block could never be confirmed."""
+    await witness.execute_command("REPLICAOF", "127.0.0.1", free_ports(1)[0])
+    try:
+        with pytest.raises(FaultNotApplied, match=r"accepts no write of .* read only replica"):
+            await fault(**BLOCK).resolve(endpoints(**where), "alertdrill-1")
+    finally:
+        await witness.execute_command("REPLICAOF", "NO", "ONE")
+
+
+async def test_a_fill_is_under_its_own_name_with_an_end_and_goes(
+    witness: Any, where: dict[str, Any], tmp_path: Path
+) -> None:
+    before = (await witness.info("memory"))["used_memory"]
+    async with applied(fault(**FILL), endpoints(**where), Ledger(tmp_path / "ledger")) as injection:
+        assert (await witness.info("memory"))["used_memory"] - before > 8 << 20
+        keys = await witness.keys(f"{injection.name}:*")  # type: ignore[attr-defined]
+        assert len(keys) == 8
+        assert 3500 < await witness.ttl(keys[0]) <= 3600
+    assert sorted(await witness.keys("*")) == [b"session:1", b"theirs"]
+
+
+def test_a_fill_may_last_longer_than_five_minutes() -> None:
+    assert fault(**FILL, lasts="10m", at_most="15m").at_most == timedelta(minutes=15)
+
+
+async def test_a_server_that_is_full_before_is_filled(witness: Any, where: dict[str, Any], tmp_path: Path) -> None:
+    await witness.config_set("maxmemory", (await witness.info("memory"))["used_memory"] + (4 << 20))
+    async with applied(fault(**FILL), endpoints(**where), Ledger(tmp_path / "ledger")):
+        with pytest.raises(Exception, match="command not allowed when used memory > 'maxmemory'"):
+            await witness.set("more", b"0" * (2 << 20))
+    assert await is_writable(witness)
+
+
+async def test_a_fill_evicts_nobodys_keys_unless_that_is_allowed(witness: Any, where: dict[str, Any]) -> None:
+    await witness.config_set("maxmemory", 4 << 20)
+    await witness.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        with pytest.raises(
+            FaultNotApplied, match=r"8 MiB more would evict others' keys .*needs `allow: fill redis:6379`"
+        ):
+            await fault(**FILL).resolve(endpoints(**where), "alertdrill-1")
+        await fault(**FILL, allow=f"fill {NAME}").resolve(endpoints(**where), "alertdrill-1")
+    finally:
+        await witness.config_set("maxmemory-policy", "noeviction")
+
+
+async def test_a_fill_takes_no_more_than_was_checked(witness: Any, where: dict[str, Any], tmp_path: Path) -> None:
+    await witness.config_set("maxmemory", (await witness.info("memory"))["used_memory"] + (19 << 19))
+    await witness.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        async with applied(fault(**FILL), endpoints(**where), Ledger(tmp_path / "ledger")) as injection:
+            assert len(await witness.keys(f"{injection.name}:*")) == 8  # type: ignore[attr-defined]
+        assert (await witness.info("stats"))["evicted_keys"] == 0
+    finally:
+        await witness.config_set("maxmemory-policy", "noeviction")
+
+
+async def test_a_fill_does_not_fill_the_machine(witness: Any, where: dict[str, Any]) -> None:
+    await witness.config_set("maxmemory", 0)
+    with pytest.raises(FaultNotApplied, match="1048576 MiB are more than half of its machine's memory beyond"):
+        await fault(**FILL | {"mebibytes": 1024 * 1024}).resolve(endpoints(**where), "alertdrill-1")
+
+
+async def test_only_the_keys_that_match_are_flushed(witness: Any, where: dict[str, Any], tmp_path: Path) -> None:
+    flush = fault(**FLUSH, pattern="session:*")
+    assert flush.target == "redis:6379 (flush, cannot be undone)"
+    async with applied(flush, endpoints(**where), Ledger(tmp_path / "ledger")):
+        assert await witness.keys("*") == [b"theirs"]
+    async with applied(fault(**FLUSH), endpoints(**where), Ledger(tmp_path / "ledger")):
+        assert await witness.keys("*") == []
+
+
+@pytest.mark.parametrize("settings", [BLOCK, FILL])
+async def test_heal_undoes_what_a_killed_agent_left(
+    witness: Any, where: dict[str, Any], tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    agent = await KilledAgent.in_a_thread(tmp_path / "ledger", settings, **where)
+    agent.kill()
+    await agent.heal()
+    assert await is_writable(witness)
+    assert sorted(await witness.keys("*")) == [b"session:1", b"theirs", b"written"]
+
+
+@pytest.mark.parametrize("settings", [BLOCK, FLUSH])
+async def test_what_is_not_allowed_in_both_files_is_refused(
+    witness: Any, where: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    what = settings["allow"]
+    for written, allowed, told in [
+        (None, ALLOWED, f"needs `allow: {what}` in the drill's fault, it has none"),
+        (what.replace("redis:6379", "cache:6379"), ALLOWED, "it has '(block|flush) cache:6379'"),
+        (what, [], f"`{what}` is not allowed here: agent.yml needs it in its list `allow`"),
+    ]:
+        with pytest.raises(FaultNotApplied, match=told):
+            await fault(**settings | {"allow": written}).resolve(
+                endpoints(**where | {"allowed": allowed}), "alertdrill-1"
+            )
+    assert await witness.get("session:1") == b"gone"
+
+
+async def test_a_server_that_does_not_let_us_in_is_told(where: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("wrong\n")
+    password = {"password_file": str(tmp_path / "password")}
+    with pytest.raises(FaultNotApplied, match=r"Redis at 127\.0\.0\.1:\d+: AUTH .* called without any password"):
+        await fault(**FILL, **password).resolve(endpoints(**where), "alertdrill-1")
+    nobody = {NAME: f"127.0.0.1:{free_ports(1)[0]}"}
+    with pytest.raises(FaultNotApplied, match=r"Redis at 127\.0\.0\.1:\d+: .*[Cc]onnect"):
+        await fault(**FILL).resolve(endpoints(addresses=nobody), "alertdrill-1")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"action": "fill"}, "has action fill, which needs mebibytes"),
+        ({"action": "block", "pattern": "a*"}, "has pattern, which is for action flush, and not for block"),
+        ({"action": "block", "url": "redis://redis/shop"}, "has the database 'shop', expected a number"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        fault(**{"kind": "redis", "url": "redis://redis", **settings})

@@ -1,0 +1,97 @@
+"""The ledger, on a real file system and on one that is full."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.safety.entry import Entry
+from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.chaos.toxiproxy.down import DownInjection
+from alertdrill.chaos.toxiproxy.toxic import ToxicInjection
+from full_disk import files_of_at_most
+from tests.support.left_behind import FAULT
+
+TOXIC = ToxicInjection(
+    toxiproxy_url="http://127.0.0.1:8474",
+    proxy="db",
+    name="alertdrill-1",
+    type="latency",
+    stream="upstream",
+    toxicity=0.5,
+    attributes={"latency": 1, "jitter": 0},
+)
+DOWN = DownInjection(toxiproxy_url="http://127.0.0.1:8474", proxy="db")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger", "slow")
+
+
+@pytest.mark.parametrize("injection", [TOXIC, DOWN])
+def test_what_is_written_is_read_again_whole(injection: ToxicInjection | DownInjection, ledger: Ledger) -> None:
+    entry = Entry.of(FAULT, injection, "slow")
+    ledger.write("alertdrill-1", entry)
+    assert ledger.read().entries == {"alertdrill-1": entry}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{", "cannot be read: Expecting property name"),
+        ("", "cannot be read: Expecting value"),
+        ("[]", "cannot be read: : Input should be"),
+        ('{"injection": {"kind": "magic"}}', "unknown kind 'magic', expected one of: "),
+        ("\udcff", "cannot be read: 'utf-8' codec"),
+    ],
+)
+def test_an_entry_that_cannot_be_read_is_named_and_hides_no_other(text: str, expected: str, ledger: Ledger) -> None:
+    ledger.write("alertdrill-2", Entry.of(FAULT, TOXIC, "slow"))
+    (ledger.directory / "alertdrill-1.json").write_bytes(text.encode(errors="surrogateescape"))
+    contents = ledger.read()
+    assert list(contents.entries) == ["alertdrill-2"]
+    (problem,) = contents.unreadable
+    assert "alertdrill-1.json" in problem
+    assert expected in problem
+    assert "\n" not in problem
+
+
+def test_a_full_disk_leaves_nothing_behind(ledger: Ledger) -> None:
+    with files_of_at_most(64), pytest.raises(FaultNotApplied, match="cannot be written, so nothing is broken"):
+        ledger.write("alertdrill-1", Entry.of(FAULT, TOXIC, "slow"))
+    assert list(ledger.directory.iterdir()) == []
+
+
+def test_one_that_lapsed_is_in_force_but_no_more_its_owners(ledger: Ledger) -> None:
+    ledger.write("alertdrill-1", Entry.of(FAULT, TOXIC, "slow"))
+    assert ledger.is_kept("alertdrill-1")
+    ledger.lapse("alertdrill-1")
+    assert not ledger.is_kept("alertdrill-1")
+    assert ledger.read().lapsed == {"alertdrill-1"}
+    ledger.strike_out("alertdrill-1")
+    assert ledger.read().entries == {}
+
+
+def test_what_is_struck_out_cannot_lapse_and_may_be_struck_out_again(ledger: Ledger) -> None:
+    ledger.write("alertdrill-1", Entry.of(FAULT, TOXIC, "slow"))
+    ledger.strike_out("alertdrill-1")
+    ledger.strike_out("alertdrill-1")
+    ledger.lapse("alertdrill-1")
+    assert list(ledger.directory.iterdir()) == []
+
+
+def test_an_entry_expires_a_little_after_the_longest_duration_of_its_fault() -> None:
+    entry = Entry.of(FAULT.model_copy(update={"at_most": timedelta(minutes=2)}), TOXIC, "slow")
+    assert entry.expires_at - entry.written_at == pytest.approx(125)
+    assert not entry.is_expired
+    assert entry.model_copy(update={"expires_at": entry.written_at - 1}).is_expired
+
+
+def test_an_entry_without_its_owner_is_refused() -> None:
+    with pytest.raises(ValidationError, match="owner"):
+        Entry.model_validate({"fault": "latency"})
