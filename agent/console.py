@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
 
 
 class LastingConsole(Console):
@@ -15,3 +21,53 @@ class LastingConsole(Console):
         # Rich silences itself, and would then end the process.
         with contextlib.suppress(SystemExit):
             super().on_broken_pipe()
+
+
+_DRAWN_EACH_SECOND = 4
+_LINE_EVERY_SECONDS = 5.0
+
+
+class Lines:
+    """One line for each event, with the seconds since the start."""
+
+    def __init__(self, console: Console, *, is_quiet: bool = False) -> None:
+        self._console = console
+        self._is_quiet = is_quiet
+        self._start = time.monotonic()
+
+    def warn(self, text: str) -> None:
+        """Print what must be known, also by those who want no lines."""
+        if self._is_quiet:
+            Console(stderr=True, highlight=False).print(Text(f"alertdrill: {text}"), soft_wrap=True)
+        self.tell(text)
+
+    def tell(self, text: str) -> None:
+        """Print an event."""
+        if self._is_quiet:
+            return
+        self._console.print(Text(f"{time.monotonic() - self._start:6.1f} s  {text}"), soft_wrap=True)
+
+
+@asynccontextmanager
+async def showing(
+    console: Console, view: Callable[[], RenderableType], line: Callable[[], str], tell: Callable[[str], None]
+) -> AsyncIterator[None]:
+    """Show a view for the length of the block; where nothing can be redrawn, tell a line every five seconds.
+
+    The view is drawn by a thread without a loop. An empty line is not told.
+    """
+    if console.is_interactive:
+        with Live(get_renderable=view, console=console, refresh_per_second=_DRAWN_EACH_SECOND, transient=True):
+            yield
+        return
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(_beat(line, tell))
+        yield
+        task.cancel()
+
+
+async def _beat(line: Callable[[], str], tell: Callable[[str], None]) -> None:
+    while True:
+        await asyncio.sleep(_LINE_EVERY_SECONDS)
+        if text := line():
+            tell(text)

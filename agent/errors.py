@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class ConfigError(Exception):
     """The user must mend a file or an option; `problems` holds one line for each thing wrong."""
@@ -22,3 +24,19 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
         for error in group.exceptions
         for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
     ]
+
+
+PASSED = 0
+NOT_AS_EXPECTED = 1
+USAGE = 2
+INCONCLUSIVE = 3
+NOT_HEALED = 4
+THRESHOLD_CROSSED = 99
+INTERRUPTED = 130
+
+_WORST_FIRST = (NOT_HEALED, USAGE, NOT_AS_EXPECTED, INCONCLUSIVE, THRESHOLD_CROSSED, PASSED)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """Choose among the codes of what ran to its end; 0 when there are none."""
+    return min(codes, key=_WORST_FIRST.index, default=PASSED)

@@ -13,11 +13,10 @@ from rich.text import Text
 from alertdrill.agent.config import runbooks
 from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.console import Lines, showing
 from alertdrill.agent.drilling import view as drill_view
 from alertdrill.agent.drilling.conductor import Conductor, recording_path
-from alertdrill.agent.errors import ConfigError, leaves
-from alertdrill.agent.exit_codes import USAGE, worst
-from alertdrill.agent.live import Lines, showing
+from alertdrill.agent.errors import USAGE, ConfigError, leaves, worst
 from alertdrill.agent.payment_audit import LedgerAudit
 from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.recording.recording import Recording

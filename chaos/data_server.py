@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.secret_source import beside_its_file
 from alertdrill.units.server_url import ServerUrl
@@ -63,3 +64,12 @@ class DataServerFault(Fault):
                 if key in self.model_fields_set and action != self.action:
                     msg = f"has {key}, which is for action {action}, and not for {self.action}"
                     raise ValueError(msg)
+
+
+def require_allowed(what: str, written: str | None, endpoints: Endpoints) -> None:
+    """Compare what is to be done (`flush redis:6379`) with both files; raises FaultNotApplied that says what to write."""
+    if written != what:
+        had = "it has none" if written is None else f"it has {written!r}"
+        raise FaultNotApplied(f"needs `allow: {what}` in the drill's fault, {had}")
+    if what not in endpoints.allowed:
+        raise FaultNotApplied(f"`{what}` is not allowed here: agent.yml needs it in its list `allow`")

@@ -20,11 +20,27 @@ from pydantic import Field, field_validator, model_validator
 
 from alertdrill.probes.client import Client, Ended, startable
 from alertdrill.probes.data.data import Choice
+from alertdrill.probes.data.number_range import stream_seed
+from alertdrill.probes.dns import Dns
 from alertdrill.probes.figures.figures import Counted
+from alertdrill.probes.http.settings import Http
 from alertdrill.probes.outcome import Outcome, Request
-from alertdrill.probes.random_stream import stream_seed
-from alertdrill.probes.single import SingleProbe
+from alertdrill.probes.postgres import Postgres
+from alertdrill.probes.redis import Redis
+from alertdrill.probes.tcp import Tcp
+from alertdrill.probes.tls import Tls
 from alertdrill.units.settings import Settings
+
+SINGLE_PROBES = {
+    "dns": Dns,
+    "http": Http,
+    "postgres": Postgres,
+    "redis": Redis,
+    "tcp": Tcp,
+    "tls": Tls,
+}
+
+SingleProbe = Dns | Http | Postgres | Redis | Tcp | Tls
 
 
 class Part(Settings):

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from alertdrill.probes.mix import Mix
-from alertdrill.probes.single import SINGLE_PROBES, SingleProbe
+from alertdrill.probes.mix import SINGLE_PROBES, Mix, SingleProbe
 
 PROBES = {
     **SINGLE_PROBES,

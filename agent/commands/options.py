@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from alertdrill.agent.exit_codes import USAGE
+from alertdrill.agent.errors import USAGE
 
 if TYPE_CHECKING:
     from datetime import timedelta

@@ -10,7 +10,7 @@ import typer
 
 from alertdrill.agent.commands.options import NoColor, duration_of, open_console
 from alertdrill.agent.commands.running import run
-from alertdrill.agent.exit_codes import USAGE
+from alertdrill.agent.errors import USAGE
 
 app = typer.Typer()
 

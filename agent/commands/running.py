@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from alertdrill.agent.exit_codes import INTERRUPTED, NOT_HEALED, USAGE, worst
+from alertdrill.agent.errors import INTERRUPTED, NOT_HEALED, USAGE, worst
 
 
 def run(main: Callable[[], Coroutine[Any, Any, int]], *, mends: bool = True) -> int:

@@ -6,7 +6,8 @@ import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from alertdrill.agent import manifests
+import yaml
+
 from alertdrill.agent.config import rules as rules_file
 from alertdrill.agent.config import runbooks
 from alertdrill.agent.config.agent import AgentConfig
@@ -59,7 +60,7 @@ def _files(paths: list[Path], findings: Findings) -> list[Path]:
 
 
 def _check_file(path: Path, findings: Findings) -> None:
-    if manifests.holds_others(path):
+    if holds_others(path):
         return
     source = Source(path)
     keys = source.values if isinstance(source.values, dict) else {}
@@ -99,3 +100,19 @@ def _check_alert(source: Source, loc: tuple[str | int, ...], alert: str, known: 
     near = difflib.get_close_matches(alert, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(known)}"
     findings.problems.append(source.problem(loc, f"no rule makes the alert {alert!r}, {hint}"))
+
+
+def holds_others(path: Path) -> bool:
+    """Tell whether a file holds nothing but Kubernetes objects that are not ours to check, as PrometheusRules are."""
+    try:
+        documents = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one is not None]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        # Whoever reads it next says what is wrong with it.
+        return False
+    return bool(documents) and all(map(_is_others, documents))
+
+
+def _is_others(document: object) -> bool:
+    if not isinstance(document, dict) or not {"apiVersion", "kind"} <= document.keys():
+        return False
+    return bool(document["kind"] != "PrometheusRule")

@@ -4,21 +4,50 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, FieldSerializationInfo, field_serializer, model_validator
+from pydantic import BeforeValidator, Field, FieldSerializationInfo, ValidationInfo, field_serializer, model_validator
 
+from alertdrill.agent.config import probe as probe_file
 from alertdrill.agent.config import yaml_source
-from alertdrill.agent.surge import Surge
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.registry import AnyFault
 from alertdrill.chaos.timeline import contradictions, repetitions
 from alertdrill.lab.parts import Parts
 from alertdrill.probes.figures.thresholds import Thresholds
+from alertdrill.probes.registry import AnyProbe
 from alertdrill.units.duration import Duration
 from alertdrill.units.promql import PromQL
 from alertdrill.units.settings import Settings
 from alertdrill.units.time_scale import scale_expr
+
+KIND = "surge"
+"""Its kind beside those of faults."""
+
+
+def _read_from_its_file(probe: object, info: ValidationInfo) -> object:
+    return yaml_source.from_its_file(probe, info, probe_file.load_probe)
+
+
+class Surge(Settings):
+    """So many transactions a second in addition, from `at` after the baseline on: of the agent's probe unless named."""
+
+    rate: float = Field(gt=0, le=100_000)
+    at: Duration = Field(default=timedelta(0), ge=timedelta(0))
+    lasts: Duration | Literal["until-fired"] = "until-fired"
+    max_in_flight: int = Field(default=10_000, gt=0)
+    probe: Annotated[AnyProbe | None, BeforeValidator(_read_from_its_file)] = None
+
+    @property
+    def target(self) -> str:
+        """What it does, in words."""
+        what = f" of {', '.join(one.name for one in self.probe.counted)}" if self.probe is not None else ""
+        return f"{self.rate:g} transactions a second more{what}"
+
+    def scaled(self, time_scale: float) -> Self:
+        """Divide when it begins and how long it lasts; its rate stays as it is."""
+        lasts = self.lasts / time_scale if isinstance(self.lasts, timedelta) else self.lasts
+        return self.model_copy(update={"at": self.at / time_scale, "lasts": lasts})
 
 
 class LoadSettings(Settings):

@@ -34,9 +34,8 @@ from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, Phase, PhaseRecord, TargetRecord, WatchedRecord
 from alertdrill.agent.scorecard.measure import over_phases
-from alertdrill.agent.serving.metrics import registry
+from alertdrill.agent.serving.metrics import Situation, registry
 from alertdrill.agent.serving.server import Inbox, metrics_route, serving
-from alertdrill.agent.situation import Situation
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.injection import Injection

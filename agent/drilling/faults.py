@@ -9,13 +9,13 @@ from datetime import timedelta
 from functools import partial
 
 from alertdrill.agent.config.agent import AgentConfig, relocate
+from alertdrill.agent.config.drill import KIND as SURGE
+from alertdrill.agent.config.drill import Surge
 from alertdrill.agent.drilling.observer import Observer
 from alertdrill.agent.drilling.progress import Progress
 from alertdrill.agent.recording.load import load_record
 from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.records import FaultRecord
-from alertdrill.agent.surge import KIND as SURGE
-from alertdrill.agent.surge import Surge
 from alertdrill.chaos.errors import FaultTakenBack
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.safety.applied import applied

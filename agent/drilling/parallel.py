@@ -19,11 +19,11 @@ from rich.table import Table
 from rich.text import Text
 
 from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.console import Lines, showing
 from alertdrill.agent.drilling.session import Options, require_writable
 from alertdrill.agent.drilling.session import read as read_files
 from alertdrill.agent.drilling.turns import dealt
-from alertdrill.agent.exit_codes import USAGE, worst
-from alertdrill.agent.live import Lines, showing
+from alertdrill.agent.errors import USAGE, worst
 from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.report.drill import table as drills_table
 from alertdrill.agent.verdict.judge import judge

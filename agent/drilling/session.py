@@ -19,12 +19,12 @@ from alertdrill.agent.config import drill as drills
 from alertdrill.agent.config import runbooks
 from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.console import Lines
 from alertdrill.agent.drilling import dry_run
 from alertdrill.agent.drilling.conductor import Conductor
 from alertdrill.agent.drilling.turns import taken
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import write_whole
-from alertdrill.agent.live import Lines
 from alertdrill.agent.report.drill import table as drills_table
 from alertdrill.agent.series import Series
 from alertdrill.lab.parts import Parts

@@ -8,9 +8,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from alertdrill.agent.import_k6.condition import read_condition
-from alertdrill.agent.import_k6.notes import NotCarried, Notes
+from alertdrill.agent.import_k6.notes import NotCarried, Notes, asking_the_probe_file
 from alertdrill.agent.import_k6.reading import Answers
-from alertdrill.agent.import_k6.refusal import asking_the_probe_file
 from alertdrill.agent.import_k6.syntax import Node
 from alertdrill.agent.import_k6.values import Unknown, Value, entries
 from alertdrill.agent.import_k6.variables import hide_all

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from pydantic import ValidationError
 
 
 class NotCarried(Exception):
@@ -67,3 +71,15 @@ class Notes:
 
 def _loss(line: int, what: str, why: str) -> Note:
     return Note(line, f"{what} is not carried over: {why}", is_loss=True)
+
+
+@contextmanager
+def asking_the_probe_file(line: int) -> Iterator[None]:
+    """Turn the ValueError of a model or a template into NotCarried, with the line of the script."""
+    try:
+        yield
+    except ValidationError as error:
+        why = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise NotCarried(line, why[:1].lower() + why[1:]) from error
+    except ValueError as error:
+        raise NotCarried(line, str(error)) from error

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from alertdrill.agent.import_k6.durations import duration
-from alertdrill.agent.import_k6.notes import NotCarried, Notes
-from alertdrill.agent.import_k6.refusal import asking_the_probe_file
+from alertdrill.agent.import_k6.notes import NotCarried, Notes, asking_the_probe_file
 from alertdrill.agent.import_k6.values import Value, entries, text_of
 from alertdrill.probes.data.template import compile_header
 from alertdrill.probes.http.settings import HttpRequest

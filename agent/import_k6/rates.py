@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from alertdrill.agent.import_k6.durations import duration
-from alertdrill.agent.import_k6.notes import NotCarried
-from alertdrill.agent.import_k6.refusal import asking_the_probe_file
+from alertdrill.agent.import_k6.notes import NotCarried, asking_the_probe_file
 from alertdrill.agent.import_k6.values import EnvText, Value, entries, has_env, items, number, plain, text_of
 from alertdrill.probes.load.settings import LoadSettings
 

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from alertdrill.agent.import_k6.notes import NotCarried, Notes, UnusableScript
+from alertdrill.agent.import_k6.notes import NotCarried, Notes, UnusableScript, asking_the_probe_file
 from alertdrill.agent.import_k6.params import read_params
-from alertdrill.agent.import_k6.refusal import asking_the_probe_file
 from alertdrill.agent.import_k6.values import Json, Value, entries, has_env, plain, text_of
 from alertdrill.probes.data.template import compile_json, compile_text, compile_url
 from alertdrill.probes.http.settings import HttpRequest

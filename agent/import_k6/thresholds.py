@@ -10,8 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from alertdrill.agent.import_k6.durations import duration, spelled, whole_milliseconds
-from alertdrill.agent.import_k6.notes import NotCarried, Notes
-from alertdrill.agent.import_k6.refusal import asking_the_probe_file
+from alertdrill.agent.import_k6.notes import NotCarried, Notes, asking_the_probe_file
 from alertdrill.agent.import_k6.values import EnvText, Value, entries, items, plain
 from alertdrill.probes.figures.expression import Expression, parse, spell
 from alertdrill.probes.figures.measures import METRICS, Trend, split

@@ -18,7 +18,7 @@ from alertdrill.agent.scorecard.phase_result import PhaseResult, result
 from alertdrill.probes.figures.figures import Counted
 from alertdrill.probes.figures.thresholds import Thresholds
 from alertdrill.probes.load.phases import PhaseSettings, held_seconds
-from alertdrill.probes.phased_tally import PhasedTally
+from alertdrill.probes.load.tally import PhasedTally
 from alertdrill.probes.spelling import share_text
 
 _LOOK_EVERY_SECONDS = 0.1

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from alertdrill.agent.config.probe import ProbeFile
-from alertdrill.agent.live import Lines, showing
+from alertdrill.agent.console import Lines, showing
 from alertdrill.agent.loading.options import Options
 from alertdrill.agent.loading.outputs import Outputs
 from alertdrill.agent.loading.view import LoadView
 from alertdrill.agent.report.load.story import LoadStory
-from alertdrill.agent.situation import Situation
+from alertdrill.agent.serving.metrics import Situation
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.honesty import Sending, honesty
 from alertdrill.probes.figures.measures import Measures

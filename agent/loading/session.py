@@ -13,18 +13,18 @@ from rich.text import Text
 
 from alertdrill.agent.config import probe as probe_file
 from alertdrill.agent.config.probe import ProbeFile
-from alertdrill.agent.exit_codes import NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
-from alertdrill.agent.live import Lines
+from alertdrill.agent.console import Lines
+from alertdrill.agent.errors import NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
 from alertdrill.agent.loading import outputs as load_outputs
 from alertdrill.agent.loading import reports as load_reports
 from alertdrill.agent.loading.options import Options
 from alertdrill.agent.loading.reports import Render
 from alertdrill.agent.loading.run import LoadRun
 from alertdrill.agent.payment_audit import LedgerAudit
-from alertdrill.agent.report.folding import fold
 from alertdrill.agent.report.load import summary as load_summary
 from alertdrill.agent.report.load.story import LoadStory
-from alertdrill.agent.situation import Situation
+from alertdrill.agent.report.load.summary import fold
+from alertdrill.agent.serving.metrics import Situation
 from alertdrill.agent.verdict.audit import audit_problems
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from typing import Any, Literal
 
 import promql_parser as promql
 
-from alertdrill.agent.rules.expression import Selector, selectors_of
-from alertdrill.agent.verdict.condition import number, turned
+from alertdrill.agent.rules.expression import Selector, number, selectors_of, turned
 
 Kind = Literal[
     "gauge", "up", "absent", "rate", "ratio", "quantile",

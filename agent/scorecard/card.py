@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from alertdrill.agent.config.kpis import Kpi
-from alertdrill.agent.exit_codes import INCONCLUSIVE, NOT_AS_EXPECTED, PASSED, worst
+from alertdrill.agent.errors import INCONCLUSIVE, NOT_AS_EXPECTED, PASSED, worst
 
 _KEPT = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 

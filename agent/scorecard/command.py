@@ -16,14 +16,14 @@ from alertdrill.agent.config import agent as configs
 from alertdrill.agent.config import kpis as kpi_files
 from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.kpis import Kpis
+from alertdrill.agent.console import Lines
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.live import Lines
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.report import scorecard, scorecard_json, scorecard_markdown
 from alertdrill.agent.scorecard import history
 from alertdrill.agent.scorecard.card import Card
+from alertdrill.agent.scorecard.history import with_trends
 from alertdrill.agent.scorecard.measure import measure
-from alertdrill.agent.scorecard.trend import with_trends
 from alertdrill.units.duration import format_seconds
 
 Render = Callable[[Card], str]

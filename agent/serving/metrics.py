@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from typing import get_args
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -19,9 +20,13 @@ from prometheus_client.utils import floatToGoString
 
 from alertdrill import __version__
 from alertdrill.agent.recording.records import Phase
-from alertdrill.agent.situation import Situation
 from alertdrill.probes.load.tally import Distribution, Tally
 from alertdrill.probes.outcome import Reason
+
+if TYPE_CHECKING:
+    from alertdrill.agent.recording.records import Phase
+    from alertdrill.probes.load.tally import Tally
+
 
 # 2 s and 5 s are what the payment engine promises for p95 and p99.
 _LATENCY_SECONDS = (
@@ -117,3 +122,18 @@ def _histogram(name: str, text: str, durations: Distribution, bounds: tuple[floa
     counts = zip(map(floatToGoString, bounds), durations.counts_up_to(bounds), strict=True)
     buckets = [*counts, ("+Inf", durations.count)]
     return HistogramMetricFamily(f"alertdrill_{name}", text, buckets=buckets, sum_value=durations.sum_seconds)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What there is to tell of: the load, the drill under way, and its faults.
+
+    `faults` counts for each kind and target how many are in force. `checks` names those of the load, so that each
+    is counted from zero on.
+    """
+
+    tally: Tally | None = None
+    checks: tuple[str, ...] = ()
+    drill: str | None = None
+    phase: Phase | None = None
+    faults: Mapping[tuple[str, str], int] = field(default_factory=dict)

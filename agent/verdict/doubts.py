@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from statistics import median
 
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.recording.records import AlertSamples, RuleRecord
-from alertdrill.agent.verdict import traffic
-from alertdrill.agent.verdict.evaluations import skipped
+from alertdrill.agent.recording.records import AlertSamples, LoadRecord, RuleRecord, SecondRecord
+from alertdrill.agent.rules.expression import anatomy
+from alertdrill.agent.rules.labels import listed, templates
+from alertdrill.agent.verdict.evaluations import skipped, watched
 from alertdrill.agent.verdict.verdict import Outcome, Verdict
+from alertdrill.probes.figures.honesty import Sending, honesty
 
 _LONGEST_CLOCK_DIFFERENCE_SECONDS = 1.0
 _SMALLEST_CLOCK_DIFFERENCE_SECONDS = 0.05
@@ -41,8 +44,8 @@ def doubts(recording: Recording, fault_at: float) -> list[Doubt]:
     """List every doubt, the gravest first."""
     found = [Doubt(f"the drill was broken off: {recording.aborted}")] if recording.aborted else []
     found += _outages(recording, fault_at)
-    found += [Doubt(problem) for problem in traffic.load_problems(recording)]
-    found += [Doubt(problem) for problem in traffic.baseline_problems(recording)]
+    found += [Doubt(problem) for problem in load_problems(recording)]
+    found += [Doubt(problem) for problem in baseline_problems(recording)]
     found += _noise(recording, fault_at)
     found += _restarts(recording, fault_at)
     found += _reloads(recording)
@@ -53,7 +56,7 @@ def doubts(recording: Recording, fault_at: float) -> list[Doubt]:
     # A load that is not as asked for, or a server that cannot be asked, says nothing about the fault; and what made an
     # alert under test pending had an effect, whatever the traffic says.
     if not any(doubt.alert is None for doubt in found) and not _stirred(recording, fault_at):
-        found += [Doubt(problem, outcome=Outcome.MISSED) for problem in traffic.effect_problems(recording)]
+        found += [Doubt(problem, outcome=Outcome.MISSED) for problem in effect_problems(recording)]
     return found
 
 
@@ -168,3 +171,112 @@ def _evaluations(recording: Recording, rule: RuleRecord, fault_at: float) -> Ite
         first = f"the first {missed[0] - fault_at:+.1f} s from the fault"
         text = f"Prometheus skipped {len(missed)} evaluation(s) of the group {rule.group}, {first}"
         yield Doubt(text, rule.alert, Outcome.LATE)
+
+
+def notes(recording: Recording, rules: Iterable[RuleRecord]) -> tuple[str, ...]:
+    """Say of each rule what of it could not be taken apart, evaluated again or kept."""
+    return tuple(dict.fromkeys(note for rule in rules for note in _notes(recording, rule)))
+
+
+def _notes(recording: Recording, rule: RuleRecord) -> Iterable[str]:
+    if anatomy(rule.expr) is None:
+        yield (
+            f"the expression of {rule.alert} is beyond this version's parser:"
+            " its windows follow from what Prometheus reported of it as a whole, and not from its parts"
+        )
+    for name in templates(rule):
+        texts = {one.labels.get(name, "") for one in recording.alerts if one.labels["alertname"] == rule.alert}
+        if len(texts) > 1:
+            shown = listed(sorted(map(repr, texts)), most=3)
+            yield f"the label {name} of {rule.alert} is a template and was {shown}: each makes an alert of its own"
+    record = watched(recording, rule)
+    if record is None or not record.parts:
+        yield f"{rule.alert} was not evaluated again: when its condition held is known from its alerts alone"
+    elif record.parts[0].error:
+        yield (
+            f"{rule.alert} could not be evaluated again ({record.parts[0].error}):"
+            " when its condition held is known from its alerts alone"
+        )
+    elif record.parts[0].total > len(record.parts[0].series):
+        kept, total = len(record.parts[0].series), record.parts[0].total
+        yield f"of {total} series that {rule.alert} found, {kept} were kept: the others are known from their alerts alone"
+
+
+_LARGEST_BASELINE_FAILED_SHARE = 0.01
+
+
+def load_problems(recording: Recording) -> list[str]:
+    """Say why the load, or a surge of it, was not what the drill asked for; nothing when it was."""
+    loads = {"the load": recording.load} | {
+        f"the surge of {one.target}": one.load for one in recording.faults if one.load
+    }
+    return [f"{name} {reason}" for name, load in loads.items() for reason in honesty(_sending(load)).reasons]
+
+
+def _sending(load: LoadRecord) -> Sending:
+    # A load too short for one whole second has no rate.
+    sent = sum(second.due - second.dropped for second in load.seconds)
+    return Sending(
+        target_rate=load.target_rate if load.seconds else 0.0,
+        achieved_rate=sent / len(load.seconds) if load.seconds else 0.0,
+        due=load.due,
+        dropped=load.dropped,
+        lost=0,  # a drill's load has no workers
+        lateness_p99_seconds=load.lateness_p99_seconds,
+    )
+
+
+def baseline_problems(recording: Recording) -> list[str]:
+    """Say why transactions before the fault do not count as healthy; nothing when they do."""
+    seconds = _during(recording, "baseline")
+    succeeded = sum(second.succeeded for second in seconds)
+    failed = sum(second.failed for second in seconds)
+    if succeeded + failed == 0:
+        return ["no transaction ended during the baseline"]
+    if failed > _LARGEST_BASELINE_FAILED_SHARE * (succeeded + failed):
+        why = ", ".join(f"{reason}: {detail}" for reason, detail in recording.load.details.items())
+        return [f"{failed} of {succeeded + failed} transactions failed before any fault ({why})"]
+    return []
+
+
+def effect_problems(recording: Recording) -> list[str]:
+    """Say that the faults did not show in the traffic; nothing when they did, or when there were none.
+
+    They show when the median p95 grows by half and 10 ms, when failures grow by one in a hundred, or
+    when a tenth fewer transactions end. A surge is traffic itself.
+    """
+    if not recording.faults or any(fault.load for fault in recording.faults):
+        return []
+    before, during = _during(recording, "baseline"), _during(recording, "fault")
+    slower = _p95(during) > 1.5 * _p95(before) + 0.010
+    failing = _failed_share(during) > _failed_share(before) + 0.01
+    fewer = _ended(during) < 0.9 * _ended(before)
+    if slower or failing or fewer:
+        return []
+    seen = f"p95 {_p95(before):.3f} s before, {_p95(during):.3f} s during, as many transactions, as few failures"
+    escaped = [f"; of {fault.target}: {fault.outcome}" for fault in recording.faults if fault.outcome]
+    return [f"the fault had no effect on the traffic ({seen}{''.join(escaped)})"]
+
+
+def _during(recording: Recording, phase: str) -> list[SecondRecord]:
+    return [
+        second
+        for record in recording.phases
+        if record.phase == phase
+        for second in recording.load.seconds
+        if record.started_at <= second.at and second.at + 1 <= record.ended_at
+    ]
+
+
+def _p95(seconds: list[SecondRecord]) -> float:
+    values = [second.p95_seconds for second in seconds if second.p95_seconds is not None]
+    return median(values) if values else 0.0
+
+
+def _failed_share(seconds: list[SecondRecord]) -> float:
+    ended = sum(second.succeeded + second.failed for second in seconds)
+    return sum(second.failed for second in seconds) / ended if ended else 0.0
+
+
+def _ended(seconds: list[SecondRecord]) -> float:
+    return sum(second.succeeded + second.failed for second in seconds) / len(seconds) if seconds else 0.0

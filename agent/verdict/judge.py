@@ -14,11 +14,10 @@ from alertdrill.agent.verdict.delivery import heard
 from alertdrill.agent.verdict.diagnosis.silence import no_rule, why_silent
 from alertdrill.agent.verdict.diagnosis.silent import Silent
 from alertdrill.agent.verdict.diagnosis.undelivered import Untold, held_back, why_untold
-from alertdrill.agent.verdict.doubts import Doubt, doubts
+from alertdrill.agent.verdict.doubts import Doubt, doubts, notes
 from alertdrill.agent.verdict.engine import Breach
 from alertdrill.agent.verdict.evaluations import evaluations, watched
 from alertdrill.agent.verdict.fired import Case, cases
-from alertdrill.agent.verdict.footing import notes
 from alertdrill.agent.verdict.identity import fired_at
 from alertdrill.agent.verdict.runbook import runbook
 from alertdrill.agent.verdict.timeline import AlertTimeline, timelines

@@ -14,7 +14,7 @@ from typing import Any
 
 import promql_parser as promql
 
-from alertdrill.agent.verdict.condition import split
+from alertdrill.agent.rules.expression import split
 from benchmarks.judging.service import Exposed
 
 Labels = tuple[tuple[str, str], ...]

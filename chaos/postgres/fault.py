@@ -20,8 +20,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from alertdrill.chaos.allowed import require_allowed
-from alertdrill.chaos.data_server import DataServerFault
+from alertdrill.chaos.data_server import DataServerFault, require_allowed
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection

@@ -25,7 +25,7 @@ from alertdrill.chaos.safety import ledger_files
 from alertdrill.chaos.safety.owner import Owner
 
 if TYPE_CHECKING:
-    from alertdrill.chaos.undoing import Undoing
+    from alertdrill.chaos.safety.healing import Undoing
 
 READY, LAPSED = "ready", "lapsed: "
 BEAT_SECONDS = 0.1
@@ -115,7 +115,7 @@ class Watchdog:
 
     def _get_ready(self) -> Undoing:
         if self._undoing is None:
-            from alertdrill.chaos.undoing import Undoing
+            from alertdrill.chaos.safety.healing import Undoing
 
             self._undoing = Undoing(self._directory)
         return self._undoing

@@ -7,19 +7,19 @@ comes from a stream of random numbers of each shard's own.
 
 from __future__ import annotations
 
+import csv
+import difflib
 import math
 import time
 from bisect import bisect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate, count, cycle
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from alertdrill.probes.csv_column import read_column
-from alertdrill.probes.data.number_range import Range
-from alertdrill.probes.random_stream import Values, random_stream, stream_seed
+from alertdrill.probes.data.number_range import Range, Values, random_stream, stream_seed
 from alertdrill.units.settings import Settings
 
 _UUID_FREE_BITS = ~(0xF << 76 | 0b11 << 62) & (1 << 128) - 1
@@ -183,3 +183,45 @@ def _iso(clock: Callable[[], float]) -> Values:
         return f"{prefix}.{millisecond:03d}Z"
 
     return value
+
+
+def read_column(path: Path, column: str) -> Iterator[str]:
+    """Read the values of a column, row after row; empty lines are no rows.
+
+    Raises ValueError when the file cannot be read, is empty, has no such column or a row too short for it.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _values(path, csv.reader(file, strict=True), column)
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}"
+        raise ValueError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"{path} is not UTF-8 text: {error.reason}"
+        raise ValueError(msg) from error
+    except csv.Error as error:
+        msg = f"{path} is not comma-separated: {error}"
+        raise ValueError(msg) from error
+
+
+def _values(path: Path, lines: Iterator[list[str]], column: str) -> Iterator[str]:
+    header = next(lines, [])
+    index = _index(path, header, column)
+    for number, row in enumerate(lines, start=1):
+        if len(row) > index:
+            yield row[index]
+        elif row:
+            msg = f"{path} has {len(row)} columns in row {number} below its header, expected {len(header)}"
+            raise ValueError(msg)
+
+
+def _index(path: Path, header: list[str], column: str) -> int:
+    if column in header:
+        return header.index(column)
+    if not header:
+        msg = f"{path} is empty, expected a header row with {column!r}"
+        raise ValueError(msg)
+    near = difflib.get_close_matches(column, header, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(header)}"
+    msg = f"{path} has no column {column!r}, {hint}"
+    raise ValueError(msg)

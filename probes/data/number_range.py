@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
+from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from alertdrill.probes.random_stream import Values, random_stream
 from alertdrill.units.settings import Settings
 
 # A random float has 53 bits: beyond that some numbers would never come.
@@ -74,3 +76,18 @@ class Range(Settings):
             return lambda: lowest + int(uniform() * size)
         # The quotient of two whole numbers is the float nearest to the decimal one, so it prints short.
         return lambda: (lowest + int(uniform() * size)) / scale
+
+
+Values = Callable[[], object]
+"""Gives the next value at each call."""
+
+
+def stream_seed(seed: int, name: str) -> int:
+    """Make the seed of one name out of a run's seed."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest(), "big")
+
+
+def random_stream(seed: int, shard: int) -> random.Random:
+    """Open the stream of one shard."""
+    # A text seeds by a hash of all its characters; whole numbers would lose their sign.
+    return random.Random(f"{seed}/{shard}")  # noqa: S311 - it must be repeatable, not secret

@@ -11,12 +11,11 @@ connection useless.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol, cast
 
 import httptools
 
-from alertdrill.probes.http_exchange import Exchange
-from alertdrill.probes.http_head import ends_with_connection
 from alertdrill.probes.outcome import Reason
 
 _LONGEST_HEAD_BYTES = 64 * 1024
@@ -203,3 +202,52 @@ class ReadingConnection(Connection):
     def _succeed(self, exchange: Exchange) -> None:
         exchange.headers, exchange.body = self._headers, b"".join(self._body)
         super()._succeed(exchange)
+
+
+_NO_HEADERS: dict[bytes, bytes] = {}
+
+
+class Exchange:
+    """One request and what becomes of it: `ended` is called once with a failure's reason, or with None.
+
+    Then `status`, `headers` (lower-case names) and `body` hold the answer, the last two only where read.
+    """
+
+    __slots__ = ("body", "connection", "deadline", "detail", "ended", "headers", "is_head", "request", "status")
+
+    def __init__(
+        self, request: bytes, *, is_head: bool, deadline: float, ended: Callable[[Exchange, Reason | None], None]
+    ) -> None:
+        self.request = request
+        self.is_head = is_head
+        self.deadline = deadline
+        self.ended = ended
+        self.connection: Connection | None = None
+        self.status = 0
+        self.headers = _NO_HEADERS
+        self.body = b""
+        self.detail = ""
+
+
+def ends_with_connection(received: bytes) -> bool:
+    """Tell whether an answer, of which at least the head is there, goes on until its connection is closed.
+
+    So it does without a length and without chunks (RFC 9112, section 6.3). Interim answers may stand before it.
+    """
+    return _Lengths(received).are_missing
+
+
+class _Lengths:
+    def __init__(self, received: bytes) -> None:
+        self.are_missing = True
+        httptools.HttpResponseParser(self).feed_data(received)
+
+    def on_message_begin(self) -> None:
+        """Forget the head of an interim answer; the parser calls this."""
+        self.are_missing = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Look for a length in bytes, or for chunks if they are the last coding; the parser calls this."""
+        name, value = name.lower(), value.lower()
+        if name == b"content-length" or (name == b"transfer-encoding" and value.rstrip().endswith(b"chunked")):
+            self.are_missing = False

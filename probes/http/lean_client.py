@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from alertdrill.probes.checks.answer import Answer
 from alertdrill.probes.client import Ended
 from alertdrill.probes.data.template import RefusedValue
+from alertdrill.probes.http.connection import Exchange
 from alertdrill.probes.http.origin import Origin
 from alertdrill.probes.http.pool import Limits, Pool
 from alertdrill.probes.http.settings import KEY_NAME, Http, HttpRequest
 from alertdrill.probes.http.step import Step, compile_steps, compile_values
-from alertdrill.probes.http_exchange import Exchange
 from alertdrill.probes.outcome import Outcome, Reason, Request
 
 _NO_VALUES: dict[str, object] = {}

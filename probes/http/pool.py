@@ -14,9 +14,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from alertdrill.probes.http.connection import Connection, ReadingConnection
+from alertdrill.probes.http.connection import Connection, Exchange, ReadingConnection
 from alertdrill.probes.http.origin import Dialer, LookUp, Origin, explain_connecting, look_up
-from alertdrill.probes.http_exchange import Exchange
 from alertdrill.probes.outcome import Reason
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hdrh.histogram import HdrHistogram
@@ -176,3 +176,24 @@ def _summed_up(second: SecondCounts) -> LoadSecond:
         p99_seconds=p99,
         lateness_p99_seconds=lateness_p99,
     )
+
+
+class PhasedTally(Tally):
+    """All seconds of a load, and in `parts_held` those of each range of seconds alone.
+
+    A transaction counts where it ended, as in every second.
+    """
+
+    def __init__(self, held: Sequence[range]) -> None:
+        super().__init__()
+        self.folded_seconds = 0
+        self.parts_held = [Tally() for _ in held]
+        self._held = held
+
+    def folding(self, second: SecondCounts) -> Iterator[None]:
+        """Add a second to the whole and to its phase, a little at each step of the iteration."""
+        yield from super().folding(second)
+        for held, part in zip(self._held, self.parts_held, strict=True):
+            if second.is_whole and second.offset in held:
+                yield from part.folding(second)
+        self.folded_seconds = second.offset + 1

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from alertdrill.agent.live import Lines, showing
+from alertdrill.agent.console import Lines, showing
 
 
 def _in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.acknowledged import Acknowledged
 from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.payment_audit import Acknowledged
 from tests.support.full_disk import files_of_at_most
 
 

@@ -33,7 +33,7 @@ def test_a_load_alone_imports_nothing_of_drills(name: str) -> None:
 
 def test_knowing_every_fault_imports_nothing_that_asks_the_kernel() -> None:
     """The watchdog has two seconds, of which its own start is a part."""
-    modules = imported("import alertdrill.chaos.undoing")
+    modules = imported("import alertdrill.chaos.safety.healing")
     assert "alertdrill.chaos.machine.connections" in modules
     assert "pyroute2" not in modules
 

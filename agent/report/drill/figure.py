@@ -19,7 +19,7 @@ from plotly.subplots import make_subplots
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, PartRecord, WatchedRecord
 from alertdrill.agent.report import plot, words
-from alertdrill.agent.verdict.condition import split
+from alertdrill.agent.rules.expression import split
 from alertdrill.agent.verdict.evaluations import instants, part
 from alertdrill.agent.verdict.verdict import Judgement, Milestone
 

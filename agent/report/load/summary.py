@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
@@ -24,6 +25,7 @@ from alertdrill.probes.spelling import duration_text, number_text, share_text
 
 if TYPE_CHECKING:
     from alertdrill.agent.scorecard.phase_result import PhaseResult
+
 
 _STATS: dict[str, Callable[[Trend], float]] = {
     "avg": lambda trend: trend.avg,
@@ -251,3 +253,31 @@ def _exported_check(name: str, check: Rate) -> dict[str, Any]:
 def _id(path: str) -> str:
     # k6 numbers groups and checks by the MD5 of their path.
     return hashlib.md5(path.encode(), usedforsecurity=False).hexdigest()
+
+
+# A name, dots, a colon: what follows are columns, each begun by a space.
+_LEADER = re.compile(r"\s*\S.*?\.{3,}: ")
+_COLUMN = re.compile(r"(?<= )\S+")
+
+
+def fold(text: Text, width: int) -> Text:
+    """Break lines with columns between those, so that none exceeds `width` cells; other lines stay as they are."""
+    folded = Text("\n")
+    return folded.join(part for line in text.split("\n", allow_blank=True) for part in _folded(line, width))
+
+
+def _folded(line: Text, width: int) -> list[Text]:
+    leader = _LEADER.match(line.plain)
+    if leader is None or len(line) <= width:
+        return [line]
+    indent = leader.end()
+    breaks: list[int] = []
+    start = 0
+    for column in list(_COLUMN.finditer(line.plain, indent))[1:]:
+        if column.end() - start + (indent if breaks else 0) > width:
+            start = column.start()
+            breaks.append(start)
+    parts = list(line.divide(breaks))
+    for part in parts:
+        part.rstrip()
+    return [parts[0], *(Text(" " * indent).append_text(part) for part in parts[1:])]

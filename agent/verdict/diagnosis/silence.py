@@ -12,10 +12,9 @@ from collections.abc import Callable
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import PartRecord
-from alertdrill.agent.rules.expression import Pairing, Selector
+from alertdrill.agent.rules.expression import Condition, Pairing, Selector, split
 from alertdrill.agent.rules.labels import listed
 from alertdrill.agent.rules.shape import bad_seconds
-from alertdrill.agent.verdict.condition import Condition, split
 from alertdrill.agent.verdict.diagnosis.pending import broken_off, still_pending
 from alertdrill.agent.verdict.diagnosis.silent import Silent, not_scraped, true_instants
 from alertdrill.agent.verdict.evaluations import part, value_at

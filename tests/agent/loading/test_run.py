@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from alertdrill.agent.config.probe import ProbeFile
-from alertdrill.agent.live import Lines
+from alertdrill.agent.console import Lines
 from alertdrill.agent.loading.options import Options
 from alertdrill.agent.loading.outputs import Outputs
 from alertdrill.agent.loading.run import LoadRun

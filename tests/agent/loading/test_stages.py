@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alertdrill.agent.load_stages import place_words, stage_bar, time_words
+from alertdrill.agent.loading.view import place_words, stage_bar, time_words
 from alertdrill.probes.load.settings import LoadSettings
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from alertdrill.agent.verdict.condition import split
+from alertdrill.agent.rules.expression import split
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import pytest
 
 from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.scorecard.card import Card, Reading, Score, Trend
-from alertdrill.agent.scorecard.history import Run, Value
-from alertdrill.agent.scorecard.trend import with_trends
+from alertdrill.agent.scorecard.history import Run, Value, with_trends
 
 EUR = {"currency": "EUR"}
 

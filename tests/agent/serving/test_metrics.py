@@ -15,9 +15,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.serving.metrics import registry
+from alertdrill.agent.serving.metrics import Situation, registry
 from alertdrill.agent.serving.server import metrics_route, serving
-from alertdrill.agent.situation import Situation
 from alertdrill.lab.ports import free_ports
 from alertdrill.probes.load.recorder import Samples, SecondCounts
 from alertdrill.probes.load.tally import Distribution, Tally

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean
 
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.verdict.traffic import load_problems
+from alertdrill.agent.verdict.doubts import load_problems
 
 
 def _ramping(recording: Recording, unsent_share: float) -> Recording:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.probes.csv_column import read_column
+from alertdrill.probes.data.data import read_column
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alertdrill.probes.http.connection import LONGEST_BODY_BYTES, Connection, ReadingConnection
-from alertdrill.probes.http_exchange import Exchange
+from alertdrill.probes.http.connection import LONGEST_BODY_BYTES, Connection, Exchange, ReadingConnection
 from alertdrill.probes.outcome import Reason
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from alertdrill.probes.load.phases import PhaseSettings, held_seconds, stages
 from alertdrill.probes.load.recorder import Samples, SecondCounts
 from alertdrill.probes.load.settings import LoadSettings
-from alertdrill.probes.phased_tally import PhasedTally
+from alertdrill.probes.load.tally import PhasedTally
 
 PHASES: TypeAdapter[tuple[PhaseSettings, ...]] = TypeAdapter(tuple[PhaseSettings, ...])
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from alertdrill.agent.report.folding import fold
+from alertdrill.agent.report.load.summary import fold
 
 TREND = "    latency...: avg=2.85ms min=229µs  p(95)=1.79ms"
 
