@@ -6,6 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
+from alertdrill.agent.errors import ConfigError
+
 
 def name_beside(path: Path) -> Path:
     """Make a name in the same folder that no other file has."""
@@ -28,3 +30,14 @@ def write_whole(path: Path, content: bytes | str) -> None:
     except OSError:
         beside.unlink(missing_ok=True)
         raise
+
+
+def require_writable(directory: Path) -> None:
+    """Find out before the drill, not after it, that its recording cannot be written."""
+    probe = directory / ".writable.part"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"\0" * 4096)
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(f"recordings cannot be written to {directory}: {error.strerror or error}") from error

@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import Console
 
 from alertdrill.agent.config import probe as probe_file
-from alertdrill.agent.config import runbooks
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import write_whole
 from alertdrill.agent.recording import recording as recordings
@@ -18,6 +17,7 @@ from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report.drill import files as report_files
 from alertdrill.agent.report.drill import postmortem, terminal
 from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.runbook import located
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def show(options: Options, console: Console) -> None:
 def _write_reports(recording: Recording, options: Options, console: Console) -> None:
     path = (options.output or options.file.parent) / options.file.name
     judgement = judge(recording)
-    console.print(terminal.render(recording, runbooks.located(judgement, options.runbooks)))
-    written = report_files.write(recording, runbooks.located(judgement, options.runbooks, path.parent), path)
+    console.print(terminal.render(recording, located(judgement, options.runbooks)))
+    written = report_files.write(recording, located(judgement, options.runbooks, path.parent), path)
     console.print(f"report {written}", soft_wrap=True)
 
 

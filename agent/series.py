@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from alertdrill.agent.config import runbooks
 from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.console import Lines, showing
 from alertdrill.agent.drilling import view as drill_view
-from alertdrill.agent.drilling.conductor import Conductor, recording_path
+from alertdrill.agent.drilling.conductor import Conductor
 from alertdrill.agent.errors import USAGE, ConfigError, leaves, worst
 from alertdrill.agent.payment_audit import LedgerAudit
 from alertdrill.agent.recording import recording as recordings
-from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.recording import Recording, recording_path
 from alertdrill.agent.report.drill import files as report_files
 from alertdrill.agent.report.drill import terminal
 from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.runbook import located
 from alertdrill.agent.verdict.verdict import Judgement
 from alertdrill.chaos.errors import FaultNotApplied
 
@@ -91,9 +91,9 @@ class Series:
         recording = recording.model_copy(update={"audit": await audit.finish()})
         judgement = judge(recording)
         self.done.append((recording, judgement))
-        self._console.print(terminal.render(recording, runbooks.located(judgement, self._pages)))
+        self._console.print(terminal.render(recording, located(judgement, self._pages)))
         path = recording_path(self._output, recording)
-        write_reports(recording, runbooks.located(judgement, self._pages, path.parent), path, self._console)
+        write_reports(recording, located(judgement, self._pages, path.parent), path, self._console)
 
 
 def write_reports(recording: Recording, judgement: Judgement, path: Path, console: Console) -> None:

@@ -22,9 +22,8 @@ from alertdrill.probes.client import Client, Ended, startable
 from alertdrill.probes.data.data import Choice
 from alertdrill.probes.data.number_range import stream_seed
 from alertdrill.probes.dns import Dns
-from alertdrill.probes.figures.figures import Counted
 from alertdrill.probes.http.settings import Http
-from alertdrill.probes.outcome import Outcome, Request
+from alertdrill.probes.outcome import Counted, Outcome, Request
 from alertdrill.probes.postgres import Postgres
 from alertdrill.probes.redis import Redis
 from alertdrill.probes.tcp import Tcp

@@ -34,3 +34,11 @@ class Outcome:
     failed_checks: tuple[str, ...] = ()
     refused_by_status: bool = False
     requests: tuple[Request, ...] = ()
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A request by the name under which it is counted, and the names of its checks."""
+
+    name: str
+    checks: tuple[str, ...]

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from alertdrill.probes.figures.figures import Counted
-from alertdrill.probes.outcome import Outcome, Reason
+from alertdrill.probes.outcome import Counted, Outcome, Reason
 from alertdrill.units.duration import Duration
 from alertdrill.units.settings import Settings
 

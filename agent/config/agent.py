@@ -14,8 +14,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from alertdrill.agent.config import kpis, yaml_source
 from alertdrill.agent.config import probe as probe_file
 from alertdrill.agent.config.kpis import Kpis
-from alertdrill.agent.config.servers import MonitoringServer, Server
-from alertdrill.agent.drilling.dashboards import Grafana
+from alertdrill.agent.config.servers import Grafana, MonitoringServer, Server
 from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.guard import Guards

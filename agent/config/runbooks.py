@@ -6,16 +6,12 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from alertdrill.agent.config.rules import AnyRuleFile, is_resource
 from alertdrill.agent.config.yaml_source import Source
-from alertdrill.agent.verdict.runbook import ANNOTATION, is_template
-from alertdrill.agent.verdict.verdict import Judgement, Runbook, Verdict
 
 FOLDER = "runbooks"
 
@@ -68,14 +64,9 @@ def _no_page(folder: Path, url: str) -> str:
     return f"{url!r} names no page of {folder}, {hint}"
 
 
-def located(judgement: Judgement, folder: Path, seen_from: Path = Path()) -> Judgement:
-    """Add to each verdict's runbook the path of its page, as seen from a folder."""
-    return replace(judgement, verdicts=tuple(_located(one, folder, seen_from) for one in judgement.verdicts))
+ANNOTATION = "runbook_url"
 
 
-def _located(verdict: Verdict, folder: Path, seen_from: Path) -> Verdict:
-    found = page(folder, verdict.runbook.url) if verdict.runbook is not None else None
-    if verdict.runbook is None or found is None:
-        return verdict
-    path = Path(os.path.relpath(found, seen_from)).as_posix()
-    return replace(verdict, runbook=Runbook(verdict.runbook.url, path))
+def is_template(url: str) -> bool:
+    """Tell whether Prometheus fills in parts of a URL."""
+    return "{{" in url

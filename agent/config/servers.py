@@ -15,11 +15,13 @@ from __future__ import annotations
 import base64
 import re
 from datetime import timedelta
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from alertdrill.chaos.secret_source import beside_its_file
 from alertdrill.units.duration import Duration
 from alertdrill.units.headers import HeaderName, require_unframed
 from alertdrill.units.settings import Secret, Settings
@@ -107,3 +109,18 @@ class MonitoringServer(Server):
         if self.bearer_token is not None:
             sent["Authorization"] = f"Bearer {self.bearer_token.get_secret_value()}"
         return sent
+
+
+class Grafana(Server):
+    """A Grafana, and the folder of the dashboards' JSON that it has; a relative path is relative to the file."""
+
+    dashboards: Path
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beside_the_file(cls, values: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - what YAML held
+        if not isinstance(values, dict):
+            return values
+        # Given from now on: a configuration that is read again has no file beside which to look.
+        folder = Path(values.get("dashboards", "grafana/dashboards"))
+        return values | {"dashboards": beside_its_file(folder, info)}

@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
-from pathlib import Path
 
 from alertdrill import __version__
 from alertdrill.agent.config.agent import AgentConfig
@@ -274,9 +273,3 @@ class Conductor:
             observer.note_outage("Prometheus", str(error))
             return [], [], []
         return alerts, watched, list(targets.values())
-
-
-def recording_path(directory: Path, recording: Recording) -> Path:
-    """Name the file of a recording: the drill and the instant (UTC) at which it began."""
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(recording.started_at))
-    return directory / f"{recording.drill.name}-{stamp}.recording.json.gz"

@@ -10,28 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import ValidationInfo, model_validator
-
-from alertdrill.agent.config.servers import Server
+from alertdrill.agent.config.servers import Grafana
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.chaos.secret_source import beside_its_file
 
 _WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-
-
-class Grafana(Server):
-    """A Grafana, and the folder of the dashboards' JSON that it has; a relative path is relative to the file."""
-
-    dashboards: Path
-
-    @model_validator(mode="before")
-    @classmethod
-    def _beside_the_file(cls, values: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - what YAML held
-        if not isinstance(values, dict):
-            return values
-        # Given from now on: a configuration that is read again has no file beside which to look.
-        folder = Path(values.get("dashboards", "grafana/dashboards"))
-        return values | {"dashboards": beside_its_file(folder, info)}
 
 
 def links(grafana: Grafana, rules: Iterable[RuleRecord], alerts: Iterable[str]) -> dict[str, str]:

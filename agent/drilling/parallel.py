@@ -20,14 +20,15 @@ from rich.text import Text
 
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.console import Lines, showing
-from alertdrill.agent.drilling.session import Options, require_writable
+from alertdrill.agent.drilling.session import Options
 from alertdrill.agent.drilling.session import read as read_files
 from alertdrill.agent.drilling.turns import dealt
 from alertdrill.agent.errors import USAGE, worst
+from alertdrill.agent.files import require_writable
 from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.report.drill import table as drills_table
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.chaos.safety.applied import to_the_end
+from alertdrill.units.shielding import to_the_end
 
 _EVENT = re.compile(r" *\d+\.\d s  (?P<text>.*)")
 # Enough for a traceback.

@@ -24,7 +24,7 @@ from alertdrill.agent.drilling import dry_run
 from alertdrill.agent.drilling.conductor import Conductor
 from alertdrill.agent.drilling.turns import taken
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.files import write_whole
+from alertdrill.agent.files import require_writable, write_whole
 from alertdrill.agent.report.drill import table as drills_table
 from alertdrill.agent.series import Series
 from alertdrill.lab.parts import Parts
@@ -91,17 +91,6 @@ def read(options: Options) -> tuple[AgentConfig, list[Drill]]:
     if problems or config is None:
         raise ConfigError(*problems)
     return config, loaded
-
-
-def require_writable(directory: Path) -> None:
-    """Find out before the drill, not after it, that its recording cannot be written."""
-    probe = directory / ".writable.part"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"\0" * 4096)
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(f"recordings cannot be written to {directory}: {error.strerror or error}") from error
 
 
 @asynccontextmanager

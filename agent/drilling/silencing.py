@@ -14,7 +14,7 @@ from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.held import Matcher
-from alertdrill.chaos.safety.applied import to_the_end
+from alertdrill.units.shielding import to_the_end
 
 AUTHOR = "alertdrill"
 # The last notifications of alerts that resolve with the fault come after the drill's phases.

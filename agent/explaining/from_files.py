@@ -20,7 +20,7 @@ from alertdrill.agent.rules.explanation import Explanation, Given, explain
 from alertdrill.agent.rules.intervals import Intervals
 from alertdrill.agent.rules.remark import Known
 from alertdrill.agent.rules.routing import routes
-from alertdrill.agent.rules.timing import Timing
+from alertdrill.agent.rules.timing import timing
 from alertdrill.units.duration import format_seconds
 
 
@@ -131,20 +131,6 @@ def _one(place: str, group: AnyGroup, rule: AnyRule, intervals: Intervals, route
     )
     waits = timing(record, scrape.seconds, offset, intervals.timeout_seconds(rule.expr))
     return Given(record, waits, place, basis)
-
-
-def timing(
-    rule: RuleRecord, scrape_seconds: float, offset_seconds: float = 0.0, timeout_seconds: float = 0.0
-) -> Timing:
-    """Put together what decides how long an alert of a rule takes."""
-    return Timing(
-        scrape=scrape_seconds,
-        interval=rule.interval_seconds,
-        for_=rule.for_seconds,
-        keep_firing_for=rule.keep_firing_for_seconds,
-        query_offset=offset_seconds,
-        scrape_lag=timeout_seconds,
-    )
 
 
 def _seconds(duration: timedelta | None) -> float:

@@ -10,13 +10,14 @@ from alertdrill.agent.config import agent as configs
 from alertdrill.agent.config import kpis
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.explaining.from_files import Options, only, timing
+from alertdrill.agent.explaining.from_files import Options, only
 from alertdrill.agent.monitoring import alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.explanation import Explanation, Given, explain
 from alertdrill.agent.rules.expression import anatomy
 from alertdrill.agent.rules.remark import Known
+from alertdrill.agent.rules.timing import timing
 from alertdrill.units.duration import format_seconds
 
 _Labels = Mapping[str, tuple[Mapping[str, str], ...]]

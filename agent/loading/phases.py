@@ -15,10 +15,10 @@ from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.report.words import latency_words
 from alertdrill.agent.scorecard.measure import measure
 from alertdrill.agent.scorecard.phase_result import PhaseResult, result
-from alertdrill.probes.figures.figures import Counted
 from alertdrill.probes.figures.thresholds import Thresholds
 from alertdrill.probes.load.phases import PhaseSettings, held_seconds
 from alertdrill.probes.load.tally import PhasedTally
+from alertdrill.probes.outcome import Counted
 from alertdrill.probes.spelling import share_text
 
 _LOOK_EVERY_SECONDS = 0.1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,3 +149,9 @@ def _parsed(content: bytes) -> Any:  # noqa: ANN401 - JSON
 def _one_line(told: object) -> str:
     """Spell what may be foreign in one line, without what could drive a terminal."""
     return " ".join("".join(char if char.isprintable() else " " for char in str(told)).split())
+
+
+def recording_path(directory: Path, recording: Recording) -> Path:
+    """Name the file of a recording: the drill and the instant (UTC) at which it began."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(recording.started_at))
+    return directory / f"{recording.drill.name}-{stamp}.recording.json.gz"

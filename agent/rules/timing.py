@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from alertdrill.agent.recording.records import RuleRecord
+
 
 def on_the_grid(duration_seconds: float, interval_seconds: float) -> float:
     """Round a duration up to whole evaluations: a rule engine acts at evaluations alone."""
@@ -66,3 +68,17 @@ class Timing:
         """
         needed = max(bad_seconds, bad_seconds - lingers_seconds + self.wait)
         return max(needed - self.scrape, 0.0), needed + self.scrape + self.interval + self.scrape_lag
+
+
+def timing(
+    rule: RuleRecord, scrape_seconds: float, offset_seconds: float = 0.0, timeout_seconds: float = 0.0
+) -> Timing:
+    """Put together what decides how long an alert of a rule takes."""
+    return Timing(
+        scrape=scrape_seconds,
+        interval=rule.interval_seconds,
+        for_=rule.for_seconds,
+        keep_firing_for=rule.keep_firing_for_seconds,
+        query_offset=offset_seconds,
+        scrape_lag=timeout_seconds,
+    )

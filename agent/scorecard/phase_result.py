@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from alertdrill.agent.scorecard.card import Score, Status
-from alertdrill.probes.figures.figures import Counted, measures
+from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.honesty import SMALLEST_RATE_SHARE, Honesty, Sending, honesty
 from alertdrill.probes.figures.measures import Trend
 from alertdrill.probes.figures.thresholds import Judged, Threshold, evaluate
 from alertdrill.probes.load.phases import PhaseSettings
 from alertdrill.probes.load.tally import Tally
+from alertdrill.probes.outcome import Counted
 
 
 @dataclass(frozen=True)

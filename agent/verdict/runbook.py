@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.verdict.verdict import Runbook
+import os
+from dataclasses import replace
+from pathlib import Path
 
-ANNOTATION = "runbook_url"
+from alertdrill.agent.config.runbooks import ANNOTATION, is_template, page
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.verdict.verdict import Judgement, Runbook, Verdict
 
 
 def runbook(recording: Recording, alert: str) -> Runbook | None:
@@ -14,6 +17,14 @@ def runbook(recording: Recording, alert: str) -> Runbook | None:
     return next((Runbook(url) for url in urls if url and not is_template(url)), None)
 
 
-def is_template(url: str) -> bool:
-    """Tell whether Prometheus fills in parts of a URL."""
-    return "{{" in url
+def located(judgement: Judgement, folder: Path, seen_from: Path = Path()) -> Judgement:
+    """Add to each verdict's runbook the path of its page, as seen from a folder."""
+    return replace(judgement, verdicts=tuple(_located(one, folder, seen_from) for one in judgement.verdicts))
+
+
+def _located(verdict: Verdict, folder: Path, seen_from: Path) -> Verdict:
+    found = page(folder, verdict.runbook.url) if verdict.runbook is not None else None
+    if verdict.runbook is None or found is None:
+        return verdict
+    path = Path(os.path.relpath(found, seen_from)).as_posix()
+    return replace(verdict, runbook=Runbook(verdict.runbook.url, path))

@@ -11,7 +11,7 @@ import aiohttp
 from alertdrill.chaos.secret_source import read_secret
 
 if TYPE_CHECKING:
-    from alertdrill.chaos.http.fault import Call, Confirmation
+    from alertdrill.chaos.http.call import Call, Confirmation
 
 _LOOK_EVERY_SECONDS = 0.1
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)

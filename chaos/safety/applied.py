@@ -6,10 +6,8 @@ Whatever happens in between, the ledger names what may still be broken.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 from alertdrill.chaos.errors import FaultNotApplied, FaultTakenBack
 from alertdrill.chaos.fault import Endpoints, Fault
@@ -17,6 +15,7 @@ from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.safety.entry import Entry
 from alertdrill.chaos.safety.healing import undo
 from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.units.shielding import to_the_end
 
 # A server that is just restarting is back by then.
 _PATIENCE_SECONDS = 2.0
@@ -64,19 +63,3 @@ def _require_kept(ledger: Ledger, entry_id: str, injection: Injection) -> None:
 async def _end(ledger: Ledger, entry_id: str, injection: Injection, *, settle: bool) -> None:
     await undo(injection, patience_seconds=_PATIENCE_SECONDS, settle=settle)
     ledger.strike_out(entry_id)
-
-
-async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await work that cancellation must not break off; a cancellation waits until it is done."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-        except Exception:  # noqa: BLE001 - told by task.result() below
-            break
-    task.result()
-    if cancelled is not None:
-        raise cancelled

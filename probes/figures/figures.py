@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from hdrh.histogram import HdrHistogram
 
 from alertdrill.probes.figures.measures import Counter, Gauge, Measure, Rate, Trend, tagged
 from alertdrill.probes.load.tally import Distribution, Tally
-
-
-@dataclass(frozen=True)
-class Counted:
-    """A request by the name under which it is counted, and the names of its checks."""
-
-    name: str
-    checks: tuple[str, ...]
+from alertdrill.probes.outcome import Counted
 
 
 def measures(tally: Tally, requests: Iterable[Counted], seconds: float) -> Mapping[str, Measure]:

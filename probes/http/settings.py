@@ -33,7 +33,7 @@ from alertdrill.probes.checks.kinds import StatusCheck
 from alertdrill.probes.client import AwaitedClient, Client
 from alertdrill.probes.data.data import AnyData, Name
 from alertdrill.probes.data.template import compile_header, compile_json, compile_text, compile_url
-from alertdrill.probes.figures.figures import Counted
+from alertdrill.probes.outcome import Counted
 from alertdrill.units.duration import Duration
 from alertdrill.units.headers import HeaderName, require_unframed
 from alertdrill.units.settings import Secret, Settings

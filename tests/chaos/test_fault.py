@@ -13,12 +13,13 @@ from pydantic import ValidationError
 
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.guard import Guards
-from alertdrill.chaos.safety.applied import applied, to_the_end
+from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.safety.owner import Owner
 from alertdrill.chaos.toxiproxy.latency import Latency
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.server import Server
+from alertdrill.units.shielding import to_the_end
 from tests.support.left_behind import taken_back
 from tests.support.toxiproxy_server import endpoints, toxics, witness
 

@@ -19,6 +19,7 @@ from alertdrill.agent.report import explain_words
 from alertdrill.agent.report.drill import html
 from alertdrill.agent.report.drill import json as json_report
 from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.runbook import located
 from alertdrill.agent.verdict.verdict import Judgement
 
 ROOT = Path(__file__).parents[3]
@@ -178,7 +179,7 @@ def with_runbook(recording: Recording, url: str) -> Recording:
 
 def judged(recording: Recording, folder: Path) -> Judgement:
     """Judge, as a report in `folder/reports` shows it."""
-    return runbooks.located(judge(recording), folder / "runbooks", folder / "reports")
+    return located(judge(recording), folder / "runbooks", folder / "reports")
 
 
 def test_reports_lead_to_the_page_beside_them_and_to_its_url(passed: Recording, tmp_path: Path) -> None:

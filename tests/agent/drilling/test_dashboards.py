@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from alertdrill.agent.config import agent as configs
-from alertdrill.agent.drilling.dashboards import Grafana, links
+from alertdrill.agent.config.servers import Grafana
+from alertdrill.agent.drilling.dashboards import links
 from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.report import words

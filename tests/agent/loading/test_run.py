@@ -20,10 +20,9 @@ from alertdrill.agent.loading.outputs import Outputs
 from alertdrill.agent.loading.run import LoadRun
 from alertdrill.agent.report.load.story import LoadStory
 from alertdrill.probes.client import Ended
-from alertdrill.probes.figures.figures import Counted
 from alertdrill.probes.figures.thresholds import Thresholds
 from alertdrill.probes.load.settings import LoadSettings
-from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.outcome import Counted, Outcome
 
 REFUSED = Outcome("reset", "gone")
 

@@ -10,11 +10,11 @@ from pydantic import TypeAdapter
 from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.scorecard.card import Reading, Score
 from alertdrill.agent.scorecard.phase_result import PhaseResult, highest_passed, result
-from alertdrill.probes.figures.figures import Counted
 from alertdrill.probes.figures.thresholds import Thresholds
 from alertdrill.probes.load.phases import PhaseSettings
 from alertdrill.probes.load.recorder import Samples, SecondCounts
 from alertdrill.probes.load.tally import Tally
+from alertdrill.probes.outcome import Counted
 
 PHASE = PhaseSettings.model_validate({"phase": "phase 1", "to": 100, "hold": "2s"})
 THRESHOLDS: Thresholds = TypeAdapter(Thresholds).validate_python({"http_req_duration": ["p(95)<2s"]})

@@ -16,12 +16,12 @@ import threading
 
 import pytest
 
-from alertdrill.probes.figures.figures import Counted, measures
+from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Trend
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load
 from alertdrill.probes.load.sender import Plan
-from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.outcome import Counted, Outcome
 from tests.probes.hostile_server import HostileServer, holds_behind
 from tests.probes.meeting import on_loop, probe
 from tests.probes.virtual_service import Service, in_virtual_time

@@ -13,13 +13,14 @@ from pydantic import TypeAdapter
 from alertdrill.agent.report.load import figure as load_figure
 from alertdrill.agent.report.load import html as load_html
 from alertdrill.agent.report.load.story import LoadStory
-from alertdrill.probes.figures.figures import Counted, measures
+from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.honesty import Honesty, Sending, honesty
 from alertdrill.probes.figures.measures import Trend
 from alertdrill.probes.figures.summary import LoadSummary
 from alertdrill.probes.figures.thresholds import Thresholds, evaluate
 from alertdrill.probes.load.recorder import Samples, SecondCounts
 from alertdrill.probes.load.tally import LoadSecond, Tally
+from alertdrill.probes.outcome import Counted
 
 THRESHOLDS: TypeAdapter[Thresholds] = TypeAdapter(Thresholds)
 EVIL = "<script>alert(1)</script>"

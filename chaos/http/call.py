@@ -1,0 +1,85 @@
+"""The request of an HTTP fault, and how its effect is confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, field_validator
+
+from alertdrill.chaos.secret_source import beside_its_file
+from alertdrill.units.duration import Duration
+from alertdrill.units.headers import HeaderName, require_unframed
+from alertdrill.units.settings import Settings
+
+
+def _http_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        msg = f"{url!r} is no URL, expected http://… or https://…"
+        raise ValueError(msg)
+    if parts.username is not None or parts.password is not None:
+        # The text is not repeated: it holds a secret.
+        msg = "holds a user name or a password, expected them in headers_file or headers_env"
+        raise ValueError(msg)
+    try:
+        _ = parts.port
+    except ValueError as error:
+        msg = f"{url!r} has no port of a server, expected a number up to 65535"
+        raise ValueError(msg) from error
+    return url
+
+
+_Url = Annotated[str, AfterValidator(_http_url)]
+
+
+_SecretFile = Annotated[Path, AfterValidator(beside_its_file)]
+
+
+class Confirmation(Settings):
+    """A page that shows, within some time, that the call has had its effect."""
+
+    url: _Url
+    contains: str = Field(min_length=1)
+    within: Duration = Field(default=timedelta(seconds=5), gt=timedelta(0))
+
+
+class Call(Settings):
+    """One request, the statuses that are as expected (any 2xx unless named), and how its effect shows.
+
+    A body that is no text is sent as JSON. Header values that are secret stand in a file or a variable.
+    """
+
+    url: _Url
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    headers: dict[HeaderName, str] = {}
+    headers_file: dict[HeaderName, _SecretFile] = {}
+    headers_env: dict[HeaderName, str] = {}
+    body: str | dict[str, Any] | list[Any] | None = None
+    status: tuple[int, ...] = ()
+    timeout: Duration = Field(default=timedelta(seconds=5), gt=timedelta(0))
+    confirm: Confirmation | None = None
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _as_many(cls, status: object) -> object:
+        return (status,) if isinstance(status, int) else status
+
+    @field_validator("headers", "headers_file", "headers_env")
+    @classmethod
+    def _can_be_sent(cls, headers: dict[str, Any]) -> dict[str, Any]:
+        require_unframed(headers)
+        return headers
+
+    @property
+    def longest(self) -> timedelta:
+        """How long it may take, with a last look at the page that begins just in time."""
+        return self.timeout + (self.confirm.within + self.timeout if self.confirm else timedelta(0))
+
+    def located(self, locate: Callable[[str], str]) -> Call:
+        """Point its URLs at where their names are."""
+        confirm = self.confirm and self.confirm.model_copy(update={"url": locate(self.confirm.url)})
+        return self.model_copy(update={"url": locate(self.url), "confirm": confirm})
