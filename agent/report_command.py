@@ -8,12 +8,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from alertdrill.agent.config import probe as probe_file
+from alertdrill.agent.config.probe import read_probe_file
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import write_whole
-from alertdrill.agent.recording import recording as recordings
 from alertdrill.agent.recording.money import carried
-from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.recording import Recording, read_recording
 from alertdrill.agent.report.drill import files as report_files
 from alertdrill.agent.report.drill import postmortem, terminal
 from alertdrill.agent.verdict.judge import judge
@@ -34,7 +33,7 @@ class Options:
 
 def show(options: Options, console: Console) -> None:
     """Write the reports of a recording again, or its post-mortem; raises ConfigError."""
-    recording = recordings.load(options.file)
+    recording = read_recording(options.file)
     if options.postmortem:
         _write_postmortem(recording, options, console)
     else:
@@ -51,7 +50,7 @@ def _write_reports(recording: Recording, options: Options, console: Console) -> 
 
 def _write_postmortem(recording: Recording, options: Options, console: Console) -> None:
     if options.probe is not None:
-        money = carried(probe_file.load(options.probe).probe)
+        money = carried(read_probe_file(options.probe).probe)
         recording = recording.model_copy(update={"load": recording.load.model_copy(update={"money": money})})
     text = postmortem.render(recording, judge(recording), options.slow.total_seconds())
     if options.output is None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from alertdrill.agent.config import rules as rules_file
+from alertdrill.agent.config.rules import parse_any_rules
 from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.explaining.from_files import rule_files
-from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.recording.recording import read_recording
 from alertdrill.agent.report import review_html, review_markdown
 from alertdrill.agent.report.review import forms
 from alertdrill.agent.report.review.review import Drilled, Review, drilled, review
@@ -60,7 +60,7 @@ def _drills(folder: Path, since: float | None, damaged: list[str]) -> Iterator[D
         if since is not None and (at := _named_at(path)) is not None and at < since:
             continue
         try:
-            recording = recordings.load(path)
+            recording = read_recording(path)
         except ConfigError as error:
             damaged += error.problems
             continue
@@ -83,5 +83,5 @@ def _named_at(path: Path) -> float | None:
 
 def _alerts(paths: list[Path]) -> Iterator[str]:
     for path in rule_files(paths):
-        for group in rules_file.read_any(Source(path)).groups:
+        for group in parse_any_rules(Source(path)).groups:
             yield from (rule.alert for rule in group.rules if rule.alert is not None)

@@ -17,8 +17,7 @@ from alertdrill.agent.drilling import view as drill_view
 from alertdrill.agent.drilling.conductor import Conductor
 from alertdrill.agent.errors import USAGE, ConfigError, leaves, worst
 from alertdrill.agent.payment_audit import LedgerAudit
-from alertdrill.agent.recording import recording as recordings
-from alertdrill.agent.recording.recording import Recording, recording_path
+from alertdrill.agent.recording.recording import Recording, recording_path, write_recording
 from alertdrill.agent.report.drill import files as report_files
 from alertdrill.agent.report.drill import terminal
 from alertdrill.agent.verdict.judge import judge
@@ -102,7 +101,7 @@ def write_reports(recording: Recording, judgement: Judgement, path: Path, consol
     Raises ConfigError that names the one file which could not be written, after what could be was told.
     """
     try:
-        recordings.save(recording, path)
+        write_recording(recording, path)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
     console.print(f"recording {path}", soft_wrap=True)

@@ -39,13 +39,13 @@ def judge(
 ) -> None:
     """Give the verdicts again, from a recording alone."""
     from alertdrill.agent.errors import ConfigError
-    from alertdrill.agent.recording import recording as recordings
+    from alertdrill.agent.recording.recording import read_recording
     from alertdrill.agent.report.drill import json as json_report
     from alertdrill.agent.report.drill import terminal
     from alertdrill.agent.verdict.judge import judge as judge_recording
 
     try:
-        recording = recordings.load(file)
+        recording = read_recording(file)
     except ConfigError as error:
         fail(str(error))
     judgement = judge_recording(recording)

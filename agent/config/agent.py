@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
-from alertdrill.agent.config import kpis, yaml_source
-from alertdrill.agent.config import probe as probe_file
-from alertdrill.agent.config.kpis import Kpis
+from alertdrill.agent.config.kpis import Kpis, read_kpis
+from alertdrill.agent.config.probe import read_probe
 from alertdrill.agent.config.servers import Grafana, MonitoringServer, Server
+from alertdrill.agent.config.yaml_source import from_its_file, read_settings
 from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.guard import Guards
@@ -70,12 +70,12 @@ class AgentConfig(Settings):
     @field_validator("probe", mode="before")
     @classmethod
     def _read_from_its_file(cls, probe: object, info: ValidationInfo) -> object:
-        return yaml_source.from_its_file(probe, info, probe_file.load_probe)
+        return from_its_file(probe, info, read_probe)
 
     @field_validator("kpis", mode="before")
     @classmethod
     def _read_from_their_file(cls, given: object, info: ValidationInfo) -> object:
-        return yaml_source.from_its_file(given, info, kpis.load)
+        return from_its_file(given, info, read_kpis)
 
     def relocated(self, addresses: Mapping[str, str]) -> AgentConfig:
         """Point every URL at another address: `{"prometheus:9090": "127.0.0.1:31234"}`."""
@@ -99,12 +99,12 @@ def relocate(value: Any, addresses: Mapping[str, str]) -> Any:  # noqa: ANN401 -
     return value
 
 
-def load(path: Path) -> AgentConfig:
+def read_agent_config(path: Path) -> AgentConfig:
     """Read agent.yml; raises ConfigError with every problem of the file."""
-    return yaml_source.load(path, AgentConfig)
+    return read_settings(path, AgentConfig)
 
 
-def dump(config: AgentConfig) -> str:
+def as_yaml(config: AgentConfig) -> str:
     """Spell a configuration as YAML, secrets included: only for a file that its reader alone can open."""
     return yaml.safe_dump(_plain(config.model_dump(by_alias=True, exclude_unset=True)), sort_keys=False)
 

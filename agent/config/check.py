@@ -8,13 +8,12 @@ from pathlib import Path
 
 import yaml
 
-from alertdrill.agent.config import rules as rules_file
 from alertdrill.agent.config import runbooks
 from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.config.probe import ProbeFile
-from alertdrill.agent.config.rules import RuleFile
+from alertdrill.agent.config.rules import RuleFile, holds_rules, parse_rules
 from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.errors import ConfigError
 
@@ -66,8 +65,8 @@ def _check_file(path: Path, findings: Findings) -> None:
     keys = source.values if isinstance(source.values, dict) else {}
     if "drill" in keys:
         findings.drills.append((source, source.into(Drill)))
-    elif rules_file.holds_rules(source):
-        findings.rules.append(rules_file.read(source))
+    elif holds_rules(source):
+        findings.rules.append(parse_rules(source))
         findings.problems += runbooks.problems(source, findings.rules[-1])
     elif any(key in keys for key in _SERVERS):
         source.into(AgentConfig)

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, FieldSerializationInfo, ValidationInfo, field_serializer, model_validator
 
-from alertdrill.agent.config import probe as probe_file
-from alertdrill.agent.config import yaml_source
+from alertdrill.agent.config.probe import read_probe
+from alertdrill.agent.config.yaml_source import from_its_file, read_settings
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.registry import AnyFault
 from alertdrill.chaos.timeline import contradictions, repetitions
@@ -26,7 +26,7 @@ KIND = "surge"
 
 
 def _read_from_its_file(probe: object, info: ValidationInfo) -> object:
-    return yaml_source.from_its_file(probe, info, probe_file.load_probe)
+    return from_its_file(probe, info, read_probe)
 
 
 class Surge(Settings):
@@ -50,7 +50,7 @@ class Surge(Settings):
         return self.model_copy(update={"at": self.at / time_scale, "lasts": lasts})
 
 
-class LoadSettings(Settings):
+class DrillLoad(Settings):
     """The load under which the drill runs: transactions a second, and how many may be under way at once.
 
     A surge is more load for a while, in the place of a fault.
@@ -60,7 +60,7 @@ class LoadSettings(Settings):
     max_in_flight: int = Field(default=10_000, gt=0)
     surges: tuple[Surge, ...] = ()
 
-    def scaled(self, time_scale: float) -> LoadSettings:
+    def scaled(self, time_scale: float) -> DrillLoad:
         """Divide the time line of the surges; rates stay as they are."""
         return self.model_copy(update={"surges": tuple(surge.scaled(time_scale) for surge in self.surges)})
 
@@ -90,7 +90,7 @@ class Drill(Settings):
 
     name: str = Field(alias="drill", min_length=1, pattern=r"^[a-z0-9][a-z0-9-]*$")
     summary: str = ""
-    load: LoadSettings
+    load: DrillLoad
     baseline: Duration = Field(default=timedelta(minutes=2), gt=timedelta(0))
     faults: list[AnyFault] = []
     expect: list[Expectation] = []
@@ -148,6 +148,6 @@ class Drill(Settings):
         )
 
 
-def load(path: Path) -> Drill:
+def read_drill(path: Path) -> Drill:
     """Read a drill file; raises ConfigError with every problem of the file."""
-    return yaml_source.load(path, Drill)
+    return read_settings(path, Drill)

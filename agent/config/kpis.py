@@ -31,7 +31,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from alertdrill.agent.config import yaml_source
+from alertdrill.agent.config.yaml_source import read_settings
 from alertdrill.units.duration import Duration, format_duration
 from alertdrill.units.promql import require_promql
 from alertdrill.units.settings import Settings
@@ -168,6 +168,6 @@ class Kpis(Settings):
         return tuple(kpi for kpi in self.kpis if kpi.objective and kpi.per is None and kpi.increase is None)
 
 
-def load(path: Path) -> Kpis:
+def read_kpis(path: Path) -> Kpis:
     """Read kpis.yml; raises ConfigError with every problem of the file."""
-    return yaml_source.load(path, Kpis)
+    return read_settings(path, Kpis)

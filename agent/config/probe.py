@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import model_validator
 
-from alertdrill.agent.config import yaml_source
+from alertdrill.agent.config.yaml_source import read_settings
 from alertdrill.lab.parts import Parts
 from alertdrill.probes.figures.thresholds import Thresholds, unmatched
 from alertdrill.probes.load.settings import LoadSettings
@@ -41,11 +41,11 @@ class ProbeFile(Settings):
         return self
 
 
-def load(path: Path) -> ProbeFile:
+def read_probe_file(path: Path) -> ProbeFile:
     """Read a probe file; raises ConfigError with every problem of the file."""
-    return yaml_source.load(path, ProbeFile)
+    return read_settings(path, ProbeFile)
 
 
-def load_probe(path: Path) -> AnyProbe:
+def read_probe(path: Path) -> AnyProbe:
     """Read the probe of a probe file; raises ConfigError with every problem of the file."""
-    return load(path).probe
+    return read_probe_file(path).probe

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
-from alertdrill.agent.config import yaml_source
+from alertdrill.agent.config.yaml_source import read_settings
 from alertdrill.units.duration import Duration
 from alertdrill.units.settings import Settings
 
@@ -61,6 +61,6 @@ class PrometheusFile(_Foreign):
         }
 
 
-def load(path: Path) -> PrometheusFile:
+def read_prometheus_file(path: Path) -> PrometheusFile:
     """Read prometheus.yml; raises ConfigError with every problem of what is read."""
-    return yaml_source.load(path, PrometheusFile)
+    return read_settings(path, PrometheusFile)

@@ -98,16 +98,16 @@ def is_resource(source: Source) -> bool:
     return isinstance(source.values, dict) and source.values.get("kind") == "PrometheusRule"
 
 
-def read(source: Source) -> RuleFile:
+def parse_rules(source: Source) -> RuleFile:
     """Read a rule file in either form; raises ConfigError with every problem of the file."""
     return source.into(PrometheusRule).spec if is_resource(source) else source.into(RuleFile)
 
 
-def read_any(source: Source) -> AnyRuleFile:
+def parse_any_rules(source: Source) -> AnyRuleFile:
     """Read a rule file in either form, PromQL that our parser does not know included; raises ConfigError."""
     return source.into(AnyPrometheusRule).spec if is_resource(source) else source.into(AnyRuleFile)
 
 
-def load(path: Path) -> RuleFile:
+def read_rules(path: Path) -> RuleFile:
     """Read a rule file; raises ConfigError with every problem of the file."""
-    return read(Source(path))
+    return parse_rules(Source(path))

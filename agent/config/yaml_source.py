@@ -205,7 +205,7 @@ def _step(annotation: Any, part: int | str) -> Any:  # noqa: ANN401 - annotation
     return members[-1] if members else None
 
 
-def load(path: Path, model: type[_Model]) -> _Model:
+def read_settings(path: Path, model: type[_Model]) -> _Model:
     """Read one YAML file into a model; raises ConfigError with every problem of the file."""
     return Source(path).into(model)
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from alertdrill.agent.config import agent as configs
+from alertdrill.agent.config.agent import read_agent_config
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.safety.entry import Entry
 from alertdrill.chaos.safety.healing import abandoned, heal_all
@@ -21,7 +21,7 @@ from alertdrill.units.duration import format_seconds
 
 def ledger_of(config: Path) -> Ledger:
     """Find the ledger of a configuration; raises ConfigError."""
-    return Ledger(configs.load(config).ledger.expanduser())
+    return Ledger(read_agent_config(config).ledger.expanduser())
 
 
 async def heal(ledger: Ledger, tell: Callable[[str], None], *, dry_run: bool = False, force: bool = False) -> int:

@@ -25,7 +25,7 @@ from alertdrill.agent.drilling.session import read as read_files
 from alertdrill.agent.drilling.turns import dealt
 from alertdrill.agent.errors import USAGE, worst
 from alertdrill.agent.files import require_writable
-from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.recording.recording import read_recording
 from alertdrill.agent.report.drill import table as drills_table
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.units.shielding import to_the_end
@@ -85,7 +85,7 @@ async def run_parallel(options: Options, labs: int, console: Console) -> int:
         for line in [*(f"alertdrill: {problem}" for problem in process.problems), *process.unexplained]:
             console.print(Text(line), soft_wrap=True)
     written = sorted(path for process in processes for path in process.written)
-    judged = [(recording, judge(recording)) for recording in map(recordings.load, written)]
+    judged = [(recording, judge(recording)) for recording in map(read_recording, written)]
     drills_table.show(console, judged, len(files), time.monotonic() - began)
     console.print(f"recordings and reports in {output}", soft_wrap=True)
     return worst(code if (code := one.code) in _KNOWN_CODES and code is not None else USAGE for one in processes)

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from alertdrill.agent.config import agent as configs
-from alertdrill.agent.config import drill as drills
 from alertdrill.agent.config import runbooks
-from alertdrill.agent.config.agent import AgentConfig
-from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.config.agent import AgentConfig, as_yaml, read_agent_config
+from alertdrill.agent.config.drill import Drill, read_drill
 from alertdrill.agent.console import Lines
 from alertdrill.agent.drilling import dry_run
 from alertdrill.agent.drilling.conductor import Conductor
@@ -83,9 +81,9 @@ def read(options: Options) -> tuple[AgentConfig, list[Drill]]:
     for path in [options.config, *options.files]:
         try:
             if path is options.config:
-                config = configs.load(path)
+                config = read_agent_config(path)
             else:
-                loaded.append(drills.load(path))
+                loaded.append(read_drill(path))
         except ConfigError as error:
             problems += error.problems
     if problems or config is None:
@@ -127,14 +125,14 @@ async def keep_lab(config: Path, time_scale: float, parts: Parts, console: Conso
     """Start the lab, show what runs where, and keep it up until cancelled."""
     from alertdrill.lab.stack import Lab
 
-    loaded = configs.load(config)
+    loaded = read_agent_config(config)
     async with Lab(config.parent, time_scale, parts=parts) as lab:
         table = Table("server", "address", "program", "pid")
         for name, address, program, pid in lab.table():
             table.add_row(name, address, str(program), str(pid))
         console.print(table)
         own = lab.directory / "agent.yml"
-        write_whole(own, configs.dump(at_the_lab(loaded, lab.addresses, lab.ledger, time_scale)))
+        write_whole(own, as_yaml(at_the_lab(loaded, lab.addresses, lab.ledger, time_scale)))
         console.print(f"drill it: alertdrill drill --config {own} configs/drills/database-latency.yml", soft_wrap=True)
         console.print("Ctrl-C stops it and removes all it made.")
         await asyncio.Event().wait()

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from alertdrill.agent.config import kpis
-from alertdrill.agent.config import prometheus as prometheus_file
-from alertdrill.agent.config import rules as rules_file
-from alertdrill.agent.config.kpis import Kpis
-from alertdrill.agent.config.rules import AnyGroup, AnyRule
+from alertdrill.agent.config.kpis import Kpis, read_kpis
+from alertdrill.agent.config.prometheus import read_prometheus_file
+from alertdrill.agent.config.rules import AnyGroup, AnyRule, holds_rules, is_resource, parse_any_rules
 from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.recording.records import RuleRecord
@@ -42,12 +40,12 @@ def from_files(options: Options) -> Explanation:
     sources = [Source(path) for path in rule_files(options.paths)]
     beside = sources[0].path.parent
     path = options.prometheus or _beside(beside, "prometheus.yml")
-    config = prometheus_file.load(path) if path is not None else None
+    config = read_prometheus_file(path) if path is not None else None
     intervals = Intervals(config, path, options.scrape_interval, options.evaluation_interval)
     alertmanager = options.alertmanager or _beside(beside, "alertmanager.yml")
     promises = options.kpis or _beside(beside, "kpis.yml")
     known = Known(
-        kpis=kpis.load(promises) if promises is not None else Kpis(),
+        kpis=read_kpis(promises) if promises is not None else Kpis(),
         alertmanager=_read_routes(alertmanager) if alertmanager is not None else None,
     )
     routed = (
@@ -75,7 +73,7 @@ def rule_files(paths: list[Path]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             inside = sorted(one for one in path.rglob("*") if one.suffix in {".yml", ".yaml"})
-            found += [one for one in inside if rules_file.holds_rules(Source(one))]
+            found += [one for one in inside if holds_rules(Source(one))]
         else:
             found.append(path)
     if not found:
@@ -101,8 +99,8 @@ def _read_routes(path: Path) -> str:
 
 
 def _given(source: Source, intervals: Intervals, routed: str) -> Iterator[Given]:
-    prefix: tuple[str, ...] = ("spec", "groups") if rules_file.is_resource(source) else ("groups",)
-    for number, group in enumerate(rules_file.read_any(source).groups):
+    prefix: tuple[str, ...] = ("spec", "groups") if is_resource(source) else ("groups",)
+    for number, group in enumerate(parse_any_rules(source).groups):
         for index, rule in enumerate(group.rules):
             if rule.alert is not None:
                 line = source.line((*prefix, number, "rules", index))

@@ -6,9 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from alertdrill.agent.config import agent as configs
-from alertdrill.agent.config import kpis
-from alertdrill.agent.config.kpis import Kpis
+from alertdrill.agent.config.agent import read_agent_config
+from alertdrill.agent.config.kpis import Kpis, read_kpis
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.explaining.from_files import Options, only
 from alertdrill.agent.monitoring import alertmanager
@@ -25,14 +24,14 @@ _Labels = Mapping[str, tuple[Mapping[str, str], ...]]
 
 async def from_servers(config: Path, options: Options) -> Explanation:
     """Explain the rules of a running Prometheus; raises ConfigError, ServiceUnavailable."""
-    loaded = configs.load(config)
+    loaded = read_agent_config(config)
     prometheus = Prometheus(loaded.prometheus)
     rules = [served.rule for served in await prometheus.rules()]
     scrapes = await prometheus.scrape_seconds()
     labels = await _labels(prometheus, rules)
     status = await alertmanager.status(loaded.alertmanager)
     known = Known(
-        kpis=kpis.load(options.kpis) if options.kpis is not None else Kpis(),
+        kpis=read_kpis(options.kpis) if options.kpis is not None else Kpis(),
         alertmanager=status.config,
         labels=labels,
     )

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from alertdrill.agent.config import probe as probe_file
-from alertdrill.agent.config.probe import ProbeFile
+from alertdrill.agent.config.probe import ProbeFile, read_probe_file
 from alertdrill.agent.console import Lines
 from alertdrill.agent.errors import NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
 from alertdrill.agent.loading import outputs as load_outputs
@@ -38,7 +37,7 @@ async def run_load(options: Options, console: Console) -> int:
     0, or the worst of these: 99 when a threshold was crossed, 1 when the audit failed, 2 when a file was not written.
     Raises ConfigError, and ServiceUnavailable when it cannot listen.
     """
-    file = probe_file.load(options.file)
+    file = read_probe_file(options.file)
     settings = options.load_settings(file)
     reports, problems = load_reports.renderers(options.summary_export, options.html)
     lines = Lines(console, is_quiet=options.quiet)
@@ -80,13 +79,13 @@ async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncItera
 
 def _servers(options: Options, lab: Lab | None) -> AgentConfig | None:
     """Read where the Prometheus is that has KPIs of what is under load; None when nobody says so."""
-    from alertdrill.agent.config import agent as configs
+    from alertdrill.agent.config.agent import read_agent_config
 
     if lab is not None:
         from alertdrill.agent.drilling.session import at_the_lab
 
-        return at_the_lab(configs.load(options.lab_config), lab.addresses, lab.ledger, options.time_scale)
-    return None if options.config is None else configs.load(options.config)
+        return at_the_lab(read_agent_config(options.lab_config), lab.addresses, lab.ledger, options.time_scale)
+    return None if options.config is None else read_agent_config(options.config)
 
 
 @asynccontextmanager

@@ -109,13 +109,13 @@ def _problems(recording: Recording) -> Iterator[str]:
                 yield f"the evaluations of {record.alert} do not lie within the drill"
 
 
-def save(recording: Recording, path: Path) -> None:
+def write_recording(recording: Recording, path: Path) -> None:
     """Write a recording; raises OSError, with nothing left behind."""
     # A fixed time in gzip's header: equal recordings are equal files.
     write_whole(path, gzip.compress(recording.model_dump_json(by_alias=True).encode(), mtime=0))
 
 
-def load(path: Path) -> Recording:
+def read_recording(path: Path) -> Recording:
     """Read a recording; raises ConfigError with one line that says what is wrong with the file."""
     try:
         values = _parsed(gzip.decompress(path.read_bytes()))

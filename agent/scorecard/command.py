@@ -12,10 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from alertdrill.agent.config import agent as configs
-from alertdrill.agent.config import kpis as kpi_files
-from alertdrill.agent.config.agent import AgentConfig
-from alertdrill.agent.config.kpis import Kpis
+from alertdrill.agent.config.agent import AgentConfig, read_agent_config
+from alertdrill.agent.config.kpis import Kpis, read_kpis
 from alertdrill.agent.console import Lines
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.monitoring.prometheus import Prometheus
@@ -52,8 +50,8 @@ async def show(options: Options, console: Console) -> int:
 
     Raises ConfigError, ServiceUnavailable.
     """
-    config = configs.load(options.config)
-    kpis = config.kpis if options.kpis is None else kpi_files.load(options.kpis)
+    config = read_agent_config(options.config)
+    kpis = config.kpis if options.kpis is None else read_kpis(options.kpis)
     if not kpis.kpis:
         raise ConfigError(f"{options.config}: has no `kpis`, expected a file of them there or as --kpis")
     render = _form(options.form)

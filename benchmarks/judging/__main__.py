@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from alertdrill import __version__
-from alertdrill.agent.recording import recording as recordings
-from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.recording import Recording, read_recording, write_recording
 from alertdrill.agent.verdict.judge import judge
 from benchmarks import results
 from benchmarks.errors import BenchmarkError, told
@@ -42,14 +41,14 @@ def _measured(rounds: int) -> Measured:
     made = recording()
     with tempfile.TemporaryDirectory(prefix="alertdrill-judging-") as directory:
         path = Path(directory) / "two-hours.recording.json.gz"
-        recordings.save(made, path)
+        write_recording(made, path)
         took = tuple(_round(path) for _ in range(rounds))
         return Measured(here, _size(made), path.stat().st_size, took)
 
 
 def _round(path: Path) -> tuple[float, float]:
     began = time.perf_counter()
-    read = recordings.load(path)
+    read = read_recording(path)
     was_read = time.perf_counter()
     judgement = judge(read)
     judged = time.perf_counter()

@@ -11,7 +11,7 @@ from typing import Literal
 
 import promql_parser as promql
 
-from alertdrill.agent.config import rules as rules_file
+from alertdrill.agent.config.rules import read_rules
 from alertdrill.agent.recording.records import (
     AlertSamples,
     BetweenRecord,
@@ -49,7 +49,7 @@ def rules() -> list[RuleRecord]:
             annotations=rule.annotations,
             health="ok",
         )
-        for group in rules_file.load(RULES).groups
+        for group in read_rules(RULES).groups
         for rule in group.rules
         if rule.alert is not None
     ]

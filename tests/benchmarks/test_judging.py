@@ -7,7 +7,7 @@ from pathlib import Path
 import promql_parser as promql
 import pytest
 
-from alertdrill.agent.recording.recording import Recording, save
+from alertdrill.agent.recording.recording import Recording, write_recording
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Link, Outcome
 from benchmarks.judging.made import recording
@@ -50,7 +50,7 @@ def test_the_condition_comes_when_the_arithmetic_expects_it(two_hours: Recording
 
 def test_it_is_the_same_file_each_time(two_hours: Recording, tmp_path: Path) -> None:
     for name, one in (("a", two_hours), ("b", recording())):
-        save(one, tmp_path / name)
+        write_recording(one, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from alertdrill.agent.config import rules as rules_file
 from alertdrill.agent.config.check import check
+from alertdrill.agent.config.rules import parse_rules, read_rules
 from alertdrill.agent.config.yaml_source import Source
 from tools import prometheus_rule
 
@@ -23,7 +23,7 @@ def test_the_resource_is_up_to_date() -> None:
 
 def test_it_holds_the_same_groups() -> None:
     assert yaml.safe_load(RESOURCE.read_text())["spec"] == yaml.safe_load(RULES.read_text())
-    assert rules_file.read(Source(RESOURCE)) == rules_file.load(RULES)
+    assert parse_rules(Source(RESOURCE)) == read_rules(RULES)
 
 
 def test_manifests_beside_it_are_left_to_kubectl() -> None:

@@ -11,8 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from alertdrill.agent.cli import app
-from alertdrill.agent.recording import recording as recordings
-from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.recording import Recording, read_recording, write_recording
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "tests/recordings"
@@ -51,9 +50,9 @@ def test_a_damaged_recording_is_told_in_a_line_and_the_others_are_kept(tmp_path:
 
 
 def test_old_drills_are_left_out_whether_or_not_their_names_tell_when_they_were(tmp_path: Path) -> None:
-    sample = recordings.load(SAMPLES / "passed.recording.json.gz")
-    recordings.save(sample, tmp_path / named(sample))
-    recordings.save(sample, tmp_path / "renamed.recording.json.gz")
+    sample = read_recording(SAMPLES / "passed.recording.json.gz")
+    write_recording(sample, tmp_path / named(sample))
+    write_recording(sample, tmp_path / "renamed.recording.json.gz")
     assert "2 drills" in review(tmp_path).stdout
     assert "0 drills" in review(tmp_path, "--since", "1ms").stdout
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.config import drill as drills
+from alertdrill.agent.config.drill import Drill, read_drill
 from alertdrill.agent.errors import ConfigError
 
 DRILLS = sorted((Path(__file__).parents[3] / "configs/drills").glob("*.yml"))
@@ -22,7 +22,7 @@ def _written(tmp_path: Path, load: str) -> Path:
 
 def test_a_surge_has_a_probe_of_its_own_and_a_place_on_the_time_line(tmp_path: Path) -> None:
     path = _written(tmp_path, "{rate: 10, surges: [{rate: 200, at: 1m, lasts: 2m, probe: again.yml}]}")
-    (surge,) = drills.load(path).scaled(30).load.surges
+    (surge,) = read_drill(path).scaled(30).load.surges
     assert (surge.rate, surge.at, surge.lasts) == (200, timedelta(seconds=2), timedelta(seconds=4))
     assert surge.target == "200 transactions a second more of again"
 
@@ -37,20 +37,20 @@ def test_a_surge_has_a_probe_of_its_own_and_a_place_on_the_time_line(tmp_path: P
 )
 def test_a_surge_that_cannot_be_is_one_line(tmp_path: Path, load: str, says: str) -> None:
     with pytest.raises(ConfigError, match=r"drill\.yml:2: load\.surges") as raised:
-        drills.load(_written(tmp_path, load))
+        read_drill(_written(tmp_path, load))
     assert any(says in problem for problem in raised.value.problems)
 
 
 @pytest.mark.parametrize("path", DRILLS, ids=lambda path: path.stem)
 def test_a_shipped_drill_is_named_like_its_file_and_survives_its_recording(path: Path) -> None:
-    drill = drills.load(path)
+    drill = read_drill(path)
     assert drill.name == path.stem
     recorded = drill.scaled(30).model_dump_json(by_alias=True)
-    assert drills.Drill.model_validate_json(recorded).model_dump_json(by_alias=True) == recorded
+    assert Drill.model_validate_json(recorded).model_dump_json(by_alias=True) == recorded
 
 
 def test_there_is_a_drill_for_each_alert() -> None:
-    expected = [one.alert for path in DRILLS for one in drills.load(path).expect]
+    expected = [one.alert for path in DRILLS for one in read_drill(path).expect]
     assert sorted(expected) == [
         "DatabaseConnectionsExhausted",
         "HighErrorRate",

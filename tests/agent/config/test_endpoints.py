@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.config import agent as configs
+from alertdrill.agent.config.agent import as_yaml, read_agent_config
 from alertdrill.agent.drilling.session import at_the_lab
 
 CONFIG = Path(__file__).parents[3] / "configs" / "agent.yml"
@@ -36,22 +36,22 @@ ADDRESSES = {
     ],
 )
 def test_a_name_of_a_drill_is_where_the_lab_has_it(written: str, located: str) -> None:
-    endpoints = at_the_lab(configs.load(CONFIG), ADDRESSES, Path("/lab/ledger"), 5.0).endpoints
+    endpoints = at_the_lab(read_agent_config(CONFIG), ADDRESSES, Path("/lab/ledger"), 5.0).endpoints
     assert endpoints.located(written) == located
 
 
 def test_what_the_lab_loses_is_its_own(tmp_path: Path) -> None:
     """Its agent.yml says so too, for drills from elsewhere."""
     written = tmp_path / "agent.yml"
-    written.write_text(configs.dump(at_the_lab(configs.load(CONFIG), ADDRESSES, tmp_path / "ledger", 5.0)))
-    endpoints = configs.load(written).endpoints
+    written.write_text(as_yaml(at_the_lab(read_agent_config(CONFIG), ADDRESSES, tmp_path / "ledger", 5.0)))
+    endpoints = read_agent_config(written).endpoints
     assert {"flush redis:6379", "block redis:6379", "kill postgres:5432"} <= endpoints.allowed
     assert endpoints.password_files == {"postgres:5432": tmp_path / "postgres" / "password"}
     assert endpoints.located("redis:6379") == "127.0.0.1:1379"
 
 
 def test_nothing_is_allowed_that_agent_yml_does_not_say() -> None:
-    assert configs.load(CONFIG).endpoints.allowed == frozenset()
+    assert read_agent_config(CONFIG).endpoints.allowed == frozenset()
 
 
 def test_password_files_are_beside_agent_yml(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_password_files_are_beside_agent_yml(tmp_path: Path) -> None:
         .replace("kpis.yml", f"{CONFIG.parent}/kpis.yml")
     )
     path.write_text(text + added)
-    endpoints = configs.load(path).endpoints
+    endpoints = read_agent_config(path).endpoints
     assert endpoints.password_files == {"db:5432": tmp_path / "secrets" / "db"}
     assert endpoints.allowed == {"kill db:5432"}
     assert endpoints.located("db:5432") == "10.0.0.7:5432"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.config import agent as configs
-from alertdrill.agent.config import probe as probe_file
+from alertdrill.agent.config.agent import as_yaml, read_agent_config
+from alertdrill.agent.config.probe import read_probe_file
 from alertdrill.agent.errors import ConfigError
 
 SERVERS = """\
@@ -38,7 +38,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
     path = tmp_path / "probe.yml"
     path.write_text(text)
     with pytest.raises(ConfigError) as error:
-        probe_file.load(path)
+        read_probe_file(path)
     return [problem.removeprefix(f"{path}:") for problem in error.value.problems]
 
 
@@ -101,7 +101,7 @@ def test_an_error_in_a_mix_names_the_part(tmp_path: Path, old: str, new: str, ex
 def test_thresholds_know_the_names_and_checks_of_all_parts(tmp_path: Path) -> None:
     path = tmp_path / "probe.yml"
     path.write_text(MIX)
-    read = probe_file.load(path)
+    read = read_probe_file(path)
     assert [request.name for request in read.probe.counted] == ["pay", "tls"]
     assert len(read.thresholds) == 4
 
@@ -110,7 +110,7 @@ def test_in_agent_yml_an_unknown_kind_is_told_in_the_same_way(tmp_path: Path) ->
     path = tmp_path / "agent.yml"
     path.write_text(f"{SERVERS}probe:\n  kind: rediss\n")
     with pytest.raises(ConfigError) as error:
-        configs.load(path)
+        read_agent_config(path)
     (problem,) = error.value.problems
     assert problem.startswith(f"{path}:5: probe.kind: unknown kind 'rediss', did you mean redis? (known: 'dns', ")
 
@@ -120,7 +120,7 @@ def test_the_file_that_agent_yml_names_is_told_with_its_own_line(tmp_path: Path)
     path.write_text(f"{SERVERS}probe: probe.yml\n")
     (tmp_path / "probe.yml").write_text("probe:\n  kind: tpc\n")
     with pytest.raises(ConfigError) as error:
-        configs.load(path)
+        read_agent_config(path)
     (problem,) = error.value.problems
     assert problem.startswith(
         f"{path}:4: probe: {tmp_path / 'probe.yml'}:2: probe.kind: unknown kind 'tpc', did you mean tcp?"
@@ -145,7 +145,7 @@ probe:
     - {probe: {kind: dns, resolve: shop, addresses: [10.0.0.1]}}
 """
     )
-    read = configs.load(path)
+    read = read_agent_config(path)
     moved = read.relocated({"shop:80": "127.0.0.1:1", "db:5432": "127.0.0.1:2", "cache:6379": "127.0.0.1:3"})
     assert [getattr(part.probe, "url", "") for part in moved.probe.of] == [
         "http://127.0.0.1:1/pay",
@@ -157,5 +157,5 @@ probe:
         "http://shop:81/pay",
         "",
     ]
-    path.write_text(configs.dump(moved))
-    assert configs.load(path) == moved
+    path.write_text(as_yaml(moved))
+    assert read_agent_config(path) == moved

@@ -8,10 +8,10 @@ import promql_parser
 import pytest
 import yaml
 
-from alertdrill.agent.config import drill as drills
-from alertdrill.agent.config import rules as rules_file
 from alertdrill.agent.config import runbooks
 from alertdrill.agent.config.check import check
+from alertdrill.agent.config.drill import read_drill
+from alertdrill.agent.config.rules import read_rules
 from alertdrill.agent.explaining.from_files import Options, from_files
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord
@@ -45,7 +45,7 @@ def read(alert: str) -> str:
 
 
 def test_each_alert_of_the_strategy_leads_to_a_page_of_its_own() -> None:
-    rules = [rule for group in rules_file.load(RULES).groups for rule in group.rules]
+    rules = [rule for group in read_rules(RULES).groups for rule in group.rules]
     pages = {str(rule.alert): runbooks.page(PAGES, rule.annotations["runbook_url"]) for rule in rules}
     assert pages == {alert: PAGES / f"{alert}.md" for alert in SEED}
 
@@ -90,7 +90,7 @@ def test_a_link_asks_prometheus_the_query_that_is_written_beside_it(alert: str) 
 @pytest.mark.parametrize(("alert", "drill"), SEED.items())
 def test_a_page_names_a_drill_that_expects_its_alert(alert: str, drill: str) -> None:
     assert f"alertdrill drill configs/drills/{drill}.yml --lab" in read(alert)
-    assert alert in {one.alert for one in drills.load(ROOT / f"configs/drills/{drill}.yml").expect}
+    assert alert in {one.alert for one in read_drill(ROOT / f"configs/drills/{drill}.yml").expect}
 
 
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)

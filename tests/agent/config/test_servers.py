@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.config import agent as configs
-from alertdrill.agent.config.agent import AgentConfig
+from alertdrill.agent.config.agent import AgentConfig, as_yaml, read_agent_config
 from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ConfigError
 
@@ -25,7 +24,7 @@ def read(tmp_path: Path, setting: str = "timeout: 3s") -> AgentConfig:
     (tmp_path / "secret").write_text("hush-file\n")
     path = tmp_path / "agent.yml"
     path.write_text(AGENT.replace("SETTING", setting))
-    return configs.load(path)
+    return read_agent_config(path)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +105,7 @@ def test_a_url_is_an_address_and_a_path_at_most(tmp_path: Path, url: str, expect
     path = tmp_path / "agent.yml"
     path.write_text(AGENT.replace("https://prometheus:9090/mimir/", url).replace("SETTING", "timeout: 1s"))
     with pytest.raises(ConfigError) as refused:
-        configs.load(path)
+        read_agent_config(path)
     assert str(refused.value).startswith(f"{path}:3: prometheus.url: ")
     assert expected in str(refused.value)
     assert "hush" not in str(refused.value)
@@ -128,5 +127,5 @@ def test_a_server_moved_elsewhere_keeps_its_prefix_and_what_lets_us_in(tmp_path:
 def test_a_configuration_written_out_is_read_the_same(tmp_path: Path) -> None:
     loaded = read(tmp_path, "headers: {X-Key: hush}\n  basic_auth: {username: me, password_file: secret}")
     path = tmp_path / "again.yml"
-    path.write_text(configs.dump(loaded))
-    assert configs.load(path) == loaded
+    path.write_text(as_yaml(loaded))
+    assert read_agent_config(path) == loaded

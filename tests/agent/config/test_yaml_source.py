@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.config import agent as configs
-from alertdrill.agent.config import drill
+from alertdrill.agent.config.agent import read_agent_config
+from alertdrill.agent.config.drill import read_drill
 from alertdrill.agent.errors import ConfigError
 
 DRILL = """\
@@ -30,7 +30,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
     path = tmp_path / "drill.yml"
     path.write_text(text)
     with pytest.raises(ConfigError) as error:
-        drill.load(path)
+        read_drill(path)
     return [problem.removeprefix(f"{path}:") for problem in error.value.problems]
 
 
@@ -70,7 +70,7 @@ def test_a_secret_comes_from_the_environment_and_never_prints(tmp_path: Path, mo
     monkeypatch.setenv("TOKEN", "hush")
     path = tmp_path / "agent.yml"
     path.write_text(AGENT)
-    loaded = configs.load(path)
+    loaded = read_agent_config(path)
     assert loaded.probe.bearer_token is not None
     assert loaded.probe.bearer_token.get_secret_value() == "hush"
     assert "hush" not in repr(loaded)
@@ -82,7 +82,7 @@ def test_a_secret_comes_from_a_file_beside(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hush\n")
     path = tmp_path / "agent.yml"
     path.write_text(AGENT.replace('bearer_token: "${TOKEN}"', "bearer_token_file: token"))
-    token = configs.load(path).probe.bearer_token
+    token = read_agent_config(path).probe.bearer_token
     assert token is not None
     assert token.get_secret_value() == "hush"
 
@@ -91,4 +91,4 @@ def test_a_missing_secret_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "agent.yml"
     path.write_text(AGENT.replace('bearer_token: "${TOKEN}"', "bearer_token_file: token"))
     with pytest.raises(ConfigError, match="bearer_token_file cannot be read"):
-        configs.load(path)
+        read_agent_config(path)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alertdrill.agent.config import agent as configs
+from alertdrill.agent.config.agent import read_agent_config
 from alertdrill.agent.config.servers import Grafana
 from alertdrill.agent.drilling.dashboards import links
-from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.recording.recording import read_recording
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.report import words
 
@@ -54,7 +54,7 @@ def test_each_shipped_alert_has_the_dashboard_that_shows_it() -> None:
 
 
 def test_the_folder_stays_beside_its_file_on_a_lab() -> None:
-    loaded = configs.load(ROOT / "configs" / "agent.yml")
+    loaded = read_agent_config(ROOT / "configs" / "agent.yml")
     moved = loaded.relocated({"prometheus:9090": "127.0.0.1:1"})
     assert moved.grafana is not None
     assert moved.grafana.dashboards == ROOT / "configs" / "grafana" / "dashboards"
@@ -74,12 +74,12 @@ def test_a_folder_that_is_not_there_leads_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "", "data:text/html,x"])
 def test_a_link_that_is_no_web_page_is_not_followed(url: str) -> None:
-    recording = recordings.load(SAMPLES / "passed.recording.json.gz").model_copy(update={"dashboards": {"A": url}})
+    recording = read_recording(SAMPLES / "passed.recording.json.gz").model_copy(update={"dashboards": {"A": url}})
     assert words.dashboard_link(recording, "A") is None
 
 
 def test_the_link_spans_the_drill_in_milliseconds() -> None:
-    recording = recordings.load(SAMPLES / "passed.recording.json.gz")
+    recording = read_recording(SAMPLES / "passed.recording.json.gz")
     url = words.dashboard_link(recording.model_copy(update={"dashboards": {"A": "https://g/d/x"}}), "A")
     assert url is not None
     start, end = (int(part.partition("=")[2]) for part in url.partition("?")[2].split("&"))

@@ -7,8 +7,7 @@ import pytest
 from rich.console import Console
 
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.recording import recording as recordings
-from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.recording import Recording, read_recording
 from alertdrill.agent.series import write_reports
 from alertdrill.agent.verdict.judge import judge
 from tests.support.full_disk import files_of_at_most
@@ -20,7 +19,7 @@ def test_the_file_that_did_not_fit_is_named_and_the_others_are_kept(tmp_path: Pa
     path, said = tmp_path / "orders.recording.json.gz", io.StringIO()
     with pytest.raises(ConfigError, match=r"orders\.html cannot be written: File too large"):
         write_reports(passed, judge(passed), path, Console(file=said, width=200))
-    assert recordings.load(path) == passed
+    assert read_recording(path) == passed
     assert f"recording {path}" in said.getvalue()
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "orders.json",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.config import kpis
+from alertdrill.agent.config.kpis import read_kpis
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.explaining.from_files import Options, from_files
 from alertdrill.agent.rules.explanation import Explained
@@ -210,7 +210,7 @@ def test_the_exit_code_tells_of_a_problem_only_when_strict(arguments: list[str],
 
 def test_the_shipped_buckets_are_those_of_the_engine() -> None:
     shown = re.findall(r'transactions_response_time_seconds_bucket{le="([^"+]+)"}', Metrics().render().decode())
-    known = kpis.load(ROOT / "configs/kpis.yml").buckets
+    known = read_kpis(ROOT / "configs/kpis.yml").buckets
     assert [*map(float, shown)] == [*known["payment_engine_transactions_response_time_seconds_bucket"]]
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.config import probe as probe_file
-from alertdrill.agent.config.probe import ProbeFile
+from alertdrill.agent.config.probe import ProbeFile, read_probe_file
 from alertdrill.agent.import_k6.conversion import convert
 
 HEAD = "import http from 'k6/http'; import { check, sleep, group } from 'k6'; import { Rate } from 'k6/metrics';"
@@ -33,7 +32,7 @@ def whole(tmp_path: Path) -> Callable[[str], Imported]:
         path = tmp_path / "probe.yml"
         path.write_text(converted.text)
         return Imported(
-            converted.text, probe_file.load(path), [f"{note.line}: {note.text}" for note in converted.notes]
+            converted.text, read_probe_file(path), [f"{note.line}: {note.text}" for note in converted.notes]
         )
 
     return imported

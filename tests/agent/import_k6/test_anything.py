@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.config import probe as probe_file
+from alertdrill.agent.config.probe import read_probe_file
 from alertdrill.agent.import_k6.conversion import convert
 from alertdrill.agent.import_k6.notes import UnusableScript
 
@@ -74,4 +74,4 @@ def test_anything_may_stand_anywhere(place: int, tmp_path: Path) -> None:
     assert bool(texts) == (place not in NEEDED)
     for text in texts:
         (tmp_path / "probe.yml").write_text(text)
-        probe_file.load(tmp_path / "probe.yml")
+        read_probe_file(tmp_path / "probe.yml")

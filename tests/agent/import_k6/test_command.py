@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from alertdrill.agent.cli import app
-from alertdrill.agent.config import probe as probe_file
+from alertdrill.agent.config.probe import read_probe_file
 
 SCRIPT = """\
 import http from 'k6/http';
@@ -62,7 +62,7 @@ def test_or_it_goes_to_a_file(script: Path, tmp_path: Path) -> None:
     ended = run(script, "--output", output)
     assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", NOTES.format(file=script))
     assert output.read_text() == TEXT
-    assert probe_file.load(output).load is not None
+    assert read_probe_file(output).load is not None
 
 
 def test_a_file_that_is_there_is_written_over_only_by_force(script: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from alertdrill.agent.config import probe as probe_file
+from alertdrill.agent.config.probe import read_probe_file
 from alertdrill.probes.checks.kinds import StatusCheck, TimeCheck
 from alertdrill.probes.http.step import compile_steps
 
@@ -76,7 +76,7 @@ def test_both_thresholds_hold_what_the_script_s_hold(imported: Any) -> None:
 
 
 def test_it_is_the_load_and_the_judgement_of_the_probe_that_is_shipped(imported: Any) -> None:
-    shipped = probe_file.load(PAYMENT)
+    shipped = read_probe_file(PAYMENT)
     assert imported.file.load == shipped.load
     assert imported.file.thresholds == shipped.thresholds
     assert imported.file.probe.checks == shipped.probe.checks

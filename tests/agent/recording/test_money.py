@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alertdrill.agent.config import probe as probe_file
+from alertdrill.agent.config.probe import read_probe_file
 from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.records import MoneyRecord
 from alertdrill.probes.http.settings import Http
@@ -50,7 +50,7 @@ def test_a_range_of_amounts_has_its_middle_as_the_mean() -> None:
         http([{"amount": 1}]),
         http({"amount": 1}, then=[{"url": "http://shop:8080/refund"}]),
         Tcp.model_validate({"url": "tcp://shop:80"}),
-        probe_file.load(CONFIGS / "probes/mix.yml").probe,
+        read_probe_file(CONFIGS / "probes/mix.yml").probe,
     ],
 )
 def test_what_cannot_be_told_is_not_guessed(probe: Any) -> None:
@@ -63,6 +63,6 @@ def test_an_amount_with_an_unknown_currency_is_not_told_in_one() -> None:
 
 
 def test_the_shipped_payment_carries_what_its_file_says() -> None:
-    money = carried(probe_file.load(CONFIGS / "probes/payment.yml").probe)
+    money = carried(read_probe_file(CONFIGS / "probes/payment.yml").probe)
     assert [(one.currency, one.share) for one in money] == [("USD", 0.6), ("EUR", 0.3), ("GBP", 0.1)]
     assert {one.mean for one in money} == {Decimal("217.295")}

@@ -16,8 +16,7 @@ from typer.testing import CliRunner
 from alertdrill.agent.cli import app
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import write_whole
-from alertdrill.agent.recording import recording as recordings
-from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.recording import Recording, read_recording, write_recording
 from alertdrill.agent.report.drill import json as json_report
 from alertdrill.agent.report.drill import junit, terminal
 from alertdrill.agent.verdict.judge import judge
@@ -25,8 +24,8 @@ from alertdrill.agent.verdict.judge import judge
 
 def test_what_is_saved_loads_again_and_nothing_lies_beside(tmp_path: Path, passed: Recording) -> None:
     path = tmp_path / "a" / "r.gz"
-    recordings.save(passed, path)
-    assert recordings.load(path) == passed
+    write_recording(passed, path)
+    assert read_recording(path) == passed
     assert [found.name for found in path.parent.iterdir()] == ["r.gz"]
 
 
@@ -34,7 +33,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside(
     tmp_path: Path, passed: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "r.gz"
-    recordings.save(passed, path)
+    write_recording(passed, path)
     before = path.read_bytes()
 
     def full(_: int) -> None:
@@ -135,10 +134,10 @@ def test_a_damaged_recording_is_one_clear_line(
     tmp_path: Path, passed: Recording, damage: Callable[[bytes], bytes], says: str
 ) -> None:
     path = tmp_path / "r.gz"
-    recordings.save(passed, path)
+    write_recording(passed, path)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ConfigError, match=says) as error:
-        recordings.load(path)
+        read_recording(path)
     assert str(error.value).startswith(f"{path}: ")
     assert str(error.value).isprintable()
     judged = CliRunner().invoke(app, ["judge", str(path)])
@@ -148,7 +147,7 @@ def test_a_damaged_recording_is_one_clear_line(
 @pytest.mark.parametrize(("name", "says"), [("nothing.gz", "No such file"), (".", "Is a directory")])
 def test_what_cannot_be_read_says_so(tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(ConfigError, match=f"cannot be read: {says}"):
-        recordings.load(tmp_path / name)
+        read_recording(tmp_path / name)
 
 
 VALUES: tuple[object, ...] = (
@@ -179,10 +178,10 @@ def test_whatever_is_edited_is_refused_or_judged(
     path, passed = tmp_path / "r.gz", request.getfixturevalue("passed")
     places = list(_places(passed.model_dump(mode="json", by_alias=True)))
     place, value = data.draw(st.sampled_from(places)), data.draw(st.sampled_from(VALUES))
-    recordings.save(passed, path)
+    write_recording(passed, path)
     path.write_bytes(_put(*place, value=value)(path.read_bytes()))
     try:
-        recording = recordings.load(path)
+        recording = read_recording(path)
     except ConfigError:
         return
     judgement = judge(recording)

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from alertdrill.agent.cli import app
-from alertdrill.agent.recording import recording as recordings
+from alertdrill.agent.recording.recording import read_recording
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Outcome
 
@@ -80,7 +80,7 @@ SAMPLES = [
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_each_is_judged_as_it_was(sample: Sample) -> None:
-    judgement = judge(recordings.load(sample.path))
+    judgement = judge(read_recording(sample.path))
     (verdict,) = (one for one in judgement.verdicts if one.alert == sample.alert)
     fault_at = judgement.fault_at
     came = {one.name: round(one.at - fault_at, 3) for one in verdict.milestones if one.at is not None}

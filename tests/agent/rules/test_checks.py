@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.agent.verdict.test_shape import RULES, UNKNOWN
+from tests.agent.rules.test_shape import RULES, UNKNOWN
 
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.recording.records import RuleRecord

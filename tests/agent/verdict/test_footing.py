@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from alertdrill.agent.cli import app
-from alertdrill.agent.recording import recording as recordings
-from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.recording import Recording, write_recording
 from alertdrill.agent.report.drill import html, junit
 from alertdrill.agent.report.drill import json as json_report
 from alertdrill.agent.verdict.judge import judge
@@ -68,7 +67,7 @@ def test_every_report_has_the_note(tmp_path: Path, passed: Recording) -> None:
     assert "OrdersSlow is beyond this version&#39;s parser" in page
     assert BEYOND in json_report.render(recording, judgement)
     assert "OrdersSlow is beyond this version" in junit.render(recording, judgement)
-    recordings.save(recording, tmp_path / "r.gz")
+    write_recording(recording, tmp_path / "r.gz")
     shown = CliRunner().invoke(app, ["judge", str(tmp_path / "r.gz"), "--no-color"], env={"COLUMNS": "300"})
     assert shown.exit_code == 0
     assert f"note: {BEYOND}" in shown.stdout

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from alertdrill.agent.config.yaml_source import load
+from alertdrill.agent.config.yaml_source import read_settings
 from alertdrill.agent.errors import ConfigError
 from alertdrill.probes.checks.answer import Answer
 from alertdrill.probes.checks.checks import Check, Checks, compile_carry, compile_checks
@@ -186,7 +186,7 @@ def problems(directory: Path, check: str) -> list[str]:
     path = directory / "probe.yml"
     path.write_text(f"checks:\n  - {{status: 200}}\n  - {check}\n")
     with pytest.raises(ConfigError) as error:
-        load(path, File)
+        read_settings(path, File)
     return [problem.removeprefix(f"{path}:") for problem in error.value.problems]
 
 

@@ -289,7 +289,7 @@ def test_a_bound_does_not_outlive_connections_that_break() -> None:
 @pytest.mark.parametrize("client", ["lean", "aiohttp"])
 def test_without_files_to_open_outcomes_say_so_and_it_passes(client: str) -> None:
     """In a process of its own, which may open no more files than it has."""
-    code = f"import tests.probes.test_http_pool as here; here.run_out_of_files({client!r})"
+    code = f"import tests.probes.http.test_pool as here; here.run_out_of_files({client!r})"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 0, ended.stderr
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from alertdrill.agent.recording import recording as recordings
-from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.recording import Recording, read_recording, write_recording
 from alertdrill.agent.recording.records import AuditRecord, FoundRecord
 from alertdrill.agent.report.drill import html, junit, terminal
 from alertdrill.agent.report.drill import json as json_report
@@ -70,5 +69,5 @@ def test_the_json_has_the_figures(passed: Recording) -> None:
 
 def test_a_recording_keeps_its_audit(tmp_path: Path, passed: Recording) -> None:
     lost = passed.model_copy(update={"audit": LOST})
-    recordings.save(lost, tmp_path / "r.gz")
-    assert recordings.load(tmp_path / "r.gz") == lost
+    write_recording(lost, tmp_path / "r.gz")
+    assert read_recording(tmp_path / "r.gz") == lost

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from alertdrill.agent.config.kpis import Kpi
-from alertdrill.agent.recording import recording as recordings
-from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.recording import Recording, read_recording
 from alertdrill.agent.recording.records import AuditRecord, FoundRecord, KpiRecord, KpiValueRecord, MoneyRecord
 from alertdrill.agent.report.drill import postmortem
 from alertdrill.agent.report.drill.follow_ups import BY_LINK, BY_OUTCOME, of_monitoring
@@ -26,7 +25,7 @@ def document(recording: Recording, **changes: object) -> str:
 
 
 def sample(name: str) -> str:
-    return document(recordings.load(SAMPLES / f"{name}.recording.json.gz"))
+    return document(read_recording(SAMPLES / f"{name}.recording.json.gz"))
 
 
 def section(text: str, heading: str) -> str:

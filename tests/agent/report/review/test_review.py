@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from alertdrill.agent.recording import recording as recordings
-from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.recording import Recording, read_recording
 from alertdrill.agent.report import review_html, review_markdown
 from alertdrill.agent.report.review import forms, review, sparkline
 from alertdrill.agent.report.review.review import Drilled, Review, Run, drilled
@@ -104,7 +103,7 @@ def test_no_drill_at_all_is_a_review_too() -> None:
     ],
 )
 def test_a_real_drill_gives_its_verdict_and_the_time_it_took(name: str, outcome: Outcome, after: float | None) -> None:
-    recording = recordings.load(SAMPLES / f"{name}.recording.json.gz")
+    recording = read_recording(SAMPLES / f"{name}.recording.json.gz")
     (one,) = drilled(recording, judge(recording)).runs
     assert (one.alert, one.drill, one.time_scale, one.outcome) == ("HighResponseTime", "database-latency", 30, outcome)
     assert one.detected_after == (None if after is None else pytest.approx(after, abs=0.001))
