@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from alertdrill.lab.stack import Lab
 
 
-class LedgerAudit:
+class PaymentAudit:
     """One load's audit, of which nothing is left but the file where there is no lab, and nothing without a file."""
 
     def __init__(self, lab: Lab | None, acknowledged: Acknowledged | None, balance: Decimal) -> None:

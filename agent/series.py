@@ -16,7 +16,7 @@ from alertdrill.agent.console import Lines, showing
 from alertdrill.agent.drilling import view as drill_view
 from alertdrill.agent.drilling.conductor import Conductor
 from alertdrill.agent.errors import USAGE, ConfigError, leaves, worst
-from alertdrill.agent.payment_audit import LedgerAudit
+from alertdrill.agent.payment_audit import PaymentAudit
 from alertdrill.agent.recording.recording import Recording, recording_path, write_recording
 from alertdrill.agent.report.drill import files as report_files
 from alertdrill.agent.report.drill import terminal
@@ -52,7 +52,7 @@ class Series:
         codes: list[int] = []
         drill = next(turns, None)
         while drill is not None:
-            audit = await LedgerAudit.begin(self._lab, self._lines.tell)
+            audit = await PaymentAudit.begin(self._lab, self._lines.tell)
             recording = None
             try:
                 recording = await self._conducted(drill, audit)
@@ -71,7 +71,7 @@ class Series:
                     await self._tell(recording, audit)
         return worst([*codes, *(judgement.exit_code for _, judgement in self.done)])
 
-    async def _conducted(self, drill: Drill, audit: LedgerAudit) -> Recording:
+    async def _conducted(self, drill: Drill, audit: PaymentAudit) -> Recording:
         lines = self._lines
         conductor = Conductor(self._config, drill, lines.tell, audit.keep)
         progress = conductor.progress
@@ -86,7 +86,7 @@ class Series:
             self._lines.tell("lab: Prometheus and Alertmanager forget the drill before")
             await self._lab.forget()
 
-    async def _tell(self, recording: Recording, audit: LedgerAudit) -> None:
+    async def _tell(self, recording: Recording, audit: PaymentAudit) -> None:
         recording = recording.model_copy(update={"audit": await audit.finish()})
         judgement = judge(recording)
         self.done.append((recording, judgement))

@@ -18,7 +18,7 @@ from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.drilling import dashboards
 from alertdrill.agent.drilling.evidence import Evidence
-from alertdrill.agent.drilling.faults import Breaking
+from alertdrill.agent.drilling.faults import FaultRunner
 from alertdrill.agent.drilling.guard import Guard
 from alertdrill.agent.drilling.healing import mend, require_nothing_in_force
 from alertdrill.agent.drilling.lock import locked
@@ -33,7 +33,7 @@ from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, Phase, PhaseRecord, TargetRecord, WatchedRecord
 from alertdrill.agent.scorecard.measure import over_phases
-from alertdrill.agent.serving.metrics import Situation, registry
+from alertdrill.agent.serving.metrics import AgentState, registry
 from alertdrill.agent.serving.server import Inbox, metrics_route, serving
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Fault
@@ -75,7 +75,7 @@ class Conductor:
         self._inbox = Inbox()
         self._observer = Observer(self._prometheus, self._alertmanager, self._drill, tell)
         self.progress.observer = self._observer
-        self._breaking = Breaking(config, self.progress, self._observer, self._ledger, acknowledged)
+        self._breaking = FaultRunner(config, self.progress, self._observer, self._ledger, acknowledged)
         self._load_started = 0.0
         self._phases: list[PhaseRecord] = []
 
@@ -178,10 +178,10 @@ class Conductor:
         seconds = asyncio.get_running_loop().time() - self._load_started
         return measures(self.progress.tally, self._config.probe.counted, seconds)
 
-    def _situation(self) -> Situation:
+    def _situation(self) -> AgentState:
         progress = self.progress
         checks = tuple(check for request in self._config.probe.counted for check in request.checks)
-        return Situation(progress.tally, checks, self._drill.name, progress.phase, progress.faults)
+        return AgentState(progress.tally, checks, self._drill.name, progress.phase, progress.faults)
 
     async def _conduct(self) -> None:
         async with self._phase("baseline", self._drill.baseline):

@@ -27,7 +27,7 @@ from alertdrill.probes.load.sender import Plan
 from alertdrill.probes.registry import AnyProbe
 
 
-class Breaking:
+class FaultRunner:
     """Breaks what a drill's file says, each at its instant; `records` are those that are over.
 
     What cannot be injected, or is taken back by somebody else, is told to the observer, who ends the drill.

@@ -14,7 +14,7 @@ from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.drilling.evidence import Evidence
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
-from alertdrill.agent.monitoring.held import AlertmanagerStatus, HeldAlert, Matcher, Silence
+from alertdrill.agent.monitoring.held import AlertmanagerStatus, HeldAlert, Silence, SilenceMatcher
 from alertdrill.agent.monitoring.notification_counts import NotificationCount
 from alertdrill.agent.monitoring.prometheus import Prometheus, rule_record
 from alertdrill.agent.monitoring.rules import ActiveAlert, RuleGroup
@@ -281,7 +281,7 @@ def _suppression(alert: HeldAlert, first: float, last: float) -> SuppressionReco
     )
 
 
-def _spell(matcher: Matcher) -> str:
+def _spell(matcher: SilenceMatcher) -> str:
     op = ("=" if matcher.is_equal else "!") + ("~" if matcher.is_regex else "" if matcher.is_equal else "=")
     return f"{matcher.name}{op}{json.dumps(matcher.value, ensure_ascii=False)}"
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
-from alertdrill.agent.monitoring.held import Matcher
+from alertdrill.agent.monitoring.held import SilenceMatcher
 from alertdrill.units.shielding import to_the_end
 
 AUTHOR = "alertdrill"
@@ -28,7 +28,7 @@ async def others_silenced(alertmanager: Alertmanager, drill: Drill, tell: Callab
     Raises ServiceUnavailable when it cannot be set; one that cannot be taken back is told, with its end.
     """
     expected = "|".join(re.escape(expectation.alert) for expectation in drill.expect)
-    others = Matcher("alertname", expected, is_regex=True, is_equal=False)
+    others = SilenceMatcher("alertname", expected, is_regex=True, is_equal=False)
     until = datetime.now(UTC) + drill.longest + _MARGIN
     silence_id = await alertmanager.add_silence([others], until, AUTHOR, f"drill {drill.name} is running")
     tell(f"alerts that are not under test are silenced until {until:%H:%M:%S} UTC at the latest")

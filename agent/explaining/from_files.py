@@ -14,9 +14,9 @@ from alertdrill.agent.config.rules import AnyGroup, AnyRule, holds_rules, is_res
 from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.rules.explanation import Explanation, Given, explain
+from alertdrill.agent.rules.explanation import Explanation, LocatedRule, explain
 from alertdrill.agent.rules.intervals import Intervals
-from alertdrill.agent.rules.remark import Known
+from alertdrill.agent.rules.remark import RuleContext
 from alertdrill.agent.rules.routing import routes
 from alertdrill.agent.rules.timing import timing
 from alertdrill.units.duration import format_seconds
@@ -44,7 +44,7 @@ def from_files(options: Options) -> Explanation:
     intervals = Intervals(config, path, options.scrape_interval, options.evaluation_interval)
     alertmanager = options.alertmanager or _beside(beside, "alertmanager.yml")
     promises = options.kpis or _beside(beside, "kpis.yml")
-    known = Known(
+    known = RuleContext(
         kpis=read_kpis(promises) if promises is not None else Kpis(),
         alertmanager=_read_routes(alertmanager) if alertmanager is not None else None,
     )
@@ -98,7 +98,7 @@ def _read_routes(path: Path) -> str:
     return text
 
 
-def _given(source: Source, intervals: Intervals, routed: str) -> Iterator[Given]:
+def _given(source: Source, intervals: Intervals, routed: str) -> Iterator[LocatedRule]:
     prefix: tuple[str, ...] = ("spec", "groups") if is_resource(source) else ("groups",)
     for number, group in enumerate(parse_any_rules(source).groups):
         for index, rule in enumerate(group.rules):
@@ -107,7 +107,7 @@ def _given(source: Source, intervals: Intervals, routed: str) -> Iterator[Given]
                 yield _one(f"{source.path}:{line}", group, rule, intervals, routed)
 
 
-def _one(place: str, group: AnyGroup, rule: AnyRule, intervals: Intervals, routed: str) -> Given:
+def _one(place: str, group: AnyGroup, rule: AnyRule, intervals: Intervals, routed: str) -> LocatedRule:
     scrape, evaluation = intervals.scrape(rule.expr), intervals.evaluation(group)
     offset = intervals.offset_seconds(group)
     record = RuleRecord(
@@ -128,7 +128,7 @@ def _one(place: str, group: AnyGroup, rule: AnyRule, intervals: Intervals, route
         routed,
     )
     waits = timing(record, scrape.seconds, offset, intervals.timeout_seconds(rule.expr))
-    return Given(record, waits, place, basis)
+    return LocatedRule(record, waits, place, basis)
 
 
 def _seconds(duration: timedelta | None) -> float:

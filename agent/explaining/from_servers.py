@@ -13,9 +13,9 @@ from alertdrill.agent.explaining.from_files import Options, only
 from alertdrill.agent.monitoring import alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.rules.explanation import Explanation, Given, explain
+from alertdrill.agent.rules.explanation import Explanation, LocatedRule, explain
 from alertdrill.agent.rules.expression import anatomy
-from alertdrill.agent.rules.remark import Known
+from alertdrill.agent.rules.remark import RuleContext
 from alertdrill.agent.rules.timing import timing
 from alertdrill.units.duration import format_seconds
 
@@ -30,7 +30,7 @@ async def from_servers(config: Path, options: Options) -> Explanation:
     scrapes = await prometheus.scrape_seconds()
     labels = await _labels(prometheus, rules)
     status = await alertmanager.status(loaded.alertmanager)
-    known = Known(
+    known = RuleContext(
         kpis=read_kpis(options.kpis) if options.kpis is not None else Kpis(),
         alertmanager=status.config,
         labels=labels,
@@ -60,7 +60,7 @@ def _parts(expr: str) -> list[str]:
     return [*map(str, tree.selectors), *sides]
 
 
-def _given(rule: RuleRecord, scrapes: Mapping[str, float], labels: _Labels, url: str) -> Given:
+def _given(rule: RuleRecord, scrapes: Mapping[str, float], labels: _Labels, url: str) -> LocatedRule:
     jobs = {one.get("job", "") for part in _parts(rule.expr) for one in labels.get(part, ())} & set(scrapes)
     seconds = max((scrapes[job] for job in jobs), default=max(scrapes.values(), default=60.0))
     source = f"job {', '.join(sorted(jobs))}" if jobs else "the longest of all jobs, for its series name none"
@@ -70,4 +70,4 @@ def _given(rule: RuleRecord, scrapes: Mapping[str, float], labels: _Labels, url:
         "routes: as Alertmanager has them",
         "query offset 0s and grace period 10m: Prometheus' defaults",
     )
-    return Given(rule, timing(rule, seconds), f"group {rule.group}", basis)
+    return LocatedRule(rule, timing(rule, seconds), f"group {rule.group}", basis)

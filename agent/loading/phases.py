@@ -30,7 +30,7 @@ class _Running(Protocol):
     started_at: float
 
 
-class Walk:
+class PhaseRunner:
     """The phases of a load, and what became of those that are over.
 
     With the configuration of servers, Prometheus is asked for the KPIs that have an objective. Rates are none of

@@ -18,7 +18,7 @@ from alertdrill.agent.loading.options import Options
 from alertdrill.agent.loading.outputs import Outputs
 from alertdrill.agent.loading.view import LoadView
 from alertdrill.agent.report.load.story import LoadStory
-from alertdrill.agent.serving.metrics import Situation
+from alertdrill.agent.serving.metrics import AgentState
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.honesty import Sending, honesty
 from alertdrill.probes.figures.measures import Measures
@@ -30,7 +30,7 @@ from alertdrill.probes.load.settings import LoadSettings
 
 if TYPE_CHECKING:
     from alertdrill.agent.config.agent import AgentConfig
-    from alertdrill.agent.loading.phases import Walk
+    from alertdrill.agent.loading.phases import PhaseRunner
     from alertdrill.agent.scorecard.phase_result import PhaseResult
     from alertdrill.probes.load.workers import Workers
 
@@ -80,13 +80,13 @@ class LoadRun:
         async with probe.opened() as client:
             await self._show(Load(client, plan, keep), console, outputs)
 
-    def _begin_walk(self, servers: AgentConfig | None) -> Walk | None:
+    def _begin_walk(self, servers: AgentConfig | None) -> PhaseRunner | None:
         if not self._settings.phases:
             return None
         # Only phases need what speaks to Prometheus.
-        from alertdrill.agent.loading.phases import Walk
+        from alertdrill.agent.loading.phases import PhaseRunner
 
-        return Walk(self._settings.phases, self._requests, self._file.thresholds, servers, self._lines.tell)
+        return PhaseRunner(self._settings.phases, self._requests, self._file.thresholds, servers, self._lines.tell)
 
     async def _show(self, load: Load | Workers, console: Console, outputs: Outputs) -> None:
         if self._walk is not None:
@@ -142,10 +142,10 @@ class LoadRun:
                 running.cancel()
                 return
 
-    def situation(self) -> Situation:
+    def situation(self) -> AgentState:
         """Tell the metrics how the load stands."""
         checks = tuple(check for request in self._requests for check in request.checks)
-        return Situation(None if self._load is None else self._load.tally, checks)
+        return AgentState(None if self._load is None else self._load.tally, checks)
 
     def story(self) -> LoadStory | None:
         """Tell what became of the load, also when it was broken off; None when nothing was due."""

@@ -19,11 +19,11 @@ from alertdrill.agent.loading import reports as load_reports
 from alertdrill.agent.loading.options import Options
 from alertdrill.agent.loading.reports import Render
 from alertdrill.agent.loading.run import LoadRun
-from alertdrill.agent.payment_audit import LedgerAudit
+from alertdrill.agent.payment_audit import PaymentAudit
 from alertdrill.agent.report.load import summary as load_summary
 from alertdrill.agent.report.load.story import LoadStory
 from alertdrill.agent.report.load.summary import fold
-from alertdrill.agent.serving.metrics import Situation
+from alertdrill.agent.serving.metrics import AgentState
 from alertdrill.agent.verdict.audit import audit_problems
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ async def run_load(options: Options, console: Console) -> int:
     with load_outputs.opened(options.out, problems) as outputs:
         async with _target(file, options, lines) as (here, lab):
             servers = _servers(options, lab) if settings.phases else None
-            audit = await LedgerAudit.begin(lab, lines.warn, options.acknowledged)
+            audit = await PaymentAudit.begin(lab, lines.warn, options.acknowledged)
             load = LoadRun(here, settings, options, lines, audit.keep, servers)
             async with _metrics_served(options.listen, load.situation):
                 try:
@@ -89,7 +89,7 @@ def _servers(options: Options, lab: Lab | None) -> AgentConfig | None:
 
 
 @asynccontextmanager
-async def _metrics_served(listen: str | None, situation: Callable[[], Situation]) -> AsyncIterator[None]:
+async def _metrics_served(listen: str | None, situation: Callable[[], AgentState]) -> AsyncIterator[None]:
     """Serve /metrics for the length of the block, if asked."""
     if listen is None:
         yield
@@ -119,7 +119,7 @@ def _report(story: LoadStory | None, reports: Mapping[Path, Render], console: Co
     } else PASSED, PASSED if all_written else USAGE
 
 
-async def _audit(audit: LedgerAudit, console: Console) -> tuple[int, ...]:
+async def _audit(audit: PaymentAudit, console: Console) -> tuple[int, ...]:
     """Say what became of the acknowledged transactions: on the lab by its ledger, else where their ids are."""
     record, kept = await audit.finish(), audit.acknowledged
     if record is not None:

@@ -21,8 +21,8 @@ from alertdrill.agent.monitoring.held import (
     AlertGroup,
     AlertmanagerStatus,
     HeldAlert,
-    Matcher,
     Silence,
+    SilenceMatcher,
 )
 from alertdrill.agent.monitoring.http import HttpClient, NotServed
 from alertdrill.agent.monitoring.notification_counts import NotificationCount, read
@@ -63,7 +63,7 @@ class Alertmanager:
         """List the silences, those that ended not long ago among them."""
         return await self._get("/api/v2/silences", SILENCES)
 
-    async def add_silence(self, matchers: Iterable[Matcher], until: datetime, author: str, comment: str) -> str:
+    async def add_silence(self, matchers: Iterable[SilenceMatcher], until: datetime, author: str, comment: str) -> str:
         """Silence what all matchers match from now on until an instant, and tell the silence's id."""
         written = {
             "matchers": [

@@ -49,7 +49,7 @@ class AlertGroup:
 
 
 @dataclass(frozen=True)
-class Matcher:
+class SilenceMatcher:
     """One condition on a label; a regular expression matches the whole value."""
 
     name: str
@@ -63,7 +63,7 @@ class Silence:
     """One silence: `state` is expired, active or pending."""
 
     id: str
-    matchers: Annotated[tuple[Matcher, ...], NONE_IS_EMPTY]
+    matchers: Annotated[tuple[SilenceMatcher, ...], NONE_IS_EMPTY]
     starts_at: Annotated[Instant, Field(alias="startsAt")]
     ends_at: Annotated[Instant, Field(alias="endsAt")]
     state: Annotated[str, Field(validation_alias=AliasPath("status", "state"))]

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from alertdrill.agent.rules.labels import spell
 from alertdrill.agent.verdict.audit import audit_problems
-from alertdrill.agent.verdict.verdict import Milestone, Outcome, Runbook, Verdict, Window
+from alertdrill.agent.verdict.verdict import Milestone, Runbook, Verdict, VerdictOutcome, Window
 
 if TYPE_CHECKING:
     # A load alone has words too, and needs nothing of what drills are made of.
@@ -24,17 +24,17 @@ labels_words = spell
 """Spell labels as PromQL does, without the alert's name; nothing where there are none."""
 
 
-def mark(outcome: Outcome) -> str:
+def mark(outcome: VerdictOutcome) -> str:
     """Tell the sign of an outcome: passed, inconclusive, or not as expected."""
-    return {Outcome.PASSED: "✓", Outcome.INCONCLUSIVE: "?"}.get(outcome, "✗")
+    return {VerdictOutcome.PASSED: "✓", VerdictOutcome.INCONCLUSIVE: "?"}.get(outcome, "✗")
 
 
-def tone(outcome: Outcome) -> str:
+def tone(outcome: VerdictOutcome) -> str:
     """Tell how an outcome is coloured: `good`, `unsure` or `bad`."""
-    return {Outcome.PASSED: "good", Outcome.INCONCLUSIVE: "unsure"}.get(outcome, "bad")
+    return {VerdictOutcome.PASSED: "good", VerdictOutcome.INCONCLUSIVE: "unsure"}.get(outcome, "bad")
 
 
-def outcome_words(outcome: Outcome) -> str:
+def outcome_words(outcome: VerdictOutcome) -> str:
     """Spell an outcome for a person."""
     return outcome.value.replace("_", " ")
 

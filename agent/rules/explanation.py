@@ -9,13 +9,13 @@ from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.checks.table import review, unwatched, worst
 from alertdrill.agent.rules.prospect import Prospect, prospect
-from alertdrill.agent.rules.remark import Known, Remark, Subject
+from alertdrill.agent.rules.remark import CheckedRule, Remark, RuleContext
 from alertdrill.agent.rules.routing import routes
 from alertdrill.agent.rules.timing import Timing
 
 
 @dataclass(frozen=True)
-class Given:
+class LocatedRule:
     """A rule as it was found: where it stands, its waits, and for each number where it comes from."""
 
     rule: RuleRecord
@@ -28,7 +28,7 @@ class Given:
 class Explained:
     """A rule with all that can be said of it."""
 
-    given: Given
+    given: LocatedRule
     prospect: Prospect
     remarks: tuple[Remark, ...]
 
@@ -50,16 +50,16 @@ class Explanation:
         return Explanation(tuple(one for one in self.rules if one.given.rule.alert == alert), ())
 
 
-def explain(given: Sequence[Given], known: Known) -> Explanation:
+def explain(given: Sequence[LocatedRule], known: RuleContext) -> Explanation:
     """Explain rules, each beside all others."""
     rules = tuple(one.rule for one in given)
     whole = replace(known, rules=rules)
     return Explanation(tuple(_explained(one, whole) for one in given), unwatched(known.kpis.promises, rules))
 
 
-def _explained(given: Given, known: Known) -> Explained:
+def _explained(given: LocatedRule, known: RuleContext) -> Explained:
     # What a template will say is not known here, but that there will be such a label is.
     labels = given.rule.labels | {"alertname": given.rule.alert}
     ways = tuple(routes(known.alertmanager, labels)) if known.alertmanager is not None else ()
     outlook = prospect(given.rule, given.timing, ways)
-    return Explained(given, outlook, review(Subject(outlook, known, ways)))
+    return Explained(given, outlook, review(CheckedRule(outlook, known, ways)))

@@ -23,7 +23,7 @@ _SETS = {"and", "or", "unless"}
 
 
 @dataclass(frozen=True)
-class Matcher:
+class LabelMatcher:
     """One matcher of a selector: `label op value`."""
 
     label: str
@@ -40,7 +40,7 @@ class Selector:
     """Series by name and matchers; `range_seconds` is None where the newest sample alone is looked at."""
 
     metric: str
-    matchers: tuple[Matcher, ...]
+    matchers: tuple[LabelMatcher, ...]
     offset_seconds: float
     range_seconds: float | None
 
@@ -51,7 +51,7 @@ class Selector:
         offset = f" offset {format_duration(timedelta(seconds=self.offset_seconds))}" if self.offset_seconds else ""
         return self.metric + braces + offset
 
-    def without(self, matcher: Matcher) -> Selector:
+    def without(self, matcher: LabelMatcher) -> Selector:
         """Leave one matcher out."""
         kept = tuple(other for other in self.matchers if other is not matcher)
         return replace(self, matchers=kept)
@@ -180,7 +180,7 @@ def _selectors(node: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parser ha
 
 
 def _selector(node: Any, range_seconds: float | None) -> Selector:  # noqa: ANN401 - the parser has no types
-    found = [Matcher(m.name, _MATCH[str(m.op).removeprefix("MatchOp.")], m.value) for m in node.matchers.matchers]
+    found = [LabelMatcher(m.name, _MATCH[str(m.op).removeprefix("MatchOp.")], m.value) for m in node.matchers.matchers]
     named = [m for m in found if m.label == "__name__" and m.op == "="]
     metric = node.name or (named[0].value if named else "")
     matchers = tuple(m for m in found if m not in named or not metric)

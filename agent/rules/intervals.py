@@ -10,7 +10,7 @@ from pathlib import Path
 
 from alertdrill.agent.config.prometheus import PrometheusFile
 from alertdrill.agent.config.rules import AnyGroup
-from alertdrill.agent.rules.expression import Matcher, anatomy
+from alertdrill.agent.rules.expression import LabelMatcher, anatomy
 from alertdrill.agent.rules.shape import classify
 from alertdrill.units.duration import format_seconds
 
@@ -82,7 +82,7 @@ def _jobs_of(expr: str, jobs: Mapping[str, float]) -> set[str]:
     return {job for job in jobs for matcher in matchers if _matches(matcher, job)}
 
 
-def _matches(matcher: Matcher, job: str) -> bool:
+def _matches(matcher: LabelMatcher, job: str) -> bool:
     if matcher.op == "=":
         return matcher.value == job
     try:

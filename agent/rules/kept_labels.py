@@ -19,7 +19,7 @@ _MAKES_LABELS = ("label_", "absent", "vector", "count_values", "info")
 
 
 @dataclass(frozen=True)
-class Kept:
+class LabelSet:
     """The labels of a result: all of them where that is known, else None; and those that it has in any case."""
 
     exact: frozenset[str] | None
@@ -54,7 +54,7 @@ def _pairs(pairing: Pairing, label: str) -> bool:
     return label != "__name__" and label not in pairing.ignoring
 
 
-def _kept(node: Any) -> Kept:  # noqa: ANN401 - the parser has no types
+def _kept(node: Any) -> LabelSet:  # noqa: ANN401 - the parser has no types
     match node:
         case promql.VectorSelector() | promql.MatrixSelector():
             return _selected(node)
@@ -62,45 +62,45 @@ def _kept(node: Any) -> Kept:  # noqa: ANN401 - the parser has no types
             return _aggregated(node)
         case promql.Call() if not node.func.name.startswith(_MAKES_LABELS):
             inner = [_kept(argument) for argument in node.args]
-            known = next((one for one in inner if one.exact != frozenset()), Kept(frozenset(), frozenset()))
+            known = next((one for one in inner if one.exact != frozenset()), LabelSet(frozenset(), frozenset()))
             return _without(known, {"le"}) if node.func.name == "histogram_quantile" else known
         case promql.ParenExpr() | promql.UnaryExpr() | promql.SubqueryExpr():
             return _kept(node.expr)
         case promql.BinaryExpr():
             return _joined(node)
         case promql.NumberLiteral() | promql.StringLiteral():
-            return Kept(frozenset(), frozenset())
-    return Kept(None, frozenset())
+            return LabelSet(frozenset(), frozenset())
+    return LabelSet(None, frozenset())
 
 
-def _selected(node: Any) -> Kept:  # noqa: ANN401 - the parser has no types
+def _selected(node: Any) -> LabelSet:  # noqa: ANN401 - the parser has no types
     (selector,) = selectors_of(node)
     named = {m.label for m in selector.matchers if m.op == "=" and m.value}
     # A name with a colon is a recording rule's, and that keeps what its own expression keeps.
-    return Kept(None, frozenset(named) | (_SCRAPED if ":" not in selector.metric else frozenset()))
+    return LabelSet(None, frozenset(named) | (_SCRAPED if ":" not in selector.metric else frozenset()))
 
 
-def _aggregated(node: Any) -> Kept:  # noqa: ANN401 - the parser has no types
+def _aggregated(node: Any) -> LabelSet:  # noqa: ANN401 - the parser has no types
     if str(node.op) in {"topk", "bottomk", "limitk", "limit_ratio"}:
         return _kept(node.expr)
     if str(node.op) == "count_values":
-        return Kept(None, frozenset())
+        return LabelSet(None, frozenset())
     if node.modifier is None:
-        return Kept(frozenset(), frozenset())
+        return LabelSet(frozenset(), frozenset())
     labels = frozenset(node.modifier.labels)
     if str(node.modifier.type).endswith("By"):
-        return Kept(labels, labels)
+        return LabelSet(labels, labels)
     return _without(_kept(node.expr), labels)
 
 
-def _without(kept: Kept, labels: set[str] | frozenset[str]) -> Kept:
-    return Kept(None if kept.exact is None else kept.exact - labels, kept.at_least - labels)
+def _without(kept: LabelSet, labels: set[str] | frozenset[str]) -> LabelSet:
+    return LabelSet(None if kept.exact is None else kept.exact - labels, kept.at_least - labels)
 
 
-def _joined(node: Any) -> Kept:  # noqa: ANN401 - the parser has no types
+def _joined(node: Any) -> LabelSet:  # noqa: ANN401 - the parser has no types
     left, right = _kept(node.lhs), _kept(node.rhs)
     if isinstance(node.lhs, promql.NumberLiteral):
         return right
     if isinstance(node.rhs, promql.NumberLiteral) or str(node.op) in {"and", "unless"}:
         return left
-    return Kept(None, frozenset())
+    return LabelSet(None, frozenset())

@@ -20,7 +20,7 @@ _ESCAPED = re.compile(r'\\([n"\\])')
 
 
 @dataclass(frozen=True)
-class Matcher:
+class RouteMatcher:
     """One condition on a label: `=`, `!=`, `=~` or `!~`."""
 
     name: str
@@ -39,7 +39,7 @@ class Matcher:
             raise ValueError(msg) from error
 
 
-def read(text: str) -> Iterator[Matcher]:
+def read(text: str) -> Iterator[RouteMatcher]:
     """Read the matchers of one text; raises ValueError."""
     inside = text.strip()
     if inside.startswith("{") and inside.endswith("}"):
@@ -50,7 +50,7 @@ def read(text: str) -> Iterator[Matcher]:
         if found is None:
             msg = f'{text!r} holds no matcher such as severity="page"'
             raise ValueError(msg)
-        yield Matcher(_unquoted(found["name"]), found["op"], _unquoted(found["value"]))
+        yield RouteMatcher(_unquoted(found["name"]), found["op"], _unquoted(found["value"]))
         at = found.end()
 
 

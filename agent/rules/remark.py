@@ -21,7 +21,7 @@ SEVERITIES: tuple[Severity, ...] = ("problem", "weakness", "note")
 
 
 @dataclass(frozen=True)
-class Said:
+class CheckResult:
     """What a check says: what is so, in numbers, and what would mend it."""
 
     severity: Severity
@@ -30,14 +30,14 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Remark(Said):
+class Remark(CheckResult):
     """One remark upon a rule, under the name of its check."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Known:
+class RuleContext:
     """What is known beside a rule.
 
     `rules` are all rules that are looked at together. `alertmanager` is None where its configuration is not known.
@@ -53,11 +53,11 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Subject:
+class CheckedRule:
     """A rule under review."""
 
     prospect: Prospect
-    known: Known
+    known: RuleContext
     ways: tuple[Route, ...] = ()
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from alertdrill.agent.rules.matchers import Matcher, read
+from alertdrill.agent.rules.matchers import RouteMatcher, read
 from alertdrill.units.duration import parse_duration
 
 _DEFAULTS: dict[str, Any] = {
@@ -124,10 +124,10 @@ def _walk(node: dict[str, Any], inherited: dict[str, Any], labels: dict[str, str
     return [Route(settings["receiver"], **waits, group_by=by, depth=depth, muted_in=muted, active_in=active)]
 
 
-def _matchers(node: dict[str, Any]) -> Iterator[Matcher]:
+def _matchers(node: dict[str, Any]) -> Iterator[RouteMatcher]:
     for name, value in (node.get("match") or {}).items():
-        yield Matcher(name, "=", value or "")
+        yield RouteMatcher(name, "=", value or "")
     for name, value in (node.get("match_re") or {}).items():
-        yield Matcher(name, "=~", value or "")
+        yield RouteMatcher(name, "=~", value or "")
     for text in node.get("matchers") or []:
         yield from read(text)

@@ -40,7 +40,7 @@ _Values = dict[tuple[str, ...], float]
 """The samples of one family, by the values of its labels."""
 
 
-def registry(situation: Callable[[], Situation]) -> CollectorRegistry:
+def registry(situation: Callable[[], AgentState]) -> CollectorRegistry:
     """Make the registry of a process; `situation` is asked at each scrape."""
     made = CollectorRegistry()
     made.register(_Agent(situation))
@@ -48,7 +48,7 @@ def registry(situation: Callable[[], Situation]) -> CollectorRegistry:
 
 
 class _Agent(Collector):
-    def __init__(self, situation: Callable[[], Situation]) -> None:
+    def __init__(self, situation: Callable[[], AgentState]) -> None:
         self._situation = situation
 
     def describe(self) -> Iterable[Metric]:
@@ -65,7 +65,7 @@ class _Agent(Collector):
             yield from _load(situation.tally, situation.checks)
 
 
-def _drill(situation: Situation) -> Iterator[Metric]:
+def _drill(situation: AgentState) -> Iterator[Metric]:
     drill = situation.drill
     phases: _Values = {} if drill is None else {(drill, phase): phase == situation.phase for phase in get_args(Phase)}
     faults: _Values = {labels: count > 0 for labels, count in situation.faults.items()}
@@ -125,7 +125,7 @@ def _histogram(name: str, text: str, durations: Distribution, bounds: tuple[floa
 
 
 @dataclass(frozen=True)
-class Situation:
+class AgentState:
     """What there is to tell of: the load, the drill under way, and its faults.
 
     `faults` counts for each kind and target how many are in force. `checks` names those of the load, so that each

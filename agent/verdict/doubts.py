@@ -15,7 +15,7 @@ from alertdrill.agent.recording.records import AlertSamples, LoadRecord, RuleRec
 from alertdrill.agent.rules.expression import anatomy
 from alertdrill.agent.rules.labels import listed, templates
 from alertdrill.agent.verdict.evaluations import skipped, watched
-from alertdrill.agent.verdict.verdict import Outcome, Verdict
+from alertdrill.agent.verdict.verdict import Verdict, VerdictOutcome
 from alertdrill.probes.figures.honesty import Sending, honesty
 
 _LONGEST_CLOCK_DIFFERENCE_SECONDS = 1.0
@@ -28,7 +28,7 @@ class Doubt:
 
     text: str
     alert: str | None = None
-    outcome: Outcome | None = None
+    outcome: VerdictOutcome | None = None
 
     @property
     def undermines_all(self) -> bool:
@@ -56,7 +56,7 @@ def doubts(recording: Recording, fault_at: float) -> list[Doubt]:
     # A load that is not as asked for, or a server that cannot be asked, says nothing about the fault; and what made an
     # alert under test pending had an effect, whatever the traffic says.
     if not any(doubt.alert is None for doubt in found) and not _stirred(recording, fault_at):
-        found += [Doubt(problem, outcome=Outcome.MISSED) for problem in effect_problems(recording)]
+        found += [Doubt(problem, outcome=VerdictOutcome.MISSED) for problem in effect_problems(recording)]
     return found
 
 
@@ -170,7 +170,7 @@ def _evaluations(recording: Recording, rule: RuleRecord, fault_at: float) -> Ite
     if missed:
         first = f"the first {missed[0] - fault_at:+.1f} s from the fault"
         text = f"Prometheus skipped {len(missed)} evaluation(s) of the group {rule.group}, {first}"
-        yield Doubt(text, rule.alert, Outcome.LATE)
+        yield Doubt(text, rule.alert, VerdictOutcome.LATE)
 
 
 def notes(recording: Recording, rules: Iterable[RuleRecord]) -> tuple[str, ...]:

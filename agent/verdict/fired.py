@@ -24,7 +24,7 @@ from alertdrill.agent.verdict.waterfall import spans
 
 
 @dataclass(frozen=True)
-class Case:
+class FiredAlert:
     """One alert that fired, and its rule; `evaluations` is None where the rule could not be evaluated again."""
 
     recording: Recording
@@ -146,14 +146,14 @@ def cases(
     expected: Expectation,
     fired: Iterable[tuple[RuleRecord, AlertTimeline]],
     fault: tuple[float, float],
-) -> list[Case]:
+) -> list[FiredAlert]:
     """Make a case of the first time that each label set fired; `fault` holds its beginning and its end."""
-    first: dict[tuple[tuple[str, str], ...], Case] = {}
+    first: dict[tuple[tuple[str, str], ...], FiredAlert] = {}
     known: dict[int, Evaluations | None] = {}
     for rule, timeline in fired:
         key = tuple(sorted(timeline.labels.items()))
         if id(rule) not in known:
             known[id(rule)] = evaluations(recording, rule)
-        case = Case(recording, rule, known[id(rule)], timeline, expected.receiver, *fault)
+        case = FiredAlert(recording, rule, known[id(rule)], timeline, expected.receiver, *fault)
         first.setdefault(key, case)
     return list(first.values())

@@ -12,16 +12,16 @@ from alertdrill.agent.verdict.audit import audit_problems
 from alertdrill.agent.verdict.conformance import breaches
 from alertdrill.agent.verdict.delivery import heard
 from alertdrill.agent.verdict.diagnosis.silence import no_rule, why_silent
-from alertdrill.agent.verdict.diagnosis.silent import Silent
-from alertdrill.agent.verdict.diagnosis.undelivered import Untold, held_back, why_untold
+from alertdrill.agent.verdict.diagnosis.silent import SilentAlert
+from alertdrill.agent.verdict.diagnosis.undelivered import UndeliveredAlert, held_back, why_untold
 from alertdrill.agent.verdict.doubts import Doubt, doubts, notes
 from alertdrill.agent.verdict.engine import Breach
 from alertdrill.agent.verdict.evaluations import evaluations, watched
-from alertdrill.agent.verdict.fired import Case, cases
+from alertdrill.agent.verdict.fired import FiredAlert, cases
 from alertdrill.agent.verdict.identity import fired_at
 from alertdrill.agent.verdict.runbook import runbook
 from alertdrill.agent.verdict.timeline import AlertTimeline, timelines
-from alertdrill.agent.verdict.verdict import Finding, Judgement, Link, Milestone, Outcome, Verdict
+from alertdrill.agent.verdict.verdict import Finding, Judgement, Link, Milestone, Verdict, VerdictOutcome
 from alertdrill.agent.verdict.waterfall import longest
 
 # Prometheus's own default.
@@ -54,7 +54,7 @@ def judge(recording: Recording) -> Judgement:
 def _doubted(verdict: Verdict, found: list[Doubt]) -> Verdict:
     """Withdraw a verdict that something undermines."""
     reasons = [doubt.text for doubt in found if doubt.undermines(verdict)]
-    return replace(verdict, outcome=Outcome.INCONCLUSIVE, reason="; ".join(reasons)) if reasons else verdict
+    return replace(verdict, outcome=VerdictOutcome.INCONCLUSIVE, reason="; ".join(reasons)) if reasons else verdict
 
 
 def _fault_at(recording: Recording) -> float:
@@ -93,7 +93,7 @@ def _unexpected(recording: Recording, alert: str, fault_at: float) -> Verdict:
         Milestone("resolved", timeline.ended_at, None),
     )
     reason = f"fired {timeline.firing_at - fault_at:.1f} s after the fault, and the drill does not allow it"
-    return Verdict(alert, timeline.labels, Outcome.UNEXPECTED, reason, milestones)
+    return Verdict(alert, timeline.labels, VerdictOutcome.UNEXPECTED, reason, milestones)
 
 
 def _judge_expectation(recording: Recording, expected: Expectation, fault_at: float) -> Verdict:
@@ -115,17 +115,17 @@ def _judge_rules(recording: Recording, expected: Expectation, rules: list[RuleRe
     if not matching:
         labels = fired[0][1].labels
         reason = f"fired with the labels {spell(labels)}, expected {spell(expected.labels)}"
-        return Verdict(expected.alert, labels, Outcome.WRONG_LABELS, reason, receiver=expected.receiver)
+        return Verdict(expected.alert, labels, VerdictOutcome.WRONG_LABELS, reason, receiver=expected.receiver)
     healed_at = _healed_at(recording, fault_at)
     of_alert = cases(recording, expected, matching, (fault_at, healed_at))
     # The budget is for the alert to come at all: what fires in addition, or after its labels changed, may do so later.
     in_time = [one for one in of_alert if not _over_budget(one, expected)]
     verdict = _worst([_judge_fired(one, expected, is_in_time=bool(in_time)) for one in of_alert])
-    if verdict.outcome is not Outcome.PASSED:
+    if verdict.outcome is not VerdictOutcome.PASSED:
         return verdict
     for rule in {id(rule): rule for rule, _ in matching}.values():
         for breach in breaches(evaluations(recording, rule), rule, [t for r, t in found if r is rule]):
-            outcome = Outcome.EARLY if breach.is_early else Outcome.LATE
+            outcome = VerdictOutcome.EARLY if breach.is_early else VerdictOutcome.LATE
             return replace(verdict, outcome=outcome, reason=_breach_words(breach, fault_at), finding=None)
     return verdict
 
@@ -154,12 +154,17 @@ def _breach_words(breach: Breach, fault_at: float) -> str:
 
 def _worst(verdicts: list[Verdict]) -> Verdict:
     """Take the first that is not as expected: each label set is an alert of its own, and the first one fired first."""
-    return next((verdict for verdict in verdicts if verdict.outcome is not Outcome.PASSED), verdicts[0])
+    return next((verdict for verdict in verdicts if verdict.outcome is not VerdictOutcome.PASSED), verdicts[0])
 
 
 def _silent(expected: Expectation, finding: Finding) -> Verdict:
     return Verdict(
-        expected.alert, expected.labels, Outcome.MISSED, finding.sentence, receiver=expected.receiver, finding=finding
+        expected.alert,
+        expected.labels,
+        VerdictOutcome.MISSED,
+        finding.sentence,
+        receiver=expected.receiver,
+        finding=finding,
     )
 
 
@@ -167,11 +172,11 @@ def _why(recording: Recording, rule: RuleRecord, pending: tuple[AlertTimeline, .
     record = watched(recording, rule)
     if record is None:
         return Finding(Link.NEVER_TRUE, "it never fired, and its expression could not be evaluated afterwards")
-    finding = why_silent(Silent(recording, rule, record, pending, fault_at, _healed_at(recording, fault_at)))
+    finding = why_silent(SilentAlert(recording, rule, record, pending, fault_at, _healed_at(recording, fault_at)))
     return finding if recording.faults else replace(finding, sentence=f"no fault was injected; {finding.sentence}")
 
 
-def _judge_fired(case: Case, expected: Expectation, *, is_in_time: bool) -> Verdict:
+def _judge_fired(case: FiredAlert, expected: Expectation, *, is_in_time: bool) -> Verdict:
     outcome, reason, finding = _decide(case, expected, is_in_time=is_in_time)
     return Verdict(
         alert=expected.alert,
@@ -185,27 +190,27 @@ def _judge_fired(case: Case, expected: Expectation, *, is_in_time: bool) -> Verd
     )
 
 
-def _decide(case: Case, expected: Expectation, *, is_in_time: bool) -> tuple[Outcome, str, Finding | None]:
+def _decide(case: FiredAlert, expected: Expectation, *, is_in_time: bool) -> tuple[VerdictOutcome, str, Finding | None]:
     """Judge an alert that fired, in the order of its life: the first thing wrong is what is told."""
     by_name = {milestone.name: milestone for milestone in case.milestones}
     for name in ("pending", "firing"):
         if by_name[name].lawful is False:
             return *_outside(by_name[name], case), None
     if not is_in_time:
-        return Outcome.LATE, _over_budget(case, expected), None
+        return VerdictOutcome.LATE, _over_budget(case, expected), None
     told = _told(case, expected, by_name["notified"])
     if told is not None:
         return told
     resolved = by_name["resolved"]
     if expected.resolves and resolved.at is None:
-        return Outcome.NOT_RESOLVED, _why_not_resolved(case), None
+        return VerdictOutcome.NOT_RESOLVED, _why_not_resolved(case), None
     if expected.resolves and resolved.lawful is False:
         return *_outside(resolved, case), None
     receiver = f", {expected.receiver} told" if expected.receiver else ""
-    return Outcome.PASSED, f"fired in its window{receiver}" + (", resolved" if expected.resolves else ""), None
+    return VerdictOutcome.PASSED, f"fired in its window{receiver}" + (", resolved" if expected.resolves else ""), None
 
 
-def _over_budget(case: Case, expected: Expectation) -> str:
+def _over_budget(case: FiredAlert, expected: Expectation) -> str:
     budget = expected.within.total_seconds()
     took = fired_at(case.recording, case.timeline) - case.fault_at
     if took <= budget:
@@ -213,31 +218,33 @@ def _over_budget(case: Case, expected: Expectation) -> str:
     return f"fired {took:.1f} s after the fault, the drill allows {budget:g} s: {longest(case.spans)}"
 
 
-def _told(case: Case, expected: Expectation, notified: Milestone) -> tuple[Outcome, str, Finding | None] | None:
+def _told(
+    case: FiredAlert, expected: Expectation, notified: Milestone
+) -> tuple[VerdictOutcome, str, Finding | None] | None:
     """Judge the delivery; None when the receiver was told in time, or when nobody has to be told."""
-    untold = Untold(case.recording, case.timeline, expected.receiver, case.fault_at)
+    untold = UndeliveredAlert(case.recording, case.timeline, expected.receiver, case.fault_at)
     if expected.receiver is not None and notified.at is None:
         finding = why_untold(untold)
         others = sorted({notification.receiver for notification in heard(case.recording, case.timeline)})
         if others:
             sentence = f"told {', '.join(others)}, expected {expected.receiver}: {finding.sentence}"
-            return Outcome.WRONG_RECEIVER, sentence, finding
-        return Outcome.NOT_NOTIFIED, f"{expected.receiver} was never told: {finding.sentence}", finding
+            return VerdictOutcome.WRONG_RECEIVER, sentence, finding
+        return VerdictOutcome.NOT_NOTIFIED, f"{expected.receiver} was never told: {finding.sentence}", finding
     if notified.lawful is False:
         outcome, reason = _outside(notified, case)
-        why = held_back(untold) if outcome is Outcome.LATE else None
+        why = held_back(untold) if outcome is VerdictOutcome.LATE else None
         return outcome, reason + (f": {why.sentence}" if why is not None else ""), why
     return None
 
 
-def _why_not_resolved(case: Case) -> str:
+def _why_not_resolved(case: FiredAlert) -> str:
     lawful = case.resolved_window
     if lawful is None or lawful.latest > case.recording.ended_at:
         return "still active at the end: its condition held, or its rule kept it firing, to the end of the record"
     return f"still active at the end, although its condition was over {lawful.latest - case.fault_at:+.1f} s from the fault"
 
 
-def _outside(milestone: Milestone, case: Case) -> tuple[Outcome, str]:
+def _outside(milestone: Milestone, case: FiredAlert) -> tuple[VerdictOutcome, str]:
     assert milestone.window is not None  # noqa: S101 - asked for only where there is one
     assert milestone.at is not None  # noqa: S101 - as above
     early = milestone.at < milestone.window.earliest
@@ -246,4 +253,4 @@ def _outside(milestone: Milestone, case: Case) -> tuple[Outcome, str]:
         f"{milestone.name} {milestone.at - case.fault_at:.2f} s after the fault, lawful is {lawful}"
         f" ({milestone.window.arithmetic})"
     )
-    return (Outcome.EARLY if early else Outcome.LATE), reason
+    return (VerdictOutcome.EARLY if early else VerdictOutcome.LATE), reason

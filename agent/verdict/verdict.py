@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
+class VerdictOutcome(StrEnum):
     """What became of one expectation; the words of every report."""
 
     PASSED = "passed"
@@ -122,7 +122,7 @@ class Verdict:
 
     alert: str
     labels: dict[str, str]
-    outcome: Outcome
+    outcome: VerdictOutcome
     reason: str
     milestones: tuple[Milestone, ...] = ()
     receiver: str | None = None
@@ -154,7 +154,7 @@ class Judgement:
         A control in which all was quiet has no verdict, and passed unless something undermines it.
         """
         outcomes = {verdict.outcome for verdict in self.verdicts}
-        if self.audit_problems or outcomes - {Outcome.PASSED, Outcome.INCONCLUSIVE}:
+        if self.audit_problems or outcomes - {VerdictOutcome.PASSED, VerdictOutcome.INCONCLUSIVE}:
             return 1
-        is_doubtful = Outcome.INCONCLUSIVE in outcomes or (not outcomes and self.undermined_by)
+        is_doubtful = VerdictOutcome.INCONCLUSIVE in outcomes or (not outcomes and self.undermined_by)
         return 3 if is_doubtful else 0

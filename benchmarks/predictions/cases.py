@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alertdrill.agent.rules.shape import Levels
-from alertdrill.agent.verdict.verdict import Link, Outcome
+from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
 from benchmarks.predictions.exporter import Read, events, flapping, histogram, lasting, short, step
 
 SCRAPE_SECONDS = 0.2
@@ -38,7 +38,7 @@ class Case:
     levels: Levels = _STEADY
     scrape_lag_seconds: float = 0.0
     labels: dict[str, str] = field(default_factory=dict)
-    outcome: Outcome = Outcome.PASSED
+    outcome: VerdictOutcome = VerdictOutcome.PASSED
     link: Link | None = None
     says: tuple[str, ...] = ()
     receiver: str = "pager"
@@ -136,7 +136,7 @@ def _beyond_the_parser(major: int) -> list[Case]:
             "UnreadableSilent",
             f"{expr} > 5000",
             "1s",
-            outcome=Outcome.MISSED,
+            outcome=VerdictOutcome.MISSED,
             link=Link.NEVER_TRUE,
             says=("cannot be taken apart", noted),
         ),
@@ -149,7 +149,7 @@ def _parts() -> dict[str, Read]:
 
 def _silent() -> list[Case]:
     """One alert that never fires for each link of the chain up to the rule engine."""
-    missed: dict[str, Any] = {"outcome": Outcome.MISSED}
+    missed: dict[str, Any] = {"outcome": VerdictOutcome.MISSED}
     return [
         Case("Sumed", "", link=Link.NO_RULE, says=("makes Sumed", "mean Summed"), **missed),
         Case("NoSeries", "depht > 50", link=Link.SERIES_ABSENT, says=("series depht", "mean depth"), **missed),
@@ -250,7 +250,7 @@ def _silent() -> list[Case]:
 
 def _untold() -> list[Case]:
     """One alert that fires for each link of the chain through Alertmanager."""
-    untold: dict[str, Any] = {"outcome": Outcome.NOT_NOTIFIED}
+    untold: dict[str, Any] = {"outcome": VerdictOutcome.NOT_NOTIFIED}
     return [
         Case(
             "NotSent",
@@ -290,7 +290,7 @@ def _untold() -> list[Case]:
             labels={"way": "elsewhere"},
             link=Link.ROUTED_ELSEWHERE,
             says=("told daily, expected pager", 'way="elsewhere"', "lead to daily"),
-            outcome=Outcome.WRONG_RECEIVER,
+            outcome=VerdictOutcome.WRONG_RECEIVER,
         ),
         Case(
             "Undelivered",

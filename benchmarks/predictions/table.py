@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from alertdrill.agent.rules.shape import bad_seconds, classify
 from alertdrill.agent.rules.timing import Timing
-from alertdrill.agent.verdict.verdict import Milestone, Outcome, Verdict
+from alertdrill.agent.verdict.verdict import Milestone, Verdict, VerdictOutcome
 from alertdrill.units.duration import parse_duration
 from benchmarks.predictions.cases import SCRAPE_SECONDS, Case
 from benchmarks.predictions.run import Result
@@ -146,7 +146,7 @@ def _summary(found: list[Row]) -> Iterator[str]:
     yield f"Of {len(found)} rules, {inside} of the {len(fired)} that fired and can be foretold did so between the soonest and the latest instant predicted from the fault alone."
     if exact:
         yield f"With the phases known, the largest distance of pending, firing and resolved was {max(exact):.1f} ms."
-    passed = sum(row.case.outcome is Outcome.PASSED for row in found)
+    passed = sum(row.case.outcome is VerdictOutcome.PASSED for row in found)
     yield f"{len(found) - len(wrong)} verdicts of {len(found)} as they must be ({passed} passed)."
     for row in wrong:
         yield f"- {row.case.alert}: {row.verdict.outcome.value}, expected {row.case.outcome.value}: {row.verdict.reason[:300]}"

@@ -9,7 +9,7 @@ import pytest
 
 from alertdrill.agent.recording.recording import Recording, write_recording
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, Outcome
+from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
 from benchmarks.judging.made import recording
 from benchmarks.judging.page import Measured, Size, render
 from benchmarks.judging.promql import Evaluator
@@ -28,7 +28,7 @@ def two_hours() -> Recording:
 def test_every_shipped_rule_is_judged_two_fire_and_six_say_why_not(two_hours: Recording) -> None:
     judgement = judge(two_hours)
     found = {verdict.alert: verdict for verdict in judgement.verdicts}
-    passed = {alert for alert, verdict in found.items() if verdict.outcome is Outcome.PASSED}
+    passed = {alert for alert, verdict in found.items() if verdict.outcome is VerdictOutcome.PASSED}
     silent = [verdict.finding for verdict in judgement.verdicts if verdict.alert not in passed]
     assert len(found) == 8
     assert passed == {"HighResponseTime", "LowCacheHitRate"}

@@ -21,7 +21,7 @@ from aiohttp.test_utils import TestServer
 from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
-from alertdrill.agent.monitoring.held import Cluster, HeldAlert, Matcher, Receiver
+from alertdrill.agent.monitoring.held import Cluster, HeldAlert, Receiver, SilenceMatcher
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.monitoring.rules import RuleGroup
 from alertdrill.agent.monitoring.status import Flags
@@ -352,7 +352,7 @@ async def test_a_silence_is_told_with_the_alert_that_it_keeps_quiet(running: Run
             assert response.status == 200
     told = (silence.id, silence.state, silence.created_by, silence.comment)
     assert told == (silence_id, "active", "me", "maintenance")
-    assert silence.matchers == (Matcher("alertname", "Fir.s", is_regex=True, is_equal=True),)
+    assert silence.matchers == (SilenceMatcher("alertname", "Fir.s", is_regex=True, is_equal=True),)
     assert silence.ends_at - silence.starts_at == pytest.approx(3600, abs=5)
     (expired,) = await running.alertmanager.silences()
     assert expired.state == "expired"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alertdrill.agent.verdict.verdict import Link, Outcome
+from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
 from benchmarks.predictions.cases import Case, cases
 from benchmarks.predictions.run import Result, run
 from benchmarks.predictions.stage import Programs
@@ -19,7 +19,7 @@ async def result() -> Result:
     """Run all of them; again where the machine was too busy for scrapes to come in time, which proves nothing."""
     for _ in range(3):
         found = await run(CASES, Programs.installed())
-        if not any(verdict.outcome is Outcome.INCONCLUSIVE for verdict in found.verdicts.values()):
+        if not any(verdict.outcome is VerdictOutcome.INCONCLUSIVE for verdict in found.verdicts.values()):
             break
     return found
 
@@ -53,7 +53,7 @@ async def test_the_newer_servers_break_every_link_as_well() -> None:
     chosen = [case for case in cases(programs.major) if case.says or case.alert in named_by_others]
     for _ in range(3):
         found = rows(chosen, await run(chosen, programs))
-        if not any(row.verdict.outcome is Outcome.INCONCLUSIVE for row in found):
+        if not any(row.verdict.outcome is VerdictOutcome.INCONCLUSIVE for row in found):
             break
     assert [(row.verdict, row.case.says) for row in found if not row.is_judged_right] == []
 
@@ -76,6 +76,6 @@ async def test_a_restart_within_for_is_told_and_blames_nobody() -> None:
     found = await run(chosen, Programs.installed(), restart=True)
     for case in chosen:
         verdict = found.verdicts[case.alert]
-        assert verdict.outcome is Outcome.INCONCLUSIVE
+        assert verdict.outcome is VerdictOutcome.INCONCLUSIVE
         assert "Prometheus was restarted" in verdict.reason
         assert "began again from 0" in verdict.reason

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from alertdrill.agent.recording import load
+from alertdrill.agent.recording.recording import read_recording
 from alertdrill.lab.kubernetes.control_plane import ControlPlane
 from alertdrill.lab.ports import free_ports
 from tests.integration.drilling import verdicts
@@ -105,7 +105,7 @@ async def test_missing_replicas_are_proven_to_fire_notify_and_resolve(
     (verdict,) = verdicts(tmp_path / "out")["verdicts"]
     assert verdict["outcome"] == "passed", verdict
     (path,) = (tmp_path / "out").glob("*.recording.json.gz")
-    outcomes = {fault.kind: fault.outcome for fault in load(path).faults}
+    outcomes = {fault.kind: fault.outcome for fault in read_recording(path).faults}
     assert outcomes["cordon"] == "2 nodes take pods again"
     assert outcomes["kill_pods"].startswith("all 3 pods Ready, after ")
     assert await nodes.has_ready(3)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import words
 from alertdrill.agent.report.drill import impact
-from alertdrill.agent.verdict.verdict import Judgement, Link, Milestone, Outcome, Verdict
+from alertdrill.agent.verdict.verdict import Judgement, Link, Milestone, Verdict, VerdictOutcome
 
 # From this share of its time on an alert that passed is told to be close.
 _CLOSE = 0.8
@@ -35,15 +35,15 @@ BY_LINK = {
 """What to do about an alert, by the first broken link of its chain."""
 
 BY_OUTCOME = {
-    Outcome.LATE: "find out where the time went, and shorten the longest part: range, `for`, or the waits of its route",
-    Outcome.EARLY: "find out what made it fire before its rule allows: another fault, or a rule changed meanwhile",
-    Outcome.MISSED: "find out why it stayed silent",
-    Outcome.WRONG_LABELS: "correct the labels of its rule, or those that the drill expects: routing depends on them",
-    Outcome.NOT_NOTIFIED: "find out why its receiver was never told",
-    Outcome.WRONG_RECEIVER: "correct the route of its labels in alertmanager.yml",
-    Outcome.NOT_RESOLVED: "find out what held it active after the fault was healed, or observe for longer",
-    Outcome.UNEXPECTED: "decide whether it belongs to this fault: then expect or allow it in the drill, else mend its rule",
-    Outcome.INCONCLUSIVE: "remove what undermined the drill, and run it again: nothing is proven of it so far",
+    VerdictOutcome.LATE: "find out where the time went, and shorten the longest part: range, `for`, or the waits of its route",
+    VerdictOutcome.EARLY: "find out what made it fire before its rule allows: another fault, or a rule changed meanwhile",
+    VerdictOutcome.MISSED: "find out why it stayed silent",
+    VerdictOutcome.WRONG_LABELS: "correct the labels of its rule, or those that the drill expects: routing depends on them",
+    VerdictOutcome.NOT_NOTIFIED: "find out why its receiver was never told",
+    VerdictOutcome.WRONG_RECEIVER: "correct the route of its labels in alertmanager.yml",
+    VerdictOutcome.NOT_RESOLVED: "find out what held it active after the fault was healed, or observe for longer",
+    VerdictOutcome.UNEXPECTED: "decide whether it belongs to this fault: then expect or allow it in the drill, else mend its rule",
+    VerdictOutcome.INCONCLUSIVE: "remove what undermined the drill, and run it again: nothing is proven of it so far",
 }
 """What to do about an alert of which no link is known to be broken."""
 
@@ -54,10 +54,10 @@ def of_monitoring(recording: Recording, judgement: Judgement) -> Iterator[str]:
         action = _action(verdict)
         if action is not None:
             # What made it inconclusive is a task of its own.
-            why = "" if verdict.outcome is Outcome.INCONCLUSIVE else f": {verdict.reason}"
+            why = "" if verdict.outcome is VerdictOutcome.INCONCLUSIVE else f": {verdict.reason}"
             yield f"{verdict.alert}: {action} ({words.outcome_words(verdict.outcome)}{why})."
         yield from (f"{verdict.alert}: {close}." for close in _close(recording, verdict, judgement.fault_at))
-        if verdict.runbook is None and verdict.outcome is not Outcome.INCONCLUSIVE:
+        if verdict.runbook is None and verdict.outcome is not VerdictOutcome.INCONCLUSIVE:
             yield f"{verdict.alert}: write a runbook, and link it by `runbook_url` in its rule."
         yield from (f"{verdict.alert}: look into this: {note}." for note in verdict.notes)
     for alert in judgement.allowed:
@@ -82,16 +82,16 @@ def of_prevention(recording: Recording, judgement: Judgement) -> Iterator[str]:
 
 
 def _action(verdict: Verdict) -> str | None:
-    if verdict.outcome is Outcome.PASSED:
+    if verdict.outcome is VerdictOutcome.PASSED:
         return None
-    if verdict.finding is not None and verdict.outcome is not Outcome.INCONCLUSIVE:
+    if verdict.finding is not None and verdict.outcome is not VerdictOutcome.INCONCLUSIVE:
         return BY_LINK[verdict.finding.link]
     return BY_OUTCOME[verdict.outcome]
 
 
 def _close(recording: Recording, verdict: Verdict, fault_at: float) -> Iterator[str]:
     """Name what was in time, but not by much: the drill's own budget, and the windows of what is sent."""
-    if verdict.outcome is not Outcome.PASSED:
+    if verdict.outcome is not VerdictOutcome.PASSED:
         return
     milestones = {milestone.name: milestone for milestone in verdict.milestones}
     budget = next((e.within.total_seconds() for e in recording.drill.expect if e.alert == verdict.alert), None)

@@ -13,7 +13,7 @@ from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AuditRecord
 from alertdrill.agent.report import words
-from alertdrill.agent.verdict.verdict import Judgement, Outcome, Verdict
+from alertdrill.agent.verdict.verdict import Judgement, Verdict, VerdictOutcome
 
 # XML 1.0 has no spelling for these, not even an escaped one.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -40,10 +40,10 @@ def _case(recording: Recording, verdict: Verdict, fault_at: float) -> TestCase:
     case = TestCase(_xml(name), classname=recording.drill.name, time=_seconds_to_firing(verdict, fault_at))
     reason = _xml(f"{words.outcome_words(verdict.outcome)}: {verdict.reason}")
     timeline = _xml(_timeline(recording, verdict, fault_at))
-    if verdict.outcome is Outcome.PASSED:
+    if verdict.outcome is VerdictOutcome.PASSED:
         case.system_out = timeline
         return case
-    kind = Error if verdict.outcome is Outcome.INCONCLUSIVE else Failure
+    kind = Error if verdict.outcome is VerdictOutcome.INCONCLUSIVE else Failure
     result = kind(message=reason, type_=verdict.outcome.value)
     result.text = f"{reason}\n{timeline}"
     case.result = [result]

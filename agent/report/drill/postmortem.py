@@ -14,11 +14,11 @@ from alertdrill.agent.report.drill import follow_ups, impact
 from alertdrill.agent.report.drill.chronicle import chronicle
 from alertdrill.agent.report.impact_markdown import clock
 from alertdrill.agent.report.markdown import code, plain, table
-from alertdrill.agent.verdict.verdict import Judgement, Milestone, Outcome, Verdict
+from alertdrill.agent.verdict.verdict import Judgement, Milestone, Verdict, VerdictOutcome
 from alertdrill.agent.verdict.waterfall import longest
 from alertdrill.units.duration import format_seconds
 
-_NOT_FIRED = frozenset({Outcome.MISSED, Outcome.INCONCLUSIVE})
+_NOT_FIRED = frozenset({VerdictOutcome.MISSED, VerdictOutcome.INCONCLUSIVE})
 
 
 def render(recording: Recording, judgement: Judgement, slow_seconds: float) -> str:
@@ -116,7 +116,7 @@ def _root_cause(recording: Recording, fault_at: float) -> str:
 def _factors(recording: Recording, judgement: Judgement) -> Iterator[str]:
     for verdict in judgement.verdicts:
         # What made it inconclusive follows as what undermined it.
-        if verdict.outcome in {Outcome.PASSED, Outcome.INCONCLUSIVE}:
+        if verdict.outcome in {VerdictOutcome.PASSED, VerdictOutcome.INCONCLUSIVE}:
             continue
         yield f"{verdict.alert} ({words.outcome_words(verdict.outcome)}): {verdict.reason}."
         yield from (f"{verdict.alert}: {line}." for line in (verdict.finding.evidence if verdict.finding else ()))
@@ -160,9 +160,9 @@ def _silent(recording: Recording, judgement: Judgement) -> Iterator[str]:
     for verdict in judgement.verdicts:
         if verdict.outcome in _NOT_FIRED and _milestone(verdict, "firing") is None:
             yield f"{verdict.alert} was expected to fire: {verdict.reason}."
-        elif verdict.outcome is Outcome.LATE:
+        elif verdict.outcome is VerdictOutcome.LATE:
             yield f"{verdict.alert} was too late: {verdict.reason}."
-        elif verdict.outcome in {Outcome.NOT_NOTIFIED, Outcome.WRONG_RECEIVER}:
+        elif verdict.outcome in {VerdictOutcome.NOT_NOTIFIED, VerdictOutcome.WRONG_RECEIVER}:
             yield f"{verdict.alert} fired, but did not reach its receiver: {verdict.reason}."
     told = {verdict.alert for verdict in judgement.verdicts} | set(judgement.allowed)
     quiet = sorted({rule.alert for rule in recording.rules} - told)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.verdict.verdict import Judgement, Outcome, Verdict
+from alertdrill.agent.verdict.verdict import Judgement, Verdict, VerdictOutcome
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Run:
     drill: str
     time_scale: float
     alert: str
-    outcome: Outcome
+    outcome: VerdictOutcome
     reason: str
     detected_after: float | None
     is_expected: bool = True
@@ -53,10 +53,10 @@ class Track:
     @property
     def proven_at(self) -> float | None:
         """When it passed last."""
-        return max((run.at for run in self.runs if run.outcome is Outcome.PASSED), default=None)
+        return max((run.at for run in self.runs if run.outcome is VerdictOutcome.PASSED), default=None)
 
     @property
-    def outcomes(self) -> list[tuple[Outcome, int]]:
+    def outcomes(self) -> list[tuple[VerdictOutcome, int]]:
         """How often each verdict was given, the most frequent first."""
         return Counter(run.outcome for run in self.runs).most_common()
 
@@ -119,7 +119,7 @@ def drilled(recording: Recording, judgement: Judgement) -> Drilled:
 
 def _detected_after(verdict: Verdict, fault_at: float) -> float | None:
     # It may have fired before the fault, or of something else.
-    if verdict.outcome is Outcome.INCONCLUSIVE:
+    if verdict.outcome is VerdictOutcome.INCONCLUSIVE:
         return None
     fired = next((one.at for one in verdict.milestones if one.name == "firing"), None)
     return None if fired is None else fired - fault_at

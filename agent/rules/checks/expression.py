@@ -10,7 +10,7 @@ import promql_parser as promql
 
 from alertdrill.agent.rules.expression import Pairing
 from alertdrill.agent.rules.kept_labels import keys, unpaired
-from alertdrill.agent.rules.remark import Said, Subject
+from alertdrill.agent.rules.remark import CheckedRule, CheckResult
 from alertdrill.agent.rules.shape import bare, classify
 from alertdrill.units.duration import format_seconds
 
@@ -21,13 +21,13 @@ _MEASURED = re.compile(r"_(seconds|bytes|ratio|percent|percentage|rate|usage|cel
 _COUNTER = re.compile(r"_(total|sum|count|bucket)$")
 
 
-def unreadable(subject: Subject) -> Iterator[Said]:
+def unreadable(subject: CheckedRule) -> Iterator[CheckResult]:
     """Say that only `for` and the intervals are known."""
     try:
         promql.parse(subject.rule.expr)
     except ValueError as error:
         reason = " ".join(str(error).split())
-        yield Said(
+        yield CheckResult(
             "note",
             f"our parser cannot read this PromQL ({reason}): what it needs to see is not known,"
             f" its window rests on `for` {format_seconds(subject.timing.for_)} and the intervals alone",
@@ -35,16 +35,16 @@ def unreadable(subject: Subject) -> Iterator[Said]:
         )
 
 
-def no_comparison(subject: Subject) -> Iterator[Said]:
+def no_comparison(subject: CheckedRule) -> Iterator[CheckResult]:
     """Find an expression that is true as long as there is any series."""
     if subject.tree is None or subject.shape.kind != "other" or _compares(promql.parse(subject.rule.expr)):
         return
     if not subject.tree.selectors:
-        yield Said(
+        yield CheckResult(
             "note", "0 series are looked at: it always fires", "keep it only as the proof that alerts arrive at all"
         )
         return
-    yield Said(
+    yield CheckResult(
         "problem",
         f"nothing is compared: it fires for each of its series, whatever their value ({subject.rule.expr})",
         "compare it with a number",
@@ -65,39 +65,39 @@ def _compares(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
     return "ALERTS" in node.prettify()
 
 
-def bool_comparison(subject: Subject) -> Iterator[Said]:
+def bool_comparison(subject: CheckedRule) -> Iterator[CheckResult]:
     """Find a comparison that gives 0 instead of nothing."""
     if subject.tree is None:
         return
     node = bare(promql.parse(subject.rule.expr))
     if isinstance(node, promql.BinaryExpr) and node.modifier is not None and node.modifier.return_bool:
-        yield Said(
+        yield CheckResult(
             "problem",
             f"`{node.op} bool` gives 0 or 1, and both are a result: it fires at either",
             f"leave `bool` out, or append `== 1`: `{node.lhs.prettify()} {node.op} {node.rhs.prettify()}`",
         )
 
 
-def unpaired_sides(subject: Subject) -> Iterator[Said]:
+def unpaired_sides(subject: CheckedRule) -> Iterator[CheckResult]:
     """Find operators whose sides never have equal labels."""
     for pairing in subject.tree.pairings if subject.tree else ():
         seen = _seen(subject, pairing)
         if seen is not None:
             if not seen:
-                yield Said("problem", _as_seen(subject, pairing), _PAIR_REMEDY)
+                yield CheckResult("problem", _as_seen(subject, pairing), _PAIR_REMEDY)
             continue
         proven = unpaired(pairing)
         if proven is not None:
             label, side = proven
             other = "right" if side == "left" else "left"
             text = f"0 pairs: the {side} side of `{pairing.op}` has the label `{label}`, the {other} side never has"
-            yield Said("problem", text, _PAIR_REMEDY)
+            yield CheckResult("problem", text, _PAIR_REMEDY)
 
 
 _PAIR_REMEDY = "sum both sides `by` the same labels, or name those that count with `on (…)`"
 
 
-def _seen(subject: Subject, pairing: Pairing) -> int | None:
+def _seen(subject: CheckedRule, pairing: Pairing) -> int | None:
     """Count the pairs among the series that a server showed; None where it showed none on either side."""
     left, right = subject.known.labels.get(pairing.lhs), subject.known.labels.get(pairing.rhs)
     if not left or not right:
@@ -105,7 +105,7 @@ def _seen(subject: Subject, pairing: Pairing) -> int | None:
     return len(keys(pairing, left) & keys(pairing, right))
 
 
-def _as_seen(subject: Subject, pairing: Pairing) -> str:
+def _as_seen(subject: CheckedRule, pairing: Pairing) -> str:
     sides = []
     for side in (pairing.lhs, pairing.rhs):
         series = subject.known.labels[side]
@@ -114,13 +114,13 @@ def _as_seen(subject: Subject, pairing: Pairing) -> str:
     return f"0 pairs: `{pairing.op}` has {sides[0]} on the left, {sides[1]} on the right"
 
 
-def one_label_more(subject: Subject) -> Iterator[Said]:
+def one_label_more(subject: CheckedRule) -> Iterator[CheckResult]:
     """Find a ratio of counters as they come, which one label more on either side would silence."""
     for pairing in subject.tree.pairings if subject.tree else ():
         is_ratio = pairing.op == "/" and classify(f"{pairing.text} > 0").kind == "ratio"
         plain = not any(word in pairing.text for word in ("sum", "avg", "max", "min"))
         if is_ratio and plain and pairing.on is None and not pairing.ignoring and _seen(subject, pairing) is None:
-            yield Said(
+            yield CheckResult(
                 "weakness",
                 "it pairs series whose labels are all equal: one label more on one of the 2 metrics,"
                 " such as a `reason` on the errors, leaves 0 pairs, and it never fires again",
@@ -128,39 +128,39 @@ def one_label_more(subject: Subject) -> Iterator[Said]:
             )
 
 
-def counter_without_rate(subject: Subject) -> Iterator[Said]:
+def counter_without_rate(subject: CheckedRule) -> Iterator[CheckResult]:
     """Find counters that are compared as they stand."""
     for leaf in subject.shape.leaves:
         selector = leaf.bad
         if leaf.kind != "gauge" or selector is None or not _COUNTER.search(selector.metric) or ":" in selector.metric:
             continue
-        yield Said(
+        yield CheckResult(
             "problem" if leaf.comparison in {">", ">="} else "weakness",
             f"{selector.metric} is a counter: once past {leaf.threshold:g} it stays there until its process restarts",
             f"compare how fast it grows: `rate({selector}[5m])` or `increase({selector}[5m])`",
         )
 
 
-def exact_equality(subject: Subject) -> Iterator[Said]:
+def exact_equality(subject: CheckedRule) -> Iterator[CheckResult]:
     """Find a measured value that would have to hit one number exactly."""
     for leaf in subject.shape.leaves:
         if leaf.comparison not in {"==", "!="} or leaf.kind not in {"gauge", "ratio", "mean", "quantile"}:
             continue
         metric = leaf.bad.metric if leaf.bad is not None else ""
         if leaf.kind != "gauge" or _MEASURED.search(metric) or not leaf.threshold.is_integer():
-            yield Said(
+            yield CheckResult(
                 "weakness",
                 f"`{leaf.comparison} {leaf.threshold:g}` on a measured value: {leaf.threshold + 1e-9:.10g} is not equal",
                 "compare with `<` or `>`",
             )
 
 
-def nothing_by_nothing(subject: Subject) -> Iterator[Said]:
+def nothing_by_nothing(subject: CheckedRule) -> Iterator[CheckResult]:
     """Find a ratio of rates that is NaN when nothing happens, as in a total outage."""
     for leaf in subject.shape.leaves:
         if leaf.kind != "ratio":
             continue
-        yield Said(
+        yield CheckResult(
             "weakness",
             f"0 / 0 is NaN, and NaN {leaf.comparison} {leaf.threshold:g} is false: once nothing was counted for"
             f" {format_seconds(leaf.range_seconds)}, as in a total outage, it is silent, and resolves if it fired",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from alertdrill.agent.config.kpis import Kpi
-from alertdrill.agent.rules.remark import Said, Subject
+from alertdrill.agent.rules.remark import CheckedRule, CheckResult
 from alertdrill.agent.rules.shape import Shape
 
 _UP = {">", ">="}
@@ -18,7 +18,7 @@ def watches(shape: Shape, kpi: Kpi) -> bool:
     return _measures(shape, kpi) and (shape.comparison in _UP) != (kpi.comparison in _UP)
 
 
-def looser_than_objective(subject: Subject) -> Iterator[Said]:
+def looser_than_objective(subject: CheckedRule) -> Iterator[CheckResult]:
     """Find a threshold at or beyond a promise: it is broken before anybody hears of it."""
     for leaf in subject.shape.leaves:
         for kpi in subject.known.kpis.promises:
@@ -29,7 +29,7 @@ def looser_than_objective(subject: Subject) -> Iterator[Said]:
             if beyond > 0:
                 yield _looser(leaf, kpi, threshold)
             elif beyond == 0:
-                yield Said(
+                yield CheckResult(
                     "note",
                     f"the threshold {threshold:g} is the promise itself ({kpi.name} {kpi.objective}):"
                     f" it fires {subject.timing.wait:g} s or more after the promise was broken, and never before",
@@ -37,11 +37,11 @@ def looser_than_objective(subject: Subject) -> Iterator[Said]:
                 )
 
 
-def _looser(leaf: Shape, kpi: Kpi, threshold: float) -> Said:
+def _looser(leaf: Shape, kpi: Kpi, threshold: float) -> CheckResult:
     times = threshold / kpi.limit if kpi.limit > 0 and leaf.comparison in _UP else 0.0
     how = f"{times:.3g} times the promise" if times else f"{abs(threshold - kpi.limit):g} away from the promise"
     between = sorted((threshold, kpi.limit))
-    return Said(
+    return CheckResult(
         "problem" if times >= _FAR else "weakness",
         f"the threshold {threshold:g} is {how} ({kpi.name} {kpi.objective}):"
         f" from {between[0]:g} to {between[1]:g} the promise is broken and nobody is told",
@@ -49,7 +49,7 @@ def _looser(leaf: Shape, kpi: Kpi, threshold: float) -> Said:
     )
 
 
-def fires_on_what_is_promised(subject: Subject) -> Iterator[Said]:
+def fires_on_what_is_promised(subject: CheckedRule) -> Iterator[CheckResult]:
     """Find a threshold that a service crosses by keeping its promise."""
     for leaf in subject.shape.leaves:
         for kpi in subject.known.kpis.promises:
@@ -58,7 +58,7 @@ def fires_on_what_is_promised(subject: Subject) -> Iterator[Said]:
             threshold = _threshold(leaf)
             kept = kpi.limit > threshold if leaf.comparison in _UP else kpi.limit < threshold
             if kept:
-                yield Said(
+                yield CheckResult(
                     "problem",
                     f"it fires when the promise is kept: {kpi.name} {kpi.objective},"
                     f" and {kpi.limit:g} {leaf.comparison} {threshold:g}",

@@ -10,7 +10,7 @@ from typing import Any
 import promql_parser as promql
 
 from alertdrill.agent.rules.expression import Selector, selectors_of
-from alertdrill.agent.rules.remark import Said, Subject
+from alertdrill.agent.rules.remark import CheckedRule, CheckResult
 from alertdrill.agent.rules.shape import bare, classify
 from alertdrill.units.duration import format_seconds
 
@@ -18,11 +18,11 @@ _FAILURE = re.compile(r"err|fail|drop|reject|timeout|restart|abort|exception|oom
 _OUTCOME_LABELS = {"code", "status", "status_code", "result", "outcome", "reason", "error", "grpc_code", "exception"}
 
 
-def series_absent(subject: Subject) -> Iterator[Said]:
+def series_absent(subject: CheckedRule) -> Iterator[CheckResult]:
     """Find what a rule does not see because its series are not there."""
     for leaf in subject.shape.leaves:
         if leaf.kind == "up" and leaf.bad is not None and not _guarded(subject, leaf.bad):
-            yield Said(
+            yield CheckResult(
                 "weakness",
                 "a target that leaves the configuration or its discovery leaves no `up`: 0 alerts,"
                 f" and one that fired resolves within {format_seconds(_gone_seconds(subject))}",
@@ -33,7 +33,7 @@ def series_absent(subject: Subject) -> Iterator[Said]:
     if any(_guarded(subject, selector) for selector in required) or not required:
         return
     if not any(classify(rule.expr).kind in {"up", "absent"} for rule in subject.known.rules):
-        yield Said(
+        yield CheckResult(
             "weakness",
             f"if {required[0].metric or required[0]} is not there, it is silent: 0 of {len(subject.known.rules)}"
             " rules watch for that",
@@ -41,7 +41,7 @@ def series_absent(subject: Subject) -> Iterator[Said]:
         )
 
 
-def _guarded(subject: Subject, selector: Selector) -> bool:
+def _guarded(subject: CheckedRule, selector: Selector) -> bool:
     """Tell whether any rule watches for a selector's series not to be there."""
     for rule in (subject.rule, *subject.known.rules):
         if any(one.metric == selector.metric for one in _looked_for(rule.expr)):
@@ -66,12 +66,12 @@ def _within_absent(node: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parse
             yield from _within_absent(node.rhs)
 
 
-def _gone_seconds(subject: Subject) -> float:
+def _gone_seconds(subject: CheckedRule) -> float:
     """Prometheus marks what it no longer scrapes after about two intervals; then comes an evaluation."""
     return 2.1 * subject.timing.scrape + subject.timing.interval
 
 
-def first_increment(subject: Subject) -> Iterator[Said]:
+def first_increment(subject: CheckedRule) -> Iterator[CheckResult]:
     """Find counters whose first increment makes the series, so that no rate sees it."""
     for leaf in subject.shape.leaves:
         selector = leaf.bad
@@ -84,13 +84,13 @@ def first_increment(subject: Subject) -> Iterator[Said]:
         if leaf.threshold == 0:
             text = "of a series that is new, the first increment has no sample before it: 1 single event never fires it"
             remedy = f"let the service start its counters at 0, or add `or ({selector} unless {selector} offset 5m)`"
-            yield Said("weakness", text, remedy)
+            yield CheckResult("weakness", text, remedy)
         else:
             text = f"a label value that comes with the fault is a new series: its rate starts 1 scrape ({scrape}) later"
-            yield Said("note", text, "let the service start its counters at 0")
+            yield CheckResult("note", text, "let the service start its counters at 0")
 
 
-def bucket_bound(subject: Subject) -> Iterator[Said]:
+def bucket_bound(subject: CheckedRule) -> Iterator[CheckResult]:
     """Find a quantile's threshold that its histogram cannot tell."""
     for leaf in subject.shape.leaves:
         bounds = _bounds(subject, leaf.bad) if leaf.kind == "quantile" and leaf.bad is not None else ()
@@ -99,17 +99,17 @@ def bucket_bound(subject: Subject) -> Iterator[Said]:
         if leaf.bound >= bounds[-1] and leaf.comparison in {">", ">="}:
             if leaf.bound > bounds[-1] or leaf.comparison == ">":
                 text = f"no quantile exceeds the largest bound {bounds[-1]:g}: `{leaf.comparison} {leaf.bound:g}` never holds"
-                yield Said("problem", text, f"give the histogram a bucket above {leaf.bound:g}")
+                yield CheckResult("problem", text, f"give the histogram a bucket above {leaf.bound:g}")
             continue
         lower = max((bound for bound in bounds if bound < leaf.bound), default=0.0)
         upper = min((bound for bound in bounds if bound > leaf.bound), default=math.inf)
         text = f"{leaf.bound:g} is no bound of the histogram: between {lower:g} and {upper:g} the quantile is a guess"
-        yield Said(
+        yield CheckResult(
             "weakness", text, f"give the histogram a bucket at {leaf.bound:g}, or compare with {lower:g} or {upper:g}"
         )
 
 
-def _bounds(subject: Subject, selector: Selector) -> tuple[float, ...]:
+def _bounds(subject: CheckedRule, selector: Selector) -> tuple[float, ...]:
     """Tell the finite bounds of a histogram: those that a server showed, else those that are written down."""
     shown = {one["le"] for one in subject.known.labels.get(str(selector), ()) if "le" in one}
     finite = sorted(bound for bound in map(float, shown) if not math.isinf(bound))

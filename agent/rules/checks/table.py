@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.checks import expression, notice, objective, series, timing
-from alertdrill.agent.rules.remark import SEVERITIES, Remark, Said, Severity, Subject
+from alertdrill.agent.rules.remark import SEVERITIES, CheckedRule, CheckResult, Remark, Severity
 from alertdrill.agent.rules.shape import classify
 
-CHECKS: dict[str, Callable[[Subject], Iterable[Said]]] = {
+CHECKS: dict[str, Callable[[CheckedRule], Iterable[CheckResult]]] = {
     "unreadable": expression.unreadable,
     "no_comparison": expression.no_comparison,
     "bool": expression.bool_comparison,
@@ -42,7 +42,7 @@ CHECKS: dict[str, Callable[[Subject], Iterable[Said]]] = {
 """Every check by its name, as reports and `--format json` spell it."""
 
 
-def review(subject: Subject) -> tuple[Remark, ...]:
+def review(subject: CheckedRule) -> tuple[Remark, ...]:
     """Ask every check, and put the worst remarks first."""
     remarks = [
         Remark(said.severity, said.text, said.remedy, name) for name, check in CHECKS.items() for said in check(subject)

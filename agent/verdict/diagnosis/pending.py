@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alertdrill.agent.rules.labels import is_of, listed
-from alertdrill.agent.verdict.diagnosis.silent import Silent, not_scraped
+from alertdrill.agent.verdict.diagnosis.silent import SilentAlert, not_scraped
 from alertdrill.agent.verdict.evaluations import value_at
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Finding, Link
@@ -11,7 +11,7 @@ from alertdrill.agent.verdict.verdict import Finding, Link
 _SHOWN = 3
 
 
-def still_pending(silent: Silent) -> Finding | None:
+def still_pending(silent: SilentAlert) -> Finding | None:
     """Find an alert that was pending to the end of the record."""
     open_ended = [one for one in silent.pending if one.ended_at is None]
     if not open_ended:
@@ -25,7 +25,7 @@ def still_pending(silent: Silent) -> Finding | None:
     return Finding(Link.STILL_PENDING, text, _stretches(silent))
 
 
-def broken_off(silent: Silent) -> Finding | None:
+def broken_off(silent: SilentAlert) -> Finding | None:
     """Find an alert that was pending, but never for as long as `for`."""
     if not silent.pending:
         return None
@@ -37,14 +37,14 @@ def broken_off(silent: Silent) -> Finding | None:
     return Finding(Link.BROKEN_OFF, text, _stretches(silent))
 
 
-def _stretches(silent: Silent) -> tuple[str, ...]:
+def _stretches(silent: SilentAlert) -> tuple[str, ...]:
     return tuple(
         f"pending from {silent.said(one.pending_at)} for {_length(one):.1f} s{_reset(silent, one)}"
         for one in silent.pending[:_SHOWN]
     )
 
 
-def _reset(silent: Silent, one: AlertTimeline) -> str:
+def _reset(silent: SilentAlert, one: AlertTimeline) -> str:
     """Say what ended a stretch of pending."""
     if one.ended_at is None:
         return ", and still so at the end"
@@ -62,7 +62,7 @@ def _reset(silent: Silent, one: AlertTimeline) -> str:
     return ", until its series had no value" + (not_scraped(silent, value.series[0]) if value and value.series else "")
 
 
-def _changed_labels(silent: Silent, one: AlertTimeline) -> str:
+def _changed_labels(silent: SilentAlert, one: AlertTimeline) -> str:
     """Say which labels the alert had that took over at the very evaluation at which another ended."""
     ended_at, half = one.ended_at or 0.0, silent.rule.interval_seconds / 2
     after = next((n for n in silent.pending if n.labels != one.labels and abs(n.pending_at - ended_at) < half), None)

@@ -16,7 +16,7 @@ from alertdrill.agent.rules.expression import Condition, Pairing, Selector, spli
 from alertdrill.agent.rules.labels import listed
 from alertdrill.agent.rules.shape import bad_seconds
 from alertdrill.agent.verdict.diagnosis.pending import broken_off, still_pending
-from alertdrill.agent.verdict.diagnosis.silent import Silent, not_scraped, true_instants
+from alertdrill.agent.verdict.diagnosis.silent import SilentAlert, not_scraped, true_instants
 from alertdrill.agent.verdict.evaluations import part, value_at
 from alertdrill.agent.verdict.verdict import Finding, Link
 
@@ -34,7 +34,7 @@ def no_rule(recording: Recording, alert: str) -> Finding:
     return Finding(Link.NO_RULE, f"no rule makes {alert}, {hint}")
 
 
-def why_silent(silent: Silent) -> Finding:
+def why_silent(silent: SilentAlert) -> Finding:
     """Walk the chain to the first broken link."""
     for look in CHAIN:
         finding = look(silent)
@@ -45,7 +45,7 @@ def why_silent(silent: Silent) -> Finding:
     return Finding(Link.NEVER_TRUE, "its expression was never true")
 
 
-def _failing(silent: Silent) -> Finding | None:
+def _failing(silent: SilentAlert) -> Finding | None:
     groups = [g for g in silent.recording.groups if (g.group, g.file) == (silent.rule.group, silent.rule.file)]
     errors = [one.errors[silent.rule.alert] for g in groups for one in g.evaluations if silent.rule.alert in one.errors]
     errors += [silent.rule.last_error] if silent.rule.health == "err" and silent.rule.last_error else []
@@ -55,7 +55,7 @@ def _failing(silent: Silent) -> Finding | None:
     return Finding(Link.EVALUATION_FAILED, f"Prometheus cannot evaluate the rule: {errors[0]}")
 
 
-def _absent(silent: Silent) -> Finding | None:
+def _absent(silent: SilentAlert) -> Finding | None:
     for selector in _selectors(silent):
         found = part(silent.record, str(selector.all_of_metric)) if selector.metric else None
         if found is None or found.total:
@@ -66,7 +66,7 @@ def _absent(silent: Silent) -> Finding | None:
     return None
 
 
-def _unmatched(silent: Silent) -> Finding | None:
+def _unmatched(silent: SilentAlert) -> Finding | None:
     for selector in _selectors(silent):
         found = part(silent.record, str(selector))
         if found is None or found.total or not selector.matchers:
@@ -75,7 +75,7 @@ def _unmatched(silent: Silent) -> Finding | None:
     return None
 
 
-def _emptied_by(silent: Silent, selector: Selector) -> str:
+def _emptied_by(silent: SilentAlert, selector: Selector) -> str:
     """Say which matcher leaves nothing: the one without which there would be something."""
     for matcher in selector.matchers:
         without = part(silent.record, str(selector.without(matcher)))
@@ -87,7 +87,7 @@ def _emptied_by(silent: Silent, selector: Selector) -> str:
     return f"no series has all of {selector}, though each of its matchers alone leaves some out"
 
 
-def _gone(silent: Silent) -> Finding | None:
+def _gone(silent: SilentAlert) -> Finding | None:
     """Find series that went away when the fault came, before the rule could see what it waits for."""
     if silent.onset.shape.kind == "absent" or any(true_instants(silent)):
         return None
@@ -104,7 +104,7 @@ def _gone(silent: Silent) -> Finding | None:
     return None
 
 
-def _unpaired(silent: Silent) -> Finding | None:
+def _unpaired(silent: SilentAlert) -> Finding | None:
     for pairing in silent.tree.pairings if silent.tree else ():
         whole, left, right = (part(silent.record, text) for text in (pairing.text, pairing.lhs, pairing.rhs))
         if whole is None or left is None or right is None or whole.total or not (left.total and right.total):
@@ -137,7 +137,7 @@ def _differing(pairing: Pairing, left: PartRecord, right: PartRecord) -> str:
     return f"the sides of `{pairing.op}` have no labels in common to pair by: {sides or 'none agree'}"
 
 
-def _never_crossed(silent: Silent) -> Finding | None:
+def _never_crossed(silent: SilentAlert) -> Finding | None:
     if any(true_instants(silent)):
         return None
     condition, value = silent.tree.condition if silent.tree else None, silent.value
@@ -147,7 +147,7 @@ def _never_crossed(silent: Silent) -> Finding | None:
     return Finding(Link.NEVER_CROSSED, text + _share_of_range(silent)) if text else None
 
 
-def _clause_false(silent: Silent) -> Finding | None:
+def _clause_false(silent: SilentAlert) -> Finding | None:
     """Find the condition that kept one of several apart from the others, where all must hold at once."""
     clauses = silent.tree.clauses if silent.tree else ()
     known = [(text, found) for text in clauses if (found := part(silent.record, text)) is not None]
@@ -165,7 +165,7 @@ def _clause_false(silent: Silent) -> Finding | None:
     return Finding(Link.NEVER_TRUE, f"{listing} were true, but never at one evaluation and with labels that agree")
 
 
-def _extreme(silent: Silent, condition: Condition, value: PartRecord) -> str:
+def _extreme(silent: SilentAlert, condition: Condition, value: PartRecord) -> str:
     """Say how near to its threshold a value came; nothing where it had none."""
     values = [pair for series in value.series for pair in silent.after_fault(series)]
     numbers = [(at, number) for at, number in values if not math.isnan(number)]
@@ -180,7 +180,7 @@ def _extreme(silent: Silent, condition: Condition, value: PartRecord) -> str:
     return f"never crossed: {word} value {best:.4g}, at {silent.said(at)}; it {threshold}"
 
 
-def _share_of_range(silent: Silent) -> str:
+def _share_of_range(silent: SilentAlert) -> str:
     """Say how much of a range would have had to be bad, and how much was."""
     found = silent.onset
     width = found.shape.range_seconds
@@ -193,7 +193,7 @@ def _share_of_range(silent: Silent) -> str:
     return f"; at least {min(needed):.3g} s of the {width:g} s range must be bad, and the fault lasted {lasted:.3g} s"
 
 
-def _never_pending(silent: Silent) -> Finding | None:
+def _never_pending(silent: SilentAlert) -> Finding | None:
     """Find that the condition was true, and the rule engine did nothing."""
     for series in silent.record.parts[0].series if silent.record.parts else []:
         seen = silent.evaluations.ticks(series)
@@ -212,14 +212,14 @@ def _never_pending(silent: Silent) -> Finding | None:
     return None
 
 
-def _selectors(silent: Silent) -> tuple[Selector, ...]:
+def _selectors(silent: SilentAlert) -> tuple[Selector, ...]:
     """List the selectors that must find something, or the alert cannot fire."""
     if silent.tree is None or silent.onset.shape.kind == "absent":
         return ()
     return silent.tree.required
 
 
-CHAIN: tuple[Callable[[Silent], Finding | None], ...] = (
+CHAIN: tuple[Callable[[SilentAlert], Finding | None], ...] = (
     _failing,
     _absent,
     _unmatched,

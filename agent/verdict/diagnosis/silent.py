@@ -15,7 +15,7 @@ from alertdrill.agent.verdict.timeline import AlertTimeline
 
 
 @dataclass(frozen=True)
-class Silent:
+class SilentAlert:
     """A rule that should have fired and did not, with all that was recorded of it."""
 
     recording: Recording
@@ -65,7 +65,7 @@ class Silent:
         return f"{at - self.fault_at:+.1f} s"
 
 
-def not_scraped(silent: Silent, series: SeriesRecord) -> str:
+def not_scraped(silent: SilentAlert, series: SeriesRecord) -> str:
     """Say which target of a series could not be scraped, and since when; nothing where all scrapes succeeded."""
     key = (series.labels.get("job", ""), series.labels.get("instance", ""))
     target = next((t for t in silent.recording.targets if (t.job, t.instance) == key), None)
@@ -75,7 +75,7 @@ def not_scraped(silent: Silent, series: SeriesRecord) -> str:
     return f": {target.instance} of job {target.job} could not be scraped, first {silent.said(failed[0])}"
 
 
-def true_instants(silent: Silent) -> Iterator[float]:
+def true_instants(silent: SilentAlert) -> Iterator[float]:
     """List the evaluations from the fault on at which the whole expression had a result."""
     for series in silent.record.parts[0].series if silent.record.parts else []:
         yield from (at for at, _ in silent.after_fault(series))

@@ -17,7 +17,7 @@ from alertdrill.agent.verdict.verdict import Finding, Link
 
 
 @dataclass(frozen=True)
-class Untold:
+class UndeliveredAlert:
     """An alert that fired, and the receiver that did not hear of it (None: any)."""
 
     recording: Recording
@@ -40,13 +40,13 @@ class Untold:
         return f"{at - self.fault_at:+.1f} s"
 
 
-def held_back(untold: Untold) -> Finding | None:
+def held_back(untold: UndeliveredAlert) -> Finding | None:
     """Find what kept an alert quiet for a while, of which its receiver was told in the end."""
     found = (look(untold) for look in (_silenced, _inhibited, _muted))
     return next((finding for finding in found if finding is not None), None)
 
 
-def why_untold(untold: Untold) -> Finding:
+def why_untold(untold: UndeliveredAlert) -> Finding:
     """Walk the chain to the first broken link."""
     for look in CHAIN:
         finding = look(untold)
@@ -56,7 +56,7 @@ def why_untold(untold: Untold) -> Finding:
     return Finding(Link.NOT_DELIVERED, f"fired, and {who} was never told although nothing held it back")
 
 
-def _not_sent(untold: Untold) -> Finding | None:
+def _not_sent(untold: UndeliveredAlert) -> Finding | None:
     # Without a single look at Alertmanager's list nothing follows from the alert's absence there.
     if untold.seen or not untold.recording.alertmanager.looks:
         return None
@@ -67,7 +67,7 @@ def _not_sent(untold: Untold) -> Finding | None:
     )
 
 
-def _silenced(untold: Untold) -> Finding | None:
+def _silenced(untold: UndeliveredAlert) -> Finding | None:
     by = sorted({silence_id for one in untold.seen for silence_id in one.silenced_by})
     if not by:
         return None
@@ -80,7 +80,7 @@ def _spell(silence: SilenceRecord) -> str:
     return f"{silence.silence_id} of {silence.created_by or 'nobody'} ({', '.join(silence.matchers)}{comment})"
 
 
-def _inhibited(untold: Untold) -> Finding | None:
+def _inhibited(untold: UndeliveredAlert) -> Finding | None:
     by = {fingerprint for one in untold.seen for fingerprint in one.inhibited_by}
     if not by:
         return None
@@ -89,7 +89,7 @@ def _inhibited(untold: Untold) -> Finding | None:
     return Finding(Link.INHIBITED, f"fired, but inhibited by {listed(names)}")
 
 
-def _routed_elsewhere(untold: Untold) -> Finding | None:
+def _routed_elsewhere(untold: UndeliveredAlert) -> Finding | None:
     receivers = sorted({way.receiver for way in untold.ways} | {name for one in untold.seen for name in one.receivers})
     if untold.receiver is None or untold.receiver in receivers or not receivers:
         return None
@@ -99,12 +99,12 @@ def _routed_elsewhere(untold: Untold) -> Finding | None:
     return Finding(Link.ROUTED_ELSEWHERE, f"fired, but its labels {labels} lead to {listed(receivers)}{there}")
 
 
-def _muted(untold: Untold) -> Finding | None:
+def _muted(untold: UndeliveredAlert) -> Finding | None:
     by = sorted({name for one in untold.seen for name in one.muted_by})
     return Finding(Link.MUTED, f"fired, but muted by the time interval {listed(by)}") if by else None
 
 
-def _muted_then(untold: Untold) -> Finding | None:
+def _muted_then(untold: UndeliveredAlert) -> Finding | None:
     """Find that its route was muted whenever it would have been notified, which older servers do not tell."""
     since, until = untold.timeline.firing_at or 0.0, untold.timeline.ended_at or untold.recording.ended_at
     for way in untold.ways:
@@ -134,7 +134,7 @@ def _muting(config: str, way: Route, flushes: list[float]) -> str:
     return f"by the time interval {listed(by)}" if by else f"outside of the time interval {listed(way.active_in)}"
 
 
-def _maybe_muted(untold: Untold) -> Finding | None:
+def _maybe_muted(untold: UndeliveredAlert) -> Finding | None:
     """Suspect the time intervals of its routes, where Alertmanager did not tell of them."""
     names = sorted(
         {name for way in untold.ways if untold.receiver in {None, way.receiver} for name in way.time_intervals}
@@ -147,7 +147,7 @@ def _maybe_muted(untold: Untold) -> Finding | None:
     return Finding(Link.MUTED, text)
 
 
-def _not_delivered(untold: Untold) -> Finding | None:
+def _not_delivered(untold: UndeliveredAlert) -> Finding | None:
     failed = _failed(untold)
     if not failed:
         return None
@@ -158,7 +158,7 @@ def _not_delivered(untold: Untold) -> Finding | None:
     )
 
 
-def _failed(untold: Untold) -> list[DeliveryRecord]:
+def _failed(untold: UndeliveredAlert) -> list[DeliveryRecord]:
     """List what failed; older servers count all receivers of a kind together, newer ones may name each."""
     named = f" of {untold.receiver}"
     all_failed = [one for one in untold.recording.alertmanager.deliveries if one.failed]
@@ -169,7 +169,7 @@ def _failed(untold: Untold) -> list[DeliveryRecord]:
     ]
 
 
-def _waits_for_group(untold: Untold) -> Finding | None:
+def _waits_for_group(untold: UndeliveredAlert) -> Finding | None:
     way, lasted, how = _lasted(untold)
     wait = way.group_wait.total_seconds() if way is not None else 0.0
     if lasted >= wait:
@@ -178,7 +178,7 @@ def _waits_for_group(untold: Untold) -> Finding | None:
     return Finding(Link.STILL_WAITING, text)
 
 
-def _waits_for_interval(untold: Untold) -> Finding | None:
+def _waits_for_interval(untold: UndeliveredAlert) -> Finding | None:
     way, lasted, how = _lasted(untold)
     interval = way.group_interval.total_seconds() if way is not None else 0.0
     if lasted >= interval:
@@ -189,7 +189,7 @@ def _waits_for_interval(untold: Untold) -> Finding | None:
     return Finding(Link.STILL_WAITING, text)
 
 
-def _lasted(untold: Untold) -> tuple[Route | None, float, str]:
+def _lasted(untold: UndeliveredAlert) -> tuple[Route | None, float, str]:
     """Tell the way to the receiver, how long the alert fired or was watched, and which of the two."""
     way = next((one for one in untold.ways if untold.receiver in {None, one.receiver}), None)
     since, ended_at = untold.timeline.firing_at or 0.0, untold.timeline.ended_at
@@ -198,7 +198,7 @@ def _lasted(untold: Untold) -> tuple[Route | None, float, str]:
     return way, untold.recording.ended_at - since, "the record ends"
 
 
-CHAIN: tuple[Callable[[Untold], Finding | None], ...] = (
+CHAIN: tuple[Callable[[UndeliveredAlert], Finding | None], ...] = (
     _not_sent,
     _silenced,
     _inhibited,

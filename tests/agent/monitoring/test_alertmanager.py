@@ -6,7 +6,7 @@ from aiohttp import web
 from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager, status
-from alertdrill.agent.monitoring.held import Cluster, HeldAlert, Matcher, Receiver, Silence
+from alertdrill.agent.monitoring.held import Cluster, HeldAlert, Receiver, Silence, SilenceMatcher
 from tests.agent.monitoring.answers import AT_MILLISECOND, HELD, SILENCE, STATUS
 from tests.agent.monitoring.conftest import Answer, Serve
 
@@ -66,7 +66,7 @@ async def test_a_silence_tells_whom_it_matches_and_until_when(serve: Serve) -> N
     assert await (await alertmanager(serve, [SILENCE])).silences() == [
         Silence(
             id="s1",
-            matchers=(Matcher("alertname", "Do.*", is_regex=True, is_equal=True),),
+            matchers=(SilenceMatcher("alertname", "Do.*", is_regex=True, is_equal=True),),
             starts_at=AT_MILLISECOND,
             ends_at=AT_MILLISECOND + 1,
             state="active",

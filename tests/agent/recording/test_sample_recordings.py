@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from alertdrill.agent.cli import app
 from alertdrill.agent.recording.recording import read_recording
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Outcome
+from alertdrill.agent.verdict.verdict import VerdictOutcome
 
 FOLDER = Path(__file__).parents[2] / "recordings"
 
@@ -24,7 +24,7 @@ class Sample:
 
     name: str
     alert: str
-    outcome: Outcome
+    outcome: VerdictOutcome
     exit_code: int
     came: dict[str, float]
     reason: str
@@ -38,7 +38,7 @@ SAMPLES = [
     Sample(
         "passed",
         "HighResponseTime",
-        Outcome.PASSED,
+        VerdictOutcome.PASSED,
         0,
         {"condition": 3.369, "pending": 3.369, "firing": 13.369, "notified": 14.377, "resolved": 24.869},
         "fired in its window, team-lead told, resolved",
@@ -46,7 +46,7 @@ SAMPLES = [
     Sample(
         "missed",
         "HighResponseTime",
-        Outcome.MISSED,
+        VerdictOutcome.MISSED,
         1,
         {},
         "never crossed: largest value 0.9547, at +9.9 s; it fires at > 2; even a range of 10 s full of it would not do",
@@ -54,7 +54,7 @@ SAMPLES = [
     Sample(
         "late",
         "HighResponseTime",
-        Outcome.LATE,
+        VerdictOutcome.LATE,
         1,
         {"condition": 3.345, "pending": 3.345, "firing": 13.345, "notified": 14.35},
         "fired 13.3 s after the fault, the drill allows 8 s: 10.0 s until firing (`for` 10 s in whole evaluations: 10 s), 3.3 s until first bad scrape (until the service showed it and was scraped, every 0.167 s), 1.0 s until received (group_wait 1 s, or group_interval 10 s where the group was known)",
@@ -62,7 +62,7 @@ SAMPLES = [
     Sample(
         "not_notified",
         "Silenced",
-        Outcome.NOT_NOTIFIED,
+        VerdictOutcome.NOT_NOTIFIED,
         1,
         {"condition": 0.488, "pending": 0.488, "firing": 0.488, "resolved": 8.488},
         'pager was never told: fired, but silenced by 16ad7393-9d57-4d81-8c4c-981ac762627d of somebody (alertname="Silenced": planned work)',
@@ -70,7 +70,7 @@ SAMPLES = [
     Sample(
         "inconclusive",
         "HighResponseTime",
-        Outcome.INCONCLUSIVE,
+        VerdictOutcome.INCONCLUSIVE,
         3,
         {},
         "the fault had no effect on the traffic (p95 0.003 s before, 0.005 s during, as many transactions, as few failures)",

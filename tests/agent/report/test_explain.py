@@ -13,15 +13,15 @@ from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.report import explain as explain_text
 from alertdrill.agent.report import explain_json, explain_markdown
-from alertdrill.agent.rules.explanation import Explanation, Given, explain
-from alertdrill.agent.rules.remark import Known
+from alertdrill.agent.rules.explanation import Explanation, LocatedRule, explain
+from alertdrill.agent.rules.remark import RuleContext
 from alertdrill.agent.rules.timing import Timing
 
 EVIL = "<script>alert(1)</script>[bold]|\x1b[31m"
 KPIS = Kpis.model_validate({"kpis": [{"kpi": "p99", "series": "b_bucket", "quantile": 0.99, "objective": "< 5"}]})
 
 
-def given(expr: str, alert: str = "Errors", for_: float = 60) -> Given:
+def given(expr: str, alert: str = "Errors", for_: float = 60) -> LocatedRule:
     rule = RuleRecord(
         alert=alert,
         group="g",
@@ -33,20 +33,22 @@ def given(expr: str, alert: str = "Errors", for_: float = 60) -> Given:
         annotations={},
         health="ok",
     )
-    return Given(rule, Timing(15, 15, for_), "rules.yml:7", ("scrape interval 15s: as given",))
+    return LocatedRule(rule, Timing(15, 15, for_), "rules.yml:7", ("scrape interval 15s: as given",))
 
 
 @pytest.fixture
 def explanation() -> Explanation:
     """A ratio, an expression without a closed form, and a promise that nobody watches."""
     rules = [given("rate(e[5m]) / rate(n[5m]) > 0.05"), given("predict_linear(a[6h], 3600) < 0", "Full")]
-    return explain(rules, Known(kpis=KPIS, alertmanager="route: {receiver: pager, group_wait: 0s}"))
+    return explain(rules, RuleContext(kpis=KPIS, alertmanager="route: {receiver: pager, group_wait: 0s}"))
 
 
 @pytest.fixture
 def hostile() -> Explanation:
     """A rule whose every foreign text wants to be markup."""
-    return explain([given(f'a{{x="{EVIL}"}} > 1', EVIL)], Known(alertmanager=f"route: {{receiver: '{EVIL[:-5]}'}}"))
+    return explain(
+        [given(f'a{{x="{EVIL}"}} > 1', EVIL)], RuleContext(alertmanager=f"route: {{receiver: '{EVIL[:-5]}'}}")
+    )
 
 
 def _print(explanation: Explanation, width: int = 80) -> str:

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.agent.rules.test_shape import RULES, UNKNOWN
 
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.checks.table import CHECKS, review, unwatched
 from alertdrill.agent.rules.prospect import prospect
-from alertdrill.agent.rules.remark import Known, Remark, Subject
+from alertdrill.agent.rules.remark import CheckedRule, Remark, RuleContext
 from alertdrill.agent.rules.routing import routes
 from alertdrill.agent.rules.timing import Timing
+from tests.agent.rules.test_shape import RULES, UNKNOWN
 
 KPIS = Kpis.model_validate(
     {
@@ -60,8 +60,8 @@ def remarks(
 ) -> list[Remark]:
     timing = Timing(15, 15, one.for_seconds, one.keep_firing_for_seconds)
     ways = tuple(routes(ROUTES, one.labels))
-    known = Known(rules=(one, *others), kpis=KPIS, alertmanager=ROUTES, labels=labels or {})
-    return list(review(Subject(prospect(one, timing, ways), known, ways)))
+    known = RuleContext(rules=(one, *others), kpis=KPIS, alertmanager=ROUTES, labels=labels or {})
+    return list(review(CheckedRule(prospect(one, timing, ways), known, ways)))
 
 
 def said(name: str, one: RuleRecord, *others: RuleRecord, **labels: Any) -> Remark | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.rules.matchers import Matcher, read
+from alertdrill.agent.rules.matchers import RouteMatcher, read
 from alertdrill.agent.rules.routing import routes
 
 TREE = r"""
@@ -76,7 +76,7 @@ def test_mappings_may_be_merged() -> None:
 
 
 def test_a_name_may_be_quoted() -> None:
-    assert list(read('{"my.label"="x"}')) == [Matcher("my.label", "=", "x")]
+    assert list(read('{"my.label"="x"}')) == [RouteMatcher("my.label", "=", "x")]
 
 
 @pytest.mark.parametrize(

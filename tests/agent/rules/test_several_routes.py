@@ -9,7 +9,7 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import SilenceRecord, SuppressionRecord
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, Outcome, Verdict
+from alertdrill.agent.verdict.verdict import Link, Verdict, VerdictOutcome
 
 SLOW = "{matchers: [severity=page], receiver: archive, group_wait: 5m, continue: true}"
 QUICK = "{matchers: [severity=page], receiver: pager, group_wait: 2s, group_interval: 5s}"
@@ -31,7 +31,7 @@ def _judged(recording: Recording, routes: str, receiver: str | None = "pager") -
 @pytest.mark.parametrize("receiver", ["pager", None])
 def test_whoever_is_told_first_decides(passed: Recording, routes: str, receiver: str | None) -> None:
     verdict = _judged(passed, routes, receiver)
-    assert verdict.outcome is Outcome.PASSED, verdict.reason
+    assert verdict.outcome is VerdictOutcome.PASSED, verdict.reason
     (window,) = (one.window for one in verdict.milestones if one.name == "notified")
     assert window is not None
     assert "group_wait 2 s" in window.arithmetic
@@ -41,15 +41,15 @@ def test_whoever_is_told_first_decides(passed: Recording, routes: str, receiver:
 def test_and_may_still_be_late(passed: Recording, receiver: str | None) -> None:
     late = [one.model_copy(update={"received_at": one.received_at + 4}) for one in passed.notifications]
     recording = passed.model_copy(update={"notifications": late})
-    assert _judged(recording, f"{SLOW}, {QUICK}", receiver).outcome is Outcome.LATE
+    assert _judged(recording, f"{SLOW}, {QUICK}", receiver).outcome is VerdictOutcome.LATE
 
 
 def test_a_route_that_is_muted_at_times_has_no_window(passed: Recording) -> None:
     muted = f"{QUICK[:-1]}, mute_time_intervals: [nights]}}"
     late = [one.model_copy(update={"received_at": one.received_at + 40}) for one in passed.notifications]
-    assert _judged(passed.model_copy(update={"notifications": late}), muted).outcome is Outcome.PASSED
+    assert _judged(passed.model_copy(update={"notifications": late}), muted).outcome is VerdictOutcome.PASSED
     verdict = _judged(passed.model_copy(update={"notifications": []}), muted)
-    assert (verdict.outcome, verdict.finding and verdict.finding.link) == (Outcome.NOT_NOTIFIED, Link.MUTED)
+    assert (verdict.outcome, verdict.finding and verdict.finding.link) == (VerdictOutcome.NOT_NOTIFIED, Link.MUTED)
     assert "is muted at times, by nights" in verdict.reason
 
 
@@ -78,7 +78,7 @@ def test_what_held_it_back_is_named_whether_it_was_told_late_or_never(
     passed: Recording, update: dict[str, Any], link: Link
 ) -> None:
     late = [one.model_copy(update={"received_at": one.received_at + 9}) for one in passed.notifications]
-    for notifications, outcome in ((late, Outcome.LATE), ([], Outcome.NOT_NOTIFIED)):
+    for notifications, outcome in ((late, VerdictOutcome.LATE), ([], VerdictOutcome.NOT_NOTIFIED)):
         recording = _held(passed, **update).model_copy(update={"notifications": notifications})
         verdict = judge(recording).verdicts[0]
         assert (verdict.outcome, verdict.finding and verdict.finding.link) == (outcome, link)
@@ -93,6 +93,6 @@ def test_a_clock_that_is_a_little_off_makes_no_notification_early(passed: Record
     told = [one.model_copy(update={"received_at": one.starts_at - ahead + 2.005}) for one in passed.notifications]
     known = {"earlier_since": passed.started_at - 3600}
     recording = passed.model_copy(update={"prometheus": clock, "notifications": told} | known)
-    assert _judged(recording, QUICK).outcome is Outcome.PASSED
+    assert _judged(recording, QUICK).outcome is VerdictOutcome.PASSED
     sooner = [one.model_copy(update={"received_at": one.received_at - 0.03}) for one in told]
-    assert _judged(recording.model_copy(update={"notifications": sooner}), QUICK).outcome is Outcome.EARLY
+    assert _judged(recording.model_copy(update={"notifications": sooner}), QUICK).outcome is VerdictOutcome.EARLY

@@ -6,7 +6,7 @@ import pytest
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, Outcome
+from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
 
 
 @pytest.mark.parametrize("config", ["", "{}", "<secret>", "[", "route: {group_wait: soon}"])
@@ -14,8 +14,8 @@ def test_without_routes_a_delivery_is_judged_by_whether_it_came(passed: Recordin
     alertmanager = passed.alertmanager.model_copy(update={"config": config, "looks": 1})
     recording = passed.model_copy(update={"alertmanager": alertmanager})
     (verdict,) = judge(recording).verdicts
-    assert verdict.outcome is Outcome.PASSED
+    assert verdict.outcome is VerdictOutcome.PASSED
     (notified,) = (milestone for milestone in verdict.milestones if milestone.name == "notified")
     assert (notified.at is None, notified.window) == (False, None)
     (untold,) = judge(recording.model_copy(update={"notifications": []})).verdicts
-    assert (untold.outcome, untold.finding and untold.finding.link) == (Outcome.NOT_NOTIFIED, Link.NOT_SENT)
+    assert (untold.outcome, untold.finding and untold.finding.link) == (VerdictOutcome.NOT_NOTIFIED, Link.NOT_SENT)

@@ -15,13 +15,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.serving.metrics import Situation, registry
+from alertdrill.agent.serving.metrics import AgentState, registry
 from alertdrill.agent.serving.server import metrics_route, serving
 from alertdrill.lab.ports import free_ports
 from alertdrill.probes.load.recorder import Samples, SecondCounts
 from alertdrill.probes.load.tally import Distribution, Tally
 
-DRILL = Situation(
+DRILL = AgentState(
     checks=("status is 201", 'says "paid"\\\n'),
     drill="database-latency",
     phase="fault",
@@ -56,7 +56,7 @@ def tally() -> Tally:
     return made
 
 
-def _scraped(situation: Situation) -> dict[str, float]:
+def _scraped(situation: AgentState) -> dict[str, float]:
     """Scrape, and key each value by its series: `name{label=value}`."""
     text = generate_latest(registry(lambda: situation)).decode()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
@@ -64,7 +64,7 @@ def _scraped(situation: Situation) -> dict[str, float]:
 
 
 def test_every_count_of_the_tally_is_told(tally: Tally) -> None:
-    told = _scraped(Situation(tally))
+    told = _scraped(AgentState(tally))
     assert told["alertdrill_transactions_total['succeeded']"] == 5
     assert told["alertdrill_transactions_total['failed']"] == 3
     assert told["alertdrill_transactions_total['dropped']"] == 2
@@ -78,7 +78,7 @@ def test_every_count_of_the_tally_is_told(tally: Tally) -> None:
 
 
 def test_the_buckets_at_the_promised_latencies_part_what_keeps_them_from_what_does_not(tally: Tally) -> None:
-    told = _scraped(Situation(tally))
+    told = _scraped(AgentState(tally))
     assert told["alertdrill_transaction_latency_seconds_bucket['2.0']"] == 5
     assert told["alertdrill_transaction_latency_seconds_bucket['5.0']"] == 7
     assert told["alertdrill_transaction_latency_seconds_count"] == 8
@@ -90,7 +90,7 @@ def test_the_buckets_at_the_promised_latencies_part_what_keeps_them_from_what_do
 
 
 def test_a_scrape_sees_what_was_added_since_the_last(tally: Tally) -> None:
-    scraped = registry(lambda: Situation(tally))
+    scraped = registry(lambda: AgentState(tally))
     before = generate_latest(scraped).decode()
     tally.add(SecondCounts(offset=1, due=4, ended=4, latencies=_samples(0.1, 0.1, 0.1, 0.1)))
     after = generate_latest(scraped).decode()
@@ -101,7 +101,7 @@ def test_a_scrape_sees_what_was_added_since_the_last(tally: Tally) -> None:
 
 def test_what_has_not_happened_yet_is_there_as_zero() -> None:
     """Or `rate()` would miss the first time that it happens."""
-    told = _scraped(Situation(Tally(), checks=("status is 201",)))
+    told = _scraped(AgentState(Tally(), checks=("status is 201",)))
     assert told["alertdrill_transactions_failed_total['reset']"] == 0
     assert told["alertdrill_checks_failed_total['status is 201']"] == 0
     assert told["alertdrill_transaction_latency_seconds_bucket['+Inf']"] == 0
@@ -132,9 +132,9 @@ def test_a_bucket_counts_all_below_its_bound_and_none_more_than_a_thousandth_abo
         assert lowest <= count <= highest
 
 
-@pytest.mark.parametrize("situation", [Situation(), DRILL], ids=["idle", "in a drill"])
-async def test_promtool_has_nothing_to_say_against_what_is_served(tally: Tally, situation: Situation) -> None:
-    served = Situation(tally, situation.checks, situation.drill, situation.phase, situation.faults)
+@pytest.mark.parametrize("situation", [AgentState(), DRILL], ids=["idle", "in a drill"])
+async def test_promtool_has_nothing_to_say_against_what_is_served(tally: Tally, situation: AgentState) -> None:
+    served = AgentState(tally, situation.checks, situation.drill, situation.phase, situation.faults)
     content_type, text = await _served(served, "text/plain")
     assert content_type.startswith("text/plain; version=0.0.4")
     assert _promtool(text) == (0, "")
@@ -142,7 +142,7 @@ async def test_promtool_has_nothing_to_say_against_what_is_served(tally: Tally, 
 
 async def test_who_asks_for_open_metrics_gets_them(tally: Tally) -> None:
     """As Prometheus does; the parser is strict about the format."""
-    content_type, text = await _served(Situation(tally), "application/openmetrics-text;version=1.0.0,text/plain;q=0.1")
+    content_type, text = await _served(AgentState(tally), "application/openmetrics-text;version=1.0.0,text/plain;q=0.1")
     assert content_type.startswith("application/openmetrics-text; version=1.0.0")
     names = {family.name for family in open_metrics(text)}
     assert {"alertdrill_transactions", "alertdrill_transaction_latency_seconds", "alertdrill_build_info"} <= names
@@ -162,7 +162,7 @@ def test_promtool_does_object_to_a_name_that_breaks_the_conventions() -> None:
     assert "_total" in said
 
 
-async def _served(situation: Situation, accept: str) -> tuple[str, str]:
+async def _served(situation: AgentState, accept: str) -> tuple[str, str]:
     address = f"127.0.0.1:{free_ports(1)[0]}"
     async with (
         serving([metrics_route(registry(lambda: situation))], address),

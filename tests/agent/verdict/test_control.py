@@ -7,7 +7,7 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, FaultRecord
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Outcome
+from alertdrill.agent.verdict.verdict import VerdictOutcome
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_whatever_fires_is_unexpected(control: Recording) -> None:
     fired = AlertSamples(labels={"alertname": "DiskFull"}, state="firing", instants=instants)
     judgement = judge(control.model_copy(update={"alerts": [fired]}))
     assert judgement.exit_code == 1
-    assert [(one.alert, one.outcome) for one in judgement.verdicts] == [("DiskFull", Outcome.UNEXPECTED)]
+    assert [(one.alert, one.outcome) for one in judgement.verdicts] == [("DiskFull", VerdictOutcome.UNEXPECTED)]
 
 
 def test_silence_under_half_the_load_proves_nothing(control: Recording) -> None:
@@ -60,6 +60,6 @@ def test_a_surge_has_its_effect_without_a_slower_answer(missed: Recording) -> No
     calm = [second.model_copy(update=healthy) for second in missed.load.seconds]
     load = missed.load.model_copy(update={"seconds": calm})
     without = missed.model_copy(update={"load": load})
-    assert judge(without).verdicts[0].outcome is Outcome.INCONCLUSIVE
+    assert judge(without).verdicts[0].outcome is VerdictOutcome.INCONCLUSIVE
     surging = without.model_copy(update={"faults": [_surge(missed, 100)]})
-    assert judge(surging).verdicts[0].outcome is Outcome.MISSED
+    assert judge(surging).verdicts[0].outcome is VerdictOutcome.MISSED

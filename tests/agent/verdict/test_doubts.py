@@ -11,7 +11,7 @@ from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, EvaluationRecord, GroupRecord
 from alertdrill.agent.verdict.doubts import doubts
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Outcome
+from alertdrill.agent.verdict.verdict import VerdictOutcome
 
 Change = Callable[[Recording], dict[str, Any]]
 
@@ -70,7 +70,7 @@ def _looks(recording: Recording, seconds: list[float]) -> list[GroupRecord]:
 )
 def test_what_undermines_the_drill_makes_it_inconclusive(passed: Recording, change: Change, says: str) -> None:
     judgement = judge(passed.model_copy(update=change(passed)))
-    assert judgement.verdicts[0].outcome is Outcome.INCONCLUSIVE
+    assert judgement.verdicts[0].outcome is VerdictOutcome.INCONCLUSIVE
     assert says in judgement.verdicts[0].reason
     assert any(says in text for text in judgement.undermined_by)
 
@@ -89,7 +89,7 @@ def test_what_undermines_the_drill_makes_it_inconclusive(passed: Recording, chan
 def test_what_does_not_matter_is_no_doubt(passed: Recording, change: Change) -> None:
     changed = passed.model_copy(update=change(passed))
     assert doubts(changed, 1_790_000_030.0) == []
-    assert judge(changed).verdicts[0].outcome is Outcome.PASSED
+    assert judge(changed).verdicts[0].outcome is VerdictOutcome.PASSED
 
 
 def test_a_skipped_evaluation_excuses_a_late_alert_alone(passed: Recording) -> None:
@@ -97,8 +97,8 @@ def test_a_skipped_evaluation_excuses_a_late_alert_alone(passed: Recording) -> N
     groups = _looks(passed, seen)
     (doubt,) = doubts(passed.model_copy(update={"groups": groups}), 1_790_000_030.0)
     assert doubt.text.startswith("Prometheus skipped 2 evaluation(s) of the group orders, the first +30.2 s")
-    assert doubt.outcome is Outcome.LATE
-    assert judge(passed.model_copy(update={"groups": groups})).verdicts[0].outcome is Outcome.PASSED
+    assert doubt.outcome is VerdictOutcome.LATE
+    assert judge(passed.model_copy(update={"groups": groups})).verdicts[0].outcome is VerdictOutcome.PASSED
 
 
 def test_a_gap_that_nobody_watched_is_not_a_skipped_evaluation(passed: Recording) -> None:
@@ -118,7 +118,7 @@ def _fired_first(recording: Recording, name: str) -> Recording:
 def test_what_the_drill_before_left_firing_is_named_and_nobody_is_blamed(passed: Recording) -> None:
     judgement = judge(_fired_first(passed, "DiskFull"))
     assert judgement.exit_code == 3
-    assert [one.outcome for one in judgement.verdicts] == [Outcome.INCONCLUSIVE] * 2
+    assert [one.outcome for one in judgement.verdicts] == [VerdictOutcome.INCONCLUSIVE] * 2
     assert judgement.undermined_by == ("the baseline was not quiet: DiskFull fired before the fault",)
 
 
@@ -131,7 +131,7 @@ def test_a_fault_that_made_its_alert_pending_had_an_effect_whatever_the_traffic_
     healthy = {"p95_seconds": 0.022, "succeeded": 100, "failed": 0}
     load = missed.load.model_copy(update={"seconds": [one.model_copy(update=healthy) for one in missed.load.seconds]})
     calm = missed.model_copy(update={"load": load})
-    assert judge(calm).verdicts[0].outcome is Outcome.INCONCLUSIVE
+    assert judge(calm).verdicts[0].outcome is VerdictOutcome.INCONCLUSIVE
     labels = {"alertname": "OrdersSlow", "severity": "page"}
     pending = AlertSamples(labels=labels, state="pending", instants=[missed.faults[0].injected_at + 5.2])
-    assert judge(calm.model_copy(update={"alerts": [pending]})).verdicts[0].outcome is Outcome.MISSED
+    assert judge(calm.model_copy(update={"alerts": [pending]})).verdicts[0].outcome is VerdictOutcome.MISSED

@@ -13,7 +13,7 @@ from alertdrill.agent.recording.recording import Recording, write_recording
 from alertdrill.agent.report.drill import html, junit
 from alertdrill.agent.report.drill import json as json_report
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, Outcome
+from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
 
 # Prometheus 3.14 reads it.
 UNREADABLE = "rate(orders_slow_total[5m * 2]) > 0.5"
@@ -32,7 +32,7 @@ def _unreadable(recording: Recording) -> Recording:
 def test_a_rule_beyond_the_parser_is_judged_by_its_timeline(passed: Recording) -> None:
     """Pending 5.2 s after the fault is taken as reported, firing must come 10 s later, and it ends 63 s after that."""
     (verdict,) = judge(_unreadable(passed)).verdicts
-    assert verdict.outcome is Outcome.PASSED
+    assert verdict.outcome is VerdictOutcome.PASSED
     assert [note.startswith(BEYOND) for note in verdict.notes] == [True]
     fault_at = passed.faults[0].injected_at
     windows = {one.name: one.window for one in verdict.milestones}
@@ -47,13 +47,13 @@ def test_a_rule_beyond_the_parser_is_judged_by_its_timeline(passed: Recording) -
 def test_one_that_fired_too_soon_is_told_all_the_same(passed: Recording) -> None:
     rules = [one.model_copy(update={"for_seconds": 12}) for one in _unreadable(passed).rules]
     (verdict,) = judge(_unreadable(passed).model_copy(update={"rules": rules})).verdicts
-    assert verdict.outcome is Outcome.EARLY
+    assert verdict.outcome is VerdictOutcome.EARLY
     assert verdict.notes
 
 
 def test_its_silence_is_told_with_what_cannot_be_known(missed: Recording) -> None:
     (verdict,) = judge(_unreadable(missed)).verdicts
-    assert verdict.outcome is Outcome.MISSED
+    assert verdict.outcome is VerdictOutcome.MISSED
     assert verdict.finding is not None
     assert verdict.finding.link is Link.NEVER_TRUE
     assert verdict.reason == "its expression was never true, and cannot be taken apart to see why"
@@ -76,7 +76,7 @@ def test_every_report_has_the_note(tmp_path: Path, passed: Recording) -> None:
 
 def test_a_rule_that_was_not_evaluated_again_is_judged_by_its_alerts(passed: Recording) -> None:
     (verdict,) = judge(passed.model_copy(update={"watched": [], "targets": []})).verdicts
-    assert verdict.outcome is Outcome.PASSED
+    assert verdict.outcome is VerdictOutcome.PASSED
     assert verdict.notes == (
         "OrdersSlow was not evaluated again: when its condition held is known from its alerts alone",
     )
@@ -87,7 +87,7 @@ def test_what_prometheus_refused_afterwards_is_told(passed: Recording) -> None:
     refused = record.parts[0].model_copy(update={"series": [], "total": 0, "error": "query timed out"})
     watched = record.model_copy(update={"parts": [refused, *record.parts[1:]]})
     (verdict,) = judge(passed.model_copy(update={"watched": [watched]})).verdicts
-    assert verdict.outcome is Outcome.PASSED
+    assert verdict.outcome is VerdictOutcome.PASSED
     assert "could not be evaluated again (query timed out)" in verdict.notes[0]
 
 
@@ -96,7 +96,7 @@ def test_series_that_were_not_kept_are_counted(passed: Recording) -> None:
     many = record.parts[0].model_copy(update={"total": 80})
     watched = record.model_copy(update={"parts": [many, *record.parts[1:]]})
     (verdict,) = judge(passed.model_copy(update={"watched": [watched]})).verdicts
-    assert verdict.outcome is Outcome.PASSED
+    assert verdict.outcome is VerdictOutcome.PASSED
     assert verdict.notes[0].startswith("of 80 series that OrdersSlow found, 1 were kept")
 
 

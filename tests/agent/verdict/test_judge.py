@@ -10,7 +10,7 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, OutageRecord
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Outcome
+from alertdrill.agent.verdict.verdict import VerdictOutcome
 
 Change = Callable[[Recording], dict[str, Any]]
 
@@ -98,36 +98,44 @@ def _escaped(recording: Recording) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "outcome", "says"),
     [
-        (lambda _: {}, Outcome.PASSED, "fired in its window, pager told, resolved"),
-        (_shift_firing(-2), Outcome.EARLY, "firing 13.20 s after the fault"),
-        (_shift_firing(+1), Outcome.LATE, "firing 16.20 s after the fault, lawful is 15.20 to 15.20 s"),
-        (_shift_firing(+3), Outcome.LATE, "firing 18.20 s after the fault"),
-        (_budget("15s"), Outcome.LATE, "the drill allows 15 s"),
+        (lambda _: {}, VerdictOutcome.PASSED, "fired in its window, pager told, resolved"),
+        (_shift_firing(-2), VerdictOutcome.EARLY, "firing 13.20 s after the fault"),
+        (_shift_firing(+1), VerdictOutcome.LATE, "firing 16.20 s after the fault, lawful is 15.20 to 15.20 s"),
+        (_shift_firing(+3), VerdictOutcome.LATE, "firing 18.20 s after the fault"),
+        (_budget("15s"), VerdictOutcome.LATE, "the drill allows 15 s"),
         (
             lambda r: {"alerts": r.alerts[2:]},
-            Outcome.MISSED,
+            VerdictOutcome.MISSED,
             "true from +5.2 s on (0.66 > 0.5), at 63 evaluation(s), but Prometheus never made it pending",
         ),
-        (lambda r: {"alerts": r.alerts[:1]}, Outcome.MISSED, "pending for 10.0 s at the longest, its `for` is 10 s"),
-        (lambda _: {"alerts": [], "watched": []}, Outcome.MISSED, "its expression could not be evaluated afterwards"),
-        (_relabel, Outcome.WRONG_LABELS, 'severity="info"'),
-        (lambda _: {"notifications": []}, Outcome.NOT_NOTIFIED, "pager was never told"),
-        (_told_to("daily"), Outcome.WRONG_RECEIVER, "told daily, expected pager"),
-        (_told_later(400), Outcome.LATE, "notified"),
-        (_never_ends, Outcome.NOT_RESOLVED, "still active at the end"),
-        (_outage, Outcome.INCONCLUSIVE, "Prometheus could not be asked for 7.0 s"),
-        (_noisy, Outcome.INCONCLUSIVE, "OrdersSlow was active before the fault"),
-        (_load(dropped=1000), Outcome.INCONCLUSIVE, "the load dropped 1000 of 14000"),
-        (_load(due=0), Outcome.INCONCLUSIVE, "the load did not run"),
-        (_load(target_rate=200), Outcome.INCONCLUSIVE, "reached 100.0 transactions a second of 200"),
-        (_load(lateness_p99_seconds=2.0), Outcome.INCONCLUSIVE, "sent late"),
-        (_no_effect, Outcome.INCONCLUSIVE, "no effect on the traffic"),
-        (_escaped, Outcome.INCONCLUSIVE, "as few failures; of proxy db: 2 connections escaped it)"),
-        (lambda _: {"aborted": "abort_if became true"}, Outcome.INCONCLUSIVE, "abort_if became true"),
+        (
+            lambda r: {"alerts": r.alerts[:1]},
+            VerdictOutcome.MISSED,
+            "pending for 10.0 s at the longest, its `for` is 10 s",
+        ),
+        (
+            lambda _: {"alerts": [], "watched": []},
+            VerdictOutcome.MISSED,
+            "its expression could not be evaluated afterwards",
+        ),
+        (_relabel, VerdictOutcome.WRONG_LABELS, 'severity="info"'),
+        (lambda _: {"notifications": []}, VerdictOutcome.NOT_NOTIFIED, "pager was never told"),
+        (_told_to("daily"), VerdictOutcome.WRONG_RECEIVER, "told daily, expected pager"),
+        (_told_later(400), VerdictOutcome.LATE, "notified"),
+        (_never_ends, VerdictOutcome.NOT_RESOLVED, "still active at the end"),
+        (_outage, VerdictOutcome.INCONCLUSIVE, "Prometheus could not be asked for 7.0 s"),
+        (_noisy, VerdictOutcome.INCONCLUSIVE, "OrdersSlow was active before the fault"),
+        (_load(dropped=1000), VerdictOutcome.INCONCLUSIVE, "the load dropped 1000 of 14000"),
+        (_load(due=0), VerdictOutcome.INCONCLUSIVE, "the load did not run"),
+        (_load(target_rate=200), VerdictOutcome.INCONCLUSIVE, "reached 100.0 transactions a second of 200"),
+        (_load(lateness_p99_seconds=2.0), VerdictOutcome.INCONCLUSIVE, "sent late"),
+        (_no_effect, VerdictOutcome.INCONCLUSIVE, "no effect on the traffic"),
+        (_escaped, VerdictOutcome.INCONCLUSIVE, "as few failures; of proxy db: 2 connections escaped it)"),
+        (lambda _: {"aborted": "abort_if became true"}, VerdictOutcome.INCONCLUSIVE, "abort_if became true"),
     ],
 )
 def test_each_change_to_the_record_changes_the_verdict(
-    passed: Recording, change: Change, outcome: Outcome, says: str
+    passed: Recording, change: Change, outcome: VerdictOutcome, says: str
 ) -> None:
     verdict = judge(passed.model_copy(update=change(passed))).verdicts[0]
     assert verdict.outcome == outcome, verdict.reason
@@ -137,13 +145,13 @@ def test_each_change_to_the_record_changes_the_verdict(
 def test_an_alert_that_nobody_allowed_is_unexpected_and_fails_the_drill(passed: Recording) -> None:
     allowed, forbidden = judge(passed), judge(passed.model_copy(update=_forbid(passed)))
     assert (allowed.exit_code, allowed.allowed) == (0, ("QueueGrows",))
-    assert [verdict.outcome for verdict in forbidden.verdicts] == [Outcome.PASSED, Outcome.UNEXPECTED]
+    assert [verdict.outcome for verdict in forbidden.verdicts] == [VerdictOutcome.PASSED, VerdictOutcome.UNEXPECTED]
     assert forbidden.exit_code == 1
 
 
 def test_a_missed_alert_tells_its_largest_value_beside_the_threshold(missed: Recording) -> None:
     (verdict,) = judge(missed).verdicts
-    assert verdict.outcome == Outcome.MISSED
+    assert verdict.outcome == VerdictOutcome.MISSED
     assert verdict.reason == "never crossed: largest value 0.48, at +5.2 s; it fires at > 0.5"
 
 

@@ -17,7 +17,7 @@ from alertdrill.agent.recording.records import AlertSamples, NotificationRecord,
 from alertdrill.agent.report.drill import html
 from alertdrill.agent.report.drill import json as json_report
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, Outcome, Verdict
+from alertdrill.agent.verdict.verdict import Link, Verdict, VerdictOutcome
 
 EXPR, VALUE = "orders:p95_seconds > 0.5", "orders:p95_seconds"
 SERIES = {"__name__": VALUE, "instance": "shop:80", "job": "orders"}
@@ -70,7 +70,7 @@ def test_a_condition_may_hold_for_what_is_no_ordinary_number(
 ) -> None:
     parts = _part(expr, _held(during)), _part(VALUE, _always(before, during))
     verdict = _verdict(_changed(passed, *parts))
-    assert verdict.outcome is Outcome.PASSED
+    assert verdict.outcome is VerdictOutcome.PASSED
     fault_at = passed.faults[0].injected_at
     came = {one.name: round(one.at - fault_at, 1) for one in verdict.milestones if one.at is not None}
     assert came == {"condition": 5.2, "pending": 5.2, "firing": 15.2, "notified": 17.3, "resolved": 68.2}
@@ -88,7 +88,7 @@ def test_a_value_that_never_crosses_may_be_no_ordinary_number(
     missed: Recording, expr: str, value: float, says: str
 ) -> None:
     verdict = _verdict(_changed(missed, _part(expr), _part(VALUE, _always(value, value))))
-    assert (verdict.outcome, verdict.finding and verdict.finding.link) == (Outcome.MISSED, Link.NEVER_CROSSED)
+    assert (verdict.outcome, verdict.finding and verdict.finding.link) == (VerdictOutcome.MISSED, Link.NEVER_CROSSED)
     assert says in verdict.reason
 
 
@@ -141,13 +141,13 @@ def _expecting(recording: Recording, labels: dict[str, str], within: str = "50s"
 @pytest.mark.parametrize(
     ("wanted", "outcome"),
     [
-        ({"zone": ""}, Outcome.PASSED),
-        ({"zone": "", "severity": "page"}, Outcome.PASSED),
-        ({"severity": ""}, Outcome.WRONG_LABELS),
-        ({"zone": "a"}, Outcome.WRONG_LABELS),
+        ({"zone": ""}, VerdictOutcome.PASSED),
+        ({"zone": "", "severity": "page"}, VerdictOutcome.PASSED),
+        ({"severity": ""}, VerdictOutcome.WRONG_LABELS),
+        ({"zone": "a"}, VerdictOutcome.WRONG_LABELS),
     ],
 )
-def test_an_empty_label_is_none(passed: Recording, wanted: dict[str, str], outcome: Outcome) -> None:
+def test_an_empty_label_is_none(passed: Recording, wanted: dict[str, str], outcome: VerdictOutcome) -> None:
     """An empty label of a series is not on its alert, and one of a rule takes the series' own label away."""
     series = SERIES | {"zone": "", "team": "shop"}
     parts = _part(EXPR, _held(0.66, series)), _part(VALUE, _always(0.02, 0.66))
@@ -168,10 +168,11 @@ def _versions(recording: Recording, firing_again: int, within: str = "20s") -> R
 
 
 @pytest.mark.parametrize(
-    ("firing_again", "outcome"), [(40, Outcome.PASSED), (39, Outcome.EARLY), (41, Outcome.LATE), (30, Outcome.EARLY)]
+    ("firing_again", "outcome"),
+    [(40, VerdictOutcome.PASSED), (39, VerdictOutcome.EARLY), (41, VerdictOutcome.LATE), (30, VerdictOutcome.EARLY)],
 )
 def test_labels_that_change_make_another_alert_with_a_for_of_its_own(
-    passed: Recording, firing_again: int, outcome: Outcome
+    passed: Recording, firing_again: int, outcome: VerdictOutcome
 ) -> None:
     """The drill's budget of 20 s was kept by the first one; the second one must take its 10 s, no more and no less."""
     assert _verdict(_versions(passed, firing_again)).outcome is outcome
@@ -179,7 +180,7 @@ def test_labels_that_change_make_another_alert_with_a_for_of_its_own(
 
 def test_nothing_fired_within_the_budget_is_late_whatever_the_labels(passed: Recording) -> None:
     verdict = _verdict(_versions(passed, 40, within="12s"))
-    assert verdict.outcome is Outcome.LATE
+    assert verdict.outcome is VerdictOutcome.LATE
     assert verdict.reason.startswith("fired 15.2 s after the fault, the drill allows 12 s")
 
 
@@ -192,7 +193,7 @@ def test_labels_that_change_before_it_fires_are_named_as_what_reset_it(missed: R
     )
     verdict = _verdict(_changed(missed, whole, _part(VALUE, _always(0.02, 0.66)), **stored))
     assert verdict.finding is not None
-    assert (verdict.outcome, verdict.finding.link) == (Outcome.MISSED, Link.BROKEN_OFF)
+    assert (verdict.outcome, verdict.finding.link) == (VerdictOutcome.MISSED, Link.BROKEN_OFF)
     assert verdict.finding.evidence[0] == (
         "pending from +5.2 s for 7.0 s, until its labels changed: version from '1' to '2'"
     )
@@ -214,14 +215,14 @@ def _templated(recording: Recording, firing_again: int, ends: int = 68) -> Recor
 @pytest.mark.parametrize(
     ("firing_again", "ends", "outcome"),
     [
-        (40, 68, Outcome.PASSED),
-        (39, 68, Outcome.EARLY),
-        (41, 68, Outcome.LATE),
-        (40, 69, Outcome.LATE),
+        (40, 68, VerdictOutcome.PASSED),
+        (39, 68, VerdictOutcome.EARLY),
+        (41, 68, VerdictOutcome.LATE),
+        (40, 69, VerdictOutcome.LATE),
     ],
 )
 def test_a_template_that_changes_makes_another_alert_of_the_same_series(
-    passed: Recording, firing_again: int, ends: int, outcome: Outcome
+    passed: Recording, firing_again: int, ends: int, outcome: VerdictOutcome
 ) -> None:
     verdict = _verdict(_templated(passed, firing_again, ends))
     assert verdict.outcome is outcome, verdict.reason
@@ -234,7 +235,7 @@ def test_a_template_that_stays_the_same_needs_no_note(passed: Recording) -> None
     stored = _labelled(passed, {"seen": "shop"}, pending=range(5, 15), firing=range(15, 68))
     parts = _part(EXPR, _held(0.66)), _part(VALUE, _always(0.02, 0.66))
     verdict = _verdict(_changed(passed, *parts, rule=TEMPLATE, **stored))
-    assert (verdict.outcome, verdict.notes) == (Outcome.PASSED, ())
+    assert (verdict.outcome, verdict.notes) == (VerdictOutcome.PASSED, ())
 
 
 def test_a_template_with_the_value_keeps_an_alert_from_ever_firing(missed: Recording) -> None:
@@ -247,7 +248,7 @@ def test_a_template_with_the_value_keeps_an_alert_from_ever_firing(missed: Recor
     parts = _part(EXPR, _held(0.66)), _part(VALUE, _always(0.02, 0.66))
     verdict = _verdict(_changed(missed, *parts, rule=TEMPLATE, **stored))
     assert verdict.finding is not None
-    assert (verdict.outcome, verdict.finding.link) == (Outcome.MISSED, Link.BROKEN_OFF)
+    assert (verdict.outcome, verdict.finding.link) == (VerdictOutcome.MISSED, Link.BROKEN_OFF)
     assert verdict.finding.evidence[0].endswith("for 1.0 s, until its labels changed: seen from '5' to '6'")
     assert verdict.notes[0].startswith(
         "the label seen of OrdersSlow is a template and was '10', '11', '12' and 60 more"

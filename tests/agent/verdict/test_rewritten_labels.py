@@ -9,7 +9,7 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, SuppressionRecord
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Outcome, Verdict
+from alertdrill.agent.verdict.verdict import Verdict, VerdictOutcome
 
 
 def _told_as(recording: Recording, labels: dict[str, str]) -> Recording:
@@ -56,14 +56,14 @@ def _only(recording: Recording) -> Verdict:
 def test_a_notification_with_other_labels_is_still_of_the_alert(passed: Recording, change: dict[str, str]) -> None:
     """An empty label here stands for one that was dropped."""
     labels = {name: value for name, value in (passed.alerts[0].labels | change).items() if value}
-    assert _only(_told_as(passed, labels)).outcome is Outcome.PASSED
+    assert _only(_told_as(passed, labels)).outcome is VerdictOutcome.PASSED
 
 
 def test_one_that_began_at_another_instant_is_not(passed: Recording) -> None:
     labels = passed.alerts[0].labels | {"instance": "other:80"}
     other = _told_as(passed, labels)
     later = [one.model_copy(update={"starts_at": one.starts_at + 1}) for one in other.notifications]
-    assert _only(other.model_copy(update={"notifications": later})).outcome is Outcome.NOT_NOTIFIED
+    assert _only(other.model_copy(update={"notifications": later})).outcome is VerdictOutcome.NOT_NOTIFIED
 
 
 def test_a_notification_is_of_the_alert_that_has_most_of_its_labels(passed: Recording) -> None:
@@ -77,7 +77,7 @@ def test_a_notification_is_of_the_alert_that_has_most_of_its_labels(passed: Reco
         update={"parts": [whole.model_copy(update={"series": series, "total": 2}), *others]}
     )
     verdict = _only(recording.model_copy(update={"watched": [watched]}))
-    assert verdict.outcome is Outcome.NOT_NOTIFIED
+    assert verdict.outcome is VerdictOutcome.NOT_NOTIFIED
     assert verdict.labels == passed.alerts[0].labels
 
 
@@ -90,7 +90,7 @@ def test_the_route_is_that_of_the_labels_which_arrived(passed: Recording) -> Non
     recording = _routed(_told_as(passed, labels), tree)
     for one in (recording, _held(_routed(passed, tree), labels)):
         verdict = _only(one)
-        assert verdict.outcome is Outcome.PASSED, verdict.reason
+        assert verdict.outcome is VerdictOutcome.PASSED, verdict.reason
         (window,) = (m.window for m in verdict.milestones if m.name == "notified")
         assert window is not None
         assert "group_wait 2 s" in window.arithmetic
@@ -100,8 +100,8 @@ def test_a_group_that_another_prometheus_opened_is_no_new_one(passed: Recording)
     """Alertmanager had an alert of the group before, of which this Prometheus knows nothing."""
     sooner = [one.model_copy(update={"received_at": one.received_at - 2}) for one in passed.notifications]
     early = passed.model_copy(update={"notifications": sooner, "earlier_since": passed.started_at - 3600})
-    assert _only(early).outcome is Outcome.EARLY
+    assert _only(early).outcome is VerdictOutcome.EARLY
     foreign = {"alertname": "Elsewhere", "severity": "page"}
     at = passed.started_at
     known = _held(_held(early, passed.alerts[0].labels), foreign, starts_at=at, fingerprint="e")
-    assert _only(known).outcome is Outcome.PASSED
+    assert _only(known).outcome is VerdictOutcome.PASSED

@@ -7,7 +7,7 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, PartRecord, RuleRecord, WatchedRecord
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Outcome, Verdict
+from alertdrill.agent.verdict.verdict import Verdict, VerdictOutcome
 
 TICKET = {"severity": "ticket"}
 
@@ -37,9 +37,9 @@ def test_one_that_stays_silent_makes_the_other_neither_early_nor_changed(
     record = passed.watched[0].model_copy(update={"parts": [part, passed.watched[0].parts[1]]})
     recording = _of_two(passed, group, order, record, TICKET)
     verdict = _judged(recording)
-    assert (verdict.outcome, verdict.reason) == (Outcome.PASSED, "fired in its window, pager told, resolved")
+    assert (verdict.outcome, verdict.reason) == (VerdictOutcome.PASSED, "fired in its window, pager told, resolved")
     silent = _judged(recording, "ticket")
-    assert silent.outcome is Outcome.MISSED
+    assert silent.outcome is VerdictOutcome.MISSED
     assert silent.reason == "never crossed: largest value 0.66, at +5.2 s; it fires at > 5"
 
 
@@ -65,4 +65,4 @@ def test_both_may_fire_each_after_its_own_for(passed: Recording, group: str, ord
         assert (window.earliest, window.latest) == pytest.approx(
             (fault_at + seconds - 0.002, fault_at + seconds + 0.002)
         )
-    assert _judged(recording).outcome is Outcome.PASSED
+    assert _judged(recording).outcome is VerdictOutcome.PASSED

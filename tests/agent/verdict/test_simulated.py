@@ -11,7 +11,7 @@ import pytest
 
 from alertdrill.agent.verdict.evaluations import Evaluations
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Outcome, Verdict
+from alertdrill.agent.verdict.verdict import Verdict, VerdictOutcome
 from simulated_recording import Simulated, recorded
 from simulator import MUTANTS, RIGHT, Case, Life
 from simulator.drawn import cases, draw_many
@@ -23,7 +23,13 @@ _BATCHES = max(int(os.environ.get("ALERTDRILL_CASES", "400")) // _BATCH, 1)
 _WAITS = {"before-group-wait", "twice-the-wait"}
 _WRITTEN_WITHIN_MS = 500
 _DELIVERY_MS = 1000
-_BLAMELESS = {Outcome.PASSED, Outcome.MISSED, Outcome.NOT_NOTIFIED, Outcome.NOT_RESOLVED, Outcome.INCONCLUSIVE}
+_BLAMELESS = {
+    VerdictOutcome.PASSED,
+    VerdictOutcome.MISSED,
+    VerdictOutcome.NOT_NOTIFIED,
+    VerdictOutcome.NOT_RESOLVED,
+    VerdictOutcome.INCONCLUSIVE,
+}
 
 
 def _verdict(simulated: Simulated) -> Verdict:
@@ -49,15 +55,15 @@ def _fits(simulated: Simulated, verdict: Verdict) -> bool:
     """Tell whether a verdict on a right engine says what is true."""
     fired = _fired(simulated)
     match verdict.outcome:
-        case Outcome.MISSED:
+        case VerdictOutcome.MISSED:
             return not fired
-        case Outcome.PASSED:
+        case VerdictOutcome.PASSED:
             return bool(fired) and _told(simulated)
-        case Outcome.NOT_NOTIFIED:
+        case VerdictOutcome.NOT_NOTIFIED:
             return bool(fired)
-        case Outcome.NOT_RESOLVED:
+        case VerdictOutcome.NOT_RESOLVED:
             return any(_is_open(simulated, life) for life in fired)
-    return verdict.outcome is Outcome.INCONCLUSIVE
+    return verdict.outcome is VerdictOutcome.INCONCLUSIVE
 
 
 @pytest.mark.parametrize("batch", range(_BATCHES))
@@ -111,5 +117,5 @@ def _is_caught(case: Case, name: str, right: Simulated) -> bool:
     if (wrong.truth.alerts, wrong.truth.notifications) == (right.truth.alerts, right.truth.notifications):
         return False
     verdict = _verdict(wrong)
-    assert verdict.outcome is not Outcome.PASSED or _is_excused(name, right, wrong), (name, verdict.reason)
-    return verdict.outcome not in {Outcome.PASSED, Outcome.INCONCLUSIVE}
+    assert verdict.outcome is not VerdictOutcome.PASSED or _is_excused(name, right, wrong), (name, verdict.reason)
+    return verdict.outcome not in {VerdictOutcome.PASSED, VerdictOutcome.INCONCLUSIVE}

@@ -15,7 +15,7 @@ from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.onset import Onset
 from alertdrill.agent.verdict.timeline import AlertTimeline
-from alertdrill.agent.verdict.verdict import Outcome, Span
+from alertdrill.agent.verdict.verdict import Span, VerdictOutcome
 from alertdrill.agent.verdict.waterfall import longest, spans
 from tests.support.one_rule import START, rule
 
@@ -122,9 +122,11 @@ def test_the_longest_part_is_named_first_and_one_of_no_length_not_at_all() -> No
     assert longest(()) == ""
 
 
-@pytest.mark.parametrize(("looks_back", "outcome"), [(0, Outcome.PASSED), (34, Outcome.PASSED), (36, Outcome.LATE)])
+@pytest.mark.parametrize(
+    ("looks_back", "outcome"), [(0, VerdictOutcome.PASSED), (34, VerdictOutcome.PASSED), (36, VerdictOutcome.LATE)]
+)
 def test_the_drill_s_budget_ends_when_the_alert_fires_and_not_at_its_data(
-    passed: Recording, looks_back: float, outcome: Outcome
+    passed: Recording, looks_back: float, outcome: VerdictOutcome
 ) -> None:
     """Its data fired it at +15.2 s, and 50 s are allowed."""
     record = passed.watched[0].model_copy(update={"query_offset_seconds": looks_back})
@@ -137,5 +139,5 @@ def test_the_drill_s_budget_ends_when_the_alert_fires_and_not_at_its_data(
     )
     verdict = judge(recording).verdicts[0]
     assert verdict.outcome is outcome, verdict.reason
-    if outcome is Outcome.LATE:
+    if outcome is VerdictOutcome.LATE:
         assert verdict.reason.startswith("fired 51.2 s after the fault, the drill allows 50 s: 36.0 s until evaluated")

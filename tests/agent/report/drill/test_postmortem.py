@@ -12,7 +12,7 @@ from alertdrill.agent.recording.records import AuditRecord, FoundRecord, KpiReco
 from alertdrill.agent.report.drill import postmortem
 from alertdrill.agent.report.drill.follow_ups import BY_LINK, BY_OUTCOME, of_monitoring
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, Outcome
+from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
 from simulated_recording import recorded
 from simulator import Case
 from simulator.drawn import cases, draw_many
@@ -139,7 +139,7 @@ def test_each_verdict_that_did_not_pass_gives_an_action(name: str, action: str) 
 
 def test_every_broken_link_and_every_outcome_has_an_action() -> None:
     assert set(BY_LINK) == set(Link)
-    assert set(BY_OUTCOME) == set(Outcome) - {Outcome.PASSED}
+    assert set(BY_OUTCOME) == set(VerdictOutcome) - {VerdictOutcome.PASSED}
 
 
 def test_a_drill_that_was_broken_off_is_to_be_run_again(inconclusive: Recording) -> None:
@@ -165,7 +165,7 @@ def test_an_alert_that_passed_close_to_the_drills_budget_is_told(passed: Recordi
     drill = passed.drill.model_dump(by_alias=True)
     drill["expect"][0]["within"] = "16s"
     tight = passed.model_copy(update={"drill": type(passed.drill).model_validate(drill)})
-    assert judge(tight).verdicts[0].outcome is Outcome.PASSED
+    assert judge(tight).verdicts[0].outcome is VerdictOutcome.PASSED
     close = "OrdersSlow: it fired 15.2 s after the fault, close to the 16 s that the drill allows"
     assert any(line.startswith(close) for line in of_monitoring(tight, judge(tight)))
     assert not any("close to" in line for line in of_monitoring(passed, judge(passed)))

@@ -9,23 +9,25 @@ from rich.console import Console
 
 from alertdrill.agent.recording.recording import Recording, read_recording
 from alertdrill.agent.report import review_html, review_markdown
-from alertdrill.agent.report.review import forms, review, sparkline
-from alertdrill.agent.report.review.review import Drilled, Review, Run, drilled
+from alertdrill.agent.report.review import forms, sparkline
+from alertdrill.agent.report.review.review import Drilled, Review, Run, drilled, review
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Outcome
+from alertdrill.agent.verdict.verdict import VerdictOutcome
 
 SAMPLES = Path(__file__).parents[3] / "recordings"
 DAY = 86_400.0
 NOW = 100 * DAY
 
 
-def run(day: float, outcome: Outcome = Outcome.PASSED, after: float | None = 10.0, **changes: object) -> Run:
+def run(
+    day: float, outcome: VerdictOutcome = VerdictOutcome.PASSED, after: float | None = 10.0, **changes: object
+) -> Run:
     values = {"alert": "Slow", "drill": "slow", "time_scale": 1.0, "reason": "why"} | changes
     return Run(at=NOW - day * DAY, outcome=outcome, detected_after=after, **values)  # type: ignore[arg-type]
 
 
 def drill(*runs: Run, alerts: tuple[str, ...] = ("Slow",)) -> Drilled:
-    failed = any(one.outcome is not Outcome.PASSED for one in runs)
+    failed = any(one.outcome is not VerdictOutcome.PASSED for one in runs)
     return Drilled(runs[0].at, int(failed), runs, frozenset(alerts))
 
 
@@ -40,13 +42,19 @@ def shown(made: Review) -> str:
 
 
 def test_an_alert_was_proven_when_it_passed_last() -> None:
-    (track,) = reviewed(run(3), run(5), run(1, Outcome.LATE)).tracks
+    (track,) = reviewed(run(3), run(5), run(1, VerdictOutcome.LATE)).tracks
     assert track.proven_at == NOW - 3 * DAY
-    assert track.outcomes == [(Outcome.PASSED, 2), (Outcome.LATE, 1)]
+    assert track.outcomes == [(VerdictOutcome.PASSED, 2), (VerdictOutcome.LATE, 1)]
 
 
 def test_the_change_is_that_of_the_last_detection_from_the_median_before() -> None:
-    runs = [run(5, after=10), run(4, after=12), run(3, after=50), run(2, Outcome.MISSED, None), run(1, after=13.5)]
+    runs = [
+        run(5, after=10),
+        run(4, after=12),
+        run(3, after=50),
+        run(2, VerdictOutcome.MISSED, None),
+        run(1, after=13.5),
+    ]
     (track,) = reviewed(*runs).tracks
     assert track.detected_after == [10, 12, 50, 13.5]
     assert track.change == pytest.approx(1.5)
@@ -54,7 +62,7 @@ def test_the_change_is_that_of_the_last_detection_from_the_median_before() -> No
 
 def test_one_detection_has_no_change() -> None:
     (once,) = reviewed(run(1)).tracks
-    (silent,) = reviewed(run(1, Outcome.MISSED, None)).tracks
+    (silent,) = reviewed(run(1, VerdictOutcome.MISSED, None)).tracks
     assert (once.change, silent.change) == (None, None)
 
 
@@ -64,15 +72,19 @@ def test_drills_and_time_scales_are_not_compared() -> None:
 
 
 def test_what_never_passed_is_told_with_its_last_verdict() -> None:
-    made = reviewed(run(2, Outcome.MISSED, None, reason="never crossed"), run(3, Outcome.LATE), alerts=["Slow", "Down"])
+    made = reviewed(
+        run(2, VerdictOutcome.MISSED, None, reason="never crossed"),
+        run(3, VerdictOutcome.LATE),
+        alerts=["Slow", "Down"],
+    )
     assert [(one.alert, one.last.outcome if one.last else None) for one in made.unproven] == [
         ("Down", None),
-        ("Slow", Outcome.MISSED),
+        ("Slow", VerdictOutcome.MISSED),
     ]
 
 
 def test_an_alert_that_fired_where_nobody_expected_it_is_not_proven_by_that() -> None:
-    made = reviewed(run(1, Outcome.UNEXPECTED, None, is_expected=False))
+    made = reviewed(run(1, VerdictOutcome.UNEXPECTED, None, is_expected=False))
     assert [(one.alert, one.last) for one in made.unproven] == [("Slow", None)]
 
 
@@ -82,7 +94,7 @@ def test_without_rules_those_of_the_last_drill_count() -> None:
 
 
 def test_only_drills_since_then_count() -> None:
-    made = reviewed(run(8), run(2, Outcome.LATE), since=NOW - 7 * DAY)
+    made = reviewed(run(8), run(2, VerdictOutcome.LATE), since=NOW - 7 * DAY)
     assert (made.drills, len(made.unproven)) == (1, 1)
 
 
@@ -96,13 +108,15 @@ def test_no_drill_at_all_is_a_review_too() -> None:
 @pytest.mark.parametrize(
     ("name", "outcome", "after"),
     [
-        ("passed", Outcome.PASSED, 13.369),
-        ("late", Outcome.LATE, 13.345),
-        ("missed", Outcome.MISSED, None),
-        ("inconclusive", Outcome.INCONCLUSIVE, None),
+        ("passed", VerdictOutcome.PASSED, 13.369),
+        ("late", VerdictOutcome.LATE, 13.345),
+        ("missed", VerdictOutcome.MISSED, None),
+        ("inconclusive", VerdictOutcome.INCONCLUSIVE, None),
     ],
 )
-def test_a_real_drill_gives_its_verdict_and_the_time_it_took(name: str, outcome: Outcome, after: float | None) -> None:
+def test_a_real_drill_gives_its_verdict_and_the_time_it_took(
+    name: str, outcome: VerdictOutcome, after: float | None
+) -> None:
     recording = read_recording(SAMPLES / f"{name}.recording.json.gz")
     (one,) = drilled(recording, judge(recording)).runs
     assert (one.alert, one.drill, one.time_scale, one.outcome) == ("HighResponseTime", "database-latency", 30, outcome)
@@ -112,18 +126,20 @@ def test_a_real_drill_gives_its_verdict_and_the_time_it_took(name: str, outcome:
 def test_an_unexpected_alert_has_detected_nothing(passed: Recording) -> None:
     strict = passed.model_copy(update={"drill": passed.drill.model_copy(update={"allow": []})})
     runs = {one.alert: one for one in drilled(strict, judge(strict)).runs}
-    assert runs["QueueGrows"].outcome is Outcome.UNEXPECTED
+    assert runs["QueueGrows"].outcome is VerdictOutcome.UNEXPECTED
     assert runs["QueueGrows"].detected_after is None
     assert runs["OrdersSlow"].detected_after == pytest.approx(15.2)
 
 
 def test_what_fired_in_a_drill_that_proves_nothing_has_no_time(inconclusive: Recording) -> None:
     (one,) = drilled(inconclusive, judge(inconclusive)).runs
-    assert (one.outcome, one.detected_after, one.is_expected) == (Outcome.INCONCLUSIVE, None, True)
+    assert (one.outcome, one.detected_after, one.is_expected) == (VerdictOutcome.INCONCLUSIVE, None, True)
 
 
 def test_the_text_tells_each_alert_and_how_it_develops() -> None:
-    text = shown(reviewed(run(3, after=10), run(2, Outcome.MISSED, None), run(1, after=20), alerts=["Slow", "Down"]))
+    text = shown(
+        reviewed(run(3, after=10), run(2, VerdictOutcome.MISSED, None), run(1, after=20), alerts=["Slow", "Down"])
+    )
     assert "3 drills: 2 passed, 1 failed; 1 of 2 alerts proven" in text
     assert "✓ Slow  slow" in text
     assert re.search(r"fired after 20\.0 s, \+10\.0 s from the median before  ▁·█", text)
@@ -131,14 +147,14 @@ def test_the_text_tells_each_alert_and_how_it_develops() -> None:
 
 
 def test_the_page_draws_a_dot_for_each_time_it_fired_and_a_cross_for_the_others() -> None:
-    page = review_html.render(reviewed(run(3), run(2, Outcome.MISSED, None), run(1, Outcome.LATE, 20)))
+    page = review_html.render(reviewed(run(3), run(2, VerdictOutcome.MISSED, None), run(1, VerdictOutcome.LATE, 20)))
     assert re.findall(r'<(circle|path) class="(\w+)"', page) == [("circle", "good"), ("path", "bad"), ("circle", "bad")]
     assert "1970-04-08 00:00:00 UTC: passed, fired after 10.0 s" in page
 
 
 def test_a_foreign_text_is_no_markup() -> None:
     evil = "<script>alert(1)</script>"
-    made = reviewed(run(1, Outcome.MISSED, None, alert=evil, reason=evil), alerts=[evil], damaged=[evil])
+    made = reviewed(run(1, VerdictOutcome.MISSED, None, alert=evil, reason=evil), alerts=[evil], damaged=[evil])
     assert "<script>" not in review_html.render(made)
     assert not re.search(r"(?<!\\)<script>", review_markdown.render(made))
     assert "\x1b" not in shown(reviewed(run(1, alert="\x1b[31m")))

@@ -9,7 +9,7 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, PartRecord, SeriesRecord, TargetRecord, WatchedRecord
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Finding, Link, Outcome
+from alertdrill.agent.verdict.verdict import Finding, Link, VerdictOutcome
 
 # The fault begins at evaluation 30 and ends with evaluation 89; there are 140, one a second.
 COUNT, FAULT, HEALED = 140, 30, 90
@@ -40,7 +40,7 @@ def _found(recording: Recording, expr: str, parts: list[PartRecord], **update: A
     )
     changed = recording.model_copy(update={"rules": [rule], "watched": [record], "alerts": []} | update)
     verdict = judge(changed).verdicts[0]
-    assert verdict.outcome is Outcome.MISSED
+    assert verdict.outcome is VerdictOutcome.MISSED
     assert verdict.finding is not None
     assert verdict.reason == verdict.finding.sentence
     return verdict.finding

@@ -10,7 +10,7 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import DeliveryRecord, SilenceRecord, SuppressionRecord
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, Outcome
+from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
 
 Change = Callable[[Recording], dict[str, Any]]
 
@@ -128,7 +128,7 @@ def _waits(**waits: str) -> Change:
 def test_the_first_broken_link_is_named(passed: Recording, change: Change, link: Link, says: str) -> None:
     untold = passed.model_copy(update={"notifications": []} | change(passed))
     verdict = judge(untold).verdicts[0]
-    assert verdict.outcome is Outcome.NOT_NOTIFIED
+    assert verdict.outcome is VerdictOutcome.NOT_NOTIFIED
     assert verdict.finding is not None
     assert verdict.finding.link is link
     assert says in verdict.reason
