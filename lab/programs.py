@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -25,6 +26,10 @@ _PROGRAMS = {
 # For this one there is a stand-in of our own.
 _OPTIONAL = {"toxiproxy": "toxiproxy-server"}
 
+KUBERNETES_VERSION = "1.36.3"
+_KUBERNETES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+_KUBERNETES_REMEDIES = {"openssl": "apt-get install openssl", "setpriv": "apt-get install util-linux"}
+
 
 def find_programs() -> dict[str, Path]:
     """Find every program of the lab; raises LabError with a line for each that is missing, but for "toxiproxy"."""
@@ -46,3 +51,30 @@ def find_programs() -> dict[str, Path]:
 def _find(file: str, folders: list[str]) -> Path | None:
     path = shutil.which(file, path=":".join(folders)) or shutil.which(file)
     return None if path is None else Path(path)
+
+
+def find_kubernetes() -> dict[str, Path]:
+    """Find every program of a Kubernetes control plane; raises LabError with a line for each missing one."""
+    folder = _kubernetes_folder()
+    found = {name: folder / name for name in _KUBERNETES if os.access(folder / name, os.X_OK)}
+    missing = [f"{name} is not in {folder}, build it: make kubernetes" for name in _KUBERNETES if name not in found]
+    for name, remedy in _KUBERNETES_REMEDIES.items():
+        path = shutil.which(name)
+        if path is None:
+            missing.append(f"{name} is missing, install it: {remedy}")
+        else:
+            found[name] = Path(path)
+    if missing:
+        raise LabError("\n".join(missing))
+    return found
+
+
+def kwok_stages() -> list[Path]:
+    """List the files that say how kwok's nodes and pods change from stage to stage."""
+    return sorted((_kubernetes_folder() / "stages").glob("*.yaml"))
+
+
+def _kubernetes_folder() -> Path:
+    """Return the folder into which lab/install-kubernetes.sh builds the programs, once for each machine."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return caches / "alertdrill" / "kubernetes" / KUBERNETES_VERSION

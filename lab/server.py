@@ -7,15 +7,20 @@ of its own, so that Ctrl-C at the terminal reaches the lab alone, which mends wh
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
 
 from alertdrill.lab.errors import LabError
+
+_log = logging.getLogger(__name__)
 
 # Many times what it takes: on a busy machine everything is slow, and who fails ends by itself.
 _READY_WITHIN_SECONDS = 60.0
@@ -131,6 +136,25 @@ class Server:
     def _last_words(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return " | ".join(lines[-5:]) or "it said nothing"
+
+
+async def supervise(start: Callable[[], Server], first: Server, pause: timedelta) -> None:
+    """Start the server again after the pause each time it ends, until cancelled; as systemd does with Restart=always.
+
+    The pause is systemd's `RestartSec`: long enough for Prometheus to see the server down.
+    """
+    server = first
+    while True:
+        code = await server.ended()
+        _log.info("%s ended with %d and is started again", server.spec.name, code)
+        await asyncio.sleep(pause.total_seconds())
+        server = start()
+        try:
+            await server.wait_ready()
+        except LabError as error:
+            # A drill may have broken what it needs: it is started again until that is over.
+            _log.info("%s", error)
+            await server.stop()
 
 
 def _write_pid(path: Path, pid: int) -> None:

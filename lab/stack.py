@@ -27,9 +27,8 @@ from alertdrill.lab.parts import services as services_of
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.reaper import Reaper
-from alertdrill.lab.server import Server, Spec
+from alertdrill.lab.server import Server, Spec, supervise
 from alertdrill.lab.services import Site
-from alertdrill.lab.supervisor import supervise
 from alertdrill.lab.watched import until_watched
 
 # At every time scale long enough for SystemDown: 30 s down, and an evaluation before and after.

@@ -8,17 +8,53 @@ GET /actuator/memory                     what is held: {"heldMib": 100, "usagePe
 
 from __future__ import annotations
 
+import asyncio
+import mmap
 from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from alertdrill.lab.engine.memory import Hoard
 from alertdrill.lab.engine.payment import Refused
 from alertdrill.lab.engine.process import resident_bytes
 from alertdrill.lab.engine.service import Service
 
 _MIB = 2**20
+_PIECE_BYTES = 4 * _MIB
+_FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
+
+
+class TakenMemory:
+    """Memory that the engine holds and does not need."""
+
+    def __init__(self, allowed_bytes: int) -> None:
+        self._allowed_bytes = allowed_bytes
+        self._pieces: list[mmap.mmap] = []
+
+    @property
+    def held_bytes(self) -> int:
+        """Tell how much is held."""
+        return len(self._pieces) * _PIECE_BYTES
+
+    async def take(self, size_bytes: int) -> None:
+        """Hold this much instead of what was held, in pieces of 4 MiB, with answers to clients in between.
+
+        Raises ValueError when the engine would go beyond what it is allowed.
+        """
+        self.give_back()
+        free = self._allowed_bytes - resident_bytes()
+        if size_bytes > free:
+            msg = f"the engine may take {free // 2**20} MiB more"
+            raise ValueError(msg)
+        while self.held_bytes < size_bytes:
+            self._pieces.append(mmap.mmap(-1, _PIECE_BYTES, flags=_FLAGS))
+            await asyncio.sleep(0)
+
+    def give_back(self) -> None:
+        """Hold nothing any more; the kernel has the pages back at once."""
+        for piece in self._pieces:
+            piece.close()
+        self._pieces.clear()
 
 
 class Order(BaseModel):
@@ -49,7 +85,7 @@ class MemoryChaos:
     def __init__(self, service: Service, allowed_bytes: int) -> None:
         self._service = service
         self._allowed_bytes = allowed_bytes
-        self._hoard = Hoard(allowed_bytes)
+        self._taken = TakenMemory(allowed_bytes)
 
     def add_to(self, application: web.Application) -> None:
         """Serve /actuator/memory."""
@@ -62,7 +98,7 @@ class MemoryChaos:
             if request.method == "POST":
                 await self._take(await request.read())
             elif request.method == "DELETE":
-                self._hoard.give_back()
+                self._taken.give_back()
         except Refused as refused:
             return web.json_response({"error": refused.error, "reason": refused.reason}, status=refused.status)
         return web.json_response(self._state())
@@ -70,8 +106,8 @@ class MemoryChaos:
     async def _take(self, body: bytes) -> None:
         try:
             order = Order.model_validate_json(body)
-            self._hoard.give_back()
-            await self._hoard.take(order.size_bytes(self._allowed_bytes, resident_bytes()))
+            self._taken.give_back()
+            await self._taken.take(order.size_bytes(self._allowed_bytes, resident_bytes()))
         except ValidationError as error:
             said = "; ".join(one["msg"] for one in error.errors(include_url=False))
             raise Refused(400, "invalid_request", f'{said}; for example {{"mib": 100}}') from error
@@ -80,4 +116,4 @@ class MemoryChaos:
 
     def _state(self) -> dict[str, Any]:
         usage = 100.0 * resident_bytes() / self._allowed_bytes
-        return {"heldMib": self._hoard.held_bytes // _MIB, "usagePercent": round(usage, 1)}
+        return {"heldMib": self._taken.held_bytes // _MIB, "usagePercent": round(usage, 1)}

@@ -13,8 +13,8 @@ from typing import Self
 
 from alertdrill.lab.kubernetes.api import Api
 from alertdrill.lab.kubernetes.files import node, write_kubeconfig, write_tokens
-from alertdrill.lab.kubernetes.programs import find_programs, stages
 from alertdrill.lab.ports import free_ports
+from alertdrill.lab.programs import find_kubernetes, kwok_stages
 from alertdrill.lab.reaper import Reaper
 from alertdrill.lab.server import Server, Spec
 
@@ -50,7 +50,7 @@ class ControlPlane:
         return f"http://127.0.0.1:{self._ports['state-metrics']}/metrics"
 
     async def __aenter__(self) -> Self:
-        self._programs = find_programs()
+        self._programs = find_kubernetes()
         self._ports = dict(zip(_SERVICES, free_ports(len(_SERVICES)), strict=True))
         self.directory = Path(tempfile.mkdtemp(prefix="alertdrill-kubernetes-"))
         self._reaper = Reaper(self.directory)
@@ -105,7 +105,7 @@ class ControlPlane:
         self._start("kube-controller-manager", manager, *credentials, patience, *common)
         self._start("kube-scheduler", f"--kubeconfig={self._kubeconfig('system:kube-scheduler')}", *common)
         lease = "--node-lease-duration-seconds=40"
-        configs = [f"--config={path}" for path in stages()]
+        configs = [f"--config={path}" for path in kwok_stages()]
         self._start("kwok", f"--kubeconfig={self.kubeconfig}", "--manage-all-nodes=true", lease, *configs)
 
     async def _make_key(self) -> None:

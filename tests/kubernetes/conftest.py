@@ -12,7 +12,7 @@ from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.lab.errors import LabError
 from alertdrill.lab.kubernetes.api import Api
 from alertdrill.lab.kubernetes.control_plane import ControlPlane
-from alertdrill.lab.kubernetes.programs import find_programs
+from alertdrill.lab.programs import find_kubernetes
 from tests.support.cluster import LABEL, Shop, bystanders, seen
 
 _numbers = itertools.count(1)
@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session", autouse=True)
 def _programs() -> None:
     try:
-        find_programs()
+        find_kubernetes()
     except LabError as error:
         pytest.skip(f"there is no Kubernetes to test with: {str(error).splitlines()[0]}")
 

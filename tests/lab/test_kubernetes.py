@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from alertdrill.lab.errors import LabError
-from alertdrill.lab.kubernetes import programs
 from alertdrill.lab.kubernetes.state_metrics import page
+from alertdrill.lab.programs import KUBERNETES_VERSION, find_kubernetes
 
 ROOT = Path(__file__).parents[2]
 POD: dict[str, Any] = {
@@ -95,9 +95,9 @@ def test_what_is_not_built_is_told_with_the_command_that_builds_it(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(LabError, match=r"kube-apiserver is not in .*, build it: make kubernetes"):
-        programs.find_programs()
+        find_kubernetes()
 
 
 def test_the_lab_looks_for_the_version_that_is_built() -> None:
     script = (ROOT / "lab/install-kubernetes.sh").read_text()
-    assert re.search(r"^kubernetes=(.*)$", script, re.MULTILINE)[1] == programs.VERSION  # type: ignore[index]
+    assert re.search(r"^kubernetes=(.*)$", script, re.MULTILINE)[1] == KUBERNETES_VERSION  # type: ignore[index]
