@@ -29,7 +29,7 @@ class Reaper:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            cwd=Path(__file__).parent.parent,
+            cwd=Path(__file__).parents[2],  # the folder that holds the package alertdrill
         )
 
     async def reaped(self) -> None:

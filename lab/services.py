@@ -12,7 +12,8 @@ from alertdrill.lab.parts import Parts
 from alertdrill.lab.server import Spec
 from alertdrill.units.duration import format_duration
 
-_PACKAGES = Path(__file__).parent.parent
+# The folder that holds the package alertdrill: a checkout or site-packages.
+_PACKAGES = Path(__file__).parents[2]
 _POOL_SIZE = 500  # of all engines together
 _MAX_CONNECTIONS = 560  # the engines' 500, the settlement's the exporter's, and some for a curious user
 

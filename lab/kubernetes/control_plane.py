@@ -91,7 +91,7 @@ class ControlPlane:
         port = self._ports["state-metrics"]
         module = [sys.executable, "-P", "-m", "alertdrill.lab.kubernetes.state_metrics"]
         command = [*module, "--kubeconfig", str(self.kubeconfig), "--listen", f"127.0.0.1:{port}"]
-        environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+        environment = {"PYTHONPATH": str(Path(__file__).parents[3])}
         spec = Spec("state-metrics", command, port, health="/metrics", environment=environment)
         self.servers["state-metrics"] = Server(spec, self.directory, self._programs["setpriv"])
         await self.servers["state-metrics"].wait_ready()
