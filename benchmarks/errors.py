@@ -15,7 +15,7 @@ class BenchmarkError(Exception):
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def exit_on_error() -> Iterator[None]:
     """Tell an error of the block in a line, and end with 1."""
     try:
         yield

@@ -11,7 +11,7 @@ import typer
 
 from alertdrill.lab.server import Spec
 from benchmarks import delaying_server, nginx, page, peers, results, runs
-from benchmarks.errors import told
+from benchmarks.errors import exit_on_error
 from benchmarks.peers import ALERTDRILL
 from benchmarks.servers import running
 from benchmarks.versus import FOLDER, Output
@@ -29,8 +29,8 @@ def main(
     if (why := peers.missing(ALERTDRILL)) is not None:
         typer.echo(f"alertdrill  {why}")
         return
-    with told():
-        results.load(output)  # what is wrong with it is told before, not after
+    with exit_on_error():
+        results.read(output)  # what is wrong with it is told before, not after
         page.write(output, results.save(output, growth=grow(seconds)))
     typer.echo(f"results {output / page.FILE}")
 

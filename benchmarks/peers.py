@@ -125,7 +125,7 @@ def missing(client: Client) -> str | None:
     """Tell why a client cannot take part; None when it can."""
     if shutil.which(client.program) is None:
         return f"{Path(client.program).name} is not installed"
-    if client.trial and (ended := _say(client.trial)).returncode != 0:
+    if client.trial and (ended := _run(client.trial)).returncode != 0:
         return f"not available: `{readable(client.trial)}` ended with {ended.returncode}"
     return None
 
@@ -134,7 +134,7 @@ def version(client: Client) -> str:
     """Tell a client's version."""
     if shutil.which(client.version[0]) is None:
         return "unknown: there is no Go to ask"
-    words = [line.split() for line in _say(client.version).stdout.splitlines()]
+    words = [line.split() for line in _run(client.version).stdout.splitlines()]
     # Of the lines that Go tells, the one of the program's own module: mod, path, version, checksum.
     modules = [line[2] for line in words if line[0] == "mod"]
     return modules[0] if modules else words[0][-1]
@@ -146,5 +146,5 @@ def readable(command: list[str], job: Job | None = None) -> str:
     return text.replace(job.url, "$URL").replace(str(job.directory), "$DIR") if job else text
 
 
-def _say(command: list[str]) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)

@@ -130,7 +130,7 @@ class Results:
 _ADAPTER = TypeAdapter(Results)
 
 
-def load(folder: Path) -> Results:
+def read(folder: Path) -> Results:
     """Read a folder's results.json; none of its sections when there is none. Raises BenchmarkError."""
     path = folder / FILE
     try:
@@ -143,7 +143,7 @@ def load(folder: Path) -> Results:
 
 def save(folder: Path, **sections: Any) -> Results:  # noqa: ANN401 - the fields of Results
     """Replace sections of a folder's results.json, and return all of them."""
-    results = replace(load(folder), **sections)
+    results = replace(read(folder), **sections)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_bytes(_ADAPTER.dump_json(results, indent=1) + b"\n")
     return results

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import nginx, page, peers, results, runs
-from benchmarks.errors import BenchmarkError, told
+from benchmarks.errors import BenchmarkError, exit_on_error
 from benchmarks.peers import ALERTDRILL
 from benchmarks.servers import running
 from benchmarks.versus import FOLDER, Output
@@ -27,8 +27,8 @@ def main(
     if (why := peers.missing(ALERTDRILL)) is not None:
         typer.echo(f"alertdrill  {why}")
         return
-    with told():
-        results.load(output)  # what is wrong with it is told before, not after
+    with exit_on_error():
+        results.read(output)  # what is wrong with it is told before, not after
         soak = run(rate, minutes)
         page.write(output, results.save(output, soak=soak))
     typer.echo(f"memory grows by {soak.slope_kib_per_minute:+.1f} KiB/min")

@@ -22,9 +22,9 @@ from alertdrill.chaos.toxiproxy.embedded import VERSION
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.server import Spec
 from benchmarks import results, tcp_load, tcp_peer
-from benchmarks.errors import BenchmarkError, told
+from benchmarks.errors import BenchmarkError, exit_on_error
 from benchmarks.servers import ROOT, Target, running
-from benchmarks.toxiproxy_page import MANY, Figures, page, row
+from benchmarks.toxiproxy_page import MANY, ProxyFigures, page, row
 
 FILE = "TOXIPROXY.md"
 FOLDER = Path(__file__).parent
@@ -53,7 +53,7 @@ def main(
     output: Annotated[Path, typer.Option(help=f"Folder of {FILE}.")] = FOLDER,
 ) -> None:
     """Measure, and write the page."""
-    with told():
+    with exit_on_error():
         circumstances = results.circumstances({"uvloop": version("uvloop"), "Toxiproxy": VERSION})
         measured = compare(rounds, megabytes * 1_000_000, messages)
         output.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def main(
     typer.echo(f"results {output / FILE}")
 
 
-def compare(rounds: int, count_bytes: int, messages: int) -> dict[str, list[Figures]]:
+def compare(rounds: int, count_bytes: int, messages: int) -> dict[str, list[ProxyFigures]]:
     """Run the rounds; gives the figures of each way."""
     with ExitStack() as stack:
         peer = _port(stack.enter_context(running(tcp_peer.describe)).url)
@@ -70,7 +70,7 @@ def compare(rounds: int, count_bytes: int, messages: int) -> dict[str, list[Figu
             target = stack.enter_context(running(describe))
             for title, toxics in ((name, []), (f"{name} with toxics", _HARMLESS)):
                 ways.append(Way(title, _proxy(target, title, peer, toxics), _pid(target)))
-        measured: dict[str, list[Figures]] = {way.name: [] for way in ways}
+        measured: dict[str, list[ProxyFigures]] = {way.name: [] for way in ways}
         for number in range(rounds):
             for way in ways if number % 2 == 0 else reversed(ways):
                 measured[way.name].append(uvloop.run(_measure(way, count_bytes, messages)))
@@ -78,7 +78,7 @@ def compare(rounds: int, count_bytes: int, messages: int) -> dict[str, list[Figu
     return measured
 
 
-async def _measure(way: Way, count_bytes: int, messages: int) -> Figures:
+async def _measure(way: Way, count_bytes: int, messages: int) -> ProxyFigures:
     with _cpu(way.pid) as transfer_cpu:
         seconds = await tcp_load.transfer_seconds(way.port, 1, count_bytes)
     many_seconds = await tcp_load.transfer_seconds(way.port, MANY, count_bytes // MANY)
@@ -86,7 +86,7 @@ async def _measure(way: Way, count_bytes: int, messages: int) -> Figures:
     with _cpu(way.pid) as message_cpu:
         trip_seconds, many = await tcp_load.round_trips(way.port, MANY, messages // MANY)
     percentiles, many_percentiles = (statistics.quantiles(times, n=100) for times in (single, many))
-    return Figures(
+    return ProxyFigures(
         rate=count_bytes / seconds,
         many_rate=count_bytes / many_seconds,
         cpu_per_byte=transfer_cpu[0] / count_bytes,

@@ -30,7 +30,7 @@ The spread is wide: compare the lines with each other, and roughly; CPU s/GB and
 
 
 @dataclass(frozen=True)
-class Figures:
+class ProxyFigures:
     """What one round measured of one way: bytes per second, seconds, and the proxy's CPU seconds."""
 
     rate: float
@@ -57,7 +57,7 @@ _COLUMNS = (
 )
 
 
-def page(circumstances: Circumstances, rounds: int, measured: dict[str, list[Figures]]) -> str:
+def page(circumstances: Circumstances, rounds: int, measured: dict[str, list[ProxyFigures]]) -> str:
     """Write the page."""
     shared = _SHARED if circumstances.load_before > circumstances.cores / 2 else ""
     head = _HEAD.format(
@@ -68,7 +68,7 @@ def page(circumstances: Circumstances, rounds: int, measured: dict[str, list[Fig
     return "\n".join([head, _line(_COLUMNS), _line(["---"] * len(_COLUMNS)), *rows, ""])
 
 
-def row(name: str, rounds: list[Figures], direct: float | None) -> str:
+def row(name: str, rounds: list[ProxyFigures], direct: float | None) -> str:
     """Write the line of one way; `direct` is the median round trip without a proxy, in seconds."""
     rate = [one.rate for one in rounds]
     many_rate = [one.many_rate for one in rounds]

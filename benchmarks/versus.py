@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import nginx, page, peers, results, runs
-from benchmarks.errors import BenchmarkError, told
+from benchmarks.errors import BenchmarkError, exit_on_error
 from benchmarks.peers import CLIENTS
 from benchmarks.servers import Target, running
 
@@ -28,8 +28,8 @@ def main(
     output: Output = FOLDER,
 ) -> None:
     """Run every client that is there on the same nginx, one after another, and write the page."""
-    with told():
-        results.load(output)  # what is wrong with it is told before, not after
+    with exit_on_error():
+        results.read(output)  # what is wrong with it is told before, not after
         page.write(output, results.save(output, versus=compare(rate, seconds, rounds)))
     typer.echo(f"results {output / page.FILE}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dashboards.build import render
+from dashboards.build import grafana_json
 from dashboards.catalogue import DASHBOARDS
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for spec in DASHBOARDS:
-        (folder / f"{spec.uid}.json").write_text(render(spec), encoding="utf-8")
+        (folder / f"{spec.uid}.json").write_text(grafana_json(spec), encoding="utf-8")
         print(folder / f"{spec.uid}.json")  # noqa: T201 - what it did
 
 

@@ -46,7 +46,7 @@ _ANNOTATIONS: tuple[dict[str, object], ...] = (
 )
 
 
-def render(spec: Dashboard) -> str:
+def grafana_json(spec: Dashboard) -> str:
     """Write one dashboard as JSON, the same for the same table."""
     made: dict[str, Any] = json.loads(JSONEncoder().encode(_dashboard(spec)))
     made["annotations"] = {"list": [_annotation(one) for one in _ANNOTATIONS]}

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import aiohttp
 
-from dashboards.asked import Asker, Span
 from dashboards.catalogue import DASHBOARDS
 from dashboards.panel import Dashboard
-from dashboards.picture import render
+from dashboards.picture import html_page
+from dashboards.prometheus_queries import QueryRunner, Span
 
 _POINTS = 240
 
@@ -33,9 +33,9 @@ async def _draw(options: argparse.Namespace) -> None:
     now = time.time()
     span = Span(now - options.seconds, now, max(options.seconds / _POINTS, 0.1))
     async with aiohttp.ClientSession() as session:
-        asker = Asker(session, options.prometheus, options.time_scale)
+        runner = QueryRunner(session, options.prometheus, options.time_scale)
         for spec in DASHBOARDS:
-            _write(options.output / f"{spec.uid}.html", await _page(asker, spec, span))
+            _write(options.output / f"{spec.uid}.html", await _page(runner, spec, span))
 
 
 def _write(path: Path, page: str) -> None:
@@ -44,8 +44,8 @@ def _write(path: Path, page: str) -> None:
     print(path)  # noqa: T201 - what it did
 
 
-async def _page(asker: Asker, spec: Dashboard, span: Span) -> str:
-    return render(spec, {panel.title: await asker.panel(panel, spec, span) for panel in spec.panels})
+async def _page(runner: QueryRunner, spec: Dashboard, span: Span) -> str:
+    return html_page(spec, {panel.title: await runner.panel(panel, spec, span) for panel in spec.panels})
 
 
 if __name__ == "__main__":

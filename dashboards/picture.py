@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import plotly.graph_objects as go
 
-from dashboards.asked import Line
 from dashboards.panel import Dashboard, Limits, Panel
+from dashboards.prometheus_queries import Line
 
 _COLOURS = ("#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#37872d", "#8ab8ff")
 _SHADES = {"green": "#73bf69", "yellow": "#f2cc0c", "red": "#f2495c"}
@@ -26,7 +26,7 @@ h1 { font-size: 20px; font-weight: 500; } h2 { font-size: 15px; font-weight: 500
 """
 
 
-def render(spec: Dashboard, answers: Mapping[str, Sequence[Line]]) -> str:
+def html_page(spec: Dashboard, answers: Mapping[str, Sequence[Line]]) -> str:
     """Draw a dashboard as HTML; `answers` holds the lines of each panel by its title."""
     rows, is_first = [], True
     for row in spec.rows:
@@ -52,7 +52,9 @@ def _panel(panel: Panel, lines: Sequence[Line], *, with_plotly: bool) -> str:
 
 def _figure(panel: Panel, line: Line) -> str:
     value = next((value for _, value in reversed(line.samples) if not math.isnan(value)), math.nan)
-    return f'<div class="figure" style="background: {_shade(panel.limits, value)}">{spell(value, panel.unit)}</div>'
+    return (
+        f'<div class="figure" style="background: {_shade(panel.limits, value)}">{format_value(value, panel.unit)}</div>'
+    )
 
 
 def _shade(limits: Limits | None, value: float) -> str:
@@ -65,7 +67,7 @@ def _shade(limits: Limits | None, value: float) -> str:
     return _SHADES[colour]
 
 
-def spell(value: float, unit: str) -> str:
+def format_value(value: float, unit: str) -> str:
     """Spell a value with its unit, three digits of it."""
     if math.isnan(value):
         return "none"

@@ -42,7 +42,7 @@ WHERE NOT EXISTS (SELECT FROM accounts WHERE accounts.id = from_account)
 
 
 @dataclass(frozen=True)
-class Found:
+class AuditFinding:
     """How many there are of something that must not be, and the ids of the first few."""
 
     count: int
@@ -59,9 +59,9 @@ class Audit:
 
     acknowledged: int
     found: int
-    missing: Found
-    doubled: Found
-    orphaned: Found
+    missing: AuditFinding
+    doubled: AuditFinding
+    orphaned: AuditFinding
     balance_before: Decimal
     balance_after: Decimal
 
@@ -84,9 +84,9 @@ async def audit(postgres_url: str, acknowledged: Path, balance_before: Decimal) 
         return Audit(
             acknowledged=await connection.fetchval("SELECT count(*) FROM audited"),
             found=await connection.fetchval("SELECT count(*) FROM audited WHERE times = 1"),
-            missing=await _found(connection, "audited WHERE times = 0"),
-            doubled=await _found(connection, "audited WHERE times > 1"),
-            orphaned=await _found(connection, "orphaned"),
+            missing=await _finding(connection, "audited WHERE times = 0"),
+            doubled=await _finding(connection, "audited WHERE times > 1"),
+            orphaned=await _finding(connection, "orphaned"),
             balance_before=balance_before,
             balance_after=Decimal(await connection.fetchval(_BALANCE)),
         )
@@ -105,7 +105,7 @@ async def _snapshot(postgres_url: str) -> AsyncIterator[Any]:
         raise LabError(f"the ledger cannot be audited: {type(error).__name__}: {error}") from error
 
 
-async def _found(connection: Any, rows: str) -> Found:  # noqa: ANN401 - asyncpg has no types
+async def _finding(connection: Any, rows: str) -> AuditFinding:  # noqa: ANN401 - asyncpg has no types
     count = await connection.fetchval(f"SELECT count(*) FROM {rows}")  # noqa: S608 - rows are written above
     few = await connection.fetch(f"SELECT id FROM {rows} ORDER BY id LIMIT {_EXAMPLES}")  # noqa: S608 - as above
-    return Found(count, tuple(row["id"] for row in few))
+    return AuditFinding(count, tuple(row["id"] for row in few))

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from alertdrill.lab.errors import LabError
 from alertdrill.lab.server import Spec
-from alertdrill.lab.services import Site
+from alertdrill.lab.services import Layout
 
 _HEALTH_EVERY = timedelta(seconds=2)
 
@@ -38,18 +38,18 @@ frontend metrics
 """
 
 
-def load_balancer(site: Site) -> Spec:
+def load_balancer(layout: Layout) -> Spec:
     """HAProxy, which listens where the payment engine is expected; raises LabError when it is missing."""
     program = shutil.which("haproxy", path="/usr/sbin:/usr/bin") or shutil.which("haproxy")
     if program is None:
         raise LabError("haproxy is missing, install it: make parts")
-    path = site.directory / "haproxy.cfg"
-    servers = "\n".join(f"    server {name} {site.address(name)}" for name in site.parts.engines)
+    path = layout.directory / "haproxy.cfg"
+    servers = "\n".join(f"    server {name} {layout.address(name)}" for name in layout.parts.engines)
     text = _CONFIG.format(
-        payments=site.address("payment-engine"),
-        metrics=site.address("load-balancer"),
-        every_ms=max(100, round(_HEALTH_EVERY / timedelta(milliseconds=1) / site.time_scale)),
+        payments=layout.address("payment-engine"),
+        metrics=layout.address("load-balancer"),
+        every_ms=max(100, round(_HEALTH_EVERY / timedelta(milliseconds=1) / layout.time_scale)),
         servers=servers,
     )
     path.write_text(text, encoding="utf-8")
-    return Spec("load-balancer", [program, "-db", "-f", str(path)], site.ports["load-balancer"], health="/metrics")
+    return Spec("load-balancer", [program, "-db", "-f", str(path)], layout.ports["load-balancer"], health="/metrics")

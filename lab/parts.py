@@ -55,7 +55,7 @@ KAFKA_SERVICES = {"kafka": 9092, "kafka-exporter": 9308, "settlement": 8081}
 BALANCER_SERVICES = {"load-balancer": 8404}
 
 
-def services(parts: Parts) -> dict[str, int]:
+def service_ports(parts: Parts) -> dict[str, int]:
     """List the services of a lab with these parts: {name: port}."""
     return SERVICES | (KAFKA_SERVICES if parts.kafka else {}) | (BALANCER_SERVICES if parts.is_balanced else {})
 
@@ -63,4 +63,4 @@ def services(parts: Parts) -> dict[str, int]:
 def absent_targets(parts: Parts) -> set[str]:
     """List the scrape targets of parts that this lab does not have."""
     every = KAFKA_SERVICES | BALANCER_SERVICES
-    return {f"{name}:{port}" for name, port in every.items() if name not in services(parts)}
+    return {f"{name}:{port}" for name, port in every.items() if name not in service_ports(parts)}

@@ -59,10 +59,10 @@ def _left(directory: Path) -> list[int]:
         pids = [int(line) for line in (directory / "pids").read_text().split()]
     except OSError:
         return []
-    return [pid for pid in pids if _is_ours(pid, directory)]
+    return [pid for pid in pids if _works_in(pid, directory)]
 
 
-def _is_ours(pid: int, directory: Path) -> bool:
+def _works_in(pid: int, directory: Path) -> bool:
     """Tell whether a process works in the lab's folder: its number may be somebody else's by now."""
     try:
         return Path(f"/proc/{pid}/cwd").readlink().is_relative_to(directory)

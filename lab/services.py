@@ -19,7 +19,7 @@ _MAX_CONNECTIONS = 560  # the engines' 500, the settlement's the exporter's, and
 
 
 @dataclass(frozen=True)
-class Site:
+class Layout:
     """Where one lab is: its folder, its programs, a port for each service, the database's password."""
 
     directory: Path
@@ -45,11 +45,11 @@ class Site:
         return format_duration(max(duration / self.time_scale, timedelta(milliseconds=1)))
 
 
-def postgres(site: Site) -> Spec:
+def postgres(layout: Layout) -> Spec:
     """PostgreSQL, as quick as it gets: nothing here has to survive a crash."""
     settings = {
         "listen_addresses": "127.0.0.1",
-        "port": site.ports["postgres"],
+        "port": layout.ports["postgres"],
         "unix_socket_directories": "",
         "max_connections": _MAX_CONNECTIONS,
         "fsync": "off",
@@ -58,110 +58,112 @@ def postgres(site: Site) -> Spec:
         # Files of the data folder: those in /dev/shm would outlive a killed server.
         "dynamic_shared_memory_type": "mmap",
     }
-    command = [str(site.programs["postgres"]), "-D", str(data_directory(site))]
+    command = [str(layout.programs["postgres"]), "-D", str(data_directory(layout))]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
     return Spec(
         "postgres",
         command,
-        site.ports["postgres"],
+        layout.ports["postgres"],
         stop_signal=signal.SIGINT,
         death_signal="INT",
-        user=site.postgres_user,
+        user=layout.postgres_user,
     )
 
 
-def data_directory(site: Site) -> Path:
+def data_directory(layout: Layout) -> Path:
     """Where PostgreSQL keeps its files."""
-    return site.directory / "postgres" / "data"
+    return layout.directory / "postgres" / "data"
 
 
-def redis(site: Site) -> Spec:
+def redis(layout: Layout) -> Spec:
     """Redis, without persistence."""
-    port = str(site.ports["redis"])
-    return site.spec("redis", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no")
+    port = str(layout.ports["redis"])
+    return layout.spec("redis", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no")
 
 
-def toxiproxy(site: Site) -> Spec:
+def toxiproxy(layout: Layout) -> Spec:
     """Toxiproxy, without proxies yet: the real one, or the embedded one where that is not installed."""
-    port = site.ports["toxiproxy"]
+    port = layout.ports["toxiproxy"]
     arguments = ["-host", "127.0.0.1", "-port", str(port)]
-    if "toxiproxy" in site.programs:
-        return site.spec("toxiproxy", *arguments, health="/version")
+    if "toxiproxy" in layout.programs:
+        return layout.spec("toxiproxy", *arguments, health="/version")
     # The lab imports no faults; as a program it is one like the others.
     command = [sys.executable, "-m", "alertdrill.chaos.toxiproxy.embedded", *arguments]
     return Spec("toxiproxy", command, port, health="/version", environment={"PYTHONPATH": str(_PACKAGES)})
 
 
-def postgres_exporter(site: Site) -> Spec:
+def postgres_exporter(layout: Layout) -> Spec:
     """The Postgres exporter, which asks PostgreSQL directly: a fault of the proxy does not blind it."""
-    source = f"postgresql://postgres:{site.password}@{site.address('postgres')}/postgres?sslmode=disable"
-    listen = f"--web.listen-address={site.address('postgres-exporter')}"
-    return site.spec("postgres-exporter", listen, health="/metrics", environment={"DATA_SOURCE_NAME": source})
+    source = f"postgresql://postgres:{layout.password}@{layout.address('postgres')}/postgres?sslmode=disable"
+    listen = f"--web.listen-address={layout.address('postgres-exporter')}"
+    return layout.spec("postgres-exporter", listen, health="/metrics", environment={"DATA_SOURCE_NAME": source})
 
 
-def redis_exporter(site: Site) -> Spec:
+def redis_exporter(layout: Layout) -> Spec:
     """The Redis exporter, which asks Redis directly."""
-    listen = f"-web.listen-address={site.address('redis-exporter')}"
-    return site.spec("redis-exporter", listen, f"-redis.addr=redis://{site.address('redis')}", health="/metrics")
+    listen = f"-web.listen-address={layout.address('redis-exporter')}"
+    return layout.spec("redis-exporter", listen, f"-redis.addr=redis://{layout.address('redis')}", health="/metrics")
 
 
-def payment_engine(site: Site, name: str) -> Spec:
+def payment_engine(layout: Layout, name: str) -> Spec:
     """One payment engine, which reaches PostgreSQL, Redis and Kafka through Toxiproxy alone."""
-    arguments = ["--redis-url", f"redis://{site.address('redis-proxy')}", "--chaos-endpoints"]
-    arguments += ["--pool-size", str(_POOL_SIZE // site.parts.replicas)]
-    arguments += ["--kafka", site.address("kafka-proxy")] if site.parts.kafka else []
-    return _of_ours(site, name, "alertdrill.lab.engine", *arguments, *_database(site), health="/actuator/health")
-
-
-def settlement(site: Site) -> Spec:
-    """What settles booked payments, through Toxiproxy as well."""
-    arguments = ["--kafka", site.address("kafka-proxy"), *_database(site)]
-    return _of_ours(site, "settlement", "alertdrill.lab.settlement", *arguments, health="/metrics")
-
-
-def kafka_exporter(site: Site) -> Spec:
-    """The Kafka exporter, which asks Kafka directly."""
-    return _of_ours(
-        site, "kafka-exporter", "alertdrill.lab.kafka.exporter", "--kafka", site.address("kafka"), health="/metrics"
+    arguments = ["--redis-url", f"redis://{layout.address('redis-proxy')}", "--chaos-endpoints"]
+    arguments += ["--pool-size", str(_POOL_SIZE // layout.parts.replicas)]
+    arguments += ["--kafka", layout.address("kafka-proxy")] if layout.parts.kafka else []
+    return _python_server(
+        layout, name, "alertdrill.lab.engine", *arguments, *_database(layout), health="/actuator/health"
     )
 
 
-def _database(site: Site) -> list[str]:
-    return ["--postgres-url", f"postgresql://postgres@{site.address('postgres-proxy')}/postgres?sslmode=disable"]
+def settlement(layout: Layout) -> Spec:
+    """What settles booked payments, through Toxiproxy as well."""
+    arguments = ["--kafka", layout.address("kafka-proxy"), *_database(layout)]
+    return _python_server(layout, "settlement", "alertdrill.lab.settlement", *arguments, health="/metrics")
 
 
-def _of_ours(site: Site, name: str, module: str, *arguments: str, health: str) -> Spec:
-    command = [sys.executable, "-m", module, "--listen", site.address(name), *arguments]
+def kafka_exporter(layout: Layout) -> Spec:
+    """The Kafka exporter, which asks Kafka directly."""
+    return _python_server(
+        layout, "kafka-exporter", "alertdrill.lab.kafka.exporter", "--kafka", layout.address("kafka"), health="/metrics"
+    )
+
+
+def _database(layout: Layout) -> list[str]:
+    return ["--postgres-url", f"postgresql://postgres@{layout.address('postgres-proxy')}/postgres?sslmode=disable"]
+
+
+def _python_server(layout: Layout, name: str, module: str, *arguments: str, health: str) -> Spec:
+    command = [sys.executable, "-m", module, "--listen", layout.address(name), *arguments]
     # `ps` shows a command line to everybody, and an environment to its owner.
-    environment = {"PYTHONPATH": str(_PACKAGES), "PGPASSWORD": site.password}
-    return Spec(name, command, site.ports[name], health=health, environment=environment)
+    environment = {"PYTHONPATH": str(_PACKAGES), "PGPASSWORD": layout.password}
+    return Spec(name, command, layout.ports[name], health=health, environment=environment)
 
 
-def prometheus(site: Site) -> Spec:
+def prometheus(layout: Layout) -> Spec:
     """Prometheus, with the durations of its flags scaled like those of its files."""
-    return site.spec(
+    return layout.spec(
         "prometheus",
-        f"--config.file={site.directory / 'prometheus' / 'prometheus.yml'}",
-        f"--storage.tsdb.path={site.directory / 'prometheus' / 'data'}",
-        f"--web.listen-address={site.address('prometheus')}",
+        f"--config.file={layout.directory / 'prometheus' / 'prometheus.yml'}",
+        f"--storage.tsdb.path={layout.directory / 'prometheus' / 'data'}",
+        f"--web.listen-address={layout.address('prometheus')}",
         "--web.enable-lifecycle",
         "--web.enable-admin-api",
-        f"--rules.alert.resend-delay={site.scaled(timedelta(minutes=1))}",
-        f"--rules.alert.for-grace-period={site.scaled(timedelta(minutes=10))}",
-        f"--rules.alert.for-outage-tolerance={site.scaled(timedelta(hours=1))}",
-        f"--query.lookback-delta={site.scaled(timedelta(minutes=5))}",
+        f"--rules.alert.resend-delay={layout.scaled(timedelta(minutes=1))}",
+        f"--rules.alert.for-grace-period={layout.scaled(timedelta(minutes=10))}",
+        f"--rules.alert.for-outage-tolerance={layout.scaled(timedelta(hours=1))}",
+        f"--query.lookback-delta={layout.scaled(timedelta(minutes=5))}",
         health="/-/ready",
     )
 
 
-def alertmanager(site: Site) -> Spec:
+def alertmanager(layout: Layout) -> Spec:
     """Alertmanager, on its own."""
-    return site.spec(
+    return layout.spec(
         "alertmanager",
-        f"--config.file={site.directory / 'alertmanager' / 'alertmanager.yml'}",
-        f"--storage.path={site.directory / 'alertmanager' / 'data'}",
-        f"--web.listen-address={site.address('alertmanager')}",
+        f"--config.file={layout.directory / 'alertmanager' / 'alertmanager.yml'}",
+        f"--storage.path={layout.directory / 'alertmanager' / 'data'}",
+        f"--web.listen-address={layout.address('alertmanager')}",
         "--cluster.listen-address=",
         health="/-/ready",
     )

@@ -10,18 +10,18 @@ import uvloop
 from aiohttp import web
 
 
-def serve_until_told(application: AbstractAsyncContextManager[web.Application], listen: str) -> None:
+def serve_until_signal(application: AbstractAsyncContextManager[web.Application], listen: str) -> None:
     """Serve on HOST:PORT until SIGTERM or SIGINT."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(application, listen))
 
 
-async def until_told() -> None:
+async def until_signal() -> None:
     """Wait for SIGTERM or SIGINT."""
-    told = asyncio.Event()
+    received = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    await told.wait()
+        asyncio.get_running_loop().add_signal_handler(number, received.set)
+    await received.wait()
 
 
 async def _serve(application: AbstractAsyncContextManager[web.Application], listen: str) -> None:
@@ -30,5 +30,5 @@ async def _serve(application: AbstractAsyncContextManager[web.Application], list
         await runner.setup()
         host, _, port = listen.rpartition(":")
         await web.TCPSite(runner, host, int(port), shutdown_timeout=0.5).start()
-        await until_told()
+        await until_signal()
         await runner.cleanup()

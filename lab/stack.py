@@ -22,13 +22,12 @@ from alertdrill.lab.balancer import load_balancer
 from alertdrill.lab.errors import LabError
 from alertdrill.lab.forgetting import forgetting
 from alertdrill.lab.monitoring_files import write_monitoring
-from alertdrill.lab.parts import Parts, absent_targets
-from alertdrill.lab.parts import services as services_of
+from alertdrill.lab.parts import Parts, absent_targets, service_ports
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.reaper import Reaper
 from alertdrill.lab.server import Server, Spec, supervise
-from alertdrill.lab.services import Site
+from alertdrill.lab.services import Layout
 from alertdrill.lab.watched import until_watched
 
 # At every time scale long enough for SystemDown: 30 s down, and an evaluation before and after.
@@ -64,7 +63,7 @@ class Lab:
     @property
     def directory(self) -> Path:
         """The lab's folder, which goes with it."""
-        return self._site.directory
+        return self._layout.directory
 
     @property
     def ledger(self) -> Path:
@@ -74,8 +73,8 @@ class Lab:
     @property
     def postgres_url(self) -> str:
         """The database itself, not through the proxy, with its password."""
-        site = self._site
-        return f"postgresql://postgres:{site.password}@{site.address('postgres')}/postgres?sslmode=disable"
+        layout = self._layout
+        return f"postgresql://postgres:{layout.password}@{layout.address('postgres')}/postgres?sslmode=disable"
 
     def table(self) -> list[tuple[str, str, Path, int]]:
         """List the servers: name, address, program, process id."""
@@ -87,7 +86,7 @@ class Lab:
             from alertdrill.lab.kafka.broker import find_jars
 
             find_jars()
-        self._site = self._prepare(programs)
+        self._layout = self._prepare(programs)
         self._reaper = Reaper(self.directory)
         try:
             write_monitoring(self._configs, self.directory, self._time_scale, self.addresses, self._targets())
@@ -106,7 +105,7 @@ class Lab:
     def _targets(self) -> dict[str, list[str]]:
         """List the scrape targets that are not one address: those of absent parts, and of several engines."""
         absent: dict[str, list[str]] = {target: [] for target in absent_targets(self._parts)}
-        engines = [self._site.address(name) for name in self._parts.engines]
+        engines = [self._layout.address(name) for name in self._parts.engines]
         return absent | {"payment-engine:8080": engines}
 
     async def forget(self) -> None:
@@ -115,16 +114,16 @@ class Lab:
         Prometheus repeats for a quarter of an hour that an alert is over, and Alertmanager keeps the group of a daily
         summary for a day: neither is over when the drill is that it comes from.
         """
-        prometheus = f"http://{self._site.address('prometheus')}"
+        prometheus = f"http://{self._layout.address('prometheus')}"
         async with forgetting(prometheus, self.directory / "prometheus" / "prometheus.yml"):
             await self.servers["alertmanager"].stop()
             shutil.rmtree(self.directory / "alertmanager" / "data", ignore_errors=True)
             await self._start(services.alertmanager)
         await until_watched(prometheus)
 
-    def _prepare(self, programs: dict[str, Path]) -> Site:
+    def _prepare(self, programs: dict[str, Path]) -> Layout:
         """Choose ports and make the folder."""
-        named = services_of(self._parts)
+        named = service_ports(self._parts)
         inner = [f"{name}-proxy" for name in self._parts.proxied]
         inner += ["kafka-proxied", "kafka-controller"] if self._parts.kafka else []
         names = dict.fromkeys([*named, *inner, *self._parts.engines])
@@ -134,7 +133,7 @@ class Lab:
         self.addresses = {f"{name}:{port}": f"127.0.0.1:{ports[name]}" for name, port in named.items()}
         directory = Path(tempfile.mkdtemp(prefix="alertdrill-lab-")).resolve()
         user = "postgres" if os.geteuid() == 0 else None
-        return Site(directory, programs, ports, secrets.token_urlsafe(16), self._time_scale, self._parts, user)
+        return Layout(directory, programs, ports, secrets.token_urlsafe(16), self._time_scale, self._parts, user)
 
     async def _start_all(self) -> None:
         """Start everything at once: Prometheus scrapes nothing in its first five seconds, and all is there by then."""
@@ -147,7 +146,7 @@ class Lab:
                 group.create_task(self._start_kafka())
         if self._parts.kafka:
             await self._start_supervised(services.settlement)
-        await until_watched(f"http://{self._site.address('prometheus')}")
+        await until_watched(f"http://{self._layout.address('prometheus')}")
 
     async def _start_payment_engine(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -161,41 +160,48 @@ class Lab:
         if self._parts.is_balanced:
             await self._start(load_balancer)
 
-    async def _start(self, describe: Callable[[Site], Spec]) -> None:
-        await self._launch(describe(self._site)).wait_ready()
+    async def _start(self, describe: Callable[[Layout], Spec]) -> None:
+        await self._launch(describe(self._layout)).wait_ready()
 
-    async def _start_supervised(self, describe: Callable[[Site], Spec]) -> None:
+    async def _start_supervised(self, describe: Callable[[Layout], Spec]) -> None:
         """Start what the lab starts again when it ends: a drill may kill it."""
-        spec = describe(self._site)
+        spec = describe(self._layout)
         server = self._launch(spec)
         await server.wait_ready()
         pause = _RESTART_PAUSE / self._time_scale
         self._supervisors.append(asyncio.create_task(supervise(lambda: self._launch(spec), server, pause)))
 
     def _launch(self, spec: Spec) -> Server:
-        server = Server(spec, self.directory, self._site.programs["setpriv"])
+        server = Server(spec, self.directory, self._layout.programs["setpriv"])
         self.servers[spec.name] = server
         return server
 
     async def _start_postgres(self) -> None:
         """Make a database with a password of its own: other users of this machine reach the port too."""
-        data = services.data_directory(self._site)
+        data = services.data_directory(self._layout)
         data.parent.mkdir()
         password = data.parent / "password"
         password.touch(mode=0o600)
-        password.write_text(self._site.password, encoding="ascii")
-        if self._site.postgres_user is not None:
-            _give(self._site.postgres_user, data.parent, password)
+        password.write_text(self._layout.password, encoding="ascii")
+        if self._layout.postgres_user is not None:
+            _change_owner(self._layout.postgres_user, data.parent, password)
             # Others may pass through the folder by name, and not look into it.
             self.directory.chmod(0o711)
         how = ["--no-sync", "--username=postgres", "--auth-local=reject", "--auth-host=md5", "--locale=C.UTF-8"]
-        command = [str(self._site.programs["initdb"]), *how, "--encoding=UTF8", f"--pwfile={password}", "-D", str(data)]
-        await self._run(Spec("initdb", command, 0, user=self._site.postgres_user))
+        command = [
+            str(self._layout.programs["initdb"]),
+            *how,
+            "--encoding=UTF8",
+            f"--pwfile={password}",
+            "-D",
+            str(data),
+        ]
+        await self._run(Spec("initdb", command, 0, user=self._layout.postgres_user))
         await self._start(services.postgres)
 
     async def _run(self, spec: Spec) -> None:
         """Run a program to its end."""
-        program = Server(spec, self.directory, self._site.programs["setpriv"])
+        program = Server(spec, self.directory, self._layout.programs["setpriv"])
         try:
             await program.finished()
         finally:
@@ -205,14 +211,14 @@ class Lab:
         """Start the broker, and what watches it; the engine and the settlement wait for it by themselves."""
         from alertdrill.lab.kafka import broker
 
-        await self._run(broker.format_storage(self._site))
+        await self._run(broker.format_storage(self._layout))
         await self._start_supervised(broker.broker)
-        await broker.create_topic(self._site.address("kafka"))
+        await broker.create_topic(self._layout.address("kafka"))
         await self._start(services.kafka_exporter)
 
     async def _start_toxiproxy(self) -> None:
         await self._start(services.toxiproxy)
-        await asyncio.to_thread(_create_proxies, self._site)
+        await asyncio.to_thread(_create_proxies, self._layout)
 
     async def _end(self) -> None:
         """Stop the servers, and leave the folder to the reaper, which works as well when nobody calls this."""
@@ -223,7 +229,7 @@ class Lab:
         await self._reaper.reaped()
 
 
-def _give(user: str, *paths: Path) -> None:
+def _change_owner(user: str, *paths: Path) -> None:
     try:
         account = pwd.getpwnam(user)
     except KeyError:
@@ -232,10 +238,10 @@ def _give(user: str, *paths: Path) -> None:
         shutil.chown(path, account.pw_uid, account.pw_gid)
 
 
-def _create_proxies(site: Site) -> None:
+def _create_proxies(layout: Layout) -> None:
     with _toxiproxy_lock:
         server = Toxiproxy()
-        server.update_api_consumer("127.0.0.1", site.ports["toxiproxy"])
-        for name in site.parts.proxied:
-            upstream = site.address("kafka-proxied" if name == "kafka" else name)
-            server.create(upstream=upstream, name=name, listen=site.address(f"{name}-proxy"))
+        server.update_api_consumer("127.0.0.1", layout.ports["toxiproxy"])
+        for name in layout.parts.proxied:
+            upstream = layout.address("kafka-proxied" if name == "kafka" else name)
+            server.create(upstream=upstream, name=name, listen=layout.address(f"{name}-proxy"))

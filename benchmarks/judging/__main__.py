@@ -13,7 +13,7 @@ from alertdrill import __version__
 from alertdrill.agent.recording.recording import Recording, read_recording, write_recording
 from alertdrill.agent.verdict.judge import judge
 from benchmarks import results
-from benchmarks.errors import BenchmarkError, told
+from benchmarks.errors import BenchmarkError, exit_on_error
 from benchmarks.judging.made import recording
 from benchmarks.judging.page import LARGEST_MB, LONGEST_SECONDS, Measured, Size, render
 from benchmarks.judging.service import BOUNDS
@@ -27,7 +27,7 @@ def main(
     output: Annotated[Path, typer.Option(help="Where the page goes.")] = _PAGE,
 ) -> None:
     """Measure, write the page, and fail when a goal is missed."""
-    with told():
+    with exit_on_error():
         measured = _measured(rounds)
         text = render(measured)
         output.write_text(text, encoding="utf-8")

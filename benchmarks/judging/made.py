@@ -27,7 +27,7 @@ from alertdrill.agent.recording.records import (
 from alertdrill.agent.rules.routing import routes
 from benchmarks.judging.evaluated import INTERVAL_SECONDS, alerts, first_at, rules, watched
 from benchmarks.judging.promql import Evaluator
-from benchmarks.judging.service import BEGINS, ENDS, FAULT_BEGINS, FAULT_ENDS, SECONDS, Target, exposed, targets
+from benchmarks.judging.service import BEGINS, ENDS, FAULT_BEGINS, FAULT_ENDS, SECONDS, ScrapeTarget, exposed, targets
 from benchmarks.loads import honest
 
 _ALERTMANAGER = Path("configs/alertmanager/alertmanager.yml")
@@ -99,7 +99,7 @@ def _group(name: str, file: str) -> GroupRecord:
     return GroupRecord(group=name, file=file, interval_seconds=INTERVAL_SECONDS, evaluations=evaluations)
 
 
-def _target(target: Target) -> TargetRecord:
+def _target(target: ScrapeTarget) -> TargetRecord:
     count = int((SECONDS - target.phase_seconds) / target.interval_seconds) + 1
     instants = [round(BEGINS + target.phase_seconds + n * target.interval_seconds, 3) for n in range(count)]
     return TargetRecord(

@@ -20,7 +20,7 @@ BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5,
 
 
 @dataclass(frozen=True)
-class Target:
+class ScrapeTarget:
     """One target, scraped every interval from `phase_seconds` after the beginning on."""
 
     job: str
@@ -37,15 +37,15 @@ class Target:
 class Exposed:
     """One series of a target, and its value at an instant."""
 
-    target: Target
+    target: ScrapeTarget
     labels: dict[str, str]
     read: Callable[[float], float]
 
 
-def targets() -> list[Target]:
+def targets() -> list[ScrapeTarget]:
     """List the engine's instances, scraped every 5 s, and their caches, scraped every 15 s."""
     return [
-        Target(job, f"{job}-{number}:8080", interval, 0.3 + 1.1 * number + interval / 10)
+        ScrapeTarget(job, f"{job}-{number}:8080", interval, 0.3 + 1.1 * number + interval / 10)
         for job, interval in (("payment-engine", 5.0), ("payment-cache", 15.0))
         for number in range(INSTANCES)
     ]

@@ -12,7 +12,7 @@ import uvloop
 
 from alertdrill import __version__
 from benchmarks import results
-from benchmarks.errors import told
+from benchmarks.errors import exit_on_error
 from benchmarks.predictions import table
 from benchmarks.predictions.cases import cases
 from benchmarks.predictions.run import run
@@ -26,7 +26,7 @@ def main(
     output: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
 ) -> None:
     """Run the cases on real servers and print how far each alert was from its prediction."""
-    with told():
+    with exit_on_error():
         found = Programs.installed()
         programs = Programs(prometheus or found.prometheus, alertmanager or found.alertmanager)
         here = results.circumstances({})

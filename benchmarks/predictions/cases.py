@@ -248,9 +248,9 @@ def _silent() -> list[Case]:
     ]
 
 
-def _untold() -> list[Case]:
+def _not_notified() -> list[Case]:
     """One alert that fires for each link of the chain through Alertmanager."""
-    untold: dict[str, Any] = {"outcome": VerdictOutcome.NOT_NOTIFIED}
+    not_notified: dict[str, Any] = {"outcome": VerdictOutcome.NOT_NOTIFIED}
     return [
         Case(
             "NotSent",
@@ -258,14 +258,14 @@ def _untold() -> list[Case]:
             labels={"way": "dropped"},
             link=Link.NOT_SENT,
             says=("pager was never told", "Alertmanager never had it", "alert_relabel_configs"),
-            **untold,
+            **not_notified,
         ),
         Case(
             "Silenced",
             "depth > 50",
             link=Link.SILENCED,
             says=("pager was never told", 'of somebody (alertname="Silenced": planned work)'),
-            **untold,
+            **not_notified,
         ),
         Case(
             "Inhibited",
@@ -274,7 +274,7 @@ def _untold() -> list[Case]:
             labels={"way": "inhibited"},
             link=Link.INHIBITED,
             says=("pager was never told", "inhibited by DownFor0{", 'job="refusing"'),
-            **untold,
+            **not_notified,
         ),
         Case(
             "Muted",
@@ -282,7 +282,7 @@ def _untold() -> list[Case]:
             labels={"way": "muted"},
             link=Link.MUTED,
             says=("pager was never told", "muted", "by the time interval round-the-clock"),
-            **untold,
+            **not_notified,
         ),
         Case(
             "Elsewhere",
@@ -298,7 +298,7 @@ def _untold() -> list[Case]:
             labels={"way": "broken"},
             link=Link.NOT_DELIVERED,
             says=("broken was never told", "the receiver did not take it", "by webhook"),
-            **untold,
+            **not_notified,
             receiver="broken",
         ),
         Case(
@@ -307,7 +307,7 @@ def _untold() -> list[Case]:
             labels={"way": "never"},
             link=Link.STILL_WAITING,
             says=("never was never told", "within the group_wait of 3600 s"),
-            **untold,
+            **not_notified,
             receiver="never",
         ),
     ]
@@ -319,7 +319,7 @@ def _unpaired() -> dict[str, Read]:
 
 def cases(major: int = 2) -> list[Case]:
     """List every case, for a major version of Prometheus."""
-    return [*_lawful(), *_particular(), *_beyond_the_parser(major), *_silent(), *_untold()]
+    return [*_lawful(), *_particular(), *_beyond_the_parser(major), *_silent(), *_not_notified()]
 
 
 def shown() -> dict[str, Read]:

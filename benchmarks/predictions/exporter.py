@@ -94,14 +94,14 @@ def histogram(name: str, share_slow: float) -> dict[str, Read]:
     return shown | {f'{name}_bucket{{le="+Inf"}}': bucket(float("inf"), share_slow)}
 
 
-class Exporter:
+class StepExporter:
     """Serves series at /metrics, and targets that fail during the fault at /refusing and /hanging."""
 
     def __init__(self, series: dict[str, Read], clock: Clock, hang_seconds: float) -> None:
         self._series = series
         self._clock = clock
         self._hang_seconds = hang_seconds
-        self._told_late = 0
+        self._sent_period = 0
 
     def _text(self) -> str:
         now = time.time()
@@ -117,13 +117,13 @@ class Exporter:
         Who looks in time never sees anything but that all is well; who looks later sees all there was.
         """
         period = int(time.time() / _LATE_SECONDS)
-        known, self._told_late = self._told_late, period
+        known, self._sent_period = self._sent_period, period
         if period == known:
             return web.Response()
         now = period * _LATE_SECONDS
         before = [now - _LATE_SECONDS + number * _LATE_SECONDS / 10 for number in range(1, 10)]
-        told = [(at, 100 if self._clock.is_faulty(at) else 10) for at in before] + [(now, 10)]
-        return web.Response(text="".join(f"late_depth {value} {round(at * 1000)}\n" for at, value in told))
+        lines = [(at, 100 if self._clock.is_faulty(at) else 10) for at in before] + [(now, 10)]
+        return web.Response(text="".join(f"late_depth {value} {round(at * 1000)}\n" for at, value in lines))
 
     async def _refusing(self, _: web.Request) -> web.Response:
         return web.Response(status=500 if self._clock.is_faulty(time.time()) else 200, text="sheltered 10\n")

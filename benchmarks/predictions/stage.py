@@ -18,7 +18,7 @@ import yaml
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.server import Server, Spec
 from benchmarks.predictions.cases import SCRAPE_SECONDS, Case, shown
-from benchmarks.predictions.exporter import Clock, Exporter
+from benchmarks.predictions.exporter import Clock, StepExporter
 from benchmarks.servers import find
 
 _GROUP_WAIT, _GROUP_INTERVAL = "300ms", "1s"
@@ -80,7 +80,7 @@ async def staged(cases: Sequence[Case], programs: Programs) -> AsyncIterator[Sta
         "alertmanager": _alertmanager(programs.alertmanager, directory, alertmanager),
     }
     stage = Stage(directory, clock, listen, {}, specs)
-    exporter = Exporter(shown(), clock, 10 * SCRAPE_SECONDS)
+    exporter = StepExporter(shown(), clock, 10 * SCRAPE_SECONDS)
     try:
         async with exporter.serving(exporter_port):
             for name in ("alertmanager", "prometheus"):

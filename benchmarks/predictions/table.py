@@ -24,7 +24,7 @@ An exporter steps at a known instant, and every rule is evaluated by a real Prom
 
 
 @dataclass(frozen=True)
-class Row:
+class PredictionRow:
     """One alert: seconds after the fault of each instant, predicted from the levels alone, and observed.
 
     `exact_ms` is the largest distance of pending, firing and resolved from their window, whose phases are known.
@@ -56,12 +56,12 @@ class Row:
         return (self.verdict.outcome, link) == (self.case.outcome, self.case.link) and named
 
 
-def rows(cases: Sequence[Case], result: Result) -> list[Row]:
+def rows(cases: Sequence[Case], result: Result) -> list[PredictionRow]:
     """Put each case beside what came of it."""
     return [_row(case, result) for case in cases]
 
 
-def _row(case: Case, result: Result) -> Row:
+def _row(case: Case, result: Result) -> PredictionRow:
     verdict = result.verdicts[case.alert]
     seen = {milestone.name: milestone for milestone in verdict.milestones}
 
@@ -70,7 +70,7 @@ def _row(case: Case, result: Result) -> Row:
         return None if at is None else at - result.fault_at
 
     condition, firing = _predicted(case)
-    return Row(
+    return PredictionRow(
         case=case,
         verdict=verdict,
         condition=condition,
@@ -120,7 +120,7 @@ def markdown(cases: Sequence[Case], result: Result, here: Circumstances) -> str:
     return "\n".join([*lines, "", *_summary(found), ""])
 
 
-def _line(row: Row) -> str:
+def _line(row: PredictionRow) -> str:
     cells = [
         row.case.alert,
         row.case.for_,
@@ -138,7 +138,7 @@ def _seconds(value: float | None) -> str:
     return "—" if value is None else f"+{value:.3f} s"
 
 
-def _summary(found: list[Row]) -> Iterator[str]:
+def _summary(found: list[PredictionRow]) -> Iterator[str]:
     fired = [row for row in found if row.firing_seen is not None and row.firing is not None]
     exact = [row.exact_ms for row in found if row.exact_ms is not None]
     wrong = [row for row in found if not row.is_judged_right]

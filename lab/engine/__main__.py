@@ -13,11 +13,11 @@ from aiohttp import web
 from alertdrill.lab.engine import readings
 from alertdrill.lab.engine.cache import Cache
 from alertdrill.lab.engine.memory_chaos import MemoryChaos
-from alertdrill.lab.engine.metrics import Metrics
+from alertdrill.lab.engine.metrics import EngineMetrics
 from alertdrill.lab.engine.outbox import Outbox
 from alertdrill.lab.engine.service import Service
 from alertdrill.lab.engine.store import Store
-from alertdrill.lab.serving import until_told
+from alertdrill.lab.serving import until_signal
 
 _MIB = 2**20
 
@@ -40,7 +40,7 @@ def main() -> None:
 
 async def _serve(options: argparse.Namespace) -> None:
     _allow_many_connections()
-    metrics = Metrics()
+    metrics = EngineMetrics()
     store = await Store.open(
         options.postgres_url, options.pool_size, options.queue_limit, metrics.processing_time.observe
     )
@@ -68,7 +68,7 @@ async def _serve(options: argparse.Namespace) -> None:
     gc.set_threshold(700, 10, 10_000)
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(part.run()) for part in (cache, outbox) if part is not None]
-        await until_told()
+        await until_signal()
         await runner.cleanup()
         for task in running:
             task.cancel()

@@ -34,7 +34,7 @@ class Business(Collector):
     def booked(self, payment: Payment) -> None:
         """Count a payment."""
         pair = (payment.tenant_id, payment.currency_code)
-        sums = self._sums.get(pair) or self._begun(pair)
+        sums = self._sums.get(pair) or self._add_pair(pair)
         amount = float(payment.amount)
         sums[0] += 1.0
         sums[1] += amount
@@ -51,6 +51,6 @@ class Business(Collector):
                 family.add_metric(pair, sums[index])
             yield family
 
-    def _begun(self, pair: tuple[str, str]) -> list[float]:
+    def _add_pair(self, pair: tuple[str, str]) -> list[float]:
         key = pair if len(self._sums) < _MOST_PAIRS else _OTHERS
         return self._sums.setdefault(key, [0.0] * len(_SUMS))

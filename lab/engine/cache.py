@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from alertdrill.lab.engine.pipelined import Pipelined
+from alertdrill.lab.engine.redis_pipeline import RedisPipeline
 
 _PATIENCE_SECONDS = 0.5
 _KEY_SECONDS = 24 * 3600
@@ -36,8 +36,8 @@ class Cache:
     `took` is told the seconds of each look-up.
     """
 
-    def __init__(self, url: str, took: Callable[[float], object]) -> None:
-        self._took = took
+    def __init__(self, url: str, observe_seconds: Callable[[float], object]) -> None:
+        self._observe_seconds = observe_seconds
         self.hits = 0
         self.misses = 0
         self._redis = redis.Redis.from_url(
@@ -48,12 +48,12 @@ class Cache:
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             decode_responses=True,
         )
-        self._pipelined = Pipelined(self._redis)
+        self._pipeline = RedisPipeline(self._redis)
         self._look_ups: deque[bool] = deque(maxlen=_LOOK_UPS_KEPT)
 
     async def run(self) -> None:
         """Send what is asked until cancelled; nothing is answered before."""
-        await self._pipelined.run()
+        await self._pipeline.run()
 
     @property
     def hit_rate_percent(self) -> float:
@@ -64,10 +64,10 @@ class Cache:
         """Claim the key and find the accounts in one round trip: (accounts missed, who had the key before)."""
         started = time.monotonic()
         claim = [json.dumps([digest, None]), "NX", "GET", "EX", _CLAIM_SECONDS]
-        asked = None if key is None else self._pipelined.ask("SET", f"key:{key}", *claim)
-        found = await self._pipelined.ask("MGET", *(f"account:{account}" for account in accounts))
+        asked = None if key is None else self._pipeline.call("SET", f"key:{key}", *claim)
+        found = await self._pipeline.call("MGET", *(f"account:{account}" for account in accounts))
         held = None if asked is None else await asked
-        self._took(time.monotonic() - started)
+        self._observe_seconds(time.monotonic() - started)
         hits = [one is not None for one in found or [None] * len(accounts)]
         self._look_ups.extend(hits)
         self.hits += sum(hits)
@@ -78,15 +78,15 @@ class Cache:
     def remember_accounts(self, accounts: Iterable[str]) -> None:
         """Put accounts into the cache."""
         if pairs := [part for account in accounts for part in (f"account:{account}", "1")]:
-            self._pipelined.tell("MSET", *pairs)
+            self._pipeline.send("MSET", *pairs)
 
     def remember_answer(self, key: str, digest: str, answer: dict[str, Any]) -> None:
         """Keep the answer, to give it again to whoever repeats the order; until then PostgreSQL knows it."""
-        self._pipelined.tell("SET", f"key:{key}", json.dumps([digest, answer]), "EX", _KEY_SECONDS)
+        self._pipeline.send("SET", f"key:{key}", json.dumps([digest, answer]), "EX", _KEY_SECONDS)
 
     def release_key(self, key: str) -> None:
         """Let a refused order be tried again; PostgreSQL knows whether it was carried out after all."""
-        self._pipelined.tell("DEL", f"key:{key}")
+        self._pipeline.send("DEL", f"key:{key}")
 
     async def close(self) -> None:
         """Drop every connection."""

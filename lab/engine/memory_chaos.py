@@ -66,7 +66,7 @@ class Order(BaseModel):
     percent: Annotated[float, Field(gt=0, le=100)] | None = None
 
     @model_validator(mode="after")
-    def _says_how_much(self) -> Order:
+    def _has_one_amount(self) -> Order:
         if (self.mib is None) == (self.percent is None):
             msg = "expected either mib or percent"
             raise ValueError(msg)

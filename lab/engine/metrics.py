@@ -18,7 +18,7 @@ _ERROR_TYPES = ("queue_full", "database_unavailable", "database_error", "interna
 _MOST_TENANTS = 50
 
 
-class Metrics:
+class EngineMetrics:
     """Counters that the service moves, and values that are read when Prometheus asks."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Metrics:
 
     def counters(self, values: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
         """Publish counts that somebody else keeps: {name without _total: (help, how to read it)}."""
-        self._registry.register(_Kept(values))
+        self._registry.register(_ReadCounters(values))
 
     def render(self) -> bytes:
         """Write the exposition."""
@@ -83,17 +83,17 @@ class Tenants:
 
     def answered(self, tenant: str, seconds: float, *, is_error: bool) -> None:
         """Count an answer."""
-        time, errors = self._known.get(tenant) or self._begun(tenant)
+        time, errors = self._known.get(tenant) or self._add_tenant(tenant)
         time.observe(seconds)
         if is_error:
             errors.inc()
 
-    def _begun(self, tenant: str) -> tuple[Histogram, Counter]:
+    def _add_tenant(self, tenant: str) -> tuple[Histogram, Counter]:
         name = tenant if len(self._known) < _MOST_TENANTS else "other"
         return self._known.setdefault(name, (self._time.labels(name), self._errors.labels(name)))
 
 
-class _Kept(Collector):
+class _ReadCounters(Collector):
     def __init__(self, values: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
         self._values = values
 

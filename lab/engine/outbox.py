@@ -39,7 +39,7 @@ class Outbox:
         self._waiting: deque[bytes] = deque()
         self._filled = asyncio.Event()
         # What an engine before this one may have left.
-        self._owes = True
+        self._has_unsent = True
         self.published = 0
         self.overflowed = 0
         self.failures = 0
@@ -53,7 +53,7 @@ class Outbox:
         """Take a message; one beyond the limit is left to the ledger."""
         if len(self._waiting) >= _LIMIT:
             self.overflowed += 1
-            self._owes = True
+            self._has_unsent = True
             return
         self._waiting.append(message)
         self._filled.set()
@@ -89,16 +89,16 @@ class Outbox:
                 for _ in range(sent):
                     self._waiting.popleft()
                 self.published += sent
-            if self._owes:
-                await self._send_owed(producer)
+            if self._has_unsent:
+                await self._send_unsettled(producer)
             self._filled.clear()
             await self._filled.wait()
             await asyncio.sleep(_LINGER_SECONDS)
 
-    async def _send_owed(self, producer: AIOKafkaProducer) -> None:
+    async def _send_unsettled(self, producer: AIOKafkaProducer) -> None:
         """Publish what the ledger holds unsettled."""
         last, partition = UUID(int=0), 0
-        self._owes = False
+        self._has_unsent = False
         try:
             while rows := await self._unsettled(last, _BATCH):
                 messages = (message.encode() for _, message in rows)
@@ -106,7 +106,7 @@ class Outbox:
                 self.published += sent
                 last = rows[sent - 1][0]
         except BaseException:
-            self._owes = True
+            self._has_unsent = True
             raise
 
 

@@ -41,7 +41,7 @@ class Payment(BaseModel):
     tenant_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")] = DEFAULT_TENANT
 
     @model_validator(mode="after")
-    def _moves_money(self) -> Payment:
+    def _has_two_accounts(self) -> Payment:
         if self.from_account_id == self.to_account_id:
             msg = "fromAccountId and toAccountId are the same account"
             raise ValueError(msg)

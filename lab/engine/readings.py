@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 
 from alertdrill.lab.engine.cache import Cache
-from alertdrill.lab.engine.metrics import Metrics
+from alertdrill.lab.engine.metrics import EngineMetrics
 from alertdrill.lab.engine.outbox import Outbox
 from alertdrill.lab.engine.process import CpuUsage, InputOutput, resident_bytes
 from alertdrill.lab.engine.store import Store
 from alertdrill.lab.engine.tariff import HIGH_VALUE
 
 
-def publish(metrics: Metrics, store: Store, cache: Cache, allowed_bytes: int) -> None:
+def publish(metrics: EngineMetrics, store: Store, cache: Cache, allowed_bytes: int) -> None:
     """Have the metrics read everything at each scrape."""
     cpu, counted = CpuUsage(), InputOutput()
     metrics.gauges(
@@ -45,7 +45,7 @@ def publish(metrics: Metrics, store: Store, cache: Cache, allowed_bytes: int) ->
     )
 
 
-def publish_outbox(metrics: Metrics, outbox: Outbox) -> None:
+def publish_outbox(metrics: EngineMetrics, outbox: Outbox) -> None:
     """Have the metrics read the outbox as well."""
     metrics.gauges({"outbox_messages": ("Messages that Kafka has not confirmed yet.", lambda: outbox.pending)})
     metrics.counters(

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from alertdrill.lab.engine.cache import Cache, Claim
-from alertdrill.lab.engine.metrics import Metrics
+from alertdrill.lab.engine.metrics import EngineMetrics
 from alertdrill.lab.engine.outbox import Outbox
 from alertdrill.lab.engine.payment import DEFAULT_TENANT, Payment, Refused, read_payment
 from alertdrill.lab.engine.store import Store
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 class Service:
     """Books payments, with PostgreSQL for the truth and Redis for speed."""
 
-    def __init__(self, store: Store, cache: Cache, metrics: Metrics, token: str, outbox: Outbox | None) -> None:
+    def __init__(self, store: Store, cache: Cache, metrics: EngineMetrics, token: str, outbox: Outbox | None) -> None:
         self._store = store
         self._cache = cache
         self._metrics = metrics

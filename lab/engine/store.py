@@ -49,15 +49,15 @@ class Booking:
 class Store:
     """Accounts and ledger entries."""
 
-    def __init__(self, pool: Any, queue_limit: int, took: Callable[[float], object]) -> None:  # noqa: ANN401 - asyncpg has no types
+    def __init__(self, pool: Any, queue_limit: int, observe_seconds: Callable[[float], object]) -> None:  # noqa: ANN401 - asyncpg has no types
         self._pool = pool
         self._queue_limit = queue_limit
-        self._took = took
+        self._observe_seconds = observe_seconds
         self.queued = 0
         self.in_use = 0
 
     @classmethod
-    async def open(cls, url: str, pool_size: int, queue_limit: int, took: Callable[[float], object]) -> Self:
+    async def open(cls, url: str, pool_size: int, queue_limit: int, observe_seconds: Callable[[float], object]) -> Self:
         """Create the tables and open every connection: the pool's size is fixed, so none opens under load.
 
         `took` is told the seconds of each call in the database.
@@ -73,14 +73,14 @@ class Store:
             init=_prepare,
             # asyncpg would reset the session after each use, re-prepare every 300 s and reconnect after
             # 50,000 queries; each of these costs round trips, and a slow network would count them all.
-            reset=_keep,
+            reset=_keep_session,
             max_cached_statement_lifetime=0,
             max_inactive_connection_lifetime=0,
             max_queries=2**31,
             command_timeout=_STATEMENT_SECONDS,
             server_settings={"statement_timeout": f"{_STATEMENT_SECONDS:g}s", "jit": "off"},
         )
-        return cls(pool, queue_limit, took)
+        return cls(pool, queue_limit, observe_seconds)
 
     @property
     def pool_size(self) -> int:
@@ -124,17 +124,17 @@ class Store:
         try:
             connection = await self._acquire()
         except _FAILURES as error:
-            raise Refused(503, "database_unavailable", f"no connection: {_said(error)}") from error
+            raise Refused(503, "database_unavailable", f"no connection: {_describe(error)}") from error
         self.in_use += 1
         started = time.monotonic()
         try:
             rows: list[Any] = await connection.fetch(query, *arguments, timeout=max(deadline - started, 0.001))
         except _FAILURES as error:
-            raise Refused(503, "database_error", _said(error)) from error
+            raise Refused(503, "database_error", _describe(error)) from error
         else:
             return rows
         finally:
-            self._took(time.monotonic() - started)
+            self._observe_seconds(time.monotonic() - started)
             self.in_use -= 1
             await self._pool.release(connection)
 
@@ -153,7 +153,7 @@ async def _prepare(connection: Any) -> None:  # noqa: ANN401 - asyncpg has no ty
         await connection.fetch(query, *_SAMPLE[query])
 
 
-async def _keep(connection: Any) -> None:  # noqa: ANN401 - asyncpg has no types
+async def _keep_session(connection: Any) -> None:  # noqa: ANN401 - asyncpg has no types
     """Leave a session as it is: single statements change nothing in it."""
 
 
@@ -161,5 +161,5 @@ async def _keep(connection: Any) -> None:  # noqa: ANN401 - asyncpg has no types
 _SAMPLE: dict[str, tuple[object, ...]] = {_BOOK: (None, "", "", "", "", 0, 0, "", "", ""), _FIND: ([],)}
 
 
-def _said(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

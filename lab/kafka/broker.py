@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from alertdrill.lab.engine.outbox import TOPIC
 from alertdrill.lab.errors import LabError
 from alertdrill.lab.server import Spec
-from alertdrill.lab.services import Site
+from alertdrill.lab.services import Layout
 
 PARTITIONS = 3
 _TOPIC_WITHIN_SECONDS = 60.0
@@ -42,14 +42,14 @@ def find_jars() -> Path:
     return jars
 
 
-def format_storage(site: Site) -> Spec:
+def format_storage(layout: Layout) -> Spec:
     """The command that makes the broker's data folder."""
-    return Spec("kafka-format", _java("kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", _write(site)), 0)
+    return Spec("kafka-format", _java("kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", _write(layout)), 0)
 
 
-def broker(site: Site) -> Spec:
+def broker(layout: Layout) -> Spec:
     """The broker itself."""
-    return Spec("kafka", _java("kafka.Kafka", str(_properties(site))), site.ports["kafka"])
+    return Spec("kafka", _java("kafka.Kafka", str(_properties(layout))), layout.ports["kafka"])
 
 
 async def create_topic(servers: str) -> None:
@@ -85,24 +85,24 @@ def _java(main: str, *arguments: str) -> list[str]:
     return [shutil.which("java") or "java", *_HEAP, *_LOGGING, "-cp", f"{find_jars()}/*", main, *arguments]
 
 
-def _properties(site: Site) -> Path:
-    return site.directory / "kafka" / "server.properties"
+def _properties(layout: Layout) -> Path:
+    return layout.directory / "kafka" / "server.properties"
 
 
-def _write(site: Site) -> str:
+def _write(layout: Layout) -> str:
     """Write the broker's settings and tell where; one node needs no more than one copy of anything."""
     plain = ",".join(f"{name}:PLAINTEXT" for name in ("INTERNAL", "PROXIED", "CONTROLLER"))
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
-        "controller.quorum.voters": f"1@{site.address('kafka-controller')}",
+        "controller.quorum.voters": f"1@{layout.address('kafka-controller')}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"INTERNAL://{site.address('kafka')},PROXIED://{site.address('kafka-proxied')}"
-        f",CONTROLLER://{site.address('kafka-controller')}",
-        "advertised.listeners": f"INTERNAL://{site.address('kafka')},PROXIED://{site.address('kafka-proxy')}",
+        "listeners": f"INTERNAL://{layout.address('kafka')},PROXIED://{layout.address('kafka-proxied')}"
+        f",CONTROLLER://{layout.address('kafka-controller')}",
+        "advertised.listeners": f"INTERNAL://{layout.address('kafka')},PROXIED://{layout.address('kafka-proxy')}",
         "listener.security.protocol.map": plain,
         "inter.broker.listener.name": "INTERNAL",
-        "log.dirs": site.directory / "kafka" / "data",
+        "log.dirs": layout.directory / "kafka" / "data",
         "auto.create.topics.enable": "false",
         "offsets.topic.num.partitions": 1,
         "offsets.topic.replication.factor": 1,
@@ -117,7 +117,7 @@ def _write(site: Site) -> str:
         "num.io.threads": 2,
         "log.cleaner.dedupe.buffer.size": 2 * 2**20,
     }
-    path = _properties(site)
+    path = _properties(layout)
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
     return str(path)

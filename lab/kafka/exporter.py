@@ -19,13 +19,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from alertdrill.lab.kafka.cluster import Cluster, read_cluster
 from alertdrill.lab.kafka.families import ClusterMetrics
-from alertdrill.lab.serving import serve_until_told
+from alertdrill.lab.serving import serve_until_signal
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 5.0
 
 
-class Exporter:
+class KafkaExporter:
     """Reads the cluster at each scrape; a broker that does not answer is a cluster without brokers."""
 
     def __init__(self, servers: str) -> None:
@@ -70,7 +70,7 @@ class Exporter:
 
 @asynccontextmanager
 async def _application(servers: str) -> AsyncIterator[web.Application]:
-    exporter = Exporter(servers)
+    exporter = KafkaExporter(servers)
     application = web.Application()
     application.router.add_get("/metrics", exporter.metrics)
     yield application
@@ -85,7 +85,7 @@ def main() -> None:
     options = parser.parse_args()
     # aiokafka tells of each attempt on several lines, and there is one at each scrape.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    serve_until_told(_application(options.kafka), options.listen)
+    serve_until_signal(_application(options.kafka), options.listen)
 
 
 if __name__ == "__main__":

@@ -176,20 +176,20 @@ def _seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-class _Given(Collector):
+class _FixedMetrics(Collector):
     """Metrics that are there already."""
 
-    def __init__(self, given: list[Metric]) -> None:
-        self._given = given
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        return self._given
+        return self._metrics
 
 
 def page(objects: Mapping[str, list[Object]]) -> bytes:
     """Write the metrics of objects as Prometheus reads them; pure."""
     registry = CollectorRegistry()
-    registry.register(_Given(metrics(objects)))
+    registry.register(_FixedMetrics(metrics(objects)))
     return generate_latest(registry)
 
 

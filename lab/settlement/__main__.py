@@ -12,14 +12,14 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from alertdrill.lab.serving import serve_until_told
-from alertdrill.lab.settlement.metrics import Metrics
+from alertdrill.lab.serving import serve_until_signal
+from alertdrill.lab.settlement.metrics import SettlementMetrics
 from alertdrill.lab.settlement.settling import Settlement
 
 
 @asynccontextmanager
 async def _application(options: argparse.Namespace) -> AsyncIterator[web.Application]:
-    metrics = Metrics()
+    metrics = SettlementMetrics()
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4"})
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--postgres-url", required=True, help="The password may be in PGPASSWORD.")
     parser.add_argument("--kafka", required=True, metavar="HOST:PORT")
     options = parser.parse_args()
-    serve_until_told(_application(options), options.listen)
+    serve_until_signal(_application(options), options.listen)
 
 
 if __name__ == "__main__":

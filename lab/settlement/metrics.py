@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 _DELAYS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
 
-class Metrics:
+class SettlementMetrics:
     """What became of the messages."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from alertdrill.lab.engine.outbox import TOPIC
-from alertdrill.lab.settlement.metrics import Metrics
+from alertdrill.lab.settlement.metrics import SettlementMetrics
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _FAILURES = (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError,
 class Settlement:
     """A member of the consumer group `settlement`."""
 
-    def __init__(self, kafka: str, postgres_url: str, metrics: Metrics) -> None:
+    def __init__(self, kafka: str, postgres_url: str, metrics: SettlementMetrics) -> None:
         self._kafka = kafka
         self._postgres_url = postgres_url
         self._metrics = metrics

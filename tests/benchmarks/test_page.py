@@ -104,13 +104,13 @@ def test_the_page_and_its_plot_are_written_beside_the_results(tmp_path: Path) ->
 def test_a_section_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
     results.save(tmp_path, versus=VERSUS, soak=SOAK)
     assert results.save(tmp_path, growth=GROWTH) == Results(VERSUS, GROWTH, SOAK)
-    assert results.load(tmp_path) == Results(VERSUS, GROWTH, SOAK)
+    assert results.read(tmp_path) == Results(VERSUS, GROWTH, SOAK)
 
 
 def test_results_of_another_form_are_told_with_their_file(tmp_path: Path) -> None:
     (tmp_path / results.FILE).write_text('{"versus": 1}')
     with pytest.raises(BenchmarkError, match=r"results\.json is not of this benchmark's form, remove it"):
-        results.load(tmp_path)
+        results.read(tmp_path)
 
 
 def test_the_machine_is_looked_at() -> None:

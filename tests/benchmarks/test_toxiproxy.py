@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.results import Circumstances
 from benchmarks.servers import ROOT
-from benchmarks.toxiproxy_page import Figures, page
+from benchmarks.toxiproxy_page import ProxyFigures, page
 
 WAYS = ["direct", "real", "real with toxics", "embedded", "embedded with toxics"]
 
@@ -34,8 +34,8 @@ def test_every_way_is_measured_and_told(tmp_path: Path) -> None:
     assert all(int(re.findall(r"\d+", row[1])[0]) > 0 for row in rows)
 
 
-def _figures(scale: float) -> Figures:
-    return Figures(
+def _figures(scale: float) -> ProxyFigures:
+    return ProxyFigures(
         rate=1e9 / scale,
         many_rate=5e8 / scale,
         cpu_per_byte=0 if scale == 1 else 1e-9 * scale,

@@ -12,10 +12,10 @@ import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard as Model
 
-from dashboards.asked import filled
-from dashboards.build import RANGES, render
+from dashboards.build import RANGES, grafana_json
 from dashboards.catalogue import DASHBOARDS
 from dashboards.panel import Dashboard
+from dashboards.prometheus_queries import filled
 
 FOLDER = Path(__file__).parents[2] / "configs" / "grafana" / "dashboards"
 # What the monitoring strategy asks for, in its words, and the panels that show it.
@@ -53,12 +53,12 @@ EACH = pytest.mark.parametrize("spec", DASHBOARDS, ids=lambda spec: spec.uid)
 
 
 def made(spec: Dashboard) -> dict[str, Any]:
-    return dict(json.loads(render(spec)))
+    return dict(json.loads(grafana_json(spec)))
 
 
 @EACH
 def test_the_file_is_what_the_python_makes(spec: Dashboard) -> None:
-    assert (FOLDER / f"{spec.uid}.json").read_text(encoding="utf-8") == render(spec), "run `make dashboards`"
+    assert (FOLDER / f"{spec.uid}.json").read_text(encoding="utf-8") == grafana_json(spec), "run `make dashboards`"
 
 
 def test_no_file_is_left_of_a_dashboard_that_is_gone() -> None:

@@ -18,9 +18,9 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from dashboards.asked import Asker, Span
 from dashboards.catalogue import DASHBOARDS
 from dashboards.panel import Dashboard, Panel, Query
+from dashboards.prometheus_queries import QueryRunner, Span
 from tests.integration.conftest import ALERTDRILL, ROOT
 
 SCALE = 20
@@ -74,22 +74,24 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
 
 
 @pytest_asyncio.fixture
-async def asker(loaded: Loaded) -> AsyncIterator[Asker]:
+async def runner(loaded: Loaded) -> AsyncIterator[QueryRunner]:
     async with aiohttp.ClientSession() as session:
-        yield Asker(session, loaded.prometheus_url, SCALE)
+        yield QueryRunner(session, loaded.prometheus_url, SCALE)
 
 
 @pytest.mark.parametrize(("spec", "panel", "query"), QUERIES)
-async def test_every_query_has_data(asker: Asker, loaded: Loaded, spec: Dashboard, panel: Panel, query: Query) -> None:
+async def test_every_query_has_data(
+    runner: QueryRunner, loaded: Loaded, spec: Dashboard, panel: Panel, query: Query
+) -> None:
     values: list[float] = []
     while not values and time.time() < loaded.started_at + 40:
         now = time.time()
-        lines = await asker.lines(query, spec, Span(now - 2.0, now, 0.5))
+        lines = await runner.lines(query, spec, Span(now - 2.0, now, 0.5))
         values = [value for line in lines for _, value in line.samples if not math.isnan(value)]
     assert values, panel.title
 
 
-async def test_the_load_shows_in_the_figures(asker: Asker, loaded: Loaded) -> None:
+async def test_the_load_shows_in_the_figures(runner: QueryRunner, loaded: Loaded) -> None:
     """Data alone may be zeroes: what is known of the load must be what the panels say."""
     del loaded
     (operations, health, business, infrastructure) = DASHBOARDS
@@ -97,7 +99,7 @@ async def test_the_load_shows_in_the_figures(asker: Asker, loaded: Loaded) -> No
     async def last(spec: Dashboard, title: str) -> dict[str, float]:
         now = time.time()
         (panel,) = (one for one in spec.panels if one.title == title)
-        lines = await asker.panel(panel, spec, Span(now - 3.0, now, 0.5))
+        lines = await runner.panel(panel, spec, Span(now - 3.0, now, 0.5))
         return {line.legend: line.samples[-1][1] for line in lines}
 
     deadline = time.monotonic() + 20  # the load has just begun, and the rate is that of a while

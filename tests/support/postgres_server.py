@@ -19,7 +19,7 @@ from alertdrill.lab.parts import Parts
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.server import Server, Spec
-from alertdrill.lab.services import Site
+from alertdrill.lab.services import Layout
 from tests.support.waiting import until
 
 PASSWORD = "hush"  # noqa: S105 - of a server that lives for a test
@@ -54,8 +54,8 @@ async def postgres_server() -> AsyncIterator[PostgresServer]:
     programs = find_programs()
     with tempfile.TemporaryDirectory(prefix="alertdrill-postgres-") as made:
         directory = Path(made)
-        site = Site(directory, programs, {"postgres": free_ports(1)[0]}, PASSWORD, 1.0, Parts(), user)
-        data = services.data_directory(site)
+        layout = Layout(directory, programs, {"postgres": free_ports(1)[0]}, PASSWORD, 1.0, Parts(), user)
+        data = services.data_directory(layout)
         data.parent.mkdir()
         password = data.parent / "password"
         password.write_text(PASSWORD, encoding="ascii")
@@ -64,7 +64,7 @@ async def postgres_server() -> AsyncIterator[PostgresServer]:
         how = ["--no-sync", "--username=postgres", "--auth-host=password", f"--pwfile={password}", "--locale=C.UTF-8"]
         command = [str(programs["initdb"]), *how, "--auth-local=reject", "-D", str(data)]
         await Server(Spec("initdb", command, 0, user=user), directory, programs["setpriv"]).finished()
-        server = Server(services.postgres(site), directory, programs["setpriv"])
+        server = Server(services.postgres(layout), directory, programs["setpriv"])
         try:
             await server.wait_ready()
             running = PostgresServer(server.address, password)

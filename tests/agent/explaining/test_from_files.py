@@ -16,7 +16,7 @@ from alertdrill.agent.config.kpis import read_kpis
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.explaining.from_files import Options, from_files
 from alertdrill.agent.rules.explanation import Explained
-from alertdrill.lab.engine.metrics import Metrics
+from alertdrill.lab.engine.metrics import EngineMetrics
 
 ROOT = Path(__file__).parents[3]
 RULES = """\
@@ -209,7 +209,7 @@ def test_the_exit_code_tells_of_a_problem_only_when_strict(arguments: list[str],
 
 
 def test_the_shipped_buckets_are_those_of_the_engine() -> None:
-    shown = re.findall(r'transactions_response_time_seconds_bucket{le="([^"+]+)"}', Metrics().render().decode())
+    shown = re.findall(r'transactions_response_time_seconds_bucket{le="([^"+]+)"}', EngineMetrics().render().decode())
     known = read_kpis(ROOT / "configs/kpis.yml").buckets
     assert [*map(float, shown)] == [*known["payment_engine_transactions_response_time_seconds_bucket"]]
 

@@ -34,7 +34,7 @@ class Line:
     samples: list[tuple[float, float]]
 
 
-class Asker:
+class QueryRunner:
     """A Prometheus server whose durations, and so those of the queries, are divided by a time scale."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, time_scale: float = 1.0) -> None:

@@ -16,33 +16,33 @@ _MOST = 1000
 Command = tuple[object, ...]
 
 
-class Pipelined:
+class RedisPipeline:
     """Answers are None when Redis fails; nobody waits for more than the round trip under way and its own."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self._waiting: list[tuple[Command, asyncio.Future[Any] | None]] = []
-        self._asked = asyncio.Event()
+        self._has_commands = asyncio.Event()
 
-    def ask(self, *command: object) -> asyncio.Future[Any]:
+    def call(self, *command: object) -> asyncio.Future[Any]:
         """Send a command; the future has its answer."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((command, future))
-        self._asked.set()
+        self._has_commands.set()
         return future
 
-    def tell(self, *command: object) -> None:
+    def send(self, *command: object) -> None:
         """Send a command whose answer nobody waits for."""
         self._waiting.append((command, None))
-        self._asked.set()
+        self._has_commands.set()
 
     async def run(self) -> None:
         """Send until cancelled."""
         while True:
-            await self._asked.wait()
+            await self._has_commands.wait()
             batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
             if not self._waiting:
-                self._asked.clear()
+                self._has_commands.clear()
             answers = await self._execute([command for command, _ in batch])
             for (_, future), answer in zip(batch, answers, strict=True):
                 if future is not None and not future.done():
