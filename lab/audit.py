@@ -1,7 +1,6 @@
-"""The audit of the payment engine's ledger: what was acknowledged must be there, and no money be made or lost.
+"""The payment audit: every acknowledged payment must be in the payments table, and no money may be made or lost.
 
-PostgreSQL is asked directly, not through the proxy, and all is read in one snapshot: payments that are still under
-way do not disturb the sums.
+It reads PostgreSQL directly, not through the proxy, and in one snapshot: payments in progress do not disturb the sums.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ _EXAMPLES = 5
 _CONNECT_SECONDS = 10.0
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
-# The fees that senders paid are not lost either.
+# A fee moves money from an account to the fee income, so both are summed.
 _BALANCE = (
     "SELECT coalesce((SELECT sum(balance) FROM accounts), 0) + coalesce((SELECT sum(balance) FROM fee_income), 0)"
 )
-# How often the ledger holds each acknowledged id; a table, so that no number of ids fills our memory.
+# How often the payments table holds each acknowledged id. A temporary table, because there may be millions of ids.
 _AUDITED = """
 CREATE TEMP TABLE audited ON COMMIT DROP AS
-SELECT acknowledged.id, count(ledger_entries.id) AS times
+SELECT acknowledged.id, count(payments.id) AS times
 FROM (SELECT DISTINCT id FROM acknowledged) AS acknowledged
-LEFT JOIN ledger_entries ON ledger_entries.idempotency_key = acknowledged.id
+LEFT JOIN payments ON payments.idempotency_key = acknowledged.id
 GROUP BY acknowledged.id
 """
 _ORPHANED = """
 CREATE TEMP TABLE orphaned ON COMMIT DROP AS
-SELECT coalesce(idempotency_key, id::text) AS id FROM ledger_entries
+SELECT coalesce(idempotency_key, id::text) AS id FROM payments
 WHERE NOT EXISTS (SELECT FROM accounts WHERE accounts.id = from_account)
    OR NOT EXISTS (SELECT FROM accounts WHERE accounts.id = to_account)
 """
@@ -43,7 +42,7 @@ WHERE NOT EXISTS (SELECT FROM accounts WHERE accounts.id = from_account)
 
 @dataclass(frozen=True)
 class AuditFinding:
-    """How many there are of something that must not be, and the ids of the first few."""
+    """The number of wrong payments of one kind, and the ids of the first few."""
 
     count: int
     examples: tuple[str, ...]
@@ -51,10 +50,11 @@ class AuditFinding:
 
 @dataclass(frozen=True)
 class Audit:
-    """What the ledger says of the acknowledged transactions.
+    """The acknowledged transactions compared with the payments table.
 
-    `found` are in it exactly once, `missing` not at all, `doubled` more than once. `orphaned` are the ledger's
-    entries with an account that does not exist. Balances are the sums of all accounts and of the fees.
+    `found` counts those that are in the table exactly once, `missing` those that are not in it, `doubled` those that
+    are in it more than once. `orphaned` are payments whose account does not exist. A balance is the sum of all
+    accounts and fees.
     """
 
     acknowledged: int
@@ -67,17 +67,17 @@ class Audit:
 
 
 async def total_balance(postgres_url: str) -> Decimal:
-    """Sum up all accounts and the fees; raises LabError."""
+    """Return the sum of all accounts and fees; raises LabError."""
     async with _snapshot(postgres_url) as connection:
         return Decimal(await connection.fetchval(_BALANCE))
 
 
 async def audit(postgres_url: str, acknowledged: Path, balance_before: Decimal) -> Audit:
-    """Look up each id of a file, a line each, in the ledger; raises LabError."""
+    """Look up every id of a file (one on each line) in the payments table; raises LabError."""
     async with _snapshot(postgres_url) as connection:
         await connection.execute("CREATE TEMP TABLE acknowledged (id text NOT NULL) ON COMMIT DROP")
         await connection.copy_to_table("acknowledged", source=str(acknowledged))
-        # Without statistics the planner takes 200 ids for granted and looks each of a million up on its own.
+        # Without statistics the planner assumes 200 ids, and would look up a million ids one by one.
         await connection.execute("ANALYZE acknowledged")
         await connection.execute(_AUDITED)
         await connection.execute(_ORPHANED)
@@ -102,7 +102,7 @@ async def _snapshot(postgres_url: str) -> AsyncIterator[Any]:
         finally:
             await connection.close()
     except _FAILURES as error:
-        raise LabError(f"the ledger cannot be audited: {type(error).__name__}: {error}") from error
+        raise LabError(f"the payments cannot be audited: {type(error).__name__}: {error}") from error
 
 
 async def _finding(connection: Any, rows: str) -> AuditFinding:  # noqa: ANN401 - asyncpg has no types

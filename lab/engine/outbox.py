@@ -1,8 +1,8 @@
-"""Booked payments on their way to Kafka: whatever the broker does, payments go on.
+"""Booked payments on their way to Kafka; a broken broker never stops payments.
 
-The outbox is bounded memory. What it cannot take, and what a killed engine had in it, is still in the ledger, not
-settled: the engine publishes that when it starts and when there is room again. So each payment is published at least
-once, and whoever settles it must not mind a second time.
+The outbox has a limited size. A payment that does not fit, or that a killed engine still had in memory, remains
+unsettled in the payments table. The engine publishes these when it starts and when there is room again. So each
+payment is published at least once, and the settlement accepts repeats.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _BATCH = 1000
 _REQUEST_MS = 5_000
 _RETRY_SECONDS = 1.0
 
-# Reads unsettled payments from the ledger, those after an id: [(id, message)], in the order of their ids.
+# Reads the unsettled payments after an id: [(id, message)], in the order of their ids.
 Unsettled = Callable[[UUID, int], Awaitable[list[tuple[UUID, str]]]]
 
 
 class Outbox:
-    """Takes messages at any time, and sends them in batches while a broker is there."""
+    """Accepts messages at any time, and sends them in batches while a broker is available."""
 
     def __init__(self, servers: str, unsettled: Unsettled) -> None:
         self._servers = servers
         self._unsettled = unsettled
         self._waiting: deque[bytes] = deque()
         self._filled = asyncio.Event()
-        # What an engine before this one may have left.
+        # An earlier engine process may have left unsettled payments.
         self._has_unsent = True
         self.published = 0
         self.overflowed = 0
@@ -46,11 +46,11 @@ class Outbox:
 
     @property
     def pending(self) -> int:
-        """How many messages no broker has confirmed yet."""
+        """The number of messages that no broker has confirmed yet."""
         return len(self._waiting)
 
     def add(self, message: bytes) -> None:
-        """Take a message; one beyond the limit is left to the ledger."""
+        """Accept a message; beyond the limit it stays in the payments table only, and is published later."""
         if len(self._waiting) >= _LIMIT:
             self.overflowed += 1
             self._has_unsent = True
@@ -63,7 +63,7 @@ class Outbox:
         while True:
             try:
                 await self._publish()
-            except Exception as error:  # noqa: BLE001 - whatever the client of a sick broker raises, payments go on
+            except Exception as error:  # noqa: BLE001 - any error of the Kafka client: payments continue
                 self.failures += 1
                 _log.warning("nothing can be published: %r", error)
             await asyncio.sleep(_RETRY_SECONDS)
@@ -96,7 +96,7 @@ class Outbox:
             await asyncio.sleep(_LINGER_SECONDS)
 
     async def _send_unsettled(self, producer: AIOKafkaProducer) -> None:
-        """Publish what the ledger holds unsettled."""
+        """Publish every unsettled payment of the payments table."""
         last, partition = UUID(int=0), 0
         self._has_unsent = False
         try:
@@ -111,7 +111,7 @@ class Outbox:
 
 
 async def _send(producer: AIOKafkaProducer, partition: int, messages: Iterable[bytes]) -> int:
-    """Send as many messages as fit into a batch, and tell how many once the broker has them."""
+    """Send as many messages as fit into a batch; returns how many the broker confirmed."""
     batch = producer.create_batch()
     for message in messages:
         if batch.append(key=None, value=message, timestamp=None) is None:

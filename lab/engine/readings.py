@@ -1,4 +1,4 @@
-"""What is read when Prometheus asks: the pool, the cache, the process."""
+"""Metrics that are read at each scrape: the connection pool, the cache, the process."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from alertdrill.lab.engine.tariff import HIGH_VALUE
 
 
 def publish(metrics: EngineMetrics, store: Store, cache: Cache, allowed_bytes: int) -> None:
-    """Have the metrics read everything at each scrape."""
+    """Register everything that is read at each scrape."""
     cpu, counted = CpuUsage(), InputOutput()
     metrics.gauges(
         {
-            "transactions_queued": ("Transactions that wait for a connection.", lambda: store.queued),
-            "transactions_high_value_threshold": ("From this amount on.", lambda: float(HIGH_VALUE)),
+            "transactions_queued": ("Transactions waiting for a connection.", lambda: store.queued),
+            "transactions_high_value_threshold": (
+                "The least amount of a high-value transaction.",
+                lambda: float(HIGH_VALUE),
+            ),
             "resources_database_connections": ("Database connections in use.", lambda: store.in_use),
-            "resources_database_pool_size": ("Database connections that there are.", lambda: store.pool_size),
-            "resources_database_pool_waiting": ("Calls that wait for a connection.", lambda: store.queued),
+            "resources_database_pool_size": ("Database connections, used or not.", lambda: store.pool_size),
+            "resources_database_pool_waiting": ("Calls waiting for a connection.", lambda: store.queued),
             "resources_cache_hit_rate": ("Per cent of account look-ups.", lambda: cache.hit_rate_percent),
             "resources_cpu_usage": ("Per cent of the one core that the engine can use.", cpu.percent),
             "resources_memory_usage": (
@@ -46,12 +49,15 @@ def publish(metrics: EngineMetrics, store: Store, cache: Cache, allowed_bytes: i
 
 
 def publish_outbox(metrics: EngineMetrics, outbox: Outbox) -> None:
-    """Have the metrics read the outbox as well."""
+    """Register the outbox's metrics."""
     metrics.gauges({"outbox_messages": ("Messages that Kafka has not confirmed yet.", lambda: outbox.pending)})
     metrics.counters(
         {
             "outbox_published_messages": ("Messages that Kafka confirmed.", lambda: outbox.published),
-            "outbox_overflowed_messages": ("Messages left to the ledger for later.", lambda: outbox.overflowed),
-            "outbox_failures": ("Attempts that Kafka did not confirm.", lambda: outbox.failures),
+            "outbox_overflowed_messages": (
+                "Messages that did not fit and are published later.",
+                lambda: outbox.overflowed,
+            ),
+            "outbox_failures": ("Attempts to publish that failed.", lambda: outbox.failures),
         }
     )

@@ -1,9 +1,9 @@
 CREATE TABLE IF NOT EXISTS accounts (
     id      text PRIMARY KEY,
     balance numeric(20, 2) NOT NULL CHECK (balance >= 0)
-) WITH (fillfactor = 20);  -- room beside each row for its next versions: two rows take most of the updates
+) WITH (fillfactor = 20);  -- room for new versions of a row on the same page: two rows get most of the updates
 
-CREATE TABLE IF NOT EXISTS ledger_entries (
+CREATE TABLE IF NOT EXISTS payments (
     id              uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     idempotency_key text UNIQUE,
     digest          text NOT NULL,
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS ledger_entries (
     settled_at      timestamptz
 );
 
--- What the fees amount to, in rows of which each session takes its own: one row would be everybody's bottleneck.
+-- The sum of all fees, spread over rows: with a single row, every payment would wait for its lock.
 CREATE TABLE IF NOT EXISTS fee_income (
     part    integer PRIMARY KEY,
     balance numeric(20, 2) NOT NULL CHECK (balance >= 0)
@@ -28,24 +28,24 @@ CREATE TABLE IF NOT EXISTS fee_income (
 INSERT INTO fee_income SELECT n, 0 FROM generate_series(0, 63) AS n ON CONFLICT DO NOTHING;
 INSERT INTO accounts SELECT 'test-account-' || n, 1000000000 FROM generate_series(1, 100) AS n ON CONFLICT DO NOTHING;
 
--- The whole payment in one call, so in one round trip: the row locks never wait for the network.
+-- Books a payment in one call, so in one round trip: no row stays locked while the network is slow.
 CREATE OR REPLACE FUNCTION book(
     the_key text, the_digest text, sender text, receiver text, kind text, sum_moved numeric, sum_charged numeric,
     money text, words text, client text,
     OUT outcome text, OUT transaction_id uuid, OUT at_time timestamptz
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    known ledger_entries;
+    known payments;
     locked integer;
 BEGIN
-    -- The key first, then the accounts in the order of their names: nobody waits in a circle.
-    INSERT INTO ledger_entries
+    -- Lock the key first, then the accounts in the order of their names: this order excludes deadlocks.
+    INSERT INTO payments
         (idempotency_key, digest, from_account, to_account, payment_type, amount, fee, currency, description, tenant)
     VALUES (the_key, the_digest, sender, receiver, kind, sum_moved, sum_charged, money, words, client)
     ON CONFLICT (idempotency_key) DO NOTHING
     RETURNING id, booked_at INTO transaction_id, at_time;
     IF transaction_id IS NULL THEN
-        SELECT * INTO known FROM ledger_entries WHERE idempotency_key = the_key;
+        SELECT * INTO known FROM payments WHERE idempotency_key = the_key;
         outcome := CASE WHEN known.digest = the_digest THEN 'repeated' ELSE 'conflict' END;
         transaction_id := known.id;
         at_time := known.booked_at;
@@ -54,14 +54,14 @@ BEGIN
     PERFORM 1 FROM accounts WHERE id IN (sender, receiver) ORDER BY id FOR UPDATE;
     GET DIAGNOSTICS locked = ROW_COUNT;
     IF locked < 2 THEN
-        DELETE FROM ledger_entries WHERE id = transaction_id;
+        DELETE FROM payments WHERE id = transaction_id;
         outcome := 'unknown_account';
         RETURN;
     END IF;
     UPDATE accounts SET balance = balance - sum_moved - sum_charged
     WHERE id = sender AND balance >= sum_moved + sum_charged;
     IF NOT FOUND THEN
-        DELETE FROM ledger_entries WHERE id = transaction_id;
+        DELETE FROM payments WHERE id = transaction_id;
         outcome := 'insufficient_funds';
         RETURN;
     END IF;

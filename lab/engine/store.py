@@ -18,16 +18,16 @@ from alertdrill.lab.engine.payment import Payment, Refused
 _STATEMENT_SECONDS = 30.0
 _BOOK = "SELECT outcome, transaction_id, at_time FROM book($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 _FIND = "SELECT id FROM accounts WHERE id = ANY($1::text[])"
-# Only where payments are settled: elsewhere it would hold them all.
-_INDEX = "CREATE INDEX IF NOT EXISTS unsettled ON ledger_entries (id) WHERE settled_at IS NULL"
-# The message is the one of `Payment.message`.
+# Created only in a lab with settlement: elsewhere every payment stays unsettled, and the index would hold them all.
+_INDEX = "CREATE INDEX IF NOT EXISTS unsettled ON payments (id) WHERE settled_at IS NULL"
+# The same message as `Payment.message` makes.
 _UNSETTLED = """
 SELECT id, json_build_object(
     'transactionId', id, 'tenantId', tenant, 'fromAccountId', from_account, 'toAccountId', to_account,
     'paymentTypeId', payment_type, 'amount', amount, 'fee', fee, 'currencyCode', currency, 'bookedAt', booked_at)::text
-FROM ledger_entries WHERE settled_at IS NULL AND id > $1 ORDER BY id LIMIT $2
+FROM payments WHERE settled_at IS NULL AND id > $1 ORDER BY id LIMIT $2
 """
-# Engines that start together would stumble over each other's tables.
+# One engine at a time: engines that start together would create the same tables.
 _ALONE = "SELECT pg_advisory_lock(8080)"
 _REFUSALS = {
     "conflict": (409, "idempotency_conflict", "this Idempotency-Key belongs to another payment"),
@@ -39,7 +39,7 @@ _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutErro
 
 @dataclass(frozen=True)
 class Booking:
-    """A payment in the ledger; one that is not new was booked by an earlier request with its key."""
+    """A booked payment; `is_new` is false if an earlier request with the same key booked it."""
 
     transaction_id: UUID
     booked_at: datetime
@@ -47,7 +47,7 @@ class Booking:
 
 
 class Store:
-    """Accounts and ledger entries."""
+    """Accounts and payments in PostgreSQL."""
 
     def __init__(self, pool: Any, queue_limit: int, observe_seconds: Callable[[float], object]) -> None:  # noqa: ANN401 - asyncpg has no types
         self._pool = pool
@@ -60,7 +60,7 @@ class Store:
     async def open(cls, url: str, pool_size: int, queue_limit: int, observe_seconds: Callable[[float], object]) -> Self:
         """Create the tables and open every connection: the pool's size is fixed, so none opens under load.
 
-        `took` is told the seconds of each call in the database.
+        `observe_seconds` is called with the duration of each database call.
         """
         first = await asyncpg.connect(url, timeout=_STATEMENT_SECONDS)
         await first.execute(_ALONE)
@@ -71,8 +71,8 @@ class Store:
             min_size=pool_size,
             max_size=pool_size,
             init=_prepare,
-            # asyncpg would reset the session after each use, re-prepare every 300 s and reconnect after
-            # 50,000 queries; each of these costs round trips, and a slow network would count them all.
+            # By default asyncpg resets the session after each use, prepares again every 300 s and reconnects after
+            # 50,000 queries. Each costs round trips, so a latency fault would delay a payment several times.
             reset=_keep_session,
             max_cached_statement_lifetime=0,
             max_inactive_connection_lifetime=0,
@@ -84,7 +84,7 @@ class Store:
 
     @property
     def pool_size(self) -> int:
-        """How many connections there are, used or not."""
+        """The number of connections, used or not."""
         return int(self._pool.get_size())
 
     def close(self) -> None:
@@ -92,17 +92,17 @@ class Store:
         self._pool.terminate()
 
     async def book(self, payment: Payment, key: str | None) -> Booking:
-        """Move the money, or find that this key moved it before; raises Refused."""
+        """Book the payment, or return the earlier booking with the same key; raises Refused."""
         order = (payment.from_account_id, payment.to_account_id, payment.payment_type_id)
         money = (payment.amount, payment.fee, payment.currency_code)
-        whose = (payment.description, payment.tenant_id)
-        outcome, transaction_id, at_time = (await self._call(_BOOK, key, payment.digest, *order, *money, *whose))[0]
+        client = (payment.description, payment.tenant_id)
+        outcome, transaction_id, at_time = (await self._call(_BOOK, key, payment.digest, *order, *money, *client))[0]
         if outcome in _REFUSALS:
             raise Refused(*_REFUSALS[outcome])
         return Booking(transaction_id, at_time, is_new=outcome == "booked")
 
     async def existing(self, accounts: list[str]) -> set[str]:
-        """Tell which of these accounts there are; raises Refused."""
+        """Return those of the accounts that exist; raises Refused."""
         return {row["id"] for row in await self._call(_FIND, accounts)}
 
     async def all_accounts(self) -> list[str]:
@@ -110,16 +110,16 @@ class Store:
         return [row["id"] for row in await self._call("SELECT id FROM accounts")]
 
     async def expect_settlement(self) -> None:
-        """Make ready for looking up what is not settled; raises Refused."""
+        """Create the index of unsettled payments; raises Refused."""
         await self._call(_INDEX)
 
     async def unsettled(self, after: UUID, limit: int) -> list[tuple[UUID, str]]:
-        """List payments that are not settled, with their messages, in the order of their ids; raises Refused."""
+        """List unsettled payments as (id, message) in the order of their ids, after an id; raises Refused."""
         return [(row[0], row[1]) for row in await self._call(_UNSETTLED, after, limit)]
 
     async def _call(self, query: str, *arguments: object) -> list[Any]:
         if self.queued >= self._queue_limit:
-            raise Refused(503, "queue_full", f"{self.queued} transactions wait for the database already")
+            raise Refused(503, "queue_full", f"{self.queued} transactions are already waiting for the database")
         deadline = time.monotonic() + _STATEMENT_SECONDS
         try:
             connection = await self._acquire()
@@ -154,10 +154,10 @@ async def _prepare(connection: Any) -> None:  # noqa: ANN401 - asyncpg has no ty
 
 
 async def _keep_session(connection: Any) -> None:  # noqa: ANN401 - asyncpg has no types
-    """Leave a session as it is: single statements change nothing in it."""
+    """Do nothing: single statements leave no state in a session."""
 
 
-# Calls without effect: no such account.
+# Arguments that change nothing, because the accounts do not exist.
 _SAMPLE: dict[str, tuple[object, ...]] = {_BOOK: (None, "", "", "", "", 0, 0, "", "", ""), _FIND: ([],)}
 
 

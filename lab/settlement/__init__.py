@@ -1,1 +1,1 @@
-"""Settles booked payments: a consumer of the topic to which the engine publishes them."""
+"""Settles booked payments: consumes the topic to which the engine publishes them."""

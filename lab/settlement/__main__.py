@@ -1,6 +1,6 @@
 """`python -m alertdrill.lab.settlement --listen 127.0.0.1:8081 --postgres-url … --kafka …`: runs until SIGTERM.
 
-A process of its own: it can be stopped while payments go on, and what it does not do shows as consumer lag.
+It is a separate process, so a drill can stop it while payments continue; unsettled payments then show as consumer lag.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""From Kafka to the ledger: read a batch, mark its payments settled, commit.
+"""From Kafka to the payments table: read a batch, mark its payments settled, commit the offsets.
 
-In this order nothing is lost, and a batch that comes again changes nothing.
+In this order no payment is lost; a batch that is read twice changes nothing the second time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _POLL_MS = 1000
 _STATEMENT_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
 _SETTLE = """
-UPDATE ledger_entries SET settled_at = clock_timestamp() WHERE id = ANY($1::uuid[]) AND settled_at IS NULL
+UPDATE payments SET settled_at = clock_timestamp() WHERE id = ANY($1::uuid[]) AND settled_at IS NULL
 RETURNING extract(epoch FROM settled_at - booked_at)::float
 """
 _FAILURES = (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
@@ -42,7 +42,7 @@ class Settlement:
         self._metrics = metrics
 
     async def run(self) -> None:
-        """Settle until cancelled; begin anew from the last commit whenever something does not answer."""
+        """Settle until cancelled; when PostgreSQL or Kafka fails, start again from the last commit."""
         while True:
             try:
                 await self._settle_until_failure()
@@ -84,6 +84,6 @@ class Settlement:
         try:
             return UUID(json.loads(message)["transactionId"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            _log.warning("no payment: %r", message[:200])
+            _log.warning("not a payment: %r", message[:200])
             self._metrics.unreadable.inc()
             return None

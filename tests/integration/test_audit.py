@@ -52,7 +52,7 @@ def _forget(folder: Path, key: str) -> str:
 async def _delete(port: int, password: str, key: str) -> str:
     connection = await asyncpg.connect(host="127.0.0.1", port=port, user="postgres", password=password)
     try:
-        return str(await connection.execute("DELETE FROM ledger_entries WHERE idempotency_key = $1", key))
+        return str(await connection.execute("DELETE FROM payments WHERE idempotency_key = $1", key))
     finally:
         await connection.close()
 

@@ -1,4 +1,4 @@
-"""The audit names what is wrong with the ledger; each wrong is planted in the real database, and taken back."""
+"""The audit names each error in the payments table; a test makes the error in the real database and removes it again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ORDER = {
     "amount": 12.34,
     "currencyCode": "USD",
 }
-KEY_OF_EACH = "ALTER TABLE ledger_entries ADD CONSTRAINT ledger_entries_idempotency_key_key UNIQUE (idempotency_key)"
+KEY_OF_EACH = "ALTER TABLE payments ADD CONSTRAINT payments_idempotency_key_key UNIQUE (idempotency_key)"
 COLUMNS = "idempotency_key, digest, from_account, to_account, payment_type, amount, fee, currency, description, tenant"
 
 
@@ -37,7 +37,7 @@ async def database(lab: Lab) -> AsyncIterator[Any]:
 
 @pytest_asyncio.fixture
 async def acknowledged(lab: Lab) -> list[str]:
-    """Have twelve payments booked by the engine, and tell their keys in the order of their names."""
+    """Book twelve payments and return their keys, sorted."""
     keys = sorted(str(uuid.uuid4()) for _ in range(12))
     url = f"http://{lab.addresses['payment-engine:8080']}/api/v1/transactions"
     async with aiohttp.ClientSession() as session:
@@ -54,7 +54,7 @@ async def _audit(lab: Lab, ids: list[str], folder: Path, before: Decimal | None 
     return await audit(lab.postgres_url, file, await total_balance(lab.postgres_url) if before is None else before)
 
 
-async def test_booked_payments_are_found_once_and_no_money_was_made(
+async def test_booked_payments_are_found_once_and_the_balance_is_unchanged(
     lab: Lab, acknowledged: list[str], tmp_path: Path
 ) -> None:
     before = Decimal(100 * 1_000_000_000)  # what the schema puts into the accounts
@@ -64,35 +64,35 @@ async def test_booked_payments_are_found_once_and_no_money_was_made(
     assert found.balance_after == before
 
 
-async def test_a_row_that_was_lost_is_named(lab: Lab, database: Any, acknowledged: list[str], tmp_path: Path) -> None:
-    await database.execute("DELETE FROM ledger_entries WHERE idempotency_key = $1", acknowledged[7])
+async def test_a_lost_payment_is_named(lab: Lab, database: Any, acknowledged: list[str], tmp_path: Path) -> None:
+    await database.execute("DELETE FROM payments WHERE idempotency_key = $1", acknowledged[7])
     found = await _audit(lab, acknowledged, tmp_path)
     assert found.found == 11
     assert (found.missing.count, found.missing.examples) == (1, (acknowledged[7],))
 
 
-async def test_of_many_that_were_lost_the_first_five_are_named(lab: Lab, tmp_path: Path) -> None:
+async def test_of_many_lost_payments_the_first_five_are_named(lab: Lab, tmp_path: Path) -> None:
     never = [f"never-{number:02}" for number in range(30)]
     found = await _audit(lab, never, tmp_path)
     assert (found.missing.count, found.missing.examples) == (30, tuple(never[:5]))
 
 
-async def test_a_row_that_is_there_twice_is_named(
+async def test_a_payment_booked_twice_is_named(
     lab: Lab, database: Any, acknowledged: list[str], tmp_path: Path
 ) -> None:
-    await database.execute("ALTER TABLE ledger_entries DROP CONSTRAINT ledger_entries_idempotency_key_key")
-    twice = f"INSERT INTO ledger_entries ({COLUMNS}) SELECT {COLUMNS} FROM ledger_entries WHERE idempotency_key = $1"  # noqa: S608 - from a constant
+    await database.execute("ALTER TABLE payments DROP CONSTRAINT payments_idempotency_key_key")
+    twice = f"INSERT INTO payments ({COLUMNS}) SELECT {COLUMNS} FROM payments WHERE idempotency_key = $1"  # noqa: S608 - from a constant
     await database.execute(twice, acknowledged[2])
     try:
         found = await _audit(lab, acknowledged, tmp_path)
     finally:
-        await database.execute("DELETE FROM ledger_entries WHERE idempotency_key = $1", acknowledged[2])
+        await database.execute("DELETE FROM payments WHERE idempotency_key = $1", acknowledged[2])
         await database.execute(KEY_OF_EACH)
     assert found.found == 11
     assert (found.doubled.count, found.doubled.examples) == (1, (acknowledged[2],))
 
 
-async def test_an_id_that_was_acknowledged_twice_is_no_double(
+async def test_an_id_acknowledged_twice_is_not_a_double_payment(
     lab: Lab, acknowledged: list[str], tmp_path: Path
 ) -> None:
     """The engine answers a repeated order as it did the first time."""
@@ -100,20 +100,20 @@ async def test_an_id_that_was_acknowledged_twice_is_no_double(
     assert (found.acknowledged, found.found, found.doubled.count) == (12, 12, 0)
 
 
-async def test_an_entry_with_an_unknown_account_is_named(
+async def test_a_payment_with_an_unknown_account_is_named(
     lab: Lab, database: Any, acknowledged: list[str], tmp_path: Path
 ) -> None:
     key = acknowledged[5]
-    await database.execute("UPDATE ledger_entries SET to_account = 'nobody' WHERE idempotency_key = $1", key)
+    await database.execute("UPDATE payments SET to_account = 'nobody' WHERE idempotency_key = $1", key)
     try:
         found = await _audit(lab, acknowledged, tmp_path)
     finally:
-        await database.execute("DELETE FROM ledger_entries WHERE idempotency_key = $1", key)
+        await database.execute("DELETE FROM payments WHERE idempotency_key = $1", key)
     assert found.found == 12
     assert (found.orphaned.count, found.orphaned.examples) == (1, (key,))
 
 
-async def test_a_cent_that_was_made_shows(lab: Lab, database: Any, tmp_path: Path) -> None:
+async def test_a_cent_too_much_shows_in_the_balance(lab: Lab, database: Any, tmp_path: Path) -> None:
     before = await total_balance(lab.postgres_url)
     await database.execute("UPDATE accounts SET balance = balance + 0.01 WHERE id = 'test-account-9'")
     try:
@@ -123,6 +123,6 @@ async def test_a_cent_that_was_made_shows(lab: Lab, database: Any, tmp_path: Pat
     assert found.balance_after - found.balance_before == Decimal("0.01")
 
 
-async def test_a_database_that_does_not_answer_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match=r"the ledger cannot be audited: .*Connect"):
+async def test_an_unreachable_database_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"the payments cannot be audited: .*Connect"):
         await audit("postgresql://postgres@127.0.0.1:1/postgres", tmp_path / "none", Decimal(0))

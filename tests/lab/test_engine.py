@@ -78,7 +78,7 @@ async def test_a_payment_is_booked(client: Client) -> None:
         ({"amount": 10**11}, "does not hold that much"),
     ],
 )
-async def test_a_wrong_order_is_refused_by_the_name_of_its_field(
+async def test_an_invalid_order_is_refused_with_the_name_of_its_field(
     client: Client, changes: dict[str, Any], field: str
 ) -> None:
     status, answer = await client.pay(**changes)
@@ -86,7 +86,7 @@ async def test_a_wrong_order_is_refused_by_the_name_of_its_field(
     assert field in answer["reason"]
 
 
-async def test_a_wrong_token_is_refused_whatever_letters_it_has(client: Client) -> None:
+async def test_a_wrong_token_is_refused_also_with_non_ascii_letters(client: Client) -> None:
     assert (await client.pay(token="wrong"))[0] == 401  # noqa: S106
     assert (await client.pay(token="fälsch"))[0] == 401  # noqa: S106
 
@@ -97,7 +97,7 @@ async def test_a_repeated_order_gets_the_first_answer_and_another_order_a_confli
     assert (await client.pay(key="once", amount=5))[0] == 409
 
 
-async def test_the_same_key_at_the_same_time_pays_once(client: Client) -> None:
+async def test_simultaneous_orders_with_one_key_pay_once(client: Client) -> None:
     answers = await asyncio.gather(*(client.pay(key="crowd") for _ in range(20)))
     assert {status for status, _ in answers} <= {201, 409}
     assert len({answer["transactionId"] for status, answer in answers if status == 201}) == 1
@@ -115,7 +115,7 @@ async def test_every_metric_of_the_strategy_is_there(client: Client) -> None:
     assert [name for name in NAMES if f"\npayment_engine_{name}" not in text] == []
 
 
-async def test_the_errors_of_the_rule_are_one_series_and_those_by_type_add_up_to_it(client: Client) -> None:
+async def test_the_error_total_is_one_series_and_the_sum_of_the_errors_by_type(client: Client) -> None:
     await client.toxic("postgres", type="reset_peer", stream="downstream", attributes={"timeout": 0})
     statuses = {(await client.pay())[0] for _ in range(3)}
     await client.heal("postgres")
@@ -126,7 +126,7 @@ async def test_the_errors_of_the_rule_are_one_series_and_those_by_type_add_up_to
     assert sum(by_type) == after["payment_engine_errors_total"]
 
 
-async def test_a_payment_counts_for_its_tenant_in_its_currency_once_with_its_fee(client: Client) -> None:
+async def test_a_repeated_payment_counts_once_for_its_tenant_and_currency(client: Client) -> None:
     for _ in range(2):
         status, answer = await client.pay(tenantId="acme", currencyCode="EUR", amount=20_000.50, key="repeated")
         assert (status, answer["fee"]) == (201, 20.0)
@@ -153,7 +153,7 @@ async def test_a_sender_pays_amount_and_fee_and_the_fee_is_booked(client: Client
     assert moved == [Decimal("-100.25"), Decimal(100), Decimal("0.25")]
 
 
-async def test_tenants_without_end_share_one_name(client: Client) -> None:
+async def test_tenants_beyond_the_limit_share_one_name(client: Client) -> None:
     for number in range(60):
         await client.pay(tenantId=f"invented-{number}")
     names = [name for name in await client.values() if name.startswith("payment_engine_tenants_errors_total")]
@@ -161,7 +161,7 @@ async def test_tenants_without_end_share_one_name(client: Client) -> None:
     assert 'payment_engine_tenants_errors_total{tenant="other"}' in names
 
 
-async def test_bytes_in_and_out_grow_by_what_a_payment_weighs(client: Client) -> None:
+async def test_network_bytes_grow_by_the_size_of_a_payment(client: Client) -> None:
     before = await client.values()
     await client.pay(description="x" * 400)
     after = await client.values()
@@ -170,7 +170,7 @@ async def test_bytes_in_and_out_grow_by_what_a_payment_weighs(client: Client) ->
         assert next(grown) > 400
 
 
-async def test_memory_taken_on_purpose_shows_and_goes_back(client: Client) -> None:
+async def test_memory_taken_on_purpose_is_measured_and_freed_again(client: Client) -> None:
     before = (await client.values())["payment_engine_resources_memory_bytes"]
     status, held = await client.memory("POST", {"mib": 64})
     during = (await client.values())["payment_engine_resources_memory_bytes"]
@@ -196,7 +196,7 @@ async def test_memory_is_taken_up_to_a_share_of_the_limit(client: Client) -> Non
         ({}, 400, "either mib or percent"),
     ],
 )
-async def test_memory_is_not_taken_beyond_the_limit_or_without_saying_how_much(
+async def test_memory_beyond_the_limit_or_without_an_amount_is_refused(
     client: Client, order: dict[str, int], status: int, said: str
 ) -> None:
     answer = await client.memory("POST", order)
@@ -204,11 +204,11 @@ async def test_memory_is_not_taken_beyond_the_limit_or_without_saying_how_much(
     assert said in answer[1]["reason"]
 
 
-async def test_memory_is_not_for_everybody(client: Client) -> None:
+async def test_taking_memory_needs_the_token(client: Client) -> None:
     assert (await client.memory("POST", {"mib": 1}, token="wrong"))[0] == 401  # noqa: S106
 
 
-async def test_a_slow_database_costs_a_payment_one_delay_and_not_two(client: Client) -> None:
+async def test_a_slow_database_delays_a_payment_once(client: Client) -> None:
     await client.pay()
     await client.toxic("postgres", type="latency", stream="downstream", attributes={"latency": 2000})
     started = time.monotonic()
@@ -230,7 +230,7 @@ async def test_a_slow_cache_fails_no_payment(client: Client) -> None:
 
 
 async def test_a_killed_engine_comes_back(client: Client, lab: Lab) -> None:
-    """Last of all here: what it counted begins anew."""
+    """Keep this test last: the restarted engine counts from zero."""
     file = lab.directory / "payment-engine.pid"
     killed = int(file.read_text())
     os.kill(killed, signal.SIGKILL)

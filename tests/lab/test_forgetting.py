@@ -1,4 +1,4 @@
-"""Between two drills a lab's monitoring forgets: the next one finds neither samples nor alerts of the last."""
+"""Between two drills a lab's monitoring is cleared: the next drill finds no samples and no alerts of the last one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Monitoring:
         alerts = ask(self._prometheus, "/api/v1/alerts")["data"]["alerts"]
         return {alert["labels"]["alertname"]: alert["state"] for alert in alerts}
 
-    def told(self) -> list[str]:
+    def sent_alerts(self) -> list[str]:
         return [alert["labels"]["alertname"] for alert in ask(self._alertmanager, "/api/v2/alerts")]
 
     def rules(self) -> int:
@@ -51,14 +51,14 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.1)
 
 
-async def test_neither_samples_nor_alerts_of_a_drill_are_left_for_the_next() -> None:
+async def test_samples_and_alerts_of_a_drill_are_gone_before_the_next() -> None:
     async with Lab(ROOT / "configs", 60.0) as lab:
         seen = Monitoring(lab)
         rules = seen.rules()
         engine = lab.servers["payment-engine"].pid
         os.kill(engine, signal.SIGSTOP)
         try:
-            await until(lambda: seen.states().get("SystemDown") == "firing" and "SystemDown" in seen.told())
+            await until(lambda: seen.states().get("SystemDown") == "firing" and "SystemDown" in seen.sent_alerts())
         finally:
             os.kill(engine, signal.SIGCONT)
         await until(lambda: not seen.states())
@@ -72,13 +72,13 @@ async def test_neither_samples_nor_alerts_of_a_drill_are_left_for_the_next() -> 
         assert seen.samples("ALERTS", time.time()) == 0
         assert seen.states() == {}
         assert seen.rules() == rules
-        # Twice as long as Prometheus would take to say again that the alert is over.
+        # Twice as long as Prometheus would take to send again that the alert is resolved.
         await asyncio.sleep(2.0)
-        assert seen.told() == []
+        assert seen.sent_alerts() == []
         assert seen.samples("up", time.time()) > 0
 
 
-async def test_an_engine_that_is_still_ill_fires_again_after_all_was_forgotten() -> None:
+async def test_an_alert_whose_cause_remains_fires_again_after_forgetting() -> None:
     async with Lab(ROOT / "configs", 60.0) as lab:
         seen = Monitoring(lab)
         engine = lab.servers["payment-engine"].pid

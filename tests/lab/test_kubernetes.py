@@ -1,4 +1,4 @@
-"""Parts of the lab's Kubernetes that need no cluster."""
+"""The parts of the lab's Kubernetes that can be tested without a cluster."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ def test_metrics_have_the_names_and_labels_of_kube_state_metrics(
     assert samples[name, frozenset(labels.items())] == value
 
 
-def test_an_empty_cluster_has_a_page_too() -> None:
+def test_an_empty_cluster_has_a_metrics_page() -> None:
     assert b"kube_pod_info" in page(NOTHING)
 
 
-def test_what_is_not_built_is_told_with_the_command_that_builds_it(
+def test_a_program_that_is_not_built_is_named_with_the_command_that_builds_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

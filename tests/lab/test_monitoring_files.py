@@ -1,4 +1,4 @@
-"""What becomes of prometheus.yml in a lab that has not every part, or several engines."""
+"""How prometheus.yml is changed for a lab without some parts, or with several engines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_jobs_of_absent_parts_are_left_out(parts: Parts, jobs: list[str]) ->
     assert [job["job_name"] for job in config["scrape_configs"]] == [*jobs, "alertdrill"]
 
 
-def test_the_strategys_four_jobs_are_shipped_as_it_has_them() -> None:
+def test_the_four_jobs_of_the_strategy_are_shipped_unchanged() -> None:
     root = Path(__file__).parents[2]
     shipped = yaml.safe_load((root / "configs/prometheus/prometheus.yml").read_text())["scrape_configs"]
     assert shipped[:4] == [
@@ -49,7 +49,7 @@ def test_the_strategys_four_jobs_are_shipped_as_it_has_them() -> None:
     ]
 
 
-def test_a_target_of_which_there_are_several_becomes_them_and_keeps_its_labels() -> None:
+def test_a_target_with_several_instances_is_replaced_and_keeps_its_labels() -> None:
     job = {"job_name": "a", "static_configs": [{"targets": ["a:1", "b:2"], "labels": {"team": "x"}}]}
     after = retargeted(_config(job), {"a:1": ["127.0.0.1:7", "127.0.0.1:8"]})
     assert after["scrape_configs"][0]["static_configs"] == [
@@ -57,12 +57,12 @@ def test_a_target_of_which_there_are_several_becomes_them_and_keeps_its_labels()
     ]
 
 
-def test_a_job_that_has_a_target_left_stays() -> None:
+def test_a_job_with_a_remaining_target_stays() -> None:
     job = {"job_name": "a", "static_configs": [{"targets": ["a:1"]}, {"targets": ["b:2"]}]}
     after = retargeted(_config(job), {"a:1": []})
     assert after["scrape_configs"] == [{"job_name": "a", "static_configs": [{"targets": ["b:2"]}]}]
 
 
-def test_a_job_with_another_discovery_stays_as_it_is() -> None:
+def test_a_job_with_another_kind_of_discovery_is_unchanged() -> None:
     job = {"job_name": "files", "file_sd_configs": [{"files": ["a.yml"]}]}
     assert retargeted(_config(job), {"a:1": []}) == _config(job)

@@ -1,4 +1,4 @@
-"""The parts that a lab has only when asked: Kafka with the settlement, and engines behind a load balancer."""
+"""The optional parts of a lab: Kafka with the settlement, and several engines behind a load balancer."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def _paid(client: Client, count: int) -> list[str]:
 
 
 async def _until_settled(database: Any, ids: list[str], seconds: float = 20.0) -> None:
-    query = "SELECT count(settled_at) FROM ledger_entries WHERE id = ANY($1::uuid[])"
+    query = "SELECT count(settled_at) FROM payments WHERE id = ANY($1::uuid[])"
 
     async def are_settled() -> bool:
         return int(await database.fetchval(query, ids)) == len(ids)
@@ -73,7 +73,7 @@ async def _publish(lab: Lab, message: bytes) -> None:
 
 
 async def _pending(client: Client, lab: Lab) -> float:
-    """Add up the outboxes of all engines."""
+    """Return the number of messages in the outboxes of all engines."""
     texts = [await client.metrics_at(lab.servers[name].address) for name in ENGINES]
     return sum(values(text)["payment_engine_outbox_messages"] for text in texts)
 
@@ -82,11 +82,11 @@ async def test_every_booked_payment_is_settled(client: Client, database: Any) ->
     await _until_settled(database, await _paid(client, 40))
 
 
-async def test_every_target_is_scraped_and_each_engine_by_itself(lab: Lab) -> None:
+async def test_every_target_is_scraped_and_each_engine_separately(lab: Lab) -> None:
     url = f"http://{lab.addresses['prometheus:9090']}/api/v1/targets"
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         targets = (await response.json())["data"]["activeTargets"]
-    # The agent's own target is there only while an agent is.
+    # The agent's own target is up only while an agent runs.
     targets = [target for target in targets if target["labels"]["job"] != "alertdrill"]
     jobs = sorted(target["labels"]["job"] for target in targets)
     assert jobs == [
@@ -101,7 +101,7 @@ async def test_every_target_is_scraped_and_each_engine_by_itself(lab: Lab) -> No
     assert {target["health"] for target in targets} == {"up"}
 
 
-async def test_the_exporter_tells_of_brokers_partitions_and_groups(client: Client, database: Any) -> None:
+async def test_the_exporter_reports_brokers_partitions_and_groups(client: Client, database: Any) -> None:
     await _until_settled(database, await _paid(client, 10))
     found = await client.values("kafka-exporter:9308")
     assert found["kafka_brokers"] == 1
@@ -113,7 +113,7 @@ async def test_the_exporter_tells_of_brokers_partitions_and_groups(client: Clien
     assert found[done] + found[GROUP_LAG] == sum(offsets)
 
 
-async def test_the_page_on_the_lab_tells_of_every_metric_and_of_no_other(client: Client, database: Any) -> None:
+async def test_the_lab_page_lists_every_metric_and_no_other(client: Client, database: Any) -> None:
     await _until_settled(database, await _paid(client, 1))
     assert (await client.pay(amount=0))[0] == 400
     services = ("payment-engine:8080", "settlement:8081", "kafka-exporter:9308")
@@ -123,10 +123,10 @@ async def test_the_page_on_the_lab_tells_of_every_metric_and_of_no_other(client:
     assert shown == set(re.findall(r"^\| `((?:payment_engine|kafka)_\w+)` \|", page, re.MULTILINE))
 
 
-async def test_a_message_that_comes_twice_settles_once(client: Client, database: Any, lab: Lab) -> None:
+async def test_a_repeated_message_settles_once(client: Client, database: Any, lab: Lab) -> None:
     (paid,) = await _paid(client, 1)
     await _until_settled(database, [paid])
-    query = "SELECT settled_at FROM ledger_entries WHERE id = $1::uuid"
+    query = "SELECT settled_at FROM payments WHERE id = $1::uuid"
     first = await database.fetchval(query, paid)
     before = (await client.values("settlement:8081"))["payment_engine_settlement_repeated_total"]
     await _publish(lab, f'{{"transactionId": "{paid}"}}'.encode())
@@ -139,7 +139,7 @@ async def test_a_message_that_comes_twice_settles_once(client: Client, database:
 
 
 @pytest.mark.parametrize("message", [b"\xff", b"[]", b'{"transactionId": 7}', b'{"amount": 1}'])
-async def test_a_message_that_is_no_payment_holds_nothing_up(
+async def test_a_message_that_is_not_a_payment_does_not_block_the_others(
     client: Client, database: Any, lab: Lab, message: bytes
 ) -> None:
     before = (await client.values("settlement:8081"))["payment_engine_settlement_unreadable_total"]
@@ -152,9 +152,7 @@ async def test_a_message_that_is_no_payment_holds_nothing_up(
     await until(is_counted, "the message is counted")
 
 
-async def test_a_stopped_settlement_shows_as_lag_that_goes_when_it_goes_on(
-    client: Client, database: Any, lab: Lab
-) -> None:
+async def test_a_paused_settlement_shows_as_lag_until_it_continues(client: Client, database: Any, lab: Lab) -> None:
     await _until_settled(database, await _paid(client, 3))
     pid = int((lab.directory / "settlement.pid").read_text())
     os.kill(pid, signal.SIGSTOP)
@@ -175,7 +173,9 @@ async def test_a_stopped_settlement_shows_as_lag_that_goes_when_it_goes_on(
     await until(is_level, "no message is behind")
 
 
-async def test_without_a_broker_payments_succeed_and_wait_for_it(client: Client, database: Any, lab: Lab) -> None:
+async def test_without_a_broker_payments_succeed_and_their_messages_wait(
+    client: Client, database: Any, lab: Lab
+) -> None:
     await client.enable("kafka", enabled=False)
     try:
         paid = await _paid(client, 20)
@@ -185,7 +185,7 @@ async def test_without_a_broker_payments_succeed_and_wait_for_it(client: Client,
     await _until_settled(database, paid, seconds=40)
 
 
-async def test_what_a_killed_engine_had_not_published_is_published_by_the_next(
+async def test_unpublished_payments_of_a_killed_engine_are_published_by_the_next(
     client: Client, database: Any, lab: Lab
 ) -> None:
     await client.enable("kafka", enabled=False)
@@ -198,7 +198,7 @@ async def test_what_a_killed_engine_had_not_published_is_published_by_the_next(
     await _until_settled(database, paid, seconds=60)
 
 
-async def test_a_killed_broker_counts_as_none_until_it_is_back(client: Client, database: Any, lab: Lab) -> None:
+async def test_a_killed_broker_is_not_counted_until_it_is_back(client: Client, database: Any, lab: Lab) -> None:
     os.kill(int((lab.directory / "kafka.pid").read_text()), signal.SIGKILL)
 
     async def brokers() -> float:
@@ -215,7 +215,9 @@ async def test_a_killed_broker_counts_as_none_until_it_is_back(client: Client, d
     await _until_settled(database, await _paid(client, 5), seconds=90)
 
 
-async def test_payments_go_on_past_a_killed_engine_which_the_balancer_tells_of(client: Client, lab: Lab) -> None:
+async def test_payments_continue_after_an_engine_is_killed_and_the_balancer_reports_it(
+    client: Client, lab: Lab
+) -> None:
     await until(lambda: _are_up(client, 2), "both engines are in use", seconds=40)
     os.kill(int((lab.directory / "payment-engine-1.pid").read_text()), signal.SIGKILL)
     await until(lambda: _are_up(client, 1), "the balancer saw it")

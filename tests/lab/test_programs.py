@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_every_missing_program_is_named_with_its_remedy(tmp_path: Path) -> None:
+def test_every_missing_program_is_named_with_its_install_command(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "alertdrill", "lab"],
         cwd=ROOT,

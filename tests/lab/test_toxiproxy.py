@@ -1,4 +1,4 @@
-"""Where Toxiproxy is not installed, the lab has the embedded one."""
+"""Without an installed Toxiproxy, the lab uses the embedded one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ asyncio.run(main())
 
 
 def test_a_lab_without_toxiproxy_uses_the_embedded_one(tmp_path: Path) -> None:
-    """Its payment engine is ready, so it reached PostgreSQL and Redis through it."""
+    """The payment engine gets ready only if it reaches PostgreSQL and Redis through the proxy."""
     python = _environment(tmp_path)
     lab = subprocess.run(
         [python, "-c", PROGRAM],
@@ -42,7 +42,7 @@ def test_a_lab_without_toxiproxy_uses_the_embedded_one(tmp_path: Path) -> None:
 
 
 def _environment(folder: Path) -> Path:
-    """Make a virtual environment with our libraries, and nothing beside its interpreter, where set-up puts Toxiproxy."""
+    """Make a virtual environment with the same libraries, but without the toxiproxy-server that set-up puts there."""
     ours = Path(sys.prefix)
     (folder / "lib").symlink_to(ours / "lib")
     shutil.copy(ours / "pyvenv.cfg", folder)
@@ -57,7 +57,7 @@ def _path() -> str:
     return ":".join(folder for folder in folders if shutil.which("toxiproxy-server", path=folder) is None)
 
 
-def test_a_toxiproxy_that_cannot_be_built_is_no_failure_of_the_set_up(tmp_path: Path) -> None:
+def test_a_failed_build_of_toxiproxy_does_not_fail_the_set_up(tmp_path: Path) -> None:
     (tmp_path / "go").write_text('#!/bin/sh\n[ "$1" = version ] && echo go version go1.26.0 && exit\nexit 1\n')
     (tmp_path / "go").chmod(0o755)
     ended = subprocess.run(
