@@ -110,7 +110,7 @@ def audit_words(audit: AuditRecord) -> str:
         return f"failed: {'; '.join(problems)}"
     if audit.acknowledged == 0:
         return "no transaction was acknowledged by an id; money conserved"
-    return f"{audit.acknowledged:,} acknowledged transactions, all in the ledger exactly once; money conserved"
+    return f"{audit.acknowledged:,} acknowledged transactions, all in the payments table exactly once; money conserved"
 
 
 def runbook_links(runbook: Runbook) -> list[tuple[str, str | None]]:

@@ -1,4 +1,4 @@
-"""What an audit found wrong: an acknowledged transaction that is not in the ledger, or money that is."""
+"""What a payment audit found wrong: acknowledged payments that are missing or doubled, or money made or lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def audit_problems(audit: AuditRecord | None) -> tuple[str, ...]:
-    """Say what is wrong with the ledger, in words; nothing when all is well or nothing was audited."""
+    """List the problems that the payment audit found; empty without problems or without an audit."""
     if audit is None:
         return ()
     return (audit.problem,) if audit.problem else tuple(_problems(audit))
@@ -19,9 +19,9 @@ def audit_problems(audit: AuditRecord | None) -> tuple[str, ...]:
 def _problems(audit: AuditRecord) -> Iterator[str]:
     of_all = f"of {audit.acknowledged:,} acknowledged transactions"
     if audit.missing.count:
-        yield f"{audit.missing.count:,} {of_all} not in the ledger: {_examples(audit.missing)}"
+        yield f"{audit.missing.count:,} {of_all} not in the payments table: {_examples(audit.missing)}"
     if audit.doubled.count:
-        yield f"{audit.doubled.count:,} {of_all} in the ledger more than once: {_examples(audit.doubled)}"
+        yield f"{audit.doubled.count:,} {of_all} in the payments table more than once: {_examples(audit.doubled)}"
     if audit.orphaned.count:
         yield f"{audit.orphaned.count:,} entries name an account that does not exist: {_examples(audit.orphaned)}"
     gain = audit.balance_after - audit.balance_before

@@ -57,7 +57,7 @@ async def _delete(port: int, password: str, key: str) -> str:
         await connection.close()
 
 
-def test_a_payment_that_the_ledger_lost_is_named_and_fails_the_load(folder: Path) -> None:
+def test_a_payment_missing_from_the_payments_table_is_named_and_fails_the_load(folder: Path) -> None:
     process = subprocess.Popen(
         [*ALERTDRILL, *LAB_LOAD, "--duration", "6s"],
         cwd=ROOT,
@@ -71,10 +71,10 @@ def test_a_payment_that_the_ledger_lost_is_named_and_fails_the_load(folder: Path
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 1, said
     last = said.splitlines()[-1]
-    assert re.fullmatch(rf"audit: failed: 1 of \d+ acknowledged transactions not in the ledger: {key}", last)
+    assert re.fullmatch(rf"audit: failed: 1 of \d+ acknowledged transactions not in the payments table: {key}", last)
 
 
-def test_what_succeeded_is_what_was_acknowledged_and_what_is_in_the_ledger(alertdrill: Run, tmp_path: Path) -> None:
+def test_every_acknowledged_payment_is_in_the_payments_table(alertdrill: Run, tmp_path: Path) -> None:
     """With two workers, whose ids come together in one file."""
     kept, summary = tmp_path / "ids.txt", tmp_path / "summary.json"
     files = ["--acknowledged", kept, "--summary-export", summary]
@@ -82,7 +82,7 @@ def test_what_succeeded_is_what_was_acknowledged_and_what_is_in_the_ledger(alert
     assert ended.returncode == 0, ended.stdout + ended.stderr
     ids = kept.read_text().splitlines()
     assert len(set(ids)) == len(ids) == json.loads(summary.read_text())["metrics"]["iterations"]["count"] == 400
-    told = "audit: 400 acknowledged transactions, all in the ledger exactly once; money conserved"
+    told = "audit: 400 acknowledged transactions, all in the payments table exactly once; money conserved"
     assert ended.stdout.splitlines()[-1] == told
 
 
@@ -96,7 +96,7 @@ def test_a_drill_on_a_lab_of_its_own_is_audited(alertdrill: Run, drill_file: Wri
     assert report["audit"]["passed"] is True, ended.stdout + ended.stderr
     assert report["audit"]["acknowledged"] > 300
     assert report["audit"]["acknowledged"] == report["audit"]["found"] == report["load"]["succeeded"]
-    told = f"audit: {report['load']['succeeded']:,} acknowledged transactions, all in the ledger exactly once;"
+    told = f"audit: {report['load']['succeeded']:,} acknowledged transactions, all in the payments table exactly once;"
     assert told in ended.stdout
 
 

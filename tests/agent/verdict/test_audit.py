@@ -30,15 +30,15 @@ def _found(count: int, *examples: str) -> FoundRecord:
     [
         (
             _record(found=3212, missing=_found(1, "4f1c")),
-            "1 of 3,213 acknowledged transactions not in the ledger: 4f1c",
+            "1 of 3,213 acknowledged transactions not in the payments table: 4f1c",
         ),
         (
             _record(found=0, missing=_found(3213, "a", "b")),
-            "3,213 of 3,213 acknowledged transactions not in the ledger: a, b, …",
+            "3,213 of 3,213 acknowledged transactions not in the payments table: a, b, …",
         ),
         (
             _record(found=3212, doubled=_found(1, "4f1c")),
-            "1 of 3,213 acknowledged transactions in the ledger more than once: 4f1c",
+            "1 of 3,213 acknowledged transactions in the payments table more than once: 4f1c",
         ),
         (_record(orphaned=_found(2, "a", "b")), "2 entries name an account that does not exist: a, b"),
         (
@@ -49,7 +49,7 @@ def _found(count: int, *examples: str) -> FoundRecord:
             _record(balance_after=BEFORE - 100),
             "100.00 of money lost: all balances add up to 99,999,999,900.00, before the load to 100,000,000,000.00",
         ),
-        (_record(found=0, problem="the ledger cannot be audited: away"), "the ledger cannot be audited: away"),
+        (_record(found=0, problem="the payments cannot be audited: away"), "the payments cannot be audited: away"),
     ],
 )
 def test_each_wrong_is_named_and_fails_a_drill_that_else_passed(
@@ -71,7 +71,10 @@ def test_a_failed_audit_weighs_more_than_an_inconclusive_drill(inconclusive: Rec
 def test_an_audit_without_a_wrong_changes_no_verdict(passed: Recording, missed: Recording) -> None:
     assert judge(passed.model_copy(update={"audit": ALL_WELL})) == judge(passed)
     assert judge(missed.model_copy(update={"audit": ALL_WELL})) == judge(missed)
-    assert audit_words(ALL_WELL) == "3,213 acknowledged transactions, all in the ledger exactly once; money conserved"
+    assert (
+        audit_words(ALL_WELL)
+        == "3,213 acknowledged transactions, all in the payments table exactly once; money conserved"
+    )
 
 
 def test_where_nothing_was_acknowledged_nothing_is_claimed() -> None:

@@ -39,8 +39,8 @@ def _junit(recording: Recording) -> str:
 def test_an_audit_is_told_in_words(passed: Recording, render: Callable[[Recording], str]) -> None:
     well = render(passed.model_copy(update={"audit": WELL}))
     lost = render(passed.model_copy(update={"audit": LOST}))
-    assert "3,213 acknowledged transactions, all in the ledger exactly once; money conserved" in well
-    assert "failed: 1 of 3,213 acknowledged transactions not in the ledger: " in lost
+    assert "3,213 acknowledged transactions, all in the payments table exactly once; money conserved" in well
+    assert "failed: 1 of 3,213 acknowledged transactions not in the payments table: " in lost
     assert "audit" not in render(passed).lower()
 
 

@@ -157,7 +157,8 @@ def test_a_ledger_that_lost_a_transaction_is_to_be_mended_first(passed: Recordin
     )
     text = document(passed, audit=audit)
     assert (
-        "- [ ] Mend the ledger, before anything else: 1 of 9 acknowledged transactions not in the ledger: t-1." in text
+        "- [ ] Mend the ledger, before anything else: 1 of 9 acknowledged transactions not in the payments table: t-1."
+        in text
     )
 
 
