@@ -1,6 +1,6 @@
-"""What is measured, and how: one command for each, results beside it.
+"""Benchmarks: one command for each, with its results in this folder.
 
-`make bench` runs alertdrill and its peers side by side (`versus`), then alertdrill alone against rate and
-against answers that take long (`growth`); `make soak` runs it for half an hour (`soak`). Each writes its own
-section of results.json, and `page` renders the whole of it as RESULTS.md.
+`make bench` runs alertdrill and similar programs side by side (`versus`), then alertdrill alone at different rates and
+with slow answers (`growth`). `make soak` runs it for half an hour (`soak`). Each writes its own section of
+results.json, and `page` renders the whole file as RESULTS.md.
 """

@@ -1,6 +1,6 @@
-"""A server that answers every request with 201 after a while: `python -m benchmarks.delaying_server PORT MILLISECONDS`.
+"""A server that answers every request with 201 after a delay: `python -m benchmarks.delaying_server PORT MILLISECONDS`.
 
-nginx cannot wait without modules. HTTP/1.1 with keep-alive and bodies of a known length; no more than that.
+nginx cannot delay an answer without extra modules. This one supports HTTP/1.1 with keep-alive and Content-Length only.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _ANSWER = (
 
 
 def describe(delay_ms: int, directory: Path, port: int) -> Spec:
-    """Start this server on a loopback port."""
-    del directory  # it keeps no files
+    """Describe how to start this server on a loopback port."""
+    del directory  # it writes no files
     command = [sys.executable, "-m", "benchmarks.delaying_server", str(port), str(delay_ms)]
     return Spec("delaying-server", command, port, environment={"PYTHONPATH": str(ROOT)})
 
 
 class _Answering(asyncio.Protocol):
-    """One connection; answers leave in the order of their requests, since all wait equally long."""
+    """One connection; answers are in the order of the requests, because all have the same delay."""
 
     def __init__(self, delay_seconds: float) -> None:
         self._delay_seconds = delay_seconds
@@ -63,7 +63,7 @@ class _Answering(asyncio.Protocol):
 
 
 def _request_length(received: bytes) -> int | None:
-    """Measure the first request, head and body, in bytes; None while it has not wholly come."""
+    """Return the length of the first request, head and body, in bytes; None while it is incomplete."""
     head = received.find(b"\r\n\r\n")
     if head < 0:
         return None

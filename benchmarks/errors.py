@@ -1,4 +1,4 @@
-"""What can go wrong with a benchmark."""
+"""The benchmarks' exceptions, and how their commands report them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from alertdrill.lab.errors import LabError
 
 
 class BenchmarkError(Exception):
-    """A client or a server did not do its part; the text says which and why."""
+    """A client or a server failed; the text says which and why."""
 
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Tell an error of the block in a line, and end with 1."""
+    """Report an error of the block in one line, and exit with 1."""
     try:
         yield
     except (BenchmarkError, LabError) as error:

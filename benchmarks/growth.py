@@ -1,4 +1,4 @@
-"""How alertdrill's cost grows with the rate and with what is in flight: `python -m benchmarks.growth`."""
+"""How alertdrill's cost grows with the rate and the number of requests in flight: `python -m benchmarks.growth`."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def main(
     seconds: Annotated[int, typer.Option(help="Length of one run.", min=1)] = 10,
     output: Output = FOLDER,
 ) -> None:
-    """Run alertdrill at one rate after another, then against answers that take long, and write the page."""
+    """Run alertdrill at one rate after another, then with slow answers, and write the page."""
     if (why := peers.missing(ALERTDRILL)) is not None:
         typer.echo(f"alertdrill  {why}")
         return
     with exit_on_error():
-        results.read(output)  # what is wrong with it is told before, not after
+        results.read(output)  # an unreadable file is reported before the runs
         page.write(output, results.save(output, growth=grow(seconds)))
     typer.echo(f"results {output / page.FILE}")
 
 
 def grow(seconds: int) -> results.Growth:
-    """Measure both; a run that fails ends the whole with BenchmarkError: a curve with holes would mislead."""
+    """Measure both; a failed run ends all with BenchmarkError, because a curve with gaps would mislead."""
     before = results.circumstances({"alertdrill": peers.version(ALERTDRILL), "nginx": nginx.version()})
     with runs.steps((len(_RATES) + len(_DELAYS_MS)) * seconds + 1) as steps:
-        # At low rates most of a short run's CPU is the start: what one transaction costs is told apart from it.
+        # At low rates most of a short run's CPU time is the start-up, so it is measured separately.
         start_up = _one(steps, nginx.describe, 1, 1, "start-up")
         by_rate = {rate: _one(steps, nginx.describe, rate, seconds, f"{rate}/s") for rate in _RATES}
         by_delay_ms = {

@@ -1,7 +1,7 @@
 """How long it takes to undo a hundred faults: `python -m benchmarks.healing`.
 
-They are toxics on a real Toxiproxy, left behind by a process that is dead, as `alertdrill heal` finds them; then the
-same with one more on a server that accepts connections and never answers.
+The faults are toxics on a real Toxiproxy, left behind by a dead process, as `alertdrill heal` finds them. The second
+measurement has one more fault, on a server that accepts connections and never answers.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _FAULTS = 100
 
 
 async def measure(*, with_one_that_hangs: bool) -> float:
-    """Leave a hundred faults, and tell in how many seconds they were gone."""
+    """Leave a hundred faults behind; returns the seconds it takes to undo them."""
     with tempfile.TemporaryDirectory(prefix="alertdrill-") as made:
         async with toxiproxy_server(Path(made)) as server, await asyncio.start_server(_hang, "127.0.0.1", 0) as hung:
             ledger = Ledger(Path(made) / "ledger")
             ids = [await leave(ledger, server) for _ in range(_FAULTS + with_one_that_hangs)]
-            # Old enough that nothing of them can still be on its way.
+            # Old entries are undone once. New ones are undone again after a while: their owner's request may arrive late.
             for entry_id, entry in ledger.read().entries.items():
                 injection = entry.injection
                 if with_one_that_hangs and entry_id == ids[-1]:
@@ -38,7 +38,7 @@ async def measure(*, with_one_that_hangs: bool) -> float:
             healed = [(await anext(results)).problem for _ in range(_FAULTS)]
             seconds = time.perf_counter() - began
             await results.aclose()
-            assert healed == [""] * _FAULTS  # noqa: S101 - a figure of what did not happen is none
+            assert healed == [""] * _FAULTS  # noqa: S101 - the time counts only if all are undone
             assert len(toxics(server)) == with_one_that_hangs  # noqa: S101
             return seconds
 

@@ -1,4 +1,4 @@
-"""The record of a load that went as asked for, where something else than a load is to be judged."""
+"""The record of a load without failures, for benchmarks that run no load."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from alertdrill.agent.recording.records import LoadRecord, SecondRecord
 
 
 def honest(rate: float, seconds: list[SecondRecord], lateness_p99_seconds: float = 0.0) -> LoadRecord:
-    """Sum up seconds in which every transaction that was due succeeded; the rate is in transactions a second."""
+    """Return the record of a load whose transactions all succeeded; the rate is in transactions a second."""
     due = sum(second.due for second in seconds)
     return LoadRecord(
         target_rate=rate,

@@ -1,9 +1,8 @@
-"""Run a program and tell what it cost, its children included.
+"""Runs a program and measures its CPU time and memory, including its child processes.
 
-CPU is user + system time as os.wait4 reports it for the child: its own and that of every descendant that
-was waited for before it ended; one that nobody waits for is not counted. Memory is read from /proc while
-the program runs. rusage's own maximum is kept too, but has a floor: the kernel carries the size of the
-process that starts a program, this one, over into the program's maximum.
+CPU is the user + system time that os.wait4 reports for the program: its own and that of every descendant whose parent
+waited for it. Memory is read from /proc while the program runs. The maximum in rusage is kept too, but it is never
+below the size of this process: the kernel starts the program's maximum at the size of the process that forked it.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ STDOUT, STDERR = "stdout", "stderr"
 
 @dataclass(frozen=True)
 class Memory:
-    """What a tree of processes holds at an instant, in KiB; `peak_kib` has the kernel's peak of each process."""
+    """The memory of a tree of processes at one instant, in KiB; `peak_kib` has the kernel's peak of each process."""
 
     resident_kib: int
     peak_kib: dict[int, int]
@@ -33,11 +32,10 @@ class Memory:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one run of a program cost.
+    """The CPU time and memory of one run of a program.
 
-    `tree_kib` is the largest sum of resident memory over the processes that was sampled: pages that they
-    share count once for each. `process_kib` is the peak of the largest process, by the kernel's own mark
-    at the last sample.
+    `tree_kib` is the largest sampled sum of the resident memory of all processes; shared pages count for each process.
+    `process_kib` is the kernel's peak of the largest process, read at the last sample.
     """
 
     cpu_seconds: float
@@ -55,10 +53,10 @@ def run(
     every_seconds: float = 0.1,
     watch: Callable[[float, int], None] = lambda _seconds, _kib: None,
 ) -> Usage:
-    """Run a command from the repository's root to its end, with its output in the folder's STDOUT and STDERR.
+    """Run a command in the repository's root; its output goes to the files STDOUT and STDERR in the folder.
 
-    `watch` is called with each sample: seconds since the start, resident KiB of the tree. Raises
-    BenchmarkError with the program's last words when it fails or takes longer than `within_seconds`.
+    `watch` is called with each sample: seconds since the start, resident KiB of the tree. Raises BenchmarkError with
+    the end of the output when the command fails or takes longer than `within_seconds`.
     """
     with (directory / STDOUT).open("wb") as out, (directory / STDERR).open("wb") as err:
         started = time.monotonic()
@@ -68,7 +66,7 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
-            # A group of its own: a pipeline is ended as a whole.
+            # In its own process group, so that all processes of a pipeline can be killed.
             start_new_session=True,
         )
     try:
@@ -93,7 +91,7 @@ def run(
 def _watch(
     pid: int, started: float, within_seconds: float, every_seconds: float, watch: Callable[[float, int], None]
 ) -> list[Memory]:
-    """Sample until the process ends, and leave it to be waited for."""
+    """Sample until the process ends; the caller waits for it."""
     memories = []
     ended = os.pidfd_open(pid)
     try:
@@ -115,7 +113,7 @@ def _memory(pid: int) -> Memory:
 
 
 def _tree(pid: int) -> list[int]:
-    """List a process and its descendants that run now."""
+    """Return a process and its running descendants."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         children = [int(child) for task in tasks for child in (task / "children").read_text("ascii").split()]
@@ -125,7 +123,7 @@ def _tree(pid: int) -> list[int]:
 
 
 def _status(pid: int) -> dict[str, int]:
-    """Read the memory figures of /proc/PID/status, in KiB; none of a process that has gone."""
+    """Return the memory figures of /proc/PID/status in KiB; empty if the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines()
     except OSError:
@@ -138,4 +136,4 @@ def _last_words(directory: Path) -> str:
     lines = [
         line for name in (STDERR, STDOUT) for line in (directory / name).read_text("utf-8", "replace").splitlines()
     ]
-    return " | ".join(line for line in lines[-5:] if line.strip()) or "it said nothing"
+    return " | ".join(line for line in lines[-5:] if line.strip()) or "it printed nothing"

@@ -1,4 +1,4 @@
-"""The server that all clients load: nginx with one worker, a port and a configuration of its own."""
+"""The server for all clients: nginx with one worker, on its own port and with its own configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.servers import find
 ANSWER = '{"transactionId":"00000000-0000-4000-8000-000000000000","status":"ok"}'
 COUNTER = "/requests"
 
-# Every path is below the folder given with -p: nginx's built-in ones belong to the machine's own nginx.
+# Every path is relative to the folder given with -p, because nginx's default paths belong to the installed service.
 _CONFIGURATION = """\
 daemon off;
 worker_processes 1;
@@ -44,16 +44,16 @@ http {{
 
 
 def describe(directory: Path, port: int) -> Spec:
-    """Start nginx on a loopback port, answering 201 with 70 bytes of JSON to every POST."""
+    """Describe how to start nginx on a loopback port; it answers every POST with 201 and 70 bytes of JSON."""
     configuration = directory / "nginx.conf"
     configuration.write_text(_CONFIGURATION.format(port=port, counter=COUNTER, answer=ANSWER), encoding="ascii")
     command = [str(find("nginx", "nginx-light")), "-p", str(directory), "-c", str(configuration), "-e", "stderr"]
-    # A killed master leaves its worker behind, one that is asked takes it along.
+    # SIGTERM: if the master process is killed, its worker stays.
     return Spec("nginx", command, port, health=COUNTER, death_signal="TERM")
 
 
 def count_requests(url: str) -> int:
-    """Ask nginx how many requests it has had before this one: an independent witness of what a client sent."""
+    """Return how many requests nginx received before this one: a count that does not rely on the client."""
     with closing(HTTPConnection(urlsplit(url).netloc, timeout=5.0)) as connection:
         connection.request("GET", COUNTER)
         text = connection.getresponse().read().decode("ascii")
@@ -63,7 +63,7 @@ def count_requests(url: str) -> int:
 
 
 def version() -> str:
-    """Ask nginx for its version."""
+    """Return nginx's version."""
     command = [str(find("nginx", "nginx-light")), "-v"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    return said.strip().removeprefix("nginx version: nginx/")
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    return output.strip().removeprefix("nginx version: nginx/")

@@ -1,4 +1,4 @@
-"""Turning results into RESULTS.md and its plot."""
+"""Renders results as RESULTS.md and its plot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.runs import ABSENT, megabytes, spelled
 FILE = "RESULTS.md"
 PLOT = "growth.svg"
 
-# What alertdrill may cost at the most, as a share of what each peer costs.
+# The goals for alertdrill's CPU time, as a share of each other client's CPU time.
 _GOALS = {"k6": 0.35, "vegeta": 0.6, "hey": 1.0}
 
 _VERSUS_COLUMNS = (
@@ -44,44 +44,44 @@ _HEAD = """\
 # What the load costs
 Written by `make bench` and `make soak` from [results.json](results.json); do not edit.
 
-- **CPU µs each** is the user + system time of the client's process tree for each transaction, by `os.wait4`: the process itself and all descendants that were waited for. Start-up is included.
-- **memory** is the largest sum of the resident memory of the client's processes, sampled from /proc ten times a second (in the soak every ten seconds); pages that processes share count once for each. **largest process** is the kernel's own peak of the largest one.
-- **rate**, **failed**, **dropped**, **late** and **latency** are what each client says of itself, n/a where it says nothing of the kind. **latency** is from the actual send, **from due time** from the instant at which the schedule asked for it, **late** the difference between the two instants. **nginx counted** is the server's own count.
-- Client and server share the machine and its loopback.
+- **CPU µs each** is the user + system time of the client's processes for each transaction, from `os.wait4`: the client itself and all descendants whose parent waited for them. Start-up is included.
+- **memory** is the largest sum of the resident memory of the client's processes, sampled from /proc ten times a second (in the soak every ten seconds); shared pages count once for each process. **largest process** is the kernel's peak of the largest one.
+- **rate**, **failed**, **dropped**, **late** and **latency** are each client's own figures, n/a if it has none. **latency** counts from the actual send, **from due time** from the instant in the schedule, and **late** is the difference between these two instants. **nginx counted** is the server's count.
+- Client and server run on the same machine, over its loopback interface.
 """
 
 _VERSUS_HEAD = """\
 ## Side by side
-POST of 176 bytes, {rate}/s for {seconds} s on one nginx worker that answers 201 with 70 bytes of JSON; one client after another, {rounds} rounds, the order turned each time.
-CPU and nginx's count show every round, the rest the worst of them.
+A POST of 176 bytes, {rate}/s for {seconds} s, to one nginx worker that answers 201 with 70 bytes of JSON. One client after another, {rounds} rounds, in reversed order every second round.
+CPU and nginx's count are shown for every round, the other figures for the worst round.
 """
 
 _GROWTH_HEAD = """\
 ## How it grows
 alertdrill alone, {seconds} s for each row.
-A run of one second with one transaction takes {start_up:.2f} s of CPU: that is the start-up.
+A run of one second with one transaction takes {start_up:.2f} s of CPU: this is the start-up.
 
 ![CPU for each transaction]({plot})
 """
 
 _SOAK_HEAD = """\
-## For long
+## Long run
 alertdrill alone, {rate}/s for {minutes:g} minutes on the same nginx.
-The slope is of a line by least squares through its resident memory, the first tenth left out; the largest step is from one sample to the next, ten seconds later.
-A stall of the machine makes such a step: what is in flight then needs memory, which the process keeps.
-What grows slowly and evenly is the time line of the load's page, half a KiB for each second: it keeps at least the last four hours, and never more than six, which are 11 MiB.
+The slope is that of a least-squares line through its resident memory, without the first tenth. The largest step is the largest growth between two samples, which are ten seconds apart.
+A stall of the machine causes such a step: requests then pile up in flight, and the process keeps the memory they needed.
+The slow, even growth is the time line of the load's page, half a KiB for each second. It keeps the last four to six hours, at most 11 MiB.
 """
 
 
 def write(folder: Path, results: Results) -> None:
-    """Write RESULTS.md, and its plot when there is one, into a folder."""
+    """Write RESULTS.md into a folder, and the plot if the growth was measured."""
     (folder / FILE).write_text(render(results), encoding="utf-8")
     if results.growth:
         (folder / PLOT).write_text(_plot(results.growth), encoding="utf-8")
 
 
 def render(results: Results) -> str:
-    """Spell the page in Markdown; what has not been measured is left out."""
+    """Return the page as Markdown, without the sections that were not measured."""
     parts = [_HEAD]
     if results.versus:
         parts.append(_versus(results.versus))
@@ -95,14 +95,14 @@ def render(results: Results) -> str:
 def _versus(versus: Versus) -> str:
     rows = [[name, *_versus_cells(runs)] for name, runs in versus.runs.items() if runs]
     rounds = max((len(runs) for runs in versus.runs.values()), default=0)
-    told = [f"- {name}: {versus.notes[name]}." for name in versus.runs]
+    notes = [f"- {name}: {versus.notes[name]}." for name in versus.runs]
     absent = [f"- **{name} was left out**: {why}." for name, why in versus.missing.items()]
     return "\n".join(
         [
             _VERSUS_HEAD.format(rate=versus.rate, seconds=versus.seconds, rounds=rounds),
             versus.circumstances.words,
             _table(_VERSUS_COLUMNS, rows),
-            "\n" + "\n".join(told + absent),
+            "\n" + "\n".join(notes + absent),
             _ratios(versus.runs),
             _commands(versus.commands),
         ]
@@ -145,7 +145,7 @@ def _growth(growth: Growth) -> str:
         [
             _GROWTH_HEAD.format(seconds=growth.seconds, start_up=growth.start_up_cpu_seconds, plot=PLOT),
             growth.circumstances.words,
-            _table(("asked for", *columns), by_rate),
+            _table(("target rate", *columns), by_rate),
             f"\nAt {growth.delay_rate}/s, on a server in Python that answers after a delay:\n",
             _table(("delay", *columns), by_delay),
             _commands({"alertdrill": growth.command}),

@@ -1,4 +1,4 @@
-"""The clients: how each is started, how it tells its version, and how its report is read."""
+"""The clients: how to start each one, get its version, and read its report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BEARER = "Authorization: Bearer test-token"
 
 @dataclass(frozen=True)
 class Job:
-    """What a client has to do: `rate` transactions a second for some seconds, its files in a folder."""
+    """A client's task: `rate` transactions a second for some seconds, with a folder for its files."""
 
     url: str
     rate: int
@@ -32,7 +32,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Client:
-    """One program of the comparison, and the commands that load, tell its version, and tell that it can load."""
+    """One program of the comparison, with the commands that run the load, print its version, and try whether it runs."""
 
     program: str
     command: Callable[[Job], list[str]]
@@ -49,7 +49,7 @@ def _alertdrill(job: Job) -> list[str]:
 
 
 def _k6(job: Job, *, discard: bool = False) -> list[str]:
-    # No usage report and no control port: what is measured is the load alone.
+    # No usage report and no control port, so that only the load is measured.
     quiet = ["--quiet", "--no-usage-report", "--address", ""]
     summary = ["--summary-export", str(job.directory / SUMMARY), "--summary-trend-stats", "med,p(99)"]
     values = {"BENCH_URL": job.url, "RATE": job.rate, "DURATION": f"{job.seconds}s", "DISCARD": str(discard).lower()}
@@ -75,7 +75,7 @@ def _hey(job: Job) -> list[str]:
 
 
 def _built(program: str) -> list[str]:
-    """Ask Go which version of a module it built: not every program knows its own."""
+    """Return the command that shows the version of a built Go program; not every program prints its own."""
     return ["go", "version", "-m", str(_BIN / program)]
 
 
@@ -122,7 +122,7 @@ CLIENTS = {
 
 
 def missing(client: Client) -> str | None:
-    """Tell why a client cannot take part; None when it can."""
+    """Return why a client cannot take part; None if it can."""
     if shutil.which(client.program) is None:
         return f"{Path(client.program).name} is not installed"
     if client.trial and (ended := _run(client.trial)).returncode != 0:
@@ -131,17 +131,17 @@ def missing(client: Client) -> str | None:
 
 
 def version(client: Client) -> str:
-    """Tell a client's version."""
+    """Return a client's version."""
     if shutil.which(client.version[0]) is None:
-        return "unknown: there is no Go to ask"
+        return "unknown: Go is not installed"
     words = [line.split() for line in _run(client.version).stdout.splitlines()]
-    # Of the lines that Go tells, the one of the program's own module: mod, path, version, checksum.
+    # The line of the program's own module: mod, path, version, checksum.
     modules = [line[2] for line in words if line[0] == "mod"]
     return modules[0] if modules else words[0][-1]
 
 
 def readable(command: list[str], job: Job | None = None) -> str:
-    """Spell a command as one would type it in the repository's root, with names for what differs from run to run."""
+    """Format a command as typed in the repository's root, with $URL and $DIR for the parts that differ between runs."""
     text = shlex.join(command).replace(sys.executable, "python").replace(f"{_BIN}/", "").replace(f"{ROOT}/", "")
     return text.replace(job.url, "$URL").replace(str(job.directory), "$DIR") if job else text
 

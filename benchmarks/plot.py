@@ -1,4 +1,4 @@
-"""Line charts as SVG, drawn by hand: a plotting library would need a browser to write an image."""
+"""Line charts as SVG, written without a library: plotly would need a browser to write an image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TICKS = 4
 
 @dataclass(frozen=True)
 class Chart:
-    """One line over named places, evenly spaced; values are at least 0."""
+    """One line over named points with equal distances; values are at least 0."""
 
     title: str
     x_label: str
@@ -30,7 +30,7 @@ def svg(charts: list[Chart]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {_HEIGHT}" width="{width}" height="{_HEIGHT}"'
         f' role="img" font-family="system-ui, sans-serif" font-size="12" fill="#333">\n'
         f"<title>{escape(', '.join(chart.title for chart in charts))}</title>\n"
-        # A ground of its own: the page may be dark.
+        # A white background, because the page may be dark.
         f'<rect width="100%" height="100%" fill="#fff"/>\n{drawn}\n</svg>\n'
     )
 
@@ -63,7 +63,7 @@ def _text(x: float, y: float, text: str, attributes: str) -> str:
 
 
 def _x(index: int, count: int) -> float:
-    """Centre each of `count` points in its share of the width."""
+    """Return the centre of one of `count` equal parts of the width."""
     return _LEFT + (index + 0.5) * (_WIDTH - _LEFT - _RIGHT) / count
 
 
@@ -72,7 +72,7 @@ def _y(value: float, top: float) -> float:
 
 
 def _round_up(value: float) -> float:
-    """Choose the end of an axis, with room for a label, that its ticks divide into plain numbers."""
+    """Return an end for the axis that leaves space for a label and gives round numbers at the ticks."""
     unit = 1.0
     while True:
         for factor in (4, 8, 12, 16, 20):

@@ -1,4 +1,4 @@
-"""Reading what each client says about its own run, into figures of one kind."""
+"""Reads each client's report on its run into common figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUMMARY = "summary.json"
 
 @dataclass(frozen=True)
 class Percentiles:
-    """The median and the 99th percentile, in milliseconds; a summary in k6's form may leave out the latter."""
+    """The median and the 99th percentile in milliseconds; a summary in k6's format may lack the latter."""
 
     p50_ms: float
     p99_ms: float | None
@@ -24,10 +24,10 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a client published; None where it publishes nothing of the kind.
+    """A client's figures; None for those that it does not report.
 
-    `latency` is from the actual send, `latency_from_due` from the instant at which the schedule asked for it.
-    `failed` counts transactions, or checks that did not hold where those are more.
+    `latency` counts from the actual send, `latency_from_due` from the instant in the schedule.
+    `failed` is the number of failed transactions or of failed checks, whichever is larger.
     """
 
     transactions: int
@@ -40,10 +40,10 @@ class Figures:
 
 
 def read_summary(directory: Path) -> Figures:
-    """Read a summary in k6's form; alertdrill's has two trends more."""
+    """Read a summary in k6's format; alertdrill's has two more trends."""
     metrics = json.loads((directory / SUMMARY).read_text("utf-8"))["metrics"]
     requests = metrics["http_reqs"]
-    # In k6's words a rate "passes" when it counts: here, when the request failed.
+    # In k6's http_req_failed, "passes" counts the requests that failed.
     failed = metrics.get("http_req_failed", {}).get("passes", 0)
     return Figures(
         transactions=int(requests["count"]),
@@ -73,7 +73,7 @@ def read_vegeta(directory: Path) -> Figures:
 
 
 def read_hey(directory: Path) -> Figures:
-    """Read hey's summary, whose latencies have a tenth of a millisecond as their last digit."""
+    """Read hey's summary; its latencies are rounded to a tenth of a millisecond."""
     text = (directory / STDOUT).read_text("utf-8")
     statuses = {status: int(count) for status, count in re.findall(r"\[(\d{3})\]\t(\d+) responses", text)}
     errors = sum(int(count) for count in re.findall(r"^  \[(\d+)\]\t(?!\d+ responses)", text, re.MULTILINE))
@@ -89,5 +89,5 @@ def read_hey(directory: Path) -> Figures:
 def _number(text: str, pattern: str) -> float:
     found = re.search(pattern, text)
     if found is None:
-        raise BenchmarkError(f"said nothing like {pattern}")
+        raise BenchmarkError(f"its report has no match for {pattern}")
     return float(found[1])

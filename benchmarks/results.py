@@ -1,4 +1,4 @@
-"""results.json: everything that was measured, a section for each of the three programs."""
+"""results.json: all measurements, in one section for each of versus, growth and soak."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILE = "results.json"
 
 @dataclass(frozen=True)
 class Circumstances:
-    """When and on what a section was measured; `load_before` is the machine's load average just before."""
+    """When and on which machine a section was measured; `load_before` is the load average before the runs."""
 
     date: str
     cpu: str
@@ -34,7 +34,7 @@ class Circumstances:
 
     @property
     def words(self) -> str:
-        """Two lines for a page: when and where, and the versions."""
+        """Two lines for a page: time and machine, and the versions."""
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         return (
             f"{self.date}, {self.cpu}, {self.cores} cores, {self.memory_gib:.1f} GiB, {self.kernel},"
@@ -44,7 +44,7 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of one client; `counted` is how many requests the server had from it, where the server counts."""
+    """One run of one client; `counted` is the number of requests that the server counted, None if it does not count."""
 
     figures: Figures
     usage: Usage
@@ -58,7 +58,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Versus:
-    """The clients side by side: the runs of each in the order of the rounds, and why some are missing."""
+    """The clients side by side: each client's runs in the order of the rounds, and the reasons for missing ones."""
 
     circumstances: Circumstances
     rate: int
@@ -73,7 +73,7 @@ class Versus:
 class Growth:
     """alertdrill alone: by rate in transactions a second, and by the answers' delay in milliseconds.
 
-    `start_up_cpu_seconds` is what a run of one second with one transaction takes.
+    `start_up_cpu_seconds` is the CPU time of a run of one second with one transaction.
     """
 
     circumstances: Circumstances
@@ -91,7 +91,7 @@ class Growth:
 
 @dataclass(frozen=True)
 class Soak:
-    """alertdrill alone for long: samples are (seconds since the start, resident KiB)."""
+    """A long run of alertdrill alone: samples are (seconds since the start, resident KiB)."""
 
     circumstances: Circumstances
     command: str
@@ -103,14 +103,14 @@ class Soak:
 
     @property
     def step(self) -> tuple[float, int]:
-        """The largest growth from one sample to the next after the first minute: when in seconds, and KiB."""
+        """The largest growth between two samples after the first minute: (seconds since the start, KiB)."""
         settled = [sample for sample in self.samples if sample[0] >= 60]
         steps = [(after[0], after[1] - before[1]) for before, after in pairwise(settled)]
         return max(steps, key=lambda step: step[1], default=(0.0, 0))
 
     @property
     def slope_after_step_kib_per_minute(self) -> float | None:
-        """The slope of what came a minute and more after it, None of less than two samples."""
+        """The slope of the samples from one minute after the step on; None for fewer than two samples."""
         after = [sample for sample in self.samples if sample[0] > self.step[0] + 60]
         if len(after) < 2:
             return None
@@ -120,7 +120,7 @@ class Soak:
 
 @dataclass(frozen=True)
 class Results:
-    """All sections that have been measured so far."""
+    """All sections measured so far."""
 
     versus: Versus | None = None
     growth: Growth | None = None
@@ -131,14 +131,14 @@ _ADAPTER = TypeAdapter(Results)
 
 
 def read(folder: Path) -> Results:
-    """Read a folder's results.json; none of its sections when there is none. Raises BenchmarkError."""
+    """Read a folder's results.json; without a file all sections are None. Raises BenchmarkError."""
     path = folder / FILE
     try:
         return _ADAPTER.validate_json(path.read_bytes())
     except FileNotFoundError:
         return Results()
     except ValidationError as error:
-        raise BenchmarkError(f"{path} is not of this benchmark's form, remove it: {error.errors()[0]}") from error
+        raise BenchmarkError(f"{path} does not have this benchmark's format, remove it: {error.errors()[0]}") from error
 
 
 def save(folder: Path, **sections: Any) -> Results:  # noqa: ANN401 - the fields of Results
@@ -150,7 +150,7 @@ def save(folder: Path, **sections: Any) -> Results:  # noqa: ANN401 - the fields
 
 
 def circumstances(versions: dict[str, str]) -> Circumstances:
-    """Look at the machine, now."""
+    """Describe the machine and its current load."""
     return Circumstances(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         cpu=_field("/proc/cpuinfo", "model name") or platform.machine(),

@@ -1,4 +1,4 @@
-"""One run of one client against a running server, and the progress of many."""
+"""Runs one client against a running server, and shows the progress of many runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.reports import Percentiles
 from benchmarks.results import Run
 from benchmarks.servers import Target
 
-# What a client may take beside its load: k6 is given 30 s by default to end gracefully.
+# The time that a client may need besides its load: k6 by default waits up to 30 s for its last requests.
 _BESIDE_SECONDS = 60.0
 
 ABSENT = "n/a"
@@ -25,7 +25,7 @@ Watch = Callable[[float, int], None]
 
 
 def job(target: Target, rate: int, seconds: int) -> Job:
-    """Prepare a job with a folder of its own: no report of an earlier run may be taken for this one's."""
+    """Prepare a job with a new folder, so that a report of an earlier run is never read as this one's."""
     return Job(target.url, rate, seconds, Path(tempfile.mkdtemp(dir=target.directory)))
 
 
@@ -40,12 +40,12 @@ def run(client: Client, job: Job, watch: Watch, *, every_seconds: float = 0.1) -
     except (OSError, KeyError, ValueError) as error:
         raise BenchmarkError(f"its report cannot be read: {error!r}") from error
     if figures.transactions == 0:
-        raise BenchmarkError("it made no transaction")
+        raise BenchmarkError("it sent no transaction")
     return Run(figures, usage)
 
 
 class Steps:
-    """The progress of several runs: a bar on a terminal, and a line for each run that has ended anywhere."""
+    """Shows the progress of several runs: a bar on a terminal, and a line for each finished run."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress
@@ -53,13 +53,13 @@ class Steps:
         self._done_seconds = 0.0
 
     def begin(self, what: str) -> Watch:
-        """Name the run that begins; returns what is to be called with its samples."""
+        """Start a run with this name; returns the function to call with its samples."""
         self._progress.update(self._task, description=what)
         done = self._done_seconds
         return lambda elapsed, _kib: self._progress.update(self._task, completed=done + elapsed)
 
     def end(self, text: str, seconds: float) -> None:
-        """Tell what came out of a run that took so long."""
+        """Print the result of a run and add its duration to the progress."""
         self._done_seconds += seconds
         self._progress.update(self._task, completed=self._done_seconds)
         self._progress.console.print(text)
@@ -67,7 +67,7 @@ class Steps:
 
 @contextmanager
 def steps(total_seconds: float) -> Iterator[Steps]:
-    """Show the progress of runs that take so long together."""
+    """Show the progress of runs that take `total_seconds` together."""
     console = Console(highlight=False, soft_wrap=True, markup=False)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(
@@ -77,7 +77,7 @@ def steps(total_seconds: float) -> Iterator[Steps]:
 
 
 def line(name: str, run: Run) -> str:
-    """Tell a run in a line."""
+    """Return the figures of a run in one line."""
     figures, usage = run.figures, run.usage
     late = "" if figures.lateness is None else f"   late {spelled([figures.lateness])} ms"
     dropped = "" if figures.dropped is None else f"   dropped {figures.dropped}"
@@ -88,9 +88,9 @@ def line(name: str, run: Run) -> str:
 
 
 def spelled(percentiles: list[Percentiles]) -> str:
-    """Spell the worst median and the worst 99th percentile; n/a for what none of them tells."""
-    told = [max((one for one in column if one is not None), default=None) for column in _columns(percentiles)]
-    return " / ".join(ABSENT if one is None else f"{one:.2f}" for one in told)
+    """Format the worst median and the worst 99th percentile; n/a if none is known."""
+    worst = [max((one for one in column if one is not None), default=None) for column in _columns(percentiles)]
+    return " / ".join(ABSENT if one is None else f"{one:.2f}" for one in worst)
 
 
 def _columns(percentiles: list[Percentiles]) -> tuple[list[float | None], list[float | None]]:

@@ -1,4 +1,4 @@
-"""One server for clients to load, in a process and a folder that go with the benchmark, however it ends."""
+"""A server for the clients; its process and folder are removed when the benchmark ends or is killed."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Target:
 
 @contextmanager
 def running(describe: Callable[[Path, int], Spec]) -> Iterator[Target]:
-    """Run a server, described from a folder and a free loopback port, for the length of the block.
+    """Run a server during the block; `describe` gets a folder and a free loopback port.
 
-    Raises LabError when it does not start.
+    Raises LabError when the server does not start.
     """
     _allow_many_files()
     directory = Path(tempfile.mkdtemp(prefix="alertdrill-bench-")).resolve()
@@ -52,7 +52,7 @@ def running(describe: Callable[[Path, int], Spec]) -> Iterator[Target]:
 
 
 def find(program: str, package: str) -> Path:
-    """Find a program, also where only root looks; raises BenchmarkError with the Debian package to install."""
+    """Find a program, also in /usr/sbin and /sbin; raises BenchmarkError with the Debian package to install."""
     found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
     if found is None:
         raise BenchmarkError(f"{program} is missing, install it: apt-get install {package}")
@@ -60,7 +60,7 @@ def find(program: str, package: str) -> Path:
 
 
 def _allow_many_files() -> None:
-    """Raise the limit for the servers and clients started from here: thousands of answers may be due at once."""
+    """Raise the limit of open files for servers and clients: thousands of connections may be open at once."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

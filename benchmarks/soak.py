@@ -14,7 +14,7 @@ from benchmarks.servers import running
 from benchmarks.versus import FOLDER, Output
 
 _EVERY_SECONDS = 10.0
-# What grows while pools and histograms fill is no leak: the line begins after a tenth of the time.
+# Memory that grows while pools and histograms fill is not a leak, so the line leaves out the first tenth of the time.
 _WARM_UP = 0.1
 
 
@@ -23,12 +23,12 @@ def main(
     minutes: Annotated[float, typer.Option(help="How long.", min=1.0)] = 30.0,
     output: Output = FOLDER,
 ) -> None:
-    """Run alertdrill for long, tell the slope of its memory, and write the page."""
+    """Run alertdrill for a long time, print the slope of its memory, and write the page."""
     if (why := peers.missing(ALERTDRILL)) is not None:
         typer.echo(f"alertdrill  {why}")
         return
     with exit_on_error():
-        results.read(output)  # what is wrong with it is told before, not after
+        results.read(output)  # an unreadable file is reported before the run
         soak = run(rate, minutes)
         page.write(output, results.save(output, soak=soak))
     typer.echo(f"memory grows by {soak.slope_kib_per_minute:+.1f} KiB/min")
@@ -36,7 +36,7 @@ def main(
 
 
 def run(rate: int, minutes: float) -> results.Soak:
-    """Run it once, its memory sampled every ten seconds."""
+    """Run alertdrill once and sample its memory every ten seconds."""
     before = results.circumstances({"alertdrill": peers.version(ALERTDRILL), "nginx": nginx.version()})
     seconds = round(minutes * 60)
     samples: list[tuple[float, int]] = []
@@ -54,7 +54,7 @@ def run(rate: int, minutes: float) -> results.Soak:
 
 
 def slope_kib_per_minute(samples: list[tuple[float, int]]) -> float:
-    """Fit a line by least squares to (seconds, KiB), the warm-up left out; raises BenchmarkError below two samples."""
+    """Return the least-squares slope of (seconds, KiB) after the warm-up; raises BenchmarkError below two samples."""
     settled = [sample for sample in samples if sample[0] >= samples[-1][0] * _WARM_UP]
     if len(settled) < 2:
         raise BenchmarkError("it ended before there were two samples of its memory")

@@ -1,4 +1,4 @@
-"""A TCP load on `tcp_peer`: how fast bytes get through, and how long small messages take there and back."""
+"""A TCP load on `tcp_peer`: measures the throughput, and the round trip of small messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHUNK = b"c" * (256 * 1024)
 
 
 async def transfer_seconds(port: int, connections: int, bytes_each: int) -> float:
-    """Send so many bytes over each connection at once; gives the seconds until all have arrived."""
+    """Send `bytes_each` bytes over every connection at once; returns the seconds until all have arrived."""
     senders = [await _connect(port, _Sender()) for _ in range(connections)]
     started = perf_counter()
     for sender in senders:
@@ -26,7 +26,7 @@ async def transfer_seconds(port: int, connections: int, bytes_each: int) -> floa
 
 
 async def round_trips(port: int, connections: int, messages_each: int) -> tuple[float, list[float]]:
-    """Send messages over each connection, one after the other; gives all seconds, and those of each message."""
+    """Send messages one after the other over each connection; returns the total seconds and those of each message."""
     echoes = [await _connect(port, _Echo(messages_each)) for _ in range(connections)]
     started = perf_counter()
     for echo in echoes:
@@ -52,7 +52,7 @@ async def _connect(port: int, client: _AnyClient) -> _AnyClient:
 
 
 class _Sender(_Client):
-    """Sends as fast as it is taken."""
+    """Sends as fast as the connection accepts data."""
 
     def __init__(self) -> None:
         self.arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -75,12 +75,12 @@ class _Sender(_Client):
             self.transport.write(chunk)
 
     def data_received(self, data: bytes) -> None:
-        assert data == ARRIVED  # noqa: S101 - the peer says nothing else
+        assert data == ARRIVED  # noqa: S101 - the peer sends nothing else
         self.arrived.set_result(None)
 
 
 class _Echo(_Client):
-    """Sends a message when the one before has come back."""
+    """Sends the next message when the previous one has come back."""
 
     def __init__(self, messages: int) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,7 +1,7 @@
 """A TCP server that counts or echoes: `python -m benchmarks.tcp_peer PORT`.
 
-A connection begins with eight bytes, a number. Of so many bytes it then tells with one byte that they have come, and
-waits for the next number; after a zero it echoes.
+A client first sends a number as eight bytes, and then that many bytes. When they have arrived, the server answers with
+one byte and waits for the next number. After the number zero it echoes everything.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _BUFFER_BYTES = 1 << 20
 
 
 def describe(directory: Path, port: int) -> Spec:
-    """Start this server on a loopback port."""
-    del directory  # it keeps no files
+    """Describe how to start this server on a loopback port."""
+    del directory  # it writes no files
     command = [sys.executable, "-m", "benchmarks.tcp_peer", str(port)]
     return Spec("tcp-peer", command, port, environment={"PYTHONPATH": str(ROOT)})
 
 
 class _Peer(asyncio.BufferedProtocol):
-    """One connection; `left` is None while a number is awaited."""
+    """One connection; `_left` is None while it waits for a number."""
 
     def __init__(self) -> None:
         self._buffer = bytearray(_BUFFER_BYTES)

@@ -1,4 +1,4 @@
-"""The embedded Toxiproxy beside the real one and beside none: `python -m benchmarks.toxiproxy`."""
+"""Compares the embedded Toxiproxy with the real one and with no proxy: `python -m benchmarks.toxiproxy`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FOLDER = Path(__file__).parent
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
-# Toxics that change nothing: what a toxic costs by being there.
+# Toxics without effect, to measure the cost of having toxics.
 _HARMLESS = [
     {"type": "latency", "stream": stream, "attributes": {"latency": 0}} for stream in ("upstream", "downstream")
 ]
@@ -39,7 +39,7 @@ _HARMLESS = [
 
 @dataclass(frozen=True)
 class Way:
-    """One way from client to server: a port, and the process between them if there is one."""
+    """One way from client to server: the port to connect to, and the proxy's process id if there is a proxy."""
 
     name: str
     port: int
@@ -47,9 +47,11 @@ class Way:
 
 
 def main(
-    rounds: Annotated[int, typer.Option(help="How often each way has its turn.", min=1)] = 3,
+    rounds: Annotated[int, typer.Option(help="How often each way is measured.", min=1)] = 3,
     megabytes: Annotated[int, typer.Option(help="How much is sent in one measurement.", min=1)] = 512,
-    messages: Annotated[int, typer.Option(help="How many small messages are sent in one.", min=100)] = 10_000,
+    messages: Annotated[
+        int, typer.Option(help="How many small messages are sent in one measurement.", min=100)
+    ] = 10_000,
     output: Annotated[Path, typer.Option(help=f"Folder of {FILE}.")] = FOLDER,
 ) -> None:
     """Measure, and write the page."""
@@ -62,7 +64,7 @@ def main(
 
 
 def compare(rounds: int, count_bytes: int, messages: int) -> dict[str, list[ProxyFigures]]:
-    """Run the rounds; gives the figures of each way."""
+    """Run the rounds; returns the figures of each way."""
     with ExitStack() as stack:
         peer = _port(stack.enter_context(running(tcp_peer.describe)).url)
         ways = [Way("direct", peer, None)]
@@ -101,7 +103,7 @@ async def _measure(way: Way, count_bytes: int, messages: int) -> ProxyFigures:
 
 @contextmanager
 def _cpu(pid: int | None) -> Iterator[list[float]]:
-    """Measure the CPU seconds of a process during the block; they are in the list behind it."""
+    """Measure the CPU seconds of a process during the block; afterwards they are in the list."""
     used = [0.0]
     before = _cpu_seconds(pid)
     yield used
@@ -129,7 +131,7 @@ def _describe_embedded(_: Path, port: int) -> Spec:
 
 
 def _proxy(target: Target, name: str, upstream: int, toxics: list[dict[str, Any]]) -> int:
-    """Make a proxy before a port; gives its own."""
+    """Create a proxy in front of a port; returns the proxy's port."""
     name = name.replace(" ", "-")
     made = _post(f"{target.url}/proxies", {"name": name, "listen": "127.0.0.1:0", "upstream": f"127.0.0.1:{upstream}"})
     for toxic in toxics:
@@ -138,7 +140,7 @@ def _proxy(target: Target, name: str, upstream: int, toxics: list[dict[str, Any]
 
 
 def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
-    with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=10) as answer:  # noqa: S310 - of our own server
+    with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=10) as answer:  # noqa: S310 - a server on loopback
         made: dict[str, Any] = json.load(answer)
     return made
 

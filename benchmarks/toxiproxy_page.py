@@ -1,4 +1,4 @@
-"""What benchmarks.toxiproxy measured, as a page."""
+"""The page with the results of benchmarks.toxiproxy."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _HEAD = """\
 # The embedded Toxiproxy beside the real one
 Written by `make bench-toxiproxy`; do not edit.
 
-- **direct** is without a proxy, **with toxics** has a `latency` toxic of 0 ms in both directions: data takes the way through the toxics, and is not delayed.
-- **MB/s** is how fast bytes get from one client process to one server process over one connection, and over {many} at once. **CPU s/GB** is the user + system time of the proxy's process for it.
-- **round trip** is how long a message of {message} bytes takes there and back, in µs; over {many} connections each has one message under way. **added** is the median's distance to direct. **CPU µs** is the proxy's for each message.
-- Client, proxy and server share the machine and its loopback; client and server are Python on uvloop, and are the limit of what is direct.
-- Every figure is the median of {rounds} round(s), in each of which every way has its turn; of the MB/s the best is given too, since what else runs on the machine only takes from it.
+- **direct** is without a proxy. **with toxics** has a `latency` toxic of 0 ms in both directions: data passes the toxics and is not delayed.
+- **MB/s** is the throughput from one client process to one server process over one connection, and over {many} connections at once. **CPU s/GB** is the user + system time of the proxy's process for a gigabyte.
+- **round trip** is the time of a message of {message} bytes there and back, in µs; with {many} connections, each has one message in flight. **added** is the difference between this median and that of direct. **CPU µs** is the proxy's CPU time for each message.
+- Client, proxy and server run on the same machine, over its loopback interface. Client and server are Python on uvloop, and limit the direct throughput.
+- Every figure is the median of {rounds} round(s), and every way is measured in each round. For MB/s the best round is shown too, because other programs on the machine can only lower it.
 
 {circumstances}{shared}"""
 
 _SHARED = """
-**The machine was shared**: other programs ran beside this one, as its load average says.
-The spread is wide: compare the lines with each other, and roughly; CPU s/GB and CPU µs suffer least.
+**The machine was shared**: its load average shows that other programs ran at the same time.
+The figures vary widely: compare the lines only roughly. CPU s/GB and CPU µs are affected least.
 """
 
 
 @dataclass(frozen=True)
 class ProxyFigures:
-    """What one round measured of one way: bytes per second, seconds, and the proxy's CPU seconds."""
+    """One round's figures of one way: bytes per second, seconds, and the proxy's CPU seconds."""
 
     rate: float
     many_rate: float
@@ -58,7 +58,7 @@ _COLUMNS = (
 
 
 def page(circumstances: Circumstances, rounds: int, measured: dict[str, list[ProxyFigures]]) -> str:
-    """Write the page."""
+    """Return the page as Markdown."""
     shared = _SHARED if circumstances.load_before > circumstances.cores / 2 else ""
     head = _HEAD.format(
         many=MANY, message=len(MESSAGE), rounds=rounds, circumstances=circumstances.words, shared=shared
@@ -69,7 +69,7 @@ def page(circumstances: Circumstances, rounds: int, measured: dict[str, list[Pro
 
 
 def row(name: str, rounds: list[ProxyFigures], direct: float | None) -> str:
-    """Write the line of one way; `direct` is the median round trip without a proxy, in seconds."""
+    """Return the table row of one way; `direct` is the median round trip without a proxy, in seconds."""
     rate = [one.rate for one in rounds]
     many_rate = [one.many_rate for one in rounds]
     p50 = statistics.median([one.p50 for one in rounds])

@@ -1,4 +1,4 @@
-"""alertdrill and its peers side by side: `python -m benchmarks.versus`."""
+"""Compares alertdrill with k6, vegeta and hey: `python -m benchmarks.versus`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.peers import CLIENTS
 from benchmarks.servers import Target, running
 
 FOLDER = Path(__file__).parent
-# Sockets close and caches settle between two clients.
+# A pause between two clients, in which sockets close and the machine becomes idle.
 _PAUSE_SECONDS = 1.0
 
 Output = Annotated[Path, typer.Option("--output", help="Folder of results.json and RESULTS.md.")]
@@ -24,21 +24,23 @@ Output = Annotated[Path, typer.Option("--output", help="Folder of results.json a
 def main(
     rate: Annotated[int, typer.Option(help="Transactions a second.", min=20)] = 2000,
     seconds: Annotated[int, typer.Option(help="Length of one run.", min=1)] = 20,
-    rounds: Annotated[int, typer.Option(help="How often each client runs; the order turns each time.", min=1)] = 2,
+    rounds: Annotated[
+        int, typer.Option(help="How often each client runs; every second round in reversed order.", min=1)
+    ] = 2,
     output: Output = FOLDER,
 ) -> None:
-    """Run every client that is there on the same nginx, one after another, and write the page."""
+    """Run every installed client on the same nginx, one after another, and write the page."""
     with exit_on_error():
-        results.read(output)  # what is wrong with it is told before, not after
+        results.read(output)  # an unreadable file is reported before the runs
         page.write(output, results.save(output, versus=compare(rate, seconds, rounds)))
     typer.echo(f"results {output / page.FILE}")
 
 
 def compare(rate: int, seconds: int, rounds: int) -> results.Versus:
-    """Run the rounds; what fails or is missing is named, and the rest goes on."""
+    """Run the rounds; a failed or missing client is reported, and the others continue."""
     missing = {name: why for name, client in CLIENTS.items() if (why := peers.missing(client)) is not None}
     present = [name for name in CLIENTS if name not in missing]
-    # Two ways to run a program are one program.
+    # "k6" and "k6, bodies discarded" are the same program.
     versions = {name.partition(",")[0]: peers.version(CLIENTS[name]) for name in present} | {"nginx": nginx.version()}
     before = results.circumstances(versions)
     order = [name for turn in range(rounds) for name in (present if turn % 2 == 0 else reversed(present))]
@@ -62,11 +64,11 @@ def compare(rate: int, seconds: int, rounds: int) -> results.Versus:
 
 
 def _counted(target: Target, client: peers.Client, job: peers.Job, watch: runs.Watch) -> results.Run:
-    """Run a client, and have nginx count what it really sent."""
+    """Run a client, and add the number of requests that nginx counted."""
     time.sleep(_PAUSE_SECONDS)
     before = nginx.count_requests(target.url)
     run = runs.run(client, job, watch)
-    # The first question itself counts too.
+    # The first count_requests was a request too.
     return replace(run, counted=nginx.count_requests(target.url) - before - 1)
 
 

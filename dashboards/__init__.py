@@ -1,5 +1,5 @@
 """The Grafana dashboards as Python: `python -m dashboards` writes their JSON into configs/grafana/.
 
-A dashboard is a table of panels in a file of its own; `build.py` alone knows Grafana's model.
-To add a panel: one row in its dashboard's table, and `make dashboards`. A test runs every query on real servers.
+Each dashboard is a table of panels in its own file; only `build.py` knows Grafana's model.
+To add a panel, add a row to its dashboard's table and run `make dashboards`. A test runs every query on real servers.
 """

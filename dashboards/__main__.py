@@ -1,4 +1,4 @@
-"""`python -m dashboards FOLDER`: writes every dashboard's JSON into a folder, one file each."""
+"""`python -m dashboards FOLDER`: writes the JSON of each dashboard into a folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for spec in DASHBOARDS:
         (folder / f"{spec.uid}.json").write_text(grafana_json(spec), encoding="utf-8")
-        print(folder / f"{spec.uid}.json")  # noqa: T201 - what it did
+        print(folder / f"{spec.uid}.json")  # noqa: T201 - the command's output
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From a table of panels to Grafana's JSON; the only file that knows the model of grafana-foundation-sdk."""
+"""Makes Grafana's JSON from a table of panels; the only file that uses grafana-foundation-sdk."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ RANGES = ("1h", "6h", "24h", "7d")
 _TAG = "payment-engine"
 _DATASOURCE = dashboard.DataSourceRef(type_val="prometheus", uid="${datasource}")
 _HEIGHTS: dict[Form, int] = {"line": 8, "stack": 8, "stat": 5, "state": 6, "table": 8}
-# What is seen on every dashboard: when alerts fired, and when a drill had broken something.
-# The SDK's model of an annotation lacks the fields that the Prometheus data source reads.
+# Marks on every dashboard: when alerts fired, and when faults of drills were in force.
+# Written as a dict, because the SDK's model of an annotation lacks the fields of the Prometheus data source.
 _ANNOTATIONS: tuple[dict[str, object], ...] = (
     {
         "name": "Alerts",
@@ -47,7 +47,7 @@ _ANNOTATIONS: tuple[dict[str, object], ...] = (
 
 
 def grafana_json(spec: Dashboard) -> str:
-    """Write one dashboard as JSON, the same for the same table."""
+    """Return one dashboard as JSON; equal tables give equal text."""
     made: dict[str, Any] = json.loads(JSONEncoder().encode(_dashboard(spec)))
     made["annotations"] = {"list": [_annotation(one) for one in _ANNOTATIONS]}
     return json.dumps(made, indent=2, sort_keys=True) + "\n"
@@ -114,7 +114,7 @@ def _links(spec: Dashboard) -> Iterable[builders.DashboardLink]:
     )
 
 
-def _common(made: Any, panel: Panel) -> Any:  # noqa: ANN401 - the builders share methods and no class
+def _common(made: Any, panel: Panel) -> Any:  # noqa: ANN401 - the builders share methods but no base class
     made.title(panel.title).description(panel.text).datasource(_DATASOURCE).unit(panel.unit)
     made.span(panel.width).height(_HEIGHTS[panel.form]).min(0)
     if panel.max is not None:

@@ -87,7 +87,7 @@ BUSINESS = Dashboard(
                 ),
                 Panel(
                     "Fees of the amount",
-                    "What share of the money that moves is collected as fees.",
+                    "Fees as a share of the amount moved.",
                     "percentunit",
                     (
                         Query(
@@ -105,7 +105,7 @@ BUSINESS = Dashboard(
             (
                 Panel(
                     "High-value transactions",
-                    "How many a minute reach 10,000 units of their currency.",
+                    "Transactions a minute of 10,000 or more units of their currency.",
                     "short",
                     (Query(f"60 * sum by (currency) (rate({_HIGH}[$__rate_interval]))", "{{currency}}"),),
                     width=12,
@@ -132,7 +132,7 @@ BUSINESS = Dashboard(
                 ),
                 Panel(
                     "Response time by tenant",
-                    "The 95th percentile; promised to stay below 2 s for everyone.",
+                    "The 95th percentile; the promise is below 2 s for every tenant.",
                     "s",
                     (
                         Query(

@@ -1,4 +1,4 @@
-"""Which dashboards there are."""
+"""The list of dashboards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m dashboards.draw --prometheus http://…`: draws every dashboard as a page, from what Prometheus says."""
+"""`python -m dashboards.draw --prometheus http://…`: draws each dashboard as an HTML page, without Grafana."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def main() -> None:
     )
     parser.add_argument("--prometheus", required=True, metavar="URL")
     parser.add_argument("--seconds", type=float, default=120.0, help="how far to look back")
-    parser.add_argument("--time-scale", type=float, default=1.0, help="of the lab, which divided its ranges")
+    parser.add_argument(
+        "--time-scale", type=float, default=1.0, help="the lab's time scale, which divides the ranges of queries"
+    )
     parser.add_argument("--output", type=Path, default=Path("pictures"), metavar="FOLDER")
     asyncio.run(_draw(parser.parse_args()))
 
@@ -41,7 +43,7 @@ async def _draw(options: argparse.Namespace) -> None:
 def _write(path: Path, page: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
-    print(path)  # noqa: T201 - what it did
+    print(path)  # noqa: T201 - the command's output
 
 
 async def _page(runner: QueryRunner, spec: Dashboard, span: Span) -> str:

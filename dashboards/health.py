@@ -1,4 +1,4 @@
-"""System health: whether the engine and what it depends on have room left."""
+"""System health: whether the engine and its dependencies have capacity left."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _RESOURCES = "payment_engine_resources"
 HEALTH = Dashboard(
     uid="payment-engine-health",
     title="Payment engine: system health",
-    text="Whether the payment engine and what it depends on have room left.",
+    text="Whether the payment engine and its dependencies have capacity left.",
     rows=(
         Row(
             "CPU and memory",
             (
                 Panel(
                     "CPU usage",
-                    "Of one core, by instance; to stay below 80 % on average.",
+                    "Of one core, by instance; the promise is below 80 % on average.",
                     "percent",
                     (Query(f"{_RESOURCES}_cpu_usage", "{{instance}}"),),
                     Limits(70, 80),
@@ -31,7 +31,7 @@ HEALTH = Dashboard(
                 ),
                 Panel(
                     "Memory",
-                    "What the engine occupies, beside what it may.",
+                    "The engine's memory, and its limit.",
                     "bytes",
                     (
                         Query(f"{_RESOURCES}_memory_bytes", "{{instance}}, occupied"),
@@ -55,7 +55,7 @@ HEALTH = Dashboard(
                 ),
                 Panel(
                     "Pool usage",
-                    "Connections in use, of the pool's capacity; to stay below 80 %.",
+                    "Share of the pool's connections in use; the promise is below 80 %.",
                     "percentunit",
                     (Query(f"{_RESOURCES}_database_connections / {_RESOURCES}_database_pool_size", "{{instance}}"),),
                     Limits(0.6, 0.8),
@@ -63,7 +63,7 @@ HEALTH = Dashboard(
                 ),
                 Panel(
                     "Waiting for a connection",
-                    "Transactions that the pool cannot serve yet.",
+                    "Transactions that wait for a free connection.",
                     "short",
                     (Query("payment_engine_transactions_queued", "{{instance}}"),),
                     Limits(500, 1000),
@@ -75,7 +75,7 @@ HEALTH = Dashboard(
             (
                 Panel(
                     "Cache hit rate",
-                    "Of account look-ups; promised above 95 %, LowCacheHitRate tells below 90 %.",
+                    "Of account look-ups; the promise is above 95 %, LowCacheHitRate fires below 90 %.",
                     "percent",
                     (Query(f"{_RESOURCES}_cache_hit_rate", "{{instance}}"),),
                     Limits(95, 90),
@@ -93,7 +93,7 @@ HEALTH = Dashboard(
                 ),
                 Panel(
                     "Redis commands",
-                    "What a look-up takes for the engine, and the mean of a command within Redis.",
+                    "The time of a look-up as the engine sees it, and the mean time of a command inside Redis.",
                     "s",
                     (
                         Query(
@@ -116,7 +116,7 @@ HEALTH = Dashboard(
             (
                 Panel(
                     "Kafka consumer lag",
-                    "Booked transactions that the settlement has not taken yet.",
+                    "Booked transactions that the settlement has not read yet.",
                     "short",
                     (
                         Query(
@@ -128,7 +128,7 @@ HEALTH = Dashboard(
                 ),
                 Panel(
                     "Published and settled",
-                    "Messages a second that go into the topic, and that the group has committed.",
+                    "Messages a second published to the topic, and committed by the consumer group.",
                     "ops",
                     (
                         Query(

@@ -1,4 +1,4 @@
-"""Infrastructure: what the engine runs on, from the exporters' own metrics."""
+"""Infrastructure: what the engine runs on, from the metrics of the exporters."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ INFRASTRUCTURE = Dashboard(
             (
                 Panel(
                     "Pods by phase",
-                    "As kube-state-metrics tells it.",
+                    "From kube-state-metrics.",
                     "short",
                     (Query("sum by (phase) (kube_pod_status_phase)", "{{phase}}"),),
                     form="stack",
                 ),
                 Panel(
                     "Pods that are not ready",
-                    "Of those that should be; each one is capacity that is missing.",
+                    "Pods that should be ready and are not; each is missing capacity.",
                     "short",
                     (Query('sum by (namespace) (kube_pod_status_ready{condition="false"})', "{{namespace}}"),),
                     Limits(1, 2),
                 ),
                 Panel(
                     "Replicas available",
-                    "Beside those that are asked for, by deployment.",
+                    "Available and desired replicas, by deployment.",
                     "short",
                     (
                         Query("kube_deployment_status_replicas_available", "{{deployment}}, available"),
-                        Query("kube_deployment_spec_replicas", "{{deployment}}, asked for"),
+                        Query("kube_deployment_spec_replicas", "{{deployment}}, desired"),
                     ),
                 ),
             ),
@@ -44,7 +44,7 @@ INFRASTRUCTURE = Dashboard(
             (
                 Panel(
                     "Servers up",
-                    "Whether the load balancer finds each engine healthy: 1 is up.",
+                    "Whether each engine passes the load balancer's health check: 1 is up.",
                     "short",
                     (Query('haproxy_server_status{state="UP"}', "{{proxy}} {{server}}"),),
                     Limits(1, 0.5),
@@ -52,7 +52,7 @@ INFRASTRUCTURE = Dashboard(
                 ),
                 Panel(
                     "Requests by server",
-                    "Answers a second that each engine gave through the load balancer.",
+                    "Answers a second from each engine through the load balancer.",
                     "ops",
                     (
                         Query(
@@ -64,7 +64,7 @@ INFRASTRUCTURE = Dashboard(
                 ),
                 Panel(
                     "Errors at the load balancer",
-                    "Connections that failed, and answers of 5xx a second.",
+                    "Failed connections and answers with status 5xx a second.",
                     "ops",
                     (
                         Query("sum(rate(haproxy_server_connection_errors_total[$__rate_interval]))", "connections"),
@@ -98,7 +98,7 @@ INFRASTRUCTURE = Dashboard(
                 ),
                 Panel(
                     "Connections to PostgreSQL",
-                    "By state; the server allows as many as its setting says.",
+                    "By state, and the server's limit.",
                     "short",
                     (
                         Query("sum by (state) (pg_stat_activity_count) > 0", "{{state}}"),
@@ -148,7 +148,7 @@ INFRASTRUCTURE = Dashboard(
                 ),
                 Panel(
                     "Memory of Redis",
-                    "Used, and the most that it ever was.",
+                    "Used now, and the highest use so far.",
                     "bytes",
                     (
                         Query("redis_memory_used_bytes", "used"),
@@ -165,7 +165,7 @@ INFRASTRUCTURE = Dashboard(
                 ),
                 Panel(
                     "Clients and replicas",
-                    "Connected clients, those that wait, and replicas.",
+                    "Connected clients, blocked clients, and replicas.",
                     "short",
                     (
                         Query("redis_connected_clients", "clients"),
@@ -202,7 +202,7 @@ INFRASTRUCTURE = Dashboard(
                 ),
                 Panel(
                     "Consumer lag",
-                    "Messages that a group has not taken yet.",
+                    "Messages that a group has not read yet.",
                     "short",
                     (Query("sum by (consumergroup) (kafka_consumergroup_lag)", "{{consumergroup}}"),),
                     Limits(1000, 10_000),

@@ -35,7 +35,7 @@ OPERATIONS = Dashboard(
                 ),
                 Panel(
                     "Response time, p95",
-                    "Promised to stay below 2 s; HighResponseTime warns above that.",
+                    "The promise is below 2 s; HighResponseTime warns above that.",
                     "s",
                     (Query(f"histogram_quantile(0.95, {_BUCKETS})", "p95"),),
                     Limits(1, 2),
@@ -44,7 +44,7 @@ OPERATIONS = Dashboard(
                 ),
                 Panel(
                     "Error rate",
-                    "Promised to stay below 0.1 %; HighErrorRate wakes the engineer on call above 5 %.",
+                    "The promise is below 0.1 %; HighErrorRate wakes the engineer on call above 5 %.",
                     "percentunit",
                     (Query(f"sum(rate(payment_engine_errors_total[1m])) / {_RATE}", "errors"),),
                     Limits(0.001, 0.05),
@@ -76,11 +76,11 @@ OPERATIONS = Dashboard(
             (
                 Panel(
                     "Transactions a second over time",
-                    "In intervals of a minute: what was answered, and what the synthetic load asked for.",
+                    "In intervals of a minute: answered transactions, and the target rate of the synthetic load.",
                     "ops",
                     (
                         Query(_RATE, "answered"),
-                        Query("sum(alertdrill_target_transactions_per_second)", "synthetic, asked for"),
+                        Query("sum(alertdrill_target_transactions_per_second)", "synthetic, target"),
                     ),
                     Limits(1800, 2000),
                     width=12,
@@ -108,7 +108,7 @@ OPERATIONS = Dashboard(
                 ),
                 Panel(
                     "Errors by type",
-                    "Server errors a second by type, and all orders that were refused as their client's mistake.",
+                    "Server errors a second by type, and orders refused as the client's mistake.",
                     "ops",
                     (
                         Query(
@@ -129,7 +129,7 @@ OPERATIONS = Dashboard(
             (
                 Panel(
                     "Queue depth",
-                    "Transactions that wait for a connection to the database; HighQueueDepth tells above 1,000.",
+                    "Transactions that wait for a connection to the database; HighQueueDepth fires above 1,000.",
                     "short",
                     (Query("sum(payment_engine_transactions_queued)", "queued"),),
                     Limits(500, 1000),
@@ -145,7 +145,7 @@ OPERATIONS = Dashboard(
                 ),
                 Panel(
                     "Processing time",
-                    "From the moment a transaction had its connection until the database had booked it.",
+                    "From getting a database connection until the database has booked the transaction.",
                     "s",
                     _quantiles(f"sum by (le) (rate({_WORK}[$__rate_interval]))"),
                     Limits(1, 2),

@@ -1,4 +1,4 @@
-"""What a panel is to those who write dashboards: a title, queries, a unit, and when it is yellow and red."""
+"""The tables from which dashboards are made: panels with a title, queries, a unit, and limits for yellow and red."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Query:
 
 @dataclass(frozen=True)
 class Limits:
-    """Where a value turns from green to yellow and from yellow to red, in the panel's unit.
+    """The values at which a panel turns yellow and red, in its unit.
 
-    With red below yellow, low values are the bad ones.
+    If red is below yellow, low values are bad.
     """
 
     yellow: float
@@ -28,7 +28,7 @@ class Limits:
 
     @property
     def steps(self) -> list[tuple[float | None, str]]:
-        """The lower bound of each colour, the first of them open."""
+        """The lower bound of each colour in ascending order; the first has none."""
         if self.red > self.yellow:
             return [(None, "green"), (self.yellow, "yellow"), (self.red, "red")]
         return [(None, "red"), (self.red, "yellow"), (self.yellow, "green")]
@@ -36,7 +36,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel; `unit` is Grafana's id of it, `width` in its 24 columns."""
+    """One panel; `unit` is a unit id of Grafana, `width` is in columns of 24."""
 
     title: str
     text: str
@@ -58,20 +58,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Variable:
-    """A choice at the top of a dashboard: the values of a label of a series, all of them at first."""
+    """A selector at the top of a dashboard for the values of a series' label; at first all are selected."""
 
     name: str
     series: str
 
     @property
     def query(self) -> str:
-        """The query of its values, in the words of Grafana's Prometheus data source."""
+        """The query for its values, in the syntax of Grafana's Prometheus data source."""
         return f"label_values({self.series}, {self.name})"
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """One dashboard; `uid` is its name in URLs, `opens_with` how far back it looks at first."""
+    """One dashboard; `uid` is its name in URLs, `opens_with` its initial time range."""
 
     uid: str
     title: str

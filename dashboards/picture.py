@@ -1,4 +1,4 @@
-"""A dashboard as a page of its own, drawn from what Prometheus says: for those who have no Grafana at hand."""
+"""Draws a dashboard as an HTML page from Prometheus's answers, for use without Grafana."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _shade(limits: Limits | None, value: float) -> str:
 
 
 def format_value(value: float, unit: str) -> str:
-    """Spell a value with its unit, three digits of it."""
+    """Format a value with three digits and its unit."""
     if math.isnan(value):
         return "none"
     if unit == "percentunit":
@@ -108,6 +108,6 @@ def _plot(panel: Panel, lines: Sequence[Line], *, with_plotly: bool) -> str:
 
 
 def _is_near(bound: float, lines: Sequence[Line]) -> bool:
-    """Tell whether a limit can be drawn without pressing the lines flat."""
+    """Return whether a limit is close enough to the lines to be drawn without flattening them."""
     highest = max((value for line in lines for _, value in line.samples if not math.isnan(value)), default=0.0)
     return bound <= 2 * highest

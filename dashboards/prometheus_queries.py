@@ -1,4 +1,4 @@
-"""What Prometheus says to the queries of a panel, with Grafana's variables filled in."""
+"""Runs the queries of a panel on Prometheus, with Grafana's variables filled in."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import aiohttp
 from alertdrill.units.time_scale import scale_expr
 from dashboards.panel import Dashboard, Panel, Query
 
-# At least four scrapes of the slowest job, as Grafana chooses it.
+# Four scrapes of the slowest job: Grafana chooses it the same way.
 _RATE_INTERVAL = "1m"
 _LIMIT = aiohttp.ClientTimeout(total=10.0)
 
 
 @dataclass(frozen=True)
 class Span:
-    """From when to when, in Unix seconds, with a point every step."""
+    """A time range in Unix seconds, with a point at every step."""
 
     start: float
     end: float
@@ -35,7 +35,7 @@ class Line:
 
 
 class QueryRunner:
-    """A Prometheus server whose durations, and so those of the queries, are divided by a time scale."""
+    """Runs queries on a Prometheus server; their durations are divided by the time scale of the server's lab."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, time_scale: float = 1.0) -> None:
         self._session = session
@@ -43,7 +43,7 @@ class QueryRunner:
         self._time_scale = time_scale
 
     async def lines(self, query: Query, spec: Dashboard, span: Span) -> list[Line]:
-        """Ask for one query over a span; raises aiohttp.ClientError, ValueError when it is refused."""
+        """Run one query over a time range; raises aiohttp.ClientError, and ValueError if Prometheus rejects it."""
         expr = scale_expr(filled(query.expr, spec), self._time_scale)
         params = {"query": expr, "start": f"{span.start:.3f}", "end": f"{span.end:.3f}", "step": f"{span.step_seconds}"}
         url = f"{self._url}/api/v1/query_range"
@@ -58,12 +58,12 @@ class QueryRunner:
         ]
 
     async def panel(self, panel: Panel, spec: Dashboard, span: Span) -> list[Line]:
-        """Ask for all queries of a panel, in order."""
+        """Run all queries of a panel, in order."""
         return [line for query in panel.queries for line in await self.lines(query, spec, span)]
 
 
 def filled(expr: str, spec: Dashboard) -> str:
-    """Fill in Grafana's variables as a dashboard has them at first: everything is chosen."""
+    """Fill in Grafana's variables with their initial values: everything is selected."""
     expr = expr.replace("$__rate_interval", _RATE_INTERVAL)
     for variable in spec.variables:
         expr = re.sub(rf"\$(?:{variable.name}\b|\{{{variable.name}\}})", ".*", expr)

@@ -1,1 +1,1 @@
-"""The payment engine and the real servers around it, started on this machine and gone with the lab."""
+"""The lab: the payment engine and the real servers around it, on this machine. They end when the lab ends."""

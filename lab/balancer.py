@@ -1,4 +1,4 @@
-"""HAProxy before several engines: it asks each for its health, and tells Prometheus what it found."""
+"""HAProxy in front of several engines: it checks their health, and has metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ frontend metrics
 
 
 def load_balancer(layout: Layout) -> Spec:
-    """HAProxy, which listens where the payment engine is expected; raises LabError when it is missing."""
+    """HAProxy at the address of `payment-engine`; raises LabError when it is not installed."""
     program = shutil.which("haproxy", path="/usr/sbin:/usr/bin") or shutil.which("haproxy")
     if program is None:
         raise LabError("haproxy is missing, install it: make parts")

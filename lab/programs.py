@@ -1,4 +1,4 @@
-"""Where the lab's programs are, and how to install those that are not there."""
+"""Finds the lab's programs; the error for a missing program says how to install it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PROGRAMS = {
     "setpriv": ("setpriv", "apt-get install util-linux"),
 }
 
-# For this one there is a stand-in of our own.
+# Without this one the lab uses the embedded Toxiproxy.
 _OPTIONAL = {"toxiproxy": "toxiproxy-server"}
 
 KUBERNETES_VERSION = "1.36.3"
@@ -32,8 +32,8 @@ _KUBERNETES_REMEDIES = {"openssl": "apt-get install openssl", "setpriv": "apt-ge
 
 
 def find_programs() -> dict[str, Path]:
-    """Find every program of the lab; raises LabError with a line for each that is missing, but for "toxiproxy"."""
-    # The virtual environment's own folder comes first: set-up puts Toxiproxy there.
+    """Find every program of the lab; raises LabError with a line for each missing one. "toxiproxy" may be missing."""
+    # The virtual environment's folder comes first: set-up puts Toxiproxy there.
     folders = [str(Path(sys.executable).parent), *_POSTGRES]
     found, missing = {}, []
     for name, (file, remedy) in _PROGRAMS.items():
@@ -70,7 +70,7 @@ def find_kubernetes() -> dict[str, Path]:
 
 
 def kwok_stages() -> list[Path]:
-    """List the files that say how kwok's nodes and pods change from stage to stage."""
+    """List the files that describe the stages of kwok's nodes and pods."""
     return sorted((_kubernetes_folder() / "stages").glob("*.yaml"))
 
 

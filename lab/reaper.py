@@ -1,7 +1,7 @@
-"""Removes what a lab leaves when it is killed: `python -m alertdrill.lab.reaper DIRECTORY`, with a pipe as input.
+"""Cleans up after a lab, also a killed one: `python -m alertdrill.lab.reaper DIRECTORY`, with a pipe as input.
 
-The pipe ends when the lab does, however it ends. Servers that outlive it are killed (only those whose
-command line names the lab's folder), and the folder goes.
+The pipe closes when the lab's process ends, for whatever reason. Then the reaper kills the servers that still run
+(only those whose working directory is in the lab's folder), and deletes the folder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _REAPED_WITHIN_SECONDS = 6.0
 
 
 class Reaper:
-    """The reaper of a folder, started by whoever starts servers there."""
+    """A reaper process for one folder; start it before the servers in that folder."""
 
     def __init__(self, directory: Path) -> None:
         self._process = subprocess.Popen(
@@ -33,7 +33,7 @@ class Reaper:
         )
 
     async def reaped(self) -> None:
-        """Have it remove the folder now, and wait for that a while."""
+        """Make it remove the folder now, and wait up to six seconds for that."""
         assert self._process.stdin is not None  # noqa: S101 - it was started with a pipe
         self._process.stdin.close()
         deadline = asyncio.get_running_loop().time() + _REAPED_WITHIN_SECONDS
@@ -42,7 +42,7 @@ class Reaper:
 
 
 def main(directory: Path) -> None:
-    """Wait for the lab to end, then remove its processes and its folder."""
+    """Wait for the lab to end, then kill its processes and delete its folder."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.stdin.buffer.read()
@@ -63,7 +63,7 @@ def _left(directory: Path) -> list[int]:
 
 
 def _works_in(pid: int, directory: Path) -> bool:
-    """Tell whether a process works in the lab's folder: its number may be somebody else's by now."""
+    """Return whether a process works in the lab's folder: another process may have got its number by now."""
     try:
         return Path(f"/proc/{pid}/cwd").readlink().is_relative_to(directory)
     except OSError:

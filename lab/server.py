@@ -1,7 +1,7 @@
-"""A program that runs as long as the lab does, and not longer.
+"""A server process that ends with the lab.
 
-`setpriv --pdeathsig` has the kernel signal it when the lab dies, however that happens. It has a session
-of its own, so that Ctrl-C at the terminal reaches the lab alone, which mends what is broken first.
+`setpriv --pdeathsig` makes the kernel signal the server when the lab's process ends, for whatever reason. The server
+has its own session: Ctrl-C in the terminal reaches only alertdrill, which undoes its faults before it stops servers.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from alertdrill.lab.errors import LabError
 
 _log = logging.getLogger(__name__)
 
-# Many times what it takes: on a busy machine everything is slow, and who fails ends by itself.
+# Many times the usual time, for busy machines. A server that fails to start usually ends at once, which is noticed.
 _READY_WITHIN_SECONDS = 60.0
 _STOP_WITHIN_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class Spec:
-    """How to start one server, and how to tell that it is ready.
+    """How to start one server, and how to check that it is ready.
 
-    `health` is a path that answers 200, or empty when an accepted connection is enough.
+    `health` is a path that answers 200 when the server is ready. If empty, an accepted connection is enough.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Spec:
     port: int
     health: str = ""
     stop_signal: signal.Signals = signal.SIGTERM
-    # What the kernel sends when the lab dies: PostgreSQL needs a chance to free its shared memory.
+    # The kernel sends it when the lab's process ends. PostgreSQL needs a signal that lets it free its shared memory.
     death_signal: str = "KILL"
     user: str | None = None
     environment: dict[str, str] | None = None
@@ -76,11 +76,11 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """Its address as HOST:PORT."""
         return f"127.0.0.1:{self.spec.port}"
 
     async def wait_ready(self) -> None:
-        """Wait until it answers; raises LabError with the end of its log when it ends or does not."""
+        """Wait until it is ready; raises LabError with the end of its log if it ends or takes too long."""
         deadline = asyncio.get_running_loop().time() + _READY_WITHIN_SECONDS
         while not await self._answers():
             if self._process.poll() is not None:
@@ -90,23 +90,23 @@ class Server:
             await asyncio.sleep(0.05)
 
     async def ended(self) -> int:
-        """Wait until it ends, and tell its exit code."""
+        """Wait until it ends; returns its exit code."""
         while (code := self._process.poll()) is None:  # noqa: ASYNC110 - a process sets no event
             await asyncio.sleep(0.02)
         return code
 
     async def finished(self) -> None:
-        """Wait until it has done its work; raises LabError with the end of its log when it failed."""
+        """Wait until it ends successfully; raises LabError with the end of its log if it fails."""
         if await self.ended() != 0:
             raise LabError(f"{self.spec.name} ended with {self._process.returncode}: {self._last_words()}")
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill it, like a crash."""
         self._process.kill()
         self._process.wait()
 
     async def stop(self) -> None:
-        """End it: politely, then not."""
+        """Send its stop signal; kill it if it still runs after three seconds."""
         if self._process.poll() is not None:
             return
         self._process.send_signal(self.spec.stop_signal)
@@ -135,7 +135,7 @@ class Server:
 
     def _last_words(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return " | ".join(lines[-5:]) or "it said nothing"
+        return " | ".join(lines[-5:]) or "its log is empty"
 
 
 async def supervise(start: Callable[[], Server], first: Server, pause: timedelta) -> None:
@@ -158,7 +158,7 @@ async def supervise(start: Callable[[], Server], first: Server, pause: timedelta
 
 
 def _write_pid(path: Path, pid: int) -> None:
-    """Write a pid file whole: who reads it meanwhile finds the old one or the new one."""
+    """Replace a pid file at once, so that a reader never finds half of it."""
     part = path.with_suffix(".part")
     part.write_text(f"{pid}\n", encoding="ascii")
     part.replace(path)

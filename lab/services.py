@@ -1,4 +1,4 @@
-"""How each server of the lab is started: one function for each, from ports and paths to a Spec."""
+"""How each server of the lab is started: one function for each server, which makes a Spec from ports and paths."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from alertdrill.units.duration import format_duration
 
 # The folder that holds the package alertdrill: a checkout or site-packages.
 _PACKAGES = Path(__file__).parents[2]
-_POOL_SIZE = 500  # of all engines together
-_MAX_CONNECTIONS = 560  # the engines' 500, the settlement's the exporter's, and some for a curious user
+_POOL_SIZE = 500  # all engines together
+_MAX_CONNECTIONS = 560  # 500 for the engines, the rest for the settlement, the exporter and users with psql
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where one lab is: its folder, its programs, a port for each service, the database's password."""
+    """One lab's folder, programs, ports, database password, time scale and parts."""
 
     directory: Path
     programs: dict[str, Path]
@@ -32,21 +32,21 @@ class Layout:
     postgres_user: str | None
 
     def address(self, service: str) -> str:
-        """Where a service listens."""
+        """Return the address of a service as HOST:PORT."""
         return f"127.0.0.1:{self.ports[service]}"
 
     def spec(self, name: str, *arguments: str, health: str = "", environment: dict[str, str] | None = None) -> Spec:
-        """Start the program of that name with these arguments."""
+        """Describe how to start the program of that name with these arguments."""
         command = [str(self.programs[name]), *arguments]
         return Spec(name, command, self.ports[name], health=health, environment=environment)
 
     def scaled(self, duration: timedelta) -> str:
-        """Divide a duration of a flag by the time scale."""
+        """Divide a duration by the time scale, and format it for a flag."""
         return format_duration(max(duration / self.time_scale, timedelta(milliseconds=1)))
 
 
 def postgres(layout: Layout) -> Spec:
-    """PostgreSQL, as quick as it gets: nothing here has to survive a crash."""
+    """PostgreSQL, with settings for speed: the lab's data does not have to survive a crash."""
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": layout.ports["postgres"],
@@ -55,7 +55,7 @@ def postgres(layout: Layout) -> Spec:
         "fsync": "off",
         "synchronous_commit": "off",
         "full_page_writes": "off",
-        # Files of the data folder: those in /dev/shm would outlive a killed server.
+        # Keeps shared memory in the data folder: in /dev/shm it would remain after a killed server.
         "dynamic_shared_memory_type": "mmap",
     }
     command = [str(layout.programs["postgres"]), "-D", str(data_directory(layout))]
@@ -72,7 +72,7 @@ def postgres(layout: Layout) -> Spec:
 
 
 def data_directory(layout: Layout) -> Path:
-    """Where PostgreSQL keeps its files."""
+    """Return PostgreSQL's data folder."""
     return layout.directory / "postgres" / "data"
 
 
@@ -83,31 +83,31 @@ def redis(layout: Layout) -> Spec:
 
 
 def toxiproxy(layout: Layout) -> Spec:
-    """Toxiproxy, without proxies yet: the real one, or the embedded one where that is not installed."""
+    """Toxiproxy, still without proxies: the real one, or the embedded one if the real one is not installed."""
     port = layout.ports["toxiproxy"]
     arguments = ["-host", "127.0.0.1", "-port", str(port)]
     if "toxiproxy" in layout.programs:
         return layout.spec("toxiproxy", *arguments, health="/version")
-    # The lab imports no faults; as a program it is one like the others.
+    # The lab must not import chaos, so it starts the embedded one as a program.
     command = [sys.executable, "-m", "alertdrill.chaos.toxiproxy.embedded", *arguments]
     return Spec("toxiproxy", command, port, health="/version", environment={"PYTHONPATH": str(_PACKAGES)})
 
 
 def postgres_exporter(layout: Layout) -> Spec:
-    """The Postgres exporter, which asks PostgreSQL directly: a fault of the proxy does not blind it."""
+    """The Postgres exporter; it reaches PostgreSQL directly, so that it still works during a proxy fault."""
     source = f"postgresql://postgres:{layout.password}@{layout.address('postgres')}/postgres?sslmode=disable"
     listen = f"--web.listen-address={layout.address('postgres-exporter')}"
     return layout.spec("postgres-exporter", listen, health="/metrics", environment={"DATA_SOURCE_NAME": source})
 
 
 def redis_exporter(layout: Layout) -> Spec:
-    """The Redis exporter, which asks Redis directly."""
+    """The Redis exporter; it reaches Redis directly."""
     listen = f"-web.listen-address={layout.address('redis-exporter')}"
     return layout.spec("redis-exporter", listen, f"-redis.addr=redis://{layout.address('redis')}", health="/metrics")
 
 
 def payment_engine(layout: Layout, name: str) -> Spec:
-    """One payment engine, which reaches PostgreSQL, Redis and Kafka through Toxiproxy alone."""
+    """One payment engine; it reaches PostgreSQL, Redis and Kafka only through Toxiproxy."""
     arguments = ["--redis-url", f"redis://{layout.address('redis-proxy')}", "--chaos-endpoints"]
     arguments += ["--pool-size", str(_POOL_SIZE // layout.parts.replicas)]
     arguments += ["--kafka", layout.address("kafka-proxy")] if layout.parts.kafka else []
@@ -117,13 +117,13 @@ def payment_engine(layout: Layout, name: str) -> Spec:
 
 
 def settlement(layout: Layout) -> Spec:
-    """What settles booked payments, through Toxiproxy as well."""
+    """The settlement; it reaches PostgreSQL and Kafka only through Toxiproxy."""
     arguments = ["--kafka", layout.address("kafka-proxy"), *_database(layout)]
     return _python_server(layout, "settlement", "alertdrill.lab.settlement", *arguments, health="/metrics")
 
 
 def kafka_exporter(layout: Layout) -> Spec:
-    """The Kafka exporter, which asks Kafka directly."""
+    """The Kafka exporter; it reaches Kafka directly."""
     return _python_server(
         layout, "kafka-exporter", "alertdrill.lab.kafka.exporter", "--kafka", layout.address("kafka"), health="/metrics"
     )
@@ -135,13 +135,13 @@ def _database(layout: Layout) -> list[str]:
 
 def _python_server(layout: Layout, name: str, module: str, *arguments: str, health: str) -> Spec:
     command = [sys.executable, "-m", module, "--listen", layout.address(name), *arguments]
-    # `ps` shows a command line to everybody, and an environment to its owner.
+    # The password is in the environment: `ps` shows command lines to every user, but environments only to the owner.
     environment = {"PYTHONPATH": str(_PACKAGES), "PGPASSWORD": layout.password}
     return Spec(name, command, layout.ports[name], health=health, environment=environment)
 
 
 def prometheus(layout: Layout) -> Spec:
-    """Prometheus, with the durations of its flags scaled like those of its files."""
+    """Prometheus; the durations in its flags are divided like those in its files."""
     return layout.spec(
         "prometheus",
         f"--config.file={layout.directory / 'prometheus' / 'prometheus.yml'}",
@@ -158,7 +158,7 @@ def prometheus(layout: Layout) -> Spec:
 
 
 def alertmanager(layout: Layout) -> Spec:
-    """Alertmanager, on its own."""
+    """Alertmanager, without a cluster."""
     return layout.spec(
         "alertmanager",
         f"--config.file={layout.directory / 'alertmanager' / 'alertmanager.yml'}",

@@ -1,4 +1,4 @@
-"""Serving HTTP in a process of its own, until it is told to end."""
+"""Serves HTTP in a separate process until a signal arrives."""
 
 from __future__ import annotations
 

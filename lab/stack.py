@@ -1,4 +1,4 @@
-"""The lab: real servers on free loopback ports in a folder of their own, gone when the lab ends, however it ends."""
+"""The lab: real servers on free loopback ports, with one folder; both are removed when the lab ends or is killed."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from alertdrill.lab.server import Server, Spec, supervise
 from alertdrill.lab.services import Layout
 from alertdrill.lab.watched import until_watched
 
-# At every time scale long enough for SystemDown: 30 s down, and an evaluation before and after.
+# Long enough for SystemDown at every time scale: 30 s down, and an evaluation before and after.
 _RESTART_PAUSE = timedelta(minutes=1)
 
-# toxiproxy-python keeps its server's address in a class.
+# toxiproxy-python keeps the server's address in a class, so only one thread may use it at a time.
 _toxiproxy_lock = threading.Lock()
 
 
@@ -41,8 +41,8 @@ class Lab:
     """The payment engine and the servers around it, for as long as the context lasts.
 
     `configs` holds prometheus/ and alertmanager/; every duration there is divided by `time_scale`.
-    `parts` are there beside those that every lab has; jobs of prometheus.yml for absent ones are left out.
-    `addresses` maps the names of configuration files to addresses: {"prometheus:9090": "127.0.0.1:31234"}.
+    `parts` are the optional parts; jobs of prometheus.yml for missing parts are left out.
+    `addresses` maps names in configuration files to addresses: {"prometheus:9090": "127.0.0.1:31234"}.
     """
 
     def __init__(
@@ -62,17 +62,17 @@ class Lab:
 
     @property
     def directory(self) -> Path:
-        """The lab's folder, which goes with it."""
+        """The lab's folder; it is deleted when the lab ends."""
         return self._layout.directory
 
     @property
     def ledger(self) -> Path:
-        """Where the faults of this lab are written down: they go with its servers."""
+        """The fault ledger of this lab; it is in the lab's folder, because its faults end with its servers."""
         return self.directory / "ledger"
 
     @property
     def postgres_url(self) -> str:
-        """The database itself, not through the proxy, with its password."""
+        """The URL of the database, with its password, not through the proxy."""
         layout = self._layout
         return f"postgresql://postgres:{layout.password}@{layout.address('postgres')}/postgres?sslmode=disable"
 
@@ -93,7 +93,7 @@ class Lab:
             await self._start_all()
         except BaseException as error:
             await self._end()
-            # What a task group wraps is told plainly when there is one thing to tell.
+            # A task group wraps the LabError of a server; the caller expects the LabError itself.
             if isinstance(error, BaseExceptionGroup) and isinstance(error.exceptions[0], LabError):
                 raise error.exceptions[0] from None
             raise
@@ -103,16 +103,16 @@ class Lab:
         await self._end()
 
     def _targets(self) -> dict[str, list[str]]:
-        """List the scrape targets that are not one address: those of absent parts, and of several engines."""
+        """Return the scrape targets with no address (missing parts) or several addresses (engines)."""
         absent: dict[str, list[str]] = {target: [] for target in absent_targets(self._parts)}
         engines = [self._layout.address(name) for name in self._parts.engines]
         return absent | {"payment-engine:8080": engines}
 
     async def forget(self) -> None:
-        """Have Prometheus and Alertmanager forget all that they saw; raises LabError.
+        """Delete all samples and alerts of Prometheus and Alertmanager; raises LabError.
 
-        Prometheus repeats for a quarter of an hour that an alert is over, and Alertmanager keeps the group of a daily
-        summary for a day: neither is over when the drill is that it comes from.
+        Without this a drill would see alerts of the drill before it: Prometheus keeps sending a resolved alert for
+        a quarter of an hour, and Alertmanager keeps the group of a daily summary for a day.
         """
         prometheus = f"http://{self._layout.address('prometheus')}"
         async with forgetting(prometheus, self.directory / "prometheus" / "prometheus.yml"):
@@ -122,7 +122,7 @@ class Lab:
         await until_watched(prometheus)
 
     def _prepare(self, programs: dict[str, Path]) -> Layout:
-        """Choose ports and make the folder."""
+        """Choose ports and create the folder."""
         named = service_ports(self._parts)
         inner = [f"{name}-proxy" for name in self._parts.proxied]
         inner += ["kafka-proxied", "kafka-controller"] if self._parts.kafka else []
@@ -136,7 +136,7 @@ class Lab:
         return Layout(directory, programs, ports, secrets.token_urlsafe(16), self._time_scale, self._parts, user)
 
     async def _start_all(self) -> None:
-        """Start everything at once: Prometheus scrapes nothing in its first five seconds, and all is there by then."""
+        """Start all servers at once: they are ready by Prometheus's first scrape, five seconds after its start."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._start(services.prometheus))
             group.create_task(self._start_payment_engine())
@@ -164,7 +164,7 @@ class Lab:
         await self._launch(describe(self._layout)).wait_ready()
 
     async def _start_supervised(self, describe: Callable[[Layout], Spec]) -> None:
-        """Start what the lab starts again when it ends: a drill may kill it."""
+        """Start a server, and start it again whenever it ends, because a drill may kill it."""
         spec = describe(self._layout)
         server = self._launch(spec)
         await server.wait_ready()
@@ -177,7 +177,7 @@ class Lab:
         return server
 
     async def _start_postgres(self) -> None:
-        """Make a database with a password of its own: other users of this machine reach the port too."""
+        """Create a database with a random password, because other users of this machine can reach its port."""
         data = services.data_directory(self._layout)
         data.parent.mkdir()
         password = data.parent / "password"
@@ -185,12 +185,12 @@ class Lab:
         password.write_text(self._layout.password, encoding="ascii")
         if self._layout.postgres_user is not None:
             _change_owner(self._layout.postgres_user, data.parent, password)
-            # Others may pass through the folder by name, and not look into it.
+            # PostgreSQL's user must reach its own folder in here, but cannot list this one.
             self.directory.chmod(0o711)
-        how = ["--no-sync", "--username=postgres", "--auth-local=reject", "--auth-host=md5", "--locale=C.UTF-8"]
+        options = ["--no-sync", "--username=postgres", "--auth-local=reject", "--auth-host=md5", "--locale=C.UTF-8"]
         command = [
             str(self._layout.programs["initdb"]),
-            *how,
+            *options,
             "--encoding=UTF8",
             f"--pwfile={password}",
             "-D",
@@ -208,7 +208,7 @@ class Lab:
             await program.stop()
 
     async def _start_kafka(self) -> None:
-        """Start the broker, and what watches it; the engine and the settlement wait for it by themselves."""
+        """Start the broker and its exporter; the engine and the settlement retry until the broker is ready."""
         from alertdrill.lab.kafka import broker
 
         await self._run(broker.format_storage(self._layout))
@@ -221,7 +221,7 @@ class Lab:
         await asyncio.to_thread(_create_proxies, self._layout)
 
     async def _end(self) -> None:
-        """Stop the servers, and leave the folder to the reaper, which works as well when nobody calls this."""
+        """Stop the servers; the reaper deletes the folder. It does so even if this never runs."""
         for supervisor in self._supervisors:
             supervisor.cancel()
         await asyncio.gather(*self._supervisors, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""When a lab is watched: Prometheus has scraped every target, and no alert is left of their start."""
+"""Waits until Prometheus watches the lab: it has scraped every target, and no alert from their start is active."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ import aiohttp
 from alertdrill.lab.errors import LabError
 
 _WITHIN_SECONDS = 60.0
-# The agent comes when the lab is there.
-_LATER = "alertdrill"
+# The agent's job: the agent starts after the lab.
+_AGENT_JOB = "alertdrill"
 
 
 async def until_watched(prometheus_url: str) -> None:
-    """Wait until every target but the agent is up and no alert is active; raises LabError that names what is not as it should be."""
+    """Wait until every target except the agent is up and no alert is active.
+
+    Raises LabError after a minute, with the target or the alerts that it still waits for.
+    """
     deadline = asyncio.get_running_loop().time() + _WITHIN_SECONDS
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as session:
-        while wrong := await _wrong(session, prometheus_url):
+        while problem := await _problem(session, prometheus_url):
             if asyncio.get_running_loop().time() > deadline:
-                raise LabError(f"after {_WITHIN_SECONDS:g} s {wrong}")
+                raise LabError(f"after {_WITHIN_SECONDS:g} s {problem}")
             await asyncio.sleep(0.1)
 
 
-async def _wrong(session: aiohttp.ClientSession, url: str) -> str:
-    """Say what is not yet as it should be; nothing when all is."""
+async def _problem(session: aiohttp.ClientSession, url: str) -> str:
+    """Describe what to wait for; empty when nothing is left."""
     try:
         targets = (await _data(session, f"{url}/api/v1/targets?state=active"))["activeTargets"]
         alerts = (await _data(session, f"{url}/api/v1/alerts"))["alerts"]
@@ -34,7 +37,7 @@ async def _wrong(session: aiohttp.ClientSession, url: str) -> str:
     if not targets:
         return "Prometheus has no targets"
     for target in targets:
-        if target["health"] != "up" and target["labels"]["job"] != _LATER:
+        if target["health"] != "up" and target["labels"]["job"] != _AGENT_JOB:
             return f"Prometheus has not scraped {target['scrapeUrl']}: {target['lastError'] or 'not yet'}"
     return ", ".join(f"{alert['labels']['alertname']} is {alert['state']}" for alert in alerts)
 

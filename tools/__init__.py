@@ -1,1 +1,1 @@
-"""What `make` runs, and no user does."""
+"""Programs for `make`, not for users."""

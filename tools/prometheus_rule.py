@@ -1,4 +1,4 @@
-"""A rule file as a PrometheusRule, the resource in which the Prometheus operator takes rules.
+"""Makes a PrometheusRule from a rule file: the Kubernetes resource from which the Prometheus operator reads rules.
 
 `python -m tools.prometheus_rule configs/prometheus/rules.yml > configs/kubernetes/prometheus-rule.yml` (`make docs`)
 """
@@ -10,8 +10,8 @@ import textwrap
 from pathlib import Path
 
 _HEAD = """\
-# Made by `make docs` from {source}, which is the one to edit.
-# The operator takes it when the labels are those of `ruleSelector` in its Prometheus.
+# Made by `make docs` from {source}: edit that file.
+# The operator uses it if its labels match `ruleSelector` of the Prometheus resource.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
@@ -23,12 +23,12 @@ spec:
 
 
 def resource(rules: str, source: str) -> str:
-    """Put the text of a rule file, its comments included, below `spec` of a resource."""
+    """Return a PrometheusRule with the text of a rule file, including its comments."""
     return _HEAD.format(source=source) + textwrap.indent(rules, "  ")
 
 
 def main() -> None:
-    """Write the resource of the file that is named to standard output."""
+    """Write the resource for the given rule file to standard output."""
     path = Path(sys.argv[1])
     sys.stdout.write(resource(path.read_text(encoding="utf-8"), path.as_posix()))
 

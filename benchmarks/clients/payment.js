@@ -1,4 +1,4 @@
-// The payment of payment.yml, for k6: the same bodies, the same two checks.
+// The payment of payment.yml for k6: the same bodies and the same two checks.
 import http from "k6/http";
 import { check } from "k6";
 
@@ -14,7 +14,7 @@ export const options = {
       rate: Number(__ENV.RATE),
       timeUnit: "1s",
       duration: __ENV.DURATION,
-      // Answers take about a millisecond: two would do, fifty leave room for a pause of 25 ms at 2,000/s.
+      // Answers take about a millisecond, so two would be enough; fifty allow for a pause of 25 ms at 2,000/s.
       preAllocatedVUs: 50,
       maxVUs: 500,
     },

@@ -1,1 +1,1 @@
-"""How large the recording of a long drill is, and how long it takes to judge: `python -m benchmarks.judging`."""
+"""The size of a long drill's recording, and the time it takes to judge it: `python -m benchmarks.judging`."""

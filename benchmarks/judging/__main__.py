@@ -1,4 +1,4 @@
-"""`python -m benchmarks.judging`: make the recording, read and judge it some times, and write the page."""
+"""`python -m benchmarks.judging`: makes a recording, reads and judges it several times, and writes the page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EXPECTED = {"HighResponseTime": "passed", "LowCacheHitRate": "passed"}
 
 def main(
     rounds: Annotated[int, typer.Option(help="How often to read and judge it.", min=1)] = 5,
-    output: Annotated[Path, typer.Option(help="Where the page goes.")] = _PAGE,
+    output: Annotated[Path, typer.Option(help="File for the page.")] = _PAGE,
 ) -> None:
     """Measure, write the page, and fail when a goal is missed."""
     with exit_on_error():
@@ -54,7 +54,7 @@ def _round(path: Path) -> tuple[float, float]:
     judged = time.perf_counter()
     outcomes = {verdict.alert: verdict.outcome.value for verdict in judgement.verdicts}
     if {alert: outcome for alert, outcome in outcomes.items() if outcome != "missed"} != _EXPECTED:
-        raise BenchmarkError(f"the verdicts are not what they must be: {outcomes}")
+        raise BenchmarkError(f"expected {_EXPECTED} and all others missed, got {outcomes}")
     return was_read - began, judged - was_read
 
 

@@ -1,4 +1,4 @@
-"""The shipped rules on the service: what each evaluation found, and the alerts that follow from it."""
+"""Evaluates the shipped rules on the service: the result of each evaluation, and the alerts that follow."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from benchmarks.judging.service import BEGINS, SECONDS
 
 RULES = Path("configs/prometheus/rules.yml")
 INTERVAL_SECONDS = 15.0
-# Two looks for each scrape of the quickest targets.
+# Twice for each scrape of the targets with the shortest interval.
 _BETWEEN_SECONDS = 2.5
 _PHASE_SECONDS = {"critical": 2.0, "warning": 7.0, "info": 11.0}
 
 
 def rules() -> list[RuleRecord]:
-    """Read the shipped rules as Prometheus would serve them."""
+    """Return the shipped rules as Prometheus's API would."""
     return [
         RuleRecord(
             alert=rule.alert,
@@ -56,12 +56,12 @@ def rules() -> list[RuleRecord]:
 
 
 def first_at(group: str) -> float:
-    """Tell when a group is evaluated first (Unix seconds)."""
+    """Return the time of a group's first evaluation (Unix seconds)."""
     return BEGINS + _PHASE_SECONDS[group]
 
 
 def watched(rule: RuleRecord, evaluator: Evaluator) -> WatchedRecord:
-    """Evaluate a rule and its parts at each of its instants, and between them."""
+    """Evaluate a rule and its parts at each of its evaluations, and between them."""
     first, count = first_at(rule.group), int((SECONDS - _PHASE_SECONDS[rule.group]) // INTERVAL_SECONDS) + 1
     return WatchedRecord(
         alert=rule.alert,
@@ -107,7 +107,7 @@ def _stretches(series: SeriesRecord) -> Iterator[tuple[int, int]]:
 
 
 def alerts(rule: RuleRecord, record: WatchedRecord) -> list[AlertSamples]:
-    """Let Prometheus' state machine run over what each evaluation found."""
+    """Run Prometheus's state machine over the results of the evaluations."""
     return [samples for series in record.parts[0].series for samples in _alert(rule, record, series)]
 
 

@@ -1,4 +1,4 @@
-"""Two hours of a drill as a recording: the service, its load, the shipped rules, and who was told."""
+"""Makes the recording of a drill of two hours: the service, its load, the shipped rules, and the notifications."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _RATE = 100
 
 
 def recording() -> Recording:
-    """Make the recording of the drill; it is the same each time."""
+    """Return the recording; it is the same each time."""
     evaluator, served = Evaluator(exposed()), rules()
     records = [watched(rule, evaluator) for rule in served]
     samples = [one for rule, record in zip(served, records, strict=True) for one in alerts(rule, record)]
@@ -91,7 +91,7 @@ def _second(number: int) -> SecondRecord:
 
 
 def _group(name: str, file: str) -> GroupRecord:
-    """Let an evaluation begin a few milliseconds late, and be seen with the next look."""
+    """Return a group whose evaluations begin a few milliseconds late and are each seen at the next look."""
     begun = [first_at(name) + number * INTERVAL_SECONDS + 0.003 for number in range(int(SECONDS / INTERVAL_SECONDS))]
     evaluations = [
         EvaluationRecord(at=at, looked_before_at=at - 0.4, looked_at=at - 0.4 + _LOOK_EVERY_SECONDS) for at in begun
@@ -119,14 +119,14 @@ def _active(samples: AlertSamples) -> ActiveRecord:
 
 
 def _notifications(samples: Iterable[AlertSamples], config: str) -> Iterable[NotificationRecord]:
-    """Tell the receiver of each alert when its group's wait is over, and when it is resolved."""
+    """Notify the receiver of each alert after the group's wait, and again when the alert is resolved."""
     for one in samples:
         if one.state == "firing":
             route, starts_at = routes(config, one.labels)[0], one.instants[0]
-            told = {"receiver": route.receiver, "labels": one.labels, "starts_at": starts_at}
+            common = {"receiver": route.receiver, "labels": one.labels, "starts_at": starts_at}
             received_at = starts_at + route.group_wait.total_seconds() + 0.02
-            yield NotificationRecord(received_at=received_at, status="firing", ends_at=None, **told)
+            yield NotificationRecord(received_at=received_at, status="firing", ends_at=None, **common)
             ended_at = one.instants[-1] + INTERVAL_SECONDS
             received_at = ended_at + route.group_interval.total_seconds()
             if received_at < ENDS:
-                yield NotificationRecord(received_at=received_at, status="resolved", ends_at=ended_at, **told)
+                yield NotificationRecord(received_at=received_at, status="resolved", ends_at=ended_at, **common)

@@ -1,4 +1,4 @@
-"""The page: how large, how long, beside what it may be."""
+"""The page: size and times, with their goals."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _PAGE = """\
 # What judging costs
 Written by `python -m benchmarks.judging`; do not edit.
 
-A drill of two hours with {alerts} alerts under test, on three instances: evaluations every 15 s, scrapes every 5 and 15 s, {seconds:,} seconds of load, histograms with {buckets} buckets, {samples:,} values of series.
-Times are the best of {rounds}.
+A drill of two hours with {alerts} alerts under test on three instances: evaluations every 15 s, scrapes every 5 and 15 s, {seconds:,} seconds of load, histograms with {buckets} buckets, {samples:,} values of series.
+The times are those of the best of {rounds} rounds.
 
 {here}
 | what | measured | at the most |
@@ -27,7 +27,7 @@ Times are the best of {rounds}.
 
 @dataclass(frozen=True)
 class Size:
-    """What a recording holds."""
+    """The contents of a recording, as counts."""
 
     alerts: int
     seconds: int
@@ -46,17 +46,17 @@ class Measured:
 
     @property
     def best(self) -> tuple[float, float]:
-        """The round that took least in all."""
+        """The fastest round."""
         return min(self.rounds, key=sum)
 
     @property
     def is_good(self) -> bool:
-        """Tell whether both stay below what they may be."""
+        """Whether the size and the time of the best round reach their goals."""
         return self.file_bytes < LARGEST_MB * 1e6 and sum(self.best) < LONGEST_SECONDS
 
 
 def render(measured: Measured) -> str:
-    """Spell the page in Markdown."""
+    """Return the page as Markdown."""
     reading, judging = measured.best
     return _PAGE.format(
         **vars(measured.size),

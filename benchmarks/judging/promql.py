@@ -1,7 +1,7 @@
-"""As much of PromQL as the shipped rules need, evaluated on series that are functions of time.
+"""Evaluates the part of PromQL that the shipped rules use, on series that are functions of time.
 
-`rate` is the slope from the first sample of a range to the last, without Prometheus' extrapolation: the numbers only
-have to be of the right size.
+`rate` is the slope from the first sample of a range to the last, without Prometheus's extrapolation: approximate
+values are enough here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Evaluator:
             self._by_name[one.labels["__name__"]].append(one)
 
     def at(self, node: Any, at: float) -> Vector:  # noqa: ANN401 - the parser has no types
-        """Evaluate a node of the parser at an instant (Unix seconds); raises ValueError for what is not known here."""
+        """Evaluate a node of the parser at an instant (Unix seconds); raises ValueError for unsupported PromQL."""
         match node:
             case promql.ParenExpr():
                 return self.at(node.expr, at)
@@ -71,7 +71,7 @@ def _unnamed(labels: Labels) -> Labels:
 
 
 def _quantiles(q: float, buckets: Vector) -> Vector:
-    """Find the bucket of each histogram that holds its quantile, and the place in it, as histogram_quantile does."""
+    """Return the quantile of each histogram, interpolated within its bucket as histogram_quantile does."""
     histograms: defaultdict[Labels, list[tuple[float, float]]] = defaultdict(list)
     for labels, value in buckets.items():
         own = tuple(pair for pair in labels if pair[0] != "le")

@@ -1,6 +1,6 @@
-"""What a payment engine of three instances exposes over two hours: each number a function of time, and so the same.
+"""The series of a payment engine with three instances over two hours; each value is a function of time.
 
-For a while half of the requests are slow and the cache misses; all else goes on as usual.
+During the fault half of the requests are slow and the cache misses more often; all else stays normal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5,
 
 @dataclass(frozen=True)
 class ScrapeTarget:
-    """One target, scraped every interval from `phase_seconds` after the beginning on."""
+    """One target; its first scrape is `phase_seconds` after the beginning."""
 
     job: str
     instance: str
@@ -29,13 +29,13 @@ class ScrapeTarget:
     phase_seconds: float
 
     def newest(self, at: float) -> float:
-        """Tell the newest scrape at an instant (Unix seconds)."""
+        """Return the time of the newest scrape at an instant (both in Unix seconds)."""
         return round(at - (at - BEGINS - self.phase_seconds) % self.interval_seconds, 3)
 
 
 @dataclass(frozen=True)
 class Exposed:
-    """One series of a target, and its value at an instant."""
+    """One series of a target, with a function that returns its value at an instant."""
 
     target: ScrapeTarget
     labels: dict[str, str]
@@ -43,7 +43,7 @@ class Exposed:
 
 
 def targets() -> list[ScrapeTarget]:
-    """List the engine's instances, scraped every 5 s, and their caches, scraped every 15 s."""
+    """Return the engine's instances, scraped every 5 s, and their caches, scraped every 15 s."""
     return [
         ScrapeTarget(job, f"{job}-{number}:8080", interval, 0.3 + 1.1 * number + interval / 10)
         for job, interval in (("payment-engine", 5.0), ("payment-cache", 15.0))
@@ -52,7 +52,7 @@ def targets() -> list[ScrapeTarget]:
 
 
 def exposed() -> list[Exposed]:
-    """List every series."""
+    """Return every series."""
     return [
         Exposed(target, {"__name__": name, "job": target.job, "instance": target.instance} | more, read)
         for number, target in enumerate(targets())
@@ -83,7 +83,7 @@ def _cache(number: int) -> Iterator[_Series]:
 
 
 def _counter(share_usual: float, share_faulty: float) -> Callable[[float], float]:
-    """Count a share of the requests, another one during the fault."""
+    """Count one share of the requests, and another share during the fault."""
 
     def read(at: float) -> float:
         faulty = min(max(at - FAULT_BEGINS, 0.0), FAULT_ENDS - FAULT_BEGINS)
@@ -94,7 +94,7 @@ def _counter(share_usual: float, share_faulty: float) -> Callable[[float], float
 
 
 def _gauge(usual: float, swing: float, more_when_faulty: float) -> Callable[[float], float]:
-    """Swing around a value, around another one during the fault."""
+    """Vary around one value, and around another during the fault."""
 
     def read(at: float) -> float:
         middle = usual + (more_when_faulty if FAULT_BEGINS <= at < FAULT_ENDS else 0.0)

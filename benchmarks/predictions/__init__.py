@@ -1,5 +1,5 @@
-"""Predicted instants beside observed ones: every kind of rule on a real Prometheus and a real Alertmanager at once.
+"""Compares predicted with observed instants, for every kind of rule on a real Prometheus and Alertmanager at once.
 
-An exporter of our own steps all its series at one known instant, so that nothing but the rules and their timing
-decides when each alert comes. `python -m benchmarks.predictions` prints the table.
+A test exporter changes all its series at one known instant, so that only the rules and their timing decide when each
+alert fires. `python -m benchmarks.predictions` prints the table.
 """

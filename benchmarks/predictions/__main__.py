@@ -1,4 +1,4 @@
-"""`python -m benchmarks.predictions`: run every case and print the table predicted - observed."""
+"""`python -m benchmarks.predictions`: runs every case and prints predicted and observed instants."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from benchmarks.predictions.stage import Programs, only
 
 
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help="Cases by name; all if none.")] = None,
-    prometheus: Annotated[Path | None, typer.Option(help="Another Prometheus than the installed one.")] = None,
-    alertmanager: Annotated[Path | None, typer.Option(help="Another Alertmanager.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Names of cases; all by default.")] = None,
+    prometheus: Annotated[Path | None, typer.Option(help="Prometheus program; the installed one by default.")] = None,
+    alertmanager: Annotated[
+        Path | None, typer.Option(help="Alertmanager program; the installed one by default.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
 ) -> None:
-    """Run the cases on real servers and print how far each alert was from its prediction."""
+    """Run the cases on real servers, and print when each alert was predicted and observed."""
     with exit_on_error():
         found = Programs.installed()
         programs = Programs(prometheus or found.prometheus, alertmanager or found.alertmanager)

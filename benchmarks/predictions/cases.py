@@ -1,7 +1,7 @@
-"""The rules: kinds of expression times kinds of `for`, and one for each way in which an alert can stay silent.
+"""The rules: every kind of expression with every kind of `for`, and one for each reason why an alert stays silent.
 
-Every series steps at the same instant. Ranges are 4 s, scrapes come every 0.2 s, groups are evaluated every 0.5 or
-0.8 s; the fault lasts 8 s.
+Every series changes at the same instant. Ranges are 4 s, scrapes come every 0.2 s, groups are evaluated every 0.5 or
+0.8 s, and the fault lasts 8 s.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _STEADY = Levels(0.0, 0.0)
 
 @dataclass(frozen=True)
 class Case:
-    """One rule, what its service shows, and what must become of it.
+    """One rule, the series of its service, and the expected verdict.
 
-    `levels` are the rates of bad and of all events before and during the fault, where the rule has a range.
-    `scrape_lag_seconds` is how long a sample takes to be readable, for targets that hang. Of a silent alert
-    `link` is the link of the chain that is broken, and `says` what the reason must name. One that begins again
-    cannot be foretold from the fault alone. Without an expression there is no rule.
+    `levels` are the rates of bad events and of all events before and during the fault, for rules with a range.
+    `scrape_lag_seconds` is the delay until a sample can be read, for targets that hang. For a silent alert, `link` is
+    the broken link of the chain. `says` are texts that the reason must contain. The firing of an alert that
+    `begins_again` cannot be predicted from the fault alone. An empty `expr` means that there is no rule.
     """
 
     alert: str
@@ -46,9 +46,9 @@ class Case:
 
     @property
     def rule(self) -> dict[str, object]:
-        """The rule as a rule file has it."""
-        spelled: dict[str, object] = {"alert": self.alert, "expr": self.expr, "for": self.for_, "labels": self.labels}
-        return spelled | ({"keep_firing_for": self.keep} if self.keep else {})
+        """The rule as in a rule file."""
+        written: dict[str, object] = {"alert": self.alert, "expr": self.expr, "for": self.for_, "labels": self.labels}
+        return written | ({"keep_firing_for": self.keep} if self.keep else {})
 
 
 _FOR = {"0": "0s", "Below": "200ms", "Equal": "500ms", "Multiple": "2s", "Between": "1700ms"}
@@ -87,7 +87,7 @@ def _kinds() -> list[tuple[str, str, dict[str, Read], Levels, float]]:
 
 
 def _lawful() -> list[Case]:
-    """Every kind with every `for`, in groups of two intervals."""
+    """Return every kind with every `for`, in groups with two intervals."""
     return [
         Case(
             alert=f"{kind}For{name}",
@@ -107,7 +107,7 @@ _DEPTH = {"depth": step(10, 100)}
 
 
 def _particular() -> list[Case]:
-    """Take `keep_firing_for`, sums, offsets, and the ways of Alertmanager."""
+    """Return cases for `keep_firing_for`, sums, offsets, and Alertmanager's grouping."""
     return [
         Case("KeepsShort", "depth > 50", "1s", keep="300ms", series=_DEPTH),
         Case("KeepsLong", "depth > 50", "1s", keep="2s", series=_DEPTH),
@@ -122,12 +122,12 @@ def _particular() -> list[Case]:
     ]
 
 
-# What Prometheus reads and our parser does not, by Prometheus' major version.
+# Expressions that Prometheus can read and promql-parser cannot, by Prometheus's major version.
 _UNREADABLE = {2: "holt_winters(depth[4s], 0.5, 0.5)", 3: "max_over_time(depth[2s * 2])"}
 
 
 def _beyond_the_parser(major: int) -> list[Case]:
-    """One such rule that fires, and one that stays silent."""
+    """Return one such rule that fires, and one that stays silent."""
     expr = _UNREADABLE[major]
     noted = "beyond this version's parser"
     return [
@@ -148,7 +148,7 @@ def _parts() -> dict[str, Read]:
 
 
 def _silent() -> list[Case]:
-    """One alert that never fires for each link of the chain up to the rule engine."""
+    """Return an alert that never fires for each link of the chain up to the rule engine."""
     missed: dict[str, Any] = {"outcome": VerdictOutcome.MISSED}
     return [
         Case("Sumed", "", link=Link.NO_RULE, says=("makes Sumed", "mean Summed"), **missed),
@@ -249,7 +249,7 @@ def _silent() -> list[Case]:
 
 
 def _not_notified() -> list[Case]:
-    """One alert that fires for each link of the chain through Alertmanager."""
+    """Return an alert that fires for each link of the chain through Alertmanager."""
     not_notified: dict[str, Any] = {"outcome": VerdictOutcome.NOT_NOTIFIED}
     return [
         Case(
@@ -318,10 +318,10 @@ def _unpaired() -> dict[str, Read]:
 
 
 def cases(major: int = 2) -> list[Case]:
-    """List every case, for a major version of Prometheus."""
+    """Return every case for a major version of Prometheus."""
     return [*_lawful(), *_particular(), *_beyond_the_parser(major), *_silent(), *_not_notified()]
 
 
 def shown() -> dict[str, Read]:
-    """Name every series of the service; cases share some, whichever of them is chosen."""
+    """Return every series of the service by name, for all cases, because a case may use another case's series."""
     return {name: read for case in cases() for name, read in case.series.items()}

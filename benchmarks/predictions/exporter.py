@@ -1,4 +1,4 @@
-"""What the scraped service shows: each series is a function of time, with the fault as a step in it."""
+"""The scraped service: each series is a function of time that changes during the fault."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _LATE_SECONDS = 2.0
 
 @dataclass
 class Clock:
-    """When the fault begins and ends (Unix seconds); never, until it is told."""
+    """When the fault begins and ends (Unix seconds); infinity until known."""
 
     begins_at: float = float("inf")
     ends_at: float = float("inf")
     started_at: float = field(default_factory=lambda: time.time() - _RUNNING_SECONDS)
 
     def is_faulty(self, now: float) -> bool:
-        """Tell whether the fault is in force."""
+        """Return whether the fault is in force."""
         return self.begins_at <= now < self.ends_at
 
     def faulty_seconds(self, now: float) -> float:
-        """Tell how long it has been in force."""
+        """Return how many seconds of the fault have passed."""
         return max(min(now, self.ends_at) - self.begins_at, 0.0) if now > self.begins_at else 0.0
 
     def since_fault(self, now: float) -> float:
-        """Tell the time since it began, negative before."""
+        """Return the seconds since the beginning of the fault; negative before it."""
         return now - self.begins_at
 
 
@@ -43,32 +43,32 @@ Read = Callable[[Clock, float], float | None]
 
 
 def step(before: float | None, during: float | None) -> Read:
-    """Show one value before and after the fault, another during it."""
+    """Have one value before and after the fault, and another during it."""
     return lambda clock, now: during if clock.is_faulty(now) else before
 
 
 def lasting(before: float, after: float) -> Read:
-    """Step when the fault begins, and stay there when it is over."""
+    """Change when the fault begins, and keep the new value when it ends."""
     return lambda clock, now: after if clock.since_fault(now) >= 0 else before
 
 
 def flapping(before: float, during: float, good_from: float, good_until: float) -> Read:
-    """Step, but be well again for a while within the fault."""
+    """Change during the fault, except for a while within it."""
 
     def read(clock: Clock, now: float) -> float:
-        well = good_from <= clock.since_fault(now) < good_until
-        return during if clock.is_faulty(now) and not well else before
+        is_good = good_from <= clock.since_fault(now) < good_until
+        return during if clock.is_faulty(now) and not is_good else before
 
     return read
 
 
 def short(before: float, during: float, seconds: float) -> Read:
-    """Step for some seconds alone."""
+    """Change only for some seconds from the beginning of the fault."""
     return lambda clock, now: during if 0 <= clock.since_fault(now) < seconds else before
 
 
 def events(share_before: float, share_during: float, *, appears: bool = False) -> Read:
-    """Count a share of the events; a series that appears is exposed from its first event on."""
+    """Count a share of the events; with `appears`, the series exists only from its first event on."""
 
     def read(clock: Clock, now: float) -> float | None:
         faulty, age = clock.faulty_seconds(now), now - clock.started_at
@@ -79,7 +79,7 @@ def events(share_before: float, share_during: float, *, appears: bool = False) -
 
 
 def bucket(bound: float, share_slow: float) -> Read:
-    """Count the observations up to a bound, of which a share is slow during the fault."""
+    """Count the observations up to a bound; during the fault a share of them is slow."""
     fast, slow = events(1.0, 1.0 - share_slow), events(0.0, share_slow)
 
     def read(clock: Clock, now: float) -> float:
@@ -89,7 +89,7 @@ def bucket(bound: float, share_slow: float) -> Read:
 
 
 def histogram(name: str, share_slow: float) -> dict[str, Read]:
-    """Expose the buckets of a latency histogram."""
+    """Return the buckets of a latency histogram."""
     shown = {f'{name}_bucket{{le="{bound}"}}': bucket(bound, share_slow) for bound in _BOUNDS}
     return shown | {f'{name}_bucket{{le="+Inf"}}': bucket(float("inf"), share_slow)}
 
@@ -112,9 +112,9 @@ class StepExporter:
         return web.Response(text=self._text())
 
     async def _late(self, _: web.Request) -> web.Response:
-        """Tell every two seconds what was in the two seconds before, and that all is well now.
+        """Every two seconds, expose the samples of the last two seconds with their timestamps, and a good value now.
 
-        Who looks in time never sees anything but that all is well; who looks later sees all there was.
+        So an evaluation during the fault never sees a bad value, but a later query of the same time does.
         """
         period = int(time.time() / _LATE_SECONDS)
         known, self._sent_period = self._sent_period, period

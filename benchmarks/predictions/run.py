@@ -1,4 +1,4 @@
-"""One run: quiet, fault, recovery, watched and recorded by the same parts that watch a drill."""
+"""One run: quiet time, fault, recovery; observed and recorded with the same modules as a drill."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from benchmarks.loads import honest
 from benchmarks.predictions.cases import FAULT_SECONDS, Case
 from benchmarks.predictions.stage import Programs, Stage, staged
 
-# What is absent when Prometheus starts is over by then, and what a scrape that came late on a busy machine breaks.
+# Alerts caused by the start of Prometheus, or by late scrapes on a busy machine, are resolved by then.
 _SETTLED_SECONDS, _LONGEST_SETTLING_SECONDS = 2.0, 30.0
 _QUIET_SECONDS = 6.0
 _RECOVERY_SECONDS = 9.0
@@ -43,7 +43,7 @@ _RATE = 10.0
 
 @dataclass(frozen=True)
 class Result:
-    """What became of the cases."""
+    """The recording of a run, the verdict for each alert, and when the fault began (Unix seconds)."""
 
     recording: Recording
     verdicts: dict[str, Verdict]
@@ -51,7 +51,7 @@ class Result:
 
 
 async def run(cases: Sequence[Case], programs: Programs, *, restart: bool = False) -> Result:
-    """Stage the cases, break and mend the service, and judge; `restart` kills Prometheus during the fault."""
+    """Run the cases with one fault, and judge them; `restart` kills and restarts Prometheus during the fault."""
     drill = _drill(cases)
     async with staged(cases, programs) as stage:
         await _silence(stage, "Silenced")
@@ -84,7 +84,7 @@ async def _watch(observer: Observer, seconds: float) -> None:
 
 
 async def _settle(observer: Observer) -> None:
-    """Wait until no alert has been active for a while."""
+    """Wait until no alert has been active for two seconds, at most 30 s."""
     began, quiet_since = time.time(), time.time()
     while time.time() - quiet_since < _SETTLED_SECONDS and time.time() - began < _LONGEST_SETTLING_SECONDS:
         await _watch(observer, _LOOK_EVERY_SECONDS)
@@ -112,7 +112,7 @@ def _drill(cases: Sequence[Case]) -> Drill:
     return Drill.model_validate({"drill": "predictions", "load": {"rate": _RATE}, "expect": expect})
 
 
-async def _recorded(  # noqa: PLR0913, PLR0917 - everything that a recording is made of
+async def _recorded(  # noqa: PLR0913, PLR0917 - all sources of a recording
     drill: Drill, stage: Stage, observer: Observer, inbox: Inbox, prometheus: Prometheus, started_at: float
 ) -> Recording:
     ended_at = time.time()
@@ -155,7 +155,7 @@ async def _recorded(  # noqa: PLR0913, PLR0917 - everything that a recording is 
 
 
 def _load(started_at: float, ended_at: float, begins: float, ends: float) -> LoadRecord:
-    """Stand for a load: the exporter's own events are the traffic, ten times slower during the fault."""
+    """Return the record of a load: there is none, but the judge expects traffic that the fault slows down."""
 
     def second(at: float) -> SecondRecord:
         latency = 0.5 if begins <= at < ends else 0.05

@@ -1,4 +1,4 @@
-"""A Prometheus and an Alertmanager of their own, with the rules of the cases and the exporter behind them."""
+"""Starts a Prometheus and an Alertmanager with the rules of the cases, and the exporter that they scrape."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ _GROUP_WAIT, _GROUP_INTERVAL = "300ms", "1s"
 
 @dataclass(frozen=True)
 class Programs:
-    """The two servers' programs, so that any version can be tried."""
+    """The programs of the two servers; any version can be tested."""
 
     prometheus: Path
     alertmanager: Path
 
     @classmethod
     def installed(cls) -> Programs:
-        """Find the distribution's own; raises BenchmarkError."""
+        """Find the installed programs; raises BenchmarkError."""
         return cls(find("prometheus", "prometheus"), find("prometheus-alertmanager", "prometheus-alertmanager"))
 
     @property
     def major(self) -> int:
-        """The major version of Prometheus, of those that differ in what they read."""
-        told = subprocess.run([self.prometheus, "--version"], capture_output=True, text=True, check=True)
-        found = re.search(r"version (\d+)", told.stdout + told.stderr)
+        """The major version of Prometheus: 2, or 3 for all later ones; they differ in the PromQL that they can read."""
+        ended = subprocess.run([self.prometheus, "--version"], capture_output=True, text=True, check=True)
+        found = re.search(r"version (\d+)", ended.stdout + ended.stderr)
         return 3 if found and int(found[1]) >= 3 else 2
 
 
 @dataclass
 class Stage:
-    """What runs: `clock` begins and ends the fault; `listen` is where receivers are called."""
+    """The running servers; `clock` begins and ends the fault, `listen` is the address of the webhook receivers."""
 
     directory: Path
     clock: Clock
@@ -55,7 +55,7 @@ class Stage:
     specs: dict[str, Spec]
 
     def url(self, name: str) -> str:
-        """Where a server answers."""
+        """Return the URL of a server."""
         return f"http://127.0.0.1:{self.specs[name].port}"
 
     async def restart(self, name: str) -> None:
@@ -67,7 +67,7 @@ class Stage:
 
 @asynccontextmanager
 async def staged(cases: Sequence[Case], programs: Programs) -> AsyncIterator[Stage]:
-    """Run everything for the length of the block."""
+    """Run all servers during the block."""
     directory = _made_directory()
     exporter_port, prometheus, alertmanager, webhooks = free_ports(4)
     clock = Clock()
@@ -187,5 +187,5 @@ def _write(path: Path, config: dict[str, Any]) -> None:
 
 
 def only(cases: Sequence[Case], names: set[str]) -> list[Case]:
-    """Choose cases by name, all of them where no name is given."""
+    """Return the cases with these names, or all cases if there are no names."""
     return [replace(case) for case in cases if not names or case.alert in names]

@@ -1,4 +1,4 @@
-"""The table: what the arithmetic predicts from the fault's instant alone, what the windows say, what came."""
+"""The table: instants predicted from the fault alone, observed instants, and their distance from the exact windows."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _HEAD = """\
 # Predicted and observed
 Written by `python -m benchmarks.predictions`; do not edit.
 
-An exporter steps at a known instant, and every rule is evaluated by a real Prometheus and told of by a real Alertmanager, all at once: scrapes every 0.2 s, evaluations every 0.5 or 0.8 s, ranges of 4 s, a fault of 8 s.
-**predicted firing** follows from the size of the fault and the intervals alone, with no phase known; all instants count from the fault.
-**off its exact window** is how far pending, firing and resolved lay outside the windows that follow from the record, where the phases are known.
+An exporter changes its series at a known instant. A real Prometheus evaluates all rules at once, and a real Alertmanager sends the notifications: scrapes every 0.2 s, evaluations every 0.5 or 0.8 s, ranges of 4 s, a fault of 8 s.
+**predicted firing** follows only from the size of the fault and the intervals, without knowing when within an interval scrapes and evaluations happen. All instants count from the beginning of the fault.
+**off its exact window** is how far pending, firing and resolved lay outside the windows computed from the record, which has the times of scrapes and evaluations.
 """
 
 
 @dataclass(frozen=True)
 class PredictionRow:
-    """One alert: seconds after the fault of each instant, predicted from the levels alone, and observed.
+    """One alert: its predicted and observed instants, in seconds after the fault.
 
-    `exact_ms` is the largest distance of pending, firing and resolved from their window, whose phases are known.
+    `exact_ms` is the largest distance of pending, firing and resolved from the windows computed from the record.
     """
 
     case: Case
@@ -42,22 +42,22 @@ class PredictionRow:
 
     @property
     def is_as_predicted(self) -> bool:
-        """Tell whether the alert came between the soonest and the latest instant that the arithmetic allows."""
+        """Whether the alert fired between the earliest and the latest predicted instant."""
         if self.firing is None or self.firing_seen is None:
             return True
         return self.firing[0] - 0.01 <= self.firing_seen <= self.firing[1] + 0.01
 
     @property
     def is_judged_right(self) -> bool:
-        """Tell whether the verdict is the one it must be, for the reason that it must have, in the words that matter."""
+        """Whether the outcome and the broken link are as expected, and the reason contains the expected texts."""
         link = self.verdict.finding.link if self.verdict.finding else None
-        told = "\n".join((self.verdict.reason, *self.verdict.notes))
-        named = all(words in told for words in self.case.says)
+        text = "\n".join((self.verdict.reason, *self.verdict.notes))
+        named = all(words in text for words in self.case.says)
         return (self.verdict.outcome, link) == (self.case.outcome, self.case.link) and named
 
 
 def rows(cases: Sequence[Case], result: Result) -> list[PredictionRow]:
-    """Put each case beside what came of it."""
+    """Return a row for each case."""
     return [_row(case, result) for case in cases]
 
 
@@ -84,7 +84,7 @@ def _row(case: Case, result: Result) -> PredictionRow:
 
 
 def _predicted(case: Case) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
-    """Predict from the size of the fault and the intervals alone, with no phase known."""
+    """Predict condition and firing from the size of the fault and the intervals alone."""
     shape = classify(case.expr)
     needed = bad_seconds(shape, case.levels) if shape.range_seconds else 0.0
     if shape.kind == "other" or needed is None or case.begins_again:
@@ -108,7 +108,7 @@ def _distance_ms(milestones: list[Milestone]) -> float | None:
 
 
 def markdown(cases: Sequence[Case], result: Result, here: Circumstances) -> str:
-    """Spell the page: where it was made, the table, and a summary."""
+    """Return the page as Markdown: the machine, the table, and a summary."""
     found = rows(cases, result)
     lines = [
         _HEAD,
@@ -143,10 +143,10 @@ def _summary(found: list[PredictionRow]) -> Iterator[str]:
     exact = [row.exact_ms for row in found if row.exact_ms is not None]
     wrong = [row for row in found if not row.is_judged_right]
     inside = sum(row.is_as_predicted for row in fired)
-    yield f"Of {len(found)} rules, {inside} of the {len(fired)} that fired and can be foretold did so between the soonest and the latest instant predicted from the fault alone."
+    yield f"Of {len(found)} rules, {inside} of the {len(fired)} that fired and can be predicted fired between the earliest and the latest instant predicted from the fault alone."
     if exact:
-        yield f"With the phases known, the largest distance of pending, firing and resolved was {max(exact):.1f} ms."
+        yield f"The largest distance of pending, firing and resolved from the exact windows was {max(exact):.1f} ms."
     passed = sum(row.case.outcome is VerdictOutcome.PASSED for row in found)
-    yield f"{len(found) - len(wrong)} verdicts of {len(found)} as they must be ({passed} passed)."
+    yield f"{len(found) - len(wrong)} of {len(found)} verdicts are as expected ({passed} passed)."
     for row in wrong:
         yield f"- {row.case.alert}: {row.verdict.outcome.value}, expected {row.case.outcome.value}: {row.verdict.reason[:300]}"

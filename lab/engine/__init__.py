@@ -1,1 +1,1 @@
-"""The payment engine that the lab watches: an HTTP service over PostgreSQL and Redis, in a process of its own."""
+"""The lab's payment engine: an HTTP service that uses PostgreSQL and Redis, in a separate process."""

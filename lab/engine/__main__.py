@@ -61,10 +61,10 @@ async def _serve(options: argparse.Namespace) -> None:
     await runner.setup()
     host, _, port = options.listen.rpartition(":")
     await web.TCPSite(runner, host, int(port), backlog=4096, shutdown_timeout=0.5).start()
-    # What is here stays: collecting it again and again would hold up answers.
+    # Objects made so far live as long as the process: the garbage collector need not visit them again.
     gc.freeze()
-    # Looking through everything takes half a second once thousands of payments wait, and the engine would seem to be
-    # down. Young objects are looked through as ever, all of them a thousand times as rarely as by default.
+    # A full collection takes half a second while thousands of payments wait, and the engine would seem to be down. So
+    # it runs a thousand times less often than by default; young objects are collected as usual.
     gc.set_threshold(700, 10, 10_000)
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(part.run()) for part in (cache, outbox) if part is not None]

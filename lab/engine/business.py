@@ -1,4 +1,4 @@
-"""What was booked, by tenant and currency: plain sums, because every payment pays for them."""
+"""Sums of booked payments by tenant and currency; plain numbers, because each payment updates them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from alertdrill.lab.engine.payment import Payment
 from alertdrill.lab.engine.tariff import HIGH_VALUE
 
-# A client may invent tenants and currencies, and each pair is five series for ever.
+# A limit, because clients may invent tenants and currencies, and each pair makes five series that stay.
 _MOST_PAIRS = 100
 _OTHERS = ("other", "other")
 _HIGH_VALUE = float(HIGH_VALUE)
@@ -26,7 +26,7 @@ _SUMS = (
 
 
 class Business(Collector):
-    """Sums by tenant and currency; each payment is counted once, however often its client repeats it."""
+    """Sums by tenant and currency; a repeated payment counts once."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, str], list[float]] = {}
@@ -44,7 +44,7 @@ class Business(Collector):
             sums[4] += amount
 
     def collect(self) -> Iterable[Metric]:
-        """Give the series to Prometheus's client."""
+        """Yield the series for prometheus_client."""
         for index, (name, text) in enumerate(_SUMS):
             family = CounterMetricFamily(f"payment_engine_{name}", text, labels=("tenant", "currency"))
             for pair, sums in self._sums.items():

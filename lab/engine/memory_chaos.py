@@ -1,9 +1,11 @@
-"""The end point that takes memory, in the manner of Chaos Monkey's actuators: begun by POST, ended by DELETE.
+"""An end point that takes memory on purpose, like Chaos Monkey's actuators: POST takes it, DELETE frees it.
 
-POST /actuator/memory {"mib": 100}       hold 100 MiB, instead of what was held
-POST /actuator/memory {"percent": 90}    hold so much that memory_usage stands at 90
-DELETE /actuator/memory                  hold nothing any more
-GET /actuator/memory                     what is held: {"heldMib": 100, "usagePercent": 41.5}
+POST /actuator/memory {"mib": 100}       hold 100 MiB, and free what was held before
+POST /actuator/memory {"percent": 90}    hold as much as makes memory_usage 90
+DELETE /actuator/memory                  free all of it
+GET /actuator/memory                     how much is held: {"heldMib": 100, "usagePercent": 41.5}
+
+The memory is real pages, so a drill can show what happens when memory runs short.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ _FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
 
 
 class TakenMemory:
-    """Memory that the engine holds and does not need."""
+    """Memory that the engine holds without needing it."""
 
     def __init__(self, allowed_bytes: int) -> None:
         self._allowed_bytes = allowed_bytes
@@ -33,13 +35,13 @@ class TakenMemory:
 
     @property
     def held_bytes(self) -> int:
-        """Tell how much is held."""
+        """The number of bytes held."""
         return len(self._pieces) * _PIECE_BYTES
 
     async def take(self, size_bytes: int) -> None:
-        """Hold this much instead of what was held, in pieces of 4 MiB, with answers to clients in between.
+        """Free what is held and hold this much, taken in pieces of 4 MiB so that clients get answers in between.
 
-        Raises ValueError when the engine would go beyond what it is allowed.
+        Raises ValueError when that would exceed the engine's memory limit.
         """
         self.give_back()
         free = self._allowed_bytes - resident_bytes()
@@ -51,14 +53,14 @@ class TakenMemory:
             await asyncio.sleep(0)
 
     def give_back(self) -> None:
-        """Hold nothing any more; the kernel has the pages back at once."""
+        """Free everything; the pages go back to the kernel at once."""
         for piece in self._pieces:
             piece.close()
         self._pieces.clear()
 
 
 class Order(BaseModel):
-    """How much to hold: MiB, or so much that the engine uses this share of what it may."""
+    """How much to hold: in MiB, or as the percentage of the memory limit that the engine then uses."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,14 +75,14 @@ class Order(BaseModel):
         return self
 
     def size_bytes(self, allowed_bytes: int, resident: int) -> int:
-        """Tell how much that is."""
+        """Return the number of bytes to hold."""
         if self.mib is not None:
             return self.mib * _MIB
         return max(0, int(allowed_bytes * (self.percent or 0) / 100) - resident)
 
 
 class MemoryChaos:
-    """Takes memory when told to by somebody with the engine's token."""
+    """Takes and frees memory on requests with the engine's token."""
 
     def __init__(self, service: Service, allowed_bytes: int) -> None:
         self._service = service
@@ -109,8 +111,8 @@ class MemoryChaos:
             self._taken.give_back()
             await self._taken.take(order.size_bytes(self._allowed_bytes, resident_bytes()))
         except ValidationError as error:
-            said = "; ".join(one["msg"] for one in error.errors(include_url=False))
-            raise Refused(400, "invalid_request", f'{said}; for example {{"mib": 100}}') from error
+            reasons = "; ".join(one["msg"] for one in error.errors(include_url=False))
+            raise Refused(400, "invalid_request", f'{reasons}; for example {{"mib": 100}}') from error
         except ValueError as error:
             raise Refused(409, "memory_limit", str(error)) from error
 

@@ -13,13 +13,13 @@ from alertdrill.lab.engine.business import Business
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 7.5, 10, 15, 30)
 _FEW_BUCKETS = (0.01, 0.05, 0.25, 1, 2, 5, 30)
 _CACHE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1)
-# What the alert's rule counts as an error; each is there from the start, so that a rate sees the first one.
+# The errors that HighErrorRate counts; each series exists from the start, so that rate() sees the first error.
 _ERROR_TYPES = ("queue_full", "database_unavailable", "database_error", "internal")
 _MOST_TENANTS = 50
 
 
 class EngineMetrics:
-    """Counters that the service moves, and values that are read when Prometheus asks."""
+    """Counters that the service increases, and values that are read at each scrape."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -27,19 +27,21 @@ class EngineMetrics:
         self.business = Business()
         self._registry.register(self.business)
         self.processed = self._counter("transactions_processed", "Transactions answered.")
-        # Without labels: the rule divides it by the processed ones, and labels would leave it no pair.
+        # Without labels: the rule divides it by transactions_processed, and PromQL pairs only series of equal labels.
         self.errors = self._counter("errors", "Transactions answered with a server error.")
         by_type = self._counter("errors_by_type", "Transactions answered with a server error.", "type")
         self.errors_by_type = {name: by_type.labels(name) for name in _ERROR_TYPES}
-        self.refused = self._counter("transactions_refused", "Transactions that were the client's mistake.", "reason")
-        self.active = Gauge("payment_engine_transactions_active", "Transactions under way.", registry=self._registry)
+        self.refused = self._counter("transactions_refused", "Transactions refused as the client's mistake.", "reason")
+        self.active = Gauge("payment_engine_transactions_active", "Transactions in progress.", registry=self._registry)
         self.response_time = self._histogram("transactions_response_time", "From the request to its answer.", _BUCKETS)
-        self.processing_time = self._histogram("transactions_processing_time", "In the database.", _BUCKETS)
+        self.processing_time = self._histogram(
+            "transactions_processing_time", "Of each call in the database.", _BUCKETS
+        )
         self.cache_time = self._histogram("resources_cache_response_time", "Of a look-up in Redis.", _CACHE_BUCKETS)
         self._tenants = Tenants(self._registry)
 
     def answered(self, tenant: str, seconds: float, refusal: tuple[int, str] | None) -> None:
-        """Count an answer; a refusal is its HTTP status and its name."""
+        """Count an answer; `refusal` is the HTTP status and the name of the error."""
         self.processed.inc()
         self.response_time.observe(seconds)
         is_error = refusal is not None and refusal[0] >= 500
@@ -56,11 +58,11 @@ class EngineMetrics:
             Gauge(f"payment_engine_{name}", text, registry=self._registry).set_function(read)
 
     def counters(self, values: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
-        """Publish counts that somebody else keeps: {name without _total: (help, how to read it)}."""
+        """Publish counts that are read at each scrape: {name without _total: (help, how to read it)}."""
         self._registry.register(_ReadCounters(values))
 
     def render(self) -> bytes:
-        """Write the exposition."""
+        """Return the metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -71,7 +73,7 @@ class EngineMetrics:
 
 
 class Tenants:
-    """How each tenant fares; those beyond the first fifty share one name."""
+    """Response times and errors by tenant; tenants after the first fifty share one name."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         text = "From the request to its answer, by tenant."

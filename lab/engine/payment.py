@@ -1,4 +1,4 @@
-"""What a client asks for, checked, and what it is told."""
+"""A client's payment order, validated, and the answer to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")
 
 
 def _number(value: object) -> object:
-    # A number in quotes or a truth value is a client's mistake, and pydantic would take it.
+    # pydantic would accept a number in quotes and a boolean; both are a client's mistake.
     if isinstance(value, bool | str):
         msg = "expected a number"
         raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
@@ -49,16 +49,16 @@ class Payment(BaseModel):
 
     @cached_property
     def fee(self) -> Decimal:
-        """What the sender pays for it, in the payment's currency."""
+        """The sender's fee, in the payment's currency."""
         return fee(self.amount, self.currency_code)
 
     @cached_property
     def digest(self) -> str:
-        """Tells one order from another: equal orders have equal digests, whatever their spacing."""
+        """A hash of the order; equal orders have equal digests, whatever the spacing of their JSON."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def booked(self, transaction_id: UUID, booked_at: datetime) -> dict[str, Any]:
-        """Tell the client that its order was carried out."""
+        """Return the answer to the client for a booked order."""
         return {
             "transactionId": str(transaction_id),
             "status": "BOOKED",
@@ -71,14 +71,14 @@ class Payment(BaseModel):
         }
 
     def message(self, transaction_id: UUID, booked_at: datetime) -> bytes:
-        """Tell others that this order was carried out; not in whose words."""
+        """Return the message about this booked order for Kafka, without its description."""
         answer = self.booked(transaction_id, booked_at)
         del answer["status"]
         return json.dumps(answer | {"tenantId": self.tenant_id, "paymentTypeId": self.payment_type_id}).encode()
 
 
 class Refused(Exception):
-    """A payment that was not carried out, and the answer to give."""
+    """The order was refused; holds the HTTP status, the name of the error and the reason for the answer."""
 
     def __init__(self, status: int, error: str, reason: str) -> None:
         super().__init__(reason)
@@ -88,12 +88,12 @@ class Refused(Exception):
 
 
 def read_payment(body: bytes) -> Payment:
-    """Read an order; raises Refused, which names every wrong field."""
+    """Read an order from JSON; raises Refused with the name of every invalid field."""
     try:
         return Payment.model_validate_json(body)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
     if details[0]["type"] == "json_invalid":
-        raise Refused(400, "invalid_json", f"the body is no JSON: {details[0]['msg']}")
-    said = [f"{'.'.join(map(str, one['loc'])) or 'the order'}: {one['msg']}" for one in details]
-    raise Refused(400, "invalid_request", "; ".join(said))
+        raise Refused(400, "invalid_json", f"the body is not valid JSON: {details[0]['msg']}")
+    reasons = [f"{'.'.join(map(str, one['loc'])) or 'the order'}: {one['msg']}" for one in details]
+    raise Refused(400, "invalid_request", "; ".join(reasons))

@@ -1,4 +1,4 @@
-"""What the engine's process takes of its machine: CPU, memory, and bytes in and out."""
+"""What the engine's process uses: CPU, memory, network and disk."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _SHORTEST_SECONDS = 0.1
 
 
 class CpuUsage:
-    """The CPU's use since the reading before."""
+    """The CPU usage since the previous reading."""
 
     def __init__(self) -> None:
         self._wall, self._cpu, self._percent = time.monotonic(), time.process_time(), 0.0
 
     def percent(self) -> float:
-        """Per cent of one core, which is all that one event loop can take.
+        """Return the usage in per cent of one core, the most that one event loop can use.
 
-        Two scrapers at the same moment are told the same: a tenth of a second is the least that is measured.
+        It is measured over at least a tenth of a second, so that two simultaneous scrapers get the same value.
         """
         wall, cpu = time.monotonic(), time.process_time()
         if wall - self._wall >= _SHORTEST_SECONDS:
@@ -29,15 +29,15 @@ class CpuUsage:
 
 
 def resident_bytes() -> int:
-    """Tell how much memory this process occupies."""
+    """Return the resident memory of this process."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
 
 
 class InputOutput:
-    """Bytes in and out since the engine serves, as the kernel counts them (proc(5), /proc/PID/io).
+    """Bytes in and out since the engine's start, as the kernel counts them (proc(5), /proc/PID/io).
 
-    The bytes of all `read` and `write` calls are those of the sockets: libuv uses these calls for them, and the
-    engine has no other file than its log. What the counting itself reads is taken off.
+    The bytes of all `read` and `write` calls are taken as network traffic: libuv uses these calls for sockets, and the
+    engine's only file is its log. The bytes that this class itself reads from /proc are subtracted.
     """
 
     def __init__(self) -> None:
@@ -46,20 +46,20 @@ class InputOutput:
         self._at_start = {name: self._read(name) for name in self._at_start}
 
     def network_receive_bytes(self) -> int:
-        """Tell what sockets received."""
-        own = self._own  # the kernel counts a read after it was answered
+        """Return the bytes received from sockets."""
+        own = self._own  # the kernel counts a read only after it returned
         return self._read("rchar") - own
 
     def network_transmit_bytes(self) -> int:
-        """Tell what sockets sent."""
+        """Return the bytes sent to sockets."""
         return self._read("wchar")
 
     def disk_read_bytes(self) -> int:
-        """Tell what came from the disk."""
+        """Return the bytes read from the disk."""
         return self._read("read_bytes")
 
     def disk_write_bytes(self) -> int:
-        """Tell what went, or will go, to the disk."""
+        """Return the bytes that were or will be written to the disk."""
         return self._read("write_bytes")
 
     def _read(self, name: str) -> int:

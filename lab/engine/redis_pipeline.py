@@ -1,7 +1,7 @@
-"""Redis commands of many callers, sent together.
+"""Sends the Redis commands of many callers together.
 
-One round trip is under way at a time, and whatever was asked meanwhile goes with the next: the busier the engine, the
-more commands share the cost of a round trip, which is several times that of a command.
+Only one round trip is in progress at a time; commands that arrive during it go with the next one. A round trip costs
+several times as much as a command, and the busier the engine is, the more commands share it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Command = tuple[object, ...]
 
 
 class RedisPipeline:
-    """Answers are None when Redis fails; nobody waits for more than the round trip under way and its own."""
+    """Answers are None when Redis fails. A caller waits for at most the current round trip and the next one."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
@@ -25,14 +25,14 @@ class RedisPipeline:
         self._has_commands = asyncio.Event()
 
     def call(self, *command: object) -> asyncio.Future[Any]:
-        """Send a command; the future has its answer."""
+        """Send a command; returns a future with its answer."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((command, future))
         self._has_commands.set()
         return future
 
     def send(self, *command: object) -> None:
-        """Send a command whose answer nobody waits for."""
+        """Send a command and ignore its answer."""
         self._waiting.append((command, None))
         self._has_commands.set()
 
@@ -54,5 +54,5 @@ class RedisPipeline:
             pipeline.execute_command(*command)
         try:
             return list(await pipeline.execute(raise_on_error=False))
-        except Exception:  # noqa: BLE001 - whatever the client of a sick Redis raises, payments go on
+        except Exception:  # noqa: BLE001 - any error of the Redis client: payments continue
             return [None] * len(commands)

@@ -1,4 +1,4 @@
-"""The engine's HTTP side: one payment from request to answer."""
+"""The engine's HTTP API: one payment from request to answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class Service:
-    """Books payments, with PostgreSQL for the truth and Redis for speed."""
+    """Books payments; PostgreSQL decides, Redis saves time."""
 
     def __init__(self, store: Store, cache: Cache, metrics: EngineMetrics, token: str, outbox: Outbox | None) -> None:
         self._store = store
@@ -56,7 +56,7 @@ class Service:
         except Refused as refused:
             answer = {"error": refused.error, "reason": refused.reason}
             refusal = (refused.status, refused.error)
-        except Exception:  # noqa: BLE001 - the client gets an answer, and the failure counts
+        except Exception:  # noqa: BLE001 - the client gets an answer, and the failure is counted
             _log.exception("a payment failed")
         finally:
             self._metrics.active.dec()

@@ -1,4 +1,4 @@
-"""What a payment costs its sender, and from which amount on it is one of high value."""
+"""The fee of a payment, and the least amount of a high-value payment."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from decimal import Decimal
 
 _CENT = Decimal("0.01")
 
-# In the payment's own currency, whichever that is.
+# In units of the payment's currency, whichever it is.
 HIGH_VALUE = Decimal(10_000)
 
 
 @dataclass(frozen=True)
 class Tariff:
-    """A share of the amount, but not less than `least` and not more than `most`."""
+    """A share of the amount, at least `least` and at most `most`."""
 
     share: Decimal
     least: Decimal
     most: Decimal
 
     def fee(self, amount: Decimal) -> Decimal:
-        """Tell the fee in whole cents; a half goes to the even cent, so that rounding favours nobody."""
+        """Return the fee in whole cents; half a cent is rounded to the even cent, so rounding errors cancel out."""
         return min(max((amount * self.share).quantize(_CENT), self.least), self.most)
 
 
@@ -32,5 +32,5 @@ _TARIFFS = {
 
 
 def fee(amount: Decimal, currency: str) -> Decimal:
-    """Tell what a payment of this amount costs, in its currency."""
+    """Return the fee of a payment of this amount, in its currency."""
     return _TARIFFS.get(currency, _STANDARD).fee(amount)

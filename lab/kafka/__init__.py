@@ -1,1 +1,1 @@
-"""Apache Kafka for the lab: the broker, and an exporter with the metric names of kafka_exporter."""
+"""Apache Kafka for the lab: a broker, and an exporter with the metric names of kafka_exporter."""

@@ -1,6 +1,6 @@
 """The broker: Apache Kafka in KRaft mode, one node, with a small heap.
 
-Its listener PROXIED has an advertised address of its own, Toxiproxy's: clients that come through the proxy stay there.
+Its listener PROXIED advertises Toxiproxy's address, so that clients which come through the proxy keep using it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from alertdrill.lab.services import Layout
 
 PARTITIONS = 3
 _TOPIC_WITHIN_SECONDS = 60.0
-# Sixteen bytes in base 64; one of chance may begin with a dash, which the tool takes for an option.
+# Sixteen bytes in base 64. Fixed, because a random one may begin with a dash, which the tool takes for an option.
 _CLUSTER = "YWxlcnRkcmlsbCdzIGxhYg"
 _REMEDY = "install it: make parts"
 _HEAP = ("-Xms64m", "-Xmx128m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-# Kafka's logger at `info` writes some hundred lines before it is ready.
+# At level `info` Kafka logs hundreds of lines before it is ready.
 _LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
 
 
 def find_jars() -> Path:
-    """Find the folder with Kafka's jars; raises LabError when it, or Java, is missing."""
+    """Return the folder with Kafka's jars; raises LabError if it or Java is missing."""
     if shutil.which("java") is None:
         raise LabError(f"java is missing, {_REMEDY}")
     pom = (Path(__file__).parent / "pom.xml").read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ def find_jars() -> Path:
 
 
 def format_storage(layout: Layout) -> Spec:
-    """The command that makes the broker's data folder."""
+    """The command that creates the broker's data folder."""
     return Spec("kafka-format", _java("kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", _write(layout)), 0)
 
 
@@ -53,19 +53,19 @@ def broker(layout: Layout) -> Spec:
 
 
 async def create_topic(servers: str) -> None:
-    """Make the topic of booked payments, unless it is there; raises LabError when that takes too long.
+    """Create the topic of booked payments if it does not exist; raises LabError if that takes too long.
 
-    A broker that listens is not yet one that the controller gives partitions to.
+    The first tries may fail: the controller accepts a broker only some time after it listens.
     """
     deadline = asyncio.get_running_loop().time() + _TOPIC_WITHIN_SECONDS
     while problem := await _try_to_create(servers):
         if asyncio.get_running_loop().time() > deadline:
-            raise LabError(f"after {_TOPIC_WITHIN_SECONDS:g} s the topic {TOPIC} cannot be made: {problem}")
+            raise LabError(f"the topic {TOPIC} was not created within {_TOPIC_WITHIN_SECONDS:g} s: {problem}")
         await asyncio.sleep(0.2)
 
 
 async def _try_to_create(servers: str) -> str:
-    """Say why the topic could not be made; nothing when it is there."""
+    """Return why the topic could not be created; empty if it exists."""
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     try:
         await admin.start()
@@ -76,7 +76,7 @@ async def _try_to_create(servers: str) -> str:
         return repr(error)
     finally:
         await admin.close()
-    # aiokafka does not raise what the controller says of a topic.
+    # aiokafka does not raise the controller's error for a topic.
     code = response.topic_errors[0][1]
     return "" if code in {0, TopicAlreadyExistsError.errno} else for_code(code).__name__
 
@@ -90,7 +90,7 @@ def _properties(layout: Layout) -> Path:
 
 
 def _write(layout: Layout) -> str:
-    """Write the broker's settings and tell where; one node needs no more than one copy of anything."""
+    """Write the broker's settings and return their path; with one node, everything has one copy."""
     plain = ",".join(f"{name}:PLAINTEXT" for name in ("INTERNAL", "PROXIED", "CONTROLLER"))
     settings = {
         "process.roles": "broker,controller",
@@ -110,7 +110,7 @@ def _write(layout: Layout) -> str:
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
-        # A killed broker is known to the controller for that long, and may not come back meanwhile.
+        # The controller keeps a killed broker's session this long, and rejects its restart until then.
         "broker.session.timeout.ms": 3000,
         "broker.heartbeat.interval.ms": 500,
         "num.network.threads": 2,

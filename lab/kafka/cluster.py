@@ -1,4 +1,4 @@
-"""What a Kafka cluster says of itself, read through aiokafka."""
+"""The state of a Kafka cluster, read through aiokafka."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 @dataclass(frozen=True)
 class Partition:
-    """One partition of a topic: offsets, and node ids of its copies."""
+    """One partition of a topic: its offsets, and the node ids of its leader and copies."""
 
     topic: str
     number: int
@@ -23,7 +23,7 @@ class Partition:
 
 @dataclass(frozen=True)
 class Group:
-    """One consumer group: its members, and the offset that it has committed for each (topic, partition)."""
+    """One consumer group: the number of its members, and its committed offset for each (topic, partition)."""
 
     name: str
     members: int
@@ -32,7 +32,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Brokers by node id, partitions and consumer groups; one that does not answer has none."""
+    """Brokers by node id, partitions and consumer groups; all empty if the cluster does not answer."""
 
     brokers: dict[int, str] = field(default_factory=dict)
     partitions: tuple[Partition, ...] = ()
@@ -40,7 +40,7 @@ class Cluster:
 
 
 async def read_cluster(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> Cluster:
-    """Ask the cluster; raises KafkaError, OSError."""
+    """Read the state of the cluster; raises KafkaError, OSError."""
     described = await admin.describe_cluster()
     brokers = {broker["node_id"]: f"{broker['host']}:{broker['port']}" for broker in described["brokers"]}
     names = sorted(group for group, _ in await admin.list_consumer_groups())

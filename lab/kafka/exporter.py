@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 5.0
 
 
 class KafkaExporter:
-    """Reads the cluster at each scrape; a broker that does not answer is a cluster without brokers."""
+    """Reads the cluster at each scrape; if no broker answers, it reports a cluster without brokers."""
 
     def __init__(self, servers: str) -> None:
         self._servers = servers
@@ -35,14 +35,14 @@ class KafkaExporter:
 
     async def metrics(self, _: web.Request) -> web.Response:
         """Answer a scrape."""
-        async with self._lock:  # one scraper's failure must not close the connections of another
+        async with self._lock:  # a failed scrape closes the connections, which another scrape may be using
             cluster = await self._read()
         registry = CollectorRegistry()
         registry.register(ClusterMetrics(cluster))
         return web.Response(body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         if self._connected is not None:
             admin, consumer = self._connected
             self._connected = None
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--listen", default="127.0.0.1:9308", metavar="HOST:PORT")
     parser.add_argument("--kafka", required=True, metavar="HOST:PORT")
     options = parser.parse_args()
-    # aiokafka tells of each attempt on several lines, and there is one at each scrape.
+    # aiokafka logs several lines for each failed attempt, and while the broker is down every scrape is one.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     serve_until_signal(_application(options.kafka), options.listen)
 

@@ -20,7 +20,7 @@ class ClusterMetrics(Collector):
         self._cluster = cluster
 
     def collect(self) -> Iterable[Metric]:
-        """Give every family to Prometheus's client."""
+        """Yield every metric for prometheus_client."""
         cluster = self._cluster
         yield _family("kafka_brokers", "Brokers of the cluster.", (), [((), len(cluster.brokers))])
         rows = [((address, str(node)), 1.0) for node, address in cluster.brokers.items()]
@@ -67,7 +67,7 @@ def _of_groups(cluster: Cluster) -> Iterator[Metric]:
 
 
 def _lags(group: Group, ends: dict[tuple[str, int], int]) -> dict[tuple[str, int], int]:
-    # The ends are read after what was committed, so none is negative for long; a group may know a topic that went.
+    # A lag is never negative: the ends are read after the committed offsets. A group may still know a deleted topic.
     return {place: max(0, ends[place] - offset) for place, offset in group.offsets.items() if place in ends}
 
 

@@ -1,1 +1,1 @@
-"""A real Kubernetes control plane on this machine, whose nodes and pods run nothing (kwok)."""
+"""A real Kubernetes control plane on this machine; its nodes and pods are simulated by kwok and run nothing."""

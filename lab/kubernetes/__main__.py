@@ -1,4 +1,4 @@
-"""`python -m alertdrill.lab.kubernetes`: a control plane that stays up until Ctrl-C, to play with."""
+"""`python -m alertdrill.lab.kubernetes`: runs a control plane until Ctrl-C, to try things out."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from alertdrill.lab.kubernetes.control_plane import ControlPlane
 async def _keep() -> None:
     async with ControlPlane() as plane:
         sys.stdout.write(f"kubeconfig   {plane.kubeconfig}\nAPI server   {plane.url}\n")
-        sys.stdout.write(f"metrics      {plane.metrics_url}\nCtrl-C ends it.\n")
+        sys.stdout.write(f"metrics      {plane.metrics_url}\nPress Ctrl-C to stop it.\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
 
 
 def main() -> None:
-    """Run until interrupted; what is missing is told in a line each."""
+    """Run until interrupted; if programs are missing, print a line for each and exit."""
     try:
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_keep())

@@ -1,4 +1,4 @@
-"""The API server, asked with JSON: what the lab needs of it, and a witness that shares nothing with the faults."""
+"""A small client of the Kubernetes API for the lab and the tests; it shares no code with the faults that they check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LIMIT = aiohttp.ClientTimeout(total=10.0)
 
 
 class ApiRefused(Exception):
-    """The API server said no."""
+    """The API server answered with an error."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"{status}: {text}")
@@ -24,7 +24,7 @@ class ApiRefused(Exception):
 
 
 class Api:
-    """An API server as the current context of a kubeconfig of the lab names it, for the length of a block."""
+    """A connection, during a block, to the API server that one of the lab's kubeconfig files names."""
 
     def __init__(self, kubeconfig: Path) -> None:
         written = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
@@ -42,10 +42,10 @@ class Api:
         await self._session.close()
 
     async def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-        """Ask, and read the answer; raises ApiRefused, and LabError when nobody answers."""
-        how = {"Content-Type": "application/merge-patch+json"} if method == "PATCH" else {}
+        """Send a request and return its answer; raises ApiRefused, and LabError if the server does not answer."""
+        headers = {"Content-Type": "application/merge-patch+json"} if method == "PATCH" else {}
         try:
-            async with self._session.request(method, self.url + path, json=body, headers=how) as response:
+            async with self._session.request(method, self.url + path, json=body, headers=headers) as response:
                 if response.status >= 400:
                     raise ApiRefused(response.status, await response.text())
                 text = await response.read()
@@ -54,35 +54,35 @@ class Api:
             raise LabError(f"the API server {self.url} does not answer: {error or type(error).__name__}") from error
 
     async def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """Read what is at a path."""
+        """Return the object at a path."""
         return await self.call("GET", path)
 
     async def listed(self, path: str) -> list[dict[str, Any]]:
-        """List what is at a path."""
+        """Return the items of the list at a path."""
         found: list[dict[str, Any]] = (await self.get(path))["items"]
         return found
 
     async def create(self, path: str, body: object) -> Any:  # noqa: ANN401 - JSON
-        """Make something anew."""
+        """Create an object."""
         return await self.call("POST", path, body)
 
     async def patch(self, path: str, change: object) -> Any:  # noqa: ANN401 - JSON
-        """Change some of its fields (RFC 7386)."""
+        """Change some fields of an object (RFC 7386)."""
         return await self.call("PATCH", path, change)
 
     async def delete(self, path: str) -> None:
-        """Remove it."""
+        """Delete an object."""
         await self.call("DELETE", path)
 
     async def until(self, path: str, seconds: float) -> None:
-        """Wait until there is something at a path; raises LabError when that takes too long."""
+        """Wait until an object exists at a path; raises LabError when that takes too long."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
             try:
                 await self.get(path)
             except (ApiRefused, LabError) as error:
                 if asyncio.get_running_loop().time() > deadline:
-                    raise LabError(f"{path} of the API server is not there after {seconds:g} s: {error}") from error
+                    raise LabError(f"{path} does not exist on the API server after {seconds:g} s: {error}") from error
             else:
                 return
             await asyncio.sleep(0.1)

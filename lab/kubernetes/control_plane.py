@@ -1,7 +1,7 @@
-"""A Kubernetes control plane on free loopback ports in a folder of its own, gone when its starter ends.
+"""A Kubernetes control plane on free loopback ports, with its own folder; it ends with the process that starts it.
 
-The API server, the controller manager, the scheduler and etcd are the real ones. Nodes and pods are kwok's:
-they pass through their stages and become Ready, and run nothing.
+The API server, the controller manager, the scheduler and etcd are the real programs. kwok simulates nodes and pods:
+they become Ready, but run nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SERVICES = ("etcd", "etcd-peers", "kube-apiserver", "state-metrics")
 
 
 class ControlPlane:
-    """The servers, for as long as the context lasts; `kubeconfig` names the API server and an administrator."""
+    """The servers, while the context lasts; `kubeconfig` has the API server's address and an administrator's token."""
 
     def __init__(self, nodes: int = 2) -> None:
         self._node_names = [f"node-{number}" for number in range(1, nodes + 1)]
@@ -31,22 +31,22 @@ class ControlPlane:
 
     @property
     def kubeconfig(self) -> Path:
-        """How an administrator reaches it."""
+        """The kubeconfig file of an administrator."""
         return self.directory / "admin.kubeconfig"
 
     @property
     def authority(self) -> Path:
-        """The certificate by which the API server is known."""
+        """The certificate file of the API server."""
         return self.directory / "certificates" / "apiserver.crt"
 
     @property
     def url(self) -> str:
-        """Where the API server is."""
+        """The URL of the API server."""
         return f"https://127.0.0.1:{self._ports['kube-apiserver']}"
 
     @property
     def metrics_url(self) -> str:
-        """Where its objects are told as kube-state-metrics tells them."""
+        """The URL of the metrics about its objects, with the names of kube-state-metrics."""
         return f"http://127.0.0.1:{self._ports['state-metrics']}/metrics"
 
     async def __aenter__(self) -> Self:
@@ -65,8 +65,8 @@ class ControlPlane:
         await self._end()
 
     async def start_api_server(self) -> None:
-        """Start the API server, or start it again on the same port after it was ended."""
-        # Its certificate is there before its port is open.
+        """Start the API server; also to start it again on the same port after it ended."""
+        # It writes its certificate before it opens its port, so the kubeconfig works as soon as it is ready.
         self._start("kube-apiserver", *self._api_server_flags(), port=self._ports["kube-apiserver"])
         await self.servers["kube-apiserver"].wait_ready()
         async with Api(self.kubeconfig) as api:
@@ -100,7 +100,7 @@ class ControlPlane:
         common = ("--leader-elect=false", "--secure-port=0")
         manager = f"--kubeconfig={self._kubeconfig('system:kube-controller-manager')}"
         credentials = ("--use-service-account-credentials", f"--root-ca-file={self.authority}")
-        # Nodes without a sign of life would be NotReady after 50 s, and a busy machine is slow to give one.
+        # By default a node is NotReady after 50 s without a heartbeat, which on a busy machine may come late.
         patience = "--node-monitor-grace-period=10m"
         self._start("kube-controller-manager", manager, *credentials, patience, *common)
         self._start("kube-scheduler", f"--kubeconfig={self._kubeconfig('system:kube-scheduler')}", *common)
@@ -128,7 +128,7 @@ class ControlPlane:
             f"--initial-advertise-peer-urls={peers}",
             f"--initial-cluster=default={peers}",
             "--log-level=warn",
-            # Nothing here has to survive the machine.
+            # The data does not have to survive a crash of the machine.
             "--unsafe-no-fsync",
         ]
 
@@ -156,7 +156,7 @@ class ControlPlane:
         self.servers[name] = Server(spec, self.directory, self._programs["setpriv"])
 
     async def _end(self) -> None:
-        # The controllers first: they would wait for an API server that is gone.
+        # The controllers first: without an API server they would wait for it.
         for server in reversed(self.servers.values()):
             server.kill()
         await self._reaper.reaped()

@@ -1,4 +1,4 @@
-"""What the parts of a control plane read: who may come in with which token, and where the API server is."""
+"""The files that the programs of a control plane read: users and their tokens, kubeconfigs, nodes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-# Kubernetes has roles for these two; the administrator's group may do everything.
+# The group of each user. Kubernetes has built-in roles for the last two; the administrator's group may do everything.
 _GROUPS = {"admin": "system:masters", "system:kube-controller-manager": "", "system:kube-scheduler": ""}
 
 
 def write_tokens(path: Path) -> dict[str, str]:
-    """Write a token for each user; returns them by user."""
+    """Write a token for each user; returns {user: token}."""
     tokens = {user: secrets.token_urlsafe(24) for user in _GROUPS}
     path.touch(mode=0o600)
     lines = [f'{token},{user},{user},"{_GROUPS[user]}"' for user, token in tokens.items()]
@@ -21,7 +21,7 @@ def write_tokens(path: Path) -> dict[str, str]:
 
 
 def write_kubeconfig(path: Path, server: str, authority: Path, token: str) -> None:
-    """Write how to reach the API server, with a token, as one context named `lab`."""
+    """Write a kubeconfig with the API server's address and a token; its context is named `lab`."""
     written: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -36,8 +36,8 @@ def write_kubeconfig(path: Path, server: str, authority: Path, token: str) -> No
 
 
 def node(name: str) -> dict[str, Any]:
-    """Describe a node that kwok keeps."""
-    room = {"cpu": "32", "memory": "64Gi", "pods": "110"}
+    """Return a node that kwok simulates."""
+    capacity = {"cpu": "32", "memory": "64Gi", "pods": "110"}
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -46,5 +46,5 @@ def node(name: str) -> dict[str, Any]:
             "annotations": {"kwok.x-k8s.io/node": "fake"},
             "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "type": "kwok"},
         },
-        "status": {"allocatable": room, "capacity": room},
+        "status": {"allocatable": capacity, "capacity": capacity},
     }

@@ -1,7 +1,7 @@
-"""What Kubernetes says of its objects, as metrics with the names and labels that kube-state-metrics gives them.
+"""Metrics of Kubernetes objects, with the names and labels of kube-state-metrics, for the objects that faults change.
 
-`python -m alertdrill.lab.kubernetes.state_metrics --kubeconfig FILE --listen ADDRESS` asks the API server anew for each scrape.
-Names: https://github.com/kubernetes/kube-state-metrics/tree/main/docs (those of the objects that faults touch).
+`python -m alertdrill.lab.kubernetes.state_metrics --kubeconfig FILE --listen ADDRESS` reads the API server at each scrape.
+Names: https://github.com/kubernetes/kube-state-metrics/tree/main/docs
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _POD = ("namespace", "pod", "uid")
 
 
 def metrics(objects: Mapping[str, list[Object]]) -> list[Metric]:
-    """Describe objects by kind (the keys of what the exporter lists); pure."""
+    """Return the metrics of objects, which are given by kind (the keys of _PATHS); pure."""
     return [
         *_of_pods(objects["pods"]),
         *_of_nodes(objects["nodes"]),
@@ -46,7 +46,7 @@ def metrics(objects: Mapping[str, list[Object]]) -> list[Metric]:
     ]
 
 
-# What follows kube_KIND_ in a metric's name, and where its number is.
+# The part of a metric's name after kube_KIND_, and how to read its value from an object.
 _DEPLOYMENT: dict[str, Callable[[Object], float]] = {
     "spec_replicas": lambda one: one["spec"].get("replicas", 1),
     "status_replicas": lambda one: one["status"].get("replicas", 0),
@@ -177,7 +177,7 @@ def _seconds(text: str) -> float:
 
 
 class _FixedMetrics(Collector):
-    """Metrics that are there already."""
+    """Metrics that were computed before."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics
@@ -187,7 +187,7 @@ class _FixedMetrics(Collector):
 
 
 def page(objects: Mapping[str, list[Object]]) -> bytes:
-    """Write the metrics of objects as Prometheus reads them; pure."""
+    """Return the metrics of objects in Prometheus's text format; pure."""
     registry = CollectorRegistry()
     registry.register(_FixedMetrics(metrics(objects)))
     return generate_latest(registry)
@@ -198,7 +198,7 @@ def _application(api: Api) -> web.Application:
         try:
             objects = {kind: await api.listed(path) for kind, path in _PATHS.items()}
         except (ApiRefused, LabError) as error:
-            # Prometheus takes this for a target that is down, and so it is: nothing is known.
+            # Prometheus then records the target as down, which is right: the state of the objects is unknown.
             return web.Response(status=503, text=f"{error}\n")
         return web.Response(body=page(objects), content_type="text/plain", charset="utf-8")
 

@@ -1,4 +1,4 @@
-"""What every dashboard promises, whatever its panels: Grafana can load it, and whoever reads it is not left to guess."""
+"""Promises of every dashboard: Grafana can load it, and each panel has a unit, a text and a legend."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dashboards.panel import Dashboard
 from dashboards.prometheus_queries import filled
 
 FOLDER = Path(__file__).parents[2] / "configs" / "grafana" / "dashboards"
-# What the monitoring strategy asks for, in its words, and the panels that show it.
+# The requirements of the monitoring strategy, quoted, and the panels that meet them.
 BULLETS = {
     "payment-engine-operations": {
         "TPS over time (1-minute intervals)": ["Transactions a second over time"],
@@ -57,23 +57,23 @@ def made(spec: Dashboard) -> dict[str, Any]:
 
 
 @EACH
-def test_the_file_is_what_the_python_makes(spec: Dashboard) -> None:
+def test_the_file_is_up_to_date(spec: Dashboard) -> None:
     assert (FOLDER / f"{spec.uid}.json").read_text(encoding="utf-8") == grafana_json(spec), "run `make dashboards`"
 
 
-def test_no_file_is_left_of_a_dashboard_that_is_gone() -> None:
+def test_there_is_no_file_of_a_removed_dashboard() -> None:
     assert {path.stem for path in FOLDER.glob("*")} == {spec.uid for spec in DASHBOARDS}
 
 
 @EACH
-def test_nothing_of_it_is_unknown_to_grafanas_model(spec: Dashboard) -> None:
+def test_grafanas_model_knows_every_field(spec: Dashboard) -> None:
     written = made(spec) | {"annotations": {"list": []}}  # the model lacks fields of the Prometheus data source
     read = json.loads(JSONEncoder().encode(Model.from_json(written)))
     assert read == written
 
 
 @EACH
-def test_every_wish_of_the_strategy_is_a_panel(spec: Dashboard) -> None:
+def test_every_requirement_of_the_strategy_has_its_panels(spec: Dashboard) -> None:
     titles = {panel.title for panel in spec.panels}
     assert {title for wished in BULLETS[spec.uid].values() for title in wished} <= titles
 
@@ -87,13 +87,13 @@ def test_a_panel_has_a_unit_a_text_and_a_legend(spec: Dashboard) -> None:
 
 
 @EACH
-def test_titles_are_told_apart(spec: Dashboard) -> None:
+def test_titles_are_unique(spec: Dashboard) -> None:
     titles = [panel.title for panel in spec.panels]
     assert sorted(set(titles)) == sorted(titles)
 
 
 @EACH
-def test_every_query_is_promql(spec: Dashboard) -> None:
+def test_every_query_is_valid_promql(spec: Dashboard) -> None:
     for panel in spec.panels:
         for query in panel.queries:
             promql.parse(filled(query.expr, spec))
@@ -119,7 +119,7 @@ def test_the_four_time_ranges_are_links(spec: Dashboard) -> None:
 
 
 @EACH
-def test_alerts_and_faults_of_drills_are_marked(spec: Dashboard) -> None:
+def test_alerts_and_faults_of_drills_are_annotations(spec: Dashboard) -> None:
     marks = {one["name"]: one["expr"] for one in made(spec)["annotations"]["list"]}
     assert marks == {"Alerts": 'ALERTS{alertstate="firing"}', "Faults of drills": "alertdrill_fault_active == 1"}
 
@@ -144,5 +144,5 @@ def test_the_variables_narrow_every_business_panel() -> None:
     for panel in business.panels:
         for query in panel.queries:
             assert '{tenant=~"$tenant"' in query.expr, panel.title
-            # The engine tells response times and errors by tenant alone.
+            # The engine has response times and errors by tenant, but not by currency.
             assert '"$currency"}' in query.expr or "payment_engine_tenants_" in query.expr, panel.title

@@ -107,7 +107,7 @@ async def test_the_load_shows_in_the_figures(runner: QueryRunner, loaded: Loaded
         assert time.monotonic() < deadline, rate
         await asyncio.sleep(0.2)
     assert rate < 66
-    assert (await last(operations, "Transactions a second over time"))["synthetic, asked for"] == 60
+    assert (await last(operations, "Transactions a second over time"))["synthetic, target"] == 60
     assert (await last(operations, "Error rate"))["errors"] == 0
     assert (await last(business, "Transactions a second by tenant")).keys() == {"acme", "globex", "initech"}
     assert (await last(business, "Fees collected"))["USD"] > 0

@@ -1,4 +1,4 @@
-"""The rules for the Prometheus operator are those of the one source."""
+"""The rules for the Prometheus operator are made from rules.yml."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def test_the_resource_is_up_to_date() -> None:
     assert RESOURCE.read_text() == made, "run `make docs`"
 
 
-def test_it_holds_the_same_groups() -> None:
+def test_the_resource_has_the_same_groups() -> None:
     assert yaml.safe_load(RESOURCE.read_text())["spec"] == yaml.safe_load(RULES.read_text())
     assert parse_rules(Source(RESOURCE)) == read_rules(RULES)
 
 
-def test_manifests_beside_it_are_left_to_kubectl() -> None:
+def test_other_manifests_in_the_folder_are_not_checked() -> None:
     findings = check([ROOT / "configs/kubernetes"])
     assert findings.problems == []
     assert len(findings.rules) == 1
