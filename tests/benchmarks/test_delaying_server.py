@@ -36,7 +36,7 @@ def quick() -> Iterator[socket.socket]:
 
 
 def receive(connection: socket.socket, answers: int) -> str:
-    """Read until so many bodies have come."""
+    """Read until the given number of answers has arrived."""
     received = ""
     while received.count(ANSWER) < answers:
         chunk = connection.recv(65536).decode()
@@ -52,7 +52,7 @@ def test_an_answer_comes_after_the_delay(slow: socket.socket) -> None:
     assert time.monotonic() - started >= DELAY_MS / 1e3
 
 
-def test_requests_on_one_connection_wait_side_by_side(slow: socket.socket) -> None:
+def test_requests_on_one_connection_wait_at_the_same_time(slow: socket.socket) -> None:
     started = time.monotonic()
     slow.sendall(REQUEST * 20)
     receive(slow, 20)
@@ -71,7 +71,7 @@ def test_a_request_in_pieces_is_one_request(quick: socket.socket) -> None:
     assert receive(quick, 1).count("201 Created") == 1
 
 
-def test_one_that_hangs_up_does_not_harm_the_others(slow: socket.socket) -> None:
+def test_a_closed_connection_does_not_disturb_another(slow: socket.socket) -> None:
     with socket.create_connection(slow.getpeername(), timeout=10) as other:
         other.sendall(REQUEST)
     slow.sendall(REQUEST)

@@ -1,4 +1,4 @@
-"""The recording of two hours: it is the same each time, and what it holds is like what a drill would leave."""
+"""The recording of two hours: it is the same each time, and its contents are like those of a real drill."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def two_hours() -> Recording:
     return recording()
 
 
-def test_every_shipped_rule_is_judged_two_fire_and_six_say_why_not(two_hours: Recording) -> None:
+def test_every_shipped_rule_is_judged_two_fire_and_six_have_a_reason(two_hours: Recording) -> None:
     judgement = judge(two_hours)
     found = {verdict.alert: verdict for verdict in judgement.verdicts}
     passed = {alert for alert, verdict in found.items() if verdict.outcome is VerdictOutcome.PASSED}
@@ -36,19 +36,19 @@ def test_every_shipped_rule_is_judged_two_fire_and_six_say_why_not(two_hours: Re
     assert judgement.undermined_by == ()
 
 
-def test_each_instance_fires_an_alert_of_its_own(two_hours: Recording) -> None:
+def test_each_instance_fires_its_own_alert(two_hours: Recording) -> None:
     fired = {a.labels["instance"] for a in two_hours.alerts if a.labels["alertname"] == "HighResponseTime"}
     assert len(fired) == 3
 
 
-def test_the_condition_comes_when_the_arithmetic_expects_it(two_hours: Recording) -> None:
+def test_every_milestone_is_inside_its_window(two_hours: Recording) -> None:
     (verdict,) = (one for one in judge(two_hours).verdicts if one.alert == "HighResponseTime")
     assert {milestone.name: milestone.lawful for milestone in verdict.milestones} == dict.fromkeys(
         ("condition", "pending", "firing", "notified", "resolved"), True
     )
 
 
-def test_it_is_the_same_file_each_time(two_hours: Recording, tmp_path: Path) -> None:
+def test_the_recording_is_the_same_each_time(two_hours: Recording, tmp_path: Path) -> None:
     for name, one in (("a", two_hours), ("b", recording())):
         write_recording(one, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -61,7 +61,7 @@ def test_it_is_the_same_file_each_time(two_hours: Recording, tmp_path: Path) -> 
         ("rate(payment_engine_errors_total[5m])", BEGINS + 900, 0.4),
         ("rate(payment_engine_errors_total[5m])", FAULT_BEGINS + 900, 6),
         ("rate(payment_engine_errors_total[5m]) / rate(payment_engine_transactions_processed_total[5m])", ENDS, 0.002),
-        # Of an exponential distribution with a mean of 0.05 s, interpolated between 0.1 and 0.25 s.
+        # From an exponential distribution with a mean of 0.05 s, interpolated between 0.1 and 0.25 s.
         (
             "histogram_quantile(0.95, rate(payment_engine_transactions_response_time_seconds_bucket[5m]))",
             ENDS,
@@ -69,7 +69,7 @@ def test_it_is_the_same_file_each_time(two_hours: Recording, tmp_path: Path) -> 
         ),
     ],
 )
-def test_its_expressions_have_the_values_that_they_must(expr: str, at: float, value: float) -> None:
+def test_expressions_have_the_expected_values(expr: str, at: float, value: float) -> None:
     found = Evaluator(exposed()).at(promql.parse(expr), at)
     assert len(found) == 3
     assert list(found.values()) == pytest.approx([value] * 3, rel=0.01)
@@ -81,7 +81,7 @@ def test_a_comparison_keeps_the_series_for_which_it_holds() -> None:
     assert Evaluator(exposed()).at(promql.parse("payment_engine_resources_memory_usage > 1000"), ENDS) == {}
 
 
-def test_what_the_evaluator_does_not_know_it_refuses() -> None:
+def test_the_evaluator_rejects_unsupported_promql() -> None:
     with pytest.raises(ValueError, match="delta"):
         Evaluator(exposed()).at(promql.parse("delta(payment_engine_errors_total[5m])"), ENDS)
 

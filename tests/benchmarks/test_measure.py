@@ -35,14 +35,14 @@ def test_waiting_costs_no_cpu(tmp_path: Path) -> None:
     assert usage.cpu_seconds < 0.25
 
 
-def test_memory_is_summed_over_the_tree_and_told_of_its_largest_process(tmp_path: Path) -> None:
+def test_memory_is_summed_over_the_tree_and_known_for_its_largest_process(tmp_path: Path) -> None:
     twice = f"import subprocess, sys\nfor one in [subprocess.Popen([sys.executable, '-c', {HOLD!r}]) for _ in '12']: one.wait()"
     usage = run(tmp_path, sys.executable, "-c", twice)
     assert usage.tree_kib * 1024 > 120_000_000
     assert 60_000_000 < usage.process_kib * 1024 < 120_000_000
 
 
-def test_a_small_program_is_not_told_to_be_as_large_as_the_one_that_starts_it(tmp_path: Path) -> None:
+def test_a_small_program_does_not_have_the_size_of_its_starter(tmp_path: Path) -> None:
     block = bytearray(b"x") * 100_000_000
     usage = run(tmp_path, "sleep", "0.2")
     assert usage.process_kib * 1024 < 20_000_000 < len(block)
@@ -54,12 +54,12 @@ def test_the_output_is_kept_in_the_folder(tmp_path: Path) -> None:
     assert (tmp_path / measure.STDERR).read_text() == "complained\n"
 
 
-def test_a_program_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
+def test_a_failed_program_is_reported_with_the_end_of_its_output(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="ended with 3: no such target"):
         run(tmp_path, "sh", "-c", "echo no such target >&2; exit 3")
 
 
-def test_a_pipeline_that_hangs_is_ended_as_a_whole(tmp_path: Path) -> None:
+def test_every_process_of_a_hanging_pipeline_is_killed(tmp_path: Path) -> None:
     pids = [tmp_path / "first", tmp_path / "second"]
     first, second = (f"sh -c 'echo $$ >{pid}; exec sleep 60'" for pid in pids)
     with pytest.raises(BenchmarkError, match=r"still runs after 0\.3 s"):
@@ -70,7 +70,7 @@ def test_a_pipeline_that_hangs_is_ended_as_a_whole(tmp_path: Path) -> None:
     assert not any(is_alive(int(pid.read_text())) for pid in pids)
 
 
-def test_samples_are_told_as_they_are_taken(tmp_path: Path) -> None:
+def test_each_sample_is_passed_on(tmp_path: Path) -> None:
     samples: list[tuple[float, int]] = []
     measure.run(
         ["sleep", "0.3"],

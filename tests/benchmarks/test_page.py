@@ -48,7 +48,7 @@ def row(text: str, first: str) -> list[str]:
 
 
 def circles(drawn: str) -> list[dict[str, str]]:
-    """Parse a plot, which must be well-formed, and find its points."""
+    """Parse a plot as XML and return its points."""
     elements: list[tuple[str, dict[str, str]]] = []
     parser = expat.ParserCreate()
     parser.StartElementHandler = lambda name, attributes: elements.append((name, attributes))
@@ -56,19 +56,19 @@ def circles(drawn: str) -> list[dict[str, str]]:
     return [attributes for name, attributes in elements if name == "circle"]
 
 
-def test_every_round_is_shown_for_cpu_and_the_worst_of_them_for_the_rest() -> None:
+def test_cpu_is_shown_for_every_round_and_the_rest_for_the_worst() -> None:
     cells = row(page.render(Results(VERSUS)).partition("alertdrill's CPU")[0], "alertdrill")
     assert cells[1] == "60 / 80"
     assert cells[2] == "51"
     assert cells[7] == "0.20 / 0.40"
 
 
-def test_what_a_client_does_not_publish_is_not_made_up() -> None:
+def test_figures_that_a_client_lacks_are_shown_as_absent() -> None:
     cells = row(page.render(Results(VERSUS)).partition("alertdrill's CPU")[0], "k6")
     assert cells[6:8] == ["n/a", "n/a"]
 
 
-def test_our_cpu_stands_beside_each_peer_that_ran_with_its_goal() -> None:
+def test_alertdrills_cpu_is_compared_with_each_client_that_ran() -> None:
     ratios = page.render(Results(VERSUS)).partition("alertdrill's CPU")[2]
     assert row(ratios, "k6") == ["k6", "0.33", "≤ 0.35"]
     assert "| vegeta |" not in ratios
@@ -88,7 +88,7 @@ def test_a_missing_peer_machine_versions_and_commands_are_named() -> None:
         assert fact in text
 
 
-def test_growth_tells_cost_with_and_without_the_start() -> None:
+def test_growth_shows_cpu_with_and_without_the_start_up() -> None:
     cells = row(page.render(Results(growth=GROWTH)), "100/s")
     assert cells[1:4] == ["70", "14%", "80"]
 
@@ -101,19 +101,19 @@ def test_the_page_and_its_plot_are_written_beside_the_results(tmp_path: Path) ->
     assert len(circles((tmp_path / page.PLOT).read_text())) == 4
 
 
-def test_a_section_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
+def test_saving_a_section_keeps_the_others(tmp_path: Path) -> None:
     results.save(tmp_path, versus=VERSUS, soak=SOAK)
     assert results.save(tmp_path, growth=GROWTH) == Results(VERSUS, GROWTH, SOAK)
     assert results.read(tmp_path) == Results(VERSUS, GROWTH, SOAK)
 
 
-def test_results_of_another_form_are_told_with_their_file(tmp_path: Path) -> None:
+def test_results_of_another_format_are_reported_with_their_file(tmp_path: Path) -> None:
     (tmp_path / results.FILE).write_text('{"versus": 1}')
-    with pytest.raises(BenchmarkError, match=r"results\.json is not of this benchmark's form, remove it"):
+    with pytest.raises(BenchmarkError, match=r"results\.json does not have this benchmark's format, remove it"):
         results.read(tmp_path)
 
 
-def test_the_machine_is_looked_at() -> None:
+def test_the_machine_is_described() -> None:
     here = results.circumstances({"nginx": "1.22.1"})
     assert here.cores >= 1
     assert here.memory_gib > 0.1
@@ -131,14 +131,14 @@ def test_every_point_of_a_plot_is_inside_it(points: dict[str, float]) -> None:
 
 
 @given(st.floats(-1e3, 1e3), st.floats(1e3, 1e6))
-def test_a_line_has_its_slope_whatever_the_warm_up_was(slope: float, base: float) -> None:
+def test_the_warm_up_does_not_change_the_slope(slope: float, base: float) -> None:
     samples = [(float(second), round(1e3 * (base + slope * second / 60))) for second in range(0, 1800, 10)]
     odd = [(second, 7 if second < 170 else kib) for second, kib in samples]
     assert slope_kib_per_minute(odd) == pytest.approx(slope * 1e3, abs=1.0)
 
 
-def test_a_step_is_told_apart_from_a_slope() -> None:
-    """From 60 s on; the start's own growth is none."""
+def test_a_step_is_separated_from_the_slope() -> None:
+    """A step is only searched for after the first 60 s, because memory grows at the start."""
     samples = [(float(at), 50_000 + at // 10 * 2 + (9_000 if at >= 400 else 0)) for at in range(10, 1801, 10)]
     soak = replace(SOAK, samples=[(0.0, 100), *samples])
     assert soak.step == (400.0, 9_002)

@@ -39,7 +39,7 @@ def test_every_client_sends_the_same_176_bytes() -> None:
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_command_is_spelled_without_the_paths_of_this_machine(name: str, tmp_path: Path) -> None:
+def test_a_command_is_shown_without_the_paths_of_this_machine(name: str, tmp_path: Path) -> None:
     here = job(tmp_path)
     text = peers.readable(CLIENTS[name].command(here), here)
     assert "$URL" in text or "$DIR/targets" in text
@@ -54,13 +54,13 @@ def test_hey_shares_the_rate_among_its_workers(tmp_path: Path) -> None:
     assert given == {"-c": "20", "-q": "100", "-n": "40000"}
 
 
-def test_a_client_that_is_not_there_is_named() -> None:
+def test_a_client_that_is_not_installed_is_named() -> None:
     assert peers.missing(replace(ALERTDRILL, program="no-such-client")) == "no-such-client is not installed"
 
 
-def test_a_client_that_cannot_load_is_named_with_what_was_tried() -> None:
-    told = peers.missing(replace(ALERTDRILL, trial=["sh", "-c", "exit 2"]))
-    assert told == "not available: `sh -c 'exit 2'` ended with 2"
+def test_a_client_that_cannot_run_is_reported_with_the_command_tried() -> None:
+    reason = peers.missing(replace(ALERTDRILL, trial=["sh", "-c", "exit 2"]))
+    assert reason == "not available: `sh -c 'exit 2'` ended with 2"
 
 
 def stand_in(count: int) -> peers.Client:
@@ -72,25 +72,25 @@ def run(client: peers.Client, directory: Path) -> Run:
     return runs.run(client, runs.job(target, 2000, 20), lambda _elapsed, _kib: None)
 
 
-def test_a_run_tells_the_cpu_of_one_transaction(tmp_path: Path) -> None:
+def test_a_run_has_the_cpu_time_of_one_transaction(tmp_path: Path) -> None:
     made = run(stand_in(50), tmp_path)
     assert made.figures.transactions == 50
     assert made.cpu_us == pytest.approx(made.usage.cpu_seconds / 50 * 1e6)
 
 
-def test_a_client_that_made_nothing_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BenchmarkError, match="it made no transaction"):
+def test_a_client_that_sent_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="it sent no transaction"):
         run(stand_in(0), tmp_path)
 
 
-def test_the_report_of_an_earlier_run_is_not_taken_for_this_one(tmp_path: Path) -> None:
+def test_the_report_of_an_earlier_run_is_not_read(tmp_path: Path) -> None:
     run(stand_in(50), tmp_path)
     silent = replace(ALERTDRILL, command=lambda _job: ["true"])
     with pytest.raises(BenchmarkError, match="its report cannot be read: FileNotFoundError"):
         run(silent, tmp_path)
 
 
-def test_a_report_of_another_form_is_told(tmp_path: Path) -> None:
+def test_a_report_of_another_format_is_an_error(tmp_path: Path) -> None:
     other = replace(ALERTDRILL, command=lambda one: ["sh", "-c", f"echo '{{}}' >{one.directory / SUMMARY}"])
     with pytest.raises(BenchmarkError, match="its report cannot be read: KeyError"):
         run(other, tmp_path)

@@ -51,19 +51,19 @@ def test_nothing_survives_a_killed_benchmark() -> None:
     benchmark.wait()
     benchmark.stdout.close()
     deadline = time.monotonic() + 10
-    # A process that dies has left its folder a moment before the kernel closes its sockets.
+    # The folder may be deleted a moment before the kernel closes the sockets of the killed server.
     while (Path(directory).exists() or not refuses(url)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(directory).exists()
     assert refuses(url)
 
 
-def test_a_missing_program_is_told_with_its_package() -> None:
+def test_a_missing_program_is_reported_with_its_package() -> None:
     with pytest.raises(BenchmarkError, match="no-such-server is missing, install it: apt-get install some-package"):
         find("no-such-server", "some-package")
 
 
-@pytest.mark.skipif(not Path("/usr/sbin/nginx").exists(), reason="nginx comes with `make bench`")
+@pytest.mark.skipif(not Path("/usr/sbin/nginx").exists(), reason="`make bench` installs nginx")
 def test_nginx_answers_201_with_70_bytes_to_post_and_counts() -> None:
     with running(nginx.describe) as target:
         before = nginx.count_requests(target.url)

@@ -1,4 +1,4 @@
-"""The embedded Toxiproxy is measured beside the real one, over real connections."""
+"""The embedded and the real Toxiproxy are measured over real connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.toxiproxy_page import ProxyFigures, page
 WAYS = ["direct", "real", "real with toxics", "embedded", "embedded with toxics"]
 
 
-def test_every_way_is_measured_and_told(tmp_path: Path) -> None:
+def test_every_way_is_measured_and_shown(tmp_path: Path) -> None:
     small = ["--rounds", "1", "--megabytes", "10", "--messages", "200", "--output", str(tmp_path)]
     ended = subprocess.run(
         [sys.executable, "-m", "benchmarks.toxiproxy", *small],
@@ -49,7 +49,7 @@ def _figures(scale: float) -> ProxyFigures:
 
 
 @pytest.mark.parametrize(("load", "is_shared"), [(0.3, False), (7.0, True)])
-def test_the_page_has_medians_the_distance_to_direct_and_says_if_the_machine_was_shared(
+def test_the_page_has_medians_and_added_times_and_notes_a_shared_machine(
     load: float,
     is_shared: bool,  # noqa: FBT001 - a case
 ) -> None:
