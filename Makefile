@@ -1,4 +1,4 @@
-# `make` alone tells what there is.
+# `make` without a target lists the targets.
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
@@ -6,16 +6,16 @@ SCALE ?= 30
 LABS ?= 3
 TESTERS ?= 2
 
-# As pip does with what it installs: an environment may forbid that a start writes bytecode, and then pays for it each time.
+# Like pip after an installation: if PYTHONDONTWRITEBYTECODE is set, every start would otherwise compile the modules again.
 COMPILE := $(BIN)/python -m compileall -q alertdrill dashboards
 
 .DEFAULT_GOAL := help
 .PHONY: help setup parts demo drills docs dashboards test kubernetes test-kubernetes lint verdicts predictions crash-matrix bench bench-toxiproxy soak lock clean
 
-help: ## tell what there is
+help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
 
-setup: $(VENV)/.ready ## install what is needed: Debian packages, Toxiproxy, a virtual environment
+setup: $(VENV)/.ready ## install Debian packages, Toxiproxy, and a virtual environment
 
 $(VENV)/.ready: pyproject.toml constraints.txt lab/install.sh lab/apt.sh lab/install-toxiproxy.sh
 	sh lab/install.sh
@@ -26,63 +26,63 @@ $(VENV)/.ready: pyproject.toml constraints.txt lab/install.sh lab/apt.sh lab/ins
 	$(COMPILE)
 	touch $@
 
-parts: ## fetch what the lab's parts need that are not always there: Kafka, Java, HAProxy
+parts: ## install what the lab's optional parts need: Kafka, Java, HAProxy
 	sh lab/install-parts.sh
 
-demo: setup ## prove one alert, for real, in about a minute
+demo: setup ## prove one alert on real servers, in about a minute
 	$(BIN)/alertdrill drill configs/drills/database-latency.yml --lab --time-scale $(SCALE)
 
-drills: setup ## prove every alert, each by a drill with a true cause, and that a healthy service fires none
+drills: setup ## prove every alert by a drill with a real cause, and that none fires without a fault
 	$(BIN)/alertdrill drill configs/drills/*.yml --lab --time-scale 60 --parallel $(LABS)
 
-docs: setup ## write the pages that commands make
+docs: setup ## write the files that are made by commands
 	$(BIN)/alertdrill explain configs/prometheus/rules.yml --format markdown > docs/seed-rules.md
 	$(BIN)/python -m tools.prometheus_rule configs/prometheus/rules.yml > configs/kubernetes/prometheus-rule.yml
 
-lint: setup ## style, types, and which package may import which
+lint: setup ## check style, types, imports between packages, and configs/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/alertdrill check configs/
 
-dashboards: setup ## write the Grafana dashboards from their Python
+dashboards: setup ## write the JSON of the Grafana dashboards
 	$(BIN)/python -m dashboards
 
-test: lint parts ## everything: style, types, imports, units, and the real servers
-# Most of it waits for real servers. Drills and loads are judged by the clock, and so have the machine for themselves.
+test: lint parts ## run all checks and tests, with the real servers
+# Most tests wait for real servers. Drills and loads are judged by the clock, so they run alone.
 	$(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder --ignore tests/integration --ignore tests/probes
 	$(BIN)/pytest tests/integration tests/probes
 
 kubernetes: ## build a Kubernetes control plane, once for each machine (eight minutes)
 	nice sh lab/install-kubernetes.sh
 
-test-kubernetes: setup kubernetes ## the faults of Kubernetes, and a whole drill, on a real control plane
+test-kubernetes: setup kubernetes ## test the faults in Kubernetes and a whole drill on a real control plane
 	$(BIN)/pytest tests/kubernetes
 
-verdicts: setup ## judge ten thousand simulated drills, of right engines and of wrong ones
+verdicts: setup ## judge ten thousand simulated drills, with correct and with faulty rule engines
 	ALERTDRILL_CASES=10000 $(BIN)/pytest tests/agent/verdict/test_simulated.py
 
-predictions: setup ## predicted against observed, for each kind of rule on real servers
+predictions: setup ## compare predicted and observed instants for each kind of rule on real servers
 	$(BIN)/python -m benchmarks.predictions --output benchmarks/PREDICTIONS.md
 
-crash-matrix: setup ## kill, stop and cut off at every step of every fault, and see it whole again (EVERY=4: a quarter)
+crash-matrix: setup ## kill, stop and disconnect at every step of every fault, and check that it is undone (EVERY=4: a quarter)
 	PYTHONPATH=.:tests/support $(BIN)/python -m crashing.matrix --every $(or $(EVERY),1) --output docs/crash-matrix.md
 
-bench: setup ## what the load costs: beside k6, vegeta and hey, and as it grows
+bench: setup ## measure the cost of the load, also for k6, vegeta and hey, and how it grows
 	sh benchmarks/install.sh $(VENV)/bench-bin
 	$(COMPILE)
 	$(BIN)/python -m benchmarks.versus
 	$(BIN)/python -m benchmarks.growth
 
-bench-toxiproxy: setup ## how fast the embedded Toxiproxy is beside the real one
+bench-toxiproxy: setup ## measure the embedded Toxiproxy and the real one
 	$(BIN)/python -m benchmarks.toxiproxy
 
-soak: setup ## whether memory stays flat in half an hour at 2,000/s
+soak: setup ## measure memory in half an hour at 2,000/s
 	sh benchmarks/install.sh
 	$(BIN)/python -m benchmarks.soak
 
-lock: setup ## pin every dependency with its hash again
+lock: setup ## pin all dependencies with their hashes again
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra dev -o constraints.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra build --extra kubernetes --extra postgres --extra redis -c constraints.txt -o constraints-agent.txt pyproject.toml
