@@ -13,7 +13,7 @@ COMPILE := $(BIN)/python -m compileall -q alertdrill dashboards
 .PHONY: help setup parts demo drills docs dashboards test kubernetes test-kubernetes lint verdicts predictions crash-matrix bench bench-toxiproxy soak lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 setup: $(VENV)/.ready ## install Debian packages, Toxiproxy, and a virtual environment
 

@@ -32,7 +32,7 @@ def main(
     with exit_on_error():
         results.read(output)  # an unreadable file is reported before the runs
         page.write(output, results.save(output, growth=grow(seconds)))
-    typer.echo(f"results {output / page.FILE}")
+    typer.echo(f"results {output / page.PAGE}")
 
 
 def grow(seconds: int) -> results.Growth:
@@ -54,7 +54,7 @@ def grow(seconds: int) -> results.Growth:
 def _one(steps: runs.Steps, server: Callable[[Path, int], Spec], rate: int, seconds: int, name: str) -> results.Run:
     watch = steps.begin(name)
     with running(server) as target:
-        run = runs.run(ALERTDRILL, runs.job(target, rate, seconds), watch)
+        run = runs.run_client(ALERTDRILL, runs.job(target, rate, seconds), watch)
     steps.end(runs.line(name, run), seconds)
     return run
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the benchmarks need beside `make setup`: benchmarks/install.sh [BIN_DIR]
+# Installs what the benchmarks need besides `make setup`: benchmarks/install.sh [BIN_DIR]
 # nginx always; the peers into BIN_DIR, if BIN_DIR is given and Go is installed. Both are kept between runs.
 # A peer that cannot be built is not an error: the benchmark reports it as missing.
 set -eu

@@ -45,7 +45,7 @@ class Usage:
     rusage_kib: int
 
 
-def run(
+def run_command(
     command: list[str],
     directory: Path,
     *,

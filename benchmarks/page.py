@@ -11,7 +11,7 @@ from benchmarks.reports import Percentiles
 from benchmarks.results import Growth, Results, Run, Soak, Versus
 from benchmarks.runs import ABSENT, megabytes, spelled
 
-FILE = "RESULTS.md"
+PAGE = "RESULTS.md"
 PLOT = "growth.svg"
 
 # The goals for alertdrill's CPU time, as a share of each other client's CPU time.
@@ -75,7 +75,7 @@ The slow, even growth is the time line of the load's page, half a KiB for each s
 
 def write(folder: Path, results: Results) -> None:
     """Write RESULTS.md into a folder, and the plot if the growth was measured."""
-    (folder / FILE).write_text(render(results), encoding="utf-8")
+    (folder / PAGE).write_text(render(results), encoding="utf-8")
     if results.growth:
         (folder / PLOT).write_text(_plot(results.growth), encoding="utf-8")
 

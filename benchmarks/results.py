@@ -17,7 +17,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.measure import Usage
 from benchmarks.reports import Figures
 
-FILE = "results.json"
+RESULTS = "results.json"
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ _ADAPTER = TypeAdapter(Results)
 
 def read(folder: Path) -> Results:
     """Read a folder's results.json; without a file all sections are None. Raises BenchmarkError."""
-    path = folder / FILE
+    path = folder / RESULTS
     try:
         return _ADAPTER.validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -145,7 +145,7 @@ def save(folder: Path, **sections: Any) -> Results:  # noqa: ANN401 - the fields
     """Replace sections of a folder's results.json, and return all of them."""
     results = replace(read(folder), **sections)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_bytes(_ADAPTER.dump_json(results, indent=1) + b"\n")
+    (folder / RESULTS).write_bytes(_ADAPTER.dump_json(results, indent=1) + b"\n")
     return results
 
 

@@ -29,10 +29,10 @@ def job(target: Target, rate: int, seconds: int) -> Job:
     return Job(target.url, rate, seconds, Path(tempfile.mkdtemp(dir=target.directory)))
 
 
-def run(client: Client, job: Job, watch: Watch, *, every_seconds: float = 0.1) -> Run:
+def run_client(client: Client, job: Job, watch: Watch, *, every_seconds: float = 0.1) -> Run:
     """Run a client to its end and read its report; raises BenchmarkError when either fails."""
     within_seconds = job.seconds + _BESIDE_SECONDS
-    usage = measure.run(
+    usage = measure.run_command(
         client.command(job), job.directory, within_seconds=within_seconds, every_seconds=every_seconds, watch=watch
     )
     try:

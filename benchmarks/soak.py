@@ -29,13 +29,13 @@ def main(
         return
     with exit_on_error():
         results.read(output)  # an unreadable file is reported before the run
-        soak = run(rate, minutes)
+        soak = measure_soak(rate, minutes)
         page.write(output, results.save(output, soak=soak))
     typer.echo(f"memory grows by {soak.slope_kib_per_minute:+.1f} KiB/min")
-    typer.echo(f"results {output / page.FILE}")
+    typer.echo(f"results {output / page.PAGE}")
 
 
-def run(rate: int, minutes: float) -> results.Soak:
+def measure_soak(rate: int, minutes: float) -> results.Soak:
     """Run alertdrill once and sample its memory every ten seconds."""
     before = results.circumstances({"alertdrill": peers.version(ALERTDRILL), "nginx": nginx.version()})
     seconds = round(minutes * 60)
@@ -47,7 +47,7 @@ def run(rate: int, minutes: float) -> results.Soak:
             samples.append((round(elapsed, 1), kib))
             watch(elapsed, kib)
 
-        made = runs.run(ALERTDRILL, job, sample, every_seconds=_EVERY_SECONDS)
+        made = runs.run_client(ALERTDRILL, job, sample, every_seconds=_EVERY_SECONDS)
         steps.end(runs.line("alertdrill", made), seconds)
         command = peers.readable(ALERTDRILL.command(job), job)
     return results.Soak(before, command, rate, minutes, made, slope_kib_per_minute(samples), samples)

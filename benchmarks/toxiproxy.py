@@ -26,8 +26,8 @@ from benchmarks.errors import BenchmarkError, exit_on_error
 from benchmarks.servers import ROOT, Target, running
 from benchmarks.toxiproxy_page import MANY, ProxyFigures, page, row
 
-FILE = "TOXIPROXY.md"
-FOLDER = Path(__file__).parent
+TOXIPROXY_PAGE = "TOXIPROXY.md"
+_FOLDER = Path(__file__).parent
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -52,18 +52,18 @@ def main(
     messages: Annotated[
         int, typer.Option(help="How many small messages are sent in one measurement.", min=100)
     ] = 10_000,
-    output: Annotated[Path, typer.Option(help=f"Folder of {FILE}.")] = FOLDER,
+    output: Annotated[Path, typer.Option(help=f"Folder of {TOXIPROXY_PAGE}.")] = _FOLDER,
 ) -> None:
     """Measure, and write the page."""
     with exit_on_error():
         circumstances = results.circumstances({"uvloop": version("uvloop"), "Toxiproxy": VERSION})
-        measured = compare(rounds, megabytes * 1_000_000, messages)
+        measured = compare_proxies(rounds, megabytes * 1_000_000, messages)
         output.mkdir(parents=True, exist_ok=True)
-        (output / FILE).write_text(page(circumstances, rounds, measured), encoding="utf-8")
-    typer.echo(f"results {output / FILE}")
+        (output / TOXIPROXY_PAGE).write_text(page(circumstances, rounds, measured), encoding="utf-8")
+    typer.echo(f"results {output / TOXIPROXY_PAGE}")
 
 
-def compare(rounds: int, count_bytes: int, messages: int) -> dict[str, list[ProxyFigures]]:
+def compare_proxies(rounds: int, count_bytes: int, messages: int) -> dict[str, list[ProxyFigures]]:
     """Run the rounds; returns the figures of each way."""
     with ExitStack() as stack:
         peer = _port(stack.enter_context(running(tcp_peer.describe)).url)

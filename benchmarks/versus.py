@@ -32,11 +32,11 @@ def main(
     """Run every installed client on the same nginx, one after another, and write the page."""
     with exit_on_error():
         results.read(output)  # an unreadable file is reported before the runs
-        page.write(output, results.save(output, versus=compare(rate, seconds, rounds)))
-    typer.echo(f"results {output / page.FILE}")
+        page.write(output, results.save(output, versus=compare_clients(rate, seconds, rounds)))
+    typer.echo(f"results {output / page.PAGE}")
 
 
-def compare(rate: int, seconds: int, rounds: int) -> results.Versus:
+def compare_clients(rate: int, seconds: int, rounds: int) -> results.Versus:
     """Run the rounds; a failed or missing client is reported, and the others continue."""
     missing = {name: why for name, client in CLIENTS.items() if (why := peers.missing(client)) is not None}
     present = [name for name in CLIENTS if name not in missing]
@@ -67,7 +67,7 @@ def _counted(target: Target, client: peers.Client, job: peers.Job, watch: runs.W
     """Run a client, and add the number of requests that nginx counted."""
     time.sleep(_PAUSE_SECONDS)
     before = nginx.count_requests(target.url)
-    run = runs.run(client, job, watch)
+    run = runs.run_client(client, job, watch)
     # The first count_requests was a request too.
     return replace(run, counted=nginx.count_requests(target.url) - before - 1)
 

@@ -15,7 +15,7 @@ from benchmarks import results
 from benchmarks.errors import exit_on_error
 from benchmarks.predictions import table
 from benchmarks.predictions.cases import cases
-from benchmarks.predictions.run import run
+from benchmarks.predictions.run import run_cases
 from benchmarks.predictions.stage import Programs, only
 
 
@@ -34,7 +34,7 @@ def main(
         here = results.circumstances({})
         chosen = only(cases(programs.major), set(names or []))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            result = runner.run(run(chosen, programs))
+            result = runner.run(run_cases(chosen, programs))
     recorded = result.recording
     versions = {"Prometheus": recorded.prometheus.version, "Alertmanager": recorded.alertmanager.version}
     text = table.markdown(chosen, result, replace(here, versions={"alertdrill": __version__} | versions))

@@ -138,7 +138,7 @@ class StepExporter:
 
     @asynccontextmanager
     async def serving(self, port: int) -> AsyncIterator[None]:
-        """Serve on a loopback port for the length of the block."""
+        """Serve on a loopback port during the block."""
         application = web.Application()
         for path, handler in (
             ("/metrics", self._metrics),

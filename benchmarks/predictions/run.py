@@ -50,7 +50,7 @@ class Result:
     fault_at: float
 
 
-async def run(cases: Sequence[Case], programs: Programs, *, restart: bool = False) -> Result:
+async def run_cases(cases: Sequence[Case], programs: Programs, *, restart: bool = False) -> Result:
     """Run the cases with one fault, and judge them; `restart` kills and restarts Prometheus during the fault."""
     drill = _drill(cases)
     async with staged(cases, programs) as stage:

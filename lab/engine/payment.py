@@ -28,7 +28,7 @@ def _number(value: object) -> object:
 
 
 class Payment(BaseModel):
-    """One payment order; its fields are the JSON's, in camel case."""
+    """One payment order; in JSON its fields are in camel case."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, allow_inf_nan=False)
 

@@ -186,7 +186,7 @@ class _FixedMetrics(Collector):
         return self._metrics
 
 
-def page(objects: Mapping[str, list[Object]]) -> bytes:
+def metrics_page(objects: Mapping[str, list[Object]]) -> bytes:
     """Return the metrics of objects in Prometheus's text format; pure."""
     registry = CollectorRegistry()
     registry.register(_FixedMetrics(metrics(objects)))
@@ -200,9 +200,9 @@ def _application(api: Api) -> web.Application:
         except (ApiRefused, LabError) as error:
             # Prometheus then records the target as down, which is right: the state of the objects is unknown.
             return web.Response(status=503, text=f"{error}\n")
-        return web.Response(body=page(objects), content_type="text/plain", charset="utf-8")
+        return web.Response(body=metrics_page(objects), content_type="text/plain", charset="utf-8")
 
-    async def connected(_: web.Application) -> Any:  # noqa: ANN401 - an asynchronous generator, as aiohttp wants it
+    async def connected(_: web.Application) -> Any:  # noqa: ANN401 - an asynchronous generator, as aiohttp expects
         async with api:
             yield
 

@@ -14,7 +14,7 @@ HOLD = "import time\nblock = bytearray(b'x') * 60_000_000\ntime.sleep(0.5)\n"
 
 
 def run(directory: Path, *command: str, within_seconds: float = 30.0) -> measure.Usage:
-    return measure.run(list(command), directory, within_seconds=within_seconds, every_seconds=0.02)
+    return measure.run_command(list(command), directory, within_seconds=within_seconds, every_seconds=0.02)
 
 
 def is_alive(pid: int) -> bool:
@@ -72,7 +72,7 @@ def test_every_process_of_a_hanging_pipeline_is_killed(tmp_path: Path) -> None:
 
 def test_each_sample_is_passed_on(tmp_path: Path) -> None:
     samples: list[tuple[float, int]] = []
-    measure.run(
+    measure.run_command(
         ["sleep", "0.3"],
         tmp_path,
         within_seconds=30.0,

@@ -95,7 +95,7 @@ def test_growth_shows_cpu_with_and_without_the_start_up() -> None:
 
 def test_the_page_and_its_plot_are_written_beside_the_results(tmp_path: Path) -> None:
     page.write(tmp_path, Results(VERSUS, GROWTH, SOAK))
-    text = (tmp_path / page.FILE).read_text()
+    text = (tmp_path / page.PAGE).read_text()
     assert f"({page.PLOT})" in text
     assert "+1.2" in text
     assert len(circles((tmp_path / page.PLOT).read_text())) == 4
@@ -108,7 +108,7 @@ def test_saving_a_section_keeps_the_others(tmp_path: Path) -> None:
 
 
 def test_results_of_another_format_are_reported_with_their_file(tmp_path: Path) -> None:
-    (tmp_path / results.FILE).write_text('{"versus": 1}')
+    (tmp_path / results.RESULTS).write_text('{"versus": 1}')
     with pytest.raises(BenchmarkError, match=r"results\.json does not have this benchmark's format, remove it"):
         results.read(tmp_path)
 

@@ -69,7 +69,7 @@ def stand_in(count: int) -> peers.Client:
 
 def run(client: peers.Client, directory: Path) -> Run:
     target = Target("http://127.0.0.1:1", directory)
-    return runs.run(client, runs.job(target, 2000, 20), lambda _elapsed, _kib: None)
+    return runs.run_client(client, runs.job(target, 2000, 20), lambda _elapsed, _kib: None)
 
 
 def test_a_run_has_the_cpu_time_of_one_transaction(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
 from benchmarks.predictions.cases import Case, cases
-from benchmarks.predictions.run import Result, run
+from benchmarks.predictions.run import Result, run_cases
 from benchmarks.predictions.stage import Programs
 from benchmarks.predictions.table import rows
 from tests.support import monitoring_servers as servers
@@ -18,7 +18,7 @@ CASES = cases()
 async def result() -> Result:
     """Run all of them; again where the machine was too busy for scrapes to come in time, which proves nothing."""
     for _ in range(3):
-        found = await run(CASES, Programs.installed())
+        found = await run_cases(CASES, Programs.installed())
         if not any(verdict.outcome is VerdictOutcome.INCONCLUSIVE for verdict in found.verdicts.values()):
             break
     return found
@@ -52,7 +52,7 @@ async def test_the_newer_servers_break_every_link_as_well() -> None:
     named_by_others = {"DownFor0", "Summed"}
     chosen = [case for case in cases(programs.major) if case.says or case.alert in named_by_others]
     for _ in range(3):
-        found = rows(chosen, await run(chosen, programs))
+        found = rows(chosen, await run_cases(chosen, programs))
         if not any(row.verdict.outcome is VerdictOutcome.INCONCLUSIVE for row in found):
             break
     assert [(row.verdict, row.case.says) for row in found if not row.is_judged_right] == []
@@ -73,7 +73,7 @@ def test_from_the_fault_alone_each_firing_is_foretold_to_a_scrape_and_an_evaluat
 async def test_a_restart_within_for_is_told_and_blames_nobody() -> None:
     """Killed 2 s into the fault, with `for: 2s` below the grace period: pending begins again."""
     chosen = [case for case in CASES if case.alert in {"AboveForMultiple", "RatioForMultiple"}]
-    found = await run(chosen, Programs.installed(), restart=True)
+    found = await run_cases(chosen, Programs.installed(), restart=True)
     for case in chosen:
         verdict = found.verdicts[case.alert]
         assert verdict.outcome is VerdictOutcome.INCONCLUSIVE

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from alertdrill.lab.errors import LabError
-from alertdrill.lab.kubernetes.state_metrics import page
+from alertdrill.lab.kubernetes.state_metrics import metrics_page
 from alertdrill.lab.programs import KUBERNETES_VERSION, find_kubernetes
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +51,7 @@ IN_SHOP = {"namespace": "shop", "pod": "engine-1", "uid": "u1"}
 
 @pytest.fixture(scope="module")
 def samples() -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    text = page(NOTHING | {"pods": [POD], "nodes": [NODE], "deployments": [DEPLOYMENT]}).decode()
+    text = metrics_page(NOTHING | {"pods": [POD], "nodes": [NODE], "deployments": [DEPLOYMENT]}).decode()
     families = text_string_to_metric_families(text)
     return {(sample.name, frozenset(sample.labels.items())): sample.value for one in families for sample in one.samples}
 
@@ -87,7 +87,7 @@ def test_metrics_have_the_names_and_labels_of_kube_state_metrics(
 
 
 def test_an_empty_cluster_has_a_metrics_page() -> None:
-    assert b"kube_pod_info" in page(NOTHING)
+    assert b"kube_pod_info" in metrics_page(NOTHING)
 
 
 def test_a_program_that_is_not_built_is_named_with_the_command_that_builds_it(
