@@ -25,10 +25,10 @@ from alertdrill.lab.monitoring_files import write_monitoring
 from alertdrill.lab.parts import Parts, absent_targets, service_ports
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_programs
+from alertdrill.lab.readiness import until_watched
 from alertdrill.lab.reaper import Reaper
 from alertdrill.lab.server import Server, Spec, supervise
 from alertdrill.lab.services import Layout
-from alertdrill.lab.watched import until_watched
 
 # Long enough for SystemDown at every time scale: 30 s down, and an evaluation before and after.
 _RESTART_PAUSE = timedelta(minutes=1)

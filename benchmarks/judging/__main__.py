@@ -14,9 +14,9 @@ from alertdrill.agent.recording.recording import Recording, read_recording, writ
 from alertdrill.agent.verdict.judge import judge
 from benchmarks import results
 from benchmarks.errors import BenchmarkError, exit_on_error
-from benchmarks.judging.made import recording
 from benchmarks.judging.page import LARGEST_MB, LONGEST_SECONDS, Measured, Size, render
 from benchmarks.judging.service import BOUNDS
+from benchmarks.judging.two_hours import recording
 
 _PAGE = Path(__file__).parents[1] / "JUDGING.md"
 _EXPECTED = {"HighResponseTime": "passed", "LowCacheHitRate": "passed"}

@@ -10,10 +10,10 @@ import pytest
 from alertdrill.agent.recording.recording import Recording, write_recording
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
-from benchmarks.judging.made import recording
 from benchmarks.judging.page import Measured, Size, render
 from benchmarks.judging.promql import Evaluator
 from benchmarks.judging.service import BEGINS, ENDS, FAULT_BEGINS, exposed
+from benchmarks.judging.two_hours import recording
 from benchmarks.results import Circumstances
 
 HERE = Circumstances("2026-01-02 03:04 UTC", "A Processor", 2, 7.5, "Linux 6", 0.1, {"Python": "3.11"})

@@ -25,7 +25,7 @@ from alertdrill.agent.recording.records import (
     TargetRecord,
 )
 from alertdrill.agent.rules.routing import routes
-from benchmarks.judging.evaluated import INTERVAL_SECONDS, alerts, first_at, rules, watched
+from benchmarks.judging.evaluation import INTERVAL_SECONDS, alerts, first_at, rules, watched
 from benchmarks.judging.promql import Evaluator
 from benchmarks.judging.service import BEGINS, ENDS, FAULT_BEGINS, FAULT_ENDS, SECONDS, ScrapeTarget, exposed, targets
 from benchmarks.loads import honest
