@@ -13,6 +13,9 @@ from alertdrill.probes.load.recorder import SecondCounts
 from alertdrill.probes.load.sender import Plan, Sender
 from alertdrill.probes.load.tally import Tally
 
+# A second, or a part of one, and the tallies that it belongs to.
+_Counted = tuple[SecondCounts, tuple[Tally, ...]]
+
 
 class Load:
     """Transactions of one client at their due times, counted in a tally.
@@ -28,6 +31,7 @@ class Load:
         plan: Plan,
         acknowledged: Callable[[list[str]], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.tally = Tally()
         self.started_at = 0.0
@@ -36,36 +40,72 @@ class Load:
         self._plan = plan
         self._acknowledged = acknowledged
         self._clock = clock
+        self._wall = wall
+        self._sender: Sender | None = None
+        self._intervals: list[Tally] = []
+        self._seconds: asyncio.Queue[_Counted] = asyncio.Queue()
         self._steps: Iterator[None] = iter(())
 
     async def run(self) -> None:
         """Send until the arrivals end or the task is cancelled; what is in flight then stays counted in flight."""
-        seconds: asyncio.Queue[SecondCounts | None] = asyncio.Queue()
         try:
             async with asyncio.TaskGroup() as tasks, startable(self._client) as client:
-                tasks.create_task(self._add(seconds))
-                sender = Sender(client, self._plan, seconds.put_nowait, self._clock)
-                self.started_at, self.began = time.time(), self._clock()
-                await sender.run(self.began)
-                seconds.put_nowait(None)
+                adding = tasks.create_task(self._add())
+                self._sender = Sender(client, self._plan, self._take, self._clock)
+                self.started_at, self.began = self._wall(), self._clock()
+                try:
+                    await self._sender.run(self.began)
+                finally:
+                    self._sender = None
+                await self._seconds.join()
+                adding.cancel()
         finally:
             # Whoever cancels reads the tally next, so what is left is added here and now.
-            self._add_now(seconds)
+            self._add_now()
 
-    async def _add(self, seconds: asyncio.Queue[SecondCounts | None]) -> None:
-        while second := await seconds.get():
-            self._acknowledged(second.acknowledged)
-            self._steps = self.tally.folding(second)
+    @asynccontextmanager
+    async def counting(self, tally: Tally) -> AsyncIterator[None]:
+        """Count into a further tally exactly what happens within the block, and nothing before or after it.
+
+        The second under way is split at both ends. A transaction that was sent before the block and ends within it
+        counts as ended there, as in every second.
+        """
+        self._split_second()
+        self._intervals.append(tally)
+        try:
+            yield
+        finally:
+            self._split_second()
+            self._intervals.remove(tally)
+        await self._seconds.join()
+
+    def _split_second(self) -> None:
+        if self._sender is not None:
+            self._sender.split_second()
+
+    def _take(self, second: SecondCounts) -> None:
+        self._seconds.put_nowait((second, (self.tally, *self._intervals)))
+
+    async def _add(self) -> None:
+        while True:
+            counted = await self._seconds.get()
+            self._steps = self._adding(counted)
             for _ in self._steps:
                 await asyncio.sleep(0)
 
-    def _add_now(self, seconds: asyncio.Queue[SecondCounts | None]) -> None:
+    def _add_now(self) -> None:
         for _ in self._steps:
             pass
-        while not seconds.empty():
-            if second := seconds.get_nowait():
-                self._acknowledged(second.acknowledged)
-                self.tally.add(second)
+        while not self._seconds.empty():
+            for _ in self._adding(self._seconds.get_nowait()):
+                pass
+
+    def _adding(self, counted: _Counted) -> Iterator[None]:
+        second, tallies = counted
+        self._acknowledged(second.acknowledged)
+        for tally in tallies:
+            yield from tally.folding(second)
+        self._seconds.task_done()
 
 
 @asynccontextmanager

@@ -72,7 +72,7 @@ class SecondCounts:
     `due` counts by due time, what ended by the instant of its end. `latencies` run from the due time,
     `durations` from the send; `lost` was given to a worker that died. `in_flight` is of the second's end,
     `most_in_flight` of any instant in it; of several workers it is a bound, for not all have their most at once.
-    A load that ends within a second leaves one that is not whole.
+    A load that ends within a second leaves one that is not whole; a second that is split has two such parts.
     """
 
     offset: int

@@ -60,6 +60,7 @@ class Sender:
         self._index = 0
         self._due = self._due_after = self._planned = 0.0
         self._second = 0
+        self._is_split = False
         self._all_sent = False
         self._pacer: Pacer
         self._finished: asyncio.Future[None]
@@ -150,8 +151,18 @@ class Sender:
         if self._all_sent and self._recorder.in_flight == 0 and now - self._start >= self._ends_at:
             self._wake()
 
+    def split_second(self) -> None:
+        """Hand over what the second under way has counted so far; the rest of it comes at its end, as another part."""
+        self._wake()  # what is due by now belongs to the part before
+        self._is_split = True
+        self._hand_over(is_whole=False)
+
     def _close_second(self, *, is_whole: bool = True) -> None:
+        self._hand_over(is_whole=is_whole and not self._is_split)
+        self._is_split = False
+        self._second += 1
+
+    def _hand_over(self, *, is_whole: bool) -> None:
         # In the middle of the second a ramp has the mean rate of all of it.
         rate, ids = self._arrivals.rate_at(self._second + 0.5), self._client.take_acknowledged()
         self._on_second(self._recorder.close(self._second, rate, ids, is_whole=is_whole))
-        self._second += 1

@@ -100,7 +100,7 @@ class Tally:
     def __init__(self) -> None:
         self.kept_seconds: int | None = None
         self.seconds: list[LoadSecond] = []
-        # Those within which the load ended; their rates say nothing.
+        # Parts of seconds: the load ended within them, or they were split. Their rates mean nothing.
         self.parts: list[LoadSecond] = []
         self.due = self.succeeded = self.failed = self.dropped = self.lost = 0
         self.in_flight = self.most_in_flight = 0

@@ -10,8 +10,9 @@ import looptime
 import pytest
 
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.load import Load, running
 from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome
 
 
@@ -92,3 +93,41 @@ def test_an_answer_after_the_last_second_is_in_a_part_of_its_own() -> None:
     in_virtual_time(load.run)
     assert [second.offset for second in load.tally.seconds] == [0, 1]
     assert [(part.offset, part.due, part.succeeded) for part in load.tally.parts] == [(2, 0, 2)]
+
+
+def _intervals(service: Service, *bounds: tuple[float, float]) -> tuple[Load, list[Tally]]:
+    """Run a load of 97 a second for 12.3 s, and count what happens between instants of it."""
+    clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
+    load, tallies = Load(service, Plan(ConstantArrivals(97.0)), clock=clock), [Tally() for _ in bounds]
+
+    async def main() -> None:
+        async with running(load):
+            for (start, end), tally in zip(bounds, tallies, strict=True):
+                await asyncio.sleep(start - clock())
+                async with load.counting(tally):
+                    await asyncio.sleep(end - clock())
+            await asyncio.sleep(12.3 - clock())
+
+    in_virtual_time(main)
+    return load, tallies
+
+
+def test_intervals_of_a_load_that_meet_add_up_to_all_of_it() -> None:
+    """But for the first transaction, which is sent before the first interval begins."""
+    bounds = [(0.005, 3.25), (3.25, 3.75), (3.75, 8.1), (8.1, 12.3)]
+    load, tallies = _intervals(Service(lambda now: 0.1 + now % 0.7, Outcome("reset", "gone")), *bounds)
+    assert [tally.due for tally in tallies] == [315, 48, 422, 408]
+    assert sum(tally.due for tally in tallies) == load.tally.due - 1
+    assert sum(tally.failed for tally in tallies) == load.tally.failed
+    assert sum(tally.latencies.count for tally in tallies) == load.tally.latencies.count == load.tally.failed
+
+
+def test_an_interval_has_the_whole_seconds_within_it_and_no_other() -> None:
+    load, (within, later) = _intervals(Service(lambda _: 0.25), (2.5, 6.5), (7.2, 7.7))
+    assert [second.offset for second in within.seconds] == [3, 4, 5]
+    assert [(part.offset, part.due) for part in within.parts] == [(2, 48), (6, 49)]
+    assert (later.seconds, later.due) == ([], 48)
+    # What was sent in the last quarter of a second before ends within, and what is sent in its own does not.
+    assert within.due == 388
+    assert within.due + 24 == within.succeeded + within.in_flight
+    assert [second.offset for second in load.tally.seconds] == [0, 1, 3, 4, 5, 8, 9, 10, 11]
