@@ -1,18 +1,16 @@
-"""Keeps each fault and each surge of a drill in force for its time, and records what was."""
+"""Keeps each fault and each surge of a drill in force for its time, and records when it was."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 
-from alertdrill.agent.config.agent import AgentConfig, relocate
+from alertdrill.agent.config.agent import relocate
 from alertdrill.agent.config.drill import KIND as SURGE
 from alertdrill.agent.config.drill import Surge
 from alertdrill.agent.drilling.observer import Observer
 from alertdrill.agent.drilling.progress import Progress
+from alertdrill.agent.drilling.site import Clocks, Site
 from alertdrill.agent.recording.load import load_record
 from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.records import FaultRecord
@@ -21,65 +19,54 @@ from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
-from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load, running
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import running
 from alertdrill.probes.registry import AnyProbe
 
 
 class FaultRunner:
-    """Breaks what a drill's file says, each at its instant; `records` are those that are over.
+    """Injects the faults of a drill, each at its instant; `records` are those that are over.
 
-    What cannot be injected, or is taken back by somebody else, is told to the observer, who ends the drill.
+    When another process undoes a fault, the observer aborts the drill.
     """
 
-    def __init__(
-        self,
-        config: AgentConfig,
-        progress: Progress,
-        observer: Observer,
-        ledger: Ledger,
-        acknowledged: Callable[[list[str]], None],
-    ) -> None:
+    def __init__(self, site: Site, progress: Progress, observer: Observer, ledger: Ledger) -> None:
         self.records: list[FaultRecord] = []
-        self._config = config
+        self._site = site
         self._faults = progress.drill.faults
         self._surges = progress.drill.load.surges
         self._progress = progress
         self._observer = observer
         self._ledger = ledger
-        self._acknowledged = acknowledged
         self._ending = asyncio.Event()
         progress.faults = {(fault.kind, fault.target): 0 for fault in self._faults}
         progress.faults |= {(SURGE, surge.target): 0 for surge in self._surges}
 
     def begin(self, tasks: asyncio.TaskGroup) -> None:
-        """Start a task for each, which waits for its instant."""
+        """Start a task for each fault and each surge, which waits for its instant."""
         for fault in spread(self._faults):
             tasks.create_task(self._keep(fault))
         for surge in self._surges:
             tasks.create_task(self._surge(surge))
 
     def end(self) -> None:
-        """Have all that is in force undone now; the tasks end when it is."""
+        """Undo now all that is in force; the tasks end when it is undone."""
         self._ending.set()
 
     async def _keep(self, fault: Fault) -> None:
-        """Inject one fault at its instant and heal it at its end, or when all faults end."""
-        kind = fault.kind
+        """Inject one fault at its instant, and undo it at its end or when all faults end."""
         if await _set_within(self._ending, fault.at.total_seconds()):
             return
+        kind, site, begun = fault.kind, self._site, _Beginning(self._site.clocks)
         longest = (fault.at_most if fault.lasts == "until-fired" else fault.lasts).total_seconds()
-        began: list[float] = []
         is_injected, outcome = False, ""
         try:
-            noted, forbids = partial(_note_now, began), self._config.guards.target_problem
-            async with applied(fault, self._config.endpoints, self._ledger, noted, forbids) as injection:
+            endpoints, forbids = site.config.endpoints, site.config.guards.target_problem
+            async with applied(fault, endpoints, self._ledger, begun.note, forbids) as injection:
                 is_injected = True
                 self._progress.faults[kind, fault.target] += 1
                 self._progress.tell(f"fault injected: {kind} on {fault.target}")
-                # From its entry in the ledger on, as the watchdog counts: injecting it may have taken long.
-                left = fault.at_most.total_seconds() - (time.time() - began[0])
+                # `at_most` counts from the ledger's entry on, as for the watchdog: the injection may have taken long.
+                left = fault.at_most.total_seconds() - begun.seconds_ago
                 await _set_within(self._ending, max(min(longest, left), 0))
             outcome = injection.outcome
         except FaultTakenBack as error:
@@ -94,54 +81,65 @@ class FaultRunner:
                 kind=kind,
                 target=fault.target,
                 settings=fault.model_dump(mode="json"),
-                injected_at=began[0],
-                healed_at=time.time(),
+                injected_at=begun.at,
+                healed_at=site.clocks.wall(),
                 outcome=outcome,
             )
         )
 
     async def _surge(self, surge: Surge) -> None:
-        """Send more at its instant, until its end or that of all faults."""
+        """Send more transactions from its instant on, until its end or that of all faults."""
         if await _set_within(self._ending, surge.at.total_seconds()):
             return
-        probe = self._probe_of(surge)
-        async with probe.opened() as client:
-            plan = Plan(ConstantArrivals(surge.rate), surge.max_in_flight)
-            load = Load(client, plan, self._acknowledged)
+        probe, wall = self._probe_of(surge), self._site.clocks.wall
+        async with self._site.connect(probe) as client:
+            load = self._site.make_load(client, surge.rate, surge.max_in_flight)
             async with running(load):
-                begun_at = time.time()
+                begun_at = wall()
                 self._progress.faults[SURGE, surge.target] += 1
                 self._progress.tell(f"surge begins: {surge.target}")
                 lasts = surge.lasts.total_seconds() if isinstance(surge.lasts, timedelta) else None
                 await _set_within(self._ending, lasts)
-            ended_at = time.time()
+            ended_at = wall()
         self._progress.faults[SURGE, surge.target] -= 1
         self._progress.tell(f"surge ended: {surge.target}")
-        settings = surge.model_dump(mode="json", exclude={"probe"})
         self.records.append(
             FaultRecord(
                 kind=SURGE,
                 target=surge.target,
-                settings=settings,
+                settings=surge.model_dump(mode="json", exclude={"probe"}),
                 injected_at=begun_at,
                 healed_at=ended_at,
-                load=load_record(load, carried(probe)),
+                load=load_record(load.tally, load.started_at, carried(probe)),
             )
         )
 
     def _probe_of(self, surge: Surge) -> AnyProbe:
         if surge.probe is None:
-            return self._config.probe
+            return self._site.config.probe
         values = surge.probe.model_dump(by_alias=True, exclude_unset=True)
-        return type(surge.probe).model_validate(relocate(values, self._config.addresses))
+        return type(surge.probe).model_validate(relocate(values, self._site.config.addresses))
 
 
-def _note_now(instants: list[float]) -> None:
-    instants.append(time.time())
+class _Beginning:
+    """The instant at which a fault began, by both clocks; `at` is in Unix seconds."""
+
+    def __init__(self, clocks: Clocks) -> None:
+        self.at = 0.0
+        self._wall = clocks.wall
+        self._clock = asyncio.get_running_loop().time
+        self._noted = 0.0
+
+    def note(self) -> None:
+        self.at, self._noted = self._wall(), self._clock()
+
+    @property
+    def seconds_ago(self) -> float:
+        return self._clock() - self._noted
 
 
 async def _set_within(event: asyncio.Event, seconds: float | None) -> bool:
-    """Wait for an event for at most some seconds (None: for ever); tell whether it was set."""
+    """Wait for an event for at most some seconds (None: for ever); return whether it was set."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:

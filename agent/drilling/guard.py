@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
-from aiohttp import web
-
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.monitoring.held import Silence
 from alertdrill.chaos.errors import FaultNotApplied
@@ -64,14 +62,9 @@ class Guard:
             return reason
         return abort_reason(self._abort_unless, figures(), elapsed_seconds) or ""
 
-    def stop_route(self) -> web.RouteDef:
-        """Tell where a drill is stopped: `POST /-/stop`, with the reason as its text if there is one."""
-        return web.post("/-/stop", self._stop)
-
-    async def _stop(self, request: web.Request) -> web.Response:
-        said = " ".join((await request.text()).split())[:200]
-        self._stopped = f"stopped by POST /-/stop from {request.remote}" + (f": {said}" if said else "")
-        return web.Response(text="stopping: undoing what is broken\n")
+    def stop(self, reason: str) -> None:
+        """End the drill at its next look; `reason` becomes that of its verdict."""
+        self._stopped = reason
 
     def _switch(self) -> str:
         switch = self._guards.kill_switch and self._guards.kill_switch.expanduser()

@@ -56,8 +56,8 @@ async def _heal_chosen(ledger: Ledger, chosen: dict[str, Entry], tell: Callable[
     return problems
 
 
-async def mend(ledger: Ledger, tell: Callable[[str], None]) -> None:
-    """Undo, before anything new is broken, what a process that ended has left; raises FaultNotHealed."""
+async def heal_abandoned(ledger: Ledger, tell: Callable[[str], None]) -> None:
+    """Undo, before a drill begins, the faults that ended processes left; raises FaultNotHealed."""
     contents = ledger.read()
     problems = contents.unreadable + await _heal_chosen(ledger, abandoned(contents), tell)
     if problems:

@@ -46,13 +46,19 @@ class Observer:
     """Watches the alerts of one drill; `states` has the state of each active alert by name."""
 
     def __init__(
-        self, prometheus: Prometheus, alertmanager: Alertmanager, drill: Drill, tell: Callable[[str], None]
+        self,
+        prometheus: Prometheus,
+        alertmanager: Alertmanager,
+        drill: Drill,
+        tell: Callable[[str], None],
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._prometheus = prometheus
         self._alertmanager = alertmanager
         self._watched = {expectation.alert for expectation in drill.expect}
         self._abort_if = drill.abort_if
         self._tell = tell
+        self._wall = wall
         self._started: list[tuple[AlertmanagerStatus, RuntimeInfo | None]] = []
         self._counts: list[NotificationCount] | None = None
         self._flags: Flags | None = None
@@ -90,12 +96,12 @@ class Observer:
 
     async def look(self) -> None:
         """Look at every group of rules, and at Alertmanager as long as an alert under test fires."""
-        asked_at = time.time()
+        asked_at = self._wall()
         groups = await self._asked("Prometheus", self._prometheus.rule_groups())
         if groups is None:
             return
         # The answer is of some instant until now, however long it took.
-        now = time.time()
+        now = self._wall()
         for group in groups:
             self._note_evaluation(group, now)
         self._looked_at = asked_at
@@ -177,7 +183,7 @@ class Observer:
 
     def note_outage(self, server: str, reason: str) -> None:
         """Note that a server did not answer."""
-        now = time.time()
+        now = self._wall()
         if server in self._open_outages:
             index = max(n for n, outage in enumerate(self.outages) if outage.server == server)
             self.outages[index] = self.outages[index].model_copy(update={"last_at": now})

@@ -20,9 +20,8 @@ from rich.text import Text
 
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.console import Lines, showing
-from alertdrill.agent.drilling.session import Options
-from alertdrill.agent.drilling.session import read as read_files
-from alertdrill.agent.drilling.turns import dealt
+from alertdrill.agent.drilling.session import Options, read_files
+from alertdrill.agent.drilling.work_queue import WorkQueue
 from alertdrill.agent.errors import USAGE, worst
 from alertdrill.agent.files import require_writable
 from alertdrill.agent.recording.recording import read_recording
@@ -76,11 +75,11 @@ async def run_parallel(options: Options, labs: int, console: Console) -> int:
     lines, began = Lines(console), time.monotonic()
     files = longest_first(options.files, loaded)
     processes = [LabProcess() for _ in range(min(labs, len(files)))]
-    with dealt(len(files)) as turns:
-        command = _command(replace(options, files=files, output=output, turns=turns))
+    with WorkQueue.of(len(files)) as queue:
+        command = _command(replace(options, files=files, output=output, turns=queue.descriptor))
         async with showing(console, lambda: _view(processes), lambda: "", lines.tell), asyncio.TaskGroup() as tasks:
             for process in processes:
-                tasks.create_task(_run(process, command, turns, lines))
+                tasks.create_task(_run(process, command, queue, lines))
     for process in processes:
         for line in [*(f"alertdrill: {problem}" for problem in process.problems), *process.unexplained]:
             console.print(Text(line), soft_wrap=True)
@@ -96,8 +95,8 @@ def longest_first(files: Sequence[Path], loaded: Sequence[Drill]) -> list[Path]:
     return [path for path, _ in sorted(zip(files, loaded, strict=True), key=lambda one: -one[1].longest)]
 
 
-async def _run(lab: LabProcess, command: list[str], turns: int, lines: Lines) -> None:
-    async with _process(command, turns) as process:
+async def _run(lab: LabProcess, command: list[str], queue: WorkQueue, lines: Lines) -> None:
+    async with _process(command, queue) as process:
         assert process.stdout is not None  # noqa: S101 - it was started with a pipe
         async for line in process.stdout:
             if event := lab.heed(line.decode(errors="replace").rstrip("\n")):
@@ -117,7 +116,7 @@ def _command(options: Options) -> list[str]:
 
 
 @asynccontextmanager
-async def _process(command: list[str], turns: int) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _process(command: list[str], queue: WorkQueue) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a command for the length of the block; one that is left early is interrupted, and waited for."""
     # A session of its own, so that Ctrl-C reaches us alone, and we tell it.
     process = await asyncio.create_subprocess_exec(
@@ -125,7 +124,7 @@ async def _process(command: list[str], turns: int) -> AsyncIterator[asyncio.subp
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
-        pass_fds=(turns,),
+        pass_fds=(queue.descriptor,),
     )
     try:
         yield process

@@ -1,4 +1,4 @@
-"""Where a drill stands, for whoever watches it."""
+"""How far a drill has come, for its view and for the metrics."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Progress:
     """The state of one drill; `phase_started` and `phase_ends_by` are by the loop's clock."""
 
     drill: Drill
+    observer: Observer
     tally: Tally = field(default_factory=Tally)
     phase: Phase | None = None
     phase_started: float = 0.0
     phase_ends_by: float = 0.0
-    observer: Observer | None = None
     # How many faults of each kind and target are in force.
     faults: dict[tuple[str, str], int] = field(default_factory=dict)
     tell: Callable[[str], None] = lambda _: None
@@ -28,4 +28,4 @@ class Progress:
     @property
     def states(self) -> dict[str, str]:
         """The state of each active alert, by name."""
-        return self.observer.states if self.observer is not None else {}
+        return self.observer.states

@@ -1,10 +1,10 @@
-"""One run of a command: the lab if asked for, the drills one after another, their recordings and reports."""
+"""One run of `alertdrill drill`: the lab if requested, the drills one after another, their recordings and reports."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -13,18 +13,28 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from alertdrill.agent.config import runbooks
 from alertdrill.agent.config.agent import AgentConfig, as_yaml, read_agent_config
 from alertdrill.agent.config.drill import Drill, read_drill
-from alertdrill.agent.console import Lines
+from alertdrill.agent.console import Lines, showing
 from alertdrill.agent.drilling import dry_run
+from alertdrill.agent.drilling import view as drill_view
 from alertdrill.agent.drilling.conductor import Conductor
-from alertdrill.agent.drilling.turns import taken
-from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.drilling.site import Site
+from alertdrill.agent.drilling.work_queue import WorkQueue
+from alertdrill.agent.errors import USAGE, ConfigError, leaves, worst
 from alertdrill.agent.files import require_writable, write_whole
+from alertdrill.agent.payment_audit import PaymentAudit
+from alertdrill.agent.recording.recording import Recording, recording_path, write_recording
+from alertdrill.agent.report.drill import files as report_files
 from alertdrill.agent.report.drill import table as drills_table
-from alertdrill.agent.series import Series
+from alertdrill.agent.report.drill import terminal
+from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.runbook import located
+from alertdrill.agent.verdict.verdict import Judgement
+from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.lab.parts import Parts
 
 if TYPE_CHECKING:
@@ -36,7 +46,7 @@ _ALLOWED_AT_THE_LAB = ["flush redis:6379", "fill redis:6379", "block redis:6379"
 
 @dataclass(frozen=True)
 class Options:
-    """What `alertdrill drill` was asked for."""
+    """The options of `alertdrill drill`."""
 
     files: list[Path]
     config: Path
@@ -44,17 +54,17 @@ class Options:
     time_scale: float
     output: Path | None
     dry_run: bool = False
-    # Of which drills are this process's, when several were given the same (alertdrill.agent.drilling.turns).
+    # Where several processes were given the same drills: the descriptor of the queue from which each takes the next.
     turns: int | None = None
 
 
 async def run_drills(options: Options, console: Console) -> int:
-    """Run drills one after another and tell the worst exit code.
+    """Run drills one after another and return the worst exit code.
 
-    A fault that cannot be injected ends its drill, and not those that follow. Raises ConfigError, ServiceUnavailable,
-    FaultNotHealed and, of a single drill, FaultNotApplied.
+    A fault that cannot be injected ends its drill, but not those that follow. Raises ConfigError, ServiceUnavailable,
+    FaultNotHealed and, when there is only one drill, FaultNotApplied.
     """
-    config, loaded = read(options)
+    config, loaded = read_files(options)
     output = options.output or config.recordings
     require_writable(output)
     lines, began = Lines(console), time.monotonic()
@@ -62,20 +72,21 @@ async def run_drills(options: Options, console: Console) -> int:
     async with _stack(config, options, parts, lines) as (here, lab):
         if options.dry_run:
             for one in loaded:
-                planned = await Conductor(here, one, lines.tell).plan()
+                async with Site(here) as site:
+                    planned = await Conductor(site, one, lines.tell).plan()
                 console.print(dry_run.render(one.scaled(here.time_scale), planned))
             return 0
         pages = options.config.parent / runbooks.FOLDER
-        series = Series(here, lab, output, pages, console, lines)
-        mine = iter(loaded) if options.turns is None else (loaded[number] for number in taken(options.turns))
-        code = await series.run(mine, alone=len(loaded) == 1)
+        session = Session(here, lab, output, pages, console, lines)
+        drills = iter(loaded) if options.turns is None else (loaded[n] for n in WorkQueue(options.turns).taken())
+        code = await session.run(drills, alone=len(loaded) == 1)
     if len(loaded) > 1 and options.turns is None:
-        drills_table.show(console, series.done, len(loaded), time.monotonic() - began)
+        drills_table.show(console, session.done, len(loaded), time.monotonic() - began)
     return code
 
 
-def read(options: Options) -> tuple[AgentConfig, list[Drill]]:
-    """Read all files before anything runs, so that every problem is told at once."""
+def read_files(options: Options) -> tuple[AgentConfig, list[Drill]]:
+    """Read all files before anything runs; raises ConfigError with the problems of all of them."""
     problems: list[str] = []
     config, loaded = None, []
     for path in [options.config, *options.files]:
@@ -137,3 +148,79 @@ async def keep_lab(config: Path, time_scale: float, parts: Parts, console: Conso
         console.print("Ctrl-C stops it and removes all it made.")
         await asyncio.Event().wait()
     return 0
+
+
+class Session:
+    """Drills in a row on the same servers; `done` are those that have a verdict, `pages` is the runbooks' folder."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a drill works with
+        self, config: AgentConfig, lab: Lab | None, output: Path, pages: Path, console: Console, lines: Lines
+    ) -> None:
+        self.done: list[tuple[Recording, Judgement]] = []
+        self._config = config
+        self._lab = lab
+        self._output = output
+        self._pages = pages
+        self._console = console
+        self._lines = lines
+
+    async def run(self, drills: Iterator[Drill], *, alone: bool) -> int:
+        """Run the drills as `run_drills` does; `alone` when there is only one."""
+        codes: list[int] = []
+        drill = next(drills, None)
+        while drill is not None:
+            audit = await PaymentAudit.begin(self._lab, self._lines.tell)
+            recording = None
+            try:
+                recording = await self._conducted(drill, audit)
+            except* FaultNotApplied as group:
+                if alone:
+                    raise
+                for error in leaves(group):
+                    self._console.print(Text(f"alertdrill: drill {drill.name}: {error}"), soft_wrap=True)
+                codes.append(USAGE)
+            drill = next(drills, None)
+            # The recording has all it needs from Prometheus, so its data may go while the reports are written.
+            async with asyncio.TaskGroup() as tasks:
+                if drill is not None:
+                    tasks.create_task(self._forget())
+                if recording is not None:
+                    await self._report(recording, audit)
+        return worst([*codes, *(judgement.exit_code for _, judgement in self.done)])
+
+    async def _conducted(self, drill: Drill, audit: PaymentAudit) -> Recording:
+        lines = self._lines
+        async with Site(self._config, audit.keep) as site:
+            conductor = Conductor(site, drill, lines.tell)
+            progress = conductor.progress
+            lines.tell(f"drill {drill.name}: {drill.summary}" if drill.summary else f"drill {drill.name}")
+            view, line = (lambda: drill_view.view(progress)), (lambda: drill_view.line(progress))
+            async with showing(self._console, view, line, lines.tell):
+                return await conductor.run()
+
+    async def _forget(self) -> None:
+        """Delete from a lab's monitoring what it knows of the drill before; other servers keep theirs."""
+        if self._lab is not None:
+            self._lines.tell("lab: Prometheus and Alertmanager forget the drill before")
+            await self._lab.forget()
+
+    async def _report(self, recording: Recording, audit: PaymentAudit) -> None:
+        recording = recording.model_copy(update={"audit": await audit.finish()})
+        judgement = judge(recording)
+        self.done.append((recording, judgement))
+        self._console.print(terminal.render(recording, located(judgement, self._pages)))
+        path = recording_path(self._output, recording)
+        write_reports(recording, located(judgement, self._pages, path.parent), path, self._console)
+
+
+def write_reports(recording: Recording, judgement: Judgement, path: Path, console: Console) -> None:
+    """Write the recording and every report beside it, and print their paths; the page's path is the last line.
+
+    Raises ConfigError that names the file which could not be written; what comes before it is written and printed.
+    """
+    try:
+        write_recording(recording, path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
+    console.print(f"recording {path}", soft_wrap=True)
+    console.print(f"report {report_files.write(recording, judgement, path)}", soft_wrap=True)

@@ -1,6 +1,6 @@
-"""A silence over all alerts that a drill does not test, with an owner, a reason and an end of its own.
+"""A silence for all alerts that a drill does not test, with an author, a reason and an end.
 
-It is taken back at the drill's end; should nobody be left to do that, it ends by itself.
+The drill ends it when it is over; when the process is killed first, the silence ends by itself.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.errors import ServiceUnavailable
@@ -17,19 +17,22 @@ from alertdrill.agent.monitoring.held import SilenceMatcher
 from alertdrill.units.shielding import to_the_end
 
 AUTHOR = "alertdrill"
-# The last notifications of alerts that resolve with the fault come after the drill's phases.
+# Alerts that resolve with the fault send their last notifications after the drill's phases.
 _MARGIN = timedelta(minutes=1)
 
 
 @asynccontextmanager
-async def others_silenced(alertmanager: Alertmanager, drill: Drill, tell: Callable[[str], None]) -> AsyncIterator[None]:
+async def others_silenced(
+    alertmanager: Alertmanager, drill: Drill, tell: Callable[[str], None], now: Callable[[], datetime]
+) -> AsyncIterator[None]:
     """Silence every alert but those that the drill expects, for the length of the block.
 
-    Raises ServiceUnavailable when it cannot be set; one that cannot be taken back is told, with its end.
+    Raises ServiceUnavailable when the silence cannot be set. When it cannot be ended, `tell` gets a line with the
+    time at which it ends by itself.
     """
     expected = "|".join(re.escape(expectation.alert) for expectation in drill.expect)
     others = SilenceMatcher("alertname", expected, is_regex=True, is_equal=False)
-    until = datetime.now(UTC) + drill.longest + _MARGIN
+    until = now() + drill.longest + _MARGIN
     silence_id = await alertmanager.add_silence([others], until, AUTHOR, f"drill {drill.name} is running")
     tell(f"alerts that are not under test are silenced until {until:%H:%M:%S} UTC at the latest")
     try:
@@ -42,4 +45,4 @@ async def _end(alertmanager: Alertmanager, silence_id: str, until: datetime, tel
     try:
         await alertmanager.end_silence(silence_id)
     except ServiceUnavailable as error:
-        tell(f"the silence {silence_id} ends at {until:%H:%M:%S} UTC, for it could not be taken back: {error}")
+        tell(f"the silence {silence_id} ends at {until:%H:%M:%S} UTC, because it could not be ended now: {error}")

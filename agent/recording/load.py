@@ -5,12 +5,15 @@ from __future__ import annotations
 from statistics import fmean
 
 from alertdrill.agent.recording.records import LoadRecord, MoneyRecord, SecondRecord
-from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.tally import Tally
 
 
-def load_record(load: Load, money: list[MoneyRecord]) -> LoadRecord:
-    """Sum a load up; `money` is what each of its transactions carries."""
-    tally = load.tally
+def load_record(tally: Tally, started_at: float, money: list[MoneyRecord]) -> LoadRecord:
+    """Sum up what a tally counted of a load.
+
+    `started_at` is when the load began, in Unix seconds: the tally's seconds count from there. `money` is what each
+    of its transactions carries.
+    """
     targets = [second.target_rate for second in tally.seconds]
     return LoadRecord(
         target_rate=fmean(targets) if targets else 0.0,
@@ -24,7 +27,7 @@ def load_record(load: Load, money: list[MoneyRecord]) -> LoadRecord:
         lateness_p99_seconds=tally.lateness.percentile_seconds(99) or 0.0,
         seconds=[
             SecondRecord(
-                at=load.started_at + second.offset,
+                at=started_at + second.offset,
                 due=second.due,
                 succeeded=second.succeeded,
                 failed=second.failed,

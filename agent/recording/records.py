@@ -60,7 +60,10 @@ class MoneyRecord(Record):
 
 
 class LoadRecord(Record):
-    """What the load did; `due` is succeeded + failed + dropped + what was broken off at the end.
+    """What the load did during the drill.
+
+    `due` is succeeded + failed + dropped + in flight at the end, less what was in flight at the start: a load may
+    have begun before the drill.
 
     `money` is empty where nobody knows what a transaction carries.
     """

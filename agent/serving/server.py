@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -17,28 +17,35 @@ from alertdrill.agent.recording.records import NotificationRecord
 
 
 class Inbox:
-    """What Alertmanager told us, in order; one record for each alert of each call."""
+    """Where Alertmanager calls; `take` is called with a record for each alert of each call, in order.
 
-    def __init__(self) -> None:
-        self.notifications: list[NotificationRecord] = []
+    `wall` is the clock of the records, in Unix seconds.
+    """
+
+    def __init__(self, take: Callable[[NotificationRecord], None], wall: Callable[[], float] = time.time) -> None:
+        self._take = take
+        self._wall = wall
 
     def route(self) -> web.RouteDef:
-        """Tell where Alertmanager calls."""
-        return web.post("/api/v1/webhook/{receiver}", self._receive)
+        """Return the route that Alertmanager calls."""
+        return web.post("/api/v1/webhook/{receiver}", self._answer)
 
-    async def _receive(self, request: web.Request) -> web.Response:
-        now = time.time()
+    def receive(self, receiver: str, call: Any) -> None:  # noqa: ANN401 - JSON
+        """Take the alerts of one call; raises ValueError, KeyError or TypeError when it is not one of Alertmanager."""
+        now = self._wall()
+        for record in [_record(now, receiver, alert) for alert in call["alerts"]]:
+            self._take(record)
+
+    async def _answer(self, request: web.Request) -> web.Response:
         try:
-            call = await request.json()
-            records = [_record(now, request.match_info["receiver"], alert) for alert in call["alerts"]]
+            self.receive(request.match_info["receiver"], await request.json())
         except (ValueError, KeyError, TypeError) as error:
             raise web.HTTPBadRequest(text=f"not a webhook of Alertmanager: {error!r}\n") from error
-        self.notifications += records
         return web.Response(text="OK\n")
 
 
 def metrics_route(registry: CollectorRegistry) -> web.RouteDef:
-    """Tell where Prometheus scrapes, in the format that it asks for."""
+    """Return the route that Prometheus scrapes; it answers in the format that Prometheus asks for."""
 
     async def answer(request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
@@ -59,7 +66,7 @@ def _record(now: float, receiver: str, alert: dict[str, Any]) -> NotificationRec
         status=alert["status"],
         labels=alert["labels"],
         starts_at=datetime.fromisoformat(alert["startsAt"]).timestamp(),
-        # Alertmanager spells "not yet" as the first instant of the year 1.
+        # Alertmanager writes "not yet" as the first instant of the year 1.
         ends_at=ends_at.timestamp() if ends_at.year > 1 else None,
     )
 
@@ -70,7 +77,7 @@ async def serving(
 ) -> AsyncIterator[None]:
     """Serve health and other routes on HOST:PORT for the length of the block.
 
-    Raises ServiceUnavailable, with the `setting` to change, when that is taken.
+    Raises ServiceUnavailable, which names the `setting` to change, when the address is taken.
     """
     host, port = listen.rsplit(":", 1)
     application = web.Application()

@@ -21,6 +21,7 @@ from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import (
     FaultRecord,
     LoadRecord,
+    NotificationRecord,
     PhaseRecord,
     SecondRecord,
     TargetRecord,
@@ -57,7 +58,8 @@ async def run_cases(cases: Sequence[Case], programs: Programs, *, restart: bool 
         await _silence(stage, "Silenced")
         prometheus = Prometheus(MonitoringServer(url=stage.url("prometheus")))
         alertmanager = Alertmanager(MonitoringServer(url=stage.url("alertmanager")))
-        inbox = Inbox()
+        notifications: list[NotificationRecord] = []
+        inbox = Inbox(notifications.append)
         async with prometheus, alertmanager, serving([inbox.route()], stage.listen):
             observer = Observer(prometheus, alertmanager, drill, lambda _: None)
             await observer.begin()
@@ -71,7 +73,7 @@ async def run_cases(cases: Sequence[Case], programs: Programs, *, restart: bool 
             await _watch(observer, stage.clock.begins_at + FAULT_SECONDS - time.time())
             stage.clock.ends_at = time.time()
             await _watch(observer, _RECOVERY_SECONDS)
-            recording = await _recorded(drill, stage, observer, inbox, prometheus, started_at)
+            recording = await _recorded(drill, stage, observer, notifications, prometheus, started_at)
     verdicts = {verdict.alert: verdict for verdict in judge(recording).verdicts}
     return Result(recording, verdicts, stage.clock.begins_at)
 
@@ -113,7 +115,12 @@ def _drill(cases: Sequence[Case]) -> Drill:
 
 
 async def _recorded(  # noqa: PLR0913, PLR0917 - all sources of a recording
-    drill: Drill, stage: Stage, observer: Observer, inbox: Inbox, prometheus: Prometheus, started_at: float
+    drill: Drill,
+    stage: Stage,
+    observer: Observer,
+    notifications: list[NotificationRecord],
+    prometheus: Prometheus,
+    started_at: float,
 ) -> Recording:
     ended_at = time.time()
     evidence = Evidence(prometheus, started_at, ended_at)
@@ -149,7 +156,7 @@ async def _recorded(  # noqa: PLR0913, PLR0917 - all sources of a recording
         alerts=alerts,
         earlier=await evidence.earlier(EARLIER_SECONDS),
         earlier_since=started_at - EARLIER_SECONDS,
-        notifications=inbox.notifications,
+        notifications=notifications,
         outages=observer.outages,
     )
 

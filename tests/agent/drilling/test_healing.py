@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.drilling.healing import mend, require_nothing_in_force
+from alertdrill.agent.drilling.healing import heal_abandoned, require_nothing_in_force
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
@@ -83,7 +83,7 @@ async def test_a_running_drill_is_left_alone_unless_forced(server: Server, ledge
 async def test_a_start_heals_what_an_earlier_one_left(server: Server, ledger: Ledger) -> None:
     told: list[str] = []
     await leave(ledger, server)
-    await mend(ledger, told.append)
+    await heal_abandoned(ledger, told.append)
     assert toxics(server) == {}
     assert [line.split(":")[0] for line in told] == ["healed"]
     require_nothing_in_force(ledger)
@@ -91,7 +91,7 @@ async def test_a_start_heals_what_an_earlier_one_left(server: Server, ledger: Le
 
 async def test_a_start_beside_a_running_drill_is_refused(server: Server, ledger: Ledger) -> None:
     async with applied(FAULT, endpoints(server), ledger):
-        await mend(ledger, print)
+        await heal_abandoned(ledger, print)
         with pytest.raises(FaultNotApplied, match=r"drill slow: in force\n.* run `alertdrill heal` first"):
             require_nothing_in_force(ledger)
         assert len(toxics(server)) == 1
@@ -101,4 +101,4 @@ async def test_a_start_is_refused_while_something_cannot_be_healed(server: Serve
     await leave(ledger, server)
     await server.stop()
     with pytest.raises(FaultNotHealed, match=r"is not healed: Toxiproxy at .* cannot be reached"):
-        await mend(ledger, print)
+        await heal_abandoned(ledger, print)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from alertdrill.agent.drilling.session import write_reports
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.recording.recording import Recording, read_recording
-from alertdrill.agent.series import write_reports
 from alertdrill.agent.verdict.judge import judge
 from tests.support.full_disk import files_of_at_most
 

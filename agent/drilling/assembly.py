@@ -1,0 +1,97 @@
+"""Puts a recording together when a drill is over: what the drill noted, and what Prometheus and Alertmanager kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alertdrill import __version__
+from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.drilling import dashboards
+from alertdrill.agent.drilling.evidence import Evidence
+from alertdrill.agent.drilling.observer import EARLIER_SECONDS, Observer
+from alertdrill.agent.drilling.site import Site
+from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import (
+    AlertSamples,
+    FaultRecord,
+    LoadRecord,
+    NotificationRecord,
+    PhaseRecord,
+    TargetRecord,
+    WatchedRecord,
+)
+from alertdrill.agent.scorecard.measure import over_phases
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a drill noted itself between its start and its end (Unix seconds)."""
+
+    started_at: float
+    ended_at: float
+    phases: list[PhaseRecord]
+    faults: list[FaultRecord]
+    load: LoadRecord
+    notifications: list[NotificationRecord]
+
+
+async def assembled(site: Site, drill: Drill, observer: Observer, course: Course) -> Recording:
+    """Make the recording of a drill; a server that does not answer any more is noted as an outage."""
+    evidence = Evidence(site.prometheus, course.started_at, course.ended_at)
+    alerts, watched, targets = await _gathered(evidence, drill, observer)
+    earlier = await observer.earlier(evidence)
+    prometheus, alertmanager = await observer.prometheus_record(), await observer.alertmanager_record()
+    config = site.config
+    return Recording(
+        alertdrill=__version__,
+        drill=drill,
+        time_scale=config.time_scale,
+        started_at=course.started_at,
+        ended_at=course.ended_at,
+        phases=course.phases,
+        faults=course.faults,
+        load=course.load,
+        prometheus=prometheus,
+        alertmanager=alertmanager,
+        rules=observer.rules,
+        rules_at_end=await observer.rules_at_end(),
+        groups=observer.groups,
+        watched=watched,
+        targets=targets,
+        active=observer.active,
+        alerts=alerts,
+        earlier=earlier or [],
+        earlier_since=None if earlier is None else course.started_at - EARLIER_SECONDS,
+        notifications=course.notifications,
+        outages=observer.outages,
+        aborted=observer.aborted,
+        kpis=await over_phases(config.kpis, site.prometheus, course.phases, config.time_scale),
+        dashboards=_dashboards(site, drill, observer),
+    )
+
+
+async def _gathered(
+    evidence: Evidence, drill: Drill, observer: Observer
+) -> tuple[list[AlertSamples], list[WatchedRecord], list[TargetRecord]]:
+    """Fetch what Prometheus stored; nothing, and an outage, when it does not answer."""
+    expected = {expectation.alert for expectation in drill.expect}
+    watched: list[WatchedRecord] = []
+    targets: dict[tuple[str, str], TargetRecord] = {}
+    try:
+        alerts = await evidence.alerts()
+        for rule in observer.rules:
+            if rule.alert in expected:
+                record, behind = await evidence.watched(rule, observer.groups, alerts, observer.active)
+                watched.append(record)
+                targets |= {(target.job, target.instance): target for target in behind}
+    except ServiceUnavailable as error:
+        observer.note_outage("Prometheus", str(error))
+        return [], [], []
+    return alerts, watched, list(targets.values())
+
+
+def _dashboards(site: Site, drill: Drill, observer: Observer) -> dict[str, str]:
+    if site.config.grafana is None:
+        return {}
+    return dashboards.links(site.config.grafana, observer.rules, [expectation.alert for expectation in drill.expect])

@@ -1,0 +1,194 @@
+"""What outlives a drill: the clients of the monitoring servers, the agent's HTTP server, and the load.
+
+`alertdrill drill` makes a site for each drill. A process that runs many drills keeps one site: drills run on it one
+after another, under a load that keeps running, and each counts only what happens between its start and its end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from aiohttp import web
+
+from alertdrill.agent.config.agent import AgentConfig
+from alertdrill.agent.config.drill import DrillLoad
+from alertdrill.agent.drilling.lock import locked
+from alertdrill.agent.drilling.progress import Progress
+from alertdrill.agent.monitoring.alertmanager import Alertmanager
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.recording.records import NotificationRecord
+from alertdrill.agent.serving.metrics import AgentState, registry
+from alertdrill.agent.serving.server import Inbox, metrics_route, serving
+from alertdrill.chaos.safety.lease import leased
+from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.probes.client import AwaitedClient, Client
+from alertdrill.probes.load.arrivals import ConstantArrivals
+from alertdrill.probes.load.load import Load, running
+from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.tally import Tally
+from alertdrill.probes.registry import AnyProbe
+
+# The metrics show the last second of the load; each drill keeps all of its own.
+_KEPT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """The two clocks: `wall` in Unix seconds, for what is compared with Prometheus; `steady` for the load's rhythm.
+
+    Other durations are measured by the event loop's own clock.
+    """
+
+    wall: Callable[[], float] = time.time
+    steady: Callable[[], float] = time.monotonic
+
+    def now(self) -> datetime:
+        """Return the wall time, with its zone."""
+        return datetime.fromtimestamp(self.wall(), UTC)
+
+
+@dataclass(frozen=True)
+class Means:
+    """How a site reaches the world outside; a test puts others in their place.
+
+    `connect` opens a probe's client, `watchdog` starts the process that undoes a drill's faults if this one dies.
+    """
+
+    clocks: Clocks = Clocks()
+    connect: Callable[[AnyProbe], AbstractAsyncContextManager[Client | AwaitedClient]] = lambda probe: probe.opened()
+    watchdog: Callable[[Ledger, Callable[[str], None]], AbstractAsyncContextManager[Any]] = leased
+
+
+@dataclass
+class RunningDrill:
+    """A drill as its site knows it: its progress, what stops it (with a reason), and the notifications it received."""
+
+    progress: Progress
+    stop: Callable[[str], None]
+    notifications: list[NotificationRecord] = field(default_factory=list)
+
+
+class Site:
+    """The servers of a configuration, as drills use them; as a context manager it keeps its connections.
+
+    `acknowledged` is called each second with the ids of the transactions that succeeded.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        acknowledged: Callable[[list[str]], None] = lambda _: None,
+        prometheus: Prometheus | None = None,
+        alertmanager: Alertmanager | None = None,
+        means: Means = Means(),
+    ) -> None:
+        self.config = config
+        self.prometheus = prometheus or Prometheus(config.prometheus)
+        self.alertmanager = alertmanager or Alertmanager(config.alertmanager)
+        self.clocks = means.clocks
+        self.connect = means.connect
+        self.watchdog = means.watchdog
+        self._acknowledged = acknowledged
+        self.inbox = Inbox(self._receive, means.clocks.wall)
+        self._load: Load | None = None
+        self._running: RunningDrill | None = None
+        self._is_serving = False
+
+    async def __aenter__(self) -> Self:
+        await self.prometheus.__aenter__()
+        await self.alertmanager.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.alertmanager.__aexit__(*error)
+        await self.prometheus.__aexit__(*error)
+
+    def locked(self, drill: str) -> AbstractContextManager[None]:
+        """Keep other processes from drilling the same servers for the length of the block; raises ConfigError."""
+        config = self.config
+        target = f"{config.prometheus.url} and {config.endpoints.toxiproxy_url}"
+        return locked(config.ledger.expanduser().parent, target, drill)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Serve webhooks, metrics and the stop for the length of the block, unless the site does so already.
+
+        Raises ServiceUnavailable when the address of `listen` is taken.
+        """
+        if self._is_serving:
+            yield
+            return
+        routes = [self.inbox.route(), web.post("/-/stop", self._stop), metrics_route(registry(self._state))]
+        async with serving(routes, self.config.listen):
+            self._is_serving = True
+            try:
+                yield
+            finally:
+                self._is_serving = False
+
+    @contextmanager
+    def running(self, drill: RunningDrill) -> Iterator[None]:
+        """Show a drill in the metrics, let it be stopped, and give it the notifications, for the length of the block."""
+        self._running = drill
+        try:
+            yield
+        finally:
+            self._running = None
+
+    @asynccontextmanager
+    async def loaded(self, settings: DrillLoad) -> AsyncIterator[Load]:
+        """Keep a load running for the length of the block, for every drill within it."""
+        async with self.connect(self.config.probe) as client:
+            load = self.make_load(client, settings.rate, settings.max_in_flight)
+            load.tally.kept_seconds = _KEPT_SECONDS
+            self._load = load
+            try:
+                async with running(load):
+                    yield load
+            finally:
+                self._load = None
+
+    @asynccontextmanager
+    async def sending(self, settings: DrillLoad, tally: Tally) -> AsyncIterator[Load]:
+        """Count in a tally what the load does within the block; a site without a load runs one for the block."""
+        async with AsyncExitStack() as stack:
+            load = self._load
+            if load is None:
+                load = await stack.enter_async_context(self.loaded(settings))
+            async with load.counting(tally):
+                yield load
+
+    def make_load(self, client: Client | AwaitedClient, rate: float, max_in_flight: int) -> Load:
+        """Make a constant load, which does not run yet."""
+        plan = Plan(ConstantArrivals(rate), max_in_flight)
+        return Load(client, plan, self._acknowledged, self.clocks.steady, self.clocks.wall)
+
+    def _receive(self, notification: NotificationRecord) -> None:
+        if self._running is not None:
+            self._running.notifications.append(notification)
+
+    async def _stop(self, request: web.Request) -> web.Response:
+        if self._running is None:
+            raise web.HTTPConflict(text="no drill is running\n")
+        text = " ".join((await request.text()).split())[:200]
+        self._running.stop(f"stopped by POST /-/stop from {request.remote}" + (f": {text}" if text else ""))
+        return web.Response(text="stopping: undoing what is broken\n")
+
+    def _state(self) -> AgentState:
+        tally = Tally() if self._load is None else self._load.tally
+        checks = tuple(check for request in self.config.probe.counted for check in request.checks)
+        if self._running is None:
+            return AgentState(tally, checks)
+        progress = self._running.progress
+        return AgentState(tally, checks, progress.drill.name, progress.phase, progress.faults)
