@@ -178,11 +178,16 @@ class Site:
         if self._running is not None:
             self._running.notifications.append(notification)
 
+    def stop_drill(self, reason: str) -> bool:
+        """Stop the drill that runs, with a reason for its verdict; return whether one runs."""
+        if self._running is not None:
+            self._running.stop(reason)
+        return self._running is not None
+
     async def _stop(self, request: web.Request) -> web.Response:
-        if self._running is None:
-            raise web.HTTPConflict(text="no drill is running\n")
         text = " ".join((await request.text()).split())[:200]
-        self._running.stop(f"stopped by POST /-/stop from {request.remote}" + (f": {text}" if text else ""))
+        if not self.stop_drill(f"stopped by POST /-/stop from {request.remote}" + (f": {text}" if text else "")):
+            raise web.HTTPConflict(text="no drill is running\n")
         return web.Response(text="stopping: undoing what is broken\n")
 
     def _state(self) -> AgentState:

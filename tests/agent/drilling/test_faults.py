@@ -1,0 +1,149 @@
+"""Faults and surges on their time line, in virtual time and to the exact second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.drilling.faults import FaultRunner
+from alertdrill.agent.drilling.observer import Observer
+from alertdrill.agent.drilling.progress import Progress
+from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.safety.ledger import Ledger
+from tests.agent.drilling.virtual_site import World, in_virtual_time, since_start
+
+
+class Drilling:
+    """A fault runner at work: the drill, what it has in force, and its ledger."""
+
+    def __init__(self, world: World, runner: FaultRunner, progress: Progress, ledger: Ledger) -> None:
+        self.runner = runner
+        self.progress = progress
+        self.ledger = ledger
+        self.world = world
+
+    @property
+    def aborted(self) -> str:
+        return self.progress.observer.aborted
+
+    def instants(self) -> list[tuple[float, float]]:
+        return sorted((since_start(one.injected_at), since_start(one.healed_at)) for one in self.runner.records)
+
+    def entries(self) -> list[str]:
+        return [path.stem for path in self.ledger.directory.glob("*.json")]
+
+    def in_force(self) -> int:
+        return sum(self.progress.faults.values())
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def _run(world: World, drill: Drill, main: Callable[[Drilling], Awaitable[None]]) -> Drilling:
+    """Run the faults of a drill beside `main`, and end them when that ends."""
+
+    async def run() -> Drilling:
+        async with world.site() as site:
+            observer = Observer(site.prometheus, site.alertmanager, drill, world.tell, site.clocks.wall)
+            progress = Progress(drill, observer, tell=world.tell)
+            ledger = Ledger(world.folder / "ledger", drill.name)
+            drilling = Drilling(world, FaultRunner(site, progress, observer, ledger), progress, ledger)
+            async with asyncio.TaskGroup() as tasks:
+                drilling.runner.begin(tasks)
+                await main(drilling)
+                drilling.runner.end()
+        return drilling
+
+    return in_virtual_time(run)
+
+
+def _after(seconds: float) -> Callable[[Drilling], Awaitable[None]]:
+    return lambda _: asyncio.sleep(seconds)
+
+
+def test_a_fault_is_in_force_from_its_instant_for_its_duration(world: World) -> None:
+    async def look(drilling: Drilling) -> None:
+        for at, in_force in ((1.9, 0), (2.1, 1), (4.9, 1), (5.1, 0)):
+            await asyncio.sleep(at - asyncio.get_running_loop().time())
+            assert (drilling.in_force(), world.service.faults_in_force, len(drilling.entries())) == ((in_force,) * 3)
+
+    assert _run(world, world.drill(world.slowness(at="2s", lasts="3s")), look).instants() == [(2.0, 5.0)]
+
+
+def test_a_fault_comes_as_often_as_it_repeats(world: World) -> None:
+    fault = world.slowness(at="1s", lasts="2s", repeat={"times": 3, "every": "5s"})
+    assert _run(world, world.drill(fault), _after(20)).instants() == [(1.0, 3.0), (6.0, 8.0), (11.0, 13.0)]
+
+
+def test_what_lasts_until_the_alerts_fired_ends_with_all_faults(world: World) -> None:
+    drill = world.drill(world.slowness(), world.slowness(at="1s", lasts="2s", target_name="other"))
+    assert _run(world, drill, _after(7.5)).instants() == [(0.0, 7.5), (1.0, 3.0)]
+
+
+def test_a_fault_that_has_not_begun_never_does_once_all_end(world: World) -> None:
+    drilling = _run(world, world.drill(world.slowness(at="8s")), _after(7.5))
+    assert (drilling.instants(), world.lines) == ([], [])
+
+
+def test_the_longest_duration_counts_from_the_entry_in_the_ledger(world: World) -> None:
+    """So that it ends before the watchdog undoes it, however long the injection takes."""
+    fault = world.slowness(at="2s", at_most="5s", inject_seconds=3.0)
+    drilling = _run(world, world.drill(fault), _after(20))
+    assert world.told("fault injected") == [5.0]
+    assert drilling.instants() == [(2.0, 7.0)]
+
+
+def test_an_injection_longer_than_the_longest_duration_is_undone_at_once(world: World) -> None:
+    fault = world.slowness(at_most="5s", inject_seconds=6.0)
+    assert _run(world, world.drill(fault), _after(20)).instants() == [(0.0, 6.0)]
+
+
+def test_a_fault_that_another_process_undid_aborts_the_drill(world: World) -> None:
+    async def take_back(drilling: Drilling) -> None:
+        await asyncio.sleep(3)
+        (entry_id,) = drilling.entries()
+        drilling.ledger.lapse(entry_id)
+        await asyncio.sleep(5)
+
+    drilling = _run(world, world.drill(world.slowness(lasts="4s")), take_back)
+    assert drilling.aborted.startswith("the fault on service was undone by")
+    assert drilling.instants() == [(0.0, 4.0)]
+    assert drilling.in_force() == world.service.faults_in_force == 0
+
+
+def test_a_target_that_became_forbidden_is_not_broken(world: World) -> None:
+    world.config["guards"] = {"forbidden": ["serv*"]}
+    with pytest.raises(BaseExceptionGroup) as raised:
+        _run(world, world.drill(world.slowness(at="1s")), _after(5))
+    assert raised.group_contains(FaultNotApplied, match="service")
+    assert world.told("fault injected") == []
+
+
+def test_a_surge_sends_more_from_its_instant_for_its_duration(world: World) -> None:
+    drill = world.drill(load={"rate": 1, "surges": [{"rate": 10, "at": "2s", "lasts": "3s"}]})
+    drilling = _run(world, drill, _after(20))
+    assert drilling.instants() == [(2.0, 5.0)]
+    (surge,) = drilling.runner.records
+    assert (surge.kind, surge.target) == ("surge", "10 transactions a second more")
+    assert surge.load is not None
+    assert [since_start(second.at) for second in surge.load.seconds] == [2, 3, 4]
+    assert len(world.service.sent) == surge.load.due == 31
+    assert all(2.0 <= at <= 5.0 for at in world.service.sent)
+    assert world.told("surge begins") == [2.0]
+    assert world.told("surge ended") == [5.0]
+
+
+def test_a_surge_until_the_alerts_fired_ends_with_all_faults(world: World) -> None:
+    drill = world.drill(load={"rate": 1, "surges": [{"rate": 10, "at": "1s"}]})
+    drilling = _run(world, drill, _after(4.55))
+    assert drilling.instants() == [(1.0, 4.55)]
+    (surge,) = drilling.runner.records
+    assert surge.load is not None
+    assert surge.load.due == len(world.service.sent) == 36
+    assert [second.due for second in surge.load.seconds] == [10, 10, 10]

@@ -1,0 +1,386 @@
+"""A site in virtual time: a service, Prometheus and Alertmanager that go by the loop's clock, and no network.
+
+The alert `Slow` is true while the service is slow. It is evaluated at every full second and a quarter, has a `for` of
+5 s, and Alertmanager waits 2 s before it notifies, and 4 s before the next time. The state machines are those of the simulator.
+Instants of tests are seconds since the start of the loop; Unix time begins at `EPOCH`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+import looptime
+from pydantic import PrivateAttr
+
+from alertdrill.agent.config.agent import AgentConfig
+from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.drilling.site import Clocks, Means, Site
+from alertdrill.agent.monitoring.alertmanager import Alertmanager
+from alertdrill.agent.monitoring.clock import ClockOffset
+from alertdrill.agent.monitoring.held import AlertmanagerStatus, HeldAlert, Silence
+from alertdrill.agent.monitoring.notification_counts import NotificationCount
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.monitoring.rules import ActiveAlert, AlertingRule, RuleGroup
+from alertdrill.agent.monitoring.series import Series
+from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
+from alertdrill.agent.monitoring.targets import Target
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.injection import Injection
+from alertdrill.probes.client import Ended
+from alertdrill.probes.load.load import Load
+from alertdrill.probes.outcome import Outcome
+from simulator import alertmanager as simulated
+from simulator.group import Post
+from simulator.promql import Compare, Selector
+from simulator.rules import AlertingRule as SimulatedRule
+from simulator.rules import Rule, State
+from simulator.values import Labels, labels_of
+
+EPOCH = 1_790_000_000.0
+_EVALUATED_AT, _STEP = 0.25, 0.25
+# No transaction ends when another one is due.
+_HEALTHY_SECONDS, _SLOW_SECONDS = 0.0105, 0.6005
+_SLOW = labels_of(instance="shop:80", job="shop")
+_Result = TypeVar("_Result")
+
+
+def loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def unix_time() -> float:
+    return EPOCH + loop_time()
+
+
+def since_start(instant: float) -> float:
+    """Convert Unix seconds into seconds of the loop, without the error of large floats."""
+    return round(instant - EPOCH, 4)
+
+
+def in_virtual_time(main: Callable[[], Awaitable[_Result]]) -> _Result:
+    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
+    try:
+        return loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+class Service:
+    """Answers after about 10 ms; while it is slow, after about 600 ms, and then each transaction fails.
+
+    `sent` and `ended` are the instants of its transactions.
+    """
+
+    def __init__(self) -> None:
+        self.faults_in_force = 0
+        self.is_failing = False
+        self.sent: list[float] = []
+        self.ended: list[float] = []
+
+    @property
+    def is_slow(self) -> bool:
+        return self.faults_in_force > 0
+
+    def start(self, ended: Ended) -> None:
+        self.sent.append(loop_time())
+        outcome = Outcome("timeout", "too late") if self.is_slow or self.is_failing else Outcome()
+        seconds = _SLOW_SECONDS if self.is_slow else _HEALTHY_SECONDS
+        asyncio.get_running_loop().call_later(seconds, self._end, ended, outcome)
+
+    def _end(self, ended: Ended, outcome: Outcome) -> None:
+        self.ended.append(loop_time())
+        ended(outcome)
+
+    def take_acknowledged(self) -> list[str]:
+        return []
+
+    def counted(self, start: float, end: float) -> tuple[int, int]:
+        """Count what was sent and what ended between two instants of the loop."""
+        return sum(start <= at < end for at in self.sent), sum(start <= at < end for at in self.ended)
+
+
+class Slowness(Fault):
+    """Makes the service slow; the injection takes `inject_seconds`, and undoing it no time."""
+
+    kind: Literal["slowness"] = "slowness"
+    target_name: str = "service"
+    inject_seconds: float = 0.0
+    _service: Service | None = PrivateAttr(None)
+
+    def on(self, service: Service) -> Self:
+        """Choose the service that becomes slow."""
+        self._service = service
+        return self
+
+    @property
+    def target(self) -> str:
+        return self.target_name
+
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> Injection:
+        del endpoints, entry_id
+        assert self._service is not None
+        injection = SlownessInjection(target_name=self.target_name, inject_seconds=self.inject_seconds)
+        return injection.on(self._service)
+
+
+class SlownessInjection(Injection):
+    kind: Literal["slowness"] = "slowness"
+    target_name: str
+    inject_seconds: float
+    _service: Service | None = PrivateAttr(None)
+    _is_in_force: bool = PrivateAttr(False)
+
+    def on(self, service: Service) -> Self:
+        """Choose the service that becomes slow."""
+        self._service = service
+        return self
+
+    @property
+    def target(self) -> str:
+        return self.target_name
+
+    async def inject(self) -> None:
+        await asyncio.sleep(self.inject_seconds)
+        self._service.faults_in_force += 1
+        self._is_in_force = True
+
+    async def undo(self) -> None:
+        if self._is_in_force:
+            self._service.faults_in_force -= 1
+            self._is_in_force = False
+
+
+class VirtualPrometheus(Prometheus):
+    """Evaluates one rule, and serves what came of it."""
+
+    def __init__(self, service: Service) -> None:
+        self.machine = SimulatedRule(Rule("Slow", Compare(Selector("slow"), ">", 0.0), hold=5000), 1000)
+        self._service = service
+        self._last_at: float | None = None
+        self._samples: dict[Labels, list[tuple[float, float]]] = {}
+
+    def evaluate(self) -> Post:
+        """Evaluate the rule now, and return what is posted to Alertmanager."""
+        at = _millis(unix_time())
+        shown = self.machine.evaluate(at, [_SLOW] if self._service.is_slow else [])
+        self._last_at = at / 1000
+        for alert in shown:
+            for name, labels, value in (
+                ("ALERTS", {"alertstate": alert.state.value}, 1.0),
+                ("ALERTS_FOR_STATE", {}, alert.active_at // 1000),
+            ):
+                key = labels_of(__name__=name, **labels, **dict(alert.labels))
+                self._samples.setdefault(key, []).append((at / 1000, float(value)))
+        return Post(at, tuple(self.machine.to_send(at, 60_000)))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def rule_groups(self) -> list[RuleGroup]:
+        active = tuple(
+            ActiveAlert(dict(alert.labels), alert.state.value, alert.active_at / 1000, 1.0)
+            for alert in self.machine.active.values()
+            if alert.state is not State.INACTIVE
+        )
+        rule = AlertingRule("Slow", "slow > 0", 5.0, "ok", {}, {}, last_evaluation_at=self._last_at, alerts=active)
+        return [RuleGroup("shop", "rules.yml", 1.0, (rule,), last_evaluation_at=self._last_at)]
+
+    async def flags(self) -> Flags:
+        return Flags()
+
+    async def runtime(self) -> RuntimeInfo:
+        return RuntimeInfo(started_at=EPOCH - 3600)
+
+    async def version(self) -> str:
+        return "virtual"
+
+    async def clock_offset(self) -> ClockOffset:
+        return ClockOffset(0.0, 0.0)
+
+    async def targets(self) -> list[Target]:
+        return []
+
+    async def holds(self, expr: str) -> bool:
+        return expr == "slow > 0" and self._service.is_slow
+
+    async def instant(self, expr: str, at: float | None = None) -> list[Series]:
+        del at
+        name = expr.partition("[")[0]
+        found = [(dict(labels), samples) for labels, samples in self._samples.items()]
+        return [Series(labels, tuple(samples)) for labels, samples in found if labels["__name__"] == name]
+
+    async def range(self, expr: str, start: float, end: float, step: float) -> list[Series]:
+        del expr, start, end, step
+        return []
+
+    async def label_values(self, label: str, start: float, end: float) -> list[str]:
+        del label, start, end
+        return []
+
+
+class VirtualAlertmanager(Alertmanager):
+    """Groups and notifies as Alertmanager does; `attempts` counts its notifications since its start."""
+
+    def __init__(self) -> None:
+        self.engine = simulated.Alertmanager(simulated.Routing(group_wait=2000, group_interval=4000))
+        self.silenced: list[tuple[float, float]] = []
+        self._until: float | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def status(self) -> AlertmanagerStatus:
+        return AlertmanagerStatus("virtual", "route: {receiver: pager}\nreceivers: [{name: pager}]", EPOCH - 3600)
+
+    async def alerts(self) -> list[HeldAlert]:
+        return []
+
+    async def silences(self) -> list[Silence]:
+        return []
+
+    async def notification_counts(self) -> list[NotificationCount]:
+        return [NotificationCount("webhook", "", float(len(self.engine.notifications)), 0.0, {})]
+
+    async def add_silence(self, matchers: Any, until: Any, author: str, comment: str) -> str:
+        del matchers, author, comment
+        self.silenced.append((loop_time(), until.timestamp()))
+        return "1"
+
+    async def end_silence(self, silence_id: str) -> None:
+        assert silence_id == "1"
+        begun, until = self.silenced.pop()
+        self.silenced.append((begun, min(unix_time(), until)))
+
+
+def _millis(instant: float) -> int:
+    return round(instant * 1000)
+
+
+class RecordedSite(Site):
+    """A site whose loads can be looked at."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.loads: list[Load] = []
+
+    def make_load(self, *args: Any) -> Load:
+        self.loads.append(super().make_load(*args))
+        return self.loads[-1]
+
+
+@dataclass
+class World:
+    """A service, its monitoring, and the configuration of an agent; `config` may be changed before a site is made."""
+
+    folder: Path
+    service: Service = field(default_factory=Service)
+    config: dict[str, Any] = field(default_factory=dict)
+    lines: list[tuple[float, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.prometheus = VirtualPrometheus(self.service)
+        self.alertmanager = VirtualAlertmanager()
+
+    def tell(self, text: str) -> None:
+        """Keep a line with its instant."""
+        self.lines.append((round(loop_time(), 4), text))
+
+    def told(self, text: str) -> list[float]:
+        """Return the instants of the lines that begin with a text."""
+        return [at for at, line in self.lines if line.startswith(text)]
+
+    def slowness(self, **settings: Any) -> Slowness:
+        return Slowness.model_validate(settings).on(self.service)
+
+    def drill(self, *faults: Fault, **settings: Any) -> Drill:
+        """Make a drill of 20 transactions a second that expects the alert `Slow`, unless told otherwise."""
+        values = {
+            "drill": "slow-service",
+            "load": {"rate": 20},
+            "baseline": "10s",
+            "expect": [{"alert": "Slow", "within": "30s", "receiver": "pager"}],
+        }
+        drill = Drill.model_validate(values | settings)
+        return drill.model_copy(update={"faults": list(faults)})
+
+    @asynccontextmanager
+    async def site(self) -> AsyncIterator[RecordedSite]:
+        """Open a site, and let the monitoring work for the length of the block."""
+        server = {"url": "http://127.0.0.1:1"}
+        config = AgentConfig.model_validate(
+            {
+                "probe": {"kind": "tcp", "url": "tcp://127.0.0.1:1"},
+                "prometheus": server,
+                "alertmanager": server,
+                "toxiproxy": server,
+                "listen": "127.0.0.1:0",
+                "ledger": self.folder / "ledger",
+            }
+            | self.config
+        )
+        means = Means(Clocks(unix_time, loop_time), lambda _: nullcontext(self.service), lambda *_: nullcontext())
+        site = RecordedSite(config, lambda _: None, self.prometheus, self.alertmanager, means)
+        working = asyncio.ensure_future(self._work(site))
+        try:
+            async with site:
+                yield site
+        finally:
+            working.cancel()
+
+    async def _work(self, site: Site) -> None:
+        """Evaluate at each full second and a quarter, and deliver each notification at its instant."""
+        delivered = 0
+        for step in _steps():
+            await asyncio.sleep(step - loop_time())
+            posts = [self.prometheus.evaluate()] if step % 1 == _EVALUATED_AT else []
+            self.alertmanager.engine.run(posts, _millis(unix_time()))
+            for notification in self.alertmanager.engine.notifications[delivered:]:
+                site.inbox.receive(notification.receiver, _webhook(notification))
+            delivered = len(self.alertmanager.engine.notifications)
+
+
+def _steps() -> Iterator[float]:
+    number = 1
+    while True:
+        yield number * _STEP
+        number += 1
+
+
+def _webhook(notification: simulated.Notification) -> dict[str, Any]:
+    def text(at: int | None) -> str:
+        return "0001-01-01T00:00:00Z" if at is None else datetime.fromtimestamp(at / 1000, UTC).isoformat()
+
+    return {
+        "alerts": [
+            {
+                "status": alert.status,
+                "labels": dict(alert.labels),
+                "startsAt": text(alert.starts_at),
+                "endsAt": text(alert.ends_at),
+            }
+            for alert in notification.alerts
+        ]
+    }
+
+
+def instants(recording: Recording) -> dict[str, list[tuple[float, float]]]:
+    """Return when each phase and each fault began and ended, in seconds of the loop."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for phase in recording.phases:
+        found.setdefault(phase.phase, []).append((since_start(phase.started_at), since_start(phase.ended_at)))
+    for fault in recording.faults:
+        found.setdefault(fault.target, []).append((since_start(fault.injected_at), since_start(fault.healed_at)))
+    return found
