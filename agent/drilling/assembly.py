@@ -25,7 +25,7 @@ from alertdrill.agent.scorecard.measure import over_phases
 
 
 @dataclass(frozen=True)
-class Course:
+class DrillNotes:
     """What a drill noted itself between its start and its end (Unix seconds)."""
 
     started_at: float
@@ -36,9 +36,9 @@ class Course:
     notifications: list[NotificationRecord]
 
 
-async def assembled(site: Site, drill: Drill, observer: Observer, course: Course) -> Recording:
+async def assembled(site: Site, drill: Drill, observer: Observer, notes: DrillNotes) -> Recording:
     """Make the recording of a drill; a server that does not answer any more is noted as an outage."""
-    evidence = Evidence(site.prometheus, course.started_at, course.ended_at)
+    evidence = Evidence(site.prometheus, notes.started_at, notes.ended_at)
     alerts, watched, targets = await _gathered(evidence, drill, observer)
     earlier = await observer.earlier(evidence)
     prometheus, alertmanager = await observer.prometheus_record(), await observer.alertmanager_record()
@@ -47,11 +47,11 @@ async def assembled(site: Site, drill: Drill, observer: Observer, course: Course
         alertdrill=__version__,
         drill=drill,
         time_scale=config.time_scale,
-        started_at=course.started_at,
-        ended_at=course.ended_at,
-        phases=course.phases,
-        faults=course.faults,
-        load=course.load,
+        started_at=notes.started_at,
+        ended_at=notes.ended_at,
+        phases=notes.phases,
+        faults=notes.faults,
+        load=notes.load,
         prometheus=prometheus,
         alertmanager=alertmanager,
         rules=observer.rules,
@@ -62,11 +62,11 @@ async def assembled(site: Site, drill: Drill, observer: Observer, course: Course
         active=observer.active,
         alerts=alerts,
         earlier=earlier or [],
-        earlier_since=None if earlier is None else course.started_at - EARLIER_SECONDS,
-        notifications=course.notifications,
+        earlier_since=None if earlier is None else notes.started_at - EARLIER_SECONDS,
+        notifications=notes.notifications,
         outages=observer.outages,
         aborted=observer.aborted,
-        kpis=await over_phases(config.kpis, site.prometheus, course.phases, config.time_scale),
+        kpis=await over_phases(config.kpis, site.prometheus, notes.phases, config.time_scale),
         dashboards=_dashboards(site, drill, observer),
     )
 

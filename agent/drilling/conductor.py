@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from datetime import timedelta
 
 from alertdrill.agent.config.drill import Drill
-from alertdrill.agent.drilling.assembly import Course, assembled
+from alertdrill.agent.drilling.assembly import DrillNotes, assembled
 from alertdrill.agent.drilling.faults import FaultRunner
 from alertdrill.agent.drilling.guard import Guard
 from alertdrill.agent.drilling.healing import heal_abandoned, require_nothing_in_force
@@ -98,9 +98,9 @@ class Conductor:
             await self.check()
             with self._site.running(self._running):
                 async with self._site.serving():
-                    return await assembled(self._site, self._drill, self._observer, await self._course())
+                    return await assembled(self._site, self._drill, self._observer, await self._notes())
 
-    async def _course(self) -> Course:
+    async def _notes(self) -> DrillNotes:
         clocks = self._site.clocks
         async with self._watchdog():
             started_at, self._load_started = clocks.wall(), asyncio.get_running_loop().time()
@@ -109,7 +109,7 @@ class Conductor:
             ended_at = clocks.wall()
             # By today's wall clock: it may have been set since a load began that runs for weeks.
             load_began_at = ended_at - (clocks.steady() - load.began)
-        return Course(
+        return DrillNotes(
             started_at,
             ended_at,
             self._phases,

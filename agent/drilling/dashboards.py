@@ -1,4 +1,4 @@
-"""Which dashboard shows what an alert is about: the one with most of the metrics that its rule reads."""
+"""Finds the dashboard of an alert: the one that shows most of the metrics which the alert's rule reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 
 def links(grafana: Grafana, rules: Iterable[RuleRecord], alerts: Iterable[str]) -> dict[str, str]:
-    """Tell the URL of each alert's dashboard; an alert whose metrics no dashboard shows has none."""
+    """Return the URL of each alert's dashboard; an alert whose metrics are on no dashboard is left out."""
     wanted, shown = set(alerts), _shown(grafana.dashboards)
     found = {}
     for rule in rules:
@@ -27,7 +27,7 @@ def links(grafana: Grafana, rules: Iterable[RuleRecord], alerts: Iterable[str]) 
 
 
 def _nearest(expr: str, shown: Mapping[str, Counter[str]]) -> str:
-    """Find the dashboard whose queries read an expression's metrics most often; nothing where none does."""
+    """Return the uid of the dashboard that reads an expression's metrics most often; empty when none reads them."""
     read = set(_metrics(expr))
     often = {uid: sum(counts[metric] for metric in read) for uid, counts in shown.items()}
     best = max(often, key=lambda uid: often[uid], default="")
@@ -35,7 +35,7 @@ def _nearest(expr: str, shown: Mapping[str, Counter[str]]) -> str:
 
 
 def _shown(folder: Path) -> dict[str, Counter[str]]:
-    """Count the metrics of each dashboard of a folder, by its uid; what is no dashboard is left out."""
+    """Count the metrics of each dashboard in a folder, by its uid; other files are left out."""
     shown = {}
     for path in sorted(folder.glob("*.json")):
         try:
@@ -48,5 +48,5 @@ def _shown(folder: Path) -> dict[str, Counter[str]]:
 
 
 def _metrics(expr: str) -> list[str]:
-    # Labels of several words are rare, and do no harm: both sides would have to read them.
+    # Every metric has an underscore, but for `up`. A label that has one only counts when both texts hold it.
     return [word for word in _WORD.findall(expr) if "_" in word or word == "up"]

@@ -1,4 +1,4 @@
-"""What a drill would do, in the order of its time line: every target found, nothing broken."""
+"""The plan of a drill, in the order of its time line: every target is found, and nothing is broken."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alertdrill.units.duration import format_duration
 
 
 def render(drill: Drill, planned: Sequence[tuple[Fault, Injection]]) -> RenderableType:
-    """Draw the plan of a drill, with its durations as they are on the servers that it runs on."""
+    """Draw the plan of a drill; durations are divided by the time scale of its servers."""
     table = Table("at", "lasts", "what", "target", "settings")
     table.add_row("0s", format_duration(drill.baseline), "baseline", "the load", f"{drill.load.rate:g}/s")
     for surge in drill.load.surges:
@@ -54,6 +54,6 @@ def _expectations(drill: Drill) -> list[str]:
         return [f"expects no alert within {format_duration(drill.observe)} of the baseline"]
     return [
         f"expects {one.alert} within {format_duration(one.within)} of the first fault"
-        + (f", told to {one.receiver}" if one.receiver else "")
+        + (f", and {one.receiver} notified" if one.receiver else "")
         for one in drill.expect
     ]

@@ -1,7 +1,7 @@
-"""Fetches, when a drill is over, what Prometheus stored of it: the alerts' samples, and each rule evaluated again.
+"""Fetches, when a drill is over, what Prometheus stored: the alerts' samples, and each rule evaluated again.
 
-A rule is evaluated at the very instants at which Prometheus evaluated it, as a whole and in its parts, so that
-whoever reads the recording can see what it saw and which part of it kept an alert silent.
+A rule is evaluated at the same instants as during the drill, as a whole and in its parts: so the recording shows what
+the rule saw, and which part of it kept an alert silent.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from alertdrill.agent.recording.records import (
 from alertdrill.agent.rules.expression import Anatomy, anatomy
 from alertdrill.agent.rules.labels import may_be_of
 
-# A part with more series than a person would look at is kept in part.
+# More series than this nobody reads, so the others are left out.
 _MOST_SERIES = 50
 _NEAR_NAMES = 3
-# Instants are told in milliseconds.
+# Prometheus gives instants in milliseconds.
 _ROUNDING_SECONDS = 0.005
 
 
@@ -54,7 +54,7 @@ class Evidence:
         return [_with_since(samples, since.get(_key(samples.labels), {})) for samples in found]
 
     async def earlier(self, seconds: float) -> list[AlertSamples]:
-        """Fetch what fired in the time before."""
+        """Fetch what fired in the seconds before the drill."""
         found = await self._prometheus.alert_samples(self._started_at - seconds, self._started_at)
         return [samples for samples in found if samples.state == "firing"]
 
@@ -67,7 +67,7 @@ class Evidence:
         interval = rule.interval_seconds
         on_grid = _on_grid(rule, group, alerts, offset)
         first = round(self._started_at + (on_grid - self._started_at) % interval, 3)
-        # What is younger than the rule looks back was not evaluated yet.
+        # Data younger than the query offset had not been evaluated when the drill ended.
         count = max(math.floor((self._ended_at - offset - first) / interval) + 1, 0)
         grid = (first, count, interval)
         tree = anatomy(rule.expr)
@@ -96,13 +96,13 @@ class Evidence:
         try:
             found = await self._prometheus.range(expr, first, last, interval)
         except Refused as error:
-            # That Prometheus refuses an expression (two series that match one) is itself a finding.
+            # An expression that Prometheus refuses, as when two series match one, is a finding itself.
             return PartRecord(expr=expr, series=[], total=0, error=error.said)
         kept = sorted(found, key=lambda series: _key(series.labels))[:_MOST_SERIES]
         return PartRecord(expr=expr, series=[_on_numbers(series, grid) for series in kept], total=len(found))
 
     async def _between(self, expr: str, offset: float, targets: list[TargetRecord]) -> BetweenRecord | None:
-        """Evaluate a condition twice for each scrape, so that none goes unseen."""
+        """Evaluate a condition twice for each scrape, so that every scrape is seen."""
         intervals = [target.interval_seconds for target in targets if target.interval_seconds]
         if not intervals:
             return None
@@ -113,7 +113,7 @@ class Evidence:
         return BetweenRecord(first_at=first, step_seconds=step, count=count, series=series)
 
     async def _targets(self, parts: list[PartRecord], tree: Anatomy | None) -> list[TargetRecord]:
-        """Fetch every scrape of the targets that the rule's selectors found series of."""
+        """Fetch every scrape of the targets whose series the rule selects."""
         selected = {str(selector) for selector in tree.selectors} if tree else set()
         behind = {
             _target(series.labels)
@@ -137,7 +137,7 @@ class Evidence:
         ]
 
     async def _near_names(self, tree: Anatomy | None, parts: list[PartRecord]) -> dict[str, list[str]]:
-        """Find the metrics most like those of which there are no series."""
+        """Find the metrics with names like those that have no series."""
         empty = {part.expr for part in parts if not part.total}
         missing = {s.metric for s in tree.selectors if s.metric and str(s.all_of_metric) in empty} if tree else set()
         if not missing:
@@ -151,11 +151,11 @@ def _first_queries(rule: RuleRecord, tree: Anatomy | None) -> list[str]:
 
 
 def _further_queries(tree: Anatomy | None, parts: list[PartRecord]) -> list[str]:
-    """List what explains a selector that found nothing: it may be many series, and so is not asked for in vain."""
+    """List the queries that explain a selector without a result; they may find many series, so they run only then."""
     empty = {part.expr for part in parts if not part.total and not part.error}
-    lost = [selector for selector in tree.selectors if str(selector) in empty] if tree else []
-    asked = [query for selector in lost for query in selector.loosened]
-    return [query for query in dict.fromkeys(asked) if query not in empty]
+    without = [selector for selector in tree.selectors if str(selector) in empty] if tree else []
+    further = [query for selector in without for query in selector.loosened]
+    return [query for query in dict.fromkeys(further) if query not in empty]
 
 
 def _key(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
@@ -163,28 +163,28 @@ def _key(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def _with_since(samples: AlertSamples, since: dict[float, float]) -> AlertSamples:
-    told = [since.get(at) for at in samples.instants]
-    if any(one is None for one in told):
+    began = [since.get(at) for at in samples.instants]
+    if any(one is None for one in began):
         return samples
-    return samples.model_copy(update={"since": [int(one) for one in told if one is not None]})
+    return samples.model_copy(update={"since": [int(one) for one in began if one is not None]})
 
 
 def _query_offset(rule: RuleRecord, alerts: list[AlertSamples], active: list[ActiveRecord]) -> float:
-    """Tell how far back the rule looks: its samples bear the instant of its data, and activeAt that of its evaluation."""
+    """Return the query offset: samples carry the instant of the data, and activeAt that of the evaluation."""
     for samples in alerts:
         if not may_be_of(samples.labels, rule) or not samples.since:
             continue
-        # The samples say of which activeAt they are, in whole seconds; only the first one is as old as that.
+        # ALERTS_FOR_STATE gives the activeAt of each sample in whole seconds; only its first sample is as old.
         begun = [one.active_at for one in active if _key(one.labels) == _key(samples.labels)]
-        mine = [at for at in begun if int(at) == samples.since[0]]
-        if mine and samples.state == ("pending" if rule.for_seconds else "firing"):
-            back = min(mine) - samples.instants[0]
+        matching = [at for at in begun if int(at) == samples.since[0]]
+        if matching and samples.state == ("pending" if rule.for_seconds else "firing"):
+            back = min(matching) - samples.instants[0]
             return round(back, 3) if back > _ROUNDING_SECONDS else 0.0
     return 0.0
 
 
 def _on_grid(rule: RuleRecord, group: GroupRecord | None, alerts: list[AlertSamples], offset: float) -> float:
-    """Find an instant of the rule's data; a sample of ALERTS is exact, an evaluation a few milliseconds late."""
+    """Return one instant of the rule's data: exact from a sample of ALERTS, else from evaluations, which come ms late."""
     exact = next((one.instants[0] for one in alerts if may_be_of(one.labels, rule) and one.instants), None)
     if exact is not None:
         return exact
@@ -196,7 +196,7 @@ def _on_grid(rule: RuleRecord, group: GroupRecord | None, alerts: list[AlertSamp
 
 
 def _on_numbers(series: Series, grid: tuple[float, int, float]) -> SeriesRecord:
-    """Put samples onto the numbers of the grid's evaluations; a native histogram is there, and is no number."""
+    """Give each sample the number of its evaluation; a native histogram counts as present, without a value."""
     first, _, interval = grid
     numbered = {round((at - first) / interval): math.nan for at in series.histograms_at}
     numbered |= {round((at - first) / interval): value for at, value in series.samples}
@@ -207,7 +207,7 @@ def _on_numbers(series: Series, grid: tuple[float, int, float]) -> SeriesRecord:
 
 
 def _stretches(series: SeriesRecord) -> list[tuple[int, int]]:
-    """List the stretches in which a series was there."""
+    """List the stretches of evaluations in which a series has values."""
     stretches: list[tuple[int, int]] = []
     for number, value in enumerate(series.values, series.first):
         if value is None:
@@ -224,7 +224,7 @@ def _target(labels: dict[str, str]) -> tuple[str, str]:
 
 
 def _target_record(up: Series, durations: dict[float, float], target: Target | None) -> TargetRecord:
-    """Put a target's scrapes together; one that is no longer scraped does not tell its interval."""
+    """Make the record of a target's scrapes; without the target, its interval is that of the samples."""
     instants = [at for at, _ in up.samples]
     steps = sorted(after - before for before, after in pairwise(instants))
     usual = steps[len(steps) // 2] if steps else 0.0
@@ -241,6 +241,6 @@ def _target_record(up: Series, durations: dict[float, float], target: Target | N
 
 
 def _literally(text: str) -> str:
-    """Quote a text for a regular expression of RE2 within a PromQL string."""
+    """Quote a text for a regular expression in a PromQL string."""
     quoted = "".join(f"\\{char}" if char in r"\.+*?()|[]{}^$" else char for char in text)
     return json.dumps(quoted, ensure_ascii=False)[1:-1]

@@ -1,4 +1,4 @@
-"""Asks, before a drill and all along it, whether it may go on; the one place where it is stopped from outside.
+"""Checks, before a drill and while it runs, whether it may go on; also the place where it is stopped from outside.
 
 A drill that may not begin is refused before anything is broken. One that may not go on is aborted: its faults are
 undone at once, and its verdict is inconclusive.
@@ -23,21 +23,21 @@ def _now() -> datetime:
 
 
 class Guard:
-    """The guards of one drill; `now` tells the time, with its zone."""
+    """The guards of one drill; `now` returns the time, with its zone."""
 
     def __init__(self, guards: Guards, drill: Drill, now: Callable[[], datetime] = _now) -> None:
         self._guards = guards
         self._drill = drill
         self._now = now
         self._stopped = ""
-        # Whatever of them does not hold ends the drill.
+        # In `abort_unless`, each threshold ends the drill when it is crossed.
         self._abort_unless = {
             metric: [threshold.model_copy(update={"abort_on_fail": True}) for threshold in of_metric]
             for metric, of_metric in drill.abort_unless.items()
         }
 
     def require_allowed(self, targets: Iterable[str]) -> None:
-        """Make sure that the drill may break these; raises FaultNotApplied with every reason why not, a line each."""
+        """Raise FaultNotApplied unless the drill may break these targets now; it has a line for each reason."""
         guards, faults = self._guards, self._drill.faults
         problems = [guards.target_problem(target) for target in targets]
         problems += [guards.count_problem(faults), guards.time_problem(self._now()), self._switch()]
@@ -45,7 +45,7 @@ class Guard:
             raise FaultNotApplied("\n".join(dict.fromkeys(problem for problem in problems if problem)))
 
     def unready(self, states: Mapping[str, str], silences: Iterable[Silence]) -> str:
-        """Say why nothing may be broken as things are, as the end of a sentence; nothing when all is quiet."""
+        """Return why nothing may be broken now, as the end of a sentence; empty when all is quiet."""
         firing = [name for name, state in states.items() if state == "firing" and not self._is_ignored(name)]
         if firing:
             return f"{', '.join(sorted(firing))} fired already"
@@ -56,7 +56,7 @@ class Guard:
         return ""
 
     def problem(self, figures: Callable[[], Measures], elapsed_seconds: float) -> str:
-        """Say why the drill must end now; nothing when it may go on. `figures` are the load's own."""
+        """Return why the drill must end now; empty when it may go on. `figures` are those of the load."""
         reason = self._stopped or self._switch() or self._guards.time_problem(self._now())
         if reason or not self._abort_unless:
             return reason

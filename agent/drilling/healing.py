@@ -1,4 +1,4 @@
-"""`alertdrill heal` and `alertdrill status`: what the ledger says is in force, and undoing what nobody else undoes."""
+"""`alertdrill status` shows the faults in force, and `alertdrill heal` undoes those that no process will undo."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from alertdrill.units.duration import format_seconds
 
 
 def ledger_of(config: Path) -> Ledger:
-    """Find the ledger of a configuration; raises ConfigError."""
+    """Return the ledger of a configuration; raises ConfigError."""
     return Ledger(read_agent_config(config).ledger.expanduser())
 
 
 async def heal(ledger: Ledger, tell: Callable[[str], None], *, dry_run: bool = False, force: bool = False) -> int:
-    """Undo every fault whose owner is dead or that is expired; with `force` those of living owners too.
+    """Undo every fault that is expired or whose process is dead; with `force`, also those of running drills.
 
-    Raises FaultNotHealed, after all others were undone, for those that cannot be.
+    Raises FaultNotHealed when some cannot be undone, after all the others were.
     """
     contents = ledger.read()
     chosen = abandoned(contents, force=force)
@@ -57,7 +57,7 @@ async def _heal_chosen(ledger: Ledger, chosen: dict[str, Entry], tell: Callable[
 
 
 async def heal_abandoned(ledger: Ledger, tell: Callable[[str], None]) -> None:
-    """Undo, before a drill begins, the faults that ended processes left; raises FaultNotHealed."""
+    """Undo, before a drill begins, the faults that dead processes left in force; raises FaultNotHealed."""
     contents = ledger.read()
     problems = contents.unreadable + await _heal_chosen(ledger, abandoned(contents), tell)
     if problems:
@@ -65,7 +65,7 @@ async def heal_abandoned(ledger: Ledger, tell: Callable[[str], None]) -> None:
 
 
 def require_nothing_in_force(ledger: Ledger) -> None:
-    """Raise FaultNotApplied when a fault is in force, and tell whose it is."""
+    """Raise FaultNotApplied when a fault is in force; the error names the process and the drill."""
     contents = ledger.read()
     left = [_line(contents, entry_id) for entry_id in contents.entries]
     if left or contents.unreadable:
@@ -76,13 +76,13 @@ def require_nothing_in_force(ledger: Ledger) -> None:
 
 
 def status(ledger: Ledger, console: Console, *, as_json: bool) -> int:
-    """Show what the ledger holds; raises FaultNotHealed for entries that cannot be read, after the others."""
+    """Show the faults in the ledger; raises FaultNotHealed, after that, when an entry cannot be read."""
     contents = ledger.read()
     if as_json:
         console.file.write(json.dumps([_row(contents, entry_id) for entry_id in contents.entries], indent=2) + "\n")
     elif contents.entries:
         if not console.is_terminal:
-            console.width = 160  # a pipe has no width: there a row stays one line
+            console.width = 160  # a pipe has no width: a row must stay one line
         console.print(_table(contents))
     else:
         console.print("no fault is in force")
@@ -125,5 +125,5 @@ def _state(contents: Contents, entry_id: str) -> str:
 
 def _line(contents: Contents, entry_id: str) -> str:
     entry = contents.entries[entry_id]
-    whose = f"of process {entry.owner.pid}, drill {entry.drill}"
-    return f"{entry_id}: {entry.fault} on {entry.target}, {whose}: {_state(contents, entry_id)}"
+    owner = f"of process {entry.owner.pid}, drill {entry.drill}"
+    return f"{entry_id}: {entry.fault} on {entry.target}, {owner}: {_state(contents, entry_id)}"

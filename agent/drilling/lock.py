@@ -1,6 +1,6 @@
-"""One drill at a time on one target: two agents would each take the other's fault for its own.
+"""A lock, so that only one drill runs on a target at a time: a second one would see the effects of the first one's fault.
 
-The lock is the kernel's, on a file, so that it goes with the process that holds it however that ends.
+It is a kernel lock on a file, so the kernel releases it however the process ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from alertdrill.agent.errors import ConfigError
 def locked(directory: Path, target: str, drill: str) -> Iterator[None]:
     """Hold the lock of a target for the length of the block.
 
-    Raises ConfigError that names the drill which holds it, or why there can be no lock.
+    Raises ConfigError, which names the drill that holds the lock, or says why no lock can be made.
     """
     name = hashlib.sha256(target.encode()).hexdigest()[:16]
     path = directory / f"drill-{name}.lock"
@@ -41,7 +41,7 @@ def locked(directory: Path, target: str, drill: str) -> Iterator[None]:
         try:
             yield
         finally:
-            # The file stays: whoever waits for it by name would else lock one that is gone.
+            # Do not delete the file: another process may have it open, and would lock a deleted file.
             file.truncate(0)
 
 

@@ -1,6 +1,6 @@
-"""Looks at Prometheus and Alertmanager while a drill runs: what the alerts do, what is evaluated, what is held back.
+"""Watches Prometheus and Alertmanager while a drill runs: the alerts, the evaluations, the suppressed notifications.
 
-It keeps what later cannot be asked for any more; samples are fetched at the end, by `alertdrill.agent.drilling.evidence`.
+It keeps what the servers do not keep themselves. Samples are fetched at the end, by `alertdrill.agent.drilling.evidence`.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from alertdrill.agent.recording.records import (
     SuppressionRecord,
 )
 
-# Long enough for a group_interval of five minutes to have forgotten what it knew.
+# After this time Alertmanager has forgotten a group whose group_interval is five minutes.
 EARLIER_SECONDS = 1500.0
-# A server that is away for longer makes the drill inconclusive anyway, so a broken thing is mended sooner.
+# A server that is away for longer makes the drill inconclusive anyway, so the faults are undone without more waiting.
 _PATIENCE_SECONDS = 5.0
-# Of a Prometheus without any rule.
+# For a Prometheus that has no rule.
 _UNKNOWN_INTERVAL_SECONDS = 1.0
 _Answer = TypeVar("_Answer")
 
 
 class Observer:
-    """Watches the alerts of one drill; `states` has the state of each active alert by name."""
+    """Watches the alerts of one drill; `states` holds the state of each active alert by name."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Observer:
         self.aborted = ""
 
     async def begin(self) -> None:
-        """Ask for what must be there before anything is broken; raises ServiceUnavailable."""
+        """Read the rules and the state of both servers before anything is broken; raises ServiceUnavailable."""
         self.rules = _rules(await self._prometheus.rule_groups())
         self._flags = await self._prometheus.flags()
         self._counts = await self._alertmanager.notification_counts()
@@ -82,47 +82,47 @@ class Observer:
 
     @property
     def interval_seconds(self) -> float:
-        """The shortest interval at which an alert under test is evaluated; any alert where none is."""
+        """The shortest evaluation interval of an expected alert; of any alert when none is expected."""
         under_test = [rule for rule in self.rules if rule.alert in self._watched] or self.rules
         return min((rule.interval_seconds for rule in under_test), default=_UNKNOWN_INTERVAL_SECONDS)
 
     @property
     def is_away(self) -> bool:
-        """Tell whether Prometheus has not answered for so long that waiting on is no use."""
+        """Return whether Prometheus has not answered for so long that the drill ends."""
         last = next((outage for outage in reversed(self.outages) if outage.server == "Prometheus"), None)
         return (
             "Prometheus" in self._open_outages and last is not None and last.last_at - last.first_at > _PATIENCE_SECONDS
         )
 
     async def look(self) -> None:
-        """Look at every group of rules, and at Alertmanager as long as an alert under test fires."""
-        asked_at = self._wall()
-        groups = await self._asked("Prometheus", self._prometheus.rule_groups())
+        """Look at every group of rules, and at Alertmanager while an expected alert fires."""
+        requested_at = self._wall()
+        groups = await self._answered("Prometheus", self._prometheus.rule_groups())
         if groups is None:
             return
-        # The answer is of some instant until now, however long it took.
+        # The answer shows an instant between the request and now.
         now = self._wall()
         for group in groups:
             self._note_evaluation(group, now)
-        self._looked_at = asked_at
+        self._looked_at = requested_at
         self._note_active([alert for group in groups for rule in group.rules for alert in rule.alerts], now)
         if any(self.states.get(alert) == "firing" for alert in self._watched):
             await self._look_at_alertmanager(now)
 
     async def look_for_abort(self) -> None:
-        """Find out whether the drill must be broken off."""
+        """Abort the drill when a query of `abort_if` has a result."""
         for expr in self._abort_if:
-            if await self._asked("Prometheus", self._prometheus.holds(expr)):
+            if await self._answered("Prometheus", self._prometheus.holds(expr)):
                 self.abort(f"abort_if became true: {expr}")
 
     def abort(self, reason: str) -> None:
-        """Note why the drill must be broken off."""
+        """Note why the drill must end now."""
         self.aborted = reason
         self._tell(reason)
 
     async def silences(self) -> tuple[Silence, ...]:
-        """List the silences that there are; none when Alertmanager does not answer."""
-        return tuple(await self._asked("Alertmanager", self._alertmanager.silences()) or ())
+        """List all silences; none when Alertmanager does not answer."""
+        return tuple(await self._answered("Alertmanager", self._alertmanager.silences()) or ())
 
     def _note_evaluation(self, group: RuleGroup, now: float) -> None:
         if group.last_evaluation_at is None or self._looked_at is None:
@@ -155,7 +155,7 @@ class Observer:
         self.states = states
 
     async def _look_at_alertmanager(self, now: float) -> None:
-        alerts = await self._asked("Alertmanager", self._alertmanager.alerts())
+        alerts = await self._answered("Alertmanager", self._alertmanager.alerts())
         if alerts is None:
             return
         self._looks_at_alertmanager += 1
@@ -171,15 +171,15 @@ class Observer:
             first = self._held[key].first_seen_at if key in self._held else now
             self._held[key] = _suppression(alert, first, now)
 
-    async def _asked(self, server: str, answer: Awaitable[_Answer]) -> _Answer | None:
-        """Wait for an answer; a server that does not give one is noted as away."""
+    async def _answered(self, server: str, answer: Awaitable[_Answer]) -> _Answer | None:
+        """Wait for an answer; when there is none, return None and note an outage."""
         try:
-            told = await answer
+            received = await answer
         except ServiceUnavailable as error:
             self.note_outage(server, str(error))
             return None
         self._open_outages.discard(server)
-        return told
+        return received
 
     def note_outage(self, server: str, reason: str) -> None:
         """Note that a server did not answer."""
@@ -194,30 +194,30 @@ class Observer:
 
     @property
     def groups(self) -> list[GroupRecord]:
-        """The evaluations that were seen, of groups with an alert under test."""
+        """The observed evaluations of groups with an expected alert."""
         mine = {(rule.group, rule.file) for rule in self.rules if rule.alert in self._watched}
         until = {"looked_until": self._looked_at}
         return [group.model_copy(update=until) for key, group in self._groups.items() if key in mine]
 
     @property
     def active(self) -> list[ActiveRecord]:
-        """The alerts that were seen active."""
+        """The alerts that were active at one of the looks."""
         return list(self._active.values())
 
     async def earlier(self, evidence: Evidence) -> list[AlertSamples] | None:
-        """Ask for what fired before the drill; None when Prometheus does not answer."""
-        return await self._asked("Prometheus", evidence.earlier(EARLIER_SECONDS))
+        """Fetch what fired before the drill; None when Prometheus does not answer."""
+        return await self._answered("Prometheus", evidence.earlier(EARLIER_SECONDS))
 
     async def rules_at_end(self) -> list[RuleRecord] | None:
-        """Ask for the rules again; None when Prometheus does not answer."""
-        groups = await self._asked("Prometheus", self._prometheus.rule_groups())
+        """Fetch the rules again; None when Prometheus does not answer."""
+        groups = await self._answered("Prometheus", self._prometheus.rule_groups())
         return None if groups is None else _rules(groups)
 
     async def prometheus_record(self) -> PrometheusRecord:
-        """Sum up what is known of the Prometheus server."""
-        runtime = await self._asked("Prometheus", self._prometheus.runtime())
-        offset = await self._asked("Prometheus", self._prometheus.clock_offset())
-        version = await self._asked("Prometheus", self._prometheus.version())
+        """Make the record of the Prometheus server."""
+        runtime = await self._answered("Prometheus", self._prometheus.runtime())
+        offset = await self._answered("Prometheus", self._prometheus.clock_offset())
+        version = await self._answered("Prometheus", self._prometheus.version())
         seen = [one for one in (self._started[0][1], runtime) if one is not None]
         flags = self._flags
         return PrometheusRecord(
@@ -232,12 +232,12 @@ class Observer:
         )
 
     async def alertmanager_record(self) -> AlertmanagerRecord:
-        """Sum up what is known of Alertmanager."""
+        """Make the record of Alertmanager."""
         first = self._started[0][0]
-        status = await self._asked("Alertmanager", self._alertmanager.status())
-        silences = await self._asked("Alertmanager", self._alertmanager.silences())
-        counts = await self._asked("Alertmanager", self._alertmanager.notification_counts())
-        # Of those that are over only the ones that silenced something.
+        status = await self._answered("Alertmanager", self._alertmanager.status())
+        silences = await self._answered("Alertmanager", self._alertmanager.silences())
+        counts = await self._answered("Alertmanager", self._alertmanager.notification_counts())
+        # An expired silence matters only when it silenced an alert during the drill.
         silencing = {silence_id for one in self._held.values() for silence_id in one.silenced_by}
         return AlertmanagerRecord(
             version=first.version,
@@ -249,7 +249,7 @@ class Observer:
             silences=[
                 SilenceRecord(
                     silence_id=silence.id,
-                    matchers=[_spell(matcher) for matcher in silence.matchers],
+                    matchers=[_matcher_text(matcher) for matcher in silence.matchers],
                     starts_at=silence.starts_at,
                     ends_at=silence.ends_at,
                     created_by=silence.created_by,
@@ -268,7 +268,7 @@ def _rules(groups: list[RuleGroup]) -> list[RuleRecord]:
 
 
 def _distinct(instants: Iterable[float | None]) -> list[float]:
-    # Servers tell their start in fractions that they may cut off differently.
+    # Two answers may round the same start differently.
     return sorted({round(instant, 3) for instant in instants if instant is not None})
 
 
@@ -287,20 +287,20 @@ def _suppression(alert: HeldAlert, first: float, last: float) -> SuppressionReco
     )
 
 
-def _spell(matcher: SilenceMatcher) -> str:
+def _matcher_text(matcher: SilenceMatcher) -> str:
     op = ("=" if matcher.is_equal else "!") + ("~" if matcher.is_regex else "" if matcher.is_equal else "=")
     return f"{matcher.name}{op}{json.dumps(matcher.value, ensure_ascii=False)}"
 
 
 def _deliveries(before: list[NotificationCount], after: list[NotificationCount]) -> list[DeliveryRecord]:
-    """Tell what was sent during the drill; counters of a restarted server begin anew."""
+    """Return what was sent during the drill; after a restart the server's counters begin at zero."""
     known = {(one.integration, one.receiver): one for one in before}
     deliveries = []
     for one in after:
         base = known.get((one.integration, one.receiver))
-        begins = base is None or base.attempts > one.attempts
-        sent = one.attempts - (0.0 if begins or base is None else base.attempts)
-        failed = one.failed - (0.0 if begins or base is None else base.failed)
+        is_new = base is None or base.attempts > one.attempts
+        sent = one.attempts - (0.0 if is_new or base is None else base.attempts)
+        failed = one.failed - (0.0 if is_new or base is None else base.failed)
         if sent or failed:
             name = f"{one.integration} of {one.receiver}" if one.receiver else one.integration
             deliveries.append(DeliveryRecord(integration=name, sent=round(sent), failed=round(failed)))

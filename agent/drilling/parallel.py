@@ -1,4 +1,4 @@
-"""Drills on several labs at once: each lab is a process of its own, and runs the next drill that no other has."""
+"""Runs drills on several labs at once: each lab is a process, which takes the next drill from a queue."""
 
 from __future__ import annotations
 
@@ -37,24 +37,26 @@ _KNOWN_CODES = {0, 1, 2, 3, 4}
 
 @dataclass
 class LabProcess:
-    """One of the labs: what its process said last, and the recordings that it has written."""
+    """One of the labs: the last lines that its process printed, and the recordings that it has written."""
 
     drill: str = "lab"
     doing: str = "is starting"
     problems: list[str] = field(default_factory=list)
-    said: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES_KEPT))
+    printed: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES_KEPT))
     written: list[Path] = field(default_factory=list)
     code: int | None = None
 
     @property
     def unexplained(self) -> list[str]:
-        """What it said last, if it ended as no command does, or without a reason."""
-        is_bug = self.code not in _KNOWN_CODES or any("Traceback (most recent call last)" in line for line in self.said)
-        return list(self.said) if is_bug or not (self.code == 0 or self.problems or self.written) else []
+        """Its last lines, if it crashed, or ended without giving a reason."""
+        is_bug = self.code not in _KNOWN_CODES or any(
+            "Traceback (most recent call last)" in line for line in self.printed
+        )
+        return list(self.printed) if is_bug or not (self.code == 0 or self.problems or self.written) else []
 
-    def heed(self, line: str) -> str:
-        """Take a line that its process printed; tell what is worth a line of our own."""
-        self.said.append(line)
+    def read(self, line: str) -> str:
+        """Read a line that its process printed; return the event that is worth showing, or an empty text."""
+        self.printed.append(line)
         if line.startswith("recording "):
             self.written.append(Path(line.removeprefix("recording ")))
         elif line.startswith("alertdrill: "):
@@ -68,7 +70,7 @@ class LabProcess:
 
 
 async def run_parallel(options: Options, labs: int, console: Console) -> int:
-    """Run drills on so many labs at once, print one table, and tell the worst exit code; raises ConfigError."""
+    """Run drills on several labs at once, print one table, and return the worst exit code; raises ConfigError."""
     config, loaded = read_files(options)
     output = options.output or config.recordings
     require_writable(output)
@@ -91,7 +93,7 @@ async def run_parallel(options: Options, labs: int, console: Console) -> int:
 
 
 def longest_first(files: Sequence[Path], loaded: Sequence[Drill]) -> list[Path]:
-    """Order drills so that what is left at the end is short, and every lab ends at about the same time."""
+    """Order drills from the longest to the shortest, so that all labs end at about the same time."""
     return [path for path, _ in sorted(zip(files, loaded, strict=True), key=lambda one: -one[1].longest)]
 
 
@@ -99,7 +101,7 @@ async def _run(lab: LabProcess, command: list[str], queue: WorkQueue, lines: Lin
     async with _process(command, queue) as process:
         assert process.stdout is not None  # noqa: S101 - it was started with a pipe
         async for line in process.stdout:
-            if event := lab.heed(line.decode(errors="replace").rstrip("\n")):
+            if event := lab.read(line.decode(errors="replace").rstrip("\n")):
                 lines.tell(f"{lab.drill}: {event}")
     lab.code = process.returncode
     lab.doing = "is done" if lab.code == 0 else f"ended with exit code {lab.code}"
@@ -108,7 +110,7 @@ async def _run(lab: LabProcess, command: list[str], queue: WorkQueue, lines: Lin
 def _command(options: Options) -> list[str]:
     from alertdrill.lab.programs import find_programs
 
-    # Whatever ends us, even SIGKILL, interrupts our labs, and they mend what they broke.
+    # When this process ends, even by SIGKILL, the kernel interrupts the labs, and they undo their faults.
     command = [str(find_programs()["setpriv"]), "--pdeathsig", "INT", "--", sys.executable, "-m", "alertdrill", "drill"]
     command += ["--lab", "--time-scale", f"{options.time_scale:g}", "--config", str(options.config)]
     command += ["--output", str(options.output), "--turns", str(options.turns), "--no-color"]
@@ -117,8 +119,8 @@ def _command(options: Options) -> list[str]:
 
 @asynccontextmanager
 async def _process(command: list[str], queue: WorkQueue) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a command for the length of the block; one that is left early is interrupted, and waited for."""
-    # A session of its own, so that Ctrl-C reaches us alone, and we tell it.
+    """Run a command for the length of the block; when the block ends first, interrupt the command and wait for it."""
+    # In a session of its own, so that Ctrl-C reaches only this process, which then interrupts the labs.
     process = await asyncio.create_subprocess_exec(
         *command,
         stdout=asyncio.subprocess.PIPE,
@@ -138,7 +140,7 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
         return
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGINT)
-    # What it still says must be read, or it would wait for ever to say it.
+    # Drain its output, or it blocks on a full pipe.
     await process.communicate()
 
 

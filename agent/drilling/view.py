@@ -1,4 +1,4 @@
-"""How a drill stands, as a live view and as a line."""
+"""The progress of a drill, as a live view and as a line of text."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _COLOURS = {"pending": "yellow", "firing": "red"}
 
 
 def view(progress: Progress) -> Group | Text:
-    """Draw the phase and the time left of it, the last second of load, and the state of each alert."""
+    """Draw the phase and how long it may still take, the last second of the load, and the state of each alert."""
     if progress.phase is None:
         return Text("starting …", style="dim")
-    # Drawn by a thread without a loop; uvloop and asyncio both count by the monotonic clock.
+    # A thread without an event loop draws this; the loop's clock is the monotonic one.
     now = time.monotonic()
     total = max(progress.phase_ends_by - progress.phase_started, 0.001)
-    gone = min(now - progress.phase_started, total)
+    passed = min(now - progress.phase_started, total)
     head = Table.grid(padding=(0, 2))
     head.add_row(
         Text(progress.drill.name, style="bold"),
         Text(progress.phase, style="cyan"),
-        ProgressBar(total=total, completed=gone, width=30),
-        Text(f"at most {total - gone:.0f} s left"),
+        ProgressBar(total=total, completed=passed, width=30),
+        Text(f"at most {total - passed:.0f} s left"),
     )
     return Group(head, Text(line(progress) or "load begins"), _alert_line(progress))
 
 
 def line(progress: Progress) -> str:
-    """Tell the last second of load; nothing before the first one is over."""
+    """Return the last second of the load as text; empty before the first second is over."""
     tally = progress.tally
     last = tally.seconds[-1] if tally.seconds else None
     if last is None:

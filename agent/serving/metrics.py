@@ -1,8 +1,8 @@
-"""The agent's own metrics, read from the tally when Prometheus asks, so that no transaction pays for them.
+"""The agent's own metrics, read from the tally at each scrape, so that they cost a transaction nothing.
 
-Counts move when a second is added to the tally. Latencies come of HDR histograms, whose bins may reach a
-thousandth beyond the bound of a bucket. Histograms have classic buckets alone: prometheus-client 0.26 writes native
-ones only for those who ask for OpenMetrics 2, and Prometheus, which takes them by protobuf, does not.
+Counts change when a second is added to the tally. Latencies come from HDR histograms, whose bins may reach a
+thousandth beyond the bound of a bucket. Histograms have classic buckets only: prometheus-client 0.26 writes native
+ones only in OpenMetrics 2, and Prometheus reads them only from protobuf.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -23,65 +23,60 @@ from alertdrill.agent.recording.records import Phase
 from alertdrill.probes.load.tally import Distribution, Tally
 from alertdrill.probes.outcome import Reason
 
-if TYPE_CHECKING:
-    from alertdrill.agent.recording.records import Phase
-    from alertdrill.probes.load.tally import Tally
-
-
-# 2 s and 5 s are what the payment engine promises for p95 and p99.
+# 2 s and 5 s are the objectives of the payment engine for p95 and p99.
 _LATENCY_SECONDS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75),
     *(1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0),
 )
-# What is later than a second is not sent any more.
+# A transaction that is later than a second is not sent.
 _LATENESS_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 _Values = dict[tuple[str, ...], float]
 """The samples of one family, by the values of its labels."""
 
 
-def registry(situation: Callable[[], AgentState]) -> CollectorRegistry:
-    """Make the registry of a process; `situation` is asked at each scrape."""
+def registry(state: Callable[[], AgentState]) -> CollectorRegistry:
+    """Make the registry of a process; `state` is called at each scrape."""
     made = CollectorRegistry()
-    made.register(_Agent(situation))
+    made.register(_Agent(state))
     return made
 
 
 class _Agent(Collector):
-    def __init__(self, situation: Callable[[], AgentState]) -> None:
-        self._situation = situation
+    def __init__(self, state: Callable[[], AgentState]) -> None:
+        self._state = state
 
     def describe(self) -> Iterable[Metric]:
-        """Say nothing beforehand, so that registering does not collect."""
+        """Return nothing, so that registering does not collect."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Read everything as it is now."""
-        situation = self._situation()
+        """Yield every metric with its present value."""
+        state = self._state()
         build: _Values = {(__version__, platform.python_version()): 1}
         yield _gauge("build_info", "The agent's version.", build, ("version", "python"))
-        yield from _drill(situation)
-        if situation.tally is not None:
-            yield from _load(situation.tally, situation.checks)
+        yield from _drill(state)
+        if state.tally is not None:
+            yield from _load(state.tally, state.checks)
 
 
-def _drill(situation: AgentState) -> Iterator[Metric]:
-    drill = situation.drill
-    phases: _Values = {} if drill is None else {(drill, phase): phase == situation.phase for phase in get_args(Phase)}
-    faults: _Values = {labels: count > 0 for labels, count in situation.faults.items()}
-    yield _gauge("drill_running", "Whether a drill is under way.", {(): drill is not None})
+def _drill(state: AgentState) -> Iterator[Metric]:
+    drill = state.drill
+    phases: _Values = {} if drill is None else {(drill, phase): phase == state.phase for phase in get_args(Phase)}
+    faults: _Values = {labels: count > 0 for labels, count in state.faults.items()}
+    yield _gauge("drill_running", "Whether a drill is running.", {(): drill is not None})
     yield _gauge("drill_phase", "Whether the drill is in a phase.", phases, ("drill", "phase"))
     yield _gauge("fault_active", "Whether a fault is in force.", faults, ("kind", "target"))
 
 
 def _load(tally: Tally, checks: tuple[str, ...]) -> Iterator[Metric]:
     outcomes: _Values = {(name,): getattr(tally, name) for name in ("succeeded", "failed", "dropped", "lost")}
-    yield _counter("transactions", "Transactions that were due, by what became of them.", outcomes, "outcome")
+    yield _counter("transactions", "Transactions that were due, by outcome.", outcomes, "outcome")
     reasons = _from_zero(get_args(Reason), tally.reasons)
     yield _counter("transactions_failed", "Transactions that failed, by reason.", reasons, "reason")
     failed = _from_zero(checks, tally.failed_checks)
-    yield _counter("checks_failed", "Checks on answers that did not hold.", failed, "check")
-    yield _gauge("transactions_in_flight", "Transactions that have been sent and not answered.", {(): tally.in_flight})
+    yield _counter("checks_failed", "Failed checks on answers.", failed, "check")
+    yield _gauge("transactions_in_flight", "Transactions that were sent and have no answer yet.", {(): tally.in_flight})
     yield from _rates(tally)
     yield from _histograms(tally)
 
@@ -89,8 +84,8 @@ def _load(tally: Tally, checks: tuple[str, ...]) -> Iterator[Metric]:
 def _rates(tally: Tally) -> Iterator[Metric]:
     last = tally.seconds[-1] if tally.seconds else None
     target, achieved = (0.0, 0) if last is None else (last.target_rate, last.due - last.dropped - last.lost)
-    yield _gauge("target_transactions_per_second", "What the load asked for in its last second.", {(): target})
-    yield _gauge("achieved_transactions_per_second", "What was sent in the load's last second.", {(): achieved})
+    yield _gauge("target_transactions_per_second", "Target rate of the load in its last second.", {(): target})
+    yield _gauge("achieved_transactions_per_second", "Rate sent in the load's last second.", {(): achieved})
 
 
 def _histograms(tally: Tally) -> Iterator[Metric]:
@@ -100,7 +95,7 @@ def _histograms(tally: Tally) -> Iterator[Metric]:
 
 
 def _from_zero(names: Iterable[str], counts: Counter[str]) -> _Values:
-    """Let a series be there before its first count, or `rate()` misses it."""
+    """Begin each series at zero: `rate()` would miss the first count of a series that begins with it."""
     return {(name,): counts[name] for name in dict.fromkeys([*names, *counts])}
 
 
@@ -126,10 +121,10 @@ def _histogram(name: str, text: str, durations: Distribution, bounds: tuple[floa
 
 @dataclass(frozen=True)
 class AgentState:
-    """What there is to tell of: the load, the drill under way, and its faults.
+    """What the metrics show: the load, the running drill, and its faults.
 
-    `faults` counts for each kind and target how many are in force. `checks` names those of the load, so that each
-    is counted from zero on.
+    `faults` counts those in force by kind and target. `checks` are the names of the load's checks, so that each is
+    counted from zero.
     """
 
     tally: Tally | None = None

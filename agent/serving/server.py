@@ -1,4 +1,4 @@
-"""The agent's own HTTP server: its metrics, its health, and the receiver of Alertmanager's webhooks."""
+"""The agent's HTTP server: metrics, health, and the receiver of Alertmanager's webhooks."""
 
 from __future__ import annotations
 

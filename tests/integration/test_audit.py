@@ -86,7 +86,7 @@ def test_every_acknowledged_payment_is_in_the_payments_table(alertdrill: Run, tm
     assert ended.stdout.splitlines()[-1] == told
 
 
-def test_a_drill_on_a_lab_of_its_own_is_audited(alertdrill: Run, drill_file: Write, tmp_path: Path) -> None:
+def test_the_payments_of_a_drill_on_its_own_lab_are_audited(alertdrill: Run, drill_file: Write, tmp_path: Path) -> None:
     """The latency of the fault leaves transactions without an answer at the end; those were not acknowledged."""
     # One minute divided by 60 is shorter than the fault's latency, in which nothing is processed.
     drill = drill_file(abort_if=[])

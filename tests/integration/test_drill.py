@@ -1,4 +1,4 @@
-"""Whole drills against the real servers, and every way in which one can end."""
+"""Whole drills on real servers, and every way in which a drill can end."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_without_its_fault_the_same_drill_is_missed(
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP])
-def test_a_prometheus_stopped_midway_is_inconclusive(
+def test_a_drill_whose_prometheus_hangs_is_inconclusive(
     lab: KeptLab, drill_file: Write, tmp_path: Path, number: signal.Signals
 ) -> None:
     process = start(lab.config, drill_file(), tmp_path)
@@ -69,7 +69,7 @@ def test_a_prometheus_stopped_midway_is_inconclusive(
     assert lab.toxic_names() == []
 
 
-def test_a_load_that_cannot_run_is_inconclusive(
+def test_a_drill_whose_load_cannot_run_is_inconclusive(
     lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
 ) -> None:
     probe = dict(lab.settings()["probe"]) | {"url": "http://127.0.0.1:1/"}  # type: ignore[call-overload]
@@ -96,15 +96,15 @@ def test_an_interrupted_drill_leaves_nothing_broken(
     process = start(lab.config, drill_file(), output)
     wait_for(process, words)
     process.send_signal(number)
-    said, _ = process.communicate(timeout=20)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
+    printed, _ = process.communicate(timeout=20)
+    assert process.returncode == 130, printed
+    assert "Traceback" not in printed
     assert lab.toxic_names() == []
     assert list((lab.config.parent / "ledger").glob("*")) == []
     assert list(output.iterdir()) == []
 
 
-def test_the_fault_in_force_is_on_the_metrics_page_while_it_is(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
+def test_the_metrics_show_a_fault_while_it_is_in_force(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
     process = start(lab.config, drill_file(), tmp_path)
     fault = 'alertdrill_fault_active{kind="latency",target="proxy postgres (downstream)"}'
     wait_for(process, "baseline begins")
@@ -139,7 +139,7 @@ def test_a_killed_drill_is_healed_by_its_watchdog(lab: KeptLab, drill_file: Writ
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"expect": [{"alert": "HighResponsTime"}]}, "did you mean HighResponseTime?"),
         ({"faults": [{"kind": "latency", "proxy": "postgre", "latency": "1s"}]}, "expected one of: postgres, redis"),
@@ -147,16 +147,16 @@ def test_a_killed_drill_is_healed_by_its_watchdog(lab: KeptLab, drill_file: Writ
     ],
 )
 def test_a_drill_that_cannot_run_is_refused_before_anything_is_broken(  # noqa: PLR0913, PLR0917 - fixtures
-    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path, changes: dict[str, object], says: str
+    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
     ended = alertdrill("drill", "--config", lab.config, drill_file(**changes), "-o", tmp_path / "out")
     assert ended.returncode == 2
-    assert says in ended.stderr
+    assert message in ended.stderr
     assert "Traceback" not in ended.stderr
     assert lab.toxic_names() == []
 
 
-def test_an_unreachable_prometheus_is_one_line(
+def test_an_unreachable_prometheus_is_reported_in_one_line(
     lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
 ) -> None:
     config = changed(lab, tmp_path, prometheus={"url": "http://127.0.0.1:1"})
@@ -176,7 +176,7 @@ def test_a_taken_port_is_named(lab: KeptLab, alertdrill: Run, drill_file: Write,
     assert f"cannot listen on {address}" in ended.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_found_before_the_drill(
+def test_a_folder_that_cannot_be_written_is_reported_before_the_drill(
     lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -198,13 +198,13 @@ def test_nothing_survives_the_lab(number: signal.Signals) -> None:
     while (folder.exists() or any(Path(f"/proc/{pid}").exists() for pid in pids.values())) and (
         time.monotonic() < deadline
     ):
-        time.sleep(0.05)  # another process removes them; nothing tells us when
+        time.sleep(0.05)  # another process removes them, without an event to wait for
     assert not folder.exists()
     assert [name for name, pid in pids.items() if Path(f"/proc/{pid}").exists()] == []
 
 
 @pytest.mark.parametrize("words", ["lab: starting", "fault injected"])
-def test_an_interrupted_drill_takes_its_own_lab_along(drill_file: Write, tmp_path: Path, words: str) -> None:
+def test_an_interrupted_drill_removes_its_own_lab(drill_file: Write, tmp_path: Path, words: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)  # PostgreSQL runs as another user
         process = subprocess.Popen(
@@ -217,9 +217,9 @@ def test_an_interrupted_drill_takes_its_own_lab_along(drill_file: Write, tmp_pat
         )
         wait_for(process, words)
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=30)
-        assert process.returncode == 130, said
-        assert "Traceback" not in said
+        printed, _ = process.communicate(timeout=30)
+        assert process.returncode == 130, printed
+        assert "Traceback" not in printed
         assert list(Path(folder).iterdir()) == []
         assert [p for p in Path("/proc").glob("[0-9]*/cwd") if folder in _cwd(p)] == []
 

@@ -1,4 +1,4 @@
-"""Who is told of which severity, and how soon, by the shipped alertmanager.yml."""
+"""The receiver of each severity, and its longest wait, in the shipped alertmanager.yml."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _amtool(*arguments: str) -> str:
     ],
 )
 def test_each_severity_goes_to_its_receiver(labels: list[str], receiver: str) -> None:
-    """Amtool answers with exit code 1 when another receiver is chosen."""
+    """Amtool exits with code 1 when the routes choose another receiver."""
     said = _amtool("config", "routes", "test", f"--config.file={SHIPPED}", f"--verify.receivers={receiver}", *labels)
     assert said.splitlines()[0] == receiver
 
@@ -59,14 +59,14 @@ def test_each_severity_goes_to_its_receiver(labels: list[str], receiver: str) ->
         ("info", timedelta(hours=24), timedelta(hours=24)),
     ],
 )
-def test_nobody_waits_longer_than_the_strategy_allows(severity: str, new: timedelta, known: timedelta) -> None:
-    """`new` bounds the wait of a new group of alerts, `known` that of an alert which joins one."""
+def test_no_receiver_waits_longer_than_the_strategy_allows(severity: str, new: timedelta, known: timedelta) -> None:
+    """`new` is the longest wait of a new group of alerts, `known` that of an alert that joins a group."""
     (route,) = routes(SHIPPED.read_text(), {"severity": severity})
     assert route.group_wait <= new
     assert route.group_interval <= known
 
 
-def test_the_examples_for_people_are_right_as_they_stand(tmp_path: Path) -> None:
+def test_the_commented_examples_are_valid_without_their_marks(tmp_path: Path) -> None:
     """Uncommented, with their secrets in files, the configuration still passes, and no secret is in it."""
     text, count = re.subn(r"#>", "", SHIPPED.read_text())
     secrets = re.findall(r"_file: (/etc/alertmanager/secrets/(\S+))", text)
@@ -84,7 +84,7 @@ def test_the_examples_for_people_are_right_as_they_stand(tmp_path: Path) -> None
 
 @dataclass
 class _Receivers:
-    """A real Alertmanager with the shipped configuration, and what its webhooks brought: (receiver, alerts)."""
+    """A real Alertmanager with the shipped configuration, and the calls of its webhooks: (receiver, alerts)."""
 
     url: str
     told: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
@@ -124,10 +124,10 @@ async def _receivers(servers: MonitoringServers, folder: Path) -> AsyncIterator[
             yield _Receivers(started.alertmanager.url, told)
 
 
-async def test_a_day_of_info_alerts_is_one_message_and_nothing_is_left_out(
+async def test_a_day_of_info_alerts_is_one_message_with_all_of_them(
     monitoring_servers: MonitoringServers, tmp_path: Path
 ) -> None:
-    """The first alert opens the summary; what came and went until the next one is in that, as is what is over."""
+    """The first alert opens the summary; the next message has all later alerts, resolved ones too."""
     async with _receivers(monitoring_servers, tmp_path) as receivers:
         await receivers.alert("LowCacheHitRate", "info")
         await receivers.told_of(1)
@@ -143,7 +143,7 @@ async def test_a_day_of_info_alerts_is_one_message_and_nothing_is_left_out(
         ]
 
 
-async def test_on_call_and_team_lead_are_told_of_the_end_as_well(
+async def test_on_call_and_team_lead_are_notified_when_an_alert_resolves(
     monitoring_servers: MonitoringServers, tmp_path: Path
 ) -> None:
     async with _receivers(monitoring_servers, tmp_path) as receivers:

@@ -1,4 +1,4 @@
-"""What keeps a drill from breaking things, and what ends one that has, on real servers."""
+"""Guards on real servers: what refuses a drill before its fault, and what ends it after."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def silences(lab: KeptLab) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("guards", "says"),
+    ("guards", "message"),
     [
         ({"forbidden": ["proxy postgres*"]}, "proxy postgres (downstream) is forbidden by guards.forbidden"),
         ({"allowed": ["proxy redis*"]}, "proxy postgres (downstream) is in none of guards.allowed: 'proxy redis*'"),
@@ -33,17 +33,17 @@ def silences(lab: KeptLab) -> list[dict[str, Any]]:
         ({"hours": {"time_zone": "UTC", "days": []}}, "and drills run 00:00-00:00 on"),
     ],
 )
-def test_what_is_not_allowed_is_refused_before_anything_is_broken(  # noqa: PLR0913, PLR0917 - fixtures
-    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path, guards: dict[str, object], says: str
+def test_a_drill_that_is_not_allowed_is_refused_before_anything_is_broken(  # noqa: PLR0913, PLR0917 - fixtures
+    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path, guards: dict[str, object], message: str
 ) -> None:
     config = changed(lab, tmp_path, guards=guards)
     ended = alertdrill("drill", "--config", config, drill_file(), "-o", tmp_path / "out")
     assert ended.returncode == 2, ended.stdout + ended.stderr
-    assert says in ended.stderr
+    assert message in ended.stderr
     assert "fault injected" not in ended.stdout
 
 
-def test_a_kill_switch_ends_a_drill_and_keeps_the_next_from_beginning(
+def test_a_kill_switch_ends_a_drill_and_refuses_the_next(
     lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
 ) -> None:
     switch, output = tmp_path / "stop", tmp_path / "out"
@@ -52,8 +52,8 @@ def test_a_kill_switch_ends_a_drill_and_keeps_the_next_from_beginning(
     wait_for(process, "fault injected")
     assert len(lab.toxic_names()) == 1
     switch.touch()
-    said, _ = process.communicate(timeout=30)
-    assert process.returncode == 3, said
+    printed, _ = process.communicate(timeout=30)
+    assert process.returncode == 3, printed
     assert lab.toxic_names() == []
     assert f"the kill switch {switch} is there" in verdicts(output)["verdicts"][0]["reason"]
     refused = alertdrill("drill", "--config", config, drill_file(), "-o", output)
@@ -66,8 +66,8 @@ def test_a_drill_is_stopped_over_http_with_a_reason(lab: KeptLab, drill_file: Wr
     wait_for(process, "fault injected")
     url = f"http://{lab.settings()['listen']}/-/stop"
     assert call(url, "POST", b"customers\ncall") == "stopping: undoing what is broken\n"
-    said, _ = process.communicate(timeout=30)
-    assert process.returncode == 3, said
+    printed, _ = process.communicate(timeout=30)
+    assert process.returncode == 3, printed
     assert lab.toxic_names() == []
     assert "stopped by POST /-/stop from 127.0.0.1: customers call" in verdicts(tmp_path)["verdicts"][0]["reason"]
 
@@ -78,13 +78,13 @@ def test_a_load_that_fails_too_often_ends_the_drill(lab: KeptLab, drill_file: Wr
         abort_unless={"http_req_failed": ["rate<0.02"]},
     )
     process = start(lab.config, drill, tmp_path)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 3, said
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 3, printed
     assert lab.toxic_names() == []
     assert "threshold rate<0.02 on http_req_failed was crossed" in verdicts(tmp_path)["verdicts"][0]["reason"]
 
 
-def test_a_second_drill_on_the_same_target_waits_for_nobody(
+def test_a_second_drill_on_the_same_target_is_refused_at_once(
     lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
 ) -> None:
     process = start(lab.config, drill_file(), tmp_path)
@@ -124,7 +124,7 @@ def test_a_latency_grows_in_steps_and_all_of_them_are_undone(lab: KeptLab, drill
     assert lab.toxic_names() == []
 
 
-def test_a_fault_comes_again(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
+def test_a_fault_repeats(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
     again = {
         "kind": "latency",
         "proxy": "redis",
@@ -133,27 +133,29 @@ def test_a_fault_comes_again(lab: KeptLab, drill_file: Write, tmp_path: Path) ->
         "repeat": {"times": 3, "every": "20s"},
     }
     process = start(lab.config, drill_file(faults=[again], expect=SHORT), tmp_path)
-    said, _ = process.communicate(timeout=60)
-    assert said.count("fault injected") == said.count("fault healed") == 3
+    printed, _ = process.communicate(timeout=60)
+    assert printed.count("fault injected") == printed.count("fault healed") == 3
     assert lab.toxic_names() == []
 
 
-def test_others_are_silenced_with_an_owner_and_an_end_while_the_drill_runs(
+def test_other_alerts_are_silenced_with_an_author_and_an_end_while_the_drill_runs(
     lab: KeptLab, drill_file: Write, tmp_path: Path
 ) -> None:
     before = silences(lab)
     process = start(lab.config, drill_file(silence_others=True), tmp_path)
     wait_for(process, "baseline begins")
-    (ours,) = [one for one in silences(lab) if one not in before]  # it stands before the first phase begins
-    said, _ = process.communicate(timeout=90)
-    assert process.returncode == 0, said
-    assert ours["createdBy"] == "alertdrill"
-    assert ours["comment"] == "drill database-latency is running"
-    assert ours["matchers"] == [{"isEqual": False, "isRegex": True, "name": "alertname", "value": "HighResponseTime"}]
+    (set_here,) = [one for one in silences(lab) if one not in before]  # it is set before the first phase begins
+    printed, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, printed
+    assert set_here["createdBy"] == "alertdrill"
+    assert set_here["comment"] == "drill database-latency is running"
+    assert set_here["matchers"] == [
+        {"isEqual": False, "isRegex": True, "name": "alertname", "value": "HighResponseTime"}
+    ]
     assert silences(lab) == before
 
 
-def test_a_silence_of_somebody_unknown_keeps_the_drill_from_breaking_things(
+def test_a_silence_by_an_unknown_author_keeps_the_drill_from_breaking_anything(
     lab: KeptLab, drill_file: Write, tmp_path: Path
 ) -> None:
     url = f"{lab.settings()['alertmanager']['url']}/api/v2/silences"  # type: ignore[index]
@@ -168,10 +170,10 @@ def test_a_silence_of_somebody_unknown_keeps_the_drill_from_breaking_things(
     try:
         config = changed(lab, tmp_path, guards={"known_silences": ["alertdrill"]})
         process = start(config, drill_file(expect=SHORT), tmp_path / "out")
-        said, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate(timeout=60)
     finally:
         call(url.removesuffix("s") + f"/{silence_id}", "DELETE")
-    assert process.returncode == 3, said
+    assert process.returncode == 3, printed
     reason = verdicts(tmp_path / "out")["verdicts"][0]["reason"]
     assert "nothing was broken, because operations has set a silence: we migrate" in reason
-    assert "fault injected" not in said
+    assert "fault injected" not in printed

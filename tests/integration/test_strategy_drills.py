@@ -1,4 +1,4 @@
-"""The drills of configs/drills on labs of their own, several at once, and what one leaves behind for the next."""
+"""The drills of configs/drills on their own labs, several at once, and in a row on one lab."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 DRILLS = ROOT / "configs/drills"
 
 
-def test_an_engine_that_is_sick_already_makes_the_next_drill_inconclusive_and_is_named(
+def test_a_drill_on_an_engine_that_fails_already_is_inconclusive_and_says_so(
     lab: KeptLab, alertdrill: Run, tmp_path: Path
 ) -> None:
     os.kill(lab.pids["payment-engine"], signal.SIGSTOP)
@@ -32,7 +32,7 @@ def test_an_engine_that_is_sick_already_makes_the_next_drill_inconclusive_and_is
     assert any("SystemDown" in text for text in verdicts(tmp_path)["undermined_by"])
 
 
-def test_a_drill_whose_fault_cannot_be_injected_keeps_no_other_from_running(
+def test_after_a_drill_whose_fault_cannot_be_injected_the_next_one_runs(
     lab: KeptLab, alertdrill: Run, tmp_path: Path
 ) -> None:
     fault = "{kind: latency, proxy: nosuch, latency: 3s, lasts: until-fired}"
@@ -70,8 +70,8 @@ def _cwd(link: Path) -> str:
         return ""
 
 
-def test_drills_on_two_labs_are_proven_and_summed_up_in_one_table(tmp_path: Path) -> None:
-    """Three true causes: connections that run out, connections that are reset, and a process that is killed."""
+def test_drills_on_two_labs_pass_and_are_shown_in_one_table(tmp_path: Path) -> None:
+    """Three causes: connections run out, connections are reset, and a process is killed."""
     names = ["database-connections-exhausted", "high-error-rate", "system-down"]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)  # PostgreSQL runs as another user
@@ -85,7 +85,7 @@ def test_drills_on_two_labs_are_proven_and_summed_up_in_one_table(tmp_path: Path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_whatever_ends_several_drills_ends_their_labs(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_that_ends_several_drills_ends_their_labs(tmp_path: Path, number: signal.Signals) -> None:
     files = [DRILLS / f"{name}.yml" for name in ("database-latency", "low-cache-hit-rate")]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)

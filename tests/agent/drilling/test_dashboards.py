@@ -1,4 +1,4 @@
-"""Which dashboard an alert's report leads to, and when it is looked at there."""
+"""The dashboard that an alert's report links to, and the time that it shows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def shipped() -> list[RuleRecord]:
     return [rule(one["alert"], one["expr"]) for group in groups for one in group["rules"]]
 
 
-def test_each_shipped_alert_has_the_dashboard_that_shows_it() -> None:
+def test_each_shipped_alert_links_to_the_dashboard_with_its_metrics() -> None:
     grafana = Grafana(url="http://grafana", dashboards=ROOT / "configs/grafana/dashboards")
     found = links(grafana, shipped(), [one.alert for one in shipped()])
     operations, health = "http://grafana/d/payment-engine-operations", "http://grafana/d/payment-engine-health"
@@ -53,14 +53,14 @@ def test_each_shipped_alert_has_the_dashboard_that_shows_it() -> None:
     }
 
 
-def test_the_folder_stays_beside_its_file_on_a_lab() -> None:
+def test_the_folder_of_dashboards_is_the_same_on_a_lab() -> None:
     loaded = read_agent_config(ROOT / "configs" / "agent.yml")
     moved = loaded.relocated({"prometheus:9090": "127.0.0.1:1"})
     assert moved.grafana is not None
     assert moved.grafana.dashboards == ROOT / "configs" / "grafana" / "dashboards"
 
 
-def test_an_alert_that_no_dashboard_shows_has_none(tmp_path: Path) -> None:
+def test_an_alert_without_a_dashboard_has_no_link(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "other.json").write_text('{"uid": "other", "panels": [{"targets": [{"expr": "a_b"}]}, {}]}')
     grafana = Grafana(url="http://grafana/", dashboards=tmp_path)
@@ -68,12 +68,12 @@ def test_an_alert_that_no_dashboard_shows_has_none(tmp_path: Path) -> None:
     assert links(grafana, rules, ["Shown", "Not"]) == {"Shown": "http://grafana/d/other"}
 
 
-def test_a_folder_that_is_not_there_leads_nowhere(tmp_path: Path) -> None:
+def test_without_the_folder_there_are_no_links(tmp_path: Path) -> None:
     assert links(Grafana(url="http://grafana", dashboards=tmp_path / "x"), [rule("A", "a_b > 1")], ["A"]) == {}
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "", "data:text/html,x"])
-def test_a_link_that_is_no_web_page_is_not_followed(url: str) -> None:
+def test_a_link_that_is_not_a_web_page_is_refused(url: str) -> None:
     recording = read_recording(SAMPLES / "passed.recording.json.gz").model_copy(update={"dashboards": {"A": url}})
     assert words.dashboard_link(recording, "A") is None
 

@@ -1,4 +1,4 @@
-"""What is fetched of a drill when it is over, from servers that answer as told and from a real Prometheus."""
+"""What is fetched when a drill is over, from servers with prepared answers and from a real Prometheus."""
 
 from __future__ import annotations
 
@@ -34,49 +34,49 @@ from tests.support.waiting import until
 START = 1_790_000_000.0
 LABELS = {"alertname": "QueueGrows", "job": "shop", "severity": "ticket"}
 QUEUE = {"__name__": "queue", "job": "shop", "instance": "shop:80"}
-# What an expression is at an instant, in seconds after START; None where it is not there.
+# The value of an expression at an instant, in seconds after START; None where it has none.
 Curve = Callable[[float], float | None]
 
 
 @dataclass
 class Stored:
-    """What a Prometheus answers: raw samples by metric, curves by expression, everything else by path."""
+    """The answers of a Prometheus: raw samples by metric, curves by expression, everything else by path."""
 
     raw: dict[str, list[tuple[dict[str, str], dict[float, float]]]] = field(default_factory=dict)
     curves: dict[str, list[tuple[dict[str, str], Curve]]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     targets: list[dict[str, Any]] | None = None
-    asked: list[dict[str, str]] = field(default_factory=list)
+    requested: list[dict[str, str]] = field(default_factory=list)
 
     def answer(self, request: web.Request) -> web.Response:
-        last, asked = request.path.rsplit("/", 1)[1], dict(request.query)
-        self.asked.append(asked | {"path": last})
-        if (said := self.refused.get(asked.get("query", ""))) is not None:
-            return web.json_response({"status": "error", "errorType": "execution", "error": said}, status=422)
+        last, requested = request.path.rsplit("/", 1)[1], dict(request.query)
+        self.requested.append(requested | {"path": last})
+        if (error := self.refused.get(requested.get("query", ""))) is not None:
+            return web.json_response({"status": "error", "errorType": "execution", "error": error}, status=422)
         if last == "targets" and self.targets is None:
             return web.Response(status=404)
         answers: dict[str, Callable[[], Any]] = {
-            "query": lambda: _matrix(self.raw.get(asked["query"].split("{")[0].split("[")[0], [])),
-            "query_range": lambda: self._range(asked),
+            "query": lambda: _matrix(self.raw.get(requested["query"].split("{")[0].split("[")[0], [])),
+            "query_range": lambda: self._range(requested),
             "values": lambda: self.names,
             "targets": lambda: {"activeTargets": self.targets},
         }
         return web.json_response({"status": "success", "data": answers[last]()})
 
-    def _range(self, asked: dict[str, str]) -> dict[str, Any]:
-        first, last, step = (round(1000 * float(asked[name])) for name in ("start", "end", "step"))
+    def _range(self, requested: dict[str, str]) -> dict[str, Any]:
+        first, last, step = (round(1000 * float(requested[name])) for name in ("start", "end", "step"))
         grid = [at / 1000 for at in range(first, last + 1, step)]
         return _matrix(
             [
                 (labels, {at - START: value for at in grid if (value := curve(at - START)) is not None})
-                for labels, curve in self.curves.get(asked["query"], [])
+                for labels, curve in self.curves.get(requested["query"], [])
             ]
         )
 
     @property
     def queries(self) -> list[str]:
-        return [asked["query"] for asked in self.asked if asked["path"] == "query_range"]
+        return [requested["query"] for requested in self.requested if requested["path"] == "query_range"]
 
 
 def _matrix(found: list[tuple[dict[str, str], dict[float, float]]]) -> dict[str, Any]:
@@ -117,8 +117,8 @@ def _alert(
     since: float | None = None,
     labels: dict[str, str] = LABELS,
 ) -> AlertSamples:
-    told = [] if since is None else [int(START + since)] * len(at)
-    return AlertSamples(labels=labels, state=state, instants=[START + one for one in at], since=told)
+    began = [] if since is None else [int(START + since)] * len(at)
+    return AlertSamples(labels=labels, state=state, instants=[START + one for one in at], since=began)
 
 
 async def _watched(
@@ -128,7 +128,7 @@ async def _watched(
     return await _evidence(server, ended).watched(rule, **values)
 
 
-async def test_alerts_come_with_their_activeat_where_all_of_it_was_stored(server: Answering, stored: Stored) -> None:
+async def test_alerts_have_their_activeat_when_all_of_it_was_stored(server: Answering, stored: Stored) -> None:
     other = LABELS | {"job": "bank"}
     stored.raw["ALERTS"] = [
         ({"__name__": "ALERTS", "alertstate": "pending"} | LABELS, {1.5: 1, 16.5: 1}),
@@ -146,7 +146,7 @@ async def test_alerts_come_with_their_activeat_where_all_of_it_was_stored(server
     ]
 
 
-async def test_of_the_time_before_only_what_fired_is_fetched(server: Answering, stored: Stored) -> None:
+async def test_only_firing_alerts_are_fetched_from_before_the_drill(server: Answering, stored: Stored) -> None:
     stored.raw["ALERTS"] = [
         ({"alertstate": "pending"} | LABELS, {-20.0: 1}),
         ({"alertstate": "firing"} | LABELS, {-301.0: 1, -300.0: 1, -5.0: 1, 5.0: 1}),
@@ -171,22 +171,22 @@ OTHERS = _alert(7, labels={"alertname": "QueueGrows", "severity": "page"})
         ({"alerts": [_alert(33.5)]}, 60, 3.5, 4),
         ({"alerts": [_alert(33.5)]}, 48.5, 3.5, 4),
         ({"alerts": [_alert(33.5)]}, 48.4, 3.5, 3),
-        # None of another alert, or of another rule of that name.
+        # Samples of another alert, or of another rule of the same name, do not count.
         ({"alerts": [_alert(7, labels={"alertname": "DiskFull"}), _alert(33.5)]}, 60, 3.5, 4),
         ({"alerts": [OTHERS, _alert(33.5)]}, 60, 3.5, 4),
         ({"alerts": [OTHERS], "groups": _seen(18.5)}, 60, 3.5, 4),
-        # An evaluation is late; the least late of them is next to the truth, whatever the order.
+        # Evaluations are late, and the least late one is the best, in whatever order they come.
         ({"groups": _seen(18.507, 33.503, 48.51)}, 60, 3.503, 4),
         ({"groups": _seen(18.503, 33.507, 48.51)}, 60, 3.503, 4),
-        # A record that ends before the first evaluation has none.
+        # A drill that ends before the first evaluation has no evaluations.
         ({"alerts": [_alert(3.5)]}, 3.5, 3.5, 1),
         ({"alerts": [_alert(3.5)]}, 3.4, 3.5, 0),
         ({"alerts": [_alert(14.9)]}, 1, 14.9, 0),
-        # Where nothing is known, on whole intervals of the epoch: 1790000010 is one of 15 s.
+        # Without samples and evaluations: on whole intervals since the epoch; 1790000010 is one of 15 s.
         ({}, 60, 10, 4),
     ],
 )
-async def test_a_rule_is_evaluated_again_at_the_instants_at_which_it_was(
+async def test_a_rule_is_evaluated_again_at_the_same_instants(
     server: Answering, known: dict[str, Any], ended: float, first: float, count: int
 ) -> None:
     record, _ = await _watched(server, _rule(labels={"severity": "ticket"}), ended=ended, **known)
@@ -200,17 +200,17 @@ def _listed(at: float, labels: dict[str, str] = LABELS) -> list[ActiveRecord]:
 @pytest.mark.parametrize(
     ("for_seconds", "alerts", "active", "offset"),
     [
-        # activeAt is the instant of the evaluation, the sample that of its data.
+        # activeAt is the instant of the evaluation; the sample has that of the data.
         (15, [_alert(3.5, since=3)], _listed(3.5), 0),
         (15, [_alert(3.5, since=3)], _listed(3.504), 0),
         (15, [_alert(3.5, since=13)], _listed(13.5), 10),
         (15, [_alert(3.5, since=4)], _listed(4.123), 0.623),
         # Without `for` an alert fires at once.
         (0, [_alert(3.5, state="firing", since=13)], _listed(13.5), 10),
-        # With it, one that fires is older than its first sample.
+        # With `for`, a firing alert is older than its first sample.
         (15, [_alert(18.5, state="firing", since=13)], _listed(13.5), 0),
         (15, [_alert(18.5, state="firing", since=13), _alert(3.5, since=13)], _listed(13.5), 10),
-        # What cannot be put together tells nothing.
+        # Samples and alerts that do not match give no offset.
         (15, [_alert(3.5)], _listed(13.5), 0),
         (15, [_alert(3.5, since=12)], _listed(13.5), 0),
         (15, [_alert(3.5, since=13)], _listed(13.5, LABELS | {"job": "bank"}), 0),
@@ -218,7 +218,7 @@ def _listed(at: float, labels: dict[str, str] = LABELS) -> list[ActiveRecord]:
         (15, [], [], 0),
     ],
 )
-async def test_how_far_a_rule_looks_back_is_told_by_activeat(
+async def test_the_query_offset_follows_from_activeat(
     server: Answering, for_seconds: float, alerts: list[AlertSamples], active: list[ActiveRecord], offset: float
 ) -> None:
     record, _ = await _watched(server, _rule(for_seconds=for_seconds), alerts=alerts, active=active)
@@ -226,16 +226,14 @@ async def test_how_far_a_rule_looks_back_is_told_by_activeat(
 
 
 @pytest.mark.parametrize(("ended", "count"), [(58.5, 4), (58.4, 3), (13.5, 1), (13.4, 0)])
-async def test_what_a_rule_that_looks_back_has_not_evaluated_yet_is_no_evaluation(
-    server: Answering, ended: float, count: int
-) -> None:
-    """Ten seconds back: the data of 48.5 are evaluated at 58.5."""
+async def test_data_younger_than_the_query_offset_is_not_evaluated(server: Answering, ended: float, count: int) -> None:
+    """With an offset of ten seconds the data of 48.5 are evaluated at 58.5."""
     alerts = [_alert(3.5, since=13)]
     record, _ = await _watched(server, _rule(), ended=ended, alerts=alerts, active=_listed(13.5))
     assert (round(record.first_at - START, 3), record.count) == (3.5, count)
 
 
-async def test_each_part_is_put_on_the_numbers_of_the_evaluations(server: Answering, stored: Stored) -> None:
+async def test_each_part_has_its_values_by_the_number_of_the_evaluation(server: Answering, stored: Stored) -> None:
     """Evaluations at 3.5, 18.5, 33.5 and 48.5."""
     stored.curves = {
         "queue > 5": [(QUEUE, lambda at: 9.0 if at in {18.5, 48.5} else None)],
@@ -245,11 +243,11 @@ async def test_each_part_is_put_on_the_numbers_of_the_evaluations(server: Answer
     assert [(part.expr, part.total, part.error) for part in record.parts] == [("queue > 5", 1, ""), ("queue", 2, "")]
     whole, value = record.parts
     assert [(one.first, one.values) for one in whole.series] == [(1, [9, None, 9])]
-    # In the order of their labels.
+    # Sorted by their labels.
     assert [(one.first, one.values) for one in value.series] == [(3, [1]), (0, [4, 4, 4, 4])]
 
 
-async def test_of_many_series_fifty_are_kept_and_all_are_counted(server: Answering, stored: Stored) -> None:
+async def test_at_most_fifty_series_are_kept_and_all_are_counted(server: Answering, stored: Stored) -> None:
     many = [({"__name__": "queue", "shard": f"{number:02}"}, _between(0, 60)) for number in range(51)]
     stored.curves["queue > 5"] = many[::-1]
     record, _ = await _watched(server, _rule())
@@ -258,7 +256,9 @@ async def test_of_many_series_fifty_are_kept_and_all_are_counted(server: Answeri
     assert [one.labels["shard"] for one in whole.series] == [f"{number:02}" for number in range(50)]
 
 
-async def test_what_prometheus_refuses_is_a_finding(server: Answering, stored: Stored) -> None:
+async def test_an_expression_that_prometheus_refuses_is_recorded_with_the_error(
+    server: Answering, stored: Stored
+) -> None:
     stored.refused["queue > 5"] = "many-to-many matching not allowed"
     record, _ = await _watched(server, _rule())
     assert [(part.expr, part.error) for part in record.parts] == [
@@ -267,33 +267,33 @@ async def test_what_prometheus_refuses_is_a_finding(server: Answering, stored: S
     ]
 
 
-async def test_an_expression_that_cannot_be_taken_apart_is_evaluated_as_a_whole(
-    server: Answering, stored: Stored
-) -> None:
+async def test_an_expression_that_cannot_be_parsed_is_evaluated_as_a_whole(server: Answering, stored: Stored) -> None:
     record, targets = await _watched(server, _rule("new_syntax ~~ 5"))
     assert stored.queries == [part.expr for part in record.parts] == ["new_syntax ~~ 5"]
     assert (targets, record.between, record.near_names) == ([], None, {})
 
 
-async def test_a_selector_that_finds_nothing_is_asked_for_with_less(server: Answering, stored: Stored) -> None:
+async def test_a_selector_that_finds_nothing_is_queried_again_with_fewer_matchers(
+    server: Answering, stored: Stored
+) -> None:
     stored.curves["queue"] = [(QUEUE, _between(0, 60))]
     record, _ = await _watched(server, _rule('queue{job="shop", env="x"} > 5'))
-    asked = [part.expr for part in record.parts]
-    assert asked[3:] == ["queue", 'queue{env="x"}', 'queue{job="shop"}']
+    requested = [part.expr for part in record.parts]
+    assert requested[3:] == ["queue", 'queue{env="x"}', 'queue{job="shop"}']
     assert record.near_names == {}
 
 
-async def test_nothing_is_asked_for_twice_or_in_vain(server: Answering, stored: Stored) -> None:
-    """All of the metric is a part already; a selector that is refused would be so with less."""
+async def test_no_query_is_sent_twice_or_without_need(server: Answering, stored: Stored) -> None:
+    """The whole metric is a part already; a refused selector would be refused with fewer matchers as well."""
     await _watched(server, _rule('queue{job="shop"} / queue > 5'))
     assert stored.queries.count("queue") == 1
-    stored.asked.clear()
+    stored.requested.clear()
     stored.refused['queue{job="shop"}'] = "too many samples"
     await _watched(server, _rule('queue{job="shop"} > 5'))
     assert "queue" not in stored.queries
 
 
-async def test_of_a_metric_that_does_not_exist_the_likest_names_are_told(server: Answering, stored: Stored) -> None:
+async def test_a_metric_that_does_not_exist_has_the_nearest_names_recorded(server: Answering, stored: Stored) -> None:
     stored.names = ["queue_length", "queue_depth", "up", "queues", "queue_len"]
     record, _ = await _watched(server, _rule("queue_lenght > 5"))
     (near,) = record.near_names.values()
@@ -313,7 +313,7 @@ SHOP, BANK = {"job": "shop", "instance": "shop:80"}, {"job": "shop", "instance":
     ("listed", "interval", "timeout"),
     [
         ([{"labels": SHOP, "health": "up", "scrapeInterval": "15s", "scrapeTimeout": "5s"}], 15, 5),
-        # What is no longer scraped, or listed by no such server, tells by its scrapes: mostly 10 s apart.
+        # Without an entry in the list of targets the interval is that of the scrapes, mostly 10 s.
         ([{"labels": BANK, "health": "up", "scrapeInterval": "15s", "scrapeTimeout": "5s"}], 10, 10),
         (None, 10, 10),
     ],
@@ -340,8 +340,8 @@ async def test_the_scrapes_of_the_targets_behind_a_rule_are_fetched(
     assert target.durations_seconds == [0.02, 0.03, 5, 0]
 
 
-async def test_a_condition_is_looked_at_twice_for_each_scrape(server: Answering, stored: Stored) -> None:
-    """Scraped every 10 s: every 5 s from the start, held from the 2nd to the 4th of the 13 and at the last two."""
+async def test_a_condition_is_evaluated_twice_for_each_scrape(server: Answering, stored: Stored) -> None:
+    """Scraped every 10 s, so evaluated every 5 s: true from the 2nd to the 4th of 13 times, and at the last two."""
     stored.curves = {
         "queue > 5": [(QUEUE, lambda at: 9.0 if 10 <= at <= 20 or at >= 55 else None)],
         "queue": [(QUEUE, _between(0, 60))],
@@ -354,14 +354,14 @@ async def test_a_condition_is_looked_at_twice_for_each_scrape(server: Answering,
 
 
 @pytest.mark.parametrize("status", [500, 404, 503])
-async def test_a_server_that_does_not_answer_is_told_of(status: int) -> None:
+async def test_a_server_that_answers_an_error_is_reported(status: int) -> None:
     async with answering(lambda _: web.Response(status=status)) as server:
-        for asked in (_evidence(server).alerts(), _evidence(server).earlier(300), _watched(server, _rule())):
+        for requested in (_evidence(server).alerts(), _evidence(server).earlier(300), _watched(server, _rule())):
             with pytest.raises(ServiceUnavailable, match=f"answered {status}"):
-                await asked
+                await requested
 
 
-async def test_a_server_that_hangs_is_told_of() -> None:
+async def test_a_server_that_hangs_is_reported() -> None:
     async def hang(_: web.Request) -> web.Response:
         await asyncio.sleep(1)
         return web.Response()
@@ -381,16 +381,16 @@ REAL_RULES = [
 
 
 @pytest.mark.parametrize("generation", ["old", "new"])
-async def test_a_real_prometheus_is_asked_at_the_very_instants_of_its_evaluations(
+async def test_a_real_prometheus_is_queried_at_the_exact_instants_of_its_evaluations(
     generation: str, tmp_path: Path
 ) -> None:
     odd = {"job_name": ODD, "static_configs": [{"targets": ["127.0.0.1:1"]}], "scrape_interval": "500ms"}
-    told = Configuration(
+    configuration = Configuration(
         rule_groups=[{"name": "g", "interval": "500ms", "rules": REAL_RULES}],
         scrape_configs=[odd | {"scrape_timeout": "200ms"}],
     )
     servers = monitoring_servers.find(generation)
-    async with servers.started(tmp_path, told) as started, Prometheus(started.prometheus) as prometheus:
+    async with servers.started(tmp_path, configuration) as started, Prometheus(started.prometheus) as prometheus:
         begun = time.time()
         firing = 'count_over_time(ALERTS{alertname="Waits", alertstate="firing"}[1m]) > 2'
         await until(lambda: prometheus.holds(firing), "Waits fires")

@@ -45,7 +45,7 @@ def alertdrill(ledger: Ledger, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-async def test_what_is_left_is_listed_then_healed_then_gone(server: Server, ledger: Ledger) -> None:
+async def test_an_abandoned_fault_is_listed_then_healed_then_gone(server: Server, ledger: Ledger) -> None:
     entry_id = await leave(ledger, server)
     (row,) = json.loads(alertdrill(ledger, "status", "--json").stdout)
     assert (row["id"], row["state"], row["fault"], row["drill"]) == (entry_id, "abandoned", "latency", "slow")
@@ -61,7 +61,9 @@ async def test_what_is_left_is_listed_then_healed_then_gone(server: Server, ledg
     assert alertdrill(ledger, "status").stdout == "no fault is in force\n"
 
 
-async def test_an_entry_that_cannot_be_read_is_told_and_the_others_are_healed(server: Server, ledger: Ledger) -> None:
+async def test_an_entry_that_cannot_be_read_is_reported_and_the_others_are_healed(
+    server: Server, ledger: Ledger
+) -> None:
     await leave(ledger, server)
     (ledger.directory / "alertdrill-0.json").write_text("{")
     done = alertdrill(ledger, "heal")
@@ -80,16 +82,16 @@ async def test_a_running_drill_is_left_alone_unless_forced(server: Server, ledge
         assert toxics(server) == {}
 
 
-async def test_a_start_heals_what_an_earlier_one_left(server: Server, ledger: Ledger) -> None:
-    told: list[str] = []
+async def test_a_drill_heals_first_what_a_dead_process_left(server: Server, ledger: Ledger) -> None:
+    lines: list[str] = []
     await leave(ledger, server)
-    await heal_abandoned(ledger, told.append)
+    await heal_abandoned(ledger, lines.append)
     assert toxics(server) == {}
-    assert [line.split(":")[0] for line in told] == ["healed"]
+    assert [line.split(":")[0] for line in lines] == ["healed"]
     require_nothing_in_force(ledger)
 
 
-async def test_a_start_beside_a_running_drill_is_refused(server: Server, ledger: Ledger) -> None:
+async def test_a_drill_beside_a_running_one_is_refused(server: Server, ledger: Ledger) -> None:
     async with applied(FAULT, endpoints(server), ledger):
         await heal_abandoned(ledger, print)
         with pytest.raises(FaultNotApplied, match=r"drill slow: in force\n.* run `alertdrill heal` first"):
@@ -97,7 +99,7 @@ async def test_a_start_beside_a_running_drill_is_refused(server: Server, ledger:
         assert len(toxics(server)) == 1
 
 
-async def test_a_start_is_refused_while_something_cannot_be_healed(server: Server, ledger: Ledger) -> None:
+async def test_a_drill_is_refused_while_a_fault_cannot_be_healed(server: Server, ledger: Ledger) -> None:
     await leave(ledger, server)
     await server.stop()
     with pytest.raises(FaultNotHealed, match=r"is not healed: Toxiproxy at .* cannot be reached"):

@@ -1,4 +1,4 @@
-"""One drill at a time on one target, whatever becomes of the process that holds the lock."""
+"""Only one drill runs on a target at a time, and the lock ends with its process, however that ends."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def other(tmp_path: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_the_drill_that_holds_it_is_named_and_other_targets_are_free(
+def test_the_drill_that_holds_the_lock_is_named_and_other_targets_are_free(
     other: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     expected = rf"drill theirs of process {other.pid} drills the database already: wait for its end"
@@ -51,14 +51,14 @@ def test_the_drill_that_holds_it_is_named_and_other_targets_are_free(
     other.wait()
 
 
-def test_it_goes_with_a_killed_process(other: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_process_is_free(other: subprocess.Popen[str], tmp_path: Path) -> None:
     os.kill(other.pid, signal.SIGKILL)
     other.wait()
     with locked(tmp_path, "the database", "mine"):
         assert held(tmp_path) == "mine"
 
 
-def test_it_can_be_taken_again(tmp_path: Path) -> None:
+def test_the_lock_can_be_taken_again(tmp_path: Path) -> None:
     for _ in range(2):
         with locked(tmp_path, "the database", "mine"):
             assert held(tmp_path) == "mine"

@@ -1,4 +1,4 @@
-"""What is kept of answers that hold no ordinary numbers."""
+"""What is kept of series that are native histograms."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Answers:
         return None
 
 
-async def test_a_native_histogram_is_there_and_is_no_number() -> None:
-    """Left out it would look as if the series had gone, and a rule that waits for it would be told that it is stale."""
+async def test_a_native_histogram_is_present_without_a_value() -> None:
+    """If it were left out, the series would look stale, and so would the rule that reads it."""
     evidence = Evidence(cast("Prometheus", Answers()), START, START + 5)
     record, _ = await evidence.watched(RULE, [], [], [])
     kept: Any = next(part for part in record.parts if part.expr == "took_seconds").series[0]

@@ -1,4 +1,4 @@
-"""What an observer keeps of Prometheus and Alertmanager, which here answer over HTTP as a test tells them to."""
+"""What an observer keeps of Prometheus and Alertmanager; here they are HTTP servers with prepared answers."""
 
 from __future__ import annotations
 
@@ -44,29 +44,29 @@ def _groups(*alerts: dict[str, Any], evaluated: float | None = AT, **update: Any
 
 
 @dataclass
-class Told:
-    """What the two servers answer, by the last part of the path; an int is a status."""
+class Answers:
+    """The answers of the two servers, by the last part of the path; an int is a status."""
 
     answers: dict[str, Any] = field(default_factory=dict)
     delay_seconds: float = 0.0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(self.delay_seconds)
-        told = self.answers.get(request.path.rsplit("/", 1)[1], 404)
-        if isinstance(told, int):
-            return web.Response(status=told, text="no")
-        if isinstance(told, str):
-            return web.Response(text=told)
+        prepared = self.answers.get(request.path.rsplit("/", 1)[1], 404)
+        if isinstance(prepared, int):
+            return web.Response(status=prepared, text="no")
+        if isinstance(prepared, str):
+            return web.Response(text=prepared)
         is_prometheus = request.path.startswith("/api/v1/")
-        return web.json_response({"status": "success", "data": told} if is_prometheus else told)
+        return web.json_response({"status": "success", "data": prepared} if is_prometheus else prepared)
 
 
 @dataclass
 class Watching:
-    """An observer of two servers, and what it told."""
+    """An observer of two servers, and the lines that it printed."""
 
     observer: Observer
-    told: Told
+    answers: Answers
     lines: list[str]
     server: Answering
 
@@ -79,17 +79,17 @@ def _drill(*abort_if: str) -> Drill:
     return Drill.model_validate(values)
 
 
-async def _begun(server: Answering, told: Told, drill: Drill, patience: str = "3s") -> Watching:
+async def _begun(server: Answering, answers: Answers, drill: Drill, patience: str = "3s") -> Watching:
     lines: list[str] = []
     at = MonitoringServer.model_validate({"url": server.url, "timeout": patience})
     observer = Observer(Prometheus(at), Alertmanager(at), drill, lines.append)
     await observer.begin()
-    return Watching(observer, told, lines, server)
+    return Watching(observer, answers, lines, server)
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told(
+def answers() -> Answers:
+    return Answers(
         {
             "rules": _groups(),
             "flags": {"rules.alert.resend-delay": "1m", "rules.alert.for-grace-period": "10m"},
@@ -105,31 +105,31 @@ def told() -> Told:
 
 
 @pytest_asyncio.fixture
-async def watching(told: Told) -> AsyncIterator[Watching]:
-    async with answering(told.answer) as server:
-        yield await _begun(server, told, _drill("up == 0", "vector(1) > 2"))
+async def watching(answers: Answers) -> AsyncIterator[Watching]:
+    async with answering(answers.answer) as server:
+        yield await _begun(server, answers, _drill("up == 0", "vector(1) > 2"))
 
 
 @pytest.mark.parametrize("missing", ["rules", "flags", "metrics", "status"])
-async def test_nothing_begins_without_a_server_that_answers(told: Told, missing: str) -> None:
-    told.answers[missing] = 500
-    async with answering(told.answer) as server:
+async def test_nothing_begins_without_a_server_that_answers(answers: Answers, missing: str) -> None:
+    answers.answers[missing] = 500
+    async with answering(answers.answer) as server:
         with pytest.raises(ServiceUnavailable, match="answered 500"):
-            await _begun(server, told, _drill())
+            await _begun(server, answers, _drill())
 
 
-async def test_each_change_of_an_alert_s_state_is_told_once(watching: Watching) -> None:
+async def test_each_change_of_an_alert_s_state_is_printed_once(watching: Watching) -> None:
     for alerts, states in (
         ([], {}),
         ([_active("pending")], {"Down": "pending"}),
         ([_active("pending")], {"Down": "pending"}),
-        # One that fires speaks for all of its name, in whatever order they come.
+        # Of several alerts of one name, the firing one gives the state, in whatever order they come.
         ([_active("firing"), _active("pending", instance="b")], {"Down": "firing"}),
         ([_active("pending", instance="b"), _active("firing")], {"Down": "firing"}),
         ([_active("pending", instance="b"), _active("pending", "Full")], {"Down": "pending", "Full": "pending"}),
         ([], {}),
     ):
-        watching.told.answers["rules"] = _groups(*alerts)
+        watching.answers.answers["rules"] = _groups(*alerts)
         await watching.observer.look()
         assert watching.observer.states == states
     assert watching.lines == [
@@ -142,24 +142,24 @@ async def test_each_change_of_an_alert_s_state_is_told_once(watching: Watching) 
     ]
 
 
-async def test_an_active_alert_is_kept_by_labels_beginning_and_state_and_seen_last_when_it_was(
+async def test_an_active_alert_is_kept_once_for_each_begin_and_state_with_its_last_look(
     watching: Watching,
 ) -> None:
     for alerts in ([_active("pending")], [_active("firing")], [_active("firing")], [_active("firing", at=AT + 60)]):
         before = time.time()
-        watching.told.answers["rules"] = _groups(*alerts)
+        watching.answers.answers["rules"] = _groups(*alerts)
         await watching.observer.look()
     active = watching.observer.active
     assert [(one.state, one.active_at) for one in active] == [("pending", AT), ("firing", AT), ("firing", AT + 60)]
     assert active[0].seen_at < active[1].seen_at < before <= active[2].seen_at <= time.time()
 
 
-async def test_an_evaluation_is_noted_once_between_the_look_that_lacked_it_and_the_one_that_had_it(
+async def test_an_evaluation_is_noted_once_with_the_looks_before_and_after_it(
     watching: Watching,
 ) -> None:
     looks = []
     for evaluated in (AT, AT, AT + 15, AT + 15, AT + 30):
-        watching.told.answers["rules"] = _groups(evaluated=evaluated)
+        watching.answers.answers["rules"] = _groups(evaluated=evaluated)
         looks.append((time.time(), await watching.observer.look(), time.time()))
     (group,) = watching.observer.groups
     assert (group.group, group.file, group.interval_seconds) == ("g", "/etc/rules.yml", 15)
@@ -169,20 +169,20 @@ async def test_an_evaluation_is_noted_once_between_the_look_that_lacked_it_and_t
         assert looks[number][0] <= evaluation.looked_at <= looks[number][2]
 
 
-async def test_a_slow_answer_proves_nothing_of_the_time_that_it_took(watching: Watching) -> None:
-    """Whatever came while it was under way may be in it: that time lies between the two looks."""
+async def test_a_slow_answer_says_nothing_about_the_time_that_it_took(watching: Watching) -> None:
+    """An evaluation during the request may be in the answer or not: that time lies between the two looks."""
     await watching.observer.look()
-    watching.told.delay_seconds = 0.3
+    watching.answers.delay_seconds = 0.3
     for number in (1, 2):
-        watching.told.answers["rules"] = _groups(evaluated=AT + 15 * number)
+        watching.answers.answers["rules"] = _groups(evaluated=AT + 15 * number)
         await watching.observer.look()
     first, second = watching.observer.groups[0].evaluations
     assert first.looked_at - first.looked_before_at >= 0.3
     assert second.looked_at - second.looked_before_at >= 0.6
 
 
-async def test_a_group_that_was_not_evaluated_yet_has_no_evaluations(watching: Watching) -> None:
-    watching.told.answers["rules"] = _groups(evaluated=None)
+async def test_a_group_before_its_first_evaluation_has_no_evaluations(watching: Watching) -> None:
+    watching.answers.answers["rules"] = _groups(evaluated=None)
     for _ in range(2):
         await watching.observer.look()
     assert watching.observer.groups == []
@@ -191,7 +191,7 @@ async def test_a_group_that_was_not_evaluated_yet_has_no_evaluations(watching: W
 async def test_an_evaluation_names_the_rules_that_failed(watching: Watching) -> None:
     for evaluated, update in ((AT, {}), (AT + 15, {"health": "err", "lastError": "many-to-many"}), (AT + 30, {})):
         for _ in range(2):
-            watching.told.answers["rules"] = _groups(evaluated=evaluated, **update)
+            watching.answers.answers["rules"] = _groups(evaluated=evaluated, **update)
             await watching.observer.look()
     (group,) = watching.observer.groups
     assert [one.errors for one in group.evaluations] == [{}, {"Down": "many-to-many"}, {}]
@@ -200,14 +200,14 @@ async def test_an_evaluation_names_the_rules_that_failed(watching: Watching) -> 
 @pytest.mark.parametrize(
     ("alerts", "groups", "interval"), [(["Down"], ["g"], 15), (["Full"], ["h"], 5), (["Down", "Full"], ["g", "h"], 5)]
 )
-async def test_only_groups_with_an_alert_under_test_are_kept_and_the_quickest_counts(
-    told: Told, alerts: list[str], groups: list[str], interval: float
+async def test_only_groups_with_an_expected_alert_are_kept_and_the_shortest_interval_counts(
+    answers: Answers, alerts: list[str], groups: list[str], interval: float
 ) -> None:
     others = GROUP | {"name": "h", "interval": 5, "lastEvaluation": _spell(AT), "rules": [QUIET | {"name": "Full"}]}
-    told.answers["rules"] = {"groups": [*_groups()["groups"], others]}
-    async with answering(told.answer) as server:
+    answers.answers["rules"] = {"groups": [*_groups()["groups"], others]}
+    async with answering(answers.answer) as server:
         drill = _drill().model_copy(update={"expect": [Expectation(alert=alert) for alert in alerts]})
-        watching = await _begun(server, told, drill)
+        watching = await _begun(server, answers, drill)
         for _ in range(2):
             await watching.observer.look()
     assert [one.group for one in watching.observer.groups] == groups
@@ -215,21 +215,21 @@ async def test_only_groups_with_an_alert_under_test_are_kept_and_the_quickest_co
     assert watching.observer.interval_seconds == interval
 
 
-async def test_alertmanager_is_looked_at_only_while_an_alert_under_test_fires(watching: Watching) -> None:
+async def test_alertmanager_is_queried_only_while_an_expected_alert_fires(watching: Watching) -> None:
     for alerts, looks in (([_active("pending")], 0), ([_active("firing", "Full")], 0), ([_active("firing")], 1)):
-        watching.told.answers["rules"] = _groups(*alerts)
+        watching.answers.answers["rules"] = _groups(*alerts)
         await watching.observer.look()
         assert watching.asked_for("alerts") == looks
     record = await watching.observer.alertmanager_record()
     assert record.looks == 1
 
 
-async def test_what_alertmanager_lists_is_kept_from_the_first_look_that_had_it_to_the_last(watching: Watching) -> None:
-    watching.told.answers["rules"] = _groups(_active("firing"))
+async def test_an_alert_of_alertmanager_is_kept_with_its_first_and_its_last_look(watching: Watching) -> None:
+    watching.answers.answers["rules"] = _groups(_active("firing"))
     active = HELD | {"status": {"state": "active", "silencedBy": [], "inhibitedBy": []}}
     again = active | {"startsAt": _spell(AT + 60)}
     for listed in ([HELD], [HELD], [active], [again]):
-        watching.told.answers["alerts"] = listed
+        watching.answers.answers["alerts"] = listed
         await watching.observer.look()
     held = (await watching.observer.alertmanager_record()).alerts
     started = 1_767_323_045.123
@@ -243,8 +243,8 @@ async def test_what_alertmanager_lists_is_kept_from_the_first_look_that_had_it_t
     assert (held[0].receivers, held[0].silenced_by, held[0].inhibited_by) == (["pager", "chat"], ["s1"], ["b2", "c3"])
 
 
-async def test_a_server_that_does_not_answer_is_told_of_once_and_noted_for_as_long(watching: Watching) -> None:
-    watching.told.answers["rules"] = 503
+async def test_an_outage_is_printed_once_and_recorded_with_its_whole_length(watching: Watching) -> None:
+    watching.answers.answers["rules"] = 503
     for _ in range(3):
         await watching.observer.look()
     (outage,) = watching.observer.outages
@@ -252,9 +252,9 @@ async def test_a_server_that_does_not_answer_is_told_of_once_and_noted_for_as_lo
     assert "answered 503" in outage.reason
     assert outage.first_at < outage.last_at
     assert watching.lines == [outage.reason]
-    watching.told.answers["rules"] = _groups()
+    watching.answers.answers["rules"] = _groups()
     await watching.observer.look()
-    watching.told.answers["rules"] = 502
+    watching.answers.answers["rules"] = 502
     for _ in range(2):
         await watching.observer.look()
     first, second = watching.observer.outages
@@ -263,8 +263,8 @@ async def test_a_server_that_does_not_answer_is_told_of_once_and_noted_for_as_lo
     assert len(watching.lines) == 2
 
 
-async def test_an_outage_of_the_one_is_none_of_the_other(watching: Watching) -> None:
-    watching.told.answers |= {"rules": _groups(_active("firing")), "alerts": 500}
+async def test_each_server_has_its_own_outages(watching: Watching) -> None:
+    watching.answers.answers |= {"rules": _groups(_active("firing")), "alerts": 500}
     for _ in range(2):
         await watching.observer.look()
     assert [one.server for one in watching.observer.outages] == ["Alertmanager"]
@@ -272,10 +272,10 @@ async def test_an_outage_of_the_one_is_none_of_the_other(watching: Watching) -> 
     assert (await watching.observer.alertmanager_record()).looks == 0
 
 
-async def test_a_server_that_hangs_is_given_up_after_its_timeout(told: Told) -> None:
-    async with answering(told.answer) as server:
-        watching = await _begun(server, told, _drill(), patience="200ms")
-        told.delay_seconds = 5
+async def test_a_server_that_hangs_counts_as_away_after_its_timeout(answers: Answers) -> None:
+    async with answering(answers.answer) as server:
+        watching = await _begun(server, answers, _drill(), patience="200ms")
+        answers.delay_seconds = 5
         began = time.monotonic()
         await watching.observer.look()
         assert 0.2 <= time.monotonic() - began < 4
@@ -292,7 +292,7 @@ async def test_a_server_that_hangs_is_given_up_after_its_timeout(told: Told) -> 
         ("Alertmanager", 60.0, False, False),
     ],
 )
-async def test_prometheus_is_away_when_it_was_so_for_five_seconds(
+async def test_prometheus_is_away_after_five_seconds_without_an_answer(
     watching: Watching, server: str, seconds: float, *, answers_again: bool, is_away: bool
 ) -> None:
     observer = watching.observer
@@ -307,17 +307,17 @@ async def test_prometheus_is_away_when_it_was_so_for_five_seconds(
     assert observer.is_away is is_away
 
 
-async def test_a_drill_is_broken_off_when_an_abort_condition_has_any_result(watching: Watching) -> None:
-    watching.told.answers["query"] = {"resultType": "vector", "result": []}
+async def test_a_drill_is_aborted_when_an_abort_condition_has_a_result(watching: Watching) -> None:
+    watching.answers.answers["query"] = {"resultType": "vector", "result": []}
     await watching.observer.look_for_abort()
     assert watching.observer.aborted == ""
-    watching.told.answers["query"] = {"resultType": "vector", "result": [{"metric": {}, "value": [AT, "0"]}]}
+    watching.answers.answers["query"] = {"resultType": "vector", "result": [{"metric": {}, "value": [AT, "0"]}]}
     await watching.observer.look_for_abort()
     assert watching.observer.aborted == "abort_if became true: vector(1) > 2"
     assert watching.lines == ["abort_if became true: up == 0", "abort_if became true: vector(1) > 2"]
 
 
-async def test_what_prometheus_says_of_itself_is_summed_up(watching: Watching) -> None:
+async def test_version_flags_and_clock_of_prometheus_are_recorded(watching: Watching) -> None:
     record = await watching.observer.prometheus_record()
     assert (record.version, record.started_at, record.loaded_at) == ("3.5.0", [AT - 100], [AT - 50])
     waits = (record.for_grace_seconds, record.resend_delay_seconds, record.lookback_seconds)
@@ -327,21 +327,21 @@ async def test_what_prometheus_says_of_itself_is_summed_up(watching: Watching) -
 
 
 async def test_a_restart_and_a_reload_leave_two_instants(watching: Watching) -> None:
-    watching.told.answers["runtimeinfo"] = {"startTime": _spell(AT), "lastConfigTime": _spell(AT + 1)}
-    watching.told.answers["status"] |= {"uptime": _spell(AT + 2)}
+    watching.answers.answers["runtimeinfo"] = {"startTime": _spell(AT), "lastConfigTime": _spell(AT + 1)}
+    watching.answers.answers["status"] |= {"uptime": _spell(AT + 2)}
     record = await watching.observer.prometheus_record()
     assert (record.started_at, record.loaded_at) == ([AT - 100, AT], [AT - 50, AT + 1])
     assert (await watching.observer.alertmanager_record()).started_at == [1_767_323_045.123, AT + 2]
 
 
 async def test_a_configuration_of_alertmanager_that_changed_is_kept_beside_the_first(watching: Watching) -> None:
-    watching.told.answers["status"] |= {"config": {"original": "route: {receiver: b}"}}
+    watching.answers.answers["status"] |= {"config": {"original": "route: {receiver: b}"}}
     record = await watching.observer.alertmanager_record()
     assert (record.config, record.config_at_end) == ("route: {receiver: a}", "route: {receiver: b}")
 
 
-async def test_what_cannot_be_asked_at_the_end_is_an_outage_and_not_an_error(watching: Watching) -> None:
-    watching.told.answers = dict.fromkeys(watching.told.answers, 500)
+async def test_a_server_that_is_away_at_the_end_is_an_outage_and_not_an_error(watching: Watching) -> None:
+    watching.answers.answers = dict.fromkeys(watching.answers.answers, 500)
     record = await watching.observer.prometheus_record()
     assert (record.version, record.started_at, record.clock_ahead_seconds) == ("unknown", [AT - 100], None)
     held = await watching.observer.alertmanager_record()
@@ -351,8 +351,8 @@ async def test_what_cannot_be_asked_at_the_end_is_an_outage_and_not_an_error(wat
     assert [one.server for one in watching.observer.outages] == ["Prometheus", "Alertmanager"]
 
 
-async def test_the_rules_at_the_end_are_asked_for_again(watching: Watching) -> None:
-    watching.told.answers["rules"] = _groups(duration=45)
+async def test_the_rules_are_fetched_again_at_the_end(watching: Watching) -> None:
+    watching.answers.answers["rules"] = _groups(duration=45)
     found = await watching.observer.rules_at_end()
     assert found is not None
     assert [rule.for_seconds for rule in found] == [45]
@@ -371,22 +371,22 @@ async def test_the_rules_at_the_end_are_asked_for_again(watching: Watching) -> N
         ({"isRegex": False, "value": 'a"bä'}, r'path="a\"bä"'),
     ],
 )
-async def test_a_silence_is_spelled_as_alertmanager_spells_it(
+async def test_a_silence_is_written_as_alertmanager_writes_it(
     watching: Watching, matcher: dict[str, Any], spelled: str
 ) -> None:
-    watching.told.answers["silences"] = [SILENCE | {"matchers": [{"name": "path", "value": "/a"} | matcher]}]
+    watching.answers.answers["silences"] = [SILENCE | {"matchers": [{"name": "path", "value": "/a"} | matcher]}]
     (silence,) = (await watching.observer.alertmanager_record()).silences
     assert silence.matchers == [spelled]
     assert (silence.silence_id, silence.created_by, silence.comment) == ("s1", "me", "maintenance")
 
 
 @pytest.mark.parametrize(("silence_id", "kept"), [("s1", ["s1"]), ("s2", [])])
-async def test_a_silence_that_is_over_is_kept_if_it_silenced_anything(
+async def test_an_expired_silence_is_kept_if_it_silenced_an_alert(
     watching: Watching, silence_id: str, kept: list[str]
 ) -> None:
-    watching.told.answers["rules"] = _groups(_active("firing"))
+    watching.answers.answers["rules"] = _groups(_active("firing"))
     await watching.observer.look()
-    watching.told.answers["silences"] = [SILENCE | {"id": silence_id, "status": {"state": "expired"}}]
+    watching.answers.answers["silences"] = [SILENCE | {"id": silence_id, "status": {"state": "expired"}}]
     record = await watching.observer.alertmanager_record()
     assert [one.silence_id for one in record.silences] == kept
 
@@ -396,9 +396,9 @@ async def test_a_silence_that_is_over_is_kept_if_it_silenced_anything(
     [
         (COUNTS.format(4) + FAILED.format(1), []),
         (COUNTS.format(7) + FAILED.format(2), [("webhook", 3, 1)]),
-        # Counters of a server that was restarted begin anew.
+        # After a restart the counters begin at zero.
         (COUNTS.format(2) + FAILED.format(1), [("webhook", 2, 1)]),
-        # An integration that was not there before.
+        # An integration that is new.
         (COUNTS.format(4) + FAILED.format(1) + COUNTS.format(5).replace("webhook", "email"), [("email", 5, 0)]),
         (COUNTS.format(5).replace("}", ',receiver_name="pager"}'), [("webhook of pager", 5, 0)]),
     ],
@@ -406,13 +406,13 @@ async def test_a_silence_that_is_over_is_kept_if_it_silenced_anything(
 async def test_only_what_was_sent_during_the_drill_is_counted(
     watching: Watching, metrics: str, sent: list[tuple[str, int, int]]
 ) -> None:
-    watching.told.answers["metrics"] = metrics
+    watching.answers.answers["metrics"] = metrics
     record = await watching.observer.alertmanager_record()
     assert [(one.integration, one.sent, one.failed) for one in record.deliveries] == sent
 
 
-async def test_an_alertmanager_outside_a_cluster_is_its_own_only_peer(told: Told) -> None:
-    told.answers["status"] = STATUS
-    async with answering(told.answer) as server:
-        watching = await _begun(server, told, _drill())
+async def test_an_alertmanager_without_a_cluster_counts_as_one_peer(answers: Answers) -> None:
+    answers.answers["status"] = STATUS
+    async with answering(answers.answer) as server:
+        watching = await _begun(server, answers, _drill())
         assert (await watching.observer.alertmanager_record()).peers == 1

@@ -22,9 +22,9 @@ def test_the_longest_drills_begin_first() -> None:
     assert [path.stem for path in ordered] == ["b", "d", "c", "a"]
 
 
-def test_what_a_lab_prints_says_which_drill_runs_and_what_it_does() -> None:
+def test_the_lines_of_a_lab_name_its_drill_and_what_it_does() -> None:
     lab = LabProcess()
-    said = [
+    printed = [
         "   5.6 s  drill high-tps: A client repeats its order.",
         "  10.6 s  40 transactions/s   p95 5 ms   in flight 0   failed 0   dropped 0",
         "  12.0 s  alert HighTPS: firing",
@@ -32,30 +32,33 @@ def test_what_a_lab_prints_says_which_drill_runs_and_what_it_does() -> None:
         "recording out/high-tps.recording.json.gz",
         "alertdrill: the lab is on fire",
     ]
-    worth_telling = [event for line in said if (event := lab.heed(line))]
-    assert worth_telling == ["drill high-tps: A client repeats its order.", "alert HighTPS: firing"]
+    events = [event for line in printed if (event := lab.read(line))]
+    assert events == ["drill high-tps: A client repeats its order.", "alert HighTPS: firing"]
     assert (lab.drill, lab.doing) == ("high-tps", "alert HighTPS: firing")
     assert lab.written == [Path("out/high-tps.recording.json.gz")]
     assert lab.problems == ["the lab is on fire"]
 
 
-SAID_FIRST = "   1.0 s  lab: starting real servers"
+FIRST_LINE = "   1.0 s  lab: starting real servers"
 
 
-def _ended(code: int, said: list[str]) -> LabProcess:
+def _ended(code: int, printed: list[str]) -> LabProcess:
     lab = LabProcess(code=code)
-    for line in [SAID_FIRST, *said]:
-        lab.heed(line)
+    for line in [FIRST_LINE, *printed]:
+        lab.read(line)
     return lab
 
 
 @pytest.mark.parametrize(
-    ("code", "said"), [(1, ["recording a.gz", "Traceback (most recent call last):", "KeyError: 1"]), (2, []), (-11, [])]
+    ("code", "printed"),
+    [(1, ["recording a.gz", "Traceback (most recent call last):", "KeyError: 1"]), (2, []), (-11, [])],
 )
-def test_a_lab_that_ended_without_a_reason_has_its_last_words_told(code: int, said: list[str]) -> None:
-    assert _ended(code, said).unexplained == [SAID_FIRST, *said]
+def test_the_last_lines_of_a_lab_that_gave_no_reason_are_shown(code: int, printed: list[str]) -> None:
+    assert _ended(code, printed).unexplained == [FIRST_LINE, *printed]
 
 
-@pytest.mark.parametrize(("code", "said"), [(0, []), (1, ["recording a.gz"]), (2, ["alertdrill: the lab is on fire"])])
-def test_a_lab_that_said_why_has_no_more_told(code: int, said: list[str]) -> None:
-    assert _ended(code, said).unexplained == []
+@pytest.mark.parametrize(
+    ("code", "printed"), [(0, []), (1, ["recording a.gz"]), (2, ["alertdrill: the lab is on fire"])]
+)
+def test_of_a_lab_that_gave_a_reason_no_more_is_shown(code: int, printed: list[str]) -> None:
+    assert _ended(code, printed).unexplained == []

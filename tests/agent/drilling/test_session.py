@@ -16,11 +16,11 @@ from tests.support.full_disk import files_of_at_most
 @files_of_at_most(1_000_000)
 def test_the_file_that_did_not_fit_is_named_and_the_others_are_kept(tmp_path: Path, passed: Recording) -> None:
     """The page with its plots is larger than the limit, all else is smaller."""
-    path, said = tmp_path / "orders.recording.json.gz", io.StringIO()
+    path, printed = tmp_path / "orders.recording.json.gz", io.StringIO()
     with pytest.raises(ConfigError, match=r"orders\.html cannot be written: File too large"):
-        write_reports(passed, judge(passed), path, Console(file=said, width=200))
+        write_reports(passed, judge(passed), path, Console(file=printed, width=200))
     assert read_recording(path) == passed
-    assert f"recording {path}" in said.getvalue()
+    assert f"recording {path}" in printed.getvalue()
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "orders.json",
         "orders.junit.xml",

@@ -1,4 +1,4 @@
-"""What Prometheus is told is what the tally holds, in names and formats that Prometheus' own tools accept."""
+"""The metrics show what the tally holds, in names and formats that Prometheus' own tools accept."""
 
 from __future__ import annotations
 
@@ -63,30 +63,30 @@ def _scraped(situation: AgentState) -> dict[str, float]:
     return {f"{one.name}{sorted(one.labels.values()) or ''}": one.value for one in samples}
 
 
-def test_every_count_of_the_tally_is_told(tally: Tally) -> None:
-    told = _scraped(AgentState(tally))
-    assert told["alertdrill_transactions_total['succeeded']"] == 5
-    assert told["alertdrill_transactions_total['failed']"] == 3
-    assert told["alertdrill_transactions_total['dropped']"] == 2
-    assert told["alertdrill_transactions_total['lost']"] == 1
-    assert told["alertdrill_transactions_failed_total['timeout']"] == 2
-    assert told["alertdrill_checks_failed_total['status is 201']"] == 1
-    assert told["alertdrill_transactions_in_flight"] == 1
-    assert told["alertdrill_target_transactions_per_second"] == 12
-    assert told["alertdrill_achieved_transactions_per_second"] == 9
-    assert told["alertdrill_drill_running"] == 0
+def test_every_count_of_the_tally_is_a_metric(tally: Tally) -> None:
+    scraped = _scraped(AgentState(tally))
+    assert scraped["alertdrill_transactions_total['succeeded']"] == 5
+    assert scraped["alertdrill_transactions_total['failed']"] == 3
+    assert scraped["alertdrill_transactions_total['dropped']"] == 2
+    assert scraped["alertdrill_transactions_total['lost']"] == 1
+    assert scraped["alertdrill_transactions_failed_total['timeout']"] == 2
+    assert scraped["alertdrill_checks_failed_total['status is 201']"] == 1
+    assert scraped["alertdrill_transactions_in_flight"] == 1
+    assert scraped["alertdrill_target_transactions_per_second"] == 12
+    assert scraped["alertdrill_achieved_transactions_per_second"] == 9
+    assert scraped["alertdrill_drill_running"] == 0
 
 
-def test_the_buckets_at_the_promised_latencies_part_what_keeps_them_from_what_does_not(tally: Tally) -> None:
-    told = _scraped(AgentState(tally))
-    assert told["alertdrill_transaction_latency_seconds_bucket['2.0']"] == 5
-    assert told["alertdrill_transaction_latency_seconds_bucket['5.0']"] == 7
-    assert told["alertdrill_transaction_latency_seconds_count"] == 8
-    assert told["alertdrill_transaction_latency_seconds_sum"] == pytest.approx(40.6915)
-    assert told["alertdrill_transaction_duration_seconds_bucket['2.0']"] == 6
-    assert told["alertdrill_send_lateness_seconds_bucket['0.00025']"] == 8
-    assert told["alertdrill_send_lateness_seconds_bucket['0.5']"] == 8
-    assert told["alertdrill_send_lateness_seconds_bucket['+Inf']"] == 9
+def test_the_buckets_at_the_objectives_separate_fast_from_slow_transactions(tally: Tally) -> None:
+    scraped = _scraped(AgentState(tally))
+    assert scraped["alertdrill_transaction_latency_seconds_bucket['2.0']"] == 5
+    assert scraped["alertdrill_transaction_latency_seconds_bucket['5.0']"] == 7
+    assert scraped["alertdrill_transaction_latency_seconds_count"] == 8
+    assert scraped["alertdrill_transaction_latency_seconds_sum"] == pytest.approx(40.6915)
+    assert scraped["alertdrill_transaction_duration_seconds_bucket['2.0']"] == 6
+    assert scraped["alertdrill_send_lateness_seconds_bucket['0.00025']"] == 8
+    assert scraped["alertdrill_send_lateness_seconds_bucket['0.5']"] == 8
+    assert scraped["alertdrill_send_lateness_seconds_bucket['+Inf']"] == 9
 
 
 def test_a_scrape_sees_what_was_added_since_the_last(tally: Tally) -> None:
@@ -99,21 +99,21 @@ def test_a_scrape_sees_what_was_added_since_the_last(tally: Tally) -> None:
     assert "alertdrill_transaction_latency_seconds_count 12.0" in after
 
 
-def test_what_has_not_happened_yet_is_there_as_zero() -> None:
-    """Or `rate()` would miss the first time that it happens."""
-    told = _scraped(AgentState(Tally(), checks=("status is 201",)))
-    assert told["alertdrill_transactions_failed_total['reset']"] == 0
-    assert told["alertdrill_checks_failed_total['status is 201']"] == 0
-    assert told["alertdrill_transaction_latency_seconds_bucket['+Inf']"] == 0
+def test_every_series_begins_at_zero() -> None:
+    """Otherwise `rate()` would miss the first count."""
+    scraped = _scraped(AgentState(Tally(), checks=("status is 201",)))
+    assert scraped["alertdrill_transactions_failed_total['reset']"] == 0
+    assert scraped["alertdrill_checks_failed_total['status is 201']"] == 0
+    assert scraped["alertdrill_transaction_latency_seconds_bucket['+Inf']"] == 0
 
 
-def test_the_drill_its_phase_and_its_faults_are_told() -> None:
-    told = _scraped(DRILL)
-    assert told["alertdrill_drill_running"] == 1
-    assert told["alertdrill_drill_phase['database-latency', 'fault']"] == 1
-    assert told["alertdrill_drill_phase['baseline', 'database-latency']"] == 0
-    assert told["alertdrill_fault_active['latency', 'proxy postgres (downstream)']"] == 1
-    assert told["alertdrill_fault_active['latency', 'proxy redis (downstream)']"] == 0
+def test_the_drill_its_phase_and_its_faults_are_metrics() -> None:
+    scraped = _scraped(DRILL)
+    assert scraped["alertdrill_drill_running"] == 1
+    assert scraped["alertdrill_drill_phase['database-latency', 'fault']"] == 1
+    assert scraped["alertdrill_drill_phase['baseline', 'database-latency']"] == 0
+    assert scraped["alertdrill_fault_active['latency', 'proxy postgres (downstream)']"] == 1
+    assert scraped["alertdrill_fault_active['latency', 'proxy redis (downstream)']"] == 0
 
 
 @given(
@@ -133,14 +133,14 @@ def test_a_bucket_counts_all_below_its_bound_and_none_more_than_a_thousandth_abo
 
 
 @pytest.mark.parametrize("situation", [AgentState(), DRILL], ids=["idle", "in a drill"])
-async def test_promtool_has_nothing_to_say_against_what_is_served(tally: Tally, situation: AgentState) -> None:
+async def test_promtool_accepts_the_metrics(tally: Tally, situation: AgentState) -> None:
     served = AgentState(tally, situation.checks, situation.drill, situation.phase, situation.faults)
     content_type, text = await _served(served, "text/plain")
     assert content_type.startswith("text/plain; version=0.0.4")
     assert _promtool(text) == (0, "")
 
 
-async def test_who_asks_for_open_metrics_gets_them(tally: Tally) -> None:
+async def test_open_metrics_are_served_on_request(tally: Tally) -> None:
     """As Prometheus does; the parser is strict about the format."""
     content_type, text = await _served(AgentState(tally), "application/openmetrics-text;version=1.0.0,text/plain;q=0.1")
     assert content_type.startswith("application/openmetrics-text; version=1.0.0")
@@ -155,11 +155,11 @@ def _promtool(text: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def test_promtool_does_object_to_a_name_that_breaks_the_conventions() -> None:
-    """So its silence above says something."""
-    code, said = _promtool("# HELP latencyMillis x\n# TYPE latencyMillis counter\nlatencyMillis 1\n")
+def test_promtool_objects_to_a_name_that_breaks_the_conventions() -> None:
+    """So the test above can fail."""
+    code, printed = _promtool("# HELP latencyMillis x\n# TYPE latencyMillis counter\nlatencyMillis 1\n")
     assert code != 0
-    assert "_total" in said
+    assert "_total" in printed
 
 
 async def _served(situation: AgentState, accept: str) -> tuple[str, str]:
