@@ -1,1 +1,1 @@
-"""From a drill to its recording: load, faults, and what is observed meanwhile."""
+"""Runs drills: load, faults, and what Prometheus and Alertmanager show; the result is a recording."""

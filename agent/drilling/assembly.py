@@ -1,4 +1,4 @@
-"""Puts a recording together when a drill is over: what the drill noted, and what Prometheus and Alertmanager kept."""
+"""Makes the recording when a drill is over, from the drill's notes and from the data of Prometheus and Alertmanager."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from alertdrill.agent.scorecard.measure import over_phases
 
 @dataclass(frozen=True)
 class DrillNotes:
-    """What a drill noted itself between its start and its end (Unix seconds)."""
+    """What a drill itself noted, from its start to its end (Unix seconds)."""
 
     started_at: float
     ended_at: float
@@ -37,7 +37,7 @@ class DrillNotes:
 
 
 async def assembled(site: Site, drill: Drill, observer: Observer, notes: DrillNotes) -> Recording:
-    """Make the recording of a drill; a server that does not answer any more is noted as an outage."""
+    """Make the recording of a drill; a server that no longer answers is noted as an outage."""
     evidence = Evidence(site.prometheus, notes.started_at, notes.ended_at)
     alerts, watched, targets = await _gathered(evidence, drill, observer)
     earlier = await observer.earlier(evidence)
@@ -74,7 +74,7 @@ async def assembled(site: Site, drill: Drill, observer: Observer, notes: DrillNo
 async def _gathered(
     evidence: Evidence, drill: Drill, observer: Observer
 ) -> tuple[list[AlertSamples], list[WatchedRecord], list[TargetRecord]]:
-    """Fetch what Prometheus stored; nothing, and an outage, when it does not answer."""
+    """Fetch what Prometheus stored; when it does not answer, note an outage and return nothing."""
     expected = {expectation.alert for expectation in drill.expect}
     watched: list[WatchedRecord] = []
     targets: dict[tuple[str, str], TargetRecord] = {}

@@ -66,13 +66,13 @@ class Conductor:
         return self._guard.unready(self._observer.states, await self._observer.silences())
 
     async def check(self) -> list[tuple[Fault, Injection]]:
-        """Check, before anything is broken, that all the drill needs is there; return the target of each fault.
+        """Check, before anything is broken, that the drill can run; return its faults with the targets that were found.
 
         Raises ConfigError, ServiceUnavailable or FaultNotApplied.
         """
         await self._observer.begin()
         self._require_rules()
-        # The targets as the file names them come first: a forbidden one is not even looked for.
+        # First by the names in the file, so that a forbidden target is not even looked up.
         self._guard.require_allowed(fault.target for fault in self._drill.faults)
         endpoints = self._site.config.endpoints
         found = [await fault.resolve(endpoints, self._ledger.new_id()) for fault in self._drill.faults]
@@ -107,7 +107,7 @@ class Conductor:
             async with self._site.sending(self._drill.load, self.progress.tally) as load, self._others_silenced():
                 await self._conduct()
             ended_at = clocks.wall()
-            # By today's wall clock: it may have been set since a load began that runs for weeks.
+            # The wall clock may have been set while a long load ran, so count back from now.
             load_began_at = ended_at - (clocks.steady() - load.began)
         return DrillNotes(
             started_at,
@@ -165,7 +165,7 @@ class Conductor:
         self._phases.append(PhaseRecord(phase=phase, started_at=started_at, ended_at=wall()))
 
     async def _watch(self, longest: timedelta, done: Callable[[], bool], *, abortable: bool = False) -> None:
-        """Look at the alerts until `done`, the longest time is over, the drill is aborted or Prometheus is away."""
+        """Look at the alerts until `done`, until the longest time is over, or until the drill must end."""
         clock, observer = asyncio.get_running_loop().time, self._observer
         until = clock() + longest.total_seconds()
         while clock() < until and not done() and not observer.is_away and not observer.aborted:
@@ -178,7 +178,7 @@ class Conductor:
                 await observer.look_for_abort()
 
     def _all_fired(self) -> bool:
-        """Return whether each expected alert fires and its receiver was notified; a control goes on to its end."""
+        """Return whether each expected alert fires and its receiver is notified; never for a drill that expects none."""
         return bool(self._drill.expect) and all(
             self._observer.states.get(expectation.alert) == "firing"
             and (expectation.receiver is None or self._is_notified(expectation.alert))

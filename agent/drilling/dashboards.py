@@ -48,5 +48,5 @@ def _shown(folder: Path) -> dict[str, Counter[str]]:
 
 
 def _metrics(expr: str) -> list[str]:
-    # Every metric has an underscore, but for `up`. A label that has one only counts when both texts hold it.
+    # Names of metrics have an underscore, except `up`. Some labels have one too, which does no harm.
     return [word for word in _WORD.findall(expr) if "_" in word or word == "up"]

@@ -31,7 +31,7 @@ from alertdrill.agent.recording.records import (
 from alertdrill.agent.rules.expression import Anatomy, anatomy
 from alertdrill.agent.rules.labels import may_be_of
 
-# More series than this nobody reads, so the others are left out.
+# A reader does not look at more series than this, so the others are left out.
 _MOST_SERIES = 50
 _NEAR_NAMES = 3
 # Prometheus gives instants in milliseconds.
@@ -96,7 +96,7 @@ class Evidence:
         try:
             found = await self._prometheus.range(expr, first, last, interval)
         except Refused as error:
-            # An expression that Prometheus refuses, as when two series match one, is a finding itself.
+            # The refusal is a finding itself, such as two series that match one.
             return PartRecord(expr=expr, series=[], total=0, error=error.said)
         kept = sorted(found, key=lambda series: _key(series.labels))[:_MOST_SERIES]
         return PartRecord(expr=expr, series=[_on_numbers(series, grid) for series in kept], total=len(found))
@@ -184,7 +184,7 @@ def _query_offset(rule: RuleRecord, alerts: list[AlertSamples], active: list[Act
 
 
 def _on_grid(rule: RuleRecord, group: GroupRecord | None, alerts: list[AlertSamples], offset: float) -> float:
-    """Return one instant of the rule's data: exact from a sample of ALERTS, else from evaluations, which come ms late."""
+    """Return one instant of the rule's data: exact from a sample of ALERTS, else a few ms late from evaluations."""
     exact = next((one.instants[0] for one in alerts if may_be_of(one.labels, rule) and one.instants), None)
     if exact is not None:
         return exact

@@ -1,4 +1,4 @@
-"""Keeps each fault and each surge of a drill in force for its time, and records when it was."""
+"""Injects the faults and surges of a drill, undoes them, and records when each was in force."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class FaultRunner:
                 is_injected = True
                 self._progress.faults[kind, fault.target] += 1
                 self._progress.tell(f"fault injected: {kind} on {fault.target}")
-                # `at_most` counts from the ledger's entry on, as for the watchdog: the injection may have taken long.
+                # Like the watchdog, count `at_most` from the entry in the ledger: the injection may have taken long.
                 left = fault.at_most.total_seconds() - begun.seconds_ago
                 await _set_within(self._ending, max(min(longest, left), 0))
             outcome = injection.outcome

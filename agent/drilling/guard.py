@@ -1,4 +1,4 @@
-"""Checks, before a drill and while it runs, whether it may go on; also the place where it is stopped from outside.
+"""Checks, before a drill and while it runs, whether it may go on.
 
 A drill that may not begin is refused before anything is broken. One that may not go on is aborted: its faults are
 undone at once, and its verdict is inconclusive.
@@ -63,7 +63,7 @@ class Guard:
         return abort_reason(self._abort_unless, figures(), elapsed_seconds) or ""
 
     def stop(self, reason: str) -> None:
-        """End the drill at its next look; `reason` becomes that of its verdict."""
+        """Abort the drill at its next look; its verdict will have this reason."""
         self._stopped = reason
 
     def _switch(self) -> str:

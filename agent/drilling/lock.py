@@ -1,4 +1,4 @@
-"""A lock, so that only one drill runs on a target at a time: a second one would see the effects of the first one's fault.
+"""A lock that lets only one drill run on a target: a second drill would see the effects of the first one's fault.
 
 It is a kernel lock on a file, so the kernel releases it however the process ends.
 """
@@ -29,7 +29,7 @@ def locked(directory: Path, target: str, drill: str) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         file = path.open("a+", encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: no lock can be taken there: {error.strerror or error}") from error
+        raise ConfigError(f"{path}: the lock cannot be made there: {error.strerror or error}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

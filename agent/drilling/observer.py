@@ -33,9 +33,9 @@ from alertdrill.agent.recording.records import (
     SuppressionRecord,
 )
 
-# After this time Alertmanager has forgotten a group whose group_interval is five minutes.
+# By then, Alertmanager has forgotten a group whose group_interval is five minutes.
 EARLIER_SECONDS = 1500.0
-# A server that is away for longer makes the drill inconclusive anyway, so the faults are undone without more waiting.
+# After a longer outage the drill is inconclusive anyway, so it ends and undoes its faults.
 _PATIENCE_SECONDS = 5.0
 # For a Prometheus that has no rule.
 _UNKNOWN_INTERVAL_SECONDS = 1.0
@@ -201,7 +201,7 @@ class Observer:
 
     @property
     def active(self) -> list[ActiveRecord]:
-        """The alerts that were active at one of the looks."""
+        """The alerts that were active at some look."""
         return list(self._active.values())
 
     async def earlier(self, evidence: Evidence) -> list[AlertSamples] | None:

@@ -54,7 +54,7 @@ class Options:
     time_scale: float
     output: Path | None
     dry_run: bool = False
-    # Where several processes were given the same drills: the descriptor of the queue from which each takes the next.
+    # The descriptor of a queue of drills, when several processes run them and each takes the next one.
     turns: int | None = None
 
 
@@ -151,7 +151,7 @@ async def keep_lab(config: Path, time_scale: float, parts: Parts, console: Conso
 
 
 class Session:
-    """Drills in a row on the same servers; `done` are those that have a verdict, `pages` is the runbooks' folder."""
+    """Drills one after another on the same servers; `done` has those with a verdict, `pages` is the runbooks' folder."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that a drill works with
         self, config: AgentConfig, lab: Lab | None, output: Path, pages: Path, console: Console, lines: Lines
@@ -180,7 +180,7 @@ class Session:
                     self._console.print(Text(f"alertdrill: drill {drill.name}: {error}"), soft_wrap=True)
                 codes.append(USAGE)
             drill = next(drills, None)
-            # The recording has all it needs from Prometheus, so its data may go while the reports are written.
+            # The recording is complete, so the lab's data can be deleted while the reports are written.
             async with asyncio.TaskGroup() as tasks:
                 if drill is not None:
                     tasks.create_task(self._forget())

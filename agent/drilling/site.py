@@ -59,8 +59,8 @@ class Clocks:
 
 
 @dataclass(frozen=True)
-class Means:
-    """How a site reaches the world outside; a test puts others in their place.
+class Dependencies:
+    """How a site reads the time and starts its helpers; tests replace these.
 
     `connect` opens a probe's client, `watchdog` starts the process that undoes a drill's faults if this one dies.
     """
@@ -91,16 +91,16 @@ class Site:
         acknowledged: Callable[[list[str]], None] = lambda _: None,
         prometheus: Prometheus | None = None,
         alertmanager: Alertmanager | None = None,
-        means: Means = Means(),
+        dependencies: Dependencies = Dependencies(),
     ) -> None:
         self.config = config
         self.prometheus = prometheus or Prometheus(config.prometheus)
         self.alertmanager = alertmanager or Alertmanager(config.alertmanager)
-        self.clocks = means.clocks
-        self.connect = means.connect
-        self.watchdog = means.watchdog
+        self.clocks = dependencies.clocks
+        self.connect = dependencies.connect
+        self.watchdog = dependencies.watchdog
         self._acknowledged = acknowledged
-        self.inbox = Inbox(self._receive, means.clocks.wall)
+        self.inbox = Inbox(self._receive, dependencies.clocks.wall)
         self._load: Load | None = None
         self._running: RunningDrill | None = None
         self._is_serving = False

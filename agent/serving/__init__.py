@@ -1,1 +1,1 @@
-"""What the agent serves: webhooks, metrics, health."""
+"""The agent's HTTP server: webhooks, metrics, health."""

@@ -31,7 +31,7 @@ class Inbox:
         return web.post("/api/v1/webhook/{receiver}", self._answer)
 
     def receive(self, receiver: str, call: Any) -> None:  # noqa: ANN401 - JSON
-        """Take the alerts of one call; raises ValueError, KeyError or TypeError when it is not one of Alertmanager."""
+        """Take the alerts of one call; raises ValueError, KeyError or TypeError when it is not a webhook's call."""
         now = self._wall()
         for record in [_record(now, receiver, alert) for alert in call["alerts"]]:
             self._take(record)

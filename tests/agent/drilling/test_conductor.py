@@ -1,4 +1,4 @@
-"""Whole drills in virtual time, to the exact second: on a site of their own, and in a row on one that goes on."""
+"""Whole drills in virtual time, to the exact second: on their own site, and one after another on one site."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_each_step_of_a_drill_has_its_exact_instant(world: World) -> None:
         # Over at the evaluation at 20.25, seen at 20.5; then two intervals more.
         "recovery": [(19.5, 22.5)],
     }
-    assert world.told("alert Slow: pending") == [12.5]
-    assert world.told("alert Slow: firing") == [17.5]
-    assert world.told("alert Slow: inactive") == [20.5]
+    assert world.printed("alert Slow: pending") == [12.5]
+    assert world.printed("alert Slow: firing") == [17.5]
+    assert world.printed("alert Slow: inactive") == [20.5]
     (notified,) = recording.notifications
     assert (since_start(notified.received_at), notified.status, notified.receiver) == (19.25, "firing", "pager")
     assert (since_start(recording.started_at), since_start(recording.ended_at)) == (0.0, 22.5)
@@ -60,7 +60,7 @@ def test_on_a_fresh_site_the_recording_has_the_whole_load(world: World) -> None:
     assert [since_start(second.at) for second in recording.load.seconds] == list(range(22))
 
 
-def test_two_drills_under_one_long_load_have_their_own_figures_alone(world: World) -> None:
+def test_two_drills_under_one_long_load_record_only_their_own_figures(world: World) -> None:
     """Nothing is lost between them, and nothing counts twice."""
 
     async def main() -> tuple[list[Recording], RecordedSite]:
@@ -83,6 +83,7 @@ def test_two_drills_under_one_long_load_have_their_own_figures_alone(world: Worl
         whole = [since_start(second.at) for second in recording.load.seconds]
         assert whole == list(range(int(start) + 1, int(end)))
         assert {second.due for second in recording.load.seconds} == {20}
+    # The metrics show the load itself, which goes on.
     assert load.tally.due == len(world.service.sent)
 
 
@@ -111,7 +112,7 @@ def test_a_second_drill_on_a_site_records_what_it_would_alone(world: World, tmp_
     assert shape(alone, 0.0) == shape(first, 0.0) == shape(second, 40.0)
 
 
-def test_a_notification_between_two_drills_is_of_neither(world: World) -> None:
+def test_a_notification_between_two_drills_is_in_neither_recording(world: World) -> None:
     async def main() -> tuple[Recording, Recording]:
         async with world.site() as site, site.loaded(DrillLoad(rate=20)):
             first = await _run(world, site)
@@ -128,7 +129,7 @@ def test_a_notification_between_two_drills_is_of_neither(world: World) -> None:
     ]
 
 
-def test_what_is_not_under_test_is_silenced_for_the_drill_alone(world: World) -> None:
+def test_other_alerts_are_silenced_from_the_drill_s_start_to_its_end(world: World) -> None:
     recording, _ = _on_a_fresh_site(world, silence_others=True)
     ((begun, ended),) = world.alertmanager.silenced
     assert (begun, ended) == (0.0, recording.ended_at)
@@ -141,7 +142,7 @@ def test_nothing_is_broken_while_the_alert_fires_already(world: World) -> None:
     assert instants(recording) == {"baseline": [(0.0, 10.0)]}
 
 
-def test_a_drill_without_its_effect_ends_after_its_longest_time(world: World) -> None:
+def test_a_drill_whose_alert_does_not_fire_ends_after_its_longest_time(world: World) -> None:
     async def main() -> Recording:
         async with world.site() as site:
             return await Conductor(site, world.drill(), world.tell).run()

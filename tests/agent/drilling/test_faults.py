@@ -18,13 +18,12 @@ from tests.agent.drilling.virtual_site import World, in_virtual_time, since_star
 
 
 class Drilling:
-    """A fault runner at work: the drill, what it has in force, and its ledger."""
+    """A fault runner at work, with its drill's progress and its ledger."""
 
-    def __init__(self, world: World, runner: FaultRunner, progress: Progress, ledger: Ledger) -> None:
+    def __init__(self, runner: FaultRunner, progress: Progress, ledger: Ledger) -> None:
         self.runner = runner
         self.progress = progress
         self.ledger = ledger
-        self.world = world
 
     @property
     def aborted(self) -> str:
@@ -53,7 +52,7 @@ def _run(world: World, drill: Drill, main: Callable[[Drilling], Awaitable[None]]
             observer = Observer(site.prometheus, site.alertmanager, drill, world.tell, site.clocks.wall)
             progress = Progress(drill, observer, tell=world.tell)
             ledger = Ledger(world.folder / "ledger", drill.name)
-            drilling = Drilling(world, FaultRunner(site, progress, observer, ledger), progress, ledger)
+            drilling = Drilling(FaultRunner(site, progress, observer, ledger), progress, ledger)
             async with asyncio.TaskGroup() as tasks:
                 drilling.runner.begin(tasks)
                 await main(drilling)
@@ -81,21 +80,21 @@ def test_a_fault_comes_as_often_as_it_repeats(world: World) -> None:
     assert _run(world, world.drill(fault), _after(20)).instants() == [(1.0, 3.0), (6.0, 8.0), (11.0, 13.0)]
 
 
-def test_what_lasts_until_the_alerts_fired_ends_with_all_faults(world: World) -> None:
+def test_a_fault_until_the_alerts_fired_ends_with_all_faults(world: World) -> None:
     drill = world.drill(world.slowness(), world.slowness(at="1s", lasts="2s", target_name="other"))
     assert _run(world, drill, _after(7.5)).instants() == [(0.0, 7.5), (1.0, 3.0)]
 
 
-def test_a_fault_that_has_not_begun_never_does_once_all_end(world: World) -> None:
+def test_a_fault_whose_instant_is_after_the_end_is_not_injected(world: World) -> None:
     drilling = _run(world, world.drill(world.slowness(at="8s")), _after(7.5))
     assert (drilling.instants(), world.lines) == ([], [])
 
 
 def test_the_longest_duration_counts_from_the_entry_in_the_ledger(world: World) -> None:
-    """So that it ends before the watchdog undoes it, however long the injection takes."""
+    """So the drill ends it before the watchdog does, even after a slow injection."""
     fault = world.slowness(at="2s", at_most="5s", inject_seconds=3.0)
     drilling = _run(world, world.drill(fault), _after(20))
-    assert world.told("fault injected") == [5.0]
+    assert world.printed("fault injected") == [5.0]
     assert drilling.instants() == [(2.0, 7.0)]
 
 
@@ -122,7 +121,7 @@ def test_a_target_that_became_forbidden_is_not_broken(world: World) -> None:
     with pytest.raises(BaseExceptionGroup) as raised:
         _run(world, world.drill(world.slowness(at="1s")), _after(5))
     assert raised.group_contains(FaultNotApplied, match="service")
-    assert world.told("fault injected") == []
+    assert world.printed("fault injected") == []
 
 
 def test_a_surge_sends_more_from_its_instant_for_its_duration(world: World) -> None:
@@ -135,8 +134,8 @@ def test_a_surge_sends_more_from_its_instant_for_its_duration(world: World) -> N
     assert [since_start(second.at) for second in surge.load.seconds] == [2, 3, 4]
     assert len(world.service.sent) == surge.load.due == 31
     assert all(2.0 <= at <= 5.0 for at in world.service.sent)
-    assert world.told("surge begins") == [2.0]
-    assert world.told("surge ended") == [5.0]
+    assert world.printed("surge begins") == [2.0]
+    assert world.printed("surge ended") == [5.0]
 
 
 def test_a_surge_until_the_alerts_fired_ends_with_all_faults(world: World) -> None:

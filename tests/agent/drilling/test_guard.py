@@ -1,4 +1,4 @@
-"""What ends a drill early, in virtual time: it ends at the next look, and its fault is undone at that instant."""
+"""Reasons that end a drill early, in virtual time: at the next look the drill ends and its fault is undone."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_threshold_on_the_load_ends_the_drill(world: World) -> None:
     assert instants(recording)["service"] == [(12.1, 14.1)]
 
 
-def test_what_a_long_load_did_before_the_drill_does_not_count_against_it(world: World) -> None:
+def test_failures_of_the_load_before_the_drill_do_not_abort_it(world: World) -> None:
     async def main() -> Recording:
         async with world.site() as site, site.loaded(DrillLoad(rate=20)):
             world.service.is_failing = True
@@ -94,7 +94,7 @@ def test_a_query_that_becomes_true_ends_the_drill(world: World) -> None:
 
 @pytest.mark.parametrize(("body", "reason"), [("", ""), ("  the  shop\nis down ", ": the shop is down")])
 async def test_a_post_stops_the_drill_that_runs(tmp_path: Path, body: str, reason: str) -> None:
-    """Over HTTP, so by the real clock, of which nothing depends."""
+    """Over HTTP, so on the real clock, but no assertion depends on time."""
     (port,) = free_ports(1)
     world, stopped = World(tmp_path, config={"listen": f"127.0.0.1:{port}"}), []
     url = f"http://127.0.0.1:{port}/-/stop"

@@ -66,5 +66,5 @@ def test_the_lock_can_be_taken_again(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="no lock can be taken there"), locked(tmp_path / "file" / "x", "a", "b"):
+    with pytest.raises(ConfigError, match="the lock cannot be made there"), locked(tmp_path / "file" / "x", "a", "b"):
         pass

@@ -1,4 +1,4 @@
-"""A site in virtual time: a service, Prometheus and Alertmanager that go by the loop's clock, and no network.
+"""A site in virtual time: a service, Prometheus and Alertmanager on the loop's clock, without a network.
 
 The alert `Slow` is true while the service is slow. It is evaluated at every full second and a quarter, has a `for` of
 5 s, and Alertmanager waits 2 s before it notifies, and 4 s before the next time. The state machines are those of the simulator.
@@ -8,7 +8,9 @@ Instants of tests are seconds since the start of the loop; Unix time begins at `
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import itertools
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +22,7 @@ from pydantic import PrivateAttr
 
 from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import Drill
-from alertdrill.agent.drilling.site import Clocks, Means, Site
+from alertdrill.agent.drilling.site import Clocks, Dependencies, Site
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.clock import ClockOffset
 from alertdrill.agent.monitoring.held import AlertmanagerStatus, HeldAlert, Silence
@@ -60,7 +62,7 @@ def unix_time() -> float:
 
 
 def since_start(instant: float) -> float:
-    """Convert Unix seconds into seconds of the loop, without the error of large floats."""
+    """Convert Unix seconds into seconds of the loop, rounded: large floats are not exact."""
     return round(instant - EPOCH, 4)
 
 
@@ -229,12 +231,11 @@ class VirtualPrometheus(Prometheus):
 
 
 class VirtualAlertmanager(Alertmanager):
-    """Groups and notifies as Alertmanager does; `attempts` counts its notifications since its start."""
+    """Groups and notifies as Alertmanager does; `silenced` has the begin and the end of each silence."""
 
     def __init__(self) -> None:
         self.engine = simulated.Alertmanager(simulated.Routing(group_wait=2000, group_interval=4000))
         self.silenced: list[tuple[float, float]] = []
-        self._until: float | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -298,7 +299,7 @@ class World:
         """Keep a line with its instant."""
         self.lines.append((round(loop_time(), 4), text))
 
-    def told(self, text: str) -> list[float]:
+    def printed(self, text: str) -> list[float]:
         """Return the instants of the lines that begin with a text."""
         return [at for at, line in self.lines if line.startswith(text)]
 
@@ -306,7 +307,7 @@ class World:
         return Slowness.model_validate(settings).on(self.service)
 
     def drill(self, *faults: Fault, **settings: Any) -> Drill:
-        """Make a drill of 20 transactions a second that expects the alert `Slow`, unless told otherwise."""
+        """Make a drill of 20 transactions a second that expects the alert `Slow`, unless `settings` say otherwise."""
         values = {
             "drill": "slow-service",
             "load": {"rate": 20},
@@ -318,7 +319,7 @@ class World:
 
     @asynccontextmanager
     async def site(self) -> AsyncIterator[RecordedSite]:
-        """Open a site, and let the monitoring work for the length of the block."""
+        """Open a site, and run the monitoring for the length of the block."""
         server = {"url": "http://127.0.0.1:1"}
         config = AgentConfig.model_validate(
             {
@@ -331,8 +332,10 @@ class World:
             }
             | self.config
         )
-        means = Means(Clocks(unix_time, loop_time), lambda _: nullcontext(self.service), lambda *_: nullcontext())
-        site = RecordedSite(config, lambda _: None, self.prometheus, self.alertmanager, means)
+        dependencies = Dependencies(
+            Clocks(unix_time, loop_time), lambda _: nullcontext(self.service), lambda *_: nullcontext()
+        )
+        site = RecordedSite(config, lambda _: None, self.prometheus, self.alertmanager, dependencies)
         working = asyncio.ensure_future(self._work(site))
         try:
             async with site:
@@ -343,20 +346,14 @@ class World:
     async def _work(self, site: Site) -> None:
         """Evaluate at each full second and a quarter, and deliver each notification at its instant."""
         delivered = 0
-        for step in _steps():
+        for number in itertools.count(math.ceil(loop_time() / _STEP) + 1):
+            step = number * _STEP
             await asyncio.sleep(step - loop_time())
             posts = [self.prometheus.evaluate()] if step % 1 == _EVALUATED_AT else []
             self.alertmanager.engine.run(posts, _millis(unix_time()))
             for notification in self.alertmanager.engine.notifications[delivered:]:
                 site.inbox.receive(notification.receiver, _webhook(notification))
             delivered = len(self.alertmanager.engine.notifications)
-
-
-def _steps() -> Iterator[float]:
-    number = 1
-    while True:
-        yield number * _STEP
-        number += 1
 
 
 def _webhook(notification: simulated.Notification) -> dict[str, Any]:
