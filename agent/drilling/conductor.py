@@ -96,7 +96,7 @@ class Conductor:
         with self._site.locked(self._drill.name):
             await heal_abandoned(self._ledger, self.progress.tell)
             await self.check()
-            with self._site.running(self._running):
+            with self._site.hosting(self._running):
                 async with self._site.serving():
                     return await assembled(self._site, self._drill, self._observer, await self._notes())
 

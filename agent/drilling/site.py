@@ -138,7 +138,7 @@ class Site:
                 self._is_serving = False
 
     @contextmanager
-    def running(self, drill: RunningDrill) -> Iterator[None]:
+    def hosting(self, drill: RunningDrill) -> Iterator[None]:
         """Show a drill in the metrics, let it be stopped, and give it the notifications, for the length of the block."""
         self._running = drill
         try:

@@ -102,7 +102,7 @@ async def test_a_post_stops_the_drill_that_runs(tmp_path: Path, body: str, reaso
         async with session.post(url, data=body) as answer:
             assert (answer.status, await answer.text()) == (409, "no drill is running\n")
         observer = Observer(site.prometheus, site.alertmanager, world.drill(), world.tell)
-        with site.running(RunningDrill(Progress(world.drill(), observer), stopped.append)):
+        with site.hosting(RunningDrill(Progress(world.drill(), observer), stopped.append)):
             async with session.post(url, data=body) as answer:
                 assert (answer.status, await answer.text()) == (200, "stopping: undoing what is broken\n")
     assert stopped == [f"stopped by POST /-/stop from 127.0.0.1{reason}"]

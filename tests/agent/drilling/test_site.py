@@ -60,7 +60,7 @@ async def test_the_metrics_show_the_drill_that_runs(tmp_path: Path) -> None:
     world = World(tmp_path)
     async with _served(world) as (site, session):
         assert "alertdrill_drill_running 0.0" in await _metrics(session)
-        with site.running(_running(world, site)):
+        with site.hosting(_running(world, site)):
             during = await _metrics(session)
         assert "alertdrill_drill_running 0.0" in await _metrics(session)
     assert "alertdrill_drill_running 1.0" in during
@@ -74,7 +74,7 @@ async def test_a_drill_receives_the_notifications_of_its_time(tmp_path: Path) ->
         first, second = _running(world, site), _running(world, site)
         assert await _notify(session) == 200
         for running in (first, second):
-            with site.running(running):
+            with site.hosting(running):
                 assert await _notify(session) == 200
     assert [len(running.notifications) for running in (first, second)] == [1, 1]
     assert first.notifications[0].labels == {"alertname": "Slow"}
