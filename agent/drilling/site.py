@@ -122,7 +122,7 @@ class Site:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Serve webhooks, metrics and the stop for the length of the block, unless the site does so already.
+        """Serve webhooks, metrics and `POST /-/stop` for the length of the block, unless the site does so already.
 
         Raises ServiceUnavailable when the address of `listen` is taken.
         """
@@ -139,7 +139,7 @@ class Site:
 
     @contextmanager
     def hosting(self, drill: RunningDrill) -> Iterator[None]:
-        """Show a drill in the metrics, let it be stopped, and give it the notifications, for the length of the block."""
+        """For the length of the block, show a drill in the metrics, give it the notifications, and let it be stopped."""
         self._running = drill
         try:
             yield

@@ -54,7 +54,7 @@ def test_a_kill_switch_in_the_baseline_breaks_nothing(world: World) -> None:
     assert instants(_run(world, (4.2, switch.touch))) == {"baseline": [(0.0, 4.5)]}
 
 
-def test_a_drill_ends_with_the_hours_in_which_it_may_run(world: World) -> None:
+def test_a_drill_ends_when_a_blackout_begins(world: World) -> None:
     now = datetime.fromtimestamp(EPOCH, UTC)
     last = (now + timedelta(seconds=14)).replace(microsecond=0)
     blackout = {"begin": last, "end": last + timedelta(hours=1), "why": "the sale"}
