@@ -4,13 +4,16 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 SCALE ?= 30
 LABS ?= 3
-TESTERS ?= 2
+TESTERS ?= 4
+
+# More workers than cores: most tests wait for a server or a process most of the time.
+PYTEST := $(BIN)/pytest -n $(TESTERS) --dist loadgroup --no-loadscope-reorder
 
 # Like pip after an installation: if PYTHONDONTWRITEBYTECODE is set, every start would otherwise compile the modules again.
 COMPILE := $(BIN)/python -m compileall -q alertdrill dashboards
 
 .DEFAULT_GOAL := help
-.PHONY: help setup parts demo drills docs dashboards test kubernetes test-kubernetes lint verdicts predictions crash-matrix bench bench-toxiproxy soak lock clean
+.PHONY: help setup parts demo drills docs dashboards test test-fast kubernetes test-kubernetes lint verdicts predictions crash-matrix bench bench-toxiproxy soak lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -50,9 +53,10 @@ dashboards: setup ## write the JSON of the Grafana dashboards
 	$(BIN)/python -m dashboards
 
 test: lint parts ## run all checks and tests, with the real servers
-# Most tests wait for real servers. Drills and loads are judged by the clock, so they run alone.
-	$(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder --ignore tests/integration --ignore tests/probes
-	$(BIN)/pytest tests/integration tests/probes
+	$(PYTEST)
+
+test-fast: setup ## run the tests that start no servers
+	$(PYTEST) -m "not servers"
 
 kubernetes: ## build a Kubernetes control plane, once for each machine (eight minutes)
 	nice sh lab/install-kubernetes.sh

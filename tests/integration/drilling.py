@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 import urllib.request
@@ -11,12 +12,37 @@ from typing import Any
 
 import yaml
 
+from alertdrill.agent.errors import INCONCLUSIVE
 from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab
 
 
 def verdicts(folder: Path) -> dict[str, Any]:
     (path,) = [path for path in folder.glob("*.json") if ".recording" not in path.name]
     return dict(json.loads(path.read_text()))
+
+
+def judged(lab: KeptLab, drill: Path, folder: Path) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """Run a drill until it is judged; return how it ended, and the folder of its reports.
+
+    The machine can spoil a drill, which is then inconclusive. It is tried again on a lab of its own, at half the time
+    scale, up to twice. What is always inconclusive stays so.
+    """
+    for attempt, where in enumerate(
+        (["--config", lab.config], ["--lab", "--time-scale", 15], ["--lab", "--time-scale", 8])
+    ):
+        output = folder / f"attempt-{attempt}"
+        ended = subprocess.run(
+            [*ALERTDRILL, "drill", str(drill), *map(str, where), "-o", str(output)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            env=os.environ | {"COLUMNS": "200"},
+        )
+        if ended.returncode != INCONCLUSIVE:
+            break
+    return ended, output
 
 
 def start(config: Path, drill: Path, output: Path) -> subprocess.Popen[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab
-from tests.integration.drilling import changed, start, verdicts, wait_for
+from tests.integration.drilling import changed, judged, start, verdicts, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[..., Path]
@@ -27,28 +27,26 @@ SHORT = [{"alert": "HighResponseTime", "within": "3m", "receiver": "team-lead"}]
 def test_a_slow_database_is_proven_to_fire_notify_and_resolve(
     lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
 ) -> None:
-    ended = alertdrill("drill", "--config", lab.config, drill_file(), "-o", tmp_path)
+    ended, output = judged(lab, drill_file(), tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    (recording,) = tmp_path.glob("*.recording.json.gz")
-    (page,) = tmp_path.glob("*.html")
+    (recording,) = output.glob("*.recording.json.gz")
+    (page,) = output.glob("*.html")
     assert ended.stdout.splitlines()[-1] == f"report {page}"
-    milestones = verdicts(tmp_path)["verdicts"][0]
+    milestones = verdicts(output)["verdicts"][0]
     assert milestones["outcome"] == "passed"
     assert lab.toxic_names() == []
-    kpis = {one["kpi"]: {at["phase"]: at["value"] for at in one["values"]} for one in verdicts(tmp_path)["kpis"]}
+    kpis = {one["kpi"]: {at["phase"]: at["value"] for at in one["values"]} for one in verdicts(output)["kpis"]}
     p95 = kpis["response time p95"]
     assert p95["fault"] > 2 > p95["baseline"]
     again = alertdrill("judge", recording, "--json")
     assert again.returncode == 0
-    assert json.loads(again.stdout) == verdicts(tmp_path)
+    assert json.loads(again.stdout) == verdicts(output)
 
 
-def test_without_its_fault_the_same_drill_is_missed(
-    lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
-) -> None:
-    ended = alertdrill("drill", "--config", lab.config, drill_file(faults=[], expect=SHORT), "-o", tmp_path)
+def test_without_its_fault_the_same_drill_is_missed(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
+    ended, output = judged(lab, drill_file(faults=[], expect=SHORT), tmp_path)
     assert ended.returncode == 1, ended.stdout + ended.stderr
-    (verdict,) = verdicts(tmp_path)["verdicts"]
+    (verdict,) = verdicts(output)["verdicts"]
     assert verdict["outcome"] == "missed"
     assert "never crossed" in verdict["reason"]
 

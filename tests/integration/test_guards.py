@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from alertdrill.agent.errors import INCONCLUSIVE
 from tests.integration.conftest import KeptLab
 from tests.integration.drilling import call, changed, start, verdicts, wait_for
 
@@ -142,17 +143,20 @@ def test_other_alerts_are_silenced_with_an_author_and_an_end_while_the_drill_run
     lab: KeptLab, drill_file: Write, tmp_path: Path
 ) -> None:
     before = silences(lab)
-    process = start(lab.config, drill_file(silence_others=True), tmp_path)
-    wait_for(process, "baseline begins")
-    (set_here,) = [one for one in silences(lab) if one not in before]  # it is set before the first phase begins
-    printed, _ = process.communicate(timeout=90)
+    for _ in range(3):  # the machine can spoil a drill, which is then inconclusive
+        process = start(lab.config, drill_file(silence_others=True), tmp_path)
+        wait_for(process, "baseline begins")
+        (set_here,) = [one for one in silences(lab) if one not in before]  # it is set before the first phase begins
+        printed, _ = process.communicate(timeout=90)
+        assert silences(lab) == before
+        if process.returncode != INCONCLUSIVE:
+            break
     assert process.returncode == 0, printed
     assert set_here["createdBy"] == "alertdrill"
     assert set_here["comment"] == "drill database-latency is running"
     assert set_here["matchers"] == [
         {"isEqual": False, "isRegex": True, "name": "alertname", "value": "HighResponseTime"}
     ]
-    assert silences(lab) == before
 
 
 def test_a_silence_by_an_unknown_author_keeps_the_drill_from_breaking_anything(

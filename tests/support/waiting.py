@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-async def until(holds: Callable[[], Awaitable[bool]], promise: str, seconds: float = 20.0) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], promise: str, seconds: float = 60.0) -> None:
     """Wait until a condition holds; an AssertionError names the promise that was not kept."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not await holds():
