@@ -62,7 +62,7 @@ kubernetes: ## build a Kubernetes control plane, once for each machine (eight mi
 	nice sh lab/install-kubernetes.sh
 
 test-kubernetes: setup kubernetes ## test the faults in Kubernetes and a whole drill on a real control plane
-	$(BIN)/pytest tests/kubernetes
+	ALERTDRILL_EVERY_STEP=1 $(BIN)/pytest tests/kubernetes
 
 verdicts: setup ## judge ten thousand simulated drills, with correct and with faulty rule engines
 	ALERTDRILL_CASES=10000 $(BIN)/pytest tests/agent/verdict/test_simulated.py
