@@ -21,6 +21,7 @@ FIRST = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need servers, group those that share one, and put the longest groups first."""
     for item in items:
