@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alertdrill.agent.commands.options import ConfigOption, NoColor, fail, finite, open_console
 from alertdrill.agent.commands.running import run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from alertdrill.lab.parts import Parts
 
 app = typer.Typer()
 
@@ -69,11 +74,34 @@ def lab(
     no_color: NoColor = False,
 ) -> None:
     """Start the embedded stack of real servers and keep it up until Ctrl-C."""
-    from alertdrill.agent.drilling import session
     from alertdrill.lab.parts import Parts
 
     parts = Parts(kafka=kafka, replicas=replicas)
-    raise typer.Exit(run(lambda: session.keep_lab(config, time_scale, parts, open_console(no_color=no_color))))
+    raise typer.Exit(run(lambda: _keep_lab(config, time_scale, parts, open_console(no_color=no_color))))
+
+
+async def _keep_lab(config: Path, time_scale: float, parts: Parts, console: Console) -> int:
+    """Start the lab, show what runs where, and keep it up until cancelled."""
+    import asyncio
+
+    from rich.table import Table
+
+    from alertdrill.agent import on_lab
+    from alertdrill.agent.config.agent import as_yaml, read_agent_config
+    from alertdrill.agent.files import write_whole
+
+    loaded = read_agent_config(config)
+    async with on_lab.started(config.parent, time_scale, console.print, parts) as lab:
+        table = Table("server", "address", "program", "pid")
+        for name, address, program, pid in lab.table():
+            table.add_row(name, address, str(program), str(pid))
+        console.print(table)
+        own = lab.directory / "agent.yml"
+        write_whole(own, as_yaml(on_lab.at_the_lab(loaded, lab.addresses, lab.ledger, time_scale)))
+        console.print(f"drill it: alertdrill drill --config {own} configs/drills/database-latency.yml", soft_wrap=True)
+        console.print("Ctrl-C stops it and removes all it made.")
+        await asyncio.Event().wait()
+    return 0
 
 
 @app.command(epilog="Examples: alertdrill heal --dry-run, alertdrill heal --config configs/agent.yml")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from alertdrill.agent import on_lab
 from alertdrill.agent.config import runbooks
-from alertdrill.agent.config.agent import AgentConfig, as_yaml, read_agent_config
+from alertdrill.agent.config.agent import AgentConfig, read_agent_config
 from alertdrill.agent.config.drill import Drill, read_drill
 from alertdrill.agent.console import Lines, showing
 from alertdrill.agent.drilling import dry_run
@@ -25,7 +25,7 @@ from alertdrill.agent.drilling.conductor import Conductor
 from alertdrill.agent.drilling.site import Site
 from alertdrill.agent.drilling.work_queue import WorkQueue
 from alertdrill.agent.errors import USAGE, ConfigError, leaves, worst
-from alertdrill.agent.files import require_writable, write_whole
+from alertdrill.agent.files import require_writable
 from alertdrill.agent.payment_audit import PaymentAudit
 from alertdrill.agent.recording.recording import Recording, recording_path, write_recording
 from alertdrill.agent.report.drill import files as report_files
@@ -39,9 +39,6 @@ from alertdrill.lab.parts import Parts
 
 if TYPE_CHECKING:
     from alertdrill.lab.stack import Lab
-
-# What is lost there is the lab's own.
-_ALLOWED_AT_THE_LAB = ["flush redis:6379", "fill redis:6379", "block redis:6379", "kill postgres:5432"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,12 @@ async def run_drills(options: Options, console: Console) -> int:
     require_writable(output)
     lines, began = Lines(console), time.monotonic()
     parts = reduce(Parts.together, (one.lab for one in loaded), Parts())
-    async with _stack(config, options, parts, lines) as (here, lab):
+    async with AsyncExitStack() as stack:
+        here, lab = config, None
+        if options.lab:
+            started = on_lab.started(options.config.parent, options.time_scale, lines.tell, parts)
+            lab = await stack.enter_async_context(started)
+            here = on_lab.at_the_lab(config, lab.addresses, lab.ledger, options.time_scale)
         if options.dry_run:
             for one in loaded:
                 async with Site(here) as site:
@@ -100,54 +102,6 @@ def read_files(options: Options) -> tuple[AgentConfig, list[Drill]]:
     if problems or config is None:
         raise ConfigError(*problems)
     return config, loaded
-
-
-@asynccontextmanager
-async def _stack(
-    config: AgentConfig, options: Options, parts: Parts, lines: Lines
-) -> AsyncIterator[tuple[AgentConfig, Lab | None]]:
-    """Yield the configuration to work with: that of the file, or of a lab that runs meanwhile, and the lab."""
-    if not options.lab:
-        yield config, None
-        return
-    # Only the lab needs its libraries, and a sidecar does not have them.
-    from alertdrill.lab.stack import Lab
-
-    lines.tell("lab: starting real servers")
-    async with Lab(options.config.parent, options.time_scale, parts=parts) as lab:
-        lines.tell(f"lab: {len(lab.servers)} servers are ready")
-        yield at_the_lab(config, lab.addresses, lab.ledger, options.time_scale), lab
-
-
-def at_the_lab(config: AgentConfig, addresses: dict[str, str], ledger: Path, time_scale: float) -> AgentConfig:
-    """Point a configuration at a lab."""
-    own = {
-        "listen": addresses["alertdrill:9095"],
-        "ledger": ledger,
-        "time_scale": time_scale,
-        "addresses": addresses,
-        "allow": _ALLOWED_AT_THE_LAB,
-        "password_files": {"postgres:5432": ledger.parent / "postgres" / "password"},
-    }
-    return config.relocated(addresses).model_copy(update=own)
-
-
-async def keep_lab(config: Path, time_scale: float, parts: Parts, console: Console) -> int:
-    """Start the lab, show what runs where, and keep it up until cancelled."""
-    from alertdrill.lab.stack import Lab
-
-    loaded = read_agent_config(config)
-    async with Lab(config.parent, time_scale, parts=parts) as lab:
-        table = Table("server", "address", "program", "pid")
-        for name, address, program, pid in lab.table():
-            table.add_row(name, address, str(program), str(pid))
-        console.print(table)
-        own = lab.directory / "agent.yml"
-        write_whole(own, as_yaml(at_the_lab(loaded, lab.addresses, lab.ledger, time_scale)))
-        console.print(f"drill it: alertdrill drill --config {own} configs/drills/database-latency.yml", soft_wrap=True)
-        console.print("Ctrl-C stops it and removes all it made.")
-        await asyncio.Event().wait()
-    return 0
 
 
 class Session:

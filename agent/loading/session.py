@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import resource
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
+from alertdrill.agent import on_lab
 from alertdrill.agent.config.probe import ProbeFile, read_probe_file
 from alertdrill.agent.console import Lines
 from alertdrill.agent.errors import NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
@@ -43,15 +44,20 @@ async def run_load(options: Options, console: Console) -> int:
     lines = Lines(console, is_quiet=options.quiet)
     _allow_many_connections()
     with load_outputs.opened(options.out, problems) as outputs:
-        async with _target(file, options, lines) as (here, lab):
+        async with AsyncExitStack() as stack:
+            here, lab = file, None
+            if options.lab:
+                started = on_lab.started(options.lab_config.parent, options.time_scale, lines.tell, file.lab)
+                lab = await stack.enter_async_context(started)
+                here = _pointed(file, lab.addresses)
             servers = _servers(options, lab) if settings.phases else None
             audit = await PaymentAudit.begin(lab, lines.warn, options.acknowledged)
             load = LoadRun(here, settings, options, lines, audit.keep, servers)
-            async with _metrics_served(options.listen, load.situation):
-                try:
-                    await load.run(console, outputs)
-                finally:
-                    codes = [*_report(load.story(), reports, console, lines), *await _audit(audit, console)]
+            await stack.enter_async_context(_metrics_served(options.listen, load.situation))
+            try:
+                await load.run(console, outputs)
+            finally:
+                codes = [*_report(load.story(), reports, console, lines), *await _audit(audit, console)]
     return worst([*codes, USAGE if outputs.failed else PASSED])
 
 
@@ -61,30 +67,20 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-@asynccontextmanager
-async def _target(file: ProbeFile, options: Options, lines: Lines) -> AsyncIterator[tuple[ProbeFile, Lab | None]]:
-    """Yield the file as it is, or pointed at a lab that runs meanwhile, and the lab."""
-    if not options.lab:
-        yield file, None
-        return
+def _pointed(file: ProbeFile, addresses: Mapping[str, str]) -> ProbeFile:
+    """Point a probe file at a lab."""
     from alertdrill.agent.config.agent import relocate
-    from alertdrill.lab.stack import Lab
 
-    lines.tell("lab: starting real servers")
-    async with Lab(options.lab_config.parent, options.time_scale, parts=file.lab) as lab:
-        lines.tell(f"lab: {len(lab.servers)} servers are ready")
-        moved = relocate(file.model_dump(by_alias=True, exclude_unset=True), lab.addresses)
-        yield ProbeFile.model_validate(moved), lab
+    return ProbeFile.model_validate(relocate(file.model_dump(by_alias=True, exclude_unset=True), addresses))
 
 
 def _servers(options: Options, lab: Lab | None) -> AgentConfig | None:
-    """Read where the Prometheus is that has KPIs of what is under load; None when nobody says so."""
+    """Return the configuration whose Prometheus knows the KPIs of the service under load; None without one."""
     from alertdrill.agent.config.agent import read_agent_config
 
     if lab is not None:
-        from alertdrill.agent.drilling.session import at_the_lab
-
-        return at_the_lab(read_agent_config(options.lab_config), lab.addresses, lab.ledger, options.time_scale)
+        config = read_agent_config(options.lab_config)
+        return on_lab.at_the_lab(config, lab.addresses, lab.ledger, options.time_scale)
     return None if options.config is None else read_agent_config(options.config)
 
 

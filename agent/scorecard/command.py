@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from alertdrill.agent import on_lab
 from alertdrill.agent.config.agent import AgentConfig, read_agent_config
 from alertdrill.agent.config.kpis import Kpis, read_kpis
 from alertdrill.agent.console import Lines
@@ -89,18 +90,15 @@ async def _servers(options: Options, config: AgentConfig) -> AsyncIterator[Agent
     if not options.lab:
         yield config
         return
-    from alertdrill.agent.drilling.session import at_the_lab
-    from alertdrill.lab.stack import Lab
     from alertdrill.probes.load.arrivals import ConstantArrivals
     from alertdrill.probes.load.load import Load, running
     from alertdrill.probes.load.sender import Plan
 
-    # What is told meanwhile is no part of the card, which a program may read.
+    # Standard output holds the card alone, which a program may read.
     lines = Lines(Console(stderr=True, highlight=False))
-    lines.tell("lab: starting real servers")
     seconds = options.window.total_seconds() / options.time_scale
-    async with Lab(options.config.parent, options.time_scale) as lab:
-        here = at_the_lab(config, lab.addresses, lab.ledger, options.time_scale)
+    async with on_lab.started(options.config.parent, options.time_scale, lines.tell) as lab:
+        here = on_lab.at_the_lab(config, lab.addresses, lab.ledger, options.time_scale)
         async with here.probe.opened() as client, running(Load(client, Plan(ConstantArrivals(options.rate), 10_000))):
             lines.tell(f"lab: {options.rate:g} transactions a second for {format_seconds(seconds)}")
             await asyncio.sleep(seconds)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from alertdrill.agent.config.agent import as_yaml, read_agent_config
-from alertdrill.agent.drilling.session import at_the_lab
+from alertdrill.agent.on_lab import at_the_lab
 
 CONFIG = Path(__file__).parents[3] / "configs" / "agent.yml"
 ADDRESSES = {

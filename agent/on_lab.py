@@ -1,0 +1,52 @@
+"""Starting a lab for a command, and pointing a configuration at it.
+
+Only the lab needs the lab's libraries, and a sidecar does not have them: they are imported when a lab is started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alertdrill.lab.parts import Parts
+
+if TYPE_CHECKING:
+    from alertdrill.agent.config.agent import AgentConfig
+    from alertdrill.lab.stack import Lab
+
+# These faults lose data, but only data of the lab.
+_ALLOWED_AT_THE_LAB = ["flush redis:6379", "fill redis:6379", "block redis:6379", "kill postgres:5432"]
+
+
+@asynccontextmanager
+async def started(
+    folder: Path,
+    time_scale: float,
+    tell: Callable[[str], None],
+    parts: Parts = Parts(),  # noqa: B008 - frozen
+) -> AsyncIterator[Lab]:
+    """Run a lab for the length of the block; `folder` holds prometheus/ and alertmanager/.
+
+    Raises LabError.
+    """
+    from alertdrill.lab.stack import Lab
+
+    tell("lab: starting real servers")
+    async with Lab(folder, time_scale, parts=parts) as lab:
+        tell(f"lab: {len(lab.servers)} servers are ready")
+        yield lab
+
+
+def at_the_lab(config: AgentConfig, addresses: dict[str, str], ledger: Path, time_scale: float) -> AgentConfig:
+    """Point a configuration at a lab."""
+    own = {
+        "listen": addresses["alertdrill:9095"],
+        "ledger": ledger,
+        "time_scale": time_scale,
+        "addresses": addresses,
+        "allow": _ALLOWED_AT_THE_LAB,
+        "password_files": {"postgres:5432": ledger.parent / "postgres" / "password"},
+    }
+    return config.relocated(addresses).model_copy(update=own)
