@@ -1,18 +1,59 @@
-"""The command line: the commands together, and what every start does."""
+"""The command line: the table of commands, and what every start does."""
 
 from __future__ import annotations
 
 import gc
 import os
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from alertdrill import __version__
-from alertdrill.agent.commands import drilling, loading, reading, telling
+
+# name: (module of agent.commands, help in one line). A command's module is imported when the command runs or is asked
+# for its own help; there it is a function with the command's name.
+COMMANDS = {
+    "drill": ("drill", "Run drills now: load, fault, verdicts, reports."),
+    "lab": ("lab", "Start the embedded stack of real servers, until Ctrl-C."),
+    "heal": ("heal", "Undo every fault of the ledger whose drill has ended."),
+    "status": ("heal", "Show which faults are in force."),
+    "toxiproxy": ("toxiproxy", "Run the embedded Toxiproxy alone, until Ctrl-C."),
+    "probe": ("probe", "Run a load alone, in the manner of k6."),
+    "import-k6": ("import_k6", "Turn a k6 script into a probe file."),
+    "judge": ("judge", "Give the verdicts again, from a recording alone."),
+    "report": ("report", "Write the reports of a drill again, or its post-mortem."),
+    "review": ("review", "Review many drills: which alerts were proven, and when."),
+    "kpi": ("kpi", "Show the value, target and trend of each KPI."),
+    "check": ("check", "Check configuration, drills and rules."),
+    "explain": ("explain", "Explain rules: how soon and how late each may fire."),
+}
+
+_OBJECTS_BEFORE_COLLECTING = 50_000
+
+
+class _Group(TyperGroup):
+    """Lists commands from the table, and imports only the one that is called."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - Typer's own
+        attributes["commands"] = {name: TyperCommand(name, help=text) for name, (_, text) in COMMANDS.items()}
+        super().__init__(**attributes)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:  # noqa: ANN401 - Typer has a Click of its own
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command if name is None else _imported(name), rest
+
+
+def _imported(name: str) -> TyperCommand:
+    module = import_module(f"alertdrill.agent.commands.{COMMANDS[name][0]}")
+    command: TyperCommand = getattr(module, name.replace("-", "_"))
+    return command
+
 
 app = typer.Typer(
     name="alertdrill",
+    cls=_Group,
     help="A fire drill for alerts: break something on purpose, and prove which alerts fire.",
     epilog="Exit codes: 0 passed, 1 an expectation was not met or the audit failed, 2 usage or configuration,"
     " 3 inconclusive, 4 a fault could not be undone, 99 a threshold was crossed, 130 interrupted.",
@@ -21,8 +62,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-_OBJECTS_BEFORE_COLLECTING = 50_000
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
@@ -38,10 +77,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-for _commands in (drilling, loading, telling, reading):
-    app.add_typer(_commands.app)
 
 
 def main() -> None:

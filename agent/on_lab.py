@@ -10,7 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import alertdrill
 from alertdrill.lab.parts import Parts
+from alertdrill.units.extras import require_library
 
 if TYPE_CHECKING:
     from alertdrill.agent.config.agent import AgentConfig
@@ -18,6 +20,17 @@ if TYPE_CHECKING:
 
 # These faults lose data, but only data of the lab.
 _ALLOWED_AT_THE_LAB = ["flush redis:6379", "fill redis:6379", "block redis:6379", "kill postgres:5432"]
+
+
+_LIBRARIES = ("aiokafka", "asyncpg", "redis", "toxiproxy")
+
+_DEFAULT = Path("configs/agent.yml")
+_SHIPPED = Path(alertdrill.__file__).parent / _DEFAULT
+
+
+def configuration(given: Path | None, *, lab: bool = False) -> Path:
+    """Return the agent.yml to read: the given one, else configs/agent.yml here, else for a lab the shipped one."""
+    return given or (_SHIPPED if lab and not _DEFAULT.exists() else _DEFAULT)
 
 
 @asynccontextmanager
@@ -29,8 +42,10 @@ async def started(
 ) -> AsyncIterator[Lab]:
     """Run a lab for the length of the block; `folder` holds prometheus/ and alertmanager/.
 
-    Raises LabError.
+    Raises LabError, LibraryMissing.
     """
+    for library in _LIBRARIES:
+        require_library(library, "lab")
     from alertdrill.lab.stack import Lab
 
     tell("lab: starting real servers")

@@ -1,1 +1,1 @@
-"""The commands, a file for each kind; what a command needs is imported when it runs."""
+"""The commands, one file each; what a command needs is imported when it runs, so that its help is quick."""

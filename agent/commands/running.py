@@ -1,12 +1,11 @@
-"""Running a command on a loop of its own, and the exit code that its end or its error has."""
+"""Running a command, and the exit code of its end or of its error."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import typer
@@ -14,15 +13,17 @@ import typer
 from alertdrill.agent.errors import INTERRUPTED, NOT_HEALED, USAGE, worst
 
 
-def run(main: Callable[[], Coroutine[Any, Any, int]], *, mends: bool = True) -> int:
-    """Run a command on uvloop; SIGINT and SIGTERM cancel it, so that all it broke is mended first."""
+def run(main: Callable[[], Coroutine[Any, Any, int]], *, undoes: bool = True) -> int:
+    """Run a command on uvloop; SIGINT and SIGTERM cancel it, so that every fault is undone first."""
+    import asyncio
+
     import uvloop
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_until_signalled(main, "stopping: undoing what is broken …" if mends else "stopping …"))
+            return runner.run(_until_signalled(main, "stopping: undoing what is broken …" if undoes else "stopping …"))
     except asyncio.CancelledError:
-        typer.echo(f"alertdrill: interrupted{'; every fault was undone' if mends else ''}", err=True)
+        typer.echo(f"alertdrill: interrupted{'; every fault was undone' if undoes else ''}", err=True)
         return INTERRUPTED
     except BaseExceptionGroup as group:
         return _explain(group)
@@ -30,16 +31,29 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, mends: bool = True) -> 
         return _explain(BaseExceptionGroup("", [error]))
 
 
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Print each expected error of the block as a line, and end with its exit code; for commands without a loop."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug is raised again
+        raise typer.Exit(_explain(BaseExceptionGroup("", [error]))) from None
+
+
 async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stopping: str) -> int:
+    import asyncio
+
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine always runs in one
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
         task.cancel()
-        # Whoever read it may be gone, and that keeps nobody from stopping.
+        # The reader of standard error may have gone; that must not prevent stopping.
         with contextlib.suppress(OSError):
-            # A live view takes what is written here and puts it above itself; it is not asked by typer.
+            # A live view replaces sys.stderr to print above itself; typer.echo would write past it.
             sys.stderr.write(f"alertdrill: {stopping}\n")
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -48,13 +62,14 @@ async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stoppin
 
 
 def _explain(group: BaseExceptionGroup[BaseException]) -> int:
-    """Print each expected error as a line and tell the exit code; a bug is raised again."""
+    """Print each expected error as a line and return the exit code; a bug is raised again."""
     from alertdrill.agent.errors import ConfigError, ServiceUnavailable, leaves
     from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
     from alertdrill.lab.errors import LabError
     from alertdrill.probes.load.workers import WorkersDied
+    from alertdrill.units.extras import LibraryMissing
 
-    known = (ConfigError, ServiceUnavailable, FaultNotApplied, FaultNotHealed, LabError, WorkersDied)
+    known = (ConfigError, ServiceUnavailable, FaultNotApplied, FaultNotHealed, LabError, WorkersDied, LibraryMissing)
     matched, rest = group.split(known)
     if rest is not None or matched is None:
         raise group

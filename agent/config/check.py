@@ -29,9 +29,15 @@ class Findings:
 
     agent: int = 0
     probes: int = 0
+    kpis: int = 0
     drills: list[tuple[Source, Drill]] = field(default_factory=list)
     rules: list[RuleFile] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no file was found that this project reads."""
+        return not (self.agent or self.probes or self.kpis or self.drills or self.rules)
 
 
 def check(paths: list[Path]) -> Findings:
@@ -73,6 +79,7 @@ def _check_file(path: Path, findings: Findings) -> None:
         findings.agent += 1
     elif "kpis" in keys:
         source.into(Kpis)
+        findings.kpis += 1
     elif "probe" in keys:
         source.into(ProbeFile)
         findings.probes += 1

@@ -8,12 +8,14 @@ from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import write_whole
 from alertdrill.agent.import_k6.conversion import Converted, convert
 from alertdrill.agent.import_k6.notes import Note, UnusableScript
+from alertdrill.units.extras import of_extra
 
 
 def convert_file(file: Path) -> Converted:
-    """Read and convert a script; raises ConfigError with the one thing that stands against it."""
+    """Read and convert a script; raises ConfigError with the reason why it cannot be converted, LibraryMissing."""
     try:
-        return convert(file.read_text(encoding="utf-8-sig"), file.name)
+        with of_extra("import-k6"):
+            return convert(file.read_text(encoding="utf-8-sig"), file.name)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -22,8 +24,6 @@ def convert_file(file: Path) -> Converted:
         raise ConfigError(f"{file}{error.place}: {error.why}") from error
     except RecursionError as error:
         raise ConfigError(f"{file}: is nested too deeply to be read") from error
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed: pip install 'alertdrill[import-k6]'") from error
 
 
 def require_free(output: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from alertdrill.agent import on_lab
 from alertdrill.agent.config.probe import ProbeFile
 from alertdrill.agent.errors import ConfigError
 from alertdrill.probes.load.settings import LoadSettings
@@ -37,8 +38,8 @@ class Options:
 
     @property
     def lab_config(self) -> Path:
-        """The configuration beside which the lab's files are."""
-        return self.config or Path("configs/agent.yml")
+        """The configuration of the lab; the lab's other files are beside it."""
+        return on_lab.configuration(self.config, lab=True)
 
     def load_settings(self, file: ProbeFile) -> LoadSettings:
         """Put the command line's rate and duration in the place of the file's; raises ConfigError."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from alertdrill.agent.files import name_beside, write_whole
 from alertdrill.agent.report.load import summary as load_summary
 from alertdrill.agent.report.load.story import LoadStory
+from alertdrill.units.extras import LibraryMissing, of_extra
 
 Render = Callable[[LoadStory], str]
 
@@ -27,8 +28,8 @@ def renderers(summary_export: Path | None, html: Path | None) -> tuple[dict[Path
             asked[path] = find()
         except OSError as error:
             problems.append(f"{option}: {path} cannot be written: {error.strerror or error}")
-        except ModuleNotFoundError as error:
-            problems.append(f"{option}: {error.name} is not installed, expected the extra: alertdrill[report]")
+        except LibraryMissing as error:
+            problems.append(f"{option}: {error}")
     return asked, problems
 
 
@@ -57,7 +58,8 @@ def _json() -> Render:
 
 
 def _html() -> Render:
-    from alertdrill.agent.report.load import html as load_html
+    with of_extra("report"):
+        from alertdrill.agent.report.load import html as load_html
 
     return load_html.render
 

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from rich.console import Console
 
+from alertdrill.agent.commands.kpi import Options, show
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.scorecard.command import Options, show
 from tests.integration.conftest import KeptLab
 from tests.support.monitoring_servers import Configuration, MonitoringServers, Started
 from tests.support.waiting import until

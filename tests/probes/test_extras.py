@@ -39,7 +39,7 @@ def test_what_is_not_installed_is_told_with_the_extra_that_brings_it(tmp_path: P
     extra, settings = PROBES[module]
     path = tmp_path / "probe.yml"
     path.write_text(f"# needs an extra\nprobe: {settings}\n")
-    how = f"needs the library {module}, which is not installed: pip install 'alertdrill[{extra}]'"
+    how = f"the library {module} is not installed: pip install 'alertdrill[{extra}]'"
     assert run(CHECK, module, str(path)) == f"{path}:2: probe: {how}"
 
 

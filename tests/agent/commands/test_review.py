@@ -78,7 +78,7 @@ def test_strict_fails_where_an_alert_was_not_proven(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["missing"], "alertdrill: missing: is no folder, expected one with recordings (*.recording.json.gz)"),
+        (["missing"], "alertdrill: missing: is not a folder, expected one with recordings (*.recording.json.gz)"),
         ([SAMPLES, "--since", "7"], "alertdrill: --since: "),
         ([SAMPLES, "--rules", "missing.yml"], "alertdrill: missing.yml: cannot be read"),
     ],

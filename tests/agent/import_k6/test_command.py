@@ -119,7 +119,7 @@ def test_without_the_extra_one_line_says_what_to_install(script: Path, monkeypat
     ended = run(script)
     assert (ended.exit_code, ended.stderr) == (
         2,
-        "alertdrill: tree_sitter is not installed: pip install 'alertdrill[import-k6]'\n",
+        "alertdrill: the library tree_sitter is not installed: pip install 'alertdrill[import-k6]'\n",
     )
 
 

@@ -79,4 +79,4 @@ async def _scraped(session: aiohttp.ClientSession, listen: str) -> str:
 def test_an_address_without_a_port_is_refused(tmp_path: Path) -> None:
     ended = CliRunner().invoke(app, ["probe", str(tmp_path / "probe.yml"), "--listen", "9095"])
     assert ended.exit_code == 2
-    assert "--listen: '9095' is no address, expected HOST:PORT such as 127.0.0.1:9095" in ended.output
+    assert "--listen: '9095' is not an address, expected HOST:PORT such as 127.0.0.1:9095" in ended.output

@@ -12,7 +12,7 @@ import yaml
 from aiohttp import web
 from rich.console import Console
 
-from alertdrill.agent.scorecard.command import Options, show
+from alertdrill.agent.commands.kpi import Options, show
 from tests.support.answering import answering
 
 KPI = {"kpi": "error rate", "series": "errors_total", "of": "requests_total", "objective": "< 0.01", "unit": "ratio"}

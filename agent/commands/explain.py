@@ -1,0 +1,106 @@
+"""`alertdrill explain`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alertdrill.agent.commands.options import NoColor, command, duration_of, open_console
+from alertdrill.agent.commands.running import run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from alertdrill.agent.explaining.from_files import Options
+    from alertdrill.agent.rules.explanation import Explanation
+
+
+class Form(StrEnum):
+    """How an explanation is printed."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+@command(
+    "alertdrill explain configs/prometheus/rules.yml",
+    "alertdrill explain rules/ --rule HighErrorRate --format markdown",
+    "alertdrill explain --config configs/agent.yml --strict",
+)
+def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Rule files, PrometheusRule resources, folders.", metavar="RULES")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Without RULES: ask the servers of this configuration.")
+    ] = None,
+    prometheus: Annotated[Path | None, typer.Option(help="prometheus.yml; by default the one near the rules.")] = None,
+    alertmanager: Annotated[
+        Path | None, typer.Option(help="alertmanager.yml; by default the one near the rules.")
+    ] = None,
+    kpis: Annotated[
+        Path | None, typer.Option(help="kpis.yml, the service's objectives; by default the one near the rules.")
+    ] = None,
+    scrape_interval: Annotated[str | None, typer.Option(help="Of series whose job is not known.")] = None,
+    evaluation_interval: Annotated[str | None, typer.Option(help="Of groups without an interval.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only this alert.", metavar="NAME")] = None,
+    form: Annotated[Form, typer.Option("--format", help="How to print it.")] = Form.TEXT,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when a rule has a problem.")] = False,
+    no_color: NoColor = False,
+) -> None:
+    """Explain rules: how soon and how late each may fire.
+
+    Show what each rule must see, and what a reviewer would say.
+    """
+    from alertdrill.agent.explaining import from_files as rules
+
+    options = rules.Options(
+        paths=paths or [],
+        prometheus=prometheus,
+        alertmanager=alertmanager,
+        kpis=kpis,
+        scrape_interval=None if scrape_interval is None else duration_of(scrape_interval, "--scrape-interval"),
+        evaluation_interval=None
+        if evaluation_interval is None
+        else duration_of(evaluation_interval, "--evaluation-interval"),
+        rule=rule,
+    )
+
+    async def show() -> int:
+        explanation = await _explanation(options, config)
+        _print(explanation, form, open_console(no_color=no_color))
+        return int(strict and explanation.has_problem)
+
+    raise typer.Exit(run(show))
+
+
+def _print(explanation: Explanation, form: Form, console: Console) -> None:
+    from alertdrill.agent.report import explain as explain_text
+    from alertdrill.agent.report import explain_json, explain_markdown
+
+    if form == Form.TEXT:
+        console.print(explain_text.render(explanation))
+        return
+    render = {Form.MARKDOWN: explain_markdown.render, Form.JSON: explain_json.render}[form]
+    console.out(render(explanation), end="", highlight=False)
+
+
+async def _explanation(options: Options, config: Path | None) -> Explanation:
+    from alertdrill.agent.errors import ConfigError
+
+    if options.paths and config is not None:
+        raise ConfigError("explain takes rule files or --config, not both")
+    if config is not None:
+        # Only servers need a client.
+        from alertdrill.agent.explaining.from_servers import from_servers
+
+        return await from_servers(config, options)
+    if not options.paths:
+        raise ConfigError("explain needs rule files, or --config to ask the servers")
+    from alertdrill.agent.explaining.from_files import from_files
+
+    return from_files(options)

@@ -1,0 +1,37 @@
+"""`alertdrill import-k6`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alertdrill.agent.commands.options import command
+from alertdrill.agent.commands.running import explained
+
+
+@command("alertdrill import-k6 load-test.js --output configs/probes/checkout.yml")
+def import_k6(
+    file: Annotated[Path, typer.Argument(help="A k6 script.", metavar="FILE.js")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The probe file; standard output if none.", metavar="FILE.yml")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the probe file if it exists.")] = False,
+) -> None:
+    """Turn a k6 script into a probe file.
+
+    List on standard error what was not carried over, with its line.
+    """
+    from alertdrill.agent.import_k6 import files
+
+    with explained():
+        if output is not None and not force:
+            files.require_free(output)
+        converted = files.convert_file(file)
+        if output is not None:
+            files.write(output, converted.text)
+    if output is None:
+        typer.echo(converted.text, nl=False)
+    for note in converted.notes:
+        typer.echo(files.spell(file, note), err=True)

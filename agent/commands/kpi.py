@@ -1,0 +1,200 @@
+"""`alertdrill kpi`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alertdrill.agent.commands.options import (
+    ConfigOption,
+    NoColor,
+    command,
+    duration_of,
+    fail,
+    finite,
+    open_console,
+)
+from alertdrill.agent.commands.running import run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from alertdrill.agent.config.agent import AgentConfig
+    from alertdrill.agent.config.kpis import Kpis
+    from alertdrill.agent.scorecard.card import Card
+
+
+class Form(StrEnum):
+    """How a score card is printed."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
+    HTML = "html"
+
+
+@command(
+    "alertdrill kpi --window 1h",
+    "alertdrill kpi --format html > kpis.html",
+    "alertdrill kpi --lab --time-scale 30",
+    note="Exit codes: 0 every target is met, 1 a KPI is red, 2 usage or configuration, 3 a KPI with a target has no"
+    " data.",
+)
+def kpi(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    config: ConfigOption = None,
+    kpis: Annotated[
+        Path | None, typer.Option(help="kpis.yml; by default `kpis` of the configuration.", metavar="FILE.yml")
+    ] = None,
+    window: Annotated[str, typer.Option(help="How far back to look.", metavar="DURATION")] = "5m",
+    at: Annotated[
+        str | None, typer.Option(help="Look from there, such as 2026-01-02T03:04:05Z; by default now.", metavar="TIME")
+    ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(help="Earlier runs; by default kpis.jsonl beside the recordings.", metavar="FILE.jsonl"),
+    ] = None,
+    form: Annotated[Form, typer.Option("--format", help="How to print it.")] = Form.TEXT,
+    lab: Annotated[bool, typer.Option("--lab", help="Show it on the embedded stack, after a window of load.")] = False,
+    time_scale: Annotated[
+        float, typer.Option(help="Divide every duration of the lab.", min=1.0, callback=finite)
+    ] = 1.0,
+    rate: Annotated[
+        float, typer.Option(help="Transactions a second of the lab's load.", min=0.01, callback=finite)
+    ] = 200.0,
+    no_color: NoColor = False,
+) -> None:
+    """Show the value, target and trend of each KPI.
+
+    The exit code is 1 when a KPI is red.
+    """
+    if time_scale != 1 and not lab:
+        fail("--time-scale needs --lab: servers of your own keep their own durations")
+    over = duration_of(window, "--window")
+    if not over:
+        fail("--window: must be longer than 0, expected a duration such as 5m")
+    from alertdrill.agent import on_lab
+
+    options = Options(
+        config=on_lab.configuration(config, lab=lab),
+        kpis=kpis,
+        window=over,
+        at=None if at is None else _instant(at),
+        history=history,
+        form=form,
+        lab=lab,
+        time_scale=time_scale,
+        rate=rate,
+    )
+    raise typer.Exit(run(lambda: show(options, open_console(no_color=no_color)), undoes=False))
+
+
+def _instant(text: str) -> float:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"--at: {text!r} is not a time, expected one such as 2026-01-02T03:04:05Z")
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `alertdrill kpi`; None leaves a value to the configuration or the clock.
+
+    `at` is Unix seconds. On the lab, `rate` transactions a second run for a window before it is measured.
+    """
+
+    config: Path
+    kpis: Path | None = None
+    window: timedelta = timedelta(minutes=5)
+    at: float | None = None
+    history: Path | None = None
+    form: str = "text"
+    lab: bool = False
+    time_scale: float = 1.0
+    rate: float = 200.0
+
+
+async def show(options: Options, console: Console) -> int:
+    """Measure, print, and keep for later trends; return 1 when a KPI is red, 3 when one with a target has no data.
+
+    Raises ConfigError, ServiceUnavailable.
+    """
+    from alertdrill.agent.config.agent import read_agent_config
+    from alertdrill.agent.config.kpis import read_kpis
+    from alertdrill.agent.errors import ConfigError
+    from alertdrill.agent.scorecard import history
+
+    config = read_agent_config(options.config)
+    kpis = config.kpis if options.kpis is None else read_kpis(options.kpis)
+    if not kpis.kpis:
+        raise ConfigError(f"{options.config}: has no `kpis`, expected a file of them there or as --kpis")
+    print_card = _printer(options.form, console)
+    path = options.history or config.recordings / ("kpis-lab.jsonl" if options.lab else "kpis.jsonl")
+    runs = history.read(path)
+    card = history.with_trends(await _measured(options, config, kpis), runs)
+    print_card(card)
+    history.add(path, runs, card)
+    return card.exit_code
+
+
+def _printer(form: str, console: Console) -> Callable[[Card], None]:
+    from alertdrill.agent.report import scorecard, scorecard_json, scorecard_markdown
+
+    if form == "text":
+        return lambda card: console.print(scorecard.render(card))
+    render: Callable[[Card], str] = scorecard_json.render
+    if form == "markdown":
+        render = scorecard_markdown.render
+    elif form == "html":
+        from alertdrill.units.extras import of_extra
+
+        with of_extra("report"):
+            from alertdrill.agent.report import scorecard_html
+        render = scorecard_html.render
+    return lambda card: console.out(render(card), end="", highlight=False)
+
+
+async def _measured(options: Options, config: AgentConfig, kpis: Kpis) -> Card:
+    from alertdrill.agent.monitoring.prometheus import Prometheus
+    from alertdrill.agent.scorecard.measure import measure
+
+    async with _servers(options, config) as here, Prometheus(here.prometheus) as prometheus:
+        at = time.time() if options.at is None else options.at
+        # Prometheus answers for whole milliseconds.
+        return await measure(kpis, prometheus, round(at, 3), options.window, here.time_scale)
+
+
+@asynccontextmanager
+async def _servers(options: Options, config: AgentConfig) -> AsyncIterator[AgentConfig]:
+    """Yield the configuration to work with: that of the file, or of a lab that was under load for a window."""
+    if not options.lab:
+        yield config
+        return
+    import asyncio
+
+    from rich.console import Console
+
+    from alertdrill.agent import on_lab
+    from alertdrill.agent.console import Lines
+    from alertdrill.probes.load.arrivals import ConstantArrivals
+    from alertdrill.probes.load.load import Load, running
+    from alertdrill.probes.load.sender import Plan
+    from alertdrill.units.duration import format_seconds
+
+    # Standard output holds the card alone, which a program may read.
+    lines = Lines(Console(stderr=True, highlight=False))
+    seconds = options.window.total_seconds() / options.time_scale
+    async with on_lab.started(options.config.parent, options.time_scale, lines.tell) as lab:
+        here = on_lab.at_the_lab(config, lab.addresses, lab.ledger, options.time_scale)
+        async with here.probe.opened() as client, running(Load(client, Plan(ConstantArrivals(options.rate), 10_000))):
+            lines.tell(f"lab: {options.rate:g} transactions a second for {format_seconds(seconds)}")
+            await asyncio.sleep(seconds)
+            yield here

@@ -1,0 +1,111 @@
+"""`alertdrill probe`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alertdrill.agent.commands.options import NoColor, command, duration_of, fail, finite, named, open_console
+from alertdrill.agent.commands.running import run
+
+
+@command(
+    "alertdrill probe shop.yml --html shop.html",
+    "alertdrill probe shop.yml --rate 200 --duration 20s",
+    "alertdrill probe shop.yml --rate 30000 --workers 3",
+    "alertdrill probe shop.yml --out csv=seconds.csv --out jsonl=seconds.jsonl",
+    "alertdrill probe shop.yml --quiet --no-color --summary-export shop.json",
+    "alertdrill probe payment --lab --time-scale 60",
+    "alertdrill probe configs/probes/phases.yml --lab --time-scale 10 --html capacity.html",
+    note="Exit codes: 0 passed, 1 the audit failed, 2 usage or configuration, or a file was not written,"
+    " 99 a threshold was crossed or a phase did not pass, 130 interrupted (and the summary is of what ran so far).",
+)
+def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A probe file: transaction, load, thresholds; a bare NAME is probes/NAME.yml beside the configuration.",
+            metavar="FILE",
+        ),
+    ],
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Transactions a second, instead of the file's load.", min=0.01, max=100_000, callback=finite),
+    ] = None,
+    duration: Annotated[
+        str | None,
+        typer.Option(
+            help="How long, such as 20s or 5m; with --rate and without this, until Ctrl-C.", metavar="DURATION"
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that send; by default as many as the rate needs.", min=1, max=256)
+    ] = None,
+    time_scale: Annotated[
+        float, typer.Option(help="Divide the durations of the load (and of the lab).", min=1.0, callback=finite)
+    ] = 1.0,
+    lab: Annotated[bool, typer.Option("--lab", help="Run against the embedded stack of real servers.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            help="An agent.yml: a load in phases is judged by the KPIs of its Prometheus as well; with --lab,"
+            " configs/agent.yml unless set.",
+        ),
+    ] = None,
+    summary_export: Annotated[
+        Path | None, typer.Option(help="Write the summary as JSON, with k6's keys.", metavar="FILE.json")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with plots, which needs no network.", metavar="FILE.html")
+    ] = None,
+    out: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Write a line for each second while the load runs, to csv=FILE or jsonl=FILE; may be given several"
+            " times. When FILE can no longer be written, the load goes on, and the exit code is 2.",
+            metavar="FORMAT=FILE",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the summary alone.")] = False,
+    acknowledged: Annotated[
+        Path | None, typer.Option(help="Keep the ids of the transactions that succeeded, a line each.", metavar="FILE")
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option(help="Serve the load's metrics there, at /metrics.", metavar="HOST:PORT")
+    ] = None,
+    no_color: NoColor = False,
+) -> None:
+    """Run a load alone, in the manner of k6.
+
+    Its thresholds judge it: the exit code is 99 when one is crossed.
+    """
+    if listen is not None and not re.fullmatch(r"[^:]+:\d+", listen):
+        fail(f"--listen: {listen!r} is not an address, expected HOST:PORT such as 127.0.0.1:9095")
+    lasts = None if duration is None else duration_of(duration)
+    if lasts is not None and not lasts:
+        fail("--duration: must be longer than 0, expected a duration such as 20s")
+    from alertdrill.agent import on_lab
+    from alertdrill.agent.loading.options import Options
+    from alertdrill.agent.loading.session import run_load
+
+    options = Options(
+        file=named(file, on_lab.configuration(config, lab=lab).parent / "probes"),
+        rate=rate,
+        duration=lasts,
+        workers=workers,
+        lab=lab,
+        config=config,
+        time_scale=time_scale,
+        summary_export=summary_export,
+        html=html,
+        out=out or (),
+        quiet=quiet,
+        acknowledged=acknowledged,
+        listen=listen,
+    )
+    raise typer.Exit(run(lambda: run_load(options, open_console(no_color=no_color)), undoes=False))
