@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 _ALLOWED_AT_THE_LAB = ["flush redis:6379", "fill redis:6379", "block redis:6379", "kill postgres:5432"]
 
 
-_LIBRARIES = ("aiokafka", "asyncpg", "redis", "toxiproxy")
-
 _DEFAULT = Path("configs/agent.yml")
 _SHIPPED = Path(alertdrill.__file__).parent / _DEFAULT
 
@@ -31,6 +29,12 @@ _SHIPPED = Path(alertdrill.__file__).parent / _DEFAULT
 def configuration(given: Path | None, *, lab: bool = False) -> Path:
     """Return the agent.yml to read: the given one, else configs/agent.yml here, else for a lab the shipped one."""
     return given or (_SHIPPED if lab and not _DEFAULT.exists() else _DEFAULT)
+
+
+def require_libraries() -> None:
+    """Find the libraries of the lab; raises LibraryMissing."""
+    for library in ("toxiproxy", "asyncpg", "redis", "aiokafka"):
+        require_library(library, "lab")
 
 
 @asynccontextmanager
@@ -44,8 +48,7 @@ async def started(
 
     Raises LabError, LibraryMissing.
     """
-    for library in _LIBRARIES:
-        require_library(library, "lab")
+    require_libraries()
     from alertdrill.lab.stack import Lab
 
     tell("lab: starting real servers")

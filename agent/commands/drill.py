@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from alertdrill.agent.commands.options import ConfigOption, NoColor, command, fail, finite, named, open_console
-from alertdrill.agent.commands.running import run
+from alertdrill.agent.commands.running import explained, run
 
 
 @command(
@@ -58,8 +58,25 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
         dry_run=dry_run,
         turns=turns,
     )
+    if turns is None:
+        _report_missing_libraries(lab=lab)
     if parallel > 1:
         from alertdrill.agent.drilling.parallel import run_parallel
 
         raise typer.Exit(run(lambda: run_parallel(options, parallel, console)))
     raise typer.Exit(run(lambda: session.run_drills(options, console)))
+
+
+def _report_missing_libraries(*, lab: bool) -> None:
+    """End without the libraries of the lab; without those of pages, say which reports a drill will not have."""
+    from alertdrill.agent import on_lab
+    from alertdrill.agent.report.drill import files as report_files
+    from alertdrill.units.extras import LibraryMissing
+
+    with explained():
+        if lab:
+            on_lab.require_libraries()
+    try:
+        report_files.require_libraries()
+    except LibraryMissing as error:
+        typer.echo(f"alertdrill: only JSON reports will be written: {error}", err=True)

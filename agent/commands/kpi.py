@@ -147,6 +147,7 @@ async def show(options: Options, console: Console) -> int:
 
 def _printer(form: str, console: Console) -> Callable[[Card], None]:
     from alertdrill.agent.report import scorecard, scorecard_json, scorecard_markdown
+    from alertdrill.units.extras import of_extra
 
     if form == "text":
         return lambda card: console.print(scorecard.render(card))
@@ -154,8 +155,6 @@ def _printer(form: str, console: Console) -> Callable[[Card], None]:
     if form == "markdown":
         render = scorecard_markdown.render
     elif form == "html":
-        from alertdrill.units.extras import of_extra
-
         with of_extra("report"):
             from alertdrill.agent.report import scorecard_html
         render = scorecard_html.render

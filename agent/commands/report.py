@@ -59,6 +59,7 @@ def _write_reports(recording: Recording, path: Path, runbooks: Path, console: Co
     console.print(terminal.render(recording, located(judgement, runbooks)))
     written = report_files.write(recording, located(judgement, runbooks, path.parent), path)
     console.print(f"report {written}", soft_wrap=True)
+    report_files.require_libraries()
 
 
 def _with_money(recording: Recording, probe: Path | None) -> Recording:

@@ -16,6 +16,8 @@ from alertdrill.agent.commands.options import NoColor, command, duration_of, ope
 from alertdrill.agent.commands.running import explained
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from alertdrill.agent.report.review.review import Drilled, Review
 
 _SUFFIX = ".recording.json.gz"
@@ -52,24 +54,25 @@ def review(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """
     begin = None if since is None else time.time() - duration_of(since, "--since").total_seconds()
     with explained():
+        show = _printer(form, open_console(no_color=no_color))
         made = _reviewed(folder, begin, rules or [])
-        _print(made, form, no_color=no_color)
+        show(made)
     raise typer.Exit(int(strict and bool(made.unproven)))
 
 
-def _print(made: Review, form: Form, *, no_color: bool) -> None:
-    from alertdrill.agent.report import review_html, review_markdown
+def _printer(form: Form, console: Console) -> Callable[[Review], None]:
+    from alertdrill.agent.report import review_markdown
     from alertdrill.agent.report.review import forms
+    from alertdrill.units.extras import of_extra
 
-    console = open_console(no_color=no_color)
-    forms_of_text: dict[Form, Callable[[Review], str]] = {
-        Form.MARKDOWN: review_markdown.render,
-        Form.HTML: review_html.render,
-    }
-    if form in forms_of_text:
-        console.out(forms_of_text[form](made), end="", highlight=False)
-    else:
-        console.print(forms.render(made))
+    if form == Form.TEXT:
+        return lambda made: console.print(forms.render(made))
+    render: Callable[[Review], str] = review_markdown.render
+    if form == Form.HTML:
+        with of_extra("report"):
+            from alertdrill.agent.report import review_html
+        render = review_html.render
+    return lambda made: console.out(render(made), end="", highlight=False)
 
 
 def _reviewed(folder: Path, since: float | None, rules: list[Path]) -> Review:

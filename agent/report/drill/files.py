@@ -10,6 +10,7 @@ from alertdrill.agent.files import write_whole
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report.drill import json as json_report
 from alertdrill.agent.verdict.verdict import Judgement
+from alertdrill.units.extras import LibraryMissing, require_library
 
 _RECORDING = ".recording.json.gz"
 
@@ -30,10 +31,18 @@ def write(recording: Recording, judgement: Judgement, path: Path) -> Path:
     return written
 
 
+def require_libraries() -> None:
+    """Find the libraries of pages and JUnit reports; raises LibraryMissing."""
+    for library in ("jinja2", "junitparser", "plotly"):
+        require_library(library, "report")
+
+
 def _reports() -> dict[str, Callable[[Recording, Judgement], str]]:
     """List the reports by the ending of their files; a sidecar has no libraries for pages and JUnit."""
     try:
-        from alertdrill.agent.report.drill import html, junit
-    except ModuleNotFoundError:
+        require_libraries()
+    except LibraryMissing:
         return {".json": json_report.render}
+    from alertdrill.agent.report.drill import html, junit
+
     return {".json": json_report.render, ".junit.xml": junit.render, ".html": html.render}

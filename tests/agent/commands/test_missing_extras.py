@@ -1,0 +1,88 @@
+"""Where an extra is not installed, a command that needs it says so in one line, and ends with exit code 2."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+RECORDING = ROOT / "tests" / "recordings" / "inconclusive.recording.json.gz"
+WITHOUT = """
+import sys
+sys.modules[sys.argv[1]] = None
+del sys.argv[1]
+from alertdrill.agent.cli import main
+main()
+"""
+PROBE = "probe: {kind: tcp, name: port, url: 'tcp://127.0.0.1:9'}\nload: {rate: 5, duration: 1s}\n"
+FAULTS = {
+    "redis": "{kind: redis, action: flush, url: 'redis://redis:6379/0', allow: 'flush redis:6379', at: 0s, lasts: 1m}",
+    "asyncpg": "{kind: postgres, action: fill_pool, url: 'postgresql://a@db:5432/a', connections: 5, at: 0s, lasts: 1m}",
+    "kubernetes_asyncio": "{kind: kill_pods, namespace: shop, selector: app=engine, at: 0s}",
+}
+
+
+def without(module: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder of its own, as if a library were not installed."""
+    command = [sys.executable, "-c", WITHOUT, module, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "extra"),
+    [
+        ("lab", "toxiproxy", "lab"),
+        ("lab", "aiokafka", "lab"),
+        ("drill database-latency --lab", "asyncpg", "lab"),
+        ("drill database-latency control --lab --parallel 2", "toxiproxy", "lab"),
+        ("probe payment --lab", "toxiproxy", "lab"),
+        ("kpi --lab", "redis", "lab"),
+        ("kpi --lab --format html", "jinja2", "report"),
+        (f"review {RECORDING.parent} --format html", "jinja2", "report"),
+        ("import-k6 test.js", "tree_sitter", "import-k6"),
+    ],
+)
+def test_one_line_says_what_to_install(tmp_path: Path, command: str, module: str, extra: str) -> None:
+    (tmp_path / "test.js").write_text("export default function () {}\n")
+    ended = without(module, tmp_path, *command.split())
+    line = f"alertdrill: the library {module} is not installed: pip install 'alertdrill[{extra}]'\n"
+    assert (ended.returncode, ended.stderr) == (2, line)
+
+
+@pytest.mark.parametrize("module", ["jinja2", "plotly"])
+def test_a_page_of_a_load_is_refused_before_the_load(tmp_path: Path, module: str) -> None:
+    (tmp_path / "load.yml").write_text(PROBE)
+    ended = without(module, tmp_path, "probe", "load.yml", "--html", "load.html")
+    line = f"alertdrill: --html: the library {module} is not installed: pip install 'alertdrill[report]'\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", line)
+
+
+@pytest.mark.parametrize("module", ["jinja2", "junitparser", "plotly"])
+def test_reports_that_need_no_extra_are_written_all_the_same(tmp_path: Path, module: str) -> None:
+    ended = without(module, tmp_path, "report", str(RECORDING), "--output", "reports")
+    line = f"alertdrill: the library {module} is not installed: pip install 'alertdrill[report]'\n"
+    assert (ended.returncode, ended.stderr) == (2, line)
+    assert [path.name for path in (tmp_path / "reports").iterdir()] == ["inconclusive.json"]
+
+
+def test_a_drill_says_which_reports_it_will_not_have_and_goes_on(tmp_path: Path) -> None:
+    """Here it ends at its configuration, which is not there."""
+    ended = without("plotly", tmp_path, "drill", "drill.yml")
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[0] == (
+        "alertdrill: only JSON reports will be written: the library plotly is not installed:"
+        " pip install 'alertdrill[report]'"
+    )
+    assert "configs/agent.yml: cannot be read" in ended.stderr
+
+
+@pytest.mark.parametrize("module", FAULTS)
+def test_a_fault_is_refused_with_the_line_of_its_file(tmp_path: Path, module: str) -> None:
+    extra = {"asyncpg": "postgres", "kubernetes_asyncio": "kubernetes"}.get(module, module)
+    (tmp_path / "drill.yml").write_text(f"drill: x\nload: {{rate: 5}}\nbaseline: 1m\nfaults:\n  - {FAULTS[module]}\n")
+    ended = without(module, tmp_path, "check", "drill.yml")
+    line = f"the library {module} is not installed: pip install 'alertdrill[{extra}]'"
+    assert (ended.returncode, ended.stderr) == (2, f"drill.yml:5: faults[0]: {line}\n")
