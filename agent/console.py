@@ -1,4 +1,4 @@
-"""Standard output for people, who may leave before the end."""
+"""Standard output for people: lines, and a live view."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rich.text import Text
 
 
 class LastingConsole(Console):
-    """A console that falls silent when its reader goes away, as `head` does: what runs goes on to its end."""
+    """A console that prints nothing more when its reader ends, as `head` does; the program goes on to its end."""
 
     def on_broken_pipe(self) -> None:
         """Print nothing from now on."""
-        # Rich silences itself, and would then end the process.
+        # Rich stops printing, but then ends the process.
         with contextlib.suppress(SystemExit):
             super().on_broken_pipe()
 
@@ -36,7 +36,7 @@ class Lines:
         self._start = time.monotonic()
 
     def warn(self, text: str) -> None:
-        """Print what must be known, also by those who want no lines."""
+        """Print a warning: a quiet command prints it to standard error."""
         if self._is_quiet:
             Console(stderr=True, highlight=False).print(Text(f"alertdrill: {text}"), soft_wrap=True)
         self.tell(text)
@@ -52,9 +52,9 @@ class Lines:
 async def showing(
     console: Console, view: Callable[[], RenderableType], line: Callable[[], str], tell: Callable[[str], None]
 ) -> AsyncIterator[None]:
-    """Show a view for the length of the block; where nothing can be redrawn, tell a line every five seconds.
+    """Show a view for the length of the block; where nothing can be redrawn, print a line every five seconds.
 
-    The view is drawn by a thread without a loop. An empty line is not told.
+    The view is drawn by a thread without a loop. An empty line is not printed.
     """
     if console.is_interactive:
         with Live(get_renderable=view, console=console, refresh_per_second=_DRAWN_EACH_SECOND, transient=True):

@@ -1,4 +1,4 @@
-"""What can go wrong, named by who must act."""
+"""Errors, named by who must act, and exit codes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class ConfigError(Exception):
-    """The user must mend a file or an option; `problems` holds one line for each thing wrong."""
+    """The user must correct a file or an option; `problems` holds one line for each error."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -14,11 +14,11 @@ class ConfigError(Exception):
 
 
 class ServiceUnavailable(Exception):
-    """A server that the drill needs does not answer, or not as it should."""
+    """A server that the command needs does not answer, or answers wrongly."""
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    """List the errors of a group and of all groups within it."""
+    """List the errors of a group and of the groups inside it."""
     return [
         leaf
         for error in group.exceptions
@@ -38,5 +38,5 @@ _WORST_FIRST = (NOT_HEALED, USAGE, NOT_AS_EXPECTED, INCONCLUSIVE, THRESHOLD_CROS
 
 
 def worst(codes: Iterable[int]) -> int:
-    """Choose among the codes of what ran to its end; 0 when there are none."""
+    """Return the worst of several exit codes; 0 when there are none."""
     return min(codes, key=_WORST_FIRST.index, default=PASSED)

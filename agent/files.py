@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writing files completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from alertdrill.agent.errors import ConfigError
 
 
 def name_beside(path: Path) -> Path:
-    """Make a name in the same folder that no other file has."""
+    """Return a path in the same folder that no other file has."""
     return path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file beside its place, then rename it, so that no half of one is ever there.
+    """Write a file under another name, then rename it: no reader ever sees half of it.
 
-    Raises OSError, with nothing left behind.
+    Raises OSError, and then leaves no file behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = name_beside(path)
@@ -33,7 +33,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
 
 
 def require_writable(directory: Path) -> None:
-    """Find out before the drill, not after it, that its recording cannot be written."""
+    """Raise ConfigError when recordings cannot be written: a drill must not find that out at its end."""
     probe = directory / ".writable.part"
     try:
         directory.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alertdrill.agent.rules.explanation import Explanation
 
 
-class Form(StrEnum):
+class ExplanationForm(StrEnum):
     """How an explanation is printed."""
 
     TEXT = "text"
@@ -48,7 +48,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     scrape_interval: Annotated[str | None, typer.Option(help="Of series whose job is not known.")] = None,
     evaluation_interval: Annotated[str | None, typer.Option(help="Of groups without an interval.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only this alert.", metavar="NAME")] = None,
-    form: Annotated[Form, typer.Option("--format", help="How to print it.")] = Form.TEXT,
+    form: Annotated[ExplanationForm, typer.Option("--format", help="How to print it.")] = ExplanationForm.TEXT,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when a rule has a problem.")] = False,
     no_color: NoColor = False,
 ) -> None:
@@ -78,14 +78,14 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     raise typer.Exit(run(show))
 
 
-def _print(explanation: Explanation, form: Form, console: Console) -> None:
+def _print(explanation: Explanation, form: ExplanationForm, console: Console) -> None:
     from alertdrill.agent.report import explain as explain_text
     from alertdrill.agent.report import explain_json, explain_markdown
 
-    if form == Form.TEXT:
+    if form == ExplanationForm.TEXT:
         console.print(explain_text.render(explanation))
         return
-    render = {Form.MARKDOWN: explain_markdown.render, Form.JSON: explain_json.render}[form]
+    render = {ExplanationForm.MARKDOWN: explain_markdown.render, ExplanationForm.JSON: explain_json.render}[form]
     console.out(render(explanation), end="", highlight=False)
 
 

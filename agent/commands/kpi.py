@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from alertdrill.agent.scorecard.card import Card
 
 
-class Form(StrEnum):
+class CardForm(StrEnum):
     """How a score card is printed."""
 
     TEXT = "text"
@@ -61,7 +61,7 @@ def kpi(  # noqa: PLR0913, PLR0917 - one parameter for each option
         Path | None,
         typer.Option(help="Earlier runs; by default kpis.jsonl beside the recordings.", metavar="FILE.jsonl"),
     ] = None,
-    form: Annotated[Form, typer.Option("--format", help="How to print it.")] = Form.TEXT,
+    form: Annotated[CardForm, typer.Option("--format", help="How to print it.")] = CardForm.TEXT,
     lab: Annotated[bool, typer.Option("--lab", help="Show it on the embedded stack, after a window of load.")] = False,
     time_scale: Annotated[
         float, typer.Option(help="Divide every duration of the lab.", min=1.0, callback=finite)
@@ -82,7 +82,7 @@ def kpi(  # noqa: PLR0913, PLR0917 - one parameter for each option
         fail("--window: must be longer than 0, expected a duration such as 5m")
     from alertdrill.agent import on_lab
 
-    options = Options(
+    options = KpiOptions(
         config=on_lab.configuration(config, lab=lab),
         kpis=kpis,
         window=over,
@@ -105,7 +105,7 @@ def _instant(text: str) -> float:
 
 
 @dataclass(frozen=True)
-class Options:
+class KpiOptions:
     """The options of `alertdrill kpi`; None leaves a value to the configuration or the clock.
 
     `at` is Unix seconds. On the lab, `rate` transactions a second run for a window before it is measured.
@@ -122,7 +122,7 @@ class Options:
     rate: float = 200.0
 
 
-async def show(options: Options, console: Console) -> int:
+async def show(options: KpiOptions, console: Console) -> int:
     """Measure, print, and keep for later trends; return 1 when a KPI is red, 3 when one with a target has no data.
 
     Raises ConfigError, ServiceUnavailable.
@@ -161,7 +161,7 @@ def _printer(form: str, console: Console) -> Callable[[Card], None]:
     return lambda card: console.out(render(card), end="", highlight=False)
 
 
-async def _measured(options: Options, config: AgentConfig, kpis: Kpis) -> Card:
+async def _measured(options: KpiOptions, config: AgentConfig, kpis: Kpis) -> Card:
     from alertdrill.agent.monitoring.prometheus import Prometheus
     from alertdrill.agent.scorecard.measure import measure
 
@@ -172,7 +172,7 @@ async def _measured(options: Options, config: AgentConfig, kpis: Kpis) -> Card:
 
 
 @asynccontextmanager
-async def _servers(options: Options, config: AgentConfig) -> AsyncIterator[AgentConfig]:
+async def _servers(options: KpiOptions, config: AgentConfig) -> AsyncIterator[AgentConfig]:
     """Yield the configuration to work with: that of the file, or of a lab that was under load for a window."""
     if not options.lab:
         yield config

@@ -90,10 +90,10 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if lasts is not None and not lasts:
         fail("--duration: must be longer than 0, expected a duration such as 20s")
     from alertdrill.agent import on_lab
-    from alertdrill.agent.loading.options import Options
+    from alertdrill.agent.loading.options import LoadOptions
     from alertdrill.agent.loading.session import run_load
 
-    options = Options(
+    options = LoadOptions(
         file=named(file, on_lab.configuration(config, lab=lab).parent / "probes"),
         rate=rate,
         duration=lasts,

@@ -24,7 +24,7 @@ _SUFFIX = ".recording.json.gz"
 _STAMP = re.compile(r"-(\d{8}T\d{6}Z)$")
 
 
-class Form(StrEnum):
+class ReviewForm(StrEnum):
     """How a review is printed."""
 
     TEXT = "text"
@@ -44,7 +44,7 @@ def review(  # noqa: PLR0913, PLR0917 - one parameter for each option
     rules: Annotated[
         list[Path] | None, typer.Option(help="Rules whose alerts must be proven; those of the last drill if none.")
     ] = None,
-    form: Annotated[Form, typer.Option("--format", help="How to print it.")] = Form.TEXT,
+    form: Annotated[ReviewForm, typer.Option("--format", help="How to print it.")] = ReviewForm.TEXT,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when an alert was not proven.")] = False,
     no_color: NoColor = False,
 ) -> None:
@@ -60,15 +60,15 @@ def review(  # noqa: PLR0913, PLR0917 - one parameter for each option
     raise typer.Exit(int(strict and bool(made.unproven)))
 
 
-def _printer(form: Form, console: Console) -> Callable[[Review], None]:
+def _printer(form: ReviewForm, console: Console) -> Callable[[Review], None]:
     from alertdrill.agent.report import review_markdown
     from alertdrill.agent.report.review import forms
     from alertdrill.units.extras import of_extra
 
-    if form == Form.TEXT:
+    if form == ReviewForm.TEXT:
         return lambda made: console.print(forms.render(made))
     render: Callable[[Review], str] = review_markdown.render
-    if form == Form.HTML:
+    if form == ReviewForm.HTML:
         with of_extra("report"):
             from alertdrill.agent.report import review_html
         render = review_html.render

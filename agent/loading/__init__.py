@@ -1,1 +1,1 @@
-"""Load alone: sent, shown, judged by its thresholds."""
+"""A load without a drill: it is sent, shown live and judged by its thresholds."""

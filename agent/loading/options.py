@@ -1,4 +1,4 @@
-"""What `alertdrill probe` was asked for, and the load that comes of it and of the file."""
+"""The options of `alertdrill probe`, and the load that they and the file describe."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _RATE_OF_ONE_WORKER = 10_000
 
 
 @dataclass(frozen=True)
-class Options:
-    """What `alertdrill probe` was asked for; None where the file or a default decides."""
+class LoadOptions:
+    """The options of `alertdrill probe`; None leaves a value to the file or a default."""
 
     file: Path
     rate: float | None = None
@@ -42,11 +42,13 @@ class Options:
         return on_lab.configuration(self.config, lab=True)
 
     def load_settings(self, file: ProbeFile) -> LoadSettings:
-        """Put the command line's rate and duration in the place of the file's; raises ConfigError."""
+        """Return the file's load with the command line's rate and duration; raises ConfigError."""
         settings = self._unscaled(file).scaled(self.time_scale)
-        # Durations are whole microseconds.
+        # Durations are whole microseconds: a large scale makes them 0.
         if settings.arrivals().total == 0:
-            raise ConfigError(f"--time-scale: {self.time_scale:g} leaves nothing of the load, expected less")
+            raise ConfigError(
+                f"--time-scale: {self.time_scale:g} leaves no transaction of the load, expected a smaller scale"
+            )
         return settings
 
     def _unscaled(self, file: ProbeFile) -> LoadSettings:
@@ -66,7 +68,7 @@ class Options:
         return load.model_copy(update={"duration": self.duration})
 
     def worker_count(self, settings: LoadSettings) -> int:
-        """Tell how many processes are to send."""
+        """Return how many processes send."""
         if self.workers is not None:
             return self.workers
         peak = max([settings.rate or settings.start_rate, *(stage.target for stage in settings.steps)])

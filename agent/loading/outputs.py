@@ -1,4 +1,4 @@
-"""`--out`: the seconds of a load, written to files as it runs."""
+"""The files of `--out`: a line for each second of a load, written while it runs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from alertdrill.probes.load.tally import LoadSecond, Tally
 _LOOK_EVERY_SECONDS = 0.25
 
 
-class _Running(Protocol):
-    """A load, as far as it is followed here."""
+class RunningLoad(Protocol):
+    """What is read from a load while it runs: its start in Unix seconds, and its tally."""
 
     started_at: float
     tally: Tally
@@ -33,18 +33,18 @@ class Outputs:
     def __init__(self, files: Sequence[SecondsFile]) -> None:
         self._files = files
         self._next_offset = 0
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     @property
     def failed(self) -> bool:
-        """Tell whether a file is not whole."""
+        """Whether a file is incomplete."""
         return bool(self._problems())
 
     @asynccontextmanager
-    async def following(self, load: _Running, warn: Callable[[str], None]) -> AsyncIterator[None]:
-        """Write each second of a load for the length of the block, and at its end what is left.
+    async def following(self, load: RunningLoad, warn: Callable[[str], None]) -> AsyncIterator[None]:
+        """Write each second of a load during the block, and the last ones at its end.
 
-        What goes wrong with a file is told once.
+        `warn` is called once for each problem of a file.
         """
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(self._watch(load, warn))
@@ -52,38 +52,38 @@ class Outputs:
                 yield
             finally:
                 watching.cancel()
-                self._pass_on(load)
+                self._write_new(load)
                 self._put(load, load.tally.parts)
                 self.close()
-                self._complain(warn)
+                self._report_problems(warn)
 
     def close(self) -> None:
-        """Wait until all is written."""
+        """Wait until every line is written."""
         for file in self._files:
             file.close()
 
-    async def _watch(self, load: _Running, warn: Callable[[str], None]) -> None:
+    async def _watch(self, load: RunningLoad, warn: Callable[[str], None]) -> None:
         while True:
-            self._pass_on(load)
-            self._complain(warn)
+            self._write_new(load)
+            self._report_problems(warn)
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
-    def _pass_on(self, load: _Running) -> None:
-        # From the end: a load of days has many, of which few are new.
+    def _write_new(self, load: RunningLoad) -> None:
+        # From the end: a load of days has many seconds, and few of them are new.
         new = list(takewhile(lambda second: second.offset >= self._next_offset, reversed(load.tally.seconds)))
         if new:
             self._next_offset = new[0].offset + 1
             self._put(load, new[::-1])
 
-    def _put(self, load: _Running, seconds: Sequence[LoadSecond]) -> None:
+    def _put(self, load: RunningLoad, seconds: Sequence[LoadSecond]) -> None:
         for second in seconds:
             for file in self._files:
                 file.put(second, load.started_at)
 
-    def _complain(self, warn: Callable[[str], None]) -> None:
-        for problem in self._problems() - self._told:
+    def _report_problems(self, warn: Callable[[str], None]) -> None:
+        for problem in self._problems() - self._reported:
             warn(problem)
-        self._told |= self._problems()
+        self._reported |= self._problems()
 
     def _problems(self) -> set[str]:
         return {file.problem for file in self._files if file.problem}
@@ -91,9 +91,9 @@ class Outputs:
 
 @contextmanager
 def opened(texts: Sequence[str], also: Sequence[str] = ()) -> Iterator[Outputs]:
-    """Begin the files of texts such as `csv=load.csv`; raises ConfigError with every problem of them, and `also`.
+    """Open files from texts such as `csv=load.csv`; raises ConfigError with every problem, and those in `also`.
 
-    While there is any problem, each file keeps what it held.
+    If there is any problem, no file is changed.
     """
     files: dict[str, SecondsFile] = {}
     problems = list(also)
@@ -139,14 +139,14 @@ def _known() -> str:
     return " or ".join(f"{name}=FILE" for name in FORMATS)
 
 
-_LAST_LINES_WITHIN_SECONDS = 5.0
+_CLOSE_WITHIN_SECONDS = 5.0
 
 
 class SecondsFile:
-    """Takes lines in a thread of its own, so that a slow disk does not hold the load up.
+    """Writes lines in a thread of its own, so that a slow disk does not delay the load.
 
-    Raises OSError if it cannot be opened, and leaves what is in it until it is begun. What goes wrong later stands in
-    `problem`; nothing is written after it.
+    Raises OSError if the file cannot be opened. An existing file is kept until `begin`. `problem` holds the first error
+    after that; nothing is written after it.
     """
 
     def __init__(self, form: Format, path: Path) -> None:
@@ -155,28 +155,28 @@ class SecondsFile:
         self._path = path
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Without a buffer each line is there for whoever follows the file as soon as it is written.
+        # Without a buffer, a program that follows the file sees each line at once.
         self._file = path.open("ab", buffering=0)
-        self._whole_bytes = 0
+        self._complete_bytes = 0
         self._thread = threading.Thread(target=self._take, daemon=True)
         self._thread.start()
 
     def begin(self) -> None:
-        """Put the head in the place of what an earlier load wrote; raises OSError."""
+        """Empty the file and write the head; raises OSError."""
         if self._path.is_file():
             self._file.truncate(0)
         self._write(self._form.head)
 
     def put(self, second: LoadSecond, started_at: float) -> None:
-        """Have the line of a second written, of a load that began at `started_at` (Unix seconds)."""
+        """Queue the line of a second, of a load that began at `started_at` (Unix seconds)."""
         self._lines.put(self._form.line(second, started_at))
 
     def close(self) -> None:
-        """Wait until all is written; a reader that takes nothing is waited for five seconds."""
+        """Wait until every line is written, or for five seconds if the reader of a pipe does not read."""
         self._lines.put(None)
-        self._thread.join(_LAST_LINES_WITHIN_SECONDS)
+        self._thread.join(_CLOSE_WITHIN_SECONDS)
         if self._thread.is_alive():
-            self.problem = f"{self._path} takes no more, its last lines are lost"
+            self.problem = f"{self._path} accepts no more lines, the last ones are lost"
 
     def _take(self) -> None:
         while (line := self._lines.get()) is not None:
@@ -185,15 +185,15 @@ class SecondsFile:
             try:
                 self._write(line)
             except OSError as error:
-                self.problem = f"{self._path} cannot be written to its end: {error.strerror or error}"
-                # No reader needs half a line; a pipe cannot be cut off.
+                self.problem = f"{self._path} cannot be written completely: {error.strerror or error}"
+                # Remove the half line; a pipe cannot be truncated.
                 with contextlib.suppress(OSError):
-                    self._file.truncate(self._whole_bytes)
+                    self._file.truncate(self._complete_bytes)
         with contextlib.suppress(OSError):
             self._file.close()
 
     def _write(self, line: str) -> None:
-        whole = left = line.encode()
+        complete = left = line.encode()
         while left:
             left = left[self._file.write(left) :]
-        self._whole_bytes += len(whole)
+        self._complete_bytes += len(complete)

@@ -1,4 +1,4 @@
-"""A load on its way through its phases: each is judged as soon as its hold is over."""
+"""The phases of a load, each judged as soon as its hold is over."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Protocol
 
 from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.loading.outputs import RunningLoad
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.report.words import latency_words
 from alertdrill.agent.scorecard.measure import measure
@@ -24,17 +24,11 @@ from alertdrill.probes.spelling import share_text
 _LOOK_EVERY_SECONDS = 0.1
 
 
-class _Running(Protocol):
-    """A load, as far as it is followed here."""
-
-    started_at: float
-
-
 class PhaseRunner:
-    """The phases of a load, and what became of those that are over.
+    """Judges the phases of a load; `results` has those that are over.
 
-    With the configuration of servers, Prometheus is asked for the KPIs that have an objective. Rates are none of
-    them: each phase has its own.
+    With the configuration of servers, Prometheus is asked for the KPIs that have an objective, except rates: each phase
+    has its own rate.
     """
 
     def __init__(
@@ -54,8 +48,11 @@ class PhaseRunner:
         self._servers = servers
         self._tell = tell
 
-    async def follow(self, load: _Running, ended: Callable[[], bool], failed: Callable[[str], bool]) -> None:
-        """Judge each phase when it is over, until the load has ended; stop when `failed`, told of one, says so."""
+    async def follow(self, load: RunningLoad, ended: Callable[[], bool], failed: Callable[[str], bool]) -> None:
+        """Judge each phase when it is over, until the load has ended.
+
+        `failed` is called with the name of a phase that did not pass; if it returns true, the rest is left out.
+        """
         for index, held in enumerate(self._held):
             while self.tally.folded_seconds < held.stop:
                 if ended():
@@ -67,7 +64,7 @@ class PhaseRunner:
             if not judged.passed and failed(judged.name):
                 return
 
-    async def _judged(self, index: int, load: _Running) -> PhaseResult:
+    async def _judged(self, index: int, load: RunningLoad) -> PhaseResult:
         judged = result(self._phases[index], self.tally.parts_held[index], self._requests, self._thresholds)
         if self._servers is None:
             return judged
@@ -84,5 +81,5 @@ class PhaseRunner:
 
 def _line(judged: PhaseResult) -> str:
     ending = "passed" if judged.passed else f"did not pass: {'; '.join(judged.failures)}"
-    said = f"p95 {latency_words(judged.p95_seconds)}, {share_text(judged.failed_share or 0)} failed"
-    return f"{judged.name} (asked {judged.asked_rate:.0f}/s, {said}) {ending}"
+    figures = f"p95 {latency_words(judged.p95_seconds)}, {share_text(judged.failed_share or 0)} failed"
+    return f"{judged.name} (asked {judged.asked_rate:.0f}/s, {figures}) {ending}"

@@ -1,4 +1,4 @@
-"""The files that a finished load leaves behind: the summary for programs, and the page for people."""
+"""The files of a finished load: the summary for programs, and the page for people."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ Render = Callable[[LoadStory], str]
 
 
 def renderers(summary_export: Path | None, html: Path | None) -> tuple[dict[Path, Render], list[str]]:
-    """List the files that are asked for, each with what goes into it, and why others cannot be made.
+    """Return the requested files, each with the function that renders it, and the problems of the others.
 
-    It is better told before the load than after it.
+    It is called before the load, so that a problem is not found after it.
     """
-    asked: dict[Path, Render] = {}
+    requested: dict[Path, Render] = {}
     problems = []
     for option, path, find in (("--summary-export", summary_export, _json), ("--html", html, _html)):
         if path is None:
             continue
         try:
             _require_writable(path)
-            asked[path] = find()
+            requested[path] = find()
         except OSError as error:
             problems.append(f"{option}: {path} cannot be written: {error.strerror or error}")
         except LibraryMissing as error:
             problems.append(f"{option}: {error}")
-    return asked, problems
+    return requested, problems
 
 
 def write_all(reports: Mapping[Path, Render], story: LoadStory, warn: Callable[[str], None]) -> bool:
-    """Write every report of a load that can be written, warn of each other one, and tell whether there was none."""
+    """Write the reports of a load, warn of each that cannot be written, and return whether all were."""
     all_written = True
     for path, render in reports.items():
         try:
@@ -46,7 +46,7 @@ def write_all(reports: Mapping[Path, Render], story: LoadStory, warn: Callable[[
 
 
 def _write(path: Path, text: str) -> None:
-    # A pipe or a terminal is written as it is, a file whole or not at all.
+    # A pipe or a terminal cannot be renamed into place.
     if _is_special(path):
         path.write_text(text, encoding="utf-8")
     else:

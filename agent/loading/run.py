@@ -1,4 +1,4 @@
-"""One run of a load: sent, shown, followed and held against its thresholds, then told of."""
+"""One run of a load: it is sent, shown, checked against its thresholds, and summed up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from alertdrill.agent.config.probe import ProbeFile
 from alertdrill.agent.console import Lines, showing
-from alertdrill.agent.loading.options import Options
+from alertdrill.agent.loading.options import LoadOptions
 from alertdrill.agent.loading.outputs import Outputs
 from alertdrill.agent.loading.view import LoadView
 from alertdrill.agent.report.load.story import LoadStory
@@ -49,7 +49,7 @@ class LoadRun:
         self,
         file: ProbeFile,
         settings: LoadSettings,
-        options: Options,
+        options: LoadOptions,
         lines: Lines,
         acknowledged: Callable[[list[str]], None],
         servers: AgentConfig | None = None,
@@ -61,7 +61,7 @@ class LoadRun:
         self._acknowledged = acknowledged
         self._arrivals = settings.arrivals()
         self._requests = file.probe.counted
-        self._walk = self._begin_walk(servers)
+        self._phase_runner = self._phase_runner_of(servers)
         self._load: Load | Workers | None = None
         self._ending = ""
         self._crossed = False
@@ -72,7 +72,7 @@ class LoadRun:
         plan = Plan(self._arrivals, settings.max_in_flight, settings.graceful_stop.total_seconds())
         workers = self._options.worker_count(settings)
         if workers > 1:
-            # One worker needs nothing of what speaks to several.
+            # Imported only for several workers.
             from alertdrill.probes.load.workers import Workers
 
             await self._show(Workers(probe, plan, workers, keep, self._lines.warn), console, outputs)
@@ -80,19 +80,19 @@ class LoadRun:
         async with probe.opened() as client:
             await self._show(Load(client, plan, keep), console, outputs)
 
-    def _begin_walk(self, servers: AgentConfig | None) -> PhaseRunner | None:
+    def _phase_runner_of(self, servers: AgentConfig | None) -> PhaseRunner | None:
         if not self._settings.phases:
             return None
-        # Only phases need what speaks to Prometheus.
+        # Only phases need the client of Prometheus.
         from alertdrill.agent.loading.phases import PhaseRunner
 
         return PhaseRunner(self._settings.phases, self._requests, self._file.thresholds, servers, self._lines.tell)
 
     async def _show(self, load: Load | Workers, console: Console, outputs: Outputs) -> None:
-        if self._walk is not None:
-            load.tally = self._walk.tally
-        stands = LoadView(self._options.file.stem, self._settings, self._arrivals, load.tally)
-        shown = showing(console, lambda: stands.view(console.width), stands.line, self._lines.tell)
+        if self._phase_runner is not None:
+            load.tally = self._phase_runner.tally
+        view = LoadView(self._options.file.stem, self._settings, self._arrivals, load.tally)
+        shown = showing(console, lambda: view.view(console.width), view.line, self._lines.tell)
         async with AsyncExitStack() as stack:
             if not self._options.quiet:
                 await stack.enter_async_context(shown)
@@ -102,14 +102,14 @@ class LoadRun:
     async def _watch(self, load: Load | Workers) -> None:
         self._load = load
         load.tally.kept_seconds = _KEPT_SECONDS
-        # What is there by now stays: the collector need not look at it again while the load runs, nor before it.
+        # The objects made so far stay alive: the collector need not visit them while the load runs.
         gc.freeze()
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(load.run())
-            watching = tasks.create_task(self._look_at_thresholds(load, running))
-            walking = tasks.create_task(self._judge_phases(load, running))
+            watching = tasks.create_task(self._check_thresholds(load, running))
+            judging = tasks.create_task(self._judge_phases(load, running))
             try:
-                await asyncio.wait([running, walking], return_when=asyncio.ALL_COMPLETED)
+                await asyncio.wait([running, judging], return_when=asyncio.ALL_COMPLETED)
             except asyncio.CancelledError:
                 self._ending = "interrupted"
                 raise
@@ -117,7 +117,7 @@ class LoadRun:
                 watching.cancel()
 
     async def _judge_phases(self, load: Load | Workers, running: asyncio.Task[None]) -> None:
-        if self._walk is None:
+        if self._phase_runner is None:
             return
 
         def failed(name: str) -> bool:
@@ -126,9 +126,9 @@ class LoadRun:
                 running.cancel()
             return self._file.stop_at_first_failure
 
-        await self._walk.follow(load, running.done, failed)
+        await self._phase_runner.follow(load, running.done, failed)
 
-    async def _look_at_thresholds(self, load: Load | Workers, running: asyncio.Task[None]) -> None:
+    async def _check_thresholds(self, load: Load | Workers, running: asyncio.Task[None]) -> None:
         if not any(one.abort_on_fail for of_metric in self._file.thresholds.values() for one in of_metric):
             return
         while True:
@@ -142,13 +142,13 @@ class LoadRun:
                 running.cancel()
                 return
 
-    def situation(self) -> AgentState:
-        """Tell the metrics how the load stands."""
+    def state(self) -> AgentState:
+        """Return the state of the load, for the metrics."""
         checks = tuple(check for request in self._requests for check in request.checks)
         return AgentState(None if self._load is None else self._load.tally, checks)
 
     def story(self) -> LoadStory | None:
-        """Tell what became of the load, also when it was broken off; None when nothing was due."""
+        """Return the summary of the load, also of one that was interrupted; None when nothing was due."""
         load = self._load
         if load is None or load.tally.due == 0:
             return None
@@ -163,16 +163,16 @@ class LoadRun:
         )
 
     def _phases(self) -> tuple[PhaseResult, ...]:
-        return () if self._walk is None else tuple(self._walk.results)
+        return () if self._phase_runner is None else tuple(self._phase_runner.results)
 
     def _summary(self, load: Load | Workers) -> LoadSummary:
         tally, planned = load.tally, self._arrivals.duration_seconds
         seconds = max(min(time.monotonic() - load.began, planned or math.inf), 1e-3)
         figures = measures(tally, self._requests, seconds)
         return LoadSummary(
-            measures=self._worth_showing(figures),
-            # Of phases each is judged by itself: what one broke is not held against all.
-            judged=() if self._walk is not None else tuple(evaluate(self._file.thresholds, figures)),
+            measures=self._shown(figures),
+            # Each phase is judged by itself: the thresholds that one crossed do not count for the whole load.
+            judged=() if self._phase_runner is not None else tuple(evaluate(self._file.thresholds, figures)),
             target_rate=tally.due / seconds,
             achieved_rate=(tally.due - tally.dropped - tally.lost) / seconds,
             seconds=seconds,
@@ -181,8 +181,8 @@ class LoadRun:
             honesty=honesty(Sending.of(tally, seconds)),
         )
 
-    def _worth_showing(self, figures: Measures) -> Measures:
-        """Leave the figures of the only request out, unless a threshold asks for them: they are those of all."""
+    def _shown(self, figures: Measures) -> Measures:
+        """Leave out the figures of a single request, unless a threshold needs them: they equal those of the load."""
         if len(self._requests) > 1:
             return figures
         return {key: measure for key, measure in figures.items() if "{name:" not in key or key in self._file.thresholds}

@@ -17,7 +17,7 @@ from alertdrill.agent.console import Lines
 from alertdrill.agent.errors import NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
 from alertdrill.agent.loading import outputs as load_outputs
 from alertdrill.agent.loading import reports as load_reports
-from alertdrill.agent.loading.options import Options
+from alertdrill.agent.loading.options import LoadOptions
 from alertdrill.agent.loading.reports import Render
 from alertdrill.agent.loading.run import LoadRun
 from alertdrill.agent.payment_audit import PaymentAudit
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from alertdrill.lab.stack import Lab
 
 
-async def run_load(options: Options, console: Console) -> int:
-    """Run a load and tell the exit code.
+async def run_load(options: LoadOptions, console: Console) -> int:
+    """Run a load and return the exit code.
 
     0, or the worst of these: 99 when a threshold was crossed, 1 when the audit failed, 2 when a file was not written.
     Raises ConfigError, and ServiceUnavailable when it cannot listen.
@@ -53,7 +53,7 @@ async def run_load(options: Options, console: Console) -> int:
             servers = _servers(options, lab) if settings.phases else None
             audit = await PaymentAudit.begin(lab, lines.warn, options.acknowledged)
             load = LoadRun(here, settings, options, lines, audit.keep, servers)
-            await stack.enter_async_context(_metrics_served(options.listen, load.situation))
+            await stack.enter_async_context(_metrics_served(options.listen, load.state))
             try:
                 await load.run(console, outputs)
             finally:
@@ -74,7 +74,7 @@ def _pointed(file: ProbeFile, addresses: Mapping[str, str]) -> ProbeFile:
     return ProbeFile.model_validate(relocate(file.model_dump(by_alias=True, exclude_unset=True), addresses))
 
 
-def _servers(options: Options, lab: Lab | None) -> AgentConfig | None:
+def _servers(options: LoadOptions, lab: Lab | None) -> AgentConfig | None:
     """Return the configuration whose Prometheus knows the KPIs of the service under load; None without one."""
     from alertdrill.agent.config.agent import read_agent_config
 
@@ -85,23 +85,23 @@ def _servers(options: Options, lab: Lab | None) -> AgentConfig | None:
 
 
 @asynccontextmanager
-async def _metrics_served(listen: str | None, situation: Callable[[], AgentState]) -> AsyncIterator[None]:
-    """Serve /metrics for the length of the block, if asked."""
+async def _metrics_served(listen: str | None, state: Callable[[], AgentState]) -> AsyncIterator[None]:
+    """Serve /metrics during the block if there is an address."""
     if listen is None:
         yield
         return
     from alertdrill.agent.serving.metrics import registry
     from alertdrill.agent.serving.server import metrics_route, serving
 
-    async with serving([metrics_route(registry(situation))], listen, "--listen"):
+    async with serving([metrics_route(registry(state))], listen, "--listen"):
         yield
 
 
 def _report(story: LoadStory | None, reports: Mapping[Path, Render], console: Console, lines: Lines) -> tuple[int, ...]:
-    """Write and print what became of a load, also when it was broken off, and tell the exit codes of that."""
+    """Write and print the summary of a load, also of one that was interrupted; return its exit codes."""
     if story is None:
         return ()
-    # What is kept comes first: whoever reads the rest may be gone.
+    # Files come first: the reader of standard output may be gone.
     all_written = load_reports.write_all(reports, story, lines.warn)
     text = load_summary.render(story.summary)
     console.print(fold(text, console.width) if console.is_terminal else text, soft_wrap=True)
@@ -116,7 +116,7 @@ def _report(story: LoadStory | None, reports: Mapping[Path, Render], console: Co
 
 
 async def _audit(audit: PaymentAudit, console: Console) -> tuple[int, ...]:
-    """Say what became of the acknowledged transactions: on the lab by its ledger, else where their ids are."""
+    """Print the audit on the lab, or else where the ids of the acknowledged transactions are; return the exit codes."""
     record, kept = await audit.finish(), audit.acknowledged
     if record is not None:
         from alertdrill.agent.report.drill.terminal import audit_line
@@ -124,5 +124,5 @@ async def _audit(audit: PaymentAudit, console: Console) -> tuple[int, ...]:
         console.print(audit_line(record), soft_wrap=True)
     elif kept is not None:
         console.print(Text(f"acknowledged: {kept.problem or f'{kept.count:,} ids in {kept.path}'}"), soft_wrap=True)
-    is_whole = kept is None or not kept.problem
-    return NOT_AS_EXPECTED if audit_problems(record) else PASSED, PASSED if is_whole else USAGE
+    is_complete = kept is None or not kept.problem
+    return NOT_AS_EXPECTED if audit_problems(record) else PASSED, PASSED if is_complete else USAGE

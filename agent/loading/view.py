@@ -1,4 +1,4 @@
-"""How a load stands, as a live view and as a line; both read the tally and no clock, so they lag by a second."""
+"""A running load as a live view and as a line; both read the tally and no clock, so they lag by a second."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REASONS_SHOWN = 3
 
 @dataclass(frozen=True)
 class LoadView:
-    """A load that runs: its name, what is asked for, and the tally that grows."""
+    """A running load: its name, its settings, and the tally that grows."""
 
     name: str
     settings: LoadSettings
@@ -31,14 +31,14 @@ class LoadView:
     tally: Tally
 
     def view(self, width: int) -> Text:
-        """Draw the stages, the last second, and what failed so far, in lines of at most `width` cells."""
-        # One text is drawn in a fraction of the time that a table takes, and the load shares the processor.
+        """Draw the stages, the last second and the failures so far, in lines of at most `width` cells."""
+        # A text is drawn in a fraction of the time that a table takes, and the load shares the processor.
         text = Text("\n").join(self._lines(width))
         text.no_wrap, text.overflow = True, "ellipsis"
         return text
 
     def line(self) -> str:
-        """Tell the last second, and what failed so far; nothing before the first second is over."""
+        """Return the last second and the failures so far; nothing before the first second is over."""
         if not self.tally.seconds:
             return ""
         last = self.tally.seconds[-1]
@@ -80,7 +80,7 @@ class LoadView:
     def _failed(self) -> str:
         if not self.tally.failed:
             return "0"
-        # Copied whole, for it grows while a thread draws it.
+        # A copy, because it grows while a thread draws it.
         reasons = sorted(dict(self.tally.reasons).items(), key=lambda reason: -reason[1])
         named = ", ".join(f"{reason} {count}" for reason, count in reasons[:_REASONS_SHOWN])
         return f"{self.tally.failed} ({share_text(self.tally.failed / max(self.tally.ended, 1))}): {named}"
@@ -100,14 +100,14 @@ def _row(label: str, value: str, style: str = "") -> Text:
 
 
 def stage_ends(settings: LoadSettings) -> list[float]:
-    """Tell when each stage ends, in seconds from the start; nothing for a load without end."""
+    """Return when each stage ends, in seconds from the start; nothing for a load without end."""
     if settings.steps:
         return list(accumulate(stage.duration.total_seconds() for stage in settings.steps))
     return [] if settings.duration is None else [settings.duration.total_seconds()]
 
 
 def place_words(settings: LoadSettings, elapsed_seconds: float) -> str:
-    """Tell which stage of how many it is, and its rate: `stage 3 of 9, 100 → 500/s`; a constant rate alone."""
+    """Return the stage and its rate, as `stage 3 of 9, 100 → 500/s`; of a constant load only the rate."""
     if settings.rate is not None:
         return f"{rate_text(settings.rate)}/s"
     ends, targets = stage_ends(settings), [stage.target for stage in settings.steps]
@@ -118,7 +118,7 @@ def place_words(settings: LoadSettings, elapsed_seconds: float) -> str:
 
 
 def time_words(settings: LoadSettings, elapsed_seconds: float) -> str:
-    """Tell the time left in all, or the time gone where there is no end."""
+    """Return the time left, or the time gone of a load without end."""
     ends = stage_ends(settings)
     if not ends:
         return f"{_seconds_text(elapsed_seconds)} gone"
@@ -128,9 +128,9 @@ def time_words(settings: LoadSettings, elapsed_seconds: float) -> str:
 
 
 def stage_bar(settings: LoadSettings, elapsed_seconds: float, width: int) -> tuple[str, str]:
-    """Draw what is gone and what is left of a load with an end, `width` cells in all, a cross where a stage begins."""
+    """Draw the time gone and the time left as two bars, `width` cells together, with a cross where a stage begins."""
     ends = stage_ends(settings)
-    # Halves of a cell, of which the last may be drawn.
+    # The bar ends at half a cell.
     halves = int(2 * width * min(elapsed_seconds / ends[-1], 1.0))
     cells = ["━"] * (halves // 2) + ["╸"] * (halves % 2)
     cells += ["─"] * (width - len(cells))
@@ -142,7 +142,7 @@ def stage_bar(settings: LoadSettings, elapsed_seconds: float, width: int) -> tup
 
 
 def rate_text(rate: float) -> str:
-    """Spell a rate a second, to the hundredth below ten and else to the tenth."""
+    """Format a rate: two decimals below ten, else one."""
     return number_text(round(rate, 2 if rate < 10 else 1))
 
 

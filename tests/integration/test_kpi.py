@@ -14,7 +14,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from alertdrill.agent.commands.kpi import Options, show
+from alertdrill.agent.commands.kpi import KpiOptions, show
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from tests.integration.conftest import KeptLab
@@ -48,14 +48,14 @@ def write(folder: Path, url: str, kpis: list[dict[str, Any]]) -> Path:
     return path
 
 
-async def card(options: Options) -> tuple[int, dict[str, Any]]:
+async def card(options: KpiOptions) -> tuple[int, dict[str, Any]]:
     out = io.StringIO()
     code = await show(options, Console(file=out))
     return code, json.loads(out.getvalue())
 
 
 async def test_each_kpi_has_its_value_and_from_the_second_run_on_a_trend(started: Started, tmp_path: Path) -> None:
-    options = Options(config=write(tmp_path, started.prometheus.url, KPIS), form="json")
+    options = KpiOptions(config=write(tmp_path, started.prometheus.url, KPIS), form="json")
     code, first = await card(options)
     await asyncio.sleep(0.01)
     _, second = await card(options)
@@ -78,13 +78,13 @@ async def test_each_kpi_has_its_value_and_from_the_second_run_on_a_trend(started
 
 async def test_before_the_first_sample_nothing_is_known(started: Started, tmp_path: Path) -> None:
     """No data is neither kept nor broken."""
-    options = Options(config=write(tmp_path, started.prometheus.url, KPIS[:1]), form="json", at=1_500_000_000)
+    options = KpiOptions(config=write(tmp_path, started.prometheus.url, KPIS[:1]), form="json", at=1_500_000_000)
     code, told = await card(options)
     assert (code, told["kpis"][0]["status"]) == (3, "unknown")
 
 
 async def test_a_server_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
-    options = Options(config=write(tmp_path, "http://127.0.0.1:9", KPIS))
+    options = KpiOptions(config=write(tmp_path, "http://127.0.0.1:9", KPIS))
     with pytest.raises(ServiceUnavailable, match="Prometheus cannot be reached"):
         await show(options, Console(file=io.StringIO()))
 

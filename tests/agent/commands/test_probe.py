@@ -114,14 +114,14 @@ async def test_a_file_that_broke_counts_for_more_than_a_crossed_threshold(tmp_pa
     ran = await _with_a_reader_that_leaves(tmp_path, f"{shop.url}/broken")
     assert ran.code == 2
     assert "✗ 'rate<0.01' rate=100.00%" in ran.out
-    assert ran.err == f"alertdrill: {tmp_path}/pipe cannot be written to its end: Broken pipe\n"
+    assert ran.err == f"alertdrill: {tmp_path}/pipe cannot be written completely: Broken pipe\n"
 
 
 async def test_a_file_that_broke_leaves_the_load_alone_and_shows_in_the_exit_code(tmp_path: Path, shop: Shop) -> None:
     ran = await _with_a_reader_that_leaves(tmp_path, f"{shop.url}/orders")
     assert ran.code == 2
     assert "✓ 'rate<0.01' rate=0.00%" in ran.out
-    assert ran.err.count("cannot be written to its end") == 1
+    assert ran.err.count("cannot be written completely") == 1
     assert shop.asked == 100
 
 
@@ -165,7 +165,7 @@ async def test_acknowledged_ids_that_cannot_be_kept_leave_the_load_alone_and_sho
     ran = await _run(tmp_path, f"{shop.url}/orders", "--acknowledged", "/dev/full", "--quiet")
     assert ran.code == 2
     assert ran.out.splitlines()[-1] == "acknowledged: /dev/full cannot be written: No space left on device"
-    assert ran.err.count("acknowledged transactions are not kept any more: /dev/full cannot be written") == 1
+    assert ran.err.count("acknowledged transactions are no longer kept: /dev/full cannot be written") == 1
     assert shop.asked == 100
 
 
@@ -217,7 +217,7 @@ async def test_a_page_without_its_libraries_names_the_extra(tmp_path: Path, shop
         (["--duration", "0s"], "--duration: must be longer than 0, expected a duration such as 20s"),
         (["--time-scale", "inf"], "Invalid value for '--time-scale': inf is not a finite number"),
         (["--time-scale", "nan"], "Invalid value for '--time-scale': "),
-        (["--time-scale", "1e300"], "--time-scale: 1e+300 leaves nothing of the load, expected less"),
+        (["--time-scale", "1e300"], "--time-scale: 1e+300 leaves no transaction of the load, expected a smaller scale"),
     ],
 )
 def test_an_option_that_cannot_be_is_named_with_what_was_expected(

@@ -16,7 +16,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from alertdrill.agent.cli import app
-from alertdrill.agent.loading.options import Options
+from alertdrill.agent.loading.options import LoadOptions
 from alertdrill.agent.loading.session import run_load
 from alertdrill.lab.ports import free_ports
 
@@ -52,7 +52,7 @@ async def probe_file(tmp_path: Path) -> AsyncIterator[Path]:
 async def test_a_load_can_be_watched_while_it_runs(probe_file: Path, workers: int) -> None:
     """With several workers the parent tells of all of them."""
     listen = f"127.0.0.1:{free_ports(1)[0]}"
-    options = Options(probe_file, workers=workers, listen=listen, duration=timedelta(minutes=5))
+    options = LoadOptions(probe_file, workers=workers, listen=listen, duration=timedelta(minutes=5))
     load = asyncio.ensure_future(run_load(options, Console(file=io.StringIO())))
     try:
         async with asyncio.timeout(30), aiohttp.ClientSession() as session:

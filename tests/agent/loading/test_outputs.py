@@ -62,7 +62,7 @@ async def test_a_reader_that_goes_away_is_told_of_once_and_the_other_file_is_who
             load.go_on()
             await _until(lambda: bool(said))
             load.go_on()
-        assert said == [f"{pipe} cannot be written to its end: Broken pipe"]
+        assert said == [f"{pipe} cannot be written completely: Broken pipe"]
         assert outputs.failed
     assert len(_lines(path)) == 2
 
@@ -85,7 +85,7 @@ async def test_no_half_line_is_left(tmp_path: Path) -> None:
         async with outputs.following(load, said.append):
             for _ in range(30):
                 load.go_on()
-    assert said == [f"{path} cannot be written to its end: File too large"]
+    assert said == [f"{path} cannot be written completely: File too large"]
     text = path.read_text()
     assert 900 < len(text) < 1024
     assert text.endswith(",0.0001\n")

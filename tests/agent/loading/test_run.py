@@ -15,7 +15,7 @@ from rich.console import Console
 
 from alertdrill.agent.config.probe import ProbeFile
 from alertdrill.agent.console import Lines
-from alertdrill.agent.loading.options import Options
+from alertdrill.agent.loading.options import LoadOptions
 from alertdrill.agent.loading.outputs import Outputs
 from alertdrill.agent.loading.run import LoadRun
 from alertdrill.agent.report.load.story import LoadStory
@@ -53,7 +53,7 @@ async def ran(outcome: Callable[[int], Outcome], load: dict[str, Any], **thresho
     read = TypeAdapter[Any](Thresholds).validate_python(thresholds)
     file = ProbeFile.model_construct(probe=cast("Any", Client(outcome)), thresholds=read)
     console = Console(file=io.StringIO())
-    options = Options(Path("shop.yml"), workers=1, quiet=True)
+    options = LoadOptions(Path("shop.yml"), workers=1, quiet=True)
     run = LoadRun(file, LoadSettings.model_validate(load), options, Lines(console, is_quiet=True), lambda _: None)
     await run.run(console, Outputs([]))
     story = run.story()

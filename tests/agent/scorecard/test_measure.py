@@ -12,7 +12,7 @@ import yaml
 from aiohttp import web
 from rich.console import Console
 
-from alertdrill.agent.commands.kpi import Options, show
+from alertdrill.agent.commands.kpi import KpiOptions, show
 from tests.support.answering import answering
 
 KPI = {"kpi": "error rate", "series": "errors_total", "of": "requests_total", "objective": "< 0.01", "unit": "ratio"}
@@ -33,7 +33,7 @@ async def shown(folder: Path, form: str, *values: str) -> tuple[int, str]:
         settings |= {"kpis": {"kpis": [KPI]}, "recordings": str(folder)}
         (folder / "agent.yml").write_text(yaml.safe_dump(settings))
         for number, _ in enumerate(values):
-            options = Options(config=folder / "agent.yml", form=form, at=1_790_000_000 + number)
+            options = KpiOptions(config=folder / "agent.yml", form=form, at=1_790_000_000 + number)
             code = await show(options, Console(file=out, width=120))
     return code, out.getvalue()
 
