@@ -1,4 +1,4 @@
-"""A terminal gets a view that is drawn anew, anything else a line every five seconds."""
+"""A terminal shows a view that is redrawn; other outputs get a line every five seconds."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ def test_a_pipe_and_a_dumb_terminal_get_lines(console: Console) -> None:
     assert console.file.getvalue() == ""
 
 
-def test_where_there_is_nothing_to_tell_no_line_is_told() -> None:
+def test_an_empty_line_is_not_printed() -> None:
     assert _shown(Console(file=io.StringIO()), str, 16) == []
 
 
-def test_a_terminal_gets_a_view_that_is_gone_in_the_end() -> None:
+def test_the_view_is_erased_at_the_end() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=60, _environ={"TERM": "xterm"})
     assert _shown(console, lambda: "12 of 12/s", 16) == []
     text = out.getvalue()
     assert "the view" in text
-    # Up by a line, which is erased.
+    # The cursor goes up a line, which is erased.
     assert text.endswith("\x1b[1A\x1b[2K")
 
 
-def test_quiet_lines_tell_nothing_but_what_must_be_known(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_lines_print_only_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     out = io.StringIO()
     lines = Lines(Console(file=out), is_quiet=True)
     lines.tell("lab: 8 servers are ready")

@@ -1,4 +1,4 @@
-"""What a start costs is what it imports: each command takes only what it needs."""
+"""The cost of a start is its imports: each command imports only what it needs."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_a_load_alone_imports_nothing_of_drills(name: str) -> None:
     assert modules & OF_DRILLS == set()
 
 
-def test_knowing_every_fault_imports_nothing_that_asks_the_kernel() -> None:
-    """The watchdog has two seconds, of which its own start is a part."""
+def test_the_watchdog_s_faults_do_not_import_the_library_of_sockets() -> None:
+    """The watchdog must undo faults within two seconds of a start, imports included."""
     modules = imported("import alertdrill.chaos.safety.healing")
     assert "alertdrill.chaos.machine.connections" in modules
     assert "pyroute2" not in modules

@@ -34,7 +34,7 @@ thresholds:
 
 @dataclass
 class Shop:
-    """A server that answers 201, or 500 below /broken, and how often it was asked."""
+    """A server that answers 201, or 500 below /broken, and counts its requests."""
 
     url: str = ""
     asked: int = 0
@@ -88,7 +88,7 @@ async def _run(tmp_path: Path, url: str, *options: str) -> Ran:
     return await _ended(await _start(tmp_path, url, *options))
 
 
-async def test_every_file_tells_the_same_load(tmp_path: Path, shop: Shop) -> None:
+async def test_every_file_shows_the_same_load(tmp_path: Path, shop: Shop) -> None:
     """Lines, page, export and summary agree with each other, and with the server."""
     outs = ["--out", f"csv={tmp_path}/s.csv", "--out", f"jsonl={tmp_path}/s.jsonl"]
     exports = ["--html", f"{tmp_path}/s.html", "--summary-export", f"{tmp_path}/s.json"]
@@ -109,15 +109,15 @@ def _page(tmp_path: Path) -> str:
     return (tmp_path / "s.html").read_text()
 
 
-async def test_a_file_that_broke_counts_for_more_than_a_crossed_threshold(tmp_path: Path, shop: Shop) -> None:
-    """For who reads the file takes it for whole."""
+async def test_an_incomplete_file_is_worse_than_a_crossed_threshold(tmp_path: Path, shop: Shop) -> None:
+    """A program that reads the file takes it for complete."""
     ran = await _with_a_reader_that_leaves(tmp_path, f"{shop.url}/broken")
     assert ran.code == 2
     assert "✗ 'rate<0.01' rate=100.00%" in ran.out
     assert ran.err == f"alertdrill: {tmp_path}/pipe cannot be written completely: Broken pipe\n"
 
 
-async def test_a_file_that_broke_leaves_the_load_alone_and_shows_in_the_exit_code(tmp_path: Path, shop: Shop) -> None:
+async def test_an_incomplete_file_does_not_stop_the_load_and_sets_the_exit_code(tmp_path: Path, shop: Shop) -> None:
     ran = await _with_a_reader_that_leaves(tmp_path, f"{shop.url}/orders")
     assert ran.code == 2
     assert "✓ 'rate<0.01' rate=0.00%" in ran.out
@@ -137,8 +137,8 @@ async def _with_a_reader_that_leaves(tmp_path: Path, url: str) -> Ran:
     return await _ended(process)
 
 
-async def test_a_reader_of_the_lines_that_leaves_ends_no_load(tmp_path: Path, shop: Shop) -> None:
-    """As with `alertdrill probe shop.yml | head -1`: the first line that nobody reads comes after five seconds."""
+async def test_the_load_goes_on_when_the_reader_of_its_lines_ends(tmp_path: Path, shop: Shop) -> None:
+    """As with `alertdrill probe shop.yml | head -1`: the first line without a reader comes after five seconds."""
     reader, writer = os.pipe()
     os.close(reader)
     process = await _start(
@@ -159,7 +159,7 @@ async def test_a_summary_that_cannot_be_printed_is_still_exported(tmp_path: Path
     assert json.loads((tmp_path / "s.json").read_text())["metrics"]["http_reqs"]["count"] == 100
 
 
-async def test_acknowledged_ids_that_cannot_be_kept_leave_the_load_alone_and_show_in_the_exit_code(
+async def test_acknowledged_ids_that_cannot_be_kept_do_not_stop_the_load_and_set_the_exit_code(
     tmp_path: Path, shop: Shop
 ) -> None:
     ran = await _run(tmp_path, f"{shop.url}/orders", "--acknowledged", "/dev/full", "--quiet")
@@ -182,15 +182,15 @@ async def test_an_interrupted_load_shows_what_ran_so_far(tmp_path: Path, shop: S
     assert ran.err == "alertdrill: stopping …\nalertdrill: interrupted\n"
     counted = re.search(r" iterations\.+: (\d+) ", ran.out)
     assert counted is not None
-    # The last one may have been asked for and not answered.
+    # The last request may have had no answer yet.
     assert shop.asked - int(counted[1]) in {0, 1}
     assert "Ended before its time: interrupted." in _page(tmp_path)
     rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
     assert sum(int(row["succeeded"]) for row in rows) == int(counted[1])
 
 
-async def test_what_cannot_be_written_is_told_before_anything_is_sent(tmp_path: Path, shop: Shop) -> None:
-    """All of it at once, one line each."""
+async def test_files_that_cannot_be_written_are_reported_before_anything_is_sent(tmp_path: Path, shop: Shop) -> None:
+    """All of them at once, one line each."""
     ran = await _run(tmp_path, f"{shop.url}/orders", "--out", "cvs=x", "--html", "/proc/x", "--summary-export", "/")
     assert (ran.code, ran.out, shop.asked) == (2, "", 0)
     assert ran.err.splitlines() == [
@@ -220,9 +220,7 @@ async def test_a_page_without_its_libraries_names_the_extra(tmp_path: Path, shop
         (["--time-scale", "1e300"], "--time-scale: 1e+300 leaves no transaction of the load, expected a smaller scale"),
     ],
 )
-def test_an_option_that_cannot_be_is_named_with_what_was_expected(
-    tmp_path: Path, options: list[str], said: str
-) -> None:
+def test_an_invalid_option_is_named_with_what_was_expected(tmp_path: Path, options: list[str], said: str) -> None:
     (tmp_path / "shop.yml").write_text(PROBE.format(url="http://127.0.0.1:9"))
     ran = CliRunner().invoke(app, ["probe", f"{tmp_path}/shop.yml", *options], env={"COLUMNS": "200"})
     assert (ran.exit_code, ran.stdout) == (2, "")

@@ -34,14 +34,14 @@ def test_a_post_mortem_goes_to_the_output_or_to_a_file(tmp_path: Path) -> None:
     assert path.read_text() == shown
 
 
-def test_a_probe_file_tells_what_an_older_recording_does_not(tmp_path: Path) -> None:
+def test_a_probe_file_adds_the_money_that_an_older_recording_lacks(tmp_path: Path) -> None:
     probe = tmp_path / "probe.yml"
     probe.write_text("probe: {kind: http, url: 'http://a/', method: POST, json: {amount: 2, currency: EUR}}\n")
     shown = report(PASSED, "--postmortem", "--probe", probe).stdout
     assert "- Money in transactions that did not succeed: 2,598.00 EUR." in shown
 
 
-def test_what_counts_as_slow_is_for_the_reader_to_say() -> None:
+def test_an_option_sets_what_counts_as_slow() -> None:
     assert "- Slower than 500 ms:" in report(PASSED, "--postmortem", "--slow", "500ms").stdout
 
 
@@ -55,7 +55,7 @@ def test_what_counts_as_slow_is_for_the_reader_to_say() -> None:
         ([PASSED, "--output", "/dev/null/a"], "alertdrill: /dev/null/a/passed.json cannot be written: "),
     ],
 )
-def test_what_cannot_be_done_is_told_in_one_line(arguments: list[object], said: str) -> None:
+def test_an_error_is_one_line(arguments: list[object], said: str) -> None:
     ended = report(*arguments)
     assert ended.exit_code == 2
     assert ended.stderr.startswith(said)

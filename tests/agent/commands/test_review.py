@@ -36,7 +36,7 @@ def test_the_sample_drills_prove_one_alert_of_the_strategy() -> None:
     assert "✗ HighResponseTime: " not in ended.stdout
 
 
-def test_a_damaged_recording_is_told_in_a_line_and_the_others_are_kept(tmp_path: Path) -> None:
+def test_a_damaged_recording_is_one_line_and_the_others_are_reviewed(tmp_path: Path) -> None:
     shutil.copy(SAMPLES / "passed.recording.json.gz", tmp_path)
     (tmp_path / "cut.recording.json.gz").write_bytes((SAMPLES / "late.recording.json.gz").read_bytes()[:3000])
     (tmp_path / "old.recording.json.gz").write_bytes(gzip.compress(json.dumps({"version": 1}).encode()))
@@ -49,7 +49,7 @@ def test_a_damaged_recording_is_told_in_a_line_and_the_others_are_kept(tmp_path:
     assert "cut.recording.json.gz" in review(tmp_path, "--format", "html").stdout
 
 
-def test_old_drills_are_left_out_whether_or_not_their_names_tell_when_they_were(tmp_path: Path) -> None:
+def test_old_drills_are_left_out_also_without_a_time_in_their_names(tmp_path: Path) -> None:
     sample = read_recording(SAMPLES / "passed.recording.json.gz")
     write_recording(sample, tmp_path / named(sample))
     write_recording(sample, tmp_path / "renamed.recording.json.gz")
@@ -57,14 +57,14 @@ def test_old_drills_are_left_out_whether_or_not_their_names_tell_when_they_were(
     assert "0 drills" in review(tmp_path, "--since", "1ms").stdout
 
 
-def test_a_name_that_tells_of_an_old_drill_spares_reading_it(tmp_path: Path) -> None:
+def test_a_recording_with_an_old_time_in_its_name_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "slow-20200101T000000Z.recording.json.gz").write_bytes(b"never read")
     assert "skipped" in review(tmp_path).stderr
     assert review(tmp_path, "--since", "7d").stderr == ""
 
 
 @pytest.mark.parametrize(("form", "begins"), [("markdown", "# Review of all drills\n"), ("html", "<!doctype html>\n")])
-def test_it_is_a_page_as_well(form: str, begins: str) -> None:
+def test_each_format_begins_as_it_should(form: str, begins: str) -> None:
     assert review(SAMPLES, "--format", form).stdout.startswith(begins)
 
 
@@ -83,7 +83,7 @@ def test_strict_fails_where_an_alert_was_not_proven(tmp_path: Path) -> None:
         ([SAMPLES, "--rules", "missing.yml"], "alertdrill: missing.yml: cannot be read"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_one_line(arguments: list[object], said: str) -> None:
+def test_an_error_is_one_line(arguments: list[object], said: str) -> None:
     ended = review(*arguments)
     assert ended.exit_code == 2
     assert ended.stderr.startswith(said)

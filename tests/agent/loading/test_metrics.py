@@ -50,7 +50,7 @@ async def probe_file(tmp_path: Path) -> AsyncIterator[Path]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_load_can_be_watched_while_it_runs(probe_file: Path, workers: int) -> None:
-    """With several workers the parent tells of all of them."""
+    """With several workers the parent serves the metrics of all."""
     listen = f"127.0.0.1:{free_ports(1)[0]}"
     options = LoadOptions(probe_file, workers=workers, listen=listen, duration=timedelta(minutes=5))
     load = asyncio.ensure_future(run_load(options, Console(file=io.StringIO())))

@@ -51,7 +51,7 @@ async def test_parts_are_judged_by_name_and_workers_share_their_data(tmp_path: P
     assert metrics["http_req_failed{name:order}"]["thresholds"] == {"rate<0.01": False}
     assert metrics["http_req_failed{name:gone}"]["thresholds"] == {"rate<0.01": True}
     assert code == 99
-    # Each worker deals out its own: none comes twice.
+    # Each worker has its own share of the data: no value comes twice.
     assert len(set(numbers)) == len(numbers) == order
 
 

@@ -1,4 +1,4 @@
-"""The files that follow a load are told of when they cannot be, and never hold the load up."""
+"""The files of `--out`: problems with them are reported, and never delay the load."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def _until(holds: Callable[[], bool]) -> None:
 
 
 async def test_each_second_is_there_as_soon_as_it_is_over(tmp_path: Path) -> None:
-    """And what is left at the end, the part of a second among it."""
+    """At the end the last ones follow, with the part of a second."""
     load, path = Load(), tmp_path / "new" / "seconds.csv"
     with load_outputs.opened([f"csv={path}"]) as outputs:
         assert len(_lines(path)) == 1
@@ -52,7 +52,7 @@ async def test_each_second_is_there_as_soon_as_it_is_over(tmp_path: Path) -> Non
         assert not outputs.failed
 
 
-async def test_a_reader_that_goes_away_is_told_of_once_and_the_other_file_is_whole(tmp_path: Path) -> None:
+async def test_a_broken_pipe_is_reported_once_and_the_other_file_is_complete(tmp_path: Path) -> None:
     load, path, pipe, said = Load(), tmp_path / "seconds.jsonl", tmp_path / "pipe", list[str]()
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -79,7 +79,7 @@ async def test_seconds_that_the_tally_forgets_are_in_the_file(tmp_path: Path) ->
 
 
 async def test_no_half_line_is_left(tmp_path: Path) -> None:
-    """What did not fit on the disk is cut off."""
+    """The part of a line that fitted on the disk is removed."""
     load, path, said = Load(), tmp_path / "seconds.csv", list[str]()
     with files_of_at_most(1024), load_outputs.opened([f"csv={path}"]) as outputs:
         async with outputs.following(load, said.append):
@@ -102,13 +102,13 @@ async def test_no_half_line_is_left(tmp_path: Path) -> None:
         ("csv=/proc", "--out csv=/proc: /proc cannot be written: Is a directory"),
     ],
 )
-def test_what_cannot_be_written_is_told_before_the_load(text: str, problem: str) -> None:
+def test_a_file_that_cannot_be_written_is_reported_before_the_load(text: str, problem: str) -> None:
     with pytest.raises(ConfigError) as raised, load_outputs.opened(["jsonl=/dev/null", text]):
         pass
     assert raised.value.problems == (problem,)
 
 
-def test_seconds_of_an_earlier_load_make_way_only_for_a_load_that_begins(tmp_path: Path) -> None:
+def test_a_file_of_an_earlier_load_is_emptied_only_when_the_new_load_begins(tmp_path: Path) -> None:
     path = tmp_path / "seconds.csv"
     path.write_text("old\n" * 1000)
     for texts, also in (([f"csv={path}", "csv=/proc"], []), ([f"csv={path}"], ["--html: x.html cannot be written"])):
@@ -119,7 +119,7 @@ def test_seconds_of_an_earlier_load_make_way_only_for_a_load_that_begins(tmp_pat
         assert [line.split(",")[0] for line in _lines(path)] == ["at_unix_seconds"]
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(ConfigError) as raised, load_outputs.opened(["a", "b=c"]):
         pass
     assert len(raised.value.problems) == 2

@@ -1,4 +1,4 @@
-"""`alertdrill probe` on phases, against a real server that carries only so much."""
+"""`alertdrill probe` on phases, against a real server with a limit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CARRIED_A_SECOND = 60
 
 @dataclass
 class Shop:
-    """A server that refuses all beyond the sixtieth order of each second."""
+    """A server that accepts sixty orders each second and refuses the others."""
 
     url: str = ""
     asked: Counter[int] = field(default_factory=Counter)
@@ -73,7 +73,7 @@ async def _ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
     return process.returncode, out.decode()
 
 
-async def test_each_phase_is_judged_by_itself_and_the_highest_is_told(tmp_path: Path, shop: Shop) -> None:
+async def test_each_phase_is_judged_by_itself_and_the_highest_is_named(tmp_path: Path, shop: Shop) -> None:
     options = ["--quiet", "--summary-export", f"{tmp_path}/s.json", "--html", f"{tmp_path}/s.html"]
     code, out = await _ended(await _start(tmp_path, shop, *options))
     assert code == 99
@@ -88,7 +88,7 @@ async def test_each_phase_is_judged_by_itself_and_the_highest_is_told(tmp_path: 
     assert 'id="capacity"' in page
 
 
-async def test_it_goes_no_further_than_the_first_that_failed_if_asked(tmp_path: Path, shop: Shop) -> None:
+async def test_it_stops_at_the_first_phase_that_failed_if_the_file_says_so(tmp_path: Path, shop: Shop) -> None:
     code, out = await _ended(await _start(tmp_path, shop, stop=True))
     assert code == 99
     assert "busy (asked 200/s" in out
@@ -96,7 +96,7 @@ async def test_it_goes_no_further_than_the_first_that_failed_if_asked(tmp_path: 
     assert out.splitlines()[-1] == "highest phase that passed: calm, at 20/s"
 
 
-async def test_an_interrupted_walk_tells_what_was_judged_so_far(tmp_path: Path, shop: Shop) -> None:
+async def test_an_interrupted_load_shows_the_phases_judged_so_far(tmp_path: Path, shop: Shop) -> None:
     process = await _start(tmp_path, shop, hold="3s")
     assert process.stdout is not None
     async with asyncio.timeout(30):
@@ -109,8 +109,8 @@ async def test_an_interrupted_walk_tells_what_was_judged_so_far(tmp_path: Path, 
     assert not any(line.startswith("busy") for line in out.splitlines())
 
 
-async def test_a_prometheus_that_does_not_answer_is_told_and_fails_nothing(tmp_path: Path, shop: Shop) -> None:
-    """The load's own figures stand for themselves."""
+async def test_a_prometheus_that_does_not_answer_is_reported_and_fails_no_phase(tmp_path: Path, shop: Shop) -> None:
+    """The load's own figures are enough."""
     servers = "".join(
         f"{name}: {{url: 'http://127.0.0.1:9'}}\n" for name in ("prometheus", "alertmanager", "toxiproxy")
     )

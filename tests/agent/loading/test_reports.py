@@ -1,4 +1,4 @@
-"""A report that cannot be written is told of, before the load where that is possible, and stops no other."""
+"""A report that cannot be written is reported, before the load if possible, and does not stop the others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_page_that_does_not_fit_leaves_nothing_and_the_export_is_there(tmp_pat
     assert [file.name for file in tmp_path.iterdir()] == ["s.json"]
 
 
-def test_what_is_no_file_is_written_and_not_replaced(tmp_path: Path) -> None:
+def test_a_device_or_pipe_is_written_and_not_replaced(tmp_path: Path) -> None:
     """`--summary-export /dev/stdout` ends in standard output, wherever that goes."""
     file, link = tmp_path / "kept", tmp_path / "link"
     file.touch()
@@ -44,8 +44,8 @@ def test_writing_a_report_leaves_other_files_alone(tmp_path: Path) -> None:
     assert (tmp_path / "s.json.part").read_text() == "old"
 
 
-def test_asking_whether_a_report_can_be_written_leaves_the_old_one(tmp_path: Path) -> None:
-    """And a file that has its name and `.part`, which is somebody's own."""
+def test_checking_that_a_report_can_be_written_keeps_the_old_one(tmp_path: Path) -> None:
+    """It also keeps a file of the user with the same name and `.part`."""
     for name in ("s.json", "s.json.part"):
         (tmp_path / name).write_text("old")
     _, problems = load_reports.renderers(tmp_path / "s.json", tmp_path)

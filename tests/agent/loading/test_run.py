@@ -1,4 +1,4 @@
-"""A run of a load in this process, on a client that answers as it is told."""
+"""A run of a load in this process, on a client with prepared answers."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def stopping_at(threshold: str) -> list[dict[str, Any]]:
     return [{"threshold": threshold, "abort_on_fail": True}]
 
 
-async def test_no_load_is_stopped_by_a_second_that_is_added_in_part() -> None:
-    """A third fails; with the counts of the second second, and not yet its durations, it would be two thirds."""
+async def test_a_second_that_is_only_partly_added_does_not_stop_a_load() -> None:
+    """A third fails. With the counts of the second second but without its durations, it would be two thirds."""
     story = await ran(
         lambda number: REFUSED if number % 3 == 0 else Outcome(),
         {"rate": 4000, "duration": "2500ms"},
@@ -75,8 +75,8 @@ async def test_no_load_is_stopped_by_a_second_that_is_added_in_part() -> None:
     assert (story.ending, story.verdict) == ("", "passed")
 
 
-async def test_a_load_that_a_threshold_ended_has_crossed_it() -> None:
-    """Of a load in phases nothing is judged at its end, and so no figure of then says so."""
+async def test_a_load_that_a_threshold_ended_counts_as_crossed() -> None:
+    """A load in phases is not judged at its end, so its last figures cannot show it."""
     story = await ran(
         lambda _: REFUSED,
         {"phases": [{"phase": "calm", "to": 20, "hold": "1h"}]},

@@ -1,4 +1,4 @@
-"""Where a load stands: the stage by its number and rate, the time left, and a bar of the asked width."""
+"""The progress of a load: the stage with its rate, the time left, and a bar of a given width."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ RAMP = _settings(("2m", 100), ("3m", 100), ("0s", 250), ("5m", 0.5))
         (0, "stage 1 of 4, 0 → 100/s", "10m left"),
         (119, "stage 1 of 4, 0 → 100/s", "8m1s left"),
         (120, "stage 2 of 4, 100/s", "8m left"),
-        # A jump takes no time, so that the load never stands in it.
+        # A jump takes no time, so the load is never inside it.
         (300, "stage 4 of 4, 250 → 0.5/s", "5m left"),
         (600, "stage 4 of 4, 250 → 0.5/s", "all sent, waiting for answers"),
     ],
 )
-def test_the_stage_and_the_time_left_are_told(elapsed: float, place: str, time: str) -> None:
+def test_the_stage_and_the_time_left_are_shown(elapsed: float, place: str, time: str) -> None:
     assert place_words(RAMP, elapsed) == place
     assert time_words(RAMP, elapsed) == time
 
@@ -41,7 +41,7 @@ def test_a_constant_rate_has_no_stages() -> None:
     assert time_words(settings, 60) == "59m left"
 
 
-def test_an_endless_load_tells_the_time_gone() -> None:
+def test_an_endless_load_shows_the_time_gone() -> None:
     assert time_words(LoadSettings(rate=5), 3661) == "1h1m1s gone"
 
 
@@ -66,7 +66,9 @@ def test_the_bar_crosses_where_a_stage_begins(elapsed: float, gone: str, left: s
     share=st.floats(0, 1.5),
     width=st.integers(1, 200),
 )
-def test_the_bar_has_the_asked_width_and_as_much_gone_as_time_is(seconds: list[int], share: float, width: int) -> None:
+def test_the_bar_has_the_given_width_and_its_share_is_that_of_the_time(
+    seconds: list[int], share: float, width: int
+) -> None:
     settings = _settings(*((f"{length}s", 1.0) for length in seconds))
     gone, left = stage_bar(settings, share * sum(seconds), width)
     assert len(gone + left) == width

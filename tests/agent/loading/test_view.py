@@ -1,4 +1,4 @@
-"""The live view of a load says what the tally does, in the width that there is."""
+"""The live view of a load shows the tally, within the width of the terminal."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_view_shows_the_stages_and_the_last_second(tally: Tally) -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_no_line_is_wider_than_the_terminal(tally: Tally, width: int) -> None:
-    """The name gives way to what changes; the bar stops growing where it would only be long."""
+    """The name is shortened first; the bar has a largest width."""
     lines = _view(tally, name="a-name-" * 30).view(width).plain.splitlines()
     assert max(map(len, lines)) <= width
     assert lines[0].endswith("…   stage 1 of 2, 0 → 200/s   2m10s left")
@@ -65,17 +65,17 @@ def test_an_endless_load_has_no_bar(tally: Tally) -> None:
     assert "stage" not in view.line()
 
 
-def test_what_a_dead_worker_did_not_send_is_shown(tally: Tally) -> None:
+def test_transactions_that_a_dead_worker_did_not_send_are_shown(tally: Tally) -> None:
     tally.lost = 7
     assert _view(tally).view(80).plain.splitlines()[-1] == "dropped     9, lost 7"
     assert "dropped 9, lost 7" in _view(tally).line()
 
 
-def test_before_the_first_second_is_over_nothing_is_claimed() -> None:
+def test_before_the_first_second_is_over_no_figure_is_shown() -> None:
     assert _view(Tally()).view(80).plain == "payment   starting …"
     assert not _view(Tally()).line()
 
 
-def test_a_hostile_name_drives_no_terminal(tally: Tally) -> None:
-    """Names of files are foreign text."""
+def test_control_characters_in_a_name_do_not_reach_the_terminal(tally: Tally) -> None:
+    """A file may have any name."""
     assert "\x1b" not in _view(tally, name="\x1b[2Jboom").view(80).plain
