@@ -33,7 +33,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
 
 
 def require_writable(directory: Path) -> None:
-    """Raise ConfigError when recordings cannot be written: a drill must not find that out at its end."""
+    """Raise ConfigError when recordings cannot be written to a folder; called before a drill."""
     probe = directory / ".writable.part"
     try:
         directory.mkdir(parents=True, exist_ok=True)

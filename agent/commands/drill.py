@@ -68,7 +68,7 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 
 def _report_missing_libraries(*, lab: bool) -> None:
-    """End without the libraries of the lab; without those of pages, say which reports a drill will not have."""
+    """Fail if a library of the lab is missing; if one of the reports is missing, only print a note."""
     from alertdrill.agent import on_lab
     from alertdrill.agent.report.drill import files as report_files
     from alertdrill.units.extras import LibraryMissing

@@ -45,8 +45,10 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     kpis: Annotated[
         Path | None, typer.Option(help="kpis.yml, the service's objectives; by default the one near the rules.")
     ] = None,
-    scrape_interval: Annotated[str | None, typer.Option(help="Of series whose job is not known.")] = None,
-    evaluation_interval: Annotated[str | None, typer.Option(help="Of groups without an interval.")] = None,
+    scrape_interval: Annotated[
+        str | None, typer.Option(help="Scrape interval of series whose job is not known.")
+    ] = None,
+    evaluation_interval: Annotated[str | None, typer.Option(help="Evaluation interval of groups without one.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only this alert.", metavar="NAME")] = None,
     form: Annotated[ExplanationForm, typer.Option("--format", help="How to print it.")] = ExplanationForm.TEXT,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when a rule has a problem.")] = False,

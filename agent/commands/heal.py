@@ -16,7 +16,10 @@ def heal(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which faults would be undone.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Undo the faults of drills that still run, too.")] = False,
 ) -> None:
-    """Undo every fault of the ledger whose drill has ended."""
+    """Undo every fault of the ledger whose drill has ended.
+
+    A fault that has lasted longer than its at_most is undone, too.
+    """
     from alertdrill.agent import on_lab
     from alertdrill.agent.drilling import healing
 

@@ -59,7 +59,7 @@ def kpi(  # noqa: PLR0913, PLR0917 - one parameter for each option
     ] = None,
     history: Annotated[
         Path | None,
-        typer.Option(help="Earlier runs; by default kpis.jsonl beside the recordings.", metavar="FILE.jsonl"),
+        typer.Option(help="File of earlier runs; by default kpis.jsonl beside the recordings.", metavar="FILE.jsonl"),
     ] = None,
     form: Annotated[CardForm, typer.Option("--format", help="How to print it.")] = CardForm.TEXT,
     lab: Annotated[bool, typer.Option("--lab", help="Show it on the embedded stack, after a window of load.")] = False,
@@ -173,7 +173,7 @@ async def _measured(options: KpiOptions, config: AgentConfig, kpis: Kpis) -> Car
 
 @asynccontextmanager
 async def _servers(options: KpiOptions, config: AgentConfig) -> AsyncIterator[AgentConfig]:
-    """Yield the configuration to work with: that of the file, or of a lab that was under load for a window."""
+    """Yield the configuration itself, or on the lab, after a window of load, that of the lab."""
     if not options.lab:
         yield config
         return

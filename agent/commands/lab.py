@@ -22,8 +22,10 @@ def lab(
     time_scale: Annotated[
         float, typer.Option(help="Divide every duration of the lab.", min=1.0, callback=finite)
     ] = 1.0,
-    kafka: Annotated[bool, typer.Option("--kafka", help="With a broker, and the settlement of payments.")] = False,
-    replicas: Annotated[int, typer.Option(help="Engines; behind HAProxy if several.", min=1, max=4)] = 1,
+    kafka: Annotated[bool, typer.Option("--kafka", help="Add a Kafka broker and the settlement of payments.")] = False,
+    replicas: Annotated[
+        int, typer.Option(help="Number of payment engines; several run behind HAProxy.", min=1, max=4)
+    ] = 1,
     no_color: NoColor = False,
 ) -> None:
     """Start the embedded stack of real servers, until Ctrl-C.

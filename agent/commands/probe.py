@@ -53,8 +53,8 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
         typer.Option(
             "--config",
             "-c",
-            help="An agent.yml: a load in phases is judged by the KPIs of its Prometheus as well; with --lab,"
-            " configs/agent.yml unless set.",
+            help="An agent.yml: the KPIs of its Prometheus judge a load in phases, too. With --lab, configs/agent.yml by"
+            " default.",
         ),
     ] = None,
     summary_export: Annotated[
@@ -76,7 +76,7 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
         Path | None, typer.Option(help="Keep the ids of the transactions that succeeded, a line each.", metavar="FILE")
     ] = None,
     listen: Annotated[
-        str | None, typer.Option(help="Serve the load's metrics there, at /metrics.", metavar="HOST:PORT")
+        str | None, typer.Option(help="Serve the load's metrics at this address, under /metrics.", metavar="HOST:PORT")
     ] = None,
     no_color: NoColor = False,
 ) -> None:

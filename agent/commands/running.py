@@ -33,7 +33,7 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, undoes: bool = True) ->
 
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
-    """Print each expected error of the block as a line, and end with its exit code; for commands without a loop."""
+    """Turn an expected error of the block into a printed line and its exit code; for commands without a loop."""
     try:
         yield
     except typer.Exit:

@@ -33,7 +33,7 @@ def test_the_file_of_the_working_directory_comes_first(lab: bool) -> None:  # no
     assert on_lab.configuration(None, lab=lab) == HERE
 
 
-def test_a_lab_without_a_file_has_the_shipped_one_with_all_that_a_lab_reads() -> None:
+def test_without_a_file_a_lab_uses_the_shipped_one_which_is_complete() -> None:
     shipped = on_lab.configuration(None, lab=True)
     assert read_agent_config(shipped).kpis.kpis
     for name in (
@@ -46,5 +46,5 @@ def test_a_lab_without_a_file_has_the_shipped_one_with_all_that_a_lab_reads() ->
         assert (shipped.parent / name).is_file()
 
 
-def test_servers_of_one_s_own_are_never_those_of_the_shipped_file() -> None:
+def test_without_a_lab_the_shipped_file_is_never_used() -> None:
     assert on_lab.configuration(None) == HERE

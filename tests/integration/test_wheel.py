@@ -40,7 +40,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment with the wheel and decoys; the libraries are those of this environment, which come last."""
+    """A fresh environment with the wheel and decoys; it borrows the other libraries from this environment."""
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=120)
     (packages,) = folder.glob("lib/python*/site-packages")
@@ -95,8 +95,8 @@ def test_each_file_is_in_it_once(wheel: Path) -> None:
     assert within == {"__init__.py", "__main__.py", *INSIDE}
 
 
-def test_the_decoys_are_in_the_way(run: Run) -> None:
-    """Otherwise the other tests prove nothing."""
+def test_the_decoys_break_imports_of_bare_names(run: Run) -> None:
+    """Without this the other tests would prove nothing."""
     for name in INSIDE:
         ended = run("python", "-c", f"import {name}")
         assert "RuntimeError" in ended.stderr, name

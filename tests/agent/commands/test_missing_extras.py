@@ -61,14 +61,14 @@ def test_a_page_of_a_load_is_refused_before_the_load(tmp_path: Path, module: str
 
 
 @pytest.mark.parametrize("module", ["jinja2", "junitparser", "plotly"])
-def test_reports_that_need_no_extra_are_written_all_the_same(tmp_path: Path, module: str) -> None:
+def test_reports_without_an_extra_are_still_written(tmp_path: Path, module: str) -> None:
     ended = without(module, tmp_path, "report", str(RECORDING), "--output", "reports")
     line = f"alertdrill: the library {module} is not installed: pip install 'alertdrill[report]'\n"
     assert (ended.returncode, ended.stderr) == (2, line)
     assert [path.name for path in (tmp_path / "reports").iterdir()] == ["inconclusive.json"]
 
 
-def test_a_drill_says_which_reports_it_will_not_have_and_goes_on(tmp_path: Path) -> None:
+def test_a_drill_names_the_reports_it_will_lack_and_goes_on(tmp_path: Path) -> None:
     """Here it ends at its configuration, which is not there."""
     ended = without("plotly", tmp_path, "drill", "drill.yml")
     assert ended.returncode == 2
