@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -26,15 +27,14 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    (built,) = folder.glob("*.whl")
+    return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+def build(target: str, source: Path, folder: Path) -> Path:
+    """Build a wheel or an sdist into an empty folder."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True, timeout=120)
+    (built,) = folder.iterdir()
     return built
 
 
@@ -93,6 +93,15 @@ def test_each_file_is_in_it_once(wheel: Path) -> None:
     assert len(names) == len(set(names))
     within = {name.split("/")[1] for name in names if name.startswith("alertdrill/")}
     assert within == {"__init__.py", "__main__.py", *INSIDE}
+
+
+def test_the_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    """It has the packages in the place of the links."""
+    with tarfile.open(build("sdist", ROOT, tmp_path / "sdist")) as sdist:
+        sdist.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.glob("alertdrill-*")
+    again = build("wheel", source, tmp_path / "wheel")
+    assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
 
 
 def test_the_decoys_break_imports_of_bare_names(run: Run) -> None:
