@@ -10,6 +10,14 @@ import typer
 from alertdrill.agent.commands.options import ConfigOption, NoColor, command, fail, finite, named, open_console
 from alertdrill.agent.commands.running import explained, run
 
+_Files = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Drill files, run one after another; a bare NAME is drills/NAME.yml beside the configuration.",
+        metavar="FILE…",
+    ),
+]
+
 
 @command(
     "alertdrill drill database-latency --lab --time-scale 30",
@@ -17,13 +25,7 @@ from alertdrill.agent.commands.running import explained, run
     "alertdrill drill drills/checkout.yml --config agent.yml --dry-run",
 )
 def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Drill files, run one after another; a bare NAME is drills/NAME.yml beside the configuration.",
-            metavar="FILE…",
-        ),
-    ],
+    files: _Files,
     config: ConfigOption = None,
     lab: Annotated[bool, typer.Option("--lab", help="Run on the embedded stack of real servers.")] = False,
     time_scale: Annotated[

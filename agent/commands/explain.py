@@ -12,6 +12,8 @@ from alertdrill.agent.commands.options import NoColor, command, duration_of, ope
 from alertdrill.agent.commands.running import run
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from rich.console import Console
 
     from alertdrill.agent.explaining.from_files import Options
@@ -39,15 +41,9 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
         Path | None, typer.Option("--config", "-c", help="Without RULES: ask the servers of this configuration.")
     ] = None,
     prometheus: Annotated[Path | None, typer.Option(help="prometheus.yml; by default the one near the rules.")] = None,
-    alertmanager: Annotated[
-        Path | None, typer.Option(help="alertmanager.yml; by default the one near the rules.")
-    ] = None,
-    kpis: Annotated[
-        Path | None, typer.Option(help="kpis.yml, the service's objectives; by default the one near the rules.")
-    ] = None,
-    scrape_interval: Annotated[
-        str | None, typer.Option(help="Scrape interval of series whose job is not known.")
-    ] = None,
+    alertmanager: Annotated[Path | None, typer.Option(help="alertmanager.yml, found in the same way.")] = None,
+    kpis: Annotated[Path | None, typer.Option(help="kpis.yml: the service's objectives, found likewise.")] = None,
+    scrape_interval: Annotated[str | None, typer.Option(help="Scrape interval of series without a known job.")] = None,
     evaluation_interval: Annotated[str | None, typer.Option(help="Evaluation interval of groups without one.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only this alert.", metavar="NAME")] = None,
     form: Annotated[ExplanationForm, typer.Option("--format", help="How to print it.")] = ExplanationForm.TEXT,
@@ -65,10 +61,8 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
         prometheus=prometheus,
         alertmanager=alertmanager,
         kpis=kpis,
-        scrape_interval=None if scrape_interval is None else duration_of(scrape_interval, "--scrape-interval"),
-        evaluation_interval=None
-        if evaluation_interval is None
-        else duration_of(evaluation_interval, "--evaluation-interval"),
+        scrape_interval=_interval(scrape_interval, "--scrape-interval"),
+        evaluation_interval=_interval(evaluation_interval, "--evaluation-interval"),
         rule=rule,
     )
 
@@ -78,6 +72,10 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
         return int(strict and explanation.has_problem)
 
     raise typer.Exit(run(show))
+
+
+def _interval(text: str | None, option: str) -> timedelta | None:
+    return None if text is None else duration_of(text, option)
 
 
 def _print(explanation: Explanation, form: ExplanationForm, console: Console) -> None:

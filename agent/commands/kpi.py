@@ -17,10 +17,10 @@ from alertdrill.agent.commands.options import (
     ConfigOption,
     NoColor,
     command,
-    duration_of,
     fail,
     finite,
     open_console,
+    positive_duration_of,
 )
 from alertdrill.agent.commands.running import run
 
@@ -77,15 +77,12 @@ def kpi(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """
     if time_scale != 1 and not lab:
         fail("--time-scale needs --lab: servers of your own keep their own durations")
-    over = duration_of(window, "--window")
-    if not over:
-        fail("--window: must be longer than 0, expected a duration such as 5m")
     from alertdrill.agent import on_lab
 
     options = KpiOptions(
         config=on_lab.configuration(config, lab=lab),
         kpis=kpis,
-        window=over,
+        window=positive_duration_of(window, "--window"),
         at=None if at is None else _instant(at),
         history=history,
         form=form,

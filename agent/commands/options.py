@@ -70,6 +70,14 @@ def duration_of(text: str, option: str = "--duration") -> timedelta:
         fail(f"{option}: {error}")
 
 
+def positive_duration_of(text: str, option: str = "--duration") -> timedelta:
+    """Read an option's duration, or fail; 0 is refused."""
+    duration = duration_of(text, option)
+    if not duration:
+        fail(f"{option}: must be longer than 0, expected a duration such as 20s")
+    return duration
+
+
 def named(given: Path, folder: Path) -> Path:
     """Return the file itself, or `folder/NAME.yml` for a bare name such as `database-latency`."""
     if given.suffix or len(given.parts) != 1 or given.exists() or not folder.is_dir():

@@ -8,8 +8,61 @@ from typing import Annotated
 
 import typer
 
-from alertdrill.agent.commands.options import NoColor, command, duration_of, fail, finite, named, open_console
+from alertdrill.agent.commands.options import NoColor, command, fail, finite, named, open_console, positive_duration_of
 from alertdrill.agent.commands.running import run
+
+_File = Annotated[
+    Path,
+    typer.Argument(
+        help="A probe file: transaction, load, thresholds; a bare NAME is probes/NAME.yml beside the configuration.",
+        metavar="FILE",
+    ),
+]
+_Rate = Annotated[
+    float | None,
+    typer.Option(help="Transactions a second, instead of the file's load.", min=0.01, max=100_000, callback=finite),
+]
+_Duration = Annotated[
+    str | None,
+    typer.Option(help="How long, such as 20s or 5m; with --rate and without this, until Ctrl-C.", metavar="DURATION"),
+]
+_Workers = Annotated[
+    int | None, typer.Option(help="Processes that send; by default as many as the rate needs.", min=1, max=256)
+]
+_TimeScale = Annotated[
+    float, typer.Option(help="Divide the durations of the load (and of the lab).", min=1.0, callback=finite)
+]
+_Lab = Annotated[bool, typer.Option("--lab", help="Run against the embedded stack of real servers.")]
+_Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="An agent.yml: the KPIs of its Prometheus judge a load in phases, too. With --lab, configs/agent.yml by"
+        " default.",
+    ),
+]
+_SummaryExport = Annotated[
+    Path | None, typer.Option(help="Write the summary as JSON, with k6's keys.", metavar="FILE.json")
+]
+_Html = Annotated[
+    Path | None, typer.Option(help="Write a page with plots, which needs no network.", metavar="FILE.html")
+]
+_Out = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Write a line for each second while the load runs, to csv=FILE or jsonl=FILE; may be given several"
+        " times. When FILE can no longer be written, the load goes on, and the exit code is 2.",
+        metavar="FORMAT=FILE",
+    ),
+]
+_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show the summary alone.")]
+_Acknowledged = Annotated[
+    Path | None, typer.Option(help="Keep the ids of the transactions that succeeded, a line each.", metavar="FILE")
+]
+_Listen = Annotated[
+    str | None, typer.Option(help="Serve the load's metrics at this address, under /metrics.", metavar="HOST:PORT")
+]
 
 
 @command(
@@ -24,60 +77,19 @@ from alertdrill.agent.commands.running import run
     " 99 a threshold was crossed or a phase did not pass, 130 interrupted (and the summary is of what ran so far).",
 )
 def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
-    file: Annotated[
-        Path,
-        typer.Argument(
-            help="A probe file: transaction, load, thresholds; a bare NAME is probes/NAME.yml beside the configuration.",
-            metavar="FILE",
-        ),
-    ],
-    rate: Annotated[
-        float | None,
-        typer.Option(help="Transactions a second, instead of the file's load.", min=0.01, max=100_000, callback=finite),
-    ] = None,
-    duration: Annotated[
-        str | None,
-        typer.Option(
-            help="How long, such as 20s or 5m; with --rate and without this, until Ctrl-C.", metavar="DURATION"
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes that send; by default as many as the rate needs.", min=1, max=256)
-    ] = None,
-    time_scale: Annotated[
-        float, typer.Option(help="Divide the durations of the load (and of the lab).", min=1.0, callback=finite)
-    ] = 1.0,
-    lab: Annotated[bool, typer.Option("--lab", help="Run against the embedded stack of real servers.")] = False,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            "-c",
-            help="An agent.yml: the KPIs of its Prometheus judge a load in phases, too. With --lab, configs/agent.yml by"
-            " default.",
-        ),
-    ] = None,
-    summary_export: Annotated[
-        Path | None, typer.Option(help="Write the summary as JSON, with k6's keys.", metavar="FILE.json")
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option(help="Write a page with plots, which needs no network.", metavar="FILE.html")
-    ] = None,
-    out: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Write a line for each second while the load runs, to csv=FILE or jsonl=FILE; may be given several"
-            " times. When FILE can no longer be written, the load goes on, and the exit code is 2.",
-            metavar="FORMAT=FILE",
-        ),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the summary alone.")] = False,
-    acknowledged: Annotated[
-        Path | None, typer.Option(help="Keep the ids of the transactions that succeeded, a line each.", metavar="FILE")
-    ] = None,
-    listen: Annotated[
-        str | None, typer.Option(help="Serve the load's metrics at this address, under /metrics.", metavar="HOST:PORT")
-    ] = None,
+    file: _File,
+    rate: _Rate = None,
+    duration: _Duration = None,
+    workers: _Workers = None,
+    time_scale: _TimeScale = 1.0,
+    lab: _Lab = False,
+    config: _Config = None,
+    summary_export: _SummaryExport = None,
+    html: _Html = None,
+    out: _Out = None,
+    quiet: _Quiet = False,
+    acknowledged: _Acknowledged = None,
+    listen: _Listen = None,
     no_color: NoColor = False,
 ) -> None:
     """Run a load alone, in the manner of k6.
@@ -86,9 +98,6 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
     """
     if listen is not None and not re.fullmatch(r"[^:]+:\d+", listen):
         fail(f"--listen: {listen!r} is not an address, expected HOST:PORT such as 127.0.0.1:9095")
-    lasts = None if duration is None else duration_of(duration)
-    if lasts is not None and not lasts:
-        fail("--duration: must be longer than 0, expected a duration such as 20s")
     from alertdrill.agent import on_lab
     from alertdrill.agent.loading.options import LoadOptions
     from alertdrill.agent.loading.session import run_load
@@ -96,7 +105,7 @@ def probe(  # noqa: PLR0913, PLR0917 - one parameter for each option
     options = LoadOptions(
         file=named(file, on_lab.configuration(config, lab=lab).parent / "probes"),
         rate=rate,
-        duration=lasts,
+        duration=None if duration is None else positive_duration_of(duration),
         workers=workers,
         lab=lab,
         config=config,
