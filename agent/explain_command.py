@@ -9,10 +9,10 @@ from rich.console import Console
 
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.explaining.from_files import Options, from_files
-from alertdrill.agent.report import explain, explain_json, explain_markdown
+from alertdrill.agent.report import explain
 from alertdrill.agent.rules.explanation import Explanation
 
-_FORMS: dict[str, Callable[[Explanation], str]] = {"markdown": explain_markdown.render, "json": explain_json.render}
+_FORMS: dict[str, Callable[[Explanation], str]] = {"markdown": explain.as_markdown, "json": explain.as_json}
 
 
 async def show(options: Options, config: Path | None, form: str, console: Console, *, strict: bool) -> int:
@@ -24,7 +24,7 @@ async def show(options: Options, config: Path | None, form: str, console: Consol
     if form in _FORMS:
         console.out(_FORMS[form](explanation), end="", highlight=False)
     else:
-        console.print(explain.render(explanation))
+        console.print(explain.as_text(explanation))
     return int(strict and explanation.has_problem)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -15,15 +14,12 @@ from alertdrill.agent.config.rules import parse_any_rules
 from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.explaining.from_files import rule_files
-from alertdrill.agent.recording.recording import read_recording
-from alertdrill.agent.report import review_html, review_markdown
+from alertdrill.agent.recording.recording import SUFFIX, named_instant, read_recording
 from alertdrill.agent.report.review import forms
-from alertdrill.agent.report.review.review import Drilled, Review, drilled, review
+from alertdrill.agent.report.review.review import DrillResult, Review, drill_result, review
 from alertdrill.agent.verdict.judge import judge
 
-_SUFFIX = ".recording.json.gz"
-_STAMP = re.compile(r"-(\d{8}T\d{6}Z)$")
-_FORMS: dict[str, Callable[[Review], str]] = {"markdown": review_markdown.render, "html": review_html.render}
+_FORMS: dict[str, Callable[[Review], str]] = {"markdown": forms.as_markdown, "html": forms.as_html}
 
 
 @dataclass(frozen=True)
@@ -49,15 +45,16 @@ def show(options: Options, console: Console, warn: Callable[[str], None]) -> Rev
     if options.form in _FORMS:
         console.out(_FORMS[options.form](made), end="", highlight=False)
     else:
-        console.print(forms.render(made))
+        console.print(forms.as_text(made))
     return made
 
 
-def _drills(folder: Path, since: float | None, damaged: list[str]) -> Iterator[Drilled]:
+def _drills(folder: Path, since: float | None, damaged: list[str]) -> Iterator[DrillResult]:
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: is no folder, expected one with recordings ({'*' + _SUFFIX})")
-    for path in sorted(folder.rglob(f"*{_SUFFIX}")):
-        if since is not None and (at := _named_at(path)) is not None and at < since:
+        raise ConfigError(f"{folder}: is no folder, expected one with recordings ({'*' + SUFFIX})")
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        # The name has whole seconds.
+        if since is not None and (at := named_instant(path)) is not None and at + 1 < since:
             continue
         try:
             recording = read_recording(path)
@@ -66,19 +63,7 @@ def _drills(folder: Path, since: float | None, damaged: list[str]) -> Iterator[D
             continue
         # Judging takes most of the time.
         if since is None or recording.started_at >= since:
-            yield drilled(recording, judge(recording))
-
-
-def _named_at(path: Path) -> float | None:
-    """Tell when a drill began from the name of its recording, so that old ones need not be read."""
-    stamp = _STAMP.search(path.name.removesuffix(_SUFFIX))
-    if stamp is None:
-        return None
-    try:
-        # The name has whole seconds.
-        return datetime.strptime(stamp[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp() + 1
-    except ValueError:
-        return None
+            yield drill_result(recording, judge(recording))
 
 
 def _alerts(paths: list[Path]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -17,10 +18,10 @@ from alertdrill.agent.config.kpis import Kpis, read_kpis
 from alertdrill.agent.console import Lines
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.report import scorecard, scorecard_json, scorecard_markdown
-from alertdrill.agent.scorecard import history
+from alertdrill.agent.report import scorecard
+from alertdrill.agent.scorecard import earlier_runs
 from alertdrill.agent.scorecard.card import Card
-from alertdrill.agent.scorecard.history import with_trends
+from alertdrill.agent.scorecard.earlier_runs import with_trends
 from alertdrill.agent.scorecard.measure import measure
 from alertdrill.units.duration import format_seconds
 
@@ -56,24 +57,20 @@ async def show(options: Options, console: Console) -> int:
         raise ConfigError(f"{options.config}: has no `kpis`, expected a file of them there or as --kpis")
     render = _form(options.form)
     path = options.history or config.recordings / ("kpis-lab.jsonl" if options.lab else "kpis.jsonl")
-    runs = history.read(path)
+    runs = earlier_runs.read(path)
     card = with_trends(await _measured(options, config, kpis), runs)
     if render is None:
-        console.print(scorecard.render(card))
+        console.print(scorecard.as_text(card))
     else:
         console.out(render(card), end="", highlight=False)
-    history.add(path, runs, card)
+    earlier_runs.add(path, runs, card)
     return card.exit_code
 
 
 def _form(name: str) -> Render | None:
-    if name == "html":
-        try:
-            from alertdrill.agent.report import scorecard_html
-        except ModuleNotFoundError as error:
-            raise ConfigError(f"--format html: {error.name} is not installed, expected alertdrill[report]") from error
-        return scorecard_html.render
-    return {"json": scorecard_json.render, "markdown": scorecard_markdown.render}.get(name)
+    if name == "html" and find_spec("jinja2") is None:
+        raise ConfigError("--format html: jinja2 is not installed, expected alertdrill[report]")
+    return {"json": scorecard.as_json, "markdown": scorecard.as_markdown, "html": scorecard.as_html}.get(name)
 
 
 async def _measured(options: Options, config: AgentConfig, kpis: Kpis) -> Card:

@@ -15,9 +15,9 @@ from alertdrill.agent.config.rules import read_rules
 from alertdrill.agent.explaining.from_files import Options, from_files
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.report import explain_words
 from alertdrill.agent.report.drill import html
 from alertdrill.agent.report.drill import json as json_report
+from alertdrill.agent.report.explain import seconds_words
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.runbook import located
 from alertdrill.agent.verdict.verdict import Judgement
@@ -67,7 +67,7 @@ def test_a_page_says_how_soon_it_fires_by_the_rules_own_arithmetic(alert: str) -
     (explained,) = from_files(Options(paths=[RULES], rule=alert)).rules
     stated = dict(re.findall(r"^\| (.*?) \| (.* \| .*) \|$", read(alert), re.MULTILINE))
     wanted = {
-        leg.name: f"{explain_words.seconds_words(leg.earliest)} | {explain_words.seconds_words(leg.latest)}"
+        leg.name: f"{seconds_words(leg.earliest)} | {seconds_words(leg.latest)}"
         for leg in explained.prospect.legs
         if not leg.name.endswith("told of the end")
     }

@@ -11,8 +11,7 @@ from rich.console import Console
 
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.report import explain as explain_text
-from alertdrill.agent.report import explain_json, explain_markdown
+from alertdrill.agent.report.explain import as_json, as_markdown, as_text
 from alertdrill.agent.rules.explanation import Explanation, LocatedRule, explain
 from alertdrill.agent.rules.remark import RuleContext
 from alertdrill.agent.rules.timing import Timing
@@ -53,7 +52,7 @@ def hostile() -> Explanation:
 
 def _print(explanation: Explanation, width: int = 80) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, no_color=True).print(explain_text.render(explanation))
+    Console(file=out, width=width, no_color=True).print(as_text(explanation))
     return out.getvalue()
 
 
@@ -79,7 +78,7 @@ def test_what_is_not_known_is_a_question_mark(explanation: Explanation) -> None:
 
 def test_a_promise_that_nobody_watches_is_told(explanation: Explanation) -> None:
     assert "no rule watches: p99 < 5" in _print(explanation)
-    assert "- p99 \\< 5" in explain_markdown.render(explanation)
+    assert "- p99 \\< 5" in as_markdown(explanation)
 
 
 @pytest.mark.parametrize("width", [80, 100])
@@ -96,14 +95,14 @@ def test_foreign_text_is_neither_markup_nor_escape_code(hostile: Explanation) ->
 
 
 def test_markdown_has_a_table_of_the_window_and_one_of_the_faults(explanation: Explanation) -> None:
-    lines = explain_markdown.render(explanation).splitlines()
+    lines = as_markdown(explanation).splitlines()
     assert "## Errors" in lines
     assert "| 10% of all | 150 s | 2m15s … 3m | 3m15s … 4m | 2m15s … 3m |" in lines
     assert any(line.startswith("| firing | 1m | 1m45s | pending + ceil") for line in lines)
 
 
 def test_markdown_keeps_foreign_text_from_being_markup(hostile: Explanation) -> None:
-    page = explain_markdown.render(hostile)
+    page = as_markdown(hostile)
     outside_code = re.sub(r"`[^`]*`", "", "".join(page.split("```")[::2]))
     assert "\x1b" not in page
     assert "script" in outside_code
@@ -114,7 +113,7 @@ def test_markdown_keeps_foreign_text_from_being_markup(hostile: Explanation) -> 
 
 
 def test_json_keeps_its_numbers_and_says_null_for_what_is_not_known(explanation: Explanation) -> None:
-    answer = json.loads(explain_json.render(explanation))
+    answer = json.loads(as_json(explanation))
     errors, full = answer["rules"]
     windows = {leg["name"]: (leg["earliest"], leg["latest"]) for leg in errors["window"]}
     assert windows["firing"] == (60, 105)

@@ -12,11 +12,10 @@ from rich.console import Console
 from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import KpiRecord, KpiValueRecord
-from alertdrill.agent.report import scorecard, scorecard_html, scorecard_json, scorecard_markdown
 from alertdrill.agent.report.drill import html, terminal
 from alertdrill.agent.report.drill import json as json_report
-from alertdrill.agent.report.scorecard_words import trend_words, value_words
-from alertdrill.agent.scorecard.card import Card, Reading, Score, Trend
+from alertdrill.agent.report.scorecard import as_html, as_json, as_markdown, as_text, trend_words, value_words
+from alertdrill.agent.scorecard.card import Card, KpiTrend, Reading, Score
 from alertdrill.agent.verdict.judge import judge
 
 P95 = Kpi(kpi="p95", series="a_bucket", quantile=0.95, objective="< 2", yellow_from=1.5, unit="seconds")
@@ -28,7 +27,7 @@ CARD = Card(
     1_790_000_000,
     300,
     (
-        Score(P95, "p95_query", (Reading(1.6, trend=Trend(-0.1, 3)),)),
+        Score(P95, "p95_query", (Reading(1.6, trend=KpiTrend(-0.1, 3)),)),
         Score(RATIO, "ratio_query", (Reading(0.05),)),
         Score(CPU, "cpu_query", (), EVIL),
         Score(AMOUNT, "amount_query", (Reading(1234567.8, {"currency": "EUR"}), Reading(99.5, {"currency": EVIL}))),
@@ -38,7 +37,7 @@ CARD = Card(
 
 def printed(card: Card) -> list[str]:
     out = io.StringIO()
-    Console(file=out, width=120, no_color=True).print(scorecard.render(card))
+    Console(file=out, width=120, no_color=True).print(as_text(card))
     return [" ".join(line.split()) for line in out.getvalue().splitlines()]
 
 
@@ -60,9 +59,9 @@ def test_a_value_is_spelled_in_its_unit(kpi: Kpi, value: float, said: str) -> No
 
 @pytest.mark.parametrize(
     ("trend", "said"),
-    [(None, "no earlier run"), (Trend(-0.1, 3), "↓ 100 ms (3 runs)"), (Trend(0, 1), "→ (1 run)")],
+    [(None, "no earlier run"), (KpiTrend(-0.1, 3), "↓ 100 ms (3 runs)"), (KpiTrend(0, 1), "→ (1 run)")],
 )
-def test_a_trend_is_an_arrow_and_its_size(trend: Trend | None, said: str) -> None:
+def test_a_trend_is_an_arrow_and_its_size(trend: KpiTrend | None, said: str) -> None:
     assert trend_words(P95, trend) == said
 
 
@@ -80,7 +79,7 @@ def test_what_could_not_be_measured_is_told_with_its_reason() -> None:
 
 
 def test_json_has_every_figure() -> None:
-    answer = json.loads(scorecard_json.render(CARD))
+    answer = json.loads(as_json(CARD))
     assert (answer["exit_code"], answer["window_seconds"]) == (1, 300)
     p95, _, cpu, amount = answer["kpis"]
     assert (p95["status"], p95["expr"], p95["yellow_from"]) == ("yellow", "p95_query", 1.5)
@@ -90,14 +89,14 @@ def test_json_has_every_figure() -> None:
 
 
 def test_markdown_is_one_table_that_foreign_text_cannot_break() -> None:
-    lines = scorecard_markdown.render(CARD).splitlines()
+    lines = as_markdown(CARD).splitlines()
     assert "| p95 | ! yellow | 1.60 s | \\< 2.00 s | ↓ 100 ms (3 runs) |" in lines
     assert all("<script" not in line.replace("\\<", "") for line in lines)
     assert {line.count(" |") for line in lines[2:]} == {5}
 
 
 def test_the_page_loads_nothing_and_escapes_what_is_foreign() -> None:
-    page = scorecard_html.render(CARD)
+    page = as_html(CARD)
     assert "<script>" not in page
     assert "1,234,568" in page
     assert "yellow from 1.50 s" in page

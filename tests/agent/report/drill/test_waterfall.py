@@ -7,13 +7,13 @@ from itertools import pairwise
 import pytest
 
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.report.drill.waterfall import rows
+from alertdrill.agent.report.drill.waterfall import parts
 from alertdrill.agent.verdict.judge import judge
 
 
 def test_the_parts_follow_one_another_without_a_gap(passed: Recording) -> None:
     judgement = judge(passed)
-    laid_out = rows(judgement.verdicts[0], judgement.fault_at)
+    laid_out = parts(judgement.verdicts[0], judgement.fault_at)
     assert [row.name for row in laid_out] == ["first bad scrape", "condition", "pending", "firing", "received"]
     for before, after in pairwise(laid_out):
         assert after.bar.left == pytest.approx(before.bar.left + before.bar.width, abs=0.5)
@@ -22,7 +22,7 @@ def test_the_parts_follow_one_another_without_a_gap(passed: Recording) -> None:
 
 def test_each_instant_lies_in_the_window_that_is_drawn(passed: Recording) -> None:
     judgement = judge(passed)
-    for row in rows(judgement.verdicts[0], judgement.fault_at):
+    for row in parts(judgement.verdicts[0], judgement.fault_at):
         assert row.bar.left >= 0
         assert row.bar.left + row.bar.width <= 100.5
         if row.window is not None and row.lawful:
@@ -32,4 +32,4 @@ def test_each_instant_lies_in_the_window_that_is_drawn(passed: Recording) -> Non
 
 def test_a_silent_alert_has_no_parts(missed: Recording) -> None:
     judgement = judge(missed)
-    assert rows(judgement.verdicts[0], judgement.fault_at) == ()
+    assert parts(judgement.verdicts[0], judgement.fault_at) == ()

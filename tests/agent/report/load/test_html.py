@@ -129,7 +129,7 @@ def test_its_numbers_are_those_of_the_tally() -> None:
 def test_it_says_how_the_load_went(story: LoadStory, badge: str, mark: str) -> None:
     page = load_html.render(story)
     assert badge in page
-    assert ("Ended before its time: interrupted." in page) == bool(story.ending)
+    assert ("Ended early: interrupted." in page) == bool(story.ending)
     one = story.summary.judged[-1]
     cells = [cell.strip() for cell in _outline(page).cells]
     assert cells[cells.index(one.source) - 2 :][:4] == [mark, "latency", one.source, one.spelling]
@@ -190,9 +190,9 @@ def test_a_day_of_load_is_drawn_in_points_that_a_screen_has() -> None:
 
 def test_a_time_line_that_has_forgotten_its_begin_says_so() -> None:
     story, tally = _story(), copy(_story().tally)
-    assert "what came before is in the sums" not in load_html.render(story)
+    assert "the seconds before are in the sums" not in load_html.render(story)
     tally.seconds = [replace(second, offset=second.offset + 14_400) for second in tally.seconds]
-    assert "From 14,400 s on: what came before is in the sums" in load_html.render(replace(story, tally=tally))
+    assert "From 14,400 s on: the seconds before are in the sums" in load_html.render(replace(story, tally=tally))
 
 
 def test_the_distribution_goes_to_the_largest_sample_on_an_axis_of_nines() -> None:
