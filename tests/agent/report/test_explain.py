@@ -37,14 +37,14 @@ def given(expr: str, alert: str = "Errors", for_: float = 60) -> LocatedRule:
 
 @pytest.fixture
 def explanation() -> Explanation:
-    """A ratio, an expression without a closed form, and a promise that nobody watches."""
+    """A ratio, an expression without a closed form, and a promise that no rule watches."""
     rules = [given("rate(e[5m]) / rate(n[5m]) > 0.05"), given("predict_linear(a[6h], 3600) < 0", "Full")]
     return explain(rules, RuleContext(kpis=KPIS, alertmanager="route: {receiver: pager, group_wait: 0s}"))
 
 
 @pytest.fixture
 def hostile() -> Explanation:
-    """A rule whose every foreign text wants to be markup."""
+    """A rule with markup in every text."""
     return explain(
         [given(f'a{{x="{EVIL}"}} > 1', EVIL)], RuleContext(alertmanager=f"route: {{receiver: '{EVIL[:-5]}'}}")
     )
@@ -71,12 +71,12 @@ def test_a_page_shows_what_each_size_of_fault_needs(explanation: Explanation) ->
     assert "10% of all 150 s 2m15s … 3m 3m15s … 4m 2m15s … 3m" in text
 
 
-def test_what_is_not_known_is_a_question_mark(explanation: Explanation) -> None:
+def test_an_unknown_instant_is_a_question_mark(explanation: Explanation) -> None:
     text = " ".join(_print(explanation, 120).split())
     assert "pending 0s ? when the expression turns true is not known: it has no closed form" in text
 
 
-def test_a_promise_that_nobody_watches_is_told(explanation: Explanation) -> None:
+def test_a_promise_without_a_rule_is_named(explanation: Explanation) -> None:
     assert "no rule watches: p99 < 5" in _print(explanation)
     assert "- p99 \\< 5" in as_markdown(explanation)
 
@@ -112,7 +112,7 @@ def test_markdown_keeps_foreign_text_from_being_markup(hostile: Explanation) -> 
             assert line.replace("\\|", "").count("|") == 5
 
 
-def test_json_keeps_its_numbers_and_says_null_for_what_is_not_known(explanation: Explanation) -> None:
+def test_json_has_numbers_and_null_for_unknown_ones(explanation: Explanation) -> None:
     answer = json.loads(as_json(explanation))
     errors, full = answer["rules"]
     windows = {leg["name"]: (leg["earliest"], leg["latest"]) for leg in errors["window"]}

@@ -1,4 +1,4 @@
-"""Earlier runs stay as they are, whatever happens to the file's last line."""
+"""Earlier runs are kept, even if the file's last line is incomplete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add(path: Path, *cards: Card) -> None:
         earlier_runs.add(path, earlier_runs.read(path), one)
 
 
-def test_what_was_added_is_read_again(tmp_path: Path) -> None:
+def test_an_added_card_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "new" / "kpis.jsonl"
     add(path, card(1, 0.5), card(2, 0.25))
     assert [(run.at, run.values[0].value) for run in earlier_runs.read(path)] == [(1, 0.5), (2, 0.25)]

@@ -20,7 +20,7 @@ def trend(value: float, runs: list[CardRun], labels: dict[str, str] | None = Non
     return with_trends(card, runs).scores[0].readings[0].trend
 
 
-def test_without_earlier_runs_there_is_none() -> None:
+def test_there_is_no_trend_without_earlier_runs() -> None:
     assert trend(5, []) is None
 
 
@@ -34,11 +34,11 @@ def test_it_is_the_difference_to_the_median() -> None:
     [run(100, 9), run(101, 9), run(1, 9, window_seconds=60), run(1, 9, labels=EUR)],
     ids=["the same instant", "later", "another window", "other labels"],
 )
-def test_a_run_that_cannot_be_compared_is_left_out(other: CardRun) -> None:
+def test_a_run_that_is_not_comparable_is_left_out(other: CardRun) -> None:
     assert trend(5, [other, run(2, 4)]) == KpiTrend(1, 1)
 
 
-def test_only_the_last_ten_runs_count_in_whatever_order_they_stand() -> None:
+def test_only_the_last_ten_runs_count_in_any_order() -> None:
     old, new = [run(at, 1000) for at in range(20)], [run(at, 4) for at in range(50, 60)]
     assert trend(5, [*new, *old]) == KpiTrend(1, 10)
 
@@ -48,8 +48,8 @@ def test_each_value_of_a_kpi_has_its_own() -> None:
 
 
 @pytest.mark.parametrize(("value", "arrow"), [(5, "↑"), (3, "↓"), (4, "→"), (4 + 1e-12, "→")])
-def test_an_arrow_tells_the_direction(value: float, arrow: str) -> None:
-    """What is left of sums of floats is no change."""
+def test_an_arrow_shows_the_direction(value: float, arrow: str) -> None:
+    """A difference from rounding alone is not a change."""
     found = trend(value, [run(1, 4)])
     assert found is not None
     assert found.arrow == arrow

@@ -1,4 +1,4 @@
-"""The parts of the way from fault to receiver, laid out on one axis."""
+"""The parts of the time from fault to receiver, on one axis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_parts_follow_one_another_without_a_gap(passed: Recording) -> None:
     assert sum(row.seconds for row in laid_out) == pytest.approx(17.3)
 
 
-def test_each_instant_lies_in_the_window_that_is_drawn(passed: Recording) -> None:
+def test_each_bar_ends_inside_the_window_beside_it(passed: Recording) -> None:
     judgement = judge(passed)
     for row in parts(judgement.verdicts[0], judgement.fault_at):
         assert row.bar.left >= 0
