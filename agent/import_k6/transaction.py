@@ -168,7 +168,7 @@ class _Walk:
         for name, check in read_checks(evaluate(rest[0], scope), answers, self.found.checks.keys(), self._notes):
             self.found.checks[name] = check
         for tags in rest[1:]:
-            self._notes.not_carried(tags.line, "the tagging of a check", "a check has a name and no tags")
+            self._notes.not_carried(tags.line, "the argument with tags", "a check has a name and no tags")
 
     def _sleep(self, call: Node, scope: Scope) -> None:
         value = next((evaluate(argument, scope).content for argument in call.fields["arguments"].children), None)

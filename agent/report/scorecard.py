@@ -57,7 +57,7 @@ class KpiRow:
 
 
 def as_text(card: Card) -> RenderableType:
-    """Render a row for each value for a terminal, then how many KPIs have each status; it reads without colour too."""
+    """Render a row for each value, then how many KPIs have each status, readable without colour."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("")
     table.add_column("KPI")

@@ -39,7 +39,7 @@ def figure(phases: Sequence[PhaseResult]) -> go.Figure:
     plot.lay_out(drawn, len(titles), total, top_pixels=28)
     drawn.update_yaxes(rangemode="tozero")
     drawn.update_yaxes(type="log", rangemode="normal", row=2)
-    drawn.update_xaxes(title_text="transactions asked for a second", showticklabels=True, row=len(titles))
+    drawn.update_xaxes(title_text="requested rate, transactions a second", showticklabels=True, row=len(titles))
     return drawn
 
 

@@ -18,7 +18,7 @@ _HEAD = ("alert", "drill", "last proven", "verdicts", "fired after", "change", "
 
 
 def as_text(review: Review) -> RenderableType:
-    """Render the tracks of all alerts for a terminal, then the alerts without proof; it reads without colour too."""
+    """Render the tracks of all alerts for a terminal, then the alerts without proof, readable without colour."""
     parts: list[RenderableType] = [
         Text(_heading(review), style="bold"),
         Text(f"{_counts(review)}; {_proven(review)}"),

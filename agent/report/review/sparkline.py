@@ -22,7 +22,7 @@ def text(values: Values) -> str:
 def svg(values: Values, tones: Sequence[str]) -> str:
     """Draw the last values as a line with a dot for each; a cross where there was no value.
 
-    Each of `tones` is the CSS class of a mark, and stands in the picture as it is.
+    Each of `tones` is the CSS class of a mark; it is not escaped.
     """
     shown, colours = values[-_LONGEST:], tones[-_LONGEST:]
     step = (_WIDTH - 2 * _MARGIN) / max(len(shown) - 1, 1)

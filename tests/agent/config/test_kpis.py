@@ -77,6 +77,6 @@ def test_two_kpis_of_one_name_are_refused() -> None:
 
 
 def test_only_one_series_with_an_objective_can_be_watched_by_a_rule() -> None:
-    kpis = [{"kpi": "told", "series": "a"}, {"kpi": "asked", "query": "a", "objective": "< 1"}]
+    kpis = [{"kpi": "untargeted", "series": "a"}, {"kpi": "query", "query": "a", "objective": "< 1"}]
     promise = {"kpi": "promised", "series": "a", "objective": "< 1"}
     assert [kpi.name for kpi in Kpis.model_validate({"kpis": [*kpis, promise]}).promises] == ["promised"]

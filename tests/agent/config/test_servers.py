@@ -101,7 +101,7 @@ def test_a_wrong_setting_is_refused_with_its_line(tmp_path: Path, setting: str, 
         ("http://p/?tenant=a", "holds a query or a fragment"),
     ],
 )
-def test_a_url_is_an_address_and_a_path_at_most(tmp_path: Path, url: str, expected: str) -> None:
+def test_a_url_has_only_an_address_and_a_path(tmp_path: Path, url: str, expected: str) -> None:
     path = tmp_path / "agent.yml"
     path.write_text(AGENT.replace("https://prometheus:9090/mimir/", url).replace("SETTING", "timeout: 1s"))
     with pytest.raises(ConfigError) as refused:

@@ -163,4 +163,4 @@ def test_only_the_first_of_two_checks_with_one_name_is_carried_over(with_body: I
 
 def test_tags_of_a_check_are_noted(with_body: Import) -> None:
     imported = with_body("check(http.get('http://shop/'), { ok: (r) => r.status === 200 }, { a: 'b' });")
-    assert imported.notes == ["2: the tagging of a check is not carried over: a check has a name and no tags"]
+    assert imported.notes == ["2: the argument with tags is not carried over: a check has a name and no tags"]

@@ -140,7 +140,7 @@ def test_it_warns_when_the_load_was_not_sent_as_requested() -> None:
     words = "it dropped 5 of 50 transactions and lost 5 with a worker, more than 1 %"
     assert words in load_html.render(story)
     honest = replace(story, summary=replace(story.summary, honesty=Honesty()))
-    assert "not the load that was asked for" not in load_html.render(honest)
+    assert "not the load that was requested" not in load_html.render(honest)
 
 
 def test_foreign_text_is_escaped_everywhere() -> None:
@@ -195,7 +195,7 @@ def test_a_time_line_without_its_first_seconds_says_so() -> None:
     assert "From 14,400 s on: the seconds before are in the sums" in load_html.render(replace(story, tally=tally))
 
 
-def test_the_distribution_goes_to_the_largest_sample_on_an_axis_of_nines() -> None:
+def test_the_distribution_ends_at_the_largest_sample() -> None:
     figures = _story().summary.measures
     latency, duration = figures["latency"], figures["iteration_duration"]
     assert isinstance(latency, Trend)
