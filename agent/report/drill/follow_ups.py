@@ -73,7 +73,7 @@ def of_prevention(recording: Recording, judgement: Judgement) -> Iterator[str]:
             f"Decide whether {lost:,} transactions that did not succeed are acceptable under {broken}; if not, make the"
             f" service withstand it{f' (reasons: {reasons})' if reasons else ''}."
         )
-    yield from (f"First of all, correct the payment engine's books: {problem}." for problem in judgement.audit_problems)
+    yield from (f"First of all, correct the payments: {problem}." for problem in judgement.audit_problems)
     if judgement.undermined_by:
         yield f"Remove what undermined the drill, and run it again: {'; '.join(judgement.undermined_by)}."
     if recording.drill.expect and not recording.faults and not recording.aborted:

@@ -159,7 +159,7 @@ def test_a_lost_transaction_must_be_corrected_first(passed: Recording) -> None:
     )
     text = document(passed, audit=audit)
     assert (
-        "- [ ] First of all, correct the payment engine's books: 1 of 9 acknowledged transactions not in the payments table: t-1."
+        "- [ ] First of all, correct the payments: 1 of 9 acknowledged transactions not in the payments table: t-1."
         in text
     )
 
