@@ -1,8 +1,9 @@
 """The reports that each drill leaves beside its recording, one row each.
 
-A row is the end of the file's name, the module that writes it, and the extra of this package that the module needs.
-A module has `render(recording, judgement)`, which returns the text of the file. It is imported only when it is used:
-an installation without the extra, such as a sidecar, leaves that report out.
+A row is the end of the file's name, the module that writes it, and the libraries that the module needs, with the extra
+of this package that installs them. The module has `render(recording, judgement)`, which returns the text of the file;
+it is imported only when it is used. An installation without these libraries, such as a sidecar, writes the other
+reports.
 """
 
 from __future__ import annotations
@@ -16,22 +17,24 @@ from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import write_whole
 from alertdrill.agent.recording.recording import SUFFIX, Recording
 from alertdrill.agent.verdict.verdict import Judgement
+from alertdrill.units.extras import require_library
 
 
 @dataclass(frozen=True)
 class Report:
-    """A row of the table; `extra` is empty where the module needs none."""
+    """A row of the table."""
 
     suffix: str
     module: str
+    libraries: tuple[str, ...] = ()
     extra: str = ""
 
 
 REPORTS = (
     Report(".json", "alertdrill.agent.report.drill.json"),
-    Report(".junit.xml", "alertdrill.agent.report.drill.junit", extra="report"),
+    Report(".junit.xml", "alertdrill.agent.report.drill.junit", ("junitparser",), "report"),
     # The last one: `write` returns its path.
-    Report(".html", "alertdrill.agent.report.drill.html", extra="report"),
+    Report(".html", "alertdrill.agent.report.drill.html", ("jinja2", "plotly"), "report"),
 )
 """All reports, in the order in which they are written."""
 
@@ -52,12 +55,23 @@ def write(recording: Recording, judgement: Judgement, path: Path) -> Path:
     return written
 
 
-def _rendered(recording: Recording, judgement: Judgement) -> Iterator[tuple[str, str]]:
+def require_libraries() -> None:
+    """Find the libraries of every report; raises ValueError that names the extra of a missing one."""
     for report in REPORTS:
-        try:
-            module = importlib.import_module(report.module)
-        except ModuleNotFoundError:
-            if report.extra:
-                continue
-            raise
+        for library in report.libraries:
+            require_library(library, report.extra)
+
+
+def _rendered(recording: Recording, judgement: Judgement) -> Iterator[tuple[str, str]]:
+    for report in _available():
+        module = importlib.import_module(report.module)
         yield report.suffix, module.render(recording, judgement)
+
+
+def _available() -> tuple[Report, ...]:
+    """Return all reports, or where a library is missing those that need none."""
+    try:
+        require_libraries()
+    except ValueError:
+        return tuple(report for report in REPORTS if not report.libraries)
+    return REPORTS
