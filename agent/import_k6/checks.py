@@ -28,12 +28,12 @@ def read_checks(
         return
     for name, value in named.items():
         try:
-            yield name, _read(name, value, answers, taken)
+            yield name, _check(name, value, answers, taken)
         except NotCarried as reason:
             notes.lost(f"check {name!r}", reason)
 
 
-def _read(name: str, value: Value, answers: Answers, taken: Collection[str]) -> YamlKeys:
+def _check(name: str, value: Value, answers: Answers, taken: Collection[str]) -> YamlKeys:
     if name in taken:
         raise NotCarried(value.line, "another check has the same name")
     if not isinstance(value.content, Unknown):

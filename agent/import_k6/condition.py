@@ -30,7 +30,7 @@ _USUAL = "expected a usual comparison, such as r.status === 201 or r.timings.dur
 def read_condition(node: Node, answers: Answers) -> YamlKeys:
     """Return the keys of the check; raises NotCarried for any other form."""
     if node.kind == "call_expression":
-        return _contains(node, answers)
+        return _includes(node, answers)
     sign = node.fields["operator"].text if node.kind == "binary_expression" else ""
     if sign == "||":
         return _one_of(node, answers)
@@ -54,7 +54,7 @@ def _answer_first(node: Node, sign: str, answers: Answers) -> tuple[Node, str, N
 def _comparison(node: Node, left: Node, sign: str, right: Node, answers: Answers) -> YamlKeys:
     reading = answers.read(left)
     if reading is None and left.kind == "call_expression":
-        return _found(node, left, (sign, plain(evaluate(right, answers.scope))), answers)
+        return _index_of(node, left, (sign, plain(evaluate(right, answers.scope))), answers)
     if reading is None:
         raise _unusual(node)
     if right.kind == "undefined" and reading.kind in {"header", "json"} and sign in _EQUAL | _UNEQUAL:
@@ -93,7 +93,7 @@ _EQUALITIES: dict[str, Callable[[Node, AnswerPart, object], YamlKeys]] = {
 }
 
 
-def _contains(call: Node, answers: Answers) -> YamlKeys:
+def _includes(call: Node, answers: Answers) -> YamlKeys:
     """Convert `r.body.includes('x')` and `[200, 201].includes(r.status)`."""
     function, arguments = call.fields["function"], call.fields["arguments"].children
     is_includes = function.kind == "member_expression" and function.fields["property"].text == "includes"
@@ -105,7 +105,7 @@ def _contains(call: Node, answers: Answers) -> YamlKeys:
     return _part(call, function.fields["object"], arguments[0], answers)
 
 
-def _found(node: Node, call: Node, against: tuple[str, object], answers: Answers) -> YamlKeys:
+def _index_of(node: Node, call: Node, against: tuple[str, object], answers: Answers) -> YamlKeys:
     """Convert `r.body.indexOf('x') !== -1`."""
     function, arguments = call.fields["function"], call.fields["arguments"].children
     is_index = function.kind == "member_expression" and function.fields["property"].text == "indexOf"

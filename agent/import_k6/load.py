@@ -28,22 +28,22 @@ class ImportedLoad:
 
 def read_load(options: K6Options, notes: Notes) -> ImportedLoad:
     """Convert the options that say how many iterations start when; if that is impossible, note it and return no load."""
-    given = [key for key in _READERS if key in options]
-    if not given:
+    present = [key for key in _READERS if key in options]
+    if not present:
         if "vus" in options:
             notes.not_carried(options["vus"].line, "options.vus", "k6 ignores it without a duration or stages")
         return ImportedLoad()
     try:
-        _require_one(given, options)
-        return _READERS[given[0]](options, notes)
+        _require_one(present, options)
+        return _READERS[present[0]](options, notes)
     except NotCarried as reason:
-        notes.lost(f"options.{given[0]}", reason)
+        notes.lost(f"options.{present[0]}", reason)
         return ImportedLoad()
 
 
-def _require_one(given: list[str], options: K6Options) -> None:
-    if len(given) > 1 and "iterations" not in given:
-        raise NotCarried(options[given[0]].line, f"{given[1]} is beside it, and k6 allows only one of them")
+def _require_one(present: list[str], options: K6Options) -> None:
+    if len(present) > 1 and "iterations" not in present:
+        raise NotCarried(options[present[0]].line, f"{present[1]} is beside it, and k6 allows only one of them")
 
 
 def _iterations(options: K6Options, _: Notes) -> ImportedLoad:

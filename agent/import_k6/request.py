@@ -25,7 +25,7 @@ _DRAWN = "write a value that differs for each transaction as {{ name }}, with an
 
 def read_request(function: str, arguments: Sequence[Value], line: int, notes: Notes) -> YamlKeys:
     """Return the keys of a request; raises UnusableScript without a constant method and URL."""
-    method, url, body, params = _arranged(function, arguments, line)
+    method, url, body, params = _arguments(function, arguments, line)
     request: YamlKeys = {"url": _url(url), "method": method} | read_params(params, notes)
     headers = request.pop("headers", {})
     try:
@@ -35,7 +35,7 @@ def read_request(function: str, arguments: Sequence[Value], line: int, notes: No
     return request | ({"headers": headers} if headers else {})
 
 
-def _arranged(function: str, arguments: Sequence[Value], line: int) -> tuple[str, Value, Value, Value]:
+def _arguments(function: str, arguments: Sequence[Value], line: int) -> tuple[str, Value, Value, Value]:
     nothing = Value(line, None)
     method = Value(line, (_WITH_BODY | _WITHOUT_BODY).get(function))
     rest = list(arguments)

@@ -26,7 +26,7 @@ def read_thresholds(thresholds: Value, names: Collection[str], checks: Collectio
     read: dict[str, list[_Written]] = {}
     for key, threshold in _one_by_one(thresholds, notes):
         try:
-            canonical, written = _read(key, threshold, names, checks)
+            canonical, written = _threshold(key, threshold, names, checks)
         except NotCarried as reason:
             notes.lost(f"threshold on {key}", reason)
             continue
@@ -47,7 +47,7 @@ def _one_by_one(thresholds: Value, notes: Notes) -> Iterator[tuple[str, Value]]:
             notes.lost(f"threshold on {key}", reason)
 
 
-def _read(key: str, value: Value, names: Collection[str], checks: Collection[str]) -> tuple[str, _Written]:
+def _threshold(key: str, value: Value, names: Collection[str], checks: Collection[str]) -> tuple[str, _Written]:
     parts = entries(value, "threshold") if isinstance(value.content, dict) else {"threshold": value}
     unknown = [part for part in parts if part not in _CARRIED]
     if unknown:

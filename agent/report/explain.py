@@ -108,10 +108,10 @@ def as_markdown(explanation: Explanation) -> str:
 
 
 def _rule_blocks(rule: Explained) -> Iterator[str]:
-    given = rule.given
-    yield f"## {plain(given.rule.alert)}"
-    yield f"{code(given.place)}: {plain(_waits_words(rule))}; {_kind_words(rule.prospect)}."
-    yield f"```promql\n{printable(given.rule.expr.strip()).replace('```', '')}\n```"
+    located = rule.given
+    yield f"## {plain(located.rule.alert)}"
+    yield f"{code(located.place)}: {plain(_waits_words(rule))}; {_kind_words(rule.prospect)}."
+    yield f"```promql\n{printable(located.rule.expr.strip()).replace('```', '')}\n```"
     yield _legs_block([leg for leg in rule.prospect.legs if not leg.after_the_end], "after the fault")
     ended = [leg for leg in rule.prospect.legs if leg.after_the_end]
     if ended:
@@ -120,7 +120,7 @@ def _rule_blocks(rule: Explained) -> Iterator[str]:
     if shortest is not None:
         yield f"{shortest[0].upper()}{shortest[1:]}."
     yield from (_sizes_block(sizes) for sizes in rule.prospect.tables)
-    yield "\n".join(f"- {plain(line)}" for line in given.basis)
+    yield "\n".join(f"- {plain(line)}" for line in located.basis)
     if rule.remarks:
         yield "\n".join(_remark_item(remark) for remark in rule.remarks)
 
@@ -158,18 +158,18 @@ def as_json(explanation: Explanation) -> str:
 
 
 def _rule_object(explained: Explained) -> dict[str, Any]:
-    given, outlook = explained.given, explained.prospect
+    located, outlook = explained.given, explained.prospect
     return {
-        "alert": given.rule.alert,
-        "group": given.rule.group,
-        "place": given.place,
-        "expr": given.rule.expr,
-        "for_seconds": given.rule.for_seconds,
-        "labels": given.rule.labels,
+        "alert": located.rule.alert,
+        "group": located.rule.group,
+        "place": located.place,
+        "expr": located.rule.expr,
+        "for_seconds": located.rule.for_seconds,
+        "labels": located.rule.labels,
         "kind": outlook.shape.kind,
-        "basis": list(given.basis),
-        "scrape_seconds": given.timing.scrape,
-        "interval_seconds": given.timing.interval,
+        "basis": list(located.basis),
+        "scrape_seconds": located.timing.scrape,
+        "interval_seconds": located.timing.interval,
         "window": [_leg_object(leg) for leg in outlook.legs],
         "faults": [_size_object(row) for table in outlook.tables for row in table.rows],
         "shortest_fault": _span_pair(outlook.shortest),

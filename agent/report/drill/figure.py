@@ -61,11 +61,11 @@ class _Row:
 def figure(recording: Recording, judgement: Judgement) -> go.Figure:
     """Draw all rows above one time axis."""
     lanes = _lanes(recording, judgement)
-    valued = _valued(recording)
-    heights = [_CHART_PIXELS] * (2 + len(valued)) + [max(_LANE_PIXELS * len(lanes), _LEGEND_LINES * 17)]
+    alerts = _alerts_with_value(recording)
+    heights = [_CHART_PIXELS] * (2 + len(alerts)) + [max(_LANE_PIXELS * len(lanes), _LEGEND_LINES * 17)]
     total = sum(heights) + _GAP_PIXELS * (len(heights) - 1)
     titles = ["transactions a second", "latency from due time, seconds"]
-    titles += [f"{escape(alert)}: the value of its rule" for alert in valued]
+    titles += [f"{escape(alert)}: the value of its rule" for alert in alerts]
     drawn = make_subplots(
         rows=len(heights),
         shared_xaxes=True,
@@ -75,7 +75,7 @@ def figure(recording: Recording, judgement: Judgement) -> go.Figure:
     )
     drawn.update_annotations(x=0, xanchor="left", font_size=13, yshift=3)
     _draw_load(drawn, recording, judgement.fault_at)
-    for row, alert in enumerate(valued, start=3):
+    for row, alert in enumerate(alerts, start=3):
         _draw_value(_Row(drawn, row, judgement.fault_at), recording, alert)
     _draw_alerts(_Row(drawn, len(heights), judgement.fault_at), recording, lanes)
     _draw_faults(drawn, recording, judgement.fault_at)
@@ -93,7 +93,7 @@ def _lanes(recording: Recording, judgement: Judgement) -> list[_Lane]:
     return lanes + [_Lane(alert) for alert in sorted(others)]
 
 
-def _valued(recording: Recording) -> list[str]:
+def _alerts_with_value(recording: Recording) -> list[str]:
     """List the expected alerts whose rule has a recorded value."""
     return [one.alert for one in recording.drill.expect if any(_values(recording, one.alert))]
 

@@ -101,14 +101,14 @@ def _close(recording: Recording, verdict: Verdict, fault_at: float) -> Iterator[
             " shorten its range or `for`, or allow more"
         )
     notified = milestones.get("notified")
-    if notified is not None and _used(notified) >= _CLOSE:
+    if notified is not None and _used_share(notified) >= _CLOSE:
         yield (
             f"its receiver was notified in the last fifth of the window ({wording.window_words(notified.window, fault_at)} s);"
             " shorten group_interval of its route if that is too late"
         )
 
 
-def _used(milestone: Milestone) -> float:
+def _used_share(milestone: Milestone) -> float:
     """Return the share of its window that had passed when a milestone was reached."""
     if milestone.at is None or milestone.window is None:
         return 0.0

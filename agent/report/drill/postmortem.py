@@ -32,7 +32,7 @@ def render(recording: Recording, judgement: Judgement, slow_seconds: float) -> s
         "## Root cause",
         _root_cause(recording, judgement.fault_at),
         "## Contributing factors",
-        _listed(_factors(recording, judgement), "None were found."),
+        _bullets(_factors(recording, judgement), "None were found."),
         "## Detection",
         *_detection(recording, judgement),
         "## Follow-ups",
@@ -51,7 +51,7 @@ def _summary(recording: Recording, judgement: Judgement) -> Iterator[str]:
         f"This was a drill: {plain(recording.drill.summary.rstrip('.') or 'its file has no summary')}.",
         f"Its verdict is **{wording.OVERALL[judgement.exit_code]}**.",
         f"{failed + dropped:,} of {due:,} transactions did not succeed: {failed:,} failed, {dropped:,} never sent.",
-        *(f"{plain(one.alert)}: {_detected(one, judgement.fault_at)}." for one in judgement.verdicts),
+        *(f"{plain(one.alert)}: {_detection_words(one, judgement.fault_at)}." for one in judgement.verdicts),
     ]
     if recording.time_scale != 1:
         sentences.append(
@@ -72,7 +72,7 @@ def _summary(recording: Recording, judgement: Judgement) -> Iterator[str]:
     )
 
 
-def _detected(verdict: Verdict, fault_at: float) -> str:
+def _detection_words(verdict: Verdict, fault_at: float) -> str:
     firing = _milestone(verdict, "firing")
     notified = _milestone(verdict, "notified")
     when = f", fired {_from_fault(firing.at - fault_at)}" if firing is not None and firing.at is not None else ""
@@ -134,12 +134,12 @@ def _detection(recording: Recording, judgement: Judgement) -> Iterator[str]:
     if fired:
         head = ("alert", "verdict", "fired", "its window, s", "notified", "its window, s", "receiver", "resolved")
         yield table(head, [_row(verdict, judgement.fault_at) for verdict in fired])
-        yield _listed((f"{one.alert}: {longest(one.spans)}." for one in fired if one.spans), "")
+        yield _bullets((f"{one.alert}: {longest(one.spans)}." for one in fired if one.spans), "")
     else:
         yield "Nothing."
     yield "### Alerts that did not"
     expected = "Every expected alert fired in time."
-    yield _listed(_silent(recording, judgement), expected if recording.drill.expect else "The drill expects no alert.")
+    yield _bullets(_silent(recording, judgement), expected if recording.drill.expect else "The drill expects no alert.")
 
 
 def _fired_since(verdict: Verdict, fault_at: float) -> bool:
@@ -172,7 +172,7 @@ def _silent(recording: Recording, judgement: Judgement) -> Iterator[str]:
         yield f"Not expected to fire, and did not: {', '.join(quiet)}."
 
 
-def _listed(lines: Iterable[str], none: str) -> str:
+def _bullets(lines: Iterable[str], none: str) -> str:
     return "\n".join(f"- {plain(line)}" for line in dict.fromkeys(lines)) or none
 
 

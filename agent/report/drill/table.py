@@ -36,16 +36,20 @@ def render(drills: Iterable[tuple[Recording, Judgement]]) -> Table:
         name, took = recording.drill.name, f"{recording.ended_at - recording.started_at:.1f} s"
         for verdict in judgement.verdicts:
             table.add_row(
-                _named(name, verdict.alert), *_cells(verdict, judgement), _outcome(verdict), took, _audit(recording)
+                _alert_cell(name, verdict.alert),
+                *_cells(verdict, judgement),
+                _outcome(verdict),
+                took,
+                _audit(recording),
             )
             name, took = "", ""
         if not judgement.verdicts:
             overall = Text(wording.OVERALL[judgement.exit_code], _OVERALL_COLOURS[judgement.exit_code])
-            table.add_row(_named(name, "no alert"), *[""] * len(_MILESTONES), overall, took, _audit(recording))
+            table.add_row(_alert_cell(name, "no alert"), *[""] * len(_MILESTONES), overall, took, _audit(recording))
     return table
 
 
-def _named(drill: str, alert: str) -> Text:
+def _alert_cell(drill: str, alert: str) -> Text:
     return Text.assemble((f"{drill}\n" if drill else "", "bold"), words.printable(alert))
 
 

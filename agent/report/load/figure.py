@@ -45,7 +45,7 @@ def timeline(seconds: Sequence[LoadSecond]) -> go.Figure:
     )
     drawn.update_annotations(x=0, xanchor="left", font_size=13, yshift=3)
     length = -(-len(seconds) // _MOST_POINTS) or 1
-    _draw(drawn, [_joined(seconds[at : at + length]) for at in range(0, len(seconds), length)], length)
+    _draw(drawn, [_join(seconds[at : at + length]) for at in range(0, len(seconds), length)], length)
     plot.lay_out(drawn, len(_TITLES), total, top_pixels=28)
     for row in (3, 4):
         drawn.update_yaxes(_SECONDS_AXIS, row=row)
@@ -89,7 +89,7 @@ def _line(name: str, colour: str, at: Sequence[float], values: Sequence[float | 
     return go.Scatter(x=at, y=values, name=name, mode=mode, line=line, showlegend=True)
 
 
-def _joined(seconds: Sequence[LoadSecond]) -> LoadSecond:
+def _join(seconds: Sequence[LoadSecond]) -> LoadSecond:
     """Join seconds into one: means of rates and counts, the largest value of everything else."""
     if len(seconds) == 1:
         return seconds[0]

@@ -262,11 +262,11 @@ _COLUMN = re.compile(r"(?<= )\S+")
 
 def fold(text: Text, width: int) -> Text:
     """Break lines between their columns, so that none exceeds `width` cells; lines without columns stay as they are."""
-    folded = Text("\n")
-    return folded.join(part for line in text.split("\n", allow_blank=True) for part in _folded(line, width))
+    lines = Text("\n")
+    return lines.join(part for line in text.split("\n", allow_blank=True) for part in _fold_line(line, width))
 
 
-def _folded(line: Text, width: int) -> list[Text]:
+def _fold_line(line: Text, width: int) -> list[Text]:
     leader = _LEADER.match(line.plain)
     if leader is None or len(line) <= width:
         return [line]

@@ -135,14 +135,14 @@ def review(
     damaged: Iterable[str] = (),
 ) -> Review:
     """Summarise drills; `alerts` are those to prove, by default those of the rules of the last drill."""
-    kept = sorted((one for one in drills if since is None or one.at >= since), key=lambda one: one.at)
-    wanted = frozenset(alerts) if alerts is not None else (kept[-1].alerts if kept else frozenset())
-    tracks = _tracks(run for one in kept for run in one.runs)
+    recent = sorted((one for one in drills if since is None or one.at >= since), key=lambda one: one.at)
+    wanted = frozenset(alerts) if alerts is not None else (recent[-1].alerts if recent else frozenset())
+    tracks = _tracks(run for one in recent for run in one.runs)
     return Review(
         since=since,
         until=until,
-        drills=len(kept),
-        exit_codes=Counter(one.exit_code for one in kept),
+        drills=len(recent),
+        exit_codes=Counter(one.exit_code for one in recent),
         tracks=tracks,
         unproven=tuple(_unproven(tracks, wanted)),
         alerts=len(wanted),
