@@ -106,7 +106,7 @@ def _is_foreign(path: Path) -> bool:
     try:
         documents = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one is not None]
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        # Source reports what is wrong with it.
+        # Reading it as a Source reports the error.
         return False
     return bool(documents) and all(map(_is_foreign_object, documents))
 

@@ -17,7 +17,7 @@ from alertdrill.agent.import_k6.syntax import Node
 from alertdrill.agent.import_k6.variables import declare, hide_all
 
 _HTTP = "k6/http."
-_WRITE_BY_HAND = "write a later request and its data under then"
+_WRITE_BY_HAND = "write a later request, and what it takes from this answer, under then"
 _LOOP = ("the loop", "one transaction is one request")
 _BRANCH = ("the branch", "a transaction is the same every time")
 _STATEMENTS = {

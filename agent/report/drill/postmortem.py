@@ -130,14 +130,14 @@ def _factors(recording: Recording, judgement: Judgement) -> Iterator[str]:
 
 def _detection(recording: Recording, judgement: Judgement) -> Iterator[str]:
     fired = [one for one in judgement.verdicts if recording.faults and _fired_since(one, judgement.fault_at)]
-    yield "### Alerts that detected it"
+    yield "### Alerts that detected the fault"
     if fired:
         head = ("alert", "verdict", "fired", "its window, s", "notified", "its window, s", "receiver", "resolved")
         yield table(head, [_row(verdict, judgement.fault_at) for verdict in fired])
         yield _bullets((f"{one.alert}: {longest(one.spans)}." for one in fired if one.spans), "")
     else:
         yield "Nothing."
-    yield "### Alerts that did not"
+    yield "### Alerts that did not detect it"
     expected = "Every expected alert fired in time."
     yield _bullets(_silent(recording, judgement), expected if recording.drill.expect else "The drill expects no alert.")
 

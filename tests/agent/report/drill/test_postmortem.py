@@ -109,19 +109,19 @@ def test_the_cause_is_the_fault_with_its_settings_and_its_length(passed: Recordi
 
 
 def test_each_alert_that_detected_the_fault_has_its_windows_beside_it(passed: Recording) -> None:
-    detected = section(document(passed), "### Alerts that detected it")
+    detected = section(document(passed), "### Alerts that detected the fault")
     assert r"| OrdersSlow | passed | +15.20 s | \[15.20 … 15.20] | +17.30 s |" in detected
     assert "| pager | +68.20 s |" in detected
-    assert section(document(passed), "### Alerts that did not") == "Every expected alert fired in time."
+    assert section(document(passed), "### Alerts that did not detect it") == "Every expected alert fired in time."
 
 
 def test_a_silent_alert_has_its_reason_and_an_action(missed: Recording) -> None:
     text = document(missed)
-    assert section(text, "### Alerts that detected it") == "Nothing."
+    assert section(text, "### Alerts that detected the fault") == "Nothing."
     assert "- OrdersSlow was expected to fire: never crossed: largest value 0.48" in section(
-        text, "### Alerts that did not"
+        text, "### Alerts that did not detect it"
     )
-    assert "Not expected to fire, and did not: QueueGrows." in section(text, "### Alerts that did not")
+    assert "Not expected to fire, and did not: QueueGrows." in section(text, "### Alerts that did not detect it")
     assert "- OrdersSlow (missed): never crossed: largest value 0.48" in section(text, "## Contributing factors")
     assert "- [ ] OrdersSlow: lower its threshold or shorten its range" in text
 
@@ -180,7 +180,7 @@ def test_an_allowed_alert_that_fired_needs_a_decision(passed: Recording) -> None
 
 def test_an_alert_without_a_fault_has_detected_nothing(passed: Recording) -> None:
     text = document(passed, faults=[], aborted="OrdersSlow fired already")
-    assert section(text, "### Alerts that detected it") == "Nothing."
+    assert section(text, "### Alerts that detected the fault") == "Nothing."
     assert section(text, "## Root cause") == "No fault was injected."
     assert "| UTC | after the baseline | what happened |" in text
     assert "Inject a fault" not in text
@@ -202,7 +202,9 @@ def test_a_quiet_control_needs_no_follow_up(missed: Recording) -> None:
     drill = missed.drill.model_copy(update={"expect": []})
     text = document(missed, drill=drill, faults=[])
     assert "Its verdict is **passed**." in text
-    assert "Not expected to fire, and did not: OrdersSlow, QueueGrows." in section(text, "### Alerts that did not")
+    assert "Not expected to fire, and did not: OrdersSlow, QueueGrows." in section(
+        text, "### Alerts that did not detect it"
+    )
     assert section(text, "## Follow-ups") == "### Monitoring and alerting rules\n\nNone.\n\n### Prevention\n\nNone."
 
 
@@ -232,4 +234,4 @@ def test_the_document_of_any_drill_is_complete(case: Case) -> None:
     judgement = judge(recording)
     (firing,) = [m.at for m in judgement.verdicts[0].milestones if m.name == "firing"] or [None]
     fired = firing is not None and firing >= judgement.fault_at
-    assert (section(text, "### Alerts that detected it") != "Nothing.") is fired
+    assert (section(text, "### Alerts that detected the fault") != "Nothing.") is fired
