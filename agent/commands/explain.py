@@ -79,13 +79,12 @@ def _interval(text: str | None, option: str) -> timedelta | None:
 
 
 def _print(explanation: Explanation, form: ExplanationForm, console: Console) -> None:
-    from alertdrill.agent.report import explain as explain_text
-    from alertdrill.agent.report import explain_json, explain_markdown
+    from alertdrill.agent.report import explain as forms
 
     if form == ExplanationForm.TEXT:
-        console.print(explain_text.render(explanation))
+        console.print(forms.as_text(explanation))
         return
-    render = {ExplanationForm.MARKDOWN: explain_markdown.render, ExplanationForm.JSON: explain_json.render}[form]
+    render = {ExplanationForm.MARKDOWN: forms.as_markdown, ExplanationForm.JSON: forms.as_json}[form]
     console.out(render(explanation), end="", highlight=False)
 
 

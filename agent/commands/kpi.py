@@ -127,7 +127,7 @@ async def show(options: KpiOptions, console: Console) -> int:
     from alertdrill.agent.config.agent import read_agent_config
     from alertdrill.agent.config.kpis import read_kpis
     from alertdrill.agent.errors import ConfigError
-    from alertdrill.agent.scorecard import history
+    from alertdrill.agent.scorecard import earlier_runs
 
     config = read_agent_config(options.config)
     kpis = config.kpis if options.kpis is None else read_kpis(options.kpis)
@@ -135,26 +135,25 @@ async def show(options: KpiOptions, console: Console) -> int:
         raise ConfigError(f"{options.config}: has no `kpis`, expected a file of them there or as --kpis")
     print_card = _printer(options.form, console)
     path = options.history or config.recordings / ("kpis-lab.jsonl" if options.lab else "kpis.jsonl")
-    runs = history.read(path)
-    card = history.with_trends(await _measured(options, config, kpis), runs)
+    runs = earlier_runs.read(path)
+    card = earlier_runs.with_trends(await _measured(options, config, kpis), runs)
     print_card(card)
-    history.add(path, runs, card)
+    earlier_runs.add(path, runs, card)
     return card.exit_code
 
 
 def _printer(form: str, console: Console) -> Callable[[Card], None]:
-    from alertdrill.agent.report import scorecard, scorecard_json, scorecard_markdown
-    from alertdrill.units.extras import of_extra
+    from alertdrill.agent.report import scorecard
+    from alertdrill.units.extras import require_library
 
     if form == "text":
-        return lambda card: console.print(scorecard.render(card))
-    render: Callable[[Card], str] = scorecard_json.render
+        return lambda card: console.print(scorecard.as_text(card))
+    render: Callable[[Card], str] = scorecard.as_json
     if form == "markdown":
-        render = scorecard_markdown.render
+        render = scorecard.as_markdown
     elif form == "html":
-        with of_extra("report"):
-            from alertdrill.agent.report import scorecard_html
-        render = scorecard_html.render
+        require_library("jinja2", "report")
+        render = scorecard.as_html
     return lambda card: console.out(render(card), end="", highlight=False)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,10 +16,7 @@ from alertdrill.agent.commands.running import explained
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from alertdrill.agent.report.review.review import Drilled, Review
-
-_SUFFIX = ".recording.json.gz"
-_STAMP = re.compile(r"-(\d{8}T\d{6}Z)$")
+    from alertdrill.agent.report.review.review import DrillResult, Review
 
 
 class ReviewForm(StrEnum):
@@ -61,17 +56,15 @@ def review(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 
 def _printer(form: ReviewForm, console: Console) -> Callable[[Review], None]:
-    from alertdrill.agent.report import review_markdown
     from alertdrill.agent.report.review import forms
-    from alertdrill.units.extras import of_extra
+    from alertdrill.units.extras import require_library
 
     if form == ReviewForm.TEXT:
-        return lambda made: console.print(forms.render(made))
-    render: Callable[[Review], str] = review_markdown.render
+        return lambda made: console.print(forms.as_text(made))
+    render: Callable[[Review], str] = forms.as_markdown
     if form == ReviewForm.HTML:
-        with of_extra("report"):
-            from alertdrill.agent.report import review_html
-        render = review_html.render
+        require_library("jinja2", "report")
+        render = forms.as_html
     return lambda made: console.out(render(made), end="", highlight=False)
 
 
@@ -87,16 +80,17 @@ def _reviewed(folder: Path, since: float | None, rules: list[Path]) -> Review:
     return made_of(drills, until=time.time(), since=since, alerts=alerts, damaged=damaged)
 
 
-def _drills(folder: Path, since: float | None, damaged: list[str]) -> Iterator[Drilled]:
+def _drills(folder: Path, since: float | None, damaged: list[str]) -> Iterator[DrillResult]:
     from alertdrill.agent.errors import ConfigError
-    from alertdrill.agent.recording.recording import read_recording
-    from alertdrill.agent.report.review.review import drilled
+    from alertdrill.agent.recording.recording import SUFFIX, named_instant, read_recording
+    from alertdrill.agent.report.review.review import drill_result
     from alertdrill.agent.verdict.judge import judge
 
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: is not a folder, expected one with recordings ({'*' + _SUFFIX})")
-    for path in sorted(folder.rglob(f"*{_SUFFIX}")):
-        if since is not None and (at := _began_at(path)) is not None and at < since:
+        raise ConfigError(f"{folder}: is not a folder, expected one with recordings ({'*' + SUFFIX})")
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        # The name has whole seconds.
+        if since is not None and (at := named_instant(path)) is not None and at + 1 < since:
             continue
         try:
             recording = read_recording(path)
@@ -105,19 +99,7 @@ def _drills(folder: Path, since: float | None, damaged: list[str]) -> Iterator[D
             continue
         # Judging takes most of the time.
         if since is None or recording.started_at >= since:
-            yield drilled(recording, judge(recording))
-
-
-def _began_at(path: Path) -> float | None:
-    """Return when a drill began, from its recording's name, so that old ones need not be read."""
-    stamp = _STAMP.search(path.name.removesuffix(_SUFFIX))
-    if stamp is None:
-        return None
-    try:
-        # The name has whole seconds.
-        return datetime.strptime(stamp[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp() + 1
-    except ValueError:
-        return None
+            yield drill_result(recording, judge(recording))
 
 
 def _alerts(paths: list[Path]) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""The files that people write, read and checked: agent.yml, drills, probes, KPIs, rules."""
+"""Reads and checks the files that people write: agent.yml, drills, probes, KPIs, rules."""

@@ -1,4 +1,4 @@
-"""agent.yml: where the servers are, and the transaction that keeps running."""
+"""agent.yml: the servers, and the transaction that runs all the time."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ Place = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+:\d+$")]
 class AgentConfig(Settings):
     """The whole of agent.yml.
 
-    `listen` is where Alertmanager's webhooks reach us; `time_scale` divides the durations of drills,
-    for servers whose own durations were divided likewise. `addresses` say where the names are by which drills
-    know what they break; `allow` are the faults that need to be allowed in writing (`flush redis:6379`), and
-    `password_files` belong to servers by name. `kubernetes` says what of a cluster is open to drills.
+    `listen` is the address for Alertmanager's webhooks. `time_scale` divides the durations of drills, for servers
+    whose durations were divided by the same number. `addresses` maps the names in drills to addresses; `allow` lists
+    the faults that need written permission (`flush redis:6379`); `password_files` has a file for each server.
+    `kubernetes` says which parts of a cluster drills may break.
     """
 
     probe: AnyProbe
@@ -53,12 +53,12 @@ class AgentConfig(Settings):
 
     @field_validator("password_files")
     @classmethod
-    def _beside_the_file(cls, files: dict[str, Path], info: ValidationInfo) -> dict[str, Path]:
+    def _resolve_paths(cls, files: dict[str, Path], info: ValidationInfo) -> dict[str, Path]:
         return {name: beside_its_file(path, info) for name, path in files.items()}
 
     @property
     def endpoints(self) -> Endpoints:
-        """What faults work through."""
+        """The addresses and permissions that faults need."""
         return Endpoints(
             toxiproxy_url=self.toxiproxy.url,
             addresses=self.addresses,
@@ -69,23 +69,23 @@ class AgentConfig(Settings):
 
     @field_validator("probe", mode="before")
     @classmethod
-    def _read_from_its_file(cls, probe: object, info: ValidationInfo) -> object:
+    def _read_probe(cls, probe: object, info: ValidationInfo) -> object:
         return from_its_file(probe, info, read_probe)
 
     @field_validator("kpis", mode="before")
     @classmethod
-    def _read_from_their_file(cls, given: object, info: ValidationInfo) -> object:
+    def _read_kpis(cls, given: object, info: ValidationInfo) -> object:
         return from_its_file(given, info, read_kpis)
 
     def relocated(self, addresses: Mapping[str, str]) -> AgentConfig:
-        """Point every URL at another address: `{"prometheus:9090": "127.0.0.1:31234"}`."""
+        """Replace the addresses in every URL: `{"prometheus:9090": "127.0.0.1:31234"}`."""
         return self.model_validate(relocate(self.model_dump(by_alias=True, exclude_unset=True), addresses))
 
 
 def relocate(value: Any, addresses: Mapping[str, str]) -> Any:  # noqa: ANN401 - settings hold anything
-    """Replace the host and port of every URL within a value that has an address of its own.
+    """Replace the host and port of every URL in a value, where `addresses` has them.
 
-    A URL without a port means the same server.
+    A URL with the host and without a port means the same server.
     """
     if isinstance(value, str):
         for name, address in addresses.items():
@@ -105,7 +105,7 @@ def read_agent_config(path: Path) -> AgentConfig:
 
 
 def as_yaml(config: AgentConfig) -> str:
-    """Spell a configuration as YAML, secrets included: only for a file that its reader alone can open."""
+    """Format a configuration as YAML, secrets included: only for a file that no other user can read."""
     return yaml.safe_dump(_plain(config.model_dump(by_alias=True, exclude_unset=True)), sort_keys=False)
 
 

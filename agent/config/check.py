@@ -17,15 +17,15 @@ from alertdrill.agent.config.rules import RuleFile, holds_rules, parse_rules
 from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.errors import ConfigError
 
-# What only the agent's own configuration has.
+# Keys of the agent's own configuration alone.
 _SERVERS = ("prometheus", "alertmanager", "toxiproxy")
-# Files of other programs, which those programs check themselves.
+# Keys of other programs' files: those programs check them.
 _FOREIGN = ("scrape_configs", "route", "apiVersion")
 
 
 @dataclass
 class Findings:
-    """What was read, and everything that is wrong with it, a line each."""
+    """What was read, and every problem in it, one line each."""
 
     agent: int = 0
     probes: int = 0
@@ -41,7 +41,7 @@ class Findings:
 
 
 def check(paths: list[Path]) -> Findings:
-    """Read all files below the paths, tell them apart by their keys, and check each and all together."""
+    """Read all files below the paths, recognise each by its keys, and check each file and all files together."""
     findings = Findings()
     for path in _files(paths, findings):
         try:
@@ -65,7 +65,7 @@ def _files(paths: list[Path], findings: Findings) -> list[Path]:
 
 
 def _check_file(path: Path, findings: Findings) -> None:
-    if holds_others(path):
+    if _is_foreign(path):
         return
     source = Source(path)
     keys = source.values if isinstance(source.values, dict) else {}
@@ -89,7 +89,7 @@ def _check_file(path: Path, findings: Findings) -> None:
 
 
 def _check_alert_names(findings: Findings) -> None:
-    """Compare the alerts that drills name with those that rules make, where rule files were read."""
+    """Check that a rule makes each alert that a drill names, where rule files were read."""
     if not findings.rules:
         return
     known = sorted(rule.alert for file in findings.rules for group in file.groups for rule in group.rules if rule.alert)
@@ -108,17 +108,17 @@ def _check_alert(source: Source, loc: tuple[str | int, ...], alert: str, known: 
     findings.problems.append(source.problem(loc, f"no rule makes the alert {alert!r}, {hint}"))
 
 
-def holds_others(path: Path) -> bool:
-    """Tell whether a file holds nothing but Kubernetes objects that are not ours to check, as PrometheusRules are."""
+def _is_foreign(path: Path) -> bool:
+    """Return whether all documents of a file are Kubernetes objects other than PrometheusRules."""
     try:
         documents = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one is not None]
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        # Whoever reads it next says what is wrong with it.
+        # Reading it as a Source reports the error.
         return False
-    return bool(documents) and all(map(_is_others, documents))
+    return bool(documents) and all(map(_is_foreign_object, documents))
 
 
-def _is_others(document: object) -> bool:
+def _is_foreign_object(document: object) -> bool:
     if not isinstance(document, dict) or not {"apiVersion", "kind"} <= document.keys():
         return False
     return bool(document["kind"] != "PrometheusRule")

@@ -21,39 +21,39 @@ from alertdrill.units.promql import PromQL
 from alertdrill.units.settings import Settings
 from alertdrill.units.time_scale import scale_expr
 
-KIND = "surge"
-"""Its kind beside those of faults."""
+SURGE = "surge"
+"""The kind of a surge, in the place where a fault has its kind."""
 
 
-def _read_from_its_file(probe: object, info: ValidationInfo) -> object:
+def _read_probe(probe: object, info: ValidationInfo) -> object:
     return from_its_file(probe, info, read_probe)
 
 
 class Surge(Settings):
-    """So many transactions a second in addition, from `at` after the baseline on: of the agent's probe unless named."""
+    """Additional transactions a second, from `at` after the baseline on: those of the agent's probe, or of `probe`."""
 
     rate: float = Field(gt=0, le=100_000)
     at: Duration = Field(default=timedelta(0), ge=timedelta(0))
     lasts: Duration | Literal["until-fired"] = "until-fired"
     max_in_flight: int = Field(default=10_000, gt=0)
-    probe: Annotated[AnyProbe | None, BeforeValidator(_read_from_its_file)] = None
+    probe: Annotated[AnyProbe | None, BeforeValidator(_read_probe)] = None
 
     @property
     def target(self) -> str:
-        """What it does, in words."""
-        what = f" of {', '.join(one.name for one in self.probe.counted)}" if self.probe is not None else ""
-        return f"{self.rate:g} transactions a second more{what}"
+        """The effect of the surge, in words."""
+        names = f" of {', '.join(one.name for one in self.probe.counted)}" if self.probe is not None else ""
+        return f"{self.rate:g} transactions a second more{names}"
 
     def scaled(self, time_scale: float) -> Self:
-        """Divide when it begins and how long it lasts; its rate stays as it is."""
+        """Divide its start and its length; its rate stays as it is."""
         lasts = self.lasts / time_scale if isinstance(self.lasts, timedelta) else self.lasts
         return self.model_copy(update={"at": self.at / time_scale, "lasts": lasts})
 
 
 class DrillLoad(Settings):
-    """The load under which the drill runs: transactions a second, and how many may be under way at once.
+    """The load of a drill: transactions a second, and how many may be in flight at once.
 
-    A surge is more load for a while, in the place of a fault.
+    A surge is additional load for some time, in the place of a fault.
     """
 
     rate: float = Field(gt=0, le=100_000)
@@ -66,10 +66,10 @@ class DrillLoad(Settings):
 
 
 class Expectation(Settings):
-    """What is expected of one alert.
+    """The expectation of one alert.
 
-    `within` is the drill's own budget from the first fault to firing, of the first alert with these labels where
-    several fire; the window that follows from the rule holds in any case. An empty label is none.
+    `within` is the drill's own limit from the first fault to firing; where several alerts with these labels fire, it is
+    for the first. The window of the rule holds in any case. An empty label means that the alert has no such label.
     """
 
     alert: str = Field(min_length=1)
@@ -82,10 +82,10 @@ class Expectation(Settings):
 class Drill(Settings):
     """The whole of a drill file.
 
-    It is broken off when a query of `abort_if` has a result, or a threshold of `abort_unless` on the load's own
-    figures does not hold. With `silence_others` nobody is told of alerts that are not under test.
-    `lab` are the parts that it needs of a lab, and says nothing elsewhere.
-    A drill that expects nothing is a control: it passes when no alert fires in the time of `observe`.
+    The drill is aborted when a query of `abort_if` has a result, or when a threshold of `abort_unless` on the figures
+    of the load does not hold. `silence_others` silences the alerts that are not under test.
+    `lab` names the parts that the drill needs of a lab, and has no effect elsewhere.
+    A drill without expectations is a control: it passes when no alert fires within `observe`.
     """
 
     name: str = Field(alias="drill", min_length=1, pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -102,12 +102,12 @@ class Drill(Settings):
     lab: Parts = Parts()
 
     @field_serializer("faults")
-    def _as_written(self, faults: list[Fault], info: FieldSerializationInfo) -> list[dict[str, Any]]:
-        # Some keys contradict others by being there, and what a file does not say stays unsaid in a recording.
+    def _dump_as_written(self, faults: list[Fault], info: FieldSerializationInfo) -> list[dict[str, Any]]:
+        # Dump only the keys that the file set: some exclude each other, so written-out defaults would not validate again.
         return [fault.model_dump(mode=info.mode, by_alias=True, exclude_unset=True) for fault in faults]
 
     @model_validator(mode="after")
-    def _breaks_nothing_twice(self) -> Drill:
+    def _breaks_each_thing_once(self) -> Drill:
         if found := contradictions([one for fault in self.faults for one in repetitions(fault)]):
             raise ValueError("; ".join(found))
         return self
@@ -126,16 +126,16 @@ class Drill(Settings):
 
     @property
     def observe_for(self) -> timedelta:
-        """How long after the first fault an expected alert may take to fire; how long none may."""
+        """The time from the first fault in which expected alerts must fire, or in which no alert may fire."""
         return max((expectation.within for expectation in self.expect), default=self.observe)
 
     @property
     def longest(self) -> timedelta:
-        """How long the drill may take."""
+        """The longest time that the drill may take."""
         return self.baseline + 2 * self.observe_for
 
     def scaled(self, time_scale: float) -> Drill:
-        """Divide the drill's time line and ranges; what a fault does (its latency, its jitter) stays as it is."""
+        """Divide the drill's time line and ranges; the effect of a fault (its latency, its jitter) stays as it is."""
         return self.model_copy(
             update={
                 "baseline": self.baseline / time_scale,

@@ -1,4 +1,4 @@
-"""kpis.yml: what a service is measured by, and what it has promised.
+"""kpis.yml: the measures of a service, and their objectives.
 
     kpis:
       - kpi: error rate
@@ -14,10 +14,10 @@
     buckets:
       payment_engine_transactions_response_time_seconds_bucket: [0.5, 1, 2, 5]
 
-A KPI is a ratio of two rates with `of`, a quantile with `quantile`, a rate with `per: second`, what a counter grew by
-with `increase`, else the mean of a gauge, of the worst series where there are several; or any `query`, in which
-`$window` stands for the window that is looked at. One without an objective is only told.
-`alertdrill kpi` measures them; `alertdrill explain` holds the rules' thresholds beside those with an objective.
+A KPI is a ratio of two rates with `of`, a quantile with `quantile`, a rate with `per: second`, the increase of a
+counter with `increase`, else the mean of a gauge, of the worst series where there are several; or any `query`, in
+which `$window` is replaced by the window. A KPI without an objective is only shown.
+`alertdrill kpi` measures them; `alertdrill explain` compares the thresholds of rules with the objectives.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _SECONDS_PER = {"second": 1, "minute": 60, "hour": 3600}
 
 
 class Kpi(Settings):
-    """What is measured, and, where there is an objective, the side of a number on which it must stay.
+    """A measure, and its objective if it has one: a number and the side of it on which the measure must stay.
 
-    From `yellow_from` to the limit the promise is kept, and nearly broken. `unit` is for people; `seconds` and `ratio`
-    are spelled as such.
+    From `yellow_from` to the limit the objective is met, but only just. `unit` is for people; `seconds` and `ratio` have
+    their own format.
     """
 
     name: str = Field(alias="kpi", min_length=1)
@@ -64,12 +64,12 @@ class Kpi(Settings):
     @classmethod
     def _is_comparison(cls, text: str | None) -> str | None:
         if text is not None and _OBJECTIVE.fullmatch(text.strip()) is None:
-            msg = f"{text!r} is no objective, expected a comparison with a number such as < 2 or >= 99.5"
+            msg = f"{text!r} is not an objective, expected a comparison with a number such as < 2 or >= 99.5"
             raise ValueError(msg)
         return None if text is None else text.strip()
 
     @model_validator(mode="after")
-    def _is_one_thing(self) -> Self:
+    def _has_one_meaning(self) -> Self:
         ways = [name for name in ("of", "quantile", "per", "increase") if getattr(self, name) is not None]
         if len(ways) > 1:
             msg = f"has {' and '.join(ways)}, expected one of them"
@@ -80,13 +80,13 @@ class Kpi(Settings):
             )
             raise ValueError(msg)
         if self.query is not None and (ways or self.by):
-            msg = f"has query and {(ways or ['by'])[0]}, expected that the query says all"
+            msg = f"has query and {(ways or ['by'])[0]}, expected the query alone"
             raise ValueError(msg)
         require_promql(self.expr(timedelta(minutes=5)))
         return self
 
     @model_validator(mode="after")
-    def _warns_before_it_is_broken(self) -> Self:
+    def _is_yellow_before_red(self) -> Self:
         if self.yellow_from is None:
             return self
         if self.objective is None:
@@ -94,13 +94,13 @@ class Kpi(Settings):
             raise ValueError(msg)
         if (self.yellow_from > self.limit) if self.is_upper_bound else (self.yellow_from < self.limit):
             side = "at most" if self.is_upper_bound else "at least"
-            msg = f"has yellow_from {self.yellow_from:g}, where {self.objective} is broken: expected {side} {self.limit:g}"
+            msg = f"has yellow_from {self.yellow_from:g}, where {self.objective} is missed: expected {side} {self.limit:g}"
             raise ValueError(msg)
         return self
 
     @property
     def comparison(self) -> str:
-        """The side: `<`, `<=`, `>` or `>=`; nothing without an objective."""
+        """The comparison: `<`, `<=`, `>` or `>=`; empty without an objective."""
         return (self.objective or "").rstrip("0123456789.- ")
 
     @property
@@ -110,11 +110,11 @@ class Kpi(Settings):
 
     @property
     def is_upper_bound(self) -> bool:
-        """Tell whether it is large values that break the objective."""
+        """Whether large values miss the objective."""
         return self.comparison in {"<", "<="}
 
     def expr(self, window: timedelta) -> str:
-        """Spell what is measured over a window as PromQL."""
+        """Return the measure over a window as PromQL."""
         span = format_duration(window)
         if self.query is not None:
             return self.query.replace(_WINDOW, span)
@@ -134,37 +134,37 @@ class Kpi(Settings):
 
 
 class Kpis(Settings):
-    """The whole of kpis.yml; `buckets` are the upper bounds of histograms, as far as they are known."""
+    """The whole of kpis.yml; `buckets` are the known upper bounds of histograms."""
 
     kpis: tuple[Kpi, ...] = ()
     buckets: dict[str, tuple[float, ...]] = {}
 
     @field_validator("kpis")
     @classmethod
-    def _have_names_of_their_own(cls, kpis: tuple[Kpi, ...]) -> tuple[Kpi, ...]:
+    def _names_are_unique(cls, kpis: tuple[Kpi, ...]) -> tuple[Kpi, ...]:
         for name, count in Counter(kpi.name for kpi in kpis).items():
             if count > 1:
-                msg = f"the name {name!r} stands {count} times, expected once"
+                msg = f"the name {name!r} is used {count} times, expected once"
                 raise ValueError(msg)
         return kpis
 
     @field_validator("buckets")
     @classmethod
-    def _rise(cls, buckets: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+    def _bounds_ascend(cls, buckets: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
         for name, bounds in buckets.items():
             if any(after <= before for before, after in pairwise(bounds)):
-                msg = f"the bounds of {name} do not rise"
+                msg = f"the bounds of {name} do not ascend"
                 raise ValueError(msg)
         return buckets
 
     @property
     def promises(self) -> tuple[Kpi, ...]:
-        """Those of one series with an objective: what a rule can watch."""
+        """The KPIs of one series with an objective: those that a rule can watch."""
         return tuple(kpi for kpi in self.kpis if kpi.objective is not None and kpi.series is not None)
 
     @property
     def of_a_phase(self) -> tuple[Kpi, ...]:
-        """Those with an objective that holds at any load: no rates, and nothing over a range of its own."""
+        """The KPIs with an objective that holds at any load: not a rate, and without their own range."""
         return tuple(kpi for kpi in self.kpis if kpi.objective and kpi.per is None and kpi.increase is None)
 
 

@@ -1,4 +1,4 @@
-"""A probe file: the transaction, its load, and the thresholds by which the load is judged."""
+"""A probe file: the transaction, its load, and the thresholds for the load."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from alertdrill.units.settings import Settings
 
 
 class ProbeFile(Settings):
-    """The whole of a probe file; without `load` it only serves as the transaction of drills.
+    """The whole of a probe file; without `load` it is only the transaction of drills.
 
-    `lab` are the parts that it needs of a lab, and says nothing elsewhere. A load in phases ends with the first that
-    did not pass, with `stop_at_first_failure`.
+    `lab` names the parts that the probe needs of a lab, and has no effect elsewhere. `stop_at_first_failure` ends a
+    load in phases with the first phase that does not pass.
     """
 
     probe: AnyProbe
@@ -28,7 +28,7 @@ class ProbeFile(Settings):
     lab: Parts = Parts()
 
     @model_validator(mode="after")
-    def _judges_what_is_there(self) -> ProbeFile:
+    def _thresholds_have_a_metric(self) -> ProbeFile:
         names = {request.name for request in self.probe.counted}
         checks = {check for request in self.probe.counted for check in request.checks}
         problems = unmatched(self.thresholds, names, checks)

@@ -1,4 +1,4 @@
-"""prometheus.yml, as far as alerts depend on it: how often what is scraped, and how often rules are evaluated."""
+"""The part of prometheus.yml on which alerts depend: the intervals of scrapes and evaluations."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _DEFAULT = timedelta(minutes=1)
 
 
 class _Foreign(Settings):
-    """A part of another program's file: that program checks what we do not need."""
+    """A part of another program's file, which may have more keys."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 class Global(_Foreign):
-    """Intervals of whatever has none of its own, with Prometheus' defaults."""
+    """Intervals for jobs and groups without their own, with Prometheus' defaults."""
 
     scrape_interval: Duration = _DEFAULT
     scrape_timeout: Duration = timedelta(seconds=10)
@@ -30,7 +30,7 @@ class Global(_Foreign):
 
 
 class Job(_Foreign):
-    """A group of targets that are scraped alike."""
+    """A group of targets with the same scrape settings."""
 
     job_name: str
     scrape_interval: Duration | None = None
@@ -38,20 +38,20 @@ class Job(_Foreign):
 
 
 class PrometheusFile(_Foreign):
-    """What is read of prometheus.yml."""
+    """The keys of prometheus.yml that are used here."""
 
     global_: Global = Field(default=Global(), alias="global")
     scrape_configs: tuple[Job, ...] = ()
 
     def scrape_seconds(self) -> dict[str, float]:
-        """Tell the scrape interval of each job."""
+        """Return the scrape interval of each job."""
         return {
             job.job_name: (job.scrape_interval or self.global_.scrape_interval).total_seconds()
             for job in self.scrape_configs
         }
 
     def timeout_seconds(self) -> dict[str, float]:
-        """Tell how long Prometheus waits for a target of each job that hangs: never longer than its interval."""
+        """Return the scrape timeout of each job, which is never longer than its interval."""
         intervals = self.scrape_seconds()
         return {
             job.job_name: min(
@@ -62,5 +62,5 @@ class PrometheusFile(_Foreign):
 
 
 def read_prometheus_file(path: Path) -> PrometheusFile:
-    """Read prometheus.yml; raises ConfigError with every problem of what is read."""
+    """Read prometheus.yml; raises ConfigError with every problem of these keys."""
     return read_settings(path, PrometheusFile)

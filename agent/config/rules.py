@@ -1,4 +1,4 @@
-"""Prometheus rule files and Kubernetes' PrometheusRule resources, read as strictly as Prometheus does, with lines."""
+"""Prometheus rule files and Kubernetes' PrometheusRule resources, read as strictly as Prometheus reads them, with lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from alertdrill.units.settings import Settings
 
 
 class AnyRule(Settings):
-    """An alerting or a recording rule, whose expression may be newer than our parser."""
+    """An alerting or a recording rule, with any text as its expression: it may be newer than our parser."""
 
     alert: str | None = None
     record: str | None = None
@@ -25,7 +25,7 @@ class AnyRule(Settings):
     annotations: dict[str, str] = {}
 
     @model_validator(mode="after")
-    def _is_one_of_two(self) -> AnyRule:
+    def _is_alert_or_record(self) -> AnyRule:
         if (self.alert is None) == (self.record is None):
             msg = "expected either alert or record"
             raise ValueError(msg)
@@ -39,7 +39,7 @@ class Rule(AnyRule):
 
 
 class AnyGroup(Settings):
-    """Rules that are evaluated one after another, at one interval."""
+    """Rules that Prometheus evaluates one after another, at one interval."""
 
     name: str
     interval: Duration | None = None
@@ -50,25 +50,25 @@ class AnyGroup(Settings):
 
 
 class Group(AnyGroup):
-    """Rules of which each is PromQL that we can read."""
+    """A group whose expressions are valid PromQL."""
 
     rules: tuple[Rule, ...]
 
 
 class AnyRuleFile(Settings):
-    """The whole of a rule file, whose expressions may be newer than our parser."""
+    """The whole of a rule file, with any text as expressions."""
 
     groups: tuple[AnyGroup, ...]
 
 
 class RuleFile(AnyRuleFile):
-    """The whole of a rule file."""
+    """The whole of a rule file, with valid PromQL."""
 
     groups: tuple[Group, ...]
 
 
 class _Resource(Settings):
-    """What a Kubernetes resource has beside its specification."""
+    """The keys of a Kubernetes resource apart from `spec`."""
 
     api_version: str = Field(alias="apiVersion", pattern=r"^monitoring\.coreos\.com/")
     kind: Literal["PrometheusRule"]
@@ -77,34 +77,34 @@ class _Resource(Settings):
 
 
 class AnyPrometheusRule(_Resource):
-    """A rule file as a resource of the Prometheus operator, whose expressions may be newer than our parser."""
+    """A rule file as a resource of the Prometheus operator, with any text as expressions."""
 
     spec: AnyRuleFile
 
 
 class PrometheusRule(_Resource):
-    """A rule file as a resource of the Prometheus operator."""
+    """A rule file as a resource of the Prometheus operator, with valid PromQL."""
 
     spec: RuleFile
 
 
 def holds_rules(source: Source) -> bool:
-    """Tell whether a file is a rule file, in either form."""
+    """Return whether a file is a rule file or a PrometheusRule."""
     return isinstance(source.values, dict) and ("groups" in source.values or is_resource(source))
 
 
 def is_resource(source: Source) -> bool:
-    """Tell whether a file is a PrometheusRule resource, whose groups stand below `spec`."""
+    """Return whether a file is a PrometheusRule resource, with its groups below `spec`."""
     return isinstance(source.values, dict) and source.values.get("kind") == "PrometheusRule"
 
 
 def parse_rules(source: Source) -> RuleFile:
-    """Read a rule file in either form; raises ConfigError with every problem of the file."""
+    """Read a rule file or a PrometheusRule; raises ConfigError with every problem of the file."""
     return source.into(PrometheusRule).spec if is_resource(source) else source.into(RuleFile)
 
 
 def parse_any_rules(source: Source) -> AnyRuleFile:
-    """Read a rule file in either form, PromQL that our parser does not know included; raises ConfigError."""
+    """Read a rule file or a PrometheusRule without checking its PromQL; raises ConfigError with every problem."""
     return source.into(AnyPrometheusRule).spec if is_resource(source) else source.into(AnyRuleFile)
 
 

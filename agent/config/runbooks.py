@@ -1,6 +1,6 @@
-"""Runbooks: the page of an alert is named by the last part of its `runbook_url`.
+"""Runbooks: the last part of an alert's `runbook_url` is the name of its page.
 
-`https://wiki.your.org/runbooks/HighErrorRate` is `HighErrorRate.md` of a folder `runbooks`, wherever that is published.
+`https://wiki.your.org/runbooks/HighErrorRate` is `HighErrorRate.md` in a folder `runbooks`, wherever it is published.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from alertdrill.agent.config.rules import AnyRuleFile, is_resource
 from alertdrill.agent.config.yaml_source import Source
 
 FOLDER = "runbooks"
+ANNOTATION = "runbook_url"
 
 
 def name(url: str) -> str:
-    """Tell the name of the page that a URL means; nothing where it names none."""
+    """Return the name of the page of a URL; empty where it has none."""
     try:
         last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
     except ValueError:
@@ -26,20 +27,20 @@ def name(url: str) -> str:
 
 
 def page(folder: Path, url: str) -> Path | None:
-    """Find the page that a URL names, None where there is none."""
+    """Find the page of a URL, None where there is no such file."""
     found = folder / f"{name(url)}.md"
-    # What was quoted in a URL may lead out of the folder.
+    # An escaped `../` in the URL would lead out of the folder.
     return found if found.parent == folder and found.name != "README.md" and found.is_file() else None
 
 
 def beside(path: Path) -> Path | None:
-    """Find the folder of runbooks of a file: next to it, or next to the folder that it is in."""
+    """Find the folder of runbooks for a file: beside the file, or beside the file's folder."""
     places = (path.parent / FOLDER, path.parent.parent / FOLDER)
     return next((place for place in places if place.is_dir()), None)
 
 
 def problems(source: Source, rules: AnyRuleFile) -> Iterator[str]:
-    """Say which alerts of a rule file have no page, where there is a folder of runbooks beside it."""
+    """Yield the alerts of a rule file without a page, where there is a folder of runbooks beside it."""
     folder = beside(source.path)
     if folder is None:
         return
@@ -61,12 +62,9 @@ def _no_page(folder: Path, url: str) -> str:
     wanted = name(url)
     near = difflib.get_close_matches(wanted, sorted(one.stem for one in folder.glob("*.md")), n=1)
     hint = f"did you mean {near[0]}?" if near else f"expected {folder / (wanted or 'NAME')}.md"
-    return f"{url!r} names no page of {folder}, {hint}"
-
-
-ANNOTATION = "runbook_url"
+    return f"{url!r} is not a page of {folder}, {hint}"
 
 
 def is_template(url: str) -> bool:
-    """Tell whether Prometheus fills in parts of a URL."""
+    """Return whether Prometheus fills in parts of the URL."""
     return "{{" in url

@@ -1,4 +1,4 @@
-"""The servers of agent.yml: where they are, and how to be let in, in Prometheus' words.
+"""The servers of agent.yml: their URLs and credentials, with the keys that Prometheus uses.
 
     prometheus:
       url: https://mimir.example/prometheus         # with its path prefix
@@ -7,7 +7,7 @@
       headers: {X-Scope-OrgID: team-a}
       timeout: 5s
 
-A `bearer_token` takes the place of `basic_auth`; paths are relative to the file.
+`bearer_token` can replace `basic_auth`; paths are relative to the file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from alertdrill.units.tls import Tls
 
 
 class Server(Settings):
-    """A server spoken to over HTTP."""
+    """A server with an HTTP API."""
 
     url: str
 
@@ -42,11 +42,11 @@ class Server(Settings):
         except ValueError:
             parsed = None
         if not parsed:
-            msg = f"{url!r} is no URL, expected http://… or https://…"
+            msg = f"{url!r} is not a URL, expected http://… or https://…"
             raise ValueError(msg)
         if parts.username is not None or parts.password is not None:
-            # The text is not repeated: it holds a secret.
-            msg = "holds a user name or a password, which are told apart from it, as in `basic_auth` of prometheus"
+            # The message does not repeat the URL, because it holds a secret.
+            msg = "holds a user name or a password, expected them as keys, such as `basic_auth` of prometheus"
             raise ValueError(msg)
         if parts.query or parts.fragment:
             msg = f"{url!r} holds a query or a fragment, expected a path at most"
@@ -62,9 +62,9 @@ class BasicAuth(Settings):
 
 
 class MonitoringServer(Server):
-    """Prometheus or Alertmanager, or what serves the same API, such as Thanos and Mimir.
+    """Prometheus or Alertmanager, or a server with the same API, such as Thanos and Mimir.
 
-    `headers` go along with every request; their values print as `<secret>`. `timeout` is that of each request.
+    Every request has these `headers`; their values print as `<secret>`. `timeout` is for each request.
     """
 
     basic_auth: BasicAuth | None = None
@@ -75,7 +75,7 @@ class MonitoringServer(Server):
 
     @field_validator("headers")
     @classmethod
-    def _can_be_sent(cls, headers: dict[str, Secret]) -> dict[str, Secret]:
+    def _headers_are_printable(cls, headers: dict[str, Secret]) -> dict[str, Secret]:
         require_unframed(headers)
         for name, value in headers.items():
             if not value.get_secret_value().isprintable():
@@ -85,14 +85,14 @@ class MonitoringServer(Server):
 
     @field_validator("bearer_token")
     @classmethod
-    def _is_one_word(cls, token: Secret | None) -> Secret | None:
+    def _token_is_ascii(cls, token: Secret | None) -> Secret | None:
         if token is not None and not re.fullmatch("[!-~]+", token.get_secret_value()):
-            msg = "is no token, expected one word of ASCII text"
+            msg = "is not a token, expected one word of ASCII text"
             raise ValueError(msg)
         return token
 
     @model_validator(mode="after")
-    def _shows_one_face(self) -> Self:
+    def _has_one_credential(self) -> Self:
         ways = [name for name in ("basic_auth", "bearer_token") if getattr(self, name) is not None]
         ways += [f"headers.{name}" for name in self.headers if name.lower() == "authorization"]
         if len(ways) > 1:
@@ -101,7 +101,7 @@ class MonitoringServer(Server):
         return self
 
     def sent_headers(self) -> dict[str, str]:
-        """Make the headers of each request, secrets in the clear."""
+        """Return the headers of each request, with the secrets as plain text."""
         sent = {name: value.get_secret_value() for name, value in self.headers.items()}
         if self.basic_auth is not None:
             pair = f"{self.basic_auth.username}:{self.basic_auth.password.get_secret_value()}"
@@ -112,15 +112,15 @@ class MonitoringServer(Server):
 
 
 class Grafana(Server):
-    """A Grafana, and the folder of the dashboards' JSON that it has; a relative path is relative to the file."""
+    """A Grafana, and the folder with the JSON of its dashboards; a relative path is relative to the file."""
 
     dashboards: Path
 
     @model_validator(mode="before")
     @classmethod
-    def _beside_the_file(cls, values: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - what YAML held
+    def _resolve_dashboards(cls, values: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - what YAML held
         if not isinstance(values, dict):
             return values
-        # Given from now on: a configuration that is read again has no file beside which to look.
+        # Set even where it is the default: a configuration that is validated again has no file for a relative path.
         folder = Path(values.get("dashboards", "grafana/dashboards"))
         return values | {"dashboards": beside_its_file(folder, info)}

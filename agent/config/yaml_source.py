@@ -1,9 +1,8 @@
-"""YAML files into frozen models, with every error told as `file:line: path: what is wrong`.
+"""Reads YAML files into frozen models, and reports every error as `file:line: path: problem`.
 
-PyYAML composes a tree of nodes that know their lines; pydantic says at which path a value is wrong.
-Joining the two is all that happens here.
-`${NAME}` and `${NAME:-default}` in a text are replaced from the environment after parsing, so that a
-value can never change the structure of the file.
+PyYAML gives nodes with their lines; pydantic gives the path of a wrong value. This module joins the two.
+`${NAME}` and `${NAME:-default}` in a text are replaced from the environment after parsing, so that a value can never
+change the structure of the file.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Source:
-    """One YAML file: its values, and the line on which each of them stands.
+    """One YAML file: its values, and the line of each of them.
 
-    Raises ConfigError when the file cannot be read, is no YAML, repeats a key or names an unset variable.
+    Raises ConfigError when the file cannot be read, is not YAML, repeats a key or names an unset variable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,9 +43,9 @@ class Source:
             raise ConfigError(f"{path}: is not UTF-8 text: {error.reason}") from error
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise ConfigError(f"{path}:{line}: is no YAML: {error.problem}") from error
+            raise ConfigError(f"{path}:{line}: is not YAML: {error.problem}") from error
         except yaml.YAMLError as error:
-            raise ConfigError(f"{path}: is no YAML: {error}") from error
+            raise ConfigError(f"{path}: is not YAML: {error}") from error
         if node is None:
             raise ConfigError(f"{path}:1: is empty, expected a mapping")
         self.values = self._construct(node, ())
@@ -54,13 +53,13 @@ class Source:
             raise ConfigError(*self.problems)
 
     def line(self, loc: _Loc) -> int:
-        """Tell the line, from 1, of the value at a path, or of the nearest one that encloses it."""
+        """Return the line, from 1, of the value at a path, or of the nearest value around it."""
         while loc and loc not in self._lines:
             loc = loc[:-1]
         return self._lines.get(loc, 1)
 
     def problem(self, loc: _Loc, text: str) -> str:
-        """Spell one error: `file:line: path: text`."""
+        """Format one error: `file:line: path: text`."""
         return (
             f"{self.path}:{self.line(loc)}: {_spell(loc)}: {text}" if loc else f"{self.path}:{self.line(loc)}: {text}"
         )
@@ -87,7 +86,7 @@ class Source:
                 continue
             if key in mapping:
                 line = key_node.start_mark.line + 1
-                self.problems.append(f"{self.path}:{line}: {_spell((*loc, key))}: stands twice, expected once")
+                self.problems.append(f"{self.path}:{line}: {_spell((*loc, key))}: is there twice, expected once")
             self._lines[(*loc, key)] = key_node.start_mark.line + 1
             mapping[key] = self._construct(value_node, (*loc, key))
         return mapping
@@ -131,15 +130,15 @@ class Source:
         return self.problem(loc, text[:1].lower() + text[1:])
 
     def _path(self, model: type[BaseModel], loc: _Loc) -> _Loc:
-        """Leave out of pydantic's path the tags of unions, which the file does not have."""
+        """Remove the tags of unions from pydantic's path: the file does not have them."""
         path: _Loc = ()
         values: Any = self.values
         for index, part in enumerate(loc):
-            # A kind may have the name of a key of its own: only where several kinds are possible is it a tag.
+            # A kind may have the same name as one of its keys: it is a tag only where several kinds are possible.
             is_tag = isinstance(values, dict) and values.get("kind") == part
             is_tag = is_tag and (part not in values or len(_models(model, loc[:index])) > 1)
             is_key = isinstance(part, int) or (*path, part) in self._lines
-            # What ends a path may be missing from the file.
+            # The last part of a path may be a key that is missing from the file.
             if not is_tag and (is_key or index == len(loc) - 1):
                 path += (part,)
                 values = _item(values, part)
@@ -160,7 +159,7 @@ def _spell(loc: _Loc) -> str:
 
 
 def _field_names(model: type[BaseModel], loc: _Loc) -> list[str]:
-    """List the keys that the model at a path knows."""
+    """List the keys of the model at a path."""
     models = _models(model, loc)
     if len(models) != 1:
         return []
@@ -168,12 +167,12 @@ def _field_names(model: type[BaseModel], loc: _Loc) -> list[str]:
 
 
 def _kinds(model: type[BaseModel], loc: _Loc) -> list[str]:
-    """List the kinds of which the value at a path may be one."""
+    """List the possible kinds of the value at a path."""
     return [one.model_fields["kind"].default for one in _models(model, loc) if "kind" in one.model_fields]
 
 
 def _models(model: type[BaseModel], loc: _Loc) -> list[type[BaseModel]]:
-    """List the models of which the value at a path may be one."""
+    """List the possible models of the value at a path."""
     annotation: Any = model
     for part in loc:
         annotation = _step(annotation, part)
@@ -186,7 +185,7 @@ def _is_model(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _step(annotation: Any, part: int | str) -> Any:  # noqa: ANN401 - annotations have no type of their own
+def _step(annotation: Any, part: int | str) -> Any:  # noqa: ANN401 - annotations have no common type
     if _is_model(annotation):
         field = annotation.model_fields.get(part)
         return field.annotation if field else None
@@ -195,7 +194,7 @@ def _step(annotation: Any, part: int | str) -> Any:  # noqa: ANN401 - annotation
     members = [a for a in typing.get_args(annotation) if a is not type(None)]
     if isinstance(part, int):
         return members[0] if members else None
-    # A kind may have the name of another kind's key, and comes first in pydantic's path.
+    # A kind may have the same name as another kind's key; pydantic's path has the kind first.
     for member in members:
         if _is_model(member) and "kind" in member.model_fields and member.model_fields["kind"].default == part:
             return member
@@ -211,7 +210,7 @@ def read_settings(path: Path, model: type[_Model]) -> _Model:
 
 
 def from_its_file(given: object, info: ValidationInfo, read: Callable[[Path], object]) -> object:
-    """Take a value as it is, or, where it is a path relative to the file that holds it, what is read from there.
+    """Return a value that is not a text unchanged; read a text as the path of another file, relative to this one.
 
     For validators of fields: raises ValueError with every problem of the other file.
     """

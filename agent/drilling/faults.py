@@ -6,8 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from alertdrill.agent.config.agent import relocate
-from alertdrill.agent.config.drill import KIND as SURGE
-from alertdrill.agent.config.drill import Surge
+from alertdrill.agent.config.drill import SURGE, Surge
 from alertdrill.agent.drilling.observer import Observer
 from alertdrill.agent.drilling.progress import Progress
 from alertdrill.agent.drilling.site import Clocks, Site

@@ -1,8 +1,7 @@
-"""A k6 script into a probe file: nothing of it is run, and what has no counterpart is said, never guessed.
+"""Converts a k6 script to a probe file: it never runs the script, and reports every part without a counterpart.
 
     syntax → script (names, scope, functions) → load, transaction (request, params, checks), thresholds → probe_yaml
 
-`constants` knows the values of expressions, `values` what they may be, `scope` the variables.
-`refusal` asks a probe file's own models what they would take.
-To carry more over: another form of check is a row in `condition`, another executor one in `scenarios`.
+`constants` evaluates expressions, `values` has the types of their values, `scope` the variables, `notes` the reports.
+To convert more: another form of check is a row in `condition`, another executor a row in `scenarios`.
 """

@@ -1,28 +1,26 @@
-"""The callbacks of `check(response, {…})` into the checks of a request, under the same names."""
+"""Converts the callbacks of `check(response, {…})` to the checks of a request, with the same names."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
 
 from pydantic import TypeAdapter
 
+from alertdrill.agent.import_k6.answers import Answers
 from alertdrill.agent.import_k6.condition import read_condition
-from alertdrill.agent.import_k6.notes import NotCarried, Notes, asking_the_probe_file
-from alertdrill.agent.import_k6.reading import Answers
+from alertdrill.agent.import_k6.notes import NotCarried, Notes, refusal_as_not_carried
 from alertdrill.agent.import_k6.syntax import Node
-from alertdrill.agent.import_k6.values import Unknown, Value, entries
+from alertdrill.agent.import_k6.values import Unknown, Value, YamlKeys, entries
 from alertdrill.agent.import_k6.variables import hide_all
 from alertdrill.probes.checks.checks import Check
 
-Settings = dict[str, Any]
 _CHECK: TypeAdapter[Check] = TypeAdapter(Check)
 
 
 def read_checks(
     checks: Value, answers: Answers, taken: Collection[str], notes: Notes
-) -> Iterator[tuple[str, Settings]]:
-    """Yield each check with its name; `taken` are the names that are in use already."""
+) -> Iterator[tuple[str, YamlKeys]]:
+    """Yield each check with its name; `taken` are the names already in use."""
     try:
         named = entries(checks)
     except NotCarried as reason:
@@ -30,27 +28,27 @@ def read_checks(
         return
     for name, value in named.items():
         try:
-            yield name, _read(name, value, answers, taken)
+            yield name, _check(name, value, answers, taken)
         except NotCarried as reason:
             notes.lost(f"check {name!r}", reason)
 
 
-def _read(name: str, value: Value, answers: Answers, taken: Collection[str]) -> Settings:
+def _check(name: str, value: Value, answers: Answers, taken: Collection[str]) -> YamlKeys:
     if name in taken:
         raise NotCarried(value.line, "another check has the same name")
     if not isinstance(value.content, Unknown):
-        raise NotCarried(value.line, "it does not look at the answer")
+        raise NotCarried(value.line, "it does not use the answer")
     condition, answers = _condition(value.content.node, answers)
     settings = read_condition(condition, answers)
-    with asking_the_probe_file(condition.line):
+    with refusal_as_not_carried(condition.line):
         title = _CHECK.validate_python(settings).title
-    # `{status: 201}` is as good as its name; of other checks the name tells more.
-    is_said = not name or ("status" in settings and title == name)
-    return settings if is_said else {"name": name} | settings
+    # `{status: 201}` needs no name; the name of any other check is kept.
+    needs_no_name = not name or ("status" in settings and title == name)
+    return settings if needs_no_name else {"name": name} | settings
 
 
 def _condition(node: Node, answers: Answers) -> tuple[Node, Answers]:
-    """Give what a callback returns, and the answer under the name of its parameter."""
+    """Return the expression that a callback returns, and the answer by the name of its parameter."""
     if node.kind not in {"arrow_function", "function_expression", "method_definition"}:
         return node, answers
     parameters = node.fields.get("parameter") or node.fields["parameters"]
@@ -64,5 +62,5 @@ def _condition(node: Node, answers: Answers) -> tuple[Node, Answers]:
         return body, answers
     returned = body.children[0] if len(body.children) == 1 else None
     if returned is None or returned.kind != "return_statement" or not returned.children:
-        raise NotCarried(node.line, "the callback does more than to return a comparison")
+        raise NotCarried(node.line, "the callback does more than return a comparison")
     return returned.children[0], answers

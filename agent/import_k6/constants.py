@@ -1,6 +1,6 @@
-"""The values of expressions, as far as they are constants; anything else stays unknown and is never guessed.
+"""Evaluates constant expressions; the value of any other stays unknown and is never guessed.
 
-To let another kind of expression have a value: one function, one row in `_KINDS`.
+To evaluate another kind of expression: one function, one row in `_KINDS`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from alertdrill.agent.import_k6.values import EnvText, Json, Unknown, Value, joi
 _ENVIRONMENT = "__ENV"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ONE_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}
+_LAST_CHARACTER = 0x10FFFF
 _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -29,7 +31,7 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
 
 
 def evaluate(node: Node, scope: Scope) -> Value:
-    """Give the value of an expression; what is unknown in it stands in it as Unknown."""
+    """Return the value of an expression, with Unknown for each part that is not constant."""
     evaluator = _KINDS.get(node.kind)
     try:
         if evaluator is None:
@@ -37,17 +39,17 @@ def evaluate(node: Node, scope: Scope) -> Value:
         content = evaluator(node, scope)
     except NotCarried as reason:
         content = Unknown(node, reason.line, reason.why)
-    # A variable's value keeps the line of its own.
+    # The value of a variable keeps its own line.
     return content if isinstance(content, Value) else Value(node.line, content)
 
 
 def _unknown(node: Node) -> NotCarried:
-    return NotCarried(node.line, f"{node.excerpt} is no constant")
+    return NotCarried(node.line, f"{node.excerpt} is not a constant")
 
 
 def _number(node: Node, _: Scope) -> int | float:
     text = node.text.replace("_", "")
-    # 017 means 15 to some readers and 17 to others.
+    # Whether 017 is 15 or 17 depends on the reader.
     if re.match(r"0\d", text) or text.endswith("n"):
         raise _unknown(node)
     try:
@@ -57,17 +59,34 @@ def _number(node: Node, _: Scope) -> int | float:
 
 
 def _string(node: Node, _: Scope) -> str:
-    parts = [unescaped(part) if part.kind == "escape_sequence" else part.text for part in node.children]
+    parts = [_unescaped(part) if part.kind == "escape_sequence" else part.text for part in node.children]
     return _literal(node, "".join(parts))
 
 
 def _literal(node: Node, text: str) -> str:
     try:
-        # Two escapes may make one character beyond the first 65,536.
+        # Two escapes together may form one character above U+FFFF.
         whole = text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError as error:
         raise NotCarried(node.line, f"{node.excerpt} has half a character, which UTF-8 cannot hold") from error
     return joined(node.line, [Value(node.line, whole)])
+
+
+def _unescaped(sequence: Node) -> str:
+    r"""Return the character of an escape sequence: `\n`, `\x41`, `\u0041`, `\u{1F600}`, `\'`.
+
+    Raises NotCarried for octal ones, which modules do not have.
+    """
+    text = sequence.text[1:]
+    if text in _ESCAPES:
+        return _ESCAPES[text]
+    if text[0] in "xu":
+        code = int(text[1:].strip("{}"), 16)
+        if code <= _LAST_CHARACTER:
+            return chr(code)
+    if text[0] in "xu01234567":
+        raise NotCarried(sequence.line, f"{sequence.text} is not a character in a module")
+    return text
 
 
 def _template(node: Node, scope: Scope) -> str:
@@ -77,7 +96,7 @@ def _template(node: Node, scope: Scope) -> str:
 def _template_part(part: Node, scope: Scope) -> Value:
     if part.kind == "template_substitution":
         return evaluate(part.children[0], scope)
-    return Value(part.line, unescaped(part) if part.kind == "escape_sequence" else part.text)
+    return Value(part.line, _unescaped(part) if part.kind == "escape_sequence" else part.text)
 
 
 def _identifier(node: Node, scope: Scope) -> Value:
@@ -142,11 +161,11 @@ def _binary(node: Node, scope: Scope) -> object:
     try:
         return number(_ARITHMETIC[sign](float(left.content), float(right.content)))
     except (ArithmeticError, ValueError) as error:
-        raise NotCarried(node.line, f"{node.excerpt} is no finite number") from error
+        raise NotCarried(node.line, f"{node.excerpt} is not a finite number") from error
 
 
 def _or_default(node: Node, text: object, default: object) -> EnvText:
-    # `||` also takes the default for a variable that is set to nothing, `${NAME:-default}` only for one that is not.
+    # `||` also uses the default for an empty variable, `${NAME:-default}` only for an unset one.
     is_variable = isinstance(text, EnvText) and _ONE_VARIABLE.fullmatch(text)
     if not is_variable or not isinstance(default, str) or isinstance(default, EnvText) or "}" in default:
         raise _unknown(node)
@@ -193,24 +212,3 @@ _KINDS: dict[str, Callable[[Node, Scope], Any]] = {
     "true": lambda _node, _scope: True,
     "unary_expression": _unary,
 }
-
-
-_SHORT = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}
-_LAST_CHARACTER = 0x10FFFF
-
-
-def unescaped(sequence: Node) -> str:
-    r"""Give the character that an escape sequence stands for: `\n`, `\x41`, `\u0041`, `\u{1F600}`, `\'`.
-
-    Raises NotCarried for the octal ones that modules do not have.
-    """
-    text = sequence.text[1:]
-    if text in _SHORT:
-        return _SHORT[text]
-    if text[0] in "xu":
-        code = int(text[1:].strip("{}"), 16)
-        if code <= _LAST_CHARACTER:
-            return chr(code)
-    if text[0] in "xu01234567":
-        raise NotCarried(sequence.line, f"{sequence.text} is no character of a module")
-    return text

@@ -1,4 +1,4 @@
-"""The text of a script into the text of a probe file, with notes on what became of its parts."""
+"""Converts the text of a script to the text of a probe file, with notes on its parts."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from alertdrill.agent.import_k6.values import Value
 from alertdrill.probes.checks.kinds import StatusCheck
 
 _OPTIONS = {
-    "insecureSkipTLSVerify": "write tls: {insecure_skip_verify: true} under probe where it is meant",
+    "insecureSkipTLSVerify": "write tls: {insecure_skip_verify: true} under probe where this is intended",
     "userAgent": "write the header User-Agent",
 }
 
 
 @dataclass(frozen=True)
-class Converted:
-    """The text of a probe file, and what the user should know of it."""
+class Conversion:
+    """The text of a probe file, and the notes for the user."""
 
     text: str
     notes: tuple[Note, ...]
 
 
-def convert(source: str, name: str) -> Converted:
-    """Convert a script, which `name` tells in the first line of the file.
+def convert(source: str, name: str) -> Conversion:
+    """Convert a script; the first line of the file has its `name`.
 
-    Raises UnusableScript when nothing can be made of it.
+    Raises UnusableScript where no probe file can be made from it.
     """
     notes = Notes()
     script = Script(parse(source), notes)
@@ -46,13 +46,13 @@ def convert(source: str, name: str) -> Converted:
     if load.users_line is not None:
         notes.say(load.users_line, users_become_rates(transaction.sleeps))
     if not transaction.checks:
-        notes.say(function.line, "no check is carried over, so that a status of 2xx is expected")
+        notes.say(function.line, "no check is carried over, so a status of 2xx is expected")
     for key, value in options.items():
         if key not in KEYS | {"thresholds"}:
-            notes.not_carried(value.line, f"options.{key}", _OPTIONS.get(key, "a probe file has nothing like it"))
+            notes.not_carried(value.line, f"options.{key}", _OPTIONS.get(key, "a probe file has no such option"))
     thresholds = _thresholds(options, transaction, notes)
     text = render(_comments(name, transaction.settings), transaction.settings, load.settings, thresholds)
-    return Converted(text, notes.in_order())
+    return Conversion(text, notes.in_order())
 
 
 def _thresholds(options: Mapping[str, Value], transaction: Transaction, notes: Notes) -> dict[str, Any]:
@@ -66,5 +66,5 @@ def _thresholds(options: Mapping[str, Value], transaction: Transaction, notes: N
 def _comments(name: str, request: Mapping[str, Any]) -> list[str]:
     comments = [f"Imported from {name}, a k6 script."]
     if request["timeout"] == DEFAULT_TIMEOUT:
-        comments.append("The timeout is the one that k6 has where a script gives none.")
+        comments.append("The script sets no timeout: this is the default of k6.")
     return comments

@@ -1,6 +1,6 @@
-"""k6's durations into ours: `2m`, `1.5s`, and bare numbers, which are milliseconds to k6.
+"""Converts k6's durations to ours: `2m`, `1.5s`, and bare numbers, which are milliseconds in k6.
 
-Grammar: https://pkg.go.dev/time#ParseDuration, to which k6 adds days.
+Grammar: https://pkg.go.dev/time#ParseDuration, and days in addition.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONGEST_MS = 86_400_000 * 36_500
 
 
 def duration(value: Value) -> str:
-    """Spell a duration as ours, in the script's own spelling where both know it; raises NotCarried."""
+    """Return a duration for a probe file, unchanged where both have that format; raises NotCarried."""
     text = plain(value)
     if isinstance(text, EnvText):
         return text
@@ -32,23 +32,23 @@ def duration(value: Value) -> str:
             return text
     except ValueError:
         pass
-    return spelled(milliseconds)
+    return milliseconds_text(milliseconds)
 
 
 def milliseconds_of(value: Value) -> int:
-    """Read a duration in whole milliseconds; raises NotCarried."""
+    """Return a duration in whole milliseconds; raises NotCarried."""
     return _milliseconds(value.line, plain(value))
 
 
 def whole_milliseconds(line: int, amount: Decimal) -> int:
-    """Give milliseconds as an integer; raises NotCarried for what is finer, negative or longer than a century."""
+    """Return milliseconds as an integer; raises NotCarried for fractions, negative ones and more than a century."""
     if amount != amount.to_integral_value() or not 0 <= amount <= _LONGEST_MS:
         raise NotCarried(line, f"a time of {amount} ms, expected whole milliseconds")
     return int(amount)
 
 
-def spelled(milliseconds: int) -> str:
-    """Spell milliseconds as people do: `2s`, `1500ms`, `1m30s`."""
+def milliseconds_text(milliseconds: int) -> str:
+    """Format milliseconds as `2s`, `1500ms` or `1m30s`."""
     if milliseconds % 1000:
         return f"{milliseconds}ms"
     return format_duration(timedelta(milliseconds=milliseconds))
@@ -61,7 +61,7 @@ def _milliseconds(line: int, content: object) -> int:
     if re.fullmatch(_NUMBER, text):
         return whole_milliseconds(line, Decimal(text))
     if not re.fullmatch(rf"(?:{_PART.pattern})+", text):
-        raise NotCarried(line, f"{content!r} is no duration of k6, expected one such as 30s, 1m30s or 500")
+        raise NotCarried(line, f"{content!r} is not a duration of k6, expected one such as 30s, 1m30s or 500")
     return whole_milliseconds(
         line, sum((Decimal(count) * _ALL_MS[unit] for count, unit in _PART.findall(text)), Decimal(0))
     )

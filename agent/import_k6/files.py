@@ -1,4 +1,4 @@
-"""`alertdrill import-k6`: from one file to the other."""
+"""Reads a script and writes a probe file, for `alertdrill import-k6`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import write_whole
-from alertdrill.agent.import_k6.conversion import Converted, convert
+from alertdrill.agent.import_k6.conversion import Conversion, convert
 from alertdrill.agent.import_k6.notes import Note, UnusableScript
 from alertdrill.units.extras import of_extra
 
 
-def convert_file(file: Path) -> Converted:
-    """Read and convert a script; raises ConfigError with the reason why it cannot be converted, LibraryMissing."""
+def convert_file(file: Path) -> Conversion:
+    """Read and convert a script; raises ConfigError with the reason why it cannot be converted."""
     try:
         with of_extra("import-k6"):
             return convert(file.read_text(encoding="utf-8-sig"), file.name)
@@ -27,13 +27,13 @@ def convert_file(file: Path) -> Converted:
 
 
 def require_free(output: Path) -> None:
-    """Raise ConfigError where a file stands in the way."""
+    """Raise ConfigError where the output file exists."""
     if output.exists():
-        raise ConfigError(f"{output}: exists already, give --force to write over it")
+        raise ConfigError(f"{output}: exists already, use --force to overwrite it")
 
 
 def write(output: Path, text: str) -> None:
-    """Write the probe file whole or not at all; raises ConfigError."""
+    """Write the probe file completely or not at all; raises ConfigError."""
     try:
         write_whole(output, text)
     except OSError as error:
@@ -41,5 +41,5 @@ def write(output: Path, text: str) -> None:
 
 
 def spell(file: Path, note: Note) -> str:
-    """Spell a note as `file:line: what`."""
+    """Format a note as `file:line: text`."""
     return f"{file}:{note.line}: {note.text}"

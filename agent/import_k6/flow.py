@@ -1,4 +1,4 @@
-"""What of a script always runs, and which variables it changes."""
+"""Finds the calls that always run, and the variables that change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FUNCTIONS = {
     "method_definition",
 }
 
-# Of these only the named parts run whatever happens; of all others every part does.
+# Of these nodes only the named parts always run; of all other nodes every part does.
 _ALWAYS_RUN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(FUNCTIONS, ()),
     "do_statement": (),
@@ -36,7 +36,7 @@ _MUTATING = {"copyWithin", "fill", "pop", "push", "reverse", "shift", "sort", "s
 
 
 def calls_made(node: Node) -> Iterator[Node]:
-    """Yield the calls that a statement makes whenever it runs, in the order in which they are made."""
+    """Yield the calls that a statement makes each time it runs, in their order."""
     for part in _parts_that_run(node):
         yield from calls_made(part)
     if node.kind == "call_expression":
@@ -52,7 +52,7 @@ def _parts_that_run(node: Node) -> Iterable[Node]:
 
 
 def changes(program: Node) -> dict[str, int]:
-    """Tell for each variable that gets another value, or another part, in which line it first does.
+    """Return the line in which each variable first changes its value, or a part of it.
 
     Names are taken for the whole file: a variable counts as changed when one of the same name is.
     """
@@ -90,7 +90,7 @@ def _declared_again(node: Node, declared: set[str]) -> list[str]:
 
 
 def _roots(target: Node) -> list[str]:
-    """Name the variables in a target of an assignment: `a`, `a.b[0]`, `[a, b]`."""
+    """List the variables in the target of an assignment: `a`, `a.b[0]`, `[a, b]`."""
     while target.kind in {"member_expression", "subscript_expression"}:
         target = target.fields["object"]
     if target.kind not in {"identifier", "array_pattern", "object_pattern"}:

@@ -1,4 +1,4 @@
-"""Which names of a script stand for k6's modules and functions."""
+"""The names by which a script calls k6's modules and functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Names:
         self._bound: dict[str, tuple[str, str]] = {}
 
     def bind(self, statement: Node) -> str:
-        """Take in an `import` statement, and give the module that it names."""
+        """Add the names of an `import` statement, and return its module."""
         module = statement.fields["source"].text[1:-1]
         for node in statement.walk():
             if node.kind in {"import_clause", "namespace_import"}:
@@ -27,7 +27,7 @@ class Names:
         return module
 
     def called(self, call: Node) -> str:
-        """Tell what a call calls, such as `k6/http.post` or `k6.check`; nothing if it is not a module's function."""
+        """Return the called function, such as `k6/http.post` or `k6.check`; empty if it is not one of a module."""
         function = call.fields["function"]
         if function.kind == "identifier":
             module, exported = self._bound.get(function.text, ("", _WHOLE))
@@ -38,5 +38,5 @@ class Names:
         return f"{module}.{function.fields['property'].text}" if exported == _WHOLE else ""
 
     def made_by(self, name: str) -> str:
-        """Tell the module from which a name was imported, nothing if it was not."""
+        """Return the module from which a name was imported; empty if it was not imported."""
         return self._bound.get(name, ("", ""))[0]

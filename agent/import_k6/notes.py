@@ -1,4 +1,4 @@
-"""What the user is told of a script: what was not carried over and why, and what changed its meaning on the way."""
+"""Notes on a script for its user: parts that were not carried over, and why; parts whose meaning changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 
 class NotCarried(Exception):
-    """A part of the script has no counterpart, or no constant value; whoever reads that part makes a note of it."""
+    """A part of the script has no counterpart, or no constant value; the reader of that part notes it."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(why)
@@ -19,7 +19,7 @@ class NotCarried(Exception):
 
 
 class UnusableScript(Exception):
-    """Nothing can be made of the script: it is no JavaScript, or has no options or no request."""
+    """The script cannot be converted: it is not JavaScript, or has no options or no request."""
 
     def __init__(self, line: int | None, why: str, column: int | None = None) -> None:
         super().__init__(why)
@@ -29,7 +29,7 @@ class UnusableScript(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One line for the user; `line` is that of the script, from 1."""
+    """One line for the user; `line` is the line in the script, from 1."""
 
     line: int
     text: str
@@ -54,16 +54,16 @@ class Notes:
         self._notes.append(_loss(line, what, why))
 
     def variable(self, line: int, name: str, why: str) -> None:
-        """Note that a variable has no constant value, unless something that uses it tells the same."""
+        """Note that a variable has no constant value, unless another note has the same line and reason."""
         self._variables.setdefault((line, why), name)
 
     def lost(self, what: str, reason: NotCarried, hint: str = "") -> None:
-        """Note that something was not carried over, where and for the reason that its reader met."""
+        """Note that something was not carried over, with the line and the reason of the exception."""
         self._reasons.add((reason.line, reason.why))
         self.not_carried(reason.line, what, f"{reason.why}; {hint}" if hint else reason.why)
 
     def in_order(self) -> tuple[Note, ...]:
-        """Give the notes in the order of the script's lines, each once."""
+        """Return the notes by the script's lines, each once."""
         variables = self._variables.items()
         unused = [_loss(line, name, why) for (line, why), name in variables if (line, why) not in self._reasons]
         return tuple(sorted(dict.fromkeys([*self._notes, *unused]), key=lambda note: note.line))
@@ -74,8 +74,8 @@ def _loss(line: int, what: str, why: str) -> Note:
 
 
 @contextmanager
-def asking_the_probe_file(line: int) -> Iterator[None]:
-    """Turn the ValueError of a model or a template into NotCarried, with the line of the script."""
+def refusal_as_not_carried(line: int) -> Iterator[None]:
+    """Convert the ValueError of a probe file's model or template to NotCarried, with the line of the script."""
     try:
         yield
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The `params` of a request: headers, timeout, and the tag that names it."""
+"""Converts the `params` of a request: headers, timeout, and the tag with its name."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Callable
 from typing import Any
 
 from alertdrill.agent.import_k6.durations import duration
-from alertdrill.agent.import_k6.notes import NotCarried, Notes, asking_the_probe_file
+from alertdrill.agent.import_k6.notes import NotCarried, Notes, refusal_as_not_carried
 from alertdrill.agent.import_k6.values import Value, entries, text_of
 from alertdrill.probes.data.template import compile_header
 from alertdrill.probes.http.settings import HttpRequest
 
-# What a request of k6 has without being asked; a probe would wait for half of it.
+# The default of k6, twice that of a probe.
 DEFAULT_TIMEOUT = "60s"
 _BEARER = re.compile(r"Bearer (\S+)")
 _LEFT_OUT = {
     "auth": "write the header Authorization",
     "cookies": "write the header Cookie, or client: aiohttp, which keeps cookies",
     "jar": "client: aiohttp keeps cookies",
-    "redirects": "client: aiohttp follows redirects, and the lean one does not",
+    "redirects": "client: aiohttp follows redirects, and the default client does not",
 }
 
 
 def read_params(params: Value, notes: Notes) -> dict[str, Any]:
-    """Give the settings of a request that its `params` make."""
+    """Return the keys of a request that its `params` set."""
     read: dict[str, Any] = {"timeout": DEFAULT_TIMEOUT}
     try:
         parts = {} if params.content is None else entries(params)
@@ -40,16 +40,16 @@ def read_params(params: Value, notes: Notes) -> dict[str, Any]:
 
 
 def _left_out(key: str, value: Value) -> dict[str, Any]:
-    # The lean client does not follow any either.
+    # The default client follows no redirects either.
     if key == "redirects" and value.content == 0:
         return {}
-    raise NotCarried(value.line, _LEFT_OUT.get(key, "a request has nothing like it"))
+    raise NotCarried(value.line, _LEFT_OUT.get(key, "a request has no such setting"))
 
 
 def _timeout(value: Value, _: Notes) -> dict[str, Any]:
     timeout = duration(value)
     if timeout in {"0", "0s"}:
-        raise NotCarried(value.line, "a request needs some time")
+        raise NotCarried(value.line, "a request needs a timeout above 0")
     return {"timeout": timeout}
 
 
@@ -79,7 +79,7 @@ def _headers(value: Value, notes: Notes) -> dict[str, Any]:
 
 def _header(name: str, value: Value) -> str:
     text = text_of(value)
-    with asking_the_probe_file(value.line):
+    with refusal_as_not_carried(value.line):
         compile_header(text, ())
         HttpRequest(url="http://localhost/", headers={name: text})
     return text

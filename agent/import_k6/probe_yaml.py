@@ -1,4 +1,4 @@
-"""A probe file as text, laid out as people write one."""
+"""Formats a probe file as people write one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 
 import yaml
 
-from alertdrill.agent.import_k6.values import EnvText
+from alertdrill.agent.import_k6.values import EnvText, YamlKeys
 
-Settings = dict[str, Any]
 _PROBE_KEYS = ("kind", "name", "url", "method", "bearer_token", "timeout", "headers", "json", "body", "checks")
 
 _RARE_BREAKS = re.compile("[\x85\u2028\u2029]")
@@ -26,7 +25,7 @@ class _FlowList(list[Any]):
 
 
 class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - what stands twice is written twice
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - write repeated values in full
         return True
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001 - PyYAML's
@@ -35,7 +34,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text.strip("\n") else None
-    # Line breaks to YAML, which PyYAML reads back as others unless they are escaped.
+    # YAML treats these characters as line breaks, and PyYAML would read them back as others unless they are escaped.
     style = '"' if _RARE_BREAKS.search(text) else style
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style)
 
@@ -50,8 +49,8 @@ _Dumper.add_representer(
 )
 
 
-def render(comments: list[str], request: Settings, load: Settings | None, thresholds: Settings) -> str:
-    """Spell a probe file: comments, the probe with its request, its load and its thresholds if there are any."""
+def render(comments: list[str], request: YamlKeys, load: YamlKeys | None, thresholds: YamlKeys) -> str:
+    """Format a probe file: comments, the probe with its request, then load and thresholds if there are any."""
     probe = {"kind": "http"} | request
     sections = ["".join(f"# {comment}\n" for comment in comments)]
     sections[0] += _section("probe", {key: _laid_out(key, probe[key]) for key in _PROBE_KEYS if key in probe})
@@ -77,9 +76,9 @@ def _thresholds(of_metric: list[Any]) -> list[Any]:
     return [_Flow(threshold) if isinstance(threshold, dict) else threshold for threshold in of_metric]
 
 
-def _section(name: str, values: Settings) -> str:
+def _section(name: str, values: YamlKeys) -> str:
     return f"{name}:\n{_LINE_START.sub('  ', _dump(values))}"
 
 
-def _dump(values: Settings) -> str:
+def _dump(values: YamlKeys) -> str:
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=sys.maxsize, indent=2)

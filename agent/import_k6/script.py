@@ -1,4 +1,4 @@
-"""The top level of a script: what it imports and exports, its constants, and its functions."""
+"""Reads the top level of a script: imports, exports, constants and functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DECLARATIONS = {"lexical_declaration", "variable_declaration"}
 
 
 class Script:
-    """A script, read as far as its top level goes."""
+    """The top level of a script."""
 
     def __init__(self, program: Node, notes: Notes) -> None:
         self.names = Names()
@@ -28,7 +28,7 @@ class Script:
             self._take(statement)
 
     def options(self) -> dict[str, Value]:
-        """Give the options by name; raises UnusableScript where there are none."""
+        """Return the options by name; raises UnusableScript where there are none."""
         value = self.scope.look_up(self._exported.get("options", ""))
         if value is None:
             raise UnusableScript(None, "has no options, expected export const options = {…}")
@@ -38,11 +38,11 @@ class Script:
             raise UnusableScript(reason.line, f"the options cannot be read: {reason.why}") from reason
 
     def function(self, exported: str) -> Node:
-        """Give an exported function, and note all others; raises UnusableScript where there is none of that name."""
+        """Return an exported function, and note all others; raises UnusableScript where there is none of that name."""
         local = self._exported.get(exported, "")
         for name, function in self._functions.items():
             if name != local:
-                why = "a probe has no stages of life" if name in _LIFE_CYCLE else "a probe runs no code"
+                why = "a probe has no setup and no teardown" if name in _LIFE_CYCLE else "a probe runs no code"
                 self._notes.not_carried(function.line, f"function {name}", why)
         if local in self._functions:
             return self._functions[local]
@@ -63,14 +63,14 @@ class Script:
 
     def _import(self, node: Node) -> None:
         module = self.names.bind(node)
-        # What the script does with k6's own modules is noted where it does it.
+        # The calls of k6's own modules have their own notes.
         if module != "k6" and not module.startswith("k6/"):
-            self._notes.not_carried(node.line, f"the import of {module}", "nothing but the script itself is read")
+            self._notes.not_carried(node.line, f"the import of {module}", "only the script itself is read")
 
     def _export(self, node: Node) -> None:
         value = node.fields.get("declaration") or node.fields.get("value")
         if "source" in node.fields:
-            self._notes.not_carried(node.line, node.excerpt, "nothing but the script itself is read")
+            self._notes.not_carried(node.line, node.excerpt, "only the script itself is read")
         elif value is None:
             self._export_clause(node)
         elif "default" in node.tokens:
@@ -93,7 +93,7 @@ class Script:
             self._functions["default"] = value
 
     def _declare(self, node: Node) -> list[str]:
-        """Take in a declaration, and give the names that it declares."""
+        """Add a declaration, and return the declared names."""
         if node.kind not in _DECLARATIONS:
             name = node.fields["name"]
             self.scope.hide(name)

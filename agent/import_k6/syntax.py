@@ -1,4 +1,4 @@
-"""JavaScript into plain nodes; the only file that knows tree-sitter. Nothing of a script is ever run.
+"""Parses JavaScript to plain nodes, without running it; the only module that uses tree-sitter.
 
 The kinds of nodes and the names of their fields are those of tree-sitter's grammar:
 https://github.com/tree-sitter/tree-sitter-javascript/blob/master/src/node-types.json
@@ -22,7 +22,7 @@ _LONGEST_EXCERPT = 40
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One construct: its named parts in order, those of them that have a field, and the words and signs between."""
+    """One construct: its named parts in order, the parts by field name, and the words and signs between them."""
 
     kind: str
     line: int
@@ -40,7 +40,7 @@ class Node:
 
     @property
     def excerpt(self) -> str:
-        """The source on one line, cut where it is long."""
+        """The source on one line, shortened where it is long."""
         line = " ".join(self.text.split()).removesuffix(";")
         return line if len(line) <= _LONGEST_EXCERPT else line[:_LONGEST_EXCERPT].rstrip() + "…"
 
@@ -54,7 +54,7 @@ class Node:
 
 
 def parse(source: str) -> Node:
-    """Parse a script; raises UnusableScript with line and column where it is no JavaScript.
+    """Parse a script; raises UnusableScript with line and column where it is not JavaScript.
 
     Raises ModuleNotFoundError without the extra `import-k6`, RecursionError when nested too deeply.
     """
@@ -98,13 +98,13 @@ def _refusal(source: bytes, root: tree_sitter.Node) -> UnusableScript:
     before = source[: place.start_byte].decode().rpartition("\n")[2]
     line, column = place.start_point.row + 1, len(before) + 1
     if place.is_missing:
-        return UnusableScript(line, f"is no JavaScript: {place.type} is missing", column)
+        return UnusableScript(line, f"is not JavaScript: {place.type} is missing", column)
     found = source[place.start_byte : place.end_byte].decode().split("\n")[0][:_LONGEST_EXCERPT]
-    return UnusableScript(line, f"is no JavaScript from here on: {found!r}", column)
+    return UnusableScript(line, f"is not JavaScript from here on: {found!r}", column)
 
 
 def _first_error(node: tree_sitter.Node) -> tree_sitter.Node:
-    """Find the innermost of the first error: an unclosed bracket makes an error of all that follows it."""
+    """Find the innermost part of the first error: an unclosed bracket makes everything after it an error."""
     while wrong := next((child for child in node.children if child.has_error or child.is_missing), None):
         node = wrong
     return node

@@ -1,4 +1,4 @@
-"""k6's thresholds into ours: a bare number that bounds a time is one of milliseconds, and gets its unit."""
+"""Converts k6's thresholds to ours: a bare number as the limit of a time is in milliseconds, and gets its unit."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from alertdrill.agent.import_k6.durations import duration, spelled, whole_milliseconds
-from alertdrill.agent.import_k6.notes import NotCarried, Notes, asking_the_probe_file
+from alertdrill.agent.import_k6.durations import duration, milliseconds_text, whole_milliseconds
+from alertdrill.agent.import_k6.notes import NotCarried, Notes, refusal_as_not_carried
 from alertdrill.agent.import_k6.values import EnvText, Value, entries, items, plain
 from alertdrill.probes.figures.expression import Expression, parse, spell
 from alertdrill.probes.figures.measures import METRICS, Trend, split
@@ -22,11 +22,11 @@ _Written = str | dict[str, Any]
 
 
 def read_thresholds(thresholds: Value, names: Collection[str], checks: Collection[str], notes: Notes) -> dict[str, Any]:
-    """Give the thresholds by metric, each a text or a mapping; `names` and `checks` are those of the request."""
+    """Return the thresholds by metric, each a text or a mapping; `names` and `checks` are those of the request."""
     read: dict[str, list[_Written]] = {}
     for key, threshold in _one_by_one(thresholds, notes):
         try:
-            canonical, written = _read(key, threshold, names, checks)
+            canonical, written = _threshold(key, threshold, names, checks)
         except NotCarried as reason:
             notes.lost(f"threshold on {key}", reason)
             continue
@@ -47,7 +47,7 @@ def _one_by_one(thresholds: Value, notes: Notes) -> Iterator[tuple[str, Value]]:
             notes.lost(f"threshold on {key}", reason)
 
 
-def _read(key: str, value: Value, names: Collection[str], checks: Collection[str]) -> tuple[str, _Written]:
+def _threshold(key: str, value: Value, names: Collection[str], checks: Collection[str]) -> tuple[str, _Written]:
     parts = entries(value, "threshold") if isinstance(value.content, dict) else {"threshold": value}
     unknown = [part for part in parts if part not in _CARRIED]
     if unknown:
@@ -66,15 +66,15 @@ def _read(key: str, value: Value, names: Collection[str], checks: Collection[str
 
 
 def _canonical(line: int, key: str, written: dict[str, Any]) -> str:
-    """Spell the key as ours; raises NotCarried for what no probe file may ask."""
-    with asking_the_probe_file(line):
+    """Return the key as a probe file has it; raises NotCarried where a probe file would refuse it."""
+    with refusal_as_not_carried(line):
         return next(iter(_THRESHOLDS.validate_python({key: [written]})))
 
 
 def _expression(line: int, key: str, source: object) -> str:
     if isinstance(source, EnvText) or not isinstance(source, str):
-        raise NotCarried(line, f"{source!r} is no threshold with a constant bound")
-    with asking_the_probe_file(line):
+        raise NotCarried(line, f"{source!r} is not a threshold with a constant limit")
+    with refusal_as_not_carried(line):
         expression = parse(source)
     metric = METRICS.get(split(key)[0].strip())
     if metric is None or metric.kind is not Trend or isinstance(expression.bound, timedelta):
@@ -83,4 +83,4 @@ def _expression(line: int, key: str, source: object) -> str:
 
 
 def _time(line: int, expression: Expression) -> str:
-    return spelled(whole_milliseconds(line, Decimal(repr(expression.bound))))
+    return milliseconds_text(whole_milliseconds(line, Decimal(repr(expression.bound))))

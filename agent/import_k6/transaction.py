@@ -1,40 +1,40 @@
-"""The function that k6 runs again and again: its one request, the checks on its answer, and all that is left out."""
+"""Converts the function that k6 repeats: its one request and the checks on the answer; notes everything else."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from alertdrill.agent.import_k6.answers import Answers
 from alertdrill.agent.import_k6.checks import read_checks
 from alertdrill.agent.import_k6.constants import evaluate
 from alertdrill.agent.import_k6.flow import FUNCTIONS, calls_made
 from alertdrill.agent.import_k6.names import Names
 from alertdrill.agent.import_k6.notes import Notes, UnusableScript
-from alertdrill.agent.import_k6.reading import Answers
 from alertdrill.agent.import_k6.request import REQUESTS, read_request
 from alertdrill.agent.import_k6.scope import Scope
 from alertdrill.agent.import_k6.syntax import Node
 from alertdrill.agent.import_k6.variables import declare, hide_all
 
 _HTTP = "k6/http."
-_ANSWERED_BY_HAND = "a later request and what is carried to it can be written under then"
+_WRITE_BY_HAND = "write a later request, and what it takes from this answer, under then"
 _LOOP = ("the loop", "one transaction is one request")
-_BRANCH = ("what depends on this condition", "a transaction is the same every time")
+_BRANCH = ("the branch", "a transaction is the same every time")
 _STATEMENTS = {
     "do_statement": _LOOP,
     "for_in_statement": _LOOP,
     "for_statement": _LOOP,
     "if_statement": _BRANCH,
     "switch_statement": _BRANCH,
-    "try_statement": ("what stands in try", "a probe counts failures by itself, and catches none"),
+    "try_statement": ("the try block", "a probe counts failures by itself, and catches none"),
     "while_statement": _LOOP,
 }
-_COMPUTED = "a probe holds a request and its checks, and runs no code"
+_COMPUTED = "a probe has a request and its checks, and runs no code"
 
 
 @dataclass
 class Transaction:
-    """What was found: the settings of the request with its checks, and the sleeps of an iteration in seconds."""
+    """The keys of the request and of its checks, and the sleeps of an iteration in seconds."""
 
     request: dict[str, Any] | None = None
     checks: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Transaction:
 
 
 def read_transaction(function: Node, scope: Scope, names: Names, notes: Notes) -> Transaction:
-    """Read a function; raises UnusableScript when it makes no request that can be carried over."""
+    """Read a function; raises UnusableScript when it makes no request that can be converted."""
     inner = scope.inner()
     hide_all(function.fields.get("parameter") or function.fields["parameters"], inner)
     walk = _Walk(names, notes)
@@ -74,7 +74,7 @@ def _http_function(called: str) -> str:
 
 
 class _Walk:
-    """One way through the statements of a function, in the order in which they run."""
+    """Reads the statements of a function in the order in which they run."""
 
     def __init__(self, names: Names, notes: Notes) -> None:
         self._names = names
@@ -102,21 +102,21 @@ class _Walk:
         elif node.kind == "function_declaration":
             scope.hide(node.fields["name"])
             self._notes.not_carried(node.line, f"function {node.fields['name'].text}", _COMPUTED)
-        elif node.kind != "return_statement" and not self._is_understood(node):
+        elif node.kind != "return_statement" and not self._is_handled(node):
             what, why = _STATEMENTS.get(node.kind) or (node.excerpt, self._reason(node))
             self._notes.not_carried(node.line, what, why)
 
-    def _is_understood(self, node: Node) -> bool:
+    def _is_handled(self, node: Node) -> bool:
         expression = node.children[0] if node.kind == "expression_statement" else node
         if expression.kind == "assignment_expression":
             self._bind(expression.fields["left"], expression.fields["right"])
             expression = expression.fields["right"]
-        return expression.kind == "string" or self._is_made(expression)
+        return expression.kind == "string" or self._is_handled_call(expression)
 
-    def _is_made(self, node: Node) -> bool:
-        """Tell whether an expression is a call that was dealt with, or noted, when it was made."""
+    def _is_handled_call(self, node: Node) -> bool:
+        """Return whether an expression is a call that `_make` has converted or noted."""
         if node.kind == "await_expression":
-            return self._is_made(node.children[0])
+            return self._is_handled_call(node.children[0])
         name = self._names.called(node) if node.kind == "call_expression" else ""
         return name in self._calls or name.startswith(_HTTP)
 
@@ -127,14 +127,14 @@ class _Walk:
 
     def _declare(self, declarator: Node, scope: Scope) -> None:
         value = declarator.fields.get("value")
-        if value is not None and self._is_made(value):
+        if value is not None and self._is_handled_call(value):
             self._bind(declarator.fields["name"], value)
             scope.hide(declarator.fields["name"])
             return
         declare(declarator, scope, self._names, self._notes)
 
     def _bind(self, target: Node, value: Node) -> None:
-        """Remember whether a variable holds the answer of the request."""
+        """Record whether a variable holds the answer of the request."""
         value = value.children[0] if value.kind == "await_expression" else value
         if value is self._call:
             self._answers.add(target.text)
@@ -152,7 +152,7 @@ class _Walk:
 
     def _request(self, function: str, call: Node, scope: Scope) -> None:
         if self.found.request is not None:
-            self._notes.not_carried(call.line, call.excerpt, f"a request stands above; {_ANSWERED_BY_HAND}")
+            self._notes.not_carried(call.line, call.excerpt, f"there is a request above; {_WRITE_BY_HAND}")
             return
         arguments = [evaluate(argument, scope) for argument in call.fields["arguments"].children]
         self.found.request = read_request(function, arguments, call.line, self._notes)
@@ -168,16 +168,16 @@ class _Walk:
         for name, check in read_checks(evaluate(rest[0], scope), answers, self.found.checks.keys(), self._notes):
             self.found.checks[name] = check
         for tags in rest[1:]:
-            self._notes.not_carried(tags.line, "the tagging of a check", "a check has a name and no tags")
+            self._notes.not_carried(tags.line, "the argument with tags", "a check has a name and no tags")
 
     def _sleep(self, call: Node, scope: Scope) -> None:
         value = next((evaluate(argument, scope).content for argument in call.fields["arguments"].children), None)
         self.found.sleeps.append(float(value) if isinstance(value, int | float) else None)
-        self._notes.not_carried(call.line, call.excerpt, "the load is open loop, and arrivals do not wait for it")
+        self._notes.not_carried(call.line, call.excerpt, "the load is an open loop, and arrivals do not wait for it")
 
     def _group(self, call: Node, scope: Scope) -> None:
         name, *callbacks = call.fields["arguments"].children or (call,)
-        why = "a probe has no groups; what stands in it is taken as if it stood outside"
+        why = "a probe has no groups; its content is read as if it were outside"
         self._notes.not_carried(call.line, f"group({name.excerpt})", why)
         for callback in callbacks:
             if callback.kind in FUNCTIONS:

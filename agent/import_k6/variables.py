@@ -1,4 +1,4 @@
-"""Declarations of variables: those with a constant value are remembered, all others are told."""
+"""Reads declarations of variables: keeps constant values, and notes all others."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _NAMES = {"identifier", "shorthand_property_identifier_pattern"}
 
 
 def declare(declarator: Node, scope: Scope, names: Names, notes: Notes) -> None:
-    """Give a variable its value in a scope."""
+    """Set the value of a declared variable in a scope."""
     target, expression = declarator.fields["name"], declarator.fields.get("value")
     if target.kind != "identifier" or expression is None:
         hide_all(target, scope)
         if expression is not None:
-            notes.not_carried(target.line, target.excerpt, "values are taken from whole variables alone")
+            notes.not_carried(target.line, target.excerpt, "destructuring is not read")
         return
     value = evaluate(expression, scope)
     if expression.kind == "new_expression" and names.made_by(expression.fields["constructor"].text) == _METRICS:
-        why = "a metric of the script's own has no counterpart"
+        why = "a custom metric has no counterpart"
         value = Value(expression.line, Unknown(expression, expression.line, why))
     scope.declare(target, value)
     if isinstance(value.content, Unknown):
@@ -31,7 +31,7 @@ def declare(declarator: Node, scope: Scope, names: Names, notes: Notes) -> None:
 
 
 def hide_all(pattern: Node, scope: Scope) -> None:
-    """Let every name in a pattern or in parameters stand for something unknown."""
+    """Mark every name in a pattern or in parameters as not constant."""
     for name in pattern.walk():
         if name.kind in _NAMES:
             scope.hide(name)

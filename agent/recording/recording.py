@@ -10,6 +10,7 @@ import json
 import time
 import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,6 +41,9 @@ from alertdrill.agent.recording.records import (
 )
 
 VERSION = 2
+SUFFIX = ".recording.json.gz"
+"""The end of each recording's file name."""
+_STAMP = "%Y%m%dT%H%M%SZ"
 # Nothing of a drill lies farther than this from it.
 _LONGEST_SECONDS = 31 * 86_400.0
 
@@ -152,6 +156,15 @@ def _one_line(told: object) -> str:
 
 
 def recording_path(directory: Path, recording: Recording) -> Path:
-    """Name the file of a recording: the drill and the instant (UTC) at which it began."""
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(recording.started_at))
-    return directory / f"{recording.drill.name}-{stamp}.recording.json.gz"
+    """Return the path of a recording, named after the drill and the instant (UTC) at which it began."""
+    stamp = time.strftime(_STAMP, time.gmtime(recording.started_at))
+    return directory / f"{recording.drill.name}-{stamp}{SUFFIX}"
+
+
+def named_instant(path: Path) -> float | None:
+    """Return the instant in the name of a recording (Unix seconds, whole ones), None where the name has none."""
+    stamp = path.name.removesuffix(SUFFIX).rpartition("-")[2]
+    try:
+        return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None

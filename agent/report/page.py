@@ -1,4 +1,4 @@
-"""What every page has in common: it loads nothing, and suits a light or a dark screen, or paper."""
+"""The frame of every page: self-contained, for a light or a dark screen, or for paper."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 
 def render(template: str, **values: object) -> str:
-    """Render a template of this package that extends `base.html.j2`; all that is no Markup is escaped."""
+    """Render a template of this package that extends `base.html.j2`; everything is escaped except Markup."""
     environment = Environment(
         loader=FunctionLoader(_source),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""What the figures of every page have in common: colours, layout, and how they get into the page."""
+"""The common parts of the figures of all pages: colours, layout, and their HTML."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _LEGEND_PIXELS = 170
 
 
 def html(drawn: go.Figure, name: str, *, with_plotly: bool = True) -> Markup:
-    """Turn a figure into HTML; the first one of a page brings plotly.js along."""
+    """Convert a figure to HTML; the first one of a page includes plotly.js."""
     text: str = drawn.to_html(
         full_html=False,
         include_plotlyjs=with_plotly,
-        div_id=name,  # a name of its own, or plotly draws one at random
+        div_id=name,  # without a name, plotly would use a random one
         config={"displaylogo": False, "responsive": True, "displayModeBar": False},
     )
-    # Plotly escapes its own JSON for a script element, and whoever drew the figure its labels.
-    return Markup(text)  # noqa: S704 - as said above
+    # Plotly escapes its JSON for a script element; the functions that draw figures escape their labels.
+    return Markup(text)  # noqa: S704 - see above
 
 
 def lay_out(drawn: go.Figure, rows: int, plot_pixels: float, *, top_pixels: int) -> None:
-    """Give a figure of several rows the look of the page, and each row a legend of its own beside it."""
+    """Apply the page's style to a figure of several rows, with a legend beside each row."""
     bottom = 48
     drawn.update_layout(
         height=plot_pixels + top_pixels + bottom,
@@ -45,7 +45,7 @@ def lay_out(drawn: go.Figure, rows: int, plot_pixels: float, *, top_pixels: int)
 
 
 def add(drawn: go.Figure, trace: go.Scatter | go.Bar, row: int) -> None:
-    """Add a trace to a row; one legend for each, because a common one would not tell which line is where."""
+    """Add a trace to a row and to that row's legend: a common legend would not show which line is in which row."""
     if trace.type == "scatter":
         trace.legend = "legend" if row == 1 else f"legend{row}"
     drawn.add_trace(trace, row=row, col=1)

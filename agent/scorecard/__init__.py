@@ -1,4 +1,4 @@
-"""How a service stands by its KPIs: measured by Prometheus, judged by their objectives, beside earlier runs.
+"""KPIs: measured by Prometheus, judged by their objectives, compared with earlier runs.
 
-`card.py` and `trend.py` are pure; `measure.py` asks, `history.py` keeps, `command.py` puts them together.
+`card.py` and `phase_result.py` are pure; `measure.py` queries Prometheus; `earlier_runs.py` keeps the file of earlier runs.
 """

@@ -1,4 +1,4 @@
-"""What was measured of each KPI, and what that means beside its objective."""
+"""The measured values of each KPI, and their status against its objective."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEPT = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.g
 
 
 class Status(StrEnum):
-    """How a KPI stands; UNTARGETED where nothing was promised, UNKNOWN where nothing could be measured."""
+    """The status of a KPI; UNTARGETED without an objective, UNKNOWN where nothing could be measured."""
 
     GREEN = "green"
     YELLOW = "yellow"
@@ -27,30 +27,30 @@ _WORST_FIRST = (Status.RED, Status.UNKNOWN, Status.YELLOW, Status.GREEN, Status.
 
 
 @dataclass(frozen=True)
-class Trend:
-    """How a value differs from the median of as many earlier runs, in its own unit."""
+class KpiTrend:
+    """The difference of a value to the median of `runs` earlier runs, in its own unit."""
 
     difference: float
     runs: int
 
     @property
     def arrow(self) -> str:
-        """Tell the direction as a sign."""
+        """The direction as a sign."""
         return "↑" if self.difference > 0 else "↓" if self.difference < 0 else "→"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One value of a KPI, infinite where something was divided by nothing; the labels are those it is told apart by."""
+    """One value of a KPI, infinite after a division by zero; its labels distinguish it from the KPI's other values."""
 
     value: float
     labels: Mapping[str, str] = field(default_factory=dict)
-    trend: Trend | None = None
+    trend: KpiTrend | None = None
 
 
 @dataclass(frozen=True)
 class Score:
-    """One KPI as it stands; `problem` says why there is no value, where that is known."""
+    """One KPI with its values; `problem` says why there is none, where that is known."""
 
     kpi: Kpi
     expr: str
@@ -59,21 +59,21 @@ class Score:
 
     @property
     def status(self) -> Status:
-        """Tell the worst of all values."""
+        """The worst status of all values."""
         if not self.readings:
             return Status.UNKNOWN
         return worst_of(status(self.kpi, reading.value) for reading in self.readings)
 
     @property
     def worst_value(self) -> float | None:
-        """Tell the value that is nearest to breaking the promise; None of none."""
+        """The value nearest to breaking the objective, or farthest beyond it; None without values."""
         values = [one.value for one in self.readings]
         return (max(values) if self.kpi.is_upper_bound else min(values)) if values else None
 
 
 @dataclass(frozen=True)
 class Card:
-    """All KPIs at one instant (Unix seconds), over a window."""
+    """All KPIs at one instant (Unix seconds), each over the same window."""
 
     at: float
     window_seconds: float
@@ -81,11 +81,11 @@ class Card:
 
     @property
     def exit_code(self) -> int:
-        """Tell 1 when a promise is broken, 3 when it is not known of one whether it is kept, else 0."""
+        """1 where an objective is missed, 3 where one has no data, else 0."""
         return worst(_EXIT_CODES.get(score.status, PASSED) for score in self.scores if score.kpi.objective is not None)
 
     def count(self, status: Status) -> int:
-        """Count the KPIs that stand so."""
+        """Count the KPIs with this status."""
         return sum(score.status is status for score in self.scores)
 
 
@@ -93,7 +93,7 @@ _EXIT_CODES = {Status.RED: NOT_AS_EXPECTED, Status.UNKNOWN: INCONCLUSIVE}
 
 
 def status(kpi: Kpi, value: float) -> Status:
-    """Hold one value against the objective; at `yellow_from` itself it is yellow."""
+    """Compare one value with the objective; `yellow_from` itself is yellow."""
     if kpi.objective is None:
         return Status.UNTARGETED
     if not _KEPT[kpi.comparison](value, kpi.limit):
@@ -105,5 +105,5 @@ def status(kpi: Kpi, value: float) -> Status:
 
 
 def worst_of(statuses: Iterable[Status]) -> Status:
-    """Choose the one that must be told first; UNTARGETED when there are none."""
+    """Return the worst status; UNTARGETED when there are none."""
     return min(statuses, key=_WORST_FIRST.index, default=Status.UNTARGETED)

@@ -1,4 +1,4 @@
-"""KPIs asked of Prometheus."""
+"""Measures KPIs by querying Prometheus."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from alertdrill.agent.recording.records import KpiRecord, KpiValueRecord, PhaseR
 from alertdrill.agent.scorecard.card import Card, Reading, Score
 from alertdrill.units.time_scale import scale_expr
 
-# Prometheus knows no shorter range.
+# Prometheus accepts no shorter range.
 _SHORTEST_SECONDS = 0.001
 
 
 async def measure(kpis: Kpis, prometheus: Prometheus, at: float, window: timedelta, time_scale: float) -> Card:
-    """Measure all KPIs at an instant, over a window and ranges that are divided by the time scale.
+    """Measure all KPIs at an instant, over a window and ranges divided by the time scale.
 
-    A KPI that Prometheus refuses has a problem; raises ServiceUnavailable when it does not answer at all.
+    A KPI whose query Prometheus refuses has a problem. Raises ServiceUnavailable when Prometheus does not answer.
     """
     scores = [await _score(kpi, prometheus, at, scale_expr(kpi.expr(window), time_scale)) for kpi in kpis.kpis]
     return Card(at, window.total_seconds() / time_scale, tuple(scores))
@@ -30,16 +30,19 @@ async def measure(kpis: Kpis, prometheus: Prometheus, at: float, window: timedel
 async def over_phases(
     kpis: Kpis, prometheus: Prometheus, phases: Sequence[PhaseRecord], time_scale: float
 ) -> list[KpiRecord]:
-    """Measure over each phase of a drill what has no range of its own; nothing from where on Prometheus does not answer."""
-    asked = Kpis(kpis=tuple(kpi for kpi in kpis.kpis if kpi.increase is None))
-    values: dict[str, list[KpiValueRecord]] = {kpi.name: [] for kpi in asked.kpis}
+    """Measure each KPI without a range of its own over each phase of a drill.
+
+    When Prometheus stops answering, the later phases have no values.
+    """
+    wanted = Kpis(kpis=tuple(kpi for kpi in kpis.kpis if kpi.increase is None))
+    values: dict[str, list[KpiValueRecord]] = {kpi.name: [] for kpi in wanted.kpis}
     for phase in phases:
         lasted = max(phase.ended_at - phase.started_at, _SHORTEST_SECONDS)
         window = timedelta(seconds=lasted) * time_scale
         try:
-            card = await measure(asked, prometheus, phase.ended_at, window, time_scale)
+            card = await measure(wanted, prometheus, phase.ended_at, window, time_scale)
         except ServiceUnavailable:
-            # Each further question would wait as long.
+            # Each further query would wait for the same timeout.
             break
         for score in card.scores:
             values[score.kpi.name] += [
@@ -47,7 +50,7 @@ async def over_phases(
                 for one in score.readings
                 if math.isfinite(one.value)
             ]
-    return [KpiRecord(kpi=kpi, values=values[kpi.name]) for kpi in asked.kpis]
+    return [KpiRecord(kpi=kpi, values=values[kpi.name]) for kpi in wanted.kpis]
 
 
 async def _score(kpi: Kpi, prometheus: Prometheus, at: float, expr: str) -> Score:
@@ -59,7 +62,7 @@ async def _score(kpi: Kpi, prometheus: Prometheus, at: float, expr: str) -> Scor
 
 
 def _readings(series: Iterable[tuple[dict[str, str], tuple[tuple[float, float], ...]]]) -> list[Reading]:
-    """Keep the numbers: a ratio of nothing to nothing is none."""
+    """Keep the numbers: 0 divided by 0 is NaN."""
     readings = [
         Reading(samples[-1][1], {name: value for name, value in labels.items() if name != "__name__"})
         for labels, samples in series

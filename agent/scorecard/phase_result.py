@@ -17,9 +17,10 @@ from alertdrill.probes.outcome import Counted
 
 @dataclass(frozen=True)
 class PhaseResult:
-    """The seconds in which a phase was held, by themselves.
+    """The figures of the seconds in which a phase held its rate.
 
-    Rates are transactions a second, `failed_share` is of those that ended; latencies count from the due time.
+    Rates are transactions a second. `failed_share` is the share of the ended transactions. Latencies count from the due
+    time.
     """
 
     name: str
@@ -38,23 +39,23 @@ class PhaseResult:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """Say in words why the phase did not pass; nothing when it did."""
+        """The reasons why the phase did not pass; empty when it passed."""
         return tuple(self._failures())
 
     @property
     def passed(self) -> bool:
-        """Tell whether nothing speaks against it."""
+        """Whether there is no failure."""
         return not self.failures
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Say what could not be judged."""
+        """What could not be judged."""
         unknown = [score.kpi.name for score in self.scores if score.status is Status.UNKNOWN]
         missing = "any KPI: was the service scraped?" if len(unknown) == len(self.scores) else ", ".join(unknown)
         return tuple(text for text in (self.problem, f"no data of {missing}" if unknown else "") if text)
 
     def _failures(self) -> Iterator[str]:
-        # A load that was not sent says nothing of the service, and yet the phase was not carried.
+        # Where the load was not sent as requested, the phase is not proven, whatever the service can do.
         yield from (f"the load {reason}" for reason in self.honesty.reasons)
         if self.achieved_rate < SMALLEST_RATE_SHARE * self.asked_rate:
             yield f"answered {self.achieved_rate:.0f} of {self.asked_rate:.0f} a second"
@@ -70,11 +71,11 @@ def result(
     requests: Sequence[Counted],
     thresholds: Mapping[str, list[Threshold]],
 ) -> PhaseResult:
-    """Judge a phase by the seconds of its hold alone."""
+    """Judge a phase by the seconds in which it held its rate."""
     seconds = len(tally.seconds)
     sending = Sending.of(tally, max(seconds, 1))
     figures = measures(tally, requests, max(seconds, 1))
-    # By the rank that the thresholds go by.
+    # Thresholds use the same rank for percentiles.
     latency = Trend(tally.latencies.histogram, tally.latencies.sum_seconds)
     p50, p95, p99 = (None if latency.empty else latency.percentile(percent) for percent in (50, 95, 99))
     return PhaseResult(
@@ -93,7 +94,7 @@ def result(
 
 
 def highest_passed(results: Sequence[PhaseResult]) -> PhaseResult | None:
-    """Find the last phase before the first that did not pass."""
+    """Return the last phase before the first that did not pass, None where the first did not pass."""
     highest = None
     for one in results:
         if not one.passed:

@@ -1,4 +1,4 @@
-"""What happened in a drill, in order: phases, faults, alerts, and who was told."""
+"""The events of a drill in order: phases, faults, alerts, notifications."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from alertdrill.agent.verdict.timeline import timelines
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened at an instant (Unix seconds)."""
+    """One event at an instant (Unix seconds)."""
 
     at: float
     text: str
 
 
 def chronicle(recording: Recording) -> list[Event]:
-    """List everything that happened by time; what happened several times at one instant is told once, with a count."""
+    """List all events by time; equal events at one instant are listed once, with a count."""
     found = Counter(Event(round(event.at, 3), event.text) for event in _events(recording))
-    told = [Event(one.at, f"{one.text} ({count} alerts)" if count > 1 else one.text) for one, count in found.items()]
-    return sorted(told, key=lambda event: event.at)
+    events = [Event(one.at, f"{one.text} ({count} alerts)" if count > 1 else one.text) for one, count in found.items()]
+    return sorted(events, key=lambda event: event.at)
 
 
 def _events(recording: Recording) -> Iterator[Event]:
     yield Event(recording.started_at, "the load began")
-    # Of one instant the cause is told first.
+    # Events at one instant keep this order: the cause first.
     for fault in recording.faults:
         if fault.load is not None:
             yield Event(fault.injected_at, f"surge began: {fault.target}")
@@ -35,19 +35,19 @@ def _events(recording: Recording) -> Iterator[Event]:
             continue
         yield Event(fault.injected_at, f"fault injected: {fault.kind} on {fault.target}")
         outcome = f", {fault.outcome}" if fault.outcome else ""
-        yield Event(fault.healed_at, f"fault healed: {fault.kind} on {fault.target}{outcome}")
+        yield Event(fault.healed_at, f"fault undone: {fault.kind} on {fault.target}{outcome}")
     for phase in recording.phases:
         yield Event(phase.started_at, f"{phase.phase} began")
     yield from _alerts(recording)
-    for told in recording.notifications:
-        alert = told.labels.get("alertname", "an alert without a name")
-        yield Event(told.received_at, f"{told.receiver} told: {alert} {told.status}")
+    for one in recording.notifications:
+        alert = one.labels.get("alertname", "an alert without a name")
+        yield Event(one.received_at, f"{one.receiver} notified: {alert} {one.status}")
     for outage in recording.outages:
-        yield Event(outage.first_at, f"{outage.server} could no longer be asked: {outage.reason}")
-        yield Event(outage.last_at, f"{outage.server} could not be asked until here")
+        yield Event(outage.first_at, f"{outage.server} stopped answering: {outage.reason}")
+        yield Event(outage.last_at, f"{outage.server} had not answered until here")
     yield from _restarts(recording)
-    broken_off = f", broken off: {recording.aborted}" if recording.aborted else ""
-    yield Event(recording.ended_at, f"the drill ended{broken_off}")
+    aborted = f", aborted: {recording.aborted}" if recording.aborted else ""
+    yield Event(recording.ended_at, f"the drill ended{aborted}")
 
 
 def _alerts(recording: Recording) -> Iterator[Event]:

@@ -1,9 +1,9 @@
 """The figure of the page: load, latency, each rule's own value, and the alerts, over one time axis.
 
 The axis counts seconds after the fault.
-Below the bar of each judged alert stands one lane for each milestone: its lawful window as a band, and
-the instant at which it came.
-Plotly reads its labels as HTML of a sort, so every text from outside is escaped here.
+Below the bar of each judged alert is one lane for each milestone: its lawful window as a band, and a mark where the
+milestone was reached.
+Plotly reads some HTML in its labels, so every text from outside is escaped here.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from plotly.subplots import make_subplots
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, PartRecord, WatchedRecord
 from alertdrill.agent.report import plot, words
+from alertdrill.agent.report.drill import wording
 from alertdrill.agent.rules.expression import split
 from alertdrill.agent.verdict.evaluations import instants, part
 from alertdrill.agent.verdict.verdict import Judgement, Milestone
@@ -43,14 +44,14 @@ class _Lane:
 
     @property
     def label(self) -> str:
-        """Name it, escaped."""
+        """Its name, escaped."""
         name = self.alert if self.milestone is None else self.milestone.name
         return escape(name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…")
 
 
 @dataclass(frozen=True)
 class _Row:
-    """Where a trace goes: a row of the figure, and the instant that is its zero."""
+    """A row of the figure, and the instant at which its axis is zero."""
 
     drawn: go.Figure
     number: int
@@ -60,11 +61,11 @@ class _Row:
 def figure(recording: Recording, judgement: Judgement) -> go.Figure:
     """Draw all rows above one time axis."""
     lanes = _lanes(recording, judgement)
-    valued = _valued(recording)
-    heights = [_CHART_PIXELS] * (2 + len(valued)) + [max(_LANE_PIXELS * len(lanes), _LEGEND_LINES * 17)]
+    alerts = _alerts_with_value(recording)
+    heights = [_CHART_PIXELS] * (2 + len(alerts)) + [max(_LANE_PIXELS * len(lanes), _LEGEND_LINES * 17)]
     total = sum(heights) + _GAP_PIXELS * (len(heights) - 1)
     titles = ["transactions a second", "latency from due time, seconds"]
-    titles += [f"{escape(alert)}: the value of its rule" for alert in valued]
+    titles += [f"{escape(alert)}: the value of its rule" for alert in alerts]
     drawn = make_subplots(
         rows=len(heights),
         shared_xaxes=True,
@@ -74,7 +75,7 @@ def figure(recording: Recording, judgement: Judgement) -> go.Figure:
     )
     drawn.update_annotations(x=0, xanchor="left", font_size=13, yshift=3)
     _draw_load(drawn, recording, judgement.fault_at)
-    for row, alert in enumerate(valued, start=3):
+    for row, alert in enumerate(alerts, start=3):
         _draw_value(_Row(drawn, row, judgement.fault_at), recording, alert)
     _draw_alerts(_Row(drawn, len(heights), judgement.fault_at), recording, lanes)
     _draw_faults(drawn, recording, judgement.fault_at)
@@ -92,13 +93,13 @@ def _lanes(recording: Recording, judgement: Judgement) -> list[_Lane]:
     return lanes + [_Lane(alert) for alert in sorted(others)]
 
 
-def _valued(recording: Recording) -> list[str]:
-    """Name the expected alerts whose own value was recorded."""
+def _alerts_with_value(recording: Recording) -> list[str]:
+    """List the expected alerts whose rule has a recorded value."""
     return [one.alert for one in recording.drill.expect if any(_values(recording, one.alert))]
 
 
 def _values(recording: Recording, alert: str) -> Iterator[tuple[WatchedRecord, PartRecord]]:
-    """List the value that each rule of an alert compares, where it is a comparison with a number."""
+    """Yield the value of each rule of an alert that compares one with a number."""
     for record in recording.watched:
         condition = split(record.parts[0].expr) if record.alert == alert and record.parts else None
         value = part(record, condition.value_expr) if condition else None
@@ -145,10 +146,10 @@ def _draw_alerts(on: _Row, recording: Recording, lanes: list[_Lane]) -> None:
     for state, colour in _STATES.items():
         _key(on, state, {"symbol": "square", "color": colour, "size": 10})
     _key(on, "lawful window", {"symbol": "square", "color": _WINDOW, "size": 10})
-    _key(on, "came inside it", {"symbol": "circle", "color": "#059669", "size": 9})
-    _key(on, "came outside it", {"symbol": "x", "color": "#dc2626", "size": 9})
-    _key(on, "told of firing", _NOTIFIED)
-    _key(on, "told of its end", _NOTIFIED | {"symbol": "triangle-down-open"})
+    _key(on, "inside it", {"symbol": "circle", "color": "#059669", "size": 9})
+    _key(on, "outside it", {"symbol": "x", "color": "#dc2626", "size": 9})
+    _key(on, "notified: firing", _NOTIFIED)
+    _key(on, "notified: resolved", _NOTIFIED | {"symbol": "triangle-down-open"})
     on.drawn.update_yaxes(
         tickvals=list(range(len(lanes))),
         ticktext=[lane.label if lane.milestone else f"<b>{lane.label}</b>" for lane in lanes],
@@ -165,13 +166,13 @@ def _draw_states(on: _Row, recording: Recording, alert: str, y: int) -> None:
             continue
         labels = escape(words.labels_words(series.labels))
         for start, end in _stretches(series, interval):
-            since, until = words.seconds_after(on.fault_at, start), words.seconds_after(on.fault_at, end)
+            since, until = wording.seconds_after(on.fault_at, start), wording.seconds_after(on.fault_at, end)
             text = f"{escape(alert)} {series.state} {since} to {until}<br>{labels}"
             _bar(on, (start, end), y, _STATES[series.state], text)
 
 
 def _stretches(series: AlertSamples, interval: float) -> list[tuple[float, float]]:
-    """Join evaluations that follow each other; the state of the last one stands until the next would be."""
+    """Join consecutive evaluations; the last state lasts until the next evaluation is due."""
     instants = sorted(series.instants)
     if not instants:
         return []
@@ -184,21 +185,21 @@ def _stretches(series: AlertSamples, interval: float) -> list[tuple[float, float
 def _draw_milestone(on: _Row, milestone: Milestone, y: int) -> None:
     window = milestone.window
     if window is not None:
-        text = f"lawful {words.window_words(window, on.fault_at)}<br>{escape(window.arithmetic)}"
+        text = f"lawful {wording.window_words(window, on.fault_at)}<br>{escape(window.arithmetic)}"
         _bar(on, (window.earliest, window.latest), y, _WINDOW, text)
     if milestone.at is not None:
         symbol, colour = _MARKERS[milestone.lawful]
-        text = f"{escape(milestone.name)} {words.came(milestone, on.fault_at)}"
+        text = f"{escape(milestone.name)} {wording.came(milestone, on.fault_at)}"
         _point(on, (milestone.at, y), {"symbol": symbol, "color": colour, "size": 9}, text)
 
 
 def _draw_notifications(on: _Row, recording: Recording, alert: str, y: int) -> None:
-    for told in recording.notifications:
-        if told.labels.get("alertname") != alert:
+    for one in recording.notifications:
+        if one.labels.get("alertname") != alert:
             continue
-        text = f"{escape(told.receiver)} told: {told.status} {words.seconds_after(on.fault_at, told.received_at)}"
-        marker = _NOTIFIED if told.status == "firing" else _NOTIFIED | {"symbol": "triangle-down-open"}
-        _point(on, (told.received_at, y - 0.3), marker, text)
+        text = f"{escape(one.receiver)} notified: {one.status} {wording.seconds_after(on.fault_at, one.received_at)}"
+        marker = _NOTIFIED if one.status == "firing" else _NOTIFIED | {"symbol": "triangle-down-open"}
+        _point(on, (one.received_at, y - 0.3), marker, text)
 
 
 def _bar(on: _Row, ends: tuple[float, float], y: int, colour: str, text: str) -> None:
@@ -215,7 +216,7 @@ def _point(on: _Row, place: tuple[float, float], marker: Mapping[str, object], t
 
 
 def _key(on: _Row, name: str, marker: Mapping[str, object]) -> None:
-    """Add a line of the legend that stands for many traces."""
+    """Add a line to the legend for many traces."""
     plot.add(on.drawn, go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=name), on.number)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import page, plot, words
-from alertdrill.agent.report import scorecard_words as spelled
-from alertdrill.agent.report.drill import figure, kpi_phases, waterfall
+from alertdrill.agent.report.drill import figure, kpi_phases, waterfall, wording
+from alertdrill.agent.report.scorecard import MARKS, TONES
 from alertdrill.agent.verdict.verdict import Judgement
 
 _BADGES = {0: "good", 1: "bad", 3: "unsure"}
@@ -19,9 +19,11 @@ def render(recording: Recording, judgement: Judgement) -> str:
         judgement=judgement,
         figure=plot.html(figure.figure(recording, judgement), "timeline"),
         words=words,
-        parts=waterfall.rows,
+        wording=wording,
+        parts=waterfall.parts,
         kpi_phases=kpi_phases,
-        spelled=spelled,
+        marks=MARKS,
+        tones=TONES,
         badge=_BADGES[judgement.exit_code],
-        outcome=words.OVERALL[judgement.exit_code],
+        outcome=wording.OVERALL[judgement.exit_code],
     )

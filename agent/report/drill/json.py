@@ -6,17 +6,17 @@ verdicts: alert, labels, outcome, reason, receiver, and milestones by name, each
 `seconds_after_fault`, `lawful` (true, false, or null where there is nothing to compare), `judged` (false where the
 window is only expected), `margin_seconds` (after the earliest and before the latest instant) and `window` (null, or
 earliest, latest: Unix seconds; earliest_seconds_after_fault, latest_seconds_after_fault; arithmetic);
-finding: null, or the first broken link, a sentence and its evidence; spans: how long each part of the way took;
-notes: what the verdict could not rest on, a sentence each;
+finding: null, or the first broken link, a sentence and its evidence; spans: how long each part took between the fault
+and the notification; notes: what could not be checked, a sentence each;
 dashboard: null, or its URL at the time of the drill;
 runbook: null, or its `url`, and its `page` (null, or its path from the folder of this report);
 load: totals, rates in transactions a second, latencies in seconds, failure reasons;
 faults: kind, target, settings, injected_at, healed_at; allowed; undermined_by; versions;
-kpis: kpi, objective (null where nothing is promised), unit, and values: phase, labels, value, status (green, yellow,
-red, untargeted), none where nothing could be measured;
-audit: null where there was none, or passed, problems, and what the ledger holds of the acknowledged transactions
-(balances are decimals in quotes).
-Keys may be added; those that are here keep their meaning as long as `version` stays.
+kpis: kpi, objective (null where there is none), unit, and values: phase, labels, value, status (green, yellow, red,
+untargeted); values is empty where nothing could be measured;
+audit: null where there was no payment audit, or passed, problems, and how many of the acknowledged transactions were
+booked (balances are decimals in quotes).
+Keys may be added; existing keys keep their meaning as long as `version` stays.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import KpiRecord
-from alertdrill.agent.report import words
+from alertdrill.agent.report.drill import wording
 from alertdrill.agent.scorecard.card import status
 from alertdrill.agent.verdict.verdict import Finding, Judgement, Milestone, Verdict, Window
 
@@ -40,13 +40,13 @@ def render(recording: Recording, judgement: Judgement) -> str:
         "drill": recording.drill.name,
         "summary": recording.drill.summary,
         "exit_code": judgement.exit_code,
-        "outcome": words.OVERALL[judgement.exit_code],
+        "outcome": wording.OVERALL[judgement.exit_code],
         "started_at": recording.started_at,
         "ended_at": recording.ended_at,
         "fault_at": judgement.fault_at,
         "time_scale": recording.time_scale,
         "verdicts": [
-            _verdict(verdict, judgement.fault_at) | {"dashboard": words.dashboard_link(recording, verdict.alert)}
+            _verdict(verdict, judgement.fault_at) | {"dashboard": wording.dashboard_link(recording, verdict.alert)}
             for verdict in judgement.verdicts
         ],
         "load": _load(recording),
@@ -105,7 +105,7 @@ def _window(window: Window, fault_at: float) -> dict[str, Any]:
 
 
 def _after(fault_at: float, instant: float) -> float:
-    # Prometheus knows milliseconds; what lies below them comes of subtracting floats.
+    # Prometheus has milliseconds; smaller digits come from subtracting floats.
     return round(instant - fault_at, 3)
 
 
@@ -113,7 +113,7 @@ def _load(recording: Recording) -> dict[str, Any]:
     load = recording.load
     return {
         "target_rate": load.target_rate,
-        "reached_rate": round(words.reached_rate(recording), 3),
+        "reached_rate": round(wording.reached_rate(recording), 3),
         "due": load.due,
         "succeeded": load.succeeded,
         "failed": load.failed,
@@ -121,8 +121,8 @@ def _load(recording: Recording) -> dict[str, Any]:
         "in_flight_at_end": load.in_flight_at_end,
         "reasons": load.reasons,
         "lateness_p99_seconds": load.lateness_p99_seconds,
-        "p95_baseline_seconds": words.p95_seconds(recording, "baseline"),
-        "p95_fault_seconds": words.p95_seconds(recording, "fault"),
+        "p95_baseline_seconds": wording.p95_seconds(recording, "baseline"),
+        "p95_fault_seconds": wording.p95_seconds(recording, "fault"),
     }
 
 

@@ -1,6 +1,6 @@
-"""The report for a CI server: a suite for the drill, a case for each alert, and one for the audit of the lab.
+"""The report for a CI server: a suite for the drill, a case for each alert, and one for the payment audit of the lab.
 
-A case is named by the labels of the drill file, not by those that fired, so that it keeps its history.
+A case is named by the labels in the drill file, not by those that fired: so it has the same name in every run.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AuditRecord
 from alertdrill.agent.report import words
+from alertdrill.agent.report.drill import wording
 from alertdrill.agent.verdict.verdict import Judgement, Verdict, VerdictOutcome
 
-# XML 1.0 has no spelling for these, not even an escaped one.
+# XML 1.0 cannot hold these characters, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -27,7 +28,7 @@ def render(recording: Recording, judgement: Judgement) -> str:
         suite.add_testcase(_case(recording, verdict, judgement.fault_at))
     if recording.audit is not None:
         suite.add_testcase(_audit(recording, recording.audit, judgement))
-    # Cases sum up to the time from the fault to each alert; the suite took as long as the drill.
+    # A case has the time from the fault to its alert; the suite has that of the whole drill.
     suite.time = round(recording.ended_at - recording.started_at, 3)
     xml = JUnitXml("alertdrill")
     xml.add_testsuite(suite)
@@ -36,9 +37,9 @@ def render(recording: Recording, judgement: Judgement) -> str:
 
 
 def _case(recording: Recording, verdict: Verdict, fault_at: float) -> TestCase:
-    name = verdict.alert + words.labels_words(words.stable_labels(recording, verdict))
+    name = verdict.alert + words.labels_words(wording.stable_labels(recording, verdict))
     case = TestCase(_xml(name), classname=recording.drill.name, time=_seconds_to_firing(verdict, fault_at))
-    reason = _xml(f"{words.outcome_words(verdict.outcome)}: {verdict.reason}")
+    reason = _xml(f"{wording.outcome_words(verdict.outcome)}: {verdict.reason}")
     timeline = _xml(_timeline(recording, verdict, fault_at))
     if verdict.outcome is VerdictOutcome.PASSED:
         case.system_out = timeline
@@ -52,11 +53,11 @@ def _case(recording: Recording, verdict: Verdict, fault_at: float) -> TestCase:
 
 def _audit(recording: Recording, audit: AuditRecord, judgement: Judgement) -> TestCase:
     case = TestCase("audit", classname=recording.drill.name, time=0.0)
-    told = _xml(words.audit_words(audit))
+    text = _xml(wording.audit_words(audit))
     if judgement.audit_problems:
-        case.result = [Failure(message=told, type_="audit")]
+        case.result = [Failure(message=text, type_="audit")]
     else:
-        case.system_out = told
+        case.system_out = text
     return case
 
 
@@ -68,13 +69,13 @@ def _seconds_to_firing(verdict: Verdict, fault_at: float) -> float:
 def _timeline(recording: Recording, verdict: Verdict, fault_at: float) -> str:
     lines = [f"labels {words.labels_words(verdict.labels)}"] if verdict.labels else []
     for milestone in verdict.milestones:
-        window = words.window_words(milestone.window, fault_at)
+        window = wording.window_words(milestone.window, fault_at)
         why = f" {milestone.window.arithmetic}" if milestone.window else ""
-        lines.append(f"{milestone.name} {words.came(milestone, fault_at)} {window}{why}")
+        lines.append(f"{milestone.name} {wording.came(milestone, fault_at)} {window}{why}")
     lines += [f"note: {note}" for note in verdict.notes]
     if verdict.runbook is not None:
         lines.append(f"runbook: {verdict.runbook.page or verdict.runbook.url}")
-    if dashboard := words.dashboard_link(recording, verdict.alert):
+    if dashboard := wording.dashboard_link(recording, verdict.alert):
         lines.append(f"dashboard: {dashboard}")
     return "\n".join(lines)
 

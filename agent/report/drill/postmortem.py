@@ -1,7 +1,7 @@
 """The post-incident document of a drill, as Markdown, one sentence a line.
 
-It has what the monitoring strategy asks for after an incident: details and time line, root cause and contributing
-factors, preventive measures, and what to change in monitoring and alerting. All of it comes from the recording.
+It has the parts that the monitoring strategy requires after an incident: details and time line, root cause and
+contributing factors, preventive measures, and changes to monitoring and alerting. All of it comes from the recording.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.report import impact_markdown, words
-from alertdrill.agent.report.drill import follow_ups, impact
+from alertdrill.agent.report import words
+from alertdrill.agent.report.drill import follow_ups, impact, wording
 from alertdrill.agent.report.drill.chronicle import chronicle
-from alertdrill.agent.report.impact_markdown import clock
 from alertdrill.agent.report.markdown import code, plain, table
 from alertdrill.agent.verdict.verdict import Judgement, Milestone, Verdict, VerdictOutcome
 from alertdrill.agent.verdict.waterfall import longest
@@ -29,11 +28,11 @@ def render(recording: Recording, judgement: Judgement, slow_seconds: float) -> s
         "## Time line",
         _time_line(recording, judgement.fault_at),
         "## Impact",
-        *impact_markdown.blocks(recording, slow_seconds),
+        *impact.blocks(recording, slow_seconds),
         "## Root cause",
         _root_cause(recording, judgement.fault_at),
         "## Contributing factors",
-        _listed(_factors(recording, judgement), "None was found."),
+        _bullets(_factors(recording, judgement), "None were found."),
         "## Detection",
         *_detection(recording, judgement),
         "## Follow-ups",
@@ -50,9 +49,9 @@ def _summary(recording: Recording, judgement: Judgement) -> Iterator[str]:
     due, failed, dropped = (sum(getattr(load, name) for load in loads) for name in ("due", "failed", "dropped"))
     sentences = [
         f"This was a drill: {plain(recording.drill.summary.rstrip('.') or 'its file has no summary')}.",
-        f"Its verdict is **{words.OVERALL[judgement.exit_code]}**.",
+        f"Its verdict is **{wording.OVERALL[judgement.exit_code]}**.",
         f"{failed + dropped:,} of {due:,} transactions did not succeed: {failed:,} failed, {dropped:,} never sent.",
-        *(f"{plain(one.alert)}: {_detected(one, judgement.fault_at)}." for one in judgement.verdicts),
+        *(f"{plain(one.alert)}: {_detection_words(one, judgement.fault_at)}." for one in judgement.verdicts),
     ]
     if recording.time_scale != 1:
         sentences.append(
@@ -73,12 +72,14 @@ def _summary(recording: Recording, judgement: Judgement) -> Iterator[str]:
     )
 
 
-def _detected(verdict: Verdict, fault_at: float) -> str:
+def _detection_words(verdict: Verdict, fault_at: float) -> str:
     firing = _milestone(verdict, "firing")
-    told = _milestone(verdict, "notified")
+    notified = _milestone(verdict, "notified")
     when = f", fired {_from_fault(firing.at - fault_at)}" if firing is not None and firing.at is not None else ""
-    who = f", {verdict.receiver} told after {told.at - fault_at:.1f} s" if told is not None and told.at else ""
-    return plain(f"{words.outcome_words(verdict.outcome)}{when}{who if verdict.receiver else ''}")
+    receipt = ""
+    if verdict.receiver and notified is not None and notified.at:
+        receipt = f", {verdict.receiver} notified after {notified.at - fault_at:.1f} s"
+    return plain(f"{wording.outcome_words(verdict.outcome)}{when}{receipt}")
 
 
 def _from_fault(seconds: float) -> str:
@@ -90,11 +91,12 @@ def _milestone(verdict: Verdict, name: str) -> Milestone | None:
 
 
 def _time_line(recording: Recording, fault_at: float) -> str:
-    # Adding zero takes the sign from a zero.
+    # Adding 0.0 turns -0.0 into 0.0.
     rows = [
-        (clock(event.at), f"{round(event.at - fault_at, 3) + 0.0:+.3f} s", event.text) for event in chronicle(recording)
+        (words.utc_milliseconds(event.at), f"{round(event.at - fault_at, 3) + 0.0:+.3f} s", event.text)
+        for event in chronicle(recording)
     ]
-    # Without a fault the end of the baseline takes its place.
+    # Without a fault, fault_at is the end of the baseline.
     since = "after the fault" if recording.faults else "after the baseline"
     return table(("UTC", since, "what happened"), rows)
 
@@ -115,45 +117,45 @@ def _root_cause(recording: Recording, fault_at: float) -> str:
 
 def _factors(recording: Recording, judgement: Judgement) -> Iterator[str]:
     for verdict in judgement.verdicts:
-        # What made it inconclusive follows as what undermined it.
+        # The cause of an inconclusive verdict follows below as "Undermined".
         if verdict.outcome in {VerdictOutcome.PASSED, VerdictOutcome.INCONCLUSIVE}:
             continue
-        yield f"{verdict.alert} ({words.outcome_words(verdict.outcome)}): {verdict.reason}."
+        yield f"{verdict.alert} ({wording.outcome_words(verdict.outcome)}): {verdict.reason}."
         yield from (f"{verdict.alert}: {line}." for line in (verdict.finding.evidence if verdict.finding else ()))
     yield from (f"Undermined: {problem}." for problem in judgement.undermined_by)
-    yield from (f"Ledger: {problem}." for problem in judgement.audit_problems)
+    yield from (f"Payment audit: {problem}." for problem in judgement.audit_problems)
     for outage in recording.outages:
-        yield f"{outage.server} could not be asked for {outage.last_at - outage.first_at:.1f} s: {outage.reason}."
+        yield f"{outage.server} did not answer for {outage.last_at - outage.first_at:.1f} s: {outage.reason}."
 
 
 def _detection(recording: Recording, judgement: Judgement) -> Iterator[str]:
     fired = [one for one in judgement.verdicts if recording.faults and _fired_since(one, judgement.fault_at)]
-    yield "### What detected it"
+    yield "### Alerts that detected the fault"
     if fired:
-        head = ("alert", "verdict", "fired", "its window, s", "told", "its window, s", "receiver", "resolved")
+        head = ("alert", "verdict", "fired", "its window, s", "notified", "its window, s", "receiver", "resolved")
         yield table(head, [_row(verdict, judgement.fault_at) for verdict in fired])
-        yield _listed((f"{one.alert}: {longest(one.spans)}." for one in fired if one.spans), "")
+        yield _bullets((f"{one.alert}: {longest(one.spans)}." for one in fired if one.spans), "")
     else:
         yield "Nothing."
-    yield "### What did not"
-    expected = "Everything that was expected did so in time."
-    yield _listed(_silent(recording, judgement), expected if recording.drill.expect else "Nothing was expected to.")
+    yield "### Alerts that did not detect it"
+    expected = "Every expected alert fired in time."
+    yield _bullets(_silent(recording, judgement), expected if recording.drill.expect else "The drill expects no alert.")
 
 
 def _fired_since(verdict: Verdict, fault_at: float) -> bool:
-    """Tell that an alert fired, and not before there was anything to detect."""
+    """Return whether an alert fired, and not before the fault."""
     firing = _milestone(verdict, "firing")
     return firing is not None and firing.at is not None and firing.at >= fault_at
 
 
 def _row(verdict: Verdict, fault_at: float) -> tuple[str, ...]:
-    cells = [verdict.alert, words.outcome_words(verdict.outcome)]
+    cells = [verdict.alert, wording.outcome_words(verdict.outcome)]
     for name in ("firing", "notified"):
         milestone = _milestone(verdict, name)
-        cells.append(words.came(milestone, fault_at) if milestone is not None else "—")
-        cells.append(words.window_words(milestone.window if milestone is not None else None, fault_at))
+        cells.append(wording.came(milestone, fault_at) if milestone is not None else "—")
+        cells.append(wording.window_words(milestone.window if milestone is not None else None, fault_at))
     resolved = _milestone(verdict, "resolved")
-    return (*cells, verdict.receiver or "—", words.came(resolved, fault_at) if resolved is not None else "—")
+    return (*cells, verdict.receiver or "—", wording.came(resolved, fault_at) if resolved is not None else "—")
 
 
 def _silent(recording: Recording, judgement: Judgement) -> Iterator[str]:
@@ -164,13 +166,13 @@ def _silent(recording: Recording, judgement: Judgement) -> Iterator[str]:
             yield f"{verdict.alert} was too late: {verdict.reason}."
         elif verdict.outcome in {VerdictOutcome.NOT_NOTIFIED, VerdictOutcome.WRONG_RECEIVER}:
             yield f"{verdict.alert} fired, but did not reach its receiver: {verdict.reason}."
-    told = {verdict.alert for verdict in judgement.verdicts} | set(judgement.allowed)
-    quiet = sorted({rule.alert for rule in recording.rules} - told)
+    named = {verdict.alert for verdict in judgement.verdicts} | set(judgement.allowed)
+    quiet = sorted({rule.alert for rule in recording.rules} - named)
     if quiet:
         yield f"Not expected to fire, and did not: {', '.join(quiet)}."
 
 
-def _listed(lines: Iterable[str], none: str) -> str:
+def _bullets(lines: Iterable[str], none: str) -> str:
     return "\n".join(f"- {plain(line)}" for line in dict.fromkeys(lines)) or none
 
 

@@ -1,4 +1,4 @@
-"""Several drills in one table: of each alert its window and when it came, the verdict, and the audit."""
+"""Several drills in one table: each alert with its milestones and their windows, its verdict, and the payment audit."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import words
+from alertdrill.agent.report.drill import wording
 from alertdrill.agent.verdict.audit import audit_problems
 from alertdrill.agent.verdict.verdict import Judgement, Milestone, Verdict
 
@@ -19,13 +20,13 @@ _OVERALL_COLOURS = {0: "green", 1: "red", 3: "yellow"}
 _WIDTH = 150
 
 
-def show(console: Console, drills: Sequence[tuple[Recording, Judgement]], asked: int, took_seconds: float) -> None:
-    """Print the table, and how many of those asked for passed; a file or a pipe gets it whole, however narrow it is."""
+def show(console: Console, drills: Sequence[tuple[Recording, Judgement]], requested: int, took_seconds: float) -> None:
+    """Print the table, and how many of the requested drills passed; a file or a pipe gets the full width."""
     if not console.is_terminal:
         console.width = max(console.width, _WIDTH)
     console.print(render(drills))
     passed = sum(judgement.exit_code == 0 for _, judgement in drills)
-    console.print(f"{passed} of {asked} drills passed in {took_seconds:.1f} s")
+    console.print(f"{passed} of {requested} drills passed in {took_seconds:.1f} s")
 
 
 def render(drills: Iterable[tuple[Recording, Judgement]]) -> Table:
@@ -35,16 +36,20 @@ def render(drills: Iterable[tuple[Recording, Judgement]]) -> Table:
         name, took = recording.drill.name, f"{recording.ended_at - recording.started_at:.1f} s"
         for verdict in judgement.verdicts:
             table.add_row(
-                _named(name, verdict.alert), *_cells(verdict, judgement), _outcome(verdict), took, _audit(recording)
+                _alert_cell(name, verdict.alert),
+                *_cells(verdict, judgement),
+                _outcome(verdict),
+                took,
+                _audit(recording),
             )
             name, took = "", ""
         if not judgement.verdicts:
-            overall = Text(words.OVERALL[judgement.exit_code], _OVERALL_COLOURS[judgement.exit_code])
-            table.add_row(_named(name, "no alert"), *[""] * len(_MILESTONES), overall, took, _audit(recording))
+            overall = Text(wording.OVERALL[judgement.exit_code], _OVERALL_COLOURS[judgement.exit_code])
+            table.add_row(_alert_cell(name, "no alert"), *[""] * len(_MILESTONES), overall, took, _audit(recording))
     return table
 
 
-def _named(drill: str, alert: str) -> Text:
+def _alert_cell(drill: str, alert: str) -> Text:
     return Text.assemble((f"{drill}\n" if drill else "", "bold"), words.printable(alert))
 
 
@@ -55,13 +60,13 @@ def _cells(verdict: Verdict, judgement: Judgement) -> list[Text]:
 
 def _cell(milestone: Milestone, fault_at: float) -> Text:
     sign = {True: " ✓", False: " ✗", None: ""}[milestone.lawful if milestone.judged else None]
-    window = "" if milestone.window is None else "\n" + words.window_words(milestone.window, fault_at)
+    window = "" if milestone.window is None else "\n" + wording.window_words(milestone.window, fault_at)
     colour = {"✓": "green", "✗": "red"}.get(sign.strip(), "")
-    return Text.assemble((words.came(milestone, fault_at) + sign, colour), (window, "dim"))
+    return Text.assemble((wording.came(milestone, fault_at) + sign, colour), (window, "dim"))
 
 
 def _outcome(verdict: Verdict) -> Text:
-    return Text(words.outcome_words(verdict.outcome), _COLOURS[words.tone(verdict.outcome)])
+    return Text(wording.outcome_words(verdict.outcome), _COLOURS[wording.tone(verdict.outcome)])
 
 
 def _audit(recording: Recording) -> Text:

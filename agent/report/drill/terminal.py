@@ -1,4 +1,4 @@
-"""The report for a terminal; reads as well without colour, at 80 columns."""
+"""The report for a terminal: readable without colour, at 80 columns."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from rich.text import Text
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AuditRecord
 from alertdrill.agent.report import words
-from alertdrill.agent.report.drill import kpi_phases
+from alertdrill.agent.report.drill import kpi_phases, wording
 from alertdrill.agent.report.scorecard import COLOURS as STATUS_COLOURS
-from alertdrill.agent.report.scorecard_words import MARKS
+from alertdrill.agent.report.scorecard import MARKS
 from alertdrill.agent.verdict.audit import audit_problems
 from alertdrill.agent.verdict.verdict import Judgement, Milestone, Verdict
 
 _COLOURS = {"good": "green", "bad": "red", "unsure": "yellow"}
 _OVERALL_COLOURS = {0: "green", 1: "red", 3: "yellow"}
 _LAWFUL = {True: ("✓", "green"), False: ("✗", "red"), None: ("", "")}
-# A window that is only expected is not broken by an instant outside of it.
+# An instant outside a window that is only expected is not an error.
 _EXPECTED = ("~", "yellow")
 
 
 def render(recording: Recording, judgement: Judgement) -> RenderableType:
-    """Render every verdict with its time line, then what the load did and what undermines the drill."""
+    """Render every verdict with its time line, then the load and what undermines the drill."""
     parts: list[RenderableType] = [_heading(recording, judgement)]
     for verdict in judgement.verdicts:
         parts += _verdict(verdict, judgement.fault_at)
@@ -43,15 +43,15 @@ def _heading(recording: Recording, judgement: Judgement) -> Text:
     text = Text()
     text.append(recording.drill.name, style="bold")
     text.append(" ")
-    text.append(words.OVERALL[judgement.exit_code], style=f"bold {_OVERALL_COLOURS[judgement.exit_code]}")
+    text.append(wording.OVERALL[judgement.exit_code], style=f"bold {_OVERALL_COLOURS[judgement.exit_code]}")
     text.append(f"  {words.utc(recording.started_at)}, {recording.ended_at - recording.started_at:.0f} s")
     return text
 
 
 def _verdict(verdict: Verdict, fault_at: float) -> list[RenderableType]:
-    colour = _COLOURS[words.tone(verdict.outcome)]
+    colour = _COLOURS[wording.tone(verdict.outcome)]
     title = Text("\n")
-    headline = f"{words.mark(verdict.outcome)} {verdict.alert} {words.outcome_words(verdict.outcome)}"
+    headline = f"{wording.mark(verdict.outcome)} {verdict.alert} {wording.outcome_words(verdict.outcome)}"
     title.append(words.printable(headline), f"bold {colour}")
     labels = words.printable(words.labels_words(verdict.labels))
     parts: list[RenderableType] = [title]
@@ -78,18 +78,18 @@ def _timeline(milestones: tuple[Milestone, ...], fault_at: float) -> Table:
     table.add_row("fault", "+0.00 s", "", "")
     for milestone in milestones:
         sign, colour = _LAWFUL[milestone.lawful] if milestone.judged or milestone.lawful else _EXPECTED
-        window = words.window_words(milestone.window, fault_at)
+        window = wording.window_words(milestone.window, fault_at)
         table.add_row(
-            Text(milestone.name), Text(words.came(milestone, fault_at)), Text(window), Text(sign, style=colour)
+            Text(milestone.name), Text(wording.came(milestone, fault_at)), Text(window), Text(sign, style=colour)
         )
     return table
 
 
 def _load(recording: Recording) -> Text:
     load = recording.load
-    before, during = words.p95_seconds(recording, "baseline"), words.p95_seconds(recording, "fault")
+    before, during = wording.p95_seconds(recording, "baseline"), wording.p95_seconds(recording, "fault")
     return Text(
-        f"load: {load.due} transactions at {words.reached_rate(recording):.1f} of {load.target_rate:g} a second,"
+        f"load: {load.due} transactions at {wording.reached_rate(recording):.1f} of {load.target_rate:g} a second,"
         f" {load.failed} failed, {load.dropped} dropped;"
         f" p95 {words.latency_words(before)} in the baseline, {words.latency_words(during)} during the fault"
     )
@@ -108,5 +108,5 @@ def _kpis(recording: Recording) -> Table:
 
 
 def audit_line(audit: AuditRecord) -> Text:
-    """Render an audit as a line, red when it failed."""
-    return Text(words.printable(f"audit: {words.audit_words(audit)}"), "red" if audit_problems(audit) else "")
+    """Render a payment audit as one line, red when it failed."""
+    return Text(words.printable(f"audit: {wording.audit_words(audit)}"), "red" if audit_problems(audit) else "")

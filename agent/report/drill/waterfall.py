@@ -1,4 +1,4 @@
-"""The waterfall of a verdict: each part of the way from the fault to the receiver as a bar in its lawful window."""
+"""The waterfall of a verdict: each part of the time from the fault to the receiver, as a bar beside its lawful window."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from alertdrill.agent.verdict.verdict import Milestone, Verdict, Window
 
 _MILESTONES = {"received": "notified"}
-# A bar that is shorter than this, in per cent of the whole, could not be seen.
+# In per cent of the axis: a shorter bar would be invisible.
 _THINNEST = 0.4
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A stretch of the axis, in per cent of its length."""
+    """A section of the axis, in per cent of its length."""
 
     left: float
     width: float
 
 
 @dataclass(frozen=True)
-class Row:
-    """One part: its bar, the lawful window of the instant at which it ends, its length in seconds, and why."""
+class Part:
+    """One part: its bar, the lawful window for its end, its length in seconds, and its explanation."""
 
     name: str
     bar: Bar
@@ -31,8 +31,8 @@ class Row:
     text: str
 
 
-def rows(verdict: Verdict, fault_at: float) -> tuple[Row, ...]:
-    """Lay the parts of a verdict out on one axis, from the fault to the last instant that is shown."""
+def parts(verdict: Verdict, fault_at: float) -> tuple[Part, ...]:
+    """Place the parts of a verdict on one axis, from the fault to the last instant shown."""
     windows = {milestone.name: milestone for milestone in verdict.milestones}
     shown = [(span, windows.get(_MILESTONES.get(span.name, span.name))) for span in verdict.spans]
     ends = [span.ends_at for span, _ in shown] + [m.window.latest for _, m in shown if m is not None and m.window]
@@ -46,7 +46,7 @@ def rows(verdict: Verdict, fault_at: float) -> tuple[Row, ...]:
         return Bar(round(min(left, 100 - _THINNEST), 2), round(width, 2))
 
     return tuple(
-        Row(
+        Part(
             name=span.name,
             bar=bar(span.starts_at, span.ends_at),
             window=None if _window(milestone) is None else bar(*_ends(milestone)),
@@ -64,5 +64,5 @@ def _window(milestone: Milestone | None) -> Window | None:
 
 def _ends(milestone: Milestone | None) -> tuple[float, float]:
     window = _window(milestone)
-    assert window is not None  # noqa: S101 - asked for only where there is one
+    assert window is not None  # noqa: S101 - called only where there is one
     return window.earliest, window.latest

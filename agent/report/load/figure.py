@@ -1,6 +1,6 @@
-"""The figures of a load's page: what it did over time, and how its latencies are distributed.
+"""The figures of a load's page: its rates and latencies over time, and the distribution of latencies.
 
-What is true of a whole second is drawn in its middle, the target rate at its start and `in_flight` at its end.
+A figure of a whole second is drawn in its middle, the target rate at its start and `in_flight` at its end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from alertdrill.probes.load.tally import LoadSecond
 _ROW_PIXELS, _GAP_PIXELS, _DISTRIBUTION_PIXELS = 150, 46, 320
 _TITLES = (
     "transactions sent a second, and the target",
-    "what became of them, a second",
+    "their outcomes, a second",
     "latency from due time",
     "send lateness",
     "in flight",
@@ -28,14 +28,14 @@ _TITLES = (
 _RATES = {"target": "#9ca3af", "achieved": "#3b82f6"}
 _LATENESS, _IN_FLIGHT = "#0d9488", "#64748b"
 _FROM_DUE, _FROM_SEND = "#8b5cf6", "#3b82f6"
-# More points than a screen has columns make the page heavy and show nothing.
+# More points than a screen has columns would make the page larger and show no more.
 _MOST_POINTS = 3600
 _POINTS_A_DECADE = 20
 _SECONDS_AXIS = {"exponentformat": "SI", "minexponent": 1, "ticksuffix": "s", "hoverformat": ".3s"}
 
 
 def timeline(seconds: Sequence[LoadSecond]) -> go.Figure:
-    """Draw rates, outcomes, latency, lateness and what was in flight above one time axis."""
+    """Draw rates, outcomes, latency, lateness and transactions in flight above one time axis."""
     total = _ROW_PIXELS * len(_TITLES) + _GAP_PIXELS * (len(_TITLES) - 1)
     drawn = make_subplots(
         rows=len(_TITLES),
@@ -45,13 +45,15 @@ def timeline(seconds: Sequence[LoadSecond]) -> go.Figure:
     )
     drawn.update_annotations(x=0, xanchor="left", font_size=13, yshift=3)
     length = -(-len(seconds) // _MOST_POINTS) or 1
-    _draw(drawn, [_joined(seconds[at : at + length]) for at in range(0, len(seconds), length)], length)
+    _draw(drawn, [_join(seconds[at : at + length]) for at in range(0, len(seconds), length)], length)
     plot.lay_out(drawn, len(_TITLES), total, top_pixels=28)
     for row in (3, 4):
         drawn.update_yaxes(_SECONDS_AXIS, row=row)
     drawn.update_yaxes(rangemode="tozero")
     each = (
-        "" if length == 1 else f"; each point stands for {length} s: means, and of quantiles and in flight the largest"
+        ""
+        if length == 1
+        else f"; each point is for {length} s: means of rates and counts, the largest of quantiles and in flight"
     )
     drawn.update_xaxes(title_text=f"seconds since the start{each}", showticklabels=True, row=len(_TITLES))
     return drawn
@@ -81,14 +83,14 @@ def _draw(drawn: go.Figure, seconds: Sequence[LoadSecond], length: int) -> None:
 
 
 def _line(name: str, colour: str, at: Sequence[float], values: Sequence[float | None]) -> go.Scatter:
-    # One second alone makes a point, and a line of one point is not seen.
+    # A line of one point would be invisible.
     mode = "lines" if len(at) > 1 else "markers"
     line = {"width": 1.6, "color": colour}
     return go.Scatter(x=at, y=values, name=name, mode=mode, line=line, showlegend=True)
 
 
-def _joined(seconds: Sequence[LoadSecond]) -> LoadSecond:
-    """Join seconds into one that stands for all: means of rates and counts, else the largest value."""
+def _join(seconds: Sequence[LoadSecond]) -> LoadSecond:
+    """Join seconds into one: means of rates and counts, the largest value of everything else."""
     if len(seconds) == 1:
         return seconds[0]
     means = ("target_rate", "due", "succeeded", "failed", "dropped", "lost")
@@ -104,7 +106,7 @@ def _of_those(seconds: Sequence[LoadSecond], name: str, figure: Callable[[list[f
 
 
 def distribution(trends: Mapping[str, Trend]) -> go.Figure:
-    """Draw durations over their percentiles, on an axis on which each further nine has the same room.
+    """Draw durations over their percentiles, on an axis that gives each further nine the same width.
 
     The plot is Gil Tene's: https://hdrhistogram.github.io/HdrHistogram/plotFiles.html
     """
@@ -126,10 +128,10 @@ def distribution(trends: Mapping[str, Trend]) -> go.Figure:
 
 
 def _percents(count: int) -> tuple[list[float], list[float]]:
-    """List 1 / (1 - p) in even steps of its logarithm, and p itself as a percentage, up to the largest sample."""
+    """List 1 / (1 - p) in even steps of its logarithm, and p in per cent, up to the largest sample."""
     if count == 0:
         return [], []
-    # By the nearest rank, half of the last sample's share is the largest sample itself.
+    # By the nearest rank, the percentile at half of the last sample's share is the largest sample.
     inverses, step = [], 0
     while (inverse := 10 ** (step / _POINTS_A_DECADE)) < 2 * count:
         inverses.append(inverse)

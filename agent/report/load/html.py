@@ -1,13 +1,14 @@
-"""The report of a load for a person: one page that loads nothing, with k6's names for its figures."""
+"""The page of a load, self-contained, with k6's names for its figures."""
 
 from __future__ import annotations
 
 from alertdrill import __version__
-from alertdrill.agent.report import capacity_words, page, plot, scorecard_words, words
+from alertdrill.agent.report import page, plot, words
 from alertdrill.agent.report.load import figure as load_figure
-from alertdrill.agent.report.load import phase_figure
+from alertdrill.agent.report.load import phase_figure, phase_text
 from alertdrill.agent.report.load.story import LoadStory
 from alertdrill.agent.report.load.summary import OUR_STATS, columns
+from alertdrill.agent.report.scorecard import MARKS, TONES
 from alertdrill.agent.scorecard.phase_result import highest_passed
 from alertdrill.probes.figures.measures import Trend, split
 from alertdrill.probes.spelling import duration_text, number_text, share_text
@@ -39,9 +40,10 @@ def render(story: LoadStory) -> str:
         others={key: columns(measure) for key, measure in shown.items() if key not in trends},
         timeline=plot.html(load_figure.timeline(story.tally.seconds), "timeline"),
         capacity=plot.html(phase_figure.figure(story.phases), "capacity", with_plotly=False) if story.phases else "",
-        highest=capacity_words.highest_words(highest_passed(story.phases)),
-        spelled=capacity_words,
-        marks=scorecard_words,
+        highest=phase_text.highest_words(highest_passed(story.phases)),
+        phase_text=phase_text,
+        marks=MARKS,
+        tones=TONES,
         latency_words=words.latency_words,
         distribution=plot.html(
             load_figure.distribution({name: trends[key] for name, key in _DISTRIBUTIONS.items() if key in trends}),

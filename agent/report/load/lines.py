@@ -1,8 +1,8 @@
 """A line for each second of load, as CSV or as JSON: `--out`.
 
-`at_unix_seconds` is when the second began, and `offset_seconds` how long after the load did. Counts are of
-transactions; latencies run from the due time, and there is none where nothing ended in the second.
-A load that ends within a second leaves a last line for the part of it, so that the lines add up to the whole load.
+`at_unix_seconds` is the start of the second, and `offset_seconds` its distance from the start of the load. Counts are
+of transactions; latencies count from the due time, and are empty where no transaction ended in the second.
+A load that ends within a second has a last line for that part, so that the lines add up to the whole load.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _COLUMNS = ["at_unix_seconds", *(_WITH_UNIT.get(field.name, field.name) for fiel
 
 @dataclass(frozen=True)
 class Format:
-    """How a file of seconds begins, and the line of a second of a load that began at `started_at` (Unix seconds)."""
+    """The first line of a file of seconds, and the function that formats a second of a load begun at `started_at`."""
 
     head: str
     line: Callable[[LoadSecond, float], str]
@@ -34,7 +34,7 @@ def _json_line(second: LoadSecond, started_at: float) -> str:
 
 
 def _values(second: LoadSecond, started_at: float) -> list[float | None]:
-    # Microseconds, as the clock has them: adding floats leaves more digits than that.
+    # The clock has microseconds; smaller digits come from adding floats.
     return [round(started_at + second.offset, 6), *asdict(second).values()]
 
 

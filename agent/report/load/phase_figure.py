@@ -1,4 +1,4 @@
-"""The capacity curve: what a service does as the rate rises, a point for each phase; a cross did not pass."""
+"""The capacity curve: a service's figures by rate, with a point for each phase, or a cross where it did not pass."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SYMBOLS = {True: "circle", False: "x"}
 
 
 def figure(phases: Sequence[PhaseResult]) -> go.Figure:
-    """Draw rate, latency, failures and all KPIs in per cent above the rate that was asked for."""
+    """Draw rate, latency, failures and all KPIs in per cent over the requested rate."""
     kpis = _percent_kpis(phases)
     titles = [*_TITLES, *([_KPI_TITLE] if kpis else [])]
     total = _ROW_PIXELS * len(titles) + _GAP_PIXELS * (len(titles) - 1)
@@ -39,7 +39,7 @@ def figure(phases: Sequence[PhaseResult]) -> go.Figure:
     plot.lay_out(drawn, len(titles), total, top_pixels=28)
     drawn.update_yaxes(rangemode="tozero")
     drawn.update_yaxes(type="log", rangemode="normal", row=2)
-    drawn.update_xaxes(title_text="transactions asked for a second", showticklabels=True, row=len(titles))
+    drawn.update_xaxes(title_text="requested rate, transactions a second", showticklabels=True, row=len(titles))
     return drawn
 
 

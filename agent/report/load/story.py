@@ -1,4 +1,4 @@
-"""All that a report of a load may tell: its summary, and what the load did second by second."""
+"""What the reports of a load are made of: its summary, and its figures second by second."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class LoadStory:
     """A load by the name of its file, from `started_at` (Unix seconds) on; `ending` says why it ended early.
 
-    `was_crossed` says that a threshold ended it: that counts, also when the last answers mended its figure.
+    `was_crossed` is true where a threshold ended the load, even if its final figure is within the threshold again.
     """
 
     name: str
@@ -31,7 +31,7 @@ class LoadStory:
 
     @property
     def verdict(self) -> str:
-        """Tell in a word how it went: `passed`, `crossed`, `not carried` (a phase did not pass), or `stopped` where nothing was crossed so far."""
+        """Return `passed`, `crossed`, `not carried` (a phase did not pass), or `stopped` (early, with no threshold crossed)."""
         if self.was_crossed or crossed(self.summary.judged):
             return "crossed"
         if not all(phase.passed for phase in self.phases):

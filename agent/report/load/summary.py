@@ -1,8 +1,8 @@
-"""The summary at the end of a load, in the layout of k6 1.8 and with its names; what k6 does not have comes below.
+"""The summary at the end of a load, in the layout of k6 1.8 and with its names; our own figures come last.
 
 `export` is the JSON of k6's `--summary-export`: times in milliseconds, and `true` beside a threshold means that it
-was crossed. Ours stand beside k6's metrics (`latency`, `lateness`, `in_flight`) and under the key `load`: rates a
-second, seconds, whether the load was honest or else why not, failures by reason, and what came of its phases.
+was crossed. Our own figures are beside k6's metrics (`latency`, `lateness`, `in_flight`) and under the key `load`:
+rates per second, seconds, whether the load was sent as requested and why not, failures by reason, and the phases.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _STATS: dict[str, Callable[[Trend], float]] = {
     "p(95)": lambda trend: trend.percentile(95),
 }
 OUR_STATS: dict[str, Callable[[Trend], float]] = {**_STATS, "p(99)": lambda trend: trend.percentile(99)}
-"""The figures of a trend in seconds, by the name that k6 gives them; k6 itself does not show the last one."""
+"""The figures of a trend in seconds, by k6's names; k6 itself does not show the last one."""
 _HTTP = ("http_req_duration", "http_req_failed", "http_reqs")
 _EXECUTION = ("dropped_iterations", "iteration_duration", "iterations")
 _OURS = ("in_flight", "lateness", "latency")
@@ -44,7 +44,7 @@ _OURS = ("in_flight", "lateness", "latency")
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A name and its columns, which line up with those of all rows of the same group."""
+    """A name and its columns, which align with those of all rows of the same group."""
 
     name: str
     columns: tuple[str, ...]
@@ -52,7 +52,7 @@ class _Row:
 
 
 def render(summary: LoadSummary) -> Text:
-    """Render thresholds, checks and figures; print it with `soft_wrap=True`, for its lines may exceed 80 columns."""
+    """Render thresholds, checks and figures; print with `soft_wrap=True`, because lines may exceed 80 columns."""
     blocks = [_thresholds(summary), [_title("TOTAL RESULTS")], *_checks(summary), *_sections(summary)]
     lines = [line for block in blocks if block for line in (*block, Text())]
     for line in lines:
@@ -162,7 +162,7 @@ def _one_line(text: str) -> str:
 
 
 def columns(measure: Measure, stats: dict[str, Callable[[Trend], float]] = _STATS) -> tuple[str, ...]:
-    """Spell the figures of a measure as k6 does, its value or its first figure first."""
+    """Format the figures of a measure as k6 does, the most important first."""
     if isinstance(measure, Trend):
         return tuple(f"{name}={duration_text(stat(measure))}" for name, stat in stats.items())
     if isinstance(measure, Rate):
@@ -173,7 +173,7 @@ def columns(measure: Measure, stats: dict[str, Callable[[Trend], float]] = _STAT
 
 
 def _table(rows: Iterable[_Row], aligned_with: list[_Row]) -> list[Text]:
-    """Spell rows, each name followed by dots up to the longest, at least three."""
+    """Format rows: dots fill each name to the width of the longest, at least three."""
     name_width = max(len(row.name) for row in aligned_with) + 3
     return [_line(row, name_width, _widths(aligned_with, row.group)) for row in rows]
 
@@ -236,7 +236,7 @@ def _exported_honesty(summary: LoadSummary) -> dict[str, Any]:
 def _exported(key: str, measure: Measure) -> dict[str, Any]:
     if isinstance(measure, Trend):
         stats = OUR_STATS if split(key)[0] in _OURS else _STATS
-        # Six decimals of a millisecond are nanoseconds; what lies below them comes of multiplying floats.
+        # Six decimals of a millisecond are nanoseconds; smaller digits come from multiplying floats.
         return {name: round(stat(measure) * 1000, 6) for name, stat in stats.items()}
     if isinstance(measure, Rate):
         return {"passes": measure.passes, "fails": measure.fails, "value": measure.rate}
@@ -251,22 +251,22 @@ def _exported_check(name: str, check: Rate) -> dict[str, Any]:
 
 
 def _id(path: str) -> str:
-    # k6 numbers groups and checks by the MD5 of their path.
+    # k6 identifies groups and checks by the MD5 of their path.
     return hashlib.md5(path.encode(), usedforsecurity=False).hexdigest()
 
 
-# A name, dots, a colon: what follows are columns, each begun by a space.
+# A name, dots and a colon; columns follow, each after a space.
 _LEADER = re.compile(r"\s*\S.*?\.{3,}: ")
 _COLUMN = re.compile(r"(?<= )\S+")
 
 
 def fold(text: Text, width: int) -> Text:
-    """Break lines with columns between those, so that none exceeds `width` cells; other lines stay as they are."""
-    folded = Text("\n")
-    return folded.join(part for line in text.split("\n", allow_blank=True) for part in _folded(line, width))
+    """Break lines between their columns, so that none exceeds `width` cells; lines without columns stay as they are."""
+    lines = Text("\n")
+    return lines.join(part for line in text.split("\n", allow_blank=True) for part in _fold_line(line, width))
 
 
-def _folded(line: Text, width: int) -> list[Text]:
+def _fold_line(line: Text, width: int) -> list[Text]:
     leader = _LEADER.match(line.plain)
     if leader is None or len(line) <= width:
         return [line]

@@ -1,6 +1,6 @@
-"""What many drills say together: which alerts were proven when, and how long each takes to fire.
+"""Many drills together: which alerts were proven when, and how long each takes to fire.
 
-Times of drills at another time scale, or of another drill, cannot be compared: each has a track of its own.
+Times of another drill or at another time scale are not comparable: each has its own track.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from alertdrill.agent.verdict.verdict import Judgement, Verdict, VerdictOutcome
 
 
 @dataclass(frozen=True)
-class Run:
-    """The verdict on one alert in one drill, and whether that was about it.
+class DrillRun:
+    """The verdict on one alert in one drill; `is_expected` where the drill expects that alert.
 
-    `detected_after` is from the fault to firing, in seconds; None where it did not fire, or that proves nothing.
+    `detected_after` is the time from the fault to firing, in seconds; None where the alert did not fire, or where the
+    verdict is inconclusive.
     """
 
     at: float
@@ -32,23 +33,23 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Drilled:
-    """What is kept of one recording: when it began (Unix seconds), its exit code, its verdicts, the rules' alerts."""
+class DrillResult:
+    """One recording as the review needs it: its start (Unix seconds), exit code, verdicts, and the alerts of its rules."""
 
     at: float
     exit_code: int
-    runs: tuple[Run, ...]
+    runs: tuple[DrillRun, ...]
     alerts: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Track:
-    """The runs of one alert in one drill at one time scale, in order of time."""
+    """The runs of one alert in one drill at one time scale, by time."""
 
     alert: str
     drill: str
     time_scale: float
-    runs: tuple[Run, ...]
+    runs: tuple[DrillRun, ...]
 
     @property
     def proven_at(self) -> float | None:
@@ -67,24 +68,24 @@ class Track:
 
     @property
     def change(self) -> float | None:
-        """How many seconds longer the last detection took than the median of those before; None without any before."""
+        """Seconds by which the last detection was slower than the median of those before; None without earlier ones."""
         *before, last = self.detected_after or [0.0]
         return last - median(before) if before else None
 
 
 @dataclass(frozen=True)
 class Unproven:
-    """An alert that did not pass, and what became of its last run; None where no drill was about it."""
+    """An alert that never passed, and its last run; None where no drill expected it."""
 
     alert: str
-    last: Run | None
+    last: DrillRun | None
 
 
 @dataclass(frozen=True)
 class Review:
-    """All drills of a stretch of time; `since` is its begin (Unix seconds), None for all time.
+    """All drills since an instant (Unix seconds), or of all time where `since` is None.
 
-    `exit_codes` counts the drills by theirs. `damaged` has a line for each recording that could not be read.
+    `exit_codes` counts the drills by exit code. `damaged` has a line for each recording that could not be read.
     """
 
     since: float | None
@@ -97,11 +98,11 @@ class Review:
     damaged: tuple[str, ...] = ()
 
 
-def drilled(recording: Recording, judgement: Judgement) -> Drilled:
-    """Keep of a drill what a review is made of."""
+def drill_result(recording: Recording, judgement: Judgement) -> DrillResult:
+    """Extract from a drill what a review needs."""
     expected = {expectation.alert for expectation in recording.drill.expect}
     runs = [
-        Run(
+        DrillRun(
             at=recording.started_at,
             drill=recording.drill.name,
             time_scale=recording.time_scale,
@@ -114,11 +115,11 @@ def drilled(recording: Recording, judgement: Judgement) -> Drilled:
         for verdict in judgement.verdicts
     ]
     alerts = frozenset(rule.alert for rule in recording.rules)
-    return Drilled(recording.started_at, judgement.exit_code, tuple(runs), alerts)
+    return DrillResult(recording.started_at, judgement.exit_code, tuple(runs), alerts)
 
 
 def _detected_after(verdict: Verdict, fault_at: float) -> float | None:
-    # It may have fired before the fault, or of something else.
+    # The alert may have fired before the fault, or for another reason.
     if verdict.outcome is VerdictOutcome.INCONCLUSIVE:
         return None
     fired = next((one.at for one in verdict.milestones if one.name == "firing"), None)
@@ -126,22 +127,22 @@ def _detected_after(verdict: Verdict, fault_at: float) -> float | None:
 
 
 def review(
-    drills: Sequence[Drilled],
+    drills: Sequence[DrillResult],
     *,
     until: float,
     since: float | None = None,
     alerts: Iterable[str] | None = None,
     damaged: Iterable[str] = (),
 ) -> Review:
-    """Sum up drills; `alerts` are those to be proven, by default all that were served to the last drill."""
-    kept = sorted((one for one in drills if since is None or one.at >= since), key=lambda one: one.at)
-    wanted = frozenset(alerts) if alerts is not None else (kept[-1].alerts if kept else frozenset())
-    tracks = _tracks(run for one in kept for run in one.runs)
+    """Summarise drills; `alerts` are those to prove, by default those of the rules of the last drill."""
+    recent = sorted((one for one in drills if since is None or one.at >= since), key=lambda one: one.at)
+    wanted = frozenset(alerts) if alerts is not None else (recent[-1].alerts if recent else frozenset())
+    tracks = _tracks(run for one in recent for run in one.runs)
     return Review(
         since=since,
         until=until,
-        drills=len(kept),
-        exit_codes=Counter(one.exit_code for one in kept),
+        drills=len(recent),
+        exit_codes=Counter(one.exit_code for one in recent),
         tracks=tracks,
         unproven=tuple(_unproven(tracks, wanted)),
         alerts=len(wanted),
@@ -149,8 +150,8 @@ def review(
     )
 
 
-def _tracks(runs: Iterable[Run]) -> tuple[Track, ...]:
-    found: dict[tuple[str, str, float], list[Run]] = defaultdict(list)
+def _tracks(runs: Iterable[DrillRun]) -> tuple[Track, ...]:
+    found: dict[tuple[str, str, float], list[DrillRun]] = defaultdict(list)
     for run in runs:
         found[run.alert, run.drill, run.time_scale].append(run)
     return tuple(Track(*key, tuple(of_key)) for key, of_key in sorted(found.items()))

@@ -184,7 +184,7 @@ async def test_an_interrupted_load_shows_what_ran_so_far(tmp_path: Path, shop: S
     assert counted is not None
     # The last request may have had no answer yet.
     assert shop.asked - int(counted[1]) in {0, 1}
-    assert "Ended before its time: interrupted." in _page(tmp_path)
+    assert "Ended early: interrupted." in _page(tmp_path)
     rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
     assert sum(int(row["succeeded"]) for row in rows) == int(counted[1])
 

@@ -8,13 +8,13 @@ from alertdrill.agent.config.check import check
 CONFIGS = Path(__file__).parents[3] / "configs"
 
 
-def test_what_is_shipped_is_right() -> None:
+def test_the_shipped_files_have_no_problem() -> None:
     findings = check([CONFIGS])
     assert findings.problems == []
     assert (findings.agent, len(findings.drills), len(findings.rules)) == (1, 9, 3)
 
 
-def test_an_alert_that_no_rule_makes_is_told_with_the_nearest(tmp_path: Path) -> None:
+def test_an_unknown_alert_is_reported_with_the_nearest_name(tmp_path: Path) -> None:
     shutil.copytree(CONFIGS, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "drills/database-latency.yml"
     path.write_text(path.read_text().replace("alert: HighResponseTime", "alert: HighResponseTimes"))
@@ -23,14 +23,14 @@ def test_an_alert_that_no_rule_makes_is_told_with_the_nearest(tmp_path: Path) ->
     assert problem.endswith("did you mean HighResponseTime?")
 
 
-def test_promql_that_is_none_is_told_with_its_line(tmp_path: Path) -> None:
+def test_invalid_promql_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "rules.yml"
     path.write_text("groups:\n  - name: a\n    rules:\n      - alert: A\n        expr: rate(x)\n")
     (problem,) = check([tmp_path]).problems
     assert problem.startswith(f"{path}:5: groups[0].rules[0].expr: is no PromQL")
 
 
-def test_errors_of_several_files_come_at_once(tmp_path: Path) -> None:
+def test_errors_of_several_files_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text("drill: a\n")
     (tmp_path / "b.yml").write_text("groups: 3\n")
     problems = check([tmp_path, tmp_path / "c.yml"]).problems

@@ -20,7 +20,7 @@ def _written(tmp_path: Path, load: str) -> Path:
     return path
 
 
-def test_a_surge_has_a_probe_of_its_own_and_a_place_on_the_time_line(tmp_path: Path) -> None:
+def test_a_surge_has_its_own_probe_and_a_place_on_the_time_line(tmp_path: Path) -> None:
     path = _written(tmp_path, "{rate: 10, surges: [{rate: 200, at: 1m, lasts: 2m, probe: again.yml}]}")
     (surge,) = read_drill(path).scaled(30).load.surges
     assert (surge.rate, surge.at, surge.lasts) == (200, timedelta(seconds=2), timedelta(seconds=4))
@@ -35,14 +35,14 @@ def test_a_surge_has_a_probe_of_its_own_and_a_place_on_the_time_line(tmp_path: P
         ("{rate: 10, surges: [{rate: 5, lasts: until-fire}]}", "expected"),
     ],
 )
-def test_a_surge_that_cannot_be_is_one_line(tmp_path: Path, load: str, says: str) -> None:
+def test_an_invalid_surge_is_reported_in_one_line(tmp_path: Path, load: str, says: str) -> None:
     with pytest.raises(ConfigError, match=r"drill\.yml:2: load\.surges") as raised:
         read_drill(_written(tmp_path, load))
     assert any(says in problem for problem in raised.value.problems)
 
 
 @pytest.mark.parametrize("path", DRILLS, ids=lambda path: path.stem)
-def test_a_shipped_drill_is_named_like_its_file_and_survives_its_recording(path: Path) -> None:
+def test_a_shipped_drill_is_named_like_its_file_and_can_be_recorded(path: Path) -> None:
     drill = read_drill(path)
     assert drill.name == path.stem
     recorded = drill.scaled(30).model_dump_json(by_alias=True)

@@ -1,4 +1,4 @@
-"""What faults work through, as agent.yml and the lab say it."""
+"""The addresses and permissions of faults, from agent.yml and from the lab."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ ADDRESSES = {
         ("redis", "redis"),
     ],
 )
-def test_a_name_of_a_drill_is_where_the_lab_has_it(written: str, located: str) -> None:
+def test_a_name_in_a_drill_gets_the_address_of_the_lab(written: str, located: str) -> None:
     endpoints = at_the_lab(read_agent_config(CONFIG), ADDRESSES, Path("/lab/ledger"), 5.0).endpoints
     assert endpoints.located(written) == located
 
 
-def test_what_the_lab_loses_is_its_own(tmp_path: Path) -> None:
-    """Its agent.yml says so too, for drills from elsewhere."""
+def test_the_lab_allows_faults_that_lose_its_own_data(tmp_path: Path) -> None:
+    """Its agent.yml allows them too, for drills of another process."""
     written = tmp_path / "agent.yml"
     written.write_text(as_yaml(at_the_lab(read_agent_config(CONFIG), ADDRESSES, tmp_path / "ledger", 5.0)))
     endpoints = read_agent_config(written).endpoints
@@ -50,7 +50,7 @@ def test_what_the_lab_loses_is_its_own(tmp_path: Path) -> None:
     assert endpoints.located("redis:6379") == "127.0.0.1:1379"
 
 
-def test_nothing_is_allowed_that_agent_yml_does_not_say() -> None:
+def test_only_faults_in_agent_yml_are_allowed() -> None:
     assert read_agent_config(CONFIG).endpoints.allowed == frozenset()
 
 

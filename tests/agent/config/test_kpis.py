@@ -1,4 +1,4 @@
-"""kpis.yml becomes PromQL, and what cannot be meant is refused."""
+"""A KPI becomes PromQL, and contradictory settings are refused."""
 
 from __future__ import annotations
 
@@ -44,39 +44,39 @@ def test_a_kpi_becomes_promql_over_the_window(settings: dict[str, Any], expr: st
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "text"),
     [
         ({}, "has neither series nor query, expected one of them"),
         ({"series": "a", "query": "b"}, "has both series and query, expected one of them"),
-        ({"query": "b", "per": "second"}, "has query and per, expected that the query says all"),
-        ({"query": "b", "by": ["tenant"]}, "has query and by, expected that the query says all"),
+        ({"query": "b", "per": "second"}, "has query and per, expected the query alone"),
+        ({"query": "b", "by": ["tenant"]}, "has query and by, expected the query alone"),
         ({"query": "rate(b[$window]"}, "is no PromQL"),
         ({"series": "a b"}, "is no PromQL"),
         ({"series": "a", "per": "second", "increase": "1d"}, "has per and increase, expected one of them"),
         ({"series": "a", "yellow_from": 1}, "has yellow_from without objective, expected both"),
         (
             {"series": "a", "objective": "< 2", "yellow_from": 3},
-            "has yellow_from 3, where < 2 is broken: expected at most 2",
+            "has yellow_from 3, where < 2 is missed: expected at most 2",
         ),
         (
             {"series": "a", "objective": ">= 2000", "yellow_from": 1900},
-            "has yellow_from 1900, where >= 2000 is broken: expected at least 2000",
+            "has yellow_from 1900, where >= 2000 is missed: expected at least 2000",
         ),
     ],
 )
-def test_what_cannot_be_meant_is_refused(settings: dict[str, Any], said: str) -> None:
+def test_contradictory_settings_are_refused(settings: dict[str, Any], text: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Kpi.model_validate({"kpi": "a", **settings})
-    assert said in str(refused.value)
+    assert text in str(refused.value)
 
 
 def test_two_kpis_of_one_name_are_refused() -> None:
-    """Their earlier values could not be told apart."""
-    with pytest.raises(ValidationError, match="the name 'a' stands 2 times"):
+    """Their earlier values would be mixed up."""
+    with pytest.raises(ValidationError, match="the name 'a' is used 2 times"):
         Kpis.model_validate({"kpis": [{"kpi": "a", "series": "b"}, {"kpi": "a", "series": "c"}]})
 
 
 def test_only_one_series_with_an_objective_can_be_watched_by_a_rule() -> None:
-    kpis = [{"kpi": "told", "series": "a"}, {"kpi": "asked", "query": "a", "objective": "< 1"}]
+    kpis = [{"kpi": "untargeted", "series": "a"}, {"kpi": "query", "query": "a", "objective": "< 1"}]
     promise = {"kpi": "promised", "series": "a", "objective": "< 1"}
     assert [kpi.name for kpi in Kpis.model_validate({"kpis": [*kpis, promise]}).promises] == ["promised"]

@@ -106,7 +106,7 @@ def test_thresholds_know_the_names_and_checks_of_all_parts(tmp_path: Path) -> No
     assert len(read.thresholds) == 4
 
 
-def test_in_agent_yml_an_unknown_kind_is_told_in_the_same_way(tmp_path: Path) -> None:
+def test_an_unknown_kind_in_agent_yml_is_reported_in_the_same_way(tmp_path: Path) -> None:
     path = tmp_path / "agent.yml"
     path.write_text(f"{SERVERS}probe:\n  kind: rediss\n")
     with pytest.raises(ConfigError) as error:
@@ -115,7 +115,7 @@ def test_in_agent_yml_an_unknown_kind_is_told_in_the_same_way(tmp_path: Path) ->
     assert problem.startswith(f"{path}:5: probe.kind: unknown kind 'rediss', did you mean redis? (known: 'dns', ")
 
 
-def test_the_file_that_agent_yml_names_is_told_with_its_own_line(tmp_path: Path) -> None:
+def test_an_error_in_the_file_that_agent_yml_names_has_that_files_line(tmp_path: Path) -> None:
     path = tmp_path / "agent.yml"
     path.write_text(f"{SERVERS}probe: probe.yml\n")
     (tmp_path / "probe.yml").write_text("probe:\n  kind: tpc\n")
@@ -127,7 +127,7 @@ def test_the_file_that_agent_yml_names_is_told_with_its_own_line(tmp_path: Path)
     )
 
 
-def test_a_mix_of_every_kind_can_be_pointed_elsewhere_and_written_down(tmp_path: Path) -> None:
+def test_a_mix_of_every_kind_can_be_relocated_and_dumped(tmp_path: Path) -> None:
     path = tmp_path / "agent.yml"
     path.write_text(
         SERVERS

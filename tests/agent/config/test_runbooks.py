@@ -15,9 +15,9 @@ from alertdrill.agent.config.rules import read_rules
 from alertdrill.agent.explaining.from_files import Options, from_files
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.report import explain_words
 from alertdrill.agent.report.drill import html
 from alertdrill.agent.report.drill import json as json_report
+from alertdrill.agent.report.explain import seconds_words
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.runbook import located
 from alertdrill.agent.verdict.verdict import Judgement
@@ -44,14 +44,14 @@ def read(alert: str) -> str:
     return (PAGES / f"{alert}.md").read_text(encoding="utf-8")
 
 
-def test_each_alert_of_the_strategy_leads_to_a_page_of_its_own() -> None:
+def test_each_alert_of_the_strategy_has_its_own_page() -> None:
     rules = [rule for group in read_rules(RULES).groups for rule in group.rules]
     pages = {str(rule.alert): runbooks.page(PAGES, rule.annotations["runbook_url"]) for rule in rules}
     assert pages == {alert: PAGES / f"{alert}.md" for alert in SEED}
 
 
 @pytest.mark.parametrize("alert", SEED)
-def test_a_page_has_what_somebody_woken_up_needs(alert: str) -> None:
+def test_a_page_has_every_section_for_the_person_on_call(alert: str) -> None:
     headings = re.findall(r"^## (.*)$", read(alert), re.MULTILINE)
     assert headings == [
         "What it means",
@@ -63,11 +63,11 @@ def test_a_page_has_what_somebody_woken_up_needs(alert: str) -> None:
 
 
 @pytest.mark.parametrize("alert", SEED)
-def test_a_page_says_how_soon_it_fires_by_the_rules_own_arithmetic(alert: str) -> None:
+def test_a_page_has_the_window_of_its_rule(alert: str) -> None:
     (explained,) = from_files(Options(paths=[RULES], rule=alert)).rules
     stated = dict(re.findall(r"^\| (.*?) \| (.* \| .*) \|$", read(alert), re.MULTILINE))
     wanted = {
-        leg.name: f"{explain_words.seconds_words(leg.earliest)} | {explain_words.seconds_words(leg.latest)}"
+        leg.name: f"{seconds_words(leg.earliest)} | {seconds_words(leg.latest)}"
         for leg in explained.prospect.legs
         if not leg.name.endswith("told of the end")
     }
@@ -77,7 +77,7 @@ def test_a_page_says_how_soon_it_fires_by_the_rules_own_arithmetic(alert: str) -
 
 
 @pytest.mark.parametrize("alert", SEED)
-def test_a_link_asks_prometheus_the_query_that_is_written_beside_it(alert: str) -> None:
+def test_a_link_has_the_query_beside_it(alert: str) -> None:
     queries = re.findall(r"^- \[[^\]]+\]\((\S+)\): `(.+)`$", read(alert), re.MULTILINE)
     assert len(queries) >= 4
     for url, written in queries:
@@ -94,7 +94,7 @@ def test_a_page_names_a_drill_that_expects_its_alert(alert: str, drill: str) -> 
 
 
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
-def test_a_page_leads_only_to_files_that_are_there(page: Path) -> None:
+def test_every_link_of_a_page_leads_to_an_existing_file(page: Path) -> None:
     for linked in re.findall(r"\]\((?!http)([^)]+)\)", page.read_text(encoding="utf-8")):
         assert (PAGES / linked).is_file(), linked
 
@@ -130,7 +130,7 @@ def write(folder: Path, annotation: str, page: str | None = "Slow") -> Path:
     return path
 
 
-def test_an_alert_without_a_runbook_is_told_with_its_line(tmp_path: Path) -> None:
+def test_an_alert_without_a_runbook_is_reported_with_its_line(tmp_path: Path) -> None:
     path = write(tmp_path, "summary: s")
     (problem,) = check([tmp_path]).problems
     assert problem == (
@@ -139,11 +139,11 @@ def test_an_alert_without_a_runbook_is_told_with_its_line(tmp_path: Path) -> Non
     )
 
 
-def test_a_runbook_that_names_no_page_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_runbook_without_a_page_is_reported_with_its_line(tmp_path: Path) -> None:
     path = write(tmp_path, "runbook_url: https://wiki/Slwo")
     (problem,) = check([tmp_path]).problems
     assert problem == (
-        f"{path}:7: groups[0].rules[0].annotations.runbook_url: 'https://wiki/Slwo' names no page of"
+        f"{path}:7: groups[0].rules[0].annotations.runbook_url: 'https://wiki/Slwo' is not a page of"
         f" {tmp_path}/runbooks, did you mean Slow?"
     )
 
@@ -157,7 +157,7 @@ def test_a_runbook_that_names_no_page_is_told_with_its_line(tmp_path: Path) -> N
         ("summary: s", None),
     ],
 )
-def test_pages_are_asked_for_only_where_they_are_kept(tmp_path: Path, annotation: str, page: str | None) -> None:
+def test_pages_are_required_only_beside_a_folder_of_runbooks(tmp_path: Path, annotation: str, page: str | None) -> None:
     write(tmp_path, annotation, page)
     assert check([tmp_path]).problems == []
 
@@ -178,11 +178,11 @@ def with_runbook(recording: Recording, url: str) -> Recording:
 
 
 def judged(recording: Recording, folder: Path) -> Judgement:
-    """Judge, as a report in `folder/reports` shows it."""
+    """Judge, with runbooks as a report in `folder/reports` links them."""
     return located(judge(recording), folder / "runbooks", folder / "reports")
 
 
-def test_reports_lead_to_the_page_beside_them_and_to_its_url(passed: Recording, tmp_path: Path) -> None:
+def test_reports_link_the_page_and_its_url(passed: Recording, tmp_path: Path) -> None:
     write(tmp_path, "runbook_url: https://wiki/Slow")
     recording = with_runbook(passed, "https://wiki/Slow")
     judgement = judged(recording, tmp_path)
@@ -194,18 +194,18 @@ def test_reports_lead_to_the_page_beside_them_and_to_its_url(passed: Recording, 
     assert '<a href="../runbooks/Slow.md">Slow.md</a>, <a href="https://wiki/Slow">https://wiki/Slow</a>' in page
 
 
-def test_a_page_that_is_not_at_hand_is_no_link(missed: Recording, tmp_path: Path) -> None:
+def test_a_missing_page_is_not_linked(missed: Recording, tmp_path: Path) -> None:
     recording = with_runbook(missed, "https://wiki/Slow")
     page = html.render(recording, judged(recording, tmp_path))
     assert 'Runbook: <a href="https://wiki/Slow">https://wiki/Slow</a></p>' in page
 
 
-def test_a_runbook_that_is_a_program_is_not_run(passed: Recording) -> None:
+def test_a_runbook_url_that_runs_a_program_is_not_a_link(passed: Recording) -> None:
     recording = with_runbook(passed, "javascript:alert(1)")
     page = html.render(recording, judge(recording))
     assert "Runbook: javascript:alert(1)</p>" in page
     assert "href=" not in page.split("</head>")[1].split("<h2>Time line")[0]
 
 
-def test_a_runbook_that_only_prometheus_can_spell_is_left_out(passed: Recording) -> None:
+def test_a_runbook_url_with_a_template_is_left_out(passed: Recording) -> None:
     assert judge(with_runbook(passed, "https://wiki/{{ $labels.job }}")).verdicts[0].runbook is None

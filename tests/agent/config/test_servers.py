@@ -41,7 +41,7 @@ def read(tmp_path: Path, setting: str = "timeout: 3s") -> AgentConfig:
         ("headers: {X-Scope-OrgID: team-a, X-Key: hush}", {"X-Scope-OrgID": "team-a", "X-Key": "hush"}),
     ],
 )
-def test_what_lets_us_in_goes_along_with_each_request(tmp_path: Path, setting: str, sent: dict[str, str]) -> None:
+def test_each_request_has_the_credentials(tmp_path: Path, setting: str, sent: dict[str, str]) -> None:
     assert read(tmp_path, setting).prometheus.sent_headers() == sent
 
 
@@ -49,7 +49,7 @@ def test_what_lets_us_in_goes_along_with_each_request(tmp_path: Path, setting: s
     "setting",
     ["bearer_token: hush", "basic_auth: {username: me, password_file: secret}", "headers: {X-Key: hush}"],
 )
-def test_what_lets_us_in_never_prints(tmp_path: Path, setting: str) -> None:
+def test_credentials_are_never_printed(tmp_path: Path, setting: str) -> None:
     loaded = read(tmp_path, setting)
     assert "<secret>" in repr(loaded)
     for text in (repr(loaded), str(loaded), loaded.model_dump_json(by_alias=True)):
@@ -70,7 +70,7 @@ def test_what_lets_us_in_never_prints(tmp_path: Path, setting: str) -> None:
         ("basic_auth: {username: 'a:b', password: c}", "4: prometheus.basic_auth.username: "),
         ("bearer_token: a\n  basic_auth: {username: a, password: b}", "has both basic_auth and bearer_token"),
         ("bearer_token: a\n  headers: {authorization: b}", "has both bearer_token and headers.authorization"),
-        ("bearer_token: 'hush hush'", "4: prometheus.bearer_token: is no token, expected one word of ASCII text"),
+        ("bearer_token: 'hush hush'", "4: prometheus.bearer_token: is not a token, expected one word of ASCII text"),
         ("bearer_token: a\n  bearer_token_file: secret", "has both bearer_token and bearer_token_file"),
         ("bearer_token_file: nothing", "bearer_token_file cannot be read: "),
         ("headers: {Content-Length: '3'}", "the client itself writes Content-Length"),
@@ -83,7 +83,7 @@ def test_what_lets_us_in_never_prints(tmp_path: Path, setting: str) -> None:
         ("tls: {ca_fil: a}", "4: prometheus.tls.ca_fil: unknown key, did you mean ca_file?"),
     ],
 )
-def test_what_cannot_be_right_is_refused_with_its_line(tmp_path: Path, setting: str, expected: str) -> None:
+def test_a_wrong_setting_is_refused_with_its_line(tmp_path: Path, setting: str, expected: str) -> None:
     with pytest.raises(ConfigError) as refused:
         read(tmp_path, setting)
     assert expected in str(refused.value)
@@ -101,7 +101,7 @@ def test_what_cannot_be_right_is_refused_with_its_line(tmp_path: Path, setting: 
         ("http://p/?tenant=a", "holds a query or a fragment"),
     ],
 )
-def test_a_url_is_an_address_and_a_path_at_most(tmp_path: Path, url: str, expected: str) -> None:
+def test_a_url_has_only_an_address_and_a_path(tmp_path: Path, url: str, expected: str) -> None:
     path = tmp_path / "agent.yml"
     path.write_text(AGENT.replace("https://prometheus:9090/mimir/", url).replace("SETTING", "timeout: 1s"))
     with pytest.raises(ConfigError) as refused:
@@ -111,7 +111,7 @@ def test_a_url_is_an_address_and_a_path_at_most(tmp_path: Path, url: str, expect
     assert "hush" not in str(refused.value)
 
 
-def test_a_server_moved_elsewhere_keeps_its_prefix_and_what_lets_us_in(tmp_path: Path) -> None:
+def test_a_relocated_server_keeps_its_prefix_and_its_credentials(tmp_path: Path) -> None:
     loaded = read(tmp_path, "basic_auth: {username: me, password_file: secret}\n  timeout: 5s")
     moved = loaded.relocated({"prometheus:9090": "127.0.0.1:31234"}).prometheus
     assert moved == MonitoringServer.model_validate(
@@ -124,7 +124,7 @@ def test_a_server_moved_elsewhere_keeps_its_prefix_and_what_lets_us_in(tmp_path:
     assert moved.timeout == timedelta(seconds=5)
 
 
-def test_a_configuration_written_out_is_read_the_same(tmp_path: Path) -> None:
+def test_a_dumped_configuration_is_read_back_equal(tmp_path: Path) -> None:
     loaded = read(tmp_path, "headers: {X-Key: hush}\n  basic_auth: {username: me, password_file: secret}")
     path = tmp_path / "again.yml"
     path.write_text(as_yaml(loaded))

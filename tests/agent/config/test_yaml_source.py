@@ -47,8 +47,8 @@ def problems(tmp_path: Path, text: str) -> list[str]:
             "kind: slicer\n    proxy: postgres\n    average_size_bytes: 5\n    size_variation_bytes: 9",
             "4: faults[0]: size_variation_bytes 9 would hang the server, expected less than average_size_bytes 5",
         ),
-        ("drill: slow", "drill: slow\ndrill: slow", "2: drill: stands twice, expected once"),
-        ("drill: slow", "drill: [", ": is no YAML"),
+        ("drill: slow", "drill: slow\ndrill: slow", "2: drill: is there twice, expected once"),
+        ("drill: slow", "drill: [", ": is not YAML"),
         ("alert: A", "alert: A\n  - alert: A", "alert A is expected twice, expected once"),
         ("drill: slow", "drill: '${NOT_SET}'", "1: drill: environment variable NOT_SET is not set"),
     ],
@@ -57,16 +57,18 @@ def test_an_error_names_line_path_and_what_was_expected(tmp_path: Path, old: str
     assert any(expected in problem for problem in problems(tmp_path, DRILL.replace(old, new)))
 
 
-def test_all_errors_of_a_file_come_at_once(tmp_path: Path) -> None:
+def test_all_errors_of_a_file_are_reported_together(tmp_path: Path) -> None:
     text = DRILL.replace("rate: 10", "rat: 10").replace("latency: 1s", "latency: 5").replace("alert: A", "alarm: A")
     assert len(problems(tmp_path, text)) == 5  # two unknown keys, two missing ones, one bare number
 
 
-def test_an_empty_file_says_so(tmp_path: Path) -> None:
+def test_an_empty_file_is_reported(tmp_path: Path) -> None:
     assert problems(tmp_path, "") == ["1: is empty, expected a mapping"]
 
 
-def test_a_secret_comes_from_the_environment_and_never_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_comes_from_the_environment_and_is_never_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TOKEN", "hush")
     path = tmp_path / "agent.yml"
     path.write_text(AGENT)
@@ -78,7 +80,7 @@ def test_a_secret_comes_from_the_environment_and_never_prints(tmp_path: Path, mo
     assert "hush" not in loaded.model_dump_json()
 
 
-def test_a_secret_comes_from_a_file_beside(tmp_path: Path) -> None:
+def test_a_secret_comes_from_a_file_beside_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hush\n")
     path = tmp_path / "agent.yml"
     path.write_text(AGENT.replace('bearer_token: "${TOKEN}"', "bearer_token_file: token"))

@@ -12,7 +12,7 @@ from alertdrill.agent.config.servers import Grafana
 from alertdrill.agent.drilling.dashboards import links
 from alertdrill.agent.recording.recording import read_recording
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.report import words
+from alertdrill.agent.report.drill import wording
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = ROOT / "tests" / "recordings"
@@ -75,12 +75,12 @@ def test_without_the_folder_there_are_no_links(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "", "data:text/html,x"])
 def test_a_link_that_is_not_a_web_page_is_refused(url: str) -> None:
     recording = read_recording(SAMPLES / "passed.recording.json.gz").model_copy(update={"dashboards": {"A": url}})
-    assert words.dashboard_link(recording, "A") is None
+    assert wording.dashboard_link(recording, "A") is None
 
 
 def test_the_link_spans_the_drill_in_milliseconds() -> None:
     recording = read_recording(SAMPLES / "passed.recording.json.gz")
-    url = words.dashboard_link(recording.model_copy(update={"dashboards": {"A": "https://g/d/x"}}), "A")
+    url = wording.dashboard_link(recording.model_copy(update={"dashboards": {"A": "https://g/d/x"}}), "A")
     assert url is not None
     start, end = (int(part.partition("=")[2]) for part in url.partition("?")[2].split("&"))
     assert url.startswith("https://g/d/x?from=")

@@ -146,9 +146,13 @@ def test_rule_files_below_a_folder_are_found_among_others(tmp_path: Path, rules:
         ),
         ("prometheus.yml", "global: {scrape_interval: 5}", "1: global.scrape_interval: 5 has no unit"),
         ("alertmanager.yml", "route: {group_wait: soon}", "1: route: cannot be followed: 'soon' is no duration"),
-        ("kpis.yml", "kpis: [{kpi: a, series: b, objective: fast}]", "1: kpis[0].objective: 'fast' is no objective"),
+        (
+            "kpis.yml",
+            "kpis: [{kpi: a, series: b, objective: fast}]",
+            "1: kpis[0].objective: 'fast' is not an objective",
+        ),
         ("kpis.yml", "kpis: [{kpi: a, series: b, objective: '< 1', of: c, quantile: 0.9}]", "has of and quantile"),
-        ("kpis.yml", "buckets: {a: [2, 1]}", "buckets: the bounds of a do not rise"),
+        ("kpis.yml", "buckets: {a: [2, 1]}", "buckets: the bounds of a do not ascend"),
     ],
 )
 def test_a_file_that_is_wrong_is_named_with_its_line(rules: Path, name: str, text: str, expected: str) -> None:

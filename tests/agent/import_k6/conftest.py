@@ -1,4 +1,4 @@
-"""Scripts of k6, converted and read back by the probe file's own reader."""
+"""Converts scripts of k6, and reads the result with the probe file's own reader."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEAD = "import http from 'k6/http'; import { check, sleep, group } from 'k6'; im
 
 @dataclass(frozen=True)
 class Imported:
-    """A probe file as text and as it was read back, and what was noted, as `line: text`."""
+    """A probe file as text and as a model, and the notes as `line: text`."""
 
     text: str
     file: ProbeFile
@@ -40,7 +40,7 @@ def whole(tmp_path: Path) -> Callable[[str], Imported]:
 
 @pytest.fixture
 def with_body(whole: Callable[[str], Imported]) -> Callable[[str], Imported]:
-    """Convert a script whose default function is given, from its second line on."""
+    """Convert a script with this default function, which starts in line 2."""
 
     def imported(body: str, options: str = "{}") -> Imported:
         return whole(f"{HEAD} export const options = {options}; export default function () {{\n{body}\n}}\n")
@@ -50,7 +50,7 @@ def with_body(whole: Callable[[str], Imported]) -> Callable[[str], Imported]:
 
 @pytest.fixture
 def with_options(whole: Callable[[str], Imported]) -> Callable[[str], Imported]:
-    """Convert a script whose options are given, from its second line on."""
+    """Convert a script with these options, which start in line 2."""
 
     def imported(options: str) -> Imported:
         body = "check(http.get('http://shop/'), { ok: (r) => r.status === 200 });"

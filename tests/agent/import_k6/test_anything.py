@@ -1,4 +1,4 @@
-"""Whatever stands in any place of a script, it is carried over, told or refused, and never a crash."""
+"""Any expression anywhere in a script is carried over, noted or refused, and never crashes the import."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ NEEDED = {23, 24}
 
 
 @pytest.mark.parametrize("place", range(44))
-def test_anything_may_stand_anywhere(place: int, tmp_path: Path) -> None:
+def test_any_expression_may_be_anywhere(place: int, tmp_path: Path) -> None:
     texts, refusals = set(), set()
-    # A third of them at each place, to be quick; neighbouring places see the others.
+    # A third of the expressions in each place, to save time; neighbouring places have the others.
     for anything in ANYTHING.strip().replace("\n", "¦").split("¦")[place % 3 :: 3]:
         source = SCRIPT
         for number in range(44):
@@ -70,7 +70,7 @@ def test_anything_may_stand_anywhere(place: int, tmp_path: Path) -> None:
             texts.add(convert(source, "script.js").text)
         except UnusableScript as error:
             refusals.add(error.why)
-    assert not [why for why in refusals if "is no JavaScript" in why]
+    assert not [why for why in refusals if "is not JavaScript" in why]
     assert bool(texts) == (place not in NEEDED)
     for text in texts:
         (tmp_path / "probe.yml").write_text(text)

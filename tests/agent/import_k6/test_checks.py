@@ -87,13 +87,13 @@ def test_a_check_judges_answers_as_the_callback_does(with_body: Import) -> None:
         ("(r) => r.timings.waiting < 10", "r.timings.waiting < 10: expected a usual comparison"),
         ("(r) => r.timings.duration > 10", "r.timings.duration > 10: expected a usual comparison"),
         ("(r) => r.timings.duration < 0.5", "a time of 0.5 ms, expected whole milliseconds"),
-        ("(r) => r.timings.duration < LIMIT", "LIMIT is no constant"),
+        ("(r) => r.timings.duration < LIMIT", "LIMIT is not a constant"),
         ("(r) => r.status !== 500", "r.status !== 500: expected a usual comparison"),
         ("(r) => r.status < 400", "r.status < 400: expected a usual comparison"),
         ("(r) => r.status === '200'", "r.status === '200': expected a usual comparison"),
         ("(r) => r.status === 99", "99 is no status"),
         ("(r) => r.status >= 200 && r.status < 250", "expected a usual comparison"),
-        ("(r) => r.status === 200 && r.body.includes('x')", "a check holds one condition, write one for each"),
+        ("(r) => r.status === 200 && r.body.includes('x')", "a check has one condition, write a check for each"),
         ("(r) => r.status === 200 || r.body === 'x'", "expected a usual comparison"),
         ("(r) => !r.body.includes('x')", "!r.body.includes('x'): expected a usual comparison"),
         ("(r) => r.body.indexOf('x') === 0", "expected a usual comparison"),
@@ -105,15 +105,15 @@ def test_a_check_judges_answers_as_the_callback_does(with_body: Import) -> None:
         ("(r) => r.error === ''", "r.error === '': expected a usual comparison"),
         ("(r) => other.status === 200", "other.status === 200: expected a usual comparison"),
         ("(res2, r) => r.status === 200", "r.status === 200: expected a usual comparison"),
-        ("(r) => { log(r); return r.status === 200; }", "the callback does more than to return a comparison"),
-        ("true", "it does not look at the answer"),
+        ("(r) => { log(r); return r.status === 200; }", "the callback does more than return a comparison"),
+        ("true", "it does not use the answer"),
         ("isRight", "isRight: expected a usual comparison"),
     ],
 )
-def test_any_other_callback_is_told_with_its_line(with_body: Import, callback: str, why: str) -> None:
+def test_any_other_callback_is_noted_with_its_line(with_body: Import, callback: str, why: str) -> None:
     imported = checked(with_body, callback)
     [default, note] = imported.notes
-    assert default == "1: no check is carried over, so that a status of 2xx is expected"
+    assert default == "1: no check is carried over, so a status of 2xx is expected"
     assert note.startswith("3: check 'is right' is not carried over: ")
     assert why in note
     assert [check.title for check in imported.file.probe.checks] == ["status is 2xx"]
@@ -147,20 +147,20 @@ def test_a_check_is_found_wherever_it_always_runs(with_body: Import, statement: 
         "check(null, CHECKS);",
     ],
 )
-def test_a_check_of_another_answer_is_told(with_body: Import, statement: str) -> None:
+def test_a_check_of_another_answer_is_noted(with_body: Import, statement: str) -> None:
     head = "const CHECKS = { ok: (r) => r.status === 204 };\nlet res = http.get('http://shop/');"
     imported = with_body(f"{head}\n{statement}")
     assert any("it is not about the answer of the request above" in note for note in imported.notes)
     assert [check.title for check in imported.file.probe.checks] == ["status is 2xx"]
 
 
-def test_of_two_checks_with_one_name_the_first_is_carried(with_body: Import) -> None:
+def test_only_the_first_of_two_checks_with_one_name_is_carried_over(with_body: Import) -> None:
     call = "check(res, { ok: (r) => r.status === 200 });"
     imported = with_body(f"const res = http.get('http://shop/'); {call}\n{call.replace('200', '201')}")
     assert [check.status for check in imported.file.probe.checks] == [("200",)]
     assert imported.notes == ["3: check 'ok' is not carried over: another check has the same name"]
 
 
-def test_tags_of_a_check_are_told(with_body: Import) -> None:
+def test_tags_of_a_check_are_noted(with_body: Import) -> None:
     imported = with_body("check(http.get('http://shop/'), { ok: (r) => r.status === 200 }, { a: 'b' });")
-    assert imported.notes == ["2: the tagging of a check is not carried over: a check has a name and no tags"]
+    assert imported.notes == ["2: the argument with tags is not carried over: a check has a name and no tags"]

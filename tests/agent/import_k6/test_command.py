@@ -23,12 +23,12 @@ export default function () {
 """
 NOTES = """\
 {file}:3: numbers of virtual users become transactions a second: with sleep(1) a user makes about one iteration a second
-{file}:4: no check is carried over, so that a status of 2xx is expected
-{file}:6: sleep(1) is not carried over: the load is open loop, and arrivals do not wait for it
+{file}:4: no check is carried over, so a status of 2xx is expected
+{file}:6: sleep(1) is not carried over: the load is an open loop, and arrivals do not wait for it
 """
 TEXT = """\
 # Imported from shop.js, a k6 script.
-# The timeout is the one that k6 has where a script gives none.
+# The script sets no timeout: this is the default of k6.
 probe:
   kind: http
   url: http://shop/
@@ -52,12 +52,12 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["import-k6", *map(str, arguments)])
 
 
-def test_the_probe_file_goes_to_standard_output_and_what_is_lost_to_standard_error(script: Path) -> None:
+def test_the_probe_file_goes_to_standard_output_and_the_notes_to_standard_error(script: Path) -> None:
     ended = run(script)
     assert (ended.exit_code, ended.stdout, ended.stderr) == (0, TEXT, NOTES.format(file=script))
 
 
-def test_or_it_goes_to_a_file(script: Path, tmp_path: Path) -> None:
+def test_the_probe_file_goes_to_a_file(script: Path, tmp_path: Path) -> None:
     output = tmp_path / "new/shop.yml"
     ended = run(script, "--output", output)
     assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", NOTES.format(file=script))
@@ -65,37 +65,37 @@ def test_or_it_goes_to_a_file(script: Path, tmp_path: Path) -> None:
     assert read_probe_file(output).load is not None
 
 
-def test_a_file_that_is_there_is_written_over_only_by_force(script: Path, tmp_path: Path) -> None:
+def test_an_existing_file_is_overwritten_only_with_force(script: Path, tmp_path: Path) -> None:
     output = tmp_path / "shop.yml"
     output.write_text("mine\n")
     refused = run(script, "-o", output)
-    said = f"alertdrill: {output}: exists already, give --force to write over it\n"
-    assert (refused.exit_code, refused.stdout, refused.stderr) == (2, "", said)
+    text = f"alertdrill: {output}: exists already, use --force to overwrite it\n"
+    assert (refused.exit_code, refused.stdout, refused.stderr) == (2, "", text)
     assert output.read_text() == "mine\n"
     assert run(script, "-o", output, "--force").exit_code == 0
     assert output.read_text() == TEXT
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "text"),
     [
-        (b"let x = ;", ":1:7: is no JavaScript from here on: '='"),
+        (b"let x = ;", ":1:7: is not JavaScript from here on: '='"),
         (b"let x = 1;", ": has no options, expected export const options = {…}"),
         (b"export const options = {}; export default function () {}", ":1: makes no request with k6/http, expected"),
         (b"let x = '\xff';", ": is not UTF-8 text: invalid start byte"),
         (b"let x = " + b"[" * 5000 + b"]" * 5000, ": is nested too deeply to be read"),
     ],
 )
-def test_a_script_that_cannot_be_used_is_told_in_one_line(script: Path, content: bytes, said: str) -> None:
+def test_an_unusable_script_is_reported_in_one_line(script: Path, content: bytes, text: str) -> None:
     script.write_bytes(content)
     ended = run(script, "-o", script.with_suffix(".yml"))
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert ended.stderr.startswith(f"alertdrill: {script}{said}")
+    assert ended.stderr.startswith(f"alertdrill: {script}{text}")
     assert ended.stderr.count("\n") == 1
     assert not script.with_suffix(".yml").exists()
 
 
-def test_a_script_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_script_is_reported(tmp_path: Path) -> None:
     ended = run(tmp_path / "none.js")
     assert (ended.exit_code, ended.stderr) == (
         2,
@@ -103,7 +103,7 @@ def test_a_script_that_is_not_there_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_a_place_where_nothing_can_be_written_is_told(script: Path) -> None:
+def test_an_output_that_cannot_be_written_is_reported(script: Path) -> None:
     ended = run(script, "-o", script / "shop.yml")
     assert ended.exit_code == 2
     assert ended.stderr.startswith(f"alertdrill: {script / 'shop.yml'}: cannot be written: ")

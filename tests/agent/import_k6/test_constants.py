@@ -17,7 +17,7 @@ DECLARATIONS = {"lexical_declaration", "variable_declaration"}
 
 
 def value_of_last(source: str) -> Value:
-    """Give the value of the last variable that a source declares."""
+    """Return the value of the last variable that a source declares."""
     program = parse(source)
     scope, name = Scope(changes(program)), ""
     for statement in program.children:
@@ -75,7 +75,7 @@ def known(source: str) -> Any:
         ("__ENV.HOST ?? ''", "${HOST:-}"),
     ],
 )
-def test_a_constant_is_worth_what_javascript_says(source: str, value: Any) -> None:
+def test_a_constant_has_its_value_of_javascript(source: str, value: Any) -> None:
     found = known(source)
     assert (found, type(found) is bool, type(found) is float) == (value, type(value) is bool, type(value) is float)
 
@@ -83,51 +83,51 @@ def test_a_constant_is_worth_what_javascript_says(source: str, value: Any) -> No
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        ("Math.random()", "Math.random() is no constant"),
-        ("undefined", "undefined is no constant"),
-        ("nobody", "nobody is no constant"),
-        ("017", "017 is no constant"),
-        ("1n", "1n is no constant"),
-        ("1 / 0", "1 / 0 is no finite number"),
-        ("1e308 * 10", "1e308 * 10 is no finite number"),
-        ("1e400", "1e400 is no constant"),
-        (f"0x{'f' * 300}", "is no constant"),
-        ("{ a: 1 }[{}]", "is no constant"),
-        ("1 % 0", "1 % 0 is no finite number"),
-        ("'3' * 2", "'3' * 2 is no constant"),
-        ("true + 1", "true + 1 is no constant"),
-        ("1 < 2", "1 < 2 is no constant"),
-        ("1 ? 2 : 3", "1 ? 2 : 3 is no constant"),
-        ("!1", "!1 is no constant"),
-        ("-'1'", "-'1' is no constant"),
-        ("/a/", "/a/ is no constant"),
-        ("() => 1", "() => 1 is no constant"),
-        ("new Date()", "new Date() is no constant"),
-        ("[...'ab']", "[...'ab'] is no constant"),
-        ("[1][2]", "[1][2] is no constant"),
-        ("'abc'.length", "'abc'.length is no constant"),
-        ("'a' + [1]", "a list within a text"),
-        ("'a' + 1e21", "the number 1e+21 within a text"),
+        ("Math.random()", "Math.random() is not a constant"),
+        ("undefined", "undefined is not a constant"),
+        ("nobody", "nobody is not a constant"),
+        ("017", "017 is not a constant"),
+        ("1n", "1n is not a constant"),
+        ("1 / 0", "1 / 0 is not a finite number"),
+        ("1e308 * 10", "1e308 * 10 is not a finite number"),
+        ("1e400", "1e400 is not a constant"),
+        (f"0x{'f' * 300}", "is not a constant"),
+        ("{ a: 1 }[{}]", "is not a constant"),
+        ("1 % 0", "1 % 0 is not a finite number"),
+        ("'3' * 2", "'3' * 2 is not a constant"),
+        ("true + 1", "true + 1 is not a constant"),
+        ("1 < 2", "1 < 2 is not a constant"),
+        ("1 ? 2 : 3", "1 ? 2 : 3 is not a constant"),
+        ("!1", "!1 is not a constant"),
+        ("-'1'", "-'1' is not a constant"),
+        ("/a/", "/a/ is not a constant"),
+        ("() => 1", "() => 1 is not a constant"),
+        ("new Date()", "new Date() is not a constant"),
+        ("[...'ab']", "[...'ab'] is not a constant"),
+        ("[1][2]", "[1][2] is not a constant"),
+        ("'abc'.length", "'abc'.length is not a constant"),
+        ("'a' + [1]", "a list is within a text"),
+        ("'a' + 1e21", "the number 1e+21 is within a text"),
         (r"'\ud83d'", "has half a character"),
-        (r"'\07'", r"\07 is no character of a module"),
-        ("JSON.stringify({ a: 1 }, null, 2)", "is no constant"),
-        ("JSON.stringify({ id: uuidv4() })", "uuidv4() is no constant"),
-        ("'a' || 'b'", "'a' || 'b' is no constant"),
-        ("__ENV.A || 5", "__ENV.A || 5 is no constant"),
-        ("__ENV.A || '}'", "__ENV.A || '}' is no constant"),
-        ("'${HOST}'", "has ${…} in it, which a probe file fills in from the environment"),
+        (r"'\07'", r"\07 is not a character in a module"),
+        ("JSON.stringify({ a: 1 }, null, 2)", "is not a constant"),
+        ("JSON.stringify({ id: uuidv4() })", "uuidv4() is not a constant"),
+        ("'a' || 'b'", "'a' || 'b' is not a constant"),
+        ("__ENV.A || 5", "__ENV.A || 5 is not a constant"),
+        ("__ENV.A || '}'", "__ENV.A || '}' is not a constant"),
+        ("'${HOST}'", "has ${…} in it, which a probe file would replace from the environment"),
         ("'$' + '{HOST}'", "has ${…} in it"),
         (r"`\${HOST}`", "has ${…} in it"),
-        ("'x' + JSON.stringify({ a: __ENV.A })", "JSON from the environment within a text"),
+        ("'x' + JSON.stringify({ a: __ENV.A })", "JSON from the environment is within a text"),
     ],
 )
-def test_what_is_no_constant_is_never_guessed(source: str, why: str) -> None:
+def test_an_expression_that_is_not_constant_is_never_guessed(source: str, why: str) -> None:
     with pytest.raises(NotCarried) as caught:
         known(source)
     assert why in caught.value.why
 
 
-def test_what_comes_from_the_environment_is_marked() -> None:
+def test_a_text_from_the_environment_is_marked() -> None:
     assert isinstance(known("`a${__ENV.B}`"), EnvText)
     assert not isinstance(known("'a'"), EnvText)
 
@@ -149,22 +149,22 @@ def test_what_comes_from_the_environment_is_marked() -> None:
         ("let a = 1;\nfunction f() { a = 2 } let b = a;", 2),
     ],
 )
-def test_a_variable_that_changes_is_no_constant(source: str, line: int) -> None:
-    with pytest.raises(NotCarried, match=f"a is no constant, it is changed in line {line}"):
+def test_a_variable_that_changes_is_not_constant(source: str, line: int) -> None:
+    with pytest.raises(NotCarried, match=f"a is not a constant, it is changed in line {line}"):
         plain(value_of_last(source))
 
 
 @pytest.mark.parametrize("source", ["let a = 1; for (const c of d) {} let b = a;", "var a = 1, c = [d.push(2)], b = a"])
-def test_a_variable_that_others_only_look_at_stays_constant(source: str) -> None:
+def test_a_variable_that_is_only_read_stays_constant(source: str) -> None:
     assert plain(value_of_last(source)) == 1
 
 
 def test_a_variable_without_a_value_is_unknown() -> None:
-    with pytest.raises(NotCarried, match="a is no constant"):
+    with pytest.raises(NotCarried, match="a is not a constant"):
         plain(value_of_last("let a; let b = a"))
 
 
-def test_one_unknown_part_leaves_the_others_known() -> None:
+def test_an_unknown_part_leaves_the_others_known() -> None:
     entries = value_of_last("let x = {\n a: 1,\n b: f(),\n}").content
     assert plain(entries["a"]) == 1
     with pytest.raises(NotCarried) as caught:
@@ -172,13 +172,13 @@ def test_one_unknown_part_leaves_the_others_known() -> None:
     assert caught.value.line == 3
 
 
-def test_every_part_knows_its_own_line() -> None:
+def test_every_part_has_its_own_line() -> None:
     value = value_of_last("const h = {\n  a: 'b',\n};\nconst p = {\n  headers: h,\n}")
     headers = value.content["headers"]
     assert (value.line, headers.line, headers.content["a"].line) == (4, 1, 2)
 
 
-def test_an_expression_that_has_no_scope_is_still_told() -> None:
+def test_an_expression_without_a_scope_is_still_noted() -> None:
     [statement] = parse("a.b.c").children
-    with pytest.raises(NotCarried, match="a is no constant"):
+    with pytest.raises(NotCarried, match="a is not a constant"):
         plain(evaluate(statement.children[0], Scope({})))

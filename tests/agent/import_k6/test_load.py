@@ -31,7 +31,7 @@ def dumped(load: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_numbers_of_virtual_users_become_rates_and_that_is_told(
+def test_numbers_of_virtual_users_become_rates_with_a_note(
     with_options: Import, options: str, load: dict[str, Any]
 ) -> None:
     imported = with_options(options)
@@ -41,19 +41,19 @@ def test_numbers_of_virtual_users_become_rates_and_that_is_told(
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "text"),
     [
         ("sleep(1);", "with sleep(1) a user makes about one iteration a second"),
-        ("sleep(0.5); sleep(1.5);", "with sleep(2) a user makes about 0.5 a second, so see to it that these are meant"),
-        ("sleep(0.25);", "with sleep(0.25) a user makes about 4 a second, so see to it that these are meant"),
-        ("", "how many iterations a user makes depends on the answers, so see to it that these are meant"),
+        ("sleep(0.5); sleep(1.5);", "with sleep(2) a user makes about 0.5 a second, so check these rates"),
+        ("sleep(0.25);", "with sleep(0.25) a user makes about 4 a second, so check these rates"),
+        ("", "how many iterations a user makes depends on the answers, so check these rates"),
         ("sleep(Math.random());", "how many iterations a user makes depends on the answers"),
     ],
 )
-def test_what_the_rate_of_a_user_is_follows_from_the_sleep(with_body: Import, body: str, said: str) -> None:
+def test_the_rate_of_a_user_follows_from_its_sleep(with_body: Import, body: str, text: str) -> None:
     imported = with_body(f"http.get('http://shop/'); {body}", "{ vus: 1, duration: '1m' }")
     [note] = [note for note in imported.notes if "virtual users become" in note]
-    assert said in note
+    assert text in note
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_scenario_of_arrivals_keeps_its_rates(with_options: Import, scenario: 
     assert imported.notes == [
         (
             "2: options.scenarios.shop.preAllocatedVUs is not carried over:"
-            " an open loop needs no virtual users; max_in_flight bounds what is under way"
+            " an open loop needs no virtual users; max_in_flight limits the transactions in flight"
         )
     ]
 
@@ -87,29 +87,29 @@ def test_a_scenario_of_arrivals_keeps_its_rates(with_options: Import, scenario: 
 @pytest.mark.parametrize(
     ("executor", "why"),
     [
-        ("constant-vus", "constant-vus keeps virtual users busy, so that its rate depends on the answers"),
-        ("ramping-vus", "ramping-vus keeps virtual users busy, so that its rate depends on the answers"),
-        ("shared-iterations", "shared-iterations counts iterations, and a load has a rate and a duration"),
-        ("per-vu-iterations", "per-vu-iterations counts iterations, and a load has a rate and a duration"),
-        ("externally-controlled", "externally-controlled is steered from outside while it runs"),
-        ("warp-speed", "warp-speed is no executor of k6"),
+        ("constant-vus", "constant-vus keeps virtual users busy, so its rate depends on the answers"),
+        ("ramping-vus", "ramping-vus keeps virtual users busy, so its rate depends on the answers"),
+        ("shared-iterations", "shared-iterations counts iterations; write a load with a rate and a duration"),
+        ("per-vu-iterations", "per-vu-iterations counts iterations; write a load with a rate and a duration"),
+        ("externally-controlled", "externally-controlled is controlled from outside while it runs"),
+        ("warp-speed", "warp-speed is not an executor of k6"),
     ],
 )
-def test_any_other_executor_is_named_with_the_reason(with_options: Import, executor: str, why: str) -> None:
+def test_any_other_executor_is_noted_with_the_reason(with_options: Import, executor: str, why: str) -> None:
     imported = with_options(f"{{ scenarios: {{\n a: {{ executor: '{executor}' }} }} }}")
     assert imported.file.load is None
     [note] = imported.notes
     assert note.startswith(f"3: options.scenarios.a is not carried over: {why}")
 
 
-def test_of_several_scenarios_the_first_that_can_be_is_carried(with_options: Import) -> None:
+def test_the_first_convertible_scenario_is_carried_over(with_options: Import) -> None:
     imported = with_options(
         f"{{ scenarios: {{ a: {{ executor: 'constant-vus', vus: 1, duration: '1m' }},"
         f"\n b: {{ {STEADY}, rate: 5, duration: '1m' }},\n c: {{ {STEADY}, rate: 6, duration: '1m' }} }} }}"
     )
     assert imported.file.load.rate == 5
     assert (
-        "4: options.scenarios.c is not carried over: a probe file has one load, which a scenario above has become"
+        "4: options.scenarios.c is not carried over: a probe file has one load, which is that of a scenario above"
         in (imported.notes)
     )
 
@@ -125,7 +125,7 @@ def test_a_scenario_runs_the_function_that_it_names(whole: Import) -> None:
     assert "3: function default is not carried over: a probe runs no code" in imported.notes
 
 
-def test_the_function_of_a_scenario_without_a_counterpart_is_read_nevertheless(whole: Import) -> None:
+def test_the_function_of_a_scenario_without_a_counterpart_is_read(whole: Import) -> None:
     imported = whole(
         "import http from 'k6/http'; export const options = { scenarios: { a: { executor: 'ramping-vus',"
         " exec: 'buy' } } }; export function buy() { http.get('http://shop/buy'); }"
@@ -134,7 +134,7 @@ def test_the_function_of_a_scenario_without_a_counterpart_is_read_nevertheless(w
 
 
 @pytest.mark.parametrize("part", ["startTime: '10s'", "tags: { a: 'b' }", "env: { A: 'b' }", "maxVUs: 5"])
-def test_what_else_a_scenario_has_is_told(with_options: Import, part: str) -> None:
+def test_other_parts_of_a_scenario_are_noted(with_options: Import, part: str) -> None:
     imported = with_options(f"{{ scenarios: {{ a: {{ {STEADY}, rate: 5, duration: '1m',\n {part} }} }} }}")
     assert imported.file.load.rate == 5
     assert imported.notes[-1].startswith(f"3: options.scenarios.a.{part.partition(':')[0]} is not carried over: ")
@@ -143,24 +143,24 @@ def test_what_else_a_scenario_has_is_told(with_options: Import, part: str) -> No
 @pytest.mark.parametrize(
     ("options", "note"),
     [
-        ("{ vus: 5 }", "2: options.vus is not carried over: k6 does nothing with it without a duration or stages"),
-        ("{ duration: '1m' }", "2: options.duration is not carried over: vus is missing beside it"),
+        ("{ vus: 5 }", "2: options.vus is not carried over: k6 ignores it without a duration or stages"),
+        ("{ duration: '1m' }", "2: options.duration is not carried over: vus is missing"),
         ("{ vus: 5, iterations: 10 }", "2: options.iterations is not carried over: a load has a rate and a duration"),
         (
             "{ vus: 1, duration: '1m', stages: [] }",
-            "2: options.duration is not carried over: stages stands beside it, and k6 allows one of the two",
+            "2: options.duration is not carried over: stages is beside it, and k6 allows only one of them",
         ),
-        ("{ stages: 5 }", "2: options.stages is not carried over: 5 is no list"),
+        ("{ stages: 5 }", "2: options.stages is not carried over: 5 is not a list"),
         ("{ stages: [] }", "2: options.stages is not carried over: has no rate and no stages"),
-        ("{ stages: makeStages() }", "2: options.stages is not carried over: makeStages() is no constant"),
+        ("{ stages: makeStages() }", "2: options.stages is not carried over: makeStages() is not a constant"),
         ("{ stages: [{ target: 5 }] }", "2: options.stages is not carried over: duration is missing"),
         (
             "{ stages: [{ duration: '1m', target: 5 },\n{ duration: '1m', target: peak() }] }",
-            "3: options.stages is not carried over: peak() is no constant",
+            "3: options.stages is not carried over: peak() is not a constant",
         ),
         (
             "{ stages: [{ duration: '1 minute', target: 5 }] }",
-            "2: options.stages is not carried over: '1 minute' is no duration of k6, expected one such as 30s",
+            "2: options.stages is not carried over: '1 minute' is not a duration of k6, expected one such as 30s",
         ),
         (
             "{ stages: [{ duration: '100us', target: 5 }] }",
@@ -170,12 +170,12 @@ def test_what_else_a_scenario_has_is_told(with_options: Import, part: str) -> No
             "{ stages: [{ duration: '9999999999h', target: 5 }] }",
             "ms, expected whole milliseconds",
         ),
-        ("{ stages: [{ duration: '1m', target: 'many' }] }", "'many' is no rate, expected a number"),
+        ("{ stages: [{ duration: '1m', target: 'many' }] }", "'many' is not a rate, expected a number"),
         ("{ stages: [{ duration: '1m', target: -5 }] }", "2: options.stages is not carried over: input should be"),
         ("{ stages: [{ duration: '1m', target: 0 }] }", "has stages in which nothing is sent"),
         ("{ vus: 200000, duration: '1m' }", "2: options.duration is not carried over: input should be less than"),
-        ("{ scenarios: load() }", "2: options.scenarios is not carried over: load() is no constant"),
-        ("{ scenarios: { a: 5 } }", "2: options.scenarios.a is not carried over: 5 is no object"),
+        ("{ scenarios: load() }", "2: options.scenarios is not carried over: load() is not a constant"),
+        ("{ scenarios: { a: 5 } }", "2: options.scenarios.a is not carried over: 5 is not an object"),
         ("{ scenarios: { a: {} } }", "2: options.scenarios.a is not carried over: executor is missing"),
         (f"{{ scenarios: {{ a: {{ {STEADY} }} }} }}", "2: options.scenarios.a is not carried over: rate is missing"),
         (
@@ -184,7 +184,7 @@ def test_what_else_a_scenario_has_is_told(with_options: Import, part: str) -> No
         ),
     ],
 )
-def test_a_load_that_has_no_counterpart_is_told_and_left_out(with_options: Import, options: str, note: str) -> None:
+def test_a_load_without_a_counterpart_is_noted_and_left_out(with_options: Import, options: str, note: str) -> None:
     imported = with_options(options)
     assert imported.file.load is None
     assert len(imported.notes) == 1
@@ -200,13 +200,13 @@ def test_rates_and_durations_come_from_the_environment(with_options: Import, mon
     assert (imported.file.load.rate, imported.file.load.duration) == (7, timedelta(minutes=3))
 
 
-def test_other_options_are_told(with_options: Import) -> None:
+def test_other_options_are_noted(with_options: Import) -> None:
     imported = with_options("{\n userAgent: 'me',\n insecureSkipTLSVerify: true,\n summaryTrendStats: ['avg'] }")
     assert imported.notes == [
         "3: options.userAgent is not carried over: write the header User-Agent",
         (
             "4: options.insecureSkipTLSVerify is not carried over:"
-            " write tls: {insecure_skip_verify: true} under probe where it is meant"
+            " write tls: {insecure_skip_verify: true} under probe where this is intended"
         ),
-        "5: options.summaryTrendStats is not carried over: a probe file has nothing like it",
+        "5: options.summaryTrendStats is not carried over: a probe file has no such option",
     ]

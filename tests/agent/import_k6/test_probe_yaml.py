@@ -23,14 +23,14 @@ DOCUMENTS = st.recursive(
 
 def read(text: str, directory: Path) -> Any:
     path = directory / "probe.yml"
-    # Not write_text, which would make other line ends of some characters.
+    # write_text would convert some characters to other line breaks.
     path.write_bytes(text.encode())
     return Source(path).values
 
 
 @given(body=DOCUMENTS, texts=st.tuples(TEXTS, TEXTS), headers=st.dictionaries(TEXTS, TEXTS, max_size=3), value=SCALARS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_what_is_written_is_what_is_read(
+def test_written_values_are_read_back_equal(
     tmp_path: Path, body: Any, texts: tuple[str, str], headers: dict[str, str], value: Any
 ) -> None:
     text, name = texts
@@ -53,11 +53,11 @@ def test_what_is_written_is_what_is_read(
         ("ä" * 200, f"  body: {'ä' * 200}\n"),
     ],
 )
-def test_a_text_is_quoted_only_where_it_must_be(value: str, written: str) -> None:
+def test_a_text_is_quoted_only_where_necessary(value: str, written: str) -> None:
     assert written in render([], {"body": value}, None, {})
 
 
-def test_sections_stand_apart_in_the_order_in_which_people_write_them() -> None:
+def test_sections_are_separate_and_in_the_usual_order() -> None:
     request = {
         "checks": [{"status": [200, 201]}, {"name": "a", "time": "2s"}],
         "headers": {"A": "b"},
@@ -95,5 +95,5 @@ def test_sections_stand_apart_in_the_order_in_which_people_write_them() -> None:
     )
 
 
-def test_what_is_not_there_leaves_no_section() -> None:
+def test_there_is_no_section_without_content() -> None:
     assert render([], {"url": "http://shop/"}, None, {}) == "probe:\n  kind: http\n  url: http://shop/\n"

@@ -10,7 +10,7 @@ from alertdrill.agent.import_k6.conversion import convert
 from alertdrill.agent.import_k6.notes import UnusableScript
 
 Import = Callable[..., Any]
-DEFAULT = "1: no check is carried over, so that a status of 2xx is expected"
+DEFAULT = "1: no check is carried over, so a status of 2xx is expected"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_each_function_has_its_method_and_its_arguments(
         ("import { get as fetch } from 'k6/http';", "fetch('http://shop/')"),
     ],
 )
-def test_the_module_goes_by_the_name_under_which_it_is_imported(whole: Import, head: str, call: str) -> None:
+def test_the_module_has_the_name_of_its_import(whole: Import, head: str, call: str) -> None:
     imported = whole(f"{head} export const options = {{}}; export default function () {{ {call}; }}")
     assert imported.file.probe.url == "http://shop/"
 
@@ -69,7 +69,7 @@ def test_the_default_function_is_found_in_every_form(whole: Import, function: st
     assert imported.notes == [DEFAULT]
 
 
-def test_variables_are_followed_through_both_levels(with_body: Import) -> None:
+def test_variables_of_both_levels_are_resolved(with_body: Import) -> None:
     imported = with_body("""
         const base = 'http://' + 'shop';
         const common = { Accept: 'application/json' };
@@ -84,15 +84,15 @@ def test_variables_are_followed_through_both_levels(with_body: Import) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("url()", "the URL cannot be carried over: url() is no constant"),
-        ("`http://shop/${id()}`", "the URL cannot be carried over: id() is no constant"),
+        ("url()", "the URL cannot be carried over: url() is not a constant"),
+        ("`http://shop/${id()}`", "the URL cannot be carried over: id() is not a constant"),
         ("'/orders'", "the URL cannot be carried over: '/orders' is no URL, expected http://… or https://…"),
         ("'http://shop/{{'", "the URL cannot be carried over: '{{' is no template"),
-        ("5", "the URL cannot be carried over: 5 is no text"),
-        ("", "the URL cannot be carried over: None is no text"),
+        ("5", "the URL cannot be carried over: 5 is not a text"),
+        ("", "the URL cannot be carried over: None is not a text"),
     ],
 )
-def test_without_a_url_there_is_no_probe(with_body: Import, url: str, why: str) -> None:
+def test_a_script_without_a_url_is_refused(with_body: Import, url: str, why: str) -> None:
     with pytest.raises(UnusableScript) as caught:
         with_body(f"\nhttp.get({url});")
     assert caught.value.why.startswith(why)
@@ -101,15 +101,18 @@ def test_without_a_url_there_is_no_probe(with_body: Import, url: str, why: str) 
 
 @pytest.mark.parametrize(
     ("method", "why"),
-    [("verb()", "the method cannot be carried over: verb() is no constant"), ("'get'", "the method get is none")],
+    [
+        ("verb()", "the method cannot be carried over: verb() is not a constant"),
+        ("'get'", "the method get is not a method of a probe"),
+    ],
 )
-def test_without_a_method_there_is_no_probe(with_body: Import, method: str, why: str) -> None:
+def test_a_script_without_a_method_is_refused(with_body: Import, method: str, why: str) -> None:
     with pytest.raises(UnusableScript) as caught:
         with_body(f"\nhttp.request({method}, 'http://shop/');")
     assert caught.value.why.startswith(why)
 
 
-def test_json_is_carried_as_a_document(with_body: Import) -> None:
+def test_json_becomes_a_document(with_body: Import) -> None:
     imported = with_body(
         "http.post('http://shop/', JSON.stringify({ id: 1, price: 2.50, tags: ['a'], none: null }),"
         " { headers: { 'content-type': 'application/json' } });"
@@ -124,7 +127,7 @@ def test_a_content_type_of_another_spelling_is_kept(with_body: Import) -> None:
     assert imported.file.probe.headers == {"Content-Type": "a/b+json"}
 
 
-def test_a_content_type_that_the_script_does_not_send_is_told(with_body: Import) -> None:
+def test_an_added_content_type_is_noted(with_body: Import) -> None:
     imported = with_body("http.post('http://shop/', JSON.stringify([1]));")
     assert imported.notes[1] == (
         "2: the body is sent with Content-Type: application/json, which the script does not send"
@@ -148,27 +151,27 @@ def test_an_object_is_sent_as_a_form_as_k6_does(with_body: Import) -> None:
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ("make()", "make() is no constant"),
-        ("JSON.stringify({\n id: uuidv4() })", "uuidv4() is no constant"),
+        ("make()", "make() is not a constant"),
+        ("JSON.stringify({\n id: uuidv4() })", "uuidv4() is not a constant"),
         ("JSON.stringify({ a: '{{' })", "'{{' is no template"),
-        ("`a ${new Date()}`", "new Date() is no constant"),
-        ("5", "5 is no body"),
-        ("[1]", "[1] is no body"),
-        ("{ a: __ENV.A }", "a form with texts from the environment"),
-        ("{ a: [1] }", "a list within a text"),
+        ("`a ${new Date()}`", "new Date() is not a constant"),
+        ("5", "5 is not a body"),
+        ("[1]", "[1] is not a body"),
+        ("{ a: __ENV.A }", "it is a form with texts from the environment"),
+        ("{ a: [1] }", "a list is within a text"),
     ],
 )
-def test_a_body_that_is_not_constant_is_told(with_body: Import, body: str, why: str) -> None:
+def test_a_body_that_is_not_constant_is_noted(with_body: Import, body: str, why: str) -> None:
     imported = with_body(f"http.post('http://shop/', {body});")
     assert (imported.file.probe.body, imported.file.probe.json_body) == (None, None)
     assert "the body is not carried over: " + why in imported.notes[1]
-    assert "is written {{ name }}, with an entry under data" in imported.notes[1]
+    assert "as {{ name }}, with an entry under data" in imported.notes[1]
 
 
-def test_a_note_has_the_line_on_which_the_trouble_is(with_body: Import) -> None:
+def test_a_note_has_the_line_of_the_problem(with_body: Import) -> None:
     imported = with_body("const id = uuidv4();\nconst body = JSON.stringify({ id });\nhttp.post('http://shop/', body);")
     assert [note.split(":")[0] for note in imported.notes] == ["1", "2"]
-    assert imported.notes[1].startswith("2: the body is not carried over: uuidv4() is no constant")
+    assert imported.notes[1].startswith("2: the body is not carried over: uuidv4() is not a constant")
 
 
 @pytest.mark.parametrize(
@@ -181,13 +184,15 @@ def test_a_note_has_the_line_on_which_the_trouble_is(with_body: Import) -> None:
         ("null", timedelta(seconds=60)),
     ],
 )
-def test_the_timeout_is_the_script_s_or_k6_s_own(with_body: Import, params: str, timeout: timedelta) -> None:
+def test_the_timeout_is_that_of_the_script_or_the_default_of_k6(
+    with_body: Import, params: str, timeout: timedelta
+) -> None:
     imported = with_body(f"http.get('http://shop/', {params});")
     assert imported.file.probe.timeout == timeout
-    assert ("The timeout is the one that k6 has" in imported.text) == (timeout == timedelta(seconds=60))
+    assert ("this is the default of k6" in imported.text) == (timeout == timedelta(seconds=60))
 
 
-def test_the_tag_name_names_the_request(with_body: Import) -> None:
+def test_the_tag_name_becomes_the_name_of_the_request(with_body: Import) -> None:
     imported = with_body(
         "http.get('http://shop/', { tags: { name: 'home' } });",
         "{ thresholds: { 'http_reqs{name:home}': ['count>1'] } }",
@@ -197,7 +202,7 @@ def test_the_tag_name_names_the_request(with_body: Import) -> None:
 
 
 @pytest.mark.parametrize("header", ["Authorization", "authorization"])
-def test_a_bearer_token_is_carried_as_a_secret(with_body: Import, header: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bearer_token_becomes_a_secret(with_body: Import, header: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "hush")
     imported = with_body(f"http.get('http://shop/', {{ headers: {{ {header}: `Bearer ${{__ENV.TOKEN}}` }} }});")
     assert imported.file.probe.bearer_token.get_secret_value() == "hush"
@@ -213,25 +218,25 @@ def test_any_other_authorization_stays_a_header(with_body: Import) -> None:
 @pytest.mark.parametrize(
     ("params", "note"),
     [
-        ("make()", "params is not carried over: make() is no constant"),
-        ("{ headers: make() }", "params.headers is not carried over: make() is no constant"),
-        ("{ headers: { A: make() } }", "the header A is not carried over: make() is no constant"),
+        ("make()", "params is not carried over: make() is not a constant"),
+        ("{ headers: make() }", "params.headers is not carried over: make() is not a constant"),
+        ("{ headers: { A: make() } }", "the header A is not carried over: make() is not a constant"),
         ("{ headers: { A: 'b\\nc' } }", "the header A is not carried over: 'b\\nc' has a line break"),
         ("{ headers: { 'A B': 'c' } }", "the header A B is not carried over: string should match pattern"),
         (
             "{ headers: { Connection: 'close' } }",
             "the header Connection is not carried over: the client itself writes Connection",
         ),
-        ("{ headers: { A: null, B: [1] } }", "the header B is not carried over: a list within a text"),
-        ("{ timeout: 0 }", "params.timeout is not carried over: a request needs some time"),
-        ("{ timeout: 'soon' }", "params.timeout is not carried over: 'soon' is no duration of k6"),
+        ("{ headers: { A: null, B: [1] } }", "the header B is not carried over: a list is within a text"),
+        ("{ timeout: 0 }", "params.timeout is not carried over: a request needs a timeout above 0"),
+        ("{ timeout: 'soon' }", "params.timeout is not carried over: 'soon' is not a duration of k6"),
         ("{ tags: { team: 'a' } }", "params.tags.team is not carried over: a request has a name and no other tags"),
         ("{ redirects: 3 }", "params.redirects is not carried over: client: aiohttp follows redirects"),
         ("{ cookies: { a: 'b' } }", "params.cookies is not carried over: write the header Cookie"),
-        ("{ responseType: 'none' }", "params.responseType is not carried over: a request has nothing like it"),
+        ("{ responseType: 'none' }", "params.responseType is not carried over: a request has no such setting"),
     ],
 )
-def test_params_without_a_counterpart_are_told(with_body: Import, params: str, note: str) -> None:
+def test_params_without_a_counterpart_are_noted(with_body: Import, params: str, note: str) -> None:
     imported = with_body(f"http.get('http://shop/', {params});")
     assert imported.notes[1].startswith(f"2: {note}")
 
@@ -241,10 +246,10 @@ def test_params_that_change_later_are_not_guessed(with_body: Import) -> None:
         "const params = { headers: { A: 'b' } };\nparams.headers.A = token();\nhttp.get('http://shop/', params);"
     )
     assert imported.file.probe.headers == {}
-    assert "2: params is not carried over: params is no constant, it is changed in line 3" in imported.notes
+    assert "2: params is not carried over: params is not a constant, it is changed in line 3" in imported.notes
 
 
-def test_no_redirects_is_what_the_probe_does_anyway(with_body: Import) -> None:
+def test_no_redirects_is_the_default_of_a_probe(with_body: Import) -> None:
     assert with_body("http.get('http://shop/', { redirects: 0 });").notes == [DEFAULT]
 
 
@@ -257,6 +262,6 @@ def test_a_url_from_the_environment_is_filled_in_when_the_file_is_read(
     assert imported.file.probe.url == "https://shop.example/orders"
 
 
-def test_the_name_of_the_script_stands_in_the_first_line() -> None:
+def test_the_first_line_has_the_name_of_the_script() -> None:
     source = "import http from 'k6/http'; export const options = {}; export default () => http.get('http://a/');"
     assert convert(source, "home.js").text.startswith("# Imported from home.js, a k6 script.\n")

@@ -1,4 +1,4 @@
-"""The k6 script of the monitoring strategy, as it stands there."""
+"""The k6 script of the monitoring strategy, unchanged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def imported(whole: Callable[[str], Any]) -> Any:
     return whole(STRATEGY.read_text())
 
 
-def test_the_request_is_the_script_s(imported: Any) -> None:
+def test_the_request_is_that_of_the_script(imported: Any) -> None:
     probe = imported.file.probe
     assert (probe.method, probe.url) == ("POST", "http://payment-engine/api/v1/transactions")
     assert probe.json_body == BODY
@@ -48,13 +48,13 @@ def test_the_request_on_the_wire_has_the_headers_and_the_body_of_the_script(impo
     )
 
 
-def test_both_checks_have_the_script_s_names(imported: Any) -> None:
+def test_both_checks_keep_their_names(imported: Any) -> None:
     status, time = imported.file.probe.checks
     assert (type(status), status.title, status.status) == (StatusCheck, "status is 201", ("201",))
     assert (type(time), time.title, time.time) == (TimeCheck, "response time < 2s", timedelta(seconds=2))
 
 
-def test_all_nine_stages_are_rates(imported: Any) -> None:
+def test_all_nine_stages_become_rates(imported: Any) -> None:
     load = imported.file.load
     assert [(stage.duration / timedelta(minutes=1), stage.target) for stage in load.stages] == [
         (2, 100),
@@ -70,12 +70,12 @@ def test_all_nine_stages_are_rates(imported: Any) -> None:
     assert (load.rate, load.start_rate) == (None, 0)
 
 
-def test_both_thresholds_hold_what_the_script_s_hold(imported: Any) -> None:
+def test_both_thresholds_keep_their_limits(imported: Any) -> None:
     thresholds = {key: [one.threshold for one in of] for key, of in imported.file.thresholds.items()}
     assert thresholds == {"http_req_duration": ["p(95)<2s"], "http_req_failed": ["rate<0.01"]}
 
 
-def test_it_is_the_load_and_the_judgement_of_the_probe_that_is_shipped(imported: Any) -> None:
+def test_it_equals_the_shipped_probe(imported: Any) -> None:
     shipped = read_probe_file(PAYMENT)
     assert imported.file.load == shipped.load
     assert imported.file.thresholds == shipped.thresholds
@@ -86,13 +86,13 @@ def test_it_is_the_load_and_the_judgement_of_the_probe_that_is_shipped(imported:
         assert value == ours if drawn is None else value in drawn.of, name
 
 
-def test_only_the_users_and_the_sleep_are_told(imported: Any) -> None:
+def test_only_the_users_and_the_sleep_are_noted(imported: Any) -> None:
     assert imported.notes == [
         (
             "6: numbers of virtual users become transactions a second:"
             " with sleep(1) a user makes about one iteration a second"
         ),
-        "47: sleep(1) is not carried over: the load is open loop, and arrivals do not wait for it",
+        "47: sleep(1) is not carried over: the load is an open loop, and arrivals do not wait for it",
     ]
 
 

@@ -38,7 +38,7 @@ def test_a_threshold_keeps_its_meaning_and_a_time_gets_its_unit(
     assert imported.notes == []
 
 
-def test_the_object_form_says_whether_to_abort(with_options: Import) -> None:
+def test_the_object_form_can_abort_the_load(with_options: Import) -> None:
     imported = judged(
         with_options,
         "http_req_duration",
@@ -65,16 +65,16 @@ def test_the_object_form_says_whether_to_abort(with_options: Import) -> None:
         ("http_req_duration", "['avg<0.5']", "a time of 0.5 ms, expected whole milliseconds"),
         ("http_req_duration", "['count>5']", "http_req_duration is a trend and has no count"),
         ("http_req_duration", "['faster']", "'faster' is no threshold, expected one such as"),
-        ("http_req_duration", "[`avg<${__ENV.A}`]", "is no threshold with a constant bound"),
-        ("http_req_duration", "[bound()]", "bound() is no constant"),
-        ("http_req_duration", "[5]", "5 is no threshold with a constant bound"),
-        ("http_req_duration", "'avg<100'", "'avg<100' is no list"),
+        ("http_req_duration", "[`avg<${__ENV.A}`]", "is not a threshold with a constant limit"),
+        ("http_req_duration", "[bound()]", "bound() is not a constant"),
+        ("http_req_duration", "[5]", "5 is not a threshold with a constant limit"),
+        ("http_req_duration", "'avg<100'", "'avg<100' is not a list"),
         ("http_req_duration", "[{ abortOnFail: true }]", "threshold is missing"),
         ("http_req_duration", "[{ threshold: 'avg<100', abort: true }]", "abort is unknown"),
-        ("http_req_duration", "[{ threshold: 'avg<100', delayAbortEval: 'soon' }]", "'soon' is no duration of k6"),
+        ("http_req_duration", "[{ threshold: 'avg<100', delayAbortEval: 'soon' }]", "'soon' is not a duration of k6"),
     ],
 )
-def test_a_threshold_that_has_no_counterpart_is_told(
+def test_a_threshold_without_a_counterpart_is_noted(
     with_options: Import, metric: str, thresholds: str, why: str
 ) -> None:
     imported = judged(with_options, metric, thresholds)
@@ -84,12 +84,12 @@ def test_a_threshold_that_has_no_counterpart_is_told(
     assert why in note
 
 
-def test_thresholds_of_one_metric_in_two_spellings_come_together(with_options: Import) -> None:
+def test_two_spellings_of_one_metric_are_merged(with_options: Import) -> None:
     imported = with_options("{ thresholds: { 'http_reqs{name:/}': ['count>1'], 'http_reqs{ name: / }': ['rate>2'] } }")
     assert {key: len(of) for key, of in imported.file.thresholds.items()} == {"http_reqs{name:/}": 2}
 
 
-def test_thresholds_that_are_computed_are_told(with_options: Import) -> None:
+def test_computed_thresholds_are_noted(with_options: Import) -> None:
     assert with_options("{ thresholds: make() }").notes == [
-        "2: options.thresholds is not carried over: make() is no constant"
+        "2: options.thresholds is not carried over: make() is not a constant"
     ]

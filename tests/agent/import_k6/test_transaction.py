@@ -14,10 +14,10 @@ REQUEST = "const res = http.get('http://shop/'); check(res, { ok: (r) => r.statu
 @pytest.mark.parametrize(
     ("statement", "note"),
     [
-        ("sleep(1);", "sleep(1) is not carried over: the load is open loop, and arrivals do not wait for it"),
-        ("sleep(Math.random() * 3);", "sleep(Math.random() * 3) is not carried over: the load is open loop"),
-        ("http.post('http://shop/2');", "http.post('http://shop/2') is not carried over: a request stands above"),
-        ("const b = http.get('http://shop/2');", "http.get('http://shop/2') is not carried over: a request stands"),
+        ("sleep(1);", "sleep(1) is not carried over: the load is an open loop, and arrivals do not wait for it"),
+        ("sleep(Math.random() * 3);", "sleep(Math.random() * 3) is not carried over: the load is an open loop"),
+        ("http.post('http://shop/2');", "http.post('http://shop/2') is not carried over: there is a request above"),
+        ("const b = http.get('http://shop/2');", "http.get('http://shop/2') is not carried over: there is a request"),
         ("http.batch([]);", "http.batch([]) is not carried over: only a single request has a counterpart"),
         (
             "for (let i = 0; i < 3; i++) { http.get(u); }",
@@ -26,23 +26,25 @@ REQUEST = "const res = http.get('http://shop/'); check(res, { ok: (r) => r.statu
         ("for (const u of us) http.get(u);", "the loop is not carried over: one transaction is one request"),
         ("while (true) { http.get(u); }", "the loop is not carried over: one transaction is one request"),
         ("do { http.get(u); } while (true);", "the loop is not carried over: one transaction is one request"),
-        ("if (res.status !== 200) { http.get(u); }", "what depends on this condition is not carried over"),
-        ("switch (1) { case 1: http.get(u); }", "what depends on this condition is not carried over"),
-        ("try { http.get(u); } catch (e) {}", "what stands in try is not carried over: a probe counts failures"),
+        ("if (res.status !== 200) { http.get(u); }", "the branch is not carried over"),
+        ("switch (1) { case 1: http.get(u); }", "the branch is not carried over"),
+        ("try { http.get(u); } catch (e) {}", "the try block is not carried over: a probe counts failures"),
         ("console.log(res.body);", "console.log(res.body) is not carried over: a probe writes no log"),
         (
             "errors.add(1);",
-            "errors.add(1) is not carried over: a probe holds a request and its checks, and runs no code",
+            "errors.add(1) is not carried over: a probe has a request and its checks, and runs no code",
         ),
-        ("const now = Date.now();", "now is not carried over: Date.now() is no constant"),
-        ("const { id } = res.json();", "{ id } is not carried over: values are taken from whole variables alone"),
-        ("const m = new Rate('m');", "m is not carried over: a metric of the script's own has no counterpart"),
-        ("function helper() {}", "function helper is not carried over: a probe holds a request and its checks"),
+        ("const now = Date.now();", "now is not carried over: Date.now() is not a constant"),
+        ("const { id } = res.json();", "{ id } is not carried over: destructuring is not read"),
+        ("const m = new Rate('m');", "m is not carried over: a custom metric has no counterpart"),
+        ("function helper() {}", "function helper is not carried over: a probe has a request and its checks"),
         ("group('two', () => {});", "group('two') is not carried over: a probe has no groups"),
         ("throw new Error('x');", "throw new Error('x') is not carried over"),
     ],
 )
-def test_whatever_else_the_function_does_is_told_with_its_line(with_body: Import, statement: str, note: str) -> None:
+def test_other_statements_of_the_function_are_noted_with_their_line(
+    with_body: Import, statement: str, note: str
+) -> None:
     imported = with_body(f"{REQUEST}\n{statement}")
     [found] = imported.notes
     assert found.startswith(f"3: {note}")
@@ -51,26 +53,29 @@ def test_whatever_else_the_function_does_is_told_with_its_line(with_body: Import
 @pytest.mark.parametrize(
     ("statement", "note"),
     [
-        ("import x from './x.js';", "the import of ./x.js is not carried over: nothing but the script itself is read"),
+        ("import x from './x.js';", "the import of ./x.js is not carried over: only the script itself is read"),
         ("import x from 'https://a.b/x.js';", "the import of https://a.b/x.js is not carried over"),
         (
             "export * from './x.js';",
-            "export * from './x.js' is not carried over: nothing but the script itself is read",
+            "export * from './x.js' is not carried over: only the script itself is read",
         ),
-        ("const m = new Rate('m');", "m is not carried over: a metric of the script's own has no counterpart"),
+        ("const m = new Rate('m');", "m is not carried over: a custom metric has no counterpart"),
         (
             "const users = JSON.parse(open('u.json'));",
-            "users is not carried over: JSON.parse(open('u.json')) is no const",
+            "users is not carried over: JSON.parse(open('u.json')) is not a const",
         ),
-        ("export function setup() {}", "function setup is not carried over: a probe has no stages of life"),
-        ("export function handleSummary(d) {}", "function handleSummary is not carried over: a probe has no stages"),
+        ("export function setup() {}", "function setup is not carried over: a probe has no setup and no teardown"),
+        (
+            "export function handleSummary(d) {}",
+            "function handleSummary is not carried over: a probe has no setup and no teardown",
+        ),
         ("function helper() {}", "function helper is not carried over: a probe runs no code"),
         ("const helper = () => 1;", "function helper is not carried over: a probe runs no code"),
         ("console.log('x');", "console.log('x') is not carried over: a probe runs no code"),
         ("if (x) {}", "if (x) {} is not carried over: a probe runs no code"),
     ],
 )
-def test_whatever_else_stands_at_the_top_level_is_told_with_its_line(whole: Import, statement: str, note: str) -> None:
+def test_other_statements_at_the_top_level_are_noted_with_their_line(whole: Import, statement: str, note: str) -> None:
     imported = whole(
         "import http from 'k6/http'; import { check } from 'k6'; import { Rate } from 'k6/metrics';\n"
         f"{statement}\nexport const options = {{}};\nexport default function () {{ {REQUEST} }}\n"
@@ -79,11 +84,11 @@ def test_whatever_else_stands_at_the_top_level_is_told_with_its_line(whole: Impo
     assert found.startswith(f"2: {note}")
 
 
-def test_what_means_nothing_is_not_told(with_body: Import) -> None:
+def test_statements_without_effect_are_not_noted(with_body: Import) -> None:
     assert with_body(f"'use strict'; // a comment\n/* another */ ;;\n{REQUEST}\nreturn;\nsleep(1);").notes == []
 
 
-def test_the_first_request_is_the_one(with_body: Import) -> None:
+def test_only_the_first_request_is_carried_over(with_body: Import) -> None:
     imported = with_body("http.get('http://shop/1');\nhttp.get('http://shop/2');\nhttp.get('http://shop/3');")
     assert imported.file.probe.url == "http://shop/1"
     assert [note.split(" ")[0] for note in imported.notes] == ["1:", "3:", "4:"]
@@ -101,7 +106,7 @@ def test_the_first_request_is_the_one(with_body: Import) -> None:
         ("return;\nhttp.get('http://shop/');", ":3", "http.get('http://shop/') does not always run"),
     ],
 )
-def test_without_a_request_that_always_runs_there_is_no_probe(
+def test_a_script_without_a_request_that_always_runs_is_refused(
     with_body: Import, body: str, place: str, why: str
 ) -> None:
     with pytest.raises(UnusableScript) as caught:
@@ -115,11 +120,11 @@ def test_without_a_request_that_always_runs_there_is_no_probe(
     [
         ("export default () => http.get('http://shop/');", "", "has no options, expected export const options = {…}"),
         ("const options = {};", "", "has no options"),
-        ("\nexport const options = make();", ":2", "the options cannot be read: make() is no constant"),
+        ("\nexport const options = make();", ":2", "the options cannot be read: make() is not a constant"),
         (
             "export const options = {};\noptions.a = 1;",
             ":1",
-            "the options cannot be read: options is no constant, it is",
+            "the options cannot be read: options is not a constant, it is",
         ),
         ("export const options = {};", "", "has no default function, expected export default"),
         ("export const options = {};\nexport default 5;", "", "has no default function"),
@@ -131,14 +136,12 @@ def test_without_a_request_that_always_runs_there_is_no_probe(
             "",
             "has no function buy, expected export",
         ),
-        ("let x = ;", ":1:7", "is no JavaScript from here on: '='"),
-        ("\nlet ä = { a: 1 ;", ":2:15", "is no JavaScript: } is missing"),
-        ("let a = 1;\n\nfoo(", ":3:1", "is no JavaScript from here on: 'foo('"),
+        ("let x = ;", ":1:7", "is not JavaScript from here on: '='"),
+        ("\nlet ä = { a: 1 ;", ":2:15", "is not JavaScript: } is missing"),
+        ("let a = 1;\n\nfoo(", ":3:1", "is not JavaScript from here on: 'foo('"),
     ],
 )
-def test_a_script_of_which_nothing_can_be_made_is_refused_with_its_place(
-    whole: Import, source: str, place: str, why: str
-) -> None:
+def test_an_unusable_script_is_refused_with_its_place(whole: Import, source: str, place: str, why: str) -> None:
     with pytest.raises(UnusableScript) as caught:
         whole(source)
     assert (caught.value.place, caught.value.why[: len(why)]) == (place, why)

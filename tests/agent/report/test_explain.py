@@ -11,8 +11,7 @@ from rich.console import Console
 
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.report import explain as explain_text
-from alertdrill.agent.report import explain_json, explain_markdown
+from alertdrill.agent.report.explain import as_json, as_markdown, as_text
 from alertdrill.agent.rules.explanation import Explanation, LocatedRule, explain
 from alertdrill.agent.rules.remark import RuleContext
 from alertdrill.agent.rules.timing import Timing
@@ -38,14 +37,14 @@ def given(expr: str, alert: str = "Errors", for_: float = 60) -> LocatedRule:
 
 @pytest.fixture
 def explanation() -> Explanation:
-    """A ratio, an expression without a closed form, and a promise that nobody watches."""
+    """A ratio, an expression without a closed form, and a promise that no rule watches."""
     rules = [given("rate(e[5m]) / rate(n[5m]) > 0.05"), given("predict_linear(a[6h], 3600) < 0", "Full")]
     return explain(rules, RuleContext(kpis=KPIS, alertmanager="route: {receiver: pager, group_wait: 0s}"))
 
 
 @pytest.fixture
 def hostile() -> Explanation:
-    """A rule whose every foreign text wants to be markup."""
+    """A rule with markup in every text."""
     return explain(
         [given(f'a{{x="{EVIL}"}} > 1', EVIL)], RuleContext(alertmanager=f"route: {{receiver: '{EVIL[:-5]}'}}")
     )
@@ -53,7 +52,7 @@ def hostile() -> Explanation:
 
 def _print(explanation: Explanation, width: int = 80) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, no_color=True).print(explain_text.render(explanation))
+    Console(file=out, width=width, no_color=True).print(as_text(explanation))
     return out.getvalue()
 
 
@@ -72,14 +71,14 @@ def test_a_page_shows_what_each_size_of_fault_needs(explanation: Explanation) ->
     assert "10% of all 150 s 2m15s … 3m 3m15s … 4m 2m15s … 3m" in text
 
 
-def test_what_is_not_known_is_a_question_mark(explanation: Explanation) -> None:
+def test_an_unknown_instant_is_a_question_mark(explanation: Explanation) -> None:
     text = " ".join(_print(explanation, 120).split())
     assert "pending 0s ? when the expression turns true is not known: it has no closed form" in text
 
 
-def test_a_promise_that_nobody_watches_is_told(explanation: Explanation) -> None:
+def test_a_promise_without_a_rule_is_named(explanation: Explanation) -> None:
     assert "no rule watches: p99 < 5" in _print(explanation)
-    assert "- p99 \\< 5" in explain_markdown.render(explanation)
+    assert "- p99 \\< 5" in as_markdown(explanation)
 
 
 @pytest.mark.parametrize("width", [80, 100])
@@ -96,14 +95,14 @@ def test_foreign_text_is_neither_markup_nor_escape_code(hostile: Explanation) ->
 
 
 def test_markdown_has_a_table_of_the_window_and_one_of_the_faults(explanation: Explanation) -> None:
-    lines = explain_markdown.render(explanation).splitlines()
+    lines = as_markdown(explanation).splitlines()
     assert "## Errors" in lines
     assert "| 10% of all | 150 s | 2m15s … 3m | 3m15s … 4m | 2m15s … 3m |" in lines
     assert any(line.startswith("| firing | 1m | 1m45s | pending + ceil") for line in lines)
 
 
 def test_markdown_keeps_foreign_text_from_being_markup(hostile: Explanation) -> None:
-    page = explain_markdown.render(hostile)
+    page = as_markdown(hostile)
     outside_code = re.sub(r"`[^`]*`", "", "".join(page.split("```")[::2]))
     assert "\x1b" not in page
     assert "script" in outside_code
@@ -113,8 +112,8 @@ def test_markdown_keeps_foreign_text_from_being_markup(hostile: Explanation) -> 
             assert line.replace("\\|", "").count("|") == 5
 
 
-def test_json_keeps_its_numbers_and_says_null_for_what_is_not_known(explanation: Explanation) -> None:
-    answer = json.loads(explain_json.render(explanation))
+def test_json_has_numbers_and_null_for_unknown_ones(explanation: Explanation) -> None:
+    answer = json.loads(as_json(explanation))
     errors, full = answer["rules"]
     windows = {leg["name"]: (leg["earliest"], leg["latest"]) for leg in errors["window"]}
     assert windows["firing"] == (60, 105)

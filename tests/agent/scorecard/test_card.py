@@ -1,4 +1,4 @@
-"""A value is green, yellow or red by its objective, and what is not known is never green."""
+"""A value is green, yellow or red by its objective; an unknown one is never green."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def kpi(objective: str | None, yellow_from: float | None = None) -> Kpi:
         (None, None, 7, Status.UNTARGETED),
     ],
 )
-def test_a_value_is_held_against_its_objective(
+def test_a_value_is_compared_with_its_objective(
     objective: str | None, yellow_from: float | None, value: float, expected: Status
 ) -> None:
     assert status(kpi(objective, yellow_from), value) is expected
@@ -51,6 +51,6 @@ def test_the_worst_of_several_values_counts() -> None:
         ([score("< 2"), score("< 2", 3)], 1),
     ],
 )
-def test_the_exit_code_says_red_before_unknown(scores: list[Score], code: int) -> None:
-    """What has no target cannot fail, and what has one and no data is not taken for kept."""
+def test_red_comes_before_unknown_in_the_exit_code(scores: list[Score], code: int) -> None:
+    """A KPI without a target cannot fail; one with a target and no data does not count as met."""
     assert Card(0, 300, tuple(scores)).exit_code == code

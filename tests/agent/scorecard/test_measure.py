@@ -1,4 +1,4 @@
-"""What Prometheus answers is judged as it is: infinity is a value, NaN is none."""
+"""Infinity is a value of a KPI, and NaN is not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KPI = {"kpi": "error rate", "series": "errors_total", "of": "requests_total", "o
 
 
 async def shown(folder: Path, form: str, *values: str) -> tuple[int, str]:
-    """Show a card of one KPI, of which Prometheus has these values at one instant each."""
+    """Show a card of one KPI, with these values in Prometheus, each at one instant."""
     kept = iter(values)
 
     def answer(_: web.Request) -> web.Response:
@@ -40,26 +40,26 @@ async def shown(folder: Path, form: str, *values: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("form", ["text", "markdown", "html", "json"])
 async def test_infinity_breaks_a_target_and_is_shown(tmp_path: Path, form: str) -> None:
-    """Errors of no requests at all, and after them a run like those before: only what is finite is kept for trends."""
-    code, said = await shown(tmp_path, form, "0.001", "+Inf")
+    """Errors divided by no requests at all; only finite values are kept for the trend of the next run."""
+    code, text = await shown(tmp_path, form, "0.001", "+Inf")
     assert code == 1
-    assert ("+Inf" in said) is (form != "json")
+    assert ("+Inf" in text) is (form != "json")
     runs = (tmp_path / "kpis.jsonl").read_text().splitlines()
     assert [json.loads(run)["values"][0]["value"] for run in runs] == [0.001]
     assert (await shown(tmp_path, "text", "0.001"))[0] == 0
 
 
 async def test_infinity_is_null_in_json(tmp_path: Path) -> None:
-    _, said = await shown(tmp_path, "json", "+Inf")
-    (kpi,) = json.loads(said)["kpis"]
+    _, text = await shown(tmp_path, "json", "+Inf")
+    (kpi,) = json.loads(text)["kpis"]
     assert (kpi["status"], kpi["values"]) == ("red", [{"labels": {}, "value": None, "status": "red", "trend": None}])
 
 
 async def test_infinity_keeps_a_target_on_the_other_side(tmp_path: Path) -> None:
-    code, said = await shown(tmp_path, "text", "-Inf")
-    assert (code, "-Inf" in said) == (0, True)
+    code, text = await shown(tmp_path, "text", "-Inf")
+    assert (code, "-Inf" in text) == (0, True)
 
 
-async def test_nothing_divided_by_nothing_is_no_data(tmp_path: Path) -> None:
-    code, said = await shown(tmp_path, "text", "NaN")
-    assert (code, "no data" in said) == (3, True)
+async def test_zero_divided_by_zero_is_no_data(tmp_path: Path) -> None:
+    code, text = await shown(tmp_path, "text", "NaN")
+    assert (code, "no data" in text) == (3, True)

@@ -1,4 +1,4 @@
-"""A phase passes when nothing in its hold speaks against it."""
+"""A phase passes when its hold has no failure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CPU = Kpi(kpi="CPU usage", series="cpu", objective="< 80", unit="%")
 
 
 def judged(*, ended: int = 100, failed: int = 0, dropped: int = 0, seconds: float = 0.01) -> PhaseResult:
-    """Judge two seconds in each of which a hundred were due, and took so many seconds."""
+    """Judge two seconds with a hundred transactions due in each, of these latencies in seconds."""
     tally = Tally()
     for offset in range(2):
         counts = SecondCounts(offset, due=100, ended=ended, failed=failed, dropped=dropped, refused_requests=failed)
@@ -34,7 +34,7 @@ def judged(*, ended: int = 100, failed: int = 0, dropped: int = 0, seconds: floa
     return result(PHASE, tally, [Counted("order", ())], THRESHOLDS)
 
 
-def test_the_figures_are_those_of_the_hold() -> None:
+def test_the_figures_are_of_the_hold_alone() -> None:
     one = judged(failed=5)
     assert (one.name, one.rate, one.seconds) == ("phase 1", 100, 2)
     assert (one.asked_rate, one.achieved_rate, one.failed_share) == (100, 100, 0.05)
@@ -43,7 +43,7 @@ def test_the_figures_are_those_of_the_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "said"),
+    ("one", "text"),
     [
         (judged(seconds=3), "http_req_duration p(95)<2s: p(95)=3s"),
         (judged(ended=90), "answered 90 of 100 a second"),
@@ -52,12 +52,12 @@ def test_the_figures_are_those_of_the_hold() -> None:
     ],
     ids=["a threshold", "answers", "the load itself", "a KPI of the server"],
 )
-def test_what_speaks_against_a_phase_is_said(one: PhaseResult, said: str) -> None:
-    assert said in one.failures
+def test_each_failure_of_a_phase_is_named(one: PhaseResult, text: str) -> None:
+    assert text in one.failures
     assert not one.passed
 
 
-def test_what_is_not_known_is_told_and_breaks_nothing() -> None:
+def test_an_unknown_kpi_is_noted_and_is_not_a_failure() -> None:
     scores = (Score(CPU, "cpu", ()), Score(CPU, "cpu", (Reading(1),)))
     one = replace(judged(), scores=scores, problem="Prometheus cannot be reached")
     assert one.passed
@@ -66,7 +66,7 @@ def test_what_is_not_known_is_told_and_breaks_nothing() -> None:
 
 
 def test_the_highest_phase_is_the_last_before_one_that_did_not_pass() -> None:
-    """What passed after that was luck."""
+    """A later phase that passed does not count."""
     good, bad = judged(), judged(seconds=3)
     assert highest_passed([replace(good, name="a"), replace(good, name="b"), bad, good]) == replace(good, name="b")
     assert highest_passed([bad, good]) is None

@@ -9,7 +9,7 @@ import pytest
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AuditRecord, FoundRecord
-from alertdrill.agent.report.words import audit_words
+from alertdrill.agent.report.drill.wording import audit_words
 from alertdrill.agent.verdict.audit import audit_problems
 from alertdrill.agent.verdict.judge import judge
 

@@ -1,4 +1,4 @@
-"""Every report tells of the audit of the lab, and none of one that was not made."""
+"""Every report shows the payment audit of the lab, if there was one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _junit(recording: Recording) -> str:
 
 
 @pytest.mark.parametrize("render", [_terminal, _page, _junit])
-def test_an_audit_is_told_in_words(passed: Recording, render: Callable[[Recording], str]) -> None:
+def test_a_report_summarises_the_audit(passed: Recording, render: Callable[[Recording], str]) -> None:
     well = render(passed.model_copy(update={"audit": WELL}))
     lost = render(passed.model_copy(update={"audit": LOST}))
     assert "3,213 acknowledged transactions, all in the payments table exactly once; money conserved" in well
@@ -52,7 +52,7 @@ def test_a_failed_audit_is_a_failed_drill_in_every_report(passed: Recording) -> 
     assert json.loads(json_report.render(lost, judge(lost)))["exit_code"] == 1
 
 
-def test_an_id_from_outside_is_no_markup(passed: Recording) -> None:
+def test_an_id_from_outside_is_not_markup(passed: Recording) -> None:
     lost = passed.model_copy(update={"audit": LOST})
     assert "&lt;4f1c&gt;" in _page(lost)
     assert "\x1b" not in _terminal(lost) + _junit(lost)
@@ -60,10 +60,10 @@ def test_an_id_from_outside_is_no_markup(passed: Recording) -> None:
 
 def test_the_json_has_the_figures(passed: Recording) -> None:
     lost = passed.model_copy(update={"audit": LOST})
-    told = json.loads(json_report.render(lost, judge(lost)))["audit"]
-    assert (told["passed"], told["acknowledged"], told["found"]) == (False, 3213, 3212)
-    assert told["missing"] == {"count": 1, "examples": ["<4f1c>\x1b"]}
-    assert told["balance_after"] == "7.00"
+    answer = json.loads(json_report.render(lost, judge(lost)))["audit"]
+    assert (answer["passed"], answer["acknowledged"], answer["found"]) == (False, 3213, 3212)
+    assert answer["missing"] == {"count": 1, "examples": ["<4f1c>\x1b"]}
+    assert answer["balance_after"] == "7.00"
     assert json.loads(json_report.render(passed, judge(passed)))["audit"] is None
 
 

@@ -1,4 +1,4 @@
-"""The page shows the drill, loads nothing, and runs nothing of what it is told."""
+"""The page shows the drill, loads nothing, and runs no text from outside."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _page(recording: Recording) -> str:
     return html.render(recording, judge(recording))
 
 
-def test_a_passed_drill_is_told_in_full(passed: Recording) -> None:
+def test_a_passed_drill_is_shown_in_full(passed: Recording) -> None:
     """Badge, instant, window, arithmetic, rule, fault, allowed alert, versions."""
     page = _page(passed)
     assert '<span class="badge good">passed</span>' in page
@@ -23,7 +23,7 @@ def test_a_passed_drill_is_told_in_full(passed: Recording) -> None:
     assert "ceil(for 10 s / interval 1 s)" in page
     assert "orders:p95_seconds &gt; 0.5" in page
     assert "<code>latency: 300ms</code>" in page
-    assert "Fired, and allowed to: QueueGrows." in page
+    assert "Allowed alerts that fired: QueueGrows." in page
     assert "Prometheus 3.5.0, Alertmanager 0.28.1" in page
 
 
@@ -53,23 +53,23 @@ def test_foreign_text_is_escaped_everywhere(hostile: Recording) -> None:
 
 
 def test_the_same_recording_gives_the_same_page(passed: Recording) -> None:
-    """No name is drawn at random, no clock is read."""
+    """The page has no random names and reads no clock."""
     assert _page(passed) == _page(passed)
 
 
 def test_the_figure_shows_windows_and_the_fault(passed: Recording) -> None:
-    """Each milestone has its band in seconds after the fault; each row is shaded from begin to end."""
+    """Each milestone has its band in seconds after the fault; each row is shaded while the fault lasts."""
     drawn = figure.figure(passed, judge(passed))
     bands = [(bar.base[0], bar.base[0] + bar.x[0]) for bar in drawn.data if bar.type == "bar"]
     assert any(abs(start - 15.198) < 1e-3 and abs(end - 15.202) < 1e-3 for start, end in bands)
     shades = [shape for shape in drawn.layout.shapes if shape.type == "rect"]
     assert [(shade.x0, shade.x1) for shade in shades] == [(0, 60)] * 4
-    said = [note.text for note in drawn.layout.annotations if note.name == "fault"]
-    assert said == ["latency begins +0.0 s", "latency ends +60.0 s"]
+    notes = [note.text for note in drawn.layout.annotations if note.name == "fault"]
+    assert notes == ["latency begins +0.0 s", "latency ends +60.0 s"]
 
 
-def test_a_recording_with_nothing_in_it_is_still_a_page(missed: Recording) -> None:
-    """A drill that was broken off at once has no seconds, no samples, no faults."""
+def test_an_empty_recording_gives_a_page(missed: Recording) -> None:
+    """A drill that was aborted at once has no seconds, no samples, no faults."""
     load = missed.load.model_copy(update={"seconds": [], "due": 0, "reasons": {}})
     empty = missed.model_copy(update={"load": load, "faults": [], "values": [], "rules": [], "phases": []})
     assert '<span class="badge unsure">inconclusive</span>' in _page(empty)

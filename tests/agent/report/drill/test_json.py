@@ -11,8 +11,8 @@ from alertdrill.agent.report.drill import json as json_report
 from alertdrill.agent.verdict.judge import judge
 
 
-def test_a_milestone_stands_beside_its_window(passed: Recording) -> None:
-    """Unix seconds for comparison, seconds after the fault for reading."""
+def test_a_milestone_has_its_window(passed: Recording) -> None:
+    """Unix seconds for programs, seconds after the fault for people."""
     report = json.loads(json_report.render(passed, judge(passed)))
     assert (report["drill"], report["exit_code"], report["outcome"]) == ("slow-database", 0, "passed")
     firing = report["verdicts"][0]["milestones"]["firing"]
@@ -34,7 +34,7 @@ def test_a_missed_alert_has_no_milestones(missed: Recording) -> None:
     assert report["verdicts"][0]["milestones"] == {}
 
 
-def test_what_undermines_is_listed(inconclusive: Recording) -> None:
+def test_what_undermines_a_drill_is_listed(inconclusive: Recording) -> None:
     """Exit code 3, and why."""
     report = json.loads(json_report.render(inconclusive, judge(inconclusive)))
     assert report["exit_code"] == 3

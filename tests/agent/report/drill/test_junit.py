@@ -18,7 +18,7 @@ def _suite(recording: Recording) -> TestSuite:
 
 
 def test_a_passed_alert_is_a_passed_case(passed: Recording) -> None:
-    """Its time is that from the fault to firing."""
+    """Its time is the time from the fault to firing."""
     suite = _suite(passed)
     (case,) = suite
     assert (suite.name, suite.tests, suite.failures, suite.errors) == ("slow-database", 1, 0, 0)
@@ -29,7 +29,7 @@ def test_a_passed_alert_is_a_passed_case(passed: Recording) -> None:
 
 
 def test_a_missed_alert_fails_under_the_same_name(missed: Recording) -> None:
-    """A case keeps its name, so that a CI server can follow it."""
+    """A case keeps its name, so that a CI server can compare its runs."""
     suite = _suite(missed)
     (case,) = suite
     assert (suite.tests, suite.failures, suite.errors) == (1, 1, 0)
@@ -40,7 +40,7 @@ def test_a_missed_alert_fails_under_the_same_name(missed: Recording) -> None:
 
 
 def test_an_inconclusive_alert_is_an_error(inconclusive: Recording) -> None:
-    """Not a failure: nothing is known of the alert."""
+    """It is not a failure: nothing is known about the alert."""
     suite = _suite(inconclusive)
     (case,) = suite
     assert (suite.failures, suite.errors) == (0, 1)
@@ -48,12 +48,12 @@ def test_an_inconclusive_alert_is_an_error(inconclusive: Recording) -> None:
 
 
 def test_text_that_xml_cannot_hold_is_replaced(hostile: Recording) -> None:
-    """A control character in a reason does not spoil the file."""
+    """A control character in a reason does not make the file invalid."""
     (case,) = _suite(hostile)
     assert case.result[0].message.endswith("<script>alert(1)</script>[bold]\ufffd\ufffd")
 
 
-def test_what_to_do_and_where_to_look_stand_in_the_case(passed: Recording, missed: Recording) -> None:
+def test_a_case_has_the_runbook_and_the_dashboard(passed: Recording, missed: Recording) -> None:
     """A CI server shows the text of a case, so its links are there."""
     runbook, dashboard = "https://runbooks.example/OrdersSlow", "https://grafana.example/d/orders"
     for recording in (passed, missed):

@@ -1,4 +1,4 @@
-"""Several drills in one table: what each alert did beside when it had to, for a terminal and for a log."""
+"""Several drills in one table: each alert's instants beside their windows, for a terminal and for a log."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from alertdrill.agent.verdict.judge import judge
 
 
 def _shown(*recordings: Recording) -> str:
-    said = io.StringIO()
+    out = io.StringIO()
     drills = [(recording, judge(recording)) for recording in recordings]
-    drills_table.show(Console(file=said, width=80), drills, len(drills), 41.26)
-    return said.getvalue()
+    drills_table.show(Console(file=out, width=80), drills, len(drills), 41.26)
+    return out.getvalue()
 
 
 def _audited(recording: Recording, missing: int) -> Recording:
@@ -26,26 +26,26 @@ def _audited(recording: Recording, missing: int) -> Recording:
 
 
 def test_each_alert_has_its_instants_its_windows_and_its_verdict(passed: Recording) -> None:
-    """Pending at +5.2 s, firing 10 evaluations later, told of 2 s after that; a log gets it in full width."""
+    """Pending at +5.2 s, firing 10 evaluations later, notified 2 s after that; a log gets the full width."""
     text = _shown(_audited(passed, 0))
     for cell in ("slow-database", "OrdersSlow", "+5.20 s ✓", "[15.20 … 15.20]", "+17.30 s ✓", "passed", "100 of 100"):
         assert cell in text
     assert "1 of 1 drills passed in 41.3 s" in text
 
 
-def test_what_did_not_pass_is_counted_and_told(passed: Recording, missed: Recording) -> None:
+def test_a_drill_that_did_not_pass_is_shown_and_not_counted(passed: Recording, missed: Recording) -> None:
     text = _shown(passed, missed)
     assert "missed" in text
     assert "1 of 2 drills passed" in text
 
 
-def test_an_audit_that_failed_is_no_passed_drill(passed: Recording) -> None:
+def test_a_drill_with_a_failed_audit_does_not_pass(passed: Recording) -> None:
     text = _shown(_audited(passed, 1))
     assert "failed" in text
     assert "0 of 1 drills passed" in text
 
 
-def test_a_control_in_which_all_was_quiet_has_a_row(passed: Recording) -> None:
+def test_a_quiet_control_has_a_row(passed: Recording) -> None:
     drill = passed.drill.model_copy(update={"expect": [], "allow": []})
     quiet = passed.model_copy(update={"drill": drill, "alerts": [], "faults": [], "watched": []})
     text = _shown(quiet)

@@ -1,4 +1,4 @@
-"""The terminal report says it all without colour, in 80 columns."""
+"""The terminal report is complete without colour, in 80 columns."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def test_a_passed_alert_shows_each_milestone_beside_its_window(passed: Recording
 
 
 def test_a_missed_alert_says_why(missed: Recording) -> None:
-    """The reason stands below the alert."""
+    """The reason is below the alert."""
     text = _print(missed)
     assert "slow-database failed" in text
     assert "✗ OrdersSlow missed" in text
     assert "never crossed: largest value 0.48, at +5.2 s; it fires at > 0.5" in text
 
 
-def test_what_undermines_a_drill_is_said(inconclusive: Recording) -> None:
+def test_what_undermines_a_drill_is_shown(inconclusive: Recording) -> None:
     """A question mark, and the reason."""
     text = _print(inconclusive)
     assert "? OrdersSlow inconclusive" in text
@@ -53,7 +53,7 @@ def test_a_pipe_gets_plain_text_that_fits(passed: Recording, width: int) -> None
 
 
 def test_foreign_text_is_neither_markup_nor_escape_code(hostile: Recording) -> None:
-    """What looks like rich's markup is printed as it is."""
+    """Text that looks like rich's markup is printed unchanged."""
     text = _print(hostile)
     assert "[bold]" in text
     assert not {"\x1b", "\x00"} & set(text)

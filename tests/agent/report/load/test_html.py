@@ -1,4 +1,4 @@
-"""The page of a load tells what the tally does, loads nothing, and runs nothing of what it is told."""
+"""The page of a load has the figures of the tally, loads nothing, and runs no text from outside."""
 
 from __future__ import annotations
 
@@ -126,21 +126,21 @@ def test_its_numbers_are_those_of_the_tally() -> None:
         (_story(ending="interrupted"), '<span class="badge unsure">stopped early</span>', "✓"),
     ],
 )
-def test_it_says_how_the_load_went(story: LoadStory, badge: str, mark: str) -> None:
+def test_it_shows_the_result_of_the_load(story: LoadStory, badge: str, mark: str) -> None:
     page = load_html.render(story)
     assert badge in page
-    assert ("Ended before its time: interrupted." in page) == bool(story.ending)
+    assert ("Ended early: interrupted." in page) == bool(story.ending)
     one = story.summary.judged[-1]
     cells = [cell.strip() for cell in _outline(page).cells]
     assert cells[cells.index(one.source) - 2 :][:4] == [mark, "latency", one.source, one.spelling]
 
 
-def test_it_says_when_the_load_was_not_the_one_that_was_asked_for() -> None:
+def test_it_warns_when_the_load_was_not_sent_as_requested() -> None:
     story = _story()
     words = "it dropped 5 of 50 transactions and lost 5 with a worker, more than 1 %"
     assert words in load_html.render(story)
     honest = replace(story, summary=replace(story.summary, honesty=Honesty()))
-    assert "not the load that was asked for" not in load_html.render(honest)
+    assert "not the load that was requested" not in load_html.render(honest)
 
 
 def test_foreign_text_is_escaped_everywhere() -> None:
@@ -151,7 +151,7 @@ def test_foreign_text_is_escaped_everywhere() -> None:
     assert _outline(page).open == []
 
 
-def test_a_load_that_ended_in_its_first_second_is_still_a_page() -> None:
+def test_a_load_of_less_than_a_second_gives_a_page() -> None:
     tally = Tally()
     tally.add(replace(_second(0, "c"), is_whole=False))
     story = _story()
@@ -161,7 +161,7 @@ def test_a_load_that_ended_in_its_first_second_is_still_a_page() -> None:
 
 
 def test_the_same_load_gives_the_same_page() -> None:
-    """No name is drawn at random, no clock is read."""
+    """The page has no random names and reads no clock."""
     assert load_html.render(_story()) == load_html.render(_story())
 
 
@@ -176,8 +176,8 @@ def test_the_time_line_draws_every_second() -> None:
     assert list(drawn["y5", "in flight"].x) == [1, 2, 3, 4, 5]
 
 
-def test_a_day_of_load_is_drawn_in_points_that_a_screen_has() -> None:
-    """Means of rates and counts; of latencies the largest, so that no peak is smoothed away."""
+def test_a_day_of_load_is_drawn_with_no_more_points_than_a_screen_has_columns() -> None:
+    """Means of rates and counts; the largest latencies, so that no peak disappears."""
     seconds = [LoadSecond(at, 10, 10, 10, 0, 0, 0, 1, 0.1, 0.2, 0.3, None) for at in range(86_400)]
     seconds[50_000] = replace(seconds[50_000], failed=24, p99_seconds=9.0, in_flight=77)
     drawn = {(trace.yaxis, trace.name): trace for trace in load_figure.timeline(seconds).data}
@@ -188,14 +188,14 @@ def test_a_day_of_load_is_drawn_in_points_that_a_screen_has() -> None:
     assert set(drawn["y4", "p99"].y) == {None}
 
 
-def test_a_time_line_that_has_forgotten_its_begin_says_so() -> None:
+def test_a_time_line_without_its_first_seconds_says_so() -> None:
     story, tally = _story(), copy(_story().tally)
-    assert "what came before is in the sums" not in load_html.render(story)
+    assert "the seconds before are in the sums" not in load_html.render(story)
     tally.seconds = [replace(second, offset=second.offset + 14_400) for second in tally.seconds]
-    assert "From 14,400 s on: what came before is in the sums" in load_html.render(replace(story, tally=tally))
+    assert "From 14,400 s on: the seconds before are in the sums" in load_html.render(replace(story, tally=tally))
 
 
-def test_the_distribution_goes_to_the_largest_sample_on_an_axis_of_nines() -> None:
+def test_the_distribution_ends_at_the_largest_sample() -> None:
     figures = _story().summary.measures
     latency, duration = figures["latency"], figures["iteration_duration"]
     assert isinstance(latency, Trend)
@@ -209,5 +209,5 @@ def test_the_distribution_goes_to_the_largest_sample_on_an_axis_of_nines() -> No
     assert dict(zip(drawn.layout.xaxis.tickvals, drawn.layout.xaxis.ticktext, strict=True)) == {
         1: "0%", 2: "50%", 10: "90%",
     }  # fmt: skip
-    # 35 of 40 samples are fast: the line leaves them at seven eighths.
+    # 35 of 40 samples are fast: the line rises at seven eighths.
     assert max(x for x, y in zip(drawn.data[0].x, drawn.data[0].y, strict=True) if y < 0.01) <= 8

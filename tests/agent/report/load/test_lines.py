@@ -22,18 +22,18 @@ def _rows(name: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_both_formats_have_all_that_is_known_of_a_second() -> None:
+def test_both_formats_have_every_figure_of_a_second() -> None:
     for rows in (_rows("csv"), _rows("jsonl")):
         assert [list(row) for row in rows] == [list(rows[0])] * 2
         assert list(rows[0])[:3] == ["at_unix_seconds", "offset_seconds", "target_rate_per_second"]
         assert list(rows[0])[3:] == [field.name for field in fields(LoadSecond)][2:]
 
 
-def test_json_lines_have_the_very_values() -> None:
+def test_json_lines_have_the_exact_values() -> None:
     for row, second in zip(_rows("jsonl"), (BUSY, IDLE), strict=True):
         assert list(row.values()) == [STARTED + second.offset, *asdict(second).values()]
 
 
-def test_csv_has_the_same_values_and_nothing_where_there_is_none() -> None:
+def test_csv_has_the_same_values_and_is_empty_where_there_is_none() -> None:
     for row, same in zip(_rows("csv"), _rows("jsonl"), strict=True):
         assert [float(str(value)) if value else None for value in row.values()] == list(same.values())

@@ -1,4 +1,4 @@
-"""A walk through phases reads the same on a terminal and on a page, and foreign names are never markup."""
+"""A load in phases reads the same on a terminal and on a page, and names from outside are never markup."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_each_phase_has_its_row_and_the_highest_is_named() -> None:
     assert lines[-1] == "highest phase that passed: phase 1, at 1,500/s"
 
 
-def test_why_a_phase_did_not_pass_and_what_is_not_known_is_said() -> None:
+def test_failures_and_unknown_kpis_of_a_phase_are_named() -> None:
     text = " ".join(printed(WALK))
     assert "the load dropped 5 of 9 transactions, more than 1 %" in text
     assert "CPU usage < 80: 91" in text
@@ -56,7 +56,7 @@ def test_why_a_phase_did_not_pass_and_what_is_not_known_is_said() -> None:
     assert "\x1b" not in text
 
 
-def test_kpis_stand_beside_each_other() -> None:
+def test_the_kpis_of_all_phases_are_in_one_row() -> None:
     lines = printed(WALK)
     assert "CPU usage 12.5 %✓ no data? 91 %✗ < 80 %" in lines
 
@@ -68,11 +68,11 @@ def test_six_phases_fit_into_eighty_columns_with_no_figure_cut() -> None:
     assert "…" not in " ".join(lines)
 
 
-def test_nothing_passed_is_said_plainly() -> None:
+def test_it_says_when_no_phase_passed() -> None:
     assert printed(WALK[2:])[-1] == "not even the first phase passed"
 
 
-def test_the_curve_has_a_point_for_each_phase_and_a_cross_for_what_did_not_pass() -> None:
+def test_the_curve_has_a_point_for_each_phase_and_a_cross_where_it_did_not_pass() -> None:
     drawn = phase_figure.figure(WALK)
     curves = {trace.name: trace for trace in drawn.data}
     assert list(curves) == ["asked", "achieved", "p50", "p95", "p99", "failed", "CPU usage"]
@@ -90,7 +90,7 @@ def test_the_export_holds_the_phases(walk: list[PhaseResult]) -> None:
     assert ('"phases"' in text) is bool(walk)
 
 
-def test_an_infinite_value_is_broken_and_shown_in_every_form() -> None:
+def test_an_infinite_value_misses_its_target_and_is_shown_in_every_form() -> None:
     walk = [phase("baseline", 100, math.inf)]
     assert walk[0].failures == ("CPU usage < 80: inf",)
     assert any("+Inf" in line for line in printed(walk))

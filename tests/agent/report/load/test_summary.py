@@ -1,4 +1,4 @@
-"""The summary of a load looks as k6's does, and what k6 does not have comes below it."""
+"""The summary of a load looks like that of k6, with our own figures below."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_terminal_gets_the_same_text_in_colours(summary: LoadSummary) -> None:
     assert render(summary).plain + "\n" == EXPECTED
 
 
-def test_without_thresholds_and_checks_their_sections_are_not_there(measures: dict[str, Measure]) -> None:
+def test_there_is_no_section_without_thresholds_or_checks(measures: dict[str, Measure]) -> None:
     """A TCP probe has no HTTP section either."""
     ours = {key: measure for key, measure in measures.items() if not key.startswith(("http", "checks"))}
     lines = _print(LoadSummary(ours, (), 0.0, 0.0, 5.0)).splitlines()
@@ -158,7 +158,7 @@ def test_without_thresholds_and_checks_their_sections_are_not_there(measures: di
     assert "    target_rate..........: 0.00/s" in lines
 
 
-def test_what_a_threshold_asks_for_is_shown_without_samples_too() -> None:
+def test_the_metric_of_a_threshold_is_shown_without_samples_too() -> None:
     """Below its metric, as k6 does."""
     judged = tuple(evaluate(THRESHOLDS.validate_python({"http_reqs{name:nobody}": ["count>5"]}), {}))
     lines = _print(LoadSummary({}, judged, 1.0, 0.0, 5.0)).splitlines()
@@ -167,7 +167,7 @@ def test_what_a_threshold_asks_for_is_shown_without_samples_too() -> None:
     assert lines[at + 1 : at + 3] == ["    http_reqs...........: 0 0/s", "      { name:nobody }...: 0 0/s"]
 
 
-def test_an_honest_load_is_told_in_a_word(summary: LoadSummary) -> None:
+def test_an_honest_load_is_marked_honest(summary: LoadSummary) -> None:
     assert "    honest...............: yes\n" in _print(replace(summary, honesty=Honesty()))
 
 
@@ -185,7 +185,7 @@ def test_foreign_text_is_neither_markup_nor_escape_code(summary: LoadSummary) ->
 
 
 def test_the_export_has_the_keys_and_units_of_k6(summary: LoadSummary) -> None:
-    """Milliseconds, `value` for the share of a rate, and true beside a threshold that was crossed."""
+    """Milliseconds, `value` for the share of a rate, and true beside a crossed threshold."""
     exported = json.loads(export(summary))
     metrics = exported["metrics"]
     assert metrics["http_req_duration"] == {
@@ -217,7 +217,7 @@ def test_the_export_numbers_checks_as_k6_does(summary: LoadSummary) -> None:
     }
 
 
-def test_the_export_tells_rates_and_failures(summary: LoadSummary) -> None:
+def test_the_export_has_rates_and_failures(summary: LoadSummary) -> None:
     assert json.loads(export(summary))["load"] == {
         "target_rate": 102.6,
         "achieved_rate": 100.2,

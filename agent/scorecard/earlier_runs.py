@@ -1,4 +1,4 @@
-"""Earlier score cards: a file of JSON lines, one for each run, to which only is added."""
+"""Earlier score cards, and trends against them: an append-only file of JSON lines, one for each run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.recording.records import Instant, Record, Seconds
-from alertdrill.agent.scorecard.card import Card, Reading, Score, Trend
+from alertdrill.agent.scorecard.card import Card, KpiTrend, Reading, Score
 
 
-class Value(Record):
+class KpiValue(Record):
     """One value of one KPI."""
 
     kpi: str
@@ -25,29 +25,29 @@ class Value(Record):
     value: float
 
 
-class Run(Record):
-    """What one score card held; `at` is Unix seconds."""
+class CardRun(Record):
+    """The values of one score card; `at` is Unix seconds."""
 
     at: Instant
     window_seconds: Seconds
-    values: list[Value]
+    values: list[KpiValue]
 
 
-def read(path: Path) -> list[Run]:
-    """Read all runs, none where there is no file; raises ConfigError with the line that is none."""
+def read(path: Path) -> list[CardRun]:
+    """Read all runs, none where there is no file; raises ConfigError with the number of an invalid line."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    # A last line without an end was broken off, as by a power cut: it was never a run.
+    # A last line without a line break is incomplete, as after a power cut: leave it out.
     lines = text[: text.rfind("\n") + 1].splitlines()
     return [_run(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def add(path: Path, runs: Sequence[Run], card: Card) -> None:
-    """Add a card to the end of a file, unless its instant is there already; raises ConfigError."""
+def add(path: Path, runs: Sequence[CardRun], card: Card) -> None:
+    """Append a card to a file, unless a run of its instant and window is there already; raises ConfigError."""
     run = _of(card)
     if not run.values or any((one.at, one.window_seconds) == (run.at, run.window_seconds) for one in runs):
         return
@@ -65,51 +65,51 @@ def _cut_broken_line(file: BinaryIO) -> None:
     file.truncate(file.read().rfind(b"\n") + 1)
 
 
-def _run(path: Path, number: int, line: str) -> Run:
+def _run(path: Path, number: int, line: str) -> CardRun:
     try:
-        return Run.model_validate_json(line)
+        return CardRun.model_validate_json(line)
     except ValidationError as error:
-        said = error.errors()[0]["msg"]
-        raise ConfigError(f"{path}:{number}: is no run of KPIs: {said}; delete the line, or the file") from error
+        reason = error.errors()[0]["msg"]
+        raise ConfigError(f"{path}:{number}: is not a run of KPIs: {reason}; delete the line, or the file") from error
 
 
-def _of(card: Card) -> Run:
+def _of(card: Card) -> CardRun:
     values = [
-        Value(kpi=score.kpi.name, labels=dict(reading.labels), value=reading.value)
+        KpiValue(kpi=score.kpi.name, labels=dict(reading.labels), value=reading.value)
         for score in card.scores
         for reading in score.readings
         if math.isfinite(reading.value)
     ]
-    return Run(at=card.at, window_seconds=card.window_seconds, values=values)
+    return CardRun(at=card.at, window_seconds=card.window_seconds, values=values)
 
 
 _LAST_RUNS = 10
 
 
-def with_trends(card: Card, runs: Sequence[Run]) -> Card:
-    """Set the trend of each value: against the last ten earlier runs over a window as long, that have the value."""
+def with_trends(card: Card, runs: Sequence[CardRun]) -> Card:
+    """Set the trend of each value: against the last ten earlier runs that have it, over a window of the same length."""
     earlier = sorted((run for run in runs if _is_comparable(run, card)), key=lambda run: run.at)
     return replace(card, scores=tuple(_score(score, earlier) for score in card.scores))
 
 
-def _is_comparable(run: Run, card: Card) -> bool:
+def _is_comparable(run: CardRun, card: Card) -> bool:
     return run.at < card.at and run.window_seconds == card.window_seconds
 
 
-def _score(score: Score, earlier: Sequence[Run]) -> Score:
+def _score(score: Score, earlier: Sequence[CardRun]) -> Score:
     readings = tuple(replace(one, trend=_trend(score.kpi.name, one, earlier)) for one in score.readings)
     return replace(score, readings=readings)
 
 
-def _trend(kpi: str, reading: Reading, earlier: Sequence[Run]) -> Trend | None:
+def _trend(kpi: str, reading: Reading, earlier: Sequence[CardRun]) -> KpiTrend | None:
     known = [value for run in earlier if (value := _value(run, kpi, reading.labels)) is not None][-_LAST_RUNS:]
     if not known or isinf(reading.value):
         return None
     usual = median(known)
-    # What is left of two sums of floats is no change.
+    # A difference from rounding alone is not a change.
     difference = 0.0 if isclose(reading.value, usual, rel_tol=1e-9) else reading.value - usual
-    return Trend(difference, len(known))
+    return KpiTrend(difference, len(known))
 
 
-def _value(run: Run, kpi: str, labels: Mapping[str, str]) -> float | None:
+def _value(run: CardRun, kpi: str, labels: Mapping[str, str]) -> float | None:
     return next((one.value for one in run.values if one.kpi == kpi and one.labels == labels), None)

@@ -1,4 +1,4 @@
-"""Earlier runs stay as they are, whatever happens to the file's last line."""
+"""Earlier runs are kept, even if the file's last line is incomplete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.scorecard import history
+from alertdrill.agent.scorecard import earlier_runs
 from alertdrill.agent.scorecard.card import Card, Reading, Score
 
 
@@ -18,45 +18,45 @@ def card(at: float, *values: float) -> Card:
 
 def add(path: Path, *cards: Card) -> None:
     for one in cards:
-        history.add(path, history.read(path), one)
+        earlier_runs.add(path, earlier_runs.read(path), one)
 
 
-def test_what_was_added_is_read_again(tmp_path: Path) -> None:
+def test_an_added_card_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "new" / "kpis.jsonl"
     add(path, card(1, 0.5), card(2, 0.25))
-    assert [(run.at, run.values[0].value) for run in history.read(path)] == [(1, 0.5), (2, 0.25)]
+    assert [(run.at, run.values[0].value) for run in earlier_runs.read(path)] == [(1, 0.5), (2, 0.25)]
 
 
 def test_the_same_instant_is_kept_once(tmp_path: Path) -> None:
-    """Looking again with --at is no further run."""
+    """Measuring the same instant again with --at adds no run."""
     path = tmp_path / "kpis.jsonl"
     add(path, card(1, 0.5), card(1, 0.5))
-    assert len(history.read(path)) == 1
+    assert len(earlier_runs.read(path)) == 1
 
 
-def test_a_card_without_any_data_is_no_run(tmp_path: Path) -> None:
+def test_a_card_without_any_data_is_not_kept(tmp_path: Path) -> None:
     add(tmp_path / "kpis.jsonl", card(1))
     assert not (tmp_path / "kpis.jsonl").exists()
 
 
-def test_a_line_that_was_broken_off_makes_way_for_the_next_run(tmp_path: Path) -> None:
+def test_an_incomplete_line_is_replaced_by_the_next_run(tmp_path: Path) -> None:
     path = tmp_path / "kpis.jsonl"
     add(path, card(1, 0.5))
     path.write_text(path.read_text() + '{"at": 2, "wind')
-    assert [run.at for run in history.read(path)] == [1]
+    assert [run.at for run in earlier_runs.read(path)] == [1]
     add(path, card(3, 0.5))
-    assert [run.at for run in history.read(path)] == [1, 3]
+    assert [run.at for run in earlier_runs.read(path)] == [1, 3]
 
 
-def test_a_line_that_is_no_run_is_named(tmp_path: Path) -> None:
+def test_an_invalid_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "kpis.jsonl"
     add(path, card(1, 0.5))
     path.write_text(path.read_text() + '{"at": 2}\n')
-    with pytest.raises(ConfigError, match=r"kpis.jsonl:2: is no run of KPIs: .*; delete the line, or the file"):
-        history.read(path)
+    with pytest.raises(ConfigError, match=r"kpis.jsonl:2: is not a run of KPIs: .*; delete the line, or the file"):
+        earlier_runs.read(path)
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="set another --history"):
-        history.add(tmp_path / "file" / "kpis.jsonl", [], card(1, 0.5))
+        earlier_runs.add(tmp_path / "file" / "kpis.jsonl", [], card(1, 0.5))

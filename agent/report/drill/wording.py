@@ -1,0 +1,104 @@
+"""Verdicts, milestones and figures of a drill as its reports show them."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+from urllib.parse import quote
+
+from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AuditRecord, Phase
+from alertdrill.agent.verdict.audit import audit_problems
+from alertdrill.agent.verdict.verdict import Milestone, Runbook, Verdict, VerdictOutcome, Window
+
+OVERALL = {0: "passed", 1: "failed", 3: "inconclusive"}
+"""The word for each exit code of a judgement."""
+
+
+def mark(outcome: VerdictOutcome) -> str:
+    """Return the sign of an outcome: passed, inconclusive, or not as expected."""
+    return {VerdictOutcome.PASSED: "✓", VerdictOutcome.INCONCLUSIVE: "?"}.get(outcome, "✗")
+
+
+def tone(outcome: VerdictOutcome) -> str:
+    """Return the CSS class of an outcome: `good`, `unsure` or `bad`."""
+    return {VerdictOutcome.PASSED: "good", VerdictOutcome.INCONCLUSIVE: "unsure"}.get(outcome, "bad")
+
+
+def outcome_words(outcome: VerdictOutcome) -> str:
+    """Format an outcome for people: `wrong receiver`."""
+    return outcome.value.replace("_", " ")
+
+
+def seconds_after(fault_at: float, instant: float) -> str:
+    """Format an instant as seconds after the fault, with its sign: `+14.02 s`."""
+    return f"{instant - fault_at:+.2f} s"
+
+
+def came(milestone: Milestone, fault_at: float) -> str:
+    """Format when a milestone was reached, in seconds after the fault."""
+    return "not seen" if milestone.at is None else seconds_after(fault_at, milestone.at)
+
+
+def margin_words(milestone: Milestone) -> str:
+    """Format the time from the start of the window to the milestone, and from there to its end: `0.14 s / 0.95 s`."""
+    margins = milestone.margins
+    return "—" if margins is None else f"{margins[0]:.2f} s / {margins[1]:.2f} s"
+
+
+def window_words(window: Window | None, fault_at: float) -> str:
+    """Format a lawful window as seconds after the fault: `[14.01 … 14.52]`."""
+    if window is None:
+        return "—"
+    return f"[{window.earliest - fault_at:.2f} … {window.latest - fault_at:.2f}]"
+
+
+def stable_labels(recording: Recording, verdict: Verdict) -> dict[str, str]:
+    """Return the labels that the drill file names: the same in every run, whichever instance fired."""
+    return next((e.labels for e in recording.drill.expect if e.alert == verdict.alert), {})
+
+
+def reached_rate(recording: Recording) -> float:
+    """Return how many transactions were due each second, on average."""
+    seconds = recording.load.seconds
+    return sum(second.due for second in seconds) / len(seconds) if seconds else 0.0
+
+
+def p95_seconds(recording: Recording, phase: Phase) -> float | None:
+    """Return the median p95 of the whole seconds of a phase; None when no transaction ended in them."""
+    values = [
+        second.p95_seconds
+        for record in recording.phases
+        if record.phase == phase
+        for second in recording.load.seconds
+        if record.started_at <= second.at and second.at + 1 <= record.ended_at and second.p95_seconds is not None
+    ]
+    return median(values) if values else None
+
+
+def audit_words(audit: AuditRecord) -> str:
+    """Summarise a payment audit in one line: how many transactions were found, or every problem."""
+    problems = audit_problems(audit)
+    if problems:
+        return f"failed: {'; '.join(problems)}"
+    if audit.acknowledged == 0:
+        return "no transaction was acknowledged by an id; money conserved"
+    return f"{audit.acknowledged:,} acknowledged transactions, all in the payments table exactly once; money conserved"
+
+
+def runbook_links(runbook: Runbook) -> list[tuple[str, str | None]]:
+    """List the links to a runbook: text and address; the address is None where a browser must not follow it."""
+    # A link from outside could run a program: `javascript:…`.
+    is_web = runbook.url.lower().startswith(("http://", "https://"))
+    links = [(runbook.url, runbook.url if is_web else None)]
+    if runbook.page is not None:
+        links.insert(0, (runbook.page.rpartition("/")[2], quote(runbook.page)))
+    return links
+
+
+def dashboard_link(recording: Recording, alert: str) -> str | None:
+    """Return the URL of an alert's dashboard at the time of the drill; None where a browser must not follow it."""
+    url = recording.dashboards.get(alert, "")
+    if not url.lower().startswith(("http://", "https://")):
+        return None
+    return f"{url}?from={math.floor(recording.started_at * 1000)}&to={math.ceil(recording.ended_at * 1000)}"
