@@ -97,9 +97,17 @@ def test_the_exit_code_is_that_of_the_readme(sample: Sample) -> None:
     assert sample.outcome.value.replace("_", " ") in judged.stdout
 
 
-def test_every_recording_has_a_row() -> None:
-    found = {path.name.removesuffix(".recording.json.gz") for path in FOLDER.glob("*.gz")}
-    assert found == {sample.name for sample in SAMPLES}
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_the_verdicts_as_json_are_those_kept_beside_the_recording(sample: Sample) -> None:
+    """Byte for byte: scripts read this output, and people quote its sentences."""
+    judged = CliRunner().invoke(app, ["judge", str(sample.path), "--json"])
+    assert judged.stdout_bytes == (FOLDER / f"{sample.name}.verdicts.json").read_bytes()
+
+
+def test_every_recording_has_a_row_and_kept_verdicts() -> None:
+    names = {sample.name for sample in SAMPLES}
+    assert {path.name.removesuffix(".recording.json.gz") for path in FOLDER.glob("*.gz")} == names
+    assert {path.name.removesuffix(".verdicts.json") for path in FOLDER.glob("*.verdicts.json")} == names
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.gz")), ids=lambda path: path.name.split(".")[0])
