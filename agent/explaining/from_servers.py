@@ -26,7 +26,7 @@ async def from_servers(config: Path, options: Options) -> Explanation:
     """Explain the rules of a running Prometheus; raises ConfigError, ServiceUnavailable."""
     loaded = read_agent_config(config)
     prometheus = Prometheus(loaded.prometheus)
-    rules = [served.rule for served in await prometheus.rules()]
+    rules = await prometheus.rules()
     scrapes = await prometheus.scrape_seconds()
     labels = await _labels(prometheus, rules)
     status = await alertmanager.status(loaded.alertmanager)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar, cast
 
 from pydantic import TypeAdapter
@@ -14,25 +13,17 @@ from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.monitoring.clock import ClockOffset, ClockReading, best
 from alertdrill.agent.monitoring.http import HttpClient, NotServed
 from alertdrill.agent.monitoring.refusal import one_line
-from alertdrill.agent.monitoring.rules import ALERT_LIST, RULE_PAGE, AlertingRule, RuleGroup
+from alertdrill.agent.monitoring.rules import RULE_PAGE, AlertingRule, RuleGroup
 from alertdrill.agent.monitoring.series import LABEL_VALUES, QUERY_RESULT, Series, joined, read
 from alertdrill.agent.monitoring.status import BUILD_INFO, FLAGS, RUNTIME_INFO, Flags, RuntimeInfo
 from alertdrill.agent.monitoring.targets import TARGET_LIST, Target
-from alertdrill.agent.recording.records import ActiveRecord, AlertSamples, RuleRecord
+from alertdrill.agent.recording.records import AlertSamples, RuleRecord
 
 _GROUPS_A_PAGE = 500
 # The server refuses more than 11,000 points of a series.
 _POINTS_A_QUERY = 10_000
 _CLOCK_READINGS = 5
 _Shape = TypeVar("_Shape")
-
-
-@dataclass(frozen=True)
-class ServedRule:
-    """A rule, and when its group was evaluated last (Unix seconds, wall clock, a few ms late; 0 before the first)."""
-
-    rule: RuleRecord
-    last_evaluation_at: float
 
 
 class Prometheus:
@@ -81,13 +72,9 @@ class Prometheus:
             tokens.add(page.next_token)
             params["group_next_token"] = page.next_token
 
-    async def rules(self) -> list[ServedRule]:
+    async def rules(self) -> list[RuleRecord]:
         """List the alerting rules."""
-        return [
-            ServedRule(rule_record(group, rule), group.last_evaluation_at or 0.0)
-            for group in await self.rule_groups()
-            for rule in group.rules
-        ]
+        return [rule_record(group, rule) for group in await self.rule_groups() for rule in group.rules]
 
     async def targets(self) -> list[Target] | None:
         """List what is scraped now."""
@@ -102,14 +89,6 @@ class Prometheus:
                 job = target.labels.get("job", target.pool)
                 longest[job] = max(longest.get(job, 0.0), target.interval_seconds)
         return longest
-
-    async def active(self, now: float) -> list[ActiveRecord]:
-        """List the alerts that are pending or firing."""
-        listed = await self._get("/api/v1/alerts", ALERT_LIST)
-        return [
-            ActiveRecord(labels=alert.labels, state=alert.state, active_at=alert.active_at, seen_at=now)
-            for alert in listed.alerts
-        ]
 
     async def clock_offset(self) -> ClockOffset:
         """Tell how far the server's clock is ahead of ours: the surest of a few readings."""

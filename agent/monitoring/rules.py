@@ -76,12 +76,4 @@ class RulePage:
     next_token: Annotated[str, Field(alias="groupNextToken")] = ""
 
 
-@dataclass(frozen=True)
-class AlertList:
-    """The active alerts of all rules."""
-
-    alerts: Annotated[tuple[ActiveAlert, ...], NONE_IS_EMPTY]
-
-
 RULE_PAGE = TypeAdapter(RulePage)
-ALERT_LIST = TypeAdapter(AlertList)

@@ -13,8 +13,8 @@ from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.monitoring.series import Series
 from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
 from alertdrill.agent.monitoring.targets import Target
-from alertdrill.agent.recording.records import ActiveRecord, AlertSamples
-from tests.agent.monitoring.answers import ALERT, AT, GROUP, RULE
+from alertdrill.agent.recording.records import AlertSamples
+from tests.agent.monitoring.answers import AT, GROUP, RULE
 from tests.agent.monitoring.conftest import Answer, Serve
 
 
@@ -76,9 +76,8 @@ async def test_what_newer_and_other_servers_say_of_a_rule_is_read(
 async def test_recording_rules_and_groups_of_nothing_else_are_left_out(serve: Serve) -> None:
     recording = {"type": "recording", "name": "a:b", "query": "1", "health": "ok", "labels": {}}
     groups = [GROUP | {"rules": [recording, RULE]}, GROUP | {"rules": [recording]}, GROUP | {"rules": None}]
-    (served,) = await (await prometheus(serve, tabled(rules={"groups": groups}))).rules()
-    assert served.rule.alert == "Down"
-    assert served.last_evaluation_at == 0.0
+    (rule,) = await (await prometheus(serve, tabled(rules={"groups": groups}))).rules()
+    assert rule.alert == "Down"
 
 
 async def test_groups_are_fetched_page_by_page(serve: Serve) -> None:
@@ -140,7 +139,7 @@ async def test_what_mimir_does_not_serve_is_none(serve: Serve) -> None:
 
 async def test_what_is_needed_and_not_served_is_an_error(serve: Serve) -> None:
     nothing = await prometheus(serve, tabled())
-    for asked in (nothing.rules(), nothing.active(0), nothing.holds("up"), nothing.clock_offset()):
+    for asked in (nothing.rules(), nothing.holds("up"), nothing.clock_offset()):
         with pytest.raises(ServiceUnavailable, match=r"answered 404.*is the path of `url` right\?"):
             await asked
 
@@ -161,11 +160,6 @@ async def test_flags_and_state_are_read(serve: Serve) -> None:
     asking = await prometheus(serve, tabled(flags=flags, runtimeinfo=running))
     assert await asking.flags() == Flags(600.0, 3600.0, 60.0, 300.0)
     assert await asking.runtime() == RuntimeInfo(AT, None, reload_succeeded=False)
-
-
-async def test_the_active_alerts_are_listed(serve: Serve) -> None:
-    asking = await prometheus(serve, tabled(alerts={"alerts": [ALERT]}))
-    assert await asking.active(7.0) == [ActiveRecord(labels=ALERT["labels"], state="firing", active_at=AT, seen_at=7.0)]
 
 
 @pytest.mark.parametrize(

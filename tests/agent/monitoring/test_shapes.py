@@ -18,13 +18,12 @@ from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from tests.agent.monitoring.answers import ALERT, GROUP, HELD, SILENCE, STATUS
+from tests.agent.monitoring.answers import GROUP, HELD, SILENCE, STATUS
 from tests.agent.monitoring.conftest import Serve
 
 ROW = {"metric": {"a": "b"}, "values": [[1.5, "2"]], "histograms": [[2.5, {"count": "1"}]]}
 ASKED: dict[str, tuple[Callable[[MonitoringServer], Awaitable[object]], Any]] = {
     "rules": (lambda at: Prometheus(at).rules(), {"groups": [GROUP], "groupNextToken": ""}),
-    "active": (lambda at: Prometheus(at).active(0.0), {"alerts": [ALERT]}),
     "targets": (
         lambda at: Prometheus(at).scrape_seconds(),
         {"activeTargets": [{"labels": {"job": "a"}, "health": "up", "scrapeInterval": "5s"}]},
@@ -134,7 +133,11 @@ async def test_peers_that_are_no_list_are_named(serve: Serve) -> None:
         ("rules", ("data", "groups", 0, "rules", 0, "duration"), "groups.0.rules.0.duration: Field required"),
         ("rules", ("data", "groups"), "groups: Field required"),
         ("rules", ("status",), "status: expected success"),
-        ("active", ("data", "alerts", 0, "activeAt"), "alerts.0.activeAt: Field required"),
+        (
+            "rules",
+            ("data", "groups", 0, "rules", 0, "alerts", 0, "activeAt"),
+            "groups.0.rules.0.alerts.0.activeAt: Field required",
+        ),
         ("alerts", (0, "status", "state"), "0.status.state: Field required"),
         ("status", ("versionInfo",), "versionInfo.version: Field required"),
     ],
