@@ -18,7 +18,7 @@ from alertdrill.agent.rules.explanation import Explanation, LocatedRule, explain
 from alertdrill.agent.rules.intervals import Intervals
 from alertdrill.agent.rules.remark import RuleContext
 from alertdrill.agent.rules.routing import routes
-from alertdrill.agent.rules.timing import timing
+from alertdrill.agent.rules.timing import timing_of
 from alertdrill.units.duration import format_seconds
 
 
@@ -127,7 +127,7 @@ def _one(place: str, group: AnyGroup, rule: AnyRule, intervals: Intervals, route
         f"evaluation interval {format_seconds(evaluation.seconds)}: {evaluation.source}",
         routed,
     )
-    waits = timing(record, scrape.seconds, offset, intervals.timeout_seconds(rule.expr))
+    waits = timing_of(record, scrape.seconds, offset, intervals.timeout_seconds(rule.expr))
     return LocatedRule(record, waits, place, basis)
 
 

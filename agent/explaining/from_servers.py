@@ -16,7 +16,7 @@ from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.explanation import Explanation, LocatedRule, explain
 from alertdrill.agent.rules.expression import anatomy
 from alertdrill.agent.rules.remark import RuleContext
-from alertdrill.agent.rules.timing import timing
+from alertdrill.agent.rules.timing import DEFAULT_INTERVAL_SECONDS, timing_of
 from alertdrill.units.duration import format_seconds
 
 _Labels = Mapping[str, tuple[Mapping[str, str], ...]]
@@ -62,7 +62,7 @@ def _parts(expr: str) -> list[str]:
 
 def _given(rule: RuleRecord, scrapes: Mapping[str, float], labels: _Labels, url: str) -> LocatedRule:
     jobs = {one.get("job", "") for part in _parts(rule.expr) for one in labels.get(part, ())} & set(scrapes)
-    seconds = max((scrapes[job] for job in jobs), default=max(scrapes.values(), default=60.0))
+    seconds = max((scrapes[job] for job in jobs), default=max(scrapes.values(), default=DEFAULT_INTERVAL_SECONDS))
     source = f"job {', '.join(sorted(jobs))}" if jobs else "the longest of all jobs, for its series name none"
     basis = (
         f"scrape interval {format_seconds(seconds)}: {source}, of {url}",
@@ -70,4 +70,4 @@ def _given(rule: RuleRecord, scrapes: Mapping[str, float], labels: _Labels, url:
         "routes: as Alertmanager has them",
         "query offset 0s and grace period 10m: Prometheus' defaults",
     )
-    return LocatedRule(rule, timing(rule, seconds), f"group {rule.group}", basis)
+    return LocatedRule(rule, timing_of(rule, seconds), f"group {rule.group}", basis)

@@ -12,9 +12,9 @@ from alertdrill.agent.config.prometheus import PrometheusFile
 from alertdrill.agent.config.rules import AnyGroup
 from alertdrill.agent.rules.expression import LabelMatcher, anatomy
 from alertdrill.agent.rules.shape import classify
+from alertdrill.agent.rules.timing import DEFAULT_INTERVAL_SECONDS
 from alertdrill.units.duration import format_seconds
 
-_DEFAULT_SECONDS = 60.0
 _TIMEOUT_SECONDS = 10.0
 
 
@@ -45,7 +45,7 @@ class Intervals:
         if self.scrape_option is not None:
             return Interval(self.scrape_option.total_seconds(), "as given")
         if self.config is None:
-            return Interval(_DEFAULT_SECONDS, "Prometheus' default, for there is no prometheus.yml")
+            return Interval(DEFAULT_INTERVAL_SECONDS, "Prometheus' default, for there is no prometheus.yml")
         seconds = self.config.global_.scrape_interval.total_seconds()
         others = sorted({other for other in jobs.values() if other != seconds})
         also = f", and some job has {format_seconds(others[0])}" if others else ""
@@ -66,7 +66,7 @@ class Intervals:
         if self.evaluation_option is not None:
             return Interval(self.evaluation_option.total_seconds(), "as given")
         if self.config is None:
-            return Interval(_DEFAULT_SECONDS, "Prometheus' default, for there is no prometheus.yml")
+            return Interval(DEFAULT_INTERVAL_SECONDS, "Prometheus' default, for there is no prometheus.yml")
         return Interval(self.config.global_.evaluation_interval.total_seconds(), f"global of {self.path}")
 
     def offset_seconds(self, group: AnyGroup) -> float:

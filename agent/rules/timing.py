@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from alertdrill.agent.recording.records import RuleRecord
 
+DEFAULT_INTERVAL_SECONDS = 60.0
+"""Prometheus' default for scrapes and for evaluations."""
+
 
 def on_the_grid(duration_seconds: float, interval_seconds: float) -> float:
     """Round a duration up to whole evaluations: a rule engine acts at evaluations alone."""
@@ -70,15 +73,13 @@ class Timing:
         return max(needed - self.scrape, 0.0), needed + self.scrape + self.interval + self.scrape_lag
 
 
-def timing(
-    rule: RuleRecord, scrape_seconds: float, offset_seconds: float = 0.0, timeout_seconds: float = 0.0
-) -> Timing:
-    """Put together what decides how long an alert of a rule takes."""
+def timing_of(rule: RuleRecord, scrape: float, query_offset: float = 0.0, scrape_lag: float = 0.0) -> Timing:
+    """Combine the durations of a rule with those around it, all in seconds."""
     return Timing(
-        scrape=scrape_seconds,
+        scrape=scrape,
         interval=rule.interval_seconds,
         for_=rule.for_seconds,
         keep_firing_for=rule.keep_firing_for_seconds,
-        query_offset=offset_seconds,
-        scrape_lag=timeout_seconds,
+        query_offset=query_offset,
+        scrape_lag=scrape_lag,
     )

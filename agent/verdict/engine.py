@@ -19,8 +19,8 @@ from alertdrill.agent.verdict.evaluations import Tick
 
 Status = Literal["inactive", "pending", "firing"]
 _ORDER: dict[Status, int] = {"inactive": 0, "pending": 1, "firing": 2}
-# Instants are told in milliseconds, and `for` is compared in nanoseconds.
-_ROUNDING_SECONDS = 0.002
+ROUNDING_SECONDS = 0.002
+"""Prometheus rounds the instants that it stores to milliseconds; it compares `for` in nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def step(state: State, at: float, rule: RuleRecord, *, holds: bool) -> State:
     if not holds:
         return _without_condition(state, at, rule)
     active_at = at if state.status == "inactive" else state.active_at
-    is_firing = state.status == "firing" or at - active_at >= rule.for_seconds - _ROUNDING_SECONDS
+    is_firing = state.status == "firing" or at - active_at >= rule.for_seconds - ROUNDING_SECONDS
     return State("firing" if is_firing else "pending", active_at)
 
 
@@ -59,7 +59,7 @@ def _without_condition(state: State, at: float, rule: RuleRecord) -> State:
     if state.status != "firing" or rule.keep_firing_for_seconds <= 0:
         return State()
     since = at if state.keep_since is None else state.keep_since
-    if at - since < rule.keep_firing_for_seconds - _ROUNDING_SECONDS:
+    if at - since < rule.keep_firing_for_seconds - ROUNDING_SECONDS:
         return State("firing", state.active_at, since)
     return State()
 

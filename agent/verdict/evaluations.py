@@ -23,6 +23,7 @@ from alertdrill.agent.recording.records import (
     WatchedRecord,
 )
 from alertdrill.agent.rules.expression import anatomy
+from alertdrill.agent.rules.timing import Timing, timing_of
 from alertdrill.agent.verdict.unseen import unseen_since
 
 # With a scrape less at both ends, a range of four still has two samples.
@@ -93,10 +94,14 @@ class Evaluations:
         """The targets whose scrapes feed the rule."""
         return targets_behind(self.recording, self.record)
 
-    @cached_property
-    def slowest_scrape_seconds(self) -> float:
-        """The longest that any of their scrapes took."""
-        return max((took for target in self.targets for took in target.durations_seconds), default=0.0)
+    def timing(self, rule: RuleRecord) -> Timing:
+        """Return the durations of the rule, with the longest scrape interval and scrape of its targets."""
+        return timing_of(
+            rule,
+            scrape=max((target.interval_seconds for target in self.targets), default=0.0),
+            query_offset=self.record.query_offset_seconds,
+            scrape_lag=max((took for target in self.targets for took in target.durations_seconds), default=0.0),
+        )
 
     @cached_property
     def _grid(self) -> list[float]:

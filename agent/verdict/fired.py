@@ -12,11 +12,11 @@ from alertdrill.agent.recording.records import RuleRecord, SeriesRecord
 from alertdrill.agent.rules.labels import is_of, series_of, templates
 from alertdrill.agent.rules.routing import Route
 from alertdrill.agent.rules.shape import classify
-from alertdrill.agent.rules.timing import Timing
+from alertdrill.agent.rules.timing import Timing, timing_of
 from alertdrill.agent.verdict import window
 from alertdrill.agent.verdict.delivery import first_window, heard, way_to, ways_to
 from alertdrill.agent.verdict.evaluations import Evaluations, Tick, evaluations
-from alertdrill.agent.verdict.onset import Onset, onset, timing
+from alertdrill.agent.verdict.onset import Onset, onset
 from alertdrill.agent.verdict.templated import own_ticks
 from alertdrill.agent.verdict.timeline import AlertTimeline, timelines
 from alertdrill.agent.verdict.verdict import Milestone, Span, Window
@@ -62,10 +62,9 @@ class FiredAlert:
     @cached_property
     def timing(self) -> Timing:
         """The waits of the rule."""
-        if self.evaluations is not None:
-            return timing(self.evaluations, self.rule)
-        rule = self.rule
-        return Timing(0.0, rule.interval_seconds, rule.for_seconds, rule.keep_firing_for_seconds)
+        if self.evaluations is None:
+            return timing_of(self.rule, scrape=0.0)
+        return self.evaluations.timing(self.rule)
 
     @cached_property
     def onset(self) -> Onset:

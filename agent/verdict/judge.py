@@ -8,6 +8,7 @@ from alertdrill.agent.config.drill import Expectation
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.labels import has, may_be_of, spell
+from alertdrill.agent.rules.timing import DEFAULT_INTERVAL_SECONDS
 from alertdrill.agent.verdict.audit import audit_problems
 from alertdrill.agent.verdict.conformance import breaches
 from alertdrill.agent.verdict.delivery import heard
@@ -23,9 +24,6 @@ from alertdrill.agent.verdict.runbook import runbook
 from alertdrill.agent.verdict.timeline import AlertTimeline, timelines
 from alertdrill.agent.verdict.verdict import Finding, Judgement, Link, Milestone, Verdict, VerdictOutcome
 from alertdrill.agent.verdict.waterfall import longest
-
-# Prometheus's own default.
-_UNKNOWN_INTERVAL_SECONDS = 60.0
 
 
 def judge(recording: Recording) -> Judgement:
@@ -83,7 +81,7 @@ def _fired_besides(recording: Recording) -> list[str]:
 def _unexpected(recording: Recording, alert: str, fault_at: float) -> Verdict:
     # A reload may have brought a rule that was not there when the drill began.
     interval = next(
-        (rule.interval_seconds for rule in recording.rules if rule.alert == alert), _UNKNOWN_INTERVAL_SECONDS
+        (rule.interval_seconds for rule in recording.rules if rule.alert == alert), DEFAULT_INTERVAL_SECONDS
     )
     timeline = next(t for t in timelines(recording, alert, interval) if t.firing_at is not None)
     assert timeline.firing_at is not None  # noqa: S101 - chosen so above

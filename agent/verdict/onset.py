@@ -11,9 +11,8 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from itertools import pairwise, product
 
-from alertdrill.agent.recording.records import PartRecord, RuleRecord, SeriesRecord, TargetRecord, WatchedRecord
+from alertdrill.agent.recording.records import PartRecord, SeriesRecord, TargetRecord, WatchedRecord
 from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds_span, classify
-from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.evaluations import Evaluations, instants, part, value_at
 
 _STRETCHES = 3
@@ -34,18 +33,6 @@ class Onset:
     first_bad_at: float | None
     bad_seconds: tuple[float, float] | None
     levels: tuple[Levels, ...] = ()
-
-
-def timing(evaluations: Evaluations, rule: RuleRecord) -> Timing:
-    """Put together what decides how long an alert of a rule takes."""
-    return Timing(
-        scrape=max((target.interval_seconds for target in evaluations.targets), default=0.0),
-        interval=rule.interval_seconds,
-        for_=rule.for_seconds,
-        keep_firing_for=rule.keep_firing_for_seconds,
-        query_offset=evaluations.record.query_offset_seconds,
-        scrape_lag=evaluations.slowest_scrape_seconds,
-    )
 
 
 def onset(evaluations: Evaluations, labels: dict[str, str], fault_at: float, healed_at: float) -> Onset:

@@ -13,14 +13,11 @@ from dataclasses import replace
 
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.timing import Timing
-from alertdrill.agent.verdict.engine import State, step
+from alertdrill.agent.verdict.engine import ROUNDING_SECONDS, State, step
 from alertdrill.agent.verdict.evaluations import Tick
 from alertdrill.agent.verdict.onset import Onset
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Window
-
-# Instants are told in milliseconds.
-_ROUNDING_SECONDS = 0.002
 
 
 def condition_window(onset: Onset, timing: Timing, fault_at: float) -> Window | None:
@@ -38,7 +35,7 @@ def condition_window(onset: Onset, timing: Timing, fault_at: float) -> Window | 
         part = f"{least:.3g} s" if most - least < 0.05 * most else f"{least:.3g} … {most:.3g} s"
         text += f", + {part} of the {onset.shape.range_seconds:g} s range that must be bad"
     text += f", ± a scrape ({timing.scrape:g} s), + an evaluation ({timing.interval:g} s)"
-    return Window(earliest - _ROUNDING_SECONDS, onset.first_bad_at + latest + _ROUNDING_SECONDS, text)
+    return Window(earliest - ROUNDING_SECONDS, onset.first_bad_at + latest + ROUNDING_SECONDS, text)
 
 
 def pending_window(ticks: Sequence[Tick], near: float, fault_at: float) -> Window | None:
@@ -72,7 +69,7 @@ def condition_began(ticks: Sequence[Tick], near: float) -> float | None:
 
 def _next_that_may_hold(ticks: Sequence[Tick], near: float) -> int | None:
     """Find the first evaluation at an instant or later that saw the condition, or may have."""
-    return next((n for n, t in enumerate(ticks) if t.at >= near - _ROUNDING_SECONDS and t.holds is not False), None)
+    return next((n for n, t in enumerate(ticks) if t.at >= near - ROUNDING_SECONDS and t.holds is not False), None)
 
 
 def _begins(ticks: Sequence[Tick], index: int, seen: set[bool | None]) -> int:
@@ -85,13 +82,13 @@ def _begins(ticks: Sequence[Tick], index: int, seen: set[bool | None]) -> int:
 def firing_window(ticks: Sequence[Tick], rule: RuleRecord, timing: Timing, pending_at: float) -> Window:
     """Tell when an alert that became pending at an instant must fire, if its condition goes on."""
     due = pending_at + timing.wait
-    took_place = [tick.at for tick in ticks if tick.at >= due - _ROUNDING_SECONDS and tick.happened]
+    took_place = [tick.at for tick in ticks if tick.at >= due - ROUNDING_SECONDS and tick.happened]
     text = (
         f"pending + ceil(for {rule.for_seconds:g} s / interval {rule.interval_seconds:g} s) evaluations"
         f" = pending + {timing.wait:g} s"
     )
     latest = max(min(took_place, default=due), due)
-    if latest > due + _ROUNDING_SECONDS:
+    if latest > due + ROUNDING_SECONDS:
         text += f", + {latest - due:.3g} s for skipped evaluations"
     return _exactly(due, latest, text)
 
@@ -129,7 +126,7 @@ def _ends(
     for tick in ticks:
         holds = reading(tick)
         # A skipped evaluation changes nothing, and so does not begin `keep_firing_for` anew.
-        if holds is None or tick.at <= timeline.firing_at + _ROUNDING_SECONDS:
+        if holds is None or tick.at <= timeline.firing_at + ROUNDING_SECONDS:
             continue
         state = step(state, tick.at, rule, holds=holds)
         if state.status == "inactive":
@@ -138,4 +135,4 @@ def _ends(
 
 
 def _exactly(earliest: float, latest: float, text: str) -> Window:
-    return Window(earliest - _ROUNDING_SECONDS, latest + _ROUNDING_SECONDS, text)
+    return Window(earliest - ROUNDING_SECONDS, latest + ROUNDING_SECONDS, text)

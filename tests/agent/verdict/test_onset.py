@@ -17,7 +17,7 @@ from alertdrill.agent.recording.records import PartRecord, SeriesRecord, TargetR
 from alertdrill.agent.rules.shape import Levels
 from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.evaluations import Evaluations
-from alertdrill.agent.verdict.onset import Onset, onset, timing
+from alertdrill.agent.verdict.onset import Onset, onset
 from tests.support.one_rule import QUEUE, START, part, rule, target, watched
 
 SECONDS, FAULT, HEALED = 90, 30.0, 60.0
@@ -305,4 +305,4 @@ def test_the_waits_of_a_rule_are_its_own_and_its_slowest_target_s(passed: Record
     record = record.model_copy(update={"parts": [record.parts[0], queue]})
     evaluations = Evaluations(passed.model_copy(update={"targets": targets}), record)
     of = rule(for_seconds=70, keep_firing_for_seconds=20, interval_seconds=30)
-    assert timing(evaluations, of) == Timing(15, 30, 70, 20, 7, 0.4)
+    assert evaluations.timing(of) == Timing(15, 30, 70, 20, 7, 0.4)
