@@ -13,7 +13,7 @@ from itertools import pairwise, product
 
 from alertdrill.agent.recording.records import PartRecord, SeriesRecord, TargetRecord, WatchedRecord
 from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds_span, classify
-from alertdrill.agent.verdict.evaluations import Evaluations, instants, part, value_at
+from alertdrill.agent.verdict.evaluations import RuleEvaluations, instants, part, value_at
 
 _STRETCHES = 3
 # The kinds whose onset can be read off recorded series.
@@ -35,7 +35,7 @@ class Onset:
     levels: tuple[Levels, ...] = ()
 
 
-def onset(evaluations: Evaluations, labels: dict[str, str], fault_at: float, healed_at: float) -> Onset:
+def onset(evaluations: RuleEvaluations, labels: dict[str, str], fault_at: float, healed_at: float) -> Onset:
     """Find how the fault came into the series of an alert; `labels` are those of the expression's result."""
     record, mine = evaluations.record, _targets_of(evaluations.targets, labels)
     shape = classify(record.parts[0].expr) if record.parts else classify("")

@@ -9,7 +9,7 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, RuleRecord, SeriesRecord, TargetRecord
 from alertdrill.agent.verdict.conformance import breaches, nearest
-from alertdrill.agent.verdict.evaluations import Evaluations
+from alertdrill.agent.verdict.evaluations import RuleEvaluations
 from alertdrill.agent.verdict.timeline import timelines
 from tests.support.one_rule import ALERT, FIRST, QUEUE, START, alerts, part, rule, series, target, watched
 
@@ -27,7 +27,9 @@ def _breaches(
     values = {"alerts": samples, "watched": [record], "targets": scraped, "groups": []}
     recording = passed.model_copy(update=values | {"started_at": START, "ended_at": START + 30})
     active = timelines(recording, of.alert, 1)
-    return [(round(one.at - FIRST, 1), one.observed) for one in breaches(Evaluations(recording, record), of, active)]
+    return [
+        (round(one.at - FIRST, 1), one.observed) for one in breaches(RuleEvaluations(recording, record), of, active)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_nothing_is_said_of_a_rule_that_was_not_evaluated_again(passed: Recordin
 def test_a_rule_that_had_no_evaluation_has_no_breach(passed: Recording) -> None:
     record = watched("", parts=[part("queue > 5")])
     recording = passed.model_copy(update={"alerts": alerts("ff")})
-    assert breaches(Evaluations(recording, record), rule(), timelines(recording, "QueueGrows", 1)) == []
+    assert breaches(RuleEvaluations(recording, record), rule(), timelines(recording, "QueueGrows", 1)) == []
 
 
 @pytest.mark.parametrize(("at", "found"), [(-5.0, 0.0), (0.4, 0.0), (0.6, 1.0), (1.0, 1.0), (9.0, 2.0)])
@@ -127,5 +129,5 @@ def test_the_last_evaluation_may_not_be_stored_yet_when_the_record_ends(
     record = watched("T" * 8, parts=parts, query_offset_seconds=looks_back)
     values = {"alerts": alerts("fffffffi"), "watched": [record], "targets": [target(30)], "groups": []}
     recording = passed.model_copy(update=values | {"started_at": START, "ended_at": START + ended})
-    seen = breaches(Evaluations(recording, record), rule(), timelines(recording, "QueueGrows", 1))
+    seen = breaches(RuleEvaluations(recording, record), rule(), timelines(recording, "QueueGrows", 1))
     assert [(round(one.at - FIRST, 1), one.observed) for one in seen] == found

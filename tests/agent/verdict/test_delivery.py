@@ -10,17 +10,10 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, NotificationRecord, SuppressionRecord
 from alertdrill.agent.rules.routing import Route
-from alertdrill.agent.verdict.delivery import (
-    first_window,
-    heard,
-    known_for_seconds,
-    notified_window,
-    way_to,
-    ways,
-    ways_to,
-)
+from alertdrill.agent.verdict.delivery import notifications_of, quickest_route, routes_of, routes_to
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Window
+from alertdrill.agent.verdict.window import first_notified_window, known_for_seconds, notified_window
 from tests.support.one_rule import START, rule, watched
 
 FIRED = START + 7200
@@ -228,7 +221,7 @@ def test_of_several_routes_the_quickest_must_tell(
 ) -> None:
     """An alert of another name fires before: known to who groups by nothing, new to who groups by name."""
     recording = _recording(passed, alerts=[_samples(LABELS, 0), _samples(ELSEWHERE, -20)])
-    assert _bounds(first_window(recording, ALERT, routes, 0)) == window
+    assert _bounds(first_notified_window(recording, ALERT, routes, 0)) == window
 
 
 CONFIG = """
@@ -262,14 +255,14 @@ def test_the_routes_are_those_to_the_receiver(
     passed: Recording, receiver: str | None, told: list[str], waits: list[float], quickest: float | None
 ) -> None:
     recording = _routed(passed, CONFIG, notifications=[_told(10, receiver=name) for name in told])
-    assert [way.group_wait.total_seconds() for way in ways_to(recording, ALERT, receiver)] == waits
-    way = way_to(recording, ALERT, receiver)
+    assert [way.group_wait.total_seconds() for way in routes_to(recording, ALERT, receiver)] == waits
+    way = quickest_route(recording, ALERT, receiver)
     assert (None if way is None else way.group_wait.total_seconds()) == quickest
 
 
 @pytest.mark.parametrize("config", ["", "route: [", "receivers: []", "route: {receiver: a, group_wait: soon}"])
 def test_a_configuration_that_cannot_be_followed_has_no_routes(passed: Recording, config: str) -> None:
-    assert ways(_routed(passed, config), LABELS) == []
+    assert routes_of(_routed(passed, config), LABELS) == []
 
 
 def _told(received: float, starts: float = 0.0, **update: Any) -> NotificationRecord:
@@ -305,17 +298,17 @@ def _told(received: float, starts: float = 0.0, **update: Any) -> NotificationRe
 def test_a_receiver_hears_of_an_alert_by_what_begins_before_its_end(
     passed: Recording, told: NotificationRecord, *, counts: bool
 ) -> None:
-    assert heard(_recording(passed, notifications=[told]), ALERT) == ([told] if counts else [])
+    assert notifications_of(_recording(passed, notifications=[told]), ALERT) == ([told] if counts else [])
 
 
 def test_a_resolved_one_is_asked_for_by_its_status(passed: Recording) -> None:
     told = [_told(2), _told(70, status="resolved")]
-    assert heard(_recording(passed, notifications=told), ALERT, "resolved") == told[1:]
+    assert notifications_of(_recording(passed, notifications=told), ALERT, "resolved") == told[1:]
 
 
 def test_of_an_alert_that_never_fired_nobody_hears(passed: Recording) -> None:
     pending = AlertTimeline(LABELS, FIRED, None, FIRED + 5)
-    assert heard(_recording(passed, notifications=[_told(2)]), pending) == []
+    assert notifications_of(_recording(passed, notifications=[_told(2)]), pending) == []
 
 
 @pytest.mark.parametrize(
@@ -333,7 +326,7 @@ def test_a_short_alert_of_a_group_that_looks_far_back_is_heard_of(
     passed: Recording, received: float, starts: float, *, counts: bool
 ) -> None:
     recording = _recording(passed, notifications=[_told(received, starts)], **_looks_back(90))
-    assert bool(heard(recording, ALERT)) is counts
+    assert bool(notifications_of(recording, ALERT)) is counts
 
 
 @pytest.mark.parametrize(

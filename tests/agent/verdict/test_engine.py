@@ -9,7 +9,7 @@ import pytest
 
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.verdict.engine import Status, follow
-from alertdrill.agent.verdict.evaluations import Tick
+from alertdrill.agent.verdict.evaluations import Evaluation
 
 _HOLDS = {"T": True, "F": False, "?": None, "-": True}
 _STATES: dict[str, Status] = {"i": "inactive", "p": "pending", "f": "firing"}
@@ -30,7 +30,7 @@ def _rule(for_seconds: float, keep_seconds: float = 0) -> RuleRecord:
 
 
 def _breaches(seen: str, observed: str, rule: RuleRecord) -> list[tuple[int, bool]]:
-    ticks = [Tick(float(number), _HOLDS[letter], letter != "-") for number, letter in enumerate(seen)]
+    ticks = [Evaluation(float(number), _HOLDS[letter], letter != "-") for number, letter in enumerate(seen)]
     states = {float(number): _STATES[letter] for number, letter in enumerate(observed)}
     return [(round(breach.at), breach.is_early) for breach in follow(ticks, states, rule)]
 

@@ -12,7 +12,7 @@ import pytest
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import BetweenRecord, GroupRecord, SeriesRecord, TargetRecord, WatchedRecord
-from alertdrill.agent.verdict.evaluations import Evaluations, skipped, targets_behind, value_at
+from alertdrill.agent.verdict.evaluations import RuleEvaluations, skipped, targets_behind, value_at
 from tests.support.one_rule import FIRST, QUEUE, START, between, group, part, series, target, watched
 
 OVER, UNDER_WAY, HUNG = 0.01, 0.095, 2.5
@@ -21,9 +21,9 @@ _LETTERS = {True: "T", False: "F", None: "?"}
 
 
 def _seen(recording: Recording, record: WatchedRecord) -> str:
-    seen = Evaluations(recording, record).ticks(next(iter(record.parts[0].series), None))
-    letters = [(_LETTERS[tick.holds], tick.happened) for tick in seen]
-    return "".join(letter if happened else f"[{letter}]" for letter, happened in letters)
+    seen = RuleEvaluations(recording, record).of_series(next(iter(record.parts[0].series), None))
+    letters = [(_LETTERS[tick.holds], tick.took_place) for tick in seen]
+    return "".join(letter if took_place else f"[{letter}]" for letter, took_place in letters)
 
 
 def _of(

@@ -16,7 +16,7 @@ from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import PartRecord, SeriesRecord, TargetRecord
 from alertdrill.agent.rules.shape import Levels
 from alertdrill.agent.rules.timing import Timing
-from alertdrill.agent.verdict.evaluations import Evaluations
+from alertdrill.agent.verdict.evaluations import RuleEvaluations
 from alertdrill.agent.verdict.onset import Onset, onset
 from tests.support.one_rule import QUEUE, START, part, rule, target, watched
 
@@ -52,7 +52,7 @@ def _onset(
     record = watched("F" * SECONDS, expr=expr, parts=found if expr in parts else [part(expr), *found])
     changed: dict[str, Any] = {"targets": list(targets or [target(SECONDS)]), "watched": [record], "groups": []}
     recording = passed.model_copy(update=changed | {"started_at": START, "ended_at": START + SECONDS})
-    return onset(Evaluations(recording, record), labels, START + FAULT, START + HEALED)
+    return onset(RuleEvaluations(recording, record), labels, START + FAULT, START + HEALED)
 
 
 def _first_bad(found: Onset) -> float | None:
@@ -303,6 +303,6 @@ def test_the_waits_of_a_rule_are_its_own_and_its_slowest_target_s(passed: Record
     targets = [target(3, 0.02), target(3, 0.4, instance="bank:80", interval_seconds=15)]
     queue = part("queue", _level(lambda _: 1.0), _level(lambda _: 1.0, QUEUE | BANK))
     record = record.model_copy(update={"parts": [record.parts[0], queue]})
-    evaluations = Evaluations(passed.model_copy(update={"targets": targets}), record)
+    evaluations = RuleEvaluations(passed.model_copy(update={"targets": targets}), record)
     of = rule(for_seconds=70, keep_firing_for_seconds=20, interval_seconds=30)
     assert evaluations.timing(of) == Timing(15, 30, 70, 20, 7, 0.4)

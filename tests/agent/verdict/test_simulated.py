@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from alertdrill.agent.verdict.evaluations import Evaluations
+from alertdrill.agent.verdict.evaluations import RuleEvaluations
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Verdict, VerdictOutcome
 from simulated_recording import Simulated, recorded
@@ -96,8 +96,8 @@ def _is_excused(name: str, right: Simulated, wrong: Simulated) -> bool:
     # What was seen then still shows as long as `for` or `keep_firing_for` takes.
     rule = right.case.rule
     margin = 1.5 * record.interval_seconds + max(rule.hold, rule.keep) / 1000
-    seen = Evaluations(right.recording, record)
-    open_at = [t.at for series in record.parts[0].series for t in seen.ticks(series) if t.holds is None]
+    seen = RuleEvaluations(right.recording, record)
+    open_at = [t.at for series in record.parts[0].series for t in seen.of_series(series) if t.holds is None]
     return any(differing[0] / 1000 - margin <= at <= differing[-1] / 1000 + margin for at in open_at)
 
 

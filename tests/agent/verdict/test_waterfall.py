@@ -40,7 +40,7 @@ def _cut(
         "timing": Timing(scrape=15, interval=30, for_=70),
         "route": None,
     }
-    return spans(fault_at=START, condition_at=at(condition), told_at=at(told), **(values | update))
+    return spans(fault_at=START, condition_at=at(condition), notified_at=at(told), **(values | update))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from alertdrill.agent.rules.shape import classify
 from alertdrill.agent.rules.timing import Timing
-from alertdrill.agent.verdict.evaluations import Tick
+from alertdrill.agent.verdict.evaluations import Evaluation
 from alertdrill.agent.verdict.onset import Onset
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Window
@@ -29,9 +29,9 @@ _HOLDS = {"T": True, "F": False, "?": None}
 _OPEN = 0.002
 
 
-def _ticks(text: str) -> list[Tick]:
+def _evaluations(text: str) -> list[Evaluation]:
     seen = re.findall(r"\[(.)\]|(.)", text)
-    return [Tick(FIRST + n, _HOLDS[open_ or sure], happened=bool(sure)) for n, (open_, sure) in enumerate(seen)]
+    return [Evaluation(FIRST + n, _HOLDS[open_ or sure], took_place=bool(sure)) for n, (open_, sure) in enumerate(seen)]
 
 
 def _bounds(window: Window | None) -> tuple[float, float] | None:
@@ -139,7 +139,7 @@ def test_nothing_is_expected_where_the_record_does_not_show_the_fault_coming_in(
 def test_an_alert_becomes_pending_at_the_first_evaluation_that_saw_its_condition(
     seen: str, pending_at: int, window: tuple[float, float] | None
 ) -> None:
-    assert _bounds(pending_window(_ticks(seen), FIRST + pending_at, FIRST)) == window
+    assert _bounds(pending_window(_evaluations(seen), FIRST + pending_at, FIRST)) == window
 
 
 @pytest.mark.parametrize(
@@ -161,12 +161,12 @@ def test_an_alert_becomes_pending_at_the_first_evaluation_that_saw_its_condition
 def test_the_condition_began_with_the_evaluations_that_led_to_the_alert(
     seen: str, pending_at: int, began_at: int | None
 ) -> None:
-    found = condition_began(_ticks(seen), FIRST + pending_at)
+    found = condition_began(_evaluations(seen), FIRST + pending_at)
     assert found == (None if began_at is None else FIRST + began_at)
 
 
 def test_a_sample_s_milliseconds_do_not_make_it_another_evaluation() -> None:
-    assert _bounds(pending_window(_ticks("FTF"), FIRST + 1.001, FIRST)) == (1, 1)
+    assert _bounds(pending_window(_evaluations("FTF"), FIRST + 1.001, FIRST)) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -191,13 +191,13 @@ def test_an_alert_fires_for_rounded_up_to_evaluations_after_it_became_pending(
     seen: str, for_seconds: float, pending_at: int, window: tuple[float, float]
 ) -> None:
     of, timing = rule(for_seconds=for_seconds), Timing(1, 1, for_seconds)
-    assert _bounds(firing_window(_ticks(seen), of, timing, FIRST + pending_at)) == window
+    assert _bounds(firing_window(_evaluations(seen), of, timing, FIRST + pending_at)) == window
 
 
 def test_evaluations_of_thirty_seconds_round_for_up_to_ninety() -> None:
     """facts: ceil(F/E)·E, here ceil(70/30)·30."""
     of, timing = rule(for_seconds=70, interval_seconds=30), Timing(15, 30, 70)
-    ticks = [Tick(FIRST + 30 * n, holds=True, happened=n != 3) for n in range(6)]
+    ticks = [Evaluation(FIRST + 30 * n, holds=True, took_place=n != 3) for n in range(6)]
     window = firing_window(ticks, of, timing, FIRST)
     assert _bounds(window) == (90, 120)
     assert window.arithmetic == (
@@ -242,7 +242,7 @@ def test_an_alert_ends_where_its_condition_does_and_is_kept_for_as_long_as_told(
 ) -> None:
     of, timing = rule(keep_firing_for_seconds=keep), Timing(1, 1, 0, keep)
     timeline = AlertTimeline({}, FIRST, FIRST + 1, None)
-    assert _bounds(resolved_window(_ticks(seen), of, timing, timeline)) == window
+    assert _bounds(resolved_window(_evaluations(seen), of, timing, timeline)) == window
 
 
 @pytest.mark.parametrize(
@@ -260,4 +260,4 @@ def test_an_alert_whose_condition_held_to_the_end_of_the_record_need_not_end(
 ) -> None:
     of, timing = rule(keep_firing_for_seconds=keep), Timing(1, 1, 0, keep)
     timeline = AlertTimeline({}, FIRST, FIRST + 1, None if ended_at is None else FIRST + ended_at)
-    assert _bounds(resolved_window(_ticks(seen), of, timing, timeline)) == window
+    assert _bounds(resolved_window(_evaluations(seen), of, timing, timeline)) == window
