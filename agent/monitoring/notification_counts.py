@@ -1,4 +1,4 @@
-"""How many notifications Alertmanager sent and failed to send, read from its own metrics."""
+"""How many notifications Alertmanager sent and failed to send, from its own metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FAILED = "alertmanager_notifications_failed_total"
 
 @dataclass(frozen=True)
 class NotificationCount:
-    """Attempts since Alertmanager's start, and those among them that failed, of one kind of integration.
+    """The attempts since Alertmanager's start, and how many of them failed, for one kind of integration.
 
     `receiver` is empty unless Alertmanager runs with the feature that names receivers in its metrics.
     """
@@ -25,8 +25,8 @@ class NotificationCount:
     failed: float
 
 
-def read(text: str) -> list[NotificationCount]:
-    """Read the text format of metrics; raises ValueError when it is none."""
+def parse_counts(text: str) -> list[NotificationCount]:
+    """Parse the text format of metrics; raises ValueError if the text has another format."""
     attempts: defaultdict[tuple[str, str], float] = defaultdict(float)
     failures: defaultdict[tuple[str, str], float] = defaultdict(float)
     for family in text_string_to_metric_families(text):

@@ -1,4 +1,4 @@
-"""The kinds of expression whose timing is known in closed form, and how much of a range must be bad for each.
+"""The kinds of expression with a formula for their timing, and how much of a range must be bad for each.
 
 With e and n the rates of bad and of all events before (0) and during (1) a fault, the share of bad events in a range
 W of which x is bad is (e0·(W-x) + e1·x) / (n0·(W-x) + n1·x). It reaches θ at
@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import promql_parser as promql
 
-from alertdrill.agent.rules.expression import Selector, number, selectors_of, turned
+from alertdrill.agent.rules.expression import Selector, constant, reversed_comparison, selectors_of
 
 Kind = Literal[
     "gauge", "up", "absent", "rate", "ratio", "quantile",
@@ -31,10 +31,10 @@ _SETS: dict[str, Kind] = {"and": "both", "or": "either", "unless": "unless"}
 
 @dataclass(frozen=True)
 class Shape:
-    """What an expression compares: `value comparison threshold` over `range_seconds`, 0 where it has no range.
+    """The comparison of an expression: `value comparison threshold` over `range_seconds`, 0 if it has no range.
 
-    `threshold` is in the units of e (for `rate`, a second) or of e/n; `bound` is the quantile's threshold, and
-    `quantile` its q. `bad` and `all` are the selectors behind e and n. `parts` are what `and`, `or`, `unless` join.
+    `threshold` is in the units of e (per second for `rate`) or of e/n. `bound` is the threshold of a quantile, and
+    `quantile` its q. `bad` and `all` are the selectors of e and n. `parts` are the sides of `and`, `or`, `unless`.
     """
 
     kind: Kind
@@ -49,12 +49,12 @@ class Shape:
 
     @property
     def words(self) -> str:
-        """Say what kind of expression it is."""
+        """The kind of expression as text."""
         return _WORDS[self.kind]
 
     @property
     def leaves(self) -> tuple[Shape, ...]:
-        """The comparisons that it is made of: itself, or those that `and`, `or`, `unless` join."""
+        """Its comparisons: itself, or those that `and`, `or`, `unless` join."""
         return tuple(leaf for part in self.parts for leaf in part.leaves) or (self,)
 
 
@@ -80,7 +80,7 @@ _OTHER = Shape("other")
 
 @dataclass(frozen=True)
 class Levels:
-    """Rates before and during a fault, a second: of what counts as bad, and of all."""
+    """Rates per second before and during a fault: of bad events, and of all."""
 
     bad_before: float
     bad_during: float
@@ -89,7 +89,7 @@ class Levels:
 
 
 def bad_seconds(shape: Shape, levels: Levels) -> float | None:
-    """Tell how many seconds of the range must be bad until the condition holds; None when that is never.
+    """Return how many seconds of the range must be bad until the condition holds; None if it never does.
 
     0 means that it holds without any fault.
     """
@@ -107,11 +107,11 @@ def bad_seconds(shape: Shape, levels: Levels) -> float | None:
 
 
 def bad_seconds_span(shape: Shape, levels: Levels, history_seconds: float) -> tuple[float, float] | None:
-    """Tell the least and the most seconds that must be bad where the range holds less than its length of good ones.
+    """Return the least and the most seconds that must be bad, if only `history_seconds` of the range were good.
 
-    Series may be younger than the range, or nothing may be counted for a while when the fault begins: in a share, what
-    is not there does not count as good. Whether the good part still grows or already leaves the range makes the
-    difference. A rate is of the whole range, whatever is there of it.
+    Series may be younger than the range, or may have stood still when the fault began. A ratio does not count such time
+    as good; the result depends on whether the good part still grows or already leaves the range. A rate always refers
+    to the whole range.
     """
     needed = bad_seconds(shape, levels)
     if needed is None or shape.range_seconds == 0 or history_seconds >= shape.range_seconds:
@@ -125,7 +125,7 @@ def bad_seconds_span(shape: Shape, levels: Levels, history_seconds: float) -> tu
 
 
 def _of_a_young_rate(shape: Shape, levels: Levels, history_seconds: float, needed: float) -> float:
-    """Tell how much of a range must be bad that lacks some of its good seconds: a rate is of the whole range still."""
+    """Return how many seconds must be bad for a rate whose series are younger than the range."""
     lacks = shape.threshold * shape.range_seconds - levels.bad_before * history_seconds
     if shape.comparison not in {">", ">="}:
         return 0.0 if lacks > 0 else needed
@@ -137,7 +137,7 @@ def _of_a_young_rate(shape: Shape, levels: Levels, history_seconds: float, neede
 
 @lru_cache(maxsize=256)
 def classify(expr: str) -> Shape:
-    """Find an expression's shape; `other` where it has no closed form or cannot be read."""
+    """Return an expression's shape; `other` if there is no formula for it, or if it cannot be read."""
     try:
         return _shape(promql.parse(expr))
     except ValueError:
@@ -152,10 +152,10 @@ def _shape(node: Any) -> Shape:  # noqa: ANN401 - the parser has no types
             return Shape(kind, range_seconds=max(part.range_seconds for part in parts), parts=parts)
         case promql.BinaryExpr() if str(node.op) in _COMPARISONS and not _is_bool(node):
             return _comparison(node)
-        case promql.BinaryExpr() if str(node.op) == "*" and number(node.lhs) is None and number(node.rhs) is None:
+        case promql.BinaryExpr() if str(node.op) == "*" and constant(node.lhs) is None and constant(node.rhs) is None:
             return _labelled(node)
         case promql.AggregateExpr() if str(node.op) in {"sum", "max", "min", "avg", "count"}:
-            # A filter inside: the alert is there as long as anything passes it.
+            # A comparison inside: the alert exists as long as any series passes it.
             return _shape(node.expr)
         case promql.Call() if node.func.name == "absent":
             looked_for = selectors_of(node)
@@ -166,23 +166,23 @@ def _shape(node: Any) -> Shape:  # noqa: ANN401 - the parser has no types
 
 
 def _labelled(node: Any) -> Shape:  # noqa: ANN401 - the parser has no types
-    """Find a condition that is only given more labels: `(condition) * on (instance) group_left (name) info`."""
+    """Return the condition of an expression that only adds labels: `(condition) * on (instance) group_left (name) info`."""
     sides = [_shape(side) for side in (node.lhs, node.rhs)]
     known = [shape for shape in sides if shape.kind != "other"]
     return known[0] if len(known) == 1 and _is_instant(node.rhs if known[0] is sides[0] else node.lhs) else _OTHER
 
 
 def _comparison(node: Any) -> Shape:  # noqa: ANN401 - the parser has no types
-    comparison, left, right = str(node.op), number(node.lhs), number(node.rhs)
+    comparison, left, right = str(node.op), constant(node.lhs), constant(node.rhs)
     if left is not None:
-        shape = _value(bare(node.rhs), turned(comparison), left)
+        shape = _value(bare(node.rhs), reversed_comparison(comparison), left)
     elif right is not None:
         shape = _value(bare(node.lhs), comparison, right)
     else:
         shape = _OTHER
     if shape.kind == "other" and _is_instant(node):
         return Shape("gauges", comparison)
-    # Nothing is known of when a mean passes through one exact number.
+    # It is unknown when a mean passes through one exact number.
     is_exact = comparison == "!=" or (comparison == "==" and shape.threshold != 0)
     return _OTHER if shape.range_seconds and is_exact else shape
 
@@ -204,7 +204,7 @@ def _value(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN4
 
 
 def _aggregate(op: str, inner: Shape) -> Shape:
-    """Only a sum of rates is a rate again; the extreme of gauges is a gauge."""
+    """Return the shape of an aggregation: only a sum of rates is a rate again; the largest of gauges is a gauge."""
     if inner.kind == "rate" and op != "sum":
         return replace(inner, kind="mean")
     return inner if inner.kind in {"gauge", "up", "mean", "any", "all"} or op == "sum" else _OTHER
@@ -224,7 +224,7 @@ def _mean(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN40
 
 
 def _extreme(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN401 - the parser has no types
-    """One sample above a number takes the maximum there; to get the minimum there, all samples must be above."""
+    """One sample above a number lifts the maximum above it; for the minimum, all samples must be above."""
     is_largest = node.func.name == "max_over_time"
     rises = comparison in {">", ">="}
     return _over_time(node, comparison, threshold, "any" if is_largest == rises else "all")
@@ -238,7 +238,7 @@ def _over_time(node: Any, comparison: str, threshold: float, kind: Kind) -> Shap
 
 
 def _quantile(node: Any, comparison: str, bound: float) -> Shape:  # noqa: ANN401 - the parser has no types
-    q, inner = number(node.args[0]), _value(bare(node.args[1]), comparison, 0.0)
+    q, inner = constant(node.args[0]), _value(bare(node.args[1]), comparison, 0.0)
     if q is None or not 0 < q < 1 or inner.kind != "rate":
         return _OTHER
     return replace(inner, kind="quantile", threshold=round(1 - q, 12), quantile=q, bound=bound, all=inner.bad)
@@ -258,11 +258,11 @@ _CALLS: dict[str, Callable[[Any, str, float], Shape]] = {
 
 
 def _binary(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN401 - the parser has no types
-    op, left, right = str(node.op), number(node.lhs), number(node.rhs)
+    op, left, right = str(node.op), constant(node.lhs), constant(node.rhs)
     if right is not None:
         return _undone(node.lhs, op, right, (comparison, threshold))
     if op == "-" and left is not None:
-        return _value(bare(node.rhs), turned(comparison), left - threshold)
+        return _value(bare(node.rhs), reversed_comparison(comparison), left - threshold)
     if op in {"*", "+"} and left is not None:
         return _undone(node.rhs, op, left, (comparison, threshold))
     if op == "-" and _is_now(node.lhs):
@@ -271,14 +271,14 @@ def _binary(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN
 
 
 def _undone(value: Any, op: str, by: float, condition: tuple[str, float]) -> Shape:  # noqa: ANN401 - no types
-    """Bring arithmetic with a number over to the threshold's side."""
+    """Move arithmetic with a number to the threshold's side."""
     comparison, threshold = condition
     if op in {"+", "-"}:
         return _value(bare(value), comparison, threshold - by if op == "+" else threshold + by)
     if op not in {"*", "/"} or by == 0:
         return _OTHER
     moved = threshold / by if op == "*" else threshold * by
-    return _value(bare(value), comparison if by > 0 else turned(comparison), moved)
+    return _value(bare(value), comparison if by > 0 else reversed_comparison(comparison), moved)
 
 
 def _ratio(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN401 - the parser has no types
@@ -287,7 +287,7 @@ def _ratio(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN4
         return _OTHER
     if any(_value(bare(side), comparison, 0.0).threshold != 0 for side in (node.lhs, node.rhs)):
         return _OTHER
-    # Each side's own factor comes back as the threshold that stands for 1.
+    # With the threshold 1, the threshold of each side is its own factor.
     return replace(bad, kind="ratio", threshold=threshold * bad.threshold / every.threshold, all=every.bad)
 
 
@@ -306,25 +306,25 @@ def _is_bool(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
 
 
 def _is_instant(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
-    """Tell whether only the newest samples count: no range, no offset, no subquery, no clock."""
+    """Return whether only the newest samples count: no range, no offset, no subquery, no clock."""
     text = node.prettify()
     looks_back = any(one.range_seconds is not None or one.offset_seconds for one in selectors_of(node))
     return not looks_back and not any(word in text for word in ("[", "time()", "absent", "timestamp("))
 
 
 def bare(node: Any) -> Any:  # noqa: ANN401 - the parser has no types
-    """Take the parentheses off."""
+    """Return a node without its parentheses."""
     while isinstance(node, promql.ParenExpr):
         node = node.expr
     return node
 
 
 def _ranged(call: Any) -> Selector | None:  # noqa: ANN401 - the parser has no types
-    """Find the range selector of a function; None where it has a subquery, which remembers in steps of its own."""
+    """Return the range selector of a function; None if it has a subquery, which has steps of its own."""
     argument = bare(call.args[0])
     return _one(selectors_of(argument)) if isinstance(argument, promql.MatrixSelector) else None
 
 
 def _one(selectors: tuple[Selector, ...]) -> Selector | None:
-    """Find the only selector, unless it looks at another time."""
+    """Return the only selector; None if there are several, or if it has an offset."""
     return selectors[0] if len(selectors) == 1 and not selectors[0].offset_seconds else None

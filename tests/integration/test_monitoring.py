@@ -381,8 +381,8 @@ async def test_an_alertmanager_alone_has_no_peers(running: Running) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"basic_auth": None}, "answered 401: Unauthorized; it wants to know who we are"),
-        ({"basic_auth": {"username": USER, "password": "wrong"}}, "it does not take the user name and password"),
+        ({"basic_auth": None}, "answered 401: Unauthorized; it requires credentials"),
+        ({"basic_auth": {"username": USER, "password": "wrong"}}, "it rejects the user name and password"),
         ({"tls": {}}, "its certificate is not trusted: "),
         ({"prefix": "/elsewhere"}, "answered 404: "),
         ({"scheme": "http"}, "answered 400: Client sent an HTTP request to an HTTPS server.; set a `url` of https://"),

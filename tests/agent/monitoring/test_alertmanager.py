@@ -87,6 +87,8 @@ async def test_without_metrics_there_are_no_counts(serve: Serve) -> None:
 
 async def test_a_page_in_the_place_of_metrics_is_one_line(serve: Serve) -> None:
     page = await alertmanager(serve, lambda _: web.Response(text="<!doctype html>\n<p>Sign in"))
-    with pytest.raises(ServiceUnavailable, match="/metrics did not answer as Alertmanager does: no metrics: ") as said:
+    with pytest.raises(
+        ServiceUnavailable, match="/metrics did not answer as Alertmanager does: expected metrics: "
+    ) as said:
         await page.notification_counts()
     assert str(said.value).isprintable()

@@ -43,20 +43,20 @@ def answer(status: int, body: str, content_type: str = "text/plain", **headers: 
 @pytest.mark.parametrize(
     ("status", "body", "settings", "words"),
     [
-        (401, "Unauthorized\n", {}, "answered 401: Unauthorized; it wants to know who we are: set `basic_auth` or"),
-        (401, "", {"bearer_token": "hush"}, "answered 401: it does not take the `bearer_token`"),
+        (401, "Unauthorized\n", {}, "answered 401: Unauthorized; it requires credentials: set `basic_auth` or"),
+        (401, "", {"bearer_token": "hush"}, "answered 401: it rejects the `bearer_token`"),
         (
             401,
             "",
             {"basic_auth": {"username": "me", "password": "hush"}},
-            "it does not take the user name and password of `basic_auth`",
+            "it rejects the user name and password of `basic_auth`",
         ),
         (401, "no org id\n", {}, "answered 401: no org id; set `headers: {X-Scope-OrgID: …}`"),
-        (403, PAGE, {}, "answered 403: a web page; whoever we are to it may not do that"),
+        (403, PAGE, {}, "answered 403: a web page; these credentials are not allowed to do that"),
         (404, "404 page not found", {}, "answered 404: 404 page not found; is the path of `url` right?"),
         (400, "Client sent an HTTP request to an HTTPS server.", {}, "; set a `url` of https://"),
-        (429, "", {}, "it is asked too often"),
-        (502, PAGE, {}, "answered 502: a web page; it is starting or overloaded, or what stands in front"),
+        (429, "", {}, "too many requests"),
+        (502, PAGE, {}, "answered 502: a web page; it is starting or overloaded, or the proxy in front"),
         (503, "Service Unavailable", {}, "answered 503: Service Unavailable; it is starting or overloaded"),
         (504, "", {}, "answered 504: it is starting or overloaded"),
         (500, "", {}, "answered 500: and nothing else"),
@@ -69,9 +69,9 @@ def answer(status: int, body: str, content_type: str = "text/plain", **headers: 
         ),
         (500, "x" * 5000, {}, "answered 500: " + "x" * 199 + "…"),
         (200, PAGE, {}, "answered with a web page, expected JSON: is that a login"),
-        (200, "", {}, "answered with no JSON, perhaps it was cut off: "),
-        (200, '{"status":"success","data":{"gro', {}, "answered with no JSON, perhaps it was cut off: "),
-        (200, "[" * 100_000, {}, "answered with no JSON"),
+        (200, "", {}, "answered with invalid JSON, perhaps it was cut off: "),
+        (200, '{"status":"success","data":{"gro', {}, "answered with invalid JSON, perhaps it was cut off: "),
+        (200, "[" * 100_000, {}, "answered with invalid JSON"),
     ],
 )
 @pytest.mark.parametrize("name", ["Prometheus", "Alertmanager"])
@@ -91,7 +91,7 @@ async def test_an_answer_that_is_no_answer_says_what_to_do(  # noqa: PLR0913, PL
 async def test_a_redirect_is_not_followed_and_says_where_it_leads(serve: Serve, status: int) -> None:
     started = await serve(answer(status, "", Location="https://sso.example/login?next=a"))
     said = await refusal(Prometheus(server(started.url)).rules())
-    assert f"answered {status}: it sends us to https://sso.example/login?next=a: set the `url` behind that" in said
+    assert f"answered {status}: it redirects to https://sso.example/login?next=a: set that `url`" in said
     assert len(started.asked) == 1
 
 
@@ -212,7 +212,7 @@ async def test_a_server_that_wants_a_certificate_of_ours_gets_it(serve: Serve, c
     assert await Prometheus(trusting(certificates, at, known)).version() == "3.0.0"
     said = await refusal(Prometheus(trusting(certificates, at, bare)).version())
     assert said.startswith(f"Prometheus cannot be reached: {at}/")
-    assert "want a `tls.cert_file`?" in said
+    assert "require a `tls.cert_file`?" in said
 
 
 async def test_https_spoken_to_a_server_of_http_is_one_line(serve: Serve) -> None:

@@ -8,8 +8,7 @@ from aiohttp import web
 
 from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.monitoring.clock import ClockOffset
-from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.monitoring.prometheus import ClockOffset, Prometheus
 from alertdrill.agent.monitoring.series import Series
 from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
 from alertdrill.agent.monitoring.targets import Target

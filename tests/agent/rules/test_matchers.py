@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.rules.matchers import RouteMatcher, read
+from alertdrill.agent.rules.matchers import RouteMatcher, parse_matchers
 from alertdrill.agent.rules.routing import routes
 
 TREE = r"""
@@ -76,7 +76,7 @@ def test_mappings_may_be_merged() -> None:
 
 
 def test_a_name_may_be_quoted() -> None:
-    assert list(read('{"my.label"="x"}')) == [RouteMatcher("my.label", "=", "x")]
+    assert list(parse_matchers('{"my.label"="x"}')) == [RouteMatcher("my.label", "=", "x")]
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,11 @@ def test_a_name_may_be_quoted() -> None:
     [
         ("", "has no `route`"),
         ("route:", "has no `route`"),
-        ("[", "is no YAML"),
-        ("a\0b", "is no YAML"),
-        ("route: {routes: [{matchers: [severity]}]}", "holds no matcher"),
-        ("route: {routes: [text]}", "another shape"),
-        ("route: {routes: [{match_re: {a: '['}}]}", "no regular expression"),
+        ("[", "is not YAML"),
+        ("a\0b", "is not YAML"),
+        ("route: {routes: [{matchers: [severity]}]}", "is not a matcher"),
+        ("route: {routes: [text]}", "does not have the form"),
+        ("route: {routes: [{match_re: {a: '['}}]}", "is not a regular expression"),
         ("route: {group_wait: soon}", "is no duration"),
     ],
 )

@@ -46,9 +46,9 @@ def row(found: Prospect, size: str) -> Row:
     [
         ("pending", 0, 45),  # 15 s must be bad: 15 - 15 and 15 + 15 + 15
         ("firing", 60, 105),
-        ("on-call told", 60, 165),  # at once, or at the next group_interval
+        ("on-call notified", 60, 165),  # at once, or at the next group_interval
         ("resolved", 270, 315),  # 285 s until less than 15 s are left of it
-        ("on-call told of the end", 270, 375),
+        ("on-call notified of the end", 270, 375),
     ],
 )
 def test_each_milestone_of_the_error_rate_with_all_failing(name: str, earliest: float, latest: float) -> None:
@@ -80,7 +80,7 @@ def test_errors_as_many_as_the_threshold_never_fire() -> None:
 
 def test_a_group_wait_comes_on_top_of_firing() -> None:
     slow = Route("daily", timedelta(minutes=10), timedelta(days=1))
-    found = leg(outlook("g > 1", 0, (slow,)), "daily told")
+    found = leg(outlook("g > 1", 0, (slow,)), "daily notified")
     assert (found.earliest, found.latest) == (0, 30 + 86_400)
     assert "group_wait 600 s" in found.arithmetic
 
