@@ -69,7 +69,7 @@ def test_a_page_says_how_soon_it_fires_by_the_rules_own_arithmetic(alert: str) -
     wanted = {
         leg.name: f"{explain_words.seconds_words(leg.earliest)} | {explain_words.seconds_words(leg.latest)}"
         for leg in explained.prospect.legs
-        if not leg.name.endswith("told of the end")
+        if not leg.name.endswith("notified of the end")
     }
     wanted["resolved, after the cause is gone"] = wanted.pop("resolved")
     assert {name: stated.get(name) for name in wanted} == wanted
