@@ -59,7 +59,7 @@ def only(explanation: Explanation, alert: str | None) -> Explanation:
     """Return the rules of one alert, all if None; raises ConfigError if there is no such alert."""
     if alert is None:
         return explanation
-    names = sorted({one.given.rule.alert for one in explanation.rules})
+    names = sorted({one.located.rule.alert for one in explanation.rules})
     if alert not in names:
         near = difflib.get_close_matches(alert, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(names)}"

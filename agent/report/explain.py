@@ -10,7 +10,7 @@ from rich.text import Text
 from alertdrill.agent.report import explain_words as spelled
 from alertdrill.agent.report.words import printable
 from alertdrill.agent.rules import prospect as prospects
-from alertdrill.agent.rules.explanation import Explained, Explanation
+from alertdrill.agent.rules.explanation import ExplainedRule, Explanation
 from alertdrill.agent.rules.remark import Remark
 
 _COLOURS = {"problem": "red", "weakness": "yellow", "note": "dim"}
@@ -28,14 +28,14 @@ def render(explanation: Explanation) -> RenderableType:
     return Group(*parts)
 
 
-def _rule(rule: Explained) -> list[RenderableType]:
-    title = Text(printable(rule.given.rule.alert), style="bold")
-    title.append(f"  {printable(rule.given.place)}", style="dim")
+def _rule(rule: ExplainedRule) -> list[RenderableType]:
+    title = Text(printable(rule.located.rule.alert), style="bold")
+    title.append(f"  {printable(rule.located.place)}", style="dim")
     parts: list[RenderableType] = [title]
     parts += [
         _inside(Text(printable(line)))
         for line in (
-            spelled.one_line(rule.given.rule.expr),
+            spelled.one_line(rule.located.rule.expr),
             spelled.waits_words(rule),
             spelled.kind_words(rule.prospect),
         )
@@ -45,7 +45,7 @@ def _rule(rule: Explained) -> list[RenderableType]:
     if shortest is not None:
         parts.append(_inside(Text(shortest)))
     parts += [_inside(_sizes(table)) for table in rule.prospect.tables]
-    parts += [_inside(Text(printable(line), style="dim")) for line in rule.given.basis]
+    parts += [_inside(Text(printable(line), style="dim")) for line in rule.located.basis]
     parts += [_remark(remark) for remark in rule.remarks]
     return [*parts, Text()]
 

@@ -13,8 +13,8 @@ import json
 import math
 from typing import Any
 
-from alertdrill.agent.rules.explanation import Explained, Explanation
-from alertdrill.agent.rules.prospect import Leg, Row
+from alertdrill.agent.rules.explanation import ExplainedRule, Explanation
+from alertdrill.agent.rules.prospect import Leg, SizeRow
 
 VERSION = 1
 
@@ -29,8 +29,8 @@ def render(explanation: Explanation) -> str:
     return json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _rule(explained: Explained) -> dict[str, Any]:
-    given, outlook = explained.given, explained.prospect
+def _rule(explained: ExplainedRule) -> dict[str, Any]:
+    given, outlook = explained.located, explained.prospect
     return {
         "alert": given.rule.alert,
         "group": given.rule.group,
@@ -62,7 +62,7 @@ def _leg(leg: Leg) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: SizeRow) -> dict[str, Any]:
     return {
         "fault": row.size,
         "bad_seconds": None if row.bad_seconds is None else _rounded(row.bad_seconds),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from alertdrill.agent.report import explain_words as spelled
 from alertdrill.agent.report.markdown import code, plain, table
 from alertdrill.agent.report.words import printable
-from alertdrill.agent.rules.explanation import Explained, Explanation
+from alertdrill.agent.rules.explanation import ExplainedRule, Explanation
 from alertdrill.agent.rules.prospect import Leg, Table
 from alertdrill.agent.rules.remark import Remark
 
@@ -23,8 +23,8 @@ def render(explanation: Explanation) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _rule(rule: Explained) -> Iterator[str]:
-    given = rule.given
+def _rule(rule: ExplainedRule) -> Iterator[str]:
+    given = rule.located
     yield f"## {plain(given.rule.alert)}"
     yield f"{code(given.place)}: {plain(spelled.waits_words(rule))}; {spelled.kind_words(rule.prospect)}."
     yield f"```promql\n{printable(given.rule.expr.strip()).replace('```', '')}\n```"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from alertdrill.agent.rules.explanation import Explained
-from alertdrill.agent.rules.prospect import Prospect, Row
+from alertdrill.agent.rules.explanation import ExplainedRule
+from alertdrill.agent.rules.prospect import Prospect, SizeRow
 from alertdrill.units.duration import format_seconds
 
 MARKS = {"problem": "✗", "weakness": "!", "note": "·"}
@@ -22,14 +22,14 @@ def span_words(span: tuple[float, float] | None) -> str:
     return "—" if span is None else f"{seconds_words(span[0])} … {seconds_words(span[1])}"
 
 
-def needs_words(row: Row) -> str:
+def needs_words(row: SizeRow) -> str:
     """Spell how much of a range must be bad."""
     return "never fires" if row.bad_seconds is None else f"{row.bad_seconds:.4g} s"
 
 
-def waits_words(explained: Explained) -> str:
+def waits_words(explained: ExplainedRule) -> str:
     """Spell what the rule waits for: `for 1m, evaluated every 15s, severity critical`."""
-    rule = explained.given.rule
+    rule = explained.located.rule
     parts = [f"for {format_seconds(rule.for_seconds)}"] if rule.for_seconds else ["without `for`"]
     if rule.keep_firing_for_seconds:
         parts.append(f"keep_firing_for {format_seconds(rule.keep_firing_for_seconds)}")

@@ -25,10 +25,10 @@ class LocatedRule:
 
 
 @dataclass(frozen=True)
-class Explained:
+class ExplainedRule:
     """A rule with its prospect and the remarks on it."""
 
-    given: LocatedRule
+    located: LocatedRule
     prospect: Prospect
     remarks: tuple[Remark, ...]
 
@@ -37,7 +37,7 @@ class Explained:
 class Explanation:
     """The explained rules; `unwatched` are promises that no rule watches."""
 
-    rules: tuple[Explained, ...]
+    rules: tuple[ExplainedRule, ...]
     unwatched: tuple[Kpi, ...]
 
     @property
@@ -47,7 +47,7 @@ class Explanation:
 
     def only(self, alert: str) -> Explanation:
         """Return the rules of one alert only."""
-        return Explanation(tuple(one for one in self.rules if one.given.rule.alert == alert), ())
+        return Explanation(tuple(one for one in self.rules if one.located.rule.alert == alert), ())
 
 
 def explain(located: Sequence[LocatedRule], context: RuleContext) -> Explanation:
@@ -57,9 +57,9 @@ def explain(located: Sequence[LocatedRule], context: RuleContext) -> Explanation
     return Explanation(tuple(_explain(one, whole) for one in located), unwatched(context.kpis.promises, rules))
 
 
-def _explain(located: LocatedRule, context: RuleContext) -> Explained:
+def _explain(located: LocatedRule, context: RuleContext) -> ExplainedRule:
     # The text of a template is not known here, but the alert will have the label.
     labels = located.rule.labels | {"alertname": located.rule.alert}
     ways = tuple(routes(context.alertmanager, labels)) if context.alertmanager is not None else ()
     found = prospect(located.rule, located.timing, ways)
-    return Explained(located, found, remarks_on(CheckedRule(found, context, ways)))
+    return ExplainedRule(located, found, remarks_on(CheckedRule(found, context, ways)))

@@ -28,7 +28,7 @@ class Leg:
 
 
 @dataclass(frozen=True)
-class Row:
+class SizeRow:
     """The times of a rule for one size of fault, in seconds; all but `size` are None if the rule never fires."""
 
     size: str
@@ -43,7 +43,7 @@ class Table:
     """The rows of one comparison of an expression, and the formula of how much of its range must be bad."""
 
     formula: str
-    rows: tuple[Row, ...]
+    rows: tuple[SizeRow, ...]
 
 
 @dataclass(frozen=True)
@@ -137,11 +137,11 @@ def _notified_of_the_end(resolved: Leg, route: Route) -> Leg:
     return Leg(f"{route.receiver} notified of the end", resolved.earliest, resolved.latest + interval, text, True)
 
 
-def _row(timing: Timing, size: Size) -> Row:
+def _row(timing: Timing, size: Size) -> SizeRow:
     if size.need is None:
-        return Row(size.text)
+        return SizeRow(size.text)
     needed = size.need.bad_seconds
-    return Row(
+    return SizeRow(
         size.text,
         needed,
         timing.condition_span(needed),

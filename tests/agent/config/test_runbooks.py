@@ -73,7 +73,7 @@ def test_a_page_says_how_soon_it_fires_by_the_rules_own_arithmetic(alert: str) -
     }
     wanted["resolved, after the cause is gone"] = wanted.pop("resolved")
     assert {name: stated.get(name) for name in wanted} == wanted
-    assert explained.given.rule.expr in read(alert)
+    assert explained.located.rule.expr in read(alert)
 
 
 @pytest.mark.parametrize("alert", SEED)

@@ -15,7 +15,7 @@ import pytest
 from alertdrill.agent.config.kpis import read_kpis
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.explaining.from_files import Options, from_files
-from alertdrill.agent.rules.explanation import Explained
+from alertdrill.agent.rules.explanation import ExplainedRule
 from alertdrill.lab.engine.metrics import EngineMetrics
 
 ROOT = Path(__file__).parents[3]
@@ -56,37 +56,37 @@ def rules(tmp_path: Path) -> Path:
     return path
 
 
-def _explained(path: Path, **options: object) -> dict[str, Explained]:
+def _explained(path: Path, **options: object) -> dict[str, ExplainedRule]:
     explanation = from_files(Options(paths=[path], **options))  # type: ignore[arg-type] - each test names its own
-    return {one.given.rule.alert: one for one in explanation.rules}
+    return {one.located.rule.alert: one for one in explanation.rules}
 
 
 def test_each_alerting_rule_is_explained_where_it_stands(rules: Path) -> None:
     found = _explained(rules)
-    assert {name: one.given.place for name, one in found.items()} == {
+    assert {name: one.located.place for name, one in found.items()} == {
         "Errors": f"{rules}:6",
         "Newer": f"{rules}:10",
         "Depth": f"{rules}:18",
     }
-    assert found["Depth"].given.rule.labels == {"team": "shop"}
+    assert found["Depth"].located.rule.labels == {"team": "shop"}
 
 
 def test_intervals_come_from_prometheus_yml_beside_the_rules(rules: Path) -> None:
     (rules.parent / "prometheus.yml").write_text(PROMETHEUS)
     found = _explained(rules)
-    scrapes = {name: (one.given.timing.scrape, one.given.timing.interval) for name, one in found.items()}
+    scrapes = {name: (one.located.timing.scrape, one.located.timing.interval) for name, one in found.items()}
     # The named job's; where several match the slowest; where none is named, the global one.
     assert scrapes == {"Errors": (5, 25), "Newer": (20, 25), "Depth": (40, 30)}
-    assert found["Depth"].given.timing.query_offset == 5
-    assert found["Errors"].given.basis[0] == f"scrape interval 5s: job web of {rules.parent / 'prometheus.yml'}"
-    assert "for no selector names a job of it, and some job has 5s" in found["Newer"].given.basis[0]
+    assert found["Depth"].located.timing.query_offset == 5
+    assert found["Errors"].located.basis[0] == f"scrape interval 5s: job web of {rules.parent / 'prometheus.yml'}"
+    assert "for no selector names a job of it, and some job has 5s" in found["Newer"].located.basis[0]
 
 
 def test_without_prometheus_yml_options_stand_in_and_defaults_after_them(rules: Path) -> None:
     given = _explained(rules, scrape_interval=timedelta(seconds=7), evaluation_interval=timedelta(seconds=9))
-    assert (given["Errors"].given.timing.scrape, given["Errors"].given.timing.interval) == (7, 9)
-    assert given["Errors"].given.basis[:2] == ("scrape interval 7s: as given", "evaluation interval 9s: as given")
-    default = _explained(rules)["Errors"].given
+    assert (given["Errors"].located.timing.scrape, given["Errors"].located.timing.interval) == (7, 9)
+    assert given["Errors"].located.basis[:2] == ("scrape interval 7s: as given", "evaluation interval 9s: as given")
+    default = _explained(rules)["Errors"].located
     assert (default.timing.scrape, default.timing.interval) == (60, 60)
     assert "Prometheus' default, for there is no prometheus.yml" in default.basis[0]
 
@@ -106,7 +106,7 @@ def test_routes_come_from_alertmanager_yml_in_a_folder_next_to_it(tmp_path: Path
 def test_without_alertmanager_yml_routes_are_not_known(rules: Path) -> None:
     found = _explained(rules)["Errors"]
     assert [leg.name for leg in found.prospect.legs] == ["pending", "firing", "resolved"]
-    assert found.given.basis[2] == "routes: not known, for there is no alertmanager.yml"
+    assert found.located.basis[2] == "routes: not known, for there is no alertmanager.yml"
 
 
 def test_a_rule_that_our_parser_cannot_read_is_told_and_the_rest_explained(rules: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_prometheus_rule_of_kubernetes_is_read(tmp_path: Path, rules: Path) ->
     assert {name: one.prospect.legs for name, one in found.items()} == {
         name: one.prospect.legs for name, one in plain.items()
     }
-    assert found["Errors"].given.place == f"{path}:10"
+    assert found["Errors"].located.place == f"{path}:10"
 
 
 def test_rule_files_below_a_folder_are_found_among_others(tmp_path: Path, rules: Path) -> None:

@@ -14,7 +14,7 @@ from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.explaining.from_files import Options
 from alertdrill.agent.explaining.from_servers import from_servers
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.rules.explanation import Explained
+from alertdrill.agent.rules.explanation import ExplainedRule
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.server import Server, Spec
@@ -92,14 +92,14 @@ async def config(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path
             await server.stop()
 
 
-async def _explained(config: Path) -> dict[str, Explained]:
-    return {one.given.rule.alert: one for one in (await from_servers(config, Options())).rules}
+async def _explained(config: Path) -> dict[str, ExplainedRule]:
+    return {one.located.rule.alert: one for one in (await from_servers(config, Options())).rules}
 
 
 async def test_intervals_and_routes_are_those_of_the_servers(config: Path) -> None:
     pairs = (await _explained(config))["Pairs"]
-    assert (pairs.given.timing.scrape, pairs.given.timing.interval) == (1, 3)
-    assert pairs.given.basis[0].startswith("scrape interval 1s: job prometheus, of http://127.0.0.1:")
+    assert (pairs.located.timing.scrape, pairs.located.timing.interval) == (1, 3)
+    assert pairs.located.basis[0].startswith("scrape interval 1s: job prometheus, of http://127.0.0.1:")
     notified = next(leg for leg in pairs.prospect.legs if leg.name == "pager notified")
     assert "group_wait 1 s" in notified.arithmetic
     assert "group_interval 7 s" in notified.arithmetic

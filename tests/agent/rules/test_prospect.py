@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.rules.prospect import Leg, Prospect, Row, prospect
+from alertdrill.agent.rules.prospect import Leg, Prospect, SizeRow, prospect
 from alertdrill.agent.rules.routing import Route
 from alertdrill.agent.rules.timing import Timing
 
@@ -37,7 +37,7 @@ def leg(found: Prospect, name: str) -> Leg:
     return next(one for one in found.legs if one.name == name)
 
 
-def row(found: Prospect, size: str) -> Row:
+def row(found: Prospect, size: str) -> SizeRow:
     return next(one for table in found.tables for one in table.rows if one.size == size)
 
 
@@ -75,7 +75,7 @@ def test_what_a_size_of_fault_needs(
 
 
 def test_errors_as_many_as_the_threshold_never_fire() -> None:
-    assert row(outlook(ERRORS, 60), "5% of all") == Row("5% of all")
+    assert row(outlook(ERRORS, 60), "5% of all") == SizeRow("5% of all")
 
 
 def test_a_group_wait_comes_on_top_of_firing() -> None:
