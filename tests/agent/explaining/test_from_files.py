@@ -1,4 +1,4 @@
-"""`alertdrill explain` from files to what it prints."""
+"""`alertdrill explain` from files, up to its output."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_intervals_come_from_prometheus_yml_beside_the_rules(rules: Path) -> Non
     (rules.parent / "prometheus.yml").write_text(PROMETHEUS)
     found = _explained(rules)
     scrapes = {name: (one.located.timing.scrape, one.located.timing.interval) for name, one in found.items()}
-    # The named job's; where several match the slowest; where none is named, the global one.
+    # The interval of the named job; of several matching jobs the longest; if no job is named, the global one.
     assert scrapes == {"Errors": (5, 25), "Newer": (20, 25), "Depth": (40, 30)}
     assert found["Depth"].located.timing.query_offset == 5
     assert found["Errors"].located.basis[0] == f"scrape interval 5s: job web of {rules.parent / 'prometheus.yml'}"
@@ -109,7 +109,7 @@ def test_without_alertmanager_yml_routes_are_not_known(rules: Path) -> None:
     assert found.located.basis[2] == "routes: not known, for there is no alertmanager.yml"
 
 
-def test_a_rule_that_our_parser_cannot_read_is_told_and_the_rest_explained(rules: Path) -> None:
+def test_a_rule_that_our_parser_cannot_read_is_reported_and_the_rest_explained(rules: Path) -> None:
     found = _explained(rules)
     remark = next(one for one in found["Newer"].remarks if one.name == "unreadable")
     assert "unexpected character inside brackets: '+'" in remark.text
@@ -165,7 +165,7 @@ def test_a_file_of_recording_rules_alone_says_so(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout.strip()) == (0, "no alerting rules")
 
 
-def test_one_alert_alone_can_be_asked_for(rules: Path) -> None:
+def test_a_single_alert_can_be_selected(rules: Path) -> None:
     assert set(_explained(rules, rule="Depth")) == {"Depth"}
     with pytest.raises(ConfigError, match=r"--rule: no rule makes the alert 'Dept', did you mean Depth\?"):
         _explained(rules, rule="Dept")
@@ -183,7 +183,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_page_of_the_shipped_rules_is_up_to_date() -> None:
-    """`make docs` writes it again."""
+    """`make docs` writes the page again."""
     made = _run("configs/prometheus/rules.yml", "--format", "markdown")
     assert made.returncode == 0, made.stderr
     assert made.stdout == (ROOT / "docs/seed-rules.md").read_text(encoding="utf-8")
@@ -201,7 +201,7 @@ def test_the_page_of_the_shipped_rules_is_up_to_date() -> None:
         ([], 2),
     ],
 )
-def test_the_exit_code_tells_of_a_problem_only_when_strict(arguments: list[str], code: int) -> None:
+def test_a_problem_changes_the_exit_code_only_when_strict(arguments: list[str], code: int) -> None:
     ended = _run(*arguments)
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr

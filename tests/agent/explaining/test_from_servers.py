@@ -1,4 +1,4 @@
-"""`alertdrill explain --config`: rules, intervals, series and routes as real servers tell of them."""
+"""`alertdrill explain --config`: rules, intervals, series and routes of real servers."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ delays = st.floats(0.0, 2.0)
 
 @given(st.floats(-3600, 3600), st.lists(st.tuples(delays, delays), min_size=1, max_size=5))
 def test_the_true_offset_is_never_outside_the_uncertainty(ahead: float, trips: list[tuple[float, float]]) -> None:
-    """Whatever part of a round trip is the way there, and though the server cuts its milliseconds off."""
+    """The request may take any part of the round trip, and the server cuts off its milliseconds."""
     readings = []
     for index, (there, back) in enumerate(trips):
         before = 1_790_000_000.0 + 10 * index

@@ -1,4 +1,4 @@
-"""Whatever a server answers, or does not, is one line that names it, its URL and what to do."""
+"""Every failure of a server is reported in one line with its name, its URL and a remedy."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def answer(status: int, body: str, content_type: str = "text/plain", **headers: 
     ],
 )
 @pytest.mark.parametrize("name", ["Prometheus", "Alertmanager"])
-async def test_an_answer_that_is_no_answer_says_what_to_do(  # noqa: PLR0913, PLR0917 - a table
+async def test_a_failed_answer_has_a_remedy(  # noqa: PLR0913, PLR0917 - a table
     serve: Serve, name: str, status: int, body: str, settings: dict[str, object], words: str
 ) -> None:
     at = (await serve(answer(status, body))).url
@@ -104,7 +104,7 @@ async def test_a_refused_query_is_named(serve: Serve) -> None:
 
 @asynccontextmanager
 async def raw_server(reply: bytes | None) -> AsyncIterator[str]:
-    """Reply with bytes to whatever comes, and close; None: never reply."""
+    """Reply to any request with some bytes, and close; None: never reply."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -131,14 +131,14 @@ async def raw_server(reply: bytes | None) -> AsyncIterator[str]:
         (None, "no answer within 200ms; is it overloaded, or `timeout` too short?"),
     ],
 )
-async def test_an_answer_that_breaks_off_or_never_comes_is_one_line(reply: bytes | None, words: str) -> None:
+async def test_an_answer_that_breaks_off_or_never_comes_is_a_one_line_error(reply: bytes | None, words: str) -> None:
     async with raw_server(reply) as url:
         said = await refusal(Prometheus(server(url, timeout="200ms")).rules())
     assert said.startswith(f"Prometheus cannot be reached: {url}/api/v1/rules: ")
     assert words in said
 
 
-async def test_a_server_that_does_not_run_is_one_line() -> None:
+async def test_a_server_that_does_not_run_is_a_one_line_error() -> None:
     said = await refusal(Alertmanager(server("http://127.0.0.1:1")).status())
     assert said == (
         "Alertmanager cannot be reached: http://127.0.0.1:1/api/v2/status: "
@@ -146,7 +146,7 @@ async def test_a_server_that_does_not_run_is_one_line() -> None:
     )
 
 
-async def test_a_name_that_nobody_knows_is_one_line() -> None:
+async def test_an_unknown_host_name_is_a_one_line_error() -> None:
     said = await refusal(Prometheus(server("http://prometheus.invalid:9090")).rules())
     assert "its name is not known: " in said
 
@@ -204,7 +204,7 @@ async def test_a_certificate_is_trusted_as_the_settings_say(
     assert await Prometheus(trusting(certificates, at, tls)).version() == "3.0.0"
 
 
-async def test_a_server_that_wants_a_certificate_of_ours_gets_it(serve: Serve, certificates: Certificates) -> None:
+async def test_a_server_that_requires_a_client_certificate_gets_it(serve: Serve, certificates: Certificates) -> None:
     context = tls_context(certificates, "server", wants_client=True)
     at = (await serve(lambda _: web.json_response(BUILD), context)).url
     bare = {"ca_file": "authority.crt"}
@@ -215,14 +215,14 @@ async def test_a_server_that_wants_a_certificate_of_ours_gets_it(serve: Serve, c
     assert "require a `tls.cert_file`?" in said
 
 
-async def test_https_spoken_to_a_server_of_http_is_one_line(serve: Serve) -> None:
+async def test_https_to_an_http_server_is_a_one_line_error(serve: Serve) -> None:
     at = (await serve(answer(200, ""))).url.replace("http:", "https:")
     said = await refusal(Prometheus(server(at)).version())
     assert "TLS failed: " in said
     assert "does it speak http://" in said
 
 
-async def test_a_certificate_file_that_went_away_is_one_line(tmp_path: Any) -> None:
+async def test_a_missing_certificate_file_is_a_one_line_error(tmp_path: Any) -> None:
     certificates = make_certificates(tmp_path)
     settings = trusting(certificates, "https://127.0.0.1:1", {"ca_file": "authority.crt"})
     certificates.certificate("authority").unlink()
@@ -241,7 +241,7 @@ async def test_a_block_keeps_one_connection_and_without_one_each_request_has_its
     assert len(started.ports) == 6
 
 
-async def test_headers_and_credentials_go_along_with_each_request(serve: Serve) -> None:
+async def test_headers_and_credentials_are_sent_with_each_request(serve: Serve) -> None:
     def echo(request: web.Request) -> web.Response:
         seen = f"{request.headers['Authorization']} {request.headers['X-Scope-OrgID']}"
         return web.json_response({"status": "success", "data": {"version": seen}})

@@ -1,4 +1,4 @@
-"""However an answer is bent, it is read or it is one line: no KeyError, no TypeError, nothing else."""
+"""A changed answer is read, or it is a one-line error: never a KeyError, a TypeError or another exception."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ async def bendable(serve: Serve) -> Bendable:
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 @pytest.mark.parametrize("name", ASKED)
-async def test_a_bent_answer_is_read_or_is_one_line(bendable: Bendable, name: str, data: st.DataObject) -> None:
+async def test_a_changed_answer_is_read_or_is_a_one_line_error(
+    bendable: Bendable, name: str, data: st.DataObject
+) -> None:
     path = data.draw(st.sampled_from(list(places(whole(name)))))
     bendable.answer = bent(whole(name), path, data.draw(JSON), removed=data.draw(st.booleans()))
     said = None
@@ -120,7 +122,7 @@ async def test_a_bent_answer_is_read_or_is_one_line(bendable: Bendable, name: st
     assert said is None or (said.isprintable() and bendable.url in said and said.endswith("is `url` right?"))
 
 
-async def test_peers_that_are_no_list_are_named(serve: Serve) -> None:
+async def test_peers_that_are_not_a_list_are_an_error(serve: Serve) -> None:
     answer = bent(whole("status"), ("cluster", "peers"), instead=True, removed=False)
     started = await serve(lambda _: web.json_response(answer))
     with pytest.raises(ServiceUnavailable, match="cluster: expected a list of peers"):
@@ -142,7 +144,7 @@ async def test_peers_that_are_no_list_are_named(serve: Serve) -> None:
         ("status", ("versionInfo",), "versionInfo.version: Field required"),
     ],
 )
-async def test_what_is_missing_is_named(serve: Serve, name: str, path: tuple[int | str, ...], words: str) -> None:
+async def test_a_missing_field_is_named(serve: Serve, name: str, path: tuple[int | str, ...], words: str) -> None:
     answer = bent(whole(name), path, None, removed=True)
     started = await serve(lambda _: web.json_response(answer))
     with pytest.raises(ServiceUnavailable) as refused:

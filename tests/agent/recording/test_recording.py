@@ -22,7 +22,7 @@ from alertdrill.agent.report.drill import junit, terminal
 from alertdrill.agent.verdict.judge import judge
 
 
-def test_what_is_saved_loads_again_and_nothing_lies_beside(tmp_path: Path, passed: Recording) -> None:
+def test_a_written_recording_can_be_read_and_leaves_no_other_file(tmp_path: Path, passed: Recording) -> None:
     path = tmp_path / "a" / "r.gz"
     write_recording(passed, path)
     assert read_recording(path) == passed
@@ -47,7 +47,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside(
 
 
 def _edit(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
-    """Change what a recording holds, and compress it again."""
+    """Change the content of a recording, and compress it again."""
 
     def damage(content: bytes) -> bytes:
         values = json.loads(gzip.decompress(content))
@@ -130,7 +130,7 @@ DAMAGED = [
 
 
 @pytest.mark.parametrize(("damage", "says"), [row[1:] for row in DAMAGED], ids=[row[0] for row in DAMAGED])
-def test_a_damaged_recording_is_one_clear_line(
+def test_a_damaged_recording_is_reported_in_one_line(
     tmp_path: Path, passed: Recording, damage: Callable[[bytes], bytes], says: str
 ) -> None:
     path = tmp_path / "r.gz"
@@ -145,7 +145,7 @@ def test_a_damaged_recording_is_one_clear_line(
 
 
 @pytest.mark.parametrize(("name", "says"), [("nothing.gz", "No such file"), (".", "Is a directory")])
-def test_what_cannot_be_read_says_so(tmp_path: Path, name: str, says: str) -> None:
+def test_an_unreadable_file_is_reported_with_the_reason(tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(ConfigError, match=f"cannot be read: {says}"):
         read_recording(tmp_path / name)
 
@@ -157,7 +157,7 @@ VALUES: tuple[object, ...] = (
 
 
 def _places(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """List where a recording has a value; of a list, the first and the last stand for all."""
+    """List the places of all values in a recording; of a list, the first and the last item."""
     if path:
         yield path
     names: Any = ()
@@ -171,10 +171,10 @@ def _places(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_whatever_is_edited_is_refused_or_judged(
+def test_an_edited_recording_is_refused_or_judged(
     tmp_path: Path, request: pytest.FixtureRequest, data: st.DataObject
 ) -> None:
-    """One value replaced by another: one clear line, or verdicts and reports, and never anything else."""
+    """One value is replaced by another: either a one-line error, or verdicts and reports, but never an exception."""
     path, passed = tmp_path / "r.gz", request.getfixturevalue("passed")
     places = list(_places(passed.model_dump(mode="json", by_alias=True)))
     place, value = data.draw(st.sampled_from(places)), data.draw(st.sampled_from(VALUES))

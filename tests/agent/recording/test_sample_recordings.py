@@ -1,4 +1,4 @@
-"""Recordings of real drills, judged again: each gives the verdict that it gave, to the millisecond."""
+"""Recordings of real drills, judged again: each has the same verdict as before, to the millisecond."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parents[2] / "recordings"
 
 @dataclass(frozen=True)
 class Sample:
-    """What must come of one alert of a recording: seconds from the fault to each milestone, and its reason."""
+    """The expected result of one alert of a recording: seconds from the fault to each milestone, and its reason."""
 
     name: str
     alert: str
@@ -111,7 +111,7 @@ def test_every_recording_has_a_row_and_kept_verdicts() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.gz")), ids=lambda path: path.name.split(".")[0])
-def test_none_is_large_or_tells_where_it_was_made(path: Path) -> None:
+def test_no_recording_is_large_or_has_local_paths(path: Path) -> None:
     assert path.stat().st_size < 100_000
     text = gzip.decompress(path.read_bytes()).decode()
     assert re.findall(r"/(?:tmp|root|home|usr|var|Users)/[^\"]*", text) == []

@@ -1,4 +1,4 @@
-"""Every check of a review, by a table: what makes it speak, and what keeps it silent."""
+"""Every check on a rule, by a table: a rule that it is about, and one that it is not."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_every_check_is_shown_speaking_and_silent(name: str) -> None:
 
 
 @pytest.mark.parametrize("expr", [*(one[0] for one in RULES), *UNKNOWN])
-def test_no_expression_is_too_odd_for_a_review(expr: str) -> None:
+def test_no_expression_is_too_odd_for_the_checks(expr: str) -> None:
     found = remarks(rule(expr, annotations={}))
     assert "no_runbook" in {remark.name for remark in found}
 

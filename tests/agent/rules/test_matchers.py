@@ -1,4 +1,4 @@
-"""Alertmanager's matchers and routes in every spelling, compared with what amtool says of them."""
+"""Alertmanager's matchers and routes in every notation, compared with the results of amtool."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def test_an_alert_goes_where_amtool_says(labels: dict[str, str], tmp_path: Path)
     assert [route.receiver for route in routes(TREE, labels)] == told.split(",")
 
 
-def test_what_a_route_leaves_empty_it_inherits() -> None:
+def test_a_route_inherits_fields_that_it_leaves_empty() -> None:
     (flagged,) = routes(TREE, {"flag": "true", "zone": "eu-1"})
     assert flagged.group_by == ("alertname",)
 
 
 def test_mappings_may_be_merged() -> None:
-    """YAML's `<<`, with which big configurations share what routes have in common."""
+    """YAML's `<<`, with which large configurations share settings between routes."""
     (route,) = routes("shared: &s {group_wait: 7s}\nroute: {<<: *s, receiver: r}", {})
     assert route.group_wait.total_seconds() == 7
 

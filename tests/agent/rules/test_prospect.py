@@ -66,7 +66,7 @@ def test_each_milestone_of_the_error_rate_with_all_failing(name: str, earliest: 
         ("rate(n[5m]) > 1800", 120, "1.1 times the threshold", 272.73, (350.45, 395.45)),
     ],
 )
-def test_what_a_size_of_fault_needs(
+def test_each_size_of_fault_has_its_need(
     expr: str, for_: float, size: str, bad: float, shortest: tuple[float, float]
 ) -> None:
     found = row(outlook(expr, for_), size)
@@ -95,7 +95,7 @@ def test_a_target_that_hangs_is_down_a_timeout_later() -> None:
     assert (found.earliest, found.latest) == (30, 55)
 
 
-def test_without_a_closed_form_the_soonest_alone_is_known() -> None:
+def test_without_a_formula_only_the_soonest_is_known() -> None:
     found = outlook("predict_linear(a[6h], 3600) < 0", 60)
     assert (leg(found, "firing").earliest, leg(found, "firing").latest) == (60, math.inf)
     assert found.shortest is None

@@ -1,4 +1,4 @@
-"""The spans of alert timing, by the worked examples that were tried against real servers."""
+"""The spans of alert timing, by worked examples that were tried on real servers."""
 
 from __future__ import annotations
 

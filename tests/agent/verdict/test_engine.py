@@ -1,6 +1,6 @@
-"""The state machine, by tables: one letter for what each evaluation saw, one for what was observed of it.
+"""The state machine, by tables: one letter for the result of each evaluation, one for the observed state.
 
-T it held, F it did not, ? that is open, - the evaluation may not have taken place; i inactive, p pending, f firing.
+T it held, F it did not, ? unknown, - the evaluation may not have taken place; i inactive, p pending, f firing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _breaches(seen: str, observed: str, rule: RuleRecord) -> list[tuple[int, boo
         (2, 0, "T?TT", "pipp"),
     ],
 )
-def test_what_the_rule_says_is_no_breach(for_seconds: float, keep: float, seen: str, observed: str) -> None:
+def test_following_the_rule_is_not_a_breach(for_seconds: float, keep: float, seen: str, observed: str) -> None:
     assert _breaches(seen, observed, _rule(for_seconds, keep)) == []
 
 
