@@ -21,7 +21,7 @@ class Receiver:
 
 @dataclass(frozen=True)
 class HeldAlert:
-    """One alert: `state` is unprocessed, active or suppressed; the ids are those of what suppresses it.
+    """One alert: `state` is unprocessed, active or suppressed; the ids name the silences and alerts that suppress it.
 
     `muted_by` names time intervals; only newer servers have it, and only in the list of groups.
     """

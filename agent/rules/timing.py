@@ -47,19 +47,19 @@ class Timing:
         return on_the_grid(self.keep_firing_for, self.interval)
 
     def condition_span(self, bad_seconds: float) -> tuple[float, float]:
-        """Return after how long the condition is first seen to hold: the soonest and the latest."""
+        """Return the soonest and the latest time from the fault until an evaluation sees the condition hold."""
         # Extrapolation to the edges of a range can be a scrape ahead of the samples.
         soonest = max(bad_seconds - self.scrape, 0.0)
         latest = bad_seconds + self.scrape + self.interval + self.scrape_lag
         return soonest + self.query_offset, latest + self.query_offset
 
     def firing_span(self, bad_seconds: float) -> tuple[float, float]:
-        """Return after how long the alert fires: the soonest and the latest."""
+        """Return the soonest and the latest time from the fault until the alert fires."""
         soonest, latest = self.condition_span(bad_seconds)
         return soonest + self.wait, latest + self.wait
 
     def resolution_span(self, lingers_seconds: float) -> tuple[float, float]:
-        """Return how long after the end of a fault the alert is over: the soonest and the latest.
+        """Return the soonest and the latest time from the end of the fault until the alert is over.
 
         `lingers_seconds` is how long the range still holds enough of the fault: W - x.
         """

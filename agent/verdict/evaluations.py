@@ -30,7 +30,7 @@ from alertdrill.agent.verdict.unseen import unseen_since
 _FEWEST_SCRAPES = 4
 WRITTEN_WITHIN_SECONDS = 0.5
 """The longest time from an evaluation until its samples can be queried."""
-# Limits the evaluations of one gap: a clock that jumped would make it endless.
+# The limit for one gap: after a jump of the clock it would have endless evaluations.
 _MOST_SKIPPED = 100_000
 
 
