@@ -1,7 +1,7 @@
 """Which receivers Alertmanager notifies of an alert, and after which waits: the routes of its routing tree.
 
-The tree is walked depth first. The first child that matches takes the alert, and later ones only if it has `continue`.
-If no child matches, the node itself takes the alert. Waits are inherited.
+The tree is walked depth first. The first matching child takes the alert; later children are tried only if it has
+`continue`. If no child matches, the node itself takes the alert. Waits are inherited.
 https://prometheus.io/docs/alerting/latest/configuration/#route
 """
 

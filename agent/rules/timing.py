@@ -17,7 +17,7 @@ DEFAULT_INTERVAL_SECONDS = 60.0
 """Prometheus' default for scrapes and for evaluations."""
 
 
-def on_the_grid(duration_seconds: float, interval_seconds: float) -> float:
+def in_whole_evaluations(duration_seconds: float, interval_seconds: float) -> float:
     """Round a duration up to whole evaluations: a rule engine acts only at evaluations."""
     return math.ceil(round(duration_seconds / interval_seconds, 6)) * interval_seconds
 
@@ -39,12 +39,12 @@ class Timing:
     @property
     def wait(self) -> float:
         """From pending to firing."""
-        return on_the_grid(self.for_, self.interval)
+        return in_whole_evaluations(self.for_, self.interval)
 
     @property
     def keep(self) -> float:
         """From the first evaluation without the condition to the end."""
-        return on_the_grid(self.keep_firing_for, self.interval)
+        return in_whole_evaluations(self.keep_firing_for, self.interval)
 
     def condition_span(self, bad_seconds: float) -> tuple[float, float]:
         """Return the soonest and the latest time from the fault until an evaluation sees the condition hold."""

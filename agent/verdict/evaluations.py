@@ -170,7 +170,7 @@ class _Certainty:
 class _Ranged:
     """The value of an expression with a range: without the newest scrape, the range has one sample less at each end.
 
-    No later query shows the value of that moment. Its distance is estimated from the changes between evaluations.
+    No later query shows that value. How far it may differ is estimated from the changes between evaluations.
     `shortest` is the number of scrapes in the shortest range.
     """
 
@@ -208,9 +208,10 @@ def _group(recording: Recording, record: WatchedRecord) -> GroupRecord | None:
 
 
 def _took_place(recording: Recording, record: WatchedRecord, instants_: list[float]) -> list[bool]:
-    """Return for each evaluation whether it took place without an error; before and after the looks, all count.
+    """Return for each evaluation whether it took place without an error.
 
-    The samples of the last evaluations may not have been stored yet, which looks the same as a skipped one.
+    All evaluations before the first look and after the last one count as taken place. The samples of the last ones may
+    not have been stored yet, which looks the same as a skipped evaluation.
     """
     margin = min(record.interval_seconds / 2, WRITTEN_WITHIN_SECONDS)
     stored_until = recording.ended_at - record.query_offset_seconds - margin

@@ -77,7 +77,7 @@ def _of_rates(
 def _good_seconds(counter: _Points, range_seconds: float, until: float, before: list[float]) -> tuple[float, float]:
     """Return how many seconds of a range that ends at an instant are filled with events from before the fault.
 
-    The first value of the counter may have been counted within the range or long before it: the least and the most.
+    Events from before the recording may lie in the range or long before it: returns the least and the most.
     """
     inside = [value for at, value in counter if until - range_seconds <= at <= until]
     usual = sum(before) / len(before)

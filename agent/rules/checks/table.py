@@ -53,7 +53,7 @@ def remarks_on(checked: CheckedRule) -> tuple[Remark, ...]:
 
 
 def unwatched(kpis: Iterable[Kpi], rules: Iterable[RuleRecord]) -> tuple[Kpi, ...]:
-    """Return the promises that no rule watches, by the same value and in the direction that breaks the promise."""
+    """Return the promises that no rule watches: it would compare the same value, on the side that breaks the promise."""
     shapes = [leaf for rule in rules for leaf in classify(rule.expr).leaves]
     return tuple(kpi for kpi in kpis if not any(objective.watches(shape, kpi) for shape in shapes))
 
