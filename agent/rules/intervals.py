@@ -10,8 +10,8 @@ from pathlib import Path
 
 from alertdrill.agent.config.prometheus import PrometheusFile
 from alertdrill.agent.config.rules import AnyGroup
+from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.expression import LabelMatcher, anatomy
-from alertdrill.agent.rules.shape import classify
 from alertdrill.agent.rules.timing import DEFAULT_INTERVAL_SECONDS
 from alertdrill.units.duration import format_seconds
 

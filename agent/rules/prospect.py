@@ -10,8 +10,9 @@ import math
 from dataclasses import dataclass
 
 from alertdrill.agent.recording.records import RuleRecord
+from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.routing import Route
-from alertdrill.agent.rules.shape import Shape, classify
+from alertdrill.agent.rules.shape import Shape
 from alertdrill.agent.rules.sizes import Size, formula, largest, sizes
 from alertdrill.agent.rules.timing import Timing
 

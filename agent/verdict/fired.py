@@ -9,9 +9,9 @@ from functools import cached_property
 from alertdrill.agent.config.drill import Expectation
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord, SeriesRecord
+from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.labels import is_of, series_of, templates
 from alertdrill.agent.rules.routing import Route
-from alertdrill.agent.rules.shape import classify
 from alertdrill.agent.rules.timing import Timing, timing_of
 from alertdrill.agent.verdict import window
 from alertdrill.agent.verdict.delivery import notifications_of, quickest_route, routes_to

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 
 from alertdrill.agent.recording.records import PartRecord, SeriesRecord, TargetRecord, WatchedRecord
-from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds_span, classify
+from alertdrill.agent.rules.classify import classify
+from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds_span
 from alertdrill.agent.verdict.evaluations import RuleEvaluations, instants, part, value_at
 
 _STRETCHES = 3

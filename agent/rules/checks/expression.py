@@ -8,10 +8,10 @@ from typing import Any
 
 import promql_parser as promql
 
+from alertdrill.agent.rules.classify import bare, classify
 from alertdrill.agent.rules.expression import Pairing
 from alertdrill.agent.rules.kept_labels import keys, unpaired
 from alertdrill.agent.rules.remark import CheckedRule, CheckResult
-from alertdrill.agent.rules.shape import bare, classify
 from alertdrill.units.duration import format_seconds
 
 _COMPARISONS = {">", "<", ">=", "<=", "==", "!="}

@@ -9,9 +9,9 @@ from typing import Any
 
 import promql_parser as promql
 
+from alertdrill.agent.rules.classify import bare, classify
 from alertdrill.agent.rules.expression import Selector, selectors_of
 from alertdrill.agent.rules.remark import CheckedRule, CheckResult
-from alertdrill.agent.rules.shape import bare, classify
 from alertdrill.units.duration import format_seconds
 
 _FAILURE = re.compile(r"err|fail|drop|reject|timeout|restart|abort|exception|oom")

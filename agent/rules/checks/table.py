@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.checks import expression, notice, objective, series, timing
+from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.remark import SEVERITIES, CheckedRule, CheckResult, Remark, Severity
-from alertdrill.agent.rules.shape import classify
 
 CHECKS: dict[str, Callable[[CheckedRule], Iterable[CheckResult]]] = {
     "unreadable": expression.unreadable,

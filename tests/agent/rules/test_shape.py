@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds, classify
+from alertdrill.agent.rules.classify import classify
+from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds
 
 INFO = " * on(instance) group_left(nodename) node_uname_info"
 RULES = [

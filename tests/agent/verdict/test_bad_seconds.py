@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds, bad_seconds_span, classify
+from alertdrill.agent.rules.classify import classify
+from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds, bad_seconds_span
 
 RATES = st.floats(0.01, 1000)
 

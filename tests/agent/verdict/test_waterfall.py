@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.routing import Route
-from alertdrill.agent.rules.shape import classify
 from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.onset import Onset

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from alertdrill.agent.rules.shape import classify
+from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.evaluations import Evaluation
 from alertdrill.agent.verdict.onset import Onset
