@@ -97,7 +97,7 @@ class Evidence:
             found = await self._prometheus.range(expr, first, last, interval)
         except Refused as error:
             # The refusal is a finding itself, such as two series that match one.
-            return PartRecord(expr=expr, series=[], total=0, error=error.said)
+            return PartRecord(expr=expr, series=[], total=0, error=error.reason)
         kept = sorted(found, key=lambda series: _key(series.labels))[:_MOST_SERIES]
         return PartRecord(expr=expr, series=[_on_numbers(series, grid) for series in kept], total=len(found))
 

@@ -27,11 +27,11 @@ class NotServed(ServiceUnavailable):
 
 
 class Refused(ServiceUnavailable):
-    """The server understood the request and refused it; `said` is the reason that it gave."""
+    """The server understood the request and refused it; `reason` is its own explanation."""
 
-    def __init__(self, text: str, said: str = "") -> None:
+    def __init__(self, text: str, reason: str = "") -> None:
         super().__init__(text)
-        self.said = said
+        self.reason = reason
 
 
 class HttpClient:
@@ -120,13 +120,13 @@ class HttpClient:
     def _refused(
         self, path: str, params: Mapping[str, str] | None, response: aiohttp.ClientResponse, body: bytes
     ) -> ServiceUnavailable:
-        said = refusal.excerpt(body)
-        todo = refusal.remedy(response.status, response.headers.get("Location", ""), said, self._server)
-        asked = f" to {refusal.one_line(params['query'])}" if params and "query" in params else ""
-        parts = "; ".join(part for part in (said, todo) if part) or "and nothing else"
-        text = f"{self._at(path)} answered {response.status}{asked}: {parts}"
+        reason = refusal.excerpt(body)
+        remedy = refusal.remedy(response.status, response.headers.get("Location", ""), reason, self._server)
+        query = f" to {refusal.one_line(params['query'])}" if params and "query" in params else ""
+        parts = "; ".join(part for part in (reason, remedy) if part) or "and nothing else"
+        text = f"{self._at(path)} answered {response.status}{query}: {parts}"
         if response.status in {400, 422}:
-            return Refused(text, said)
+            return Refused(text, reason)
         return NotServed(text) if response.status in {404, 405, 501} else ServiceUnavailable(text)
 
     @asynccontextmanager

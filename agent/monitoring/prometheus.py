@@ -14,7 +14,7 @@ from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.monitoring.http import HttpClient, NotServed
 from alertdrill.agent.monitoring.refusal import one_line
 from alertdrill.agent.monitoring.rules import RULE_PAGE, AlertingRule, RuleGroup
-from alertdrill.agent.monitoring.series import LABEL_VALUES, QUERY_RESULT, Series, join_series, series_of
+from alertdrill.agent.monitoring.series import LABEL_VALUES, QUERY_RESULT, Series, join_series, query_series
 from alertdrill.agent.monitoring.status import BUILD_INFO, FLAGS, RUNTIME_INFO, Flags, RuntimeInfo
 from alertdrill.agent.monitoring.targets import TARGET_LIST, Target
 from alertdrill.agent.recording.records import AlertSamples, RuleRecord
@@ -126,7 +126,7 @@ class Prometheus:
     async def instant(self, expr: str, at: float | None = None) -> list[Series]:
         """Evaluate an expression at one instant, or now; a range selector returns the raw samples."""
         params = {"query": expr} if at is None else {"query": expr, "time": f"{at:.3f}"}
-        return series_of(await self._get("/api/v1/query", QUERY_RESULT, params))
+        return query_series(await self._get("/api/v1/query", QUERY_RESULT, params))
 
     async def raw_samples(self, selector: str, start: float, end: float) -> list[Series]:
         """Return the stored samples of a selector between two instants, both included."""
@@ -165,7 +165,7 @@ class Prometheus:
 
     async def _range(self, expr: str, start: float, end: float, step: float) -> list[Series]:
         params = {"query": expr, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
-        return series_of(await self._get("/api/v1/query_range", QUERY_RESULT, params))
+        return query_series(await self._get("/api/v1/query_range", QUERY_RESULT, params))
 
     async def _read_clock(self) -> ClockReading:
         before = self._clock()
@@ -186,8 +186,8 @@ class Prometheus:
     async def _get(self, path: str, adapter: TypeAdapter[_Shape], params: Mapping[str, str] | None = None) -> _Shape:
         answer: Any = await self._http.json(path, params)
         if not isinstance(answer, dict) or answer.get("status") != "success":
-            said = str(answer.get("error", "")) if isinstance(answer, dict) else ""
-            raise self._http.strange(path, one_line(said) or "status: expected success")
+            message = str(answer.get("error", "")) if isinstance(answer, dict) else ""
+            raise self._http.strange(path, one_line(message) or "status: expected success")
         return self._http.shaped(path, adapter, answer.get("data"))
 
 

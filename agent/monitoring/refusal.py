@@ -43,13 +43,13 @@ def excerpt(body: bytes) -> str:
     return one_line(answer if isinstance(answer, str) else text)
 
 
-def remedy(status: int, location: str, said: str, server: MonitoringServer) -> str:
+def remedy(status: int, location: str, message: str, server: MonitoringServer) -> str:
     """Return a remedy for a status of 300 or more; empty if the answer itself has one."""
     if status < 400:
         return f"it redirects to {one_line(location) or 'another page'}: set that `url`, or the credentials"
-    if _SPEAKS_HTTPS in said:
+    if _SPEAKS_HTTPS in message:
         return "set a `url` of https://"
-    if _WANTS_TENANT in said:
+    if _WANTS_TENANT in message:
         return "set `headers: {X-Scope-OrgID: …}`"
     if status in {502, 503, 504}:
         return _AWAY

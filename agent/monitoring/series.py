@@ -66,7 +66,7 @@ QUERY_RESULT = TypeAdapter(Annotated[_QueryResult, BeforeValidator(_rows)])
 LABEL_VALUES = TypeAdapter(list[str])
 
 
-def series_of(result: _QueryResult) -> list[Series]:
+def query_series(result: _QueryResult) -> list[Series]:
     """Return the series of an answer."""
     return [row.series() for row in result.result]
 
