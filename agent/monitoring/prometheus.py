@@ -45,7 +45,10 @@ class ClockReading:
     after: float
 
     def offset(self) -> ClockOffset:
-        """Return the offset by Cristian's method: from the middle of our two readings; half of the time between them is its uncertainty."""
+        """Return the offset by Cristian's method.
+
+        It is measured from the middle of our two readings; half of the time between them is its uncertainty.
+        """
         server = self.server + _RESOLUTION_SECONDS / 2
         half = (self.after - self.before + _RESOLUTION_SECONDS) / 2
         return ClockOffset(server - (self.before + self.after) / 2, half)

@@ -18,7 +18,7 @@ _CLOCK_TOLERANCE_SECONDS = 1.0
 
 
 def fired_at(recording: Recording, timeline: AlertTimeline) -> float:
-    """Return when an alert began to fire; its samples carry the instant of the data, which is a query offset before."""
+    """Return when an alert began to fire; its samples carry the instant of the data, earlier by the query offset."""
     return (timeline.firing_at or 0.0) + query_offset(recording, timeline.labels)
 
 

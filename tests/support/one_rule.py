@@ -51,7 +51,7 @@ def part(expr: str, *found: SeriesRecord, **update: Any) -> PartRecord:
 
 
 def watched(held: str, *, expr: str = "queue > 5", **update: Any) -> WatchedRecord:
-    """Record a rule whose selector `queue` always finds the series, and whose whole expression finds it if it held."""
+    """Record a rule: its selector `queue` always finds the series, and the whole expression finds it at each T."""
     parts = [part(expr, series(held)), part("queue", series("T" * len(held)))]
     values = {"alert": "QueueGrows", "first_at": FIRST, "interval_seconds": 1, "count": len(held), "parts": parts}
     return WatchedRecord.model_validate(_OF | values | update)

@@ -245,7 +245,7 @@ def _routed(passed: Recording, config: str, **update: Any) -> Recording:
         ("pager", [], [60, 10], 10),
         ("archive", [], [300], 300),
         ("root", [], [], None),
-        # If no receiver is expected, it is the one that was notified.
+        # Without an expected receiver, the routes to all notified receivers count.
         (None, ["archive"], [300], 300),
         (None, ["pager", "archive"], [300, 60, 10], 10),
         (None, [], [], None),

@@ -45,7 +45,7 @@ def _of(
         (OVER, "TFTFTF", "TTTTTTFFFFFF", "TFTFTF"),
         # Its newest samples were not stored yet: if they changed something, the result is unknown.
         (UNDER_WAY, "FFTTFF", None, "?F?T?F"),
-        # The results between the evaluations show the result without the newest samples.
+        # The condition between the evaluations shows the result without the newest samples.
         (UNDER_WAY, "FFTTFF", "FFFFFTTTTFFFF", "FF?T?F"),
         (UNDER_WAY, "FFTTFF", "FFFFTTTTFFFFF", "FFTTFF"),
         (UNDER_WAY, "FFFFFF", "FFFFFTFFFFFFF", "FFFFFF"),

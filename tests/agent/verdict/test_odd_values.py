@@ -21,7 +21,7 @@ from alertdrill.agent.verdict.verdict import Link, Verdict, VerdictOutcome
 
 EXPR, VALUE = "orders:p95_seconds > 0.5", "orders:p95_seconds"
 SERIES = {"__name__": VALUE, "instance": "shop:80", "job": "orders"}
-# The number of the evaluation 0.2 s after the fault; the condition holds from five later up to 68 later.
+# The evaluation 0.2 s after the fault; the condition holds from 5 to 68 evaluations later.
 FAULT, BEGINS, ENDS, COUNT = 30, 35, 98, 140
 
 

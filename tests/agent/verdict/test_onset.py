@@ -166,7 +166,7 @@ def _drawn(*rates: tuple[int, float]) -> SeriesRecord:
 
 
 def test_the_first_interval_may_have_little_of_the_fault(passed: Recording) -> None:
-    """It came 0.2 s before the evaluation: a fifth of the full rate shows, which is more than noise of a twentieth."""
+    """The fault began 0.2 s before the evaluation: a fifth of its rate shows there; a twentieth would count as noise."""
     parts = _ratio(0) | {"errors_total": [_drawn((29, 0), (30, 20), (SECONDS, 100))]}
     assert _first_bad(_onset(passed, RATIO, parts)) == 30.1
     parts = _ratio(0) | {"errors_total": [_drawn((29, 0), (32, 5), (SECONDS, 100))]}

@@ -51,7 +51,7 @@ RATE = "rate(errors_total[5m]) > 7"
         ("queue > 5", 5.0, (0.0, 0.0), (0.0, 50.2)),
         # The fault may have begun up to a scrape before it showed, but not before it was injected.
         ("queue > 5", 20.0, (0.0, 0.0), (5.0, 65.2)),
-        # A scrape that was under way when the fault began carries an instant before the fault.
+        # A scrape that was under way when the fault began has its instant before the fault.
         ("up == 0", -0.4, (0.0, 0.0), (-0.4, 44.8)),
         # 60 s of the range: at the soonest a scrape less, for the phase of the fault and for extrapolation.
         (RATE, 5.0, (60.0, 60.0), (35.0, 110.2)),

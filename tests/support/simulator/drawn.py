@@ -1,7 +1,7 @@
 """Hypothesis strategies for whole cases.
 
 Times are drawn as multiples and fractions of the scrape and evaluation intervals: so equal times, at which engines
-differ, are frequent. Phases, lags and durations are any millisecond.
+differ, are frequent. Phases, lags and durations are any number of milliseconds.
 """
 
 from __future__ import annotations

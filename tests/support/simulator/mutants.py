@@ -59,7 +59,7 @@ class _ForgetsNoGap(AlertingRule):
 
 
 class _LosesPending(AlertingRule):
-    """Starts a pending alert again at one evaluation in four, by chance, with the same chance each time."""
+    """Starts a pending alert again at one evaluation in four: random ones, but the same in every run."""
 
     def evaluate(self, at: Millis, found: Iterable[Labels]) -> list[Alert]:
         found = list(found)
