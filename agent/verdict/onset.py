@@ -165,7 +165,7 @@ def _rates(points: _Points, since: float | None, until: float) -> list[float]:
 
 
 def _first_bad(bad: _Points, fault_at: float, rates: tuple[list[float], list[float]]) -> float | None:
-    """Return the first evaluation at which the rate has left its range before the fault, towards that during it."""
+    """Return the first evaluation whose rate lies outside its range before the fault, on the side of that during it."""
     before, during = rates
     rises = sum(during) / len(during) > sum(before) / len(before)
     edge = max(before) if rises else min(before)
