@@ -252,7 +252,7 @@ class VirtualAlertmanager(Alertmanager):
         return []
 
     async def notification_counts(self) -> list[NotificationCount]:
-        return [NotificationCount("webhook", "", float(len(self.engine.notifications)), 0.0, {})]
+        return [NotificationCount("webhook", "", float(len(self.engine.notifications)), 0.0)]
 
     async def add_silence(self, matchers: Any, until: Any, author: str, comment: str) -> str:
         del matchers, author, comment
