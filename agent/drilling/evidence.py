@@ -35,7 +35,7 @@ from alertdrill.agent.rules.labels import may_be_of
 _MOST_SERIES = 50
 _NEAR_NAMES = 3
 # Prometheus gives instants in milliseconds.
-_ROUNDING_SECONDS = 0.005
+_SMALLEST_OFFSET_SECONDS = 0.005
 
 
 class Evidence:
@@ -97,7 +97,7 @@ class Evidence:
             found = await self._prometheus.range(expr, first, last, interval)
         except Refused as error:
             # The refusal is a finding itself, such as two series that match one.
-            return PartRecord(expr=expr, series=[], total=0, error=error.said)
+            return PartRecord(expr=expr, series=[], total=0, error=error.reason)
         kept = sorted(found, key=lambda series: _key(series.labels))[:_MOST_SERIES]
         return PartRecord(expr=expr, series=[_on_numbers(series, grid) for series in kept], total=len(found))
 
@@ -179,7 +179,7 @@ def _query_offset(rule: RuleRecord, alerts: list[AlertSamples], active: list[Act
         matching = [at for at in begun if int(at) == samples.since[0]]
         if matching and samples.state == ("pending" if rule.for_seconds else "firing"):
             back = min(matching) - samples.instants[0]
-            return round(back, 3) if back > _ROUNDING_SECONDS else 0.0
+            return round(back, 3) if back > _SMALLEST_OFFSET_SECONDS else 0.0
     return 0.0
 
 

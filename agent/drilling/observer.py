@@ -38,7 +38,7 @@ EARLIER_SECONDS = 1500.0
 # After a longer outage the drill is inconclusive anyway, so it ends and undoes its faults.
 _PATIENCE_SECONDS = 5.0
 # For a Prometheus that has no rule.
-_UNKNOWN_INTERVAL_SECONDS = 1.0
+_INTERVAL_WITHOUT_RULES_SECONDS = 1.0
 _Answer = TypeVar("_Answer")
 
 
@@ -84,7 +84,7 @@ class Observer:
     def interval_seconds(self) -> float:
         """The shortest evaluation interval of an expected alert; of any alert when none is expected."""
         under_test = [rule for rule in self.rules if rule.alert in self._watched] or self.rules
-        return min((rule.interval_seconds for rule in under_test), default=_UNKNOWN_INTERVAL_SECONDS)
+        return min((rule.interval_seconds for rule in under_test), default=_INTERVAL_WITHOUT_RULES_SECONDS)
 
     @property
     def is_away(self) -> bool:

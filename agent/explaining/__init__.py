@@ -1,1 +1,1 @@
-"""When a rule fires: explained from its files, or from the servers that run it."""
+"""Explains when a rule fires, from its files or from the servers that run it."""

@@ -1,4 +1,4 @@
-"""`alertdrill explain`: rule files, and the configurations beside them, into rules with their intervals."""
+"""`alertdrill explain` from files: rule files, and the configurations beside them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from alertdrill.agent.rules.explanation import Explanation, LocatedRule, explain
 from alertdrill.agent.rules.intervals import Intervals
 from alertdrill.agent.rules.remark import RuleContext
 from alertdrill.agent.rules.routing import routes
-from alertdrill.agent.rules.timing import timing
+from alertdrill.agent.rules.timing import timing_of
 from alertdrill.units.duration import format_seconds
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `alertdrill explain` was asked for; a file that is not named is looked for beside the rules."""
+    """The options of `alertdrill explain`; a file that is not given is looked for beside the rules."""
 
     paths: list[Path] = field(default_factory=list)
     prometheus: Path | None = None
@@ -36,7 +36,7 @@ class Options:
 
 
 def from_files(options: Options) -> Explanation:
-    """Explain the rules of files; raises ConfigError with every problem of the first file that has any."""
+    """Explain the rules of files; raises ConfigError with all problems of the first file that has any."""
     sources = [Source(path) for path in rule_files(options.paths)]
     beside = sources[0].path.parent
     path = options.prometheus or _beside(beside, "prometheus.yml")
@@ -44,22 +44,22 @@ def from_files(options: Options) -> Explanation:
     intervals = Intervals(config, path, options.scrape_interval, options.evaluation_interval)
     alertmanager = options.alertmanager or _beside(beside, "alertmanager.yml")
     promises = options.kpis or _beside(beside, "kpis.yml")
-    known = RuleContext(
+    context = RuleContext(
         kpis=read_kpis(promises) if promises is not None else Kpis(),
         alertmanager=_read_routes(alertmanager) if alertmanager is not None else None,
     )
     routed = (
         f"routes: {alertmanager}" if alertmanager is not None else "routes: not known, for there is no alertmanager.yml"
     )
-    given = [one for source in sources for one in _given(source, intervals, routed)]
-    return only(explain(given, known), options.rule)
+    located = [one for source in sources for one in _rules_of(source, intervals, routed)]
+    return only(explain(located, context), options.rule)
 
 
 def only(explanation: Explanation, alert: str | None) -> Explanation:
-    """Keep one alert's rules, all when None; raises ConfigError when there is no such alert."""
+    """Return the rules of one alert, all if None; raises ConfigError if there is no such alert."""
     if alert is None:
         return explanation
-    names = sorted({one.given.rule.alert for one in explanation.rules})
+    names = sorted({one.located.rule.alert for one in explanation.rules})
     if alert not in names:
         near = difflib.get_close_matches(alert, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(names)}"
@@ -68,7 +68,7 @@ def only(explanation: Explanation, alert: str | None) -> Explanation:
 
 
 def rule_files(paths: list[Path]) -> list[Path]:
-    """List the rule files among and below some paths; raises ConfigError where there is none."""
+    """List the rule files among and below some paths; raises ConfigError if there is none."""
     found = []
     for path in paths:
         if path.is_dir():
@@ -77,37 +77,37 @@ def rule_files(paths: list[Path]) -> list[Path]:
         else:
             found.append(path)
     if not found:
-        raise ConfigError(f"{', '.join(map(str, paths))}: holds no rule file, expected one with `groups`")
+        raise ConfigError(f"{', '.join(map(str, paths))}: no rule file found, expected one with `groups`")
     return found
 
 
 def _beside(folder: Path, name: str) -> Path | None:
-    """Find a configuration in the folder of the rules, above it, or in a folder of its own name next to it."""
+    """Find a configuration in the folder of the rules, above it, or in the folder next to it that has its name."""
     places = (folder / name, folder.parent / name, folder.parent / Path(name).stem / name)
     return next((place for place in places if place.is_file()), None)
 
 
 def _read_routes(path: Path) -> str:
-    """Read alertmanager.yml; raises ConfigError when its routes cannot be followed."""
+    """Return the text of alertmanager.yml; raises ConfigError if its routes cannot be read."""
     source = Source(path)
     text = path.read_text(encoding="utf-8")
     try:
         routes(text, {})
     except ValueError as error:
-        raise ConfigError(source.problem(("route",), f"cannot be followed: {error}")) from error
+        raise ConfigError(source.problem(("route",), f"cannot be read: {error}")) from error
     return text
 
 
-def _given(source: Source, intervals: Intervals, routed: str) -> Iterator[LocatedRule]:
+def _rules_of(source: Source, intervals: Intervals, routed: str) -> Iterator[LocatedRule]:
     prefix: tuple[str, ...] = ("spec", "groups") if is_resource(source) else ("groups",)
     for number, group in enumerate(parse_any_rules(source).groups):
         for index, rule in enumerate(group.rules):
             if rule.alert is not None:
                 line = source.line((*prefix, number, "rules", index))
-                yield _one(f"{source.path}:{line}", group, rule, intervals, routed)
+                yield _located(f"{source.path}:{line}", group, rule, intervals, routed)
 
 
-def _one(place: str, group: AnyGroup, rule: AnyRule, intervals: Intervals, routed: str) -> LocatedRule:
+def _located(place: str, group: AnyGroup, rule: AnyRule, intervals: Intervals, routed: str) -> LocatedRule:
     scrape, evaluation = intervals.scrape(rule.expr), intervals.evaluation(group)
     offset = intervals.offset_seconds(group)
     record = RuleRecord(
@@ -127,8 +127,8 @@ def _one(place: str, group: AnyGroup, rule: AnyRule, intervals: Intervals, route
         f"evaluation interval {format_seconds(evaluation.seconds)}: {evaluation.source}",
         routed,
     )
-    waits = timing(record, scrape.seconds, offset, intervals.timeout_seconds(rule.expr))
-    return LocatedRule(record, waits, place, basis)
+    durations = timing_of(record, scrape.seconds, offset, intervals.timeout_seconds(rule.expr))
+    return LocatedRule(record, durations, place, basis)
 
 
 def _seconds(duration: timedelta | None) -> float:

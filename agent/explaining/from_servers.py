@@ -1,4 +1,4 @@
-"""`alertdrill explain` without files: the rules that Prometheus has loaded, and the series behind them."""
+"""`alertdrill explain` from servers: the rules that Prometheus has loaded, and the series behind them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.explanation import Explanation, LocatedRule, explain
 from alertdrill.agent.rules.expression import anatomy
 from alertdrill.agent.rules.remark import RuleContext
-from alertdrill.agent.rules.timing import timing
+from alertdrill.agent.rules.timing import DEFAULT_INTERVAL_SECONDS, timing_of
 from alertdrill.units.duration import format_seconds
 
 _Labels = Mapping[str, tuple[Mapping[str, str], ...]]
@@ -26,28 +26,28 @@ async def from_servers(config: Path, options: Options) -> Explanation:
     """Explain the rules of a running Prometheus; raises ConfigError, ServiceUnavailable."""
     loaded = read_agent_config(config)
     prometheus = Prometheus(loaded.prometheus)
-    rules = [served.rule for served in await prometheus.rules()]
+    rules = await prometheus.rules()
     scrapes = await prometheus.scrape_seconds()
     labels = await _labels(prometheus, rules)
     status = await alertmanager.status(loaded.alertmanager)
-    known = RuleContext(
+    context = RuleContext(
         kpis=read_kpis(options.kpis) if options.kpis is not None else Kpis(),
         alertmanager=status.config,
         labels=labels,
     )
-    given = [_given(rule, scrapes, labels, loaded.prometheus.url) for rule in rules]
-    return only(explain(given, known), options.rule)
+    located = [_located(rule, scrapes, labels, loaded.prometheus.url) for rule in rules]
+    return only(explain(located, context), options.rule)
 
 
 async def _labels(prometheus: Prometheus, rules: Sequence[RuleRecord]) -> _Labels:
-    """Ask for the labels of what each rule selects, and of both sides of what it pairs."""
+    """Fetch the labels of the series that each selector of a rule finds, and of both sides of its operators."""
     found: dict[str, tuple[Mapping[str, str], ...]] = {}
     for expr in dict.fromkeys(part for rule in rules for part in _parts(rule.expr)):
         now = time.time()
         try:
             found[expr] = tuple(labels for labels, _ in await prometheus.values(expr, now, now, 1.0))
         except ServiceUnavailable:
-            # A part that cannot be evaluated proves nothing; a server that is down fails at the rules already.
+            # A part that cannot be evaluated is left out. If the server were down, the rules would have failed already.
             continue
     return found
 
@@ -60,14 +60,14 @@ def _parts(expr: str) -> list[str]:
     return [*map(str, tree.selectors), *sides]
 
 
-def _given(rule: RuleRecord, scrapes: Mapping[str, float], labels: _Labels, url: str) -> LocatedRule:
+def _located(rule: RuleRecord, scrapes: Mapping[str, float], labels: _Labels, url: str) -> LocatedRule:
     jobs = {one.get("job", "") for part in _parts(rule.expr) for one in labels.get(part, ())} & set(scrapes)
-    seconds = max((scrapes[job] for job in jobs), default=max(scrapes.values(), default=60.0))
-    source = f"job {', '.join(sorted(jobs))}" if jobs else "the longest of all jobs, for its series name none"
+    seconds = max((scrapes[job] for job in jobs), default=max(scrapes.values(), default=DEFAULT_INTERVAL_SECONDS))
+    source = f"job {', '.join(sorted(jobs))}" if jobs else "the longest of all jobs, for its series have no `job`"
     basis = (
         f"scrape interval {format_seconds(seconds)}: {source}, of {url}",
         f"evaluation interval {format_seconds(rule.interval_seconds)}: its group's, of {url}",
-        "routes: as Alertmanager has them",
+        "routes: those of the running Alertmanager",
         "query offset 0s and grace period 10m: Prometheus' defaults",
     )
-    return LocatedRule(rule, timing(rule, seconds), f"group {rule.group}", basis)
+    return LocatedRule(rule, timing_of(rule, seconds), f"group {rule.group}", basis)

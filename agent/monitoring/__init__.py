@@ -1,1 +1,1 @@
-"""The only door to Prometheus and to Alertmanager; their exceptions stop here."""
+"""The clients of Prometheus and Alertmanager. No other code calls them, and their exceptions stop here."""

@@ -1,4 +1,4 @@
-"""Alertmanager: the alerts it holds, what keeps them quiet, and whom it could tell."""
+"""The client of Alertmanager: its alerts, silences, receivers and notification counts."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from alertdrill.agent.monitoring.held import (
     SilenceMatcher,
 )
 from alertdrill.agent.monitoring.http import HttpClient, NotServed
-from alertdrill.agent.monitoring.notification_counts import NotificationCount, read
+from alertdrill.agent.monitoring.notification_counts import NotificationCount, parse_counts
 
 _Shape = TypeVar("_Shape")
 
 
 class Alertmanager:
-    """An Alertmanager, or what serves its API.
+    """An Alertmanager, or another server with its API.
 
     https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml. As a context manager it keeps its
     connections for the length of the block. Every method raises ServiceUnavailable.
@@ -48,23 +48,23 @@ class Alertmanager:
         await self._http.__aexit__(*error)
 
     async def status(self) -> AlertmanagerStatus:
-        """Tell its version, its configuration and its cluster."""
+        """Return its version, its configuration and its cluster."""
         return await self._get("/api/v2/status", STATUS)
 
     async def alerts(self) -> list[HeldAlert]:
-        """List the alerts that it holds, those that are kept quiet among them."""
+        """List its alerts, also those that are silenced, inhibited or muted."""
         return await self._get("/api/v2/alerts", ALERTS)
 
     async def groups(self) -> list[AlertGroup]:
-        """List the groups of alerts that each receiver is told of, those that are kept quiet among them."""
+        """List the groups of alerts of each receiver, also alerts that are silenced, inhibited or muted."""
         return await self._get("/api/v2/alerts/groups", GROUPS)
 
     async def silences(self) -> list[Silence]:
-        """List the silences, those that ended not long ago among them."""
+        """List the silences, also those that ended a short time ago."""
         return await self._get("/api/v2/silences", SILENCES)
 
     async def add_silence(self, matchers: Iterable[SilenceMatcher], until: datetime, author: str, comment: str) -> str:
-        """Silence what all matchers match from now on until an instant, and tell the silence's id."""
+        """Silence the alerts that all matchers match, from now until an instant; returns the silence's id."""
         written = {
             "matchers": [
                 {"name": one.name, "value": one.value, "isRegex": one.is_regex, "isEqual": one.is_equal}
@@ -79,7 +79,7 @@ class Alertmanager:
         return self._http.shaped("/api/v2/silences", SILENCED, answer).silence_id
 
     async def end_silence(self, silence_id: str) -> None:
-        """End a silence; one that is gone already is no error."""
+        """End a silence; it is not an error if there is no such silence any more."""
         with contextlib.suppress(NotServed):
             await self._http.send("DELETE", f"/api/v2/silence/{quote(silence_id)}")
 
@@ -88,20 +88,20 @@ class Alertmanager:
         return [receiver.name for receiver in await self._get("/api/v2/receivers", RECEIVERS)]
 
     async def notification_counts(self) -> list[NotificationCount] | None:
-        """Tell how many notifications it sent and failed to, since its start; None when it has no /metrics."""
+        """Return how many notifications were sent and failed since its start; None if it has no /metrics."""
         try:
             text = await self._http.text("/metrics")
         except NotServed:
             return None
         try:
-            return read(text)
+            return parse_counts(text)
         except ValueError as error:
-            raise self._http.strange("/metrics", f"no metrics: {error}") from error
+            raise self._http.strange("/metrics", f"expected metrics: {error}") from error
 
     async def _get(self, path: str, adapter: TypeAdapter[_Shape]) -> _Shape:
         return self._http.shaped(path, adapter, await self._http.json(path))
 
 
 async def status(server: MonitoringServer) -> AlertmanagerStatus:
-    """Ask Alertmanager for its status; raises ServiceUnavailable."""
+    """Return Alertmanager's status; raises ServiceUnavailable."""
     return await Alertmanager(server).status()

@@ -1,4 +1,4 @@
-"""What Alertmanager holds: alerts, silences, receivers, and its place in a cluster."""
+"""The answers of Alertmanager: alerts, silences, receivers, status and cluster."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Receiver:
 
 @dataclass(frozen=True)
 class HeldAlert:
-    """One alert: `state` is unprocessed, active or suppressed, and the ids say by what.
+    """One alert: `state` is unprocessed, active or suppressed; the ids name the silences and alerts that suppress it.
 
-    `muted_by` names time intervals; only newer ones tell them, and only of alerts in their groups.
+    `muted_by` names time intervals; only newer servers have it, and only in the list of groups.
     """
 
     labels: Labels
@@ -41,7 +41,7 @@ class HeldAlert:
 
 @dataclass(frozen=True)
 class AlertGroup:
-    """The alerts that one notification is about, of one receiver."""
+    """The alerts of one notification to one receiver."""
 
     labels: Labels
     receiver: Receiver
@@ -80,9 +80,9 @@ class Silenced:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The peers, itself included, and its position among them, from 0: each later one waits longer to notify.
+    """The number of peers with itself, and its position among them, from 0: each later peer waits longer to notify.
 
-    No peers and no position when clustering is switched off.
+    `peers` is 0 and `position` None if clustering is switched off.
     """
 
     peers: int = 0
@@ -90,13 +90,13 @@ class Cluster:
 
 
 def _cluster(answer: Any) -> Any:  # noqa: ANN401 - JSON
-    """Count the peers; Alertmanager orders them by name, and so finds its position."""
+    """Count the peers; Alertmanager orders them by name to find its own position."""
     if not isinstance(answer, dict):
         return answer
     peers = answer.get("peers") or []
     if not isinstance(peers, list):
         msg = "expected a list of peers"
-        raise ValueError(msg)  # noqa: TRY004 - pydantic takes no other
+        raise ValueError(msg)  # noqa: TRY004 - pydantic expects a ValueError
     names = sorted(str(peer.get("name")) for peer in peers if isinstance(peer, dict))
     own = answer.get("name")
     return {"peers": len(names), "position": names.index(own) if own in names else None}
@@ -104,7 +104,7 @@ def _cluster(answer: Any) -> Any:  # noqa: ANN401 - JSON
 
 @dataclass(frozen=True)
 class AlertmanagerStatus:
-    """What Alertmanager says of itself; `config` is YAML text with its secrets masked."""
+    """The status of an Alertmanager; `config` is YAML text with its secrets masked."""
 
     version: Annotated[str, Field(validation_alias=AliasPath("versionInfo", "version"))]
     config: Annotated[str, Field(validation_alias=AliasPath("config", "original"))]

@@ -1,6 +1,6 @@
-"""Requests over HTTP, with a time limit and one kind of error, which names server, URL and what to do.
+"""HTTP requests with a time limit and one kind of error, which names the server, the URL and a remedy.
 
-A redirect is an error: it leads to a login page, or to a server that the secrets are not meant for.
+A redirect is an error: it leads to a login page, or to a server that must not receive the secrets.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ _Shape = TypeVar("_Shape")
 
 
 class NotServed(ServiceUnavailable):
-    """The server answers, and has no such page."""
+    """The server answers, but does not have the page."""
 
 
 class Refused(ServiceUnavailable):
-    """The server understood what was asked, and would not: `said` is its own reason."""
+    """The server understood the request and refused it; `reason` is its own explanation."""
 
-    def __init__(self, text: str, said: str = "") -> None:
+    def __init__(self, text: str, reason: str = "") -> None:
         super().__init__(text)
-        self.said = said
+        self.reason = reason
 
 
 class HttpClient:
-    """What asks one server; `name` is what messages call it.
+    """Sends requests to one server; messages call it `name`.
 
-    As a context manager it keeps its connections for the length of the block; outside of one, each request
-    has a connection of its own.
+    As a context manager it keeps its connections for the length of the block. Without one, each request opens a
+    connection of its own.
     """
 
     def __init__(self, name: str, server: MonitoringServer) -> None:
@@ -56,15 +56,15 @@ class HttpClient:
             await _close(session)
 
     async def text(self, path: str, params: Mapping[str, str] | None = None) -> str:
-        """Ask for a text; raises NotServed or ServiceUnavailable."""
+        """Return an answer as text; raises NotServed or ServiceUnavailable."""
         return (await self._ask("GET", path, params)).decode(errors="replace")
 
     async def json(self, path: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
-        """Ask for JSON; raises NotServed or ServiceUnavailable."""
+        """Return an answer as JSON; raises NotServed or ServiceUnavailable."""
         return self._read(path, await self._ask("GET", path, params))
 
     async def send(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-        """Send JSON, and read the answer's if it has any; raises NotServed or ServiceUnavailable."""
+        """Send JSON, and return the answer's JSON if it has any; raises NotServed or ServiceUnavailable."""
         answer = await self._ask(method, path, None, body)
         return self._read(path, answer) if answer else None
 
@@ -75,11 +75,11 @@ class HttpClient:
             if refusal.is_page(body):
                 fault = "a web page, expected JSON: is that a login, or is the path of `url` wrong?"
             else:
-                fault = f"no JSON, perhaps it was cut off: {refusal.one_line(str(error))}"
+                fault = f"invalid JSON, perhaps it was cut off: {refusal.one_line(str(error))}"
             raise ServiceUnavailable(f"{self._at(path)} answered with {fault}") from error
 
     def shaped(self, path: str, adapter: TypeAdapter[_Shape], value: object) -> _Shape:
-        """Read an answer as what it should be; raises ServiceUnavailable with the first place that is not."""
+        """Validate an answer; raises ServiceUnavailable with the first place that is wrong."""
         try:
             return adapter.validate_python(value)
         except ValidationError as error:
@@ -88,7 +88,7 @@ class HttpClient:
             raise self.strange(path, f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
 
     def strange(self, path: str, what: str) -> ServiceUnavailable:
-        """Make the error for an answer of another shape."""
+        """Return the error for an unexpected answer."""
         return ServiceUnavailable(
             f"{self._at(path)} did not answer as {self._name} does: {refusal.one_line(what)}; is `url` right?"
         )
@@ -120,13 +120,13 @@ class HttpClient:
     def _refused(
         self, path: str, params: Mapping[str, str] | None, response: aiohttp.ClientResponse, body: bytes
     ) -> ServiceUnavailable:
-        said = refusal.excerpt(body)
-        todo = refusal.remedy(response.status, response.headers.get("Location", ""), said, self._server)
-        asked = f" to {refusal.one_line(params['query'])}" if params and "query" in params else ""
-        parts = "; ".join(part for part in (said, todo) if part) or "and nothing else"
-        text = f"{self._at(path)} answered {response.status}{asked}: {parts}"
+        reason = refusal.excerpt(body)
+        remedy = refusal.remedy(response.status, response.headers.get("Location", ""), reason, self._server)
+        query = f" to {refusal.one_line(params['query'])}" if params and "query" in params else ""
+        parts = "; ".join(part for part in (reason, remedy) if part) or "and nothing else"
+        text = f"{self._at(path)} answered {response.status}{query}: {parts}"
         if response.status in {400, 422}:
-            return Refused(text, said)
+            return Refused(text, reason)
         return NotServed(text) if response.status in {404, 405, 501} else ServiceUnavailable(text)
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""How many notifications Alertmanager sent and failed to send, read from its own metrics."""
+"""How many notifications Alertmanager sent and failed to send, from its own metrics."""
 
 from __future__ import annotations
 
@@ -14,36 +14,29 @@ _FAILED = "alertmanager_notifications_failed_total"
 
 @dataclass(frozen=True)
 class NotificationCount:
-    """Attempts since Alertmanager's start, and those among them that failed, of one kind of integration.
+    """The attempts since Alertmanager's start, and how many of them failed, for one kind of integration.
 
-    `receiver` is empty unless a newer one was told to name receivers in its metrics; reasons are told since 0.27,
-    and those of none are left out.
+    `receiver` is empty unless Alertmanager runs with the feature that names receivers in its metrics.
     """
 
     integration: str
     receiver: str
     attempts: float
     failed: float
-    failed_by_reason: dict[str, float]
 
 
-def read(text: str) -> list[NotificationCount]:
-    """Read the text format of metrics; raises ValueError when it is none."""
+def parse_counts(text: str) -> list[NotificationCount]:
+    """Parse the text format of metrics; raises ValueError if the text has another format."""
     attempts: defaultdict[tuple[str, str], float] = defaultdict(float)
-    failures: defaultdict[tuple[str, str], defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+    failures: defaultdict[tuple[str, str], float] = defaultdict(float)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name == _SENT:
                 attempts[_key(sample.labels)] += sample.value
             elif sample.name == _FAILED:
-                failures[_key(sample.labels)][sample.labels.get("reason", "")] += sample.value
+                failures[_key(sample.labels)] += sample.value
     return [
-        NotificationCount(
-            *key,
-            attempts=attempts[key],
-            failed=sum(failures[key].values()),
-            failed_by_reason={reason: count for reason, count in failures[key].items() if reason and count},
-        )
+        NotificationCount(*key, attempts=attempts[key], failed=failures[key])
         for key in sorted(attempts.keys() | failures.keys())
     ]
 

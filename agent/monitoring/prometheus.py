@@ -1,45 +1,64 @@
-"""Prometheus: rules as it serves them, alerts as it lists them, samples as it stored them."""
+"""The client of Prometheus: its rules with their alerts, its targets, its samples and its clock."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar, cast
 
 from pydantic import TypeAdapter
 
 from alertdrill.agent.config.servers import MonitoringServer
-from alertdrill.agent.monitoring.clock import ClockOffset, ClockReading, best
 from alertdrill.agent.monitoring.http import HttpClient, NotServed
 from alertdrill.agent.monitoring.refusal import one_line
-from alertdrill.agent.monitoring.rules import ALERT_LIST, RULE_PAGE, AlertingRule, RuleGroup
-from alertdrill.agent.monitoring.series import LABEL_VALUES, QUERY_RESULT, Series, joined, read
+from alertdrill.agent.monitoring.rules import RULE_PAGE, AlertingRule, RuleGroup
+from alertdrill.agent.monitoring.series import LABEL_VALUES, QUERY_RESULT, Series, join_series, query_series
 from alertdrill.agent.monitoring.status import BUILD_INFO, FLAGS, RUNTIME_INFO, Flags, RuntimeInfo
 from alertdrill.agent.monitoring.targets import TARGET_LIST, Target
-from alertdrill.agent.recording.records import ActiveRecord, AlertSamples, RuleRecord
+from alertdrill.agent.recording.records import AlertSamples, RuleRecord
 
 _GROUPS_A_PAGE = 500
 # The server refuses more than 11,000 points of a series.
 _POINTS_A_QUERY = 10_000
 _CLOCK_READINGS = 5
+# `time()` of the server is cut off to whole milliseconds.
+_RESOLUTION_SECONDS = 0.001
 _Shape = TypeVar("_Shape")
 
 
 @dataclass(frozen=True)
-class ServedRule:
-    """A rule, and when its group was evaluated last (Unix seconds, wall clock, a few ms late; 0 before the first)."""
+class ClockOffset:
+    """How far the server's clock is ahead of ours (negative: behind), and the uncertainty of that."""
 
-    rule: RuleRecord
-    last_evaluation_at: float
+    offset_seconds: float
+    uncertainty_seconds: float
+
+
+@dataclass(frozen=True)
+class ClockReading:
+    """A reading of the server's clock, and of ours before and after the request; Unix seconds."""
+
+    before: float
+    server: float
+    after: float
+
+    def offset(self) -> ClockOffset:
+        """Return the offset by Cristian's method.
+
+        It is measured from the middle of our two readings; half of the time between them is its uncertainty.
+        """
+        server = self.server + _RESOLUTION_SECONDS / 2
+        half = (self.after - self.before + _RESOLUTION_SECONDS) / 2
+        return ClockOffset(server - (self.before + self.after) / 2, half)
 
 
 class Prometheus:
-    """A Prometheus server, or what serves its API. https://prometheus.io/docs/prometheus/latest/querying/api/.
+    """A Prometheus, or another server with its API. https://prometheus.io/docs/prometheus/latest/querying/api/.
 
     As a context manager it keeps its connections for the length of the block. Every method raises
-    ServiceUnavailable; what Thanos, Mimir and others need not have is None when it is not there.
+    ServiceUnavailable. A method returns None if the server is a Thanos, Mimir or other that does not have the page.
     Instants are Unix seconds by the server's clock, `clock` is ours.
     """
 
@@ -55,16 +74,16 @@ class Prometheus:
         await self._http.__aexit__(*error)
 
     async def version(self) -> str:
-        """Tell the server's version, "unknown" when it does not."""
+        """Return the server's version, or "unknown"."""
         built = await self._get_if_served("/api/v1/status/buildinfo", BUILD_INFO)
         return built.version if built is not None else "unknown"
 
     async def runtime(self) -> RuntimeInfo | None:
-        """Tell since when the server runs, and with which configuration."""
+        """Return since when the server runs, and when it loaded its configuration."""
         return await self._get_if_served("/api/v1/status/runtimeinfo", RUNTIME_INFO)
 
     async def flags(self) -> Flags | None:
-        """Tell the flags that bear on alerts."""
+        """Return the flags that affect alerts."""
         return await self._get_if_served("/api/v1/status/flags", FLAGS)
 
     async def rule_groups(self) -> list[RuleGroup]:
@@ -81,21 +100,17 @@ class Prometheus:
             tokens.add(page.next_token)
             params["group_next_token"] = page.next_token
 
-    async def rules(self) -> list[ServedRule]:
+    async def rules(self) -> list[RuleRecord]:
         """List the alerting rules."""
-        return [
-            ServedRule(rule_record(group, rule), group.last_evaluation_at or 0.0)
-            for group in await self.rule_groups()
-            for rule in group.rules
-        ]
+        return [rule_record(group, rule) for group in await self.rule_groups() for rule in group.rules]
 
     async def targets(self) -> list[Target] | None:
-        """List what is scraped now."""
+        """List the targets that are scraped now."""
         listed = await self._get_if_served("/api/v1/targets", TARGET_LIST, {"state": "active"})
         return list(listed.active) if listed is not None else None
 
     async def scrape_seconds(self) -> dict[str, float]:
-        """Tell the longest scrape interval of each job, in seconds; of none when the server does not scrape."""
+        """Return the longest scrape interval of each job, in seconds; empty if the server does not scrape."""
         longest: dict[str, float] = {}
         for target in await self.targets() or ():
             if target.interval_seconds is not None:
@@ -103,37 +118,29 @@ class Prometheus:
                 longest[job] = max(longest.get(job, 0.0), target.interval_seconds)
         return longest
 
-    async def active(self, now: float) -> list[ActiveRecord]:
-        """List the alerts that are pending or firing."""
-        listed = await self._get("/api/v1/alerts", ALERT_LIST)
-        return [
-            ActiveRecord(labels=alert.labels, state=alert.state, active_at=alert.active_at, seen_at=now)
-            for alert in listed.alerts
-        ]
-
     async def clock_offset(self) -> ClockOffset:
-        """Tell how far the server's clock is ahead of ours: the surest of a few readings."""
-        return best([await self._read_clock() for _ in range(_CLOCK_READINGS)])
+        """Return how far the server's clock is ahead of ours: the most certain of a few readings."""
+        return most_certain([await self._read_clock() for _ in range(_CLOCK_READINGS)])
 
     async def holds(self, expr: str) -> bool:
-        """Tell whether an expression has any result now."""
+        """Return whether an expression has any result now."""
         return bool(await self.instant(expr))
 
     async def instant(self, expr: str, at: float | None = None) -> list[Series]:
-        """Evaluate an expression at one instant, or now; of a range selector, the raw samples."""
+        """Evaluate an expression at one instant, or now; a range selector returns the raw samples."""
         params = {"query": expr} if at is None else {"query": expr, "time": f"{at:.3f}"}
-        return read(await self._get("/api/v1/query", QUERY_RESULT, params))
+        return query_series(await self._get("/api/v1/query", QUERY_RESULT, params))
 
     async def raw_samples(self, selector: str, start: float, end: float) -> list[Series]:
-        """Fetch the samples that a selector finds stored between two instants, both included."""
+        """Return the stored samples of a selector between two instants, both included."""
         first, last = round(start * 1000), round(end * 1000)
-        # A range includes its start in 2.x and excludes it in 3.x: ask for a millisecond more, and keep what counts.
+        # A range includes its start in 2.x and excludes it in 3.x: request a millisecond more, and cut it off.
         found = await self.instant(f"{selector}[{last - first + 1}ms]", last / 1000)
         kept = (series.between(first / 1000, last / 1000) for series in found)
         return [series for series in kept if series.samples or series.histograms_at]
 
     async def alert_samples(self, start: float, end: float) -> list[AlertSamples]:
-        """Fetch the samples of ALERTS between two instants, one series for each state of an alert."""
+        """Return the samples of ALERTS between two instants, one series for each state of an alert."""
         found = await self.raw_samples("ALERTS", start, end)
         return [_alert_samples(series) for series in found if series.labels.get("alertstate") in {"pending", "firing"}]
 
@@ -142,7 +149,7 @@ class Prometheus:
         step = max(round(step, 3), 0.001)
         stride = _POINTS_A_QUERY * step
         starts = [start + index * stride for index in range(math.floor((end - start) / stride) + 1)]
-        return joined([await self._range(expr, first, min(first + stride - step, end), step) for first in starts])
+        return join_series([await self._range(expr, first, min(first + stride - step, end), step) for first in starts])
 
     async def values(
         self, expr: str, start: float, end: float, step: float
@@ -155,13 +162,13 @@ class Prometheus:
         return [(one.labels, list(one.samples)) for one in series if one.samples]
 
     async def label_values(self, label: str, start: float, end: float) -> list[str]:
-        """List the values that a label had between two instants; of `__name__`, the metrics that there were."""
+        """List the values that a label had between two instants; those of `__name__` are the names of metrics."""
         span = {"start": f"{start:.3f}", "end": f"{end:.3f}"}
         return await self._get(f"/api/v1/label/{label}/values", LABEL_VALUES, span)
 
     async def _range(self, expr: str, start: float, end: float, step: float) -> list[Series]:
         params = {"query": expr, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
-        return read(await self._get("/api/v1/query_range", QUERY_RESULT, params))
+        return query_series(await self._get("/api/v1/query_range", QUERY_RESULT, params))
 
     async def _read_clock(self) -> ClockReading:
         before = self._clock()
@@ -182,13 +189,13 @@ class Prometheus:
     async def _get(self, path: str, adapter: TypeAdapter[_Shape], params: Mapping[str, str] | None = None) -> _Shape:
         answer: Any = await self._http.json(path, params)
         if not isinstance(answer, dict) or answer.get("status") != "success":
-            said = str(answer.get("error", "")) if isinstance(answer, dict) else ""
-            raise self._http.strange(path, one_line(said) or "status: expected success")
+            message = str(answer.get("error", "")) if isinstance(answer, dict) else ""
+            raise self._http.strange(path, one_line(message) or "status: expected success")
         return self._http.shaped(path, adapter, answer.get("data"))
 
 
 def rule_record(group: RuleGroup, rule: AlertingRule) -> RuleRecord:
-    """Take from a served rule what a recording keeps."""
+    """Return the record of a served rule."""
     return RuleRecord(
         alert=rule.name,
         group=group.name,
@@ -208,3 +215,8 @@ def _alert_samples(series: Series) -> AlertSamples:
     labels = {name: value for name, value in series.labels.items() if name not in {"__name__", "alertstate"}}
     state = cast("Literal['pending', 'firing']", series.labels["alertstate"])
     return AlertSamples(labels=labels, state=state, instants=[instant for instant, _ in series.samples])
+
+
+def most_certain(readings: Iterable[ClockReading]) -> ClockOffset:
+    """Return the offset with the least uncertainty; raises ValueError without readings."""
+    return min((reading.offset() for reading in readings), key=lambda offset: offset.uncertainty_seconds)

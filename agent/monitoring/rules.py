@@ -45,7 +45,7 @@ class AlertingRule:
 
 
 def _only_alerting(rules: Any) -> Any:  # noqa: ANN401 - JSON
-    """Leave recording rules out: not every server does so when asked to."""
+    """Leave out recording rules: not every server does so itself."""
     if not isinstance(rules, list):
         return () if rules is None else rules
     return [rule for rule in rules if not (isinstance(rule, dict) and rule.get("type") == "recording")]
@@ -53,9 +53,9 @@ def _only_alerting(rules: Any) -> Any:  # noqa: ANN401 - JSON
 
 @dataclass(frozen=True)
 class RuleGroup:
-    """Rules that are evaluated together, every interval; `file` is a namespace where rules are in no file.
+    """Rules that are evaluated together, every interval; `file` is a namespace if the rules are not in a file.
 
-    `query_offset_seconds` is None when it is not served, as by Prometheus itself.
+    `query_offset_seconds` is None if the server does not report it; Prometheus does not.
     """
 
     name: str
@@ -70,18 +70,10 @@ class RuleGroup:
 
 @dataclass(frozen=True)
 class RulePage:
-    """Some of the groups, and what to ask for the next of them with; empty after the last."""
+    """A page of groups, and the token of the next page; empty on the last page."""
 
     groups: Annotated[tuple[RuleGroup, ...], NONE_IS_EMPTY]
     next_token: Annotated[str, Field(alias="groupNextToken")] = ""
 
 
-@dataclass(frozen=True)
-class AlertList:
-    """The active alerts of all rules."""
-
-    alerts: Annotated[tuple[ActiveAlert, ...], NONE_IS_EMPTY]
-
-
 RULE_PAGE = TypeAdapter(RulePage)
-ALERT_LIST = TypeAdapter(AlertList)

@@ -1,4 +1,4 @@
-"""Series as a query returns them: vectors, matrices and scalars alike, native histograms marked."""
+"""The series of a query's answer, from vectors, matrices and scalars; native histograms are marked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Sample = tuple[float, float]
 class Series:
     """The labels of a series and its samples in order of time.
 
-    A native histogram has no value: `histograms_at` tells the instants of such samples.
+    A native histogram has no value: `histograms_at` holds the instants of such samples.
     """
 
     labels: dict[str, str]
@@ -26,7 +26,7 @@ class Series:
     histograms_at: tuple[float, ...] = ()
 
     def between(self, first: float, last: float) -> Series:
-        """Keep what lies between two instants, both included."""
+        """Return the series between two instants, both included."""
         return Series(
             self.labels,
             tuple(sample for sample in self.samples if first <= sample[0] <= last),
@@ -51,7 +51,7 @@ class _Row:
 
 
 def _rows(data: Any) -> Any:  # noqa: ANN401 - JSON
-    """Make a scalar, which is a bare sample, a vector of one."""
+    """Convert a scalar, which is a bare sample, to a vector of one."""
     if isinstance(data, dict) and data.get("resultType") == "scalar":
         return {"result": [{"metric": {}, "value": data.get("result")}]}
     return data
@@ -66,13 +66,13 @@ QUERY_RESULT = TypeAdapter(Annotated[_QueryResult, BeforeValidator(_rows)])
 LABEL_VALUES = TypeAdapter(list[str])
 
 
-def read(result: _QueryResult) -> list[Series]:
-    """Tell the series of an answer."""
+def query_series(result: _QueryResult) -> list[Series]:
+    """Return the series of an answer."""
     return [row.series() for row in result.result]
 
 
-def joined(parts: Iterable[list[Series]]) -> list[Series]:
-    """Join the answers for stretches of time that follow one another, series by series."""
+def join_series(parts: Iterable[list[Series]]) -> list[Series]:
+    """Join the answers for consecutive stretches of time, series by series."""
     whole: dict[tuple[tuple[str, str], ...], Series] = {}
     for series in (one for part in parts for one in part):
         key = tuple(sorted(series.labels.items()))

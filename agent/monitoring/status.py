@@ -1,4 +1,4 @@
-"""What Prometheus says of itself; what else serves its API knows less of this, or nothing."""
+"""The status of Prometheus: version, start and flags. Other servers with its API report only some of it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class RuntimeInfo:
 
 @dataclass(frozen=True)
 class Flags:
-    """The flags that say when alerts fire and are sent; the same names in 2.42 and 3.x.
+    """The flags that affect when alerts fire and are sent; the same names in 2.42 and 3.x.
 
-    Each is None when the server does not have it.
+    Each is None if the server does not have it.
     """
 
     for_grace_period_seconds: Annotated[Seconds | None, Field(alias="rules.alert.for-grace-period")] = None

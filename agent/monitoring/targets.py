@@ -1,4 +1,4 @@
-"""What Prometheus scrapes, how often, and how it went last."""
+"""The targets of Prometheus: how often each is scraped, and the result of its last scrape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Prometheus and Alertmanager spell instants, durations, numbers and nothing in JSON."""
+"""The JSON formats of Prometheus and Alertmanager for instants, durations, numbers and missing values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from alertdrill.units.duration import parse_duration
 
 
 def _instant(text: object) -> float | None:
-    """Read RFC 3339 into Unix seconds; Go spells "never" as the first instant of the year 1."""
+    """Convert RFC 3339 to Unix seconds; Go writes "never" as the first instant of the year 1."""
     if not isinstance(text, str):
         msg = "expected an instant"
         raise ValueError(msg)  # noqa: TRY004 - pydantic asks for a ValueError
@@ -28,7 +28,7 @@ def _seconds(spelled: object) -> object:
 
 def _number(text: object) -> float:
     if not isinstance(text, str):
-        msg = "expected a number as a text"
+        msg = "expected a number as text"
         raise ValueError(msg)  # noqa: TRY004 - pydantic asks for a ValueError
     return float(text)
 
@@ -44,16 +44,16 @@ InstantOrNever = Annotated[float | None, BeforeValidator(lambda text: text and _
 """Unix seconds, or None."""
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=1e10)]
-"""Seconds, spelled as a number or as `1m30s`; what a recording can keep."""
+"""Seconds, written as a number or as `1m30s`, within the limits of a recording."""
 
 Interval = Annotated[float, BeforeValidator(_seconds), Field(ge=0.001, le=1e10)]
-"""Seconds between one time and the next, spelled likewise."""
+"""Seconds from one time to the next, written likewise."""
 
 Number = Annotated[float, BeforeValidator(_number)]
-"""A number spelled as a text, among them "NaN", "+Inf" and "-Inf"."""
+"""A number written as text, also "NaN", "+Inf" and "-Inf"."""
 
 Labels = Annotated[dict[str, str], _nothing_is({})]
-"""Names and values; null is none."""
+"""Names and values; null means empty."""
 
 NONE_IS_EMPTY = _nothing_is(())
-"""For a tuple: null has no items."""
+"""For a tuple: null means empty."""

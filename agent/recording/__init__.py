@@ -1,1 +1,1 @@
-"""What a drill saw, in one file, from which it can be judged again."""
+"""The recording of a drill: one file with all that it measured, from which it can be judged again."""

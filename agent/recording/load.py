@@ -1,4 +1,4 @@
-"""What a load did, as a drill's recording keeps it."""
+"""The record of a load, as a drill's recording keeps it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from alertdrill.probes.load.tally import Tally
 
 
 def load_record(tally: Tally, started_at: float, money: list[MoneyRecord]) -> LoadRecord:
-    """Sum up what a tally counted of a load.
+    """Return the record of a load.
 
-    `started_at` is when the load began, in Unix seconds: the tally's seconds count from there. `money` is what each
-    of its transactions carries.
+    `started_at` is when the load began, in Unix seconds: the tally's seconds count from there. `money` is the money of
+    each transaction.
     """
     targets = [second.target_rate for second in tally.seconds]
     return LoadRecord(

@@ -1,7 +1,7 @@
-"""What the transactions of a load carry, read from the probe's own template: amounts that it draws are known on average.
+"""The money that the transactions of a load carry, from the template of the probe.
 
-Nothing is guessed: a body without `amount`, one whose amounts come from a file, and a mix of probes carry what nobody
-can tell.
+Amounts that are drawn at random are known on average. Nothing is guessed: if a body has no `amount`, or takes it from a
+file, or if probes are mixed, the money is unknown.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CURRENCIES = ("currencyCode", "currency")
 
 
 def carried(probe: AnyProbe) -> list[MoneyRecord]:
-    """Tell what each transaction carries in each currency, nothing where that is not known."""
+    """Return the money of each transaction in each currency; empty if that is not known."""
     if not isinstance(probe, Http) or probe.then or not isinstance(probe.json_body, dict):
         return []
     amounts = _weighted(probe.json_body.get(_AMOUNT), probe.data)
@@ -41,7 +41,7 @@ def carried(probe: AnyProbe) -> list[MoneyRecord]:
 
 
 def _weighted(value: Any, data: Mapping[str, AnyData]) -> list[tuple[Any, float]]:  # noqa: ANN401 - JSON
-    """List what a place of a body may hold, each with its share of all transactions; nothing where unknown."""
+    """Return the possible values of a field, each with its share of all transactions; empty if unknown."""
     if not isinstance(value, str) or "{{" not in value:
         return [] if value is None or isinstance(value, dict | list) else [(value, 1.0)]
     name = value.removeprefix("{{").removesuffix("}}").strip()
@@ -50,6 +50,6 @@ def _weighted(value: Any, data: Mapping[str, AnyData]) -> list[tuple[Any, float]
         weights = source.weights or (1.0,) * len(source.of)
         return [(one, weight / sum(weights)) for one, weight in zip(source.of, weights, strict=True) if weight]
     if isinstance(source, Range):
-        # Both ends are as likely, so that their mean is the mean of all.
+        # The mean of both ends is the mean of all values.
         return [(source.from_, 0.5), (source.to, 0.5)]
     return []

@@ -1,6 +1,6 @@
-"""Everything that a drill saw, in one file: what the judge works from, and nothing else.
+"""The recording: everything that a drill measured, in one file. The judge reads nothing else.
 
-The file is JSON, compressed with gzip; `version` is raised when a reader of before would misread it.
+The file is JSON, compressed with gzip. `version` is raised when an older reader would misread a new file.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ VERSION = 2
 SUFFIX = ".recording.json.gz"
 """The end of each recording's file name."""
 _STAMP = "%Y%m%dT%H%M%SZ"
-# Nothing of a drill lies farther than this from it.
+# All instants of a recording lie within this time around the drill.
 _LONGEST_SECONDS = 31 * 86_400.0
 
 
 class Recording(Record):
     """One drill, from its first transaction to its last sample.
 
-    `earlier` holds what fired from `earlier_since` to the drill's start: groups that Alertmanager may still know.
-    `dashboards` are the URLs of the dashboards that show what each alert is about.
+    `earlier` holds the alerts that fired from `earlier_since` to the drill's start: Alertmanager may still have their
+    groups. `dashboards` are the URLs of the dashboards for each alert.
     """
 
     version: int = VERSION
@@ -83,18 +83,18 @@ class Recording(Record):
     dashboards: dict[str, str] = {}
 
     @model_validator(mode="after")
-    def _hangs_together(self) -> Self:
+    def _is_consistent(self) -> Self:
         for problem in _problems(self):
             raise ValueError(problem)
         return self
 
     def phase(self, name: Phase) -> PhaseRecord | None:
-        """Find a phase, None when the drill did not come to it."""
+        """Return a phase; None if the drill did not reach it."""
         return next((phase for phase in self.phases if phase.phase == name), None)
 
 
 def _problems(recording: Recording) -> Iterator[str]:
-    """Say what contradicts itself, which nothing that was recorded does."""
+    """Yield contradictions, which no real recording has."""
     if not 0 <= recording.ended_at - recording.started_at <= _LONGEST_SECONDS:
         yield "ended_at is before started_at, or more than a month after it"
     expected = {expectation.alert for expectation in recording.drill.expect}
@@ -102,10 +102,10 @@ def _problems(recording: Recording) -> Iterator[str]:
         if rule.alert in expected and not rule.interval_seconds:
             yield f"the rule {rule.alert} has an interval of 0 s"
     for record in recording.watched:
-        grids = [(record.first_at, record.count, record.interval_seconds)]
+        points = [(record.first_at, record.count, record.interval_seconds)]
         if record.between is not None:
-            grids.append((record.between.first_at, record.between.count, record.between.step_seconds))
-        for first, count, step in grids:
+            points.append((record.between.first_at, record.between.count, record.between.step_seconds))
+        for first, count, step in points:
             if (
                 first < recording.started_at - _LONGEST_SECONDS
                 or first + (count - 1) * step > recording.ended_at + step
@@ -114,49 +114,50 @@ def _problems(recording: Recording) -> Iterator[str]:
 
 
 def write_recording(recording: Recording, path: Path) -> None:
-    """Write a recording; raises OSError, with nothing left behind."""
-    # A fixed time in gzip's header: equal recordings are equal files.
+    """Write a recording; raises OSError, and then leaves no partial file."""
+    # With a fixed time in gzip's header, equal recordings are equal files.
     write_whole(path, gzip.compress(recording.model_dump_json(by_alias=True).encode(), mtime=0))
 
 
 def read_recording(path: Path) -> Recording:
-    """Read a recording; raises ConfigError with one line that says what is wrong with the file."""
+    """Return the recording of a file; raises ConfigError with one line about what is wrong with the file."""
     try:
         values = _parsed(gzip.decompress(path.read_bytes()))
     except gzip.BadGzipFile as error:
-        raise ConfigError(f"{path}: is no recording, or a damaged one: {_one_line(error)}") from error
+        raise ConfigError(f"{path}: is not a recording, or is damaged: {_one_line(error)}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (EOFError, ValueError, zlib.error, RecursionError) as error:
-        raise ConfigError(f"{path}: is no whole recording: {_one_line(error)}") from error
+        raise ConfigError(f"{path}: is not a complete recording: {_one_line(error)}") from error
     version = values.get("version") if isinstance(values, dict) else None
     if version != VERSION:
-        told = "no version" if version is None else f"version {json.dumps(version)}"
-        raise ConfigError(f"{path}: has {told}, expected {VERSION}: use the alertdrill that wrote it")
+        found = "no version" if version is None else f"version {json.dumps(version)}"
+        raise ConfigError(f"{path}: has {found}, expected {VERSION}: use the alertdrill that wrote it")
     try:
         return Recording.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{path}: is no recording: {_one_line(f'{where}: {said}' if where else said)}") from error
+        problem = first["msg"].removeprefix("Value error, ")
+        text = _one_line(f"{where}: {problem}" if where else problem)
+        raise ConfigError(f"{path}: is not a recording: {text}") from error
 
 
 def _parsed(content: bytes) -> Any:  # noqa: ANN401 - JSON
     values = json.loads(content)
-    # JSON can spell half a character, which no report could be written with.
+    # JSON can contain half a character (a lone surrogate), and a report with it could not be written.
     if rb"\ud" in content.lower():
         json.dumps(values, ensure_ascii=False).encode()
     return values
 
 
-def _one_line(told: object) -> str:
-    """Spell what may be foreign in one line, without what could drive a terminal."""
-    return " ".join("".join(char if char.isprintable() else " " for char in str(told)).split())
+def _one_line(text: object) -> str:
+    """Return a text from outside as one line, without control characters for a terminal."""
+    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
 
 
 def recording_path(directory: Path, recording: Recording) -> Path:
-    """Return the path of a recording, named after the drill and the instant (UTC) at which it began."""
+    """Return the path of a recording, with the name of the drill and its start (UTC)."""
     stamp = time.strftime(_STAMP, time.gmtime(recording.started_at))
     return directory / f"{recording.drill.name}-{stamp}{SUFFIX}"
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from alertdrill.agent.config.kpis import Kpi
 
 Phase = Literal["baseline", "fault", "recovery"]
-# From the year 1, which Go's zero time is in, to the end of the year 9999.
+# From the year 1, of Go's zero time, to the end of the year 9999.
 Instant = Annotated[float, Field(ge=-62_135_596_800, le=253_402_300_800)]
 Seconds = Annotated[float, Field(ge=0, le=1e10)]
 Interval = Annotated[float, Field(ge=0.001, le=1e10)]
@@ -34,7 +34,7 @@ class PhaseRecord(Record):
 
 
 class SecondRecord(Record):
-    """One second of load; latencies from due time, in seconds, None when nothing ended in it."""
+    """One second of load; latencies in seconds from the due time, None if no transaction ended in it."""
 
     at: Instant
     due: Count
@@ -48,9 +48,9 @@ class SecondRecord(Record):
 
 
 class MoneyRecord(Record):
-    """What the transactions carry in one currency: their share of all, and each one's amount, on average.
+    """The money of transactions in one currency: their share of all transactions, and the average amount of each.
 
-    `is_exact` where every transaction carries that much.
+    `is_exact` if every transaction carries exactly that amount.
     """
 
     currency: str
@@ -60,12 +60,12 @@ class MoneyRecord(Record):
 
 
 class LoadRecord(Record):
-    """What the load did during the drill.
+    """The result of a load during the drill.
 
-    `due` is succeeded + failed + dropped + in flight at the end, less what was in flight at the start: a load may
-    have begun before the drill.
+    `due` is succeeded + failed + dropped + in flight at the end, minus those in flight at the start: a load may have
+    begun before the drill.
 
-    `money` is empty where nobody knows what a transaction carries.
+    `money` is empty if the money of a transaction is unknown.
     """
 
     target_rate: float
@@ -82,9 +82,9 @@ class LoadRecord(Record):
 
 
 class FaultRecord(Record):
-    """One fault as it was: in force between its two instants. A surge tells what its load did.
+    """One fault, in force between its two instants. A surge has the record of its load.
 
-    `outcome` is what undoing it has shown, such as how soon a process was back.
+    `outcome` is the result of the undo, such as how soon a process was back.
     """
 
     kind: str
@@ -115,8 +115,8 @@ class RuleRecord(Record):
 class EvaluationRecord(Record):
     """One evaluation of a group: it began at `at`, by the wall clock, a few milliseconds after its instant.
 
-    It was not there yet at `looked_before_at`, and was seen at `looked_at`: two looks closer together than the
-    group's interval prove that nothing came between this evaluation and the one before.
+    Prometheus did not report it yet at `looked_before_at`, and reported it at `looked_at`. Two looks closer together
+    than the group's interval prove that there was no other evaluation since the one before.
     """
 
     at: Instant
@@ -126,7 +126,7 @@ class EvaluationRecord(Record):
 
 
 class GroupRecord(Record):
-    """The evaluations of one group of rules that were seen, in order; at `looked_until` the last was still the last."""
+    """The observed evaluations of one group of rules, in order; up to `looked_until` there was no later one."""
 
     group: str
     file: str
@@ -147,15 +147,15 @@ class TargetRecord(Record):
     durations_seconds: list[Seconds]
 
     @model_validator(mode="after")
-    def _tells_of_each_scrape(self) -> Self:
+    def _lists_are_equally_long(self) -> Self:
         if not len(self.instants) == len(self.up) == len(self.durations_seconds):
-            msg = f"{len(self.instants)} instants, {len(self.up)} up and {len(self.durations_seconds)} durations, expected as many"
+            msg = f"{len(self.instants)} instants, {len(self.up)} up and {len(self.durations_seconds)} durations, expected equal numbers"
             raise ValueError(msg)
         return self
 
 
 class ActiveRecord(Record):
-    """One alert as Prometheus listed it while it was active; `seen_at` is when we last asked."""
+    """One alert as Prometheus listed it while it was active; `seen_at` is the last time that it was listed."""
 
     labels: dict[str, str]
     state: str
@@ -166,8 +166,8 @@ class ActiveRecord(Record):
 class AlertSamples(Record):
     """The samples of one `ALERTS` series: the exact instants of the evaluations that held it active.
 
-    `since` holds for each instant the alert's activeAt in whole seconds, from `ALERTS_FOR_STATE`; it is empty
-    where that could not be read.
+    `since` holds the alert's activeAt at each instant in whole seconds, from `ALERTS_FOR_STATE`; it is empty if that
+    could not be read.
     """
 
     labels: dict[str, str]
@@ -176,23 +176,23 @@ class AlertSamples(Record):
     since: list[int] = []
 
     @model_validator(mode="after")
-    def _is_of_an_alert(self) -> Self:
+    def _is_consistent(self) -> Self:
         if "alertname" not in self.labels:
             msg = "labels without alertname"
             raise ValueError(msg)
         if self.since and len(self.since) != len(self.instants):
-            msg = f"{len(self.instants)} instants and {len(self.since)} since, expected as many or none"
+            msg = f"{len(self.instants)} instants and {len(self.since)} since, expected equal numbers or no since"
             raise ValueError(msg)
         return self
 
 
 class SeriesRecord(Record):
-    """One series on a rule's grid: its first value belongs to the evaluation number `first`.
+    """One series at a rule's evaluations: its first value belongs to the evaluation number `first`.
 
-    A value is None where the series was absent, and NaN where it was a native histogram.
+    A value is None if the series was absent, and NaN if it was a native histogram.
     """
 
-    # A ratio of nothing to nothing is NaN, and JSON has no spelling of its own for it.
+    # 0 / 0 is NaN, which JSON has no number for.
     model_config = ConfigDict(allow_inf_nan=True, ser_json_inf_nan="strings")
 
     labels: dict[str, str]
@@ -201,9 +201,9 @@ class SeriesRecord(Record):
 
 
 class PartRecord(Record):
-    """A part of a rule's expression, evaluated on the rule's grid.
+    """A part of a rule's expression, evaluated at the instants of the rule's evaluations.
 
-    Of many series only some are kept; `total` counts all. `error` is what Prometheus said instead of an answer.
+    If there are many series, only some are kept; `total` counts all. `error` is Prometheus' message if the query failed.
     """
 
     expr: str
@@ -213,7 +213,7 @@ class PartRecord(Record):
 
 
 class HeldRecord(Record):
-    """When one series of a condition was there: stretches of points, each by its first point and its length."""
+    """When one series of a condition was present: stretches of points, each with its first point and its length."""
 
     labels: dict[str, str]
     stretches: list[tuple[int, int]]
@@ -222,7 +222,7 @@ class HeldRecord(Record):
 class BetweenRecord(Record):
     """A condition between the evaluations of its rule: at `first_at` + n steps, at least once for each scrape.
 
-    An evaluation that came while a scrape was under way saw what had held before it.
+    An evaluation that came during a scrape had the result from before that scrape.
     """
 
     first_at: Instant
@@ -232,10 +232,10 @@ class BetweenRecord(Record):
 
 
 class WatchedRecord(Record):
-    """A rule under test, evaluated again at every instant at which the rule was: `first_at` + n intervals.
+    """A rule under test, evaluated again at every instant of its own evaluations: `first_at` + n intervals.
 
-    `query_offset_seconds` is how far back each evaluation looks. `between` is None where no scrapes are known.
-    `near_names` has, for each metric without any series, the existing names that are most like it.
+    Each evaluation reads the data of `query_offset_seconds` before. `between` is None if no scrapes are known.
+    `near_names` has the most similar existing names for each metric without series.
     """
 
     alert: str
@@ -272,17 +272,17 @@ class OutageRecord(Record):
 
 
 class FoundRecord(Record):
-    """How many there are of something that must not be, and the ids of the first few."""
+    """The number of errors of one kind, and the ids of the first few."""
 
     count: int = 0
     examples: list[str] = []
 
 
 class AuditRecord(Record):
-    """What the lab's ledger holds of the transactions that it acknowledged.
+    """The payment audit: the acknowledged transactions, compared with the books of the payment engine.
 
-    `found` are in it exactly once. `orphaned` are its entries with an account that does not exist. Balances are the
-    sums of all accounts. `problem` says why there was no audit.
+    `found` are booked exactly once. `orphaned` are bookings on an account that does not exist. Balances are the sums of
+    all accounts. `problem` says why there was no audit.
     """
 
     acknowledged: Count
@@ -296,7 +296,7 @@ class AuditRecord(Record):
 
 
 class KpiValueRecord(Record):
-    """A value over one phase of the drill; the labels are those that it is told apart by."""
+    """A value over one phase of the drill; the labels distinguish values of one KPI."""
 
     phase: Phase
     labels: dict[str, str] = {}
@@ -304,17 +304,17 @@ class KpiValueRecord(Record):
 
 
 class KpiRecord(Record):
-    """One KPI, and its values in each phase; none where nothing could be measured."""
+    """One KPI, and its values in each phase; empty if it could not be measured."""
 
     kpi: Kpi
     values: list[KpiValueRecord]
 
 
 class PrometheusRecord(Record):
-    """The Prometheus server: its version, its starts and reloads that were seen, and the waits of its flags.
+    """The Prometheus server: its version, its observed starts and reloads, and the waits in its flags.
 
-    `clock_ahead_seconds` is by how much its clock is ahead of ours, give or take `clock_unsure_seconds`.
-    What a compatible server does not tell is None or empty.
+    `clock_ahead_seconds` is how far its clock is ahead of ours, and `clock_unsure_seconds` the uncertainty of that.
+    Values that a compatible server does not report are None or empty.
     """
 
     version: str
@@ -328,7 +328,7 @@ class PrometheusRecord(Record):
 
 
 class SilenceRecord(Record):
-    """One silence of Alertmanager; matchers are spelled as Alertmanager spells them."""
+    """One silence of Alertmanager; matchers are written as in Alertmanager."""
 
     silence_id: str
     matchers: list[str]
@@ -339,9 +339,9 @@ class SilenceRecord(Record):
 
 
 class SuppressionRecord(Record):
-    """An alert as Alertmanager listed it: who it would tell, and what held it back, from the first to the last look.
+    """An alert in Alertmanager's list from the first to the last look: its receivers, and why it was held back.
 
-    `labels` are those that arrived there. `muted_by` names time intervals, which older ones do not tell.
+    `labels` are those that arrived there. `muted_by` names time intervals, which older servers do not report.
     """
 
     fingerprint: str
@@ -365,9 +365,9 @@ class DeliveryRecord(Record):
 
 
 class AlertmanagerRecord(Record):
-    """The Alertmanager server; `config` is YAML text with its secrets masked, `config_at_end` too where it was told.
+    """The Alertmanager server; `config` is YAML text with its secrets masked, `config_at_end` too if it was reported.
 
-    `alerts` holds what was seen in `looks` looks at its list.
+    `alerts` were seen in its list, which was read `looks` times.
     """
 
     version: str

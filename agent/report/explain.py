@@ -16,7 +16,7 @@ from alertdrill.agent.report import markdown
 from alertdrill.agent.report.markdown import code, plain
 from alertdrill.agent.report.words import printable
 from alertdrill.agent.rules import prospect as prospects
-from alertdrill.agent.rules.explanation import Explained, Explanation
+from alertdrill.agent.rules.explanation import ExplainedRule, Explanation
 from alertdrill.agent.rules.prospect import Leg, Prospect
 from alertdrill.agent.rules.remark import Remark
 from alertdrill.units.duration import format_seconds
@@ -42,18 +42,18 @@ def as_text(explanation: Explanation) -> RenderableType:
     return Group(*parts)
 
 
-def _rule_parts(rule: Explained) -> list[RenderableType]:
-    title = Text(printable(rule.given.rule.alert), style="bold")
-    title.append(f"  {printable(rule.given.place)}", style="dim")
+def _rule_parts(rule: ExplainedRule) -> list[RenderableType]:
+    title = Text(printable(rule.located.rule.alert), style="bold")
+    title.append(f"  {printable(rule.located.place)}", style="dim")
     parts: list[RenderableType] = [title]
-    lines = (_one_line(rule.given.rule.expr), _waits_words(rule), _kind_words(rule.prospect))
+    lines = (_one_line(rule.located.rule.expr), _waits_words(rule), _kind_words(rule.prospect))
     parts += [_indented(Text(printable(line))) for line in lines]
     parts += [_indented(_legs_table(rule.prospect))]
     shortest = _shortest_words(rule.prospect)
     if shortest is not None:
         parts.append(_indented(Text(shortest)))
     parts += [_indented(_sizes_table(table)) for table in rule.prospect.tables]
-    parts += [_indented(Text(printable(line), style="dim")) for line in rule.given.basis]
+    parts += [_indented(Text(printable(line), style="dim")) for line in rule.located.basis]
     parts += [_remark_lines(remark) for remark in rule.remarks]
     return [*parts, Text()]
 
@@ -107,8 +107,8 @@ def as_markdown(explanation: Explanation) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _rule_blocks(rule: Explained) -> Iterator[str]:
-    located = rule.given
+def _rule_blocks(rule: ExplainedRule) -> Iterator[str]:
+    located = rule.located
     yield f"## {plain(located.rule.alert)}"
     yield f"{code(located.place)}: {plain(_waits_words(rule))}; {_kind_words(rule.prospect)}."
     yield f"```promql\n{printable(located.rule.expr.strip()).replace('```', '')}\n```"
@@ -157,8 +157,8 @@ def as_json(explanation: Explanation) -> str:
     return json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _rule_object(explained: Explained) -> dict[str, Any]:
-    located, outlook = explained.given, explained.prospect
+def _rule_object(explained: ExplainedRule) -> dict[str, Any]:
+    located, outlook = explained.located, explained.prospect
     return {
         "alert": located.rule.alert,
         "group": located.rule.group,
@@ -190,7 +190,7 @@ def _leg_object(leg: Leg) -> dict[str, Any]:
     }
 
 
-def _size_object(row: prospects.Row) -> dict[str, Any]:
+def _size_object(row: prospects.SizeRow) -> dict[str, Any]:
     return {
         "fault": row.size,
         "bad_seconds": None if row.bad_seconds is None else _finite_seconds(row.bad_seconds),
@@ -218,14 +218,14 @@ def _span_words(span: tuple[float, float] | None) -> str:
     return "—" if span is None else f"{seconds_words(span[0])} … {seconds_words(span[1])}"
 
 
-def _size_cells(row: prospects.Row) -> tuple[str, ...]:
+def _size_cells(row: prospects.SizeRow) -> tuple[str, ...]:
     must_be_bad = "never fires" if row.bad_seconds is None else f"{row.bad_seconds:.4g} s"
     return (row.size, must_be_bad, *map(_span_words, (row.pending, row.firing, row.shortest)))
 
 
-def _waits_words(explained: Explained) -> str:
+def _waits_words(explained: ExplainedRule) -> str:
     """Format what the rule waits for: `for 1m, evaluated every 15s, severity critical`."""
-    rule = explained.given.rule
+    rule = explained.located.rule
     parts = [f"for {format_seconds(rule.for_seconds)}"] if rule.for_seconds else ["without `for`"]
     if rule.keep_firing_for_seconds:
         parts.append(f"keep_firing_for {format_seconds(rule.keep_firing_for_seconds)}")

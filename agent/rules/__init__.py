@@ -1,1 +1,1 @@
-"""Alerting rules: what their expressions, labels, timing and routes say."""
+"""Alerting rules: their expressions, labels, timing and routes."""

@@ -1,4 +1,4 @@
-"""What `alertdrill explain` tells: of each rule its window and the remarks upon it, and which promises none watches."""
+"""The result of `alertdrill explain`: each rule with its windows and remarks, and promises that no rule watches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.rules.checks.table import review, unwatched, worst
+from alertdrill.agent.rules.checks.table import remarks_on, unwatched, worst_severity
 from alertdrill.agent.rules.prospect import Prospect, prospect
 from alertdrill.agent.rules.remark import CheckedRule, Remark, RuleContext
 from alertdrill.agent.rules.routing import routes
@@ -16,7 +16,7 @@ from alertdrill.agent.rules.timing import Timing
 
 @dataclass(frozen=True)
 class LocatedRule:
-    """A rule as it was found: where it stands, its waits, and for each number where it comes from."""
+    """A rule with its place, its durations, and the source of each of these numbers."""
 
     rule: RuleRecord
     timing: Timing
@@ -25,41 +25,41 @@ class LocatedRule:
 
 
 @dataclass(frozen=True)
-class Explained:
-    """A rule with all that can be said of it."""
+class ExplainedRule:
+    """A rule with its prospect and the remarks on it."""
 
-    given: LocatedRule
+    located: LocatedRule
     prospect: Prospect
     remarks: tuple[Remark, ...]
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """All rules that were asked for; `unwatched` are promises that none of all the rules watches."""
+    """The explained rules; `unwatched` are promises that no rule watches."""
 
-    rules: tuple[Explained, ...]
+    rules: tuple[ExplainedRule, ...]
     unwatched: tuple[Kpi, ...]
 
     @property
     def has_problem(self) -> bool:
-        """Tell whether any rule cannot work as meant."""
-        return worst(remark for rule in self.rules for remark in rule.remarks) == "problem"
+        """Return whether any rule cannot work as intended."""
+        return worst_severity(remark for rule in self.rules for remark in rule.remarks) == "problem"
 
     def only(self, alert: str) -> Explanation:
-        """Keep the rules of one alert, and what concerns them."""
-        return Explanation(tuple(one for one in self.rules if one.given.rule.alert == alert), ())
+        """Return the rules of one alert only."""
+        return Explanation(tuple(one for one in self.rules if one.located.rule.alert == alert), ())
 
 
-def explain(given: Sequence[LocatedRule], known: RuleContext) -> Explanation:
-    """Explain rules, each beside all others."""
-    rules = tuple(one.rule for one in given)
-    whole = replace(known, rules=rules)
-    return Explanation(tuple(_explained(one, whole) for one in given), unwatched(known.kpis.promises, rules))
+def explain(located: Sequence[LocatedRule], context: RuleContext) -> Explanation:
+    """Explain rules; the checks of each rule see all others."""
+    rules = tuple(one.rule for one in located)
+    whole = replace(context, rules=rules)
+    return Explanation(tuple(_explain(one, whole) for one in located), unwatched(context.kpis.promises, rules))
 
 
-def _explained(given: LocatedRule, known: RuleContext) -> Explained:
-    # What a template will say is not known here, but that there will be such a label is.
-    labels = given.rule.labels | {"alertname": given.rule.alert}
-    ways = tuple(routes(known.alertmanager, labels)) if known.alertmanager is not None else ()
-    outlook = prospect(given.rule, given.timing, ways)
-    return Explained(given, outlook, review(CheckedRule(outlook, known, ways)))
+def _explain(located: LocatedRule, context: RuleContext) -> ExplainedRule:
+    # The text of a template is not known here, but the alert will have the label.
+    labels = located.rule.labels | {"alertname": located.rule.alert}
+    ways = tuple(routes(context.alertmanager, labels)) if context.alertmanager is not None else ()
+    found = prospect(located.rule, located.timing, ways)
+    return ExplainedRule(located, found, remarks_on(CheckedRule(found, context, ways)))

@@ -1,7 +1,7 @@
-"""What a rule's expression is made of: its comparison, its selectors, and the operators that pair them.
+"""The parts of a rule's expression: its comparison, its selectors, and the operators between vectors.
 
-From these follow the queries that explain a silent alert: each part alone, and each selector that finds nothing with
-one of its matchers left out.
+The queries that explain a silent alert are made of these: each part alone, and each selector without one of its
+matchers.
 """
 
 from __future__ import annotations
@@ -20,6 +20,21 @@ from alertdrill.units.duration import format_duration
 
 _MATCH = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 _SETS = {"and", "or", "unless"}
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
+_REVERSED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
 
 
 @dataclass(frozen=True)
@@ -31,13 +46,13 @@ class LabelMatcher:
     value: str
 
     def __str__(self) -> str:
-        """Spell it as PromQL does."""
+        """Format it as PromQL."""
         return f"{self.label}{self.op}{json.dumps(self.value, ensure_ascii=False)}"
 
 
 @dataclass(frozen=True)
 class Selector:
-    """Series by name and matchers; `range_seconds` is None where the newest sample alone is looked at."""
+    """Series by name and matchers; `range_seconds` is None for an instant vector."""
 
     metric: str
     matchers: tuple[LabelMatcher, ...]
@@ -45,20 +60,20 @@ class Selector:
     range_seconds: float | None
 
     def __str__(self) -> str:
-        """Spell it as PromQL does, without its range."""
+        """Format it as PromQL, without its range."""
         inside = ", ".join(map(str, self.matchers))
         braces = f"{{{inside}}}" if inside or not self.metric else ""
         offset = f" offset {format_duration(timedelta(seconds=self.offset_seconds))}" if self.offset_seconds else ""
         return self.metric + braces + offset
 
     def without(self, matcher: LabelMatcher) -> Selector:
-        """Leave one matcher out."""
+        """Return it without one of its matchers."""
         kept = tuple(other for other in self.matchers if other is not matcher)
         return replace(self, matchers=kept)
 
     @property
     def loosened(self) -> tuple[str, ...]:
-        """Spell what explains that it finds nothing: all of its metric, and itself without each of its matchers."""
+        """The selectors that explain an empty result: all of its metric, and itself without each of its matchers."""
         if not self.metric or not self.matchers:
             return ()
         return (str(self.all_of_metric), *(str(self.without(matcher)) for matcher in self.matchers))
@@ -71,7 +86,7 @@ class Selector:
 
 @dataclass(frozen=True)
 class Pairing:
-    """A binary operator between two vectors; `on` is None where all labels but those of `ignoring` must be equal."""
+    """A binary operator between two vectors; if `on` is None, all labels except those of `ignoring` must be equal."""
 
     text: str
     op: str
@@ -81,8 +96,21 @@ class Pairing:
     ignoring: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Condition:
+    """`value comparison threshold`, with the value as PromQL."""
+
+    value_expr: str
+    comparison: str
+    threshold: float
+
+    def holds(self, value: float) -> bool:
+        """Return whether the condition is true for a value."""
+        return _COMPARISONS[self.comparison](value, self.threshold)
+
+
 class Anatomy:
-    """The parts of an expression; raises ValueError when the parser cannot read it."""
+    """The parts of an expression; raises ValueError if the parser cannot read it."""
 
     def __init__(self, expr: str) -> None:
         self.text = expr
@@ -90,7 +118,7 @@ class Anatomy:
 
     @cached_property
     def condition(self) -> Condition | None:
-        """The value and the threshold, where the expression is a comparison with a number."""
+        """The value and the threshold, if the expression is a comparison with a number."""
         return split(self.text)
 
     @cached_property
@@ -100,23 +128,23 @@ class Anatomy:
 
     @cached_property
     def required(self) -> tuple[Selector, ...]:
-        """Every selector without which there is no result: not those that are one of two ways, or take away."""
+        """Every selector that must find series for a result: not the sides of `or`, and not the right side of `unless`."""
         return tuple(dict.fromkeys(_required(self._tree)))
 
     @cached_property
     def pairings(self) -> tuple[Pairing, ...]:
-        """Every arithmetic or comparing operator between two vectors, the outermost first."""
+        """Every arithmetic or comparison operator between two vectors, the outermost first."""
         return tuple(dict.fromkeys(_pairings(self._tree)))
 
     @cached_property
     def clauses(self) -> tuple[str, ...]:
-        """Every condition that must hold at once, where `and` joins several; nothing else."""
+        """The conditions that must hold at once, if `and` joins several; else empty."""
         found = tuple(dict.fromkeys(_clauses(self._tree)))
         return found if len(found) > 1 else ()
 
     @cached_property
     def queries(self) -> tuple[str, ...]:
-        """What to evaluate so that the rule's silence can be explained; the whole expression comes first."""
+        """The queries that explain why the rule is silent; the whole expression comes first."""
         asked = [self.text]
         if self.condition is not None:
             asked.append(self.condition.value_expr)
@@ -131,15 +159,64 @@ class Anatomy:
 
 @lru_cache(maxsize=256)
 def anatomy(expr: str) -> Anatomy | None:
-    """Take an expression apart; None when the parser cannot read it."""
+    """Return the parts of an expression; None if the parser cannot read it."""
     try:
         return Anatomy(expr)
     except ValueError:
         return None
 
 
+def split(expr: str) -> Condition | None:
+    """Split `value > number` or `number < value`; None if it is another expression, or if it cannot be read."""
+    try:
+        tree = promql.parse(expr)
+    except ValueError:
+        return None
+    while isinstance(tree, promql.ParenExpr):
+        tree = tree.expr
+    if not isinstance(tree, promql.BinaryExpr) or str(tree.op) not in _COMPARISONS:
+        return None
+    # With `bool` there is always a result, so the alert is always active.
+    if tree.modifier is not None and tree.modifier.return_bool:
+        return None
+    comparison, left, right = str(tree.op), constant(tree.lhs), constant(tree.rhs)
+    if left is None and right is not None:
+        return Condition(tree.lhs.prettify(), comparison, right)
+    if left is not None and right is None:
+        return Condition(tree.rhs.prettify(), reversed_comparison(comparison), left)
+    return None
+
+
+def reversed_comparison(comparison: str) -> str:
+    """Return the reversed comparison, as after swapping or negating both sides."""
+    return _REVERSED.get(comparison, comparison)
+
+
+def constant(node: Any) -> float | None:  # noqa: ANN401 - the parser has no types
+    """Return the value of a node that is a number or arithmetic on numbers, such as 25 / 100; None for any other."""
+    match node:
+        case promql.NumberLiteral():
+            return float(node.val)
+        case promql.ParenExpr():
+            return constant(node.expr)
+        case promql.UnaryExpr():
+            inner = constant(node.expr)
+            return None if inner is None else -inner
+        case promql.BinaryExpr() if str(node.op) in _ARITHMETIC:
+            left, right = constant(node.lhs), constant(node.rhs)
+            return None if left is None or right is None else _calculated(str(node.op), left, right)
+    return None
+
+
+def _calculated(op: str, left: float, right: float) -> float | None:
+    try:
+        return float(_ARITHMETIC[op](left, right))
+    except (ZeroDivisionError, OverflowError):
+        return None
+
+
 def selectors_of(node: Any) -> tuple[Selector, ...]:  # noqa: ANN401 - the parser has no types
-    """List the selectors below a node of the parser, each once."""
+    """Return the selectors below a node of the parser, each once."""
     return tuple(dict.fromkeys(_selectors(node)))
 
 
@@ -232,82 +309,3 @@ def _matching(modifier: Any) -> tuple[tuple[str, ...] | None, tuple[str, ...]]: 
         return None, ()
     labels = tuple(matching.labels)
     return (labels, ()) if str(matching.type).endswith("Include") else (None, labels)
-
-
-_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    ">": operator.gt,
-    "<": operator.lt,
-    ">=": operator.ge,
-    "<=": operator.le,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
-_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-}
-_TURNED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
-
-
-@dataclass(frozen=True)
-class Condition:
-    """`value operator threshold`, with the value as PromQL; it holds or not for one number."""
-
-    value_expr: str
-    comparison: str
-    threshold: float
-
-    def holds(self, value: float) -> bool:
-        """Tell whether the condition is true for a value."""
-        return _COMPARISONS[self.comparison](value, self.threshold)
-
-
-def split(expr: str) -> Condition | None:
-    """Split `value > number` or `number < value`; None where the expression is of another shape or cannot be read."""
-    try:
-        tree = promql.parse(expr)
-    except ValueError:
-        return None
-    while isinstance(tree, promql.ParenExpr):
-        tree = tree.expr
-    if not isinstance(tree, promql.BinaryExpr) or str(tree.op) not in _COMPARISONS:
-        return None
-    # With `bool` the result is there either way, and so is the alert.
-    if tree.modifier is not None and tree.modifier.return_bool:
-        return None
-    comparison, left, right = str(tree.op), number(tree.lhs), number(tree.rhs)
-    if left is None and right is not None:
-        return Condition(tree.lhs.prettify(), comparison, right)
-    if left is not None and right is None:
-        return Condition(tree.rhs.prettify(), turned(comparison), left)
-    return None
-
-
-def turned(comparison: str) -> str:
-    """Turn a comparison round, as when both of its sides are negated or change places."""
-    return _TURNED.get(comparison, comparison)
-
-
-def number(node: Any) -> float | None:  # noqa: ANN401 - the parser has no types
-    """Read a node of the parser that is a number, or arithmetic on numbers such as 25 / 100; None for any other."""
-    match node:
-        case promql.NumberLiteral():
-            return float(node.val)
-        case promql.ParenExpr():
-            return number(node.expr)
-        case promql.UnaryExpr():
-            inner = number(node.expr)
-            return None if inner is None else -inner
-        case promql.BinaryExpr() if str(node.op) in _ARITHMETIC:
-            left, right = number(node.lhs), number(node.rhs)
-            return None if left is None or right is None else _calculated(str(node.op), left, right)
-    return None
-
-
-def _calculated(op: str, left: float, right: float) -> float | None:
-    try:
-        return float(_ARITHMETIC[op](left, right))
-    except (ZeroDivisionError, OverflowError):
-        return None

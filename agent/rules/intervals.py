@@ -1,4 +1,4 @@
-"""How often a rule's series are scraped, how often it is evaluated, and where each of these numbers stands."""
+"""How often a rule's series are scraped and the rule is evaluated, with the source of each number."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 
 from alertdrill.agent.config.prometheus import PrometheusFile
 from alertdrill.agent.config.rules import AnyGroup
+from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.expression import LabelMatcher, anatomy
-from alertdrill.agent.rules.shape import classify
+from alertdrill.agent.rules.timing import DEFAULT_INTERVAL_SECONDS
 from alertdrill.units.duration import format_seconds
 
-_DEFAULT_SECONDS = 60.0
 _TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Interval:
-    """How many seconds, and where that is said."""
+    """A number of seconds, and its source."""
 
     seconds: float
     source: str
@@ -28,7 +28,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Where the intervals of a rule come from, in this order: its own, the option's, prometheus.yml's, a default."""
+    """The sources of a rule's intervals, in this order: its own, the option, prometheus.yml, the default."""
 
     config: PrometheusFile | None
     path: Path | None
@@ -36,7 +36,7 @@ class Intervals:
     evaluation_option: timedelta | None
 
     def scrape(self, expr: str) -> Interval:
-        """Tell how often the series of an expression are scraped."""
+        """Return how often the series of an expression are scraped."""
         jobs = self.config.scrape_seconds() if self.config is not None else {}
         named = _jobs_of(expr, jobs)
         if named:
@@ -45,14 +45,14 @@ class Intervals:
         if self.scrape_option is not None:
             return Interval(self.scrape_option.total_seconds(), "as given")
         if self.config is None:
-            return Interval(_DEFAULT_SECONDS, "Prometheus' default, for there is no prometheus.yml")
+            return Interval(DEFAULT_INTERVAL_SECONDS, "Prometheus' default, for there is no prometheus.yml")
         seconds = self.config.global_.scrape_interval.total_seconds()
         others = sorted({other for other in jobs.values() if other != seconds})
         also = f", and some job has {format_seconds(others[0])}" if others else ""
         return Interval(seconds, f"global of {self.path}, for no selector names a job of it{also}")
 
     def timeout_seconds(self, expr: str) -> float:
-        """Tell how much later a target that hangs is known to be down; 0 where no `up` is looked at."""
+        """Return how much later a target that hangs counts as down; 0 if the expression has no `up`."""
         if not any(leaf.kind == "up" for leaf in classify(expr).leaves):
             return 0.0
         waits = self.config.timeout_seconds() if self.config is not None else {}
@@ -60,17 +60,17 @@ class Intervals:
         return max((waits[job] for job in named), default=min(_TIMEOUT_SECONDS, self.scrape(expr).seconds))
 
     def evaluation(self, group: AnyGroup) -> Interval:
-        """Tell how often a group is evaluated."""
+        """Return how often a group is evaluated."""
         if group.interval is not None:
             return Interval(group.interval.total_seconds(), "the group's own")
         if self.evaluation_option is not None:
             return Interval(self.evaluation_option.total_seconds(), "as given")
         if self.config is None:
-            return Interval(_DEFAULT_SECONDS, "Prometheus' default, for there is no prometheus.yml")
+            return Interval(DEFAULT_INTERVAL_SECONDS, "Prometheus' default, for there is no prometheus.yml")
         return Interval(self.config.global_.evaluation_interval.total_seconds(), f"global of {self.path}")
 
     def offset_seconds(self, group: AnyGroup) -> float:
-        """Tell how far back a group looks."""
+        """Return how many seconds before its evaluation a group reads its data."""
         if group.query_offset is not None:
             return group.query_offset.total_seconds()
         return self.config.global_.rule_query_offset.total_seconds() if self.config is not None else 0.0

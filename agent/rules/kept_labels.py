@@ -1,7 +1,7 @@
-"""Which labels the two sides of an operator carry, as far as the expression itself proves it.
+"""Which labels the two sides of an operator have, as far as the expression itself proves it.
 
-`sum by (a)` leaves nothing but `a`; a scraped series has at least `job` and `instance`. Where one side certainly has
-a label that the other one certainly lacks, no pair is ever found, and the operator gives nothing.
+`sum by (a)` keeps only `a`; a scraped series has at least `job` and `instance`. If one side certainly has a label that
+the other side certainly lacks, no series ever match, and the operator has no result.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _MAKES_LABELS = ("label_", "absent", "vector", "count_values", "info")
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The labels of a result: all of them where that is known, else None; and those that it has in any case."""
+    """The labels of a result: all of them (None if unknown), and those that it has at least."""
 
     exact: frozenset[str] | None
     at_least: frozenset[str]
 
     def lacks(self, label: str) -> bool:
-        """Tell whether it certainly has no such label."""
+        """Return whether it certainly does not have a label."""
         return self.exact is not None and label not in self.exact
 
 
 def unpaired(pairing: Pairing) -> tuple[str, str] | None:
-    """Find a label that only one side has, and the side that has it; None where nothing proves that there is one."""
+    """Return a label that certainly only one side has, and which side; None if there is none."""
     left, right = _kept(promql.parse(pairing.lhs)), _kept(promql.parse(pairing.rhs))
     for here, there, side in ((left, right, "left"), (right, left, "right")):
         for label in sorted(here.at_least):
@@ -42,7 +42,7 @@ def unpaired(pairing: Pairing) -> tuple[str, str] | None:
 
 
 def keys(pairing: Pairing, series: Sequence[Mapping[str, str]]) -> set[frozenset[tuple[str, str]]]:
-    """Tell by which labels each of some series is paired."""
+    """Return the labels by which each of some series is paired."""
     return {
         frozenset((name, value) for name, value in one.items() if value and _pairs(pairing, name)) for one in series
     }
@@ -76,7 +76,7 @@ def _kept(node: Any) -> LabelSet:  # noqa: ANN401 - the parser has no types
 def _selected(node: Any) -> LabelSet:  # noqa: ANN401 - the parser has no types
     (selector,) = selectors_of(node)
     named = {m.label for m in selector.matchers if m.op == "=" and m.value}
-    # A name with a colon is a recording rule's, and that keeps what its own expression keeps.
+    # A name with a colon belongs to a recording rule, whose labels depend on its own expression.
     return LabelSet(None, frozenset(named) | (_SCRAPED if ":" not in selector.metric else frozenset()))
 
 

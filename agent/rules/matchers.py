@@ -1,7 +1,7 @@
-"""Alertmanager's matchers, as its configuration spells them.
+"""Alertmanager's matchers, as they are written in its configuration.
 
-One text may hold several, between braces or not: `{team="a", severity=~"warn|crit"}`. A regular expression must match
-the whole value, and a label that is not there is empty.
+One text may hold several, with or without braces: `{team="a", severity=~"warn|crit"}`. A regular expression must match
+the whole value. A missing label counts as empty.
 Source: pkg/labels/parse.go of Alertmanager, and matcher/parse for quoted names.
 """
 
@@ -28,19 +28,19 @@ class RouteMatcher:
     value: str
 
     def holds(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether an alert's labels agree; raises ValueError where the regular expression cannot be read."""
+        """Return whether an alert's labels match; raises ValueError if the regular expression is invalid."""
         actual = labels.get(self.name, "")
         if self.op in {"=", "!="}:
             return (actual == self.value) is (self.op == "=")
         try:
             return (re.fullmatch(self.value, actual) is not None) is (self.op == "=~")
         except re.error as error:
-            msg = f"{self.value!r} is no regular expression that can be read here: {error}"
+            msg = f"{self.value!r} is not a regular expression that can be read here: {error}"
             raise ValueError(msg) from error
 
 
-def read(text: str) -> Iterator[RouteMatcher]:
-    """Read the matchers of one text; raises ValueError."""
+def parse_matchers(text: str) -> Iterator[RouteMatcher]:
+    """Yield the matchers of one text; raises ValueError."""
     inside = text.strip()
     if inside.startswith("{") and inside.endswith("}"):
         inside = inside[1:-1].strip()
@@ -48,7 +48,7 @@ def read(text: str) -> Iterator[RouteMatcher]:
     while at < len(inside):
         found = _MATCHER.match(inside, at)
         if found is None:
-            msg = f'{text!r} holds no matcher such as severity="page"'
+            msg = f'{text!r} is not a matcher such as severity="page"'
             raise ValueError(msg)
         yield RouteMatcher(_unquoted(found["name"]), found["op"], _unquoted(found["value"]))
         at = found.end()

@@ -1,7 +1,7 @@
-"""When an alert may lawfully come, told before any drill: from its rule, the intervals and Alertmanager's waits.
+"""When an alert may come, computed before any drill from its rule, the intervals and Alertmanager's waits.
 
-The instants count from the fault, or from its end for what ends with it. They hold for the largest fault that the
-rule's expression can see; the table beside them tells how smaller ones fare.
+Times count from the start of the fault, or from its end for milestones that follow its end. They hold for the largest
+fault that the rule's expression can see; the tables have the times of smaller faults.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import math
 from dataclasses import dataclass
 
 from alertdrill.agent.recording.records import RuleRecord
+from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.routing import Route
-from alertdrill.agent.rules.shape import Shape, classify
+from alertdrill.agent.rules.shape import Shape
 from alertdrill.agent.rules.sizes import Size, formula, largest, sizes
 from alertdrill.agent.rules.timing import Timing
 
 
 @dataclass(frozen=True)
 class Leg:
-    """One milestone: the soonest and the latest, seconds after the fault or after its end; `latest` may be open (inf)."""
+    """One milestone: its soonest and latest time in seconds after the fault or its end; `latest` may be infinite."""
 
     name: str
     earliest: float
@@ -28,8 +29,8 @@ class Leg:
 
 
 @dataclass(frozen=True)
-class Row:
-    """How a rule answers to one size of fault, in seconds; all but `size` are None when it never fires."""
+class SizeRow:
+    """The times of a rule for one size of fault, in seconds; all but `size` are None if the rule never fires."""
 
     size: str
     bad_seconds: float | None = None
@@ -40,17 +41,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of one comparison of an expression, and the arithmetic of what must be bad."""
+    """The rows of one comparison of an expression, and the formula of how much of its range must be bad."""
 
     formula: str
-    rows: tuple[Row, ...]
+    rows: tuple[SizeRow, ...]
 
 
 @dataclass(frozen=True)
 class Prospect:
-    """All that can be said of a rule before a drill.
+    """The times of a rule before any drill.
 
-    `shortest` is the shortest fault that fires the alert, with luck and for certain; None where it is not known.
+    `shortest` is the shortest fault that may fire the alert, and the shortest that certainly does; None if unknown.
     """
 
     rule: RuleRecord
@@ -62,16 +63,16 @@ class Prospect:
     shortest: tuple[float, float] | None
 
 
-def prospect(rule: RuleRecord, timing: Timing, ways: tuple[Route, ...]) -> Prospect:
-    """Tell when the alert of a rule may come; `ways` are its routes, none where Alertmanager is not known."""
+def prospect(rule: RuleRecord, timing: Timing, routes: tuple[Route, ...]) -> Prospect:
+    """Return when the alert of a rule may come; `routes` is empty if Alertmanager's configuration is not known."""
     shape = classify(rule.expr)
     size = largest(shape)
     pending = _pending(timing, shape, size)
     firing = _firing(timing, pending)
-    legs = [pending, firing, *(_told(firing, way) for way in ways)]
+    legs = [pending, firing, *(_notified(firing, route) for route in routes)]
     resolved = _resolved(timing, size)
     if resolved is not None:
-        legs += [resolved, *(_told_of_the_end(resolved, way) for way in ways)]
+        legs += [resolved, *(_notified_of_the_end(resolved, route) for route in routes)]
     tables = tuple(
         Table(formula(leaf), tuple(_row(timing, one) for one in sizes(leaf)))
         for leaf in shape.leaves
@@ -92,7 +93,7 @@ def _pending(timing: Timing, shape: Shape, size: Size | None) -> Leg:
 
 
 def _seen(timing: Timing, needed: float) -> str:
-    """Spell when an evaluation sees what takes some seconds to come."""
+    """Return when an evaluation sees a condition that needs some seconds of a fault, as text."""
     parts = [f"{needed:.4g} s"] if needed else []
     latest = [*parts, f"a scrape {timing.scrape:g} s", f"an evaluation {timing.interval:g} s"]
     if timing.scrape_lag:
@@ -112,11 +113,11 @@ def _firing(timing: Timing, pending: Leg) -> Leg:
     return Leg("firing", pending.earliest + timing.wait, pending.latest + timing.wait, text)
 
 
-def _told(firing: Leg, way: Route) -> Leg:
-    """A new group is told after group_wait, a known one at its next group_interval."""
-    wait, interval = way.group_wait.total_seconds(), way.group_interval.total_seconds()
+def _notified(firing: Leg, route: Route) -> Leg:
+    """Return when a receiver is notified: of a new group after group_wait, of a known one at its next group_interval."""
+    wait, interval = route.group_wait.total_seconds(), route.group_interval.total_seconds()
     text = f"firing + group_wait {wait:g} s of a new group; + 0 … group_interval {interval:g} s of a known one"
-    return Leg(f"{way.receiver} told", firing.earliest, firing.latest + max(wait, interval), text)
+    return Leg(f"{route.receiver} notified", firing.earliest, firing.latest + max(wait, interval), text)
 
 
 def _resolved(timing: Timing, size: Size | None) -> Leg | None:
@@ -131,17 +132,17 @@ def _resolved(timing: Timing, size: Size | None) -> Leg | None:
     return Leg("resolved", earliest, latest, text, after_the_end=True)
 
 
-def _told_of_the_end(resolved: Leg, way: Route) -> Leg:
-    interval = way.group_interval.total_seconds()
+def _notified_of_the_end(resolved: Leg, route: Route) -> Leg:
+    interval = route.group_interval.total_seconds()
     text = f"resolved + 0 … group_interval {interval:g} s"
-    return Leg(f"{way.receiver} told of the end", resolved.earliest, resolved.latest + interval, text, True)
+    return Leg(f"{route.receiver} notified of the end", resolved.earliest, resolved.latest + interval, text, True)
 
 
-def _row(timing: Timing, size: Size) -> Row:
+def _row(timing: Timing, size: Size) -> SizeRow:
     if size.need is None:
-        return Row(size.text)
+        return SizeRow(size.text)
     needed = size.need.bad_seconds
-    return Row(
+    return SizeRow(
         size.text,
         needed,
         timing.condition_span(needed),
@@ -162,5 +163,5 @@ def _shortest_of(timing: Timing, shape: Shape) -> tuple[float, float] | None:
     parts = [part for part in (_shortest_of(timing, one) for one in shape.parts) if part is not None]
     if shape.kind == "both":
         return whole[0], max(whole[1], *(certain for _, certain in parts))
-    # With luck one condition begins before the other one ends; for certain, one of them must do alone.
+    # With luck one condition begins before the other ends. A fault that certainly fires must be enough for one alone.
     return whole[0], min(certain for _, certain in parts)

@@ -1,4 +1,4 @@
-"""What a review is made of: a rule with all that is known around it, and the remarks upon it."""
+"""The input and the output of the checks: a rule with its context, and the remarks on it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from alertdrill.agent.rules.timing import Timing
 
 Severity = Literal["problem", "weakness", "note"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "weakness", "note")
-"""The worst first: it cannot work as meant; it works, but; worth knowing."""
+"""The worst first: the rule cannot work as intended; it works, but has a weakness; worth knowing."""
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check says: what is so, in numbers, and what would mend it."""
+    """The result of a check: the fact, in numbers, and a remedy."""
 
     severity: Severity
     text: str
@@ -31,18 +31,18 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Remark(CheckResult):
-    """One remark upon a rule, under the name of its check."""
+    """A remark on a rule: the result of a check, with the name of that check."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class RuleContext:
-    """What is known beside a rule.
+    """The facts around a rule.
 
-    `rules` are all rules that are looked at together. `alertmanager` is None where its configuration is not known.
-    `labels` has the labels of the series behind expressions, where a server could be asked. An alert that is pending
-    starts again when Prometheus does, unless its `for` is at least `grace_seconds` (--rules.alert.for-grace-period).
+    `rules` are all rules that are explained together. `alertmanager` is its configuration, None if that is not known.
+    `labels` are those of the series behind each expression, if a server was asked. A pending alert starts again from 0
+    when Prometheus restarts, unless its `for` is at least `grace_seconds` (--rules.alert.for-grace-period).
     """
 
     rules: tuple[RuleRecord, ...] = ()
@@ -54,11 +54,11 @@ class RuleContext:
 
 @dataclass(frozen=True)
 class CheckedRule:
-    """A rule under review."""
+    """The rule that the checks look at."""
 
     prospect: Prospect
-    known: RuleContext
-    ways: tuple[Route, ...] = ()
+    context: RuleContext
+    routes: tuple[Route, ...] = ()
 
     @property
     def rule(self) -> RuleRecord:
@@ -67,7 +67,7 @@ class CheckedRule:
 
     @property
     def timing(self) -> Timing:
-        """Its intervals and waits."""
+        """Its durations."""
         return self.prospect.timing
 
     @property
@@ -77,11 +77,11 @@ class CheckedRule:
 
     @cached_property
     def tree(self) -> Anatomy | None:
-        """The parts of its expression; None when the parser cannot read it."""
+        """The parts of its expression; None if the parser cannot read it."""
         return anatomy(self.rule.expr)
 
     @property
     def ranges(self) -> tuple[float, ...]:
         """The seconds of its range selectors, the shortest first."""
-        found = self.tree.selectors if self.tree else ()
-        return tuple(sorted({one.range_seconds for one in found if one.range_seconds is not None}))
+        selectors = self.tree.selectors if self.tree else ()
+        return tuple(sorted({one.range_seconds for one in selectors if one.range_seconds is not None}))

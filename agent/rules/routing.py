@@ -1,7 +1,7 @@
-"""Which receivers Alertmanager tells of an alert, and after which waits: its routing tree, walked.
+"""Which receivers Alertmanager notifies of an alert, and after which waits: the routes of its routing tree.
 
-Depth first; the first child that matches takes the alert, unless it says `continue`; where no child
-matches, the node itself takes it. Waits are inherited.
+The tree is walked depth first. The first matching child takes the alert; later children are tried only if it has
+`continue`. If no child matches, the node itself takes the alert. Waits are inherited.
 https://prometheus.io/docs/alerting/latest/configuration/#route
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from alertdrill.agent.rules.matchers import RouteMatcher, read
+from alertdrill.agent.rules.matchers import RouteMatcher, parse_matchers
 from alertdrill.units.duration import parse_duration
 
 _DEFAULTS: dict[str, Any] = {
@@ -31,11 +31,11 @@ _WAITS = ("group_wait", "group_interval", "repeat_interval")
 
 @dataclass(frozen=True)
 class Route:
-    """Where an alert goes: the receiver, and how long its first notification and its updates may wait.
+    """A route of an alert: the receiver, and how long its first notification and its updates may wait.
 
-    Alerts that agree in the labels of `group_by` are told of together; `...` stands for all labels. `depth` counts
-    the nodes below the root that matched; 0 is the root itself, which takes what no other route does.
-    It is muted in the time intervals that `muted_in` names, and outside of those of `active_in`.
+    Alerts with equal labels of `group_by` are in one notification; `...` stands for all labels. `depth` counts the
+    nodes below the root that matched; 0 is the root itself, which takes the alerts that no other route takes.
+    The route is muted in the time intervals of `muted_in`, and outside of those of `active_in`.
     """
 
     receiver: str
@@ -49,18 +49,18 @@ class Route:
 
     @property
     def time_intervals(self) -> tuple[str, ...]:
-        """Every time interval that bears on it."""
+        """Every time interval that may mute it."""
         return self.muted_in + self.active_in
 
     def group_of(self, labels: dict[str, str]) -> tuple[str, ...]:
-        """Tell the group of an alert with these labels."""
+        """Return the group of an alert with these labels."""
         if "..." in self.group_by:
             return tuple(f"{name}={value}" for name, value in sorted(labels.items()))
         return tuple(labels.get(name, "") for name in self.group_by)
 
 
 class _Texts(yaml.SafeLoader):
-    """Reads every value as the text that stands there, as Alertmanager does: `match: {canary: true}` is "true"."""
+    """Reads every value as text, as Alertmanager does: `match: {canary: true}` is "true"."""
 
     yaml_implicit_resolvers = {
         first: [one for one in resolvers if one[0] in {"tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"}]
@@ -69,21 +69,21 @@ class _Texts(yaml.SafeLoader):
 
 
 def routes(config: str, labels: dict[str, str]) -> list[Route]:
-    """Tell the routes of an alert by Alertmanager's configuration (YAML text as its API serves it).
+    """Return the routes of an alert, from Alertmanager's configuration (YAML text as its API serves it).
 
-    Raises ValueError where there are none, or they cannot be followed.
+    Raises ValueError if there are none, or if they cannot be read.
     """
     try:
         return _walk(_root(config), dict(_DEFAULTS), labels)
     except (AttributeError, TypeError) as error:
-        msg = f"is of another shape than a `route`: {error}"
+        msg = f"does not have the form of a `route`: {error}"
         raise ValueError(msg) from error
 
 
 def time_intervals(config: str) -> dict[str, list[dict[str, Any]]]:
-    """Tell the time intervals of a configuration by name; raises ValueError where it is no YAML."""
+    """Return the time intervals of a configuration by name; raises ValueError if it is not YAML."""
     whole = _whole(config)
-    # Up to 0.23 they were all there to mute.
+    # Up to 0.23 there was only `mute_time_intervals`.
     listed = [*(whole.get("time_intervals") or ()), *(whole.get("mute_time_intervals") or ())]
     return {one["name"]: one.get("time_intervals") or [] for one in listed}
 
@@ -101,7 +101,7 @@ def _whole(config: str) -> dict[str, Any]:
     try:
         whole = yaml.load(config, Loader=_Texts)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
-        msg = f"is no YAML: {' '.join(str(error).split())}"
+        msg = f"is not YAML: {' '.join(str(error).split())}"
         raise ValueError(msg) from error
     return whole if isinstance(whole, dict) else {}
 
@@ -130,4 +130,4 @@ def _matchers(node: dict[str, Any]) -> Iterator[RouteMatcher]:
     for name, value in (node.get("match_re") or {}).items():
         yield RouteMatcher(name, "=~", value or "")
     for text in node.get("matchers") or []:
-        yield from read(text)
+        yield from parse_matchers(text)

@@ -1,4 +1,4 @@
-"""The kinds of expression whose timing is known in closed form, and how much of a range must be bad for each.
+"""The kinds of expression with a formula for their timing, and how much of a range must be bad for each.
 
 With e and n the rates of bad and of all events before (0) and during (1) a fault, the share of bad events in a range
 W of which x is bad is (e0·(W-x) + e1·x) / (n0·(W-x) + n1·x). It reaches θ at
@@ -11,30 +11,24 @@ observations above the bound exceeds 1 - q.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-import promql_parser as promql
-
-from alertdrill.agent.rules.expression import Selector, number, selectors_of, turned
+from alertdrill.agent.rules.expression import Selector
 
 Kind = Literal[
     "gauge", "up", "absent", "rate", "ratio", "quantile",
     "gauges", "mean", "any", "all", "age", "both", "either", "unless", "other",
 ]  # fmt: skip
-_COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
 _INCLUSIVE = {">=", "<=", "=="}
-_SETS: dict[str, Kind] = {"and": "both", "or": "either", "unless": "unless"}
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What an expression compares: `value comparison threshold` over `range_seconds`, 0 where it has no range.
+    """The comparison of an expression: `value comparison threshold` over `range_seconds`, 0 if it has no range.
 
-    `threshold` is in the units of e (for `rate`, a second) or of e/n; `bound` is the quantile's threshold, and
-    `quantile` its q. `bad` and `all` are the selectors behind e and n. `parts` are what `and`, `or`, `unless` join.
+    `threshold` is in the units of e (per second for `rate`) or of e/n. `bound` is the threshold of a quantile, and
+    `quantile` its q. `bad` and `all` are the selectors of e and n. `parts` are the sides of `and`, `or`, `unless`.
     """
 
     kind: Kind
@@ -49,12 +43,12 @@ class Shape:
 
     @property
     def words(self) -> str:
-        """Say what kind of expression it is."""
+        """The kind of expression as text."""
         return _WORDS[self.kind]
 
     @property
     def leaves(self) -> tuple[Shape, ...]:
-        """The comparisons that it is made of: itself, or those that `and`, `or`, `unless` join."""
+        """Its comparisons: itself, or those that `and`, `or`, `unless` join."""
         return tuple(leaf for part in self.parts for leaf in part.leaves) or (self,)
 
 
@@ -75,12 +69,11 @@ _WORDS: dict[Kind, str] = {
     "unless": "a condition, unless another one holds",
     "other": "an expression without a closed form",
 }
-_OTHER = Shape("other")
 
 
 @dataclass(frozen=True)
 class Levels:
-    """Rates before and during a fault, a second: of what counts as bad, and of all."""
+    """Rates per second before and during a fault: of bad events, and of all."""
 
     bad_before: float
     bad_during: float
@@ -89,7 +82,7 @@ class Levels:
 
 
 def bad_seconds(shape: Shape, levels: Levels) -> float | None:
-    """Tell how many seconds of the range must be bad until the condition holds; None when that is never.
+    """Return how many seconds of the range must be bad until the condition holds; None if it never does.
 
     0 means that it holds without any fault.
     """
@@ -107,11 +100,11 @@ def bad_seconds(shape: Shape, levels: Levels) -> float | None:
 
 
 def bad_seconds_span(shape: Shape, levels: Levels, history_seconds: float) -> tuple[float, float] | None:
-    """Tell the least and the most seconds that must be bad where the range holds less than its length of good ones.
+    """Return the least and the most seconds that must be bad, if only `history_seconds` of the range were good.
 
-    Series may be younger than the range, or nothing may be counted for a while when the fault begins: in a share, what
-    is not there does not count as good. Whether the good part still grows or already leaves the range makes the
-    difference. A rate is of the whole range, whatever is there of it.
+    Series may be younger than the range, or may have stood still when the fault began. A ratio does not count such time
+    as good; the result depends on whether the good part still grows or already leaves the range. A rate always refers
+    to the whole range.
     """
     needed = bad_seconds(shape, levels)
     if needed is None or shape.range_seconds == 0 or history_seconds >= shape.range_seconds:
@@ -125,7 +118,7 @@ def bad_seconds_span(shape: Shape, levels: Levels, history_seconds: float) -> tu
 
 
 def _of_a_young_rate(shape: Shape, levels: Levels, history_seconds: float, needed: float) -> float:
-    """Tell how much of a range must be bad that lacks some of its good seconds: a rate is of the whole range still."""
+    """Return how many seconds must be bad for a rate whose series are younger than the range."""
     lacks = shape.threshold * shape.range_seconds - levels.bad_before * history_seconds
     if shape.comparison not in {">", ">="}:
         return 0.0 if lacks > 0 else needed
@@ -133,198 +126,3 @@ def _of_a_young_rate(shape: Shape, levels: Levels, history_seconds: float, neede
         return 0.0 if lacks <= 0 else needed
     young = lacks / levels.bad_during
     return young if history_seconds + young <= shape.range_seconds else needed
-
-
-@lru_cache(maxsize=256)
-def classify(expr: str) -> Shape:
-    """Find an expression's shape; `other` where it has no closed form or cannot be read."""
-    try:
-        return _shape(promql.parse(expr))
-    except ValueError:
-        return _OTHER
-
-
-def _shape(node: Any) -> Shape:  # noqa: ANN401 - the parser has no types
-    node = bare(node)
-    match node:
-        case promql.BinaryExpr() if str(node.op) in _SETS:
-            kind, parts = _SETS[str(node.op)], (_shape(node.lhs), _shape(node.rhs))
-            return Shape(kind, range_seconds=max(part.range_seconds for part in parts), parts=parts)
-        case promql.BinaryExpr() if str(node.op) in _COMPARISONS and not _is_bool(node):
-            return _comparison(node)
-        case promql.BinaryExpr() if str(node.op) == "*" and number(node.lhs) is None and number(node.rhs) is None:
-            return _labelled(node)
-        case promql.AggregateExpr() if str(node.op) in {"sum", "max", "min", "avg", "count"}:
-            # A filter inside: the alert is there as long as anything passes it.
-            return _shape(node.expr)
-        case promql.Call() if node.func.name == "absent":
-            looked_for = selectors_of(node)
-            return _OTHER if any(one.offset_seconds for one in looked_for) else Shape("absent", bad=_one(looked_for))
-        case promql.Call() if node.func.name == "absent_over_time":
-            return _over_time(node, "==", 0.0, "all")
-    return _OTHER
-
-
-def _labelled(node: Any) -> Shape:  # noqa: ANN401 - the parser has no types
-    """Find a condition that is only given more labels: `(condition) * on (instance) group_left (name) info`."""
-    sides = [_shape(side) for side in (node.lhs, node.rhs)]
-    known = [shape for shape in sides if shape.kind != "other"]
-    return known[0] if len(known) == 1 and _is_instant(node.rhs if known[0] is sides[0] else node.lhs) else _OTHER
-
-
-def _comparison(node: Any) -> Shape:  # noqa: ANN401 - the parser has no types
-    comparison, left, right = str(node.op), number(node.lhs), number(node.rhs)
-    if left is not None:
-        shape = _value(bare(node.rhs), turned(comparison), left)
-    elif right is not None:
-        shape = _value(bare(node.lhs), comparison, right)
-    else:
-        shape = _OTHER
-    if shape.kind == "other" and _is_instant(node):
-        return Shape("gauges", comparison)
-    # Nothing is known of when a mean passes through one exact number.
-    is_exact = comparison == "!=" or (comparison == "==" and shape.threshold != 0)
-    return _OTHER if shape.range_seconds and is_exact else shape
-
-
-def _value(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN401 - the parser has no types
-    match node:
-        case promql.VectorSelector():
-            selector = _one(selectors_of(node))
-            if selector is None:
-                return _OTHER
-            return Shape("up" if selector.metric == "up" else "gauge", comparison, threshold, bad=selector)
-        case promql.AggregateExpr() if str(node.op) in {"sum", "max", "min", "avg"}:
-            return _aggregate(str(node.op), _value(bare(node.expr), comparison, threshold))
-        case promql.Call() if node.func.name in _CALLS:
-            return _CALLS[node.func.name](node, comparison, threshold)
-        case promql.BinaryExpr():
-            return _binary(node, comparison, threshold)
-    return _OTHER
-
-
-def _aggregate(op: str, inner: Shape) -> Shape:
-    """Only a sum of rates is a rate again; the extreme of gauges is a gauge."""
-    if inner.kind == "rate" and op != "sum":
-        return replace(inner, kind="mean")
-    return inner if inner.kind in {"gauge", "up", "mean", "any", "all"} or op == "sum" else _OTHER
-
-
-def _rate(node: Any, comparison: str, threshold: float, kind: Kind = "rate") -> Shape:  # noqa: ANN401 - no types
-    selector = _ranged(node)
-    if selector is None or not selector.range_seconds:
-        return _OTHER
-    counts = node.func.name in {"increase", "changes", "resets", "delta"}
-    a_second = threshold / selector.range_seconds if counts else threshold
-    return Shape(kind, comparison, a_second, selector.range_seconds, selector)
-
-
-def _mean(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN401 - the parser has no types
-    return _rate(node, comparison, threshold, "mean")
-
-
-def _extreme(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN401 - the parser has no types
-    """One sample above a number takes the maximum there; to get the minimum there, all samples must be above."""
-    is_largest = node.func.name == "max_over_time"
-    rises = comparison in {">", ">="}
-    return _over_time(node, comparison, threshold, "any" if is_largest == rises else "all")
-
-
-def _over_time(node: Any, comparison: str, threshold: float, kind: Kind) -> Shape:  # noqa: ANN401 - no types
-    selector = _ranged(node)
-    if selector is None or not selector.range_seconds:
-        return _OTHER
-    return Shape(kind, comparison, threshold, selector.range_seconds, selector)
-
-
-def _quantile(node: Any, comparison: str, bound: float) -> Shape:  # noqa: ANN401 - the parser has no types
-    q, inner = number(node.args[0]), _value(bare(node.args[1]), comparison, 0.0)
-    if q is None or not 0 < q < 1 or inner.kind != "rate":
-        return _OTHER
-    return replace(inner, kind="quantile", threshold=round(1 - q, 12), quantile=q, bound=bound, all=inner.bad)
-
-
-_CALLS: dict[str, Callable[[Any, str, float], Shape]] = {
-    "rate": _rate,
-    "increase": _rate,
-    "avg_over_time": _mean,
-    "changes": _mean,
-    "resets": _mean,
-    "delta": _mean,
-    "max_over_time": _extreme,
-    "min_over_time": _extreme,
-    "histogram_quantile": _quantile,
-}
-
-
-def _binary(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN401 - the parser has no types
-    op, left, right = str(node.op), number(node.lhs), number(node.rhs)
-    if right is not None:
-        return _undone(node.lhs, op, right, (comparison, threshold))
-    if op == "-" and left is not None:
-        return _value(bare(node.rhs), turned(comparison), left - threshold)
-    if op in {"*", "+"} and left is not None:
-        return _undone(node.rhs, op, left, (comparison, threshold))
-    if op == "-" and _is_now(node.lhs):
-        return _age(node.rhs, comparison, threshold)
-    return _ratio(node, comparison, threshold) if op == "/" and left is None else _OTHER
-
-
-def _undone(value: Any, op: str, by: float, condition: tuple[str, float]) -> Shape:  # noqa: ANN401 - no types
-    """Bring arithmetic with a number over to the threshold's side."""
-    comparison, threshold = condition
-    if op in {"+", "-"}:
-        return _value(bare(value), comparison, threshold - by if op == "+" else threshold + by)
-    if op not in {"*", "/"} or by == 0:
-        return _OTHER
-    moved = threshold / by if op == "*" else threshold * by
-    return _value(bare(value), comparison if by > 0 else turned(comparison), moved)
-
-
-def _ratio(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN401 - the parser has no types
-    bad, every = (_value(bare(side), comparison, 1.0) for side in (node.lhs, node.rhs))
-    if bad.kind != "rate" or every.kind != "rate" or bad.range_seconds != every.range_seconds:
-        return _OTHER
-    if any(_value(bare(side), comparison, 0.0).threshold != 0 for side in (node.lhs, node.rhs)):
-        return _OTHER
-    # Each side's own factor comes back as the threshold that stands for 1.
-    return replace(bad, kind="ratio", threshold=threshold * bad.threshold / every.threshold, all=every.bad)
-
-
-def _age(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN401 - the parser has no types
-    inner = _value(bare(node), comparison, 0.0)
-    return Shape("age", comparison, threshold, bad=inner.bad) if inner.kind in {"gauge", "any"} else _OTHER
-
-
-def _is_now(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
-    node = bare(node)
-    return isinstance(node, promql.Call) and node.func.name == "time"
-
-
-def _is_bool(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
-    return bool(node.modifier is not None and node.modifier.return_bool)
-
-
-def _is_instant(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
-    """Tell whether only the newest samples count: no range, no offset, no subquery, no clock."""
-    text = node.prettify()
-    looks_back = any(one.range_seconds is not None or one.offset_seconds for one in selectors_of(node))
-    return not looks_back and not any(word in text for word in ("[", "time()", "absent", "timestamp("))
-
-
-def bare(node: Any) -> Any:  # noqa: ANN401 - the parser has no types
-    """Take the parentheses off."""
-    while isinstance(node, promql.ParenExpr):
-        node = node.expr
-    return node
-
-
-def _ranged(call: Any) -> Selector | None:  # noqa: ANN401 - the parser has no types
-    """Find the range selector of a function; None where it has a subquery, which remembers in steps of its own."""
-    argument = bare(call.args[0])
-    return _one(selectors_of(argument)) if isinstance(argument, promql.MatrixSelector) else None
-
-
-def _one(selectors: tuple[Selector, ...]) -> Selector | None:
-    """Find the only selector, unless it looks at another time."""
-    return selectors[0] if len(selectors) == 1 and not selectors[0].offset_seconds else None

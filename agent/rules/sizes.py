@@ -1,8 +1,7 @@
-"""How large a fault is, in the terms of a rule's expression, and how much of it the rule needs to see.
+"""Sizes of faults for each kind of expression, and how long a rule must see a fault of each size.
 
-A rule says how bad is too bad, and not how bad it will be: 5 % errors or all of them. So each shape is asked about a
-few sizes of fault. Before the fault nothing is bad, except where a value falls below its threshold: it comes from
-twice the threshold then.
+A threshold does not say how large a fault will be: 5 % errors or all of them. So each shape has a few sizes of fault.
+Before the fault nothing is bad. Only a value that falls below its threshold starts at twice the threshold.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _BELOW = (0.9, 0.5, 0.0)
 
 @dataclass(frozen=True)
 class Need:
-    """For how long a fault must be seen until the condition holds, and how long it holds after the fault's end."""
+    """How long a fault must show until the condition holds, and how long it holds after the fault's end."""
 
     bad_seconds: float
     lingers_seconds: float
@@ -28,19 +27,19 @@ class Need:
 
 @dataclass(frozen=True)
 class Size:
-    """One size of fault in words, and what the condition needs of it; None when it never holds."""
+    """One size of fault as text, and what the condition needs of it; None if it never holds."""
 
     text: str
     need: Need | None
 
 
 def sizes(shape: Shape) -> tuple[Size, ...]:
-    """List the sizes of fault that a single comparison is asked about, the smallest first; none where none is known."""
+    """Return the sizes of fault for a single comparison, the smallest first; empty if none is known."""
     return tuple(_SIZES[shape.kind](shape)) if shape.kind in _SIZES else ()
 
 
 def formula(shape: Shape) -> str:
-    """Spell how much of the range must be bad, with e the size of the fault as a share, a rate or a level."""
+    """Return the formula of how much of the range must be bad; e is the size of the fault: a share, a rate or a level."""
     width, threshold = f"{shape.range_seconds:g} s", f"{shape.threshold:.4g}"
     if shape.kind in {"any", "all"} or threshold == "0":
         return "one sample does" if shape.kind == "any" else f"all of the {width}" if shape.kind == "all" else ""
@@ -53,7 +52,7 @@ def formula(shape: Shape) -> str:
 
 
 def largest(shape: Shape) -> Size | None:
-    """Tell what a condition needs of the largest fault of each of its parts; None where that is not known."""
+    """Return what a condition needs of the largest fault of each of its parts; None if that is not known."""
     if not shape.parts:
         reached = [size for size in sizes(shape) if size.need is not None]
         return reached[-1] if reached else None

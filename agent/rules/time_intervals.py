@@ -1,7 +1,7 @@
-"""When Alertmanager keeps a route quiet: its time intervals, read from its configuration.
+"""Alertmanager's time intervals, in which routes are muted.
 
-An interval covers an instant when every field that it has does; a list of them, when one does. Without a location
-they are in UTC. https://prometheus.io/docs/alerting/latest/configuration/#time_interval
+An interval covers an instant if every field that it has does. A list covers it if one of its items does. Without a
+location they are in UTC. https://prometheus.io/docs/alerting/latest/configuration/#time_interval
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MONTHS = (
 
 
 def covers(interval: dict[str, Any], at: float) -> bool:
-    """Tell whether a time interval covers an instant (Unix seconds); raises ValueError where it cannot be read."""
+    """Return whether a time interval covers an instant (Unix seconds); raises ValueError if it cannot be read."""
     now = datetime.fromtimestamp(at, _zone(interval.get("location")))
     in_fields = (
         any(holds(str(one), now) for one in interval[name]) for name, holds in _FIELDS.items() if interval.get(name)

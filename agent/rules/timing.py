@@ -1,7 +1,7 @@
 """The arithmetic of alert timing: S scrape interval, E evaluation interval, F `for`, W range, x bad part of the range.
 
-A fault that shows in the series at t0 makes the condition true at the first evaluation that sees enough of it: with
-x seconds of a range that must be bad, between t0 + x - S and t0 + x + S + E. An alert pending at A fires at
+A fault that shows in the series at t0 makes the condition true at the first evaluation that sees enough of it. If x
+seconds of a range must be bad, that is between t0 + x - S and t0 + x + S + E. An alert pending at A fires at
 A + ceil(F/E)·E. A fault of length D leaves the condition true for D + W - 2x.
 Source: rules/alerting.go, promql/functions.go (extrapolatedRate) and scrape/scrape.go of Prometheus.
 """
@@ -13,15 +13,21 @@ from dataclasses import dataclass
 
 from alertdrill.agent.recording.records import RuleRecord
 
+DEFAULT_INTERVAL_SECONDS = 60.0
+"""Prometheus' default for scrapes and for evaluations."""
 
-def on_the_grid(duration_seconds: float, interval_seconds: float) -> float:
-    """Round a duration up to whole evaluations: a rule engine acts at evaluations alone."""
+
+def in_whole_evaluations(duration_seconds: float, interval_seconds: float) -> float:
+    """Round a duration up to whole evaluations: a rule engine acts only at evaluations."""
     return math.ceil(round(duration_seconds / interval_seconds, 6)) * interval_seconds
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What decides how long an alert takes, in seconds; `scrape_lag` is from a sample's instant until it can be read."""
+    """The durations that decide how long an alert takes, in seconds.
+
+    `scrape_lag` is the time from a sample's instant until it can be queried.
+    """
 
     scrape: float
     interval: float
@@ -33,52 +39,50 @@ class Timing:
     @property
     def wait(self) -> float:
         """From pending to firing."""
-        return on_the_grid(self.for_, self.interval)
+        return in_whole_evaluations(self.for_, self.interval)
 
     @property
     def keep(self) -> float:
         """From the first evaluation without the condition to the end."""
-        return on_the_grid(self.keep_firing_for, self.interval)
+        return in_whole_evaluations(self.keep_firing_for, self.interval)
 
     def condition_span(self, bad_seconds: float) -> tuple[float, float]:
-        """Tell after how long the condition is first seen to hold: the soonest and the latest."""
+        """Return the soonest and the latest time from the fault until an evaluation sees the condition hold."""
         # Extrapolation to the edges of a range can be a scrape ahead of the samples.
         soonest = max(bad_seconds - self.scrape, 0.0)
         latest = bad_seconds + self.scrape + self.interval + self.scrape_lag
         return soonest + self.query_offset, latest + self.query_offset
 
     def firing_span(self, bad_seconds: float) -> tuple[float, float]:
-        """Tell after how long the alert fires: the soonest and the latest."""
+        """Return the soonest and the latest time from the fault until the alert fires."""
         soonest, latest = self.condition_span(bad_seconds)
         return soonest + self.wait, latest + self.wait
 
     def resolution_span(self, lingers_seconds: float) -> tuple[float, float]:
-        """Tell how long after the end of a fault the alert is over: the soonest and the latest.
+        """Return the soonest and the latest time from the end of the fault until the alert is over.
 
-        `lingers_seconds` is for how long the range still holds enough of the fault: W - x.
+        `lingers_seconds` is how long the range still holds enough of the fault: W - x.
         """
         soonest = max(lingers_seconds - self.scrape, 0.0)
         latest = lingers_seconds + self.scrape + self.interval + self.scrape_lag
         return soonest + self.query_offset + self.keep, latest + self.query_offset + self.keep
 
     def shortest_fault(self, bad_seconds: float, lingers_seconds: float) -> tuple[float, float]:
-        """Tell how long a fault must last to fire the alert: with luck in all phases, and for certain.
+        """Return how long a fault must last to fire the alert: at best, and for certain.
 
-        It must reach x at all, and hold the condition (for D - x + what lingers) through the evaluations of `for`.
+        It must last x seconds, and the condition, which holds for D - x + lingers, must last for all of `for`.
         """
         needed = max(bad_seconds, bad_seconds - lingers_seconds + self.wait)
         return max(needed - self.scrape, 0.0), needed + self.scrape + self.interval + self.scrape_lag
 
 
-def timing(
-    rule: RuleRecord, scrape_seconds: float, offset_seconds: float = 0.0, timeout_seconds: float = 0.0
-) -> Timing:
-    """Put together what decides how long an alert of a rule takes."""
+def timing_of(rule: RuleRecord, scrape: float, query_offset: float = 0.0, scrape_lag: float = 0.0) -> Timing:
+    """Combine the durations of a rule with those around it, all in seconds."""
     return Timing(
-        scrape=scrape_seconds,
+        scrape=scrape,
         interval=rule.interval_seconds,
         for_=rule.for_seconds,
         keep_firing_for=rule.keep_firing_for_seconds,
-        query_offset=offset_seconds,
-        scrape_lag=timeout_seconds,
+        query_offset=query_offset,
+        scrape_lag=scrape_lag,
     )

@@ -57,7 +57,7 @@ async def _score(kpi: Kpi, prometheus: Prometheus, at: float, expr: str) -> Scor
     try:
         found = await prometheus.instant(expr, at)
     except Refused as refused:
-        return Score(kpi, expr, (), refused.said)
+        return Score(kpi, expr, (), refused.reason)
     return Score(kpi, expr, tuple(_readings((one.labels, one.samples) for one in found)))
 
 

@@ -1,1 +1,1 @@
-"""What a recording proves. Pure: no clock, no network, no randomness."""
+"""The verdicts on a recording. No clock, no network, no randomness."""

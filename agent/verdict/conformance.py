@@ -1,4 +1,4 @@
-"""Did the rule engine do as it must? Every series of a rule, followed from the first evaluation to the last."""
+"""Whether the rule engine followed a rule: each of its series, from the first evaluation to the last."""
 
 from __future__ import annotations
 
@@ -8,74 +8,78 @@ from collections.abc import Iterable, Sequence
 from alertdrill.agent.recording.records import RuleRecord, SeriesRecord
 from alertdrill.agent.rules.labels import is_of
 from alertdrill.agent.verdict.engine import Breach, State, Status, follow
-from alertdrill.agent.verdict.evaluations import Evaluations, Tick
-from alertdrill.agent.verdict.templated import apart, own_ticks
+from alertdrill.agent.verdict.evaluations import Evaluation, RuleEvaluations
+from alertdrill.agent.verdict.templated import by_labels, own_evaluations
 from alertdrill.agent.verdict.timeline import AlertTimeline, Sample
 
-# Samples bear the instant of their evaluation, to the millisecond; who evaluates at another is no engine of this rule.
-_OFF_THE_GRID_SECONDS = 0.010
+# Samples carry the evaluation's time in milliseconds. A sample at another time came from another server.
+_OTHER_SERVER_SECONDS = 0.010
 
 
-def breaches(evaluations: Evaluations | None, rule: RuleRecord, found: Iterable[AlertTimeline]) -> list[Breach]:
-    """List every evaluation after which an alert of a rule was not where the rule says, in order of time.
+def breaches(evaluations: RuleEvaluations | None, rule: RuleRecord, timelines: Iterable[AlertTimeline]) -> list[Breach]:
+    """List every evaluation after which an alert was not in the state that its rule requires, in order of time.
 
-    Nothing is said where the rule could not be evaluated again, or where more series came of it than are kept.
+    Empty if the rule could not be evaluated again, or if it has more series than the recording kept.
     """
     whole = evaluations.record.parts[0] if evaluations is not None and evaluations.record.parts else None
     if evaluations is None or whole is None or whole.error or whole.total > len(whole.series):
         return []
-    timelines = list(found)
-    of_series = [
-        one for series in whole.series for one in _alerts(evaluations, _of(timelines, rule, series), rule, series)
+    all_of_rule = list(timelines)
+    alerts = [
+        one
+        for series in whole.series
+        for one in _alerts(evaluations, _made_of(all_of_rule, rule, series), rule, series)
     ]
-    silent = [one for one in timelines if not any(is_of(one.labels, rule, series.labels) for series in whole.series)]
-    # An alert without any series should not be there at all.
-    of_series += [(evaluations.ticks(None), [one]) for one in silent]
-    return sorted((breach for one in of_series for breach in _follow(*one, rule)), key=lambda breach: breach.at)
+    # An alert that is made of no series should not be there at all.
+    alerts += [
+        (evaluations.of_series(None), [one])
+        for one in all_of_rule
+        if not any(is_of(one.labels, rule, series.labels) for series in whole.series)
+    ]
+    return sorted((breach for one in alerts for breach in _follow(*one, rule)), key=lambda breach: breach.at)
 
 
 def _alerts(
-    evaluations: Evaluations, timelines: list[AlertTimeline], rule: RuleRecord, series: SeriesRecord
-) -> list[tuple[list[Tick], list[AlertTimeline]]]:
-    """List the alerts of one series, each with what every evaluation saw of it."""
-    seen = evaluations.ticks(series)
-    alerts = apart(timelines, rule)
+    evaluations: RuleEvaluations, timelines: list[AlertTimeline], rule: RuleRecord, series: SeriesRecord
+) -> list[tuple[list[Evaluation], list[AlertTimeline]]]:
+    """List the alerts of one series, each with its own evaluations."""
+    every = evaluations.of_series(series)
+    alerts = by_labels(timelines, rule)
     return [
-        (own_ticks(seen, mine, [t for other in alerts if other is not mine for t in other]), mine) for mine in alerts
+        (own_evaluations(every, own, [one for other in alerts if other is not own for one in other]), own)
+        for own in alerts
     ]
 
 
-def _of(timelines: list[AlertTimeline], rule: RuleRecord, series: SeriesRecord) -> list[AlertTimeline]:
+def _made_of(timelines: list[AlertTimeline], rule: RuleRecord, series: SeriesRecord) -> list[AlertTimeline]:
     return [one for one in timelines if is_of(one.labels, rule, series.labels)]
 
 
-def _follow(seen: Sequence[Tick], stretches: list[AlertTimeline], rule: RuleRecord) -> list[Breach]:
-    grid = [tick.at for tick in seen]
-    observed: dict[float, Status] = {
-        nearest(grid, sample.at): sample.state for one in stretches for sample in one.samples if grid
-    }
-    if not grid:
+def _follow(evaluations: Sequence[Evaluation], timelines: list[AlertTimeline], rule: RuleRecord) -> list[Breach]:
+    instants = [one.at for one in evaluations]
+    if not instants:
         return []
+    samples = [sample for one in timelines for sample in one.samples]
+    observed: dict[float, Status] = {nearest(instants, sample.at): sample.state for sample in samples}
     astray = [
         Breach(sample.at, frozenset[Status]({"inactive"}), sample.state)
-        for one in stretches
-        for sample in one.samples
-        if abs(nearest(grid, sample.at) - sample.at) > _OFF_THE_GRID_SECONDS
+        for sample in samples
+        if abs(nearest(instants, sample.at) - sample.at) > _OTHER_SERVER_SECONDS
     ]
-    before = [sample for one in stretches for sample in one.samples if nearest(grid, sample.at) == grid[0]]
-    if not before or astray:
-        return astray or follow(seen, observed, rule)
-    return follow(seen[1:], observed, rule, _already_active(before[0]))
+    at_start = [sample for sample in samples if nearest(instants, sample.at) == instants[0]]
+    if not at_start or astray:
+        return astray or follow(evaluations, observed, rule)
+    return follow(evaluations[1:], observed, rule, _possible_states(at_start[0]))
 
 
-def _already_active(sample: Sample) -> set[State]:
-    """Tell in which states an alert may be that was active when the record began; its activeAt is in whole seconds."""
+def _possible_states(sample: Sample) -> set[State]:
+    """Return the states that a first sample may stand for; the recorded activeAt is in whole seconds."""
     since = sample.at if sample.since is None else float(sample.since)
     return {State(sample.state, since), State(sample.state, min(since + 0.999, sample.at))}
 
 
-def nearest(grid: Sequence[float], at: float) -> float:
-    """Find the instant of a grid next to another."""
-    index = bisect_left(grid, at)
-    around = grid[max(index - 1, 0) : index + 1]
+def nearest(instants: Sequence[float], at: float) -> float:
+    """Return the one of some ascending instants that is nearest to another."""
+    index = bisect_left(instants, at)
+    around = instants[max(index - 1, 0) : index + 1]
     return min(around, key=lambda one: abs(one - at))

@@ -1,33 +1,63 @@
-"""From firing to a receiver: Alertmanager's waits.
+"""An alert on its way through Alertmanager: which alert it is there, its routes and its notifications.
 
-A new group of alerts is notified after `group_wait`, a known one at its next `group_interval`; the n-th peer of a
-cluster waits n times 15 seconds longer. A group whose alerts are all over stays known for a while.
-Source: dispatch/dispatch.go and cluster/cluster.go of Alertmanager, resolvedRetention in rules/alerting.go of Prometheus.
+On the way labels may be added (`external_labels`), then dropped or rewritten (`alert_relabel_configs`), and `ALERTS`
+shows none of that. The instant at which the alert began to fire stays the same.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import NotificationRecord, SuppressionRecord
 from alertdrill.agent.rules.routing import Route, routes
-from alertdrill.agent.verdict.identity import SAME_INSTANT_SECONDS, fired_at, held, is_same, known_labels
 from alertdrill.agent.verdict.timeline import AlertTimeline, query_offset
-from alertdrill.agent.verdict.verdict import Window
 
-_PEER_SECONDS = 15.0
-# How long Alertmanager up to 0.33 may keep a group that has become empty.
-_TIDYING_SECONDS = 30.0
-_REPEATED_SECONDS = 900.0
-# From the rule engine through Alertmanager to our socket, beyond the waits that are configured.
-_DELIVERY_SECONDS = 1.0
-_EARLY_SECONDS = 0.010
+SAME_INSTANT_SECONDS = 0.005
+"""Prometheus sends the start of an alert in nanoseconds and stores its samples in milliseconds."""
+# A notification that is received this much before the firing evaluation still belongs to it.
+_CLOCK_TOLERANCE_SECONDS = 1.0
 
 
-def heard(recording: Recording, timeline: AlertTimeline, status: str = "firing") -> list[NotificationRecord]:
-    """List the notifications that tell of this alert firing (or resolved), at any receiver."""
+def fired_at(recording: Recording, timeline: AlertTimeline) -> float:
+    """Return when an alert began to fire; its samples carry the instant of the data, earlier by the query offset."""
+    return (timeline.firing_at or 0.0) + query_offset(recording, timeline.labels)
+
+
+def is_same(recording: Recording, timeline: AlertTimeline, labels: dict[str, str], starts_at: float | None) -> bool:
+    """Return whether an alert of Alertmanager, by its labels and its start, is the alert of a timeline.
+
+    Of all alerts whose labels are all there, it is the one with the most labels. If there is none, it is one that
+    began at the same instant. `starts_at` is None if Alertmanager did not send it.
+    """
+    owners = [
+        one.labels
+        for one in recording.alerts
+        if one.labels.get("alertname") == labels.get("alertname") and one.labels.items() <= labels.items()
+    ]
+    if owners:
+        return max(owners, key=len) == timeline.labels
+    if timeline.labels.items() <= labels.items():
+        return True
+    return (
+        starts_at is not None
+        and labels.get("alertname") == timeline.labels.get("alertname")
+        and abs(starts_at - fired_at(recording, timeline)) <= SAME_INSTANT_SECONDS
+    )
+
+
+def listings(recording: Recording, timeline: AlertTimeline) -> list[SuppressionRecord]:
+    """Return the entries of an alert in Alertmanager's list."""
+    return [one for one in recording.alertmanager.alerts if is_same(recording, timeline, one.labels, one.starts_at)]
+
+
+def routed_labels(recording: Recording, timeline: AlertTimeline) -> dict[str, str]:
+    """Return the labels by which Alertmanager routes an alert: those in its list or its calls, else its own."""
+    listed = [one.labels for one in listings(recording, timeline)]
+    received = (n.labels for n in recording.notifications if is_same(recording, timeline, n.labels, n.starts_at))
+    return next(iter(listed), None) or next(received, timeline.labels)
+
+
+def notifications_of(recording: Recording, timeline: AlertTimeline, status: str = "firing") -> list[NotificationRecord]:
+    """List the notifications that this alert fires (or is resolved), at any receiver."""
     if timeline.firing_at is None:
         return []
     offset = query_offset(recording, timeline.labels)
@@ -36,109 +66,26 @@ def heard(recording: Recording, timeline: AlertTimeline, status: str = "firing")
         for notification in recording.notifications
         if notification.status == status
         and is_same(recording, timeline, notification.labels, notification.starts_at)
-        and notification.received_at >= timeline.firing_at + offset - 1.0
+        and notification.received_at >= timeline.firing_at + offset - _CLOCK_TOLERANCE_SECONDS
         and (timeline.ended_at is None or notification.starts_at < timeline.ended_at + offset)
     ]
 
 
-def ways(recording: Recording, labels: dict[str, str]) -> list[Route]:
-    """List the routes of an alert; none where the configuration is not there, or cannot be followed."""
+def routes_of(recording: Recording, labels: dict[str, str]) -> list[Route]:
+    """List the routes of an alert; none if the configuration is missing or cannot be followed."""
     try:
         return routes(recording.alertmanager.config, labels)
     except ValueError:
         return []
 
 
-def ways_to(recording: Recording, timeline: AlertTimeline, receiver: str | None) -> list[Route]:
-    """List the routes of an alert to a receiver; when None, to all that told us of it."""
-    names = {receiver} if receiver is not None else {one.receiver for one in heard(recording, timeline)}
-    return [way for way in ways(recording, known_labels(recording, timeline)) if way.receiver in names]
+def routes_to(recording: Recording, timeline: AlertTimeline, receiver: str | None) -> list[Route]:
+    """List the routes of an alert to a receiver; if None, to all that were notified."""
+    names = {receiver} if receiver is not None else {one.receiver for one in notifications_of(recording, timeline)}
+    every = routes_of(recording, routed_labels(recording, timeline))
+    return [route for route in every if route.receiver in names]
 
 
-def way_to(recording: Recording, timeline: AlertTimeline, receiver: str | None) -> Route | None:
-    """Find the quickest of an alert's routes to a receiver."""
-    return min(ways_to(recording, timeline, receiver), key=lambda way: way.group_wait, default=None)
-
-
-def first_window(
-    recording: Recording, timeline: AlertTimeline, routes_: list[Route], query_offset: float
-) -> Window | None:
-    """Tell when a receiver that several routes may lead to must first hear of an alert that fired.
-
-    None where there is no route, or where one is muted at times.
-    """
-    if not routes_ or any(route.time_intervals for route in routes_):
-        return None
-    windows = [notified_window(recording, timeline, route, query_offset) for route in routes_]
-    surest = min(windows, key=lambda window: window.latest)
-    return replace(surest, earliest=min(window.earliest for window in windows))
-
-
-def notified_window(recording: Recording, timeline: AlertTimeline, route: Route, query_offset: float) -> Window:
-    """Tell when the receiver of a route must hear of an alert that fired."""
-    assert timeline.firing_at is not None  # noqa: S101 - only alerts that fired are told of
-    clock = recording.prometheus
-    # It fires by the server's clock, and is received by ours.
-    sent_at, unsure = timeline.firing_at + query_offset - (clock.clock_ahead_seconds or 0.0), clock.clock_unsure_seconds
-    soonest, latest = sent_at - unsure - _EARLY_SECONDS, sent_at + unsure + _DELIVERY_SECONDS
-    wait, interval = route.group_wait.total_seconds(), route.group_interval.total_seconds()
-    peers = (recording.alertmanager.peers - 1) * _PEER_SECONDS
-    others = f", + up to {peers:g} s for {recording.alertmanager.peers} peers" if peers else ""
-    if _is_fresh(recording, timeline, route):
-        text = f"firing + group_wait {wait:g} s of a new group{others}, + {_DELIVERY_SECONDS:g} s to arrive"
-        return Window(soonest + wait, latest + wait + peers, text)
-    longest = max(wait, interval)
-    text = f"firing, + at most max(group_wait {wait:g} s, group_interval {interval:g} s){others}, + {_DELIVERY_SECONDS:g} s"
-    return Window(soonest, latest + longest + peers, text)
-
-
-def known_for_seconds(route: Route) -> float:
-    """Tell for how long after its last alert Alertmanager may know a group.
-
-    Prometheus repeats for a quarter of an hour that an alert is over; each time the group lives until its next flush.
-    """
-    return _REPEATED_SECONDS + max(route.group_wait, route.group_interval).total_seconds() + _TIDYING_SECONDS
-
-
-def _is_fresh(recording: Recording, timeline: AlertTimeline, route: Route) -> bool:
-    """Tell whether Alertmanager certainly had no group for this alert yet: nothing of it fired for long enough."""
-    assert timeline.firing_at is not None  # noqa: S101 - only alerts that fired are told of
-    fired = fired_at(recording, timeline)
-    # Its last sample is an evaluation older than its end.
-    longest = max((rule.interval_seconds for rule in recording.rules), default=0.0)
-    since = max(fired - known_for_seconds(route) - longest, _no_group_before(recording))
-    if since < (recording.started_at if recording.earlier_since is None else recording.earlier_since):
-        return False
-    if any(route.group_of(one.labels) == _group(recording, timeline, route) for one in _older(recording, timeline)):
-        return False
-    mine = route.group_of(timeline.labels)
-    return not any(
-        series.state == "firing"
-        and any(since <= at + query_offset(recording, series.labels) < fired - _EARLY_SECONDS for at in series.instants)
-        and mine == route.group_of(series.labels)
-        for series in (*recording.earlier, *recording.alerts)
-    )
-
-
-def _no_group_before(recording: Recording) -> float:
-    """Tell the instant since when something must have fired for a lone Alertmanager to know its group.
-
-    It keeps no groups over a restart, and Prometheus tells it anew of what fired or was over lately.
-    """
-    server = recording.alertmanager
-    return min(server.started_at) - _REPEATED_SECONDS if server.started_at and server.peers == 1 else -math.inf
-
-
-def _group(recording: Recording, timeline: AlertTimeline, route: Route) -> tuple[str, ...]:
-    return route.group_of(known_labels(recording, timeline))
-
-
-def _older(recording: Recording, timeline: AlertTimeline) -> list[SuppressionRecord]:
-    """List what Alertmanager may have had, of whatever Prometheus, before an alert fired."""
-    before = fired_at(recording, timeline) - SAME_INSTANT_SECONDS
-    mine = held(recording, timeline)
-    return [
-        one
-        for one in recording.alertmanager.alerts
-        if one not in mine and (one.starts_at is None or one.starts_at < before)
-    ]
+def quickest_route(recording: Recording, timeline: AlertTimeline, receiver: str | None) -> Route | None:
+    """Return the route to a receiver with the shortest `group_wait`."""
+    return min(routes_to(recording, timeline, receiver), key=lambda route: route.group_wait, default=None)

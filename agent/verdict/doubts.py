@@ -1,7 +1,9 @@
-"""What undermines a drill: each doubt says why, and which verdicts it makes inconclusive.
+"""Doubts about the drill itself, which make verdicts inconclusive, and notes on what could not be checked.
 
-A doubt without an alert undermines them all. A fault that did not show in the traffic excuses only a silent alert:
-one that fired has seen it. A skipped evaluation excuses only a late one.
+A doubt without an alert or outcome undermines every verdict. A fault that did not show in the traffic excuses only an
+alert that stayed silent: one that fired has seen the fault. A skipped evaluation excuses only an alert that came late.
+
+The load must be as requested and the baseline quiet; the servers must answer, run on and keep their rules.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from alertdrill.probes.figures.honesty import Sending, honesty
 
 _LONGEST_CLOCK_DIFFERENCE_SECONDS = 1.0
 _SMALLEST_CLOCK_DIFFERENCE_SECONDS = 0.05
+_LARGEST_BASELINE_FAILED_SHARE = 0.01
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """Why a verdict may be wrong; `alert` and `outcome` narrow down which verdicts."""
+    """A reason why verdicts may be wrong; `alert` and `outcome` limit which verdicts."""
 
     text: str
     alert: str | None = None
@@ -32,11 +35,11 @@ class Doubt:
 
     @property
     def undermines_all(self) -> bool:
-        """Tell whether no verdict at all can be upheld."""
+        """Return whether it undermines every verdict."""
         return self.alert is None and self.outcome is None
 
     def undermines(self, verdict: Verdict) -> bool:
-        """Tell whether a verdict cannot be upheld."""
+        """Return whether it undermines a verdict."""
         return self.alert in {None, verdict.alert} and self.outcome in {None, verdict.outcome}
 
 
@@ -45,25 +48,27 @@ def doubts(recording: Recording, fault_at: float) -> list[Doubt]:
     found = [Doubt(f"the drill was broken off: {recording.aborted}")] if recording.aborted else []
     found += _outages(recording, fault_at)
     found += [Doubt(problem) for problem in load_problems(recording)]
-    found += [Doubt(problem) for problem in baseline_problems(recording)]
-    found += _noise(recording, fault_at)
+    found += [Doubt(problem) for problem in _baseline_problems(recording)]
+    found += _alerts_before(recording, fault_at)
     found += _restarts(recording, fault_at)
     found += _reloads(recording)
     found += _clocks(recording)
     for rule in _expected_rules(recording):
         found += _changes(recording, rule)
-        found += _evaluations(recording, rule, fault_at)
-    # A load that is not as asked for, or a server that cannot be asked, says nothing about the fault; and what made an
-    # alert under test pending had an effect, whatever the traffic says.
-    if not any(doubt.alert is None for doubt in found) and not _stirred(recording, fault_at):
-        found += [Doubt(problem, outcome=VerdictOutcome.MISSED) for problem in effect_problems(recording)]
+        found += _skipped_evaluations(recording, rule, fault_at)
+    # The traffic says nothing about the fault if the load was wrong or a server did not answer. And a fault that made
+    # an alert under test pending had an effect, whatever the traffic says.
+    if not any(doubt.alert is None for doubt in found) and not _has_alert_after(recording, fault_at):
+        found += [Doubt(problem, outcome=VerdictOutcome.MISSED) for problem in _effect_problems(recording)]
     return found
 
 
-def _stirred(recording: Recording, fault_at: float) -> bool:
-    watched = {expectation.alert for expectation in recording.drill.expect}
-    after = [one for one in recording.alerts if any(instant >= fault_at for instant in one.instants)]
-    return bool(_names(after) & watched)
+def _expected_alerts(recording: Recording) -> set[str]:
+    return {expectation.alert for expectation in recording.drill.expect}
+
+
+def _expected_rules(recording: Recording) -> list[RuleRecord]:
+    return [rule for rule in recording.rules if rule.alert in _expected_alerts(recording)]
 
 
 def _outages(recording: Recording, fault_at: float) -> list[Doubt]:
@@ -76,24 +81,105 @@ def _outages(recording: Recording, fault_at: float) -> list[Doubt]:
     ]
 
 
-def _noise(recording: Recording, fault_at: float) -> list[Doubt]:
-    """Name the alerts under test that were active before anything was broken, and others that fired.
+def load_problems(recording: Recording) -> list[str]:
+    """Return how the load, or a surge of it, differed from what the drill requested; empty if it did not."""
+    loads = {"the load": recording.load} | {
+        f"the surge of {one.target}": one.load for one in recording.faults if one.load
+    }
+    return [f"{name} {reason}" for name, load in loads.items() for reason in honesty(_sending(load)).reasons]
 
-    One that fired and may not says that the service was sick already, and nothing that came later is certain.
+
+def _sending(load: LoadRecord) -> Sending:
+    # A load too short for one whole second has no rate.
+    sent = sum(second.due - second.dropped for second in load.seconds)
+    return Sending(
+        target_rate=load.target_rate if load.seconds else 0.0,
+        achieved_rate=sent / len(load.seconds) if load.seconds else 0.0,
+        due=load.due,
+        dropped=load.dropped,
+        lost=0,  # a drill's load has no workers
+        lateness_p99_seconds=load.lateness_p99_seconds,
+    )
+
+
+def _baseline_problems(recording: Recording) -> list[str]:
+    """Return why the transactions before the fault do not count as healthy; empty if they do."""
+    seconds = _during(recording, "baseline")
+    succeeded = sum(second.succeeded for second in seconds)
+    failed = sum(second.failed for second in seconds)
+    if succeeded + failed == 0:
+        return ["no transaction ended during the baseline"]
+    if failed > _LARGEST_BASELINE_FAILED_SHARE * (succeeded + failed):
+        why = ", ".join(f"{reason}: {detail}" for reason, detail in recording.load.details.items())
+        return [f"{failed} of {succeeded + failed} transactions failed before any fault ({why})"]
+    return []
+
+
+def _effect_problems(recording: Recording) -> list[str]:
+    """Return that the faults did not show in the traffic; empty if they did, or if there were none.
+
+    They show when the median p95 grows by half and 10 ms, when failures grow by one in a hundred, or when a tenth
+    fewer transactions end. A surge is traffic itself.
     """
-    watched = {expectation.alert for expectation in recording.drill.expect}
-    active = sorted(_names(before := _before(recording, fault_at)) & watched)
+    if not recording.faults or any(fault.load for fault in recording.faults):
+        return []
+    before, during = _during(recording, "baseline"), _during(recording, "fault")
+    slower = _p95(during) > 1.5 * _p95(before) + 0.010
+    failing = _failed_share(during) > _failed_share(before) + 0.01
+    fewer = _ended_per_second(during) < 0.9 * _ended_per_second(before)
+    if slower or failing or fewer:
+        return []
+    seen = f"p95 {_p95(before):.3f} s before, {_p95(during):.3f} s during, as many transactions, as few failures"
+    escaped = [f"; of {fault.target}: {fault.outcome}" for fault in recording.faults if fault.outcome]
+    return [f"the fault had no effect on the traffic ({seen}{''.join(escaped)})"]
+
+
+def _during(recording: Recording, phase: str) -> list[SecondRecord]:
+    """Return the whole seconds of a phase."""
+    return [
+        second
+        for record in recording.phases
+        if record.phase == phase
+        for second in recording.load.seconds
+        if record.started_at <= second.at and second.at + 1 <= record.ended_at
+    ]
+
+
+def _p95(seconds: list[SecondRecord]) -> float:
+    values = [second.p95_seconds for second in seconds if second.p95_seconds is not None]
+    return median(values) if values else 0.0
+
+
+def _failed_share(seconds: list[SecondRecord]) -> float:
+    ended = sum(second.succeeded + second.failed for second in seconds)
+    return sum(second.failed for second in seconds) / ended if ended else 0.0
+
+
+def _ended_per_second(seconds: list[SecondRecord]) -> float:
+    return sum(second.succeeded + second.failed for second in seconds) / len(seconds) if seconds else 0.0
+
+
+def _alerts_before(recording: Recording, fault_at: float) -> list[Doubt]:
+    """Return a doubt for each alert under test that was active before the fault, and for each other that fired.
+
+    An alert that fired without being allowed shows that the service had a problem already: this undermines all verdicts.
+    """
+    watched_alerts = _expected_alerts(recording)
+    before = _active_between(recording, recording.started_at, fault_at)
+    active = sorted(_names(before) & watched_alerts)
     found = [Doubt(f"the baseline was not quiet: {alert} was active before the fault", alert) for alert in active]
-    others = sorted(_names(one for one in before if one.state == "firing") - watched - set(recording.drill.allow))
+    firing = _names(one for one in before if one.state == "firing")
+    others = sorted(firing - watched_alerts - set(recording.drill.allow))
     return found + [Doubt(f"the baseline was not quiet: {alert} fired before the fault") for alert in others]
 
 
-def _before(recording: Recording, fault_at: float) -> list[AlertSamples]:
-    return [
-        series
-        for series in recording.alerts
-        if any(recording.started_at <= instant < fault_at for instant in series.instants)
-    ]
+def _has_alert_after(recording: Recording, fault_at: float) -> bool:
+    after = _active_between(recording, fault_at, float("inf"))
+    return bool(_names(after) & _expected_alerts(recording))
+
+
+def _active_between(recording: Recording, start: float, end: float) -> list[AlertSamples]:
+    return [series for series in recording.alerts if any(start <= instant < end for instant in series.instants)]
 
 
 def _names(alerts: Iterable[AlertSamples]) -> set[str]:
@@ -105,14 +191,14 @@ def _restarts(recording: Recording, fault_at: float) -> Iterator[Doubt]:
     for server, starts in servers.items():
         for start in starts:
             if start > recording.started_at:
-                yield Doubt(
-                    f"{server} was restarted {start - fault_at:+.1f} s from the fault{_lost(recording, server)}"
-                )
+                lost = _lost_pending(recording) if server == "Prometheus" else ""
+                yield Doubt(f"{server} was restarted {start - fault_at:+.1f} s from the fault{lost}")
 
 
-def _lost(recording: Recording, server: str) -> str:
+def _lost_pending(recording: Recording) -> str:
+    """Return which rules lost their pending time at a restart of Prometheus."""
     grace = recording.prometheus.for_grace_seconds
-    if server != "Prometheus" or grace is None:
+    if grace is None:
         return ""
     begin_again = sorted(rule.alert for rule in _expected_rules(recording) if 0 < rule.for_seconds < grace)
     if not begin_again:
@@ -140,33 +226,25 @@ def _clocks(recording: Recording) -> list[Doubt]:
     return [Doubt(f"the clocks are apart: Prometheus is {abs(server.clock_ahead_seconds):.3f} s {where} this machine")]
 
 
-def _expected_rules(recording: Recording) -> list[RuleRecord]:
-    watched = {expectation.alert for expectation in recording.drill.expect}
-    return [rule for rule in recording.rules if rule.alert in watched]
-
-
 def _changes(recording: Recording, rule: RuleRecord) -> list[Doubt]:
     if recording.rules_at_end is None:
         return []
-    what_counts = ("expr", "for_seconds", "interval_seconds", "keep_firing_for_seconds", "labels")
+    fields = ("expr", "for_seconds", "interval_seconds", "keep_firing_for_seconds", "labels")
     key = (rule.alert, rule.group, rule.file)
-    of_name = [r for r in recording.rules_at_end if (r.alert, r.group, r.file) == key]
+    of_name = [one for one in recording.rules_at_end if (one.alert, one.group, one.file) == key]
     if not of_name:
         return [Doubt(f"the rule {rule.alert} was gone at the end of the drill", rule.alert)]
-    # A group may have several rules of one name: the one most like it is what became of it.
-    changed = min(([name for name in what_counts if getattr(r, name) != getattr(rule, name)] for r in of_name), key=len)
-    return (
-        [Doubt(f"the rule {rule.alert} was changed during the drill: {', '.join(changed)}", rule.alert)]
-        if changed
-        else []
-    )
+    # A group may have several rules of one name: compare with the one that differs least.
+    differences = [[name for name in fields if getattr(one, name) != getattr(rule, name)] for one in of_name]
+    changed = min(differences, key=len)
+    if not changed:
+        return []
+    return [Doubt(f"the rule {rule.alert} was changed during the drill: {', '.join(changed)}", rule.alert)]
 
 
-def _evaluations(recording: Recording, rule: RuleRecord, fault_at: float) -> Iterator[Doubt]:
-    group = next((g for g in recording.groups if (g.group, g.file) == (rule.group, rule.file)), None)
-    if group is None:
-        return
-    missed = [at for at in skipped(group) if at >= fault_at]
+def _skipped_evaluations(recording: Recording, rule: RuleRecord, fault_at: float) -> Iterator[Doubt]:
+    group = next((one for one in recording.groups if (one.group, one.file) == (rule.group, rule.file)), None)
+    missed = [at for at in skipped(group) if at >= fault_at] if group is not None else []
     if missed:
         first = f"the first {missed[0] - fault_at:+.1f} s from the fault"
         text = f"Prometheus skipped {len(missed)} evaluation(s) of the group {rule.group}, {first}"
@@ -174,7 +252,7 @@ def _evaluations(recording: Recording, rule: RuleRecord, fault_at: float) -> Ite
 
 
 def notes(recording: Recording, rules: Iterable[RuleRecord]) -> tuple[str, ...]:
-    """Say of each rule what of it could not be taken apart, evaluated again or kept."""
+    """Return notes on what could not be checked: expressions that were not parsed, evaluated again or kept."""
     return tuple(dict.fromkeys(note for rule in rules for note in _notes(recording, rule)))
 
 
@@ -200,83 +278,3 @@ def _notes(recording: Recording, rule: RuleRecord) -> Iterable[str]:
     elif record.parts[0].total > len(record.parts[0].series):
         kept, total = len(record.parts[0].series), record.parts[0].total
         yield f"of {total} series that {rule.alert} found, {kept} were kept: the others are known from their alerts alone"
-
-
-_LARGEST_BASELINE_FAILED_SHARE = 0.01
-
-
-def load_problems(recording: Recording) -> list[str]:
-    """Say why the load, or a surge of it, was not what the drill asked for; nothing when it was."""
-    loads = {"the load": recording.load} | {
-        f"the surge of {one.target}": one.load for one in recording.faults if one.load
-    }
-    return [f"{name} {reason}" for name, load in loads.items() for reason in honesty(_sending(load)).reasons]
-
-
-def _sending(load: LoadRecord) -> Sending:
-    # A load too short for one whole second has no rate.
-    sent = sum(second.due - second.dropped for second in load.seconds)
-    return Sending(
-        target_rate=load.target_rate if load.seconds else 0.0,
-        achieved_rate=sent / len(load.seconds) if load.seconds else 0.0,
-        due=load.due,
-        dropped=load.dropped,
-        lost=0,  # a drill's load has no workers
-        lateness_p99_seconds=load.lateness_p99_seconds,
-    )
-
-
-def baseline_problems(recording: Recording) -> list[str]:
-    """Say why transactions before the fault do not count as healthy; nothing when they do."""
-    seconds = _during(recording, "baseline")
-    succeeded = sum(second.succeeded for second in seconds)
-    failed = sum(second.failed for second in seconds)
-    if succeeded + failed == 0:
-        return ["no transaction ended during the baseline"]
-    if failed > _LARGEST_BASELINE_FAILED_SHARE * (succeeded + failed):
-        why = ", ".join(f"{reason}: {detail}" for reason, detail in recording.load.details.items())
-        return [f"{failed} of {succeeded + failed} transactions failed before any fault ({why})"]
-    return []
-
-
-def effect_problems(recording: Recording) -> list[str]:
-    """Say that the faults did not show in the traffic; nothing when they did, or when there were none.
-
-    They show when the median p95 grows by half and 10 ms, when failures grow by one in a hundred, or
-    when a tenth fewer transactions end. A surge is traffic itself.
-    """
-    if not recording.faults or any(fault.load for fault in recording.faults):
-        return []
-    before, during = _during(recording, "baseline"), _during(recording, "fault")
-    slower = _p95(during) > 1.5 * _p95(before) + 0.010
-    failing = _failed_share(during) > _failed_share(before) + 0.01
-    fewer = _ended(during) < 0.9 * _ended(before)
-    if slower or failing or fewer:
-        return []
-    seen = f"p95 {_p95(before):.3f} s before, {_p95(during):.3f} s during, as many transactions, as few failures"
-    escaped = [f"; of {fault.target}: {fault.outcome}" for fault in recording.faults if fault.outcome]
-    return [f"the fault had no effect on the traffic ({seen}{''.join(escaped)})"]
-
-
-def _during(recording: Recording, phase: str) -> list[SecondRecord]:
-    return [
-        second
-        for record in recording.phases
-        if record.phase == phase
-        for second in recording.load.seconds
-        if record.started_at <= second.at and second.at + 1 <= record.ended_at
-    ]
-
-
-def _p95(seconds: list[SecondRecord]) -> float:
-    values = [second.p95_seconds for second in seconds if second.p95_seconds is not None]
-    return median(values) if values else 0.0
-
-
-def _failed_share(seconds: list[SecondRecord]) -> float:
-    ended = sum(second.succeeded + second.failed for second in seconds)
-    return sum(second.failed for second in seconds) / ended if ended else 0.0
-
-
-def _ended(seconds: list[SecondRecord]) -> float:
-    return sum(second.succeeded + second.failed for second in seconds) / len(seconds) if seconds else 0.0

@@ -1,8 +1,8 @@
-"""What each evaluation of a rule saw: whether its condition held, as far as the record can tell.
+"""The evaluations of a rule, each with its result: whether the condition held, as far as the recording shows.
 
-The rule's expression is evaluated again, afterwards, at the very instants of the evaluations. Then all scrapes
-are there; an evaluation that came while a scrape was under way did not have its samples yet. Where that makes a
-difference, what the evaluation saw stays open.
+After the drill, the rule's expression is evaluated again at the same instants. By then all samples are stored; an
+evaluation that came during a scrape did not have that scrape's samples yet. Where that makes a difference, the
+result of the evaluation stays unknown.
 """
 
 from __future__ import annotations
@@ -23,47 +23,48 @@ from alertdrill.agent.recording.records import (
     WatchedRecord,
 )
 from alertdrill.agent.rules.expression import anatomy
+from alertdrill.agent.rules.timing import Timing, timing_of
 from alertdrill.agent.verdict.unseen import unseen_since
 
 # With a scrape less at both ends, a range of four still has two samples.
 _FEWEST_SCRAPES = 4
-# From an evaluation until its samples can be queried, at the longest.
 WRITTEN_WITHIN_SECONDS = 0.5
-# Of one gap; more than a drill has evaluations would only be of clocks that jumped.
+"""The longest time from an evaluation until its samples can be queried."""
+# The limit for one gap: after a jump of the clock it would have endless evaluations.
 _MOST_SKIPPED = 100_000
 
 
 @dataclass(frozen=True)
-class Tick:
+class Evaluation:
     """One evaluation of a rule for one label set; `at` is the instant of its data, Unix seconds.
 
-    `holds` is None where the record leaves open what it saw; `happened` is False where it may have been skipped.
+    `holds` is None where the result is unknown; `took_place` is False where the evaluation may have been skipped.
     """
 
     at: float
     holds: bool | None
-    happened: bool
+    took_place: bool
 
 
 def watched(recording: Recording, rule: RuleRecord) -> WatchedRecord | None:
-    """Find what was recorded of a rule under test; a group may have several of one name."""
+    """Return the record of a rule under test; a group may have several rules of one name."""
     key = (rule.alert, rule.group, rule.file)
     of_name = [one for one in recording.watched if (one.alert, one.group, one.file) == key]
     return next((one for one in of_name if not one.parts or one.parts[0].expr == rule.expr), None)
 
 
 def part(record: WatchedRecord, expr: str) -> PartRecord | None:
-    """Find a part of the rule's expression."""
+    """Return the record of a part of the rule's expression."""
     return next((one for one in record.parts if one.expr == expr), None)
 
 
 def instants(record: WatchedRecord) -> list[float]:
-    """List the instants of the rule's grid."""
+    """List the instants of the rule's evaluations."""
     return [record.first_at + number * record.interval_seconds for number in range(record.count)]
 
 
 def value_at(series: SeriesRecord, number: int) -> float | None:
-    """Read a series at one evaluation; None where it was absent."""
+    """Return the value of a series at one evaluation; None if it was absent."""
     index = number - series.first
     return series.values[index] if 0 <= index < len(series.values) else None
 
@@ -82,8 +83,8 @@ def targets_behind(recording: Recording, record: WatchedRecord) -> list[TargetRe
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluations:
-    """The evaluations of one rule; what is the same for each of its series is worked out once."""
+class RuleEvaluations:
+    """The evaluations of one rule; facts that all its series share are computed once."""
 
     recording: Recording
     record: WatchedRecord
@@ -93,45 +94,50 @@ class Evaluations:
         """The targets whose scrapes feed the rule."""
         return targets_behind(self.recording, self.record)
 
-    @cached_property
-    def slowest_scrape_seconds(self) -> float:
-        """The longest that any of their scrapes took."""
-        return max((took for target in self.targets for took in target.durations_seconds), default=0.0)
+    def timing(self, rule: RuleRecord) -> Timing:
+        """Return the durations of the rule, with the longest scrape interval and scrape of its targets."""
+        return timing_of(
+            rule,
+            scrape=max((target.interval_seconds for target in self.targets), default=0.0),
+            query_offset=self.record.query_offset_seconds,
+            scrape_lag=max((took for target in self.targets for took in target.durations_seconds), default=0.0),
+        )
 
     @cached_property
-    def _grid(self) -> list[float]:
+    def _instants(self) -> list[float]:
         return instants(self.record)
 
     @cached_property
     def _unseen_since(self) -> list[float | None]:
         group = _group(self.recording, self.record)
-        return unseen_since(self.record, self._grid, group, self.targets, self.recording.ended_at)
+        return unseen_since(self.record, self._instants, group, self.targets, self.recording.ended_at)
 
     @cached_property
-    def _happened(self) -> list[bool]:
-        return _happened(self.recording, self.record, self._grid)
+    def _took_place(self) -> list[bool]:
+        return _took_place(self.recording, self.record, self._instants)
 
-    def ticks(self, series: SeriesRecord | None) -> list[Tick]:
-        """Tell for each evaluation whether the condition held for one series of the whole expression.
-
-        Without a series it never held.
-        """
+    def of_series(self, series: SeriesRecord | None) -> list[Evaluation]:
+        """Return the evaluations for one series of the whole expression; without a series it never held."""
         held = [series is not None and value_at(series, number) is not None for number in range(self.record.count)]
-        same = _Sameness(self.record, series, held, self.targets)
+        certainty = _Certainty(self.record, series, held, self.targets)
         return [
-            Tick(at, held[number] if since is None or same.sure(number, since, at) else None, self._happened[number])
-            for number, (at, since) in enumerate(zip(self._grid, self._unseen_since, strict=True))
+            Evaluation(
+                at,
+                holds=held[number] if since is None or certainty.is_sure(number, since, at) else None,
+                took_place=self._took_place[number],
+            )
+            for number, (at, since) in enumerate(zip(self._instants, self._unseen_since, strict=True))
         ]
 
 
-def evaluations(recording: Recording, rule: RuleRecord) -> Evaluations | None:
-    """Find the evaluations of a rule; None where it could not be evaluated again."""
+def rule_evaluations(recording: Recording, rule: RuleRecord) -> RuleEvaluations | None:
+    """Return the evaluations of a rule; None if it could not be evaluated again."""
     record = watched(recording, rule)
-    return None if record is None else Evaluations(recording, record)
+    return None if record is None else RuleEvaluations(recording, record)
 
 
-class _Sameness:
-    """Whether an evaluation saw what is seen later, though it may have lacked what was scraped since an instant."""
+class _Certainty:
+    """Whether an evaluation had the same result as the later query, although it may have lacked the newest samples."""
 
     def __init__(
         self, record: WatchedRecord, series: SeriesRecord | None, held: list[bool], targets: list[TargetRecord]
@@ -143,14 +149,14 @@ class _Sameness:
         self._stretches = [(first, first + length) for one in mine for first, length in one.stretches]
         self._ranged = _Ranged.of(record, series, targets)
 
-    def sure(self, number: int, since: float, at: float) -> bool:
-        """Tell whether it makes no difference what an evaluation lacked."""
+    def is_sure(self, number: int, since: float, at: float) -> bool:
+        """Return whether the samples that were scraped since an instant make no difference to an evaluation."""
         if self._ranged is not None and not self._ranged.is_far_off(number):
             return False
         if self._between is None:
             return number > 0 and self._held[number] == self._held[number - 1]
         first_at, step = self._between.first_at, self._between.step_seconds
-        # The point before the scrape stands for what was there until then.
+        # The point before the scrape stands for the samples that were stored until then.
         first, last = math.ceil((since - first_at) / step) - 1, math.floor((at - first_at) / step)
         points = range(max(first, 0), min(last, self._between.count - 1) + 1)
         return all(self._held_at(point) == self._held[number] for point in points)
@@ -162,10 +168,10 @@ class _Sameness:
 
 @dataclass(frozen=True)
 class _Ranged:
-    """The value of an expression with a range, which without its newest scrape loses one at either end.
+    """The value of an expression with a range: without the newest scrape, the range has one sample less at each end.
 
-    No later query sees that. How much it may have made of the value is told from how the value moves: `shortest` is
-    the number of scrapes in the shortest range.
+    No later query shows that value. How far it may differ is estimated from the changes between evaluations.
+    `shortest` is the number of scrapes in the shortest range.
     """
 
     threshold: float | None
@@ -174,7 +180,7 @@ class _Ranged:
 
     @classmethod
     def of(cls, record: WatchedRecord, series: SeriesRecord | None, targets: list[TargetRecord]) -> _Ranged | None:
-        """Make it for an expression that has a range, None for any other."""
+        """Return the value of an expression that has a range, None for any other."""
         tree = anatomy(record.parts[0].expr)
         ranges = [selector.range_seconds for selector in tree.selectors if selector.range_seconds] if tree else []
         if tree is None or not ranges:
@@ -186,7 +192,7 @@ class _Ranged:
         return cls(threshold, known[0] if known else None, min(ranges) / slowest if slowest else 0.0)
 
     def is_far_off(self, number: int) -> bool:
-        """Tell whether the value was too far from its threshold for a scrape more or less to matter."""
+        """Return whether the value was so far from its threshold that one scrape more or less does not matter."""
         if self.threshold is None or self.values is None or self.shortest < _FEWEST_SCRAPES:
             return False
         around = [value_at(self.values, near) for near in (number - 1, number, number + 1)]
@@ -201,42 +207,43 @@ def _group(recording: Recording, record: WatchedRecord) -> GroupRecord | None:
     return next((one for one in recording.groups if (one.group, one.file) == (record.group, record.file)), None)
 
 
-def _happened(recording: Recording, record: WatchedRecord, grid: list[float]) -> list[bool]:
-    """Tell which evaluations were seen to take place without an error; where nobody looked, all of them did.
+def _took_place(recording: Recording, record: WatchedRecord, instants_: list[float]) -> list[bool]:
+    """Return for each evaluation whether it took place without an error.
 
-    Of the last ones the samples may not have been stored yet, which looks the same.
+    All evaluations before the first look and after the last one count as taken place. The samples of the last ones may
+    not have been stored yet, which looks the same as a skipped evaluation.
     """
     margin = min(record.interval_seconds / 2, WRITTEN_WITHIN_SECONDS)
     stored_until = recording.ended_at - record.query_offset_seconds - margin
-    return [
-        took_place and at <= stored_until
-        for at, took_place in zip(grid, _took_place(recording, record, grid, margin), strict=True)
-    ]
+    looked_at = _seen_or_not_looked(recording, record, instants_, margin)
+    return [seen and at <= stored_until for at, seen in zip(instants_, looked_at, strict=True)]
 
 
-def _took_place(recording: Recording, record: WatchedRecord, grid: list[float], margin: float) -> list[bool]:
+def _seen_or_not_looked(
+    recording: Recording, record: WatchedRecord, instants_: list[float], margin: float
+) -> list[bool]:
     group = _group(recording, record)
     if group is None or not group.evaluations:
-        return [True] * len(grid)
+        return [True] * len(instants_)
     first, last = group.evaluations[0].at, group.evaluations[-1].looked_at
     if group.looked_until is not None:
-        # An evaluation is told of when it has ended: one shortly before the last look may have gone unseen.
+        # Prometheus reports an evaluation when it has ended: the last look may have missed one that had just begun.
         last = max(last, group.looked_until - record.query_offset_seconds - margin)
     # A failed evaluation leaves the alert as it was and writes nothing, like one that was skipped.
     seen = [one.at - record.query_offset_seconds for one in group.evaluations if record.alert not in one.errors]
-    return [not first <= at <= last or _near(seen, at, record.interval_seconds) for at in grid]
+    return [not first <= at <= last or _is_near(seen, at, record.interval_seconds) for at in instants_]
 
 
-def _near(seen: list[float], at: float, interval: float) -> bool:
+def _is_near(seen: list[float], at: float, interval: float) -> bool:
     index = bisect_right(seen, at + interval / 2) - 1
     return index >= 0 and seen[index] > at - interval / 4
 
 
 def skipped(group: GroupRecord) -> Iterator[float]:
-    """List the instants of evaluations of a group that certainly did not take place.
+    """Yield the instants of evaluations of a group that certainly did not take place.
 
-    Two looks closer together than the interval have at most one evaluation between them, so that a longer way from
-    one evaluation to the next is a gap and not something that nobody saw.
+    Two looks closer together than the interval have at most one evaluation between them. So a longer time from one
+    evaluation to the next is a gap, and not an evaluation that was overlooked.
     """
     interval = group.interval_seconds
     for before, after in zip(group.evaluations, group.evaluations[1:], strict=False):

@@ -1,4 +1,9 @@
-"""Recording in, verdicts out: the same recording gives the same verdicts, whenever it is judged."""
+"""The verdicts on a recording: one for each expectation, and one for each alert that was not allowed to fire.
+
+Everything comes from the recording, so the same recording always gets the same verdicts. An expectation is judged in
+this order: a rule makes the alert, it fired, its labels are right, each alert kept to its windows, and the rule engine
+followed the rule at every evaluation. At the end a doubt about the drill makes verdicts inconclusive.
+"""
 
 from __future__ import annotations
 
@@ -8,69 +13,53 @@ from alertdrill.agent.config.drill import Expectation
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.labels import has, may_be_of, spell
+from alertdrill.agent.rules.timing import DEFAULT_INTERVAL_SECONDS
 from alertdrill.agent.verdict.audit import audit_problems
 from alertdrill.agent.verdict.conformance import breaches
-from alertdrill.agent.verdict.delivery import heard
+from alertdrill.agent.verdict.decision import judge_fired, over_budget
 from alertdrill.agent.verdict.diagnosis.silence import no_rule, why_silent
-from alertdrill.agent.verdict.diagnosis.silent import SilentAlert
-from alertdrill.agent.verdict.diagnosis.undelivered import UndeliveredAlert, held_back, why_untold
 from alertdrill.agent.verdict.doubts import Doubt, doubts, notes
-from alertdrill.agent.verdict.engine import Breach
-from alertdrill.agent.verdict.evaluations import evaluations, watched
-from alertdrill.agent.verdict.fired import FiredAlert, cases
-from alertdrill.agent.verdict.identity import fired_at
+from alertdrill.agent.verdict.evaluations import rule_evaluations
+from alertdrill.agent.verdict.fired import fired_alerts
 from alertdrill.agent.verdict.runbook import runbook
 from alertdrill.agent.verdict.timeline import AlertTimeline, timelines
-from alertdrill.agent.verdict.verdict import Finding, Judgement, Link, Milestone, Verdict, VerdictOutcome
-from alertdrill.agent.verdict.waterfall import longest
+from alertdrill.agent.verdict.verdict import Finding, Judgement, Milestone, Verdict, VerdictOutcome
 
-# Prometheus's own default.
-_UNKNOWN_INTERVAL_SECONDS = 60.0
+_Fault = tuple[float, float]
+"""The start and the end of the fault, Unix seconds."""
+_RuleTimeline = tuple[RuleRecord, AlertTimeline]
 
 
 def judge(recording: Recording) -> Judgement:
-    """Give one verdict for each expectation, and one for each alert that fired without being allowed to."""
-    fault_at = _fault_at(recording)
-    verdicts = [_judge_expectation(recording, expectation, fault_at) for expectation in recording.drill.expect]
+    """Return the verdicts, with the doubts that make any of them inconclusive."""
+    fault = _fault(recording)
     fired = _fired_besides(recording)
-    verdicts += [_unexpected(recording, alert, fault_at) for alert in fired if alert not in recording.drill.allow]
-    # Where nothing was expected and nothing fired, what undermines every verdict undermines the silence.
-    undermining = [
-        doubt
-        for doubt in doubts(recording, fault_at)
-        if (any(doubt.undermines(one) for one in verdicts) if verdicts else doubt.undermines_all)
-    ]
+    verdicts = [_judge_expectation(recording, expectation, fault) for expectation in recording.drill.expect]
+    verdicts += [_unexpected(recording, alert, fault[0]) for alert in fired if alert not in recording.drill.allow]
+    undermining = _undermining(doubts(recording, fault[0]), verdicts)
     return Judgement(
         verdicts=tuple(
-            replace(_doubted(verdict, undermining), runbook=runbook(recording, verdict.alert)) for verdict in verdicts
+            replace(_with_doubts(verdict, undermining), runbook=runbook(recording, verdict.alert))
+            for verdict in verdicts
         ),
         undermined_by=tuple(doubt.text for doubt in undermining),
         allowed=tuple(alert for alert in fired if alert in recording.drill.allow),
-        fault_at=fault_at,
+        fault_at=fault[0],
         audit_problems=audit_problems(recording.audit),
     )
 
 
-def _doubted(verdict: Verdict, found: list[Doubt]) -> Verdict:
-    """Withdraw a verdict that something undermines."""
-    reasons = [doubt.text for doubt in found if doubt.undermines(verdict)]
-    return replace(verdict, outcome=VerdictOutcome.INCONCLUSIVE, reason="; ".join(reasons)) if reasons else verdict
-
-
-def _fault_at(recording: Recording) -> float:
-    if recording.faults:
-        return min(fault.injected_at for fault in recording.faults)
-    baseline = recording.phase("baseline")
-    return baseline.ended_at if baseline else recording.started_at
-
-
-def _healed_at(recording: Recording, fault_at: float) -> float:
-    fault = recording.phase("fault")
-    ended_at = fault.ended_at if fault else fault_at
-    return max((one.healed_at for one in recording.faults), default=ended_at)
+def _fault(recording: Recording) -> _Fault:
+    """Return the start and the end of all faults; without any, the ends of the phases."""
+    baseline, phase = recording.phase("baseline"), recording.phase("fault")
+    default = baseline.ended_at if baseline else recording.started_at
+    started = min((fault.injected_at for fault in recording.faults), default=default)
+    ended = max((fault.healed_at for fault in recording.faults), default=phase.ended_at if phase else started)
+    return started, ended
 
 
 def _fired_besides(recording: Recording) -> list[str]:
+    """List the alerts that fired and are not expected."""
     expected = {expectation.alert for expectation in recording.drill.expect}
     fired = {
         series.labels["alertname"]
@@ -80,54 +69,11 @@ def _fired_besides(recording: Recording) -> list[str]:
     return sorted(fired - expected)
 
 
-def _unexpected(recording: Recording, alert: str, fault_at: float) -> Verdict:
-    # A reload may have brought a rule that was not there when the drill began.
-    interval = next(
-        (rule.interval_seconds for rule in recording.rules if rule.alert == alert), _UNKNOWN_INTERVAL_SECONDS
-    )
-    timeline = next(t for t in timelines(recording, alert, interval) if t.firing_at is not None)
-    assert timeline.firing_at is not None  # noqa: S101 - chosen so above
-    milestones = (
-        Milestone("pending", timeline.pending_at, None),
-        Milestone("firing", timeline.firing_at, None),
-        Milestone("resolved", timeline.ended_at, None),
-    )
-    reason = f"fired {timeline.firing_at - fault_at:.1f} s after the fault, and the drill does not allow it"
-    return Verdict(alert, timeline.labels, VerdictOutcome.UNEXPECTED, reason, milestones)
-
-
-def _judge_expectation(recording: Recording, expected: Expectation, fault_at: float) -> Verdict:
+def _judge_expectation(recording: Recording, expected: Expectation, fault: _Fault) -> Verdict:
     rules = _rules_of(recording, expected)
     if not rules:
-        return _silent(expected, no_rule(recording, expected.alert))
-    verdict = _judge_rules(recording, expected, rules, fault_at)
-    return replace(verdict, notes=notes(recording, rules))
-
-
-def _judge_rules(recording: Recording, expected: Expectation, rules: list[RuleRecord], fault_at: float) -> Verdict:
-    found = [(rule, one) for rule in rules for one in _timelines(recording, rule)]
-    fired = [(rule, t) for rule, t in found if t.firing_at is not None and t.firing_at >= recording.started_at]
-    if not fired:
-        rule = next((rule for rule, _ in found), rules[0])
-        pending = tuple(t for r, t in found if r is rule and t.pending_at >= recording.started_at)
-        return _silent(expected, _why(recording, rule, pending, fault_at))
-    matching = [(rule, t) for rule, t in fired if has(t.labels, expected.labels)]
-    if not matching:
-        labels = fired[0][1].labels
-        reason = f"fired with the labels {spell(labels)}, expected {spell(expected.labels)}"
-        return Verdict(expected.alert, labels, VerdictOutcome.WRONG_LABELS, reason, receiver=expected.receiver)
-    healed_at = _healed_at(recording, fault_at)
-    of_alert = cases(recording, expected, matching, (fault_at, healed_at))
-    # The budget is for the alert to come at all: what fires in addition, or after its labels changed, may do so later.
-    in_time = [one for one in of_alert if not _over_budget(one, expected)]
-    verdict = _worst([_judge_fired(one, expected, is_in_time=bool(in_time)) for one in of_alert])
-    if verdict.outcome is not VerdictOutcome.PASSED:
-        return verdict
-    for rule in {id(rule): rule for rule, _ in matching}.values():
-        for breach in breaches(evaluations(recording, rule), rule, [t for r, t in found if r is rule]):
-            outcome = VerdictOutcome.EARLY if breach.is_early else VerdictOutcome.LATE
-            return replace(verdict, outcome=outcome, reason=_breach_words(breach, fault_at), finding=None)
-    return verdict
+        return _missed(expected, no_rule(recording, expected.alert))
+    return replace(_judge_rules(recording, expected, rules, fault), notes=notes(recording, rules))
 
 
 def _rules_of(recording: Recording, expected: Expectation) -> list[RuleRecord]:
@@ -137,8 +83,23 @@ def _rules_of(recording: Recording, expected: Expectation) -> list[RuleRecord]:
     return [rule for rule in named if may_be_of(rule.labels | labels, rule)] or named
 
 
+def _judge_rules(recording: Recording, expected: Expectation, rules: list[RuleRecord], fault: _Fault) -> Verdict:
+    active = [(rule, timeline) for rule in rules for timeline in _timelines(recording, rule)]
+    fired = [(rule, t) for rule, t in active if t.firing_at is not None and t.firing_at >= recording.started_at]
+    if not fired:
+        return _missed(expected, _why_silent(recording, rules, active, fault))
+    matching = [(rule, timeline) for rule, timeline in fired if has(timeline.labels, expected.labels)]
+    if not matching:
+        return _wrong_labels(expected, fired[0][1].labels)
+    verdict = _judge_alerts(recording, expected, matching, fault)
+    if verdict.outcome is not VerdictOutcome.PASSED:
+        return verdict
+    followed = list({id(rule): rule for rule, _ in matching}.values())
+    return _judge_engine(recording, verdict, followed, active, fault[0])
+
+
 def _timelines(recording: Recording, rule: RuleRecord) -> list[AlertTimeline]:
-    """List what a rule made, and what none of its name did."""
+    """Return the alerts of a rule, and alerts of its name that no rule explains."""
     others = [one for one in recording.rules if one.alert == rule.alert]
     return [
         one
@@ -147,17 +108,7 @@ def _timelines(recording: Recording, rule: RuleRecord) -> list[AlertTimeline]:
     ]
 
 
-def _breach_words(breach: Breach, fault_at: float) -> str:
-    lawful = " or ".join(sorted(breach.lawful))
-    return f"{breach.observed} {breach.at - fault_at:.2f} s after the fault, where its rule makes it {lawful}"
-
-
-def _worst(verdicts: list[Verdict]) -> Verdict:
-    """Take the first that is not as expected: each label set is an alert of its own, and the first one fired first."""
-    return next((verdict for verdict in verdicts if verdict.outcome is not VerdictOutcome.PASSED), verdicts[0])
-
-
-def _silent(expected: Expectation, finding: Finding) -> Verdict:
+def _missed(expected: Expectation, finding: Finding) -> Verdict:
     return Verdict(
         expected.alert,
         expected.labels,
@@ -168,89 +119,66 @@ def _silent(expected: Expectation, finding: Finding) -> Verdict:
     )
 
 
-def _why(recording: Recording, rule: RuleRecord, pending: tuple[AlertTimeline, ...], fault_at: float) -> Finding:
-    record = watched(recording, rule)
-    if record is None:
-        return Finding(Link.NEVER_TRUE, "it never fired, and its expression could not be evaluated afterwards")
-    finding = why_silent(SilentAlert(recording, rule, record, pending, fault_at, _healed_at(recording, fault_at)))
-    return finding if recording.faults else replace(finding, sentence=f"no fault was injected; {finding.sentence}")
+def _why_silent(recording: Recording, rules: list[RuleRecord], active: list[_RuleTimeline], fault: _Fault) -> Finding:
+    """Explain the silence of the first rule that was active, or else of the first rule."""
+    rule = next((rule for rule, _ in active), rules[0])
+    pending = tuple(one for of, one in active if of is rule and one.pending_at >= recording.started_at)
+    return why_silent(recording, rule, pending, fault)
 
 
-def _judge_fired(case: FiredAlert, expected: Expectation, *, is_in_time: bool) -> Verdict:
-    outcome, reason, finding = _decide(case, expected, is_in_time=is_in_time)
-    return Verdict(
-        alert=expected.alert,
-        labels=case.timeline.labels,
-        outcome=outcome,
-        reason=reason,
-        milestones=case.milestones,
-        receiver=expected.receiver,
-        finding=finding,
-        spans=case.spans,
+def _wrong_labels(expected: Expectation, labels: dict[str, str]) -> Verdict:
+    reason = f"fired with the labels {spell(labels)}, expected {spell(expected.labels)}"
+    return Verdict(expected.alert, labels, VerdictOutcome.WRONG_LABELS, reason, receiver=expected.receiver)
+
+
+def _judge_alerts(recording: Recording, expected: Expectation, matching: list[_RuleTimeline], fault: _Fault) -> Verdict:
+    """Return the first verdict that is not as expected: each label set is an alert, and the first one fired first."""
+    alerts = fired_alerts(recording, expected, matching, fault)
+    # One alert must come within the budget. Others, and those whose labels changed, may come later.
+    is_in_time = any(not over_budget(one, expected) for one in alerts)
+    verdicts = [judge_fired(one, expected, is_in_time=is_in_time) for one in alerts]
+    return next((one for one in verdicts if one.outcome is not VerdictOutcome.PASSED), verdicts[0])
+
+
+def _judge_engine(
+    recording: Recording, passed: Verdict, rules: list[RuleRecord], active: list[_RuleTimeline], fault_at: float
+) -> Verdict:
+    """Return the passed verdict, or another one if the rule engine did not follow one of the rules."""
+    for rule in rules:
+        found = breaches(rule_evaluations(recording, rule), rule, [one for of, one in active if of is rule])
+        if found:
+            lawful = " or ".join(sorted(found[0].lawful))
+            at = f"{found[0].at - fault_at:.2f} s after the fault"
+            reason = f"{found[0].observed} {at}, where its rule makes it {lawful}"
+            outcome = VerdictOutcome.EARLY if found[0].is_early else VerdictOutcome.LATE
+            return replace(passed, outcome=outcome, reason=reason, finding=None)
+    return passed
+
+
+def _unexpected(recording: Recording, alert: str, fault_at: float) -> Verdict:
+    """Return the verdict on an alert that fired and was not allowed to."""
+    # A reload may have added its rule after the drill began.
+    intervals = (rule.interval_seconds for rule in recording.rules if rule.alert == alert)
+    interval = next(intervals, DEFAULT_INTERVAL_SECONDS)
+    timeline = next(one for one in timelines(recording, alert, interval) if one.firing_at is not None)
+    assert timeline.firing_at is not None  # noqa: S101 - chosen so above
+    milestones = (
+        Milestone("pending", timeline.pending_at, None),
+        Milestone("firing", timeline.firing_at, None),
+        Milestone("resolved", timeline.ended_at, None),
     )
+    reason = f"fired {timeline.firing_at - fault_at:.1f} s after the fault, and the drill does not allow it"
+    return Verdict(alert, timeline.labels, VerdictOutcome.UNEXPECTED, reason, milestones)
 
 
-def _decide(case: FiredAlert, expected: Expectation, *, is_in_time: bool) -> tuple[VerdictOutcome, str, Finding | None]:
-    """Judge an alert that fired, in the order of its life: the first thing wrong is what is told."""
-    by_name = {milestone.name: milestone for milestone in case.milestones}
-    for name in ("pending", "firing"):
-        if by_name[name].lawful is False:
-            return *_outside(by_name[name], case), None
-    if not is_in_time:
-        return VerdictOutcome.LATE, _over_budget(case, expected), None
-    told = _told(case, expected, by_name["notified"])
-    if told is not None:
-        return told
-    resolved = by_name["resolved"]
-    if expected.resolves and resolved.at is None:
-        return VerdictOutcome.NOT_RESOLVED, _why_not_resolved(case), None
-    if expected.resolves and resolved.lawful is False:
-        return *_outside(resolved, case), None
-    receiver = f", {expected.receiver} told" if expected.receiver else ""
-    return VerdictOutcome.PASSED, f"fired in its window{receiver}" + (", resolved" if expected.resolves else ""), None
+def _undermining(found: list[Doubt], verdicts: list[Verdict]) -> list[Doubt]:
+    """Keep the doubts about any verdict; without verdicts, those about the silence of the whole drill."""
+    if not verdicts:
+        return [doubt for doubt in found if doubt.undermines_all]
+    return [doubt for doubt in found if any(doubt.undermines(one) for one in verdicts)]
 
 
-def _over_budget(case: FiredAlert, expected: Expectation) -> str:
-    budget = expected.within.total_seconds()
-    took = fired_at(case.recording, case.timeline) - case.fault_at
-    if took <= budget:
-        return ""
-    return f"fired {took:.1f} s after the fault, the drill allows {budget:g} s: {longest(case.spans)}"
-
-
-def _told(
-    case: FiredAlert, expected: Expectation, notified: Milestone
-) -> tuple[VerdictOutcome, str, Finding | None] | None:
-    """Judge the delivery; None when the receiver was told in time, or when nobody has to be told."""
-    untold = UndeliveredAlert(case.recording, case.timeline, expected.receiver, case.fault_at)
-    if expected.receiver is not None and notified.at is None:
-        finding = why_untold(untold)
-        others = sorted({notification.receiver for notification in heard(case.recording, case.timeline)})
-        if others:
-            sentence = f"told {', '.join(others)}, expected {expected.receiver}: {finding.sentence}"
-            return VerdictOutcome.WRONG_RECEIVER, sentence, finding
-        return VerdictOutcome.NOT_NOTIFIED, f"{expected.receiver} was never told: {finding.sentence}", finding
-    if notified.lawful is False:
-        outcome, reason = _outside(notified, case)
-        why = held_back(untold) if outcome is VerdictOutcome.LATE else None
-        return outcome, reason + (f": {why.sentence}" if why is not None else ""), why
-    return None
-
-
-def _why_not_resolved(case: FiredAlert) -> str:
-    lawful = case.resolved_window
-    if lawful is None or lawful.latest > case.recording.ended_at:
-        return "still active at the end: its condition held, or its rule kept it firing, to the end of the record"
-    return f"still active at the end, although its condition was over {lawful.latest - case.fault_at:+.1f} s from the fault"
-
-
-def _outside(milestone: Milestone, case: FiredAlert) -> tuple[VerdictOutcome, str]:
-    assert milestone.window is not None  # noqa: S101 - asked for only where there is one
-    assert milestone.at is not None  # noqa: S101 - as above
-    early = milestone.at < milestone.window.earliest
-    lawful = f"{milestone.window.earliest - case.fault_at:.2f} to {milestone.window.latest - case.fault_at:.2f} s"
-    reason = (
-        f"{milestone.name} {milestone.at - case.fault_at:.2f} s after the fault, lawful is {lawful}"
-        f" ({milestone.window.arithmetic})"
-    )
-    return (VerdictOutcome.EARLY if early else VerdictOutcome.LATE), reason
+def _with_doubts(verdict: Verdict, found: list[Doubt]) -> Verdict:
+    """Return a verdict, or an inconclusive one if there are doubts about it."""
+    reasons = [doubt.text for doubt in found if doubt.undermines(verdict)]
+    return replace(verdict, outcome=VerdictOutcome.INCONCLUSIVE, reason="; ".join(reasons)) if reasons else verdict

@@ -1,7 +1,7 @@
-"""From the fault to the condition: when it first showed in the series, and how soon the condition had to follow.
+"""How a fault began to show: the first scrape with it, and how many seconds of the range had to be bad.
 
-Levels before and during the fault are read from the recorded counters. They are never quite steady, so the bad part
-of the range is computed for the lowest and the highest of several stretches.
+The rates before and during the fault are read from the recorded counters. Rates vary, so the bad part of the range is
+computed for the lowest and the highest rate of several stretches.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from itertools import pairwise, product
 
-from alertdrill.agent.recording.records import PartRecord, RuleRecord, SeriesRecord, TargetRecord, WatchedRecord
-from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds_span, classify
-from alertdrill.agent.rules.timing import Timing
-from alertdrill.agent.verdict.evaluations import Evaluations, instants, part, value_at
+from alertdrill.agent.recording.records import PartRecord, SeriesRecord, TargetRecord, WatchedRecord
+from alertdrill.agent.rules.classify import classify
+from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds_span
+from alertdrill.agent.verdict.evaluations import RuleEvaluations, instants, part, value_at
 
 _STRETCHES = 3
-# The kinds whose onset can be read off recorded series.
+# The kinds of expression whose onset can be read from recorded series.
 _KNOWN = {"gauge", "up", "absent", "rate", "ratio", "quantile"}
 _Points = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Onset:
-    """How the condition came about, for one alert; instants in Unix seconds, spans in seconds.
+    """How a fault began to show in the series of one alert; instants in Unix seconds, lengths in seconds.
 
-    `first_bad_at` is the scrape that first showed the fault. `bad_seconds` is the least and the most of the range
-    that had to be bad; None where no closed form applies, and then the condition had to follow at once.
+    `first_bad_at` is the first scrape that showed the fault. `bad_seconds` is the least and the most of the range that
+    had to be bad; None if there is no formula for the expression.
     """
 
     shape: Shape
@@ -36,31 +36,17 @@ class Onset:
     levels: tuple[Levels, ...] = ()
 
 
-def timing(evaluations: Evaluations, rule: RuleRecord) -> Timing:
-    """Put together what decides how long an alert of a rule takes."""
-    return Timing(
-        scrape=max((target.interval_seconds for target in evaluations.targets), default=0.0),
-        interval=rule.interval_seconds,
-        for_=rule.for_seconds,
-        keep_firing_for=rule.keep_firing_for_seconds,
-        query_offset=evaluations.record.query_offset_seconds,
-        scrape_lag=evaluations.slowest_scrape_seconds,
-    )
-
-
-def onset(evaluations: Evaluations, labels: dict[str, str], fault_at: float, healed_at: float) -> Onset:
-    """Find how the fault came into the series of an alert; `labels` are those of the expression's result."""
-    record, mine = evaluations.record, _targets_of(evaluations.targets, labels)
+def onset(evaluations: RuleEvaluations, labels: dict[str, str], fault_at: float, healed_at: float) -> Onset:
+    """Return the onset for an alert; `labels` are those of the expression's result."""
+    record, targets = evaluations.record, _targets_of(evaluations.targets, labels)
     shape = classify(record.parts[0].expr) if record.parts else classify("")
-    if shape.bad is None:
-        return Onset(shape, None, None)
-    if shape.kind not in _KNOWN:
+    if shape.bad is None or shape.kind not in _KNOWN:
         return Onset(shape, None, None)
     if shape.kind in {"up", "absent"}:
-        return Onset(shape, _first_failed_scrape(mine, fault_at), (0.0, 0.0))
+        return Onset(shape, _first_failed_scrape(targets, fault_at), (0.0, 0.0))
     if shape.kind == "gauge":
-        return Onset(shape, _scrape_before(mine, _first_crossing(record, labels, fault_at)), (0.0, 0.0))
-    return _of_rates(record, shape, labels, (fault_at, healed_at), mine)
+        return Onset(shape, _scrape_before(targets, _first_crossing(record, labels, fault_at)), (0.0, 0.0))
+    return _of_rates(record, shape, labels, (fault_at, healed_at), targets)
 
 
 def _of_rates(
@@ -90,9 +76,9 @@ def _of_rates(
 
 
 def _good_seconds(counter: _Points, range_seconds: float, until: float, before: list[float]) -> tuple[float, float]:
-    """Tell how many seconds of a range that ends at an instant hold events as they came before the fault.
+    """Return how many seconds of a range that ends at an instant are filled with events from before the fault.
 
-    What was counted before the record may lie in the range as well, or be of long ago: the least and the most.
+    Events from before the recording may lie in the range or long before it: returns the least and the most.
     """
     inside = [value for at, value in counter if until - range_seconds <= at <= until]
     usual = sum(before) / len(before)
@@ -106,8 +92,8 @@ def _extremes(rates: list[float]) -> tuple[float, ...]:
 
 
 def _counters(record: WatchedRecord, shape: Shape, labels: dict[str, str]) -> tuple[_Points, _Points | None]:
-    """Read the counter of bad events and that of all, summed over the series that the alert is made of."""
-    assert shape.bad is not None  # noqa: S101 - asked for only where there is one
+    """Return the counter of bad events and that of all events, summed over the series of the alert."""
+    assert shape.bad is not None  # noqa: S101 - the caller has checked it
     if shape.kind != "quantile":
         counted = [_sum(record, _agreeing(part(record, str(one)), labels)) for one in (shape.bad, shape.all) if one]
         return counted[0], counted[1] if shape.all is not None else None
@@ -120,14 +106,14 @@ def _counters(record: WatchedRecord, shape: Shape, labels: dict[str, str]) -> tu
 
 
 def _buckets(record: WatchedRecord, found: PartRecord | None, labels: dict[str, str]) -> dict[float, _Points]:
-    """Sum the buckets of a histogram that agree with an alert's labels, by their bounds."""
+    """Sum the buckets of a histogram that agree with an alert's labels; keyed by bound."""
     mine = _agreeing(found, labels)
     bounds = {bound for series in mine if (bound := _bound(series)) is not None}
     return {bound: _sum(record, [series for series in mine if _bound(series) == bound]) for bound in bounds}
 
 
 def _above(by_bound: dict[float, _Points], bounds: list[float], bound: float, every: _Points) -> _Points:
-    """Count the observations above a bound, interpolated within its bucket as histogram_quantile does."""
+    """Return the counter of observations above a bound, interpolated as histogram_quantile does."""
     upper = bounds[min(bisect_left(bounds, bound), len(bounds) - 1)]
     lower = bounds[max(bisect_left(bounds, bound) - 1, 0)]
     share = 1.0 if upper in {bound, lower} or upper == float("inf") else (bound - lower) / (upper - lower)
@@ -137,9 +123,9 @@ def _above(by_bound: dict[float, _Points], bounds: list[float], bound: float, ev
 
 
 def _sum(record: WatchedRecord, mine: list[SeriesRecord]) -> _Points:
-    """Sum some series at each evaluation at which all of them are there; nothing where one is no ordinary number."""
-    grid, points = instants(record), []
-    for number, at in enumerate(grid):
+    """Sum some series at each evaluation that has all of them; empty if a value is infinite or NaN."""
+    points = []
+    for number, at in enumerate(instants(record)):
         values = [value_at(series, number) for series in mine]
         known = [value for value in values if value is not None]
         if not all(math.isfinite(value) for value in known):
@@ -150,14 +136,14 @@ def _sum(record: WatchedRecord, mine: list[SeriesRecord]) -> _Points:
 
 
 def _agreeing(found: PartRecord | None, labels: dict[str, str]) -> list[SeriesRecord]:
-    """List the series whose labels do not contradict an alert's; none where not all of them were kept."""
+    """Return the series whose labels do not contradict an alert's; none if only some series were kept."""
     wanted = {name: value for name, value in labels.items() if name != "__name__"}
     all_of_them = found.series if found is not None and found.total <= len(found.series) else []
     return [one for one in all_of_them if all(one.labels.get(name, value) == value for name, value in wanted.items())]
 
 
 def _bound(series: SeriesRecord) -> float | None:
-    """Read the bound of a bucket; None where it is no number, as histogram_quantile leaves such a series out."""
+    """Return the bound of a bucket; None if it is not a number: histogram_quantile ignores such a series."""
     try:
         bound = float(series.labels.get("le", ""))
     except ValueError:
@@ -166,10 +152,10 @@ def _bound(series: SeriesRecord) -> float | None:
 
 
 def _rates(points: _Points, since: float | None, until: float) -> list[float]:
-    """Tell the rate in each of a few stretches between two instants; nothing where the counter was reset."""
+    """Return the rate in each of a few stretches between two instants; empty if the counter was reset."""
     inside = [point for point in points if (since is None or point[0] >= since) and point[0] <= until]
     if since is not None:
-        # The fault has come in by the end of the first third.
+        # By the end of the first third, the fault shows fully.
         inside = inside[len(inside) // 3 :]
     if len(inside) < 2 or any(after[1] < before[1] for before, after in pairwise(inside)):
         return []
@@ -179,11 +165,11 @@ def _rates(points: _Points, since: float | None, until: float) -> list[float]:
 
 
 def _first_bad(bad: _Points, fault_at: float, rates: tuple[list[float], list[float]]) -> float | None:
-    """Find the first evaluation at which the counter's growth has left what it was before, towards what it becomes."""
+    """Return the first evaluation whose rate lies outside its range before the fault, on the side of that during it."""
     before, during = rates
     rises = sum(during) / len(during) > sum(before) / len(before)
     edge = max(before) if rises else min(before)
-    # The fault may have come in the middle of the interval, so that little of it shows yet.
+    # The fault may have begun in the middle of the interval, so only a little of it shows.
     left = edge + 0.1 * ((max(during) if rises else min(during)) - edge)
     for (s, a), (t, b) in pairwise(bad):
         rate = (b - a) / (t - s)
@@ -195,15 +181,18 @@ def _first_bad(bad: _Points, fault_at: float, rates: tuple[list[float], list[flo
 def _first_crossing(record: WatchedRecord, labels: dict[str, str], fault_at: float) -> float | None:
     whole = record.parts[0]
     mine = [series for series in whole.series if series.labels == labels]
-    grid = instants(record)
     return next(
-        (at for number, at in enumerate(grid) if at > fault_at and any(value_at(s, number) is not None for s in mine)),
+        (
+            at
+            for number, at in enumerate(instants(record))
+            if at > fault_at and any(value_at(s, number) is not None for s in mine)
+        ),
         None,
     )
 
 
 def _scrape_before(targets: list[TargetRecord], at: float | None) -> float | None:
-    """Find the newest scrape that an evaluation could see."""
+    """Return the newest scrape that an evaluation could see."""
     if at is None:
         return None
     newest = [t.instants[bisect_right(t.instants, at) - 1] for t in targets if t.instants and t.instants[0] <= at]
@@ -211,7 +200,7 @@ def _scrape_before(targets: list[TargetRecord], at: float | None) -> float | Non
 
 
 def _first_failed_scrape(targets: list[TargetRecord], fault_at: float) -> float | None:
-    """Find the first scrape that failed; one that was under way when the fault came may be it."""
+    """Return the first scrape that failed; it may have been under way when the fault began."""
     failed = [
         at
         for target in targets
@@ -222,7 +211,7 @@ def _first_failed_scrape(targets: list[TargetRecord], fault_at: float) -> float 
 
 
 def _targets_of(targets: list[TargetRecord], labels: dict[str, str]) -> list[TargetRecord]:
-    """List the targets whose labels do not contradict an alert's."""
+    """Return the targets whose labels do not contradict an alert's."""
     return [
         target
         for target in targets

@@ -1,4 +1,4 @@
-"""The link of an alert to its runbook, as its rule was served."""
+"""The runbook of an alert: its link, from the rule as Prometheus served it, and its page."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from alertdrill.agent.verdict.verdict import Judgement, Runbook, Verdict
 
 
 def runbook(recording: Recording, alert: str) -> Runbook | None:
-    """Find an alert's runbook, None where its rules name none, or one that only Prometheus can spell."""
+    """Return an alert's runbook; None if its rules name none, or if the link is a template."""
     urls = [rule.annotations.get(ANNOTATION, "") for rule in recording.rules if rule.alert == alert]
     return next((Runbook(url) for url in urls if url and not is_template(url)), None)
 
 
 def located(judgement: Judgement, folder: Path, seen_from: Path = Path()) -> Judgement:
-    """Add to each verdict's runbook the path of its page, as seen from a folder."""
+    """Return the judgement with the path of each runbook's page, relative to the folder `seen_from`."""
     return replace(judgement, verdicts=tuple(_located(one, folder, seen_from) for one in judgement.verdicts))
 
 

@@ -1,7 +1,7 @@
 """When each alert was pending and firing, read from the samples of `ALERTS`.
 
-Each sample is one evaluation with its exact instant, so nothing depends on when somebody looked. Every label set of
-a rule is an alert of its own.
+Each sample is one evaluation with its exact instant, so the result does not depend on when Prometheus was asked.
+Every label set of a rule is an alert of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _Labels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Sample:
-    """One evaluation that held an alert active; `since` is its activeAt in whole seconds, None where not recorded."""
+    """One evaluation at which an alert was active; `since` is its activeAt in whole seconds, None if not recorded."""
 
     at: float
     state: Status
@@ -32,8 +32,8 @@ class Sample:
 class AlertTimeline:
     """One alert (one label set of one rule) that was active once, from pending to resolved.
 
-    `pending_at` is its activeAt; `ended_at` is the first evaluation without it, None when it was
-    still active at the last evaluation that was recorded.
+    `pending_at` is its activeAt. `ended_at` is the first evaluation without it, None if it was still active at the
+    last recorded evaluation.
     """
 
     labels: dict[str, str]
@@ -44,13 +44,13 @@ class AlertTimeline:
 
 
 def query_offset(recording: Recording, labels: dict[str, str]) -> float:
-    """Tell how much later than the instant of its data an alert was evaluated; 0 where that was not recorded."""
+    """Return how many seconds after the instant of its data an alert was evaluated; 0 if that was not recorded."""
     alert = labels.get("alertname")
     return next((one.query_offset_seconds for one in recording.watched if one.alert == alert), 0.0)
 
 
 def timelines(recording: Recording, alert: str, interval_seconds: float) -> list[AlertTimeline]:
-    """List every stretch in which an alert of a name was active, in order of time."""
+    """List every stretch of time in which an alert of a name was active, in order of time."""
     looks_back = query_offset(recording, {"alertname": alert})
     found = [
         _timeline(dict(labels), stretch, interval_seconds, recording.ended_at - looks_back)
@@ -71,7 +71,7 @@ def _by_labels(recording: Recording, alert: str) -> dict[_Labels, list[Sample]]:
 
 
 def _stretches(samples: list[Sample], interval: float) -> list[list[Sample]]:
-    """Split samples where the alert ended and began again."""
+    """Split samples at each end of the alert."""
     stretches = [samples[:1]] if samples else []
     for before, after in pairwise(samples):
         if after.at - before.at < 1.5 * interval or _goes_on(before, after):
@@ -82,10 +82,10 @@ def _stretches(samples: list[Sample], interval: float) -> list[list[Sample]]:
 
 
 def _goes_on(before: Sample, after: Sample) -> bool:
-    """Tell that an evaluation was skipped or failed: the alert is as old after the gap as it was before."""
+    """Return whether the alert has the same activeAt after a gap: then an evaluation was skipped or failed."""
     if before.since is None or before.since != after.since:
         return False
-    # One that had begun again would be as old as this sample.
+    # An alert that began again at this sample would have its instant as activeAt.
     return after.since < math.floor(after.at)
 
 

@@ -1,4 +1,4 @@
-"""Which scrapes an evaluation did not have yet: those under way when it came, and what comes of a target's removal."""
+"""Samples that an evaluation did not have yet: those of scrapes under way, and the end of a removed target's series."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from itertools import pairwise
 
 from alertdrill.agent.recording.records import GroupRecord, TargetRecord, WatchedRecord
 
-# From the end of a scrape until its samples can be queried, on a machine that has time for it.
+# From the end of a scrape until its samples can be queried, on a machine that is not busy.
 _COMMIT_SECONDS = 0.020
-# A target that is no longer scraped has its series end with the scrape that it lacks, but that is written only two
-# intervals and a tenth later (scrape/scrape.go, endOfRunStaleness).
+# The series of a removed target end with its first missing scrape, but Prometheus writes that end two intervals and a
+# tenth later (scrape/scrape.go, endOfRunStaleness).
 _REMOVAL_INTERVALS = 3.2
 
 
 def unseen_since(
     record: WatchedRecord,
-    grid: list[float],
+    instants: list[float],
     group: GroupRecord | None,
     targets: list[TargetRecord],
     recorded_until: float,
 ) -> list[float | None]:
-    """Tell for each evaluation since when it may lack what was scraped; None where all scrapes were over."""
+    """Return for each evaluation since when it may lack samples; None if no scrape was under way."""
     if not targets:
-        # Series without a target's labels come from other rules or elsewhere, at instants that nobody knows.
-        return [*grid]
+        # Series without a target's labels come from other rules or other programs, at unknown instants.
+        return [*instants]
     readable = _COMMIT_SECONDS + _busy_seconds(record, group, targets) - record.query_offset_seconds
-    return [_first(_lacking(target, at, readable, recorded_until) for target in targets) for at in grid]
+    return [_first(_lacking(target, at, readable, recorded_until) for target in targets) for at in instants]
 
 
 def _first(instants: Iterable[float | None]) -> float | None:
@@ -35,20 +35,20 @@ def _first(instants: Iterable[float | None]) -> float | None:
 
 
 def _lacking(target: TargetRecord, at: float, readable_seconds: float, recorded_until: float) -> float | None:
-    """Tell since when an evaluation may lack what came of a target: of scrapes under way, or of its removal."""
+    """Return since when an evaluation may lack samples of a target: of scrapes under way, or of its removal."""
     index = bisect_right(target.instants, at + 0.0005) - 1
     since = None
     while index >= 0 and target.instants[index] + target.durations_seconds[index] + readable_seconds > at:
         since, index = target.instants[index], index - 1
     last = target.instants[-1] if target.instants else recorded_until
-    told_by = last + _REMOVAL_INTERVALS * target.interval_seconds + readable_seconds
-    if last + 1.5 * target.interval_seconds < recorded_until and last <= at < told_by:
+    written_by = last + _REMOVAL_INTERVALS * target.interval_seconds + readable_seconds
+    if last + 1.5 * target.interval_seconds < recorded_until and last <= at < written_by:
         return last if since is None else min(last, since)
     return since
 
 
 def _busy_seconds(record: WatchedRecord, group: GroupRecord | None, targets: list[TargetRecord]) -> float:
-    """Tell how late Prometheus did its own work at the worst: whoever evaluates and scrapes late, stores late too."""
+    """Return the longest delay of Prometheus' evaluations and scrapes: when it is busy, it stores samples late too."""
     interval, first = record.interval_seconds, record.first_at + record.query_offset_seconds
     half = interval / 2
     lags = [(one.at - first + half) % interval - half for one in group.evaluations] if group is not None else []

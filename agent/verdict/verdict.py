@@ -1,4 +1,4 @@
-"""What the judge says."""
+"""The result of a judgement: verdicts, findings, milestones and their windows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class VerdictOutcome(StrEnum):
-    """What became of one expectation; the words of every report."""
+    """The outcome of one expectation; every report uses these words."""
 
     PASSED = "passed"
     LATE = "late"
@@ -46,7 +46,7 @@ class Link(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """The first broken link, in one sentence, and what else the record shows of it, a line each."""
+    """The first broken link in one sentence, and more evidence, one line each."""
 
     link: Link
     sentence: str
@@ -55,7 +55,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Span:
-    """One part of the way from the fault to the receiver: what it was, from when to when (Unix seconds)."""
+    """One part of the time from the fault to the notification: its name, start and end (Unix seconds)."""
 
     name: str
     starts_at: float
@@ -64,28 +64,28 @@ class Span:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """Its length."""
         return self.ends_at - self.starts_at
 
 
 @dataclass(frozen=True)
 class Window:
-    """The earliest and the latest lawful instant (Unix seconds), and how they come about, for a person."""
+    """The earliest and the latest lawful instant (Unix seconds), and their arithmetic as text."""
 
     earliest: float
     latest: float
     arithmetic: str
 
     def holds(self, instant: float) -> bool:
-        """Tell whether an instant lies in the window, both ends included."""
+        """Return whether an instant lies in the window, both ends included."""
         return self.earliest <= instant <= self.latest
 
 
 @dataclass(frozen=True)
 class Milestone:
-    """One instant of an alert's life (Unix seconds, None if it did not come) beside its lawful window.
+    """One milestone of an alert (Unix seconds, None if it did not come) beside its lawful window.
 
-    A window that is only expected, and not what the rule says, is not `judged`.
+    `judged` is False for a window that is only expected, and not required by the rule.
     """
 
     name: str
@@ -95,14 +95,14 @@ class Milestone:
 
     @property
     def lawful(self) -> bool | None:
-        """Tell whether it came inside its window; None where there is nothing to compare."""
+        """Return whether it came inside its window; None if there is nothing to compare."""
         if self.at is None or self.window is None:
             return None
         return self.window.holds(self.at)
 
     @property
     def margins(self) -> tuple[float, float] | None:
-        """Tell how many seconds after the earliest and before the latest instant it came; negative outside."""
+        """Return the seconds after the earliest and before the latest instant; negative outside of the window."""
         if self.at is None or self.window is None:
             return None
         return self.at - self.window.earliest, self.window.latest - self.at
@@ -110,7 +110,7 @@ class Milestone:
 
 @dataclass(frozen=True)
 class Runbook:
-    """What to do about an alert: the link of its rule, and the path of the page where that is at hand."""
+    """Instructions for an alert: the link in its rule, and the path of the page if it was found."""
 
     url: str
     page: str | None = None
@@ -118,7 +118,7 @@ class Runbook:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the judge says of one alert, with its reason in one sentence; `notes` say what it could not rest on."""
+    """The verdict on one alert, with its reason in one sentence; `notes` say what could not be checked."""
 
     alert: str
     labels: dict[str, str]
@@ -134,11 +134,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """All verdicts of one drill, and what undermines them.
+    """All verdicts of one drill, and the doubts that undermine them.
 
-    `allowed` names the alerts that fired, were not under test, and were allowed to.
-    `fault_at` is the instant (Unix seconds) from which the milestones count. `audit_problems` says what is wrong with
-    the ledger.
+    `allowed` names the alerts that fired, were not under test, and were allowed to fire.
+    Milestones count from `fault_at` (Unix seconds). `audit_problems` are those of the payment audit.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -149,9 +148,9 @@ class Judgement:
 
     @property
     def exit_code(self) -> int:
-        """Tell the exit code: 0 passed, 1 an expectation or the audit was not met, 3 inconclusive; 1 beats 3.
+        """Return the exit code: 0 passed, 1 an expectation or the audit failed, 3 inconclusive; 1 comes before 3.
 
-        A control in which all was quiet has no verdict, and passed unless something undermines it.
+        A drill that expects no alert, and in which none fired, has no verdict. It passed unless there is a doubt.
         """
         outcomes = {verdict.outcome for verdict in self.verdicts}
         if self.audit_problems or outcomes - {VerdictOutcome.PASSED, VerdictOutcome.INCONCLUSIVE}:

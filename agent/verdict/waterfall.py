@@ -1,4 +1,4 @@
-"""Where the time went: the way from the fault to the receiver, part by part, without a gap."""
+"""How long each part of the time from the fault to the notification took."""
 
 from __future__ import annotations
 
@@ -10,29 +10,32 @@ from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Span
 
 
-def spans(  # noqa: PLR0913 - one argument for each thing that the parts are made of
+def spans(  # noqa: PLR0913 - one argument for each fact that the parts depend on
     *,
     fault_at: float,
     onset: Onset,
     condition_at: float | None,
     timeline: AlertTimeline,
-    told_at: float | None,
+    notified_at: float | None,
     rule: RuleRecord,
     timing: Timing,
     route: Route | None,
 ) -> tuple[Span, ...]:
-    """Cut the way at every instant that is known; a part whose instant is not known belongs to the next."""
+    """Split the time from the fault to the notification at every known instant.
+
+    A part whose instant is not known belongs to the next one.
+    """
     cuts: list[tuple[str, float | None, str]] = [
         (
             "first bad scrape",
             onset.first_bad_at,
             f"until the service showed it and was scraped, every {timing.scrape:g} s",
         ),
-        ("condition", condition_at, _condition_words(onset, timing)),
+        ("condition", condition_at, _condition_text(onset, timing)),
         ("pending", timeline.pending_at, f"evaluated every {timing.interval:g} s"),
         ("firing", timeline.firing_at, f"`for` {rule.for_seconds:g} s in whole evaluations: {timing.wait:g} s"),
         ("evaluated", _evaluated_at(timeline, timing), f"the group looks {timing.query_offset:g} s back"),
-        ("received", told_at, _delivery_words(route)),
+        ("received", notified_at, _delivery_text(route)),
     ]
     parts, since = [], fault_at
     for name, at, text in cuts:
@@ -44,17 +47,17 @@ def spans(  # noqa: PLR0913 - one argument for each thing that the parts are mad
 
 
 def longest(parts: tuple[Span, ...]) -> str:
-    """Say how long each part took, the longest first."""
+    """Return how long each part took as text, the longest first."""
     ranked = sorted(parts, key=lambda part: -part.seconds)
     return ", ".join(f"{part.seconds:.1f} s until {part.name} ({part.text})" for part in ranked if part.seconds >= 0.05)
 
 
 def _evaluated_at(timeline: AlertTimeline, timing: Timing) -> float | None:
-    """Tell when the firing evaluation took place, where that is not the instant of its data."""
+    """Return when the firing evaluation took place, if that is not the instant of its data."""
     return timeline.firing_at + timing.query_offset if timeline.firing_at is not None and timing.query_offset else None
 
 
-def _condition_words(onset: Onset, timing: Timing) -> str:
+def _condition_text(onset: Onset, timing: Timing) -> str:
     if onset.bad_seconds is None:
         return "until the expression was true"
     least, most = onset.bad_seconds
@@ -64,7 +67,7 @@ def _condition_words(onset: Onset, timing: Timing) -> str:
     return f"{much} s of the {onset.shape.range_seconds:g} s range had to be bad"
 
 
-def _delivery_words(route: Route | None) -> str:
+def _delivery_text(route: Route | None) -> str:
     if route is None:
         return "until Alertmanager's call arrived"
     wait, interval = route.group_wait.total_seconds(), route.group_interval.total_seconds()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from alertdrill.agent.rules.shape import bad_seconds, classify
+from alertdrill.agent.rules.classify import classify
+from alertdrill.agent.rules.shape import bad_seconds
 from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.verdict import Milestone, Verdict, VerdictOutcome
 from alertdrill.units.duration import parse_duration

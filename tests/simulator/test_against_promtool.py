@@ -1,4 +1,4 @@
-"""That the simulator is right: promtool comes to the same values, states and instants, to the last bit."""
+"""The simulator is right: promtool computes the same values, states and instants, to the last bit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simulator.promtool import sees_all, write_test
 
 PROMTOOL = "promtool"
 COUNT = 400
-# Those whose mistake promtool can see: it has neither a grid's offset nor an Alertmanager.
+# Mutants whose mistake promtool can see: it has no offset of a group, and no Alertmanager.
 MACHINES = [name for name, engine in MUTANTS.items() if engine.machine is not RIGHT.machine]
 
 
@@ -32,7 +32,7 @@ def drawn() -> dict[Case, Truth]:
 
 
 def _failures(tests: list[Path]) -> dict[str, str]:
-    """Run them all at once; what promtool says of each test file that fails."""
+    """Run all test files at once; return promtool's message on each that fails."""
     ended = subprocess.run(
         [PROMTOOL, "test", "rules", *(test.name for test in tests)],
         cwd=tests[0].parent,
@@ -60,7 +60,7 @@ def test_promtool_agrees_on_every_value_and_every_state_of_hundreds_of_drawn_cas
 def test_promtool_refuses_what_a_wrong_engine_makes_of_them(
     name: str, tmp_path: Path, drawn: dict[Case, Truth]
 ) -> None:
-    """Otherwise its agreement would prove nothing."""
+    """Without this, promtool's agreement would prove nothing."""
     tests: list[Path] = []
     for case in filter(lambda case: sees_all(drawn[case]), drawn):
         wrong = case.run(MUTANTS[name])

@@ -1,8 +1,8 @@
-"""That Prometheus and Alertmanager do what the simulator says, when it knows their phases and nothing else.
+"""Prometheus and Alertmanager do what the simulator predicts from their phases.
 
-The servers scrape the simulator's own services, whose faults are laid far from any scrape.
-Of many equal groups of rules, each with an offset of its own, those count whose evaluations are far from the scrapes:
-for the others the schedule of this machine decides.
+The servers scrape the simulator's own services, whose faults are far from any scrape.
+There are many equal groups of rules with different offsets. Only those whose evaluations are far from the scrapes
+count: for the others, the schedule of this machine decides.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ TIMEOUT: Millis = 500
 EVALUATION: Millis = 2000
 LASTS: Millis = 9000
 GROUPS = [f"group{index}" for index in range(16)]
-# So that no flush comes at the instant of an evaluation.
+# So no flush comes at the instant of an evaluation.
 ROUTING = Routing(group_by=("alertname", "group"), group_wait=1100, group_interval=3300, transit=5, delivery=5)
-# What a scrape and an evaluation may be late by before they trade places.
+# How late a scrape and an evaluation may be before their order changes.
 EARLY_MS, LATE_MS = 60, 250
 
 
@@ -65,7 +65,7 @@ RULES = {
         Rule("Between", DEEP, 5000),
         Rule("TooLong", DEEP, 14_000),
         Rule("Kept", DEEP, 2000, 5000),
-        # With `for`, because all is absent until the first scrape.
+        # With `for`, because all series are absent until the first scrape.
         Rule("Vanished", Absent(Selector("level", labels_of(job="gauge"))), 5000),
     ),
     "refuses": (
@@ -83,14 +83,14 @@ def now_ms() -> Millis:
 
 @dataclass
 class Stage:
-    """The services, as they are until told otherwise, and what their receiver was told."""
+    """The services as they are set now, and the notifications that their receiver got."""
 
     services: dict[str, Service]
     heard: list[tuple[Millis, dict[str, Any]]] = field(default_factory=list)
     url: str = ""
 
     async def show(self, request: web.Request) -> web.Response:
-        """Expose a service, or fail as it does."""
+        """Expose a service, or fail like it."""
         service, at = self.services[request.match_info["job"]], now_ms()
         answer = service.answer(at)
         if answer == "hangs":
@@ -102,17 +102,17 @@ class Stage:
         )
 
     async def hear(self, request: web.Request) -> web.Response:
-        """Take a notification."""
+        """Receive a notification."""
         self.heard.append((now_ms(), await request.json()))
         return web.Response()
 
     async def ask(self, path: str, **query: str) -> Any:
-        """Ask Prometheus."""
+        """Query Prometheus."""
         async with aiohttp.ClientSession() as session, session.get(self.url + path, params=query) as response:
             return (await response.json())["data"]
 
     async def instants(self, selector: str) -> dict[Labels, list[Millis]]:
-        """The timestamps of all samples of some series."""
+        """Return the timestamps of all samples of some series."""
         data = await self.ask("/api/v1/query", query=f"{selector}[5m]")
         return {
             tuple(sorted(series["metric"].items())): [round(at * 1000) for at, _ in series["values"]]
@@ -213,13 +213,13 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 
 @dataclass(frozen=True)
 class Phases:
-    """What is read from the server: of each job's scrapes, and of each group's evaluations."""
+    """The phases that are read from the server: of each job's scrapes, and of each group's evaluations."""
 
     jobs: dict[str, Millis]
     groups: dict[str, Millis]
 
     def clear_groups(self, job: str) -> list[str]:
-        """Find the groups whose evaluations come neither just before nor just after a job's samples are written."""
+        """Return the groups whose evaluations come neither just before nor just after a job's samples are written."""
         writes = [self.jobs[job], self.jobs[job] + (TIMEOUT if JOBS[job] == "hangs" else 0)]
         return [
             group
@@ -229,12 +229,12 @@ class Phases:
 
 
 def _phase(instants: list[Millis], interval: Millis) -> Millis:
-    """The usual one: a late scrape keeps its own time."""
+    """Return the usual phase: a late scrape keeps its own time."""
     return Counter(at % interval for at in instants).most_common(1)[0][0]
 
 
 async def _phases(stage: Stage) -> Phases:
-    """Wait until every job was scraped and every group evaluated a few times."""
+    """Wait until every job was scraped and every group was evaluated a few times."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         ups, marks = await stage.instants("up"), await stage.instants("evaluated")
@@ -307,7 +307,7 @@ def _shown(observed: dict[Labels, list[Millis]], labels: dict[str, str], since: 
 
 
 def _heard(stage: Stage, labels: dict[str, str]) -> list[tuple[Millis, str, Millis]]:
-    """Instant, status and begin of the alert, of each notification about it."""
+    """Return instant, status and start of the alert for each notification about it."""
     return [
         (at, alert["status"], _instant(alert["startsAt"]))
         for at, body in stage.heard
@@ -317,7 +317,7 @@ def _heard(stage: Stage, labels: dict[str, str]) -> list[tuple[Millis, str, Mill
 
 
 def _instant(text: str) -> Millis:
-    """Read a time with up to nine digits after the second."""
+    """Parse a time with up to nine digits after the second."""
     whole, _, rest = text.removesuffix("Z").partition(".")
     seconds = int(time.mktime(time.strptime(whole, "%Y-%m-%dT%H:%M:%S"))) - time.timezone
     return seconds * 1000 + int((rest + "000")[:3])

@@ -24,7 +24,7 @@ def resolves(at: int, since: int, labels: Labels = ALERT) -> Post:
 
 
 def told(*posts: Post, routing: Routing = ROUTING, until: int = 58_000) -> list[tuple[int, str]]:
-    """When, and of each alert `F` or `R`."""
+    """Return the instant of each notification, and `F` or `R` for each of its alerts."""
     alertmanager = Alertmanager(routing)
     alertmanager.run(posts, until)
     return [
@@ -33,16 +33,16 @@ def told(*posts: Post, routing: Routing = ROUTING, until: int = 58_000) -> list[
     ]
 
 
-def test_a_fresh_group_is_told_of_after_its_wait_and_resolved_at_an_interval() -> None:
+def test_a_new_group_is_notified_after_its_wait_and_resolved_at_an_interval() -> None:
     assert told(fires(1000), resolves(9000, 1000)) == [(3000, "F"), (13_000, "R")]
 
 
-def test_an_alert_older_than_the_wait_is_told_of_at_once() -> None:
+def test_an_alert_older_than_the_wait_is_notified_at_once() -> None:
     assert told(fires(9000, since=6999)) == [(9000, "F")]
     assert told(fires(9000, since=7000)) == [(11_000, "F")]
 
 
-def test_an_alert_that_resolves_within_the_wait_is_never_told_of() -> None:
+def test_an_alert_that_resolves_within_the_wait_is_never_notified() -> None:
     assert told(fires(1000), resolves(2500, 1000)) == []
 
 
@@ -79,7 +79,7 @@ def test_it_is_repeated_strictly_after_the_repeat_interval() -> None:
     assert told(*posts, until=150_000) == [(3000, "F"), (68_000, "F"), (133_000, "F")]
 
 
-def test_what_prometheus_no_longer_confirms_ends_by_itself() -> None:
+def test_an_alert_that_prometheus_stops_sending_ends_by_itself() -> None:
     assert told(fires(1000), until=300_000, routing=replace(ROUTING, repeat_interval=9_000_000)) == [
         (3000, "F"),
         (243_000, "R"),
@@ -91,7 +91,7 @@ def test_a_receiver_without_resolved_is_not_called_for_them() -> None:
 
 
 @pytest.mark.parametrize("kind", ["silence", "inhibition"])
-def test_a_muted_alert_is_told_of_when_the_mute_has_ended(kind: str) -> None:
+def test_a_muted_alert_is_notified_when_the_mute_has_ended(kind: str) -> None:
     mute = Mute(kind, Stretches(((0, 10_000),)), labels_of(instance="1"))  # type: ignore[arg-type]
     assert told(fires(1000), fires(1000, OTHER), routing=replace(ROUTING, mutes=(mute,))) == [
         (3000, "F"),
@@ -105,12 +105,12 @@ def test_a_post_that_does_not_arrive_is_lost() -> None:
     assert told(fires(1000), fires(6000, since=1000), routing=routing) == [(6000, "F")]
 
 
-def test_the_ways_to_it_and_from_it_take_their_time() -> None:
+def test_delivery_to_and_from_alertmanager_takes_time() -> None:
     assert told(fires(1000), routing=replace(ROUTING, transit=7, delivery=20)) == [(3027, "F")]
 
 
 def test_an_alert_that_fires_anew_before_it_was_resolved_begins_where_it_began() -> None:
-    """So it is after a restart of Prometheus, which forgets since when the alert has fired."""
+    """So it is after a restart of Prometheus, which loses since when the alert has fired."""
     alertmanager = Alertmanager(ROUTING)
     alertmanager.run([fires(1000), fires(20_000)], 300_000)
     assert {alert.starts_at for notification in alertmanager.notifications for alert in notification.alerts} == {1000}

@@ -1,4 +1,4 @@
-"""Properties of whole cases, beside the windows that follow from Prometheus' semantics by hand."""
+"""Properties of whole cases, beside windows that were computed by hand from Prometheus' semantics."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ W = 300_000
 
 @settings(max_examples=100, deadline=None)
 @given(cases())
-def test_a_case_always_comes_to_the_same(case: Case) -> None:
+def test_a_case_always_has_the_same_result(case: Case) -> None:
     assert case.run() == case.run()
 
 
-def test_drawn_cases_are_of_all_kinds_and_most_have_something_to_tell() -> None:
+def test_drawn_cases_are_of_all_kinds_and_many_of_them_fire() -> None:
     drawn = draw_many(cases(), 300)
     truths = [case.run() for case in drawn]
     assert {case.kind for case in drawn} == set(KINDS)
@@ -55,7 +55,7 @@ def test_a_step_of_a_gauge_fires_exactly_when_the_formula_says(data: st.DataObje
 
 
 def _errors(lasts: int, comparison: str) -> Case:
-    """Half of all fail for `lasts`, looked at over five minutes, for five minutes, every fifteen seconds."""
+    """Half of all events fail for `lasts`; the range is five minutes, `for` five minutes, every fifteen seconds."""
     fault = Stretches(((600_000, 600_000 + lasts),))
     target = Target("api", "1", Service((Counters(100, 0, 1),), (-3_600_000,), fault), 15_000, 0, 10_000)
     ratio = Ratio(Rate(Selector("errors_total"), W), Rate(Selector("requests_total"), W), ("reason",))
@@ -66,7 +66,7 @@ def _errors(lasts: int, comparison: str) -> Case:
 
 
 def test_a_fault_as_long_as_its_window_holds_for_as_long_and_one_a_little_longer_fires() -> None:
-    """As promtool was seen to do: 300 s do not fire, 330 s do; `>` costs one evaluation at equality."""
+    """As promtool showed: 300 s do not fire, 330 s do; `>` costs one evaluation at equality."""
     assert not _errors(300_000, ">").run().fired()
     assert _errors(330_000, ">").run().fired()
     later = _errors(330_000, ">").run().lives[0].active_at - _errors(330_000, ">=").run().lives[0].active_at

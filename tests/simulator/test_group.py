@@ -11,7 +11,7 @@ ALERT = labels_of(alertname="Deep", job="api", instance="1")
 
 
 def case(fault: tuple[int, int] = (9000, 60_000), hold: int = 0, **changes: object) -> Case:
-    """A gauge that steps, scraped at 0, 1 s, 2 s…, looked at every 2 s."""
+    """A gauge that steps, scraped at 0, 1 s, 2 s…, evaluated every 2 s."""
     stretches = Stretches((fault,))
     service = Service((Gauge("depth", 0, 1),), (0,), stretches)
     made = Case(
@@ -27,7 +27,7 @@ def case(fault: tuple[int, int] = (9000, 60_000), hold: int = 0, **changes: obje
 
 
 def states(case: Case) -> list[tuple[str, int, int]]:
-    """State, first and last sample of each ALERTS series."""
+    """Return state, first and last sample of each ALERTS series."""
     found = []
     for labels, samples in case.run().alerts.items():
         instants = [sample.at for sample in samples if sample.value is not None]
@@ -43,7 +43,7 @@ def test_the_state_changes_in_the_evaluation_that_completes_for() -> None:
     assert states(case(hold=4000)) == [("pending", 10_000, 12_000), ("firing", 14_000, 58_000)]
 
 
-def test_evaluations_are_on_the_grid_of_the_offset() -> None:
+def test_evaluations_are_at_multiples_of_the_interval_plus_the_offset() -> None:
     truth = case(group=Group(2000, offset=700)).run()
     assert {evaluation.at % 2000 for evaluation in truth.evaluations} == {700}
     assert truth.lives[0].active_at == 10_700
@@ -71,7 +71,7 @@ def test_a_query_offset_looks_back_and_dates_the_samples_back() -> None:
     assert next(iter(truth.alerts.values()))[0].at == 9000
 
 
-def test_a_failed_evaluation_changes_nothing_and_a_skipped_one_never_was() -> None:
+def test_a_failed_evaluation_changes_nothing_and_a_skipped_one_does_not_exist() -> None:
     group = Group(2000, failing=frozenset({12_000}), skipped=frozenset({14_000}))
     truth = case(hold=6000, group=group).run()
     assert [evaluation.at for evaluation in truth.evaluations if evaluation.failed] == [12_000]
@@ -103,7 +103,7 @@ def test_a_for_below_the_grace_period_begins_again_from_zero_after_a_restart(
 
 
 def test_a_restart_shifts_what_was_pending_by_the_time_down() -> None:
-    """For 20 s, grace 6 s, 8 s pending: 12 s are left when it is back and has evaluated twice."""
+    """For 20 s, grace 6 s, 8 s pending: 12 s are left after the restart and two evaluations."""
     made = case((9000, 90_000), 20_000, flags=Flags(for_grace_period=6000), restart=Restart(19_000, 25_500))
     lost, restored = made.run().lives
     assert (lost.active_at, lost.fired_at, lost.gone_at) == (10_000, None, None)
@@ -115,7 +115,7 @@ def test_little_left_of_for_becomes_the_grace_period() -> None:
     assert made.run().lives[1].fired_at == 34_000 + 6000
 
 
-def test_what_fired_before_a_restart_fires_in_the_evaluation_after_it_is_restored() -> None:
+def test_an_alert_that_fired_before_a_restart_fires_after_it_is_restored() -> None:
     made = case((9000, 90_000), 20_000, flags=Flags(for_grace_period=6000), restart=Restart(40_500, 43_500))
     lost, restored = made.run().lives
     assert lost.fired_at == 30_000
@@ -131,7 +131,7 @@ def test_an_outage_longer_than_the_tolerance_is_not_restored() -> None:
     assert made.run().lives[1].fired_at == 26_000 + 20_000
 
 
-def test_a_case_that_has_long_been_scraped_misses_nothing_at_its_begin() -> None:
+def test_a_case_scraped_before_its_start_has_all_samples() -> None:
     rule = Rule("Gone", Absent(Selector("depth")))
     made = case(group=Group(2000), rule=rule)
     late = replace(made, targets=(replace(made.targets[0], phase=900),))

@@ -14,7 +14,7 @@ def drawn() -> dict[Case, Truth]:
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_every_wrong_engine_is_told_from_the_right_one_by_some_cases(name: str, drawn: dict[Case, Truth]) -> None:
+def test_some_cases_distinguish_every_wrong_engine_from_the_right_one(name: str, drawn: dict[Case, Truth]) -> None:
     told = [case for case, right in drawn.items() if case.run(MUTANTS[name]) != right]
     assert len(told) >= 3
 

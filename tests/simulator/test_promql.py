@@ -28,7 +28,7 @@ from simulator.values import labels_of, series_of
         ),
     ],
 )
-def test_an_expression_is_spelled_in_promql(expression: object, text: str) -> None:
+def test_an_expression_is_formatted_as_promql(expression: object, text: str) -> None:
     assert str(expression) == text
 
 
@@ -61,7 +61,7 @@ def test_a_reset_counts_what_was_before_it() -> None:
     assert extrapolated(points, 30_000, 30_000, Version.V2, per_second=False) == pytest.approx(25)
 
 
-def test_one_sample_is_no_rate() -> None:
+def test_one_sample_has_no_rate() -> None:
     assert extrapolated([(0, 1.0)], 0, 1000, Version.V2, per_second=True) is None
 
 

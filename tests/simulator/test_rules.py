@@ -1,4 +1,4 @@
-"""The life of one alert, as a row of evaluations: `x` where the condition holds, `.` where not."""
+"""The states of one alert, as a row of evaluations: `x` if the condition holds, `.` if not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def machine(hold: int = 0, keep: int = 0, engine: str = "") -> AlertingRule:
 
 
 def life(row: str, hold: int = 0, keep: int = 0, engine: str = "") -> str:
-    """Play a row; `p` where the alert is pending, `F` where it fires."""
+    """Play a row; returns `p` while the alert is pending, `F` while it fires."""
     rule, states = machine(hold, keep, engine), ""
     for index, held in enumerate(row):
         alerts = rule.evaluate(E * index, {FOUND} if held == "x" else set())
@@ -69,7 +69,7 @@ def test_each_wrong_machine_has_its_own_mistake(engine: str, row: str, hold: int
     assert life(row, hold, keep) != expected or engine == "greater-than"
 
 
-def test_a_machine_that_loses_pending_begins_again_in_the_midst() -> None:
+def test_a_machine_that_loses_pending_begins_again_halfway() -> None:
     row = "." + "x" * 30
     assert life(row, 8 * E) == "." + "p" * 8 + "F" * 22
     assert life(row, 8 * E, engine="loses-pending") != life(row, 8 * E)

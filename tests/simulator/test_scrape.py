@@ -64,7 +64,7 @@ def test_a_dropped_target_is_marked_as_of_the_next_scrape_but_two_and_a_tenth_in
     assert found[DEPTH][-1] == Sample(24_000, None, 35_000)
 
 
-def test_while_prometheus_is_down_nothing_is_written_and_what_vanished_meanwhile_gets_no_marker() -> None:
+def test_while_prometheus_is_down_nothing_is_written_and_vanished_series_get_no_marker() -> None:
     restart = Restart(down_at=14_100, up_at=25_000)
     found = scraped(target("refuses"), 35_000, restart)
     assert found[UP] == [Sample(4000, 1, 4200), Sample(34_000, 1, 34_200)]

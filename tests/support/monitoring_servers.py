@@ -1,4 +1,4 @@
-"""Real Prometheus and Alertmanager, of two generations, for as long as a block lasts.
+"""Real Prometheus and Alertmanager, of two generations, that run for the length of a block.
 
 `old` is Debian's, `new` is what lab/install-newer-monitoring.sh builds.
 """
@@ -33,7 +33,7 @@ _ROUTE = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
 
 @dataclass(frozen=True)
 class Guard:
-    """What a server has in front of it: TLS, a password, a path prefix."""
+    """The protection of a server: TLS, a password, a path prefix."""
 
     certificates: Certificates
     prefix: str = "/monitoring"
@@ -44,7 +44,7 @@ class Guard:
         return {"tls_server_config": files, "basic_auth_users": {USER: _PASSWORD_HASH}}
 
     def client_config(self) -> dict[str, Any]:
-        """The same for a client, in Prometheus' words, which are ours."""
+        """The same settings for a client, in Prometheus' notation, which is ours too."""
         return {
             "basic_auth": {"username": USER, "password": PASSWORD},
             "tls": {"ca_file": str(self.certificates.certificate("authority"))},
@@ -53,7 +53,7 @@ class Guard:
 
 @dataclass
 class Configuration:
-    """What the servers are told, as YAML would be; Prometheus scrapes itself and evaluates every second besides."""
+    """The configuration of the servers, as in YAML; Prometheus also scrapes itself and evaluates every second."""
 
     rule_groups: Sequence[Mapping[str, Any]] = ()
     scrape_configs: Sequence[Mapping[str, Any]] = ()
@@ -66,7 +66,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Started:
-    """Where the servers are, and what lets us in; Prometheus tells its alerts to Alertmanager."""
+    """The addresses of the servers, with credentials; Prometheus sends its alerts to Alertmanager."""
 
     prometheus: MonitoringServer
     alertmanager: MonitoringServer
@@ -97,7 +97,7 @@ class MonitoringServers:
 
 
 def find(generation: str) -> MonitoringServers:
-    """Find the programs of a generation; skips the test, with the reason, when they are not there."""
+    """Return the programs of a generation; skips the test, with the reason, if they are not installed."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alertdrill" / "bin"
     folder, names, remedy = {
         "old": (None, ("prometheus", "prometheus-alertmanager"), "make setup"),

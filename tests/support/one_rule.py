@@ -1,6 +1,6 @@
-"""Records of one rule that is evaluated once a second, drawn by letters: T where its condition held, F where not.
+"""Records of one rule that is evaluated once a second, written as letters: T if its condition held, F if not.
 
-The first evaluation is at START + 0.2 s, each scrape a tenth of a second before an evaluation.
+The first evaluation is at START + 0.2 s; each scrape is a tenth of a second before an evaluation.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ def part(expr: str, *found: SeriesRecord, **update: Any) -> PartRecord:
 
 
 def watched(held: str, *, expr: str = "queue > 5", **update: Any) -> WatchedRecord:
-    """Record a rule whose selector `queue` always finds the series, and whose whole finds it where it held."""
+    """Record a rule: its selector `queue` always finds the series, and the whole expression finds it at each T."""
     parts = [part(expr, series(held)), part("queue", series("T" * len(held)))]
     values = {"alert": "QueueGrows", "first_at": FIRST, "interval_seconds": 1, "count": len(held), "parts": parts}
     return WatchedRecord.model_validate(_OF | values | update)
 
 
 def target(count: int, took: float = 0.01, *, instants: Sequence[float] | None = None, **update: Any) -> TargetRecord:
-    """Scrape a second apart; `instants` are seconds after START."""
+    """Return a target that is scraped once a second; `instants` are seconds after START."""
     at = [0.1 + number for number in range(count)] if instants is None else instants
     values = {
         "job": "shop",
@@ -73,14 +73,14 @@ def target(count: int, took: float = 0.01, *, instants: Sequence[float] | None =
 
 
 def between(held: str, labels: dict[str, str] = QUEUE) -> BetweenRecord:
-    """Look every half a second from START on."""
+    """Return looks every half a second from START on."""
     stretches = [(number, 1) for number, letter in enumerate(held) if letter == "T"]
     found = [HeldRecord(labels=labels, stretches=stretches)] if stretches else []
     return BetweenRecord(first_at=START, step_seconds=0.5, count=len(held), series=found)
 
 
 def group(numbers: Iterable[int], late: float = 0.003, errors: dict[int, dict[str, str]] | None = None) -> GroupRecord:
-    """See some evaluations, by number, each between two looks half a second apart."""
+    """Return some evaluations, by number, each between two looks half a second apart."""
     failed = errors or {}
     evaluations = [
         EvaluationRecord(
@@ -94,7 +94,7 @@ def group(numbers: Iterable[int], late: float = 0.003, errors: dict[int, dict[st
 def alerts(
     states: str, *, labels: dict[str, str] = ALERT, first: float = FIRST, since: Sequence[int] | None = None
 ) -> list[AlertSamples]:
-    """Store samples: p where the alert was pending, f where it was firing; `since` is for each sample, in order."""
+    """Return samples: p if the alert was pending, f if it was firing; `since` is for each sample, in order."""
     told = iter(since or [])
     stored = [
         (letter, first + number, next(told, None)) for number, letter in enumerate(states) if letter in {"p", "f"}

@@ -1,4 +1,4 @@
-"""Real promtool, asked what rules make of series: the independent witness of all arithmetic."""
+"""Real promtool evaluates rules on series: the independent witness of all arithmetic."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def answers(
 ) -> list[dict[str, float]]:
     """Evaluate rules on series for an hour and a half, and queries at its end: the values by the label `case`.
 
-    `grid` has the scrape and the evaluation interval in seconds; all series begin at 0 with it.
+    `grid` has the scrape and the evaluation interval in seconds; all series begin at 0.
     """
     (directory / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": list(rules)}]}))
     test = {
@@ -32,7 +32,7 @@ def answers(
             {
                 "interval": f"{grid[0]:g}s",
                 "input_series": [{"series": name, "values": values} for name, values in series.items()],
-                # What is expected never comes, so that promtool tells what did.
+                # The expected alerts never come, so promtool prints those that did.
                 "promql_expr_test": [
                     {"expr": query, "eval_time": "90m", "exp_samples": [{"labels": '{never="so"}', "value": 0}]}
                     for query in queries

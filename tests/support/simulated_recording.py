@@ -1,4 +1,4 @@
-"""What a drill would have recorded of a simulated case."""
+"""The recording that a drill would have made of a simulated case."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ __all__ = ["MUTANTS", "RIGHT", "Simulated", "recorded"]
 
 @dataclass(frozen=True)
 class Simulated:
-    """A case with what an engine made of it, and the recording of that."""
+    """A case with the truth of an engine, and the recording of it."""
 
     case: Case
     truth: Truth
@@ -81,7 +81,7 @@ def recorded(case: Case, engine: Engine = RIGHT, *, resolves: bool = True) -> Si
         targets=targets,
         active=_active(case, truth),
         alerts=_alerts(truth, lambda at: at >= case.begins),
-        # The simulated servers begin with the case: nothing fired before it.
+        # The simulated servers start with the case: nothing fired before it.
         earlier=[one for one in _alerts(truth, lambda at: at < case.begins) if one.state == "firing"],
         earlier_since=begins - 7200,
         notifications=_notifications(truth),
@@ -218,28 +218,28 @@ def _targets(case: Case, truth: Truth) -> list[TargetRecord]:
 def _watched(case: Case, truth: Truth) -> WatchedRecord:
     view = View(_storage(truth), case.version, case.lookback)
     group = case.group
-    ticks = [at - group.query_offset for at in group.ticks(case.begins, case.ends)]
-    ticks = [at for at in ticks if at >= case.begins]
+    instants = [at - group.query_offset for at in group.evaluation_instants(case.begins, case.ends)]
+    instants = [at for at in instants if at >= case.begins]
     by_text = {_normal(str(one)): one for one in _expressions(case.rule.expression)}
     queries = [(text, by_text[_normal(text)]) for text in Anatomy(str(case.rule.expression)).queries]
     return WatchedRecord(
         alert=ALERT,
         **GROUP,
-        first_at=ticks[0] / 1000,
+        first_at=instants[0] / 1000,
         interval_seconds=group.interval / 1000,
-        count=len(ticks),
+        count=len(instants),
         query_offset_seconds=group.query_offset / 1000,
-        parts=[_part(text, one, view, ticks) for text, one in queries],
-        between=_between(case, view, ticks),
+        parts=[_part(text, one, view, instants) for text, one in queries],
+        between=_between(case, view, instants),
     )
 
 
-def _between(case: Case, view: View, ticks: list[int]) -> BetweenRecord:
-    """Evaluate the condition twice for each scrape, but only where an evaluation may lack one: the rest is not read."""
+def _between(case: Case, view: View, instants: list[int]) -> BetweenRecord:
+    """Evaluate the condition twice for each scrape, but only where an evaluation may lack one: the judge reads no other."""
     step = min(target.interval for target in case.targets) // 2
     reach = max(target.timeout for target in case.targets) + 2 * step
     first = case.begins - case.group.query_offset
-    points = {(at - back - first) // step for at in ticks for back in range(0, reach, step)}
+    points = {(at - back - first) // step for at in instants for back in range(0, reach, step)}
     found: dict[Labels, list[tuple[int, int]]] = {}
     for point in sorted(point for point in points if point >= 0):
         for labels in case.rule.expression.evaluate(view, first + point * step):
@@ -257,9 +257,9 @@ def _storage(truth: Truth) -> Storage:
     return storage
 
 
-def _part(text: str, expression: Expression, view: View, ticks: list[int]) -> PartRecord:
+def _part(text: str, expression: Expression, view: View, instants: list[int]) -> PartRecord:
     found: dict[Labels, dict[int, float]] = {}
-    for number, at in enumerate(ticks):
+    for number, at in enumerate(instants):
         for labels, value in expression.evaluate(view, at).items():
             found.setdefault(labels, {})[number] = value
     series = [

@@ -1,1 +1,1 @@
-"""What `alertdrill explain` remarks on a rule."""
+"""The checks of `alertdrill explain` on a rule."""

@@ -1,4 +1,4 @@
-"""Checks of what a rule's expression says: what it compares, what it pairs, and what it does not see."""
+"""Checks of a rule's expression: its comparison, its operators, and cases that it does not see."""
 
 from __future__ import annotations
 
@@ -8,51 +8,51 @@ from typing import Any
 
 import promql_parser as promql
 
+from alertdrill.agent.rules.classify import bare, classify
 from alertdrill.agent.rules.expression import Pairing
 from alertdrill.agent.rules.kept_labels import keys, unpaired
 from alertdrill.agent.rules.remark import CheckedRule, CheckResult
-from alertdrill.agent.rules.shape import bare, classify
 from alertdrill.units.duration import format_seconds
 
 _COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
 _SETS = {"and", "or", "unless"}
-# Whose values are counts or states, so that one number can be met exactly, and whose are measured.
+# Names of measured values, which never equal a constant exactly, and of counters.
 _MEASURED = re.compile(r"_(seconds|bytes|ratio|percent|percentage|rate|usage|celsius|volts|amperes)$")
 _COUNTER = re.compile(r"_(total|sum|count|bucket)$")
 
 
-def unreadable(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Say that only `for` and the intervals are known."""
+def unreadable(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Report that the parser cannot read the expression, so only `for` and the intervals are known."""
     try:
-        promql.parse(subject.rule.expr)
+        promql.parse(checked.rule.expr)
     except ValueError as error:
         reason = " ".join(str(error).split())
         yield CheckResult(
             "note",
-            f"our parser cannot read this PromQL ({reason}): what it needs to see is not known,"
-            f" its window rests on `for` {format_seconds(subject.timing.for_)} and the intervals alone",
-            "ask `promtool check rules` of your own Prometheus whether it can",
+            f"our parser cannot read this PromQL ({reason}): how much of a fault it needs is not known,"
+            f" its window follows from `for` {format_seconds(checked.timing.for_)} and the intervals alone",
+            "check it with `promtool check rules` of your own Prometheus",
         )
 
 
-def no_comparison(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find an expression that is true as long as there is any series."""
-    if subject.tree is None or subject.shape.kind != "other" or _compares(promql.parse(subject.rule.expr)):
+def no_comparison(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find an expression that is true whenever it has any series."""
+    if checked.tree is None or checked.shape.kind != "other" or _compares(promql.parse(checked.rule.expr)):
         return
-    if not subject.tree.selectors:
+    if not checked.tree.selectors:
         yield CheckResult(
             "note", "0 series are looked at: it always fires", "keep it only as the proof that alerts arrive at all"
         )
         return
     yield CheckResult(
         "problem",
-        f"nothing is compared: it fires for each of its series, whatever their value ({subject.rule.expr})",
+        f"nothing is compared: it fires for each of its series, whatever their value ({checked.rule.expr})",
         "compare it with a number",
     )
 
 
 def _compares(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
-    """Tell whether anything in an expression may leave series out: a comparison, a set operator, absent()."""
+    """Return whether anything in an expression may exclude series: a comparison, a set operator, absent()."""
     node = bare(node)
     match node:
         case promql.BinaryExpr():
@@ -65,26 +65,26 @@ def _compares(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
     return "ALERTS" in node.prettify()
 
 
-def bool_comparison(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find a comparison that gives 0 instead of nothing."""
-    if subject.tree is None:
+def bool_comparison(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find a comparison that returns 0 instead of no result."""
+    if checked.tree is None:
         return
-    node = bare(promql.parse(subject.rule.expr))
+    node = bare(promql.parse(checked.rule.expr))
     if isinstance(node, promql.BinaryExpr) and node.modifier is not None and node.modifier.return_bool:
         yield CheckResult(
             "problem",
-            f"`{node.op} bool` gives 0 or 1, and both are a result: it fires at either",
+            f"`{node.op} bool` returns 0 or 1, and both are a result: it fires at either",
             f"leave `bool` out, or append `== 1`: `{node.lhs.prettify()} {node.op} {node.rhs.prettify()}`",
         )
 
 
-def unpaired_sides(subject: CheckedRule) -> Iterator[CheckResult]:
+def unpaired_sides(checked: CheckedRule) -> Iterator[CheckResult]:
     """Find operators whose sides never have equal labels."""
-    for pairing in subject.tree.pairings if subject.tree else ():
-        seen = _seen(subject, pairing)
-        if seen is not None:
-            if not seen:
-                yield CheckResult("problem", _as_seen(subject, pairing), _PAIR_REMEDY)
+    for pairing in checked.tree.pairings if checked.tree else ():
+        pairs = _count_pairs(checked, pairing)
+        if pairs is not None:
+            if not pairs:
+                yield CheckResult("problem", _as_count_pairs(checked, pairing), _PAIR_REMEDY)
             continue
         proven = unpaired(pairing)
         if proven is not None:
@@ -97,29 +97,35 @@ def unpaired_sides(subject: CheckedRule) -> Iterator[CheckResult]:
 _PAIR_REMEDY = "sum both sides `by` the same labels, or name those that count with `on (…)`"
 
 
-def _seen(subject: CheckedRule, pairing: Pairing) -> int | None:
-    """Count the pairs among the series that a server showed; None where it showed none on either side."""
-    left, right = subject.known.labels.get(pairing.lhs), subject.known.labels.get(pairing.rhs)
+def _count_pairs(checked: CheckedRule, pairing: Pairing) -> int | None:
+    """Count the pairs among the series of a server; None if it has no series on one side."""
+    left, right = checked.context.labels.get(pairing.lhs), checked.context.labels.get(pairing.rhs)
     if not left or not right:
         return None
     return len(keys(pairing, left) & keys(pairing, right))
 
 
-def _as_seen(subject: CheckedRule, pairing: Pairing) -> str:
+def _as_count_pairs(checked: CheckedRule, pairing: Pairing) -> str:
     sides = []
     for side in (pairing.lhs, pairing.rhs):
-        series = subject.known.labels[side]
+        series = checked.context.labels[side]
         names = sorted({name for key in keys(pairing, series) for name, _ in key})
         sides.append(f"{len(series)} series by {', '.join(names) or 'no label'}")
     return f"0 pairs: `{pairing.op}` has {sides[0]} on the left, {sides[1]} on the right"
 
 
-def one_label_more(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find a ratio of counters as they come, which one label more on either side would silence."""
-    for pairing in subject.tree.pairings if subject.tree else ():
+def one_label_more(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find a ratio of counters with all their labels, which one more label on either side would silence."""
+    for pairing in checked.tree.pairings if checked.tree else ():
         is_ratio = pairing.op == "/" and classify(f"{pairing.text} > 0").kind == "ratio"
         plain = not any(word in pairing.text for word in ("sum", "avg", "max", "min"))
-        if is_ratio and plain and pairing.on is None and not pairing.ignoring and _seen(subject, pairing) is None:
+        if (
+            is_ratio
+            and plain
+            and pairing.on is None
+            and not pairing.ignoring
+            and _count_pairs(checked, pairing) is None
+        ):
             yield CheckResult(
                 "weakness",
                 "it pairs series whose labels are all equal: one label more on one of the 2 metrics,"
@@ -128,9 +134,9 @@ def one_label_more(subject: CheckedRule) -> Iterator[CheckResult]:
             )
 
 
-def counter_without_rate(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find counters that are compared as they stand."""
-    for leaf in subject.shape.leaves:
+def counter_without_rate(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find counters that are compared without a rate."""
+    for leaf in checked.shape.leaves:
         selector = leaf.bad
         if leaf.kind != "gauge" or selector is None or not _COUNTER.search(selector.metric) or ":" in selector.metric:
             continue
@@ -141,9 +147,9 @@ def counter_without_rate(subject: CheckedRule) -> Iterator[CheckResult]:
         )
 
 
-def exact_equality(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find a measured value that would have to hit one number exactly."""
-    for leaf in subject.shape.leaves:
+def exact_equality(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find a measured value that would have to equal one number exactly."""
+    for leaf in checked.shape.leaves:
         if leaf.comparison not in {"==", "!="} or leaf.kind not in {"gauge", "ratio", "mean", "quantile"}:
             continue
         metric = leaf.bad.metric if leaf.bad is not None else ""
@@ -155,9 +161,9 @@ def exact_equality(subject: CheckedRule) -> Iterator[CheckResult]:
             )
 
 
-def nothing_by_nothing(subject: CheckedRule) -> Iterator[CheckResult]:
+def nothing_by_nothing(checked: CheckedRule) -> Iterator[CheckResult]:
     """Find a ratio of rates that is NaN when nothing happens, as in a total outage."""
-    for leaf in subject.shape.leaves:
+    for leaf in checked.shape.leaves:
         if leaf.kind != "ratio":
             continue
         yield CheckResult(

@@ -1,4 +1,4 @@
-"""Checks of a rule's threshold beside what the service has promised."""
+"""Checks of a rule's threshold beside the promises of the service (KPIs)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from alertdrill.agent.rules.remark import CheckedRule, CheckResult
 from alertdrill.agent.rules.shape import Shape
 
 _UP = {">", ">="}
-# So many times as far from the promise that it is no early warning nor a late one, but none.
+# A threshold this many times beyond the objective is not about that objective.
 _FAR = 10.0
 
 
 def watches(shape: Shape, kpi: Kpi) -> bool:
-    """Tell whether a comparison is true on the side on which a promise is broken."""
+    """Return whether a comparison is true on the side on which a promise is broken."""
     return _measures(shape, kpi) and (shape.comparison in _UP) != (kpi.comparison in _UP)
 
 
-def looser_than_objective(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find a threshold at or beyond a promise: it is broken before anybody hears of it."""
-    for leaf in subject.shape.leaves:
-        for kpi in subject.known.kpis.promises:
+def looser_than_objective(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find a threshold at or beyond a promise: the promise is broken before the alert fires."""
+    for leaf in checked.shape.leaves:
+        for kpi in checked.context.kpis.promises:
             if not watches(leaf, kpi):
                 continue
             threshold = _threshold(leaf)
@@ -32,7 +32,7 @@ def looser_than_objective(subject: CheckedRule) -> Iterator[CheckResult]:
                 yield CheckResult(
                     "note",
                     f"the threshold {threshold:g} is the promise itself ({kpi.name} {kpi.objective}):"
-                    f" it fires {subject.timing.wait:g} s or more after the promise was broken, and never before",
+                    f" it fires {checked.timing.wait:g} s or more after the promise was broken, and never before",
                     "a second alert, closer to what is normal, as an early warning",
                 )
 
@@ -44,15 +44,15 @@ def _looser(leaf: Shape, kpi: Kpi, threshold: float) -> CheckResult:
     return CheckResult(
         "problem" if times >= _FAR else "weakness",
         f"the threshold {threshold:g} is {how} ({kpi.name} {kpi.objective}):"
-        f" from {between[0]:g} to {between[1]:g} the promise is broken and nobody is told",
+        f" from {between[0]:g} to {between[1]:g} the promise is broken and nobody is notified",
         f"`{leaf.comparison} {kpi.limit:g}`, or a burn rate over a longer range",
     )
 
 
-def fires_on_what_is_promised(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find a threshold that a service crosses by keeping its promise."""
-    for leaf in subject.shape.leaves:
-        for kpi in subject.known.kpis.promises:
+def fires_on_what_is_promised(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find a threshold that a service crosses while it keeps its promise."""
+    for leaf in checked.shape.leaves:
+        for kpi in checked.context.kpis.promises:
             if not _measures(leaf, kpi) or (leaf.comparison in _UP) != (kpi.comparison in _UP):
                 continue
             threshold = _threshold(leaf)
@@ -69,7 +69,7 @@ def fires_on_what_is_promised(subject: CheckedRule) -> Iterator[CheckResult]:
 
 
 def _measures(shape: Shape, kpi: Kpi) -> bool:
-    """Tell whether a comparison looks at the value of a promise."""
+    """Return whether a comparison is about the value of a promise."""
     if shape.bad is None or shape.bad.metric != kpi.series or shape.comparison in {"==", "!=", ""}:
         return False
     if kpi.quantile is not None:
@@ -77,7 +77,7 @@ def _measures(shape: Shape, kpi: Kpi) -> bool:
     if kpi.of is not None:
         return shape.kind == "ratio" and shape.all is not None and shape.all.metric == kpi.of
     if kpi.per is not None:
-        # A rate is a second's.
+        # A rate is per second.
         return shape.kind == "rate" and kpi.per == "second"
     return shape.kind in {"gauge", "any", "all", "mean"}
 

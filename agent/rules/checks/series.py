@@ -1,4 +1,4 @@
-"""Checks of the series behind a rule: whether they are there, how they begin, and what their buckets can tell."""
+"""Checks of the series behind a rule: whether they exist, how they begin, and the bounds of their buckets."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from typing import Any
 
 import promql_parser as promql
 
+from alertdrill.agent.rules.classify import bare, classify
 from alertdrill.agent.rules.expression import Selector, selectors_of
 from alertdrill.agent.rules.remark import CheckedRule, CheckResult
-from alertdrill.agent.rules.shape import bare, classify
 from alertdrill.units.duration import format_seconds
 
 _FAILURE = re.compile(r"err|fail|drop|reject|timeout|restart|abort|exception|oom")
 _OUTCOME_LABELS = {"code", "status", "status_code", "result", "outcome", "reason", "error", "grpc_code", "exception"}
 
 
-def series_absent(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find what a rule does not see because its series are not there."""
-    for leaf in subject.shape.leaves:
-        if leaf.kind == "up" and leaf.bad is not None and not _guarded(subject, leaf.bad):
+def series_absent(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find a rule that stays silent when its series are missing, and that no other rule guards."""
+    for leaf in checked.shape.leaves:
+        if leaf.kind == "up" and leaf.bad is not None and not _guarded(checked, leaf.bad):
             yield CheckResult(
                 "weakness",
-                "a target that leaves the configuration or its discovery leaves no `up`: 0 alerts,"
-                f" and one that fired resolves within {format_seconds(_gone_seconds(subject))}",
-                f"`{subject.rule.expr} or absent({leaf.bad})`",
+                "a target that is removed from the configuration or the discovery has no `up`: 0 alerts,"
+                f" and one that fired resolves within {format_seconds(_gone_seconds(checked))}",
+                f"`{checked.rule.expr} or absent({leaf.bad})`",
             )
             return
-    required = subject.tree.required if subject.tree else ()
-    if any(_guarded(subject, selector) for selector in required) or not required:
+    required = checked.tree.required if checked.tree else ()
+    if any(_guarded(checked, selector) for selector in required) or not required:
         return
-    if not any(classify(rule.expr).kind in {"up", "absent"} for rule in subject.known.rules):
+    if not any(classify(rule.expr).kind in {"up", "absent"} for rule in checked.context.rules):
         yield CheckResult(
             "weakness",
-            f"if {required[0].metric or required[0]} is not there, it is silent: 0 of {len(subject.known.rules)}"
+            f"if {required[0].metric or required[0]} is missing, it is silent: 0 of {len(checked.context.rules)}"
             " rules watch for that",
             f"a rule `absent({required[0]})`, or `up == 0` for its job",
         )
 
 
-def _guarded(subject: CheckedRule, selector: Selector) -> bool:
-    """Tell whether any rule watches for a selector's series not to be there."""
-    for rule in (subject.rule, *subject.known.rules):
+def _guarded(checked: CheckedRule, selector: Selector) -> bool:
+    """Return whether any rule watches whether a selector's series are missing."""
+    for rule in (checked.rule, *checked.context.rules):
         if any(one.metric == selector.metric for one in _looked_for(rule.expr)):
             return True
     return False
@@ -66,21 +66,21 @@ def _within_absent(node: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parse
             yield from _within_absent(node.rhs)
 
 
-def _gone_seconds(subject: CheckedRule) -> float:
-    """Prometheus marks what it no longer scrapes after about two intervals; then comes an evaluation."""
-    return 2.1 * subject.timing.scrape + subject.timing.interval
+def _gone_seconds(checked: CheckedRule) -> float:
+    """Prometheus ends the series of a removed target after about two intervals; then comes an evaluation."""
+    return 2.1 * checked.timing.scrape + checked.timing.interval
 
 
-def first_increment(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find counters whose first increment makes the series, so that no rate sees it."""
-    for leaf in subject.shape.leaves:
+def first_increment(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find counters whose first increment creates the series, so no rate sees that increment."""
+    for leaf in checked.shape.leaves:
         selector = leaf.bad
         if leaf.kind not in {"rate", "ratio"} or selector is None or leaf.comparison not in {">", ">="}:
             continue
         by_label = any(m.label in _OUTCOME_LABELS and m.op in {"=", "=~"} for m in selector.matchers)
         if not by_label and not (leaf.threshold == 0 and _FAILURE.search(selector.metric)):
             continue
-        scrape = format_seconds(subject.timing.scrape)
+        scrape = format_seconds(checked.timing.scrape)
         if leaf.threshold == 0:
             text = "of a series that is new, the first increment has no sample before it: 1 single event never fires it"
             remedy = f"let the service start its counters at 0, or add `or ({selector} unless {selector} offset 5m)`"
@@ -90,10 +90,10 @@ def first_increment(subject: CheckedRule) -> Iterator[CheckResult]:
             yield CheckResult("note", text, "let the service start its counters at 0")
 
 
-def bucket_bound(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find a quantile's threshold that its histogram cannot tell."""
-    for leaf in subject.shape.leaves:
-        bounds = _bounds(subject, leaf.bad) if leaf.kind == "quantile" and leaf.bad is not None else ()
+def bucket_bound(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find a quantile's threshold that is not a bound of its histogram."""
+    for leaf in checked.shape.leaves:
+        bounds = _bounds(checked, leaf.bad) if leaf.kind == "quantile" and leaf.bad is not None else ()
         if not bounds or leaf.bound in bounds[:-1]:
             continue
         if leaf.bound >= bounds[-1] and leaf.comparison in {">", ">="}:
@@ -103,14 +103,16 @@ def bucket_bound(subject: CheckedRule) -> Iterator[CheckResult]:
             continue
         lower = max((bound for bound in bounds if bound < leaf.bound), default=0.0)
         upper = min((bound for bound in bounds if bound > leaf.bound), default=math.inf)
-        text = f"{leaf.bound:g} is no bound of the histogram: between {lower:g} and {upper:g} the quantile is a guess"
+        text = (
+            f"{leaf.bound:g} is not a bound of the histogram: between {lower:g} and {upper:g} the quantile is a guess"
+        )
         yield CheckResult(
             "weakness", text, f"give the histogram a bucket at {leaf.bound:g}, or compare with {lower:g} or {upper:g}"
         )
 
 
-def _bounds(subject: CheckedRule, selector: Selector) -> tuple[float, ...]:
-    """Tell the finite bounds of a histogram: those that a server showed, else those that are written down."""
-    shown = {one["le"] for one in subject.known.labels.get(str(selector), ()) if "le" in one}
+def _bounds(checked: CheckedRule, selector: Selector) -> tuple[float, ...]:
+    """Return the finite bounds of a histogram: those of a server's series, else those in the KPI file."""
+    shown = {one["le"] for one in checked.context.labels.get(str(selector), ()) if "le" in one}
     finite = sorted(bound for bound in map(float, shown) if not math.isinf(bound))
-    return tuple(finite) or subject.known.kpis.buckets.get(selector.metric, ())
+    return tuple(finite) or checked.context.kpis.buckets.get(selector.metric, ())

@@ -1,7 +1,7 @@
-"""What a reviewer would say of an alerting rule: each check a small function, all of them in one table.
+"""The table of all checks on an alerting rule.
 
-A check takes the rule with what is known around it, and gives the remarks that it has: mostly none.
-To add one, write the function, give it a row, and show in a test when it speaks and when it is silent.
+A check is a function that takes a rule with its context, and yields its results: mostly none.
+To add one, write the function, add a row here, and add a test with a rule that it is about and one that it is not.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.checks import expression, notice, objective, series, timing
+from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.remark import SEVERITIES, CheckedRule, CheckResult, Remark, Severity
-from alertdrill.agent.rules.shape import classify
 
 CHECKS: dict[str, Callable[[CheckedRule], Iterable[CheckResult]]] = {
     "unreadable": expression.unreadable,
@@ -39,24 +39,26 @@ CHECKS: dict[str, Callable[[CheckedRule], Iterable[CheckResult]]] = {
     "no_runbook": notice.no_runbook,
     "no_description": notice.no_description,
 }
-"""Every check by its name, as reports and `--format json` spell it."""
+"""Every check by its name, as reports and `--format json` print it."""
 
 
-def review(subject: CheckedRule) -> tuple[Remark, ...]:
-    """Ask every check, and put the worst remarks first."""
+def remarks_on(checked: CheckedRule) -> tuple[Remark, ...]:
+    """Run every check, and return the remarks, the worst first."""
     remarks = [
-        Remark(said.severity, said.text, said.remedy, name) for name, check in CHECKS.items() for said in check(subject)
+        Remark(result.severity, result.text, result.remedy, name)
+        for name, check in CHECKS.items()
+        for result in check(checked)
     ]
     return tuple(sorted(remarks, key=lambda remark: SEVERITIES.index(remark.severity)))
 
 
 def unwatched(kpis: Iterable[Kpi], rules: Iterable[RuleRecord]) -> tuple[Kpi, ...]:
-    """List the promises that no rule watches: none looks at the same value on the side where it is broken."""
+    """Return the promises that no rule watches: it would compare the same value, on the side that breaks the promise."""
     shapes = [leaf for rule in rules for leaf in classify(rule.expr).leaves]
     return tuple(kpi for kpi in kpis if not any(objective.watches(shape, kpi) for shape in shapes))
 
 
-def worst(remarks: Iterable[Remark]) -> Severity | None:
-    """Tell the worst severity; None where there is no remark."""
+def worst_severity(remarks: Iterable[Remark]) -> Severity | None:
+    """Return the worst severity; None if there is no remark."""
     found = {remark.severity for remark in remarks}
     return next((severity for severity in SEVERITIES if severity in found), None)

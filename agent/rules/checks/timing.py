@@ -1,4 +1,4 @@
-"""Checks of a rule's waits and ranges beside the intervals at which it is fed and evaluated."""
+"""Checks of a rule's waits and ranges beside its scrape and evaluation intervals."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from alertdrill.agent.rules.remark import CheckedRule, CheckResult
 from alertdrill.units.duration import format_seconds
 
-# A rate needs two samples in its range, and one scrape may fail, and another be late.
+# A rate needs two samples in its range. One scrape may fail, and another may be late.
 _SAMPLES_IN_A_RANGE = 4
 _LONG_BLIND_SECONDS = 120.0
 _GROWTH = re.compile(r"\b(rate|irate|increase|delta|idelta|deriv|predict_linear)\s*\(")
 
 
-def for_short(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find a `for` that a single sample can carry."""
-    scrape, for_ = subject.timing.scrape, subject.timing.for_
-    if subject.tree is None or subject.ranges or not subject.tree.selectors or for_ >= 2 * scrape:
+def for_short(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find a `for` so short that one or two samples fire the alert."""
+    scrape, for_ = checked.timing.scrape, checked.timing.for_
+    if checked.tree is None or checked.ranges or not checked.tree.selectors or for_ >= 2 * scrape:
         return
     yield CheckResult(
         "weakness" if for_ == 0 else "note",
@@ -27,14 +27,14 @@ def for_short(subject: CheckedRule) -> Iterator[CheckResult]:
     )
 
 
-def range_short(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find a range that holds too few samples."""
-    scrape = subject.timing.scrape
-    if not subject.ranges or not scrape or subject.ranges[0] >= _SAMPLES_IN_A_RANGE * scrape:
+def range_short(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find a range with too few samples."""
+    scrape = checked.timing.scrape
+    if not checked.ranges or not scrape or checked.ranges[0] >= _SAMPLES_IN_A_RANGE * scrape:
         return
-    width = subject.ranges[0]
+    width = checked.ranges[0]
     samples = int(width // scrape)
-    starves = samples < 2 and _GROWTH.search(subject.rule.expr) is not None
+    starves = samples < 2 and _GROWTH.search(checked.rule.expr) is not None
     then = (
         "growth needs 2 of them" if starves else f"{max(samples - 1, 1)} failed scrape(s) may leave it without a value"
     )
@@ -46,56 +46,56 @@ def range_short(subject: CheckedRule) -> Iterator[CheckResult]:
     )
 
 
-def for_lost_at_restart(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Tell what a restart of Prometheus costs while the alert is pending."""
-    grace, wait = subject.known.grace_seconds, subject.timing.wait
-    if not 0 < subject.timing.for_ < grace:
+def for_lost_at_restart(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Report the delay by a restart of Prometheus while the alert is pending."""
+    grace, wait = checked.context.grace_seconds, checked.timing.wait
+    if not 0 < checked.timing.for_ < grace:
         return
     yield CheckResult(
         "note",
-        f"`for` {format_seconds(subject.timing.for_)} is shorter than Prometheus' grace period of"
+        f"`for` {format_seconds(checked.timing.for_)} is shorter than Prometheus' grace period of"
         f" {format_seconds(grace)}: a restart while it is pending costs up to {format_seconds(wait)} more",
-        f"start Prometheus with --rules.alert.for-grace-period={format_seconds(subject.timing.for_)} or less",
+        f"start Prometheus with --rules.alert.for-grace-period={format_seconds(checked.timing.for_)} or less",
     )
 
 
-def blind_to_short(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Tell how long the largest fault may last without ever firing the alert."""
-    shortest = subject.prospect.shortest
+def blind_to_short(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Report how long the largest fault may last without firing the alert."""
+    shortest = checked.prospect.shortest
     if shortest is None or shortest[1] < _LONG_BLIND_SECONDS:
         return
     lucky, certain = shortest
     yield CheckResult(
-        "weakness" if subject.rule.labels.get("severity") in {"critical", "page"} else "note",
+        "weakness" if checked.rule.labels.get("severity") in {"critical", "page"} else "note",
         f"even the largest fault never fires it if shorter than {format_seconds(lucky)}, and for certain only"
-        f" from {format_seconds(certain)} on: one that comes and goes is never told of",
-        "a shorter `for`, or a mean over a range, which remembers what went",
+        f" from {format_seconds(certain)} on: a fault that comes and goes never fires it",
+        "a shorter `for`, or a mean over a range, which still holds the past",
     )
 
 
-def lingers(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find an alert that goes on longer than Alertmanager waits between two updates."""
-    resolved = next((leg for leg in subject.prospect.legs if leg.name == "resolved"), None)
-    if resolved is None or not subject.ways:
+def lingers(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find an alert that goes on after the fault for longer than Alertmanager's group_interval."""
+    resolved = next((leg for leg in checked.prospect.legs if leg.name == "resolved"), None)
+    if resolved is None or not checked.routes:
         return
-    for way in subject.ways:
-        interval = way.group_interval.total_seconds()
+    for route in checked.routes:
+        interval = route.group_interval.total_seconds()
         if resolved.earliest > interval:
             yield CheckResult(
                 "note",
                 f"it ends {format_seconds(resolved.earliest)} after the fault at the soonest: never within"
-                f" {way.receiver}'s group_interval of {format_seconds(interval)}",
+                f" {route.receiver}'s group_interval of {format_seconds(interval)}",
                 "a shorter range, or a shorter keep_firing_for",
             )
 
 
-def recorded(subject: CheckedRule) -> Iterator[CheckResult]:
-    """Find series that another rule makes, which is one evaluation more."""
-    names = sorted({one.metric for one in subject.tree.selectors if ":" in one.metric}) if subject.tree else []
+def recorded(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find series of a recording rule, which come one evaluation later."""
+    names = sorted({one.metric for one in checked.tree.selectors if ":" in one.metric}) if checked.tree else []
     if names:
         yield CheckResult(
             "note",
             f"{', '.join(names)} comes from a recording rule: up to 1 evaluation"
-            f" ({format_seconds(subject.timing.interval)}) and that rule's own range come on top of this window",
+            f" ({format_seconds(checked.timing.interval)}) and that rule's own range come on top of this window",
             "put both rules into one group, the recording one first",
         )

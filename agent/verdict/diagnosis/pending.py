@@ -1,4 +1,4 @@
-"""An alert that was pending and did not fire: each stretch of it, and what ended that."""
+"""An alert that was pending and did not fire: its pending stretches, and what ended each of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _SHOWN = 3
 
 
 def still_pending(silent: SilentAlert) -> Finding | None:
-    """Find an alert that was pending to the end of the record."""
+    """Find an alert that was pending to the end of the recording."""
     open_ended = [one for one in silent.pending if one.ended_at is None]
     if not open_ended:
         return None
     last = open_ended[-1]
     had = last.samples[-1].at - last.pending_at
     text = (
-        f"still pending at the end of the drill: pending from {silent.said(last.pending_at)} for {had:.1f} s,"
+        f"still pending at the end of the drill: pending from {silent.offset(last.pending_at)} for {had:.1f} s,"
         f" its `for` is {silent.rule.for_seconds:g} s, so it needed {silent.rule.for_seconds - had:.1f} s more"
     )
     return Finding(Link.STILL_PENDING, text, _stretches(silent))
@@ -39,19 +39,19 @@ def broken_off(silent: SilentAlert) -> Finding | None:
 
 def _stretches(silent: SilentAlert) -> tuple[str, ...]:
     return tuple(
-        f"pending from {silent.said(one.pending_at)} for {_length(one):.1f} s{_reset(silent, one)}"
+        f"pending from {silent.offset(one.pending_at)} for {_length(one):.1f} s{_reset(silent, one)}"
         for one in silent.pending[:_SHOWN]
     )
 
 
 def _reset(silent: SilentAlert, one: AlertTimeline) -> str:
-    """Say what ended a stretch of pending."""
+    """Return what ended a pending stretch."""
     if one.ended_at is None:
         return ", and still so at the end"
     changed = _changed_labels(silent, one)
     if changed:
         return f", until its labels changed: {changed}"
-    number = min(range(len(silent.grid)), key=lambda n: abs(silent.grid[n] - (one.ended_at or 0.0)), default=0)
+    number = min(range(len(silent.instants)), key=lambda n: abs(silent.instants[n] - (one.ended_at or 0.0)), default=0)
     value = silent.value
     for series in value.series if value is not None else []:
         if not is_of(one.labels, silent.rule, series.labels):
@@ -63,7 +63,7 @@ def _reset(silent: SilentAlert, one: AlertTimeline) -> str:
 
 
 def _changed_labels(silent: SilentAlert, one: AlertTimeline) -> str:
-    """Say which labels the alert had that took over at the very evaluation at which another ended."""
+    """Return which labels changed, if an alert with other labels began at the evaluation at which this one ended."""
     ended_at, half = one.ended_at or 0.0, silent.rule.interval_seconds / 2
     after = next((n for n in silent.pending if n.labels != one.labels and abs(n.pending_at - ended_at) < half), None)
     if after is None:

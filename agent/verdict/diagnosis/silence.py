@@ -1,7 +1,7 @@
-"""Why an alert did not fire: the chain from the series to the state machine, walked to its first broken link.
+"""Why an alert did not fire: the first broken link of the chain from the series to the state machine.
 
-Each link is a function that gives a Finding when it is broken, and None when it holds. They stand in CHAIN in the
-order of the way that data takes, so that the first finding is the cause of all that follow.
+Each link is a function that returns a Finding if it is broken, and None if it holds. CHAIN has them in the order in
+which data passes them, so the first finding is the cause of all later ones.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.recording.records import PartRecord
+from alertdrill.agent.recording.records import PartRecord, RuleRecord
 from alertdrill.agent.rules.expression import Condition, Pairing, Selector, split
 from alertdrill.agent.rules.labels import listed
 from alertdrill.agent.rules.shape import bad_seconds
 from alertdrill.agent.verdict.diagnosis.pending import broken_off, still_pending
 from alertdrill.agent.verdict.diagnosis.silent import SilentAlert, not_scraped, true_instants
-from alertdrill.agent.verdict.evaluations import part, value_at
+from alertdrill.agent.verdict.evaluations import part, value_at, watched
+from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Finding, Link
 
 _SHOWN = 3
@@ -27,17 +29,27 @@ _LATE_SAMPLES = (
 
 
 def no_rule(recording: Recording, alert: str) -> Finding:
-    """Say that nothing makes an alert, and which alerts have a name like it."""
+    """Return the finding that no rule makes an alert, with the alerts of similar names."""
     names = dict.fromkeys(rule.alert for rule in recording.rules)
     near = difflib.get_close_matches(alert, names, n=_SHOWN)
     hint = f"did you mean {' or '.join(near)}?" if near else "and none has a name like it"
     return Finding(Link.NO_RULE, f"no rule makes {alert}, {hint}")
 
 
-def why_silent(silent: SilentAlert) -> Finding:
-    """Walk the chain to the first broken link."""
-    for look in CHAIN:
-        finding = look(silent)
+def why_silent(
+    recording: Recording, rule: RuleRecord, pending: tuple[AlertTimeline, ...], fault: tuple[float, float]
+) -> Finding:
+    """Return why a rule did not fire; `pending` are its pending stretches, `fault` its start and its end."""
+    record = watched(recording, rule)
+    if record is None:
+        return Finding(Link.NEVER_TRUE, "it never fired, and its expression could not be evaluated afterwards")
+    finding = _first_broken(SilentAlert(recording, rule, record, pending, *fault))
+    return finding if recording.faults else replace(finding, sentence=f"no fault was injected; {finding.sentence}")
+
+
+def _first_broken(silent: SilentAlert) -> Finding:
+    for link in CHAIN:
+        finding = link(silent)
         if finding is not None:
             return finding
     if silent.tree is None:
@@ -45,7 +57,7 @@ def why_silent(silent: SilentAlert) -> Finding:
     return Finding(Link.NEVER_TRUE, "its expression was never true")
 
 
-def _failing(silent: SilentAlert) -> Finding | None:
+def _evaluation_failed(silent: SilentAlert) -> Finding | None:
     groups = [g for g in silent.recording.groups if (g.group, g.file) == (silent.rule.group, silent.rule.file)]
     errors = [one.errors[silent.rule.alert] for g in groups for one in g.evaluations if silent.rule.alert in one.errors]
     errors += [silent.rule.last_error] if silent.rule.health == "err" and silent.rule.last_error else []
@@ -55,7 +67,7 @@ def _failing(silent: SilentAlert) -> Finding | None:
     return Finding(Link.EVALUATION_FAILED, f"Prometheus cannot evaluate the rule: {errors[0]}")
 
 
-def _absent(silent: SilentAlert) -> Finding | None:
+def _series_absent(silent: SilentAlert) -> Finding | None:
     for selector in _selectors(silent):
         found = part(silent.record, str(selector.all_of_metric)) if selector.metric else None
         if found is None or found.total:
@@ -66,7 +78,7 @@ def _absent(silent: SilentAlert) -> Finding | None:
     return None
 
 
-def _unmatched(silent: SilentAlert) -> Finding | None:
+def _nothing_matches(silent: SilentAlert) -> Finding | None:
     for selector in _selectors(silent):
         found = part(silent.record, str(selector))
         if found is None or found.total or not selector.matchers:
@@ -76,7 +88,7 @@ def _unmatched(silent: SilentAlert) -> Finding | None:
 
 
 def _emptied_by(silent: SilentAlert, selector: Selector) -> str:
-    """Say which matcher leaves nothing: the one without which there would be something."""
+    """Return the matcher that excludes all series: the one without which there are some."""
     for matcher in selector.matchers:
         without = part(silent.record, str(selector.without(matcher)))
         if without is None or not without.total:
@@ -87,36 +99,36 @@ def _emptied_by(silent: SilentAlert, selector: Selector) -> str:
     return f"no series has all of {selector}, though each of its matchers alone leaves some out"
 
 
-def _gone(silent: SilentAlert) -> Finding | None:
-    """Find series that went away when the fault came, before the rule could see what it waits for."""
+def _series_stale(silent: SilentAlert) -> Finding | None:
+    """Find series that ended during the fault, before the rule could see its condition hold."""
     if silent.onset.shape.kind == "absent" or any(true_instants(silent)):
         return None
     for selector in _selectors(silent):
         found = part(silent.record, str(selector))
         if found is None or not found.series:
             continue
-        during = [n for n, at in enumerate(silent.grid) if silent.fault_at <= at <= silent.healed_at]
+        during = [n for n, at in enumerate(silent.instants) if silent.fault_at <= at <= silent.healed_at]
         gone = [n for n in during if all(value_at(series, n) is None for series in found.series)]
         if gone and len(gone) >= len(during) / 2:
             reason = not_scraped(silent, found.series[0])
-            since = silent.said(silent.grid[gone[0]])
+            since = silent.offset(silent.instants[gone[0]])
             return Finding(Link.SERIES_STALE, f"{selector} was gone from {since} on{reason}")
     return None
 
 
-def _unpaired(silent: SilentAlert) -> Finding | None:
+def _no_pair(silent: SilentAlert) -> Finding | None:
     for pairing in silent.tree.pairings if silent.tree else ():
         whole, left, right = (part(silent.record, text) for text in (pairing.text, pairing.lhs, pairing.rhs))
         if whole is None or left is None or right is None or whole.total or not (left.total and right.total):
             continue
         if pairing.op in {"/", "*", "+", "-", "%", "^"}:
             return Finding(Link.NO_PAIR, _differing(pairing, left, right))
-        if not _matching(pairing, left, right):
+        if not _has_pair(pairing, left, right):
             return Finding(Link.NO_PAIR, _differing(pairing, left, right))
     return None
 
 
-def _matching(pairing: Pairing, left: PartRecord, right: PartRecord) -> bool:
+def _has_pair(pairing: Pairing, left: PartRecord, right: PartRecord) -> bool:
     keys = {_key(pairing, series.labels) for series in left.series}
     return any(_key(pairing, series.labels) in keys for series in right.series)
 
@@ -147,8 +159,8 @@ def _never_crossed(silent: SilentAlert) -> Finding | None:
     return Finding(Link.NEVER_CROSSED, text + _share_of_range(silent)) if text else None
 
 
-def _clause_false(silent: SilentAlert) -> Finding | None:
-    """Find the condition that kept one of several apart from the others, where all must hold at once."""
+def _never_true(silent: SilentAlert) -> Finding | None:
+    """Find which of several conditions, all of which must hold at once, did not hold."""
     clauses = silent.tree.clauses if silent.tree else ()
     known = [(text, found) for text in clauses if (found := part(silent.record, text)) is not None]
     if any(true_instants(silent)) or len(known) < 2 or len(known) < len(clauses):
@@ -166,7 +178,7 @@ def _clause_false(silent: SilentAlert) -> Finding | None:
 
 
 def _extreme(silent: SilentAlert, condition: Condition, value: PartRecord) -> str:
-    """Say how near to its threshold a value came; nothing where it had none."""
+    """Return how near to its threshold a value came; empty if it had no value."""
     values = [pair for series in value.series for pair in silent.after_fault(series)]
     numbers = [(at, number) for at, number in values if not math.isnan(number)]
     threshold = f"fires at {condition.comparison} {condition.threshold:g}"
@@ -177,11 +189,11 @@ def _extreme(silent: SilentAlert, condition: Condition, value: PartRecord) -> st
     is_low = condition.comparison in {"<", "<="}
     at, best = (min if is_low else max)(numbers, key=lambda pair: pair[1])
     word = "smallest" if is_low else "largest"
-    return f"never crossed: {word} value {best:.4g}, at {silent.said(at)}; it {threshold}"
+    return f"never crossed: {word} value {best:.4g}, at {silent.offset(at)}; it {threshold}"
 
 
 def _share_of_range(silent: SilentAlert) -> str:
-    """Say how much of a range would have had to be bad, and how much was."""
+    """Return how much of a range had to be bad, and how long the fault lasted."""
     found = silent.onset
     width = found.shape.range_seconds
     if not width or not found.levels:
@@ -194,41 +206,41 @@ def _share_of_range(silent: SilentAlert) -> str:
 
 
 def _never_pending(silent: SilentAlert) -> Finding | None:
-    """Find that the condition was true, and the rule engine did nothing."""
+    """Find an evaluation at which the condition was true, but the alert did not become pending."""
     for series in silent.record.parts[0].series if silent.record.parts else []:
-        seen = silent.evaluations.ticks(series)
-        held = [number for number, tick in enumerate(seen) if tick.holds and tick.at >= silent.fault_at]
+        evaluations = silent.of_rule.of_series(series)
+        held = [number for number, one in enumerate(evaluations) if one.holds and one.at >= silent.fault_at]
         if held:
-            first, value = seen[held[0]].at, value_at(series, held[0])
+            first, value = evaluations[held[0]].at, value_at(series, held[0])
             condition = silent.tree.condition if silent.tree else None
             crossed = f" ({value:.4g} {condition.comparison} {condition.threshold:g})" if condition else ""
             often = f"at {len(held)} evaluation(s)"
-            sentence = f"true from {silent.said(first)} on{crossed}, {often}, but Prometheus never made it pending"
+            sentence = f"true from {silent.offset(first)} on{crossed}, {often}, but Prometheus never made it pending"
             return Finding(Link.NEVER_PENDING, sentence, (_LATE_SAMPLES,))
-        open_ = [tick.at for tick in seen if tick.holds is None and tick.at >= silent.fault_at]
-        if open_:
-            sentence = f"true for a moment at {silent.said(open_[0])}, which the evaluation may not have seen: a scrape was under way"
+        unknown = [one.at for one in evaluations if one.holds is None and one.at >= silent.fault_at]
+        if unknown:
+            sentence = f"true for a moment at {silent.offset(unknown[0])}, which the evaluation may not have seen: a scrape was under way"
             return Finding(Link.NEVER_TRUE, sentence)
     return None
 
 
 def _selectors(silent: SilentAlert) -> tuple[Selector, ...]:
-    """List the selectors that must find something, or the alert cannot fire."""
+    """Return the selectors that must find series, or the alert cannot fire."""
     if silent.tree is None or silent.onset.shape.kind == "absent":
         return ()
     return silent.tree.required
 
 
 CHAIN: tuple[Callable[[SilentAlert], Finding | None], ...] = (
-    _failing,
-    _absent,
-    _unmatched,
-    _gone,
-    _unpaired,
+    _evaluation_failed,
+    _series_absent,
+    _nothing_matches,
+    _series_stale,
+    _no_pair,
     _never_crossed,
-    _clause_false,
+    _never_true,
     still_pending,
     broken_off,
     _never_pending,
 )
-"""The links in the order in which data passes them."""
+"""The links, in the order in which data passes them."""

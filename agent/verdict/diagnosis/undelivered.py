@@ -1,4 +1,7 @@
-"""Why a receiver was not told of an alert that fired: the chain through Alertmanager, to its first broken link."""
+"""Why a receiver was not notified of an alert that fired: the first broken link of its way through Alertmanager.
+
+Each link is a function that returns a Finding if it is broken, and None if it holds.
+"""
 
 from __future__ import annotations
 
@@ -10,55 +13,58 @@ from alertdrill.agent.recording.records import DeliveryRecord, SilenceRecord, Su
 from alertdrill.agent.rules.labels import listed, spell
 from alertdrill.agent.rules.routing import Route, time_intervals
 from alertdrill.agent.rules.time_intervals import covers
-from alertdrill.agent.verdict.delivery import heard, ways
-from alertdrill.agent.verdict.identity import held, known_labels
+from alertdrill.agent.verdict.delivery import listings, notifications_of, routed_labels, routes_of
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Finding, Link
 
 
 @dataclass(frozen=True)
 class UndeliveredAlert:
-    """An alert that fired, and the receiver that did not hear of it (None: any)."""
+    """An alert that fired, and the receiver that was not notified of it (None: any)."""
 
     recording: Recording
     timeline: AlertTimeline
     receiver: str | None
-    fault_at: float
 
     @property
-    def seen(self) -> list[SuppressionRecord]:
-        """How Alertmanager listed the alert while it fired."""
-        return held(self.recording, self.timeline)
+    def listings(self) -> list[SuppressionRecord]:
+        """Its entries in Alertmanager's list while it fired."""
+        return listings(self.recording, self.timeline)
 
     @property
-    def ways(self) -> list[Route]:
-        """Where its labels lead."""
-        return ways(self.recording, known_labels(self.recording, self.timeline))
+    def labels(self) -> dict[str, str]:
+        """The labels by which Alertmanager routes it."""
+        return routed_labels(self.recording, self.timeline)
 
-    def said(self, at: float) -> str:
-        """Spell an instant."""
-        return f"{at - self.fault_at:+.1f} s"
+    @property
+    def routes(self) -> list[Route]:
+        """The routes that its labels lead to."""
+        return routes_of(self.recording, self.labels)
+
+    def is_for(self, receiver: str) -> bool:
+        """Return whether it is about a receiver."""
+        return self.receiver in {None, receiver}
 
 
-def held_back(untold: UndeliveredAlert) -> Finding | None:
-    """Find what kept an alert quiet for a while, of which its receiver was told in the end."""
-    found = (look(untold) for look in (_silenced, _inhibited, _muted))
+def held_back(undelivered: UndeliveredAlert) -> Finding | None:
+    """Return why an alert was held back for a while, if its receiver was notified in the end."""
+    found = (link(undelivered) for link in (_silenced, _inhibited, _muted))
     return next((finding for finding in found if finding is not None), None)
 
 
-def why_untold(untold: UndeliveredAlert) -> Finding:
-    """Walk the chain to the first broken link."""
-    for look in CHAIN:
-        finding = look(untold)
+def why_undelivered(undelivered: UndeliveredAlert) -> Finding:
+    """Return the first broken link."""
+    for link in CHAIN:
+        finding = link(undelivered)
         if finding is not None:
             return finding
-    who = untold.receiver or "no receiver"
+    who = undelivered.receiver or "no receiver"
     return Finding(Link.NOT_DELIVERED, f"fired, and {who} was never told although nothing held it back")
 
 
-def _not_sent(untold: UndeliveredAlert) -> Finding | None:
-    # Without a single look at Alertmanager's list nothing follows from the alert's absence there.
-    if untold.seen or not untold.recording.alertmanager.looks:
+def _not_sent(undelivered: UndeliveredAlert) -> Finding | None:
+    # If Alertmanager's list was never read, the alert's absence there proves nothing.
+    if undelivered.listings or not undelivered.recording.alertmanager.looks:
         return None
     return Finding(
         Link.NOT_SENT,
@@ -67,88 +73,92 @@ def _not_sent(untold: UndeliveredAlert) -> Finding | None:
     )
 
 
-def _silenced(untold: UndeliveredAlert) -> Finding | None:
-    by = sorted({silence_id for one in untold.seen for silence_id in one.silenced_by})
+def _silenced(undelivered: UndeliveredAlert) -> Finding | None:
+    by = sorted({silence_id for one in undelivered.listings for silence_id in one.silenced_by})
     if not by:
         return None
-    silences = [one for one in untold.recording.alertmanager.silences if one.silence_id in by]
-    return Finding(Link.SILENCED, "fired, but silenced by " + listed([_spell(one) for one in silences] or by))
+    silences = [one for one in undelivered.recording.alertmanager.silences if one.silence_id in by]
+    return Finding(Link.SILENCED, "fired, but silenced by " + listed([_silence_text(one) for one in silences] or by))
 
 
-def _spell(silence: SilenceRecord) -> str:
+def _silence_text(silence: SilenceRecord) -> str:
     comment = f": {silence.comment}" if silence.comment else ""
     return f"{silence.silence_id} of {silence.created_by or 'nobody'} ({', '.join(silence.matchers)}{comment})"
 
 
-def _inhibited(untold: UndeliveredAlert) -> Finding | None:
-    by = {fingerprint for one in untold.seen for fingerprint in one.inhibited_by}
+def _inhibited(undelivered: UndeliveredAlert) -> Finding | None:
+    by = {fingerprint for one in undelivered.listings for fingerprint in one.inhibited_by}
     if not by:
         return None
-    others = [one.labels for one in untold.recording.alertmanager.alerts if one.fingerprint in by]
+    others = [one.labels for one in undelivered.recording.alertmanager.alerts if one.fingerprint in by]
     names = [f"{labels.get('alertname', 'an alert')}{spell(labels)}" for labels in others] or sorted(by)
     return Finding(Link.INHIBITED, f"fired, but inhibited by {listed(names)}")
 
 
-def _routed_elsewhere(untold: UndeliveredAlert) -> Finding | None:
-    receivers = sorted({way.receiver for way in untold.ways} | {name for one in untold.seen for name in one.receivers})
-    if untold.receiver is None or untold.receiver in receivers or not receivers:
+def _routed_elsewhere(undelivered: UndeliveredAlert) -> Finding | None:
+    routed = {route.receiver for route in undelivered.routes}
+    receivers = sorted(routed | {name for one in undelivered.listings for name in one.receivers})
+    if undelivered.receiver is None or undelivered.receiver in receivers or not receivers:
         return None
-    told = sorted({one.receiver for one in heard(untold.recording, untold.timeline)})
-    there = f" ({', '.join(told)} was told)" if told else ""
-    labels = spell(known_labels(untold.recording, untold.timeline))
+    notified = sorted({one.receiver for one in notifications_of(undelivered.recording, undelivered.timeline)})
+    there = f" ({', '.join(notified)} was told)" if notified else ""
+    labels = spell(undelivered.labels)
     return Finding(Link.ROUTED_ELSEWHERE, f"fired, but its labels {labels} lead to {listed(receivers)}{there}")
 
 
-def _muted(untold: UndeliveredAlert) -> Finding | None:
-    by = sorted({name for one in untold.seen for name in one.muted_by})
+def _muted(undelivered: UndeliveredAlert) -> Finding | None:
+    by = sorted({name for one in undelivered.listings for name in one.muted_by})
     return Finding(Link.MUTED, f"fired, but muted by the time interval {listed(by)}") if by else None
 
 
-def _muted_then(untold: UndeliveredAlert) -> Finding | None:
-    """Find that its route was muted whenever it would have been notified, which older servers do not tell."""
-    since, until = untold.timeline.firing_at or 0.0, untold.timeline.ended_at or untold.recording.ended_at
-    for way in untold.ways:
-        if untold.receiver not in {None, way.receiver} or not way.time_intervals:
+def _route_muted(undelivered: UndeliveredAlert) -> Finding | None:
+    """Find a route that was muted at every flush; older servers do not report that."""
+    since, until = (
+        undelivered.timeline.firing_at or 0.0,
+        undelivered.timeline.ended_at or undelivered.recording.ended_at,
+    )
+    for route in undelivered.routes:
+        if not undelivered.is_for(route.receiver) or not route.time_intervals:
             continue
-        first, every = since + way.group_wait.total_seconds(), max(way.group_interval.total_seconds(), 1.0)
+        first, every = since + route.group_wait.total_seconds(), max(route.group_interval.total_seconds(), 1.0)
         flushes = [first + number * every for number in range(int(max(until - first, 0.0) / every) + 1)]
-        by = _muting(untold.recording.alertmanager.config, way, flushes)
+        by = _muting(undelivered.recording.alertmanager.config, route, flushes)
         if by:
-            return Finding(Link.MUTED, f"fired, but its route to {way.receiver} was muted all the while, {by}")
+            return Finding(Link.MUTED, f"fired, but its route to {route.receiver} was muted all the while, {by}")
     return None
 
 
-def _muting(config: str, way: Route, flushes: list[float]) -> str:
-    """Say what muted a route at each of some instants; nothing where it was open at one, or nobody can tell."""
+def _muting(config: str, route: Route, flushes: list[float]) -> str:
+    """Return what muted a route at each of some instants; empty if it was open at one, or if that is unknown."""
     try:
         known = time_intervals(config)
         inside = [
-            {name for name in way.time_intervals if any(covers(one, at) for one in known[name])} for at in flushes
+            {name for name in route.time_intervals if any(covers(one, at) for one in known[name])} for at in flushes
         ]
     except (AttributeError, LookupError, TypeError, ValueError):
         return ""
-    muted = [bool(names & {*way.muted_in}) or bool(way.active_in and not names & {*way.active_in}) for names in inside]
+    muted = [
+        bool(names & {*route.muted_in}) or bool(route.active_in and not names & {*route.active_in}) for names in inside
+    ]
     if not all(muted):
         return ""
-    by = sorted({name for names in inside for name in names & {*way.muted_in}})
-    return f"by the time interval {listed(by)}" if by else f"outside of the time interval {listed(way.active_in)}"
+    by = sorted({name for names in inside for name in names & {*route.muted_in}})
+    return f"by the time interval {listed(by)}" if by else f"outside of the time interval {listed(route.active_in)}"
 
 
-def _maybe_muted(untold: UndeliveredAlert) -> Finding | None:
-    """Suspect the time intervals of its routes, where Alertmanager did not tell of them."""
+def _route_muted_at_times(undelivered: UndeliveredAlert) -> Finding | None:
+    """Suspect the time intervals of its routes, if Alertmanager did not report whether they muted it."""
     names = sorted(
-        {name for way in untold.ways if untold.receiver in {None, way.receiver} for name in way.time_intervals}
+        {n for route in undelivered.routes if undelivered.is_for(route.receiver) for n in route.time_intervals}
     )
     if not names:
         return None
-    text = (
-        f"fired, and its route to {untold.receiver} is muted at times, by {listed(names)}: that may have been so then"
-    )
+    text = f"fired, and its route to {undelivered.receiver} is muted at times, by {listed(names)}: that may have been so then"
     return Finding(Link.MUTED, text)
 
 
-def _not_delivered(untold: UndeliveredAlert) -> Finding | None:
-    failed = _failed(untold)
+def _not_delivered(undelivered: UndeliveredAlert) -> Finding | None:
+    failed = _failed(undelivered)
     if not failed:
         return None
     counts = listed([f"{one.failed} of {one.sent} by {one.integration}" for one in failed])
@@ -158,29 +168,31 @@ def _not_delivered(untold: UndeliveredAlert) -> Finding | None:
     )
 
 
-def _failed(untold: UndeliveredAlert) -> list[DeliveryRecord]:
-    """List what failed; older servers count all receivers of a kind together, newer ones may name each."""
-    named = f" of {untold.receiver}"
-    all_failed = [one for one in untold.recording.alertmanager.deliveries if one.failed]
+def _failed(undelivered: UndeliveredAlert) -> list[DeliveryRecord]:
+    """List failed deliveries; older servers count all receivers of a kind together, newer ones may name each."""
     return [
         one
-        for one in all_failed
-        if untold.receiver is None or " of " not in one.integration or one.integration.endswith(named)
+        for one in undelivered.recording.alertmanager.deliveries
+        if one.failed and _may_be_for(one.integration, undelivered.receiver)
     ]
 
 
-def _waits_for_group(untold: UndeliveredAlert) -> Finding | None:
-    way, lasted, how = _lasted(untold)
-    wait = way.group_wait.total_seconds() if way is not None else 0.0
+def _may_be_for(integration: str, receiver: str | None) -> bool:
+    return receiver is None or " of " not in integration or integration.endswith(f" of {receiver}")
+
+
+def _waits_for_group(undelivered: UndeliveredAlert) -> Finding | None:
+    route, lasted, how = _firing_seconds(undelivered)
+    wait = route.group_wait.total_seconds() if route is not None else 0.0
     if lasted >= wait:
         return None
     text = f"fired, but {how} {lasted:.1f} s later, within the group_wait of {wait:g} s"
     return Finding(Link.STILL_WAITING, text)
 
 
-def _waits_for_interval(untold: UndeliveredAlert) -> Finding | None:
-    way, lasted, how = _lasted(untold)
-    interval = way.group_interval.total_seconds() if way is not None else 0.0
+def _waits_for_interval(undelivered: UndeliveredAlert) -> Finding | None:
+    route, lasted, how = _firing_seconds(undelivered)
+    interval = route.group_interval.total_seconds() if route is not None else 0.0
     if lasted >= interval:
         return None
     text = (
@@ -189,13 +201,13 @@ def _waits_for_interval(untold: UndeliveredAlert) -> Finding | None:
     return Finding(Link.STILL_WAITING, text)
 
 
-def _lasted(untold: UndeliveredAlert) -> tuple[Route | None, float, str]:
-    """Tell the way to the receiver, how long the alert fired or was watched, and which of the two."""
-    way = next((one for one in untold.ways if untold.receiver in {None, one.receiver}), None)
-    since, ended_at = untold.timeline.firing_at or 0.0, untold.timeline.ended_at
+def _firing_seconds(undelivered: UndeliveredAlert) -> tuple[Route | None, float, str]:
+    """Return the route, and how long the alert fired: until it was over or until the recording ended."""
+    route = next((one for one in undelivered.routes if undelivered.is_for(one.receiver)), None)
+    since, ended_at = undelivered.timeline.firing_at or 0.0, undelivered.timeline.ended_at
     if ended_at is not None:
-        return way, ended_at - since, "was over"
-    return way, untold.recording.ended_at - since, "the record ends"
+        return route, ended_at - since, "was over"
+    return route, undelivered.recording.ended_at - since, "the record ends"
 
 
 CHAIN: tuple[Callable[[UndeliveredAlert], Finding | None], ...] = (
@@ -205,9 +217,9 @@ CHAIN: tuple[Callable[[UndeliveredAlert], Finding | None], ...] = (
     _routed_elsewhere,
     _muted,
     _waits_for_group,
-    _muted_then,
+    _route_muted,
     _not_delivered,
-    _maybe_muted,
+    _route_muted_at_times,
     _waits_for_interval,
 )
-"""The links in the order in which an alert passes them."""
+"""The links, in the order in which an alert passes them."""

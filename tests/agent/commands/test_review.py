@@ -44,7 +44,7 @@ def test_a_damaged_recording_is_one_line_and_the_others_are_reviewed(tmp_path: P
     assert ended.exit_code == 0
     assert "1 drill: 1 passed" in ended.stdout
     cut, old = ended.stderr.splitlines()
-    assert cut.startswith(f"skipped: {tmp_path}/cut.recording.json.gz: is no whole recording: ")
+    assert cut.startswith(f"skipped: {tmp_path}/cut.recording.json.gz: is not a complete recording: ")
     assert old.startswith(f"skipped: {tmp_path}/old.recording.json.gz: has version 1, expected ")
     assert "cut.recording.json.gz" in review(tmp_path, "--format", "html").stdout
 

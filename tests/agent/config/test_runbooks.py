@@ -69,11 +69,11 @@ def test_a_page_has_the_window_of_its_rule(alert: str) -> None:
     wanted = {
         leg.name: f"{seconds_words(leg.earliest)} | {seconds_words(leg.latest)}"
         for leg in explained.prospect.legs
-        if not leg.name.endswith("told of the end")
+        if not leg.name.endswith("notified of the end")
     }
     wanted["resolved, after the cause is gone"] = wanted.pop("resolved")
     assert {name: stated.get(name) for name in wanted} == wanted
-    assert explained.given.rule.expr in read(alert)
+    assert explained.located.rule.expr in read(alert)
 
 
 @pytest.mark.parametrize("alert", SEED)

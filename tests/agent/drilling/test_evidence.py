@@ -396,11 +396,14 @@ async def test_a_real_prometheus_is_queried_at_the_exact_instants_of_its_evaluat
         await until(lambda: prometheus.holds(firing), "Waits fires")
         evidence = Evidence(prometheus, begun, time.time())
         alerts = await evidence.alerts()
-        by_name = {served.rule.alert: served.rule for served in await prometheus.rules()}
-        found = {
-            name: await evidence.watched(rule, [], alerts, await prometheus.active(begun))
-            for name, rule in by_name.items()
-        }
+        by_name = {rule.alert: rule for rule in await prometheus.rules()}
+        active = [
+            ActiveRecord(labels=alert.labels, state=alert.state, active_at=alert.active_at, seen_at=begun)
+            for group in await prometheus.rule_groups()
+            for rule in group.rules
+            for alert in rule.alerts
+        ]
+        found = {name: await evidence.watched(rule, [], alerts, active) for name, rule in by_name.items()}
     waits, targets = found["Waits"]
     grid = [round(waits.first_at + 0.5 * number, 3) for number in range(waits.count)]
     (whole,) = waits.parts[0].series

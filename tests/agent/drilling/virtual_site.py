@@ -24,10 +24,9 @@ from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.drilling.site import Clocks, Dependencies, Site
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
-from alertdrill.agent.monitoring.clock import ClockOffset
 from alertdrill.agent.monitoring.held import AlertmanagerStatus, HeldAlert, Silence
 from alertdrill.agent.monitoring.notification_counts import NotificationCount
-from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.monitoring.prometheus import ClockOffset, Prometheus
 from alertdrill.agent.monitoring.rules import ActiveAlert, AlertingRule, RuleGroup
 from alertdrill.agent.monitoring.series import Series
 from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
@@ -253,7 +252,7 @@ class VirtualAlertmanager(Alertmanager):
         return []
 
     async def notification_counts(self) -> list[NotificationCount]:
-        return [NotificationCount("webhook", "", float(len(self.engine.notifications)), 0.0, {})]
+        return [NotificationCount("webhook", "", float(len(self.engine.notifications)), 0.0)]
 
     async def add_silence(self, matchers: Any, until: Any, author: str, comment: str) -> str:
         del matchers, author, comment

@@ -1,4 +1,4 @@
-"""`alertdrill explain` from files to what it prints."""
+"""`alertdrill explain` from files, up to its output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from alertdrill.agent.config.kpis import read_kpis
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.explaining.from_files import Options, from_files
-from alertdrill.agent.rules.explanation import Explained
+from alertdrill.agent.rules.explanation import ExplainedRule
 from alertdrill.lab.engine.metrics import EngineMetrics
 
 ROOT = Path(__file__).parents[3]
@@ -56,37 +56,37 @@ def rules(tmp_path: Path) -> Path:
     return path
 
 
-def _explained(path: Path, **options: object) -> dict[str, Explained]:
+def _explained(path: Path, **options: object) -> dict[str, ExplainedRule]:
     explanation = from_files(Options(paths=[path], **options))  # type: ignore[arg-type] - each test names its own
-    return {one.given.rule.alert: one for one in explanation.rules}
+    return {one.located.rule.alert: one for one in explanation.rules}
 
 
 def test_each_alerting_rule_is_explained_where_it_stands(rules: Path) -> None:
     found = _explained(rules)
-    assert {name: one.given.place for name, one in found.items()} == {
+    assert {name: one.located.place for name, one in found.items()} == {
         "Errors": f"{rules}:6",
         "Newer": f"{rules}:10",
         "Depth": f"{rules}:18",
     }
-    assert found["Depth"].given.rule.labels == {"team": "shop"}
+    assert found["Depth"].located.rule.labels == {"team": "shop"}
 
 
 def test_intervals_come_from_prometheus_yml_beside_the_rules(rules: Path) -> None:
     (rules.parent / "prometheus.yml").write_text(PROMETHEUS)
     found = _explained(rules)
-    scrapes = {name: (one.given.timing.scrape, one.given.timing.interval) for name, one in found.items()}
-    # The named job's; where several match the slowest; where none is named, the global one.
+    scrapes = {name: (one.located.timing.scrape, one.located.timing.interval) for name, one in found.items()}
+    # The interval of the named job; of several matching jobs the longest; if no job is named, the global one.
     assert scrapes == {"Errors": (5, 25), "Newer": (20, 25), "Depth": (40, 30)}
-    assert found["Depth"].given.timing.query_offset == 5
-    assert found["Errors"].given.basis[0] == f"scrape interval 5s: job web of {rules.parent / 'prometheus.yml'}"
-    assert "for no selector names a job of it, and some job has 5s" in found["Newer"].given.basis[0]
+    assert found["Depth"].located.timing.query_offset == 5
+    assert found["Errors"].located.basis[0] == f"scrape interval 5s: job web of {rules.parent / 'prometheus.yml'}"
+    assert "for no selector names a job of it, and some job has 5s" in found["Newer"].located.basis[0]
 
 
 def test_without_prometheus_yml_options_stand_in_and_defaults_after_them(rules: Path) -> None:
     given = _explained(rules, scrape_interval=timedelta(seconds=7), evaluation_interval=timedelta(seconds=9))
-    assert (given["Errors"].given.timing.scrape, given["Errors"].given.timing.interval) == (7, 9)
-    assert given["Errors"].given.basis[:2] == ("scrape interval 7s: as given", "evaluation interval 9s: as given")
-    default = _explained(rules)["Errors"].given
+    assert (given["Errors"].located.timing.scrape, given["Errors"].located.timing.interval) == (7, 9)
+    assert given["Errors"].located.basis[:2] == ("scrape interval 7s: as given", "evaluation interval 9s: as given")
+    default = _explained(rules)["Errors"].located
     assert (default.timing.scrape, default.timing.interval) == (60, 60)
     assert "Prometheus' default, for there is no prometheus.yml" in default.basis[0]
 
@@ -97,19 +97,19 @@ def test_routes_come_from_alertmanager_yml_in_a_folder_next_to_it(tmp_path: Path
     assert [leg.name for leg in found["HighErrorRate"].prospect.legs] == [
         "pending",
         "firing",
-        "on-call told",
+        "on-call notified",
         "resolved",
-        "on-call told of the end",
+        "on-call notified of the end",
     ]
 
 
 def test_without_alertmanager_yml_routes_are_not_known(rules: Path) -> None:
     found = _explained(rules)["Errors"]
     assert [leg.name for leg in found.prospect.legs] == ["pending", "firing", "resolved"]
-    assert found.given.basis[2] == "routes: not known, for there is no alertmanager.yml"
+    assert found.located.basis[2] == "routes: not known, for there is no alertmanager.yml"
 
 
-def test_a_rule_that_our_parser_cannot_read_is_told_and_the_rest_explained(rules: Path) -> None:
+def test_a_rule_that_our_parser_cannot_read_is_reported_and_the_rest_explained(rules: Path) -> None:
     found = _explained(rules)
     remark = next(one for one in found["Newer"].remarks if one.name == "unreadable")
     assert "unexpected character inside brackets: '+'" in remark.text
@@ -127,7 +127,7 @@ def test_a_prometheus_rule_of_kubernetes_is_read(tmp_path: Path, rules: Path) ->
     assert {name: one.prospect.legs for name, one in found.items()} == {
         name: one.prospect.legs for name, one in plain.items()
     }
-    assert found["Errors"].given.place == f"{path}:10"
+    assert found["Errors"].located.place == f"{path}:10"
 
 
 def test_rule_files_below_a_folder_are_found_among_others(tmp_path: Path, rules: Path) -> None:
@@ -145,7 +145,7 @@ def test_rule_files_below_a_folder_are_found_among_others(tmp_path: Path, rules:
             "groups[0].rules[1].alrt: unknown key, did you mean",
         ),
         ("prometheus.yml", "global: {scrape_interval: 5}", "1: global.scrape_interval: 5 has no unit"),
-        ("alertmanager.yml", "route: {group_wait: soon}", "1: route: cannot be followed: 'soon' is no duration"),
+        ("alertmanager.yml", "route: {group_wait: soon}", "1: route: cannot be read: 'soon' is no duration"),
         (
             "kpis.yml",
             "kpis: [{kpi: a, series: b, objective: fast}]",
@@ -169,7 +169,7 @@ def test_a_file_of_recording_rules_alone_says_so(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout.strip()) == (0, "no alerting rules")
 
 
-def test_one_alert_alone_can_be_asked_for(rules: Path) -> None:
+def test_a_single_alert_can_be_selected(rules: Path) -> None:
     assert set(_explained(rules, rule="Depth")) == {"Depth"}
     with pytest.raises(ConfigError, match=r"--rule: no rule makes the alert 'Dept', did you mean Depth\?"):
         _explained(rules, rule="Dept")
@@ -187,7 +187,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_page_of_the_shipped_rules_is_up_to_date() -> None:
-    """`make docs` writes it again."""
+    """`make docs` writes the page again."""
     made = _run("configs/prometheus/rules.yml", "--format", "markdown")
     assert made.returncode == 0, made.stderr
     assert made.stdout == (ROOT / "docs/seed-rules.md").read_text(encoding="utf-8")
@@ -205,7 +205,7 @@ def test_the_page_of_the_shipped_rules_is_up_to_date() -> None:
         ([], 2),
     ],
 )
-def test_the_exit_code_tells_of_a_problem_only_when_strict(arguments: list[str], code: int) -> None:
+def test_a_problem_changes_the_exit_code_only_when_strict(arguments: list[str], code: int) -> None:
     ended = _run(*arguments)
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr

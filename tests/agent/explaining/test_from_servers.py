@@ -1,4 +1,4 @@
-"""`alertdrill explain --config`: rules, intervals, series and routes as real servers tell of them."""
+"""`alertdrill explain --config`: rules, intervals, series and routes of real servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.explaining.from_files import Options
 from alertdrill.agent.explaining.from_servers import from_servers
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.rules.explanation import Explained
+from alertdrill.agent.rules.explanation import ExplainedRule
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.server import Server, Spec
@@ -92,17 +92,17 @@ async def config(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path
             await server.stop()
 
 
-async def _explained(config: Path) -> dict[str, Explained]:
-    return {one.given.rule.alert: one for one in (await from_servers(config, Options())).rules}
+async def _explained(config: Path) -> dict[str, ExplainedRule]:
+    return {one.located.rule.alert: one for one in (await from_servers(config, Options())).rules}
 
 
 async def test_intervals_and_routes_are_those_of_the_servers(config: Path) -> None:
     pairs = (await _explained(config))["Pairs"]
-    assert (pairs.given.timing.scrape, pairs.given.timing.interval) == (1, 3)
-    assert pairs.given.basis[0].startswith("scrape interval 1s: job prometheus, of http://127.0.0.1:")
-    told = next(leg for leg in pairs.prospect.legs if leg.name == "pager told")
-    assert "group_wait 1 s" in told.arithmetic
-    assert "group_interval 7 s" in told.arithmetic
+    assert (pairs.located.timing.scrape, pairs.located.timing.interval) == (1, 3)
+    assert pairs.located.basis[0].startswith("scrape interval 1s: job prometheus, of http://127.0.0.1:")
+    notified = next(leg for leg in pairs.prospect.legs if leg.name == "pager notified")
+    assert "group_wait 1 s" in notified.arithmetic
+    assert "group_interval 7 s" in notified.arithmetic
 
 
 async def test_labels_of_the_real_series_prove_whether_two_sides_pair(config: Path) -> None:
@@ -116,7 +116,7 @@ async def test_labels_of_the_real_series_prove_whether_two_sides_pair(config: Pa
 async def test_bounds_of_the_real_histogram_are_known(config: Path) -> None:
     slow = (await _explained(config))["Slow"]
     remark = next(one for one in slow.remarks if one.name == "bucket_bound")
-    assert "7 is no bound of the histogram: between 3 and 8 the quantile is a guess" in remark.text
+    assert "7 is not a bound of the histogram: between 3 and 8 the quantile is a guess" in remark.text
 
 
 async def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Right answers of Prometheus and of Alertmanager."""
+"""Valid answers of Prometheus and of Alertmanager."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real server that answers as it is told to."""
+"""A real server whose answers a test chooses."""
 
 from __future__ import annotations
 

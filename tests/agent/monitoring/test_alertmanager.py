@@ -35,7 +35,7 @@ async def test_the_position_in_a_cluster_is_that_of_the_name(serve: Serve, own: 
     assert told.cluster == Cluster(peers=3, position=position)
 
 
-async def test_an_alert_tells_what_keeps_it_quiet(serve: Serve) -> None:
+async def test_an_alert_lists_what_suppresses_it(serve: Serve) -> None:
     assert await (await alertmanager(serve, [HELD])).alerts() == [
         HeldAlert(
             labels={"alertname": "Down"},
@@ -53,7 +53,7 @@ async def test_an_alert_tells_what_keeps_it_quiet(serve: Serve) -> None:
     ]
 
 
-async def test_a_newer_one_tells_which_time_intervals_mute(serve: Serve) -> None:
+async def test_a_newer_server_lists_the_muting_time_intervals(serve: Serve) -> None:
     muted = HELD | {"status": HELD["status"] | {"silencedBy": None, "mutedBy": ["weekends"]}}
     group = {"labels": {"alertname": "Down"}, "receiver": {"name": "chat"}, "alerts": [muted]}
     (told,) = await (await alertmanager(serve, [group])).groups()
@@ -62,7 +62,7 @@ async def test_a_newer_one_tells_which_time_intervals_mute(serve: Serve) -> None
     assert (alert.muted_by, alert.silenced_by) == (("weekends",), ())
 
 
-async def test_a_silence_tells_whom_it_matches_and_until_when(serve: Serve) -> None:
+async def test_a_silence_has_its_matchers_and_its_end(serve: Serve) -> None:
     assert await (await alertmanager(serve, [SILENCE])).silences() == [
         Silence(
             id="s1",
@@ -85,8 +85,10 @@ async def test_without_metrics_there_are_no_counts(serve: Serve) -> None:
     assert await missing.notification_counts() is None
 
 
-async def test_a_page_in_the_place_of_metrics_is_one_line(serve: Serve) -> None:
+async def test_a_web_page_instead_of_metrics_is_a_one_line_error(serve: Serve) -> None:
     page = await alertmanager(serve, lambda _: web.Response(text="<!doctype html>\n<p>Sign in"))
-    with pytest.raises(ServiceUnavailable, match="/metrics did not answer as Alertmanager does: no metrics: ") as said:
+    with pytest.raises(
+        ServiceUnavailable, match="/metrics did not answer as Alertmanager does: expected metrics: "
+    ) as said:
         await page.notification_counts()
     assert str(said.value).isprintable()

@@ -1,4 +1,4 @@
-"""Whatever a server answers, or does not, is one line that names it, its URL and what to do."""
+"""Every failure of a server is reported in one line with its name, its URL and a remedy."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ def answer(status: int, body: str, content_type: str = "text/plain", **headers: 
 @pytest.mark.parametrize(
     ("status", "body", "settings", "words"),
     [
-        (401, "Unauthorized\n", {}, "answered 401: Unauthorized; it wants to know who we are: set `basic_auth` or"),
-        (401, "", {"bearer_token": "hush"}, "answered 401: it does not take the `bearer_token`"),
+        (401, "Unauthorized\n", {}, "answered 401: Unauthorized; it requires credentials: set `basic_auth` or"),
+        (401, "", {"bearer_token": "hush"}, "answered 401: it rejects the `bearer_token`"),
         (
             401,
             "",
             {"basic_auth": {"username": "me", "password": "hush"}},
-            "it does not take the user name and password of `basic_auth`",
+            "it rejects the user name and password of `basic_auth`",
         ),
         (401, "no org id\n", {}, "answered 401: no org id; set `headers: {X-Scope-OrgID: …}`"),
-        (403, PAGE, {}, "answered 403: a web page; whoever we are to it may not do that"),
+        (403, PAGE, {}, "answered 403: a web page; these credentials are not allowed to do that"),
         (404, "404 page not found", {}, "answered 404: 404 page not found; is the path of `url` right?"),
         (400, "Client sent an HTTP request to an HTTPS server.", {}, "; set a `url` of https://"),
-        (429, "", {}, "it is asked too often"),
-        (502, PAGE, {}, "answered 502: a web page; it is starting or overloaded, or what stands in front"),
+        (429, "", {}, "too many requests"),
+        (502, PAGE, {}, "answered 502: a web page; it is starting or overloaded, or the proxy in front"),
         (503, "Service Unavailable", {}, "answered 503: Service Unavailable; it is starting or overloaded"),
         (504, "", {}, "answered 504: it is starting or overloaded"),
         (500, "", {}, "answered 500: and nothing else"),
@@ -69,13 +69,13 @@ def answer(status: int, body: str, content_type: str = "text/plain", **headers: 
         ),
         (500, "x" * 5000, {}, "answered 500: " + "x" * 199 + "…"),
         (200, PAGE, {}, "answered with a web page, expected JSON: is that a login"),
-        (200, "", {}, "answered with no JSON, perhaps it was cut off: "),
-        (200, '{"status":"success","data":{"gro', {}, "answered with no JSON, perhaps it was cut off: "),
-        (200, "[" * 100_000, {}, "answered with no JSON"),
+        (200, "", {}, "answered with invalid JSON, perhaps it was cut off: "),
+        (200, '{"status":"success","data":{"gro', {}, "answered with invalid JSON, perhaps it was cut off: "),
+        (200, "[" * 100_000, {}, "answered with invalid JSON"),
     ],
 )
 @pytest.mark.parametrize("name", ["Prometheus", "Alertmanager"])
-async def test_an_answer_that_is_no_answer_says_what_to_do(  # noqa: PLR0913, PLR0917 - a table
+async def test_a_failed_answer_has_a_remedy(  # noqa: PLR0913, PLR0917 - a table
     serve: Serve, name: str, status: int, body: str, settings: dict[str, object], words: str
 ) -> None:
     at = (await serve(answer(status, body))).url
@@ -91,7 +91,7 @@ async def test_an_answer_that_is_no_answer_says_what_to_do(  # noqa: PLR0913, PL
 async def test_a_redirect_is_not_followed_and_says_where_it_leads(serve: Serve, status: int) -> None:
     started = await serve(answer(status, "", Location="https://sso.example/login?next=a"))
     said = await refusal(Prometheus(server(started.url)).rules())
-    assert f"answered {status}: it sends us to https://sso.example/login?next=a: set the `url` behind that" in said
+    assert f"answered {status}: it redirects to https://sso.example/login?next=a: set that `url`" in said
     assert len(started.asked) == 1
 
 
@@ -104,7 +104,7 @@ async def test_a_refused_query_is_named(serve: Serve) -> None:
 
 @asynccontextmanager
 async def raw_server(reply: bytes | None) -> AsyncIterator[str]:
-    """Reply with bytes to whatever comes, and close; None: never reply."""
+    """Reply to any request with some bytes, and close; None: never reply."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -131,14 +131,14 @@ async def raw_server(reply: bytes | None) -> AsyncIterator[str]:
         (None, "no answer within 200ms; is it overloaded, or `timeout` too short?"),
     ],
 )
-async def test_an_answer_that_breaks_off_or_never_comes_is_one_line(reply: bytes | None, words: str) -> None:
+async def test_an_answer_that_breaks_off_or_never_comes_is_a_one_line_error(reply: bytes | None, words: str) -> None:
     async with raw_server(reply) as url:
         said = await refusal(Prometheus(server(url, timeout="200ms")).rules())
     assert said.startswith(f"Prometheus cannot be reached: {url}/api/v1/rules: ")
     assert words in said
 
 
-async def test_a_server_that_does_not_run_is_one_line() -> None:
+async def test_a_server_that_does_not_run_is_a_one_line_error() -> None:
     said = await refusal(Alertmanager(server("http://127.0.0.1:1")).status())
     assert said == (
         "Alertmanager cannot be reached: http://127.0.0.1:1/api/v2/status: "
@@ -146,7 +146,7 @@ async def test_a_server_that_does_not_run_is_one_line() -> None:
     )
 
 
-async def test_a_name_that_nobody_knows_is_one_line() -> None:
+async def test_an_unknown_host_name_is_a_one_line_error() -> None:
     said = await refusal(Prometheus(server("http://prometheus.invalid:9090")).rules())
     assert "its name is not known: " in said
 
@@ -204,7 +204,7 @@ async def test_a_certificate_is_trusted_as_the_settings_say(
     assert await Prometheus(trusting(certificates, at, tls)).version() == "3.0.0"
 
 
-async def test_a_server_that_wants_a_certificate_of_ours_gets_it(serve: Serve, certificates: Certificates) -> None:
+async def test_a_server_that_requires_a_client_certificate_gets_it(serve: Serve, certificates: Certificates) -> None:
     context = tls_context(certificates, "server", wants_client=True)
     at = (await serve(lambda _: web.json_response(BUILD), context)).url
     bare = {"ca_file": "authority.crt"}
@@ -212,17 +212,17 @@ async def test_a_server_that_wants_a_certificate_of_ours_gets_it(serve: Serve, c
     assert await Prometheus(trusting(certificates, at, known)).version() == "3.0.0"
     said = await refusal(Prometheus(trusting(certificates, at, bare)).version())
     assert said.startswith(f"Prometheus cannot be reached: {at}/")
-    assert "want a `tls.cert_file`?" in said
+    assert "require a `tls.cert_file`?" in said
 
 
-async def test_https_spoken_to_a_server_of_http_is_one_line(serve: Serve) -> None:
+async def test_https_to_an_http_server_is_a_one_line_error(serve: Serve) -> None:
     at = (await serve(answer(200, ""))).url.replace("http:", "https:")
     said = await refusal(Prometheus(server(at)).version())
     assert "TLS failed: " in said
     assert "does it speak http://" in said
 
 
-async def test_a_certificate_file_that_went_away_is_one_line(tmp_path: Any) -> None:
+async def test_a_missing_certificate_file_is_a_one_line_error(tmp_path: Any) -> None:
     certificates = make_certificates(tmp_path)
     settings = trusting(certificates, "https://127.0.0.1:1", {"ca_file": "authority.crt"})
     certificates.certificate("authority").unlink()
@@ -241,7 +241,7 @@ async def test_a_block_keeps_one_connection_and_without_one_each_request_has_its
     assert len(started.ports) == 6
 
 
-async def test_headers_and_credentials_go_along_with_each_request(serve: Serve) -> None:
+async def test_headers_and_credentials_are_sent_with_each_request(serve: Serve) -> None:
     def echo(request: web.Request) -> web.Response:
         seen = f"{request.headers['Authorization']} {request.headers['X-Scope-OrgID']}"
         return web.json_response({"status": "success", "data": {"version": seen}})

@@ -8,13 +8,12 @@ from aiohttp import web
 
 from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.monitoring.clock import ClockOffset
-from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.monitoring.prometheus import ClockOffset, Prometheus
 from alertdrill.agent.monitoring.series import Series
 from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
 from alertdrill.agent.monitoring.targets import Target
-from alertdrill.agent.recording.records import ActiveRecord, AlertSamples
-from tests.agent.monitoring.answers import ALERT, AT, GROUP, RULE
+from alertdrill.agent.recording.records import AlertSamples
+from tests.agent.monitoring.answers import AT, GROUP, RULE
 from tests.agent.monitoring.conftest import Answer, Serve
 
 
@@ -23,7 +22,7 @@ def success(data: object) -> web.Response:
 
 
 def tabled(**answers: Any) -> Answer:
-    """Answer each path by its last part; what is not in the table is not served."""
+    """Answer each path by its last part; a path that is not in the table is not served."""
 
     def answer(request: web.Request) -> web.Response:
         last = request.path.rsplit("/", 1)[1]
@@ -65,7 +64,7 @@ async def test_a_group_its_rules_and_their_active_alerts_come_in_one_answer(serv
         ({"lastEvaluation": "0001-01-01T00:00:00Z"}, "last_evaluation_at", None),
     ],
 )
-async def test_what_newer_and_other_servers_say_of_a_rule_is_read(
+async def test_extra_fields_of_newer_and_other_servers_are_read(
     serve: Serve, changes: dict[str, object], field: str, expected: object
 ) -> None:
     answer = tabled(rules={"groups": [GROUP | {"rules": [RULE | changes]}]})
@@ -76,9 +75,8 @@ async def test_what_newer_and_other_servers_say_of_a_rule_is_read(
 async def test_recording_rules_and_groups_of_nothing_else_are_left_out(serve: Serve) -> None:
     recording = {"type": "recording", "name": "a:b", "query": "1", "health": "ok", "labels": {}}
     groups = [GROUP | {"rules": [recording, RULE]}, GROUP | {"rules": [recording]}, GROUP | {"rules": None}]
-    (served,) = await (await prometheus(serve, tabled(rules={"groups": groups}))).rules()
-    assert served.rule.alert == "Down"
-    assert served.last_evaluation_at == 0.0
+    (rule,) = await (await prometheus(serve, tabled(rules={"groups": groups}))).rules()
+    assert rule.alert == "Down"
 
 
 async def test_groups_are_fetched_page_by_page(serve: Serve) -> None:
@@ -98,7 +96,7 @@ async def test_pages_that_never_end_are_an_error(serve: Serve) -> None:
         await (await prometheus(serve, tabled(rules={"groups": [], "groupNextToken": "a"}))).rule_groups()
 
 
-async def test_a_target_tells_how_it_is_scraped(serve: Serve) -> None:
+async def test_a_target_has_its_scrape_settings(serve: Serve) -> None:
     active = {
         "labels": {"job": "orders", "instance": "a"},
         "discoveredLabels": {},
@@ -128,7 +126,7 @@ async def test_a_target_tells_how_it_is_scraped(serve: Serve) -> None:
     assert await asking.scrape_seconds() == {"orders": 90.0}
 
 
-async def test_what_mimir_does_not_serve_is_none(serve: Serve) -> None:
+async def test_pages_that_mimir_does_not_serve_are_none(serve: Serve) -> None:
     mimir = await prometheus(serve, tabled(rules={"groups": [GROUP]}, flags={}))
     assert await mimir.version() == "unknown"
     assert await mimir.runtime() is None
@@ -138,9 +136,9 @@ async def test_what_mimir_does_not_serve_is_none(serve: Serve) -> None:
     assert len(await mimir.rules()) == 1
 
 
-async def test_what_is_needed_and_not_served_is_an_error(serve: Serve) -> None:
+async def test_a_missing_page_that_is_needed_is_an_error(serve: Serve) -> None:
     nothing = await prometheus(serve, tabled())
-    for asked in (nothing.rules(), nothing.active(0), nothing.holds("up"), nothing.clock_offset()):
+    for asked in (nothing.rules(), nothing.holds("up"), nothing.clock_offset()):
         with pytest.raises(ServiceUnavailable, match=r"answered 404.*is the path of `url` right\?"):
             await asked
 
@@ -161,11 +159,6 @@ async def test_flags_and_state_are_read(serve: Serve) -> None:
     asking = await prometheus(serve, tabled(flags=flags, runtimeinfo=running))
     assert await asking.flags() == Flags(600.0, 3600.0, 60.0, 300.0)
     assert await asking.runtime() == RuntimeInfo(AT, None, reload_succeeded=False)
-
-
-async def test_the_active_alerts_are_listed(serve: Serve) -> None:
-    asking = await prometheus(serve, tabled(alerts={"alerts": [ALERT]}))
-    assert await asking.active(7.0) == [ActiveRecord(labels=ALERT["labels"], state="firing", active_at=AT, seen_at=7.0)]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +187,7 @@ async def test_results_of_every_type_are_series(serve: Serve, data: object, expe
     assert await (await prometheus(serve, tabled(query=data))).instant("x", 1.0) == expected
 
 
-async def test_a_value_that_is_no_number_is_kept_as_such(serve: Serve) -> None:
+async def test_a_value_that_is_not_a_number_is_kept(serve: Serve) -> None:
     answer = tabled(query={"resultType": "vector", "result": [{"metric": {}, "value": [1, "NaN"]}]})
     (series,) = await (await prometheus(serve, answer)).instant("x")
     assert math.isnan(series.samples[0][1])
@@ -217,7 +210,7 @@ async def test_raw_samples_are_those_of_the_span_whether_ranges_are_left_open_or
     assert [at for at, _ in series.samples] == [10.0, 10.001, 19.999, 20.0]
 
 
-async def test_samples_of_alerts_are_told_by_alert_and_state(serve: Serve) -> None:
+async def test_samples_of_alerts_are_grouped_by_alert_and_state(serve: Serve) -> None:
     row = {"metric": {"__name__": "ALERTS", "alertname": "A", "alertstate": "pending"}, "values": [[5, "1"], [6, "1"]]}
     other = {"metric": {"__name__": "ALERTS", "alertname": "A"}, "values": [[5, "1"]]}
     asking = await prometheus(serve, tabled(query={"resultType": "matrix", "result": [row, other]}))
@@ -253,8 +246,8 @@ async def test_metric_names_are_those_of_a_span(serve: Serve) -> None:
     assert started.asked == ["/api/v1/label/__name__/values?start=1.000&end=2.500"]
 
 
-async def test_the_surest_reading_of_the_clock_counts(serve: Serve) -> None:
-    """Ours goes from 100 on, with round trips of 0.4, 0.2, 0.1, 0.2 and 0.4 s; the server's is 10 s ahead."""
+async def test_the_most_certain_reading_of_the_clock_counts(serve: Serve) -> None:
+    """Our clock starts at 100, with round trips of 0.4, 0.2, 0.1, 0.2 and 0.4 s; the server's is 10 s ahead."""
     ours = iter([100.0, 100.4, 101.0, 101.2, 102.0, 102.1, 103.0, 103.2, 104.0, 104.4])
     theirs = iter([110.2, 111.1, 112.05, 113.1, 114.2])
 

@@ -1,4 +1,4 @@
-"""However an answer is bent, it is read or it is one line: no KeyError, no TypeError, nothing else."""
+"""A changed answer is read, or it is a one-line error: never a KeyError, a TypeError or another exception."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from tests.agent.monitoring.answers import ALERT, GROUP, HELD, SILENCE, STATUS
+from tests.agent.monitoring.answers import GROUP, HELD, SILENCE, STATUS
 from tests.agent.monitoring.conftest import Serve
 
 ROW = {"metric": {"a": "b"}, "values": [[1.5, "2"]], "histograms": [[2.5, {"count": "1"}]]}
 ASKED: dict[str, tuple[Callable[[MonitoringServer], Awaitable[object]], Any]] = {
     "rules": (lambda at: Prometheus(at).rules(), {"groups": [GROUP], "groupNextToken": ""}),
-    "active": (lambda at: Prometheus(at).active(0.0), {"alerts": [ALERT]}),
     "targets": (
         lambda at: Prometheus(at).scrape_seconds(),
         {"activeTargets": [{"labels": {"job": "a"}, "health": "up", "scrapeInterval": "5s"}]},
@@ -110,7 +109,9 @@ async def bendable(serve: Serve) -> Bendable:
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 @pytest.mark.parametrize("name", ASKED)
-async def test_a_bent_answer_is_read_or_is_one_line(bendable: Bendable, name: str, data: st.DataObject) -> None:
+async def test_a_changed_answer_is_read_or_is_a_one_line_error(
+    bendable: Bendable, name: str, data: st.DataObject
+) -> None:
     path = data.draw(st.sampled_from(list(places(whole(name)))))
     bendable.answer = bent(whole(name), path, data.draw(JSON), removed=data.draw(st.booleans()))
     said = None
@@ -121,7 +122,7 @@ async def test_a_bent_answer_is_read_or_is_one_line(bendable: Bendable, name: st
     assert said is None or (said.isprintable() and bendable.url in said and said.endswith("is `url` right?"))
 
 
-async def test_peers_that_are_no_list_are_named(serve: Serve) -> None:
+async def test_peers_that_are_not_a_list_are_an_error(serve: Serve) -> None:
     answer = bent(whole("status"), ("cluster", "peers"), instead=True, removed=False)
     started = await serve(lambda _: web.json_response(answer))
     with pytest.raises(ServiceUnavailable, match="cluster: expected a list of peers"):
@@ -134,12 +135,16 @@ async def test_peers_that_are_no_list_are_named(serve: Serve) -> None:
         ("rules", ("data", "groups", 0, "rules", 0, "duration"), "groups.0.rules.0.duration: Field required"),
         ("rules", ("data", "groups"), "groups: Field required"),
         ("rules", ("status",), "status: expected success"),
-        ("active", ("data", "alerts", 0, "activeAt"), "alerts.0.activeAt: Field required"),
+        (
+            "rules",
+            ("data", "groups", 0, "rules", 0, "alerts", 0, "activeAt"),
+            "groups.0.rules.0.alerts.0.activeAt: Field required",
+        ),
         ("alerts", (0, "status", "state"), "0.status.state: Field required"),
         ("status", ("versionInfo",), "versionInfo.version: Field required"),
     ],
 )
-async def test_what_is_missing_is_named(serve: Serve, name: str, path: tuple[int | str, ...], words: str) -> None:
+async def test_a_missing_field_is_named(serve: Serve, name: str, path: tuple[int | str, ...], words: str) -> None:
     answer = bent(whole(name), path, None, removed=True)
     started = await serve(lambda _: web.json_response(answer))
     with pytest.raises(ServiceUnavailable) as refused:

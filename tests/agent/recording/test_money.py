@@ -53,11 +53,11 @@ def test_a_range_of_amounts_has_its_middle_as_the_mean() -> None:
         read_probe_file(CONFIGS / "probes/mix.yml").probe,
     ],
 )
-def test_what_cannot_be_told_is_not_guessed(probe: Any) -> None:
+def test_unknown_money_is_not_guessed(probe: Any) -> None:
     assert carried(probe) == []
 
 
-def test_an_amount_with_an_unknown_currency_is_not_told_in_one() -> None:
+def test_an_amount_with_an_unknown_currency_is_unknown() -> None:
     body = {"amount": 1, "currency": "{{ c }}"}
     assert carried(http(body, data={"c": {"kind": "uuid"}})) == []
 

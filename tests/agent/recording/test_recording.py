@@ -22,7 +22,7 @@ from alertdrill.agent.report.drill import junit, terminal
 from alertdrill.agent.verdict.judge import judge
 
 
-def test_what_is_saved_loads_again_and_nothing_lies_beside(tmp_path: Path, passed: Recording) -> None:
+def test_a_written_recording_can_be_read_and_leaves_no_other_file(tmp_path: Path, passed: Recording) -> None:
     path = tmp_path / "a" / "r.gz"
     write_recording(passed, path)
     assert read_recording(path) == passed
@@ -47,7 +47,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside(
 
 
 def _edit(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
-    """Change what a recording holds, and compress it again."""
+    """Change the content of a recording, and compress it again."""
 
     def damage(content: bytes) -> bytes:
         values = json.loads(gzip.decompress(content))
@@ -73,34 +73,34 @@ def _with_spoilt_middle(content: bytes) -> bytes:
 
 
 DAMAGED = [
-    ("cut in half", lambda content: content[: len(content) // 2], "is no whole recording: Compressed file ended"),
-    ("cut by a byte", lambda content: content[:-1], "is no whole recording: Compressed file ended"),
-    ("empty", lambda _: b"", "is no whole recording: Expecting value"),
-    ("an empty archive", lambda _: gzip.compress(b""), "is no whole recording: Expecting value"),
-    ("spoilt inside", _with_spoilt_middle, "is no (whole )?recording"),
-    ("a spoilt checksum", lambda content: content[:-8] + b"\0" * 8, "or a damaged one: CRC check failed"),
-    ("plain text", lambda _: b"text", "is no recording, or a damaged one: Not a gzipped file"),
-    ("not compressed", gzip.decompress, "is no recording, or a damaged one: Not a gzipped file"),
+    ("cut in half", lambda content: content[: len(content) // 2], "is not a complete recording: Compressed file ended"),
+    ("cut by a byte", lambda content: content[:-1], "is not a complete recording: Compressed file ended"),
+    ("empty", lambda _: b"", "is not a complete recording: Expecting value"),
+    ("an empty archive", lambda _: gzip.compress(b""), "is not a complete recording: Expecting value"),
+    ("spoilt inside", _with_spoilt_middle, "is not a (complete )?recording"),
+    ("a spoilt checksum", lambda content: content[:-8] + b"\0" * 8, "or is damaged: CRC check failed"),
+    ("plain text", lambda _: b"text", "is not a recording, or is damaged: Not a gzipped file"),
+    ("not compressed", gzip.decompress, "is not a recording, or is damaged: Not a gzipped file"),
     (
         "cut before compression",
         lambda c: gzip.compress(gzip.decompress(c).partition(b'"phases"')[0] + b'"pha'),
-        "is no whole recording: Unterminated",
+        "is not a complete recording: Unterminated",
     ),
-    ("no text", lambda _: gzip.compress(b"\xff\xfe\xff"), "is no whole recording"),
-    ("JSON without end", lambda _: gzip.compress(b"[" * 200_000), "is no whole recording: maximum recursion"),
-    ("an endless number", lambda _: gzip.compress(b"9" * 9000), "is no whole recording: Exceeds the limit"),
+    ("no text", lambda _: gzip.compress(b"\xff\xfe\xff"), "is not a complete recording"),
+    ("JSON without end", lambda _: gzip.compress(b"[" * 200_000), "is not a complete recording: maximum recursion"),
+    ("an endless number", lambda _: gzip.compress(b"9" * 9000), "is not a complete recording: Exceeds the limit"),
     ("a list", lambda _: gzip.compress(b"[]"), "has no version, expected 2"),
     (
         "another JSON",
         lambda _: gzip.compress(b'{"version": 2, "verdicts": []}'),
-        "is no recording: alertdrill: Field req",
+        "is not a recording: alertdrill: Field req",
     ),
     ("newer", _put("version", value=99), "has version 99, expected 2: use the alertdrill that wrote it"),
     ("a word as version", _put("version", value="\n2"), r'has version "\\n2", expected 2'),
     (
         "a word as instant",
         _put("started_at", value="yesterday"),
-        "is no recording: started_at: Input should be a valid num",
+        "is not a recording: started_at: Input should be a valid num",
     ),
     ("no instant at all", _put("started_at", value=float("nan")), "started_at: Input should be "),
     ("the end of time", _put("ended_at", value=1e300), "ended_at: Input should be less than or equal"),
@@ -114,23 +114,23 @@ DAMAGED = [
     (
         "no interval",
         _put("rules", 0, "interval_seconds", value=0),
-        "is no recording: the rule OrdersSlow has an interval of 0 s",
+        "is not a recording: the rule OrdersSlow has an interval of 0 s",
     ),
     ("a scrape less", _put("targets", 0, "up", value=[1]), "targets.0: 140 instants, 1 up and 140 durations"),
     ("an alert without name", _put("alerts", 0, "labels", value={}), "alerts.0: labels without alertname"),
     ("activeAt of some", _put("alerts", 0, "since", value=[5]), "alerts.0: 10 instants and 1 since"),
-    ("a key too many", _put("extra\n\x1b[31m", value=1), r"is no recording: extra \[31m: Extra inputs"),
-    ("half a character", _put("aborted", value="\ud800"), "is no whole recording: .*surrogates not allowed"),
+    ("a key too many", _put("extra\n\x1b[31m", value=1), r"is not a recording: extra \[31m: Extra inputs"),
+    ("half a character", _put("aborted", value="\ud800"), "is not a complete recording: .*surrogates not allowed"),
     (
         "a load less",
         _put("drill", "load", value={}),
-        "is no recording: drill.load.rate: Field required",
+        "is not a recording: drill.load.rate: Field required",
     ),
 ]
 
 
 @pytest.mark.parametrize(("damage", "says"), [row[1:] for row in DAMAGED], ids=[row[0] for row in DAMAGED])
-def test_a_damaged_recording_is_one_clear_line(
+def test_a_damaged_recording_is_reported_in_one_line(
     tmp_path: Path, passed: Recording, damage: Callable[[bytes], bytes], says: str
 ) -> None:
     path = tmp_path / "r.gz"
@@ -145,7 +145,7 @@ def test_a_damaged_recording_is_one_clear_line(
 
 
 @pytest.mark.parametrize(("name", "says"), [("nothing.gz", "No such file"), (".", "Is a directory")])
-def test_what_cannot_be_read_says_so(tmp_path: Path, name: str, says: str) -> None:
+def test_an_unreadable_file_is_reported_with_the_reason(tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(ConfigError, match=f"cannot be read: {says}"):
         read_recording(tmp_path / name)
 
@@ -157,7 +157,7 @@ VALUES: tuple[object, ...] = (
 
 
 def _places(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """List where a recording has a value; of a list, the first and the last stand for all."""
+    """List the places of all values in a recording; of a list, the first and the last item."""
     if path:
         yield path
     names: Any = ()
@@ -171,10 +171,10 @@ def _places(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_whatever_is_edited_is_refused_or_judged(
+def test_an_edited_recording_is_refused_or_judged(
     tmp_path: Path, request: pytest.FixtureRequest, data: st.DataObject
 ) -> None:
-    """One value replaced by another: one clear line, or verdicts and reports, and never anything else."""
+    """One value is replaced by another: either a one-line error, or verdicts and reports, but never an exception."""
     path, passed = tmp_path / "r.gz", request.getfixturevalue("passed")
     places = list(_places(passed.model_dump(mode="json", by_alias=True)))
     place, value = data.draw(st.sampled_from(places)), data.draw(st.sampled_from(VALUES))

@@ -1,4 +1,4 @@
-"""Recordings of real drills, judged again: each gives the verdict that it gave, to the millisecond."""
+"""Recordings of real drills, judged again: each has the same verdict as before, to the millisecond."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parents[2] / "recordings"
 
 @dataclass(frozen=True)
 class Sample:
-    """What must come of one alert of a recording: seconds from the fault to each milestone, and its reason."""
+    """The expected result of one alert of a recording: seconds from the fault to each milestone, and its reason."""
 
     name: str
     alert: str
@@ -97,13 +97,21 @@ def test_the_exit_code_is_that_of_the_readme(sample: Sample) -> None:
     assert sample.outcome.value.replace("_", " ") in judged.stdout
 
 
-def test_every_recording_has_a_row() -> None:
-    found = {path.name.removesuffix(".recording.json.gz") for path in FOLDER.glob("*.gz")}
-    assert found == {sample.name for sample in SAMPLES}
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_the_verdicts_as_json_are_those_kept_beside_the_recording(sample: Sample) -> None:
+    """Byte for byte: scripts read this output, and people quote its sentences."""
+    judged = CliRunner().invoke(app, ["judge", str(sample.path), "--json"])
+    assert judged.stdout_bytes == (FOLDER / f"{sample.name}.verdicts.json").read_bytes()
+
+
+def test_every_recording_has_a_row_and_kept_verdicts() -> None:
+    names = {sample.name for sample in SAMPLES}
+    assert {path.name.removesuffix(".recording.json.gz") for path in FOLDER.glob("*.gz")} == names
+    assert {path.name.removesuffix(".verdicts.json") for path in FOLDER.glob("*.verdicts.json")} == names
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.gz")), ids=lambda path: path.name.split(".")[0])
-def test_none_is_large_or_tells_where_it_was_made(path: Path) -> None:
+def test_no_recording_is_large_or_has_local_paths(path: Path) -> None:
     assert path.stat().st_size < 100_000
     text = gzip.decompress(path.read_bytes()).decode()
     assert re.findall(r"/(?:tmp|root|home|usr|var|Users)/[^\"]*", text) == []

@@ -59,7 +59,7 @@ def _print(explanation: Explanation, width: int = 80) -> str:
 def test_a_page_shows_each_milestone_with_its_arithmetic(explanation: Explanation) -> None:
     text = " ".join(_print(explanation, 200).split())
     assert "firing 1m 1m45s pending + ceil(for 60 s / interval 15 s) evaluations = pending + 60 s" in text
-    assert "pager told 1m 6m45s firing + group_wait 0 s of a new group" in text
+    assert "pager notified 1m 6m45s firing + group_wait 0 s of a new group" in text
     assert "resolved 4m30s 5m15s" in text
     assert "shortest fault that fires it: any length with luck, 45s for certain" in text
 

@@ -1,4 +1,4 @@
-"""Every check of a review, by a table: what makes it speak, and what keeps it silent."""
+"""Every check on a rule, by a table: a rule that it is about, and one that it is not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.rules.checks.table import CHECKS, review, unwatched
+from alertdrill.agent.rules.checks.table import CHECKS, remarks_on, unwatched
 from alertdrill.agent.rules.prospect import prospect
 from alertdrill.agent.rules.remark import CheckedRule, Remark, RuleContext
 from alertdrill.agent.rules.routing import routes
@@ -61,7 +61,7 @@ def remarks(
     timing = Timing(15, 15, one.for_seconds, one.keep_firing_for_seconds)
     ways = tuple(routes(ROUTES, one.labels))
     known = RuleContext(rules=(one, *others), kpis=KPIS, alertmanager=ROUTES, labels=labels or {})
-    return list(review(CheckedRule(prospect(one, timing, ways), known, ways)))
+    return list(remarks_on(CheckedRule(prospect(one, timing, ways), known, ways)))
 
 
 def said(name: str, one: RuleRecord, *others: RuleRecord, **labels: Any) -> Remark | None:
@@ -71,10 +71,10 @@ def said(name: str, one: RuleRecord, *others: RuleRecord, **labels: Any) -> Rema
 
 
 SPEAKS: list[tuple[str, RuleRecord, str, str]] = [
-    ("unreadable", rule("rate(x[5m+1m]) > 3"), "note", "its window rests on `for` 1m and the intervals alone"),
+    ("unreadable", rule("rate(x[5m+1m]) > 3"), "note", "its window follows from `for` 1m and the intervals alone"),
     ("no_comparison", rule("rate(x[5m])"), "problem", "it fires for each of its series"),
     ("no_comparison", rule("vector(1)"), "note", "it always fires"),
-    ("bool", rule("x > bool 3"), "problem", "`> bool` gives 0 or 1"),
+    ("bool", rule("x > bool 3"), "problem", "`> bool` returns 0 or 1"),
     (
         "unpaired",
         rule("sum(rate(a[5m])) / rate(b[5m]) > 1"),
@@ -89,7 +89,7 @@ SPEAKS: list[tuple[str, RuleRecord, str, str]] = [
     ("exact_equality", rule("a == 0.5"), "weakness", "`== 0.5`"),
     ("nothing_by_nothing", rule(SUM_RATIO), "weakness", "once nothing was counted for 5m, as in a total outage"),
     ("series_absent", rule('up{job="a"} == 0'), "weakness", "resolves within 46.5s"),
-    ("series_absent", rule("depth > 3"), "weakness", "if depth is not there, it is silent: 0 of 1 rules"),
+    ("series_absent", rule("depth > 3"), "weakness", "if depth is missing, it is silent: 0 of 1 rules"),
     ("first_increment", rule('rate(a_total{code=~"5.."}[5m]) > 1'), "note", "its rate starts 1 scrape (15s) later"),
     ("first_increment", rule("increase(failures_total[5m]) > 0"), "weakness", "1 single event never fires it"),
     ("bucket_bound", rule(f"{QUANTILE} > 5"), "problem", "no quantile exceeds the largest bound 5"),
@@ -115,8 +115,8 @@ SPEAKS: list[tuple[str, RuleRecord, str, str]] = [
     ("recorded", rule("job:errors:rate5m > 3"), "note", "up to 1 evaluation (15s)"),
     ("objective", rule("rate(e_total[5m]) / rate(n_total[5m]) > 0.05"), "problem", "0.05 is 50 times the promise"),
     ("objective", rule("memory_usage > 85"), "note", "the threshold 85 is the promise itself"),
-    ("objective", rule("memory_usage > 90"), "weakness", "from 85 to 90 the promise is broken and nobody is told"),
-    ("objective", rule("hit_rate < 90"), "weakness", "from 90 to 95 the promise is broken and nobody is told"),
+    ("objective", rule("memory_usage > 90"), "weakness", "from 85 to 90 the promise is broken and nobody is notified"),
+    ("objective", rule("hit_rate < 90"), "weakness", "from 90 to 95 the promise is broken and nobody is notified"),
     ("objective", rule(f"{QUANTILE} > 2"), "note", "the threshold 2 is the promise itself"),
     ("good_fires", rule("rate(n_total[5m]) > 1800"), "problem", "2000 > 1800"),
     ("good_fires", rule("memory_usage < 90"), "problem", "85 < 90"),
@@ -195,7 +195,7 @@ def test_every_check_is_shown_speaking_and_silent(name: str) -> None:
 
 
 @pytest.mark.parametrize("expr", [*(one[0] for one in RULES), *UNKNOWN])
-def test_no_expression_is_too_odd_for_a_review(expr: str) -> None:
+def test_no_expression_is_too_odd_for_the_checks(expr: str) -> None:
     found = remarks(rule(expr, annotations={}))
     assert "no_runbook" in {remark.name for remark in found}
 

@@ -1,4 +1,4 @@
-"""An expression taken apart: what is asked of Prometheus so that its silence can be explained."""
+"""The parts of an expression, and the queries that explain its silence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from alertdrill.agent.rules.expression import Anatomy, anatomy
 RATIO = 'rate(e_total{job="x", code=~"5.."}[5m]) / on (job) rate(t_total[5m]) > 0.05'
 
 
-def test_every_part_is_asked_for_once_and_the_whole_first() -> None:
+def test_every_part_is_queried_once_and_the_whole_first() -> None:
     assert Anatomy(RATIO).queries == (
         RATIO,
         'rate(e_total{code=~"5..",job="x"}[5m]) / on (job) rate(t_total[5m])',
@@ -42,7 +42,7 @@ def test_how_two_sides_are_paired_is_known(expr: str, on: tuple[str, ...] | None
 
 
 @pytest.mark.parametrize("expr", ["a > 1 and b > 2", "a + 1 > 2", "a > scalar(b)", "a * time() > 2"])
-def test_sets_and_numbers_are_no_pairs(expr: str) -> None:
+def test_set_operators_and_numbers_are_not_pairings(expr: str) -> None:
     assert Anatomy(expr).pairings == ()
 
 
@@ -55,7 +55,7 @@ def test_sets_and_numbers_are_no_pairs(expr: str) -> None:
         ("sum(rate(a[5m])) > 1 and max_over_time(b[5m:1m]) > 1", ["a", "b"]),
     ],
 )
-def test_only_what_must_be_there_is_required(expr: str, required: list[str]) -> None:
+def test_only_selectors_without_an_alternative_are_required(expr: str, required: list[str]) -> None:
     assert [str(selector) for selector in Anatomy(expr).required] == required
 
 
@@ -68,13 +68,13 @@ def test_only_what_must_be_there_is_required(expr: str, required: list[str]) -> 
         ('a{b!~"c|\\"d"} > 1', 'a{b!~"c|\\"d"}'),
     ],
 )
-def test_a_selector_is_spelled_as_promql(expr: str, spelled: str) -> None:
+def test_a_selector_is_formatted_as_promql(expr: str, spelled: str) -> None:
     (selector,) = Anatomy(expr).selectors
     assert str(selector) == spelled
     assert Anatomy(f"{spelled} > 1").selectors == (selector,)
 
 
-def test_what_the_parser_cannot_read_has_no_anatomy() -> None:
+def test_an_unreadable_expression_has_no_anatomy() -> None:
     assert anatomy("rate(a[5m+1m]) > 1") is None
 
 

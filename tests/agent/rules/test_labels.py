@@ -12,21 +12,21 @@ from tests.support.one_rule import ALERT, QUEUE, part, rule, series
     ("alert", "labels", "of"),
     [
         (ALERT, {}, QUEUE),
-        # The name of the series is no label of the alert, an empty label is none.
+        # The name of the series is not a label of the alert, and an empty label counts as missing.
         (ALERT, {}, QUEUE | {"__name__": "other"}),
         (ALERT, {}, QUEUE | {"zone": ""}),
         (ALERT | {"zone": ""}, {}, QUEUE),
-        # The rule's own labels come on top.
+        # The rule's own labels are added.
         (ALERT | {"severity": "page"}, {"severity": "page"}, QUEUE),
         (ALERT | {"severity": "page"}, {"severity": "page"}, QUEUE | {"severity": "info"}),
-        # An empty one takes the series' away.
+        # An empty label of the rule removes that of the series.
         ({"alertname": "QueueGrows", "job": "shop"}, {"instance": ""}, QUEUE),
         # The text of a template is not known.
         (ALERT | {"summary": "9 waiting"}, {"summary": "{{ $value }} waiting"}, QUEUE),
         (ALERT, {"summary": "{{ $labels.zone }}"}, QUEUE),
-        # An alert on other alerts: its series has their name and their state, which it has not.
+        # An alert on other alerts: its series has their name and state, and the alert itself does not.
         (ALERT, {}, QUEUE | {"__name__": "ALERTS", "alertname": "Other", "alertstate": "firing"}),
-        # Its own name is its name whatever the rule's labels say.
+        # `alertname` is its own name, whatever the rule's labels are.
         (ALERT, {"alertname": "SomethingElse"}, QUEUE),
         ({"alertname": "QueueGrows"}, {}, {}),
     ],
@@ -61,7 +61,7 @@ def test_the_series_is_found_among_many() -> None:
     assert series_of(ALERT, rule(), None) is None
 
 
-def test_labels_are_spelled_as_promql_spells_them_without_what_all_alerts_have() -> None:
+def test_labels_are_formatted_as_promql_without_those_that_all_alerts_have() -> None:
     assert spell({"b": "2", "alertname": "A", "alertstate": "firing", "a": "1"}) == '{a="1", b="2"}'
     assert spell({"alertname": "A"}) == ""
 

@@ -1,4 +1,4 @@
-"""Alertmanager's matchers and routes in every spelling, compared with what amtool says of them."""
+"""Alertmanager's matchers and routes in every notation, compared with the results of amtool."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.rules.matchers import RouteMatcher, read
+from alertdrill.agent.rules.matchers import RouteMatcher, parse_matchers
 from alertdrill.agent.rules.routing import routes
 
 TREE = r"""
@@ -64,19 +64,19 @@ def test_an_alert_goes_where_amtool_says(labels: dict[str, str], tmp_path: Path)
     assert [route.receiver for route in routes(TREE, labels)] == told.split(",")
 
 
-def test_what_a_route_leaves_empty_it_inherits() -> None:
+def test_a_route_inherits_fields_that_it_leaves_empty() -> None:
     (flagged,) = routes(TREE, {"flag": "true", "zone": "eu-1"})
     assert flagged.group_by == ("alertname",)
 
 
 def test_mappings_may_be_merged() -> None:
-    """YAML's `<<`, with which big configurations share what routes have in common."""
+    """YAML's `<<`, with which large configurations share settings between routes."""
     (route,) = routes("shared: &s {group_wait: 7s}\nroute: {<<: *s, receiver: r}", {})
     assert route.group_wait.total_seconds() == 7
 
 
 def test_a_name_may_be_quoted() -> None:
-    assert list(read('{"my.label"="x"}')) == [RouteMatcher("my.label", "=", "x")]
+    assert list(parse_matchers('{"my.label"="x"}')) == [RouteMatcher("my.label", "=", "x")]
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,11 @@ def test_a_name_may_be_quoted() -> None:
     [
         ("", "has no `route`"),
         ("route:", "has no `route`"),
-        ("[", "is no YAML"),
-        ("a\0b", "is no YAML"),
-        ("route: {routes: [{matchers: [severity]}]}", "holds no matcher"),
-        ("route: {routes: [text]}", "another shape"),
-        ("route: {routes: [{match_re: {a: '['}}]}", "no regular expression"),
+        ("[", "is not YAML"),
+        ("a\0b", "is not YAML"),
+        ("route: {routes: [{matchers: [severity]}]}", "is not a matcher"),
+        ("route: {routes: [text]}", "does not have the form"),
+        ("route: {routes: [{match_re: {a: '['}}]}", "is not a regular expression"),
         ("route: {group_wait: soon}", "is no duration"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Each mended rule beside its verbatim form: promtool shows a case in which one fires and the other is silent."""
+"""Each improved rule beside the original: promtool shows a case in which one fires and the other is silent."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def _engine(metric: str, number: int, each_second: int, **labels: str) -> dict[s
 
 TWO_ENGINES = [_engine(PROCESSED, 1, 1000), _engine(PROCESSED, 2, 1000)]
 ERRORS_WITH_A_REASON = [_engine(PROCESSED, 1, 100), _engine(ERRORS, 1, 50, reason="database_error")]
-# The exporters are there, and the engine has left the configuration.
+# The exporters are up, and the engine was removed from the configuration.
 NO_TARGET = [{"series": 'up{job="postgres", instance="db"}', "values": "1x80"}]
 
 
 def _fired(tmp_path: Path, series: list[dict[str, str]], alerts: dict[str, int]) -> subprocess.CompletedProcess[str]:
-    """Ask promtool whether so many alerts of each name fire 20 minutes later, whatever their labels."""
+    """Let promtool check how many alerts of each name fire 20 minutes later, with any labels."""
     counts = [
         {
             "expr": f'count(ALERTS{{alertname="{name}", alertstate="firing"}}) or vector(0)',

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.rules.prospect import Leg, Prospect, Row, prospect
+from alertdrill.agent.rules.prospect import Leg, Prospect, SizeRow, prospect
 from alertdrill.agent.rules.routing import Route
 from alertdrill.agent.rules.timing import Timing
 
@@ -37,7 +37,7 @@ def leg(found: Prospect, name: str) -> Leg:
     return next(one for one in found.legs if one.name == name)
 
 
-def row(found: Prospect, size: str) -> Row:
+def row(found: Prospect, size: str) -> SizeRow:
     return next(one for table in found.tables for one in table.rows if one.size == size)
 
 
@@ -46,9 +46,9 @@ def row(found: Prospect, size: str) -> Row:
     [
         ("pending", 0, 45),  # 15 s must be bad: 15 - 15 and 15 + 15 + 15
         ("firing", 60, 105),
-        ("on-call told", 60, 165),  # at once, or at the next group_interval
+        ("on-call notified", 60, 165),  # at once, or at the next group_interval
         ("resolved", 270, 315),  # 285 s until less than 15 s are left of it
-        ("on-call told of the end", 270, 375),
+        ("on-call notified of the end", 270, 375),
     ],
 )
 def test_each_milestone_of_the_error_rate_with_all_failing(name: str, earliest: float, latest: float) -> None:
@@ -66,7 +66,7 @@ def test_each_milestone_of_the_error_rate_with_all_failing(name: str, earliest: 
         ("rate(n[5m]) > 1800", 120, "1.1 times the threshold", 272.73, (350.45, 395.45)),
     ],
 )
-def test_what_a_size_of_fault_needs(
+def test_each_size_of_fault_has_its_need(
     expr: str, for_: float, size: str, bad: float, shortest: tuple[float, float]
 ) -> None:
     found = row(outlook(expr, for_), size)
@@ -75,12 +75,12 @@ def test_what_a_size_of_fault_needs(
 
 
 def test_errors_as_many_as_the_threshold_never_fire() -> None:
-    assert row(outlook(ERRORS, 60), "5% of all") == Row("5% of all")
+    assert row(outlook(ERRORS, 60), "5% of all") == SizeRow("5% of all")
 
 
 def test_a_group_wait_comes_on_top_of_firing() -> None:
     slow = Route("daily", timedelta(minutes=10), timedelta(days=1))
-    found = leg(outlook("g > 1", 0, (slow,)), "daily told")
+    found = leg(outlook("g > 1", 0, (slow,)), "daily notified")
     assert (found.earliest, found.latest) == (0, 30 + 86_400)
     assert "group_wait 600 s" in found.arithmetic
 
@@ -95,7 +95,7 @@ def test_a_target_that_hangs_is_down_a_timeout_later() -> None:
     assert (found.earliest, found.latest) == (30, 55)
 
 
-def test_without_a_closed_form_the_soonest_alone_is_known() -> None:
+def test_without_a_formula_only_the_soonest_is_known() -> None:
     found = outlook("predict_linear(a[6h], 3600) < 0", 60)
     assert (leg(found, "firing").earliest, leg(found, "firing").latest) == (60, math.inf)
     assert found.shortest is None

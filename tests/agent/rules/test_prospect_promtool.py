@@ -1,4 +1,4 @@
-"""The windows that are foretold, beside what real promtool makes of the same rule and the same fault."""
+"""The computed windows, compared with the results of real promtool for the same rule and the same fault."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ FIRST = 'min by (case) (min_over_time(timestamp(ALERTS{{alertstate="firing"}})[2
 LAST = 'max by (case) (max_over_time(timestamp(ALERTS{{alertstate="firing"}})[2h:{interval:g}s]))'
 
 Values = Callable[[float, float, float], float]
-"""A value at an instant, of a fault between two instants (all in seconds)."""
+"""A value at an instant, for a fault between two instants (all in seconds)."""
 
 
 def _counted(before: float, during: float) -> Values:
-    """A counter that grows by one rate before and after a fault, and by another one during it."""
+    """A counter that grows by one rate before and after a fault, and by another rate during it."""
 
     def value(at: float, begins: float, ends: float) -> float:
         bad = max(min(at, ends) - begins, 0.0)
@@ -39,7 +39,7 @@ def _level(before: float, during: float) -> Values:
 
 
 def _stamp(at: float, begins: float, ends: float) -> float:
-    """The instant of something that happens at each scrape, save during the fault."""
+    """The instant of the last event: there is one at each scrape, except during the fault."""
     return begins if begins < at < ends else at
 
 
@@ -86,7 +86,7 @@ def _outlook(name: str, grid: tuple[float, float]) -> Prospect:
 
 
 def _spans(name: str, outlook: Prospect) -> dict[str, tuple[float, float]]:
-    """Read what is foretold: of the size of fault that a case makes, else of the largest."""
+    """Return the computed times for the size of fault in a case, else for the largest."""
     size = SIZES.get(name)
     if size is None:
         assert outlook.shortest is not None
@@ -101,7 +101,7 @@ def _spans(name: str, outlook: Prospect) -> dict[str, tuple[float, float]]:
 
 
 def _faults(name: str, grid: tuple[float, float]) -> dict[str, tuple[float, float]]:
-    """Place a fault too short, one long enough and a long one at several phases between two scrapes."""
+    """Place a too short, a long enough and a long fault at several phases between two scrapes."""
     lucky, certain = _spans(name, _outlook(name, grid))["shortest"]
     lengths = {"short": lucky - 0.5, "certain": certain + 0.5, "long": 1800.0}
     phases = [grid[0] * share for share in (0.01, 0.3, 0.6, 0.99)]
@@ -124,7 +124,7 @@ def _series(name: str, faults: dict[str, tuple[float, float]], scrape: float) ->
 
 @lru_cache
 def _seen(name: str, grid: tuple[float, float]) -> tuple[dict[str, float], dict[str, float]]:
-    """Ask promtool when the alert fired first and last, for each fault for which it did (seconds)."""
+    """Return from promtool when the alert fired first and last, for each fault for which it fired (seconds)."""
     expr, for_, _ = CASES[name]
     rules = [{"alert": "A", "expr": expr, "for": f"{for_:g}s"}]
     queries = [query.format(interval=grid[1]) for query in (FIRST, LAST)]
@@ -135,14 +135,14 @@ def _seen(name: str, grid: tuple[float, float]) -> tuple[dict[str, float], dict[
 
 @pytest.mark.parametrize(("name", "grid"), list(product(CASES, GRIDS)))
 def test_a_fault_too_short_never_fires_and_one_long_enough_always_does(name: str, grid: tuple[float, float]) -> None:
-    """Whatever the phase of the fault between two scrapes."""
+    """At every phase of the fault between two scrapes."""
     fired, _ = _seen(name, grid)
     assert set(fired) == {case for case in _faults(name, grid) if not case.startswith("short")}
 
 
 @pytest.mark.parametrize(("name", "grid"), list(product(CASES, GRIDS)))
 def test_a_long_fault_fires_and_resolves_inside_the_window(name: str, grid: tuple[float, float]) -> None:
-    """Every phase of the fault between two scrapes gives an instant in the window, as promtool finds it."""
+    """At every phase of the fault between two scrapes, promtool finds an instant in the window."""
     spans = _spans(name, _outlook(name, grid))
     first, last = _seen(name, grid)
     fires, resolves = spans["firing"], spans["resolved"]

@@ -1,4 +1,4 @@
-"""Alertmanager's routing tree, compared with what amtool says of the shipped one."""
+"""Alertmanager's routing tree, compared with the results of amtool for the shipped one."""
 
 from __future__ import annotations
 

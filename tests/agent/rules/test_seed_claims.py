@@ -1,4 +1,4 @@
-"""What the review says of the shipped rules, proven on the rules themselves with real promtool."""
+"""The remarks on the shipped rules, proven on the rules themselves with real promtool."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Rate = Callable[[float], float]
 
 
 def _counter(rate: Rate) -> str:
-    """Integrate a rate, second by second, and show it at each scrape."""
+    """Integrate a rate second by second, and return its value at each scrape."""
     total, shown = 0.0, []
     for second in range(int(SAMPLES * SCRAPE)):
         if second % SCRAPE == 0:
@@ -57,7 +57,7 @@ def _failing(seconds: float, share: float, traffic: Rate | None = None) -> dict[
 
 GONE = f"1x{int(STARTS_AT / SCRAPE)} stale"
 DOWN = f"1x{int(STARTS_AT / SCRAPE)} 0x{SAMPLES}"
-# What happens, and which alerts fire of it.
+# The series of each situation, and the alerts that fire in it.
 CLAIMS: dict[str, tuple[dict[str, str], set[str]]] = {
     "fifty times as many errors as promised": (_failing(3600, 0.05), set()),
     "just more than that": (_failing(3600, 0.051), {"HighErrorRate"}),
@@ -89,7 +89,7 @@ def _labelled(series: dict[str, str], case: str) -> Iterator[tuple[str, str]]:
 
 
 def _promtool(rules: list[dict[str, object]], series: dict[str, str]) -> tuple[set[str], set[str]]:
-    """Ask which cases fired at all, and which do so at the end, as `alert/case`."""
+    """Return which cases fired at all, and which fire at the end, as `alert/case`."""
     joined = "label_join({}, 'case', '/', 'alertname', 'case')"
     with TemporaryDirectory() as folder:
         queries = [joined.format(query) for query in (FIRED, LATE)]
@@ -110,7 +110,7 @@ def test_the_shipped_rules_do_what_the_page_says(case: str) -> None:
 
 
 def test_an_error_rate_that_fires_ends_when_all_traffic_does() -> None:
-    """The worse the outage, the quieter the alert: after the range there is nothing to divide by."""
+    """The worse the outage, the quieter the alert: after the length of the range there is nothing to divide by."""
     errors = _counter(_during(600, 50))
     traffic = _counter(lambda at: 100 if at < STARTS_AT + 600 else 0)
     rule = {"alert": "A", "expr": "rate(e[5m]) / rate(n[5m]) > 0.05", "for": "1m"}
@@ -121,9 +121,9 @@ def test_an_error_rate_that_fires_ends_when_all_traffic_does() -> None:
 @pytest.mark.parametrize(
     ("expr", "values", "fires"),
     [
-        ("increase(e[5m]) > 0", f"_x80 1x{SAMPLES - 81}", False),  # the first increment makes the series
+        ("increase(e[5m]) > 0", f"_x80 1x{SAMPLES - 81}", False),  # the first increment creates the series
         ("increase(e[5m]) > 0", f"0x80 1x{SAMPLES - 81}", True),
-        ("e > 10", f"0+1x{SAMPLES}", True),  # a counter goes past any number, and stays
+        ("e > 10", f"0+1x{SAMPLES}", True),  # a counter passes any number, and stays there
         ("rate(e[10s]) > 0", f"0+1x{SAMPLES}", False),  # one sample in the range, or none
         ("e > bool 10", f"1x{SAMPLES}", True),
         ("e > 10", f"1x{SAMPLES}", False),
@@ -136,7 +136,7 @@ def test_a_remark_on_an_expression_is_right(expr: str, values: str, *, fires: bo
 
 
 def test_no_quantile_exceeds_the_largest_bound() -> None:
-    """All take longer than the largest bound, and `> 5` does not hold, `>= 5` does."""
+    """All take longer than the largest bound: then `> 5` does not hold, and `>= 5` does."""
     series = {f'b{{le="{bound}"}}': f"0+{rate}x{SAMPLES}" for bound, rate in (("5", 0), ("+Inf", 100))}
     rules = [
         {"alert": name, "expr": f"histogram_quantile(0.95, rate(b[5m])) {comparison} 5"}

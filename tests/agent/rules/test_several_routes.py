@@ -1,4 +1,4 @@
-"""An alert that several routes lead to receivers is told of by the quickest of those to the one expected."""
+"""If several routes lead an alert to the expected receiver, the quickest of them decides."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _judged(recording: Recording, routes: str, receiver: str | None = "pager") -
 
 @pytest.mark.parametrize("routes", [f"{SLOW}, {QUICK}", f"{SLOW_TOO}, {QUICK}", QUICK])
 @pytest.mark.parametrize("receiver", ["pager", None])
-def test_whoever_is_told_first_decides(passed: Recording, routes: str, receiver: str | None) -> None:
+def test_the_receiver_that_was_notified_first_decides(passed: Recording, routes: str, receiver: str | None) -> None:
     verdict = _judged(passed, routes, receiver)
     assert verdict.outcome is VerdictOutcome.PASSED, verdict.reason
     (window,) = (one.window for one in verdict.milestones if one.name == "notified")
@@ -38,7 +38,7 @@ def test_whoever_is_told_first_decides(passed: Recording, routes: str, receiver:
 
 
 @pytest.mark.parametrize("receiver", ["pager", None])
-def test_and_may_still_be_late(passed: Recording, receiver: str | None) -> None:
+def test_the_quickest_route_may_be_late_too(passed: Recording, receiver: str | None) -> None:
     late = [one.model_copy(update={"received_at": one.received_at + 4}) for one in passed.notifications]
     recording = passed.model_copy(update={"notifications": late})
     assert _judged(recording, f"{SLOW}, {QUICK}", receiver).outcome is VerdictOutcome.LATE
@@ -74,7 +74,7 @@ def _held(recording: Recording, **update: Any) -> Recording:
 @pytest.mark.parametrize(
     ("update", "link"), [({"muted_by": ["nights"]}, Link.MUTED), ({"silenced_by": ["s1"]}, Link.SILENCED)]
 )
-def test_what_held_it_back_is_named_whether_it_was_told_late_or_never(
+def test_the_reason_is_named_for_late_and_for_missing_notifications(
     passed: Recording, update: dict[str, Any], link: Link
 ) -> None:
     late = [one.model_copy(update={"received_at": one.received_at + 9}) for one in passed.notifications]
@@ -88,7 +88,7 @@ def test_what_held_it_back_is_named_whether_it_was_told_late_or_never(
 
 @pytest.mark.parametrize("ahead", [0.04, -0.04])
 def test_a_clock_that_is_a_little_off_makes_no_notification_early(passed: Recording, ahead: float) -> None:
-    """Prometheus stamps by its clock, and we receive by ours: 40 ms apart are within what a drill puts up with."""
+    """Prometheus uses its clock for samples, and we use ours: a difference of 40 ms is within the limit of a drill."""
     clock = passed.prometheus.model_copy(update={"clock_ahead_seconds": ahead, "clock_unsure_seconds": 0.002})
     told = [one.model_copy(update={"received_at": one.starts_at - ahead + 2.005}) for one in passed.notifications]
     known = {"earlier_since": passed.started_at - 3600}

@@ -1,10 +1,11 @@
-"""The shapes of rules as people write them: those of node exporter, Kubernetes and other well-known collections."""
+"""The shapes of common rules: those of node exporter, Kubernetes and other well-known collections."""
 
 from __future__ import annotations
 
 import pytest
 
-from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds, classify
+from alertdrill.agent.rules.classify import classify
+from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds
 
 INFO = " * on(instance) group_left(nodename) node_uname_info"
 RULES = [
@@ -59,7 +60,7 @@ def test_a_common_rule_has_its_shape(expr: str, kind: str, comparison: str, thre
 
 
 @pytest.mark.parametrize("expr", UNKNOWN)
-def test_an_expression_without_a_closed_form_is_not_guessed_at(expr: str) -> None:
+def test_an_expression_without_a_formula_is_not_guessed_at(expr: str) -> None:
     assert classify(expr).kind == "other"
 
 

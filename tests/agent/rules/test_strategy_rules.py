@@ -7,7 +7,7 @@ import yaml
 
 RULES = Path(__file__).parents[3] / "configs/prometheus/rules.yml"
 PROCESSED = "rate(payment_engine_transactions_processed_total[5m])"
-# As the strategy has them: alert, expression, for, severity, summary, description.
+# As in the strategy: alert, expression, for, severity, summary, description.
 STRATEGY = [
     (
         "HighErrorRate",
@@ -77,7 +77,7 @@ STRATEGY = [
 
 
 @pytest.mark.parametrize(("alert", "expr", "for_", "severity", "summary", "description"), STRATEGY)
-def test_a_rule_is_the_strategys_word_for_word(  # noqa: PLR0913, PLR0917 - all that a rule says
+def test_a_rule_is_the_strategys_word_for_word(  # noqa: PLR0913, PLR0917 - all fields of a rule
     alert: str, expr: str, for_: str, severity: str, summary: str, description: str
 ) -> None:
     rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]

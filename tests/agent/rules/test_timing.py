@@ -1,10 +1,10 @@
-"""The spans of alert timing, by the worked examples that were tried against real servers."""
+"""The spans of alert timing, by worked examples that were tried on real servers."""
 
 from __future__ import annotations
 
 import pytest
 
-from alertdrill.agent.rules.timing import Timing, on_the_grid
+from alertdrill.agent.rules.timing import Timing, in_whole_evaluations
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from alertdrill.agent.rules.timing import Timing, on_the_grid
     [(0, 2, 0), (5, 2, 6), (4, 2, 4), (0.2, 0.5, 0.5), (300, 15, 300), (0.3, 0.1, 0.3)],
 )
 def test_a_wait_is_whole_evaluations(duration: float, interval: float, expected: float) -> None:
-    assert on_the_grid(duration, interval) == pytest.approx(expected)
+    assert in_whole_evaluations(duration, interval) == pytest.approx(expected)
 
 
 def test_a_gauge_is_seen_within_a_scrape_and_an_evaluation() -> None:

@@ -1,4 +1,4 @@
-"""A server without a configuration of Alertmanager's kind, as Mimir may serve it: judged without its waits."""
+"""A server with another kind of configuration than Alertmanager's, such as Mimir: judged without its waits."""
 
 from __future__ import annotations
 

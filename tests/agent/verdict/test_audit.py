@@ -1,4 +1,4 @@
-"""A failed audit fails the drill, whatever its alerts did; one that could not be made is no better."""
+"""A failed audit fails the drill, whatever its alerts did; so does an audit that could not be made."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _found(count: int, *examples: str) -> FoundRecord:
         (_record(found=0, problem="the payments cannot be audited: away"), "the payments cannot be audited: away"),
     ],
 )
-def test_each_wrong_is_named_and_fails_a_drill_that_else_passed(
+def test_each_audit_problem_is_named_and_fails_a_drill_that_passed(
     passed: Recording, record: AuditRecord, says: str
 ) -> None:
     assert judge(passed).exit_code == 0
@@ -68,7 +68,7 @@ def test_a_failed_audit_weighs_more_than_an_inconclusive_drill(inconclusive: Rec
     assert judge(inconclusive.model_copy(update={"audit": wrong})).exit_code == 1
 
 
-def test_an_audit_without_a_wrong_changes_no_verdict(passed: Recording, missed: Recording) -> None:
+def test_a_clean_audit_changes_no_verdict(passed: Recording, missed: Recording) -> None:
     assert judge(passed.model_copy(update={"audit": ALL_WELL})) == judge(passed)
     assert judge(missed.model_copy(update={"audit": ALL_WELL})) == judge(missed)
     assert (
@@ -77,7 +77,7 @@ def test_an_audit_without_a_wrong_changes_no_verdict(passed: Recording, missed: 
     )
 
 
-def test_where_nothing_was_acknowledged_nothing_is_claimed() -> None:
+def test_an_audit_without_acknowledged_transactions_claims_nothing() -> None:
     nothing = _record(acknowledged=0, found=0)
     assert audit_problems(nothing) == ()
     assert audit_words(nothing) == "no transaction was acknowledged by an id; money conserved"

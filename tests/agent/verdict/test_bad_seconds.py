@@ -1,4 +1,4 @@
-"""Closed forms: how much of a range must be bad, checked against the share that the range then holds."""
+"""How much of a range must be bad: the formulas, compared with the share that the range then holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds, bad_seconds_span, classify
+from alertdrill.agent.rules.classify import classify
+from alertdrill.agent.rules.shape import Levels, Shape, bad_seconds, bad_seconds_span
 
 RATES = st.floats(0.01, 1000)
 
@@ -58,7 +59,7 @@ def test_the_share_of_bad_ones_is_the_threshold_when_that_many_seconds_are_bad(
 
 
 def test_all_errors_need_their_share_of_the_range() -> None:
-    """5 % of 5 minutes: 15 seconds in which everything fails."""
+    """5 % of 5 minutes: 15 seconds in which every transaction fails."""
     shape = classify("rate(errors_total[5m]) / rate(requests_total[5m]) > 0.05")
     assert bad_seconds(shape, Levels(0, 200, 200, 200)) == pytest.approx(15)
     assert bad_seconds(shape, Levels(0, 9, 200, 200)) is None
@@ -81,17 +82,17 @@ def test_a_short_history_needs_less() -> None:
 @pytest.mark.parametrize(
     ("comparison", "levels", "history", "needed"),
     [
-        # 5/s over 300 s are 1500 events. facts from promtool: of 10/s after 60 s of nothing that takes 150 s.
+        # 5/s over 300 s are 1500 events. From promtool: with 10/s after 60 s without any, that takes 150 s.
         (">", Levels(0, 10), 60, 150),
         (">", Levels(0, 10), 300, 150),
-        # 60 s of 4/s are 240 of them, and then the range is still not full.
+        # 60 s of 4/s are 240 of them, and the range is still not full then.
         (">", Levels(4, 10), 60, 126),
-        # With 280 s of 4/s it is full before: 300 * (5 - 4) / (10 - 4).
+        # With 280 s of 4/s it is full before that: 300 * (5 - 4) / (10 - 4).
         (">", Levels(4, 10), 280, 50),
-        # Enough of it without any fault.
+        # It is enough without any fault.
         (">", Levels(40, 60), 60, 0),
         (">", Levels(40, 0), 10, 0),
-        # One that needs to fall is low already where the range lacks enough.
+        # A rate that needs to fall is low already if the range lacks enough events.
         ("<", Levels(10, 0), 100, 0),
         ("<", Levels(10, 0), 200, 150),
     ],

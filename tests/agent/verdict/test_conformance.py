@@ -1,4 +1,4 @@
-"""Every series of a rule, followed beside its samples; an evaluation a second, whose letters are T and F, i, p and f."""
+"""Every series of a rule, followed beside its samples: one evaluation a second, letters are T and F, i, p and f."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, RuleRecord, SeriesRecord, TargetRecord
 from alertdrill.agent.verdict.conformance import breaches, nearest
-from alertdrill.agent.verdict.evaluations import Evaluations
+from alertdrill.agent.verdict.evaluations import RuleEvaluations
 from alertdrill.agent.verdict.timeline import timelines
 from tests.support.one_rule import ALERT, FIRST, QUEUE, START, alerts, part, rule, series, target, watched
 
@@ -20,14 +20,16 @@ HELD = "FFTTTTFF"
 def _breaches(
     passed: Recording, found: list[SeriesRecord], samples: list[AlertSamples], of: RuleRecord, **update: Any
 ) -> list[tuple[float, str]]:
-    """Tell after how many evaluations each breach came, and what was observed."""
+    """Return after how many evaluations each breach came, and the observed state."""
     parts = [part(of.expr, *found, **update), part("queue", *(series("T" * 30, one.labels) for one in found))]
     record = watched("F" * 8, parts=parts)
     scraped: list[TargetRecord] = [target(30), target(30, instance="new:80")]
     values = {"alerts": samples, "watched": [record], "targets": scraped, "groups": []}
     recording = passed.model_copy(update=values | {"started_at": START, "ended_at": START + 30})
     active = timelines(recording, of.alert, 1)
-    return [(round(one.at - FIRST, 1), one.observed) for one in breaches(Evaluations(recording, record), of, active)]
+    return [
+        (round(one.at - FIRST, 1), one.observed) for one in breaches(RuleEvaluations(recording, record), of, active)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_without_activeat_a_first_sample_may_be_of_any_age_or_new(passed: Record
 
 
 @pytest.mark.parametrize(("shift", "found"), [(0.004, []), (0.5, [(2.5, "firing"), (3.5, "firing")])])
-def test_samples_between_the_evaluations_are_of_no_engine_of_this_rule(
+def test_samples_between_evaluations_come_from_another_server(
     passed: Recording, shift: float, found: list[tuple[float, str]]
 ) -> None:
     samples = alerts("..ff....", first=FIRST + shift)
@@ -79,7 +81,7 @@ def test_a_series_whose_alert_never_came_is_a_breach(passed: Recording) -> None:
 
 
 def test_an_alert_follows_its_labels_when_they_change_in_the_middle(passed: Recording) -> None:
-    """The instance is replaced: one series ends where another begins, and `for` begins again."""
+    """The instance is replaced: one series ends when another begins, and `for` begins again."""
     of, both = rule(for_seconds=2), [series("TTTTFFFF"), series("FFFFTTTT", OTHER)]
     new = alerts("iiiippff", labels=OTHER_ALERT)
     assert _breaches(passed, both, [*alerts("ppffiiii"), *new], of) == []
@@ -88,34 +90,34 @@ def test_an_alert_follows_its_labels_when_they_change_in_the_middle(passed: Reco
 
 
 @pytest.mark.parametrize("update", [{"error": "many-to-many"}, {"total": 51}])
-def test_nothing_is_said_of_what_is_not_known_as_a_whole(passed: Recording, update: dict[str, Any]) -> None:
+def test_a_rule_with_series_that_were_not_kept_has_no_breaches(passed: Recording, update: dict[str, Any]) -> None:
     assert _breaches(passed, [series(HELD)], alerts("ffffffff"), rule(), **update) == []
 
 
-def test_nothing_is_said_of_a_rule_that_was_not_evaluated_again(passed: Recording) -> None:
+def test_a_rule_that_was_not_evaluated_again_has_no_breaches(passed: Recording) -> None:
     assert breaches(None, rule(), timelines(passed, "OrdersSlow", 1)) == []
 
 
 def test_a_rule_that_had_no_evaluation_has_no_breach(passed: Recording) -> None:
     record = watched("", parts=[part("queue > 5")])
     recording = passed.model_copy(update={"alerts": alerts("ff")})
-    assert breaches(Evaluations(recording, record), rule(), timelines(recording, "QueueGrows", 1)) == []
+    assert breaches(RuleEvaluations(recording, record), rule(), timelines(recording, "QueueGrows", 1)) == []
 
 
 @pytest.mark.parametrize(("at", "found"), [(-5.0, 0.0), (0.4, 0.0), (0.6, 1.0), (1.0, 1.0), (9.0, 2.0)])
-def test_the_nearest_instant_of_a_grid_is_found(at: float, found: float) -> None:
+def test_the_nearest_instant_is_found(at: float, found: float) -> None:
     assert nearest([0.0, 1.0, 2.0], at) == found
 
 
 @pytest.mark.parametrize(
     ("ended", "looks_back", "found"),
     [
-        # The evaluation at 7.2 fires as all before it, and its sample is not there.
+        # The evaluation at 7.2 fires as all before it, but its sample is missing.
         (8.0, 0.0, [(7, "inactive")]),
         (7.8, 0.0, [(7, "inactive")]),
-        # Half a second later it need not be.
+        # Half a second later the sample may still be missing.
         (7.6, 0.0, []),
-        # With a query offset it comes that much later.
+        # With a query offset it comes later by that offset.
         (8.0, 0.5, []),
         (8.3, 0.5, [(7, "inactive")]),
     ],
@@ -127,5 +129,5 @@ def test_the_last_evaluation_may_not_be_stored_yet_when_the_record_ends(
     record = watched("T" * 8, parts=parts, query_offset_seconds=looks_back)
     values = {"alerts": alerts("fffffffi"), "watched": [record], "targets": [target(30)], "groups": []}
     recording = passed.model_copy(update=values | {"started_at": START, "ended_at": START + ended})
-    seen = breaches(Evaluations(recording, record), rule(), timelines(recording, "QueueGrows", 1))
+    seen = breaches(RuleEvaluations(recording, record), rule(), timelines(recording, "QueueGrows", 1))
     assert [(round(one.at - FIRST, 1), one.observed) for one in seen] == found

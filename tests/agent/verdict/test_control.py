@@ -1,4 +1,4 @@
-"""A drill that expects nothing: silence is its proof, as far as the load was what it should be."""
+"""A drill that expects nothing: it proves silence, if the load was as requested."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def control(passed: Recording) -> Recording:
     return passed.model_copy(update={"drill": drill} | quiet)
 
 
-def test_all_quiet_has_passed(control: Recording) -> None:
+def test_a_quiet_drill_without_expectations_passes(control: Recording) -> None:
     judgement = judge(control)
     assert (judgement.exit_code, judgement.verdicts) == (0, ())
 
 
-def test_whatever_fires_is_unexpected(control: Recording) -> None:
+def test_any_alert_that_fires_is_unexpected(control: Recording) -> None:
     instants = [control.started_at + second for second in (60.2, 61.2)]
     fired = AlertSamples(labels={"alertname": "DiskFull"}, state="firing", instants=instants)
     judgement = judge(control.model_copy(update={"alerts": [fired]}))
@@ -48,7 +48,7 @@ def _surge(recording: Recording, target_rate: float) -> FaultRecord:
     )
 
 
-def test_a_surge_that_was_not_sent_is_no_surge(passed: Recording) -> None:
+def test_a_surge_that_was_not_sent_makes_the_drill_inconclusive(passed: Recording) -> None:
     judgement = judge(passed.model_copy(update={"faults": [_surge(passed, 200)]}))
     assert judgement.exit_code == 3
     assert judgement.undermined_by[0].startswith("the surge of 100 transactions a second more reached 100.0")

@@ -1,4 +1,4 @@
-"""When a receiver must hear of an alert, and what counts as hearing of it; instants are seconds from the firing."""
+"""When a receiver must be notified, and which notifications belong to an alert; instants are seconds from firing."""
 
 from __future__ import annotations
 
@@ -10,17 +10,10 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, NotificationRecord, SuppressionRecord
 from alertdrill.agent.rules.routing import Route
-from alertdrill.agent.verdict.delivery import (
-    first_window,
-    heard,
-    known_for_seconds,
-    notified_window,
-    way_to,
-    ways,
-    ways_to,
-)
+from alertdrill.agent.verdict.delivery import notifications_of, quickest_route, routes_of, routes_to
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Window
+from alertdrill.agent.verdict.window import first_notified_window, known_for_seconds, notified_window
 from tests.support.one_rule import START, rule, watched
 
 FIRED = START + 7200
@@ -28,7 +21,7 @@ LABELS = {"alertname": "QueueGrows", "job": "shop"}
 OTHER = {"alertname": "DiskFull", "job": "shop"}
 ELSEWHERE = {"alertname": "DiskFull", "job": "bank"}
 ALERT = AlertTimeline(LABELS, FIRED - 10, FIRED, FIRED + 60)
-# It may arrive 10 ms early, by clocks that are cut off, and a second late.
+# A notification may arrive 10 ms early, because clocks are cut off, and a second late.
 EARLY, LATE = 0.010, 1.0
 
 
@@ -42,7 +35,7 @@ def _samples(labels: dict[str, str], *at: float, state: Literal["pending", "firi
 
 
 def _recording(passed: Recording, **update: Any) -> Recording:
-    """A drill that began two hours before the alert fired, and knows of nothing but that alert."""
+    """A drill that began two hours before the alert fired, with no other alert in its recording."""
     nothing: dict[str, Any] = {"watched": [], "targets": [], "notifications": [], "rules": [], "earlier_since": None}
     of_time = {"started_at": START, "ended_at": FIRED + 600, "alerts": [_samples(LABELS, 0, 1)]}
     return passed.model_copy(update=nothing | of_time | update)
@@ -64,7 +57,7 @@ FRESH, KNOWN = (30.0, 30.0), (0.0, 300.0)
 @pytest.mark.parametrize(
     ("wait", "interval", "known", "window"),
     [
-        # facts: T + group_wait for a new group, else T + at most max(group_wait, group_interval).
+        # firing + group_wait for a new group, else firing + at most max(group_wait, group_interval).
         (30, 300, False, (30, 30)),
         (0, 300, False, (0, 0)),
         (30, 300, True, (0, 300)),
@@ -85,10 +78,10 @@ def test_a_new_group_waits_for_group_wait_and_a_known_one_at_most_for_the_longer
         (_samples(OTHER, -20, -10), KNOWN),
         (_samples(OTHER, -20, -10, state="pending"), FRESH),
         (_samples(ELSEWHERE, -20, -10), FRESH),
-        # At the same evaluation, to the 10 ms, or after it.
+        # At the same evaluation, within 10 ms, or after it.
         (_samples(OTHER, -0.009, 5), FRESH),
         (_samples(OTHER, -0.011, 5), KNOWN),
-        # Its end is repeated for 15 minutes, and the group then lives for a flush (300 s) and a clean-up (30 s) more.
+        # Prometheus sends its end for 15 minutes; then the group lives for a flush (300 s) and a clean-up (30 s).
         (_samples(OTHER, -1229), KNOWN),
         (_samples(OTHER, -1231), FRESH),
     ],
@@ -106,7 +99,7 @@ def test_a_group_is_known_from_any_of_its_alerts_that_fired_before(
 def test_an_alert_is_over_an_evaluation_after_its_last_sample(
     passed: Recording, at: float, window: tuple[float, float]
 ) -> None:
-    """facts: Prometheus repeats for 15 minutes from ResolvedAt on; of a rule evaluated every 60 s that is 60 s later."""
+    """Prometheus sends an end for 15 minutes from ResolvedAt on, which is one evaluation (60 s) after the last sample."""
     rules = [rule(), rule(alert="DiskFull", interval_seconds=60)]
     recording = _recording(passed, rules=rules, alerts=[_samples(LABELS, 0), _samples(OTHER, at)])
     assert _bounds(notified_window(recording, ALERT, _route(30, 300), 0)) == window
@@ -121,7 +114,7 @@ def test_an_alert_is_over_an_evaluation_after_its_last_sample(
         (-5, -1229, KNOWN),
     ],
 )
-def test_a_group_is_new_only_to_who_looked_far_enough_back(
+def test_a_group_is_new_only_if_the_recording_goes_back_far_enough(
     passed: Recording, began_at: float, earlier_since: float | None, window: tuple[float, float]
 ) -> None:
     since = None if earlier_since is None else FIRED + earlier_since
@@ -194,12 +187,12 @@ def test_it_fires_by_the_server_s_clock_and_is_received_by_ours(
 @pytest.mark.parametrize(
     ("other", "window"),
     [
-        # Samples bear the instant of the data, which is evaluated 60 s later: those of its own rule as well.
+        # Samples carry the instant of the data, which is evaluated 60 s later; so do other samples of this rule.
         (None, (90, 90)),
-        # One of a rule that does not look back fires at its instant: 30 s before this one, or after it.
+        # An alert of a rule without an offset fires at the instant of its sample: 30 s before this one, or after it.
         (_samples(OTHER, 30), (60, 360)),
         (_samples(OTHER, 61), (90, 90)),
-        # It was over long enough before.
+        # It was over for long enough.
         (_samples(OTHER, -1171), (90, 90)),
         (_samples(OTHER, -1169), (60, 360)),
     ],
@@ -217,18 +210,18 @@ def test_an_alert_of_a_group_that_looks_back_fires_that_much_later(
     [
         ([], None),
         ([_route(30, 300)], (30, 30)),
-        # Any of them may tell first; the quickest must.
+        # Any of them may notify first; the quickest one must.
         ([_route(30, 300), _route(5, 300)], (5, 5)),
         ([_route(30, 300, group_by=()), _route(60, 20, group_by=("job", "alertname"))], (0, 60)),
         ([_route(30, 300), _route(5, 300, muted_in=("nights",))], None),
     ],
 )
-def test_of_several_routes_the_quickest_must_tell(
+def test_of_several_routes_the_quickest_must_notify(
     passed: Recording, routes: list[Route], window: tuple[float, float] | None
 ) -> None:
-    """An alert of another name fires before: known to who groups by nothing, new to who groups by name."""
+    """An alert of another name fires before: a route without group_by has its group, one that groups by name has not."""
     recording = _recording(passed, alerts=[_samples(LABELS, 0), _samples(ELSEWHERE, -20)])
-    assert _bounds(first_window(recording, ALERT, routes, 0)) == window
+    assert _bounds(first_notified_window(recording, ALERT, routes, 0)) == window
 
 
 CONFIG = """
@@ -252,7 +245,7 @@ def _routed(passed: Recording, config: str, **update: Any) -> Recording:
         ("pager", [], [60, 10], 10),
         ("archive", [], [300], 300),
         ("root", [], [], None),
-        # With nobody expected, it is whoever told.
+        # Without an expected receiver, the routes to all notified receivers count.
         (None, ["archive"], [300], 300),
         (None, ["pager", "archive"], [300, 60, 10], 10),
         (None, [], [], None),
@@ -262,14 +255,14 @@ def test_the_routes_are_those_to_the_receiver(
     passed: Recording, receiver: str | None, told: list[str], waits: list[float], quickest: float | None
 ) -> None:
     recording = _routed(passed, CONFIG, notifications=[_told(10, receiver=name) for name in told])
-    assert [way.group_wait.total_seconds() for way in ways_to(recording, ALERT, receiver)] == waits
-    way = way_to(recording, ALERT, receiver)
+    assert [way.group_wait.total_seconds() for way in routes_to(recording, ALERT, receiver)] == waits
+    way = quickest_route(recording, ALERT, receiver)
     assert (None if way is None else way.group_wait.total_seconds()) == quickest
 
 
 @pytest.mark.parametrize("config", ["", "route: [", "receivers: []", "route: {receiver: a, group_wait: soon}"])
 def test_a_configuration_that_cannot_be_followed_has_no_routes(passed: Recording, config: str) -> None:
-    assert ways(_routed(passed, config), LABELS) == []
+    assert routes_of(_routed(passed, config), LABELS) == []
 
 
 def _told(received: float, starts: float = 0.0, **update: Any) -> NotificationRecord:
@@ -294,61 +287,61 @@ def _told(received: float, starts: float = 0.0, **update: Any) -> NotificationRe
         (_told(2, status="resolved"), False),
         (_told(2, labels=OTHER), False),
         (_told(2, labels=LABELS | {"cluster": "eu"}), True),
-        # Clocks may be a second apart; what came before is of an earlier time that it fired, or of none.
+        # Clocks may be a second apart; an earlier notification belongs to an earlier time that the alert fired, or to none.
         (_told(-0.9, -0.9), True),
         (_told(-1.1, -0.9), False),
-        # It was over at 60: what began then is of the next time.
+        # It was over at 60: a notification that began then belongs to the next time.
         (_told(70, 59.9), True),
         (_told(70, 60), False),
     ],
 )
-def test_a_receiver_hears_of_an_alert_by_what_begins_before_its_end(
+def test_notifications_that_begin_before_its_end_belong_to_an_alert(
     passed: Recording, told: NotificationRecord, *, counts: bool
 ) -> None:
-    assert heard(_recording(passed, notifications=[told]), ALERT) == ([told] if counts else [])
+    assert notifications_of(_recording(passed, notifications=[told]), ALERT) == ([told] if counts else [])
 
 
-def test_a_resolved_one_is_asked_for_by_its_status(passed: Recording) -> None:
+def test_resolved_notifications_are_selected_by_their_status(passed: Recording) -> None:
     told = [_told(2), _told(70, status="resolved")]
-    assert heard(_recording(passed, notifications=told), ALERT, "resolved") == told[1:]
+    assert notifications_of(_recording(passed, notifications=told), ALERT, "resolved") == told[1:]
 
 
-def test_of_an_alert_that_never_fired_nobody_hears(passed: Recording) -> None:
+def test_an_alert_that_never_fired_has_no_notifications(passed: Recording) -> None:
     pending = AlertTimeline(LABELS, FIRED, None, FIRED + 5)
-    assert heard(_recording(passed, notifications=[_told(2)]), pending) == []
+    assert notifications_of(_recording(passed, notifications=[_told(2)]), pending) == []
 
 
 @pytest.mark.parametrize(
     ("received", "starts", "counts"),
     [
-        # It fires at 90 and is over at 150, though its samples say 0 and 60.
+        # It fires at 90 and is over at 150, but its samples are at 0 and 60.
         (95, 90, True),
         (160, 149.9, True),
         (160, 150, False),
-        # Repeated of the time before.
+        # A repeated notification of the time before.
         (88.9, 20, False),
     ],
 )
-def test_a_short_alert_of_a_group_that_looks_far_back_is_heard_of(
+def test_notifications_of_a_short_alert_with_a_long_query_offset_are_found(
     passed: Recording, received: float, starts: float, *, counts: bool
 ) -> None:
     recording = _recording(passed, notifications=[_told(received, starts)], **_looks_back(90))
-    assert bool(heard(recording, ALERT)) is counts
+    assert bool(notifications_of(recording, ALERT)) is counts
 
 
 @pytest.mark.parametrize(
     ("started", "peers", "older", "window"),
     [
         (FIRED - 3600, 1, [], (600, 600)),
-        # Prometheus tells a new Alertmanager, too, of what was over up to a quarter of an hour before.
+        # Prometheus also sends a new Alertmanager the alerts that were over up to a quarter of an hour before.
         (FIRED - 600, 1, [-1300], (0, 86_400)),
         (FIRED - 3600, 2, [], (0, 86_400 + 15)),
     ],
 )
-def test_an_alertmanager_that_has_just_started_knows_no_group_of_yesterday(
+def test_an_alertmanager_that_has_just_started_has_no_old_groups(
     passed: Recording, started: float, peers: int, older: list[float], window: tuple[float, float]
 ) -> None:
-    """A daily summary has a group for a day, and nobody records a day before each drill."""
+    """A daily summary keeps a group for a day, but a recording does not begin a day before its drill."""
     alertmanager = passed.alertmanager.model_copy(update={"started_at": [started], "peers": peers})
     alerts = [_samples(LABELS, 0, 1), *[_samples(LABELS, one) for one in older]]
     recording = _recording(passed, alertmanager=alertmanager, started_at=FIRED - 1200, alerts=alerts)

@@ -1,4 +1,4 @@
-"""What undermines a drill, by a table: one change to a sound record, and whom it excuses."""
+"""Doubts about a drill, by a table: each is one change to a sound recording, and the verdicts that it excuses."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _looks(recording: Recording, seconds: list[float]) -> list[GroupRecord]:
         (_prometheus(clock_ahead_seconds=-3.0, clock_unsure_seconds=0.01), "Prometheus is 3.000 s behind"),
     ],
 )
-def test_what_undermines_the_drill_makes_it_inconclusive(passed: Recording, change: Change, says: str) -> None:
+def test_a_doubt_makes_the_drill_inconclusive(passed: Recording, change: Change, says: str) -> None:
     judgement = judge(passed.model_copy(update=change(passed)))
     assert judgement.verdicts[0].outcome is VerdictOutcome.INCONCLUSIVE
     assert says in judgement.verdicts[0].reason
@@ -86,7 +86,7 @@ def test_what_undermines_the_drill_makes_it_inconclusive(passed: Recording, chan
         lambda recording: {"groups": _looks(recording, [float(number) for number in range(130)])},
     ],
 )
-def test_what_does_not_matter_is_no_doubt(passed: Recording, change: Change) -> None:
+def test_irrelevant_changes_are_not_doubts(passed: Recording, change: Change) -> None:
     changed = passed.model_copy(update=change(passed))
     assert doubts(changed, 1_790_000_030.0) == []
     assert judge(changed).verdicts[0].outcome is VerdictOutcome.PASSED
@@ -101,7 +101,7 @@ def test_a_skipped_evaluation_excuses_a_late_alert_alone(passed: Recording) -> N
     assert judge(passed.model_copy(update={"groups": groups})).verdicts[0].outcome is VerdictOutcome.PASSED
 
 
-def test_a_gap_that_nobody_watched_is_not_a_skipped_evaluation(passed: Recording) -> None:
+def test_a_gap_between_two_looks_is_not_a_skipped_evaluation(passed: Recording) -> None:
     (group,) = _looks(passed, [0.0, 5.0])
     unwatched = [one.model_copy(update={"looked_before_at": one.at - 4.5}) for one in group.evaluations]
     groups = [group.model_copy(update={"evaluations": unwatched})]
@@ -115,7 +115,7 @@ def _fired_first(recording: Recording, name: str) -> Recording:
     return recording.model_copy(update={"alerts": [*recording.alerts, samples]})
 
 
-def test_what_the_drill_before_left_firing_is_named_and_nobody_is_blamed(passed: Recording) -> None:
+def test_an_alert_still_firing_from_an_earlier_drill_makes_this_one_inconclusive(passed: Recording) -> None:
     judgement = judge(_fired_first(passed, "DiskFull"))
     assert judgement.exit_code == 3
     assert [one.outcome for one in judgement.verdicts] == [VerdictOutcome.INCONCLUSIVE] * 2
@@ -127,7 +127,7 @@ def test_an_alert_that_is_allowed_may_fire_before_the_fault(passed: Recording) -
 
 
 def test_a_fault_that_made_its_alert_pending_had_an_effect_whatever_the_traffic_says(missed: Recording) -> None:
-    """Memory that is held slows nobody down."""
+    """Memory pressure does not make any transaction slower."""
     healthy = {"p95_seconds": 0.022, "succeeded": 100, "failed": 0}
     load = missed.load.model_copy(update={"seconds": [one.model_copy(update=healthy) for one in missed.load.seconds]})
     calm = missed.model_copy(update={"load": load})

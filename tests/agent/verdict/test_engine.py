@@ -1,6 +1,6 @@
-"""The state machine, by tables: one letter for what each evaluation saw, one for what was observed of it.
+"""The state machine, by tables: one letter for the result of each evaluation, one for the observed state.
 
-T it held, F it did not, ? that is open, - the evaluation may not have taken place; i inactive, p pending, f firing.
+T it held, F it did not, ? unknown, - the evaluation may not have taken place; i inactive, p pending, f firing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import pytest
 
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.verdict.engine import Status, follow
-from alertdrill.agent.verdict.evaluations import Tick
+from alertdrill.agent.verdict.evaluations import Evaluation
 
 _HOLDS = {"T": True, "F": False, "?": None, "-": True}
 _STATES: dict[str, Status] = {"i": "inactive", "p": "pending", "f": "firing"}
@@ -30,7 +30,7 @@ def _rule(for_seconds: float, keep_seconds: float = 0) -> RuleRecord:
 
 
 def _breaches(seen: str, observed: str, rule: RuleRecord) -> list[tuple[int, bool]]:
-    ticks = [Tick(float(number), _HOLDS[letter], letter != "-") for number, letter in enumerate(seen)]
+    ticks = [Evaluation(float(number), _HOLDS[letter], letter != "-") for number, letter in enumerate(seen)]
     states = {float(number): _STATES[letter] for number, letter in enumerate(observed)}
     return [(round(breach.at), breach.is_early) for breach in follow(ticks, states, rule)]
 
@@ -52,7 +52,7 @@ def _breaches(seen: str, observed: str, rule: RuleRecord) -> list[tuple[int, boo
         (2, 0, "T?TT", "pipp"),
     ],
 )
-def test_what_the_rule_says_is_no_breach(for_seconds: float, keep: float, seen: str, observed: str) -> None:
+def test_following_the_rule_is_not_a_breach(for_seconds: float, keep: float, seen: str, observed: str) -> None:
     assert _breaches(seen, observed, _rule(for_seconds, keep)) == []
 
 

@@ -1,4 +1,4 @@
-"""What each evaluation saw, by tables: T it held, F it did not, ? that is open; in brackets where it may not have been.
+"""The result of each evaluation, by tables: T it held, F it did not, ? unknown; in brackets: it may have been skipped.
 
 An evaluation comes a tenth of a second after each scrape began.
 """
@@ -12,7 +12,7 @@ import pytest
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import BetweenRecord, GroupRecord, SeriesRecord, TargetRecord, WatchedRecord
-from alertdrill.agent.verdict.evaluations import Evaluations, skipped, targets_behind, value_at
+from alertdrill.agent.verdict.evaluations import RuleEvaluations, skipped, targets_behind, value_at
 from tests.support.one_rule import FIRST, QUEUE, START, between, group, part, series, target, watched
 
 OVER, UNDER_WAY, HUNG = 0.01, 0.095, 2.5
@@ -21,9 +21,9 @@ _LETTERS = {True: "T", False: "F", None: "?"}
 
 
 def _seen(recording: Recording, record: WatchedRecord) -> str:
-    seen = Evaluations(recording, record).ticks(next(iter(record.parts[0].series), None))
-    letters = [(_LETTERS[tick.holds], tick.happened) for tick in seen]
-    return "".join(letter if happened else f"[{letter}]" for letter, happened in letters)
+    seen = RuleEvaluations(recording, record).of_series(next(iter(record.parts[0].series), None))
+    letters = [(_LETTERS[tick.holds], tick.took_place) for tick in seen]
+    return "".join(letter if took_place else f"[{letter}]" for letter, took_place in letters)
 
 
 def _of(
@@ -40,23 +40,23 @@ def _of(
 @pytest.mark.parametrize(
     ("took", "held", "looks", "seen"),
     [
-        # All samples were there: the record is exact.
+        # All samples were stored: the recording is exact.
         (OVER, "FFTTFF", None, "FFTTFF"),
         (OVER, "TFTFTF", "TTTTTTFFFFFF", "TFTFTF"),
-        # Its newest samples were not there yet: where that changed something, it is open.
+        # Its newest samples were not stored yet: if they changed something, the result is unknown.
         (UNDER_WAY, "FFTTFF", None, "?F?T?F"),
-        # Looks between the evaluations tell what was seen without them.
+        # The condition between the evaluations shows the result without the newest samples.
         (UNDER_WAY, "FFTTFF", "FFFFFTTTTFFFF", "FF?T?F"),
         (UNDER_WAY, "FFTTFF", "FFFFTTTTFFFFF", "FFTTFF"),
         (UNDER_WAY, "FFFFFF", "FFFFFTFFFFFFF", "FFFFFF"),
         (UNDER_WAY, "FFFFFF", "FFFFTFFFFFFFF", "FF?FFF"),
         (UNDER_WAY, "TTTTTT", "TTTTTTTTTTTTT", "TTTTTT"),
-        # A target that hangs holds back more than one scrape.
+        # A target that hangs delays more than one scrape.
         (HUNG, "FFFFTTTT", "FFFFFFFFFTTTTTTT", "FFFF???T"),
         (HUNG, "FFFFFFFF", "FFFFFFFFFFFFFFFF", "FFFFFFFF"),
     ],
 )
-def test_a_scrape_under_way_leaves_open_what_it_made_a_difference_to(
+def test_a_scrape_under_way_makes_a_result_unknown_where_it_matters(
     passed: Recording, took: float, held: str, looks: str | None, seen: str
 ) -> None:
     record = watched(held, between=None if looks is None else between(looks))
@@ -64,7 +64,7 @@ def test_a_scrape_under_way_leaves_open_what_it_made_a_difference_to(
 
 
 def test_a_group_that_looks_back_far_enough_sees_every_scrape(passed: Recording) -> None:
-    """With a query offset the evaluation comes that much later than the instant of its data."""
+    """With a query offset the evaluation comes later than the instant of its data, by that offset."""
     held = "FFTTFF"
     for offset, seen in ((0.0, "?F?T?F"), (0.01, "?F?T?F"), (0.05, "FFTTFF"), (1.0, "FFTTFF")):
         record = watched(held, query_offset_seconds=offset)
@@ -75,10 +75,10 @@ def test_a_group_that_looks_back_far_enough_sees_every_scrape(passed: Recording)
     ("late", "phase_shift", "seen"),
     [(0.003, 0.0, "FFTTFF"), (0.08, 0.0, "?F?T?F"), (0.003, 0.08, "?F?T?F")],
 )
-def test_who_evaluates_or_scrapes_late_is_trusted_to_store_late(
+def test_a_late_evaluation_or_scrape_means_late_storage(
     passed: Recording, late: float, phase_shift: float, seen: str
 ) -> None:
-    """An evaluation or a scrape that came 80 ms late tells of a machine that stores its samples as late."""
+    """An evaluation or a scrape that came 80 ms late shows that the machine stores its samples as late."""
     shifted = [0.1 + number + (phase_shift if number == 20 else 0.0) for number in range(SECONDS)]
     groups = [group(range(6), late)]
     assert _of(passed, watched("FFTTFF"), target(SECONDS, instants=shifted), groups=groups) == seen
@@ -87,23 +87,23 @@ def test_who_evaluates_or_scrapes_late_is_trusted_to_store_late(
 @pytest.mark.parametrize(
     ("last", "held", "seen"),
     [
-        # Its scrapes ended 27 s before the record does: what ended with it was written up to 3.2 s later.
+        # Its scrapes ended 27 s before the recording does: the end of its series was written up to 3.2 s later.
         (3, "TTTTFFFFFF", "TTTT???FFF"),
-        # Another series holds on, or none did: nothing changes.
+        # Another series still holds, or none did: nothing changes.
         (3, "TTTTTTTTTT", "TTTTTTTTTT"),
-        # It was scraped to the end of the record.
+        # It was scraped to the end of the recording.
         (29, "TTTTFFFFFF", "TTTTFFFFFF"),
     ],
 )
-def test_a_target_that_is_removed_leaves_open_when_its_series_ended(
+def test_the_end_of_the_series_of_a_removed_target_is_unknown(
     passed: Recording, last: int, held: str, seen: str
 ) -> None:
     looks = between("".join(2 * letter for letter in held))
     assert _of(passed, watched(held, between=looks), target(last + 1)) == seen
 
 
-def test_series_of_no_target_are_open_wherever_they_change(passed: Recording) -> None:
-    """Those of recording rules come at instants that nobody knows."""
+def test_series_without_a_target_are_unknown_wherever_they_change(passed: Recording) -> None:
+    """Series of recording rules come at unknown instants."""
     assert _of(passed, watched("FFTTFF")) == "?F?T?F"
     assert _of(passed, watched("FFTTFF", between=between("FFFFTTTTFFFFF"))) == "FFTTFF"
 
@@ -125,13 +125,13 @@ def test_only_the_stretches_of_its_own_labels_count_between_evaluations(passed: 
         (range(6), {}, "FFTTFF"),
         ([0, 1, 3, 4, 5], {}, "FF[T]TFF"),
         ([0, 5], {}, "F[F][T][T][F]F"),
-        # Before the first look and after the last one nobody knows of any that was missed.
+        # Before the first look and after the last one, a missed evaluation would be unknown.
         ([2, 4], {}, "FFT[T]FF"),
         (range(6), {2: {"QueueGrows": "many-to-many"}}, "FF[T]TFF"),
         (range(6), {2: {"AnotherAlert": "many-to-many"}}, "FFTTFF"),
     ],
 )
-def test_an_evaluation_that_nobody_saw_or_that_failed_may_not_have_been(
+def test_an_unseen_or_failed_evaluation_may_not_have_taken_place(
     passed: Recording, numbers: Any, errors: dict[int, dict[str, str]], seen: str
 ) -> None:
     groups = [group(numbers, errors=errors)]
@@ -151,14 +151,14 @@ NAN, INF = math.nan, math.inf
 @pytest.mark.parametrize(
     ("expr", "values", "held", "seen"),
     [
-        # Far from its threshold, a scrape more or less does not matter.
+        # Far from its threshold, one scrape more or less does not matter.
         (RATE, [1.0, 1.0, 1.0, 99.0, 99.0, 99.0, 99.0], "FFFTTTT", "?F??TT?"),
         (RATE, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], "FFFFFFF", "?FFFFF?"),
-        # Near to it, it does.
+        # Near to its threshold, it does.
         (RATE, [4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0], "FFFFFFF", "???????"),
-        # With three scrapes a range without its ends has one sample, and no rate.
+        # With three scrapes, a range without its ends has one sample, and no rate.
         (SLOW, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], "FFFFFFF", "???????"),
-        # What is no number, or not there, is near to everything.
+        # A value that is not a number, or missing, counts as near.
         (RATE, [1.0, 1.0, NAN, 1.0, 1.0, 1.0, 1.0], "FFFFFFF", "????FF?"),
         (RATE, [1.0, 1.0, None, 1.0, 1.0, 1.0, 1.0], "FFFFFFF", "????FF?"),
         (RATE, [99.0, 99.0, INF, 99.0, 99.0, 99.0, 99.0], "TTTTTTT", "????TT?"),
@@ -181,8 +181,8 @@ def test_a_range_without_its_newest_scrape_is_known_only_far_from_the_threshold(
     assert _of(passed, record, target(SECONDS, OVER)) == held
 
 
-def test_a_range_beside_another_series_is_open_while_a_scrape_is_under_way(passed: Recording) -> None:
-    """There is no number that its value could be far from."""
+def test_a_range_beside_another_series_is_unknown_during_a_scrape(passed: Recording) -> None:
+    """Without a threshold there is no distance to it."""
     expr = "rate(queue[4s]) > rate(limit[4s])"
     parts = [part(expr, series("TTT")), part("queue", series("TTT"))]
     assert _of(passed, watched("TTT", parts=parts, between=between("TTTTTT")), target(SECONDS, UNDER_WAY)) == "???"
@@ -190,7 +190,7 @@ def test_a_range_beside_another_series_is_open_while_a_scrape_is_under_way(passe
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF, 0.0])
 def test_a_value_of_any_kind_is_a_result(passed: Recording, value: float) -> None:
-    """An expression without a comparison gives an alert whatever its value is."""
+    """An expression without a comparison makes an alert whatever its value is."""
     parts = [part("queue", series("FTT", value=value))]
     assert _of(passed, watched("FTT", parts=parts), target(SECONDS)) == "FTT"
 
@@ -218,6 +218,6 @@ def test_a_gap_between_evaluations_is_certain_when_two_looks_left_no_room_for_an
     assert list(skipped(group([0, 4]).model_copy(update={"evaluations": unwatched}))) == []
 
 
-def test_looks_that_end_before_the_record_does_are_not_read_beyond(passed: Recording) -> None:
+def test_conditions_between_evaluations_are_not_read_beyond_their_end(passed: Recording) -> None:
     short = BetweenRecord(first_at=START, step_seconds=0.5, count=3, series=[])
     assert _of(passed, watched("FFFF", between=short), target(SECONDS, UNDER_WAY)) == "FFFF"

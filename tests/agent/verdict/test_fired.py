@@ -1,4 +1,4 @@
-"""What the verdict of one alert is made of, where the record has less of it than usual."""
+"""The verdict on an alert whose recording has less than usual."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from alertdrill.agent.verdict.verdict import VerdictOutcome
 
 
 def _crowded(recording: Recording, total: int) -> Recording:
-    """Keep the series of fifty others in the place of the alert's own."""
+    """Keep fifty other series instead of the alert's own."""
     record = recording.watched[0]
     whole, *parts = record.parts
     others = [SeriesRecord(labels={"instance": f"other:{n}"}, first=35, values=[9.0]) for n in range(50)]

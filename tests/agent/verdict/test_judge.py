@@ -1,4 +1,4 @@
-"""The judge, by a table: one recording in which all is well, and what each change to it makes of the verdict."""
+"""The judge, by a table: each row is one change to a sound recording, and the verdict on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Change = Callable[[Recording], dict[str, Any]]
 
 
 def _shift_firing(seconds: float) -> Change:
-    """Fire earlier or later than the rule says: the boundary between pending and firing moves."""
+    """Fire earlier or later than the rule requires: the boundary between pending and firing moves."""
 
     def change(recording: Recording) -> dict[str, Any]:
         pending, firing, *others = recording.alerts
@@ -142,14 +142,14 @@ def test_each_change_to_the_record_changes_the_verdict(
     assert says in verdict.reason
 
 
-def test_an_alert_that_nobody_allowed_is_unexpected_and_fails_the_drill(passed: Recording) -> None:
+def test_an_alert_that_is_not_allowed_is_unexpected_and_fails_the_drill(passed: Recording) -> None:
     allowed, forbidden = judge(passed), judge(passed.model_copy(update=_forbid(passed)))
     assert (allowed.exit_code, allowed.allowed) == (0, ("QueueGrows",))
     assert [verdict.outcome for verdict in forbidden.verdicts] == [VerdictOutcome.PASSED, VerdictOutcome.UNEXPECTED]
     assert forbidden.exit_code == 1
 
 
-def test_a_missed_alert_tells_its_largest_value_beside_the_threshold(missed: Recording) -> None:
+def test_a_missed_alert_has_its_largest_value_beside_the_threshold(missed: Recording) -> None:
     (verdict,) = judge(missed).verdicts
     assert verdict.outcome == VerdictOutcome.MISSED
     assert verdict.reason == "never crossed: largest value 0.48, at +5.2 s; it fires at > 0.5"

@@ -1,4 +1,4 @@
-"""Values and labels that are seldom seen, by tables: each verdict is worked out by hand.
+"""Rare values and labels, by tables: each verdict is computed by hand.
 
 The condition holds from 5.2 s after the fault to the evaluation 68.2 s after it, evaluated once a second, with a `for`
 of 10 s: pending at 5.2 s, firing at 15.2 s, over at 68.2 s.
@@ -21,7 +21,7 @@ from alertdrill.agent.verdict.verdict import Link, Verdict, VerdictOutcome
 
 EXPR, VALUE = "orders:p95_seconds > 0.5", "orders:p95_seconds"
 SERIES = {"__name__": VALUE, "instance": "shop:80", "job": "orders"}
-# The number of the evaluation 0.2 s after the fault; the condition holds from five later up to 68 later.
+# The evaluation 0.2 s after the fault; the condition holds from 5 to 68 evaluations later.
 FAULT, BEGINS, ENDS, COUNT = 30, 35, 98, 140
 
 
@@ -46,7 +46,7 @@ def _always(before: float, during: float) -> SeriesRecord:
 
 
 def _verdict(recording: Recording) -> Verdict:
-    """Judge, and make every report, which must not fail over odd values."""
+    """Judge, and make every report; odd values must not make any of them fail."""
     judgement = judge(recording)
     json_report.render(recording, judgement)
     html.render(recording, judgement)
@@ -65,9 +65,7 @@ def _verdict(recording: Recording) -> Verdict:
         (f"{VALUE} == +Inf", 0.02, inf),
     ],
 )
-def test_a_condition_may_hold_for_what_is_no_ordinary_number(
-    passed: Recording, expr: str, before: float, during: float
-) -> None:
+def test_a_condition_may_hold_for_nan_and_infinity(passed: Recording, expr: str, before: float, during: float) -> None:
     parts = _part(expr, _held(during)), _part(VALUE, _always(before, during))
     verdict = _verdict(_changed(passed, *parts))
     assert verdict.outcome is VerdictOutcome.PASSED
@@ -84,7 +82,7 @@ def test_a_condition_may_hold_for_what_is_no_ordinary_number(
         (f"{VALUE} < 0.5", inf, "smallest value inf"),
     ],
 )
-def test_a_value_that_never_crosses_may_be_no_ordinary_number(
+def test_a_value_that_never_crosses_may_be_nan_or_infinite(
     missed: Recording, expr: str, value: float, says: str
 ) -> None:
     verdict = _verdict(_changed(missed, _part(expr), _part(VALUE, _always(value, value))))
@@ -93,14 +91,14 @@ def test_a_value_that_never_crosses_may_be_no_ordinary_number(
 
 
 @pytest.mark.parametrize("spoilt", [nan, inf, -inf])
-def test_a_counter_that_is_no_number_foretells_nothing(missed: Recording, spoilt: float) -> None:
+def test_a_counter_that_is_not_a_number_predicts_nothing(missed: Recording, spoilt: float) -> None:
     expr = "rate(failed_total[20s]) > 5"
     parts = _part(expr), _part("rate(failed_total[20s])", _always(0, 1)), _part("failed_total", _always(0, spoilt))
     verdict = _verdict(_changed(missed, *parts))
     assert verdict.reason == "never crossed: largest value 1, at +5.2 s; it fires at > 5"
 
 
-def test_buckets_whose_bound_is_no_number_are_left_out(missed: Recording) -> None:
+def test_buckets_whose_bound_is_not_a_number_are_left_out(missed: Recording) -> None:
     expr = "histogram_quantile(0.9, rate(took_bucket[20s])) > 5"
     buckets = [_always(0, 1).model_copy(update={"labels": {"le": le}}) for le in ("often", "NaN", "", "+Inf")]
     value = _part("histogram_quantile(0.9, rate(took_bucket[20s]))", _always(0, 1))
@@ -109,7 +107,7 @@ def test_buckets_whose_bound_is_no_number_are_left_out(missed: Recording) -> Non
 
 
 def _labelled(recording: Recording, labels: dict[str, str], *, pending: range, firing: range) -> dict[str, Any]:
-    """Store one alert by the numbers of its evaluations after the fault, and tell the pager 2.1 s after it fires."""
+    """Store one alert by the numbers of its evaluations after the fault, and notify the pager 2.1 s after it fires."""
     first = recording.watched[0].first_at + FAULT
     whole = {"alertname": "OrdersSlow", "severity": "page", "instance": "shop:80", "job": "orders"} | labels
     stored = [("pending", pending), ("firing", firing)]
@@ -147,8 +145,8 @@ def _expecting(recording: Recording, labels: dict[str, str], within: str = "50s"
         ({"zone": "a"}, VerdictOutcome.WRONG_LABELS),
     ],
 )
-def test_an_empty_label_is_none(passed: Recording, wanted: dict[str, str], outcome: VerdictOutcome) -> None:
-    """An empty label of a series is not on its alert, and one of a rule takes the series' own label away."""
+def test_an_empty_label_counts_as_missing(passed: Recording, wanted: dict[str, str], outcome: VerdictOutcome) -> None:
+    """An empty label of a series is not on its alert, and an empty label of a rule removes that of the series."""
     series = SERIES | {"zone": "", "team": "shop"}
     parts = _part(EXPR, _held(0.66, series)), _part(VALUE, _always(0.02, 0.66))
     rule = {"labels": {"severity": "page", "team": ""}}
@@ -174,7 +172,7 @@ def _versions(recording: Recording, firing_again: int, within: str = "20s") -> R
 def test_labels_that_change_make_another_alert_with_a_for_of_its_own(
     passed: Recording, firing_again: int, outcome: VerdictOutcome
 ) -> None:
-    """The drill's budget of 20 s was kept by the first one; the second one must take its 10 s, no more and no less."""
+    """The first alert kept to the drill's budget of 20 s; the second must take its 10 s, not more and not less."""
     assert _verdict(_versions(passed, firing_again)).outcome is outcome
 
 
@@ -203,7 +201,7 @@ TEMPLATE = {"labels": {"severity": "page", "seen": "{{ $value }}"}}
 
 
 def _templated(recording: Recording, firing_again: int, ends: int = 68) -> Recording:
-    """Let one series' value, which is in a label, change 30.2 s after the fault."""
+    """Change one series' value, which is in a label, 30.2 s after the fault."""
     stored = _both(
         _labelled(recording, {"seen": "0.66"}, pending=range(5, 15), firing=range(15, 30)),
         _labelled(recording, {"seen": "0.7"}, pending=range(30, firing_again), firing=range(firing_again, ends)),
@@ -238,8 +236,8 @@ def test_a_template_that_stays_the_same_needs_no_note(passed: Recording) -> None
     assert (verdict.outcome, verdict.notes) == (VerdictOutcome.PASSED, ())
 
 
-def test_a_template_with_the_value_keeps_an_alert_from_ever_firing(missed: Recording) -> None:
-    """Each evaluation has another value, and so another alert, whose `for` begins from zero."""
+def test_a_label_with_the_value_prevents_an_alert_from_firing(missed: Recording) -> None:
+    """Each evaluation has another value, so each makes another alert, whose `for` begins at zero."""
     stored: dict[str, Any] = {"alerts": [], "notifications": []}
     for number in range(5, 68):
         stored = _both(

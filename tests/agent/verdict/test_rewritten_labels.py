@@ -1,4 +1,4 @@
-"""Labels that are added, dropped or rewritten between Prometheus and Alertmanager do not hide who was told."""
+"""Labels that are added, dropped or rewritten between Prometheus and Alertmanager do not hide notifications."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _only(recording: Recording) -> Verdict:
     ],
 )
 def test_a_notification_with_other_labels_is_still_of_the_alert(passed: Recording, change: dict[str, str]) -> None:
-    """An empty label here stands for one that was dropped."""
+    """An empty label in this table stands for a dropped one."""
     labels = {name: value for name, value in (passed.alerts[0].labels | change).items() if value}
     assert _only(_told_as(passed, labels)).outcome is VerdictOutcome.PASSED
 
@@ -67,7 +67,7 @@ def test_one_that_began_at_another_instant_is_not(passed: Recording) -> None:
 
 
 def test_a_notification_is_of_the_alert_that_has_most_of_its_labels(passed: Recording) -> None:
-    """Another alert of the name has all of this one's labels and one more: what tells of it tells nothing of this."""
+    """Another alert has all labels of this one and one more: its notifications do not belong to this one."""
     finer = passed.alerts[0].labels | {"shard": "7"}
     also = [AlertSamples(labels=finer, state=one.state, instants=one.instants) for one in passed.alerts[:2]]
     recording = _told_as(passed, finer).model_copy(update={"alerts": [*passed.alerts, *also]})
@@ -82,7 +82,7 @@ def test_a_notification_is_of_the_alert_that_has_most_of_its_labels(passed: Reco
 
 
 def test_the_route_is_that_of_the_labels_which_arrived(passed: Recording) -> None:
-    """With an external label the alert takes a route of its own, whose waits are longer than the root's."""
+    """With an external label the alert takes another route, whose waits are longer than the root's."""
     tree = (
         "route: {receiver: pager, group_wait: 0s, routes: [{matchers: [region=here], receiver: pager, group_wait: 2s}]}"
     )
@@ -96,8 +96,8 @@ def test_the_route_is_that_of_the_labels_which_arrived(passed: Recording) -> Non
         assert "group_wait 2 s" in window.arithmetic
 
 
-def test_a_group_that_another_prometheus_opened_is_no_new_one(passed: Recording) -> None:
-    """Alertmanager had an alert of the group before, of which this Prometheus knows nothing."""
+def test_a_group_that_another_prometheus_opened_is_not_new(passed: Recording) -> None:
+    """Alertmanager had an alert of the group before, from another Prometheus."""
     sooner = [one.model_copy(update={"received_at": one.received_at - 2}) for one in passed.notifications]
     early = passed.model_copy(update={"notifications": sooner, "earlier_since": passed.started_at - 3600})
     assert _only(early).outcome is VerdictOutcome.EARLY

@@ -1,4 +1,4 @@
-"""Several rules may make alerts of one name, as for two severities, in one group or in two: each is judged alone."""
+"""Several rules may make alerts of one name, in one group or in two: each rule is judged alone."""
 
 from __future__ import annotations
 

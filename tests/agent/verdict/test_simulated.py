@@ -1,6 +1,6 @@
-"""Verdicts against an independent simulator of all between a service and a receiver.
+"""Verdicts compared with an independent simulator of everything from the service to the receiver.
 
-ALERTDRILL_CASES says how many cases are drawn; `make verdicts` draws ten thousand.
+ALERTDRILL_CASES is the number of cases; `make verdicts` draws ten thousand.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from alertdrill.agent.verdict.evaluations import Evaluations
+from alertdrill.agent.verdict.evaluations import RuleEvaluations
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Verdict, VerdictOutcome
 from simulated_recording import Simulated, recorded
@@ -18,8 +18,8 @@ from simulator.drawn import cases, draw_many
 
 _BATCH = 100
 _BATCHES = max(int(os.environ.get("ALERTDRILL_CASES", "400")) // _BATCH, 1)
-# A right engine earns these, and the truth says which.
-# Whether a wait was right can only be told of a group that Alertmanager cannot have known.
+# A right engine gets these verdicts; the truth decides which of them.
+# The wait can be checked only for a group that Alertmanager certainly did not have yet.
 _WAITS = {"before-group-wait", "twice-the-wait"}
 _WRITTEN_WITHIN_MS = 500
 _DELIVERY_MS = 1000
@@ -41,18 +41,18 @@ def _told(simulated: Simulated) -> bool:
 
 
 def _fired(simulated: Simulated) -> list[Life]:
-    """List the alerts that fired within the record, which has them at the instant of their data."""
+    """List the alerts that fired within the recording, which has them at the instant of their data."""
     begins = simulated.case.begins + simulated.case.group.query_offset
     return [life for life in simulated.truth.fired() if (life.fired_at or 0) >= begins]
 
 
 def _is_open(simulated: Simulated, life: Life) -> bool:
-    """Tell whether an alert was active at the end, as far as a record that ends there can show."""
+    """Return whether an alert was active at the end, as far as a recording that ends there can show."""
     return life.gone_at is None or life.gone_at > simulated.case.ends - _WRITTEN_WITHIN_MS
 
 
 def _fits(simulated: Simulated, verdict: Verdict) -> bool:
-    """Tell whether a verdict on a right engine says what is true."""
+    """Return whether a verdict on a right engine agrees with the truth."""
     fired = _fired(simulated)
     match verdict.outcome:
         case VerdictOutcome.MISSED:
@@ -68,7 +68,7 @@ def _fits(simulated: Simulated, verdict: Verdict) -> bool:
 
 @pytest.mark.parametrize("batch", range(_BATCHES))
 def test_no_right_engine_is_blamed_and_no_wrong_one_passes(batch: int) -> None:
-    """Each wrong engine is tried on every fourth case, where it does anything otherwise than the right one."""
+    """Each wrong engine is tried on every fourth case, if it behaves differently from the right one there."""
     drawn = draw_many(cases(), _BATCH, batch)
     assert len(drawn) == _BATCH
     caught: set[str] = set()
@@ -76,7 +76,7 @@ def test_no_right_engine_is_blamed_and_no_wrong_one_passes(batch: int) -> None:
         right = recorded(case, RIGHT)
         verdict = _verdict(right)
         if case.routing.mutes and "notified" in verdict.reason:
-            continue  # told late because of a silence, which is not recorded here
+            continue  # notified late because of a silence, which is not recorded here
         assert verdict.outcome in _BLAMELESS, (number, verdict.reason)
         assert _fits(right, verdict), (number, verdict.outcome, verdict.reason)
         for offset, name in enumerate(MUTANTS):
@@ -86,18 +86,18 @@ def test_no_right_engine_is_blamed_and_no_wrong_one_passes(batch: int) -> None:
 
 
 def _is_excused(name: str, right: Simulated, wrong: Simulated) -> bool:
-    """Tell whether the record cannot show what was wrong: it leaves open what the evaluations there saw."""
+    """Return whether the recording cannot show the mistake: the results of the evaluations there are unknown."""
     if name in _WAITS:
         return not _group_is_new(wrong) or wrong.case.routing.group_wait <= _DELIVERY_MS
     differing = sorted(_active_at(right) ^ _active_at(wrong))
     if not differing:
         return False
     (record,) = right.recording.watched
-    # What was seen then still shows as long as `for` or `keep_firing_for` takes.
+    # An unknown result still matters for as long as `for` or `keep_firing_for`.
     rule = right.case.rule
     margin = 1.5 * record.interval_seconds + max(rule.hold, rule.keep) / 1000
-    seen = Evaluations(right.recording, record)
-    open_at = [t.at for series in record.parts[0].series for t in seen.ticks(series) if t.holds is None]
+    seen = RuleEvaluations(right.recording, record)
+    open_at = [t.at for series in record.parts[0].series for t in seen.of_series(series) if t.holds is None]
     return any(differing[0] / 1000 - margin <= at <= differing[-1] / 1000 + margin for at in open_at)
 
 
@@ -106,13 +106,13 @@ def _active_at(simulated: Simulated) -> set[int]:
 
 
 def _group_is_new(simulated: Simulated) -> bool:
-    """Tell whether the first alert to fire within the record is the first of all."""
+    """Return whether the first alert to fire within the recording is the first of all."""
     fired = [life.fired_at for life in simulated.truth.lives if life.fired_at is not None]
     return min(fired, default=0) >= simulated.case.begins + simulated.case.group.query_offset
 
 
 def _is_caught(case: Case, name: str, right: Simulated) -> bool:
-    """Judge a wrong engine; tell whether it did anything wrong, and so was caught."""
+    """Judge a wrong engine; return whether it made a mistake, which then was found."""
     wrong = recorded(case, MUTANTS[name])
     if (wrong.truth.alerts, wrong.truth.notifications) == (right.truth.alerts, right.truth.notifications):
         return False

@@ -1,6 +1,6 @@
-"""When an alert was pending and firing, by letters: p pending, f firing, a dot where no sample was stored.
+"""When an alert was pending and firing, by letters: p pending, f firing, a dot if no sample was stored.
 
-There is one evaluation a second; a bar between stretches says that the alert ended and began again.
+There is one evaluation a second; a bar between stretches means that the alert ended and began again.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ def _since(*seconds: int) -> list[int]:
         ("ff", None, ["ff"]),
         # Without activeAt a gap ends the alert.
         ("pp.ff", None, ["pp", "ff"]),
-        # As old after the gap as before it: the evaluation was skipped, or failed.
+        # The same activeAt after the gap: the evaluation was skipped, or failed.
         ("pp.ff", (0, 0, 0, 0), ["pp.ff"]),
         ("pp....ff", (0, 0, 0, 0), ["pp....ff"]),
-        # Younger: it ended in the gap.
+        # A later activeAt: the alert ended in the gap.
         ("pp.pp", (0, 0, 3, 3), ["pp", "pp"]),
         ("ff.pp", (0, 0, 3, 3), ["ff", "pp"]),
         ("pp.pp.pp", (0, 0, 0, 0, 6, 6), ["pp.pp", "pp"]),
     ],
 )
-def test_a_gap_ends_an_alert_unless_it_is_as_old_afterwards(
+def test_a_gap_ends_an_alert_unless_its_activeat_stays_the_same(
     passed: Recording, states: str, since: tuple[int, ...] | None, stretches: list[str]
 ) -> None:
     samples = alerts(states, since=None if since is None else _since(*since))
@@ -77,10 +77,10 @@ def test_its_instants_are_those_of_evaluations(
     [
         # Its last sample is of START + 3.2 s, the next evaluation would be a second later.
         (4.0, 0.0, True),
-        # Samples can be read only half a second after their evaluation.
+        # Samples can be queried only half a second after their evaluation.
         (4.6, 0.0, True),
         (4.8, 0.0, False),
-        # A group that looks back evaluates later what bears this instant.
+        # With a query offset, the evaluation comes later than the instant of its samples.
         (4.8, 2.0, True),
         (6.8, 2.0, False),
     ],
@@ -94,7 +94,7 @@ def test_an_alert_whose_absence_cannot_have_been_stored_yet_is_still_active(
 
 
 def test_each_label_set_is_an_alert_of_its_own_in_the_order_of_time(passed: Recording) -> None:
-    """One series ends where another one begins: the instance was replaced."""
+    """One series ends when another one begins: the instance was replaced."""
     other = ALERT | {"instance": "new:80"}
     samples = [*alerts("....pf", labels=other), *alerts(".pff", labels=ALERT)]
     found = _found(passed, samples)
@@ -119,7 +119,7 @@ def test_an_alert_that_began_again_within_its_second_is_not_taken_for_a_skip(pas
     assert [len(one.samples) for one in timelines(recording, "QueueGrows", 0.2)] == [2, 2]
 
 
-def test_each_sample_tells_its_activeat_where_that_is_known(passed: Recording) -> None:
+def test_each_sample_has_its_activeat_if_that_is_known(passed: Recording) -> None:
     (known,) = _found(passed, alerts("pf", since=_since(0, 0)))
     (unknown,) = _found(passed, alerts("pf"))
     assert [sample.since for sample in known.samples] == [math.floor(FIRST)] * 2

@@ -1,4 +1,4 @@
-"""What the judge says of the load of a recording, by the limits that hold for every load."""
+"""Doubts about the load of a recording, by the limits that hold for every load."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from alertdrill.agent.verdict.doubts import load_problems
 
 
 def _ramping(recording: Recording, unsent_share: float) -> Recording:
-    """Let the load climb by two transactions a second, and send a share less of it than was due."""
+    """Increase the load by two transactions a second, and send a share less than was due."""
     seconds = [
         second.model_copy(update={"due": 2 * index + 1, "dropped": round(unsent_share * (2 * index + 1))})
         for index, second in enumerate(recording.load.seconds)

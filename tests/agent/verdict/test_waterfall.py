@@ -1,4 +1,4 @@
-"""The way from the fault to the receiver, cut at what is known of it; instants are seconds from the fault."""
+"""The parts of the time from the fault to the notification; instants are seconds from the fault."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.routing import Route
-from alertdrill.agent.rules.shape import classify
 from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.onset import Onset
@@ -40,7 +40,7 @@ def _cut(
         "timing": Timing(scrape=15, interval=30, for_=70),
         "route": None,
     }
-    return spans(fault_at=START, condition_at=at(condition), told_at=at(told), **(values | update))
+    return spans(fault_at=START, condition_at=at(condition), notified_at=at(told), **(values | update))
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def _cut(
             (10, 20, 30, 120, 150),
             {"first bad scrape": 10, "condition": 10, "pending": 10, "firing": 90, "received": 30},
         ),
-        # Pending at the evaluation that saw the condition: a part of no length, not a gap.
+        # Pending at the evaluation that saw the condition: a part without length, not a gap.
         ((10, 20, 20, 110, 111), {"first bad scrape": 10, "condition": 10, "pending": 0, "firing": 90, "received": 1}),
-        # What is not known belongs to the next part.
+        # A part with an unknown instant belongs to the next part.
         ((None, 20, 20, 110, 150), {"condition": 20, "pending": 0, "firing": 90, "received": 40}),
         ((None, None, 20, 110, 150), {"pending": 20, "firing": 90, "received": 40}),
         ((10, None, 20, 110, None), {"first bad scrape": 10, "pending": 10, "firing": 90}),
         ((10, 20, 20, None, None), {"first bad scrape": 10, "condition": 10, "pending": 0}),
-        # So does what comes before its turn: a scrape that was under way when the fault came.
+        # So does an instant out of order: a scrape that was under way when the fault began.
         ((-0.4, 20, 20, 110, 150), {"condition": 20, "pending": 0, "firing": 90, "received": 40}),
         ((10, 25, 20, 110, 150), {"first bad scrape": 10, "condition": 15, "firing": 85, "received": 40}),
     ],
@@ -72,8 +72,8 @@ def test_the_parts_follow_one_another_from_the_fault_on(
         assert before.ends_at == after.starts_at
 
 
-def test_how_far_a_group_looks_back_is_a_part_of_its_own() -> None:
-    """Samples bear the instant of the data: what fired at 120 was evaluated at 180, and told 30 s later."""
+def test_a_query_offset_is_a_part_of_its_own() -> None:
+    """Samples carry the instant of the data: an alert fired at 120, was evaluated at 180 and notified 30 s later."""
     cut = _cut(10, 20, 30, 120, 210, timing=Timing(15, 30, 70, query_offset=60))
     assert [(part.name, part.seconds) for part in cut[-3:]] == [("firing", 90), ("evaluated", 60), ("received", 30)]
     assert cut[-2].text == "the group looks 60 s back"
@@ -90,15 +90,13 @@ def test_how_far_a_group_looks_back_is_a_part_of_its_own() -> None:
         (RATE, (0.0, 60.0), "0 to 60 s of the 300 s range had to be bad"),
     ],
 )
-def test_the_way_to_the_condition_says_what_it_needed(
-    expr: str, needed: tuple[float, float] | None, words: str
-) -> None:
+def test_the_condition_part_names_what_it_needed(expr: str, needed: tuple[float, float] | None, words: str) -> None:
     onset = Onset(classify(expr), START + 10, needed)
     (part,) = (one for one in _cut(10, 20, 30, 120, 150, onset=onset) if one.name == "condition")
     assert part.text == words
 
 
-def test_every_other_part_says_what_it_waited_for() -> None:
+def test_every_other_part_names_its_wait() -> None:
     route = Route("pager", timedelta(seconds=30), timedelta(minutes=5))
     texts = {part.name: part.text for part in _cut(10, 20, 30, 120, 150, route=route)}
     assert texts == {
@@ -128,7 +126,7 @@ def test_the_longest_part_is_named_first_and_one_of_no_length_not_at_all() -> No
 def test_the_drill_s_budget_ends_when_the_alert_fires_and_not_at_its_data(
     passed: Recording, looks_back: float, outcome: VerdictOutcome
 ) -> None:
-    """Its data fired it at +15.2 s, and 50 s are allowed."""
+    """It fired by its data at +15.2 s, and 50 s are allowed."""
     record = passed.watched[0].model_copy(update={"query_offset_seconds": looks_back})
     told = [
         one.model_copy(update={"received_at": one.received_at + looks_back, "starts_at": one.starts_at + looks_back})

@@ -1,6 +1,6 @@
 """The lawful window of each milestone, by tables; instants are numbers of evaluations, which come once a second.
 
-T: the condition held, F: it did not, ?: the record leaves it open; in brackets: the evaluation may have been skipped.
+T: the condition held, F: it did not, ?: unknown; in brackets: the evaluation may have been skipped.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import re
 
 import pytest
 
-from alertdrill.agent.rules.shape import classify
+from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.timing import Timing
-from alertdrill.agent.verdict.evaluations import Tick
+from alertdrill.agent.verdict.evaluations import Evaluation
 from alertdrill.agent.verdict.onset import Onset
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import Window
@@ -25,17 +25,17 @@ from alertdrill.agent.verdict.window import (
 from tests.support.one_rule import FIRST, rule
 
 _HOLDS = {"T": True, "F": False, "?": None}
-# Samples bear whole milliseconds.
+# Samples are in whole milliseconds.
 _OPEN = 0.002
 
 
-def _ticks(text: str) -> list[Tick]:
+def _evaluations(text: str) -> list[Evaluation]:
     seen = re.findall(r"\[(.)\]|(.)", text)
-    return [Tick(FIRST + n, _HOLDS[open_ or sure], happened=bool(sure)) for n, (open_, sure) in enumerate(seen)]
+    return [Evaluation(FIRST + n, _HOLDS[open_ or sure], took_place=bool(sure)) for n, (open_, sure) in enumerate(seen)]
 
 
 def _bounds(window: Window | None) -> tuple[float, float] | None:
-    """Tell a window in evaluations, without the 2 ms that it is wider at either end."""
+    """Return a window in evaluations, without the 2 ms that it is wider at both ends."""
     if window is None:
         return None
     return round(window.earliest - FIRST + _OPEN, 6), round(window.latest - FIRST - _OPEN, 6)
@@ -49,11 +49,11 @@ RATE = "rate(errors_total[5m]) > 7"
     [
         # Scraped every 15 s, evaluated every 30 s, a scrape takes 0.2 s: 5 + 15 + 30 + 0.2.
         ("queue > 5", 5.0, (0.0, 0.0), (0.0, 50.2)),
-        # The fault may have come up to a scrape before it showed, but not before it was there.
+        # The fault may have begun up to a scrape before it showed, but not before it was injected.
         ("queue > 5", 20.0, (0.0, 0.0), (5.0, 65.2)),
-        # A scrape that was under way when the fault came bears an instant before it.
+        # A scrape that was under way when the fault began has its instant before the fault.
         ("up == 0", -0.4, (0.0, 0.0), (-0.4, 44.8)),
-        # 60 s of the range: a scrape less at the soonest, for the fault's phase and for extrapolation.
+        # 60 s of the range: at the soonest a scrape less, for the phase of the fault and for extrapolation.
         (RATE, 5.0, (60.0, 60.0), (35.0, 110.2)),
         (RATE, 5.0, (60.0, 90.0), (35.0, 140.2)),
         (RATE, 5.0, (10.0, 10.0), (0.0, 60.2)),
@@ -67,7 +67,7 @@ def test_a_condition_is_expected_from_the_first_bad_scrape_on(
     assert _bounds(condition_window(onset, timing, FIRST)) == window
 
 
-def test_how_far_a_group_looks_back_does_not_move_the_instants_of_its_data() -> None:
+def test_a_query_offset_does_not_move_the_instants_of_the_data() -> None:
     onset = Onset(classify("queue > 5"), FIRST + 5, (0.0, 0.0))
     timing = Timing(scrape=15, interval=30, query_offset=60)
     assert _bounds(condition_window(onset, timing, FIRST)) == (0.0, 50.0)
@@ -94,7 +94,7 @@ def test_a_condition_s_window_says_how_it_comes_about(needed: tuple[float, float
 
 
 @pytest.mark.parametrize(("first_bad", "needed"), [(None, (0.0, 0.0)), (5.0, None), (None, None)])
-def test_nothing_is_expected_where_the_record_does_not_show_the_fault_coming_in(
+def test_there_is_no_condition_window_if_the_recording_does_not_show_the_fault(
     first_bad: float | None, needed: tuple[float, float] | None
 ) -> None:
     assert condition_window(Onset(classify(RATE), first_bad, needed), Timing(15, 30), FIRST) is None
@@ -104,29 +104,29 @@ def test_nothing_is_expected_where_the_record_does_not_show_the_fault_coming_in(
     ("seen", "pending_at", "window"),
     [
         ("FFTTTF", 2, (2, 2)),
-        # A late one is held against the evaluation at which the stretch began, an early one against the next.
+        # A late alert is compared with the evaluation at which the stretch began, an early one with the next.
         ("FFTTTF", 4, (2, 2)),
         ("FFTTTF", 1, (2, 2)),
         ("FFTTTF", 0, (2, 2)),
-        # Each stretch stands for itself.
+        # Each stretch is judged alone.
         ("TTFFTT", 4, (4, 4)),
         ("TTFFTT", 3, (4, 4)),
         ("TTFFTT", 1, (0, 0)),
-        # What an evaluation saw is open: it may have become pending there, and must have by the first sure one.
+        # The result of an evaluation is unknown: the alert may have become pending there, and must have by the first sure one.
         ("F??TTF", 3, (1, 3)),
         ("F??TTF", 1, (1, 3)),
         ("F?FTTF", 1, (1, 3)),
         ("F?FTTF", 3, (3, 3)),
-        # Or the stretch may have ended there, and begun anew.
+        # Or the stretch may have ended there, and begun again.
         ("FTT?TTF", 1, (1, 1)),
         ("FTT?TTF", 4, (1, 4)),
         ("FTT?TTF", 5, (1, 4)),
         ("FTT??TF", 4, (1, 5)),
-        # So it is where the evaluation may have been skipped.
+        # The same if the evaluation may have been skipped.
         ("F[T][T]TF", 3, (1, 3)),
         ("F[T]FTTF", 3, (3, 3)),
         ("F[F]TTF", 2, (2, 2)),
-        # But one that was skipped ends nothing.
+        # But a skipped evaluation ends nothing.
         ("FTT[T]TF", 4, (1, 1)),
         # It never held from there on, or never for certain.
         ("FFTTFF", 4, None),
@@ -139,7 +139,7 @@ def test_nothing_is_expected_where_the_record_does_not_show_the_fault_coming_in(
 def test_an_alert_becomes_pending_at_the_first_evaluation_that_saw_its_condition(
     seen: str, pending_at: int, window: tuple[float, float] | None
 ) -> None:
-    assert _bounds(pending_window(_ticks(seen), FIRST + pending_at, FIRST)) == window
+    assert _bounds(pending_window(_evaluations(seen), FIRST + pending_at, FIRST)) == window
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_an_alert_becomes_pending_at_the_first_evaluation_that_saw_its_condition
         ("FFTTTF", 2, 2),
         ("FFTTTF", 4, 2),
         ("FFTTTF", 1, 2),
-        # Where it is open what an evaluation saw, the alert tells.
+        # If the result of an evaluation is unknown, the alert shows it.
         ("F??TTF", 1, 1),
         ("F??TTF", 2, 2),
         ("F??TTF", 3, 3),
@@ -161,12 +161,12 @@ def test_an_alert_becomes_pending_at_the_first_evaluation_that_saw_its_condition
 def test_the_condition_began_with_the_evaluations_that_led_to_the_alert(
     seen: str, pending_at: int, began_at: int | None
 ) -> None:
-    found = condition_began(_ticks(seen), FIRST + pending_at)
+    found = condition_began(_evaluations(seen), FIRST + pending_at)
     assert found == (None if began_at is None else FIRST + began_at)
 
 
 def test_a_sample_s_milliseconds_do_not_make_it_another_evaluation() -> None:
-    assert _bounds(pending_window(_ticks("FTF"), FIRST + 1.001, FIRST)) == (1, 1)
+    assert _bounds(pending_window(_evaluations("FTF"), FIRST + 1.001, FIRST)) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_sample_s_milliseconds_do_not_make_it_another_evaluation() -> None:
         ("FT[T]TTTTT", 3, 1, (4, 4)),
         ("FTTT[T]TTT", 3, 1, (4, 5)),
         ("FTTT[T][T]TT", 3, 1, (4, 6)),
-        # The record may end first.
+        # The recording may end first.
         ("FTT", 5, 1, (6, 6)),
         ("FTT[T]", 2, 1, (3, 3)),
     ],
@@ -191,13 +191,13 @@ def test_an_alert_fires_for_rounded_up_to_evaluations_after_it_became_pending(
     seen: str, for_seconds: float, pending_at: int, window: tuple[float, float]
 ) -> None:
     of, timing = rule(for_seconds=for_seconds), Timing(1, 1, for_seconds)
-    assert _bounds(firing_window(_ticks(seen), of, timing, FIRST + pending_at)) == window
+    assert _bounds(firing_window(_evaluations(seen), of, timing, FIRST + pending_at)) == window
 
 
 def test_evaluations_of_thirty_seconds_round_for_up_to_ninety() -> None:
-    """facts: ceil(F/E)·E, here ceil(70/30)·30."""
+    """ceil(F/E)·E, here ceil(70/30)·30."""
     of, timing = rule(for_seconds=70, interval_seconds=30), Timing(15, 30, 70)
-    ticks = [Tick(FIRST + 30 * n, holds=True, happened=n != 3) for n in range(6)]
+    ticks = [Evaluation(FIRST + 30 * n, holds=True, took_place=n != 3) for n in range(6)]
     window = firing_window(ticks, of, timing, FIRST)
     assert _bounds(window) == (90, 120)
     assert window.arithmetic == (
@@ -208,22 +208,22 @@ def test_evaluations_of_thirty_seconds_round_for_up_to_ninety() -> None:
 @pytest.mark.parametrize(
     ("seen", "keep", "window"),
     [
-        # It fires at 1 in all of these. Without keep_firing_for it ends with the first evaluation that sees it over.
+        # It fires at 1 in all of these. Without keep_firing_for it ends with the first evaluation without the condition.
         ("TTTFFF", 0, (3, 3)),
         ("TTFTTT", 0, (2, 2)),
-        # That it fired tells what the evaluation there saw.
+        # The alert fired, so that evaluation saw the condition.
         ("T?TFFF", 0, (3, 3)),
         # keep_firing_for is rounded up, and counts from the first evaluation without the condition.
         ("TTTFFFFFF", 1, (4, 4)),
         ("TTTFFFFFF", 3, (6, 6)),
         ("TTTFFFFFF", 2.5, (6, 6)),
-        # The condition came back meanwhile: it counts from anew.
+        # The condition came back meanwhile: the count begins again.
         ("TTTFTFFFFF", 3, (8, 8)),
-        # What an evaluation saw is open.
+        # The result of an evaluation is unknown.
         ("TT??FF", 0, (2, 4)),
         ("TTT?FFFFF", 2, (5, 6)),
         ("TTTF?FFFFF", 3, (6, 8)),
-        # An evaluation that may have been skipped neither ends it for certain, nor begins or breaks what is kept.
+        # An evaluation that may have been skipped does not certainly end it, and does not start or stop keep_firing_for.
         ("TTT[F]FF", 0, (3, 4)),
         ("TTT[T]FF", 0, (4, 4)),
         ("TTT[?]FF", 0, (3, 4)),
@@ -232,17 +232,17 @@ def test_evaluations_of_thirty_seconds_round_for_up_to_ninety() -> None:
         ("TTTFF[F]F", 2, (5, 6)),
         ("TTTF[T]FFFFF", 3, (6, 8)),
         ("TTTF[?]FFFFF", 3, (6, 8)),
-        # The record ends before it is sure.
+        # The recording ends before it is certain.
         ("TTT??", 0, (3, 5)),
         ("TTTFF??", 3, (6, 7)),
     ],
 )
-def test_an_alert_ends_where_its_condition_does_and_is_kept_for_as_long_as_told(
+def test_an_alert_ends_with_its_condition_or_after_keep_firing_for(
     seen: str, keep: float, window: tuple[float, float]
 ) -> None:
     of, timing = rule(keep_firing_for_seconds=keep), Timing(1, 1, 0, keep)
     timeline = AlertTimeline({}, FIRST, FIRST + 1, None)
-    assert _bounds(resolved_window(_ticks(seen), of, timing, timeline)) == window
+    assert _bounds(resolved_window(_evaluations(seen), of, timing, timeline)) == window
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_an_alert_ends_where_its_condition_does_and_is_kept_for_as_long_as_told(
     [
         ("TTTTT", 0, None, None),
         ("TTTFF", 3, None, None),
-        # One that ended all the same was early: at the first evaluation after the record it may still have held.
+        # An alert that still ended was early: at the first evaluation after the recording the condition may have held.
         ("TTTTT", 0, 3, (5, 5)),
         ("TTTTT", 2, 3, (5, 7)),
     ],
@@ -260,4 +260,4 @@ def test_an_alert_whose_condition_held_to_the_end_of_the_record_need_not_end(
 ) -> None:
     of, timing = rule(keep_firing_for_seconds=keep), Timing(1, 1, 0, keep)
     timeline = AlertTimeline({}, FIRST, FIRST + 1, None if ended_at is None else FIRST + ended_at)
-    assert _bounds(resolved_window(_ticks(seen), of, timing, timeline)) == window
+    assert _bounds(resolved_window(_evaluations(seen), of, timing, timeline)) == window

@@ -1,12 +1,12 @@
-"""A separate simulator of all that is between a service and a receiver: an independent witness for tests.
+"""A separate simulator of everything from a service to a receiver: an independent witness for tests.
 
-A `Case` says everything that matters: what the service shows and when it breaks, how each target is scraped, the rule
-and its group, Alertmanager's route.
+A `Case` has all that matters: the signals of the service and its fault, how each target is scraped, the rule and its
+group, Alertmanager's route.
 `case.run()` gives its `Truth`: every sample, every evaluation, the alert's states, the notifications.
-`case.run(MUTANTS["fires-late"])` gives what a wrong engine would have done.
+`case.run(MUTANTS["fires-late"])` gives the result of a wrong engine.
 `simulator.drawn` has hypothesis strategies for cases.
 
-It shares no code with what it is a witness of, uses no clock and no chance, and is checked against promtool and a real
+It shares no code with the judge that it checks, uses no clock and no chance, and is compared with promtool and a real
 Prometheus in tests/simulator.
 All times are whole milliseconds.
 """

@@ -1,7 +1,7 @@
-"""From Prometheus' posts to the receiver's door: grouping, waiting, muting, telling once.
+"""From Prometheus' posts to the receiver: grouping, waiting, muting, and no repeated notifications.
 
 Semantics: Alertmanager's dispatch/dispatch.go, notify/notify.go and provider/mem/mem.go, of one route with one receiver.
-A post that arrives at the very millisecond of a flush is in it; a repetition is due strictly after `repeat_interval`.
+A post that arrives at the same millisecond as a flush is in it. A repetition is due strictly after `repeat_interval`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Mute:
 
 @dataclass(frozen=True)
 class Routing:
-    """Alertmanager's configuration, and how long the ways to it and from it take.
+    """Alertmanager's configuration, and the delays before and after it.
 
-    `destroys_emptied` is 0.34's way: a group that has told of its last alert is gone at once.
-    In 0.25 it lives until the next cleanup, at `k * 30 s + cleanup_phase`, and an alert that comes before is told of at
+    With `destroys_emptied`, as in 0.34, a group ends when it has sent its last alert.
+    In 0.25 it lives until the next cleanup, at `k * 30 s + cleanup_phase`, and an alert that comes before that is sent at
     the group's next interval.
     `unreachable` is when posts are lost.
     """
@@ -81,7 +81,7 @@ class _Group:
 
 @dataclass(frozen=True)
 class _Entry:
-    """What a receiver was last told of a group."""
+    """The last notification of a group."""
 
     at: Millis
     firing: frozenset[Labels]
@@ -89,7 +89,7 @@ class _Entry:
 
 
 class Alertmanager:
-    """One Alertmanager; `notifications` is what it said."""
+    """One Alertmanager; `notifications` is what it sent."""
 
     def __init__(self, routing: Routing) -> None:
         self.routing = routing
@@ -99,7 +99,7 @@ class Alertmanager:
         self._log: dict[Labels, _Entry] = {}
 
     def run(self, posts: Iterable[Post], until: Millis) -> None:
-        """Take all posts, in order, and say what is due up to and with an instant."""
+        """Take all posts, in order, and return the notifications up to and including an instant."""
         for post in posts:
             at = post.sent_at + self.routing.transit
             if at > until or self.routing.unreachable.hold_at(at):
@@ -120,7 +120,7 @@ class Alertmanager:
             group = self._groups[labels] = _Group(labels, at + self.routing.group_wait)
         group.alerts[alert.labels] = alert
         group.emptied_at = None
-        # 0.25 looks at every alert until the first flush, 0.34 only at the one that makes the group.
+        # 0.25 checks every alert until the first flush, 0.34 only the alert that makes the group.
         hurries = is_new or not (group.flushed or self.routing.destroys_emptied)
         if hurries and alert.starts_at + self.routing.group_wait < at:
             group.flush_at = at
@@ -179,7 +179,7 @@ class Alertmanager:
 
 
 def _merge(known: Sent, alert: Sent, at: Millis) -> Sent:
-    """One alert out of two whose times overlap; otherwise the younger one stands alone."""
+    """Return one alert from two whose times overlap; otherwise the younger one."""
     ends_within = known.starts_at < alert.ends_at < known.ends_at
     starts_within = known.starts_at < alert.starts_at < known.ends_at
     if not (ends_within or starts_within):

@@ -1,4 +1,4 @@
-"""A whole case, from the service to the receiver, and the whole truth about it."""
+"""A whole case from the service to the receiver, and the truth about it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from simulator.values import NAME, Labels, Millis, Stretches
 
 @dataclass(frozen=True)
 class Life:
-    """One alert from begin to end, all as timestamps of evaluations.
+    """One alert from its start to its end, all as timestamps of evaluations.
 
-    `active_at` is when it became pending (a restart may move it off the grid), `fired_at` None when it never fired.
-    `gone_at` is the first evaluation at which it was neither pending nor firing, so for one that fired the instant at
-    which it resolved; None when it was still active at the end, or lost with a restart.
+    `active_at` is when it became pending (not always an evaluation, after a restart); `fired_at` is None if it never fired.
+    `gone_at` is the first evaluation at which it was neither pending nor firing: for an alert that fired, the instant at
+    which it resolved. None if it was still active at the end, or lost in a restart.
     """
 
     labels: Labels
@@ -30,15 +30,15 @@ class Life:
 
 @dataclass(frozen=True)
 class Truth:
-    """What came of a case.
+    """The result of a case.
 
     `scraped`: the samples of every scraped series and of `up`, stale markers with them (value None), by the labels of
-    the series; what is `written_at` after the case's end belongs to it as well.
+    the series; samples that are `written_at` after the case's end belong to it too.
     `evaluations`: of the rule, in order, with the condition's value as the engine saw it and as a later query does.
-    `alerts`: the samples of the ALERTS series, by labels with `alertname` and `alertstate`, as a range query of the
-    server returns them; `for_state`: those of ALERTS_FOR_STATE, whose values are whole seconds.
+    `alerts`: the samples of the ALERTS series, by labels with `alertname` and `alertstate`, as a range query returns
+    them; `for_state`: those of ALERTS_FOR_STATE, whose values are whole seconds.
     `lives`: every alert of the rule, in the order in which they began.
-    `notifications`: every call of the receiver, in order.
+    `notifications`: every call to the receiver, in order.
     """
 
     scraped: dict[Labels, tuple[Sample, ...]]
@@ -49,19 +49,19 @@ class Truth:
     notifications: tuple[Notification, ...]
 
     def fired(self) -> tuple[Life, ...]:
-        """The alerts that did fire."""
+        """The alerts that fired."""
         return tuple(life for life in self.lives if life.fired_at is not None)
 
 
 @dataclass(frozen=True)
 class Case:
-    """All that determines a Truth: there is no clock and no chance.
+    """Everything that determines a Truth: there is no clock and no chance.
 
     Instants are milliseconds since the Unix epoch, durations milliseconds.
-    `begins` and `ends` bound the case: the rule is evaluated within `[begins, ends]`, as if it had long been so, and
-    targets are scraped from `scraped_since` on (from `begins` when that is None, with nothing to be seen before).
-    `kind` says what sort of rule it has, `fault` when the fault is in force, in those targets that have it.
-    A restart is of Prometheus; `version` is whose query semantics count.
+    `begins` and `ends` limit the case: the rule is evaluated within `[begins, ends]`, as if it had run for long, and
+    targets are scraped from `scraped_since` on (if None, from `begins`, with no earlier samples).
+    `kind` is the kind of its rule; `fault` is when the fault is in force, in the targets that have it.
+    A restart is one of Prometheus; queries follow the semantics of `version`.
     """
 
     kind: str
@@ -79,7 +79,7 @@ class Case:
     scraped_since: Millis | None = None
 
     def run(self, engine: Engine = RIGHT) -> Truth:
-        """Let it happen, by the right engine or a wrong one."""
+        """Run it with the right engine or a wrong one."""
         storage = Storage()
         since = self.begins if self.scraped_since is None else self.scraped_since
         for target in self.targets:

@@ -1,7 +1,7 @@
 """Hypothesis strategies for whole cases.
 
-Times are drawn as multiples and fractions of the scrape and evaluation intervals, so that equalities, where engines
-differ, come up often; phases, lags and durations are any millisecond.
+Times are drawn as multiples and fractions of the scrape and evaluation intervals: so equal times, at which engines
+differ, are frequent. Phases, lags and durations are any number of milliseconds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _EVALUATIONS = (20, 25, 30, 40, 60, 90, 140, 200)
 
 @st.composite
 def times(draw: st.DrawFn, begins: Millis = BEGINS, unit: Millis = 1, *, warm: bool = True) -> Times:
-    """Draw a frame; instants and lengths are multiples of `unit`; `warm`: it has been scraped for a while."""
+    """Draw a frame; instants and lengths are multiples of `unit`; if `warm`, it has been scraped for a while."""
     evaluation = draw(st.sampled_from(_INTERVALS))
     length = evaluation * draw(st.sampled_from(_EVALUATIONS))
     scrape = draw(st.sampled_from([each for each in _INTERVALS if evaluation <= 6 * each and 10 * each <= length]))
@@ -42,19 +42,19 @@ def times(draw: st.DrawFn, begins: Millis = BEGINS, unit: Millis = 1, *, warm: b
         lasts = (length // share // unit + more) * unit
         stretches.append((begins + at, begins + at + lasts))
         at += lasts + draw(st.integers(1, 5 * evaluation // unit)) * unit
-    # Long enough for the longest window to be full at the begin.
+    # Long enough for the longest window to be full at the start.
     since = begins - 22 * scrape if warm else begins
     return Times(scrape, evaluation, begins, begins + length, Stretches(tuple(stretches)), since)
 
 
 def _hold(draw: st.DrawFn, interval: Millis) -> Millis:
-    """Nothing, less than an interval, the same, more, a multiple or not."""
+    """Draw zero, less than an interval, one interval, more, a multiple or not."""
     halves = draw(st.sampled_from((0, 0, 1, 2, 3, 4, 5, 6, 10, 13, 20)))
     return halves * interval // 2
 
 
 def _targets(draw: st.DrawFn, frame: Times, subject: Subject, *, plain: bool) -> tuple[Target, ...]:
-    """One to three; the first has the fault, the others may."""
+    """Draw one to three targets; the first has the fault, the others may."""
     return tuple(
         _target(draw, frame, subject, index, plain=plain) for index in range(draw(st.sampled_from((1, 1, 2, 3))))
     )
@@ -90,8 +90,8 @@ def _group(draw: st.DrawFn, frame: Times) -> Group:
     )
     if draw(st.integers(0, 7)):
         return group
-    ticks = group.ticks(frame.begins, frame.ends)
-    some = st.frozensets(st.sampled_from(ticks), max_size=3)
+    instants = group.evaluation_instants(frame.begins, frame.ends)
+    some = st.frozensets(st.sampled_from(instants), max_size=3)
     return Group(group.interval, group.offset, group.lag, group.query_offset, draw(some), draw(some))
 
 
@@ -175,12 +175,12 @@ def plain_cases(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS, version: Versio
 
 
 def draw_many(strategy: st.SearchStrategy[Case], count: int, start: int = 0) -> list[Case]:
-    """Draw so many distinct cases, the same ones for a start as long as the same modules are loaded.
+    """Draw a number of distinct cases; they stay the same as long as the same modules are loaded.
 
-    Hypothesis also tries the numbers that it finds in the loaded modules' source.
+    Hypothesis also uses the numbers that it finds in the source of loaded modules.
     """
     found: dict[Case, None] = {}
-    # Hypothesis comes back to some that it had, the smallest first, so that one round does not do.
+    # Hypothesis repeats some cases, the smallest first, so one round is not enough.
     rounds = 0
     while len(found) < count:
         rounds += 1

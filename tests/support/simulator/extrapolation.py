@@ -11,10 +11,10 @@ from simulator.values import Millis
 def extrapolated(
     points: list[tuple[Millis, float]], at: Millis, window: Millis, version: Version, *, per_second: bool
 ) -> float | None:
-    """Extrapolate a counter's growth to a whole window; None with fewer than two samples.
+    """Extrapolate a counter's growth to a whole window; None for fewer than two samples.
 
-    Before 2.52 the counter's zero point was sought before the distance to the window's begin was cut, and could so
-    lengthen what was to be half an interval (prometheus/prometheus#13725).
+    Before 2.52 the counter's zero point was computed before the distance to the window's start was limited. This could
+    lengthen the half interval that is added (prometheus/prometheus#13725).
     """
     if len(points) < 2:
         return None

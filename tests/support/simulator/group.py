@@ -1,4 +1,4 @@
-"""A group of one rule: when it is evaluated, what it then sees and writes, and what a restart makes of it.
+"""A group with one rule: when it is evaluated, what it reads and writes, and the effect of a restart.
 
 Semantics: Prometheus' rules/group.go.
 """
@@ -15,10 +15,10 @@ from simulator.values import NAME, Labels, Millis, Vector, labels_of, merged, se
 
 @dataclass(frozen=True)
 class Group:
-    """Evaluated at every instant `ts = k * interval + offset`, which each evaluation has as its timestamp.
+    """Evaluated at every instant `ts = k * interval + offset`, the timestamp of that evaluation.
 
-    `lag` is how long after `ts` it looks at the storage, and writes.
-    `query_offset` is how far back from `ts` the expression is evaluated.
+    `lag` is how long after `ts` it reads the storage, and writes.
+    `query_offset` is how long before `ts` the expression is evaluated.
     `skipped` are timestamps that are never evaluated, `failing` those whose evaluation ends in an error.
     """
 
@@ -29,15 +29,15 @@ class Group:
     skipped: frozenset[Millis] = frozenset()
     failing: frozenset[Millis] = frozenset()
 
-    def ticks(self, begin: Millis, end: Millis) -> range:
-        """The timestamps of its grid within `[begin, end]`."""
+    def evaluation_instants(self, begin: Millis, end: Millis) -> range:
+        """Return the timestamps of its evaluations within `[begin, end]`."""
         first = begin + (self.offset - begin) % self.interval
         return range(first, end + 1, self.interval)
 
 
 @dataclass(frozen=True)
 class Flags:
-    """Prometheus' own, with its defaults: how often alerts are sent again, and what a restart restores."""
+    """Prometheus' own settings, with its defaults: when alerts are sent again, and what a restart restores."""
 
     resend_delay: Millis = 60_000
     for_grace_period: Millis = 600_000
@@ -48,10 +48,10 @@ class Flags:
 class Evaluation:
     """One evaluation of the rule.
 
-    `at` is its timestamp, `ran_at` when it looked, `asked_at` the instant that it asked about.
-    `seen` is the value of the comparison's left side (of `absent(…)` itself) as the engine saw it, `later` the same for
-    a query made afterwards; `held` and `held_later` are the labels of the series for which the condition was true.
-    A failed evaluation saw nothing, and changed nothing.
+    `at` is its timestamp, `ran_at` when it read the storage, `asked_at` the instant of its query.
+    `seen` is the value of the comparison's left side (or of `absent(…)`) as the engine saw it, `later` the same for a
+    later query; `held` and `held_later` are the labels of the series for which the condition was true.
+    A failed evaluation reads nothing and changes nothing.
     """
 
     at: Millis
@@ -74,9 +74,9 @@ class Post:
 
 @dataclass
 class GroupRun:
-    """One group at work on a storage; `evaluations` and `posts` are what came of it.
+    """One group that works on a storage; `evaluations` and `posts` are its results.
 
-    `made` are the state machines: one, and another for each restart.
+    `made` has the state machines: one, and another for each restart.
     """
 
     group: Group
@@ -91,9 +91,9 @@ class GroupRun:
     made: list[AlertingRule] = field(default_factory=list)
 
     def run(self, begin: Millis, end: Millis) -> None:
-        """Evaluate at every tick of `[begin, end]`."""
+        """Evaluate at every evaluation instant of `[begin, end]`."""
         self._start(restored=True)
-        for at in self.group.ticks(begin, end):
+        for at in self.group.evaluation_instants(begin, end):
             ran_at = at + self.group.lag
             if self.restart and at <= self.restart.up_at and ran_at >= self.restart.down_at:
                 continue
@@ -105,7 +105,7 @@ class GroupRun:
     def _start(self, *, restored: bool) -> None:
         self.made.append(self.machine(self.rule, self.group.interval))
         self._restored = restored
-        self._ticks = 0
+        self._evaluated = 0
         self._written: set[Labels] = set()
 
     def _tick(self, at: Millis, ran_at: Millis) -> None:
@@ -117,8 +117,8 @@ class GroupRun:
             if sent:
                 self.posts.append(Post(ran_at, tuple(sent)))
             self._write(shown if self._restored else [], evaluation.asked_at, ran_at)
-        self._ticks += 1
-        if not self._restored and self._ticks == 2:
+        self._evaluated += 1
+        if not self._restored and self._evaluated == 2:
             self._restore(ran_at)
 
     def _look(self, at: Millis, ran_at: Millis) -> Evaluation:
@@ -144,7 +144,7 @@ class GroupRun:
         self._written = written
 
     def _restore(self, now: Millis) -> None:
-        """Move the begin of each pending alert to where it was before the restart, or a lawful distance from it."""
+        """Move the start of each pending alert to where it was before the restart, or by a lawful distance."""
         self._restored = True
         if self.rule.hold < self.flags.for_grace_period:
             return
@@ -153,7 +153,7 @@ class GroupRun:
             last = series.samples()[-1] if series else None
             if last is None or last.value is None or last.at < now - self.flags.for_outage_tolerance:
                 continue
-            # Both are cut to whole seconds.
+            # Both are truncated to whole seconds.
             down_at, active_at = last.at // 1000 * 1000, int(last.value) * 1000
             remaining = self.rule.hold - (down_at - active_at)
             if 0 < remaining < self.flags.for_grace_period:
@@ -164,7 +164,7 @@ class GroupRun:
 
 
 def alert_series(alert: Alert) -> Vector:
-    """The series that Prometheus writes of an alert; the second one's value is in whole seconds."""
+    """Return the series that Prometheus writes of an alert; the second one's value is in whole seconds."""
     state = series_of("ALERTS", alertstate=alert.state.value)
     return {
         merged(alert.labels, state): 1.0,

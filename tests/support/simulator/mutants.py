@@ -1,6 +1,6 @@
-"""Wrong engines: each differs from the right one in one place, and a judge worth its name tells them apart.
+"""Wrong engines: each differs from the right one in one place, and a good judge distinguishes them.
 
-A mutant is not wrong in every case (one that ignores `for` is right where there is none): compare its Truth with the
+A mutant is not wrong in every case (one that ignores `for` is right if there is none): compare its Truth with the
 right engine's.
 """
 
@@ -18,7 +18,7 @@ from simulator.values import Labels, Millis
 
 @dataclass(frozen=True)
 class Engine:
-    """What evaluates a case: the state machine, and what is changed of the group, the routing and the telling."""
+    """The parts that evaluate a case: the state machine, and changes of the group, the route and the notifications."""
 
     name: str
     machine: type[AlertingRule] = AlertingRule
@@ -48,7 +48,7 @@ class _GreaterThan(AlertingRule):
 
 
 class _ForgetsNoGap(AlertingRule):
-    """Begins a pending alert where it once began, however long its series was absent."""
+    """Starts a pending alert at its earlier start, however long its series was absent."""
 
     def begin(self, labels: Labels, at: Millis) -> Alert:
         earlier = [alert for alert in self.history if alert.labels == labels and alert.fired_at is None]
@@ -59,7 +59,7 @@ class _ForgetsNoGap(AlertingRule):
 
 
 class _LosesPending(AlertingRule):
-    """Begins a pending alert anew at one evaluation in four, by chance, the same chance each time."""
+    """Starts a pending alert again at one evaluation in four: random ones, but the same in every run."""
 
     def evaluate(self, at: Millis, found: Iterable[Labels]) -> list[Alert]:
         found = list(found)
@@ -79,7 +79,7 @@ class _KeepsFiringTooLong(AlertingRule):
     def keeps_firing(self, alert: Alert, at: Millis) -> bool:
         if alert.keep_firing_since is None:
             alert.keep_firing_since = at
-        # Nothing to keep is one evaluation; otherwise one more than the right number of them.
+        # If there is nothing to keep, one evaluation; otherwise one more than the right number.
         return at - alert.keep_firing_since < self.rule.keep + self.interval
 
 

@@ -1,4 +1,4 @@
-"""Just enough of PromQL: each expression evaluates itself against a view, and is spelled as `str`."""
+"""A small part of PromQL: each expression evaluates itself on a view, and is formatted by `str`."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Expression(Protocol):
     """An expression whose value is an instant vector."""
 
     def evaluate(self, view: View, at: Millis) -> Vector:
-        """Its value at an instant."""
+        """Return its value at an instant."""
         ...
 
 
 class Condition(Expression, Protocol):
-    """What a rule is about: `watched` is the part whose value a person would look at, `keeps` what makes it true."""
+    """The condition of a rule: `watched` is the part with the value that people look at, `keeps` makes it true."""
 
     @property
     def watched(self) -> Expression: ...
@@ -120,7 +120,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Compare:
-    """`of OP threshold`: keeps what compares true."""
+    """`of OP threshold`: keeps the series for which the comparison is true."""
 
     of: Expression
     comparison: Comparison
@@ -132,7 +132,7 @@ class Compare:
         return self.of
 
     def keeps(self, value: float) -> bool:
-        """Tell whether a value passes."""
+        """Return whether a value passes."""
         return COMPARISONS[self.comparison](value, self.threshold)
 
     def evaluate(self, view: View, at: Millis) -> Vector:
@@ -150,11 +150,11 @@ class Absent:
 
     @property
     def watched(self) -> Expression:
-        """It stands alone."""
+        """The expression itself: it has no left side."""
         return self
 
     def keeps(self, value: float) -> bool:
-        """Tell whether a value passes."""
+        """Return whether a value passes."""
         return bool(value)
 
     def evaluate(self, view: View, at: Millis) -> Vector:
@@ -172,5 +172,5 @@ def divide(left: float, right: float) -> float:
 
 
 def spell(duration: Millis) -> str:
-    """Spell a duration for Prometheus."""
+    """Format a duration for Prometheus."""
     return f"{duration}ms" if duration % 1000 else f"{duration // 1000}s"

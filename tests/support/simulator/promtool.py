@@ -1,4 +1,4 @@
-"""A plain case and its truth as a promtool unit test, which passes if promtool comes to the same."""
+"""A plain case and its truth as a promtool unit test, which passes if promtool computes the same."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_test(case: Case, truth: Truth, directory: Path, name: str) -> Path:
 
 
 def sees_all(truth: Truth) -> bool:
-    """Tell whether every sample could be seen at its own timestamp: promtool knows no delay."""
+    """Return whether every sample could be seen at its own timestamp: promtool has no delays."""
     return all(sample.written_at == sample.at for samples in truth.scraped.values() for sample in samples)
 
 
@@ -48,7 +48,7 @@ def _rule(case: Case) -> dict[str, Any]:
 
 
 def _values(samples: tuple[Sample, ...], unit: Millis) -> str:
-    """Spell samples on a grid, with `_` where there is none."""
+    """Format samples at regular instants, with `_` for a missing one."""
     spelled, next_at = [], 0
     for sample in samples:
         missing = (sample.at - next_at) // unit
@@ -60,7 +60,7 @@ def _values(samples: tuple[Sample, ...], unit: Millis) -> str:
 
 
 def _value_tests(case: Case, truth: Truth) -> list[dict[str, Any]]:
-    """The condition's left side at every evaluation; NaN, which equals nothing, is asked for apart."""
+    """Return the condition's left side at every evaluation; NaN, which equals nothing, is queried separately."""
     text, tests = str(case.rule.expression.watched), []
     for evaluation in truth.evaluations:
         values = evaluation.later
@@ -75,7 +75,7 @@ def _value_tests(case: Case, truth: Truth) -> list[dict[str, Any]]:
 
 
 def _state_tests(truth: Truth) -> list[dict[str, Any]]:
-    """The alert's state at every evaluation, and the instant at which it became active."""
+    """Return the alert's state at every evaluation, and the instant at which it became active."""
     tests = []
     for evaluation in truth.evaluations:
         for name, found in (("ALERTS", truth.alerts), ("ALERTS_FOR_STATE", truth.for_state)):

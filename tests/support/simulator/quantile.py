@@ -33,7 +33,7 @@ def bucket_quantile(q: float, buckets: list[tuple[float, float]], version: Versi
 
 
 def _monotonic(counts: list[float], version: Version) -> list[float]:
-    """Never let a count fall; 3.x also takes one that is equal but for rounding as equal."""
+    """Never let a count fall; 3.x also treats counts that differ only by rounding as equal."""
     mended, reached = [], -inf
     for count in counts:
         if count > reached and not (version is Version.V3 and _almost_equal(reached, count)):
@@ -43,7 +43,7 @@ def _monotonic(counts: list[float], version: Version) -> list[float]:
 
 
 def _almost_equal(left: float, right: float) -> bool:
-    """util/almost/almost.go, Equal, for what is not negative."""
+    """util/almost/almost.go, Equal, for values that are not negative."""
     if isinf(left):
         return False
     if left == 0 or right == 0:

@@ -1,4 +1,4 @@
-"""One alerting rule and the life of its alerts: Prometheus' rules/alerting.go, the same in 2.42 and 3.x."""
+"""One alerting rule and the states of its alerts: Prometheus' rules/alerting.go, the same in 2.42 and 3.x."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RESOLVED_RETENTION: Millis = 15 * 60_000
 
 
 class State(Enum):
-    """What an alert is; inactive ones are those that fired, and are remembered to be told of."""
+    """The state of an alert; an inactive one fired, and is kept to be sent as resolved."""
 
     INACTIVE = "inactive"
     PENDING = "pending"
@@ -37,7 +37,7 @@ class Rule:
 
 @dataclass
 class Alert:
-    """One alert, from the evaluation that made it; `gone_at` is the evaluation that found it no longer active."""
+    """One alert, from the evaluation that made it; `gone_at` is the evaluation at which it was not active any more."""
 
     labels: Labels
     active_at: Millis
@@ -59,7 +59,7 @@ class Sent:
 
 
 class AlertingRule:
-    """The state machine; `history` has every alert that ever was."""
+    """The state machine; `history` has every alert."""
 
     def __init__(self, rule: Rule, interval: Millis) -> None:
         self.rule = rule
@@ -91,11 +91,11 @@ class AlertingRule:
         return self.history[-1]
 
     def is_due(self, alert: Alert, at: Millis) -> bool:
-        """Tell whether a pending alert has held for long enough."""
+        """Return whether a pending alert has held for long enough."""
         return at - alert.active_at >= self.rule.hold
 
     def keeps_firing(self, alert: Alert, at: Millis) -> bool:
-        """Tell whether a firing alert stays although its series is absent."""
+        """Return whether a firing alert stays although its series is absent."""
         if self.rule.keep == 0:
             return False
         if alert.keep_firing_since is None:
@@ -114,7 +114,7 @@ class AlertingRule:
         return keeps
 
     def to_send(self, at: Millis, resend_delay: Millis) -> list[Sent]:
-        """What is posted to Alertmanager after an evaluation."""
+        """Return the posts to Alertmanager after an evaluation."""
         posted = []
         for alert in self.active.values():
             if alert.fired_at is None or not _needs_sending(alert, at, resend_delay):

@@ -1,4 +1,4 @@
-"""Scraping: when each target is asked, what is written of it, and when that can be seen.
+"""Scraping: when each target is scraped, which samples are written, and when they can be seen.
 
 Semantics: Prometheus' scrape/scrape.go.
 """
@@ -14,12 +14,12 @@ from simulator.values import Labels, Millis, Vector, labels_of, merged, series_o
 
 @dataclass(frozen=True)
 class Target:
-    """One target: asked at every instant `k * interval + phase`.
+    """One target: scraped at every instant `k * interval + phase`.
 
-    `duration` is how long an answer, or a refusal, takes; a hanging service takes `timeout`.
-    `reads_after` is how long after the scrape began the service looks at its own state: a sample may so show a fault
+    `duration` is how long an answer, or a refusal, takes; a service that hangs takes `timeout`.
+    `reads_after` is how long after the start of the scrape the service reads its own state: so a sample may show a fault
     that is younger than its timestamp.
-    `dropped_at` is when discovery forgets the target.
+    `dropped_at` is when discovery removes the target.
     """
 
     job: str
@@ -34,7 +34,7 @@ class Target:
 
     @property
     def labels(self) -> Labels:
-        """What every series of the target carries."""
+        """The labels of every series of the target."""
         return labels_of(job=self.job, instance=self.instance)
 
     def starts(self, begin: Millis, end: Millis) -> range:
@@ -52,12 +52,12 @@ class Restart:
 
 
 def scrape(target: Target, storage: Storage, begin: Millis, end: Millis, restart: Restart | None = None) -> None:
-    """Write everything that scraping a target yields."""
+    """Write all samples of a target's scrapes."""
     known: set[Labels] = set()
     forgot = False
     for at in target.starts(begin, end):
         if restart and at >= restart.up_at and not forgot:
-            # What vanished meanwhile gets no marker: nobody remembers that it was there.
+            # Series that vanished meanwhile get no marker: Prometheus has lost them.
             known, forgot = set(), True
         dropped = target.dropped_at is not None and at >= target.dropped_at
         found, written_at = _forget(target, at) if dropped else _ask(target, at)
@@ -73,7 +73,7 @@ def scrape(target: Target, storage: Storage, begin: Millis, end: Millis, restart
 
 
 def _ask(target: Target, at: Millis) -> tuple[Vector, Millis]:
-    """One scrape: what it yields, `up` with it, and when it ended."""
+    """Return the samples of one scrape, with `up`, and when it ended."""
     up = series_of("up", **dict(target.labels))
     answer = target.service.answer(at + target.reads_after)
     if answer == "hangs" or target.duration >= target.timeout:
@@ -87,5 +87,5 @@ def _ask(target: Target, at: Millis) -> tuple[Vector, Millis]:
 
 
 def _forget(target: Target, at: Millis) -> tuple[Vector, Millis]:
-    """Prometheus waits two ticks and a tenth, in case the target comes back, then marks as of the first of them."""
+    """Prometheus waits two intervals and a tenth for the target to come back, then marks as of the first of them."""
     return {}, at + target.interval + target.interval // 10

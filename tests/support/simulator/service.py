@@ -1,4 +1,4 @@
-"""What a service would show at any instant: its signals are functions of time alone, and the fault is a step in them."""
+"""The series of a service at any instant: its signals are functions of time alone, and the fault is a step in them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Answer = Literal["answers", "refuses", "hangs"]
 
 
 class Signal(Protocol):
-    """Something that a service exposes."""
+    """One signal that a service exposes."""
 
     def read(self, at: Millis, since: Millis, fault: Stretches) -> Vector:
-        """Its series at an instant, for a process that has run since another."""
+        """Return its series at an instant, for a process that has run since another instant."""
         ...
 
 
 @dataclass(frozen=True)
 class Gauge:
-    """A gauge with one value in quiet and one in the fault; None is a gauge that is not exposed then."""
+    """A gauge with one value in normal times and one in the fault; None means that it is not exposed then."""
 
     name: str
     before: float | None
@@ -36,7 +36,7 @@ class Gauge:
 class Counters:
     """Requests at a constant rate, `requests_total`, and the share of them that fails, `errors_total{reason="timeout"}`.
 
-    `appears`: the series of the errors is exposed from the first error on, not with zero from the start.
+    If `appears`, the series of the errors is exposed from the first error on, not with zero from the start.
     """
 
     per_second: float
@@ -59,7 +59,7 @@ class Counters:
 class Latencies:
     """A classic histogram, `latency_seconds_bucket`: most requests take `fast`, a share takes `slow`.
 
-    A request counts when it ends, and its share is that of the instant at which it began.
+    A request counts when it ends; whether it is slow depends on the instant at which it began.
     """
 
     per_second: float
@@ -86,7 +86,7 @@ class Latencies:
 
 
 def spell_bound(bound: float) -> str:
-    """Spell a bucket's bound as client libraries do."""
+    """Format a bucket's bound like the client libraries."""
     return "+Inf" if bound == float("inf") else repr(bound)
 
 
@@ -94,8 +94,8 @@ def spell_bound(bound: float) -> str:
 class Service:
     """One process that is scraped.
 
-    `fault` is when its fault is in force; `outage` says what a scrape meets then, if it meets anything but an answer.
-    `starts` are the instants at which the process began, in order: counters begin at zero with each.
+    `fault` is when its fault is in force; `outage` is how a scrape fails during it, if it fails.
+    `starts` are the instants at which the process started, in order: counters begin at zero at each.
     """
 
     signals: tuple[Signal, ...]
@@ -104,11 +104,11 @@ class Service:
     outage: Answer = "answers"
 
     def answer(self, at: Millis) -> Answer:
-        """What a scrape meets."""
+        """Return the result of a scrape."""
         return self.outage if self.fault.hold_at(at) else "answers"
 
     def read(self, at: Millis) -> Vector:
-        """Everything that is exposed at an instant."""
+        """Return everything that is exposed at an instant."""
         since = max((start for start in self.starts if start <= at), default=at)
         shown: Vector = {}
         for signal in self.signals:

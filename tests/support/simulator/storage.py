@@ -1,7 +1,7 @@
-"""Samples by series, and two ways to look at them: as a query saw them when it ran, and as one made later does.
+"""Samples by series, and two views of them: that of a query when it ran, and that of a later query.
 
-A sample's timestamp is when its scrape began, and it is there to be seen only once it has been written, at the scrape's
-end: an evaluation between the two misses it, a later query for the same instant has it.
+A sample's timestamp is the start of its scrape, but it can be seen only when it is written, at the end of the scrape:
+an evaluation between the two misses it, and a later query for the same instant has it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from simulator.values import NAME, Labels, Millis
 
 
 class Version(Enum):
-    """Whose semantics a query follows: ranges and look-back are closed in 2.x and left-open from 3.0."""
+    """The query semantics of a version: ranges and look-back are closed in 2.x and left-open from 3.0."""
 
     V2 = "2.42"
     V3 = "3.x"
@@ -40,19 +40,19 @@ class Series:
     written: list[Millis] = field(default_factory=list)
 
     def samples(self) -> tuple[Sample, ...]:
-        """All of them."""
+        """Return all of them."""
         return tuple(map(Sample, self.ats, self.values, self.written))
 
 
 class Storage:
-    """All series."""
+    """Return all series."""
 
     def __init__(self) -> None:
         self.series: dict[Labels, Series] = {}
         self._by_name: dict[str, list[Labels]] = {}
 
     def write(self, labels: Labels, sample: Sample) -> None:
-        """Append a sample; one that is not younger than its series' last is refused, as Prometheus does."""
+        """Append a sample; it is refused if it is not younger than its series' last, as Prometheus does."""
         series = self.series.get(labels)
         if series is None:
             series = self.series[labels] = Series()
@@ -64,7 +64,7 @@ class Storage:
         series.written.append(sample.written_at)
 
     def select(self, name: str, matchers: Labels) -> Iterator[tuple[Labels, Series]]:
-        """Find the series of a metric that have all these labels."""
+        """Return the series of a metric that have all these labels."""
         for labels in self._by_name.get(name, ()):
             if all(pair in labels for pair in matchers):
                 yield labels, self.series[labels]
@@ -72,7 +72,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class View:
-    """A storage as a query sees it: what was written by `now`, or everything ever written when that is None."""
+    """The storage as a query sees it: the samples written by `now`, or all samples if that is None."""
 
     storage: Storage
     version: Version
@@ -80,7 +80,7 @@ class View:
     now: Millis | None = None
 
     def instant(self, series: Series, at: Millis) -> float | None:
-        """The youngest sample within the look-back; None when there is none or it is a stale marker."""
+        """Return the youngest sample within the look-back; None if there is none or it is a stale marker."""
         index = bisect_right(series.ats, at) - 1
         while index >= 0 and not self._sees(series, index):
             index -= 1
@@ -91,7 +91,7 @@ class View:
         return series.values[index] if reached else None
 
     def window(self, series: Series, at: Millis, length: Millis) -> list[tuple[Millis, float]]:
-        """The samples of a range, without stale markers."""
+        """Return the samples of a range, without stale markers."""
         cut = bisect_left if self.version is Version.V2 else bisect_right
         there = slice(cut(series.ats, at - length), bisect_right(series.ats, at))
         points = zip(series.ats[there], series.values[there], series.written[there], strict=True)

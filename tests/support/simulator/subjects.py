@@ -1,4 +1,4 @@
-"""What a drawn case is about: one function for each kind of rule, which draws signals and a condition on them."""
+"""The subjects of drawn cases: one function for each kind of rule, which draws signals and a condition on them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is watched: a service's signals, what a scrape meets in the fault, and the rule's condition."""
+    """A service's signals, the result of a scrape during the fault, and the rule's condition."""
 
     condition: Condition
     signals: tuple[Signal, ...]
@@ -37,7 +37,7 @@ class Subject:
     drops: bool = False
 
 
-def _gauge(draw: st.DrawFn, times: Times) -> Subject:  # noqa: ARG001 (all kinds are drawn alike)
+def _gauge(draw: st.DrawFn, times: Times) -> Subject:  # noqa: ARG001 (all kinds have the same parameters)
     before, during = draw(st.sampled_from(((10.0, 100.0), (100.0, 10.0), (10.0, 60.0), (10.0, None))))
     comparison = draw(st.sampled_from(tuple[Comparison, ...]((">", ">", ">=", "<", "<=", "==", "!="))))
     threshold = draw(st.sampled_from((50.0, 50.0, 10.0, 100.0, 5.0, 200.0, 60.0)))

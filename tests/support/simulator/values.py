@@ -19,40 +19,40 @@ NAME = "__name__"
 
 @lru_cache(maxsize=65_536)
 def labels_of(**pairs: str) -> Labels:
-    """Make a label set."""
+    """Return a label set."""
     return tuple(sorted(pairs.items()))
 
 
 @lru_cache(maxsize=65_536)
 def series_of(name: str, **pairs: str) -> Labels:
-    """Make the label set of a series."""
+    """Return the label set of a series."""
     return tuple(sorted([(NAME, name), *pairs.items()]))
 
 
 @lru_cache(maxsize=65_536)
 def without(labels: Labels, *names: str) -> Labels:
-    """Leave out some labels."""
+    """Return labels without some of them."""
     return tuple(pair for pair in labels if pair[0] not in names)
 
 
 @lru_cache(maxsize=65_536)
 def merged(labels: Labels, others: Labels) -> Labels:
-    """Add labels; where both have one, the other's value stands."""
+    """Return labels with others added; if both have one, the other's value wins."""
     return tuple(sorted((dict(labels) | dict(others)).items()))
 
 
 @dataclass(frozen=True)
 class Stretches:
-    """When something holds: half-open stretches `[begin, end)`, in order and apart."""
+    """The times at which something holds: half-open stretches `[begin, end)`, in order and without overlap."""
 
     of: tuple[tuple[Millis, Millis], ...] = ()
 
     def hold_at(self, at: Millis) -> bool:
-        """Tell whether an instant is in one of them."""
+        """Return whether an instant is in one of them."""
         return any(begin <= at < end for begin, end in self.of)
 
     def length_within(self, begin: Millis, end: Millis) -> Millis:
-        """How much of `[begin, end)` they cover."""
+        """Return how much of `[begin, end)` they cover."""
         return sum(max(0, min(end, upto) - max(begin, since)) for since, upto in self.of)
 
 

@@ -1,4 +1,4 @@
-"""Why an alert stayed silent, by a table: each case breaks one link, and the sentence names it."""
+"""Why an alert stayed silent, by a table: each case breaks one link, and the reason names it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _found(recording: Recording, expr: str, parts: list[PartRecord], **update: A
     return verdict.finding
 
 
-def test_absent_series_are_told_with_the_nearest_names(missed: Recording) -> None:
+def test_absent_series_are_reported_with_similar_names(missed: Recording) -> None:
     parts = [_part("queue_lenght > 5"), _part("queue_lenght")]
     finding = _found(missed, "queue_lenght > 5", parts, near_names={"queue_lenght": ["queue_length"]})
     assert finding.link is Link.SERIES_ABSENT
@@ -103,7 +103,7 @@ def test_a_value_that_never_crossed_stands_beside_its_threshold(missed: Recordin
     assert finding.sentence == "never crossed: smallest value 7.25, at +0.2 s; it fires at < 5"
 
 
-def test_a_range_tells_how_much_of_it_would_have_to_be_bad(missed: Recording) -> None:
+def test_a_range_reports_how_much_of_it_had_to_be_bad(missed: Recording) -> None:
     """10 events a second for 60 s of a range of 200 s are 3 a second; 5 need 100 s."""
     expr = "rate(failed_total[200s]) > 5"
     counter = [max(min(number, HEALED) - FAULT, 0) * 10.0 for number in range(COUNT)]
@@ -152,13 +152,13 @@ def test_conditions_that_were_never_true_at_once_are_both_named(missed: Recordin
     )
 
 
-def test_a_rule_that_is_not_there_is_told_with_the_nearest_names(missed: Recording) -> None:
+def test_a_missing_rule_is_reported_with_similar_names(missed: Recording) -> None:
     rules = [rule.model_copy(update={"alert": "OrdersSlower"}) for rule in missed.rules]
     finding = judge(missed.model_copy(update={"rules": rules})).verdicts[0].finding
     assert finding == Finding(Link.NO_RULE, "no rule makes OrdersSlow, did you mean OrdersSlower?")
 
 
-def test_nothing_counted_is_told_as_such(missed: Recording) -> None:
+def test_a_value_without_any_counts_is_reported(missed: Recording) -> None:
     expr = "failed / handled > 0.1"
     nan = _series({"job": "shop"}, float("nan"), float("nan"))
     sides = [_part("failed", _series({"job": "shop"}, 0, 0)), _part("handled", _series({"job": "shop"}, 0, 0))]
@@ -180,7 +180,7 @@ def _true(*stretches: tuple[int, int]) -> SeriesRecord:
     return SeriesRecord(labels={}, first=first, values=values[first:])
 
 
-def test_a_pending_that_was_broken_off_tells_each_stretch_and_what_reset_it(missed: Recording) -> None:
+def test_an_alert_reset_while_pending_reports_each_stretch(missed: Recording) -> None:
     stretches = (35, 40), (50, 57)
     parts = [_part("queue > 5", _true(*stretches)), _part("queue", _series({}, 3, 1))]
     finding = _found(missed, "queue > 5", parts, alerts=_pending(missed, *stretches))
@@ -192,14 +192,14 @@ def test_a_pending_that_was_broken_off_tells_each_stretch_and_what_reset_it(miss
     )
 
 
-def test_a_pending_at_the_end_tells_how_much_longer_it_needed(missed: Recording) -> None:
+def test_an_alert_pending_at_the_end_reports_how_much_longer_it_needed(missed: Recording) -> None:
     parts = [_part("queue > 5", _true((132, COUNT))), _part("queue", _series({}, 9, 9))]
     finding = _found(missed, "queue > 5", parts, alerts=_pending(missed, (132, COUNT)))
     assert finding.link is Link.STILL_PENDING
     assert "for 7.0 s, its `for` is 10 s, so it needed 3.0 s more" in finding.sentence
 
 
-def test_a_rule_that_cannot_be_evaluated_says_what_prometheus_says(missed: Recording) -> None:
+def test_a_rule_that_cannot_be_evaluated_has_the_message_of_prometheus(missed: Recording) -> None:
     failing = {"health": "err", "last_error": "many-to-many matching not allowed"}
     finding = _found(missed, "queue > 5", [_part("queue > 5")], rule=failing)
     assert finding.link is Link.EVALUATION_FAILED
@@ -213,7 +213,7 @@ def test_an_expression_beyond_the_parser_is_judged_by_its_samples(missed: Record
 
 
 @pytest.mark.parametrize("seen", [1, 12])
-def test_a_true_condition_that_nothing_came_of_is_the_engine_s_own_fault(missed: Recording, seen: int) -> None:
+def test_a_true_condition_without_an_alert_is_the_fault_of_the_engine(missed: Recording, seen: int) -> None:
     scraped = {"job": "orders", "instance": "shop:80"}
     true = _true((40, 40 + seen)).model_copy(update={"labels": scraped})
     finding = _found(missed, "queue > 5", [_part("queue > 5", true), _part("queue", _series(scraped, 9, 1))])
@@ -221,7 +221,7 @@ def test_a_true_condition_that_nothing_came_of_is_the_engine_s_own_fault(missed:
     assert f"true from +10.2 s on (9 > 5), at {seen} evaluation(s)" in finding.sentence
 
 
-def test_a_moment_that_an_evaluation_may_have_missed_blames_nobody(missed: Recording) -> None:
+def test_a_moment_that_an_evaluation_may_have_missed_is_not_the_fault_of_the_engine(missed: Recording) -> None:
     parts = [_part("queue > 5", _true((40, 41))), _part("queue", _series({}, 9, 1))]
     finding = _found(missed, "queue > 5", parts)
     assert finding.link is Link.NEVER_TRUE

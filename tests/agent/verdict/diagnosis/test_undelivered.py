@@ -1,4 +1,4 @@
-"""Why a receiver was not told, by a table: one change to a record in which all is well but nobody was told."""
+"""Why a receiver was not notified, by a table: each case is one change to a recording without a notification."""
 
 from __future__ import annotations
 

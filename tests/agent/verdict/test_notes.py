@@ -1,4 +1,4 @@
-"""What a verdict could not rest on is told in every report."""
+"""Every report has the notes on what a verdict could not check."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BEYOND = "the expression of OrdersSlow is beyond this version's parser"
 
 
 def _unreadable(recording: Recording) -> Recording:
-    """Record what is recorded of such a rule: the whole expression alone, and no targets."""
+    """Record only the whole expression and no targets, as for such a rule."""
     rule = recording.rules[0].model_copy(update={"expr": UNREADABLE})
     (record,) = recording.watched
     whole = record.parts[0].model_copy(update={"expr": UNREADABLE})
@@ -30,7 +30,7 @@ def _unreadable(recording: Recording) -> Recording:
 
 
 def test_a_rule_beyond_the_parser_is_judged_by_its_timeline(passed: Recording) -> None:
-    """Pending 5.2 s after the fault is taken as reported, firing must come 10 s later, and it ends 63 s after that."""
+    """Pending 5.2 s after the fault is accepted as reported, firing must come 10 s later, and it ends 63 s after that."""
     (verdict,) = judge(_unreadable(passed)).verdicts
     assert verdict.outcome is VerdictOutcome.PASSED
     assert [note.startswith(BEYOND) for note in verdict.notes] == [True]
@@ -44,14 +44,14 @@ def test_a_rule_beyond_the_parser_is_judged_by_its_timeline(passed: Recording) -
     assert pending.holds(fault_at + 5.2)
 
 
-def test_one_that_fired_too_soon_is_told_all_the_same(passed: Recording) -> None:
+def test_one_that_fired_too_soon_is_still_reported(passed: Recording) -> None:
     rules = [one.model_copy(update={"for_seconds": 12}) for one in _unreadable(passed).rules]
     (verdict,) = judge(_unreadable(passed).model_copy(update={"rules": rules})).verdicts
     assert verdict.outcome is VerdictOutcome.EARLY
     assert verdict.notes
 
 
-def test_its_silence_is_told_with_what_cannot_be_known(missed: Recording) -> None:
+def test_its_silence_is_explained_with_what_is_unknown(missed: Recording) -> None:
     (verdict,) = judge(_unreadable(missed)).verdicts
     assert verdict.outcome is VerdictOutcome.MISSED
     assert verdict.finding is not None
@@ -82,7 +82,7 @@ def test_a_rule_that_was_not_evaluated_again_is_judged_by_its_alerts(passed: Rec
     )
 
 
-def test_what_prometheus_refused_afterwards_is_told(passed: Recording) -> None:
+def test_a_query_that_prometheus_refused_is_reported(passed: Recording) -> None:
     (record,) = passed.watched
     refused = record.parts[0].model_copy(update={"series": [], "total": 0, "error": "query timed out"})
     watched = record.model_copy(update={"parts": [refused, *record.parts[1:]]})
@@ -100,5 +100,5 @@ def test_series_that_were_not_kept_are_counted(passed: Recording) -> None:
     assert verdict.notes[0].startswith("of 80 series that OrdersSlow found, 1 were kept")
 
 
-def test_a_rule_that_is_known_whole_needs_no_note(passed: Recording, missed: Recording) -> None:
+def test_a_fully_known_rule_needs_no_note(passed: Recording, missed: Recording) -> None:
     assert [verdict.notes for one in (passed, missed) for verdict in judge(one).verdicts] == [(), ()]
