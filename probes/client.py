@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, runtime_checkable
 
 from alertdrill.probes.outcome import Outcome
@@ -36,6 +36,10 @@ class AwaitedClient(Protocol):
     async def transact(self) -> Outcome:
         """Make one transaction; never raises for a failed one."""
         ...
+
+
+Opened = AbstractAsyncContextManager[Client | AwaitedClient]
+"""A client for the length of a block."""
 
 
 class _TaskClient:

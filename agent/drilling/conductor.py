@@ -41,6 +41,7 @@ from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.safety.lease import leased
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Measures
 from alertdrill.probes.load.arrivals import ConstantArrivals
@@ -126,7 +127,7 @@ class Conductor:
         await self.check()
         arrivals = ConstantArrivals(self._drill.load.rate)
         routes = [self._inbox.route(), self._guard.stop_route(), metrics_route(registry(self._situation))]
-        async with serving(routes, self._config.listen), self._config.probe.opened() as client:
+        async with serving(routes, self._config.listen), open_client(self._config.probe) as client:
             load = Load(client, Plan(arrivals, self._drill.load.max_in_flight), self._acknowledged)
             self.progress.tally = load.tally
             started_at = time.time()

@@ -21,10 +21,10 @@ from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
+from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load, running
 from alertdrill.probes.load.sender import Plan
-from alertdrill.probes.registry import AnyProbe
 
 
 class FaultRunner:
@@ -105,7 +105,7 @@ class FaultRunner:
         if await _set_within(self._ending, surge.at.total_seconds()):
             return
         probe = self._probe_of(surge)
-        async with probe.opened() as client:
+        async with open_client(probe) as client:
             plan = Plan(ConstantArrivals(surge.rate), surge.max_in_flight)
             load = Load(client, plan, self._acknowledged)
             async with running(load):

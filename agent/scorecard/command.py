@@ -91,6 +91,7 @@ async def _servers(options: Options, config: AgentConfig) -> AsyncIterator[Agent
         return
     from alertdrill.agent.drilling.session import at_the_lab
     from alertdrill.lab.stack import Lab
+    from alertdrill.probes.any_probe import open_client
     from alertdrill.probes.load.arrivals import ConstantArrivals
     from alertdrill.probes.load.load import Load, running
     from alertdrill.probes.load.sender import Plan
@@ -101,7 +102,10 @@ async def _servers(options: Options, config: AgentConfig) -> AsyncIterator[Agent
     seconds = options.window.total_seconds() / options.time_scale
     async with Lab(options.config.parent, options.time_scale) as lab:
         here = at_the_lab(config, lab.addresses, lab.ledger, options.time_scale)
-        async with here.probe.opened() as client, running(Load(client, Plan(ConstantArrivals(options.rate), 10_000))):
+        async with (
+            open_client(here.probe) as client,
+            running(Load(client, Plan(ConstantArrivals(options.rate), 10_000))),
+        ):
             lines.tell(f"lab: {options.rate:g} transactions a second for {format_seconds(seconds)}")
             await asyncio.sleep(seconds)
             yield here
