@@ -1,11 +1,19 @@
-"""Opening the client of a probe, whatever its kind."""
+"""A probe as a file may hold it: one of the registry's kinds, or a mix of several."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
+from alertdrill.probes import mix
 from alertdrill.probes.client import Opened
-from alertdrill.probes.registry import AnyProbe as AnyProbe
+from alertdrill.probes.registry import RegisteredProbe, open_registered
+
+AnyProbe = Annotated[RegisteredProbe | mix.Mix, Field(discriminator="kind")]
+"""A pydantic field type: the settings of a probe, told apart by `kind`."""
 
 
 def open_client(probe: AnyProbe, shard: int = 0, shards: int = 1) -> Opened:
     """Open a client of a probe for the length of a block; of several workers each is a shard, with its own data."""
-    return probe.opened(shard, shards)
+    return mix.opened(probe, shard, shards) if isinstance(probe, mix.Mix) else open_registered(probe, shard, shards)

@@ -21,32 +21,17 @@ from pydantic import Field, field_validator, model_validator
 from alertdrill.probes.client import Client, Ended, startable
 from alertdrill.probes.data.data import Choice
 from alertdrill.probes.data.number_range import stream_seed
-from alertdrill.probes.dns import Dns
-from alertdrill.probes.http.settings import Http
 from alertdrill.probes.outcome import Counted, Outcome, Request
-from alertdrill.probes.postgres import Postgres
-from alertdrill.probes.redis import Redis
-from alertdrill.probes.tcp import Tcp
-from alertdrill.probes.tls import Tls
+from alertdrill.probes.probe import Probe
+from alertdrill.probes.registry import RegisteredProbe, open_registered
 from alertdrill.units.settings import Settings
-
-SINGLE_PROBES = {
-    "dns": Dns,
-    "http": Http,
-    "postgres": Postgres,
-    "redis": Redis,
-    "tcp": Tcp,
-    "tls": Tls,
-}
-
-SingleProbe = Dns | Http | Postgres | Redis | Tcp | Tls
 
 
 class Part(Settings):
     """One probe of a mix, and its weight beside those of the others."""
 
     weight: float = Field(default=1.0, gt=0, le=1_000_000)
-    probe: Annotated[SingleProbe, Field(discriminator="kind")]
+    probe: Annotated[RegisteredProbe, Field(discriminator="kind")]
 
     @field_validator("probe", mode="before")
     @classmethod
@@ -57,7 +42,7 @@ class Part(Settings):
         return probe
 
 
-class Mix(Settings):
+class Mix(Probe):
     """Several probes, of which each transaction takes one by chance; what is counted tells them apart by name."""
 
     kind: Literal["mix"] = "mix"
@@ -85,22 +70,6 @@ class Mix(Settings):
         seed = secrets.randbits(63) if self.seed is None else self.seed
         choice = Choice(of=tuple(range(len(self.of))), weights=tuple(part.weight for part in self.of))
         return cast("Callable[[], int]", choice.values(stream_seed(seed, "mix"), shard, shards))
-
-    @asynccontextmanager
-    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[MixClient]:
-        """Open every part for the length of the block.
-
-        Of several workers each is a shard, with a random order of its own.
-        """
-        async with AsyncExitStack() as stack:
-            clients = []
-            for part in self.of:
-                client = await stack.enter_async_context(part.probe.opened(shard, shards))
-                clients.append(await stack.enter_async_context(startable(client)))
-            yield MixClient(
-                [(part.probe.counted[0].name, client) for part, client in zip(self.of, clients, strict=True)],
-                self.chooser(shard, shards),
-            )
 
 
 class MixClient:
@@ -137,3 +106,15 @@ def named(outcome: Outcome, name: str, seconds: float) -> Outcome:
         refused_by_status=outcome.refused_by_status,
         requests=(Request(name, seconds, failed),),
     )
+
+
+@asynccontextmanager
+async def opened(mix: Mix, shard: int, shards: int) -> AsyncIterator[MixClient]:
+    """Open a client of every part for the length of the block."""
+    async with AsyncExitStack() as stack:
+        clients = []
+        for part in mix.of:
+            client = await stack.enter_async_context(open_registered(part.probe, shard, shards))
+            clients.append(await stack.enter_async_context(startable(client)))
+        parts = [(part.probe.counted[0].name, client) for part, client in zip(mix.of, clients, strict=True)]
+        yield MixClient(parts, mix.chooser(shard, shards))

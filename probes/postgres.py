@@ -10,22 +10,19 @@ tls: {}                           # verified; see units/tls.py for what it may h
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from alertdrill.probes.checks.expected import Expected
-from alertdrill.probes.client import AwaitedClient
-from alertdrill.probes.probe import Probe
+from alertdrill.probes.probe import SingleRequestProbe
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import PostgresUrl, ServerUrl, parse_postgres_url
 from alertdrill.units.settings import Secret
 from alertdrill.units.tls import Tls
 
 
-class Postgres(Probe):
+class Postgres(SingleRequestProbe):
     """A query on one of at most `pool_size` connections, which are kept; without `tls` they are plain.
 
     A transaction that has to wait for a connection is in flight meanwhile, and its time is running.
@@ -62,12 +59,3 @@ class Postgres(Probe):
             for subject, expected in (("row count", self.rows), ("value", self.value))
             if expected is not None
         )
-
-    @asynccontextmanager
-    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[AwaitedClient]:
-        """Open the pool for the length of the block; several workers share its size."""
-        del shard
-        from alertdrill.probes.postgres_client import opened
-
-        async with opened(self, max(self.pool_size // shards, 1)) as client:
-            yield client

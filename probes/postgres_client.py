@@ -57,8 +57,9 @@ class PostgresClient:
 
 
 @asynccontextmanager
-async def opened(probe: Postgres, pool_size: int) -> AsyncIterator[PostgresClient]:
-    """Open the pool for the length of the block; connections open when they are needed first."""
+async def opened(probe: Postgres, shard: int, shards: int) -> AsyncIterator[PostgresClient]:
+    """Open the pool for the length of the block; its connections open at first use, and workers share its size."""
+    del shard
     server = probe.server
     async with asyncio.TaskGroup() as tasks:
         pool = await asyncpg.create_pool(
@@ -69,7 +70,7 @@ async def opened(probe: Postgres, pool_size: int) -> AsyncIterator[PostgresClien
             database=server.path or server.user or "postgres",
             ssl=probe.tls.context() if probe.tls else False,
             min_size=0,
-            max_size=pool_size,
+            max_size=max(probe.pool_size // shards, 1),
             # asyncpg would reset the session after each use and reconnect after 50,000 queries: round trips
             # that some transactions would have to wait for.
             reset=_keep,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from datetime import timedelta
 
 from pydantic import Field
@@ -12,13 +13,23 @@ from alertdrill.units.settings import Settings
 
 
 class Probe(Settings):
+    """The settings of any kind of probe."""
+
+    kind: str
+
+    @property
+    @abstractmethod
+    def counted(self) -> tuple[Counted, ...]:
+        """The names under which the requests of a transaction are counted, with their checks."""
+
+
+class SingleRequestProbe(Probe):
     """A probe of one request: its kind, the name under which it is counted, and the time limit of a transaction.
 
     The time limit is counted from the send, so it includes whatever has to be waited for: a name's address,
     a connection of a pool, the answer.
     """
 
-    kind: str
     name: str = ""
     timeout: Duration = Field(default=timedelta(seconds=10), gt=timedelta(0))
 

@@ -10,15 +10,12 @@ reply: {at_most: 1000}
 from __future__ import annotations
 
 import shlex
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from alertdrill.probes.checks.expected import Expected
-from alertdrill.probes.client import AwaitedClient
-from alertdrill.probes.probe import Probe
+from alertdrill.probes.probe import SingleRequestProbe
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import RedisUrl, ServerUrl, parse_redis_url
 from alertdrill.units.settings import Secret
@@ -38,7 +35,7 @@ def _as_words(command: object) -> object:
     return words
 
 
-class Redis(Probe):
+class Redis(SingleRequestProbe):
     """A command on one of at most `pool_size` connections, which are kept.
 
     A transaction that has to wait for a connection is in flight meanwhile, and its time is running.
@@ -79,12 +76,3 @@ class Redis(Probe):
     def check_names(self) -> tuple[str, ...]:
         """The name of the check on the reply."""
         return () if self.expected is None else (f"reply {self.expected.words}",)
-
-    @asynccontextmanager
-    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[AwaitedClient]:
-        """Open the pool for the length of the block; several workers share its size."""
-        del shard
-        from alertdrill.probes.redis_client import opened
-
-        async with opened(self, max(self.pool_size // shards, 1)) as client:
-            yield client

@@ -49,12 +49,13 @@ class RedisClient:
 
 
 @asynccontextmanager
-async def opened(probe: Redis, pool_size: int) -> AsyncIterator[RedisClient]:
-    """Open the pool for the length of the block; connections open when they are needed first."""
+async def opened(probe: Redis, shard: int, shards: int) -> AsyncIterator[RedisClient]:
+    """Open the pool for the length of the block; its connections open at first use, and workers share its size."""
+    del shard
     server = probe.server
     pool = BlockingConnectionPool(
         connection_class=SSLConnection if server.scheme == "rediss" else Connection,
-        max_connections=pool_size,
+        max_connections=max(probe.pool_size // shards, 1),
         # The transaction's own time limit is the only one, and what failed is not tried again.
         timeout=None,
         socket_timeout=None,

@@ -21,7 +21,7 @@ from alertdrill.probes.checks.comparison import Pattern, excerpt
 from alertdrill.probes.connection import connected
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome
-from alertdrill.probes.probe import Probe
+from alertdrill.probes.probe import SingleRequestProbe
 from alertdrill.units.server_url import ServerUrl, parse_server_url
 from alertdrill.units.tls import Tls
 
@@ -30,7 +30,7 @@ _PORTS = {"tcp": None}
 _LONGEST_ANSWER_BYTES = 64 * 1024
 
 
-class Tcp(Probe):
+class Tcp(SingleRequestProbe):
     """A connection of its own for each transaction; the server's name is looked up each time."""
 
     kind: Literal["tcp"] = "tcp"
@@ -56,12 +56,6 @@ class Tcp(Probe):
     def check_names(self) -> tuple[str, ...]:
         """The name of the check on what came back."""
         return () if self.expect is None else (f"answer matches {self.expect}",)
-
-    @asynccontextmanager
-    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[TcpClient]:
-        """Give the client; there is nothing that transactions share."""
-        del shard, shards
-        yield TcpClient(self)
 
 
 class TcpClient:
@@ -108,3 +102,10 @@ class TcpClient:
         return self._probe.without_answer(
             "check", f"answer is {excerpt(text)}, expected it to match {expected.pattern!r}"
         )
+
+
+@asynccontextmanager
+async def opened(probe: Tcp, shard: int, shards: int) -> AsyncIterator[TcpClient]:
+    """Yield the client; its transactions share nothing."""
+    del shard, shards
+    yield TcpClient(probe)

@@ -21,7 +21,7 @@ from pydantic import Field, field_validator
 from alertdrill.probes.connection import connected
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome
-from alertdrill.probes.probe import Probe
+from alertdrill.probes.probe import SingleRequestProbe
 from alertdrill.units.duration import Duration, format_duration
 from alertdrill.units.server_url import ServerUrl, parse_server_url
 from alertdrill.units.tls import VerifiedTls
@@ -29,7 +29,7 @@ from alertdrill.units.tls import VerifiedTls
 _PORTS = {"tls": 443}
 
 
-class Tls(VerifiedTls, Probe):
+class Tls(VerifiedTls, SingleRequestProbe):
     """A handshake for each transaction. Of the chain, the server's own certificate is looked at for its end."""
 
     kind: Literal["tls"] = "tls"
@@ -53,12 +53,6 @@ class Tls(VerifiedTls, Probe):
     def check_names(self) -> tuple[str, ...]:
         """The name of the check on the certificate's end."""
         return (f"certificate is valid for more than {format_duration(self.expires_within)}",)
-
-    @asynccontextmanager
-    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[TlsClient]:
-        """Give the client; there is nothing that transactions share."""
-        del shard, shards
-        yield TlsClient(self)
 
 
 class TlsClient:
@@ -90,3 +84,10 @@ class TlsClient:
         expected = f"expected more than {format_duration(self._probe.expires_within)}"
         detail = f"the certificate expires at {not_after}, in {format_duration(left)}, {expected}"
         return self._probe.without_answer("check", detail)
+
+
+@asynccontextmanager
+async def opened(probe: Tls, shard: int, shards: int) -> AsyncIterator[TlsClient]:
+    """Yield the client; its transactions share nothing."""
+    del shard, shards
+    yield TlsClient(probe)

@@ -20,8 +20,6 @@ leaves a switch of protocols to the checks, as the status 101.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -30,10 +28,10 @@ from pydantic import Field, field_validator, model_validator
 
 from alertdrill.probes.checks.checks import Check, compile_carry, compile_checks
 from alertdrill.probes.checks.kinds import StatusCheck
-from alertdrill.probes.client import AwaitedClient, Client
 from alertdrill.probes.data.data import AnyData, Name
 from alertdrill.probes.data.template import compile_header, compile_json, compile_text, compile_url
 from alertdrill.probes.outcome import Counted
+from alertdrill.probes.probe import Probe
 from alertdrill.units.duration import Duration
 from alertdrill.units.headers import HeaderName, require_unframed
 from alertdrill.units.settings import Secret, Settings
@@ -108,7 +106,7 @@ class HttpRequest(Settings):
         compile_json(self.json_body, known)
 
 
-class Http(HttpRequest):
+class Http(HttpRequest, Probe):
     """An HTTP transaction: the request, and those that follow it in `then`.
 
     Each transaction has an `Idempotency-Key` of its own if asked, a UUID, which templates know as
@@ -160,20 +158,3 @@ class Http(HttpRequest):
     def counted(self) -> tuple[Counted, ...]:
         """The names under which the requests are counted, with their checks."""
         return tuple(Counted(request.title, request.check_names) for request in self.requests)
-
-    @asynccontextmanager
-    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[Client | AwaitedClient]:
-        """Open the connections that transactions share, for the length of the block.
-
-        Of several workers each is a shard, with data of its own.
-        """
-        if self.client == "aiohttp":
-            from alertdrill.probes.http.aiohttp_client import opened as opened_aiohttp
-
-            async with opened_aiohttp(self, shard, shards) as awaited:
-                yield awaited
-            return
-        from alertdrill.probes.http.lean_client import opened as opened_lean
-
-        async with opened_lean(self, shard, shards) as lean:
-            yield lean

@@ -10,9 +10,9 @@ from multiprocessing.connection import Connection
 
 import uvloop
 
+from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.load.sender import Plan, Sender
-from alertdrill.probes.registry import AnyProbe
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def work(job: Job, connection: Connection) -> None:
 
 async def _work(job: Job, connection: Connection) -> None:
     words = _heard(connection)
-    async with job.probe.opened(job.index, job.count) as opened, startable(opened) as client:
+    async with open_client(job.probe, job.index, job.count) as opened, startable(opened) as client:
         connection.send("ready")
         start = await words.get()
         if isinstance(start, float):

@@ -17,9 +17,9 @@ from pydantic import TypeAdapter
 
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.stack import Lab
+from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.outcome import Outcome
-from alertdrill.probes.registry import AnyProbe
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -57,7 +57,7 @@ def outcome_of(read: Callable[..., Any]) -> Callable[..., Awaitable[Outcome]]:
     """Make one transaction of a probe with these settings, as the load does."""
 
     async def transact(**settings: Any) -> Outcome:
-        async with read(**settings).opened() as opened, startable(opened) as client:
+        async with open_client(read(**settings)) as opened, startable(opened) as client:
             ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
             client.start(ended.set_result)
             return await asyncio.wait_for(ended, 20)

@@ -8,6 +8,7 @@ from typing import Any
 
 import uvloop
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.http.settings import Http
 from alertdrill.probes.outcome import Outcome
@@ -67,7 +68,7 @@ async def transact(client: Any, times: int = 1) -> list[Outcome]:
 
 async def meet(server: HostileServer, settings: Http, after: int = 2) -> Outcome:
     """Let a client meet the server's first behaviour, and then make good transactions one by one."""
-    async with settings.opened() as opened, startable(opened) as client:
+    async with open_client(settings) as opened, startable(opened) as client:
         (outcome,) = await transact(client)
         for _ in range(after):
             assert await transact(client) == [Outcome()]

@@ -14,6 +14,7 @@ from typing import Any
 
 import uvloop
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.http.settings import Http
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load
@@ -43,7 +44,7 @@ def main(port: int, workers: int, rate: float, seconds: float) -> None:
             tell({"pids": load.process_ids})
             await running
             return
-        async with probe.opened() as client:
+        async with open_client(probe) as client:
             kept.append(Load(client, plan))
             tell({"pids": []})
             await kept[0].run()

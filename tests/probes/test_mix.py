@@ -11,6 +11,7 @@ import pytest_asyncio
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import Ended
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Trend
@@ -57,7 +58,7 @@ def http(name: str, url: str, weight: float = 1.0, **settings: Any) -> dict[str,
 
 async def run(mix: Any, acknowledged: list[str] | None = None) -> Load:
     ids = [] if acknowledged is None else acknowledged
-    async with mix.opened() as client:
+    async with open_client(mix) as client:
         load = Load(client, PLAN, ids.extend)
         await load.run()
     return load

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from pydantic import ValidationError
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load
 from alertdrill.probes.load.sender import Plan
@@ -114,7 +115,7 @@ async def test_a_query_given_up_is_cancelled_at_the_server_and_its_connection_us
         timeout="1s",
         pool_size=1,
     )
-    async with probe.opened() as client:
+    async with open_client(probe) as client:
         assert (await client.transact()).reason == "timeout"
         deadline = time.monotonic() + 10
         while await ask(databases, RUNNING, STUCK) and time.monotonic() < deadline:  # noqa: ASYNC110 - a server sets no event
@@ -134,7 +135,7 @@ async def test_what_waits_for_a_connection_is_in_flight_and_holds_nothing_up(
     """Two connections answer ten queries a second; thirty a second are due and all of them are sent."""
     query = "SELECT pg_sleep(0.2)"
     probe = read(kind="postgres", url=databases.postgres, password=databases.password, query=query, pool_size=2)
-    async with probe.opened() as client:
+    async with open_client(probe) as client:
         load = Load(client, Plan(ConstantArrivals(30.0, 1.0)))
         running = asyncio.ensure_future(load.run())
         at_most = 0

@@ -10,6 +10,7 @@ import pytest_asyncio
 from pydantic import ValidationError
 from redis.asyncio import Redis as Server
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load
 from alertdrill.probes.load.sender import Plan
@@ -139,7 +140,7 @@ async def test_after_a_timeout_the_late_reply_is_nobody_elses(
     probe = read(
         kind="redis", url=databases.redis, command="BLPOP late 30", reply="nothing", pool_size=1, timeout="700ms"
     )
-    async with probe.opened() as client:
+    async with open_client(probe) as client:
         assert (await client.transact()).reason == "timeout"
         await server.rpush("late", "first")
         assert "first" in (await client.transact()).detail
@@ -150,7 +151,7 @@ async def test_after_a_timeout_the_late_reply_is_nobody_elses(
 async def test_a_connection_that_the_server_closed_is_opened_again(
     read: Callable[..., Any], databases: Any, server: Any
 ) -> None:
-    async with read(kind="redis", url=databases.redis, pool_size=1).opened() as client:
+    async with open_client(read(kind="redis", url=databases.redis, pool_size=1)) as client:
         assert await client.transact() == Outcome()
         await server.client_kill_filter(_type="normal", skipme=True)
         assert await client.transact() == Outcome()
@@ -168,7 +169,9 @@ async def test_a_server_that_went_away_refuses_also_where_it_had_been_connected(
 
     async with AsyncExitStack() as stack:
         async with serving(pong_once) as address:
-            client = await stack.enter_async_context(read(kind="redis", url=f"redis://{address}", pool_size=1).opened())
+            client = await stack.enter_async_context(
+                open_client(read(kind="redis", url=f"redis://{address}", pool_size=1))
+            )
             assert await client.transact() == Outcome()
         # Nothing outside the client tells that it has heard of the connection's end.
         await asyncio.sleep(0.1)
@@ -181,7 +184,7 @@ async def test_what_waits_for_a_connection_is_in_flight_and_holds_nothing_up(
 ) -> None:
     """Two connections wait 0.2 s each for a list that stays empty; thirty a second are due and all are sent."""
     probe = read(kind="redis", url=databases.redis, command="BLPOP empty 0.2", reply="nil", pool_size=2)
-    async with probe.opened() as client:
+    async with open_client(probe) as client:
         load = Load(client, Plan(ConstantArrivals(30.0, 1.0)))
         running = asyncio.ensure_future(load.run())
         at_most = 0

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.http.settings import Http
 from alertdrill.probes.outcome import Outcome
@@ -53,7 +54,7 @@ def test_what_a_transaction_carries_is_its_own(client: str) -> None:
 
     async def main() -> None:
         with HostileServer(*[counting()] * 100) as server:
-            async with sequence(server.port, client).opened() as opened, startable(opened) as ours:
+            async with open_client(sequence(server.port, client)) as opened, startable(opened) as ours:
                 outcomes = await transact(ours, 20)
             assert {outcome.reason for outcome in outcomes} == {None}
             assert all([request.name for request in one.requests] == ["/new", "second", "third"] for one in outcomes)
@@ -72,7 +73,7 @@ def test_a_value_that_cannot_be_sent_on_is_a_bad_answer(client: str) -> None:
         for path, failed in (("$.half", ["second"]), ("$.missing", [])):
             with HostileServer(counting()) as server:
                 settings = sequence(server.port, client, carry={"id": path})
-                async with settings.opened() as opened, startable(opened) as ours:
+                async with open_client(settings) as opened, startable(opened) as ours:
                     (outcome,) = await transact(ours)
                 assert outcome.reason == "bad_answer", outcome
                 assert outcome.detail
@@ -86,7 +87,7 @@ def test_a_sequence_ends_with_its_first_failure(client: str) -> None:
     async def main() -> None:
         with HostileServer(then_closes(answers())) as server:
             settings = sequence(server.port, client, method="POST")
-            async with settings.opened() as opened, startable(opened) as ours:
+            async with open_client(settings) as opened, startable(opened) as ours:
                 (outcome,) = await transact(ours)
             assert outcome.reason == "reset"
             assert [(request.name, request.failed) for request in outcome.requests] == [("/new", True)]
@@ -101,7 +102,7 @@ def test_closing_breaks_off_without_a_word_and_leaves_nothing_open() -> None:
         with HostileServer(*[is_silent] * 50) as server:
             told: list[Outcome] = []
             settings = probe(server.port, timeout="30s", max_connections=30)
-            async with settings.opened() as opened, startable(opened) as ours:
+            async with open_client(settings) as opened, startable(opened) as ours:
                 for _ in range(20):
                     ours.start(told.append)
                 await asyncio.sleep(0.05)  # some are connected
@@ -134,7 +135,7 @@ def test_a_host_of_the_file_is_the_host_that_is_sent(client: str) -> None:
         with HostileServer() as server:
             for headers in ({}, {"Host": "shop.example"}):
                 settings = probe(server.port, client=client, headers=headers)
-                async with settings.opened() as opened, startable(opened) as ours:
+                async with open_client(settings) as opened, startable(opened) as ours:
                     assert await transact(ours) == [Outcome()]
             hosts = [re.findall(rb"(?i)\r\nhost: (\S+)", request) for request in server.requests]
             assert hosts == [[b"127.0.0.1:%d" % server.port], [b"shop.example"]]
@@ -151,7 +152,7 @@ def test_a_name_and_a_password_in_the_url_are_sent_as_they_are_meant(client: str
             url = f"http://me%40here:p%3Aw%25%C3%A9@127.0.0.1:{server.port}/"
             for token in ({}, {"bearer_token": "mine"}):
                 settings = probe(server.port, client=client, url=url, **token)
-                async with settings.opened() as opened, startable(opened) as ours:
+                async with open_client(settings) as opened, startable(opened) as ours:
                     assert await transact(ours) == [Outcome()]
             sent = [re.findall(rb"(?i)\r\nauthorization: ([^\r]+)", request) for request in server.requests]
             assert sent == [[b"Basic " + base64.b64encode("me@here:p:w%é".encode())], [b"Bearer mine"]]
@@ -171,7 +172,7 @@ def test_the_keys_of_what_succeeded_are_handed_over_once(client: str) -> None:
     async def main() -> None:
         with HostileServer(behave) as server:
             settings = probe(server.port, client=client, idempotency_key=True, timeout="2s")
-            async with settings.opened() as opened, startable(opened) as ours:
+            async with open_client(settings) as opened, startable(opened) as ours:
                 outcomes = [outcome for _ in range(3) for outcome in await transact(ours)]
                 assert [outcome.reason for outcome in outcomes] == [None, "check", None]
                 assert ours.take_acknowledged() == [keys[0], keys[2]]

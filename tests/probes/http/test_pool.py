@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.http.origin import Origin
 from alertdrill.probes.http.pool import Limits, Pool
@@ -59,7 +60,7 @@ def test_a_server_that_is_not_there_refuses_and_may_come_back(client: str) -> No
         with nobody() as port:
             taken = port
         settings = probe(taken, client=client)
-        async with settings.opened() as opened, startable(opened) as ours:
+        async with open_client(settings) as opened, startable(opened) as ours:
             (outcome,) = await transact(ours)
             assert (outcome.reason, outcome.detail) == ("refused", f"127.0.0.1:{taken} refused the connection")
             with HostileServer(port=taken) as server:
@@ -73,7 +74,10 @@ def test_a_server_that_is_not_there_refuses_and_may_come_back(client: str) -> No
 def test_an_address_of_ipv6_is_an_address(client: str) -> None:
     async def main() -> None:
         with HostileServer(host="::1") as server:
-            async with probe(server.port, host="[::1]", client=client).opened() as opened, startable(opened) as ours:
+            async with (
+                open_client(probe(server.port, host="[::1]", client=client)) as opened,
+                startable(opened) as ours,
+            ):
                 assert await transact(ours, 2) == [Outcome()] * 2
             assert b"Host: [::1]:%d\r\n" % server.port in server.requests[0]
             await eventually(lambda: server.open_connections == 0)
@@ -86,7 +90,7 @@ def test_an_address_of_ipv6_is_an_address(client: str) -> None:
 def test_a_name_that_does_not_resolve_is_told_by_name(client: str, host: str) -> None:
     async def main() -> None:
         settings = probe(80, host=host, client=client, timeout="5s")
-        async with settings.opened() as opened, startable(opened) as ours:
+        async with open_client(settings) as opened, startable(opened) as ours:
             (outcome,) = await transact(ours)
         assert outcome.reason == "unreachable", outcome
         assert (host if client == "lean" else "") in outcome.detail
@@ -309,7 +313,7 @@ def run_out_of_files(client: str) -> None:
     async def main() -> None:
         with HostileServer() as server:
             settings = probe(server.port, client=client, timeout="10s")
-            async with settings.opened() as opened, startable(opened) as ours:
+            async with open_client(settings) as opened, startable(opened) as ours:
                 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
                 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors() + 2, hard))
                 kept = all_files_there_are()

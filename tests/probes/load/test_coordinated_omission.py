@@ -16,6 +16,7 @@ import threading
 
 import pytest
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Trend
 from alertdrill.probes.load.arrivals import ConstantArrivals
@@ -98,7 +99,7 @@ def test_a_real_server_that_stops_for_a_second_is_told_too() -> None:
         gate = threading.Event()
         gate.set()
         with HostileServer(*[holds_behind(gate)] * 300) as server:
-            async with probe(server.port, timeout="5s").opened() as client:
+            async with open_client(probe(server.port, timeout="5s")) as client:
                 load, loop = Load(client, Plan(ConstantArrivals(100.0, 3.0))), asyncio.get_running_loop()
                 loop.call_later(1.0, gate.clear)
                 loop.call_later(2.0, gate.set)

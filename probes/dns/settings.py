@@ -13,25 +13,18 @@ the message format, the checks on an answer and the turn to TCP when one is cut 
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import re
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from alertdrill.probes.client import AwaitedClient
-from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome
-from alertdrill.probes.probe import Probe
+from alertdrill.probes.probe import SingleRequestProbe
 from alertdrill.units.extras import require_library
 
 _NAME = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
-_NO_SUCH_NAME = {socket.EAI_NONAME, socket.EAI_NODATA}
 _VERSIONS = {"A": 4, "AAAA": 6}
 
 
@@ -63,7 +56,7 @@ def split_server(server: str) -> tuple[str, int]:
     return _plain_address(parts.hostname or ""), parts.port or 53
 
 
-class Dns(Probe):
+class Dns(SingleRequestProbe):
     """A question for each transaction, answered by one server or by the system's resolver.
 
     A server is asked once, over UDP; what gets lost is a timeout. The system's resolver answers from a few
@@ -91,16 +84,10 @@ class Dns(Probe):
         """The name of the check on the addresses."""
         return () if self.addresses is None else (f"addresses are {', '.join(self.addresses)}",)
 
-    @asynccontextmanager
-    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[AwaitedClient]:
-        """Give the client; there is nothing that transactions share."""
-        del shard, shards
-        if self.server is None:
-            yield SystemClient(self)
-            return
-        from alertdrill.probes.dns_client import DnsClient
-
-        yield DnsClient(self, self.server)
+    @property
+    def client(self) -> Literal["server", "system"]:
+        """Which client asks: see the modules beside this one."""
+        return "system" if self.server is None else "server"
 
     def judge(self, found: list[str]) -> Outcome:
         """Compare the addresses of an answer with those that are expected."""
@@ -110,26 +97,3 @@ class Dns(Probe):
             return Outcome()
         expected = ", ".join(self.addresses)
         return self.without_answer("check", f"addresses are {', '.join(sorted(found))}, expected {expected}")
-
-
-class SystemClient:
-    """Makes the transactions of one `Dns` probe through the system's resolver."""
-
-    def __init__(self, probe: Dns) -> None:
-        self._probe = probe
-        self._family = socket.AF_INET if probe.record == "A" else socket.AF_INET6
-        self._limit_seconds = probe.timeout.total_seconds()
-
-    async def transact(self) -> Outcome:
-        """Make one transaction; every failure is an Outcome with a reason."""
-        try:
-            async with asyncio.timeout(self._limit_seconds):
-                found = await asyncio.get_running_loop().getaddrinfo(
-                    self._probe.resolve, None, family=self._family, type=socket.SOCK_STREAM
-                )
-        except socket.gaierror as error:
-            is_answer = error.errno in _NO_SUCH_NAME
-            return self._probe.without_answer("bad_answer" if is_answer else "unreachable", str(error))
-        except OSError as error:
-            return self._probe.without_answer(*explain(error, self._limit_seconds))
-        return self._probe.judge([str(info[4][0]) for info in found])

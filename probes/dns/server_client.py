@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import dns.asyncbackend
 import dns.asyncquery
@@ -13,17 +15,17 @@ import dns.rcode
 import dns.rdatatype
 from dns.exception import DNSException
 
-from alertdrill.probes.dns import Dns, split_server
+from alertdrill.probes.dns.settings import Dns, split_server
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome
 
 
-class DnsClient:
+class ServerClient:
     """Makes the transactions of one `Dns` probe by asking one server."""
 
-    def __init__(self, probe: Dns, server: str) -> None:
+    def __init__(self, probe: Dns) -> None:
         self._probe = probe
-        self._address, self._port = split_server(server)
+        self._address, self._port = split_server(probe.server or "")
         self._family = socket.AF_INET if ipaddress.ip_address(self._address).version == 4 else socket.AF_INET6
         self._type = dns.rdatatype.from_text(probe.record)
         self._backend = dns.asyncbackend.get_backend("asyncio")
@@ -54,3 +56,10 @@ class DnsClient:
                 question, self._address, port=self._port, udp_sock=connected, backend=self._backend
             )
         return answer
+
+
+@asynccontextmanager
+async def opened(probe: Dns, shard: int, shards: int) -> AsyncIterator[ServerClient]:
+    """Yield the client; its transactions share nothing."""
+    del shard, shards
+    yield ServerClient(probe)
