@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 from alertdrill.probes.client import AwaitedClient, Client, startable
-from alertdrill.probes.load.recorder import SecondCounts
+from alertdrill.probes.load.second_counter import SecondCounts
 from alertdrill.probes.load.sender import Plan, Sender
 from alertdrill.probes.load.tally import Tally
 

@@ -12,7 +12,7 @@ from functools import partial
 from alertdrill.probes.client import Client
 from alertdrill.probes.load.arrivals import Arrivals, Shard
 from alertdrill.probes.load.pacer import Pacer, pacing
-from alertdrill.probes.load.recorder import Recorder, SecondCounts
+from alertdrill.probes.load.second_counter import SecondCounter, SecondCounts
 from alertdrill.probes.outcome import Outcome
 
 # At high rates one wake sends what became due in this time; it is also the lateness that this costs.
@@ -55,7 +55,7 @@ class Sender:
         self._arrivals = plan.arrivals
         self._on_second = on_second
         self._clock = clock
-        self._recorder = Recorder()
+        self._counter = SecondCounter()
         self._start = 0.0
         self._index = 0
         self._due = self._due_after = self._planned = 0.0
@@ -67,7 +67,7 @@ class Sender:
     @property
     def in_flight(self) -> int:
         """Count the transactions that have been sent and not answered."""
-        return self._recorder.in_flight
+        return self._counter.in_flight
 
     async def run(self, start: float) -> None:
         """Send from an instant of the clock on, for as long as the arrivals do, and until the last is answered.
@@ -88,7 +88,7 @@ class Sender:
                 await self._finished
             finally:
                 # Of a load of whole seconds nothing is left.
-                if self._recorder.has_counted:
+                if self._counter.has_counted:
                     self._close_second(is_whole=False)
 
     def _wake(self) -> None:
@@ -99,17 +99,17 @@ class Sender:
                 self._finished.set_exception(error)
 
     def _send_due(self) -> None:
-        recorder, start, clock = self._recorder, self._start, self._clock
+        counter, start, clock = self._counter, self._start, self._clock
         now = clock()
         elapsed, due = now - start, self._due
         while due <= elapsed:
             while due >= self._second + 1:
                 self._close_second()
-            if elapsed - due > _LONGEST_LATENESS_SECONDS or recorder.in_flight >= self._plan.max_in_flight:
-                recorder.dropped()
+            if elapsed - due > _LONGEST_LATENESS_SECONDS or counter.in_flight >= self._plan.max_in_flight:
+                counter.dropped()
             else:
                 sent = clock()
-                recorder.sent(sent - start - due)
+                counter.sent(sent - start - due)
                 self._client.start(partial(self._ended, start + due, sent))
             due = self._take_next()
         while elapsed >= self._second + 1:
@@ -123,7 +123,7 @@ class Sender:
     def _end_or_wait(self, elapsed: float, now: float) -> None:
         """End with the arrivals' duration, and if an answer is missing then, with the plan's time after it."""
         ends_at = self._ends_at
-        if self._recorder.in_flight > 0 and elapsed >= ends_at:
+        if self._counter.in_flight > 0 and elapsed >= ends_at:
             ends_at = self._gives_up_at
         if elapsed < ends_at:
             self._wake_for(ends_at, now)
@@ -146,12 +146,12 @@ class Sender:
 
     def _ended(self, due: float, sent: float, outcome: Outcome) -> None:
         now = self._clock()
-        self._recorder.ended(outcome, now - due, now - sent)
-        if self._all_sent and self._recorder.in_flight == 0 and now - self._start >= self._ends_at:
+        self._counter.ended(outcome, now - due, now - sent)
+        if self._all_sent and self._counter.in_flight == 0 and now - self._start >= self._ends_at:
             self._wake()
 
     def _close_second(self, *, is_whole: bool = True) -> None:
         # In the middle of the second a ramp has the mean rate of all of it.
         rate, ids = self._arrivals.rate_at(self._second + 0.5), self._client.take_acknowledged()
-        self._on_second(self._recorder.close(self._second, rate, ids, is_whole=is_whole))
+        self._on_second(self._counter.close(self._second, rate, ids, is_whole=is_whole))
         self._second += 1

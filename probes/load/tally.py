@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from hdrh.histogram import HdrHistogram
 
-from alertdrill.probes.load.recorder import Samples, SecondCounts
+from alertdrill.probes.load.second_counter import Samples, SecondCounts
 
 _LOWEST_US, _HIGHEST_US, _DIGITS = 1, 3_600_000_000, 3
 # Folding a sample takes 1.5 µs, so that this many hold the loop up for a tenth of a millisecond.

@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from alertdrill.probes.load.phases import PhaseSettings, held_seconds, stages
-from alertdrill.probes.load.recorder import Samples, SecondCounts
+from alertdrill.probes.load.second_counter import Samples, SecondCounts
 from alertdrill.probes.load.settings import LoadSettings
 from alertdrill.probes.load.tally import PhasedTally
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from alertdrill.probes.client import AwaitedClient, startable
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.recorder import Recorder, Samples, SecondCounts
+from alertdrill.probes.load.second_counter import Samples, SecondCounter, SecondCounts
 from alertdrill.probes.load.sender import Plan
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome, Reason, Request
@@ -38,16 +38,16 @@ def outcomes(draw: st.DrawFn) -> Outcome:
 
 @st.composite
 def seconds(draw: st.DrawFn, offset: int = 0) -> SecondCounts:
-    """Draw a second as a recorder closes it."""
-    recorder = Recorder()
+    """Draw a second as a counter closes it."""
+    counter = SecondCounter()
     for outcome in draw(st.lists(outcomes(), max_size=8)):
-        recorder.sent(draw(SECONDS))
-        recorder.ended(outcome, draw(SECONDS), draw(SECONDS))
+        counter.sent(draw(SECONDS))
+        counter.ended(outcome, draw(SECONDS), draw(SECONDS))
     for _ in range(draw(st.integers(0, 3))):
-        recorder.sent(draw(SECONDS))
+        counter.sent(draw(SECONDS))
     for _ in range(draw(st.integers(0, 3))):
-        recorder.dropped()
-    return recorder.close(offset, 5.0, [], is_whole=True)
+        counter.dropped()
+    return counter.close(offset, 5.0, [], is_whole=True)
 
 
 def figures(tally: Tally) -> dict[str, object]:
@@ -81,10 +81,10 @@ def test_a_second_of_two_workers_is_the_sum_of_theirs(one: SecondCounts, other: 
 
 @given(outcomes())
 def test_a_transaction_failed_if_it_has_a_reason_and_only_then(outcome: Outcome) -> None:
-    recorder = Recorder()
-    recorder.sent(0.0)
-    recorder.ended(outcome, 0.5, 0.25)
-    second = recorder.close(3, 1.0, [], is_whole=True)
+    counter = SecondCounter()
+    counter.sent(0.0)
+    counter.ended(outcome, 0.5, 0.25)
+    second = counter.close(3, 1.0, [], is_whole=True)
     assert (second.due, second.ended, second.in_flight) == (1, 1, 0)
     assert dict(second.reasons) == ({outcome.reason: 1} if outcome.reason else {})
     assert second.failed == len(second.reasons) == len(second.details)
@@ -145,22 +145,22 @@ def test_of_a_load_of_days_the_last_seconds_are_kept_and_all_of_them_counted() -
     tally = Tally()
     tally.kept_seconds = 10
     for offset in range(100):
-        recorder = Recorder()
-        recorder.dropped()
-        tally.add(recorder.close(offset, 5.0, [], is_whole=True))
+        counter = SecondCounter()
+        counter.dropped()
+        tally.add(counter.close(offset, 5.0, [], is_whole=True))
         assert [second.offset for second in tally.seconds][-10:] == list(range(max(0, offset - 9), offset + 1))
         assert len(tally.seconds) <= 15
     assert (tally.due, tally.dropped) == (100, 100)
 
 
 async def test_whoever_reads_shares_can_wait_until_a_second_is_whole() -> None:
-    recorder, tally = Recorder(), Tally()
+    counter, tally = SecondCounter(), Tally()
     for number in range(1000):
-        recorder.sent(0.0)
-        recorder.ended(Outcome("reset", "gone"), number / 1000, number / 1000)
+        counter.sent(0.0)
+        counter.ended(Outcome("reset", "gone"), number / 1000, number / 1000)
 
     async def add() -> None:
-        for _ in tally.folding(recorder.close(0, 1000.0, [], is_whole=True)):
+        for _ in tally.folding(counter.close(0, 1000.0, [], is_whole=True)):
             await asyncio.sleep(0)
 
     adding = asyncio.ensure_future(add())

@@ -113,7 +113,7 @@ class SecondCounts:
         self.acknowledged += other.acknowledged
 
 
-class Recorder:
+class SecondCounter:
     """Counts the second under way."""
 
     def __init__(self) -> None:
