@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, cast
 
 from pydantic import Field
 
 from alertdrill.probes import mix
 from alertdrill.probes.client import Opened
-from alertdrill.probes.registry import RegisteredProbe, open_registered
+from alertdrill.probes.registry import PROBES, RegisteredProbe
 
 AnyProbe = Annotated[RegisteredProbe | mix.Mix, Field(discriminator="kind")]
 """A pydantic field type: the settings of a probe, told apart by `kind`."""
@@ -16,4 +17,7 @@ AnyProbe = Annotated[RegisteredProbe | mix.Mix, Field(discriminator="kind")]
 
 def open_client(probe: AnyProbe, shard: int = 0, shards: int = 1) -> Opened:
     """Open a client of a probe for the length of a block; of several workers each is a shard, with its own data."""
-    return mix.opened(probe, shard, shards) if isinstance(probe, mix.Mix) else open_registered(probe, shard, shards)
+    if isinstance(probe, mix.Mix):
+        return mix.opened(probe, shard, shards, open_client)
+    module = import_module(PROBES[probe.kind].client.format(probe=probe))
+    return cast("Opened", module.opened(probe, shard, shards))

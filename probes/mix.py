@@ -18,12 +18,12 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from alertdrill.probes.client import Client, Ended, startable
+from alertdrill.probes.client import Client, Ended, Opened, startable
 from alertdrill.probes.data.data import Choice
 from alertdrill.probes.data.number_range import stream_seed
 from alertdrill.probes.outcome import Counted, Outcome, Request
 from alertdrill.probes.probe import Probe
-from alertdrill.probes.registry import RegisteredProbe, open_registered
+from alertdrill.probes.registry import RegisteredProbe
 from alertdrill.units.settings import Settings
 
 
@@ -109,12 +109,14 @@ def named(outcome: Outcome, name: str, seconds: float) -> Outcome:
 
 
 @asynccontextmanager
-async def opened(mix: Mix, shard: int, shards: int) -> AsyncIterator[MixClient]:
+async def opened(
+    mix: Mix, shard: int, shards: int, open_part: Callable[[RegisteredProbe, int, int], Opened]
+) -> AsyncIterator[MixClient]:
     """Open a client of every part for the length of the block."""
     async with AsyncExitStack() as stack:
         clients = []
         for part in mix.of:
-            client = await stack.enter_async_context(open_registered(part.probe, shard, shards))
+            client = await stack.enter_async_context(open_part(part.probe, shard, shards))
             clients.append(await stack.enter_async_context(startable(client)))
         parts = [(part.probe.counted[0].name, client) for part, client in zip(mix.of, clients, strict=True)]
         yield MixClient(parts, mix.chooser(shard, shards))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass
 from functools import reduce
-from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from alertdrill.probes.client import Opened
 from alertdrill.probes.dns.settings import Dns
 from alertdrill.probes.http.settings import Http
 from alertdrill.probes.postgres import Postgres
@@ -44,9 +42,3 @@ if TYPE_CHECKING:
 else:
     # pydantic reads a union; made from the table, so that a kind has one row.
     RegisteredProbe = reduce(operator.or_, (kind.settings for kind in PROBES.values()))
-
-
-def open_registered(probe: RegisteredProbe, shard: int = 0, shards: int = 1) -> Opened:
-    """Open a client of a probe for the length of a block; of several workers each is a shard, with its own data."""
-    module = import_module(PROBES[probe.kind].client.format(probe=probe))
-    return cast("Opened", module.opened(probe, shard, shards))
