@@ -45,8 +45,7 @@ from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Measures
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load, running
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan, running
 
 _LONGEST_POLL_SECONDS = 1.0
 

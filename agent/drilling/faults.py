@@ -23,8 +23,7 @@ from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
 from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load, running
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan, running
 
 
 class FaultRunner:

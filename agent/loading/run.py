@@ -26,8 +26,7 @@ from alertdrill.probes.figures.honesty import Sending, honesty
 from alertdrill.probes.figures.measures import Measures
 from alertdrill.probes.figures.summary import LoadSummary
 from alertdrill.probes.figures.thresholds import abort_reason, evaluate
-from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.load.settings import LoadSettings
 
 if TYPE_CHECKING:

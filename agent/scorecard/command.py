@@ -93,8 +93,7 @@ async def _servers(options: Options, config: AgentConfig) -> AsyncIterator[Agent
     from alertdrill.lab.stack import Lab
     from alertdrill.probes.any_probe import open_client
     from alertdrill.probes.load.arrivals import ConstantArrivals
-    from alertdrill.probes.load.load import Load, running
-    from alertdrill.probes.load.sender import Plan
+    from alertdrill.probes.load.load import Load, Plan, running
 
     # What is told meanwhile is no part of the card, which a program may read.
     lines = Lines(Console(stderr=True, highlight=False))

@@ -1,4 +1,7 @@
-"""A load in this process: one sender, whose seconds are added up beside it."""
+"""A load: transactions of one client, each sent when it is due, whether or not earlier ones were answered (open loop).
+
+`Load` is what other packages run. Its `Sender` sends and counts, second by second; the seconds are added up beside it.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,35 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 
 from alertdrill.probes.client import AwaitedClient, Client, startable
-from alertdrill.probes.load.second_counter import SecondCounts
-from alertdrill.probes.load.sender import Plan, Sender
+from alertdrill.probes.load.arrivals import Arrivals, Shard
+from alertdrill.probes.load.pacer import Pacer, pacing
+from alertdrill.probes.load.second_counter import SecondCounter, SecondCounts
 from alertdrill.probes.load.tally import Tally
+from alertdrill.probes.outcome import Outcome
+
+# At high rates one wake sends what became due in this time; it is also the lateness that this costs.
+_SHORTEST_GAP_SECONDS = 0.00025
+# After a stall, what has been due for longer is not sent in a burst that no one asked for.
+_LONGEST_LATENESS_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to send: when, how many at once, and how long to wait for the last answers."""
+
+    arrivals: Arrivals
+    max_in_flight: int = 10_000
+    graceful_stop_seconds: float = 30.0
+
+    def shard(self, index: int, count: int) -> Plan:
+        """Make the plan of one of several workers, which share the arrivals and the bound."""
+        return replace(
+            self, arrivals=Shard(self.arrivals, index, count), max_in_flight=max(self.max_in_flight // count, 1)
+        )
 
 
 class Load:
@@ -75,3 +102,124 @@ async def running(load: Load) -> AsyncIterator[None]:
         task = tasks.create_task(load.run())
         yield
         task.cancel()
+
+
+class Sender:
+    """Sends one client's transactions at their due times, and counts them second by second.
+
+    At most the plan's `max_in_flight` are under way at once. What is due beyond that, or is more than a second late
+    because this process was held up, is counted as dropped. `on_second` is called with each second.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        plan: Plan,
+        on_second: Callable[[SecondCounts], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._plan = plan
+        self._arrivals = plan.arrivals
+        self._on_second = on_second
+        self._clock = clock
+        self._counter = SecondCounter()
+        self._start = 0.0
+        self._index = 0
+        self._due = self._due_after = self._planned = 0.0
+        self._second = 0
+        self._all_sent = False
+        self._pacer: Pacer
+        self._finished: asyncio.Future[None]
+
+    @property
+    def in_flight(self) -> int:
+        """Count the transactions that have been sent and not answered."""
+        return self._counter.in_flight
+
+    async def run(self, start: float) -> None:
+        """Send from an instant of the clock on, for as long as the arrivals do, and until the last is answered.
+
+        Those that are not answered within the plan's time after the end stay counted as in flight, as do all of them
+        when the task is cancelled.
+        """
+        self._start, self._index, self._second, self._all_sent = start, 0, 0, False
+        self._due, self._due_after = self._arrivals.due_seconds(0), self._arrivals.due_seconds(1)
+        self._finished = asyncio.get_running_loop().create_future()
+        ends_at = self._arrivals.duration_seconds
+        self._ends_at = math.inf if ends_at is None else ends_at
+        self._gives_up_at = self._ends_at + self._plan.graceful_stop_seconds
+        with pacing(self._wake, self._clock) as self._pacer:
+            self._planned = start
+            self._pacer.wake_at(start, math.inf)
+            try:
+                await self._finished
+            finally:
+                # Of a load of whole seconds nothing is left.
+                if self._counter.has_counted:
+                    self._close_second(is_whole=False)
+
+    def _wake(self) -> None:
+        try:
+            self._send_due()
+        except Exception as error:  # noqa: BLE001 - a loop's callback must hand a bug to whoever awaits
+            if not self._finished.done():
+                self._finished.set_exception(error)
+
+    def _send_due(self) -> None:
+        counter, start, clock = self._counter, self._start, self._clock
+        now = clock()
+        elapsed, due = now - start, self._due
+        while due <= elapsed:
+            while due >= self._second + 1:
+                self._close_second()
+            if elapsed - due > _LONGEST_LATENESS_SECONDS or counter.in_flight >= self._plan.max_in_flight:
+                counter.dropped()
+            else:
+                sent = clock()
+                counter.sent(sent - start - due)
+                self._client.start(partial(self._ended, start + due, sent))
+            due = self._take_next()
+        while elapsed >= self._second + 1:
+            self._close_second()
+        self._all_sent = due == math.inf
+        if self._all_sent:
+            self._end_or_wait(elapsed, now)
+            return
+        self._wake_for(due, now)
+
+    def _end_or_wait(self, elapsed: float, now: float) -> None:
+        """End with the arrivals' duration, and if an answer is missing then, with the plan's time after it."""
+        ends_at = self._ends_at
+        if self._counter.in_flight > 0 and elapsed >= ends_at:
+            ends_at = self._gives_up_at
+        if elapsed < ends_at:
+            self._wake_for(ends_at, now)
+        elif not self._finished.done():
+            self._finished.set_result(None)
+
+    def _take_next(self) -> float:
+        """Go on to the next transaction, and tell its due time; infinity after the last."""
+        self._due = self._due_after
+        self._index += 1
+        self._due_after = self._arrivals.due_seconds(self._index + 1)
+        return self._due
+
+    def _wake_for(self, due: float, now: float) -> None:
+        # From one planned instant to the next: so the one after next is known before it is the next.
+        earliest = self._planned + _SHORTEST_GAP_SECONDS if now >= self._planned else self._planned
+        self._planned = max(self._start + min(due, self._second + 1.0), earliest)
+        then = max(self._start + self._due_after, self._planned + _SHORTEST_GAP_SECONDS)
+        self._pacer.wake_at(self._planned, then)
+
+    def _ended(self, due: float, sent: float, outcome: Outcome) -> None:
+        now = self._clock()
+        self._counter.ended(outcome, now - due, now - sent)
+        if self._all_sent and self._counter.in_flight == 0 and now - self._start >= self._ends_at:
+            self._wake()
+
+    def _close_second(self, *, is_whole: bool = True) -> None:
+        # In the middle of the second a ramp has the mean rate of all of it.
+        rate, ids = self._arrivals.rate_at(self._second + 0.5), self._client.take_acknowledged()
+        self._on_second(self._counter.close(self._second, rate, ids, is_whole=is_whole))
+        self._second += 1

@@ -12,7 +12,7 @@ import uvloop
 
 from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.client import startable
-from alertdrill.probes.load.sender import Plan, Sender
+from alertdrill.probes.load.load import Plan, Sender
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
 
 from alertdrill.probes.any_probe import AnyProbe
+from alertdrill.probes.load.load import Plan
 from alertdrill.probes.load.second_counter import SecondCounts
-from alertdrill.probes.load.sender import Plan
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.load.worker import Job, work
 

@@ -17,8 +17,7 @@ import uvloop
 from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.http.settings import Http
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.load.workers import Workers
 

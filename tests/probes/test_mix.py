@@ -17,8 +17,7 @@ from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Trend
 from alertdrill.probes.figures.thresholds import Thresholds, evaluate
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.mix import MixClient
 from alertdrill.probes.outcome import Outcome
 

@@ -12,8 +12,7 @@ from redis.asyncio import Redis as Server
 
 from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.outcome import Outcome
 
 Probing = Callable[..., Awaitable[Outcome]]

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from alertdrill.probes.figures.honesty import Sending, honesty
 from alertdrill.probes.load.arrivals import Arrivals, ConstantArrivals
-from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.load.poisson import PoissonArrivals
 from alertdrill.probes.load.ramping import RampingArrivals, Stage
-from alertdrill.probes.load.sender import Plan
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome
 

@@ -20,8 +20,7 @@ from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Trend
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.outcome import Counted, Outcome
 from tests.probes.hostile_server import HostileServer, holds_behind
 from tests.probes.meeting import on_loop, probe

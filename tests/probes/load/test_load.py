@@ -10,8 +10,7 @@ import looptime
 import pytest
 
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.outcome import Outcome
 
 

@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertdrill.probes.load.arrivals import Arrivals, ConstantArrivals
-from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.load.poisson import PoissonArrivals
 from alertdrill.probes.load.ramping import RampingArrivals, Stage
-from alertdrill.probes.load.sender import Plan
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome
 from tests.probes.virtual_service import Service, in_virtual_time

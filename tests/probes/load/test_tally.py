@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from alertdrill.probes.client import AwaitedClient, startable
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.load.second_counter import Samples, SecondCounter, SecondCounts
-from alertdrill.probes.load.sender import Plan
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome, Reason, Request
 from tests.probes.virtual_service import Service, in_virtual_time

@@ -17,7 +17,7 @@ import pytest
 
 from alertdrill.probes.http.settings import Http
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Plan
 from alertdrill.probes.load.workers import Workers, WorkersDied
 from tests.probes.hostile_server import HostileServer, is_silent
 from tests.probes.meeting import eventually, on_loop
