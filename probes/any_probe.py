@@ -1,4 +1,4 @@
-"""A probe as a file may hold it: one of the registry's kinds, or a mix of several."""
+"""Any probe that a file may hold: one of the registry's kinds, or a mix of several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AnyProbe = Annotated[RegisteredProbe | mix.Mix, Field(discriminator="kind")]
 
 
 def open_client(probe: AnyProbe, shard: int = 0, shards: int = 1) -> Opened:
-    """Open a client of a probe for the length of a block; of several workers each is a shard, with its own data."""
+    """Open a client of a probe for the length of a block; each of several workers is a shard, with data of its own."""
     if isinstance(probe, mix.Mix):
         return mix.opened(probe, shard, shards, open_client)
     module = import_module(PROBES[probe.kind].client.format(probe=probe))

@@ -1,10 +1,10 @@
-"""The mix: each transaction is one of several probes, each as likely as its weight says.
+"""The mix: each transaction is made by one of several probes, chosen at random by weight.
 
 kind: mix
 of:
   - {weight: 3, probe: {kind: http, name: pay, url: "http://shop:8080/pay"}}
   - {weight: 1, probe: {kind: redis, url: "redis://cache:6379"}}
-seed: 7                           # the same seed gives the same order; without one every run has its own
+seed: 7                           # the same seed gives the same order; without a seed every run has another order
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from alertdrill.units.settings import Settings
 
 
 class Part(Settings):
-    """One probe of a mix, and its weight beside those of the others."""
+    """One probe of a mix, and its weight."""
 
     weight: float = Field(default=1.0, gt=0, le=1_000_000)
     probe: Annotated[RegisteredProbe, Field(discriminator="kind")]
 
     @field_validator("probe", mode="before")
     @classmethod
-    def _is_no_mix(cls, probe: Any) -> Any:  # noqa: ANN401 - what YAML held
+    def _is_not_a_mix(cls, probe: Any) -> Any:  # noqa: ANN401 - what YAML held
         if isinstance(probe, Mix) or (isinstance(probe, dict) and probe.get("kind") == "mix"):
-            msg = "is a mix within a mix, expected its parts here, beside the others"
+            msg = "is a mix within a mix, expected its parts here, next to the others"
             raise ValueError(msg)
         return probe
 
 
 class Mix(Probe):
-    """Several probes, of which each transaction takes one by chance; what is counted tells them apart by name."""
+    """Several probes; each transaction takes one of them at random, and is counted under the name of that one."""
 
     kind: Literal["mix"] = "mix"
     of: tuple[Part, ...] = Field(min_length=1)
     seed: int | None = None
 
     @model_validator(mode="after")
-    def _tells_its_parts_apart(self) -> Mix:
+    def _names_are_unique(self) -> Mix:
         seen: set[str] = set()
         for part in self.of:
             names = {request.name for request in part.probe.counted}
@@ -66,14 +66,14 @@ class Mix(Probe):
         return tuple(request for part in self.of for request in part.probe.counted)
 
     def chooser(self, shard: int, shards: int) -> Callable[[], int]:
-        """Make the function that gives the index of the next transaction's part, for one of several workers."""
+        """Return a function that gives the index of the next transaction's part, for one of several workers."""
         seed = secrets.randbits(63) if self.seed is None else self.seed
         choice = Choice(of=tuple(range(len(self.of))), weights=tuple(part.weight for part in self.of))
         return cast("Callable[[], int]", choice.values(stream_seed(seed, "mix"), shard, shards))
 
 
 class MixClient:
-    """Starts each transaction on one of several clients; `choose` gives the index of the next one."""
+    """Starts each transaction on one of several clients; `choose` returns the index of the next one."""
 
     def __init__(self, parts: Sequence[tuple[str, Client]], choose: Callable[[], int]) -> None:
         self._parts = parts
@@ -82,22 +82,22 @@ class MixClient:
     def start(self, ended: Ended) -> None:
         """Start a transaction of one part; `ended` is called once with its outcome."""
         name, client = self._parts[self._choose()]
-        client.start(partial(_tell_by_name, ended, name, time.monotonic()))
+        client.start(partial(_end_with_name, ended, name, time.monotonic()))
 
     def take_acknowledged(self) -> list[str]:
-        """Hand over the ids that the parts acknowledged since the last call."""
+        """Return the ids that the parts acknowledged since the last call."""
         return [acknowledged for _, client in self._parts for acknowledged in client.take_acknowledged()]
 
 
-def _tell_by_name(ended: Ended, name: str, started: float, outcome: Outcome) -> None:
-    """Put the name of the part on a transaction that was a single request."""
+def _end_with_name(ended: Ended, name: str, started: float, outcome: Outcome) -> None:
+    """End a transaction; one that was a single request gets the name of its part."""
     if not outcome.requests:
         outcome = named(outcome, name, time.monotonic() - started)
     ended(outcome)
 
 
 def named(outcome: Outcome, name: str, seconds: float) -> Outcome:
-    """Tell the single request of a transaction by its name."""
+    """Return the outcome of a single request with the request's name in it."""
     failed = outcome.refused_by_status or outcome.reason not in {None, "check"}
     return Outcome(
         outcome.reason,

@@ -1,11 +1,11 @@
-"""The PostgreSQL probe: one query, and what is expected of its rows.
+"""The PostgreSQL probe: one query, and checks on its rows.
 
 kind: postgres
 url: postgresql://reader@db:5432/shop
 password: ${DB_PASSWORD}          # or password_file: /run/secrets/db
 query: SELECT count(*) FROM orders WHERE state = 'stuck'
-value: {at_most: 100}             # the first column of the first row; rows: is how many there are
-tls: {}                           # verified; see units/tls.py for what it may hold
+value: {at_most: 100}             # the first column of the first row; `rows:` is their number
+tls: {}                           # verified; its keys are in units/tls.py
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from alertdrill.units.tls import Tls
 
 
 class Postgres(SingleRequestProbe):
-    """A query on one of at most `pool_size` connections, which are kept; without `tls` they are plain.
+    """A query on one of at most `pool_size` connections, which are kept; without `tls` they are not encrypted.
 
-    A transaction that has to wait for a connection is in flight meanwhile, and its time is running.
-    Queries share sessions, so they should leave none in a state of its own (`SET`, `LISTEN`, `BEGIN`).
+    A transaction that waits for a connection is in flight, and its time is running.
+    Queries share sessions, so a query must not change the state of its session (`SET`, `LISTEN`, `BEGIN`).
     """
 
     kind: Literal["postgres"] = "postgres"
@@ -39,7 +39,7 @@ class Postgres(SingleRequestProbe):
     tls: Tls | None = None
 
     @model_validator(mode="after")
-    def _can_be_opened(self) -> Postgres:
+    def _client_can_use_it(self) -> Postgres:
         require_library("asyncpg", "postgres")
         if self.tls is not None and self.tls.server_name is not None:
             msg = "tls has a server_name, which asyncpg cannot use: expected the certificate's own name in url"
@@ -48,7 +48,7 @@ class Postgres(SingleRequestProbe):
 
     @property
     def server(self) -> ServerUrl:
-        """Where to connect, as whom, and to which database."""
+        """The server to connect to, the user, and the database."""
         return parse_postgres_url(self.url)
 
     @property

@@ -1,4 +1,4 @@
-"""What the probes that make a single request have in common."""
+"""The bases of every probe's settings, and of those that make a single request."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ class Probe(Settings):
 
 
 class SingleRequestProbe(Probe):
-    """A probe of one request: its kind, the name under which it is counted, and the time limit of a transaction.
+    """A probe whose transactions are one request each, counted under `name`, or under the kind without a name.
 
-    The time limit is counted from the send, so it includes whatever has to be waited for: a name's address,
-    a connection of a pool, the answer.
+    `timeout` runs from the send, so it includes every wait: for the server's address, a connection, the answer.
     """
 
     name: str = ""
@@ -40,7 +39,7 @@ class SingleRequestProbe(Probe):
 
     @property
     def check_names(self) -> tuple[str, ...]:
-        """The names of the checks on the answer; none unless the file asks for one."""
+        """The names of the checks on the answer; empty when the file has none."""
         return ()
 
     @property
@@ -49,5 +48,5 @@ class SingleRequestProbe(Probe):
         return (Counted(self.title, self.check_names),)
 
     def without_answer(self, reason: Reason, detail: str) -> Outcome:
-        """Tell of a request that got no answer: none of its checks held."""
+        """Return the outcome of a request without an answer, for which every check failed."""
         return Outcome(reason, detail, self.check_names)

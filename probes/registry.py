@@ -1,4 +1,4 @@
-"""Which kinds of probe there are: one row for each."""
+"""The table of the kinds of probe: one row for each."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from alertdrill.probes.tls import Tls
 class Kind:
     """A kind of probe: the class of its settings, and the module whose `opened(probe, shard, shards)` makes a client.
 
-    The module is a text: it is imported when a client is opened, because its library may be slow to load or missing.
-    A field of the settings may choose between several modules: `{probe.client}`.
+    The module is given as a text, and imported when a client is opened: its library may be slow to load, or not be
+    installed. An attribute of the settings may choose between several modules: `{probe.client}`.
     """
 
     settings: type[Probe]
@@ -40,5 +40,5 @@ PROBES = {
 if TYPE_CHECKING:
     RegisteredProbe = Probe
 else:
-    # pydantic reads a union; made from the table, so that a kind has one row.
+    # pydantic needs a union of the classes. It is made from the table, so that a kind stands in one row only.
     RegisteredProbe = reduce(operator.or_, (kind.settings for kind in PROBES.values()))

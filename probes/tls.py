@@ -1,9 +1,9 @@
-"""The TLS probe: a handshake, a chain and a name that are valid, and a certificate that will stay so.
+"""The TLS probe: a handshake, with a valid chain and name, and a certificate that does not expire soon.
 
 kind: tls
 url: tls://shop.example:443
-expires_within: 14d               # fails when no more than this is left
-ca_file: ca.pem                   # beside it cert_file, key_file and server_name, see units/tls.py
+expires_within: 14d               # fails when the certificate expires within this time
+ca_file: ca.pem                   # other keys are cert_file, key_file and server_name, see units/tls.py
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PORTS = {"tls": 443}
 
 
 class Tls(VerifiedTls, SingleRequestProbe):
-    """A handshake for each transaction. Of the chain, the server's own certificate is looked at for its end."""
+    """A handshake for each transaction. `expires_within` is about the server's own certificate, not its issuers'."""
 
     kind: Literal["tls"] = "tls"
     url: str
@@ -46,17 +46,17 @@ class Tls(VerifiedTls, SingleRequestProbe):
 
     @property
     def server(self) -> ServerUrl:
-        """Where to connect."""
+        """The server to connect to."""
         return parse_server_url(self.url, _PORTS)
 
     @property
     def check_names(self) -> tuple[str, ...]:
-        """The name of the check on the certificate's end."""
+        """The name of the check on the certificate's expiry."""
         return (f"certificate is valid for more than {format_duration(self.expires_within)}",)
 
 
 class TlsClient:
-    """Makes the transactions of one `Tls` probe; the clock tells Unix time in seconds."""
+    """Makes the transactions of one `Tls` probe; `clock` returns Unix time in seconds."""
 
     def __init__(self, probe: Tls, clock: Callable[[], float] = time.time) -> None:
         self._probe = probe

@@ -1,1 +1,1 @@
-"""The DNS probe: its settings, and a client for each way to ask."""
+"""The DNS probe: its settings, and two clients, one for the system's resolver and one for a server."""

@@ -1,4 +1,4 @@
-"""The only file that speaks to a DNS server, through dnspython."""
+"""The only file that uses dnspython: asks a DNS server."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ServerClient:
 
     async def _ask(self) -> dns.message.Message:
         question = dns.message.make_query(self._probe.resolve, self._type)
-        # A connected socket hears that nobody listens there (ICMP); another would wait for its time limit.
+        # Only a connected socket receives the ICMP message that the port is closed, instead of a timeout.
         where = (self._address, self._port)
         made = self._backend.make_socket(self._family, socket.SOCK_DGRAM, 0, None, where)  # type: ignore[no-untyped-call]
         async with await made as connected:

@@ -2,13 +2,13 @@
 
     kind: dns
     resolve: shop.example
-    record: AAAA                      # A unless named
-    server: 10.0.0.53                 # or 10.0.0.53:5353, [fd00::53]:53; the system's resolver unless named
-    addresses: [10.1.2.3, 10.1.2.4]   # these and no others, in any order
+    record: AAAA                      # the default is A
+    server: 10.0.0.53                 # or 10.0.0.53:5353, [fd00::53]:53; the default is the system's resolver
+    addresses: [10.1.2.3, 10.1.2.4]   # exactly these, in any order
 
-The system's resolver is what the services use themselves: their hosts file, search list and cache; asyncio
-gives it. It cannot be told whom to ask, so a server of its own choice is asked through dnspython, which has
-the message format, the checks on an answer and the turn to TCP when one is cut off.
+Services use the system's resolver themselves, with its hosts file, search list and cache; asyncio calls it. It
+always asks the system's own servers, so another server is asked through dnspython, which knows the message format,
+checks an answer, and repeats over TCP a question whose answer was cut off.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _VERSIONS = {"A": 4, "AAAA": 6}
 
 def _require_name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        msg = f"{name!r} is no name of a host, expected one such as shop.example"
+        msg = f"{name!r} is not the name of a host, expected one such as shop.example"
         raise ValueError(msg)
     return name
 
@@ -39,7 +39,7 @@ def _require_server(server: str) -> str:
     try:
         split_server(server)
     except ValueError:
-        msg = f"{server!r} is no server, expected an address such as 10.0.0.53, 10.0.0.53:5353 or [fd00::53]:53"
+        msg = f"{server!r} is not a server, expected an address such as 10.0.0.53, 10.0.0.53:5353 or [fd00::53]:53"
         raise ValueError(msg) from None
     return server
 
@@ -49,7 +49,7 @@ def _plain_address(address: str) -> str:
 
 
 def split_server(server: str) -> tuple[str, int]:
-    """Split the address and the port of a server; raises ValueError."""
+    """Return the address and the port of a server; raises ValueError."""
     if server.count(":") > 1 and not server.startswith("["):
         return _plain_address(server), 53
     parts = urlsplit(f"//{server}")
@@ -59,8 +59,8 @@ def split_server(server: str) -> tuple[str, int]:
 class Dns(SingleRequestProbe):
     """A question for each transaction, answered by one server or by the system's resolver.
 
-    A server is asked once, over UDP; what gets lost is a timeout. The system's resolver answers from a few
-    threads that the whole process shares, so that at high rates questions wait for one: name a server there.
+    A server is asked once, over UDP; a lost question or answer is a timeout. The system's resolver runs in a few
+    threads of this process, so that at high rates questions wait for a thread: name a server for such loads.
     """
 
     kind: Literal["dns"] = "dns"
@@ -70,10 +70,10 @@ class Dns(SingleRequestProbe):
     addresses: tuple[Annotated[str, AfterValidator(_plain_address)], ...] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
-    def _can_be_asked(self) -> Dns:
+    def _is_consistent(self) -> Dns:
         for address in self.addresses or ():
             if ipaddress.ip_address(address).version != _VERSIONS[self.record]:
-                msg = f"addresses has {address}, which is none for a record {self.record}"
+                msg = f"addresses has {address}, which is not an address for a record {self.record}"
                 raise ValueError(msg)
         if self.server is not None:
             require_library("dns", "dns")
@@ -86,11 +86,11 @@ class Dns(SingleRequestProbe):
 
     @property
     def client(self) -> Literal["server", "system"]:
-        """Which client asks: see the modules beside this one."""
+        """The client that asks: the first word of the name of its module."""
         return "system" if self.server is None else "server"
 
     def judge(self, found: list[str]) -> Outcome:
-        """Compare the addresses of an answer with those that are expected."""
+        """Compare the addresses of an answer with those of the file."""
         if not found:
             return self.without_answer("bad_answer", f"{self.resolve} has no record {self.record}")
         if self.addresses is None or set(found) == set(self.addresses):

@@ -1,4 +1,4 @@
-"""Asks the system's resolver for addresses, through asyncio."""
+"""Asks the system's resolver, through asyncio."""
 
 from __future__ import annotations
 

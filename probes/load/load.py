@@ -1,6 +1,6 @@
-"""A load: transactions of one client, each sent when it is due, whether or not earlier ones were answered (open loop).
+"""A load: transactions of one client, each sent when it is due, even if earlier ones are not answered (open loop).
 
-`Load` is what other packages run. Its `Sender` sends and counts, second by second; the seconds are added up beside it.
+Other packages run a `Load`. Its `Sender` sends and counts, second by second; another task adds the seconds up.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from alertdrill.probes.load.second_counter import SecondCounter, SecondCounts
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome
 
-# At high rates one wake sends what became due in this time; it is also the lateness that this costs.
+# At high rates one wake-up sends all that became due in this time, so some are late by as much.
 _SHORTEST_GAP_SECONDS = 0.00025
-# After a stall, what has been due for longer is not sent in a burst that no one asked for.
+# After a stall, transactions that are later than this are not sent: they would be a burst beyond the planned rate.
 _LONGEST_LATENESS_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to send: when, how many at once, and how long to wait for the last answers."""
+    """When to send, how many transactions may be in flight, and how long to wait for the last answers."""
 
     arrivals: Arrivals
     max_in_flight: int = 10_000
     graceful_stop_seconds: float = 30.0
 
     def shard(self, index: int, count: int) -> Plan:
-        """Make the plan of one of several workers, which share the arrivals and the bound."""
+        """Return the plan of one of several workers, which share the arrivals and the limit."""
         return replace(
             self, arrivals=Shard(self.arrivals, index, count), max_in_flight=max(self.max_in_flight // count, 1)
         )
@@ -44,9 +44,9 @@ class Plan:
 class Load:
     """Transactions of one client at their due times, counted in a tally.
 
-    `started_at` is the wall time (Unix seconds) of the first due time, `began` the same instant by the monotonic
-    clock, infinity before it. `acknowledged` is called each second with the ids of the transactions that succeeded
-    in it, if the client keeps ids.
+    `started_at` is the wall time (Unix seconds) of the first due time. `began` is the same instant by the monotonic
+    clock; it is infinity before that. `acknowledged` is called each second with the ids of the transactions that
+    succeeded in it, if the client keeps ids.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Load:
         self._steps: Iterator[None] = iter(())
 
     async def run(self) -> None:
-        """Send until the arrivals end or the task is cancelled; what is in flight then stays counted in flight."""
+        """Send until the arrivals end or the task is cancelled; what is in flight then stays counted as in flight."""
         seconds: asyncio.Queue[SecondCounts | None] = asyncio.Queue()
         try:
             async with asyncio.TaskGroup() as tasks, startable(self._client) as client:
@@ -76,7 +76,7 @@ class Load:
                 await sender.run(self.began)
                 seconds.put_nowait(None)
         finally:
-            # Whoever cancels reads the tally next, so what is left is added here and now.
+            # The caller reads the tally after a cancellation, so the rest is added at once.
             self._add_now(seconds)
 
     async def _add(self, seconds: asyncio.Queue[SecondCounts | None]) -> None:
@@ -107,8 +107,8 @@ async def running(load: Load) -> AsyncIterator[None]:
 class Sender:
     """Sends one client's transactions at their due times, and counts them second by second.
 
-    At most the plan's `max_in_flight` are under way at once. What is due beyond that, or is more than a second late
-    because this process was held up, is counted as dropped. `on_second` is called with each second.
+    At most the plan's `max_in_flight` are in flight at once. A transaction beyond that is counted as dropped, and so
+    is one that is more than a second late because this process was stalled. `on_second` is called with each second.
     """
 
     def __init__(
@@ -134,14 +134,14 @@ class Sender:
 
     @property
     def in_flight(self) -> int:
-        """Count the transactions that have been sent and not answered."""
+        """The number of transactions that have been sent and not answered."""
         return self._counter.in_flight
 
     async def run(self, start: float) -> None:
-        """Send from an instant of the clock on, for as long as the arrivals do, and until the last is answered.
+        """Send from the instant `start` of the clock until the arrivals end and the last transaction is answered.
 
-        Those that are not answered within the plan's time after the end stay counted as in flight, as do all of them
-        when the task is cancelled.
+        Transactions without an answer stay counted as in flight, when the task is cancelled and when the plan's time
+        for missing answers is over.
         """
         self._start, self._index, self._second, self._all_sent = start, 0, 0, False
         self._due, self._due_after = self._arrivals.due_seconds(0), self._arrivals.due_seconds(1)
@@ -155,14 +155,14 @@ class Sender:
             try:
                 await self._finished
             finally:
-                # Of a load of whole seconds nothing is left.
+                # A load whose duration is a number of full seconds leaves nothing here.
                 if self._counter.has_counted:
                     self._close_second(is_whole=False)
 
     def _wake(self) -> None:
         try:
             self._send_due()
-        except Exception as error:  # noqa: BLE001 - a loop's callback must hand a bug to whoever awaits
+        except Exception as error:  # noqa: BLE001 - a bug in the loop's callback must reach the task that awaits
             if not self._finished.done():
                 self._finished.set_exception(error)
 
@@ -189,7 +189,7 @@ class Sender:
         self._wake_for(due, now)
 
     def _end_or_wait(self, elapsed: float, now: float) -> None:
-        """End with the arrivals' duration, and if an answer is missing then, with the plan's time after it."""
+        """End after the arrivals' duration, or, if answers are missing then, after the plan's time for them."""
         ends_at = self._ends_at
         if self._counter.in_flight > 0 and elapsed >= ends_at:
             ends_at = self._gives_up_at
@@ -199,14 +199,14 @@ class Sender:
             self._finished.set_result(None)
 
     def _take_next(self) -> float:
-        """Go on to the next transaction, and tell its due time; infinity after the last."""
+        """Go on to the next transaction and return its due time; infinity after the last."""
         self._due = self._due_after
         self._index += 1
         self._due_after = self._arrivals.due_seconds(self._index + 1)
         return self._due
 
     def _wake_for(self, due: float, now: float) -> None:
-        # From one planned instant to the next: so the one after next is known before it is the next.
+        # The instants are planned one after the other, so that the pacer can be given the one after next as well.
         earliest = self._planned + _SHORTEST_GAP_SECONDS if now >= self._planned else self._planned
         self._planned = max(self._start + min(due, self._second + 1.0), earliest)
         then = max(self._start + self._due_after, self._planned + _SHORTEST_GAP_SECONDS)
@@ -219,7 +219,7 @@ class Sender:
             self._wake()
 
     def _close_second(self, *, is_whole: bool = True) -> None:
-        # In the middle of the second a ramp has the mean rate of all of it.
+        # The rate in the middle of a second is the mean rate of that second on a ramp.
         rate, ids = self._arrivals.rate_at(self._second + 0.5), self._client.take_acknowledged()
         self._on_second(self._counter.close(self._second, rate, ids, is_whole=is_whole))
         self._second += 1

@@ -30,32 +30,32 @@ def main(port: int, workers: int, rate: float, seconds: float) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     probe = Http.model_validate({"url": f"http://127.0.0.1:{port}/", "timeout": "1s"})
     plan = Plan(ConstantArrivals(rate, seconds), graceful_stop_seconds=1.0)
-    told: list[str] = []
+    reported: list[str] = []
     kept: list[Load | Workers] = []
 
     async def run() -> None:
         if workers:
-            load = Workers(probe, plan, workers, tell=told.append)
+            load = Workers(probe, plan, workers, report=reported.append)
             kept.append(load)
             running = asyncio.ensure_future(load.run())
             while len(load.process_ids) < workers:  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(0.001)
-            tell({"pids": load.process_ids})
+            write({"pids": load.process_ids})
             await running
             return
         async with open_client(probe) as client:
             kept.append(Load(client, plan))
-            tell({"pids": []})
+            write({"pids": []})
             await kept[0].run()
 
     try:
         uvloop.run(run())
     except KeyboardInterrupt:
-        told.append("interrupted")
-    tell(counted(kept[0].tally) | {"told": told})
+        reported.append("interrupted")
+    write(counted(kept[0].tally) | {"reported": reported})
 
 
-def tell(what: object) -> None:
+def write(what: object) -> None:
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 

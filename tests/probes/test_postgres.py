@@ -152,8 +152,8 @@ async def test_what_waits_for_a_connection_is_in_flight_and_holds_nothing_up(
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"url": "postgresql://u:hush@a"}, "has a password in it, expected none, and password or password_file"),
-        ({"url": "mysql://a"}, "is no URL of this kind, expected postgresql://host or postgres://host"),
+        ({"url": "postgresql://u:hush@a"}, "has a password in it, expected password or password_file"),
+        ({"url": "mysql://a"}, "is not a URL of this kind, expected postgresql://host or postgres://host"),
         ({"url": "postgresql://a?sslmode=require"}, "has something after the path"),
         ({"url": "postgresql://a", "tls": {"server_name": "b"}}, "tls has a server_name, which asyncpg cannot use"),
         ({"url": "postgresql://a", "rows": {}}, "expects nothing, expected a value, or one of equals"),

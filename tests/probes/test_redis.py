@@ -204,7 +204,10 @@ async def test_what_waits_for_a_connection_is_in_flight_and_holds_nothing_up(
         ({"url": "redis://a", "tls": {}}, "has tls for a plain url, expected rediss://"),
         ({"url": "rediss://a", "tls": {"server_name": "b"}}, "which redis-py cannot use"),
         ({"url": "redis://a", "command": ""}, "command"),
-        ({"url": "redis://a", "command": "subscribe a"}, "subscribe changes its connection, which others use too"),
+        (
+            {"url": "redis://a", "command": "subscribe a"},
+            "subscribe changes its connection, which other transactions use too",
+        ),
         ({"url": "redis://a", "command": "GET 'a"}, "No closing quotation"),
         ({"url": "redis://:hush@a"}, "has a password in it"),
     ],

@@ -129,9 +129,9 @@ async def test_a_certificate_of_another_name_is_accepted_when_that_is_expected(
     ("settings", "expected"),
     [
         ({"url": "tcp://a"}, "has no port, expected tcp://host:port"),
-        ({"url": "http://a:1"}, "is no URL of this kind, expected tcp://host:port"),
+        ({"url": "http://a:1"}, "is not a URL of this kind, expected tcp://host:port"),
         ({"url": "tcp://a:1/x"}, "has a path, expected tcp://host:port"),
-        ({"url": "tcp://a:1", "expect": "("}, "is no regular expression"),
+        ({"url": "tcp://a:1", "expect": "("}, "is not a regular expression"),
         ({"url": "tcp://a:1", "tls": {"ca_file": "/nowhere"}}, "cannot be read: /nowhere: No such file"),
     ],
 )

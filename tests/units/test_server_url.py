@@ -23,10 +23,10 @@ def test_a_url_has_a_server_and_what_to_open_there(url: str, expected: ServerUrl
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("a:1", "is no URL of this kind, expected redis://host or tcp://host:port"),
-        ("http://a", "is no URL of this kind"),
-        ("redis://", "is no URL of this kind"),
-        ("redis://a..b", "is no URL of this kind"),
+        ("a:1", "is not a URL of this kind, expected redis://host or tcp://host:port"),
+        ("http://a", "is not a URL of this kind"),
+        ("redis://", "is not a URL of this kind"),
+        ("redis://a..b", "is not a URL of this kind"),
         ("redis://a?db=1", "has something after the path"),
         ("tcp://a", "has no port"),
         ("tcp://a:0", "has no port"),

@@ -153,7 +153,7 @@ def test_checks_on_status_and_time_look_at_nothing_else() -> None:
 def test_a_body_that_is_no_json_fails_every_check_of_json_with_that_reason(expectation: dict[str, Any]) -> None:
     compiled = checks({"json": "$.status", **expectation}, {"status": 201})
     assert compiled.failed(answer(body=b"<html>")) == compiled.names[:1]
-    assert compiled.detail(answer(body=b"<html>")).startswith("the body is no JSON: Expecting value")
+    assert compiled.detail(answer(body=b"<html>")).startswith("the body is not JSON: Expecting value")
 
 
 @given(st.integers(0, 65_535), st.dictionaries(st.just(b"x"), st.binary()), st.binary(), st.floats(0, 1e9))
@@ -193,9 +193,9 @@ def problems(directory: Path, check: str) -> list[str]:
 @pytest.mark.parametrize(
     ("check", "expected"),
     [
-        ("{status: 2010}", "3: checks[1].status: 2010 is no status, expected a number such as 201, a range"),
-        ("{status: [200, 2x]}", "3: checks[1].status: '2x' is no status"),
-        ("{status: true}", "3: checks[1].status: true is no status"),
+        ("{status: 2010}", "3: checks[1].status: 2010 is not a status, expected a number such as 201, a range"),
+        ("{status: [200, 2x]}", "3: checks[1].status: '2x' is not a status"),
+        ("{status: true}", "3: checks[1].status: true is not a status"),
         ("{status: []}", "3: checks[1].status: is an empty list, expected at least one status"),
         ("{time: 2}", "3: checks[1].time: 2 has no unit, expected a duration such as 250ms"),
         ("{time: 0s}", "3: checks[1].time: input should be greater than 0"),
@@ -204,27 +204,27 @@ def problems(directory: Path, check: str) -> list[str]:
         ("{header: a, zebra: true}", "3: checks[1]: unknown key 'zebra', expected one of: status, name, time"),
         (
             "{status: 200, time: 2s}",
-            "3: checks[1]: time cannot stand beside status in one check, expected status, name",
+            "3: checks[1]: time and status cannot be in one check, expected status, name",
         ),
-        ("{status: 200, contains: a}", "3: checks[1]: contains cannot stand beside status in one check"),
+        ("{status: 200, contains: a}", "3: checks[1]: contains and status cannot be in one check"),
         (
             "{exists: true}",
-            "3: checks[1]: exists cannot stand beside body in one check, expected equals, contains, matches, name",
+            "3: checks[1]: exists and body cannot be in one check, expected equals, contains, matches, name",
         ),
         ("{header: a}", "3: checks[1].header check: expected one of equals, contains, matches and exists, found none"),
         ("{json: a, equals: 1, exists: true}", "exists, found equals and exists"),
         ("{name: a}", "3: checks[1]: checks nothing, expected one of status, time, header and json"),
-        ("{json: a, equals: null}", "3: checks[1].equals: null cannot be told from nothing given"),
+        ("{json: a, equals: null}", "3: checks[1].equals: null means that nothing is expected"),
         ("{json: a, equals: [1]}", "3: checks[1].equals: [1] is a list, expected a text, a number"),
-        ("{json: 'a[', exists: true}", "3: checks[1].json: 'a[' is no JSON path from character 2 on"),
+        ("{json: 'a[', exists: true}", "3: checks[1].json: 'a[' is not a JSON path from character 2 on"),
         (
             "{json: a, matches: 'ab('}",
-            "3: checks[1].matches: 'ab(' is no regular expression: missing ), unterminated subpattern at character 3",
+            "3: checks[1].matches: 'ab(' is not a regular expression: missing ), unterminated subpattern at character 3",
         ),
-        ("{matches: 'a{99999999999}'}", "3: checks[1].matches: 'a{99999999999}' is no regular expression: the rep"),
+        ("{matches: 'a{99999999999}'}", "3: checks[1].matches: 'a{99999999999}' is not a regular expression: the rep"),
         ("{header: 'a b', exists: true}", "3: checks[1].header: string should match pattern"),
-        ("ok", "3: checks[1]: 'ok' is no check, expected a mapping such as {status: 201}"),
-        ("", "3: checks[1]: none is no check, expected a mapping such as {status: 201}"),
+        ("ok", "3: checks[1]: 'ok' is not a check, expected a mapping such as {status: 201}"),
+        ("", "3: checks[1]: none is not a check, expected a mapping such as {status: 201}"),
     ],
 )
 def test_a_check_that_cannot_work_is_told_with_its_line(tmp_path: Path, check: str, expected: str) -> None:
@@ -262,7 +262,7 @@ def test_values_are_carried_with_their_types() -> None:
     [
         (b'{"a": 1}', "no id to carry: the answer has nothing at $.transactionId"),
         (b"[]", "no id to carry: the answer has nothing at $.transactionId"),
-        (b"oops", "the body is no JSON: Expecting value: line 1 column 1 (char 0)"),
+        (b"oops", "the body is not JSON: Expecting value: line 1 column 1 (char 0)"),
         (b"", "the body is empty, expected JSON"),
     ],
 )
@@ -271,5 +271,5 @@ def test_a_value_that_cannot_be_carried_says_why(body: bytes, expected: str) -> 
 
 
 def test_a_carried_path_that_is_none_is_refused_at_load_time() -> None:
-    with pytest.raises(ValueError, match="no JSON path from character 2 on"):
+    with pytest.raises(ValueError, match="not a JSON path from character 2 on"):
         compile_carry({"id": "$..id"})

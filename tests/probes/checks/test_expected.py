@@ -51,9 +51,9 @@ def test_it_says_itself_in_words(expected: Any, words: str) -> None:
     ("expected", "problem"),
     [
         ({}, "expects nothing, expected a value, or one of equals, contains, matches, at_least and at_most"),
-        ({"equals": None}, "null cannot be told from nothing given"),
+        ({"equals": None}, "null means that nothing is expected"),
         ([1], "[1] is a list, expected a text, a number"),
-        ({"matches": "("}, "is no regular expression"),
+        ({"matches": "("}, "is not a regular expression"),
         ({"at_lest": 1}, "at_lest"),
     ],
 )

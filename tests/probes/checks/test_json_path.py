@@ -78,7 +78,7 @@ def test_a_document_that_is_no_mapping_has_no_keys(document: object) -> None:
     ],
 )
 def test_a_path_that_names_no_single_value_is_refused_where_it_goes_wrong(path: str, character: int) -> None:
-    with pytest.raises(ValueError, match=f"no JSON path from character {character} on"):
+    with pytest.raises(ValueError, match=f"not a JSON path from character {character} on"):
         compile_path(path)
 
 

@@ -190,9 +190,9 @@ def test_half_a_character_is_refused_where_utf_8_is_sent() -> None:
         ("{{ acount }}", NAMES, "unknown name {{ acount }}, did you mean account?"),
         ("{{ zebra }}", NAMES, "unknown name {{ zebra }}, expected one of: account, amount, tenant"),
         ("{{ account }}", (), "unknown name {{ account }}, and data has no entries"),
-        ("a {{ two words }}", NAMES, "'{{ two words }}' is no template, expected {{ name }}"),
-        ("{{ account }} {{ amount", NAMES, "'{{ amount' is no template, expected {{ name }}"),
-        ("{{}}", NAMES, "'{{}}' is no template"),
+        ("a {{ two words }}", NAMES, "'{{ two words }}' is not a template, expected {{ name }}"),
+        ("{{ account }} {{ amount", NAMES, "'{{ amount' is not a template, expected {{ name }}"),
+        ("{{}}", NAMES, "'{{}}' is not a template"),
     ],
 )
 def test_what_is_no_template_or_not_known_is_told_at_load_time(
@@ -212,13 +212,13 @@ def test_the_host_of_a_url_is_no_template(url: str) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ({"a": [{"b": math.nan}]}, "a[0].b: nan is a float, which JSON has not"),
+        ({"a": [{"b": math.nan}]}, "a[0].b: nan is a float, which JSON does not have"),
         ({"a": {1: 2}}, "a has the key 1, expected a text; quote it"),
         ({True: 2}, "the top has the key True, expected a text"),
         ({"at": json}, "at: "),
     ],
 )
 def test_what_json_cannot_hold_is_told_with_its_place(value: object, expected: str) -> None:
-    with pytest.raises(ValueError, match=r"expected a text|JSON has not") as error:
+    with pytest.raises(ValueError, match=r"expected a text|JSON does not have") as error:
         compile_json(value, NAMES)
     assert str(error.value).startswith(expected)

@@ -59,7 +59,7 @@ def test_what_was_read_can_be_written_and_read_again() -> None:
     [
         ("http_req_duratoin", "p(95)<2s", (), "unknown metric 'http_req_duratoin', did you mean http_req_duration?"),
         ("zebra", "p(95)<2s", (), "unknown metric 'zebra', expected one of: checks, dropped_iterations, http_req_d"),
-        ("http_reqs{name:a", "count>1", (), "'http_reqs{name:a' is no metric, expected one such as http_reqs or"),
+        ("http_reqs{name:a", "count>1", (), "'http_reqs{name:a' is not a metric, expected one such as http_reqs or"),
         ("iterations{name:a}", "count>1", (), "iterations has no tags, write iterations"),
         ("http_reqs{check:a}", "count>1", (), "http_reqs has no tag 'check', expected http_reqs{name:…}"),
         ("latency", "rate<0.1", (0,), "latency is a trend and has no rate, expected one of: avg, min, med, max, p(N)"),
@@ -74,10 +74,15 @@ def test_what_was_read_can_be_written_and_read_again() -> None:
         ),
         ("latency", "avg<0.5", (0,), "avg<0.5 has no unit, expected a duration such as 250ms or 2s"),
         ("latency", f"avg<{10**30}", (0,), "has no unit, expected a duration such as 250ms or 2s"),
-        ("http_reqs", "count>10s", (0,), "count>10s: http_reqs is no time, expected a bare number"),
+        ("http_reqs", "count>10s", (0,), "count>10s: http_reqs is not a time, expected a bare number"),
         ("http_req_failed", "rate<5", (0,), "rate<5: a rate lies between 0 and 1, write 0.05 for 5 per cent"),
         ("latency", "p95<2s", (0,), "unknown aggregation 'p95', did you mean p(95)?"),
-        ("latency", 5, (0,), "5 is no threshold, expected one such as p(95)<2s, or a mapping with the key threshold"),
+        (
+            "latency",
+            5,
+            (0,),
+            "5 is not a threshold, expected one such as p(95)<2s, or a mapping with the key threshold",
+        ),
     ],
 )
 def test_what_cannot_be_judged_is_refused_where_it_stands(
@@ -97,7 +102,7 @@ def test_every_error_is_told_at_once() -> None:
 
 
 def test_a_metric_that_stands_twice_in_two_spellings_is_refused() -> None:
-    with pytest.raises(ValidationError, match=r"is the same as http_reqs\{name:a\}, which stands above"):
+    with pytest.raises(ValidationError, match=r"is the same as http_reqs\{name:a\} above"):
         read({"http_reqs{name:a}": ["count>1"], "http_reqs{name: a}": ["count>2"]})
 
 

@@ -125,7 +125,7 @@ def test_requests_that_would_be_counted_as_one_are_refused_in_the_file() -> None
 
 @pytest.mark.parametrize("port", ["99999", "0", "shop"])
 def test_a_port_that_is_none_is_refused_in_the_file(port: str) -> None:
-    with pytest.raises(ValidationError, match="has no port that can be"):
+    with pytest.raises(ValidationError, match="has a wrong port"):
         Http.model_validate({"url": f"http://here:{port}/"})
 
 

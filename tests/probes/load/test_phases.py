@@ -81,7 +81,7 @@ def test_phases_stand_alone(extra: dict[str, Any], said: str) -> None:
 
 
 def test_two_phases_of_one_name_are_refused() -> None:
-    with pytest.raises(ValidationError, match="has two phases of the name 'a', expected one"):
+    with pytest.raises(ValidationError, match="has two phases named 'a', expected a name of its own for each"):
         LoadSettings.model_validate({"phases": [{"phase": "a", "to": 1, "hold": "1s"}] * 2})
 
 

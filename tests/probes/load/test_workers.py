@@ -61,12 +61,12 @@ def test_two_workers_make_the_arrivals_of_one_with_data_of_their_own() -> None:
 
 
 def test_a_worker_that_dies_is_told_and_its_share_is_lost_to_the_last() -> None:
-    told: list[str] = []
+    reported: list[str] = []
 
     async def main() -> None:
         with HostileServer() as server:
             plan = Plan(ConstantArrivals(80.4, 2.5))
-            workers = Workers(http(server.port), plan, 2, tell=told.append)
+            workers = Workers(http(server.port), plan, 2, report=reported.append)
             running = asyncio.ensure_future(workers.run())
             await eventually(lambda: len(workers.tally.seconds) >= 1, 10)
             os.kill(workers.process_ids[0], signal.SIGKILL)
@@ -78,7 +78,7 @@ def test_a_worker_that_dies_is_told_and_its_share_is_lost_to_the_last() -> None:
             assert 20 < counts["lost"] < 101 - 39
             assert counts["succeeded"] == 201 - counts["lost"]
             assert [second.target_rate for second in workers.tally.seconds] == [80.4, 80.4]
-            assert told == [
+            assert reported == [
                 f"worker 1 of 2 (process {workers.process_ids[0]}) died; its share of the load is counted as lost"
             ]
 
@@ -154,7 +154,7 @@ def test_ctrl_c_reaches_all_processes_and_only_the_parent_minds(after_seconds: f
         output, errors = load.communicate(timeout=15)
         assert errors == ""
         counts = json.loads(output)
-        assert counts["told"] == ["interrupted"]
+        assert counts["reported"] == ["interrupted"]
         assert adds_up(counts)
         assert not any(is_there(pid) for pid in pids)
 
