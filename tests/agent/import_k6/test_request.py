@@ -86,8 +86,8 @@ def test_variables_are_followed_through_both_levels(with_body: Import) -> None:
     [
         ("url()", "the URL cannot be carried over: url() is no constant"),
         ("`http://shop/${id()}`", "the URL cannot be carried over: id() is no constant"),
-        ("'/orders'", "the URL cannot be carried over: '/orders' is no URL, expected http://… or https://…"),
-        ("'http://shop/{{'", "the URL cannot be carried over: '{{' is no template"),
+        ("'/orders'", "the URL cannot be carried over: '/orders' is not a URL, expected http://… or https://…"),
+        ("'http://shop/{{'", "the URL cannot be carried over: '{{' is not a template"),
         ("5", "the URL cannot be carried over: 5 is no text"),
         ("", "the URL cannot be carried over: None is no text"),
     ],
@@ -150,7 +150,7 @@ def test_an_object_is_sent_as_a_form_as_k6_does(with_body: Import) -> None:
     [
         ("make()", "make() is no constant"),
         ("JSON.stringify({\n id: uuidv4() })", "uuidv4() is no constant"),
-        ("JSON.stringify({ a: '{{' })", "'{{' is no template"),
+        ("JSON.stringify({ a: '{{' })", "'{{' is not a template"),
         ("`a ${new Date()}`", "new Date() is no constant"),
         ("5", "5 is no body"),
         ("[1]", "[1] is no body"),

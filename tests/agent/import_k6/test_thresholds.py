@@ -64,7 +64,7 @@ def test_the_object_form_says_whether_to_abort(with_options: Import) -> None:
         ("checks{check:ko}", "['rate>0.9']", "no check 'ko' in this load, expected one of: ok"),
         ("http_req_duration", "['avg<0.5']", "a time of 0.5 ms, expected whole milliseconds"),
         ("http_req_duration", "['count>5']", "http_req_duration is a trend and has no count"),
-        ("http_req_duration", "['faster']", "'faster' is no threshold, expected one such as"),
+        ("http_req_duration", "['faster']", "'faster' is not a threshold, expected one such as"),
         ("http_req_duration", "[`avg<${__ENV.A}`]", "is no threshold with a constant bound"),
         ("http_req_duration", "[bound()]", "bound() is no constant"),
         ("http_req_duration", "[5]", "5 is no threshold with a constant bound"),

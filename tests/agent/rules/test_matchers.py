@@ -89,7 +89,7 @@ def test_a_name_may_be_quoted() -> None:
         ("route: {routes: [{matchers: [severity]}]}", "holds no matcher"),
         ("route: {routes: [text]}", "another shape"),
         ("route: {routes: [{match_re: {a: '['}}]}", "no regular expression"),
-        ("route: {group_wait: soon}", "is no duration"),
+        ("route: {group_wait: soon}", "is not a duration"),
     ],
 )
 def test_a_configuration_that_cannot_be_followed_says_so_in_one_line(config: str, says: str) -> None:
