@@ -56,7 +56,7 @@ def test_the_spelling_of_k6_is_read(text: str, expected: Expression) -> None:
         ("p(101)<2s", "p(101) is not a percentile, expected one from p(0) to p(100)"),
         ("p()<2s", "unknown aggregation 'p()', expected one of: avg,"),
         ("mean<2s", "unknown aggregation 'mean', expected one of: avg, count, max, med, min, rate, value, p(95)"),
-        ("avg<2 s", "'avg<2 s' is no threshold"),
+        ("avg<2 s", "'avg<2 s' is not a threshold"),
         ("avg<2x", "'avg<2x' has the bound '2x', expected a number or a duration such as 2s"),
         ("rate<-1", "'rate<-1' has the bound '-1', expected a number"),
         ("avg<99999999999999y", "has the bound '99999999999999y', expected a number"),
