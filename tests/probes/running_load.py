@@ -1,4 +1,4 @@
-"""A load in a process of its own, to be stopped and killed: its workers' ids first, at the end what it counted."""
+"""A load in a process of its own, to be stopped and killed. It prints its workers' ids first, and its counts at the end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 def main(port: int, workers: int, rate: float, seconds: float) -> None:
     """Run it until it ends or is interrupted."""
-    # A shell that runs the tests in the background has its children ignore Ctrl-C.
+    # The children of a shell's background job ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     probe = Http.model_validate({"url": f"http://127.0.0.1:{port}/", "timeout": "1s"})
     plan = Plan(ConstantArrivals(rate, seconds), graceful_stop_seconds=1.0)

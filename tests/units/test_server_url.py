@@ -16,7 +16,7 @@ PORTS = {"redis": 6379, "tcp": None}
         ("tcp://[::1]:9", ServerUrl("tcp", "::1", 9, "", "")),
     ],
 )
-def test_a_url_has_a_server_and_what_to_open_there(url: str, expected: ServerUrl) -> None:
+def test_a_url_is_split_into_its_parts(url: str, expected: ServerUrl) -> None:
     assert parse_server_url(url, PORTS) == expected
 
 
@@ -34,7 +34,7 @@ def test_a_url_has_a_server_and_what_to_open_there(url: str, expected: ServerUrl
         ("tcp://[::1", "Invalid IPv6 URL"),
     ],
 )
-def test_what_is_no_such_url_is_refused_with_what_was_expected(url: str, problem: str) -> None:
+def test_a_wrong_url_is_refused_with_the_expected_form(url: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem.replace("?", r"\?")):
         parse_server_url(url, PORTS)
 

@@ -30,7 +30,7 @@ def test_a_body_in_json_is_parsed_once() -> None:
     ],
     ids=["empty", "HTML", "more after it", "NaN", "no UTF-8", "deep", "a long number"],
 )
-def test_a_body_that_is_no_json_says_why(body: bytes, expected: str) -> None:
+def test_a_body_that_is_not_json_has_a_reason(body: bytes, expected: str) -> None:
     found = document(body)
     assert isinstance(found, NotJson)
     assert found.reason.startswith(expected)

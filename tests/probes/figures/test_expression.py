@@ -25,7 +25,7 @@ PERCENTILES = st.builds(
 
 
 @given(PLAIN | PERCENTILES)
-def test_what_is_spelled_reads_back(expression: Expression) -> None:
+def test_a_formatted_expression_can_be_parsed_again(expression: Expression) -> None:
     assert parse(expression_text(expression)) == expression
 
 
@@ -40,7 +40,7 @@ def test_what_is_spelled_reads_back(expression: Expression) -> None:
         ("value != 3", Expression("value", "!=", 3)),
     ],
 )
-def test_the_spelling_of_k6_is_read(text: str, expected: Expression) -> None:
+def test_expressions_of_k6_are_parsed(text: str, expected: Expression) -> None:
     assert parse(text) == expected
 
 
@@ -62,7 +62,7 @@ def test_the_spelling_of_k6_is_read(text: str, expected: Expression) -> None:
         ("avg<99999999999999y", "has the bound '99999999999999y', expected a number"),
     ],
 )
-def test_anything_else_is_refused_with_what_to_write(text: str, problem: str) -> None:
+def test_anything_else_is_refused_with_an_example(text: str, problem: str) -> None:
     with pytest.raises(ValueError, match=r"expected|did you mean") as caught:
         parse(text)
     assert problem in str(caught.value)

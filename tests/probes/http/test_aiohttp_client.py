@@ -1,4 +1,4 @@
-"""Where aiohttp's client differs from the lean one, it does so as the probe's page says."""
+"""aiohttp's client differs from the lean one in the ways that its settings describe."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_an_idempotent_request_is_sent_again_when_the_connection_breaks() -> Non
     on_loop("uvloop", main)
 
 
-def test_redirects_are_followed_but_not_for_ever() -> None:
+def test_redirects_are_followed_up_to_a_limit() -> None:
     to_itself = b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n"
 
     def redirects(connection: object) -> None:
@@ -44,7 +44,7 @@ def test_redirects_are_followed_but_not_for_ever() -> None:
     on_loop("uvloop", main)
 
 
-def test_a_small_body_that_unpacks_to_a_huge_one_is_a_bad_answer() -> None:
+def test_a_small_body_that_decompresses_to_a_huge_one_is_a_bad_answer() -> None:
     async def main() -> None:
         packed = zlib.compress(b"\0" * 40 * 1024**2)
         small = zlib.compress(BODY)
@@ -64,7 +64,7 @@ def test_a_small_body_that_unpacks_to_a_huge_one_is_a_bad_answer() -> None:
     on_loop("uvloop", main)
 
 
-def test_a_bound_on_connections_holds() -> None:
+def test_the_limit_on_connections_holds() -> None:
     async def main() -> None:
         with HostileServer(answers(GOOD), answers(GOOD)) as server:
             settings = probe(server.port, client="aiohttp", max_connections=2, timeout="5s")
@@ -76,16 +76,16 @@ def test_a_bound_on_connections_holds() -> None:
     on_loop("uvloop", main)
 
 
-def test_closing_breaks_off_what_is_under_way() -> None:
+def test_closing_cancels_running_transactions() -> None:
     async def main() -> None:
         with HostileServer(*[is_silent] * 20) as server:
-            told: list[Outcome] = []
+            outcomes: list[Outcome] = []
             settings = probe(server.port, client="aiohttp", timeout="30s")
             async with open_client(settings) as opened, startable(opened) as ours:
                 for _ in range(10):
-                    ours.start(told.append)
+                    ours.start(outcomes.append)
                 await eventually(lambda: server.accepted == 10)
-            assert told == []
+            assert outcomes == []
             await eventually(lambda: server.open_connections == 0)
 
     on_loop("uvloop", main)

@@ -1,4 +1,4 @@
-"""TLS that cannot be had is told apart from a server that is not there, and costs one connection at most."""
+"""A failed handshake has another reason than a closed port, and takes at most one connection."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ ROWS = {
 
 @pytest.mark.parametrize(("loop", "client"), CLIENTS)
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_a_handshake_that_fails_is_named(signed: Signed, row: Row, loop: str, client: str) -> None:
-    """The same server shakes hands with the next connections."""
+def test_a_failed_handshake_has_a_reason(signed: Signed, row: Row, loop: str, client: str) -> None:
+    """The same server completes the handshake on later connections."""
 
     async def main() -> None:
         with HostileServer(tls=signed.context, before_tls=row.behave) as server:

@@ -1,4 +1,4 @@
-"""Transactions of one request and of several, with what is told of them."""
+"""Transactions of one request and of several, and their outcomes."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def sequence(port: int, client: str, **settings: Any) -> Http:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_what_a_transaction_carries_is_its_own(client: str) -> None:
-    """Many at once, and without data of their own."""
+def test_transactions_do_not_share_carried_values(client: str) -> None:
+    """Many transactions at once, without values from `data`."""
 
     async def main() -> None:
         with HostileServer(*[counting()] * 100) as server:
@@ -63,10 +63,10 @@ def test_what_a_transaction_carries_is_its_own(client: str) -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_value_that_cannot_be_sent_on_is_a_bad_answer(client: str) -> None:
-    """Half of a character, which JSON can hold and UTF-8 cannot; a path that is not there.
+def test_a_carried_value_that_cannot_be_sent_is_a_bad_answer(client: str) -> None:
+    """A lone surrogate, which JSON can hold and UTF-8 cannot; and a path without a value.
 
-    The request that could not be made of it has failed, as its checks have.
+    The request that could not be made counts as failed, and so do its checks.
     """
 
     async def main() -> None:
@@ -95,27 +95,27 @@ def test_a_sequence_ends_with_its_first_failure(client: str) -> None:
     on_loop("uvloop", main)
 
 
-def test_closing_breaks_off_without_a_word_and_leaves_nothing_open() -> None:
-    """Whoever stops a load counts what is under way as in flight, so no outcome may come afterwards."""
+def test_closing_gives_no_outcomes_and_leaves_nothing_open() -> None:
+    """A stopped load counts running transactions as in flight, so no outcome may come afterwards."""
 
     async def main() -> None:
         with HostileServer(*[is_silent] * 50) as server:
-            told: list[Outcome] = []
+            outcomes: list[Outcome] = []
             settings = probe(server.port, timeout="30s", max_connections=30)
             async with open_client(settings) as opened, startable(opened) as ours:
                 for _ in range(20):
-                    ours.start(told.append)
+                    ours.start(outcomes.append)
                 await asyncio.sleep(0.05)  # some are connected
                 for _ in range(20):
-                    ours.start(told.append)  # some connect, and some wait for a connection
+                    ours.start(outcomes.append)  # some connect, and some wait for a connection
             await asyncio.sleep(0.05)
-            assert told == []
+            assert outcomes == []
 
     on_loop("uvloop", main)
 
 
-def test_requests_that_would_be_counted_as_one_are_refused_in_the_file() -> None:
-    """A path is the name of both what is sent to it and what is got from it."""
+def test_two_requests_with_the_same_name_are_refused() -> None:
+    """Without names, a POST and a GET of one path would be counted under the same name."""
     url = "http://here/orders"
     with pytest.raises(ValidationError, match="2 requests are named '/orders', expected a `name` of its own for each"):
         Http.model_validate({"url": url, "method": "POST", "then": [{"url": url}]})
@@ -124,13 +124,13 @@ def test_requests_that_would_be_counted_as_one_are_refused_in_the_file() -> None
 
 
 @pytest.mark.parametrize("port", ["99999", "0", "shop"])
-def test_a_port_that_is_none_is_refused_in_the_file(port: str) -> None:
+def test_a_wrong_port_is_refused(port: str) -> None:
     with pytest.raises(ValidationError, match="has a wrong port"):
         Http.model_validate({"url": f"http://here:{port}/"})
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_host_of_the_file_is_the_host_that_is_sent(client: str) -> None:
+def test_a_host_header_of_the_file_is_sent(client: str) -> None:
     async def main() -> None:
         with HostileServer() as server:
             for headers in ({}, {"Host": "shop.example"}):
@@ -144,8 +144,8 @@ def test_a_host_of_the_file_is_the_host_that_is_sent(client: str) -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_name_and_a_password_in_the_url_are_sent_as_they_are_meant(client: str) -> None:
-    """In percents stands what would end them; a bearer token of the file is sent instead of them."""
+def test_a_user_and_password_in_the_url_are_sent_decoded(client: str) -> None:
+    """Special characters are percent-encoded in the URL; a bearer token of the file is sent instead."""
 
     async def main() -> None:
         with HostileServer() as server:
@@ -161,7 +161,7 @@ def test_a_name_and_a_password_in_the_url_are_sent_as_they_are_meant(client: str
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_the_keys_of_what_succeeded_are_handed_over_once(client: str) -> None:
+def test_the_keys_of_successful_transactions_are_returned_once(client: str) -> None:
     keys: list[str] = []
 
     def behave(connection: socket.socket) -> None:

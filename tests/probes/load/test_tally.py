@@ -1,4 +1,4 @@
-"""What is counted in seconds, by workers and in all is the same, and nothing of it is lost on the way."""
+"""The counts of seconds, of workers and of the whole load agree, and none is lost."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def outcomes(draw: st.DrawFn) -> Outcome:
 
 @st.composite
 def seconds(draw: st.DrawFn, offset: int = 0) -> SecondCounts:
-    """Draw a second as a counter closes it."""
+    """Draw a second as the counter returns it."""
     counter = SecondCounter()
     for outcome in draw(st.lists(outcomes(), max_size=8)):
         counter.sent(draw(SECONDS))
@@ -63,7 +63,7 @@ def figures(tally: Tally) -> dict[str, object]:
 @settings(deadline=None, max_examples=50)
 @given(one=seconds(), other=seconds())
 def test_a_second_of_two_workers_is_the_sum_of_theirs(one: SecondCounts, other: SecondCounts) -> None:
-    """After the way between processes, too."""
+    """Also after they were sent between processes."""
     both, together, apart = pickle.loads(pickle.dumps(copy.deepcopy(one))), Tally(), Tally()  # noqa: S301 - our own
     both.add(pickle.loads(pickle.dumps(other)))  # noqa: S301 - our own
     together.add(both)
@@ -79,7 +79,7 @@ def test_a_second_of_two_workers_is_the_sum_of_theirs(one: SecondCounts, other: 
 
 
 @given(outcomes())
-def test_a_transaction_failed_if_it_has_a_reason_and_only_then(outcome: Outcome) -> None:
+def test_a_transaction_has_failed_exactly_when_it_has_a_reason(outcome: Outcome) -> None:
     counter = SecondCounter()
     counter.sent(0.0)
     counter.ended(outcome, 0.5, 0.25)
@@ -97,10 +97,10 @@ def test_a_quantile_is_the_nearest_rank(values: list[int], percentile: int) -> N
     assert samples.quantiles_seconds(percentile) == [sorted(values)[rank - 1] / 1000]
 
 
-def test_a_load_cancelled_while_its_last_second_is_added_has_added_it() -> None:
+def test_a_cancelled_load_finishes_adding_its_last_second() -> None:
     service = Service(lambda number: 0.001 + number * 2e-5)
     running: list[asyncio.Future[None]] = []
-    # Ids are handed over just before the second is added.
+    # The ids are handed over just before the second is added.
     cancel = lambda _: running[0].cancel()  # noqa: E731
     load = Load(service, Plan(ConstantArrivals(2000.0, 0.9)), cancel, service.clock)
 
@@ -113,7 +113,7 @@ def test_a_load_cancelled_while_its_last_second_is_added_has_added_it() -> None:
     assert load.tally.latencies.count == load.tally.succeeded == load.tally.due == 1800
 
 
-def test_what_an_awaited_client_has_under_way_at_the_end_is_broken_off() -> None:
+def test_running_transactions_of_an_awaited_client_are_cancelled_at_the_end() -> None:
     ended: list[Outcome] = []
     broken_off: list[int] = []
 
@@ -140,7 +140,7 @@ def test_what_an_awaited_client_has_under_way_at_the_end_is_broken_off() -> None
     assert (ended, broken_off) == ([Outcome()], [1, 1])
 
 
-def test_of_a_load_of_days_the_last_seconds_are_kept_and_all_of_them_counted() -> None:
+def test_a_long_load_keeps_its_last_seconds_and_counts_all() -> None:
     tally = Tally()
     tally.kept_seconds = 10
     for offset in range(100):
@@ -152,7 +152,7 @@ def test_of_a_load_of_days_the_last_seconds_are_kept_and_all_of_them_counted() -
     assert (tally.due, tally.dropped) == (100, 100)
 
 
-async def test_whoever_reads_shares_can_wait_until_a_second_is_whole() -> None:
+async def test_a_reader_can_wait_until_a_second_is_complete() -> None:
     counter, tally = SecondCounter(), Tally()
     for number in range(1000):
         counter.sent(0.0)
