@@ -23,5 +23,5 @@ async def connected(
     try:
         yield reader, writer
     finally:
-        # The transaction is over, so the server's side of the closing is not awaited.
+        # The transaction is over, so nothing waits for the server to close its side.
         writer.close()

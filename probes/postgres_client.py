@@ -100,12 +100,12 @@ def _judge(probe: Postgres, rows: list[Any]) -> Outcome:
     if probe.value is not None:
         if not rows or not len(rows[0]):
             misses[f"value {probe.value.words}"] = f"there is no value, expected one that {probe.value.words}"
-        elif not probe.value.holds(_spell(rows[0][0])):
-            misses[f"value {probe.value.words}"] = probe.value.explain("value", _spell(rows[0][0]))
+        elif not probe.value.holds(_as_text(rows[0][0])):
+            misses[f"value {probe.value.words}"] = probe.value.explain("value", _as_text(rows[0][0]))
     return Outcome("check", next(iter(misses.values())), tuple(misses)) if misses else Outcome()
 
 
-def _spell(value: object) -> str:
+def _as_text(value: object) -> str:
     """Format a value as text: NULL as `null`, a boolean as `true` or `false`, any other value as Python does."""
     if value is None:
         return "null"

@@ -42,7 +42,7 @@ class RedisClient:
                 reply = await self._server.execute_command(*self._probe.command)  # type: ignore[no-untyped-call]
         except (OSError, RedisError) as error:
             return self._probe.without_answer(*_explain(error, self._limit_seconds))
-        text = _spell(reply)
+        text = _as_text(reply)
         if self._expected is None or self._expected.holds(text):
             return Outcome()
         return self._probe.without_answer("check", self._expected.explain("reply", text))
@@ -91,14 +91,14 @@ def _tls(tls: Tls) -> dict[str, Any]:
     }
 
 
-def _spell(reply: object) -> str:
+def _as_text(reply: object) -> str:
     """Format a reply as text: nil as `nil`, a list as JSON."""
     if reply is None:
         return "nil"
     if isinstance(reply, bytes):
         return reply.decode(errors="replace")
     if isinstance(reply, list):
-        return json.dumps([_spell(item) for item in reply], ensure_ascii=False)
+        return json.dumps([_as_text(item) for item in reply], ensure_ascii=False)
     return str(reply)
 
 

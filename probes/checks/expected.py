@@ -21,7 +21,7 @@ from alertdrill.units.settings import Settings
 
 
 class Expected(Settings):
-    """All conditions on a value. It is compared with a text as text, and with a number as a number."""
+    """All conditions on a value, which is compared as a number with a number, and otherwise as text."""
 
     equals: Annotated[Scalar, BeforeValidator(require_value)] = None
     contains: str | None = None

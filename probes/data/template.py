@@ -17,8 +17,8 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Final
 from urllib.parse import quote
 
-_Spell = Callable[[object], str]
-_Segment = str | tuple[str, _Spell]
+_AsText = Callable[[object], str]
+_Segment = str | tuple[str, _AsText]
 
 _NAME = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -114,7 +114,7 @@ def _header_value(value: object) -> str:
     return text
 
 
-def _segments(text: str, known: Collection[str], as_text: _Spell) -> list[_Segment]:
+def _segments(text: str, known: Collection[str], as_text: _AsText) -> list[_Segment]:
     parts: list[_Segment] = list(_NAME.split(text))
     for index in range(0, len(parts), 2):
         _require_no_braces(str(parts[index]))
@@ -206,7 +206,7 @@ def _template(segments: list[_Segment]) -> Template:
     return Template(names, None, render)
 
 
-def _merged(segments: list[_Segment]) -> tuple[list[str], tuple[tuple[int, str, _Spell], ...]]:
+def _merged(segments: list[_Segment]) -> tuple[list[str], tuple[tuple[int, str, _AsText], ...]]:
     """Join neighbouring literals; each slot is the index of a part, the name of its value, and how to format it."""
     parts: list[str] = [""]
     slots = []

@@ -120,7 +120,7 @@ class Trend:
         if self.empty:
             return 0.0
         rank = max(1, math.ceil(Fraction(str(percent)) * self.count / 100))
-        # For a percentage the histogram rounds to the nearest rank, which may be one too low. For this one it cannot.
+        # The histogram rounds a percentage to the nearest rank, which may be one too low, so it is given this rank's own.
         microseconds = self.histogram.get_value_at_percentile(100 * rank / self.count)
         return min(max(float(microseconds) / 1e6, self.min), self.max)
 

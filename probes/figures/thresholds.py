@@ -167,7 +167,7 @@ def crossed(judged: Iterable[Judged]) -> list[str]:
 def abort_reason(
     thresholds: Mapping[str, Iterable[Threshold]], measures: Measures, elapsed_seconds: float
 ) -> str | None:
-    """Return a text why the load must stop now, or None."""
+    """Return a text with the reason why the load must stop now, or None."""
     for metric, of_metric in thresholds.items():
         measure = measures.get(metric)
         if measure is None or measure.empty:

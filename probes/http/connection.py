@@ -19,13 +19,37 @@ from alertdrill.probes.outcome import Reason
 
 _LONGEST_HEAD_BYTES = 64 * 1024
 LONGEST_BODY_BYTES = 16 * 1024 * 1024
+_NO_HEADERS: dict[bytes, bytes] = {}
 
 
 class BodyTooLong(Exception):
-    """The body is longer than the longest body that is kept for checks."""
+    """The body is longer than the limit for bodies with checks."""
 
     def __str__(self) -> str:
         return f"the body is longer than {LONGEST_BODY_BYTES // 1024**2} MiB, too long to check"
+
+
+class Exchange:
+    """One request and its answer: `ended` is called once with the reason of a failure, or with None.
+
+    Then `status`, `headers` (names in lower case) and `body` are the answer; without a `ReadingConnection` the last two
+    stay empty.
+    """
+
+    __slots__ = ("body", "connection", "deadline", "detail", "ended", "headers", "is_head", "request", "status")
+
+    def __init__(
+        self, request: bytes, *, is_head: bool, deadline: float, ended: Callable[[Exchange, Reason | None], None]
+    ) -> None:
+        self.request = request
+        self.is_head = is_head
+        self.deadline = deadline
+        self.ended = ended
+        self.connection: Connection | None = None
+        self.status = 0
+        self.headers = _NO_HEADERS
+        self.body = b""
+        self.detail = ""
 
 
 class Keeper(Protocol):
@@ -201,32 +225,6 @@ class ReadingConnection(Connection):
     def _succeed(self, exchange: Exchange) -> None:
         exchange.headers, exchange.body = self._headers, b"".join(self._body)
         super()._succeed(exchange)
-
-
-_NO_HEADERS: dict[bytes, bytes] = {}
-
-
-class Exchange:
-    """One request and its answer: `ended` is called once with the reason of a failure, or with None.
-
-    Then `status`, `headers` (names in lower case) and `body` are the answer; without a `ReadingConnection` the last two
-    stay empty.
-    """
-
-    __slots__ = ("body", "connection", "deadline", "detail", "ended", "headers", "is_head", "request", "status")
-
-    def __init__(
-        self, request: bytes, *, is_head: bool, deadline: float, ended: Callable[[Exchange, Reason | None], None]
-    ) -> None:
-        self.request = request
-        self.is_head = is_head
-        self.deadline = deadline
-        self.ended = ended
-        self.connection: Connection | None = None
-        self.status = 0
-        self.headers = _NO_HEADERS
-        self.body = b""
-        self.detail = ""
 
 
 def ends_with_connection(received: bytes) -> bool:

@@ -56,7 +56,7 @@ class Pool:
         self._waiting[exchange] = None
         while self._idle:
             connection = self._idle.pop()
-            # After a stall of this process, this may be called before the sweep has closed an old connection.
+            # After a stall, this may run before the sweep, and an old connection may still be in the list.
             if connection.idle_until < now:
                 connection.close()
             elif not connection.is_closed:
@@ -129,7 +129,7 @@ class Pool:
         missing = "answer"
         if exchange in self._queued:
             del self._queued[exchange]
-            missing = f"connection free of {self._limits.max_connections:g}"
+            missing = f"free connection among {self._limits.max_connections:g}"
         elif task := self._connecting.pop(exchange, None):
             task.cancel()
             missing = "connection"

@@ -70,7 +70,7 @@ class _TimerfdPacer:
 
     def wake_at(self, instant: float, then: float) -> None:
         ended, running = self._ended, 1 - self._ended
-        # Rounded up, so as never to be early.
+        # Rounded up, because it must never be early.
         at, after = max(int(instant * 1e9) + 1, 1), 0 if then == math.inf else int(then * 1e9) + 1
         if self._set_for[running] == at:
             self._set(ended, after)

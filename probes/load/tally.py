@@ -159,25 +159,6 @@ class Tally:
         self.failed_checks.update(second.failed_checks)
 
 
-def _summed_up(second: SecondCounts) -> LoadSecond:
-    p50, p95, p99 = second.latencies.quantiles_seconds(50, 95, 99)
-    (lateness_p99,) = second.lateness.quantiles_seconds(99)
-    return LoadSecond(
-        offset=second.offset,
-        target_rate=second.target_rate,
-        due=second.due,
-        succeeded=second.ended - second.failed,
-        failed=second.failed,
-        dropped=second.dropped,
-        lost=second.lost,
-        in_flight=second.in_flight,
-        p50_seconds=p50,
-        p95_seconds=p95,
-        p99_seconds=p99,
-        lateness_p99_seconds=lateness_p99,
-    )
-
-
 class PhasedTally(Tally):
     """The counts of a whole load, and in `parts_held` those of each range of seconds.
 
@@ -197,3 +178,22 @@ class PhasedTally(Tally):
             if second.is_whole and second.offset in held:
                 yield from part.folding(second)
         self.folded_seconds = second.offset + 1
+
+
+def _summed_up(second: SecondCounts) -> LoadSecond:
+    p50, p95, p99 = second.latencies.quantiles_seconds(50, 95, 99)
+    (lateness_p99,) = second.lateness.quantiles_seconds(99)
+    return LoadSecond(
+        offset=second.offset,
+        target_rate=second.target_rate,
+        due=second.due,
+        succeeded=second.ended - second.failed,
+        failed=second.failed,
+        dropped=second.dropped,
+        lost=second.lost,
+        in_flight=second.in_flight,
+        p50_seconds=p50,
+        p95_seconds=p95,
+        p99_seconds=p99,
+        lateness_p99_seconds=lateness_p99,
+    )

@@ -1,7 +1,7 @@
 """A server that misbehaves on its first connections, each with a behaviour, and answers well on all others.
 
-A behaviour is a function of a connection's socket; what it leaves open goes on with good answers. Each connection
 A behaviour is a function that is given the connection's socket. If it leaves the socket open, good answers follow.
+Each connection has a thread, so the server does not depend on the event loop under test.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def answers(*pieces: bytes, every_seconds: float = 0.0) -> Behaviour:
 
 
 def then_closes(behave: Behaviour) -> Behaviour:
-    """Close in good order after another behaviour."""
+    """Close normally after another behaviour."""
 
     def behave_and_close(connection: socket.socket) -> None:
         behave(connection)

@@ -104,7 +104,7 @@ async def test_each_part_comes_as_often_as_its_weight_says(order_of: Callable[..
     assert taken["a"] == pytest.approx(3000, abs=120)
 
 
-async def test_the_same_seed_gives_the_same_order_and_every_shard_one_of_its_own(order_of: Callable[..., Any]) -> None:
+async def test_the_same_seed_gives_the_same_order_and_every_shard_has_its_own(order_of: Callable[..., Any]) -> None:
     assert await order_of(7) == await order_of(7)
     assert await order_of(7) != await order_of(8)
     assert await order_of(7, shard=0) != await order_of(7, shard=1)

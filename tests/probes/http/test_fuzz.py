@@ -80,7 +80,7 @@ class Meeting:
         assert bool(reason) == bool(exchange.detail)
         self.ends.append((reason, exchange.status, exchange.headers, exchange.body))
 
-    def hear(self, pieces: Iterable[bytes]) -> None:
+    def receive(self, pieces: Iterable[bytes]) -> None:
         """Receive data as from an event loop: nothing after the connection was aborted."""
         for piece in pieces:
             if piece and not self.wire.is_aborted:
@@ -101,7 +101,7 @@ def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
 def outcome(pieces: Iterable[bytes], make: type[Connection] = ReadingConnection) -> list[Ended]:
     meeting = Meeting(make)
     meeting.ask()
-    meeting.hear(pieces)
+    meeting.receive(pieces)
     meeting.close()
     return meeting.ends
 
@@ -147,7 +147,7 @@ def test_answers_on_a_kept_connection_are_independent(answers: list[tuple[str, l
         if meeting.wire.is_aborted or meeting.connection.exchange is not None:
             break
         meeting.ask()
-        meeting.hear(cut(VALID[name], places))
+        meeting.receive(cut(VALID[name], places))
         expected += outcome([VALID[name]])
     meeting.close()
     assert meeting.ends == expected
@@ -180,7 +180,7 @@ def test_wrong_bytes_have_exactly_one_outcome(
 ) -> None:
     meeting = Meeting(make, is_head=is_head)
     meeting.ask()
-    meeting.hear(cut(data, places))
+    meeting.receive(cut(data, places))
     meeting.close(error)
     assert len(meeting.ends) == 1
     assert meeting.ends[0][0] in {None, "bad_answer", "reset"}
@@ -192,12 +192,12 @@ def test_wrong_bytes_have_exactly_one_outcome(
 def test_after_wrong_bytes_a_connection_is_idle_or_closed(data: bytes, next_data: bytes, places: list[int]) -> None:
     meeting = Meeting(ReadingConnection)
     meeting.ask()
-    meeting.hear(cut(data, places))
+    meeting.receive(cut(data, places))
     if not meeting.ends:
         return
     assert meeting.connection.exchange is None
     assert meeting.connection.is_closed or (meeting.is_kept and meeting.ends[0][0] is None)
-    meeting.hear([next_data])  # without a request
+    meeting.receive([next_data])  # without a request
     assert not next_data or meeting.connection.is_closed
     assert len(meeting.ends) == 1
 
@@ -207,8 +207,8 @@ def test_a_body_is_read_up_to_the_longest_allowed(beyond: int) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (4 * LONGEST_BODY_BYTES * beyond or LONGEST_BODY_BYTES)
     meeting = Meeting(ReadingConnection)
     meeting.ask()
-    meeting.hear([head, b"x" * (LONGEST_BODY_BYTES - 1), b"x"])
+    meeting.receive([head, b"x" * (LONGEST_BODY_BYTES - 1), b"x"])
     assert len(meeting.ends) == 1 - beyond
-    meeting.hear([b"x"])
+    meeting.receive([b"x"])
     ((reason, status, _, body),) = meeting.ends
     assert (reason, status, len(body)) == (("bad_answer", 200, 0) if beyond else (None, 200, LONGEST_BODY_BYTES))

@@ -34,8 +34,8 @@ TOO_LONG = 17 * 1024 * 1024
 class Row:
     """What a server does, and the expected outcome.
 
-    `reason` and a part of the detail are the lean client's; `aiohttp` is its client's reason where it differs.
-    After it the connection is `reused` for the next request, or another one is opened.
+    `reason` and a part of the detail are those of the lean client; `aiohttp` is the reason of aiohttp's client, if it
+    differs. Afterwards the connection is `reused` for the next request, or another one is opened.
     """
 
     behave: Behaviour

@@ -1,11 +1,11 @@
 """A service that stops for a second shows in every transaction that was due in that second.
 
-Gil Tene calls it coordinated omission when the measurer waits along with the service and leaves out what it would
 Gil Tene calls it coordinated omission when a load waits for the service, and does not count the transactions that it
+would have sent in that time.
 
-At a rate r, of N = r·T transactions in T seconds, the r that are due in the second of the stall wait: the n-th of
-them (from 0) for 1 - n/r seconds, and an ordinary answer takes d. The nearest rank of the percentile p is
-ceil(p/100·N), so j = N - rank transactions are slower, and with j < r the percentile is 1 - j/r + d, else d.
+A load of rate r has N = r·T transactions in T seconds. The r transactions that are due in the second of the stall
+wait: the n-th of them (from 0) for 1 - n/r seconds. An ordinary answer takes d. The nearest rank of the percentile p
+is ceil(p/100·N), so j = N - rank transactions are slower. With j < r the percentile is 1 - j/r + d, else d.
 """
 
 from __future__ import annotations
