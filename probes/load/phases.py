@@ -20,7 +20,7 @@ from pydantic import Field
 from alertdrill.units.duration import Duration
 from alertdrill.units.settings import Settings
 
-Rate = Annotated[float, Field(ge=0, le=100_000)]
+RatePerSecond = Annotated[float, Field(ge=0, le=100_000)]
 """A pydantic field type: transactions a second."""
 
 
@@ -28,7 +28,7 @@ class StageSettings(Settings):
     """A straight line to the rate `target`; a stage with a duration of 0 is a jump."""
 
     duration: Duration = Field(ge=timedelta(0))
-    target: Rate
+    target: RatePerSecond
 
     def scaled(self, time_scale: float) -> Self:
         """Divide the duration."""
@@ -39,7 +39,7 @@ class PhaseSettings(Settings):
     """A rise to a rate, and how long that rate is held; without `from` it starts at the rate of the phase before."""
 
     name: str = Field(alias="phase", min_length=1)
-    start: Rate | None = Field(default=None, alias="from")
+    start: RatePerSecond | None = Field(default=None, alias="from")
     to: Annotated[float, Field(gt=0, le=100_000)]
     ramp: Duration = Field(default=timedelta(0), ge=timedelta(0))
     hold: Duration = Field(gt=timedelta(0))

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from alertdrill.probes.load import phases
 from alertdrill.probes.load.arrivals import Arrivals, ConstantArrivals
-from alertdrill.probes.load.phases import PhaseSettings, Rate, StageSettings
+from alertdrill.probes.load.phases import PhaseSettings, RatePerSecond, StageSettings
 from alertdrill.probes.load.poisson import PoissonArrivals
 from alertdrill.probes.load.ramping import RampingArrivals, Stage
 from alertdrill.units.duration import Duration
@@ -26,7 +26,7 @@ class LoadSettings(Settings):
 
     rate: Annotated[float, Field(gt=0, le=100_000)] | None = None
     duration: Annotated[Duration, Field(gt=timedelta(0))] | None = None
-    start_rate: Rate = 0.0
+    start_rate: RatePerSecond = 0.0
     stages: tuple[StageSettings, ...] = ()
     phases: tuple[PhaseSettings, ...] = ()
     poisson: bool = False
