@@ -19,7 +19,7 @@ from alertdrill.probes.probe import SingleRequestProbe
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import PostgresUrl, ServerUrl, parse_postgres_url
 from alertdrill.units.settings import Secret
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 
 class Postgres(SingleRequestProbe):
@@ -36,7 +36,7 @@ class Postgres(SingleRequestProbe):
     rows: Expected | None = None
     value: Expected | None = None
     pool_size: int = Field(default=10, gt=0)
-    tls: Tls | None = None
+    tls: TlsSettings | None = None
 
     @model_validator(mode="after")
     def _client_can_use_it(self) -> Postgres:

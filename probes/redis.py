@@ -19,7 +19,7 @@ from alertdrill.probes.probe import SingleRequestProbe
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import RedisUrl, ServerUrl, parse_redis_url
 from alertdrill.units.settings import Secret
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 # These change the state of a connection, which other transactions use next.
 _STATEFUL = {"MULTI", "WATCH", "MONITOR", "SELECT", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"}
@@ -48,7 +48,7 @@ class Redis(SingleRequestProbe):
     command: Annotated[tuple[str, ...], BeforeValidator(_as_words), Field(min_length=1)] = ("PING",)
     reply: Expected | None = None
     pool_size: int = Field(default=50, gt=0)
-    tls: Tls | None = None
+    tls: TlsSettings | None = None
 
     @model_validator(mode="after")
     def _client_can_use_it(self) -> Redis:

@@ -21,7 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome, Reason
 from alertdrill.probes.redis import Redis
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 _CONNECTING = re.compile(r"Error (-?\d+) connecting to ")
 
@@ -80,7 +80,7 @@ async def opened(probe: Redis, shard: int, shards: int) -> AsyncIterator[RedisCl
         await pool.disconnect()
 
 
-def _tls(tls: Tls) -> dict[str, Any]:
+def _tls(tls: TlsSettings) -> dict[str, Any]:
     """Return the TLS settings as arguments of redis-py."""
     return {
         "ssl_ca_certs": tls.ca_file and str(tls.ca_file),

@@ -23,7 +23,7 @@ from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome
 from alertdrill.probes.probe import SingleRequestProbe
 from alertdrill.units.server_url import ServerUrl, parse_server_url
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 _PORTS = {"tcp": None}
 # If this much of an answer does not match, the rest is not read.
@@ -37,7 +37,7 @@ class Tcp(SingleRequestProbe):
     url: str
     send: str | None = Field(default=None, min_length=1)
     expect: Pattern | None = None
-    tls: Tls | None = None
+    tls: TlsSettings | None = None
 
     @field_validator("url")
     @classmethod

@@ -59,7 +59,7 @@ class VerifiedTls(Settings):
         return context
 
 
-class Tls(VerifiedTls):
+class TlsSettings(VerifiedTls):
     """TLS settings that may also switch verification off."""
 
     insecure_skip_verify: bool = False

@@ -37,7 +37,7 @@ from alertdrill.probes.probe import Probe
 from alertdrill.units.duration import Duration
 from alertdrill.units.headers import HeaderName, require_unframed
 from alertdrill.units.settings import Secret, Settings
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 KEY_NAME = "idempotency_key"
 
@@ -126,7 +126,7 @@ class Http(HttpRequest, Probe):
     idle_timeout: Duration = Field(default=timedelta(seconds=4), gt=timedelta(0))
     resolve_interval: Duration = Field(default=timedelta(seconds=30), gt=timedelta(0))
     max_connections: int | None = Field(default=None, gt=0)
-    tls: Tls = Tls()
+    tls: TlsSettings = TlsSettings()
     data: dict[Name, AnyData] = {}
     seed: int | None = None
     then: tuple[HttpRequest, ...] = ()
