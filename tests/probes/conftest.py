@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import trustme
+from hypothesis import settings
 from pydantic import TypeAdapter
 
 from alertdrill.lab.ports import free_ports
@@ -20,6 +21,10 @@ from alertdrill.lab.stack import Lab
 from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.outcome import Outcome
+
+# On a busy machine an example may take any time.
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
