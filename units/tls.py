@@ -11,7 +11,7 @@ from alertdrill.units.settings import Settings
 
 
 class VerifiedTls(Settings):
-    """The trusted authorities and the client's certificate, with Prometheus' keys.
+    """The trusted authorities and the client's certificate, under the same keys as in Prometheus.
 
     Paths are relative to the file that they are written in.
     """
