@@ -13,7 +13,7 @@ from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.secret_source import beside_its_file
 from alertdrill.units.server_url import ServerUrl
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 
 class DataServerFault(Fault):
@@ -22,7 +22,7 @@ class DataServerFault(Fault):
     url: str
     password_file: Annotated[Path, AfterValidator(beside_its_file)] | None = None
     password_env: str | None = None
-    tls: Tls | None = None
+    tls: TlsSettings | None = None
     action: str
     allow: str | None = None
 

@@ -1,10 +1,10 @@
-"""What the load needs of a probe: start a transaction now, and hear of its end later."""
+"""The interface between a load and a probe: start a transaction now, and be called back at its end."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, runtime_checkable
 
 from alertdrill.probes.outcome import Outcome
@@ -14,10 +14,10 @@ Ended = Callable[[Outcome], None]
 
 @runtime_checkable
 class KeepsIds(Protocol):
-    """Keeps the ids of the transactions that were acknowledged."""
+    """Keeps the ids of acknowledged transactions."""
 
     def take_acknowledged(self) -> list[str]:
-        """Hand over the ids of the transactions acknowledged since the last call; none unless asked for."""
+        """Return the ids acknowledged since the last call; empty unless the settings ask for ids."""
         ...
 
 
@@ -26,20 +26,24 @@ class Client(KeepsIds, Protocol):
     """Starts transactions without waiting for their ends."""
 
     def start(self, ended: Ended) -> None:
-        """Start one transaction; `ended` is called once, later or at once, and nothing is raised."""
+        """Start one transaction; never raises, and calls `ended` once, at once or later."""
         ...
 
 
 class AwaitedClient(Protocol):
-    """Makes one transaction in a coroutine: what most kinds of probe are; may keep ids as well."""
+    """Makes each transaction in a coroutine, as most kinds of probe do; may keep ids as well."""
 
     async def transact(self) -> Outcome:
         """Make one transaction; never raises for a failed one."""
         ...
 
 
+Opened = AbstractAsyncContextManager[Client | AwaitedClient]
+"""A client for the length of a block."""
+
+
 class _TaskClient:
-    """A task for each transaction of an awaited client."""
+    """Starts a task for each transaction of an awaited client."""
 
     def __init__(self, client: AwaitedClient, tasks: asyncio.TaskGroup) -> None:
         self._client = client
@@ -60,7 +64,7 @@ class _TaskClient:
 
 @asynccontextmanager
 async def startable(client: Client | AwaitedClient) -> AsyncIterator[Client]:
-    """Yield a client that starts transactions; what is under way at the block's end is broken off."""
+    """Yield a client that starts transactions; those still running at the block's end are cancelled."""
     if isinstance(client, Client):
         yield client
         return

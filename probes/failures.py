@@ -1,4 +1,4 @@
-"""Names for what goes wrong between here and a server, whatever the protocol."""
+"""Reasons for failures between this process and a server, the same for every protocol."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 
 def explain(error: OSError, limit_seconds: float) -> tuple[Reason, str]:
-    """Name why there is no answer, and say it for people; `limit_seconds` is what a TimeoutError waited for."""
+    """Return the reason why there is no answer, and a text for people; a TimeoutError waited for `limit_seconds`."""
     if isinstance(error, ssl.SSLError):
         return "tls", str(error)
     if isinstance(error, TimeoutError) and error.errno is None:
@@ -30,6 +30,6 @@ def explain(error: OSError, limit_seconds: float) -> tuple[Reason, str]:
 
 
 def _every_address_refused(error: OSError) -> bool:
-    """Look into what the event loop raises for a name with several addresses: their errors, joined in one text."""
+    """Whether a server refused at all its addresses: the event loop raises their errors joined in one text."""
     numbers = _NUMBER.findall(str(error)) if error.errno is None else []
     return bool(numbers) and set(numbers) == {str(errno.ECONNREFUSED)}

@@ -1,10 +1,10 @@
-"""The mix: each transaction is one of several probes, each as likely as its weight says.
+"""The mix: each transaction is made by one of several probes, chosen at random by weight.
 
 kind: mix
 of:
   - {weight: 3, probe: {kind: http, name: pay, url: "http://shop:8080/pay"}}
   - {weight: 1, probe: {kind: redis, url: "redis://cache:6379"}}
-seed: 7                           # the same seed gives the same order; without one every run has its own
+seed: 7                           # the same seed gives the same order; without a seed every run has another order
 """
 
 from __future__ import annotations
@@ -18,54 +18,39 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from alertdrill.probes.client import Client, Ended, startable
+from alertdrill.probes.client import Client, Ended, Opened, startable
 from alertdrill.probes.data.data import Choice
 from alertdrill.probes.data.number_range import stream_seed
-from alertdrill.probes.dns import Dns
-from alertdrill.probes.http.settings import Http
 from alertdrill.probes.outcome import Counted, Outcome, Request
-from alertdrill.probes.postgres import Postgres
-from alertdrill.probes.redis import Redis
-from alertdrill.probes.tcp import Tcp
-from alertdrill.probes.tls import Tls
+from alertdrill.probes.probe import Probe
+from alertdrill.probes.registry import RegisteredProbe
 from alertdrill.units.settings import Settings
-
-SINGLE_PROBES = {
-    "dns": Dns,
-    "http": Http,
-    "postgres": Postgres,
-    "redis": Redis,
-    "tcp": Tcp,
-    "tls": Tls,
-}
-
-SingleProbe = Dns | Http | Postgres | Redis | Tcp | Tls
 
 
 class Part(Settings):
-    """One probe of a mix, and its weight beside those of the others."""
+    """One probe of a mix, and its weight."""
 
     weight: float = Field(default=1.0, gt=0, le=1_000_000)
-    probe: Annotated[SingleProbe, Field(discriminator="kind")]
+    probe: Annotated[RegisteredProbe, Field(discriminator="kind")]
 
     @field_validator("probe", mode="before")
     @classmethod
-    def _is_no_mix(cls, probe: Any) -> Any:  # noqa: ANN401 - what YAML held
+    def _is_not_a_mix(cls, probe: Any) -> Any:  # noqa: ANN401 - what YAML held
         if isinstance(probe, Mix) or (isinstance(probe, dict) and probe.get("kind") == "mix"):
-            msg = "is a mix within a mix, expected its parts here, beside the others"
+            msg = "is a mix within a mix, expected its parts here, next to the others"
             raise ValueError(msg)
         return probe
 
 
-class Mix(Settings):
-    """Several probes, of which each transaction takes one by chance; what is counted tells them apart by name."""
+class Mix(Probe):
+    """Several probes; each transaction takes one of them at random, and is counted under the name of that one."""
 
     kind: Literal["mix"] = "mix"
     of: tuple[Part, ...] = Field(min_length=1)
     seed: int | None = None
 
     @model_validator(mode="after")
-    def _tells_its_parts_apart(self) -> Mix:
+    def _names_are_unique(self) -> Mix:
         seen: set[str] = set()
         for part in self.of:
             names = {request.name for request in part.probe.counted}
@@ -81,30 +66,14 @@ class Mix(Settings):
         return tuple(request for part in self.of for request in part.probe.counted)
 
     def chooser(self, shard: int, shards: int) -> Callable[[], int]:
-        """Make the function that gives the index of the next transaction's part, for one of several workers."""
+        """Return a function that gives the index of the next transaction's part, for one of several workers."""
         seed = secrets.randbits(63) if self.seed is None else self.seed
         choice = Choice(of=tuple(range(len(self.of))), weights=tuple(part.weight for part in self.of))
         return cast("Callable[[], int]", choice.values(stream_seed(seed, "mix"), shard, shards))
 
-    @asynccontextmanager
-    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[MixClient]:
-        """Open every part for the length of the block.
-
-        Of several workers each is a shard, with a random order of its own.
-        """
-        async with AsyncExitStack() as stack:
-            clients = []
-            for part in self.of:
-                client = await stack.enter_async_context(part.probe.opened(shard, shards))
-                clients.append(await stack.enter_async_context(startable(client)))
-            yield MixClient(
-                [(part.probe.counted[0].name, client) for part, client in zip(self.of, clients, strict=True)],
-                self.chooser(shard, shards),
-            )
-
 
 class MixClient:
-    """Starts each transaction on one of several clients; `choose` gives the index of the next one."""
+    """Starts each transaction on one of several clients; `choose` returns the index of the next one."""
 
     def __init__(self, parts: Sequence[tuple[str, Client]], choose: Callable[[], int]) -> None:
         self._parts = parts
@@ -113,22 +82,22 @@ class MixClient:
     def start(self, ended: Ended) -> None:
         """Start a transaction of one part; `ended` is called once with its outcome."""
         name, client = self._parts[self._choose()]
-        client.start(partial(_tell_by_name, ended, name, time.monotonic()))
+        client.start(partial(_end_with_name, ended, name, time.monotonic()))
 
     def take_acknowledged(self) -> list[str]:
-        """Hand over the ids that the parts acknowledged since the last call."""
+        """Return the ids that the parts acknowledged since the last call."""
         return [acknowledged for _, client in self._parts for acknowledged in client.take_acknowledged()]
 
 
-def _tell_by_name(ended: Ended, name: str, started: float, outcome: Outcome) -> None:
-    """Put the name of the part on a transaction that was a single request."""
+def _end_with_name(ended: Ended, name: str, started: float, outcome: Outcome) -> None:
+    """End a transaction; one that was a single request gets the name of its part."""
     if not outcome.requests:
         outcome = named(outcome, name, time.monotonic() - started)
     ended(outcome)
 
 
 def named(outcome: Outcome, name: str, seconds: float) -> Outcome:
-    """Tell the single request of a transaction by its name."""
+    """Return the outcome of a single request with the request's name in it."""
     failed = outcome.refused_by_status or outcome.reason not in {None, "check"}
     return Outcome(
         outcome.reason,
@@ -137,3 +106,17 @@ def named(outcome: Outcome, name: str, seconds: float) -> Outcome:
         refused_by_status=outcome.refused_by_status,
         requests=(Request(name, seconds, failed),),
     )
+
+
+@asynccontextmanager
+async def opened(
+    mix: Mix, shard: int, shards: int, open_part: Callable[[RegisteredProbe, int, int], Opened]
+) -> AsyncIterator[MixClient]:
+    """Open a client of every part for the length of the block."""
+    async with AsyncExitStack() as stack:
+        clients = []
+        for part in mix.of:
+            client = await stack.enter_async_context(open_part(part.probe, shard, shards))
+            clients.append(await stack.enter_async_context(startable(client)))
+        parts = [(part.probe.counted[0].name, client) for part, client in zip(mix.of, clients, strict=True)]
+        yield MixClient(parts, mix.chooser(shard, shards))

@@ -1,4 +1,4 @@
-"""What became of one transaction."""
+"""The outcome of one transaction, and the names under which its requests are counted."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Reason = Literal["refused", "reset", "timeout", "tls", "bad_answer", "check", "u
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of a transaction that makes several, or that is one of several kinds.
+    """A named request of a transaction, for transactions of several requests and for those of a mix.
 
-    `failed` is what k6's http_req_failed counts: no answer, or a status of 400 and more.
+    `failed` is what k6's http_req_failed counts: no answer, or a status of 400 or more.
     """
 
     name: str
@@ -22,10 +22,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a transaction ended: no reason means that it succeeded; `detail` is for people.
+    """How a transaction ended. Without a reason it succeeded; `detail` explains a failure to people.
 
-    `failed_checks` names the checks on the answer that did not hold.
-    `refused_by_status` tells that the answer's status was 400 or more, whatever the checks say of it.
+    `failed_checks` are the names of the checks that failed.
+    `refused_by_status` means that the answer's status was 400 or more, also where the checks expect that.
     `requests` is empty when the transaction was a single request under the probe's own name.
     """
 
@@ -38,7 +38,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Counted:
-    """A request by the name under which it is counted, and the names of its checks."""
+    """The name under which a request is counted, and the names of its checks."""
 
     name: str
     checks: tuple[str, ...]

@@ -1,35 +1,32 @@
-"""The PostgreSQL probe: one query, and what is expected of its rows.
+"""The PostgreSQL probe: one query, and checks on its rows.
 
 kind: postgres
 url: postgresql://reader@db:5432/shop
 password: ${DB_PASSWORD}          # or password_file: /run/secrets/db
 query: SELECT count(*) FROM orders WHERE state = 'stuck'
-value: {at_most: 100}             # the first column of the first row; rows: is how many there are
-tls: {}                           # verified; see units/tls.py for what it may hold
+value: {at_most: 100}             # the first column of the first row; `rows:` is their number
+tls: {}                           # verified; its keys are in units/tls.py
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from alertdrill.probes.checks.expected import Expected
-from alertdrill.probes.client import AwaitedClient
-from alertdrill.probes.probe import Probe
+from alertdrill.probes.probe import SingleRequestProbe
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import PostgresUrl, ServerUrl, parse_postgres_url
 from alertdrill.units.settings import Secret
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 
-class Postgres(Probe):
-    """A query on one of at most `pool_size` connections, which are kept; without `tls` they are plain.
+class Postgres(SingleRequestProbe):
+    """A query on one of at most `pool_size` connections, which are kept; without `tls` they are not encrypted.
 
-    A transaction that has to wait for a connection is in flight meanwhile, and its time is running.
-    Queries share sessions, so they should leave none in a state of its own (`SET`, `LISTEN`, `BEGIN`).
+    A transaction that waits for a connection is in flight, and its time is running.
+    Queries share sessions, so a query must not change the state of its session (`SET`, `LISTEN`, `BEGIN`).
     """
 
     kind: Literal["postgres"] = "postgres"
@@ -39,10 +36,10 @@ class Postgres(Probe):
     rows: Expected | None = None
     value: Expected | None = None
     pool_size: int = Field(default=10, gt=0)
-    tls: Tls | None = None
+    tls: TlsSettings | None = None
 
     @model_validator(mode="after")
-    def _can_be_opened(self) -> Postgres:
+    def _client_can_use_it(self) -> Postgres:
         require_library("asyncpg", "postgres")
         if self.tls is not None and self.tls.server_name is not None:
             msg = "tls has a server_name, which asyncpg cannot use: expected the certificate's own name in url"
@@ -51,7 +48,7 @@ class Postgres(Probe):
 
     @property
     def server(self) -> ServerUrl:
-        """Where to connect, as whom, and to which database."""
+        """The server to connect to, the user, and the database."""
         return parse_postgres_url(self.url)
 
     @property
@@ -62,12 +59,3 @@ class Postgres(Probe):
             for subject, expected in (("row count", self.rows), ("value", self.value))
             if expected is not None
         )
-
-    @asynccontextmanager
-    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[AwaitedClient]:
-        """Open the pool for the length of the block; several workers share its size."""
-        del shard
-        from alertdrill.probes.postgres_client import opened
-
-        async with opened(self, max(self.pool_size // shards, 1)) as client:
-            yield client

@@ -1,4 +1,4 @@
-"""The only file of the probes that speaks to PostgreSQL, through asyncpg."""
+"""The only file of the probes that uses asyncpg: the client of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from alertdrill.probes.postgres import Postgres
 _FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _NOT_ACCEPTED = (asyncpg.TooManyConnectionsError, asyncpg.CannotConnectNowError)
 _BROKEN_OFF = (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.PostgresConnectionError)
-# A query that was given up is cancelled at the server; a connection on which that takes longer is dropped.
+# A query without an answer is cancelled at the server. A connection on which that takes longer is closed.
 _GIVE_BACK_SECONDS = 2.0
 
 
@@ -46,7 +46,7 @@ class PostgresClient:
             rows: list[Any] = await connection.fetch(self._probe.query)
             return rows
         finally:
-            # No transaction waits for that: it takes a round trip to cancel a query that was given up.
+            # In a task of its own: cancelling a query takes a round trip, for which no transaction should wait.
             task = self._tasks.create_task(self._give_back(connection))
             self.given_back.add(task)
             task.add_done_callback(self.given_back.discard)
@@ -57,8 +57,9 @@ class PostgresClient:
 
 
 @asynccontextmanager
-async def opened(probe: Postgres, pool_size: int) -> AsyncIterator[PostgresClient]:
-    """Open the pool for the length of the block; connections open when they are needed first."""
+async def opened(probe: Postgres, shard: int, shards: int) -> AsyncIterator[PostgresClient]:
+    """Open the pool for the length of the block: connections open at first use, and all workers share `pool_size`."""
+    del shard
     server = probe.server
     async with asyncio.TaskGroup() as tasks:
         pool = await asyncpg.create_pool(
@@ -69,10 +70,10 @@ async def opened(probe: Postgres, pool_size: int) -> AsyncIterator[PostgresClien
             database=server.path or server.user or "postgres",
             ssl=probe.tls.context() if probe.tls else False,
             min_size=0,
-            max_size=pool_size,
-            # asyncpg would reset the session after each use and reconnect after 50,000 queries: round trips
-            # that some transactions would have to wait for.
-            reset=_keep,
+            max_size=max(probe.pool_size // shards, 1),
+            # By default asyncpg resets the session after each use and reconnects after 50,000 queries: some
+            # transactions would wait for these round trips.
+            reset=_keep_session,
             max_queries=2**31,
             command_timeout=probe.timeout.total_seconds(),
             server_settings={"application_name": "alertdrill"},
@@ -81,38 +82,38 @@ async def opened(probe: Postgres, pool_size: int) -> AsyncIterator[PostgresClien
         try:
             yield client
         finally:
-            # What is broken off should not go on at the server.
+            # Queries that were broken off must be cancelled at the server as well.
             if client.given_back:
                 await asyncio.wait(client.given_back)
             pool.terminate()
 
 
-async def _keep(connection: Any) -> None:  # noqa: ANN401 - asyncpg has no types
+async def _keep_session(connection: Any) -> None:  # noqa: ANN401 - asyncpg has no types
     """Leave a session as it is."""
 
 
 def _judge(probe: Postgres, rows: list[Any]) -> Outcome:
-    """Compare an answer with what is expected of it."""
+    """Compare an answer with the checks of the file."""
     misses: dict[str, str] = {}
     if probe.rows is not None and not probe.rows.holds(str(len(rows))):
         misses[f"row count {probe.rows.words}"] = probe.rows.explain("row count", str(len(rows)))
     if probe.value is not None:
         if not rows or not len(rows[0]):
             misses[f"value {probe.value.words}"] = f"there is no value, expected one that {probe.value.words}"
-        elif not probe.value.holds(_spell(rows[0][0])):
-            misses[f"value {probe.value.words}"] = probe.value.explain("value", _spell(rows[0][0]))
+        elif not probe.value.holds(_as_text(rows[0][0])):
+            misses[f"value {probe.value.words}"] = probe.value.explain("value", _as_text(rows[0][0]))
     return Outcome("check", next(iter(misses.values())), tuple(misses)) if misses else Outcome()
 
 
-def _spell(value: object) -> str:
-    """Spell a value as text: NULL as `null`, truth as `true` and `false`, all else as Python does."""
+def _as_text(value: object) -> str:
+    """Format a value as text: NULL as `null`, a boolean as `true` or `false`, any other value as Python does."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _explain(error: Exception, limit_seconds: float) -> tuple[Reason, str]:
-    """Name why there is no answer."""
+    """Return the reason why there is no answer, and a text."""
     if isinstance(error, OSError):
         refuses_tls = isinstance(error, ConnectionError) and "rejected SSL" in str(error)
         return ("tls", str(error)) if refuses_tls else explain(error, limit_seconds)

@@ -1,7 +1,8 @@
-"""What the probes that make a single request have in common."""
+"""The bases of every probe's settings, and of those that make a single request."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from datetime import timedelta
 
 from pydantic import Field
@@ -12,13 +13,22 @@ from alertdrill.units.settings import Settings
 
 
 class Probe(Settings):
-    """A probe of one request: its kind, the name under which it is counted, and the time limit of a transaction.
-
-    The time limit is counted from the send, so it includes whatever has to be waited for: a name's address,
-    a connection of a pool, the answer.
-    """
+    """The settings of any kind of probe."""
 
     kind: str
+
+    @property
+    @abstractmethod
+    def counted(self) -> tuple[Counted, ...]:
+        """The names under which the requests of a transaction are counted, with their checks."""
+
+
+class SingleRequestProbe(Probe):
+    """A probe whose transactions are one request each, counted under `name`, or under the kind without a name.
+
+    `timeout` runs from the send, so it includes every wait: for the server's address, a connection, the answer.
+    """
+
     name: str = ""
     timeout: Duration = Field(default=timedelta(seconds=10), gt=timedelta(0))
 
@@ -29,7 +39,7 @@ class Probe(Settings):
 
     @property
     def check_names(self) -> tuple[str, ...]:
-        """The names of the checks on the answer; none unless the file asks for one."""
+        """The names of the checks on the answer; empty when the file has none."""
         return ()
 
     @property
@@ -38,5 +48,5 @@ class Probe(Settings):
         return (Counted(self.title, self.check_names),)
 
     def without_answer(self, reason: Reason, detail: str) -> Outcome:
-        """Tell of a request that got no answer: none of its checks held."""
+        """Return the outcome of a request without an answer, for which every check failed."""
         return Outcome(reason, detail, self.check_names)

@@ -1,4 +1,4 @@
-"""The Redis probe: a command, PING unless named, and what is expected of its reply.
+"""The Redis probe: a command, PING by default, and a check on its reply.
 
 kind: redis
 url: redis://cache:6379/0         # rediss:// over TLS
@@ -10,21 +10,18 @@ reply: {at_most: 1000}
 from __future__ import annotations
 
 import shlex
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from alertdrill.probes.checks.expected import Expected
-from alertdrill.probes.client import AwaitedClient
-from alertdrill.probes.probe import Probe
+from alertdrill.probes.probe import SingleRequestProbe
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import RedisUrl, ServerUrl, parse_redis_url
 from alertdrill.units.settings import Secret
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
-# What would change a connection that others use next.
+# These change the state of a connection, which other transactions use next.
 _STATEFUL = {"MULTI", "WATCH", "MONITOR", "SELECT", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"}
 
 
@@ -33,16 +30,16 @@ def _as_words(command: object) -> object:
     if isinstance(words, list | tuple):
         words = tuple(str(word) if isinstance(word, int | float) else word for word in words)
         if words and str(words[0]).upper() in _STATEFUL:
-            msg = f"{words[0]} changes its connection, which others use too, expected another command"
+            msg = f"{words[0]} changes its connection, which other transactions use too, expected another command"
             raise ValueError(msg)
     return words
 
 
-class Redis(Probe):
+class Redis(SingleRequestProbe):
     """A command on one of at most `pool_size` connections, which are kept.
 
-    A transaction that has to wait for a connection is in flight meanwhile, and its time is running.
-    A reply is compared as text; nil is `nil`, and a list is spelled as JSON.
+    A transaction that waits for a connection is in flight, and its time is running.
+    A reply is compared as text; nil is `nil`, and a list is written as JSON.
     """
 
     kind: Literal["redis"] = "redis"
@@ -51,10 +48,10 @@ class Redis(Probe):
     command: Annotated[tuple[str, ...], BeforeValidator(_as_words), Field(min_length=1)] = ("PING",)
     reply: Expected | None = None
     pool_size: int = Field(default=50, gt=0)
-    tls: Tls | None = None
+    tls: TlsSettings | None = None
 
     @model_validator(mode="after")
-    def _can_be_opened(self) -> Redis:
+    def _client_can_use_it(self) -> Redis:
         require_library("redis", "redis")
         if self.tls is not None and self.server.scheme != "rediss":
             msg = "has tls for a plain url, expected rediss://…"
@@ -66,12 +63,12 @@ class Redis(Probe):
 
     @property
     def server(self) -> ServerUrl:
-        """Where to connect, as whom, and to which database."""
+        """The server to connect to, the user, and the database."""
         return parse_redis_url(self.url)
 
     @property
     def expected(self) -> Expected | None:
-        """What the reply must be: of PING PONG, of other commands anything but an error, unless the file says."""
+        """The check on the reply: that of the file, else PONG for PING, and none for other commands."""
         is_ping = len(self.command) == 1 and self.command[0].upper() == "PING"
         return Expected(equals="PONG") if self.reply is None and is_ping else self.reply
 
@@ -79,12 +76,3 @@ class Redis(Probe):
     def check_names(self) -> tuple[str, ...]:
         """The name of the check on the reply."""
         return () if self.expected is None else (f"reply {self.expected.words}",)
-
-    @asynccontextmanager
-    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[AwaitedClient]:
-        """Open the pool for the length of the block; several workers share its size."""
-        del shard
-        from alertdrill.probes.redis_client import opened
-
-        async with opened(self, max(self.pool_size // shards, 1)) as client:
-            yield client

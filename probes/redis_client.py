@@ -1,4 +1,4 @@
-"""The only file of the probes that speaks to Redis, through redis-py."""
+"""The only file of the probes that uses redis-py: the client of Redis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome, Reason
 from alertdrill.probes.redis import Redis
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 _CONNECTING = re.compile(r"Error (-?\d+) connecting to ")
 
@@ -42,20 +42,21 @@ class RedisClient:
                 reply = await self._server.execute_command(*self._probe.command)  # type: ignore[no-untyped-call]
         except (OSError, RedisError) as error:
             return self._probe.without_answer(*_explain(error, self._limit_seconds))
-        text = _spell(reply)
+        text = _as_text(reply)
         if self._expected is None or self._expected.holds(text):
             return Outcome()
         return self._probe.without_answer("check", self._expected.explain("reply", text))
 
 
 @asynccontextmanager
-async def opened(probe: Redis, pool_size: int) -> AsyncIterator[RedisClient]:
-    """Open the pool for the length of the block; connections open when they are needed first."""
+async def opened(probe: Redis, shard: int, shards: int) -> AsyncIterator[RedisClient]:
+    """Open the pool for the length of the block: connections open at first use, and all workers share `pool_size`."""
+    del shard
     server = probe.server
     pool = BlockingConnectionPool(
         connection_class=SSLConnection if server.scheme == "rediss" else Connection,
-        max_connections=pool_size,
-        # The transaction's own time limit is the only one, and what failed is not tried again.
+        max_connections=max(probe.pool_size // shards, 1),
+        # The transaction's own time limit is the only one, and a failed command is not repeated.
         timeout=None,
         socket_timeout=None,
         socket_connect_timeout=None,
@@ -65,12 +66,12 @@ async def opened(probe: Redis, pool_size: int) -> AsyncIterator[RedisClient]:
         db=int(server.path or 0),
         username=server.user or None,
         password=probe.password.get_secret_value() if probe.password else None,
-        # RESP2, which every server speaks.
+        # RESP2: every server knows it.
         protocol=2,
         **_tls(probe.tls) if probe.tls else {},
     )
     client = Server(connection_pool=pool)
-    # Replies as they are: redis-py would make True of PONG.
+    # Replies stay as they are: redis-py would convert PONG to True.
     client.response_callbacks.clear()
     try:
         yield RedisClient(probe, client)
@@ -79,8 +80,8 @@ async def opened(probe: Redis, pool_size: int) -> AsyncIterator[RedisClient]:
         await pool.disconnect()
 
 
-def _tls(tls: Tls) -> dict[str, Any]:
-    """Say in redis-py's words how to trust a server."""
+def _tls(tls: TlsSettings) -> dict[str, Any]:
+    """Return the TLS settings as arguments of redis-py."""
     return {
         "ssl_ca_certs": tls.ca_file and str(tls.ca_file),
         "ssl_certfile": tls.cert_file and str(tls.cert_file),
@@ -90,35 +91,35 @@ def _tls(tls: Tls) -> dict[str, Any]:
     }
 
 
-def _spell(reply: object) -> str:
-    """Spell a reply as text: nil as `nil`, a list as JSON."""
+def _as_text(reply: object) -> str:
+    """Format a reply as text: nil as `nil`, a list as JSON."""
     if reply is None:
         return "nil"
     if isinstance(reply, bytes):
         return reply.decode(errors="replace")
     if isinstance(reply, list):
-        return json.dumps([_spell(item) for item in reply], ensure_ascii=False)
+        return json.dumps([_as_text(item) for item in reply], ensure_ascii=False)
     return str(reply)
 
 
 def _explain(error: Exception, limit_seconds: float) -> tuple[Reason, str]:
-    """Name why there is no reply; what redis-py wraps is told as what it was."""
+    """Return why there is no reply, and a text; for an error that redis-py wraps, those of the original error."""
     if isinstance(error, OSError):
         return explain(error, limit_seconds)
     if not isinstance(error, RedisConnectionError) or isinstance(error, AuthenticationError):
         return "bad_answer", str(error)
-    beneath = _beneath(error)
-    return ("reset", str(error)) if beneath is None else explain(beneath, limit_seconds)
+    original = _original(error)
+    return ("reset", str(error)) if original is None else explain(original, limit_seconds)
 
 
-def _beneath(error: Exception) -> OSError | None:
-    """Find the system's error under those that redis-py put on it."""
+def _original(error: Exception) -> OSError | None:
+    """Find the system's error that redis-py wrapped."""
     found: BaseException | None = error
     while found is not None and not isinstance(found, OSError):
         found = found.__cause__ or found.__context__
-    said = _CONNECTING.match(str(error))
-    if said is None or (found is not None and found.errno == int(said[1])):
+    named = _CONNECTING.match(str(error))
+    if named is None or (found is not None and found.errno == int(named[1])):
         return found
-    # It raises again what it caught, so that an older failure may lie beneath, or none: its text has the number.
-    number = int(said[1])
+    # redis-py may wrap an older error, or none at all. The number in its text is the right one.
+    number = int(named[1])
     return OSError(number, str(error)) if number > 0 else socket.gaierror(number, str(error))

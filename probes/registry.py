@@ -1,16 +1,44 @@
-"""Which probes there are: the kind in a file, and its class."""
+"""The table of the kinds of probe: one row for each."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import operator
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
 
-from pydantic import Field
+from alertdrill.probes.dns.settings import Dns
+from alertdrill.probes.http.settings import Http
+from alertdrill.probes.postgres import Postgres
+from alertdrill.probes.probe import Probe
+from alertdrill.probes.redis import Redis
+from alertdrill.probes.tcp import Tcp
+from alertdrill.probes.tls import Tls
 
-from alertdrill.probes.mix import SINGLE_PROBES, Mix, SingleProbe
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of probe: the class of its settings, and the module whose `opened(probe, shard, shards)` makes a client.
+
+    The module is given as a text, and imported when a client is opened: its library may be slow to load, or not be
+    installed. An attribute of the settings may choose between several modules: `{probe.client}`.
+    """
+
+    settings: type[Probe]
+    client: str
+
 
 PROBES = {
-    **SINGLE_PROBES,
-    "mix": Mix,
+    "dns": Kind(Dns, "alertdrill.probes.dns.{probe.client}_client"),
+    "http": Kind(Http, "alertdrill.probes.http.{probe.client}_client"),
+    "postgres": Kind(Postgres, "alertdrill.probes.postgres_client"),
+    "redis": Kind(Redis, "alertdrill.probes.redis_client"),
+    "tcp": Kind(Tcp, "alertdrill.probes.tcp"),
+    "tls": Kind(Tls, "alertdrill.probes.tls"),
 }
 
-AnyProbe = Annotated[SingleProbe | Mix, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    RegisteredProbe = Probe
+else:
+    # pydantic needs a union of the classes. It is made from the table, so that a kind stands in one row only.
+    RegisteredProbe = reduce(operator.or_, (kind.settings for kind in PROBES.values()))

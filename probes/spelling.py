@@ -1,4 +1,4 @@
-"""Figures as k6 spells them in its summary, cut off and never rounded up: `1.23ms`, `0.99%`, `100.182265`."""
+"""Figures as k6 writes them in its summary, cut off and never rounded up: `1.23ms`, `0.99%`, `100.182265`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ _MICROSECOND, _MILLISECOND, _SECOND, _MINUTE, _HOUR = 1_000, 10**6, 10**9, 60 * 
 
 
 def duration_text(seconds: float) -> str:
-    """Spell a duration: `0s`, `850ns`, `312.17µs`, `1.23ms`, `2.1s`, `1m30s`, `1h0m5s`."""
-    # Whole nanoseconds: cutting off 1.15 as a float would leave 1.14.
+    """Format a duration: `0s`, `850ns`, `312.17µs`, `1.23ms`, `2.1s`, `1m30s`, `1h0m5s`."""
+    # An integer of nanoseconds: cutting off the float 1.15 after two decimals would give 1.14.
     nanoseconds = round(seconds * _SECOND)
     if nanoseconds == 0:
         return "0s"
@@ -31,16 +31,16 @@ def _hundredths(nanoseconds: int, unit: int) -> str:
 
 
 def number_text(value: float) -> str:
-    """Spell a number with at most six decimals, and none that are zero."""
+    """Format a number with at most six decimals, without zeros at the end."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def share_text(share: float) -> str:
-    """Spell a share between 0 and 1 as a percentage with two decimals: `0.99%`."""
-    # 0.29 * 10,000 is 2899.9999999999995 in binary.
+    """Format a share between 0 and 1 as a percentage with two decimals: `0.99%`."""
+    # As a float, 0.29 * 10,000 is 2899.9999999999995.
     return f"{int(round(share * 10_000, 6)) / 100:.2f}%"
 
 
 def plain_number(value: float) -> str:
-    """Spell a number so that it reads back as the same one, without an exponent: `95`, `99.9`, `0.00001`."""
+    """Format a number without an exponent, so that it reads back as the same number: `95`, `99.9`, `0.00001`."""
     return format(Decimal(repr(value)), "f").removesuffix(".0")

@@ -1,10 +1,10 @@
-r"""The TCP probe: connect, and if asked send a text and look at what comes back.
+r"""The TCP probe: connect, send a text if the file has one, and check the answer.
 
 kind: tcp
 url: tcp://mail:25
 send: "EHLO drill\r\n"
-expect: ^220 .*ESMTP              # may match anywhere: ^ is the beginning of all that came
-tls: {}                           # over TLS, verified; see units/tls.py for what it may hold
+expect: ^220 .*ESMTP              # a regular expression; ^ is the beginning of the answer
+tls: {}                           # over TLS, verified; its keys are in units/tls.py
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from alertdrill.probes.checks.comparison import Pattern, excerpt
 from alertdrill.probes.connection import connected
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome
-from alertdrill.probes.probe import Probe
+from alertdrill.probes.probe import SingleRequestProbe
 from alertdrill.units.server_url import ServerUrl, parse_server_url
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 _PORTS = {"tcp": None}
-# What has not matched by then will not.
+# If this much of an answer does not match, the rest is not read.
 _LONGEST_ANSWER_BYTES = 64 * 1024
 
 
-class Tcp(Probe):
-    """A connection of its own for each transaction; the server's name is looked up each time."""
+class Tcp(SingleRequestProbe):
+    """A new connection for each transaction; the server's name is looked up each time."""
 
     kind: Literal["tcp"] = "tcp"
     url: str
     send: str | None = Field(default=None, min_length=1)
     expect: Pattern | None = None
-    tls: Tls | None = None
+    tls: TlsSettings | None = None
 
     @field_validator("url")
     @classmethod
@@ -49,19 +49,13 @@ class Tcp(Probe):
 
     @property
     def server(self) -> ServerUrl:
-        """Where to connect."""
+        """The server to connect to."""
         return parse_server_url(self.url, _PORTS)
 
     @property
     def check_names(self) -> tuple[str, ...]:
-        """The name of the check on what came back."""
+        """The name of the check on the answer."""
         return () if self.expect is None else (f"answer matches {self.expect}",)
-
-    @asynccontextmanager
-    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[TcpClient]:
-        """Give the client; there is nothing that transactions share."""
-        del shard, shards
-        yield TcpClient(self)
 
 
 class TcpClient:
@@ -94,7 +88,7 @@ class TcpClient:
             return self._probe.without_answer(reason, detail + so_far)
 
     async def _read(self, reader: asyncio.StreamReader, came: bytearray, expected: re.Pattern[str]) -> Outcome:
-        """Read until it matches, or until nothing more comes."""
+        """Read until the answer matches, or until the server closes the connection."""
         while len(came) < _LONGEST_ANSWER_BYTES:
             part = await reader.read(_LONGEST_ANSWER_BYTES)
             came += part
@@ -108,3 +102,10 @@ class TcpClient:
         return self._probe.without_answer(
             "check", f"answer is {excerpt(text)}, expected it to match {expected.pattern!r}"
         )
+
+
+@asynccontextmanager
+async def opened(probe: Tcp, shard: int, shards: int) -> AsyncIterator[TcpClient]:
+    """Yield the client; its transactions share nothing."""
+    del shard, shards
+    yield TcpClient(probe)

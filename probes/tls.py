@@ -1,9 +1,9 @@
-"""The TLS probe: a handshake, a chain and a name that are valid, and a certificate that will stay so.
+"""The TLS probe: a handshake, with a valid chain and name, and a certificate that does not expire soon.
 
 kind: tls
 url: tls://shop.example:443
-expires_within: 14d               # fails when no more than this is left
-ca_file: ca.pem                   # beside it cert_file, key_file and server_name, see units/tls.py
+expires_within: 14d               # fails when the certificate expires within this time
+ca_file: ca.pem                   # other keys are cert_file, key_file and server_name, see units/tls.py
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import Field, field_validator
 from alertdrill.probes.connection import connected
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome
-from alertdrill.probes.probe import Probe
+from alertdrill.probes.probe import SingleRequestProbe
 from alertdrill.units.duration import Duration, format_duration
 from alertdrill.units.server_url import ServerUrl, parse_server_url
 from alertdrill.units.tls import VerifiedTls
@@ -29,8 +29,8 @@ from alertdrill.units.tls import VerifiedTls
 _PORTS = {"tls": 443}
 
 
-class Tls(VerifiedTls, Probe):
-    """A handshake for each transaction. Of the chain, the server's own certificate is looked at for its end."""
+class Tls(VerifiedTls, SingleRequestProbe):
+    """A handshake for each transaction. `expires_within` is about the server's own certificate, not its issuers'."""
 
     kind: Literal["tls"] = "tls"
     url: str
@@ -46,23 +46,17 @@ class Tls(VerifiedTls, Probe):
 
     @property
     def server(self) -> ServerUrl:
-        """Where to connect."""
+        """The server to connect to."""
         return parse_server_url(self.url, _PORTS)
 
     @property
     def check_names(self) -> tuple[str, ...]:
-        """The name of the check on the certificate's end."""
+        """The name of the check on the certificate's expiry."""
         return (f"certificate is valid for more than {format_duration(self.expires_within)}",)
-
-    @asynccontextmanager
-    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[TlsClient]:
-        """Give the client; there is nothing that transactions share."""
-        del shard, shards
-        yield TlsClient(self)
 
 
 class TlsClient:
-    """Makes the transactions of one `Tls` probe; the clock tells Unix time in seconds."""
+    """Makes the transactions of one `Tls` probe; `clock` returns Unix time in seconds."""
 
     def __init__(self, probe: Tls, clock: Callable[[], float] = time.time) -> None:
         self._probe = probe
@@ -90,3 +84,10 @@ class TlsClient:
         expected = f"expected more than {format_duration(self._probe.expires_within)}"
         detail = f"the certificate expires at {not_after}, in {format_duration(left)}, {expected}"
         return self._probe.without_answer("check", detail)
+
+
+@asynccontextmanager
+async def opened(probe: Tls, shard: int, shards: int) -> AsyncIterator[TlsClient]:
+    """Yield the client; its transactions share nothing."""
+    del shard, shards
+    yield TlsClient(probe)

@@ -1,1 +1,1 @@
-"""Quantities that every package shares; it imports none of them."""
+"""Types and functions that every other package may import; this package imports none of them."""

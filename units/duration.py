@@ -1,4 +1,4 @@
-"""Durations in Prometheus spelling: `250ms`, `15s`, `1h30m`, `1d`."""
+"""Durations as Prometheus writes them: `250ms`, `15s`, `1h30m`, `1d`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SPELLING = re.compile("".join(rf"(?:(?P<{unit}>\d+){unit})?" for unit in _UNIT_
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read a duration in Prometheus spelling; a bare `0` is zero, any other bare number is refused.
+    """Parse a duration as Prometheus writes it; a bare `0` is zero, any other bare number is refused.
 
     Raises ValueError. Grammar: https://prometheus.io/docs/prometheus/latest/configuration/configuration/#duration
     """
@@ -21,7 +21,7 @@ def parse_duration(text: str) -> timedelta:
     if text.strip() == "0":
         return timedelta(0)
     if match is None or not match.group(0):
-        msg = f"{text!r} is no duration, expected Prometheus spelling such as 250ms, 15s, 5m or 1h30m"
+        msg = f"{text!r} is not a duration, expected one such as 250ms, 15s, 5m or 1h30m"
         raise ValueError(msg)
     try:
         return timedelta(milliseconds=sum(int(count) * _UNIT_MS[unit] for unit, count in match.groupdict("0").items()))
@@ -31,7 +31,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Spell a duration as Prometheus does, rounded to the millisecond; years and weeks as days."""
+    """Format a duration as Prometheus does, rounded to the millisecond; years and weeks as days."""
     left = round(duration / timedelta(milliseconds=1))
     if left < 0:
         return "-" + format_duration(-duration)
@@ -44,7 +44,7 @@ def format_duration(duration: timedelta) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """Spell seconds for a person: `7.5s` below a minute, whole seconds as `1m35s` above."""
+    """Format seconds for people: `7.5s` below a minute, and without decimals above it, as `1m35s`."""
     return f"{round(seconds, 1):g}s" if abs(seconds) < 60 else format_duration(timedelta(seconds=round(seconds)))
 
 
@@ -58,4 +58,4 @@ def _validate(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_validate), PlainSerializer(format_duration, return_type=str)]
-"""A pydantic field type: Prometheus spelling in, `timedelta` inside, Prometheus spelling out."""
+"""A pydantic field type: a `timedelta`, written as Prometheus writes durations."""

@@ -8,12 +8,12 @@ from typing import Annotated
 from pydantic import Field
 
 HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
-# These frame the request, so that the client alone may write them.
+# These describe where a request ends, so only the client itself may write them.
 _FRAMING = {"content-length", "transfer-encoding", "connection", "expect", "upgrade"}
 
 
 def require_unframed(headers: Mapping[str, object]) -> None:
-    """Raise ValueError for a header that frames the request."""
+    """Raise ValueError for a header that describes where the request ends."""
     for name in headers:
         if name.lower() in _FRAMING:
             msg = f"the client itself writes {name}, expected other headers"

@@ -1,4 +1,4 @@
-"""PromQL as a value of a configuration file."""
+"""PromQL as a value in a configuration file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pydantic import AfterValidator
 
 
 def require_promql(expr: str) -> str:
-    """Give an expression back that can be parsed; raises ValueError for any other."""
+    """Return the expression; raises ValueError when it cannot be parsed."""
     try:
         promql.parse(expr)
     except ValueError as error:
-        msg = f"is no PromQL: {error}"
+        msg = f"is not PromQL: {error}"
         raise ValueError(msg) from error
     return expr
 

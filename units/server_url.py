@@ -1,4 +1,4 @@
-"""The URL by which a probe or a fault names its server: `tcp://shop:5432`; secrets stand apart from it."""
+"""The URL of the server of a probe or a fault: `tcp://shop:5432`. It has no secrets in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REDIS_PORTS = {"redis": 6379, "rediss": 6379}
 
 @dataclass(frozen=True)
 class ServerUrl:
-    """The parts of a URL; `user` and `path` (without its first slash) are empty where there is none."""
+    """The parts of a URL; `path` is without its first slash, and `user` and `path` may be empty."""
 
     scheme: str
     host: str
@@ -25,22 +25,22 @@ class ServerUrl:
 
 
 def parse_server_url(url: str, ports: Mapping[str, int | None]) -> ServerUrl:
-    """Read a URL of one of some schemes, each with its usual port; raises ValueError.
+    """Parse a URL; `ports` has the allowed schemes, each with its default port. Raises ValueError.
 
-    A scheme without a usual port (None) needs one in the URL.
+    For a scheme without a default port (None), the URL must have one.
     """
     parts = urlsplit(url)
     expected = " or ".join(f"{scheme}://host{'' if port else ':port'}" for scheme, port in ports.items())
-    # One with a `/`, `?` or `#` in it ends the host for whoever reads the URL.
+    # With a `/`, `?` or `#` in the password, urlsplit does not see the password as one.
     if parts.password is not None or "@" in parts.path + parts.query + parts.fragment:
-        # Without the URL itself: an error is printed.
-        msg = "has a password in it, expected none, and password or password_file beside it"
+        # The URL is not in the message, which is printed.
+        msg = "has a password in it, expected password or password_file as a key of its own"
         raise ValueError(msg)
     if parts.scheme not in ports or not parts.hostname or not _is_host(parts.hostname):
-        msg = f"{url!r} is no URL of this kind, expected {expected}"
+        msg = f"{url!r} is not a URL of this kind, expected {expected}"
         raise ValueError(msg)
     if parts.query or parts.fragment:
-        msg = f"{url!r} has something after the path, expected settings of their own for that"
+        msg = f"{url!r} has something after the path, expected keys of their own for that"
         raise ValueError(msg)
     port = parts.port if parts.port is not None else ports[parts.scheme]
     if not port:
@@ -50,12 +50,12 @@ def parse_server_url(url: str, ports: Mapping[str, int | None]) -> ServerUrl:
 
 
 def parse_postgres_url(url: str) -> ServerUrl:
-    """Read `postgresql://user@host:port/database`; raises ValueError."""
+    """Parse `postgresql://user@host:port/database`; raises ValueError."""
     return parse_server_url(url, _POSTGRES_PORTS)
 
 
 def parse_redis_url(url: str) -> ServerUrl:
-    """Read `redis://host:port/number`, or `rediss://` for TLS; raises ValueError."""
+    """Parse `redis://host:port/number`, or `rediss://` for TLS; raises ValueError."""
     server = parse_server_url(url, _REDIS_PORTS)
     if server.path and not server.path.isdecimal():
         msg = f"{url!r} has the database {server.path!r}, expected a number such as 0"

@@ -1,4 +1,4 @@
-"""The shape of everything that is read from a file: frozen, complete, and strict about its keys."""
+"""The base of all settings that are read from a file: they are frozen, and unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationInfo, model_val
 
 
 class Secret(SecretStr):
-    """A text that prints as `<secret>`; its `NAME_file` twin in the file names a file that holds it."""
+    """A text that prints as `<secret>`; for the key NAME the settings may have NAME_file, a file that contains it."""
 
     def _display(self) -> str:
         return "<secret>"
@@ -43,5 +43,5 @@ class Settings(BaseModel):
 
 
 def _is_secret(annotation: object) -> bool:
-    """Tell whether a field holds one secret, or None; a mapping of secrets has no one file."""
+    """Whether a field is one secret, or one or None; for a mapping of secrets there is no such file."""
     return annotation is Secret or (get_origin(annotation) in {Union, UnionType} and Secret in get_args(annotation))

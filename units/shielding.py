@@ -1,4 +1,4 @@
-"""Work that a cancellation must not break off."""
+"""Finishing work in spite of a cancellation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await work that cancellation must not break off; a cancellation waits until it is done."""
+    """Await work to its end; a cancellation takes effect after that."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -16,7 +16,7 @@ async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
             await asyncio.shield(task)
         except asyncio.CancelledError as error:
             cancelled = error
-        except Exception:  # noqa: BLE001 - told by task.result() below
+        except Exception:  # noqa: BLE001 - task.result() below raises it
             break
     task.result()
     if cancelled is not None:

@@ -1,7 +1,7 @@
-"""Dividing every duration of a monitoring stack, so that a rule of minutes is proven in seconds.
+"""Dividing every duration of a monitoring stack, so that a rule of minutes is tested in seconds.
 
-Thresholds stay, and no target is scraped more often than four times a second: an interval is also the time that a
-scrape may take, and a service does not answer sixty times as fast because somebody is in a hurry. Pure: mappings in, mappings out.
+Thresholds stay as they are. No target is scraped more often than four times a second: the interval also limits the
+time of a scrape, and a service does not answer faster at another time scale.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ _TOKENS = re.compile(
 
 
 def scale_duration(text: str, factor: float) -> str:
-    """Divide a duration in Prometheus spelling; what is not zero stays at least a millisecond."""
+    """Divide a duration as Prometheus writes it; one that is not zero stays at least a millisecond."""
     duration = parse_duration(text)
     return format_duration(max(duration / factor, _SHORTEST) if duration else duration)
 
 
 def scale_prometheus(config: dict[str, Any], factor: float) -> dict[str, Any]:
-    """Divide prometheus.yml's intervals, those that it leaves to Prometheus included."""
+    """Divide the intervals of prometheus.yml, also those that have their default value."""
     defaults = {"scrape_interval": "1m", "evaluation_interval": "1m"}
     return _scale_mapping(config | {"global": defaults | (config.get("global") or {})}, config, factor)
 
 
 def scale_rules(config: dict[str, Any], factor: float) -> dict[str, Any]:
-    """Divide a rule file's intervals, waits and ranges."""
+    """Divide the intervals, waits and ranges of a rule file."""
     return _scale_mapping(config, config, factor)
 
 
 def scale_alertmanager(config: dict[str, Any], factor: float) -> dict[str, Any]:
-    """Divide alertmanager.yml's waits at every depth, those that it leaves to Alertmanager included."""
+    """Divide all waits of alertmanager.yml, also those that have their default value."""
     waits = {"group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h"}
     complete = config | {
         "global": {"resolve_timeout": "5m"} | (config.get("global") or {}),
@@ -93,13 +93,13 @@ def _scale_value(key: str, value: Any, factor: float) -> Any:  # noqa: ANN401 - 
 def scale_expr(expr: str, factor: float) -> str:
     """Divide the ranges, steps and offsets of an expression; the rest of its text stays as it is.
 
-    Raises ValueError when it is no PromQL.
+    Raises ValueError when it is not PromQL.
     """
     if factor == 1:
         return expr
     promql.parse(expr)
-    # The parser tells no positions and its nodes cannot be built, so the text itself is edited:
-    # outside of strings and comments, brackets hold nothing but durations.
+    # The parser gives no positions, and its nodes cannot be made in Python, so the text is edited:
+    # outside strings and comments, only durations are in brackets.
     scaled = _TOKENS.sub(lambda token: _scale_token(token[0], factor), expr)
     promql.parse(scaled)
     return scaled

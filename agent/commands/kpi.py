@@ -179,9 +179,9 @@ async def _servers(options: KpiOptions, config: AgentConfig) -> AsyncIterator[Ag
 
     from alertdrill.agent import on_lab
     from alertdrill.agent.console import Lines
+    from alertdrill.probes.any_probe import open_client
     from alertdrill.probes.load.arrivals import ConstantArrivals
-    from alertdrill.probes.load.load import Load, running
-    from alertdrill.probes.load.sender import Plan
+    from alertdrill.probes.load.load import Load, Plan, running
     from alertdrill.units.duration import format_seconds
 
     # Standard output holds the card alone, which a program may read.
@@ -189,7 +189,10 @@ async def _servers(options: KpiOptions, config: AgentConfig) -> AsyncIterator[Ag
     seconds = options.window.total_seconds() / options.time_scale
     async with on_lab.started(options.config.parent, options.time_scale, lines.tell) as lab:
         here = on_lab.at_the_lab(config, lab.addresses, lab.ledger, options.time_scale)
-        async with here.probe.opened() as client, running(Load(client, Plan(ConstantArrivals(options.rate), 10_000))):
+        async with (
+            open_client(here.probe) as client,
+            running(Load(client, Plan(ConstantArrivals(options.rate), 10_000))),
+        ):
             lines.tell(f"lab: {options.rate:g} transactions a second for {format_seconds(seconds)}")
             await asyncio.sleep(seconds)
             yield here

@@ -19,7 +19,7 @@ from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.guard import Guards
 from alertdrill.chaos.secret_source import beside_its_file
-from alertdrill.probes.registry import AnyProbe
+from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.units.duration import format_duration
 from alertdrill.units.settings import Secret, Settings
 

@@ -14,8 +14,8 @@ from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.registry import AnyFault
 from alertdrill.chaos.timeline import contradictions, repetitions
 from alertdrill.lab.parts import Parts
+from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.figures.thresholds import Thresholds
-from alertdrill.probes.registry import AnyProbe
 from alertdrill.units.duration import Duration
 from alertdrill.units.promql import PromQL
 from alertdrill.units.settings import Settings

@@ -8,9 +8,9 @@ from pydantic import model_validator
 
 from alertdrill.agent.config.yaml_source import read_settings
 from alertdrill.lab.parts import Parts
+from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.figures.thresholds import Thresholds, unmatched
 from alertdrill.probes.load.settings import LoadSettings
-from alertdrill.probes.registry import AnyProbe
 from alertdrill.units.settings import Settings
 
 

@@ -25,7 +25,7 @@ from alertdrill.chaos.secret_source import beside_its_file
 from alertdrill.units.duration import Duration
 from alertdrill.units.headers import HeaderName, require_unframed
 from alertdrill.units.settings import Secret, Settings
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 
 class Server(Settings):
@@ -69,7 +69,7 @@ class MonitoringServer(Server):
 
     basic_auth: BasicAuth | None = None
     bearer_token: Secret | None = None
-    tls: Tls = Tls()
+    tls: TlsSettings = TlsSettings()
     headers: dict[HeaderName, Secret] = {}
     timeout: Duration = Field(default=timedelta(seconds=3), gt=timedelta(0))
 

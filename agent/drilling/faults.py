@@ -18,8 +18,8 @@ from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
+from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.load.load import running
-from alertdrill.probes.registry import AnyProbe
 
 
 class FaultRunner:

@@ -32,12 +32,11 @@ from alertdrill.agent.serving.metrics import AgentState, registry
 from alertdrill.agent.serving.server import Inbox, metrics_route, serving
 from alertdrill.chaos.safety.lease import leased
 from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.client import AwaitedClient, Client
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load, running
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan, running
 from alertdrill.probes.load.tally import Tally
-from alertdrill.probes.registry import AnyProbe
 
 # The metrics show the last second of the load; each drill keeps all of its own.
 _KEPT_SECONDS = 60
@@ -66,7 +65,7 @@ class Dependencies:
     """
 
     clocks: Clocks = Clocks()
-    connect: Callable[[AnyProbe], AbstractAsyncContextManager[Client | AwaitedClient]] = lambda probe: probe.opened()
+    connect: Callable[[AnyProbe], AbstractAsyncContextManager[Client | AwaitedClient]] = open_client
     watchdog: Callable[[Ledger, Callable[[str], None]], AbstractAsyncContextManager[Any]] = leased
 
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from alertdrill.agent.import_k6.durations import duration, milliseconds_text, whole_milliseconds
 from alertdrill.agent.import_k6.notes import NotCarried, Notes, refusal_as_not_carried
 from alertdrill.agent.import_k6.values import EnvText, Value, entries, items, plain
-from alertdrill.probes.figures.expression import Expression, parse, spell
+from alertdrill.probes.figures.expression import Expression, expression_text, parse
 from alertdrill.probes.figures.measures import METRICS, Trend, split
 from alertdrill.probes.figures.thresholds import Thresholds, unmatched
 
@@ -78,7 +78,7 @@ def _expression(line: int, key: str, source: object) -> str:
         expression = parse(source)
     metric = METRICS.get(split(key)[0].strip())
     if metric is None or metric.kind is not Trend or isinstance(expression.bound, timedelta):
-        return spell(expression)
+        return expression_text(expression)
     return f"{expression.figure}{expression.comparison}{_time(line, expression)}"
 
 

@@ -19,13 +19,14 @@ from alertdrill.agent.loading.outputs import Outputs
 from alertdrill.agent.loading.view import LoadView
 from alertdrill.agent.report.load.story import LoadStory
 from alertdrill.agent.serving.metrics import AgentState
+from alertdrill.probes.any_probe import AnyProbe, open_client
+from alertdrill.probes.client import Opened
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.honesty import Sending, honesty
 from alertdrill.probes.figures.measures import Measures
 from alertdrill.probes.figures.summary import LoadSummary
 from alertdrill.probes.figures.thresholds import abort_reason, evaluate
-from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.load.settings import LoadSettings
 
 if TYPE_CHECKING:
@@ -53,12 +54,14 @@ class LoadRun:
         lines: Lines,
         acknowledged: Callable[[list[str]], None],
         servers: AgentConfig | None = None,
+        open_client: Callable[[AnyProbe], Opened] = open_client,
     ) -> None:
         self._file = file
         self._settings = settings
         self._options = options
         self._lines = lines
         self._acknowledged = acknowledged
+        self._open_client = open_client
         self._arrivals = settings.arrivals()
         self._requests = file.probe.counted
         self._phase_runner = self._phase_runner_of(servers)
@@ -77,7 +80,7 @@ class LoadRun:
 
             await self._show(Workers(probe, plan, workers, keep, self._lines.warn), console, outputs)
             return
-        async with probe.opened() as client:
+        async with self._open_client(probe) as client:
             await self._show(Load(client, plan, keep), console, outputs)
 
     def _phase_runner_of(self, servers: AgentConfig | None) -> PhaseRunner | None:

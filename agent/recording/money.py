@@ -11,10 +11,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from alertdrill.agent.recording.records import MoneyRecord
+from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.data.data import AnyData, Choice
 from alertdrill.probes.data.number_range import Range
 from alertdrill.probes.http.settings import Http
-from alertdrill.probes.registry import AnyProbe
 
 _AMOUNT = "amount"
 _CURRENCIES = ("currencyCode", "currency")

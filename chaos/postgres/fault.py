@@ -29,7 +29,7 @@ from alertdrill.chaos.secret_source import SecretMissing
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import PostgresUrl, ServerUrl, parse_postgres_url
 from alertdrill.units.settings import Settings
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 _KEYS = {"lock": ("table", "mode"), "fill_pool": ("connections",), "kill": ("backends",)}
 # https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
@@ -60,7 +60,7 @@ class PostgresInjection(Injection):
     url: str
     password_file: Path | None
     password_env: str | None
-    tls: Tls | None
+    tls: TlsSettings | None
     action: Literal["lock", "fill_pool", "kill"]
     table: str | None
     mode: _Mode

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from alertdrill.chaos.secret_source import read_secret
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 if TYPE_CHECKING:
     from alertdrill.chaos.redis.fault import RedisInjection
@@ -152,7 +152,7 @@ def _keys(name: str, mebibytes: int) -> list[str]:
     return [f"{name}:{number}" for number in range(mebibytes)]
 
 
-def _tls(tls: Tls) -> dict[str, Any]:
+def _tls(tls: TlsSettings) -> dict[str, Any]:
     """Say in redis-py's words how to trust a server."""
     return {
         "ssl_ca_certs": tls.ca_file and str(tls.ca_file),

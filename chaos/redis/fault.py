@@ -28,7 +28,7 @@ from alertdrill.chaos.secret_source import SecretMissing
 from alertdrill.units.duration import Duration
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import RedisUrl, ServerUrl, parse_redis_url
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 _NEEDED = {"flush": (), "fill": ("mebibytes",), "block": ()}
 _OWN_KEYS = {"flush": ("pattern",), "fill": ("mebibytes", "ttl"), "block": ()}
@@ -44,7 +44,7 @@ class RedisInjection(Injection):
     url: str
     password_file: Path | None
     password_env: str | None
-    tls: Tls | None
+    tls: TlsSettings | None
     action: Literal["flush", "fill", "block"]
     pattern: str | None
     mebibytes: int

@@ -1,1 +1,1 @@
-"""What is asked of an answer."""
+"""Checks on an answer: their settings, and the tests compiled from them."""

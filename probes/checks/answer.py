@@ -1,4 +1,4 @@
-"""What came back for one request: all that checks and carried values look at."""
+"""The answer to one request, as checks and carried values see it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _UNREAD = object()
 
 @dataclass(frozen=True, slots=True)
 class NotJson:
-    """Stands for the document of a body that is no JSON, and says why."""
+    """Stands for the document when the body is not JSON; `reason` explains why."""
 
     reason: str
 
 
 class Answer:
-    """One answer. The names in `headers` are lower-case, and `seconds` counts from the send.
+    """One answer. The names in `headers` are in lower case, and `seconds` counts from the send.
 
-    Header lines of one name are one value, joined with `, ` (RFC 9110, section 5.3). Whoever makes an
-    answer may leave headers or body empty when no check needs them.
+    Header lines with the same name are one value, joined with `, ` (RFC 9110, section 5.3). A client may leave
+    headers or body empty when no check needs them.
     """
 
     __slots__ = ("_document", "body", "headers", "seconds", "status")
@@ -32,14 +32,14 @@ class Answer:
         self._document: object = _UNREAD
 
     def document(self) -> object:
-        """Parse the body as JSON, once; gives a NotJson when it is none."""
+        """Return the body parsed as JSON, or a NotJson; it is parsed once."""
         if self._document is _UNREAD:
             self._document = _parse(self.body)
         return self._document
 
 
 def _refuse_constant(name: str) -> object:
-    msg = f"{name} is no JSON number"
+    msg = f"{name} is not a JSON number"
     raise ValueError(msg)
 
 
@@ -51,4 +51,4 @@ def _parse(body: bytes) -> object:
     try:
         return _decode(body.decode())
     except (ValueError, RecursionError) as error:
-        return NotJson(f"the body is no JSON: {error}" if body else "the body is empty, expected JSON")
+        return NotJson(f"the body is not JSON: {error}" if body else "the body is empty, expected JSON")

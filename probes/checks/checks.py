@@ -1,12 +1,12 @@
-"""The `checks:` of a probe: what an answer must be like for its transaction to count as succeeded.
+"""The `checks:` of a probe: conditions that an answer must meet, or its transaction counts as failed.
 
     - {status: 201}                              or [200, 201], or 2xx
-    - {name: response time < 2s, time: 2s}       the answer must take less
+    - {name: response time < 2s, time: 2s}       the answer must come sooner
     - {header: content-type, contains: json}     or equals, matches, exists
     - {json: $.status, equals: ok}               or contains, matches, exists
-    - {contains: OK}                             of the body; or equals, matches
+    - {contains: OK}                             about the body; or equals, matches
 
-A regular expression may match anywhere: anchor it with ^ and $ where the whole is meant.
+A regular expression may match anywhere in the value: write ^ and $ for the whole value.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from alertdrill.probes.checks.kinds import BodyCheck, HeaderCheck, JsonCheck, St
 
 __all__ = ["Answer", "Check", "Checks", "compile_carry", "compile_checks"]
 
-# What a check is about, and what may be said beside it; one that names nothing is about the body.
+# The keys that are allowed in a check, by its subject; a check without any other subject is about the body.
 _COMPARISONS = ("equals", "contains", "matches")
 _KEYS = {
     "status": ("status", "name"),
@@ -47,7 +47,7 @@ def _subject(check: object) -> str:
 
 
 def _require_a_check(check: object) -> object:
-    """Tell a wrong key before the union picks a kind, which would blame the wrong one."""
+    """Report a wrong key here: the union would pick a kind of check first, and might blame the wrong key."""
     if isinstance(check, NamedCheck):
         return check
     if isinstance(check, dict):
@@ -56,7 +56,7 @@ def _require_a_check(check: object) -> object:
             _require_key(key, subject)
         _require_a_subject(check, subject)
         return check
-    msg = f"{check!r} is no check, expected a mapping such as {{status: 201}}"
+    msg = f"{check!r} is not a check, expected a mapping such as {{status: 201}}"
     raise ValueError(msg)
 
 
@@ -64,7 +64,7 @@ def _require_key(key: object, subject: str) -> None:
     if key in _KEYS[subject]:
         return
     if key in _ALL_KEYS:
-        msg = f"{key} cannot stand beside {subject} in one check, expected {', '.join(_KEYS[subject])}"
+        msg = f"{key} and {subject} cannot be in one check, expected {', '.join(_KEYS[subject])}"
         raise ValueError(msg)
     near = difflib.get_close_matches(str(key), _ALL_KEYS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(_ALL_KEYS)}"
@@ -96,8 +96,8 @@ Check = Annotated[
 class Checks:
     """The compiled checks of a probe.
 
-    `failed` gives the names of those that an answer does not pass, in the order of the file, and
-    `detail` says for such an answer, in words, why the first did not hold.
+    `failed` returns the names of the checks that an answer fails, in the order of the file. `detail` returns
+    for such an answer a text for people: why the first of them failed.
     """
 
     names: tuple[str, ...]
@@ -125,8 +125,8 @@ def compile_checks(checks: Sequence[Check]) -> Checks:
 
 
 def _failed(checks: Sequence[Check]) -> Callable[[Answer], tuple[str, ...]]:
-    # Nearly every answer passes: status and time are one look for all such checks together, and only
-    # an answer that fails is gone through check by check.
+    # Nearly every answer passes. So all checks of status and time are one comparison each, and only an answer
+    # that fails is tested check by check.
     statuses = [check.accepted for check in checks if isinstance(check, StatusCheck)]
     accepted = frozenset.intersection(*statuses) if statuses else _ANY_STATUS
     limit = min((check.time.total_seconds() for check in checks if isinstance(check, TimeCheck)), default=math.inf)
@@ -146,10 +146,10 @@ def _failed(checks: Sequence[Check]) -> Callable[[Answer], tuple[str, ...]]:
 
 
 def compile_carry(paths: Mapping[str, str]) -> Callable[[Answer], dict[str, object] | str]:
-    """Make a function that takes values out of an answer in JSON, for templates of later steps.
+    """Return a function that takes values out of an answer in JSON, for the templates of later requests.
 
-    It gives every value by its name, or a text: why one could not be found. Raises ValueError for a
-    path that is none.
+    It returns every value by its name, or a text that explains why one was not found. Raises ValueError for a wrong
+    path.
     """
     finders = tuple((name, path, compile_path(path)) for name, path in paths.items())
 

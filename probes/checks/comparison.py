@@ -1,6 +1,6 @@
-"""The shape of a check on a value of an answer: what the value is, and the one thing expected of it.
+"""The base of checks that compare a value of an answer: where the value is, and the one condition on it.
 
-A test gives a text: why the check does not hold, or nothing when it does.
+A test returns a text that explains why the check failed, or an empty text when it passed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from alertdrill.probes.checks.answer import Answer, NotJson
 from alertdrill.probes.checks.json_path import MISSING
 from alertdrill.probes.data.data import Scalar
-from alertdrill.probes.data.template import RefusedValue, spell
+from alertdrill.probes.data.template import RefusedValue, value_text
 from alertdrill.units.settings import Settings
 
 Test = Callable[[Answer], str]
@@ -28,10 +28,10 @@ def _require_pattern(text: str) -> str:
         re.compile(text)
     except re.error as error:
         where = "" if error.pos is None else f" at character {error.pos + 1}"
-        msg = f"{text!r} is no regular expression: {error.msg}{where}"
+        msg = f"{text!r} is not a regular expression: {error.msg}{where}"
         raise ValueError(msg) from error
     except (OverflowError, RecursionError) as error:
-        msg = f"{text!r} is no regular expression: {error}"
+        msg = f"{text!r} is not a regular expression: {error}"
         raise ValueError(msg) from error
     return text
 
@@ -41,9 +41,9 @@ Pattern = Annotated[str, AfterValidator(_require_pattern)]
 
 
 def excerpt(value: object) -> str:
-    """Spell a value for people, cut off where it is long."""
+    """Format a value for people; a long one is cut off."""
     try:
-        text = spell(value)
+        text = value_text(value)
     except RefusedValue:
         return f"a {type(value).__name__}"
     short = text if len(text) <= _LONGEST_EXCERPT else text[:_LONGEST_EXCERPT] + "…"
@@ -53,24 +53,24 @@ def excerpt(value: object) -> str:
 def require_value(value: object) -> object:
     """Refuse null in a file; raises ValueError."""
     if value is None:
-        msg = "null cannot be told from nothing given; to expect JSON's null write matches: ^null$"
+        msg = "null means that nothing is expected; to expect JSON's null write matches: ^null$"
         raise ValueError(msg)
     return value
 
 
 class NamedCheck(Settings):
-    """What every check has: a name, and a test."""
+    """The base of every check: a name, and a test."""
 
     name: str | None = Field(default=None, min_length=1)
 
     @property
     def title(self) -> str:
-        """The name under which the check is counted: the given one, or what is checked in words."""
-        return self.name or self._words
+        """The name under which the check is counted: that of the file, or else a description."""
+        return self.name or self._description
 
     @property
     @abstractmethod
-    def _words(self) -> str: ...
+    def _description(self) -> str: ...
 
     @abstractmethod
     def test(self) -> Test:
@@ -78,7 +78,7 @@ class NamedCheck(Settings):
 
 
 class ComparedCheck(NamedCheck):
-    """A value of the answer, and the one thing that is expected of it."""
+    """A value of the answer, and the one condition on it."""
 
     equals: Annotated[Scalar, BeforeValidator(require_value)] = None
     contains: str | None = None
@@ -86,7 +86,7 @@ class ComparedCheck(NamedCheck):
     exists: bool | None = None
 
     @model_validator(mode="after")
-    def _expects_one_thing(self) -> ComparedCheck:
+    def _has_one_condition(self) -> ComparedCheck:
         given = [operator for operator in _OPERATORS if getattr(self, operator) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "none"
@@ -100,30 +100,33 @@ class ComparedCheck(NamedCheck):
 
     @abstractmethod
     def _reader(self) -> Callable[[Answer], object]:
-        """Make the function that gives the value, MISSING or a NotJson."""
+        """Return a function that returns the value, MISSING or a NotJson."""
 
     @property
-    def _words(self) -> str:
+    def _description(self) -> str:
         if self.exists is not None:
             return f"{self._subject} {'exists' if self.exists else 'does not exist'}"
         operator = next(operator for operator in _OPERATORS if getattr(self, operator) is not None)
-        return f"{self._subject} {operator} {spell(getattr(self, operator))}"
+        return f"{self._subject} {operator} {value_text(getattr(self, operator))}"
 
     def _comparison(self) -> tuple[Callable[[Any], bool], str]:
-        """Make the function that compares a value that is there, and say what it expects."""
+        """Return a function that compares a value that exists, and a text: what is expected."""
         if self.contains is not None:
             needle = self.contains
-            return lambda value: needle in (value if type(value) is list else spell(value)), f"it to contain {needle!r}"
+            return (
+                lambda value: needle in (value if type(value) is list else value_text(value)),
+                f"it to contain {needle!r}",
+            )
         if self.matches is not None:
             search = re.compile(self.matches).search
-            return lambda value: search(spell(value)) is not None, f"it to match {self.matches!r}"
+            return lambda value: search(value_text(value)) is not None, f"it to match {self.matches!r}"
         if self.exists is not None:
             exists = self.exists
             return lambda _: exists, "it to be there" if exists else "it not to be there"
         return self._equality(), excerpt(self.equals)
 
     def _equality(self) -> Callable[[Any], bool]:
-        expected = spell(self.equals)
+        expected = value_text(self.equals)
         return lambda value: bool(value == expected)
 
     def test(self) -> Test:

@@ -1,4 +1,4 @@
-"""What is expected of a single value, such as a reply or the first column of a row.
+"""Conditions on a single value, such as a reply or the first column of a row.
 
 value: 3                                   the same as {equals: 3}
 value: {at_least: 1, at_most: 100}
@@ -15,13 +15,13 @@ from pydantic import BeforeValidator, model_validator
 
 from alertdrill.probes.checks.comparison import Pattern, excerpt, require_value
 from alertdrill.probes.data.data import Scalar
-from alertdrill.probes.data.template import spell
+from alertdrill.probes.data.template import value_text
 from alertdrill.probes.spelling import plain_number
 from alertdrill.units.settings import Settings
 
 
 class Expected(Settings):
-    """Everything that must hold of a value, which is compared as text, or as a number with a number."""
+    """All conditions on a value, which is compared as a number with a number, and otherwise as text."""
 
     equals: Annotated[Scalar, BeforeValidator(require_value)] = None
     contains: str | None = None
@@ -35,7 +35,7 @@ class Expected(Settings):
         return value if isinstance(value, dict | Expected) else {"equals": value}
 
     @model_validator(mode="after")
-    def _expects_something(self) -> Expected:
+    def _has_a_condition(self) -> Expected:
         if not self.words:
             msg = "expects nothing, expected a value, or one of equals, contains, matches, at_least and at_most"
             raise ValueError(msg)
@@ -43,18 +43,18 @@ class Expected(Settings):
 
     @property
     def words(self) -> str:
-        """What is expected, to be put after what is looked at: `equals 3`, `is at least 1`."""
-        said = {
-            "equals": None if self.equals is None else spell(self.equals),
+        """The conditions in words, to follow the name of the value: `equals 3`, `is at least 1`."""
+        conditions = {
+            "equals": None if self.equals is None else value_text(self.equals),
             "contains": self.contains,
             "matches": self.matches,
             "is at least": None if self.at_least is None else plain_number(self.at_least),
             "is at most": None if self.at_most is None else plain_number(self.at_most),
         }
-        return " and ".join(f"{verb} {what}" for verb, what in said.items() if what is not None)
+        return " and ".join(f"{verb} {bound}" for verb, bound in conditions.items() if bound is not None)
 
     def holds(self, text: str) -> bool:
-        """Tell whether a value, spelled as text, is as expected."""
+        """Whether a value, given as text, meets all conditions."""
         return (
             (self.equals is None or _equal(self.equals, text))
             and (self.contains is None or self.contains in text)
@@ -64,18 +64,18 @@ class Expected(Settings):
         )
 
     def explain(self, subject: str, text: str) -> str:
-        """Say that a value is not as expected."""
+        """Return a text for people: the value, and what was expected."""
         return f"{subject} is {excerpt(text)}, expected one that {self.words}"
 
 
 def _equal(expected: object, text: str) -> bool:
     if isinstance(expected, int | float) and not isinstance(expected, bool):
         return _compared(text, expected) == 0
-    return text == spell(expected)
+    return text == value_text(expected)
 
 
 def _compared(text: str, bound: float) -> int:
-    """Tell whether a number is below (-1), at (0) or above (1) another; what is no number is far below: -2."""
+    """Compare a number with another: -1 below it, 0 equal, 1 above it; -2 when the text is not a number."""
     try:
         number = Decimal(text)
     except InvalidOperation:

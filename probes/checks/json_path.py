@@ -1,7 +1,7 @@
-"""Paths to one value in a JSON document: `$.a.b[0].c`, and without `$.` as k6 and gjson write them.
+"""Paths to one value in a JSON document: `$.a.b[0].c`, or without `$.` as in k6 and gjson.
 
-Why none of the libraries: jsonpath-ng and python-jsonpath answer queries with lists of matches, jmespath
-has a grammar of its own, and each costs more than ten times what a walk along one path does, for every answer.
+No library is used: jsonpath-ng and python-jsonpath return lists of matches, jmespath has another grammar, and each
+takes more than ten times as long as following one path, for every answer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 MISSING: Final = object()
-"""What a path gives when the document has no such value; `None` is JSON's null."""
+"""The result of a path when the document has no such value; `None` is JSON's null."""
 
 _KEY = r"(?P<key>(?:[^.\[\]*?#|\\'\"]|\\.)+)"
 _FIRST = re.compile(_KEY)
@@ -26,10 +26,10 @@ _Step = tuple[str | None, int | None]
 
 
 def compile_path(text: str) -> Callable[[object], object]:
-    r"""Make a function that takes a parsed document to the value at a path, or to MISSING.
+    r"""Return a function that finds the value at a path in a parsed document, or returns MISSING.
 
-    `.0` is an item of a list or a key of a mapping, `[-1]` the last item, and `['a.b']` or `a\.b` a key
-    with a dot in it. Wildcards and filters name more than one value and are refused. Raises ValueError.
+    `.0` is an item of a list or a key of a mapping, `[-1]` is the last item, and `['a.b']` or `a\.b` is a key
+    with a dot in it. Raises ValueError, also for wildcards and filters, which may match several values.
     """
     steps = _steps(text)
 
@@ -57,7 +57,7 @@ def _steps(text: str) -> tuple[_Step, ...]:
         steps.append(_step(match))
         position = match.end()
     if position < len(text) or not text:
-        msg = f"{text!r} is no JSON path from character {position + 1} on, expected one value such as $.a.b[0].c"
+        msg = f"{text!r} is not a JSON path from character {position + 1} on, expected one value such as $.a.b[0].c"
         raise ValueError(msg)
     return tuple(steps)
 

@@ -1,4 +1,4 @@
-"""The kinds of check: settings that are the YAML, and the test that each one makes of an answer."""
+"""The kinds of check: their settings in YAML, and the test that each makes of an answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _as_statuses(value: object) -> object:
         raise ValueError(msg)
     for item in items:
         if not _STATUS.fullmatch(str(item)):
-            msg = f"{item!r} is no status, expected a number such as 201, a range such as 2xx, or a list of them"
+            msg = f"{item!r} is not a status, expected a number such as 201, a range such as 2xx, or a list of them"
             raise ValueError(msg)
     return tuple(str(item) for item in items)
 
@@ -40,17 +40,17 @@ def _require_path(text: str) -> str:
 
 
 class StatusCheck(NamedCheck):
-    """The status is one of some numbers or ranges such as `2xx`."""
+    """The status is one of several numbers or ranges such as `2xx`."""
 
     status: Annotated[tuple[str, ...], BeforeValidator(_as_statuses)]
 
     @property
-    def _words(self) -> str:
+    def _description(self) -> str:
         return f"status is {' or '.join(self.status)}"
 
     @property
     def accepted(self) -> frozenset[int]:
-        """Every status that is right."""
+        """Every accepted status."""
         return frozenset(number for item in self.status for number in _numbers(item))
 
     def test(self) -> Test:
@@ -60,12 +60,12 @@ class StatusCheck(NamedCheck):
 
 
 class TimeCheck(NamedCheck):
-    """The answer takes less than a time from the send."""
+    """The answer takes less than a time, counted from the send."""
 
     time: Duration = Field(gt=timedelta(0))
 
     @property
-    def _words(self) -> str:
+    def _description(self) -> str:
         return f"response time < {format_duration(self.time)}"
 
     def test(self) -> Test:
@@ -77,7 +77,7 @@ class TimeCheck(NamedCheck):
 
 
 class HeaderCheck(ComparedCheck):
-    """A header of the answer; its name in any case."""
+    """A header of the answer; upper and lower case do not matter in its name."""
 
     header: str = Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
@@ -96,7 +96,7 @@ class HeaderCheck(ComparedCheck):
 
 
 class JsonCheck(ComparedCheck):
-    """The value at a path of an answer in JSON; `contains` looks for a part of a text or an item of a list."""
+    """The value at a path in an answer of JSON; `contains` looks for a part of a text or an item of a list."""
 
     path: Annotated[str, AfterValidator(_require_path)] = Field(alias="json")
 
@@ -115,7 +115,7 @@ class JsonCheck(ComparedCheck):
 
     def _equality(self) -> Callable[[Any], bool]:
         expected, is_bool = self.equals, isinstance(self.equals, bool)
-        # To Python true is 1, to JSON it is not.
+        # In Python True equals 1, in JSON it does not.
         return lambda value: bool(value == expected) and (type(value) is bool) is is_bool
 
 

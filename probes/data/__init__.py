@@ -1,1 +1,1 @@
-"""The data that transactions carry: templates, drawn numbers, rows of CSV files."""
+"""The data in transactions: templates, random numbers, rows of CSV files."""

@@ -1,8 +1,8 @@
-"""The `data:` of a probe: where the values of `{{ name }}` come from.
+"""The `data:` of a probe: the sources of the values of `{{ name }}`.
 
-The same seed gives the same values, and the shards of several workers give different ones: numbers and
-rows are dealt out in turn, so that together they are what one worker alone would give; everything else
-comes from a stream of random numbers of each shard's own.
+The same seed gives the same values. The shards of several workers give different values: each takes every n-th number
+or row, so that together they give what one worker alone would give. All other values come from random numbers, of
+which each shard has its own stream.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class Uuid(Settings):
-    """A random UUID of version 4 (RFC 9562, section 5.4), unique as far as 122 random bits can be."""
+    """A random UUID of version 4 (RFC 9562, section 5.4), made of 122 random bits."""
 
     kind: Literal["uuid"] = "uuid"
 
     def values(self, seed: int, shard: int, shards: int) -> Values:
-        """Give the generator of one shard."""
+        """Return the function that gives the values of one shard."""
         del shards
         bits = random_stream(seed, shard).getrandbits
 
@@ -57,26 +57,26 @@ class Uuid(Settings):
 
 
 class Sequence(Settings):
-    """Whole numbers one after another, from `start` on."""
+    """Whole numbers in order, from `start` on."""
 
     kind: Literal["sequence"] = "sequence"
     start: int = 1
 
     def values(self, seed: int, shard: int, shards: int) -> Values:
-        """Give the generator of one shard: every number of the sequence comes from exactly one of them."""
+        """Return the function that gives the values of one shard; each number belongs to exactly one shard."""
         del seed
         return count(self.start + shard, shards).__next__
 
 
 class Choice(Settings):
-    """One of some values, each as likely as its weight says; without weights all alike."""
+    """One of several values, chosen at random by weight; without weights all are equally likely."""
 
     kind: Literal["choice"] = "choice"
     of: tuple[Scalar, ...]
     weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
 
     @model_validator(mode="after")
-    def _can_choose(self) -> Choice:
+    def _has_choices(self) -> Choice:
         if not self.of:
             msg = "has nothing to choose from, expected at least one value in of"
             raise ValueError(msg)
@@ -89,13 +89,13 @@ class Choice(Settings):
         return self
 
     def values(self, seed: int, shard: int, shards: int) -> Values:
-        """Give the generator of one shard."""
+        """Return the function that gives the values of one shard."""
         del shards
         of, uniform = self.of, random_stream(seed, shard).random
         if self.weights is None:
             size = len(of)
             return lambda: of[int(uniform() * size)]
-        # Without the values of weight 0 rounding cannot reach one of them.
+        # Values of weight 0 are left out, so that rounding cannot choose one of them.
         likely = [(value, weight) for value, weight in zip(of, self.weights, strict=True) if weight > 0]
         chosen, bounds = [value for value, _ in likely], list(accumulate(weight for _, weight in likely))
         total, last = bounds[-1], len(bounds) - 1
@@ -115,7 +115,7 @@ class Timestamp(Settings):
         shards: int,
         clock: Callable[[], float] = time.time,
     ) -> Values:
-        """Give the generator; the clock tells Unix time in seconds."""
+        """Return the function that gives the values; `clock` returns Unix time in seconds."""
         del seed, shard, shards
         if self.format == "iso":
             return _iso(clock)
@@ -124,7 +124,7 @@ class Timestamp(Settings):
 
 
 class CsvRows(Settings):
-    """One column of a file of comma-separated values with a header row, in order and again from the start."""
+    """One column of a CSV file with a header row: its rows in order, and again from the start."""
 
     kind: Literal["csv"] = "csv"
     file: Path
@@ -132,7 +132,7 @@ class CsvRows(Settings):
 
     @field_validator("file")
     @classmethod
-    def _beside_the_file_that_names_it(cls, file: Path, info: ValidationInfo) -> Path:
+    def _relative_to_its_file(cls, file: Path, info: ValidationInfo) -> Path:
         return (Path(info.context["directory"] if info.context else ".") / file).absolute()
 
     @model_validator(mode="after")
@@ -146,7 +146,7 @@ class CsvRows(Settings):
             raise ValueError(msg)
 
     def values(self, seed: int, shard: int, shards: int) -> Values:
-        """Read the file and give the generator of one shard, which takes each row whose turn it is.
+        """Read the file, and return the function that gives the values of one shard: every n-th row.
 
         Raises ValueError when the file has changed since it was checked and can no longer be used.
         """
@@ -163,10 +163,10 @@ AnyData = Annotated[Uuid | Sequence | Choice | Range | Timestamp | CsvRows, Fiel
 def rows(
     data: Mapping[str, AnyData], names: Iterable[str], seed: int, shard: int = 0, shards: int = 1
 ) -> Callable[[], dict[str, object]]:
-    """Make a function that gives the next value of each name, for one transaction.
+    """Return a function that gives the next value of each name, for one transaction.
 
-    Only the names that templates use are drawn. Each name has a stream of its own, so that another entry
-    in the file does not change its values. Raises ValueError as `CsvRows.values` does.
+    Each name has a random stream of its own, so that another entry in the file does not change its values. Raises
+    ValueError as `CsvRows.values` does.
     """
     drawn = [(name, data[name].values(stream_seed(seed, name), shard, shards)) for name in sorted(names)]
     return lambda: {name: value() for name, value in drawn}
@@ -186,9 +186,9 @@ def _iso(clock: Callable[[], float]) -> Values:
 
 
 def read_column(path: Path, column: str) -> Iterator[str]:
-    """Read the values of a column, row after row; empty lines are no rows.
+    """Read the values of a column, row after row; empty lines are skipped.
 
-    Raises ValueError when the file cannot be read, is empty, has no such column or a row too short for it.
+    Raises ValueError when the file cannot be read, is empty, has no such column or has a row that is too short.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -1,4 +1,4 @@
-"""`kind: range` in the `data:` of a probe: numbers between two others."""
+"""`kind: range` in the `data:` of a probe, and the random streams that all kinds of data use."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from pydantic import Field, model_validator
 
 from alertdrill.units.settings import Settings
 
-# A random float has 53 bits: beyond that some numbers would never come.
+# A random float has 53 bits: in a wider range some numbers would never be drawn.
 _WIDEST = 2**53
-# Up to here the distance between two ends is a float as well.
+# Up to here the difference of the two ends is a finite float as well.
 _FARTHEST = 1e300
 
 
 class Range(Settings):
-    """A number between two others, both included and all alike.
+    """A random number between two others, both included; all numbers are equally likely.
 
-    Whole numbers when both ends are; multiples of 10^-digits with `digits`; else any float between.
+    The numbers are whole when both ends are whole; with `digits` they are multiples of 10^-digits; otherwise they
+    are any floats in between.
     """
 
     kind: Literal["range"] = "range"
@@ -30,7 +31,7 @@ class Range(Settings):
     digits: int | None = Field(default=None, ge=0, le=15)
 
     @model_validator(mode="after")
-    def _is_a_range(self) -> Range:
+    def _is_consistent(self) -> Range:
         if self.from_ > self.to:
             msg = f"from {self.from_} is above to {self.to}, expected it below"
             raise ValueError(msg)
@@ -56,38 +57,38 @@ class Range(Settings):
 
     @property
     def _grid(self) -> tuple[int, int, int]:
-        """The lowest and the highest number in units of 10^-digits, and how many of these are 1."""
+        """The lowest and the highest number in units of 10^-digits, and the number of units in 1."""
         scale = 10 ** (self.digits or 0)
         lowest = (Decimal(str(self.from_)) * scale).to_integral_value(ROUND_CEILING)
         highest = (Decimal(str(self.to)) * scale).to_integral_value(ROUND_FLOOR)
         return int(lowest), int(highest), scale
 
     def values(self, seed: int, shard: int, shards: int) -> Values:
-        """Give the generator of one shard."""
+        """Return the function that gives the values of one shard."""
         del shards
         uniform = random_stream(seed, shard).random
         if self._is_continuous:
             low, width, high = float(self.from_), float(self.to) - float(self.from_), float(self.to)
-            # Rounding may take the sum past the end.
+            # Rounding may make the sum larger than the end.
             return lambda: min(low + uniform() * width, high)
         lowest, highest, scale = self._grid
         size = highest - lowest + 1
         if not self.digits:
             return lambda: lowest + int(uniform() * size)
-        # The quotient of two whole numbers is the float nearest to the decimal one, so it prints short.
+        # The quotient of two integers is the float nearest to the decimal number, so it prints with few digits.
         return lambda: (lowest + int(uniform() * size)) / scale
 
 
 Values = Callable[[], object]
-"""Gives the next value at each call."""
+"""Returns the next value at each call."""
 
 
 def stream_seed(seed: int, name: str) -> int:
-    """Make the seed of one name out of a run's seed."""
+    """Return the seed for one name, computed from the seed of the run."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest(), "big")
 
 
 def random_stream(seed: int, shard: int) -> random.Random:
-    """Open the stream of one shard."""
-    # A text seeds by a hash of all its characters; whole numbers would lose their sign.
+    """Return the random stream of one shard."""
+    # Seeded with a text: with an integer, a seed and its negative would give the same stream.
     return random.Random(f"{seed}/{shard}")  # noqa: S311 - it must be repeatable, not secret

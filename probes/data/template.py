@@ -1,8 +1,8 @@
-"""Texts with `{{ name }}` in them: compiled once, and for each transaction put together by one join.
+"""Texts with `{{ name }}` in them: compiled once, and then put together by one join for each transaction.
 
-What a value turns into depends on the place it stands in, so that no value can break out of it.
-In JSON a text that is one template and nothing else becomes the bare value: a number stays a number.
-Values are not searched for templates, so an entry `{kind: choice, of: ["{{"]}` sends the braces themselves.
+A value is escaped for the place where it stands: a body, JSON, a URL or a header.
+In JSON a text that is only a template becomes the bare value: a number stays a number.
+Templates in values are not replaced, so an entry `{kind: choice, of: ["{{"]}` sends the braces themselves.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Final
 from urllib.parse import quote
 
-_Spell = Callable[[object], str]
-_Segment = str | tuple[str, _Spell]
+_AsText = Callable[[object], str]
+_Segment = str | tuple[str, _AsText]
 
 _NAME = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -28,15 +28,15 @@ _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 class RefusedValue(ValueError):
-    """A value came that the place of its template cannot hold, such as a line break in a header."""
+    """A value cannot stand in the place of its template, such as a line break in a header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
     """A compiled text: `render` puts it together from the values of its `names`, as UTF-8.
 
-    `constant` is the whole of it when it has no names. `render` raises KeyError for a name without a value
-    and RefusedValue for a value that the place cannot hold, and no other error.
+    `constant` is the complete text when it has no names. `render` raises KeyError for a name without a value, and
+    RefusedValue for a value that cannot stand in its place; it raises no other error.
     """
 
     names: frozenset[str]
@@ -45,8 +45,8 @@ class Template:
 
 
 def compile_text(text: str, known: Collection[str]) -> Template:
-    """Compile a body: values stand in it as they are. Raises ValueError for what is no template or not known."""
-    return _template(_segments(text, known, spell))
+    """Compile a body: values are not escaped. Raises ValueError for a wrong template or an unknown name."""
+    return _template(_segments(text, known, value_text))
 
 
 def compile_json(value: object, known: Collection[str]) -> Template:
@@ -57,7 +57,7 @@ def compile_json(value: object, known: Collection[str]) -> Template:
 def compile_url(url: str, known: Collection[str]) -> Template:
     """Compile a URL, or its path and query: values are percent-encoded (RFC 3986, section 2). Raises ValueError.
 
-    Scheme, host and port are fixed, because connections are opened before there is a value.
+    Scheme, host and port cannot have templates, because connections are opened before values are drawn.
     """
     authority = re.match(r"[a-z][a-z0-9+.-]*://[^/?#]*", url, re.IGNORECASE)
     if authority is not None and "{{" in authority[0]:
@@ -68,14 +68,14 @@ def compile_url(url: str, known: Collection[str]) -> Template:
 
 
 def compile_header(text: str, known: Collection[str]) -> Template:
-    """Compile the value of a header: no control characters, line breaks above all. Raises ValueError."""
+    """Compile the value of a header, which refuses control characters such as line breaks. Raises ValueError."""
     return _template(
         [_header_value(part) if isinstance(part, str) else part for part in _segments(text, known, _header_value)]
     )
 
 
-def spell(value: object) -> str:
-    """Spell a value as text: a text as it is, anything else as JSON. Raises RefusedValue for what JSON has not."""
+def value_text(value: object) -> str:
+    """Format a value as text: a text stays as it is, anything else becomes JSON. Raises RefusedValue if it cannot."""
     if type(value) is str:
         return value
     if type(value) is int:
@@ -91,30 +91,30 @@ def _json_value(value: object) -> str:
     try:
         return _dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
-        # Not the value itself: spelling it may fail for the same reason.
+        # The message has the type only: formatting the value may fail for the same reason.
         msg = f"a value of type {type(value).__name__} cannot be sent as JSON: {error}"
         raise RefusedValue(msg) from error
 
 
 def _json_part(value: object) -> str:
-    return quoted(spell(value))[1:-1]
+    return quoted(value_text(value))[1:-1]
 
 
 def _url_value(value: object) -> str:
-    text = spell(value)
+    text = value_text(value)
     return text if _unreserved(text) else quote(text, safe="")
 
 
 def _header_value(value: object) -> str:
-    text = spell(value)
-    # Most texts are printable, and that is quick to know.
+    text = value_text(value)
+    # Most texts are printable, and that is quick to find out.
     if not text.isprintable() and _CONTROL.search(text):
         msg = f"{text!r} has a line break or another control character, which a header cannot hold"
         raise RefusedValue(msg)
     return text
 
 
-def _segments(text: str, known: Collection[str], as_text: _Spell) -> list[_Segment]:
+def _segments(text: str, known: Collection[str], as_text: _AsText) -> list[_Segment]:
     parts: list[_Segment] = list(_NAME.split(text))
     for index in range(0, len(parts), 2):
         _require_no_braces(str(parts[index]))
@@ -128,7 +128,7 @@ def _segments(text: str, known: Collection[str], as_text: _Spell) -> list[_Segme
 def _require_no_braces(literal: str) -> None:
     start = literal.find("{{")
     if start >= 0:
-        msg = f"{literal[start : start + 30]!r} is no template, expected {{{{ name }}}}"
+        msg = f"{literal[start : start + 30]!r} is not a template, expected {{{{ name }}}}"
         raise ValueError(msg)
 
 
@@ -182,7 +182,7 @@ def _json_literal(value: object, path: str) -> str:
     try:
         return _json_value(value)
     except RefusedValue as error:
-        msg = f"{path or 'the value'}: {value} is a {type(value).__name__}, which JSON has not; quote it to send text"
+        msg = f"{path or 'the value'}: {value} is a {type(value).__name__}, which JSON does not have; quote it to send text"
         raise ValueError(msg) from error
 
 
@@ -206,8 +206,8 @@ def _template(segments: list[_Segment]) -> Template:
     return Template(names, None, render)
 
 
-def _merged(segments: list[_Segment]) -> tuple[list[str], tuple[tuple[int, str, _Spell], ...]]:
-    """Join neighbouring literals; the slots say which part is whose value."""
+def _merged(segments: list[_Segment]) -> tuple[list[str], tuple[tuple[int, str, _AsText], ...]]:
+    """Join neighbouring literals; each slot is the index of a part, the name of its value, and how to format it."""
     parts: list[str] = [""]
     slots = []
     for segment in segments:

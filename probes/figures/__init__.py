@@ -1,1 +1,1 @@
-"""Figures of a load, and the thresholds that judge them."""
+"""Figures of a load, and the thresholds for them."""

@@ -1,4 +1,4 @@
-"""The text of one threshold, read and spelled: `p(95)<2s`, `rate<0.01`, `count>1000`."""
+"""The text of one threshold, parsed and formatted: `p(95)<2s`, `rate<0.01`, `count>1000`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AGGREGATIONS: dict[type[Measure], tuple[str, ...]] = {
     Rate: ("rate",),
     Trend: ("avg", "min", "med", "max", "p(N)"),
 }
-"""What may be asked of each kind of metric."""
+"""The aggregations that each kind of metric has."""
 
 _PLAIN = ("avg", "count", "max", "med", "min", "rate", "value")
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
@@ -37,7 +37,7 @@ _PERCENTILE = re.compile(rf"p\(\s*(?P<percent>{_NUMBER})\s*\)")
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """`aggregation comparison bound`; `percent` (0 to 100) belongs to `p(N)`, a timedelta bounds a time."""
+    """`aggregation comparison bound`. `percent` (0 to 100) belongs to `p(N)`; a bound on a time is a timedelta."""
 
     aggregation: str
     comparison: str
@@ -46,17 +46,17 @@ class Expression:
 
     @property
     def figure(self) -> str:
-        """Spell what is asked for: `p(95)`, `avg`."""
+        """The aggregation as text: `p(95)`, `avg`."""
         return self.aggregation if self.percent is None else f"p({plain_number(self.percent)})"
 
     def observe(self, measure: Measure) -> float:
-        """Read from a measure what is asked for; times in seconds."""
+        """Return the aggregation of a measure; times in seconds."""
         if self.percent is not None and isinstance(measure, Trend):
             return measure.percentile(self.percent)
         return float(getattr(measure, self.aggregation))
 
-    def spell_observed(self, measure: Measure) -> str:
-        """Spell what is read from a measure as k6 does: `p(95)=1.2ms`, `rate=0.99%`, `rate=100.18/s`."""
+    def observed_text(self, measure: Measure) -> str:
+        """Format the aggregation of a measure as k6 does: `p(95)=1.2ms`, `rate=0.99%`, `rate=100.18/s`."""
         observed = self.observe(measure)
         if isinstance(measure, Trend):
             return f"{self.figure}={duration_text(observed)}"
@@ -65,22 +65,22 @@ class Expression:
         return f"{self.figure}={number_text(observed)}" + ("/s" if self.aggregation == "rate" else "")
 
     def holds(self, observed: float) -> bool:
-        """Tell whether a figure, times in seconds, is on the right side of the bound."""
+        """Whether a figure keeps the bound; times in seconds."""
         bound = self.bound.total_seconds() if isinstance(self.bound, timedelta) else self.bound
         return _COMPARISONS[self.comparison](observed, bound)
 
 
 def parse(text: str) -> Expression:
-    """Read a threshold; raises ValueError with what is wrong and what to write."""
+    """Parse a threshold; raises ValueError, which says what is wrong and what to write."""
     match = _SHAPE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no threshold, expected one such as p(95)<2s, rate<0.01 or count>1000")
+        raise ValueError(f"{text!r} is not a threshold, expected one such as p(95)<2s, rate<0.01 or count>1000")
     aggregation, percent = _parse_aggregation(match["aggregation"])
     return Expression(aggregation, match["comparison"], _parse_bound(text, match["bound"]), percent)
 
 
-def spell(expression: Expression) -> str:
-    """Spell a threshold so that it reads back as the same one."""
+def expression_text(expression: Expression) -> str:
+    """Format a threshold so that it can be parsed again."""
     bound = expression.bound
     written = format_duration(bound) if isinstance(bound, timedelta) else plain_number(bound)
     return f"{expression.figure}{expression.comparison}{written}"
@@ -92,7 +92,7 @@ def _parse_aggregation(text: str) -> tuple[str, float | None]:
     if match := _PERCENTILE.fullmatch(text):
         if float(match["percent"]) <= 100:
             return "p(N)", float(match["percent"])
-        raise ValueError(f"{text} is no percentile, expected one from p(0) to p(100)")
+        raise ValueError(f"{text} is not a percentile, expected one from p(0) to p(100)")
     if match := re.search(rf"^p\D*({_NUMBER})", text):
         raise ValueError(f"unknown aggregation {text!r}, did you mean p({match[1]})?")
     raise ValueError(f"unknown aggregation {text!r}, expected one of: {', '.join(_PLAIN)}, p(95)")

@@ -12,9 +12,9 @@ from alertdrill.probes.outcome import Counted
 
 
 def measures(tally: Tally, requests: Iterable[Counted], seconds: float) -> Mapping[str, Measure]:
-    """Name the figures of `seconds` of load, of which `requests` are all the requests that it makes.
+    """Return the figures of `seconds` of load by name; `requests` are all the requests that the load makes.
 
-    Where the tally has no requests by name, each transaction was one request.
+    When the tally has no requests by name, each transaction was one request.
     """
     requests = tuple(requests)
     figures: dict[str, Measure] = {

@@ -1,6 +1,6 @@
-"""Whether a load was the one that was asked for; when it was not, its latencies tell of something else.
+"""Whether a load was sent as planned. If it was not, its latencies are those of another load.
 
-The limits stand here alone, for the judge of drills and for the summary of a load.
+The limits are only here, for the verdict of a drill and for the summary of a load.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ LARGEST_LATENESS_P99_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Sending:
-    """What a load was asked for and what it sent: rates in transactions a second, and counts.
+    """What a load was to send and what it sent: rates in transactions a second, and counts.
 
-    `due` counts the transactions whose time came, `dropped` those of them that were not sent, and `lost` those that
-    went with a worker that died. `lateness_p99_seconds` is None when nothing was sent.
+    `due` counts the transactions whose due time has passed, `dropped` those of them that were not sent, and `lost`
+    those of a worker that died. `lateness_p99_seconds` is None when nothing was sent.
     """
 
     target_rate: float
@@ -32,10 +32,10 @@ class Sending:
 
     @classmethod
     def of(cls, tally: Tally, seconds: float) -> Sending:
-        """Read what `seconds` of load were asked for and sent.
+        """Read from a tally what was due and what was sent in `seconds` of load.
 
-        Every transaction whose time came is counted, sent or not, so that their number is what the schedule asked
-        for, also when it ramps or is random.
+        Transactions that were due are counted whether they were sent or not, so their number is that of the schedule,
+        also when the rate changes or the times are random.
         """
         return cls(
             target_rate=tally.due / seconds,
@@ -49,18 +49,18 @@ class Sending:
 
 @dataclass(frozen=True)
 class Honesty:
-    """Whether a load was as asked for; `reasons` says in words, of a load, why it was not."""
+    """Whether a load was sent as planned; `reasons` are sentences about a load that was not."""
 
     reasons: tuple[str, ...] = ()
 
     @property
     def is_honest(self) -> bool:
-        """Tell whether nothing speaks against it."""
+        """Whether the load was sent as planned."""
         return not self.reasons
 
 
 def honesty(sending: Sending) -> Honesty:
-    """Hold what was sent against the limits."""
+    """Compare what was sent with the limits."""
     if sending.due == 0:
         return Honesty(("did not run: no transaction was due",))
     return Honesty(tuple(_reasons(sending)))

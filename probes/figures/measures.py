@@ -1,9 +1,9 @@
-"""The named figures of a load: k6's names and kinds, read from whatever keeps the counts.
+"""The named figures of a load, with k6's names and kinds.
 
 Names and their meaning: https://grafana.com/docs/k6/latest/using-k6/metrics/reference/
-Ours beside them: `latency` counts from the instant a transaction was due, `lateness` tells how late it was sent,
-`in_flight` how many were under way.
-A tag narrows a metric to a part of its samples: `http_req_duration{name:payment}`, `checks{check:status is 201}`.
+These are not in k6: `latency` counts from the instant at which a transaction was due, `lateness` is the time from
+then to its send, and `in_flight` is the number of transactions in flight.
+A tag selects a part of a metric's samples: `http_req_duration{name:payment}`, `checks{check:status is 201}`.
 """
 
 from __future__ import annotations
@@ -18,48 +18,48 @@ from hdrh.histogram import HdrHistogram
 
 @dataclass(frozen=True)
 class Counter:
-    """How often something happened in a span of seconds."""
+    """How often something happened in a number of seconds."""
 
     count: int
     seconds: float
 
     @property
     def empty(self) -> bool:
-        """Tell whether nothing was counted."""
+        """Whether nothing was counted."""
         return self.count == 0
 
     @property
     def rate(self) -> float:
-        """Tell how often a second it happened; 0 where no time has passed."""
+        """How often it happened in a second; 0 when no time has passed."""
         return self.count / self.seconds if self.seconds > 0 else 0.0
 
 
 @dataclass(frozen=True)
 class Rate:
-    """In how many samples something was true; as in k6, the `passes` of `http_req_failed` are the failures."""
+    """In how many samples something was true; as in k6, `passes` of `http_req_failed` counts the failures."""
 
     passes: int
     total: int
 
     @property
     def empty(self) -> bool:
-        """Tell whether there are no samples."""
+        """Whether there are no samples."""
         return self.total == 0
 
     @property
     def fails(self) -> int:
-        """Count the samples in which it was not true."""
+        """The number of samples in which it was false."""
         return self.total - self.passes
 
     @property
     def rate(self) -> float:
-        """Tell the share of the samples in which it was true, 0 to 1; 0 where there are none."""
+        """The share of samples in which it was true, 0 to 1; 0 when there are no samples."""
         return self.passes / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True)
 class Gauge:
-    """The latest value, and the extremes that were seen."""
+    """The latest value, and the smallest and largest of all."""
 
     value: float
     min: float
@@ -67,16 +67,16 @@ class Gauge:
 
     @property
     def empty(self) -> bool:
-        """Tell that there is always a value."""
+        """Always false: a gauge always has a value."""
         return False
 
 
 @dataclass(frozen=True)
 class Trend:
-    """How samples of time were distributed; every figure in seconds, 0 where there are no samples.
+    """The distribution of durations; every figure is in seconds, and 0 when there are no samples.
 
-    The histogram holds microseconds and is only looked at, so that a trend may wrap one that still grows;
-    `sum_seconds` is the exact sum of its samples.
+    The histogram holds microseconds. It is only read, so it may be one that still grows. `sum_seconds` is the exact
+    sum of its samples.
     """
 
     histogram: HdrHistogram
@@ -84,55 +84,55 @@ class Trend:
 
     @property
     def count(self) -> int:
-        """Count the samples."""
+        """The number of samples."""
         return int(self.histogram.get_total_count())
 
     @property
     def empty(self) -> bool:
-        """Tell whether there are no samples."""
+        """Whether there are no samples."""
         return self.count == 0
 
     @property
     def avg(self) -> float:
-        """Tell the mean."""
+        """The mean."""
         return self.sum_seconds / self.count if self.count else 0.0
 
     @property
     def min(self) -> float:
-        """Tell the smallest sample, to the microsecond."""
+        """The smallest sample, to the microsecond."""
         return float(self.histogram.min_value) / 1e6 if self.count else 0.0
 
     @property
     def med(self) -> float:
-        """Tell the median."""
+        """The median."""
         return self.percentile(50)
 
     @property
     def max(self) -> float:
-        """Tell the largest sample, to the microsecond."""
+        """The largest sample, to the microsecond."""
         return float(self.histogram.max_value) / 1e6 if self.count else 0.0
 
     def percentile(self, percent: float) -> float:
-        """Tell the smallest sample that at least `percent` (0 to 100) of all samples do not exceed.
+        """Return the smallest sample that at least `percent` (0 to 100) of all samples do not exceed.
 
-        That is the nearest rank, exact within the histogram's digits; k6 interpolates between two samples.
+        That is the nearest rank, as exact as the histogram's digits; k6 interpolates between two samples.
         """
         if self.empty:
             return 0.0
         rank = max(1, math.ceil(Fraction(str(percent)) * self.count / 100))
-        # The histogram rounds to the nearest rank, which may be one too low: name the rank itself.
+        # The histogram rounds a percentage to the nearest rank, which may be one too low, so it is given this rank's own.
         microseconds = self.histogram.get_value_at_percentile(100 * rank / self.count)
         return min(max(float(microseconds) / 1e6, self.min), self.max)
 
 
 Measure = Counter | Rate | Gauge | Trend
 Measures = Mapping[str, Measure]
-"""Figures by metric, with its tag where it has one: `http_reqs`, `http_req_duration{name:payment}`."""
+"""Figures by the key of their metric, with or without a tag: `http_reqs`, `http_req_duration{name:payment}`."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known of a metric: its kind, and the tag by which its samples may be narrowed."""
+    """A metric: its kind, and the tag by which its samples can be selected."""
 
     kind: type[Measure]
     tag: str | None = None
@@ -153,18 +153,18 @@ METRICS = {
 
 
 def tagged(name: str, tag: str, value: str) -> str:
-    """Spell the key of a metric narrowed by a tag: `checks{check:status is 201}`."""
+    """Return the key of a metric with a tag: `checks{check:status is 201}`."""
     return f"{name}{{{tag}:{value}}}"
 
 
 def split(key: str) -> tuple[str, str | None]:
-    """Split a key into its metric and the value of its tag, None where it has no tag."""
+    """Split a key into its metric and the value of its tag, which is None for a key without a tag."""
     name, brace, selector = key.partition("{")
     return name, selector.removesuffix("}").partition(":")[2] if brace else None
 
 
 def blank(key: str) -> Measure:
-    """Make the measure of a key of which there are no samples."""
+    """Return the measure for a key without samples."""
     kind = METRICS[split(key)[0]].kind
     if kind is Trend:
         return Trend(HdrHistogram(1, 2, 1), 0.0)

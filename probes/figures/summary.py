@@ -1,4 +1,4 @@
-"""All that a finished load has to tell, for whoever reports it."""
+"""The summary of a finished load, for reports."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from alertdrill.probes.figures.thresholds import Judged
 
 @dataclass(frozen=True)
 class LoadSummary:
-    """What a load did: its figures, its judged thresholds, and its failures.
+    """The figures of a load, its thresholds, and its failures.
 
-    Rates are transactions a second, averaged over `seconds`; `reasons` counts failed transactions, and `details`
-    holds the first detail of each reason. `honesty` tells whether the load was the one that was asked for.
+    Rates are transactions a second, averaged over `seconds`. `reasons` counts failed transactions, and `details`
+    has the first detail of each reason. `honesty` shows whether the load was sent as planned.
     """
 
     measures: Measures
@@ -29,7 +29,7 @@ class LoadSummary:
 
     @property
     def checks(self) -> dict[str, Rate]:
-        """The samples of each check by its name, in the order of the measures."""
+        """The passes of each check by its name, in the order of the measures."""
         checks = {}
         for key, measure in self.measures.items():
             name, check = split(key)
@@ -39,7 +39,7 @@ class LoadSummary:
 
     @property
     def shown(self) -> dict[str, Measure]:
-        """The measures by name, each before its parts; what a threshold asks for is there even if it is empty."""
+        """The measures in the order of their names; those of thresholds are included even without samples."""
         asked_for = {key for one in self.judged for key in (split(one.metric)[0], one.metric)}
         shown = {key: blank(key) for key in asked_for} | dict(self.measures)
         return dict(sorted(shown.items(), key=lambda item: (split(item[0])[0], item[0])))

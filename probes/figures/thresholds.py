@@ -1,8 +1,8 @@
-"""What a load must reach, in k6's spelling: `p(95)<2s`, `rate<0.01`, `count>1000`.
+"""The thresholds of a load, written as in k6: `p(95)<2s`, `rate<0.01`, `count>1000`.
 
-A bound on a time needs its unit, because k6 reads a bare number as milliseconds and others as seconds.
-What has no samples is judged as k6 (1.8) does at the end of a run: a share holds whatever its bound is, and every
-other figure counts as 0, so that `p(95)<2s` holds and `min>1s` does not. While a load runs it is not judged at all.
+A bound on a time needs its unit, because k6 reads a bare number as milliseconds, and other tools as seconds.
+At the end of a load, a metric without samples is judged as by k6 (1.8): a rate always passes, and every other figure
+counts as 0, so `p(95)<2s` passes and `min>1s` does not. While the load runs, it is not judged at all.
 Grammar: https://grafana.com/docs/k6/latest/using-k6/thresholds/#threshold-syntax
 """
 
@@ -18,7 +18,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from alertdrill.probes.figures.expression import AGGREGATIONS, Expression, parse, spell
+from alertdrill.probes.figures.expression import AGGREGATIONS, Expression, expression_text, parse
 from alertdrill.probes.figures.measures import METRICS, Counter, Measure, Measures, Rate, Trend, blank, split, tagged
 from alertdrill.units.duration import Duration, format_duration
 from alertdrill.units.settings import Settings
@@ -28,9 +28,9 @@ _LONGEST_MS = 86_400_000
 
 
 class Threshold(Settings):
-    """One threshold of a metric: its text alone, or with whether to stop the load once it is crossed.
+    """One threshold of a metric: in YAML its text alone, or a mapping that can stop the load when it is crossed.
 
-    Nothing is stopped before `delay_abort_eval` has passed since the start of the load.
+    The load is never stopped earlier than `delay_abort_eval` after its start.
     """
 
     threshold: str
@@ -45,23 +45,23 @@ class Threshold(Settings):
         if isinstance(value, (Mapping, cls)):
             return value
         raise ValueError(
-            f"{value!r} is no threshold, expected one such as p(95)<2s, or a mapping with the key threshold"
+            f"{value!r} is not a threshold, expected one such as p(95)<2s, or a mapping with the key threshold"
         )
 
     @model_validator(mode="after")
-    def _can_be_read(self) -> Threshold:
+    def _can_be_parsed(self) -> Threshold:
         parse(self.threshold)
         return self
 
     @property
     def expression(self) -> Expression:
-        """The threshold's text, read."""
+        """The threshold's text, parsed."""
         return parse(self.threshold)
 
 
-def _fitting(thresholds: dict[str, list[Threshold]]) -> dict[str, list[Threshold]]:
-    """Spell every key alike, and refuse what cannot be asked of its metric."""
-    fitting: dict[str, list[Threshold]] = {}
+def _checked(thresholds: dict[str, list[Threshold]]) -> dict[str, list[Threshold]]:
+    """Write every key in the same way, and refuse thresholds that do not fit their metric."""
+    checked: dict[str, list[Threshold]] = {}
     problems: list[tuple[tuple[str | int, ...], str]] = []
     for key, of_metric in thresholds.items():
         try:
@@ -69,23 +69,23 @@ def _fitting(thresholds: dict[str, list[Threshold]]) -> dict[str, list[Threshold
         except ValueError as error:
             problems.append(((key,), str(error)))
             continue
-        if canonical in fitting:
-            problems.append(((key,), f"is the same as {canonical}, which stands above; put all thresholds there"))
-        fitting[canonical] = of_metric
+        if canonical in checked:
+            problems.append(((key,), f"is the same as {canonical} above; put all thresholds there"))
+        checked[canonical] = of_metric
         misfits = ((index, _misfit(canonical, threshold.expression)) for index, threshold in enumerate(of_metric))
         problems += [((key, index), misfit) for index, misfit in misfits if misfit]
     if problems:
-        # One error for each, so that a file's reader is told every line.
+        # One error for each problem, so that each is reported with its line in the file.
         details = [InitErrorDetails(type=_custom(text), loc=loc, input=thresholds) for loc, text in problems]
         raise ValidationError.from_exception_data("thresholds", details)
-    return fitting
+    return checked
 
 
 def _custom(text: str) -> PydanticCustomError:
     return PydanticCustomError("threshold", "{problem}", {"problem": text})
 
 
-Thresholds = Annotated[dict[str, list[Threshold]], AfterValidator(_fitting)]
+Thresholds = Annotated[dict[str, list[Threshold]], AfterValidator(_checked)]
 """A pydantic field type: thresholds by metric, `http_req_duration` or `http_req_duration{name:payment}`."""
 
 
@@ -101,7 +101,7 @@ def _canonical(key: str) -> str:
     name = (match["name"] if match else key).strip()
     if name not in METRICS:
         if "{" in name or "}" in name:
-            raise ValueError(f"{key!r} is no metric, expected one such as http_reqs or http_reqs{{name:payment}}")
+            raise ValueError(f"{key!r} is not a metric, expected one such as http_reqs or http_reqs{{name:payment}}")
         raise ValueError(f"unknown metric {name!r}, {_hint(name, METRICS)}")
     if match is None:
         return name
@@ -120,11 +120,11 @@ def _misfit(key: str, expression: Expression) -> str | None:
         return f"{name} is a {kind.__name__.lower()} and has no {expression.figure}, expected one of: {of_kind}"
     bound = expression.bound
     if kind is not Trend and isinstance(bound, timedelta):
-        return f"{spell(expression)}: {name} is no time, expected a bare number"
+        return f"{expression_text(expression)}: {name} is not a time, expected a bare number"
     if kind is Trend and isinstance(bound, float) and bound != 0:
-        return f"{spell(expression)} has no unit, {_with_unit(expression, bound)}"
+        return f"{expression_text(expression)} has no unit, {_with_unit(expression, bound)}"
     if kind is Rate and isinstance(bound, float) and bound > 1:
-        return f"{spell(expression)}: a rate lies between 0 and 1, write 0.05 for 5 per cent"
+        return f"{expression_text(expression)}: a rate lies between 0 and 1, write 0.05 for 5 per cent"
     return None
 
 
@@ -138,9 +138,9 @@ def _with_unit(expression: Expression, milliseconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What became of one threshold: its metric and text, whether it holds, and the figure it was held against.
+    """The result of one threshold: its metric and text, whether it passed, and the figure that was observed.
 
-    `observed` is in seconds for times, None where there were no samples; `spelling` is k6's: `p(95)=1.2ms`.
+    `observed` is in seconds for times, and None without samples; `spelling` is the figure as in k6: `p(95)=1.2ms`.
     """
 
     metric: str
@@ -151,7 +151,7 @@ class Judged:
 
 
 def evaluate(thresholds: Mapping[str, Iterable[Threshold]], measures: Measures) -> list[Judged]:
-    """Judge every threshold, in the order in which they are written."""
+    """Judge every threshold, in the order of the file."""
     return [
         _judge(metric, threshold, measures.get(metric) or blank(metric))
         for metric, of_metric in thresholds.items()
@@ -160,14 +160,14 @@ def evaluate(thresholds: Mapping[str, Iterable[Threshold]], measures: Measures) 
 
 
 def crossed(judged: Iterable[Judged]) -> list[str]:
-    """Name the metrics of which a threshold does not hold, each once, in alphabetical order."""
+    """Return the metrics with a threshold that did not pass, each once, in alphabetical order."""
     return sorted({one.metric for one in judged if not one.ok})
 
 
 def abort_reason(
     thresholds: Mapping[str, Iterable[Threshold]], measures: Measures, elapsed_seconds: float
 ) -> str | None:
-    """Tell for people why the load must stop now, None as long as it need not."""
+    """Return a text with the reason why the load must stop now, or None."""
     for metric, of_metric in thresholds.items():
         measure = measures.get(metric)
         if measure is None or measure.empty:
@@ -182,17 +182,17 @@ def abort_reason(
 
 
 def unmatched(thresholds: Iterable[str], names: Collection[str], checks: Collection[str]) -> dict[str, str]:
-    """Tell for each tag that no transaction will carry what is wrong with it.
+    """Return a problem for each threshold with a tag that no transaction of the load has.
 
-    `names` and `checks` are all that the load's probes have. Such a threshold would be judged without samples.
+    `names` and `checks` are all names and checks of the load. Such a threshold would be judged without samples.
     """
-    there = {"name": names, "check": checks}
+    known = {"name": names, "check": checks}
     problems = {}
     for key in thresholds:
         name, value = split(key)
         tag = METRICS[name].tag
-        if value is not None and tag is not None and value not in there[tag]:
-            problems[key] = f"no {tag} {value!r} in this load, {_hint(value, there[tag])}"
+        if value is not None and tag is not None and value not in known[tag]:
+            problems[key] = f"no {tag} {value!r} in this load, {_hint(value, known[tag])}"
     return problems
 
 
@@ -200,7 +200,7 @@ def _judge(metric: str, threshold: Threshold, measure: Measure) -> Judged:
     expression, source = threshold.expression, threshold.threshold.strip()
     observed = expression.observe(measure)
     ok = expression.holds(observed) or (measure.empty and isinstance(measure, Rate))
-    # Nothing counted is a figure; a share or a percentile of nothing is none.
+    # A count of 0 is a figure. Without samples there is no share and no percentile.
     if measure.empty and not isinstance(measure, Counter):
         return Judged(metric, source, ok, None, "no samples")
-    return Judged(metric, source, ok, observed, expression.spell_observed(measure))
+    return Judged(metric, source, ok, observed, expression.observed_text(measure))

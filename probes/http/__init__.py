@@ -1,1 +1,1 @@
-"""HTTP transactions: the lean client of the steady load, and the one of aiohttp."""
+"""The HTTP probe: its settings, the lean client, and the client that uses aiohttp."""

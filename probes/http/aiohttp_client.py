@@ -1,4 +1,4 @@
-"""The HTTP client for what the lean one leaves out: proxies, cookies, redirects, compressed bodies."""
+"""The HTTP client with proxies, cookies, redirects and compressed bodies, which the lean client does not have."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class AiohttpClient:
         return replace(outcome, requests=tuple(requests))
 
     def take_acknowledged(self) -> list[str]:
-        """Hand over the idempotency keys of the transactions that succeeded since the last call."""
+        """Return the idempotency keys of the transactions that succeeded since the last call."""
         taken, self._acknowledged = self._acknowledged, []
         return taken
 
@@ -79,12 +79,12 @@ class AiohttpClient:
 
     async def _exchange(self, step: Step, values: Mapping[str, object], started: float) -> Answer:
         scheme, netloc, *_ = urlsplit(step.request.url)
-        # Its name and password are in a header already, and aiohttp refuses to be told of both.
+        # The user and password are in a header already, and aiohttp refuses them in both places.
         origin = urlunsplit((scheme, netloc.rpartition("@")[2], "", "", ""))
         target = step.parts.path.render(values).decode()
-        # A Host of its own would go along to wherever the server redirects.
-        is_ours = "Host" in step.request.headers
-        headers = {n: value.render(values).decode() for n, value in step.parts.headers if n != "Host" or is_ours}
+        # aiohttp would send this Host to the target of a redirect as well, so it is left out unless the file has one.
+        has_host = "Host" in step.request.headers
+        headers = {n: value.render(values).decode() for n, value in step.parts.headers if n != "Host" or has_host}
         async with self._session.request(
             step.request.method,
             URL(origin + target, encoded=True),
@@ -100,7 +100,7 @@ class AiohttpClient:
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Read the body; raises BodyTooLong, which a small body can be once it is unpacked."""
+    """Read the body; raises BodyTooLong, also for a small body that is too long when decompressed."""
     pieces, size = [], 0
     async for piece in response.content.iter_any():
         size += len(piece)
@@ -111,14 +111,14 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _explain(error: Exception) -> tuple[Reason, str]:
-    """Name why there was no answer."""
+    """Return the reason why there is no answer, and a text."""
     if isinstance(error, TimeoutError):
         return "timeout", "no answer in time"
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError):
         return "tls", str(error)
     if isinstance(error, aiohttp.ClientConnectorError):
         return explain_connecting(error.os_error, f"{error.host}:{error.port}", 0.0)
-    if type(error) is UnicodeError:  # of a label of more than 63 characters in the host
+    if type(error) is UnicodeError:  # a label of the host has more than 63 characters
         return "unreachable", f"the host cannot be resolved: {error}"
     if isinstance(error, ConnectionError | aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
         return "reset", str(error)
@@ -128,20 +128,20 @@ def _explain(error: Exception) -> tuple[Reason, str]:
 
 
 def _is_cut_short(cause: BaseException | None) -> bool:
-    """Tell whether the server closed in the middle of a body."""
+    """Whether the server closed the connection in the middle of a body."""
     if isinstance(cause, TransferEncodingError):
-        return cause.message.startswith("Not enough data")  # it is also raised for chunks that are none
+        return cause.message.startswith("Not enough data")  # the error is also raised for malformed chunks
     return isinstance(cause, ContentLengthError | ConnectionError)
 
 
 @asynccontextmanager
 async def opened(probe: Http, shard: int, shards: int) -> AsyncIterator[AiohttpClient]:
-    """Open the session that transactions share, for the length of the block."""
+    """Open the session that all transactions share, for the length of the block."""
     steps = compile_steps(probe)
     timeout = aiohttp.ClientTimeout(
         total=probe.timeout.total_seconds(), sock_connect=probe.connect_timeout.total_seconds()
     )
-    # Open loop: the load bounds what is in flight, so the pool must not unless asked to; 0 is no bound.
+    # The load limits what is in flight, so the pool does not, unless the file asks for it; 0 means no limit.
     connector = aiohttp.TCPConnector(
         limit=0,
         limit_per_host=probe.max_connections or 0,
@@ -150,5 +150,5 @@ async def opened(probe: Http, shard: int, shards: int) -> AsyncIterator[AiohttpC
     )
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True) as session:
         yield AiohttpClient(steps, session, probe.tls.server_name, compile_values(probe, steps, shard, shards))
-    # aiohttp closes TLS connections a moment later.
+    # aiohttp closes TLS connections in the next round of the loop.
     await asyncio.sleep(0)

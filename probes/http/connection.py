@@ -1,11 +1,10 @@
-"""One HTTP/1.1 connection: an asyncio protocol around httptools' parser (llhttp), one exchange at a time.
+"""One HTTP/1.1 connection: an asyncio protocol around httptools' parser (llhttp), one `Exchange` at a time.
 
-The parser calls only the methods that a protocol has, so the plain connection looks at the status alone,
-and `ReadingConnection` also keeps headers and body, for the checks that want them.
+The parser calls only the methods that a protocol has. So `Connection` reads the status alone, which is fast, and
+`ReadingConnection` also keeps headers and body, for the checks that need them.
 
-Rules of RFC 9112 that are kept here: answers of 1xx come before the answer and are passed over; the answer to
-HEAD has no body; an answer without a length ends with the connection; bytes that nobody asked for make the
-connection useless.
+These rules of RFC 9112 are followed here: answers of 1xx come before the answer and are skipped; the answer to
+HEAD has no body; an answer without a length ends with the connection; a connection with unexpected bytes is closed.
 """
 
 from __future__ import annotations
@@ -20,25 +19,49 @@ from alertdrill.probes.outcome import Reason
 
 _LONGEST_HEAD_BYTES = 64 * 1024
 LONGEST_BODY_BYTES = 16 * 1024 * 1024
+_NO_HEADERS: dict[bytes, bytes] = {}
 
 
 class BodyTooLong(Exception):
-    """The body is longer than what is kept for checks."""
+    """The body is longer than the limit for bodies with checks."""
 
     def __str__(self) -> str:
         return f"the body is longer than {LONGEST_BODY_BYTES // 1024**2} MiB, too long to check"
 
 
+class Exchange:
+    """One request and its answer: `ended` is called once with the reason of a failure, or with None.
+
+    Then `status`, `headers` (names in lower case) and `body` are the answer; without a `ReadingConnection` the last two
+    stay empty.
+    """
+
+    __slots__ = ("body", "connection", "deadline", "detail", "ended", "headers", "is_head", "request", "status")
+
+    def __init__(
+        self, request: bytes, *, is_head: bool, deadline: float, ended: Callable[[Exchange, Reason | None], None]
+    ) -> None:
+        self.request = request
+        self.is_head = is_head
+        self.deadline = deadline
+        self.ended = ended
+        self.connection: Connection | None = None
+        self.status = 0
+        self.headers = _NO_HEADERS
+        self.body = b""
+        self.detail = ""
+
+
 class Keeper(Protocol):
-    """Who a connection belongs to between its exchanges: a pool."""
+    """The owner of a connection between exchanges: a pool."""
 
     def finish(self, exchange: Exchange, reason: Reason | None, reusable: Connection | None) -> None:
-        """Take an exchange's connection back, if it can be used again, and tell of its end."""
+        """End an exchange, and take its connection back if it is reusable."""
         ...
 
 
 class Connection(asyncio.Protocol):
-    """A connection of a pool; it belongs to at most one exchange, and else is idle or closed."""
+    """A connection of a pool: it belongs to one exchange, or is idle, or is closed."""
 
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
@@ -56,7 +79,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; asyncio calls this."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class, only by its methods
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods, but is not a subclass
 
     def begin(self, exchange: Exchange) -> None:
         """Send the exchange's request; the connection must be idle."""
@@ -66,7 +89,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(exchange.request)
 
     def close(self) -> None:
-        """Close at once, without a word to the exchange."""
+        """Close at once, without ending the exchange."""
         self.exchange = None
         self.is_closed = True
         self._transport.abort()
@@ -76,7 +99,7 @@ class Connection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None:
             self.closed_early = "bad_answer", "the server spoke before the request"
-            self.close()  # an idle connection that speaks cannot be trusted with a request
+            self.close()  # these bytes would be taken for the answer to the next request
             return
         if not self._in_body:
             self._head += data
@@ -102,19 +125,19 @@ class Connection(asyncio.Protocol):
         return str(error.__context__) if isinstance(error.__context__, BodyTooLong) else f"not HTTP/1.1: {error}"
 
     def _feed_long(self, data: bytes) -> None:
-        """Give the parser no more of a head than is allowed, whatever the pieces are that it comes in."""
+        """Give the parser only the allowed length of a head, even if more of it comes in one piece."""
         beyond = len(self._head) - _LONGEST_HEAD_BYTES
         self._parser.feed_data(data[:-beyond])
         if self._in_body:
             self._parser.feed_data(data[-beyond:])
 
     def on_message_begin(self) -> None:
-        """See whether an answer begins that nobody asked for; the parser calls this."""
+        """Note an answer that begins after the expected one; the parser calls this."""
         if self._complete:
             self._unasked = True
 
     def on_headers_complete(self) -> None:
-        """See where the body begins; the parser calls this."""
+        """Note the status and that the body begins; the parser calls this."""
         status = self._parser.get_status_code()
         if status < 200 or self._complete:
             return
@@ -125,17 +148,17 @@ class Connection(asyncio.Protocol):
         self._complete = exchange.is_head
 
     def on_message_complete(self) -> None:
-        """See the end of the answer; the parser calls this."""
+        """Note the end of the answer; the parser calls this."""
         if self._in_body:
             self._complete = True
             self._keeps_alive = self._parser.should_keep_alive()  # the parser forgets it after this call
 
     def eof_received(self) -> None:
-        """Take no further request: the connection is about to be closed; asyncio calls this."""
+        """Take no further request, for the server closes the connection; asyncio calls this."""
         self.is_closed = True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the exchange under way; asyncio calls this."""
+        """End the current exchange; asyncio calls this."""
         self.is_closed = True
         exchange = self.exchange
         if exchange is None:
@@ -180,10 +203,10 @@ class ReadingConnection(Connection):
         super().begin(exchange)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, but no trailer; several of one name are joined by commas (RFC 9110, 5.3 and 6.5)."""
+        """Keep a header, but not a trailer; headers with the same name are joined (RFC 9110, 5.3 and 6.5)."""
         if self._in_body:
             return
-        name, value = name.lower(), value.rstrip(b" \t")  # the parser strips the front alone
+        name, value = name.lower(), value.rstrip(b" \t")  # the parser strips the front only
         self._headers[name] = self._headers[name] + b", " + value if name in self._headers else value
 
     def on_headers_complete(self) -> None:
@@ -193,7 +216,7 @@ class ReadingConnection(Connection):
             self._headers = {}
 
     def on_body(self, body: bytes) -> None:
-        """Keep a piece of the body; the parser calls this, and stops at an error."""
+        """Keep a piece of the body; the parser calls this, and stops when it raises."""
         self._body_bytes += len(body)
         if self._body_bytes > LONGEST_BODY_BYTES:
             raise BodyTooLong
@@ -204,35 +227,10 @@ class ReadingConnection(Connection):
         super()._succeed(exchange)
 
 
-_NO_HEADERS: dict[bytes, bytes] = {}
-
-
-class Exchange:
-    """One request and what becomes of it: `ended` is called once with a failure's reason, or with None.
-
-    Then `status`, `headers` (lower-case names) and `body` hold the answer, the last two only where read.
-    """
-
-    __slots__ = ("body", "connection", "deadline", "detail", "ended", "headers", "is_head", "request", "status")
-
-    def __init__(
-        self, request: bytes, *, is_head: bool, deadline: float, ended: Callable[[Exchange, Reason | None], None]
-    ) -> None:
-        self.request = request
-        self.is_head = is_head
-        self.deadline = deadline
-        self.ended = ended
-        self.connection: Connection | None = None
-        self.status = 0
-        self.headers = _NO_HEADERS
-        self.body = b""
-        self.detail = ""
-
-
 def ends_with_connection(received: bytes) -> bool:
-    """Tell whether an answer, of which at least the head is there, goes on until its connection is closed.
+    """Whether the body of an answer ends with its connection; `received` has at least the head.
 
-    So it does without a length and without chunks (RFC 9112, section 6.3). Interim answers may stand before it.
+    That is so for a head without a length and without chunks (RFC 9112, section 6.3). Interim answers may come first.
     """
     return _Lengths(received).are_missing
 
@@ -247,7 +245,7 @@ class _Lengths:
         self.are_missing = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Look for a length in bytes, or for chunks if they are the last coding; the parser calls this."""
+        """Look for a length in bytes, or for chunks as the last coding; the parser calls this."""
         name, value = name.lower(), value.lower()
         if name == b"content-length" or (name == b"transfer-encoding" and value.rstrip().endswith(b"chunked")):
             self.are_missing = False

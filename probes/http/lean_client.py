@@ -1,4 +1,4 @@
-"""The lean HTTP client: a transaction is a request rendered, an exchange on a pooled connection, and its checks."""
+"""The lean HTTP client: it renders a request, exchanges it for an answer on a pooled connection, and checks that."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NO_VALUES: dict[str, object] = {}
 
 
 class HttpClient:
-    """Makes the transactions of one `Http` probe over pooled connections; `pools` has one for each step."""
+    """Makes the transactions of one `Http` probe over pooled connections; `pools` has one pool for each step."""
 
     def __init__(
         self, steps: tuple[Step, ...], pools: tuple[Pool, ...], draw: Callable[[], dict[str, object]] | None
@@ -41,7 +41,7 @@ class HttpClient:
         """Start a transaction; `ended` is called once with its outcome."""
         values = self._draw() if self._draw is not None else _NO_VALUES
         if len(self._steps) > 1:
-            # A copy, for what is carried is put into it.
+            # A copy, because carried values are added to it.
             _Sequence(self._steps, self._pools, dict(values), partial(self._keep, ended, values)).start()
             return
         try:
@@ -54,7 +54,7 @@ class HttpClient:
         )
 
     def take_acknowledged(self) -> list[str]:
-        """Hand over the idempotency keys of the transactions that succeeded since the last call."""
+        """Return the idempotency keys of the transactions that succeeded since the last call."""
         taken, self._acknowledged = self._acknowledged, []
         return taken
 
@@ -74,7 +74,7 @@ class HttpClient:
 
 
 class _Sequence:
-    """One transaction of several requests, each sent when the one before has been answered and checked."""
+    """One transaction of several requests; each is sent when the answer before it has passed its checks."""
 
     def __init__(
         self, steps: tuple[Step, ...], pools: tuple[Pool, ...], values: dict[str, object], ended: Ended
@@ -139,7 +139,7 @@ class _Sequence:
 
 @asynccontextmanager
 async def opened(probe: Http, shard: int, shards: int) -> AsyncIterator[HttpClient]:
-    """Open the pools that transactions share, for the length of the block."""
+    """Open the pools that all transactions share, for the length of the block."""
     steps = compile_steps(probe)
     limits = Limits(
         timeout_seconds=probe.timeout.total_seconds(),
@@ -149,7 +149,7 @@ async def opened(probe: Http, shard: int, shards: int) -> AsyncIterator[HttpClie
         max_connections=probe.max_connections or math.inf,
     )
     reads = any(step.checks.needs_headers or step.checks.needs_body or step.request.carry for step in steps)
-    # It takes 30 ms to load the system's authorities.
+    # Only for https: it takes 30 ms to load the system's certificate authorities.
     context = probe.tls.context() if any(_authority(request)[0] == "https" for request in probe.requests) else None
     async with asyncio.TaskGroup() as tasks, AsyncExitStack() as stack:
         pools: dict[tuple[str, str], Pool] = {}

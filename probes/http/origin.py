@@ -1,4 +1,4 @@
-"""The server that a pool's connections go to: its addresses, and opening a connection to one of them."""
+"""The server of a pool: looking up its addresses, and opening a connection to one of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Protocol = TypeVar("_Protocol", bound=asyncio.Protocol)
 
 @dataclass(frozen=True)
 class Origin:
-    """A server: what RFC 9110 calls an origin, and how to reach it; `tls` is None for plain HTTP."""
+    """A server (an origin in RFC 9110) and how to connect to it; `tls` is None for plain HTTP."""
 
     host: str
     port: int
@@ -33,7 +33,7 @@ class Origin:
 
 
 async def look_up(host: str) -> list[str]:
-    """Look up the addresses of a host, in the order to try them; raises OSError, or UnicodeError for what is no name."""
+    """Return the addresses of a host, best first; raises OSError, or UnicodeError for a malformed name."""
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
@@ -50,7 +50,7 @@ class Dialer:
         self._turn = itertools.count()
 
     async def opened(self, make: Callable[[], _Protocol]) -> _Protocol:
-        """Open a connection to the next address, or to another when that one does not answer; raises OSError."""
+        """Open a connection to the next address, or to another one when that fails; raises OSError."""
         if not self._addresses:
             raise socket.gaierror(self._resolve_error)
         addresses, first = self._addresses, next(self._turn)
@@ -59,7 +59,7 @@ class Dialer:
             try:
                 async with asyncio.timeout(self._connect_seconds):
                     return await self._opened_to(addresses[(first + offset) % len(addresses)], make)
-            except OSError as failed:  # TimeoutError is one
+            except OSError as failed:  # among them TimeoutError
                 error = failed
         raise error or OSError("no address to connect to")
 
@@ -72,21 +72,21 @@ class Dialer:
         return connection
 
     async def resolve(self) -> None:
-        """Look the host up; what was found before stays when it cannot be found now."""
+        """Look the host up; if that fails, the addresses found before stay."""
         try:
             self._addresses = await self._look_up(self._origin.host)
         except (OSError, UnicodeError) as error:  # a label of more than 63 characters cannot be encoded
             self._resolve_error = f"cannot be resolved: {getattr(error, 'strerror', None) or error}"
 
     async def keep_resolving(self, interval_seconds: float) -> None:
-        """Look the host up again and again; every second as long as it has not been found."""
+        """Look the host up repeatedly; every second as long as it has not been found."""
         while True:
             await asyncio.sleep(interval_seconds if self._addresses else 1.0)
             await self.resolve()
 
 
 def explain_connecting(error: OSError, server: str, connect_seconds: float) -> tuple[Reason, str]:
-    """Name why a connection to a server, HOST:PORT, could not be opened; for both clients."""
+    """Return the reason why a connection to a server (HOST:PORT) could not be opened, and a text; for both clients."""
     if isinstance(error, ssl.SSLError):
         return "tls", f"{server}: {error}"
     if isinstance(error, TimeoutError) and error.errno is None:

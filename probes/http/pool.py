@@ -1,8 +1,8 @@
 """Keep-alive connections to one origin, and the time limit of every exchange on them.
 
-No exchange has a timer: all have the same time limit, so they run out in the order in which they began, and
-one sweep over the oldest finds them. The same sweep closes connections that have been idle for too long,
-before the server does it in the middle of a request.
+No exchange has a timer. All have the same time limit, so they time out in the order in which they began, and a
+regular sweep over the oldest finds them. The same sweep closes connections that have been idle for too long:
+otherwise the server might close them in the middle of a request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from alertdrill.probes.outcome import Reason
 
 @dataclass(frozen=True)
 class Limits:
-    """How long things may take, in seconds, and how many connections there may be."""
+    """Time limits in seconds, and the largest number of connections."""
 
     timeout_seconds: float = 30.0
     connect_seconds: float = 10.0
@@ -31,9 +31,9 @@ class Limits:
 
 
 class Pool:
-    """Connections to one origin; it opens as many as there are exchanges under way, and keeps them.
+    """Connections to one origin. It opens as many as there are exchanges at a time, and keeps them.
 
-    Beyond `max_connections` exchanges wait for one in the order in which they came; their time limit runs meanwhile.
+    When there are `max_connections`, exchanges wait for one in the order in which they came. Their time limit runs.
     """
 
     def __init__(
@@ -56,20 +56,20 @@ class Pool:
         self._waiting[exchange] = None
         while self._idle:
             connection = self._idle.pop()
-            # The sweep may come too late: after a stall this is called before anything has been read.
+            # After a stall, this may run before the sweep, and an old connection may still be in the list.
             if connection.idle_until < now:
                 connection.close()
             elif not connection.is_closed:
                 connection.begin(exchange)
                 return
-        # None is idle, so that each connection belongs to one of the exchanges that are not queued.
+        # No connection is idle here, so their number is that of the exchanges that are not queued.
         if len(self._waiting) - len(self._queued) > self._limits.max_connections:
             self._queued[exchange] = None
             return
         self._connecting[exchange] = self._tasks.create_task(self._connect(exchange))
 
     def finish(self, exchange: Exchange, reason: Reason | None, reusable: Connection | None) -> None:
-        """Take an exchange's connection back, if it can be used again, and tell of its end."""
+        """End an exchange, and take its connection back if it is reusable."""
         del self._waiting[exchange]
         if self._queued and len(self._waiting) - len(self._queued) < self._limits.max_connections:
             self._take_next(reusable)
@@ -79,7 +79,7 @@ class Pool:
         exchange.ended(exchange, reason)
 
     def _take_next(self, connection: Connection | None) -> None:
-        """Give the place of an exchange that ended to the one that has been queued for longest."""
+        """Begin the exchange that has been queued for longest, in the place of one that ended."""
         exchange = next(iter(self._queued))
         del self._queued[exchange]
         if connection is not None:
@@ -105,7 +105,7 @@ class Pool:
     async def _keep_sweeping(self) -> None:
         interval_seconds = min(max(self._limits.timeout_seconds / 50, 0.005), 0.25)
         while True:
-            # Held up in this sleep (SIGSTOP), the process has yet to read answers that came meanwhile.
+            # If the process is stopped in this sleep (SIGSTOP), answers that came in time are not read yet.
             swept = time.monotonic() + interval_seconds
             await asyncio.sleep(interval_seconds)
             self._time_out_until(swept)
@@ -126,20 +126,20 @@ class Pool:
         del self._idle[:stale]
 
     def _time_out(self, exchange: Exchange) -> None:
-        what = "answer"
+        missing = "answer"
         if exchange in self._queued:
             del self._queued[exchange]
-            what = f"connection free of {self._limits.max_connections:g}"
+            missing = f"free connection among {self._limits.max_connections:g}"
         elif task := self._connecting.pop(exchange, None):
             task.cancel()
-            what = "connection"
+            missing = "connection"
         if exchange.connection is not None:
             exchange.connection.close()
-        exchange.detail = f"no {what} within {self._limits.timeout_seconds:g} s"
+        exchange.detail = f"no {missing} within {self._limits.timeout_seconds:g} s"
         self.finish(exchange, "timeout", None)
 
     def close(self) -> None:
-        """Break off all that is under way, without a word, and close every connection."""
+        """Close every connection, without ending the exchanges on them."""
         for connection in [*self._idle, *(exchange.connection for exchange in self._waiting)]:
             if connection is not None:
                 connection.close()
@@ -151,7 +151,7 @@ class Pool:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        """Keep the addresses fresh and the time limits for the length of the block."""
+        """Look the server up and enforce the time limits for the length of the block."""
         await self._dialer.resolve()
         keepers = [
             self._tasks.create_task(self._dialer.keep_resolving(self._limits.resolve_seconds)),

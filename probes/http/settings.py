@@ -10,18 +10,18 @@
     then:
       - {url: "http://shop:8080/orders/{{ id }}", checks: [{json: $.state, equals: open}]}
 
-`client: lean` speaks HTTP/1.1 alone, at a quarter of the CPU that aiohttp's client takes. `client: aiohttp`
-knows the rest of HTTP: proxies of the environment, cookies, redirects, compressed bodies. It differs where an
-answer is odd: it sends an idempotent request a second time when the connection breaks before an answer, does not
-always see what a server sends beyond its one answer, takes a reset for the end of an answer without a length, and
-leaves a switch of protocols to the checks, as the status 101.
+`client: lean` knows only HTTP/1.1 and takes a quarter of the CPU of aiohttp's client. `client: aiohttp` knows the
+rest of HTTP: proxies from the environment, cookies, redirects, compressed bodies. It differs for unusual answers:
+
+- When the connection breaks before an answer, it sends an idempotent request a second time.
+- It does not always notice bytes that a server sends after its answer.
+- For an answer without a length, it accepts a reset as its end.
+- A switch of protocols is a status for the checks, 101.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -30,23 +30,23 @@ from pydantic import Field, field_validator, model_validator
 
 from alertdrill.probes.checks.checks import Check, compile_carry, compile_checks
 from alertdrill.probes.checks.kinds import StatusCheck
-from alertdrill.probes.client import AwaitedClient, Client
 from alertdrill.probes.data.data import AnyData, Name
 from alertdrill.probes.data.template import compile_header, compile_json, compile_text, compile_url
 from alertdrill.probes.outcome import Counted
+from alertdrill.probes.probe import Probe
 from alertdrill.units.duration import Duration
 from alertdrill.units.headers import HeaderName, require_unframed
 from alertdrill.units.settings import Secret, Settings
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 
 KEY_NAME = "idempotency_key"
 
 
 class HttpRequest(Settings):
-    """One request, the checks on its answer, and what is carried from it to later requests.
+    """One request, the checks on its answer, and the values that are carried from it to later requests.
 
-    Without checks a status of 2xx is expected. `name`, the path if none, tells the requests of a sequence apart in what
-    is counted.
+    Without checks a status of 2xx is expected. The requests of a sequence are counted under `name`, or under the
+    path of the URL without a name.
     """
 
     name: str = ""
@@ -63,20 +63,20 @@ class HttpRequest(Settings):
     @classmethod
     def _is_http(cls, url: str) -> str:
         if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
-            msg = f"{url!r} is no URL, expected http://… or https://…"
+            msg = f"{url!r} is not a URL, expected http://… or https://…"
             raise ValueError(msg)
         try:
             port = urlsplit(url).port
         except ValueError:
             port = 0
         if port == 0:
-            msg = f"{url!r} has no port that can be, expected one from 1 to 65535"
+            msg = f"{url!r} has a wrong port, expected one from 1 to 65535"
             raise ValueError(msg)
         return url
 
     @field_validator("headers")
     @classmethod
-    def _leaves_framing_alone(cls, headers: dict[str, str]) -> dict[str, str]:
+    def _do_not_frame(cls, headers: dict[str, str]) -> dict[str, str]:
         require_unframed(headers)
         return headers
 
@@ -91,7 +91,7 @@ class HttpRequest(Settings):
 
     @property
     def title(self) -> str:
-        """The name, or else the path."""
+        """The name, or the path of the URL without one."""
         return self.name or urlsplit(self.url).path or "/"
 
     @property
@@ -100,7 +100,7 @@ class HttpRequest(Settings):
         return tuple(check.title for check in self.checks)
 
     def require_known(self, known: set[str]) -> None:
-        """Raise ValueError for a template with a name that is not known."""
+        """Raise ValueError for a template with an unknown name."""
         compile_url(self.url, known)
         for text in self.headers.values():
             compile_header(text, known)
@@ -108,14 +108,14 @@ class HttpRequest(Settings):
         compile_json(self.json_body, known)
 
 
-class Http(HttpRequest):
-    """An HTTP transaction: the request, and those that follow it in `then`.
+class Http(HttpRequest, Probe):
+    """An HTTP transaction: the request, and the requests that follow it in `then`.
 
-    Each transaction has an `Idempotency-Key` of its own if asked, a UUID, which templates know as
-    `{{ idempotency_key }}`. `timeout` is that of each request, from its due send to the end of its answer.
-    Idle connections are closed after `idle_timeout`, before servers close theirs. There are as many as transactions
-    under way, or at most `max_connections` for each origin and worker: what waits for one is in flight, and its
-    latency counts. The same `seed` gives the same data; without one every run has its own.
+    With `idempotency_key` each transaction has an `Idempotency-Key` of its own, a UUID, which templates know as
+    `{{ idempotency_key }}`. `timeout` is the limit for each request, from its send to the end of its answer.
+    Idle connections are closed after `idle_timeout`, before the server closes them. There is a connection for each
+    transaction in flight, or at most `max_connections` for each origin and worker: a transaction that waits for one
+    is in flight, and its latency counts. The same `seed` gives the same data; without one every run has other data.
     """
 
     kind: Literal["http"] = "http"
@@ -126,13 +126,13 @@ class Http(HttpRequest):
     idle_timeout: Duration = Field(default=timedelta(seconds=4), gt=timedelta(0))
     resolve_interval: Duration = Field(default=timedelta(seconds=30), gt=timedelta(0))
     max_connections: int | None = Field(default=None, gt=0)
-    tls: Tls = Tls()
+    tls: TlsSettings = TlsSettings()
     data: dict[Name, AnyData] = {}
     seed: int | None = None
     then: tuple[HttpRequest, ...] = ()
 
     @model_validator(mode="after")
-    def _knows_every_name(self) -> Http:
+    def _names_are_known(self) -> Http:
         known = set(self.data) | ({KEY_NAME} if self.idempotency_key else set())
         for index, request in enumerate(self.requests):
             try:
@@ -144,7 +144,7 @@ class Http(HttpRequest):
         return self
 
     @model_validator(mode="after")
-    def _tells_its_requests_apart(self) -> Http:
+    def _names_are_unique(self) -> Http:
         for title, count in Counter(request.title for request in self.requests).items():
             if count > 1:
                 msg = f"{count} requests are named {title!r}, expected a `name` of its own for each"
@@ -160,20 +160,3 @@ class Http(HttpRequest):
     def counted(self) -> tuple[Counted, ...]:
         """The names under which the requests are counted, with their checks."""
         return tuple(Counted(request.title, request.check_names) for request in self.requests)
-
-    @asynccontextmanager
-    async def opened(self, shard: int = 0, shards: int = 1) -> AsyncIterator[Client | AwaitedClient]:
-        """Open the connections that transactions share, for the length of the block.
-
-        Of several workers each is a shard, with data of its own.
-        """
-        if self.client == "aiohttp":
-            from alertdrill.probes.http.aiohttp_client import opened as opened_aiohttp
-
-            async with opened_aiohttp(self, shard, shards) as awaited:
-                yield awaited
-            return
-        from alertdrill.probes.http.lean_client import opened as opened_lean
-
-        async with opened_lean(self, shard, shards) as lean:
-            yield lean

@@ -1,4 +1,4 @@
-"""A request of the HTTP probe, compiled: what is the same for all transactions is put together only once."""
+"""A request of the HTTP probe, compiled: its parts that are the same for all transactions are joined only once."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Step:
         return Outcome("check", self.checks.detail(answer), failed, refused_by_status=is_refusal)
 
     def without_answer(self, reason: Reason, detail: str) -> Outcome:
-        """Tell of a request that got no answer: none of its checks held."""
+        """Return the outcome of a request without an answer, for which every check failed."""
         return Outcome(reason, detail, self.checks.names)
 
 
@@ -68,11 +68,11 @@ def compile_steps(probe: Http) -> tuple[Step, ...]:
 def compile_values(
     probe: Http, steps: Iterable[Step], shard: int, shards: int
 ) -> Callable[[], dict[str, object]] | None:
-    """Make the function that draws the values of one transaction; None when none are needed."""
+    """Return a function that draws the values of one transaction; None when the requests need no values."""
     data = probe.data | ({KEY_NAME: Uuid()} if probe.idempotency_key else {})
     carried = {name for request in probe.requests for name in request.carry} - set(probe.data)
     names = frozenset().union(*(step.parts.names for step in steps)) - carried
-    # Without a seed in the file two runs must not use the same keys: the service would know them.
+    # Without a seed in the file, two runs must use different keys: the service remembers keys.
     seed = secrets.randbits(63) if probe.seed is None else probe.seed
     return rows(data, names, seed, shard, shards) if names else None
 
@@ -102,8 +102,8 @@ def _parts(request: HttpRequest, probe: Http, known: set[str]) -> Parts:
         headers["Authorization"] = authorization
     if probe.idempotency_key:
         headers["Idempotency-Key"] = "{{ " + KEY_NAME + " }}"
-    mine = {name.lower() for name in request.headers}
-    headers = {name: value for name, value in headers.items() if name.lower() not in mine} | request.headers
+    given = {name.lower() for name in request.headers}
+    headers = {name: value for name, value in headers.items() if name.lower() not in given} | request.headers
     compiled = tuple((name, compile_header(value, known)) for name, value in headers.items())
     return Parts(compile_url(path, known), compiled, body)
 
@@ -112,14 +112,14 @@ def _authorization(request: HttpRequest, url: SplitResult) -> str:
     if request.bearer_token is not None:
         return f"Bearer {request.bearer_token.get_secret_value()}"
     if url.username is not None:
-        # A URL spells in percents what would end its name or password, such as an @.
+        # In a URL, characters such as @ are percent-encoded in the user and the password.
         credentials = unquote_to_bytes(url.username) + b":" + unquote_to_bytes(url.password or "")
         return f"Basic {base64.b64encode(credentials).decode()}"
     return ""
 
 
 def _renderer(request: HttpRequest, parts: Parts) -> Callable[[Mapping[str, object]], bytes]:
-    """Put the constant stretches together now, so that only what changes is left for each transaction."""
+    """Return a function that makes the request's bytes; the constant parts are joined here, once."""
     has_body = parts.body is not _EMPTY or request.method in {"POST", "PUT", "PATCH"}
     length = _length(parts.body.constant) if has_body else b"\r\n"
     pieces: list[bytes | Template] = [f"{request.method} ".encode(), parts.path, b" HTTP/1.1\r\n"]
@@ -144,14 +144,14 @@ def _renderer(request: HttpRequest, parts: Parts) -> Callable[[Mapping[str, obje
 
 
 def _length(body: bytes | None) -> bytes:
-    """Spell the end of a head before a body; nothing where the body's length is not known yet."""
+    """Return the end of the head with the body's length; empty when the length is not known yet."""
     return b"" if body is None else b"Content-Length: %d\r\n\r\n" % len(body)
 
 
 def _merged(
     pieces: list[bytes | Template],
 ) -> tuple[list[bytes], list[tuple[int, Callable[[Mapping[str, object]], bytes]]]]:
-    """Join neighbouring constants; the slots say which piece is rendered how."""
+    """Join neighbouring constants; each slot is the index of a piece and the function that renders it."""
     filled, slots = [b""], []
     for piece in pieces:
         constant = piece if isinstance(piece, bytes) else piece.constant

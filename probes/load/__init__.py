@@ -1,1 +1,1 @@
-"""Load: when each transaction is due, sending it then, counting what became of it."""
+"""Load: the due times of transactions, sending them, and counting their outcomes."""

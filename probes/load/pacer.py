@@ -1,8 +1,8 @@
-"""Wakes a callback at exact instants, without spinning.
+"""Calls back at exact instants, without spinning.
 
-uvloop's own timers have a resolution of one millisecond and its short sleeps return at once, so on Linux
-a timerfd (timerfd_create(2)) wakes the loop through its file descriptor. Elsewhere the loop's timers must do.
-Instants are seconds of `time.monotonic`, which on Linux is CLOCK_MONOTONIC, the timerfd's own clock.
+uvloop's own timers have a resolution of one millisecond, and its short sleeps return at once. So on Linux a
+timerfd (timerfd_create(2)) wakes the loop through its file descriptor. Elsewhere the loop's own timers are used.
+Instants are seconds of `time.monotonic`, which on Linux is CLOCK_MONOTONIC, the clock of the timerfd.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import Protocol
 
 _CLOCK_MONOTONIC = 1
 _TFD_TIMER_ABSTIME = 1
-# A clock that stands still must not be asked again and again in one instant.
+# With a clock that stands still, a shorter sleep would spin.
 _SHORTEST_SLEEP_SECONDS = 1e-6
 _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC if sys.platform == "linux" else 0
 
 
 class Pacer(Protocol):
-    """Calls back at the latest instant asked for, and again until the callback asks for another or the block ends."""
+    """Calls back at the instant that was set last; it may call back again until the callback sets the next one."""
 
     def wake_at(self, instant: float, then: float) -> None:
-        """Call back at an instant of `time.monotonic` or a little later, never before; at once when it has gone by.
+        """Call back at an instant of `time.monotonic` or slightly later, never before it; at once if it has passed.
 
-        `then` is the instant after it, as far as it is known by now: infinity, or one at which it may call back too.
+        `then` is the next instant after it, if it is known by now, else infinity. The pacer may call back at it too.
         """
         ...
 
@@ -44,11 +44,11 @@ class _Itimerspec(ctypes.Structure):
 
 
 class _TimerfdPacer:
-    """Two timers in turn, of which one is set for the next instant while the other is set for the one after it.
+    """Two timers that take turns: one is set for the next instant, the other for the instant after it.
 
-    To set what is then not the machine's earliest timer is cheap; the earliest has to be programmed into the hardware,
-    which costs several microseconds in a virtual machine, and which now the kernel does when the one before it ends.
-    Setting a timer again also takes back its readiness, so that it need never be read.
+    To set the machine's earliest timer, the hardware has to be programmed, which takes several microseconds in a
+    virtual machine. Any other timer is cheap to set, and the kernel programs it when the one before it ends.
+    Setting a timer again also makes its file descriptor unreadable, so it never has to be read.
     """
 
     def __init__(self, libc: ctypes.CDLL, descriptors: tuple[int, int], wake: Callable[[], None]) -> None:
@@ -59,18 +59,18 @@ class _TimerfdPacer:
         self._spec = _Itimerspec()
         self._value = self._spec.value
         self._address = ctypes.addressof(self._spec)
-        # Of each timer the nanosecond that it is or was set for; 0 disarms it.
+        # The nanosecond that each timer is or was set for; 0 switches it off.
         self._set_for = [0, 0]
         self._ended = 0
 
     def fire(self, timer: int) -> None:
-        """Call back, because one of the timers has ended."""
+        """Call back: one of the timers has ended."""
         self._ended = timer
         self._wake()
 
     def wake_at(self, instant: float, then: float) -> None:
         ended, running = self._ended, 1 - self._ended
-        # Rounded up.
+        # Rounded up, because it must never be early.
         at, after = max(int(instant * 1e9) + 1, 1), 0 if then == math.inf else int(then * 1e9) + 1
         if self._set_for[running] == at:
             self._set(ended, after)
@@ -86,7 +86,7 @@ class _TimerfdPacer:
 
 
 class _LoopPacer:
-    """The loop's own timer, up to a millisecond late; one that fires early, as uvloop's do, is set again."""
+    """The loop's own timer, up to a millisecond late; when it fires early, as uvloop's may, it is set again."""
 
     def __init__(self, wake: Callable[[], None], clock: Callable[[], float]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -119,8 +119,8 @@ def pacing(
 ) -> Iterator[Pacer]:
     """Yield a pacer that calls `wake` in the running loop, for the length of the block.
 
-    `clock` is what instants are compared with; any but `time.monotonic` takes the loop's own timers, as does any
-    `platform` but Linux.
+    The instants are those of `clock`. A timerfd is used on the platform `linux` with `time.monotonic`; otherwise
+    the loop's own timers are used.
     """
     if platform == "linux" and clock is time.monotonic:
         with _timerfd(wake) as pacer:

@@ -1,10 +1,10 @@
-"""Phases of a load: the rate rises to each, and is held there for as long as the phase is judged.
+"""Phases of a load: the rate rises to that of the phase, and stays there while the phase is judged.
 
     phases:
       - {phase: baseline, from: 50, to: 100, ramp: 1m, hold: 2m}
-      - {phase: phase 1, to: 300, ramp: 1m, hold: 2m}        # from where the one before it ended
+      - {phase: phase 1, to: 300, ramp: 1m, hold: 2m}        # begins at the rate of the phase before
 
-Pure: phases come to stages, and to the seconds in which each is judged.
+This file computes the stages of all phases, and the seconds in which each phase is judged.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from pydantic import Field
 from alertdrill.units.duration import Duration
 from alertdrill.units.settings import Settings
 
-Rate = Annotated[float, Field(ge=0, le=100_000)]
+RatePerSecond = Annotated[float, Field(ge=0, le=100_000)]
 """A pydantic field type: transactions a second."""
 
 
 class StageSettings(Settings):
-    """A straight line to the rate `target`; a duration of 0 is a jump."""
+    """A straight line to the rate `target`; a stage with a duration of 0 is a jump."""
 
     duration: Duration = Field(ge=timedelta(0))
-    target: Rate
+    target: RatePerSecond
 
     def scaled(self, time_scale: float) -> Self:
         """Divide the duration."""
@@ -36,10 +36,10 @@ class StageSettings(Settings):
 
 
 class PhaseSettings(Settings):
-    """A rise from one rate to another, and how long that is held; `from` is the end of the phase before it if none."""
+    """A rise to a rate, and how long that rate is held; without `from` it starts at the rate of the phase before."""
 
     name: str = Field(alias="phase", min_length=1)
-    start: Rate | None = Field(default=None, alias="from")
+    start: RatePerSecond | None = Field(default=None, alias="from")
     to: Annotated[float, Field(gt=0, le=100_000)]
     ramp: Duration = Field(default=timedelta(0), ge=timedelta(0))
     hold: Duration = Field(gt=timedelta(0))
@@ -50,23 +50,23 @@ class PhaseSettings(Settings):
 
 
 def stages(phases: Iterable[PhaseSettings]) -> tuple[StageSettings, ...]:
-    """Spell phases as stages: a jump where one does not begin where the last ended, the rise, the hold."""
-    spelled: list[StageSettings] = []
+    """Convert phases to stages: a jump where `from` is another rate than the last, then the rise, then the hold."""
+    found: list[StageSettings] = []
     rate = 0.0
     for phase in phases:
         if phase.start is not None and phase.start != rate:
-            spelled.append(StageSettings(duration=timedelta(0), target=phase.start))
-        spelled += [
+            found.append(StageSettings(duration=timedelta(0), target=phase.start))
+        found += [
             StageSettings(duration=phase.ramp, target=phase.to),
             StageSettings(duration=phase.hold, target=phase.to),
         ]
         rate = phase.to
-    return tuple(spelled)
+    return tuple(found)
 
 
 def held_seconds(phases: Sequence[PhaseSettings]) -> list[range]:
-    """Tell of each phase the numbers of the whole seconds, from the load's start, that lie in its hold."""
+    """Return for each phase the full seconds of its hold, numbered from the load's start."""
     ends = accumulate((phase.ramp + phase.hold).total_seconds() for phase in phases)
-    # Sums of floats may miss a whole second by a hair.
+    # A sum of floats may be slightly off a full second.
     spans = ((end - phase.hold.total_seconds(), end) for phase, end in zip(phases, ends, strict=True))
     return [range(math.ceil(start - 1e-6), math.floor(end + 1e-6)) for start, end in spans]

@@ -1,17 +1,16 @@
-"""Arrivals at random, as those of many who know nothing of each other: a Poisson process, from a seed.
+"""Arrivals at random, like those of many independent clients: a Poisson process, from a seed.
 
-A Poisson process of any rate is one of rate 1 whose instants went through the inverse of N, the area under
-the rate (E. Cinlar, Introduction to Stochastic Processes, section 4.7). Of the one of rate 1, the arrivals
-are numbered in blocks, and the instant of one is found without those before it, from two facts
-(L. Devroye, Non-Uniform Random Variate Generation, chapters V and IX):
+A Poisson process of any rate can be made from one of rate 1: each instant goes through the inverse of N, the
+area under the rate (E. Cinlar, Introduction to Stochastic Processes, section 4.7). The arrivals of the process
+of rate 1 are numbered in blocks. The instant of an arrival is computed without the arrivals before it, because
+of two facts (L. Devroye, Non-Uniform Random Variate Generation, chapters V and IX):
 
-- n arrivals take Gamma(n) seconds, and of the seconds that 2k take, the first k take a share of Beta(k, k).
-  So a run of blocks is cut in halves until one block is left, with draws that depend on the seed and the
-  run alone.
-- Between the last arrival of one block and the last of the next, the others are uniform.
+- n arrivals take Gamma(n) seconds. Of the seconds that 2k arrivals take, the first k take a share of Beta(k, k).
+  So a run of blocks is halved until one block is left. Each draw depends only on the seed and the run.
+- Between the last arrival of one block and the last of the next, the other arrivals are uniformly distributed.
 
-So nothing is added up from the start and nothing is kept but a few blocks. The same seed gives the same
-arrivals under the same version of Python, whose gamma and beta variates may change with the next.
+So nothing is added up from the start, and only a few blocks are kept. The same seed gives the same arrivals
+under the same version of Python. Another version may draw other gamma and beta variates.
 """
 
 from __future__ import annotations
@@ -31,44 +30,44 @@ _BLOCK = 1024
 
 @dataclass(frozen=True)
 class PoissonArrivals:
-    """Arrivals at random with the rate of others; how many there are in all is random too."""
+    """Random arrivals with the mean rate of the arrivals `of`; their number is random too."""
 
     of: ConstantArrivals | RampingArrivals
     seed: int
 
     @cached_property
     def total(self) -> int | None:
-        """How many arrivals fell into the duration; None: without end."""
+        """The number of arrivals within the duration; None when the load has no end."""
         ends_at = self.of.duration_seconds
         return None if ends_at is None else _count_by(self.seed, self.of.area_by(ends_at))
 
     @property
     def duration_seconds(self) -> float | None:
-        """The duration of the others."""
+        """The duration of the arrivals `of`."""
         return self.of.duration_seconds
 
     def due_seconds(self, index: int) -> float:
-        """Tell when a transaction is due; infinity for one beyond the last."""
+        """Return when a transaction is due; infinity for one beyond the last."""
         if self.total is not None and index >= self.total:
             return math.inf
         return self.of.seconds_at(_unit_seconds(self.seed, index))
 
     def due_times(self, first: int, last: int, step: int = 1) -> list[float]:
-        """List the due times of a range of transactions, without what is beyond the last."""
+        """Return the due times of a range of transactions, without those beyond the last."""
         indexes = range(first, up_to(last, self.total), step)
         return [self.of.seconds_at(_unit_seconds(self.seed, index)) for index in indexes]
 
     def due_by(self, elapsed_seconds: float) -> int:
-        """Count the transactions that are due at an instant, that one included."""
+        """Count the transactions that are due up to and including an instant."""
         return settled(self.due_seconds, _count_by(self.seed, self.of.area_by(elapsed_seconds)), elapsed_seconds)
 
     def rate_at(self, elapsed_seconds: float) -> float:
-        """Tell the mean rate at an instant."""
+        """Return the mean rate at an instant."""
         return self.of.rate_at(elapsed_seconds)
 
 
 def _unit_seconds(seed: int, index: int) -> float:
-    """Tell when an arrival of the process of rate 1 comes."""
+    """Return the instant of an arrival in the process of rate 1."""
     block, place = divmod(index, _BLOCK)
     return _block(seed, block)[place]
 
@@ -81,14 +80,14 @@ def _count_by(seed: int, seconds: float) -> int:
 
 @lru_cache(maxsize=8)
 def _block(seed: int, block: int) -> list[float]:
-    """List the instants of a block of the process of rate 1; the last of them is where the next one starts."""
+    """Return the instants of one block of the process of rate 1; the next block starts at the last of them."""
     _, start, end = _find(seed, lambda first, _: first <= block)
     draw = _random(seed, "block", block).random
     return [start + (end - start) * share for share in sorted(draw() for _ in range(_BLOCK - 1))] + [end]
 
 
 def _find(seed: int, reaches: Callable[[int, float], bool]) -> tuple[int, float, float]:
-    """Find the last block whose number and start a condition holds for; its number, start and end."""
+    """Return number, start and end of the last block for which `reaches(number, start)` is true."""
     first, last, start, end = 0, 1, 0.0, _gamma(seed, 0, 1)
     while reaches(last, end):
         first, last, start, end = last, 2 * last, end, end + _gamma(seed, last, 2 * last)
@@ -103,16 +102,16 @@ def _find(seed: int, reaches: Callable[[int, float], bool]) -> tuple[int, float,
 
 @lru_cache(maxsize=128)
 def _gamma(seed: int, first: int, last: int) -> float:
-    """Draw how many seconds a run of blocks takes."""
+    """Draw the seconds that a run of blocks takes."""
     return _random(seed, "run", first, last).gammavariate((last - first) * _BLOCK, 1.0)
 
 
 @lru_cache(maxsize=128)
 def _first_half(seed: int, first: int, last: int) -> float:
-    """Draw the share that the first half of a run of blocks has of its seconds."""
+    """Draw the share of a run's seconds that its first half takes."""
     half = (last - first) // 2 * _BLOCK
     return _random(seed, "half", first, last).betavariate(half, half)
 
 
 def _random(seed: int, *name: object) -> Random:
-    return Random(f"{seed} {name}")  # noqa: S311 - a schedule that can be repeated, no secret
+    return Random(f"{seed} {name}")  # noqa: S311 - a repeatable schedule, not a secret

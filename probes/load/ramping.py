@@ -1,7 +1,7 @@
-"""Arrivals at a rate that rises and falls in stages, as k6's ramping-arrival-rate has them.
+"""Arrivals at a rate that rises and falls in stages, like k6's ramping-arrival-rate.
 
-The rate is a line from stage to stage, so N (see `arrivals.py`) is a parabola in each of them, and a due
-time is the root of a quadratic equation.
+Within a stage the rate is a straight line, so N (see `arrivals.py`) is a parabola, and a due time is the root
+of a quadratic equation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from alertdrill.probes.load.arrivals import as_written, settled, up_to
 
 @dataclass(frozen=True)
 class Stage:
-    """A straight line from the rate before it to `target_rate`; one of no duration is a jump."""
+    """A straight line from the rate before it to `target_rate`; a stage of 0 seconds is a jump."""
 
     duration_seconds: float
     target_rate: float
@@ -25,7 +25,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class RampingArrivals:
-    """Arrivals at a rate (not negative) that goes in straight lines from stage to stage, and ends with the last."""
+    """Arrivals at a rate (not negative) that follows the stages in straight lines; they end with the last stage."""
 
     start_rate: float
     stages: tuple[Stage, ...]
@@ -41,20 +41,20 @@ class RampingArrivals:
         return self._pieces[-1].end_seconds if self._pieces else 0.0
 
     def due_seconds(self, index: int) -> float:
-        """Tell when a transaction is due; infinity for one beyond the last."""
+        """Return when a transaction is due; infinity for one beyond the last."""
         return self.seconds_at(index) if index < self.total else math.inf
 
     def due_times(self, first: int, last: int, step: int = 1) -> list[float]:
-        """List the due times of a range of transactions, without what is beyond the last."""
+        """Return the due times of a range of transactions, without those beyond the last."""
         seconds_at = self.seconds_at
         return [seconds_at(index) for index in range(first, up_to(last, self.total), step)]
 
     def due_by(self, elapsed_seconds: float) -> int:
-        """Count the transactions that are due at an instant, that one included."""
+        """Count the transactions that are due up to and including an instant."""
         return settled(self.due_seconds, int(self.area_by(elapsed_seconds)) + 1, elapsed_seconds)
 
     def rate_at(self, elapsed_seconds: float) -> float:
-        """Tell the rate at an instant, at a jump the new one: 0 before the start and from the end on."""
+        """Return the rate at an instant, at a jump the new one; 0 before the start and from the end on."""
         if not 0 <= elapsed_seconds < self.duration_seconds:
             return 0.0
         return self._pieces[bisect_right(self._piece_seconds, elapsed_seconds) - 1].rate_at(elapsed_seconds)
@@ -66,8 +66,8 @@ class RampingArrivals:
         return self._pieces[bisect_right(self._piece_seconds, elapsed_seconds) - 1].area_by(elapsed_seconds)
 
     def seconds_at(self, area: float) -> float:
-        """Tell the instant at which N passes an area, which is less than that under all stages."""
-        # Of pieces that begin at the same area the last one is meant: the others have the rate 0.
+        """Return the instant at which N reaches an area, which must be less than the area under all stages."""
+        # Several pieces begin at the same area when the rate is 0 for a while. The last of them is the right one.
         return self._pieces[bisect_right(self._piece_areas, area) - 1].seconds_at(area)
 
     @cached_property
@@ -113,7 +113,7 @@ class _Piece:
         return self.start_area + gone * (self.start_rate + self._slope * gone / 2)
 
     def seconds_at(self, area: float) -> float:
-        # Read from the nearer end: from the farther one, the end of a ramp down to 0 loses digits.
+        # Computed from the nearer end: from the farther one, the end of a ramp down to 0 would lose digits.
         gone, left = area - self.start_area, self.end_area - area
         if gone <= left:
             return self.start_seconds + _seconds_under(gone, self.start_rate, self._slope)
@@ -121,9 +121,9 @@ class _Piece:
 
 
 def _seconds_under(area: float, rate: float, slope: float) -> float:
-    """Tell how long a rate must go on, with a slope, for an area.
+    """Return the seconds in which a rate that changes by `slope` each second covers an area.
 
-    The root of slope/2 · s² + rate · s = area in the form that has neither a difference of two near
-    numbers nor the slope for a divisor: W. H. Press and others, Numerical Recipes, section 5.6.
+    This is the root of slope/2 · s² + rate · s = area. This form neither subtracts two nearly equal numbers nor
+    divides by the slope: W. H. Press and others, Numerical Recipes, section 5.6.
     """
     return 2 * area / (rate + math.sqrt(rate * rate + 2 * slope * area)) if area > 0 else 0.0

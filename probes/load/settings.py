@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from alertdrill.probes.load import phases
 from alertdrill.probes.load.arrivals import Arrivals, ConstantArrivals
-from alertdrill.probes.load.phases import PhaseSettings, Rate, StageSettings
+from alertdrill.probes.load.phases import PhaseSettings, RatePerSecond, StageSettings
 from alertdrill.probes.load.poisson import PoissonArrivals
 from alertdrill.probes.load.ramping import RampingArrivals, Stage
 from alertdrill.units.duration import Duration
@@ -17,15 +17,16 @@ from alertdrill.units.settings import Settings
 
 
 class LoadSettings(Settings):
-    """Either `rate`, constant, without a `duration` without end; or `stages`, from `start_rate` on; or `phases`.
+    """A constant `rate`, or `stages` that begin at `start_rate`, or `phases`.
 
-    Rates are in transactions a second. `poisson` sends at random with the same mean rate, the same for
-    the same `seed`. After the last due time, what is in flight has `graceful_stop` to end.
+    A constant rate without a `duration` has no end. Rates are in transactions a second. `poisson` sends at random
+    times with the same mean rate; the same `seed` gives the same times. After the last due time the load waits
+    for missing answers for at most `graceful_stop`.
     """
 
     rate: Annotated[float, Field(gt=0, le=100_000)] | None = None
     duration: Annotated[Duration, Field(gt=timedelta(0))] | None = None
-    start_rate: Rate = 0.0
+    start_rate: RatePerSecond = 0.0
     stages: tuple[StageSettings, ...] = ()
     phases: tuple[PhaseSettings, ...] = ()
     poisson: bool = False
@@ -44,7 +45,7 @@ class LoadSettings(Settings):
             raise ValueError("has both duration and stages, expected the duration of each stage alone")
         if self.rate is not None and "start_rate" in self.model_fields_set:
             raise ValueError("has both rate and start_rate, expected start_rate beside stages alone")
-        if self._paced().total == 0:
+        if self._regular_arrivals().total == 0:
             raise ValueError("has stages in which nothing is sent, expected a rate above 0 for some time")
         return self
 
@@ -54,25 +55,25 @@ class LoadSettings(Settings):
             raise ValueError(f"has both phases and {others[0]}, expected phases alone")
         names = [phase.name for phase in self.phases]
         if doubled := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"has two phases of the name {doubled!r}, expected one")
+            raise ValueError(f"has two phases named {doubled!r}, expected a name of its own for each")
 
     @property
     def steps(self) -> tuple[StageSettings, ...]:
-        """The stages, or those that the phases come to; none of a constant load."""
+        """The stages, or those made from the phases; empty for a constant load."""
         return self.stages or phases.stages(self.phases)
 
     def arrivals(self) -> Arrivals:
-        """Make the due times that these settings ask for."""
-        return PoissonArrivals(self._paced(), self.seed) if self.poisson else self._paced()
+        """Return the due times for these settings."""
+        return PoissonArrivals(self._regular_arrivals(), self.seed) if self.poisson else self._regular_arrivals()
 
     def scaled(self, time_scale: float) -> LoadSettings:
-        """Divide the durations of the load; rates stay, and so does the time that answers are given."""
+        """Divide the durations of the load; the rates and the time for missing answers stay."""
         duration = None if self.duration is None else self.duration / time_scale
         stages = tuple(stage.scaled(time_scale) for stage in self.stages)
-        walked = tuple(phase.scaled(time_scale) for phase in self.phases)
-        return self.model_copy(update={"duration": duration, "stages": stages, "phases": walked})
+        scaled = tuple(phase.scaled(time_scale) for phase in self.phases)
+        return self.model_copy(update={"duration": duration, "stages": stages, "phases": scaled})
 
-    def _paced(self) -> ConstantArrivals | RampingArrivals:
+    def _regular_arrivals(self) -> ConstantArrivals | RampingArrivals:
         if self.rate is not None:
             return ConstantArrivals(self.rate, None if self.duration is None else self.duration.total_seconds())
         stages = (Stage(stage.duration.total_seconds(), stage.target) for stage in self.steps)

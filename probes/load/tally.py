@@ -1,7 +1,7 @@
-"""What the load did, second by second and in all, in memory that does not grow with the transactions.
+"""The counts of a load, second by second and in total. The memory needed does not grow with the transactions.
 
-Latency is counted from the instant a transaction was due, so that a stall shows in every transaction
-it delayed (no coordinated omission); the time from its send and its send lateness are kept beside it.
+Latency is counted from the instant at which a transaction was due, so that a stall shows in every transaction
+that it delayed (no coordinated omission). The time since the send and the lateness of the send are kept as well.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 
 from hdrh.histogram import HdrHistogram
 
-from alertdrill.probes.load.recorder import Samples, SecondCounts
+from alertdrill.probes.load.second_counter import Samples, SecondCounts
 
 _LOWEST_US, _HIGHEST_US, _DIGITS = 1, 3_600_000_000, 3
-# Folding a sample takes 1.5 µs, so that this many hold the loop up for a tenth of a millisecond.
+# Adding a sample takes 1.5 µs, so this many block the event loop for a tenth of a millisecond.
 _FOLD_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class LoadSecond:
-    """One second of load; latencies from the due time in seconds, None when nothing ended in it.
+    """One second of load. Latencies are counted from the due time; they are None when nothing ended in the second.
 
-    `due` counts by due time; `succeeded`, `failed` and the latencies by the instant of the end.
+    `due` counts transactions by their due time; `succeeded`, `failed` and the latencies by the instant of the end.
     """
 
     offset: int
@@ -50,25 +50,25 @@ class Distribution:
 
     @property
     def count(self) -> int:
-        """Count the samples."""
+        """The number of samples."""
         return int(self.histogram.get_total_count())
 
     def percentile_seconds(self, percentile: float) -> float | None:
-        """Tell the duration at a percentile (0 to 100), None when there is no sample."""
+        """Return the duration at a percentile (0 to 100); None when there are no samples."""
         if self.count == 0:
             return None
         return float(self.histogram.get_value_at_percentile(percentile)) / 1e6
 
     def counts_up_to(self, bounds_seconds: Iterable[float]) -> list[int]:
-        """Count the samples that do not exceed each bound, from the smallest bound to the largest.
+        """Count for each bound the samples that do not exceed it; the bounds must ascend.
 
-        A sample that shares the bin of a bound counts as not exceeding it: bins are a microsecond wide up to 2 ms,
-        and above at most a thousandth of their values.
+        A sample in the same bin as a bound counts as not exceeding it. Bins are a microsecond wide up to 2 ms, and
+        at most a thousandth of their value above that.
         """
         histogram, counts, total, begin = self.histogram, [], 0, 0
         for bound in bounds_seconds:
             end = histogram.get_counts_array_index(int(bound * 1e6)) + 1
-            # A slice costs a hundredth of the histogram's own iterators.
+            # The sum of a slice is a hundred times faster than the histogram's own iterators.
             total += sum(histogram.counts[begin:end])
             counts.append(total)
             begin = end
@@ -85,22 +85,22 @@ class Distribution:
 
 @dataclass
 class RequestTally:
-    """The requests of one name."""
+    """The counts of the requests with one name."""
 
     failed: int = 0
     durations: Distribution = field(default_factory=Distribution)
 
 
 class Tally:
-    """Adds seconds up; due is always succeeded + failed + dropped + lost + in flight.
+    """Adds seconds up; `due` always equals succeeded + failed + dropped + lost + in flight.
 
-    Of `seconds` at least the last `kept_seconds` are there, all of them when None; the sums are of all in any case.
+    `seconds` has at least the last `kept_seconds` of them, or all when that is None. The sums count every second.
     """
 
     def __init__(self) -> None:
         self.kept_seconds: int | None = None
         self.seconds: list[LoadSecond] = []
-        # Parts of seconds: the load ended within them, or they were split. Their rates mean nothing.
+        # Parts of seconds, in which the load ended or which were split: their rates mean nothing.
         self.parts: list[LoadSecond] = []
         self.due = self.succeeded = self.failed = self.dropped = self.lost = 0
         self.in_flight = self.most_in_flight = 0
@@ -114,12 +114,12 @@ class Tally:
 
     @property
     def ended(self) -> int:
-        """Count the transactions that succeeded or failed."""
+        """The number of transactions that succeeded or failed."""
         return self.succeeded + self.failed
 
     async def whole(self) -> None:
-        """Wait until no second is added in part, for shares of its counts and its durations would be wrong."""
-        while self._is_folding:  # noqa: ASYNC110 - it takes milliseconds, and an event would be one more thing to set
+        """Wait until the second that is being added is complete: until then its counts and durations do not match."""
+        while self._is_folding:  # noqa: ASYNC110 - it takes milliseconds, and an event would have to be set each time
             await asyncio.sleep(0)
 
     def add(self, second: SecondCounts) -> None:
@@ -128,11 +128,11 @@ class Tally:
             pass
 
     def folding(self, second: SecondCounts) -> Iterator[None]:
-        """Add a second, a little at each step of the iteration, so that a load beside it is not held up."""
+        """Add a second, a little at each step of the iteration, so that a load in the same loop is not delayed."""
         self._is_folding = True
         self._count(second)
         (self.seconds if second.is_whole else self.parts).append(_summed_up(second))
-        # Half again as many may be there, so that not every second moves all that are kept.
+        # Removed only when there are half as many again: each removal moves all seconds that are kept.
         if self.kept_seconds is not None and len(self.seconds) > self.kept_seconds * 1.5:
             del self.seconds[: -self.kept_seconds]
         yield
@@ -159,6 +159,27 @@ class Tally:
         self.failed_checks.update(second.failed_checks)
 
 
+class PhasedTally(Tally):
+    """The counts of a whole load, and in `parts_held` those of each range of seconds.
+
+    A transaction is counted in the second in which it ended.
+    """
+
+    def __init__(self, held: Sequence[range]) -> None:
+        super().__init__()
+        self.folded_seconds = 0
+        self.parts_held = [Tally() for _ in held]
+        self._held = held
+
+    def folding(self, second: SecondCounts) -> Iterator[None]:
+        """Add a second to the whole load and to its phase, a little at each step of the iteration."""
+        yield from super().folding(second)
+        for held, part in zip(self._held, self.parts_held, strict=True):
+            if second.is_whole and second.offset in held:
+                yield from part.folding(second)
+        self.folded_seconds = second.offset + 1
+
+
 def _summed_up(second: SecondCounts) -> LoadSecond:
     p50, p95, p99 = second.latencies.quantiles_seconds(50, 95, 99)
     (lateness_p99,) = second.lateness.quantiles_seconds(99)
@@ -176,24 +197,3 @@ def _summed_up(second: SecondCounts) -> LoadSecond:
         p99_seconds=p99,
         lateness_p99_seconds=lateness_p99,
     )
-
-
-class PhasedTally(Tally):
-    """All seconds of a load, and in `parts_held` those of each range of seconds alone.
-
-    A transaction counts where it ended, as in every second.
-    """
-
-    def __init__(self, held: Sequence[range]) -> None:
-        super().__init__()
-        self.folded_seconds = 0
-        self.parts_held = [Tally() for _ in held]
-        self._held = held
-
-    def folding(self, second: SecondCounts) -> Iterator[None]:
-        """Add a second to the whole and to its phase, a little at each step of the iteration."""
-        yield from super().folding(second)
-        for held, part in zip(self._held, self.parts_held, strict=True):
-            if second.is_whole and second.offset in held:
-                yield from part.folding(second)
-        self.folded_seconds = second.offset + 1

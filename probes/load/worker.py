@@ -1,4 +1,4 @@
-"""One of several processes of a load: it hears when to start and when to stop, and tells of each second."""
+"""One of several processes of a load: it receives when to start and stop, and sends the counts of each second."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from multiprocessing.connection import Connection
 
 import uvloop
 
+from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.client import startable
-from alertdrill.probes.load.sender import Plan, Sender
-from alertdrill.probes.registry import AnyProbe
+from alertdrill.probes.load.load import Plan, Sender
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is to do: its shard of a load."""
+    """The work of one worker: shard `index` of `count` of a load."""
 
     probe: AnyProbe
     plan: Plan
@@ -31,28 +31,28 @@ class Job:
 
 
 def work(job: Job, connection: Connection) -> None:
-    """Be a worker: the main function of its process, which ends when the other end of the connection does."""
-    # Ctrl-C in a terminal reaches every process of the group; the parent alone decides what it means.
+    """Run a worker: the main function of its process, which ends when the other end of the connection is closed."""
+    # Ctrl-C in a terminal reaches every process of the group. Only the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Nobody is left to be told that the parent is gone.
+    # When the parent is gone, there is no one to report that to.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         uvloop.run(_work(job, connection))
 
 
 async def _work(job: Job, connection: Connection) -> None:
-    words = _heard(connection)
-    async with job.probe.opened(job.index, job.count) as opened, startable(opened) as client:
+    messages = _received(connection)
+    async with open_client(job.probe, job.index, job.count) as opened, startable(opened) as client:
         connection.send("ready")
-        start = await words.get()
+        start = await messages.get()
         if isinstance(start, float):
-            await _send(Sender(client, job.shard, connection.send), start, words)
+            await _send(Sender(client, job.shard, connection.send), start, messages)
         connection.send(None)
 
 
-async def _send(sender: Sender, start: float, words: asyncio.Queue[object]) -> None:
-    """Send until the end or the next word; raises what the sender does: it has not done its share, and must say so."""
+async def _send(sender: Sender, start: float, messages: asyncio.Queue[object]) -> None:
+    """Send until the end or the next message; raises the sender's error, for then the share was not sent."""
     sending = asyncio.ensure_future(sender.run(start))
-    stopped = asyncio.ensure_future(words.get())
+    stopped = asyncio.ensure_future(messages.get())
     await asyncio.wait({sending, stopped}, return_when=asyncio.FIRST_COMPLETED)
     sending.cancel()
     stopped.cancel()
@@ -61,16 +61,16 @@ async def _send(sender: Sender, start: float, words: asyncio.Queue[object]) -> N
         sending.result()
 
 
-def _heard(connection: Connection) -> asyncio.Queue[object]:
-    """Make a queue of what the parent says; its end says stop."""
-    loop, words = asyncio.get_running_loop(), asyncio.Queue[object]()
+def _received(connection: Connection) -> asyncio.Queue[object]:
+    """Return a queue of the parent's messages; when the parent ends, that is a message to stop."""
+    loop, messages = asyncio.get_running_loop(), asyncio.Queue[object]()
 
-    def hear() -> None:
+    def receive() -> None:
         try:
-            words.put_nowait(connection.recv())
+            messages.put_nowait(connection.recv())
         except (EOFError, OSError):
             loop.remove_reader(connection.fileno())
-            words.put_nowait("stop")
+            messages.put_nowait("stop")
 
-    loop.add_reader(connection.fileno(), hear)
-    return words
+    loop.add_reader(connection.fileno(), receive)
+    return messages

@@ -1,4 +1,4 @@
-"""Real servers for the probes: the lab's, for all tests of a run, and TLS servers with certificates of their own."""
+"""Real servers for the probes: the lab's, shared by all tests, and TLS servers with certificates of their own."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import trustme
+from hypothesis import settings
 from pydantic import TypeAdapter
 
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.stack import Lab
+from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.outcome import Outcome
-from alertdrill.probes.registry import AnyProbe
+
+# On a busy machine an example may take any time.
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -48,16 +53,16 @@ async def databases() -> AsyncIterator[Databases]:
 
 @pytest.fixture
 def read() -> Callable[..., Any]:
-    """Read a probe's settings as a file holds them."""
+    """Return a function that reads settings as from a file."""
     return lambda **settings: _PROBES.validate_python(settings)
 
 
 @pytest.fixture
 def outcome_of(read: Callable[..., Any]) -> Callable[..., Awaitable[Outcome]]:
-    """Make one transaction of a probe with these settings, as the load does."""
+    """Return a function that makes one transaction of a probe, as a load does."""
 
     async def transact(**settings: Any) -> Outcome:
-        async with read(**settings).opened() as opened, startable(opened) as client:
+        async with open_client(read(**settings)) as opened, startable(opened) as client:
             ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
             client.start(ended.set_result)
             return await asyncio.wait_for(ended, 20)
@@ -67,7 +72,7 @@ def outcome_of(read: Callable[..., Any]) -> Callable[..., Awaitable[Outcome]]:
 
 @pytest.fixture
 def serving() -> Serving:
-    """Serve TCP connections for the length of a block, which is given the address."""
+    """Return a context manager that serves TCP connections and yields the address."""
 
     @asynccontextmanager
     async def serve(answer: Answering, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
@@ -95,7 +100,7 @@ def serving() -> Serving:
 
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
-    """Whoever signs the certificates of the tests' servers."""
+    """The authority that signs the certificates of the tests' servers."""
     return trustme.CA()
 
 
@@ -108,7 +113,7 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
 
 @pytest.fixture
 def server_context(authority: trustme.CA) -> Callable[..., ssl.SSLContext]:
-    """Make the context of a server, with a certificate for a name."""
+    """Return a function that makes the context of a server, with a certificate for a name."""
 
     def make(name: str = "127.0.0.1", **options: Any) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -119,6 +124,6 @@ def server_context(authority: trustme.CA) -> Callable[..., ssl.SSLContext]:
 
 
 @pytest.fixture
-def nobody() -> str:
-    """An address on which nobody listens."""
+def closed_address() -> str:
+    """An address without a listener."""
     return f"127.0.0.1:{free_ports(1)[0]}"

@@ -1,7 +1,7 @@
-"""A server that misbehaves on its first connections, each as one behaviour says, and answers well on all others.
+"""A server that misbehaves on its first connections, each with a behaviour, and answers well on all others.
 
-A behaviour is a function of a connection's socket; what it leaves open goes on with good answers. Each connection
-has a thread, so that the server does what it does whatever the loop under test is at.
+A behaviour is a function that is given the connection's socket. If it leaves the socket open, good answers follow.
+Each connection has a thread, so the server does not depend on the event loop under test.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GOOD = HEAD + BODY
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """Read one request without a body; nothing when the client has closed."""
+    """Read one request without a body; returns nothing when the client has closed."""
     received = b""
     while not received.endswith(b"\r\n\r\n"):
         piece = connection.recv(65536)
@@ -49,7 +49,7 @@ def answers(*pieces: bytes, every_seconds: float = 0.0) -> Behaviour:
 
 
 def then_closes(behave: Behaviour) -> Behaviour:
-    """Close in good order after another behaviour."""
+    """Close normally after another behaviour."""
 
     def behave_and_close(connection: socket.socket) -> None:
         behave(connection)
@@ -64,7 +64,7 @@ def then_resets(behave: Behaviour) -> Behaviour:
 
     def behave_and_reset(connection: socket.socket) -> None:
         behave(connection)
-        time.sleep(0.02)  # what was sent must have been read, or the reset would overtake it
+        time.sleep(0.02)  # until the client has read the data, a reset would discard it
         reset(connection)
 
     return behave_and_reset
@@ -76,7 +76,7 @@ def reset(connection: socket.socket) -> None:
 
 
 def is_silent(connection: socket.socket) -> None:
-    """Read all that comes and answer nothing."""
+    """Read everything and answer nothing."""
     while connection.recv(65536):
         pass
 
@@ -104,7 +104,7 @@ def streams(head: bytes, piece: bytes) -> Behaviour:
 
 
 def holds_behind(gate: threading.Event) -> Behaviour:
-    """Answer well, but only while a gate is open."""
+    """Answer well, but only while the gate is open."""
 
     def behave(connection: socket.socket) -> None:
         while read_request(connection):
@@ -167,7 +167,7 @@ class HostileServer:
                 connection, _ = self._listener.accept()
             except OSError as error:
                 if error.errno == errno.EMFILE:
-                    # A test has taken all files there may be, and will free them.
+                    # A test has used up all file descriptors, and will free them.
                     time.sleep(0.01)
                     continue
                 return
@@ -210,8 +210,8 @@ class HostileServer:
 
 
 @contextlib.contextmanager
-def nobody(host: str = "127.0.0.1") -> Iterator[int]:
-    """Yield a port that is taken and on which nobody listens."""
+def closed_port(host: str = "127.0.0.1") -> Iterator[int]:
+    """Yield a port that is bound, but not listened on."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
         taken.bind((host, 0))
         yield int(taken.getsockname()[1])

@@ -1,4 +1,4 @@
-"""A client of the HTTP probe and a server meet on a loop of either kind."""
+"""Running a client of the HTTP probe against a server, on both kinds of event loop."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import uvloop
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.http.settings import Http
 from alertdrill.probes.outcome import Outcome
@@ -28,17 +29,17 @@ def probe(port: int, *, method: str = "GET", host: str = "127.0.0.1", reads: boo
 
 async def eventually(condition: Callable[[], bool], seconds: float = 1.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - of another thread or the kernel, which set no event
+        while not condition():  # noqa: ASYNC110 - another thread or the kernel sets no event
             await asyncio.sleep(0.002)
 
 
 def on_loop(name: str, main: Callable[[], Awaitable[None]]) -> None:
-    """Run on one kind of loop, and require that nothing went to the loop's exception handler and no file stays open."""
+    """Run on one kind of loop; nothing may reach the loop's exception handler, and no file may stay open."""
     unhandled: list[dict[str, Any]] = []
 
     async def watched() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
-        await open_and_close()  # the loop keeps a file of its own from the first connection on
+        await open_and_close()  # the loop opens a file of its own for the first connection
         before = descriptors()
         await main()
         await eventually(lambda: descriptors() == before)
@@ -57,7 +58,7 @@ async def open_and_close() -> None:
 
 
 async def transact(client: Any, times: int = 1) -> list[Outcome]:
-    """Start transactions at once and take their outcomes; a second outcome of one would be an error of its future."""
+    """Start transactions at once and return their outcomes; a second outcome would be an error of its future."""
     futures = [asyncio.get_running_loop().create_future() for _ in range(times)]
     for future in futures:
         client.start(future.set_result)
@@ -66,8 +67,8 @@ async def transact(client: Any, times: int = 1) -> list[Outcome]:
 
 
 async def meet(server: HostileServer, settings: Http, after: int = 2) -> Outcome:
-    """Let a client meet the server's first behaviour, and then make good transactions one by one."""
-    async with settings.opened() as opened, startable(opened) as client:
+    """Make one transaction with the server's first behaviour, and then good ones, one after the other."""
+    async with open_client(settings) as opened, startable(opened) as client:
         (outcome,) = await transact(client)
         for _ in range(after):
             assert await transact(client) == [Outcome()]

@@ -1,4 +1,4 @@
-"""A load in a process of its own, to be stopped and killed: its workers' ids first, at the end what it counted."""
+"""A load in a process of its own, to be stopped and killed. It prints its workers' ids first, and its counts at the end."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 
 import uvloop
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.http.settings import Http
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.load.workers import Workers
 
@@ -26,36 +26,36 @@ ROOT = Path(__file__).parents[2]
 
 def main(port: int, workers: int, rate: float, seconds: float) -> None:
     """Run it until it ends or is interrupted."""
-    # A shell that runs the tests in the background has its children ignore Ctrl-C.
+    # The children of a shell's background job ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     probe = Http.model_validate({"url": f"http://127.0.0.1:{port}/", "timeout": "1s"})
     plan = Plan(ConstantArrivals(rate, seconds), graceful_stop_seconds=1.0)
-    told: list[str] = []
+    reported: list[str] = []
     kept: list[Load | Workers] = []
 
     async def run() -> None:
         if workers:
-            load = Workers(probe, plan, workers, tell=told.append)
+            load = Workers(probe, plan, workers, report=reported.append)
             kept.append(load)
             running = asyncio.ensure_future(load.run())
             while len(load.process_ids) < workers:  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(0.001)
-            tell({"pids": load.process_ids})
+            write({"pids": load.process_ids})
             await running
             return
-        async with probe.opened() as client:
+        async with open_client(probe) as client:
             kept.append(Load(client, plan))
-            tell({"pids": []})
+            write({"pids": []})
             await kept[0].run()
 
     try:
         uvloop.run(run())
     except KeyboardInterrupt:
-        told.append("interrupted")
-    tell(counted(kept[0].tally) | {"told": told})
+        reported.append("interrupted")
+    write(counted(kept[0].tally) | {"reported": reported})
 
 
-def tell(what: object) -> None:
+def write(what: object) -> None:
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 

@@ -25,7 +25,7 @@ ADDRESSES = {
 
 
 def answer(question: bytes, *, over_tcp: bool = False) -> bytes | None:
-    """Answer as RFC 1035 (section 4) has it; names point to that of the question, at byte 12."""
+    """Answer by RFC 1035 (section 4); the names in records point to the name in the question, at byte 12."""
     end = question.index(b"\0", 12) + 5
     name, (kind,) = _name(question), struct.unpack(">H", question[end - 4 : end - 2])
     if name == b"silent.test":
@@ -59,15 +59,15 @@ class _Udp(asyncio.DatagramProtocol):
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        if (told := answer(data)) is not None:
-            self._transport.sendto(told, addr)
+        if (reply := answer(data)) is not None:
+            self._transport.sendto(reply, addr)
 
 
 async def _tcp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     (length,) = struct.unpack(">H", await reader.readexactly(2))
-    told = answer(await reader.readexactly(length), over_tcp=True)
-    assert told is not None
-    writer.write(struct.pack(">H", len(told)) + told)
+    reply = answer(await reader.readexactly(length), over_tcp=True)
+    assert reply is not None
+    writer.write(struct.pack(">H", len(reply)) + reply)
     writer.close()
 
 
@@ -95,16 +95,16 @@ async def test_a_server_gives_the_addresses(outcome_of: Probing, server: str, se
     assert await outcome_of(kind="dns", server=server, **settings) == Outcome()
 
 
-async def test_an_answer_cut_off_is_asked_for_again_over_tcp(outcome_of: Probing, server: str) -> None:
+async def test_a_truncated_answer_is_asked_for_again_over_tcp(outcome_of: Probing, server: str) -> None:
     every = ADDRESSES[b"cut.test", A]
     assert await outcome_of(kind="dns", server=server, resolve="cut.test", addresses=every) == Outcome()
 
 
 @pytest.mark.parametrize("expected", [["10.1.2.3"], ["10.1.2.3", "10.1.2.4", "10.1.2.5"]])
-async def test_addresses_must_be_these_and_no_others(outcome_of: Probing, server: str, expected: list[str]) -> None:
-    told = await outcome_of(kind="dns", server=server, resolve="shop.test", addresses=expected)
-    assert (told.reason, told.failed_checks) == ("check", (f"addresses are {', '.join(expected)}",))
-    assert told.detail == f"addresses are 10.1.2.3, 10.1.2.4, expected {', '.join(expected)}"
+async def test_addresses_must_be_exactly_those_expected(outcome_of: Probing, server: str, expected: list[str]) -> None:
+    outcome = await outcome_of(kind="dns", server=server, resolve="shop.test", addresses=expected)
+    assert (outcome.reason, outcome.failed_checks) == ("check", (f"addresses are {', '.join(expected)}",))
+    assert outcome.detail == f"addresses are 10.1.2.3, 10.1.2.4, expected {', '.join(expected)}"
 
 
 @pytest.mark.parametrize(
@@ -117,52 +117,50 @@ async def test_addresses_must_be_these_and_no_others(outcome_of: Probing, server
         ("silent.test", "timeout", "no answer within 0.2 s"),
     ],
 )
-async def test_without_addresses_the_reason_is_named(
+async def test_without_addresses_there_is_a_reason(
     outcome_of: Probing, server: str, name: str, reason: str, detail: str
 ) -> None:
     timeout = "200ms" if reason == "timeout" else "10s"
-    told = await outcome_of(kind="dns", server=server, resolve=name, addresses=["10.1.2.3"], timeout=timeout)
-    assert (told.reason, told.failed_checks) == (reason, ("addresses are 10.1.2.3",))
-    assert told.detail.startswith(detail)
-    assert told.detail
+    outcome = await outcome_of(kind="dns", server=server, resolve=name, addresses=["10.1.2.3"], timeout=timeout)
+    assert (outcome.reason, outcome.failed_checks) == (reason, ("addresses are 10.1.2.3",))
+    assert outcome.detail.startswith(detail)
+    assert outcome.detail
 
 
-async def test_a_server_that_is_not_there_is_refused_at_once(outcome_of: Probing, nobody: str) -> None:
-    assert (await outcome_of(kind="dns", server=nobody, resolve="shop.test")).reason == "refused"
+async def test_a_closed_port_is_refused_at_once(outcome_of: Probing, closed_address: str) -> None:
+    assert (await outcome_of(kind="dns", server=closed_address, resolve="shop.test")).reason == "refused"
 
 
-async def test_the_system_knows_this_machine(outcome_of: Probing) -> None:
+async def test_the_system_resolver_knows_localhost(outcome_of: Probing) -> None:
     assert await outcome_of(kind="dns", resolve="localhost", addresses=["127.0.0.1"]) == Outcome()
-    told = await outcome_of(kind="dns", resolve="localhost", addresses=["127.0.0.2"])
-    assert (told.reason, told.detail) == ("check", "addresses are 127.0.0.1, expected 127.0.0.2")
+    outcome = await outcome_of(kind="dns", resolve="localhost", addresses=["127.0.0.2"])
+    assert (outcome.reason, outcome.detail) == ("check", "addresses are 127.0.0.1, expected 127.0.0.2")
 
 
-async def test_the_system_does_not_know_what_is_nowhere(outcome_of: Probing) -> None:
-    told = await outcome_of(kind="dns", resolve="nowhere.invalid", addresses=["127.0.0.1"])
-    # Without a network no resolver can be asked.
-    assert told.reason in {"bad_answer", "unreachable"}
-    assert told.failed_checks == ("addresses are 127.0.0.1",)
+async def test_the_system_resolver_does_not_know_an_invalid_name(outcome_of: Probing) -> None:
+    outcome = await outcome_of(kind="dns", resolve="nowhere.invalid", addresses=["127.0.0.1"])
+    # Without a network the resolver cannot be reached.
+    assert outcome.reason in {"bad_answer", "unreachable"}
+    assert outcome.failed_checks == ("addresses are 127.0.0.1",)
 
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"resolve": ""}, "is no name of a host"),
-        ({"resolve": "a..b"}, "is no name of a host"),
-        ({"resolve": "a" * 64}, "is no name of a host"),
-        ({"resolve": "http://a"}, "is no name of a host"),
-        ({"resolve": "a", "server": "dns.example"}, "is no server, expected an address such as 10.0.0.53"),
-        ({"resolve": "a", "server": "10.0.0.53:99999"}, "is no server"),
-        ({"resolve": "a", "server": "[fd00::53"}, "is no server"),
+        ({"resolve": ""}, "is not the name of a host"),
+        ({"resolve": "a..b"}, "is not the name of a host"),
+        ({"resolve": "a" * 64}, "is not the name of a host"),
+        ({"resolve": "http://a"}, "is not the name of a host"),
+        ({"resolve": "a", "server": "dns.example"}, "is not a server, expected an address such as 10.0.0.53"),
+        ({"resolve": "a", "server": "10.0.0.53:99999"}, "is not a server"),
+        ({"resolve": "a", "server": "[fd00::53"}, "is not a server"),
         ({"resolve": "a", "record": "MX"}, "record"),
         ({"resolve": "a", "addresses": ["10.0.0"]}, "does not appear to be an IPv4 or IPv6 address"),
-        ({"resolve": "a", "addresses": ["fd00::1"]}, "addresses has fd00::1, which is none for a record A"),
+        ({"resolve": "a", "addresses": ["fd00::1"]}, "addresses has fd00::1, which is not an address for a record A"),
         ({"resolve": "a", "addresses": []}, "addresses"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(
-    read: Callable[..., Any], settings: dict[str, Any], expected: str
-) -> None:
+def test_inconsistent_settings_are_refused(read: Callable[..., Any], settings: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError) as refused:
         read(kind="dns", **settings)
     assert expected in str(refused.value)

@@ -1,4 +1,4 @@
-"""Without an extra's library; a process of its own cannot find it, as if it were not installed."""
+"""What happens without the library of an extra: in a separate process it cannot be imported."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(program: str, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("module", PROBES)
-def test_what_is_not_installed_is_told_with_the_extra_that_brings_it(tmp_path: Path, module: str) -> None:
+def test_a_missing_library_is_reported_with_its_extra(tmp_path: Path, module: str) -> None:
     extra, settings = PROBES[module]
     path = tmp_path / "probe.yml"
     path.write_text(f"# needs an extra\nprobe: {settings}\n")

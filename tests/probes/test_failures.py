@@ -29,7 +29,7 @@ ONE_REFUSED = "Multiple exceptions: [Errno 101] no way ('::1', 9), [Errno 111] r
         (OSError(ONE_REFUSED), "unreachable", "Multiple"),
     ],
 )
-def test_each_failure_has_a_reason_and_says_why(error: OSError, reason: str, detail: str) -> None:
-    told, why = explain(error, 1.5)
-    assert told == reason
+def test_each_failure_has_a_reason_and_a_text(error: OSError, reason: str, detail: str) -> None:
+    found, why = explain(error, 1.5)
+    assert found == reason
     assert detail in why

@@ -11,13 +11,13 @@ import pytest_asyncio
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import Ended
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Trend
 from alertdrill.probes.figures.thresholds import Thresholds, evaluate
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.mix import MixClient
 from alertdrill.probes.outcome import Outcome
 
@@ -26,7 +26,7 @@ PLAN = Plan(ConstantArrivals(200.0, 0.5))
 
 @pytest_asyncio.fixture
 async def shop() -> AsyncIterator[str]:
-    """A service that takes orders, knows of one, and is broken in one place."""
+    """A service that takes orders, knows one order, and fails at one path."""
 
     async def take(_: web.Request) -> web.Response:
         return web.json_response({"id": "7"}, status=201)
@@ -57,7 +57,7 @@ def http(name: str, url: str, weight: float = 1.0, **settings: Any) -> dict[str,
 
 async def run(mix: Any, acknowledged: list[str] | None = None) -> Load:
     ids = [] if acknowledged is None else acknowledged
-    async with mix.opened() as client:
+    async with open_client(mix) as client:
         load = Load(client, PLAN, ids.extend)
         await load.run()
     return load
@@ -79,11 +79,11 @@ class _Part:
 
 
 @pytest.fixture
-def order_of(read: Callable[..., Any], nobody: str) -> Callable[..., Any]:
-    """Tell the order in which a shard of a mix takes its parts."""
+def order_of(read: Callable[..., Any], closed_address: str) -> Callable[..., Any]:
+    """Return a function that returns the order in which a shard of a mix takes its parts."""
 
     async def order(seed: int | None, shard: int = 0, count: int = 400) -> list[str]:
-        mix = read(kind="mix", seed=seed, of=[tcp("a", nobody, weight=3), tcp("b", nobody, weight=1)])
+        mix = read(kind="mix", seed=seed, of=[tcp("a", closed_address, weight=3), tcp("b", closed_address, weight=1)])
         taken: list[str] = []
         async with _only_choosing(mix, shard, taken) as client:
             for _ in range(count):
@@ -104,28 +104,30 @@ async def test_each_part_comes_as_often_as_its_weight_says(order_of: Callable[..
     assert taken["a"] == pytest.approx(3000, abs=120)
 
 
-async def test_the_same_seed_gives_the_same_order_and_every_shard_one_of_its_own(order_of: Callable[..., Any]) -> None:
+async def test_the_same_seed_gives_the_same_order_and_every_shard_has_its_own(order_of: Callable[..., Any]) -> None:
     assert await order_of(7) == await order_of(7)
     assert await order_of(7) != await order_of(8)
     assert await order_of(7, shard=0) != await order_of(7, shard=1)
     assert await order_of(None) != await order_of(None)
 
 
-async def test_requests_are_counted_by_name_and_judged_by_it(read: Callable[..., Any], shop: str, nobody: str) -> None:
+async def test_requests_are_counted_by_name_and_judged_by_it(
+    read: Callable[..., Any], shop: str, closed_address: str
+) -> None:
     mix = read(
         kind="mix",
         seed=1,
         of=[
             http("order", f"{shop}/orders", weight=2, method="POST"),
             http("broken", f"{shop}/broken", checks=[{"name": "is broken", "status": 500}]),
-            tcp("gone", nobody),
+            tcp("gone", closed_address),
         ],
     )
     load = await run(mix)
     counts = {name: (one.durations.count, one.failed) for name, one in load.tally.requests.items()}
     assert sum(count for count, _ in counts.values()) == load.tally.ended == 100
     assert counts["order"][1] == 0
-    # A status of 500 is a failed request also where it is expected, and where nobody listens there is none.
+    # A status of 500 is a failed request even when it is expected, and so is a request without an answer.
     assert counts["broken"][0] == counts["broken"][1] > 0
     assert counts["gone"][0] == counts["gone"][1] == load.tally.failed > 0
     thresholds = TypeAdapter(Thresholds).validate_python(
@@ -144,9 +146,13 @@ async def test_requests_are_counted_by_name_and_judged_by_it(read: Callable[...,
     assert durations.count == 100
 
 
-async def test_a_sequence_keeps_the_names_of_its_requests(read: Callable[..., Any], shop: str, nobody: str) -> None:
+async def test_a_sequence_keeps_the_names_of_its_requests(
+    read: Callable[..., Any], shop: str, closed_address: str
+) -> None:
     steps = {"carry": {"id": "$.id"}, "then": [{"name": "look", "url": f"{shop}/orders/{{{{ id }}}}"}]}
-    mix = read(kind="mix", seed=1, of=[http("order", f"{shop}/orders", method="POST", **steps), tcp("gone", nobody)])
+    mix = read(
+        kind="mix", seed=1, of=[http("order", f"{shop}/orders", method="POST", **steps), tcp("gone", closed_address)]
+    )
     load = await run(mix)
     counts = {name: one.durations.count for name, one in load.tally.requests.items()}
     assert counts["order"] == counts["look"] == load.tally.succeeded > 0
@@ -172,7 +178,7 @@ async def test_the_ids_that_every_part_acknowledged_are_collected(read: Callable
     assert load.tally.requests["one"].durations.count + load.tally.requests["two"].durations.count == len(acknowledged)
 
 
-async def test_a_slow_part_does_not_hold_up_the_others(read: Callable[..., Any], serving: Any, shop: str) -> None:
+async def test_a_slow_part_does_not_delay_the_others(read: Callable[..., Any], serving: Any, shop: str) -> None:
     async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         del writer
         await reader.read()
@@ -196,7 +202,7 @@ async def test_a_slow_part_does_not_hold_up_the_others(read: Callable[..., Any],
         ([{"probe": {"kind": "tpc", "url": "tcp://a:1"}}], "tpc"),
     ],
 )
-def test_a_mix_that_makes_no_sense_is_refused(read: Callable[..., Any], of: list[Any], expected: str) -> None:
+def test_an_inconsistent_mix_is_refused(read: Callable[..., Any], of: list[Any], expected: str) -> None:
     with pytest.raises(ValidationError) as refused:
         read(kind="mix", of=of)
     assert expected in str(refused.value)

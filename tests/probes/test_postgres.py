@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 from pydantic import ValidationError
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.outcome import Outcome
 
 Probing = Callable[..., Awaitable[Outcome]]
@@ -46,15 +46,15 @@ async def ask(databases: Any, query: str, *arguments: str) -> Any:
 async def test_rows_and_first_value_are_compared(
     outcome_of: Probing, databases: Any, settings: dict[str, Any], failed: tuple[str, ...]
 ) -> None:
-    told = await outcome_of(kind="postgres", url=databases.postgres, password=databases.password, **settings)
-    assert (told.reason, told.failed_checks) == ("check" if failed else None, failed), told.detail
+    outcome = await outcome_of(kind="postgres", url=databases.postgres, password=databases.password, **settings)
+    assert (outcome.reason, outcome.failed_checks) == ("check" if failed else None, failed), outcome.detail
 
 
-async def test_what_came_instead_is_quoted(outcome_of: Probing, databases: Any) -> None:
-    told = await outcome_of(
+async def test_an_unexpected_value_is_quoted(outcome_of: Probing, databases: Any) -> None:
+    outcome = await outcome_of(
         kind="postgres", url=databases.postgres, password=databases.password, query="SELECT 'late'::text", value="ready"
     )
-    assert told.detail == "value is 'late', expected one that equals ready"
+    assert outcome.detail == "value is 'late', expected one that equals ready"
 
 
 @pytest.mark.parametrize(
@@ -73,37 +73,37 @@ async def test_a_query_that_fails_is_an_outcome_with_its_reason(
     outcome_of: Probing, databases: Any, settings: dict[str, Any], reason: str, detail: str
 ) -> None:
     account = {"url": databases.postgres, "password": databases.password}
-    told = await outcome_of(kind="postgres", value=1, **account | settings)
-    assert (told.reason, told.failed_checks) == (reason, ("value equals 1",))
-    assert detail in told.detail
+    outcome = await outcome_of(kind="postgres", value=1, **account | settings)
+    assert (outcome.reason, outcome.failed_checks) == (reason, ("value equals 1",))
+    assert detail in outcome.detail
 
 
-async def test_nobody_there_is_refused(outcome_of: Probing, nobody: str) -> None:
-    port = nobody.partition(":")[2]
+async def test_a_closed_port_is_refused(outcome_of: Probing, closed_address: str) -> None:
+    port = closed_address.partition(":")[2]
     for host in ("127.0.0.1", "localhost"):
         assert (await outcome_of(kind="postgres", url=f"postgresql://{host}:{port}")).reason == "refused"
 
 
-async def test_a_server_that_takes_no_more_connections_refuses(outcome_of: Probing, databases: Any) -> None:
+async def test_a_server_without_free_connections_refuses(outcome_of: Probing, databases: Any) -> None:
     await ask(databases, "CREATE ROLE crowded LOGIN PASSWORD 'hush' CONNECTION LIMIT 0")
     url = databases.postgres.replace("postgres@", "crowded@")
-    told = await outcome_of(kind="postgres", url=url, password="hush")  # noqa: S106 - made here
+    outcome = await outcome_of(kind="postgres", url=url, password="hush")  # noqa: S106 - made here
     await ask(databases, "DROP ROLE crowded")
-    assert told.reason == "refused"
-    assert "too many connections" in told.detail
+    assert outcome.reason == "refused"
+    assert "too many connections" in outcome.detail
 
 
-async def test_a_server_that_says_nothing_is_a_timeout(outcome_of: Probing, serving: Any) -> None:
+async def test_a_silent_server_is_a_timeout(outcome_of: Probing, serving: Any) -> None:
     async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         del writer
         await reader.read()
 
     async with serving(wait) as address:
-        told = await outcome_of(kind="postgres", url=f"postgresql://{address}", timeout="200ms")
-    assert told.reason == "timeout"
+        outcome = await outcome_of(kind="postgres", url=f"postgresql://{address}", timeout="200ms")
+    assert outcome.reason == "timeout"
 
 
-async def test_a_query_given_up_is_cancelled_at_the_server_and_its_connection_used_again(
+async def test_a_query_that_timed_out_is_cancelled_and_its_connection_reused(
     read: Callable[..., Any], databases: Any
 ) -> None:
     probe = read(
@@ -114,13 +114,13 @@ async def test_a_query_given_up_is_cancelled_at_the_server_and_its_connection_us
         timeout="1s",
         pool_size=1,
     )
-    async with probe.opened() as client:
+    async with open_client(probe) as client:
         assert (await client.transact()).reason == "timeout"
         deadline = time.monotonic() + 10
         while await ask(databases, RUNNING, STUCK) and time.monotonic() < deadline:  # noqa: ASYNC110 - a server sets no event
             await asyncio.sleep(0.02)
         assert await ask(databases, RUNNING, STUCK) == 0
-        # Waiting for a connection would say the same, so look at what arrives at the server.
+        # A wait for a connection would be a timeout as well, so the server is asked whether the query arrived.
         second = asyncio.ensure_future(client.transact())
         while not second.done() and not await ask(databases, RUNNING, STUCK):  # noqa: ASYNC110 - a server sets no event
             await asyncio.sleep(0.01)
@@ -128,13 +128,13 @@ async def test_a_query_given_up_is_cancelled_at_the_server_and_its_connection_us
         assert (await second).reason == "timeout"
 
 
-async def test_what_waits_for_a_connection_is_in_flight_and_holds_nothing_up(
+async def test_transactions_waiting_for_a_connection_are_in_flight_and_delay_no_other(
     read: Callable[..., Any], databases: Any
 ) -> None:
     """Two connections answer ten queries a second; thirty a second are due and all of them are sent."""
     query = "SELECT pg_sleep(0.2)"
     probe = read(kind="postgres", url=databases.postgres, password=databases.password, query=query, pool_size=2)
-    async with probe.opened() as client:
+    async with open_client(probe) as client:
         load = Load(client, Plan(ConstantArrivals(30.0, 1.0)))
         running = asyncio.ensure_future(load.run())
         at_most = 0
@@ -145,24 +145,22 @@ async def test_what_waits_for_a_connection_is_in_flight_and_holds_nothing_up(
     assert (tally.due, tally.dropped, tally.failed) == (30, 0, 0)
     assert tally.most_in_flight > 10
     assert at_most == 2
-    # The last waits its turn, and that counts.
+    # The last query waits for a connection, and that time counts.
     assert tally.latencies.percentile_seconds(100) > 1.5
 
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"url": "postgresql://u:hush@a"}, "has a password in it, expected none, and password or password_file"),
-        ({"url": "mysql://a"}, "is no URL of this kind, expected postgresql://host or postgres://host"),
+        ({"url": "postgresql://u:hush@a"}, "has a password in it, expected password or password_file"),
+        ({"url": "mysql://a"}, "is not a URL of this kind, expected postgresql://host or postgres://host"),
         ({"url": "postgresql://a?sslmode=require"}, "has something after the path"),
         ({"url": "postgresql://a", "tls": {"server_name": "b"}}, "tls has a server_name, which asyncpg cannot use"),
         ({"url": "postgresql://a", "rows": {}}, "expects nothing, expected a value, or one of equals"),
         ({"url": "postgresql://a", "pool_size": 0}, "pool_size"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(
-    read: Callable[..., Any], settings: dict[str, Any], expected: str
-) -> None:
+def test_inconsistent_settings_are_refused(read: Callable[..., Any], settings: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError) as refused:
         read(kind="postgres", **settings)
     assert expected in str(refused.value)
@@ -174,6 +172,6 @@ def test_a_password_in_a_url_is_not_printed(read: Callable[..., Any]) -> None:
     assert "hush" not in "".join(error["msg"] for error in refused.value.errors())
 
 
-def test_a_password_never_prints(read: Callable[..., Any]) -> None:
+def test_a_password_is_never_printed(read: Callable[..., Any]) -> None:
     probe = read(kind="postgres", url="postgresql://a", password="hush")  # noqa: S106 - made here
     assert "hush" not in repr(probe) + probe.model_dump_json()

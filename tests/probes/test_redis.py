@@ -10,9 +10,9 @@ import pytest_asyncio
 from pydantic import ValidationError
 from redis.asyncio import Redis as Server
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.outcome import Outcome
 
 Probing = Callable[..., Awaitable[Outcome]]
@@ -20,7 +20,7 @@ Probing = Callable[..., Awaitable[Outcome]]
 
 @pytest_asyncio.fixture
 async def server(databases: Any) -> AsyncIterator[Any]:
-    """Redis itself, empty, as any client sees it."""
+    """A plain client of the real Redis, which is empty."""
     client = Server.from_url(databases.redis)
     await client.flushdb()
     yield client
@@ -43,11 +43,11 @@ async def server(databases: Any) -> AsyncIterator[Any]:
     ],
 )
 @pytest.mark.usefixtures("server")
-async def test_a_reply_is_compared_as_it_is(
+async def test_a_reply_is_compared_unchanged(
     outcome_of: Probing, databases: Any, settings: dict[str, Any], failed: tuple[str, ...]
 ) -> None:
-    told = await outcome_of(kind="redis", url=databases.redis, **settings)
-    assert (told.reason, told.failed_checks) == ("check" if failed else None, failed), told.detail
+    outcome = await outcome_of(kind="redis", url=databases.redis, **settings)
+    assert (outcome.reason, outcome.failed_checks) == ("check" if failed else None, failed), outcome.detail
 
 
 async def test_user_password_and_database_are_those_of_the_file(
@@ -63,7 +63,7 @@ async def test_user_password_and_database_are_those_of_the_file(
     assert "invalid username-password pair" in wrong.detail
 
 
-async def test_what_was_not_said_of_ping_is_that_it_replies_pong(read: Callable[..., Any]) -> None:
+async def test_ping_expects_pong_by_default(read: Callable[..., Any]) -> None:
     assert read(kind="redis", url="redis://a").check_names == ("reply equals PONG",)
     assert read(kind="redis", url="redis://a", command="GET a").check_names == ()
 
@@ -80,13 +80,13 @@ async def test_what_was_not_said_of_ping_is_that_it_replies_pong(read: Callable[
 async def test_a_command_that_fails_is_an_outcome_with_its_reason(
     outcome_of: Probing, databases: Any, settings: dict[str, Any], reason: str, detail: str
 ) -> None:
-    told = await outcome_of(kind="redis", **{"url": databases.redis} | settings)
-    assert told.reason == reason
-    assert detail in told.detail
+    outcome = await outcome_of(kind="redis", **{"url": databases.redis} | settings)
+    assert outcome.reason == reason
+    assert detail in outcome.detail
 
 
-async def test_nobody_there_is_refused(outcome_of: Probing, nobody: str) -> None:
-    port = nobody.partition(":")[2]
+async def test_a_closed_port_is_refused(outcome_of: Probing, closed_address: str) -> None:
+    port = closed_address.partition(":")[2]
     for host in ("127.0.0.1", "localhost"):
         assert (await outcome_of(kind="redis", url=f"redis://{host}:{port}")).reason == "refused"
 
@@ -97,21 +97,21 @@ async def test_a_connection_that_breaks_is_a_reset(outcome_of: Probing, serving:
         await reader.readline()
 
     async with serving(hang_up) as address:
-        told = await outcome_of(kind="redis", url=f"redis://{address}")
-    assert told.reason == "reset"
+        outcome = await outcome_of(kind="redis", url=f"redis://{address}")
+    assert outcome.reason == "reset"
 
 
-async def test_what_is_no_redis_is_a_bad_answer(outcome_of: Probing, serving: Any) -> None:
+async def test_a_server_of_another_protocol_is_a_bad_answer(outcome_of: Probing, serving: Any) -> None:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail ESMTP\r\n")
         await reader.read()
 
     async with serving(greet) as address:
-        told = await outcome_of(kind="redis", url=f"redis://{address}", timeout="2s")
-    assert told.reason == "bad_answer"
+        outcome = await outcome_of(kind="redis", url=f"redis://{address}", timeout="2s")
+    assert outcome.reason == "bad_answer"
 
 
-async def test_over_tls_the_same(
+async def test_tls_is_verified_unless_the_file_says_otherwise(
     outcome_of: Probing, databases: Any, serving: Any, server_context: Any, ca_file: str
 ) -> None:
     host, port = databases.redis.removeprefix("redis://").split(":")
@@ -121,10 +121,10 @@ async def test_over_tls_the_same(
         await asyncio.gather(copy(reader, to_redis), copy(from_redis, writer))
 
     async with serving(relay, server_context()) as address:
-        told = await outcome_of(kind="redis", url=f"rediss://{address}", tls={"ca_file": ca_file})
+        outcome = await outcome_of(kind="redis", url=f"rediss://{address}", tls={"ca_file": ca_file})
         unverified = await outcome_of(kind="redis", url=f"rediss://{address}", tls={"insecure_skip_verify": True})
         untrusted = await outcome_of(kind="redis", url=f"rediss://{address}")
-    assert (told, unverified, untrusted.reason) == (Outcome(), Outcome(), "tls")
+    assert (outcome, unverified, untrusted.reason) == (Outcome(), Outcome(), "tls")
 
 
 async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,13 +133,13 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
-async def test_after_a_timeout_the_late_reply_is_nobody_elses(
+async def test_a_late_reply_is_never_taken_for_that_of_another_command(
     read: Callable[..., Any], databases: Any, server: Any
 ) -> None:
     probe = read(
         kind="redis", url=databases.redis, command="BLPOP late 30", reply="nothing", pool_size=1, timeout="700ms"
     )
-    async with probe.opened() as client:
+    async with open_client(probe) as client:
         assert (await client.transact()).reason == "timeout"
         await server.rpush("late", "first")
         assert "first" in (await client.transact()).detail
@@ -150,38 +150,38 @@ async def test_after_a_timeout_the_late_reply_is_nobody_elses(
 async def test_a_connection_that_the_server_closed_is_opened_again(
     read: Callable[..., Any], databases: Any, server: Any
 ) -> None:
-    async with read(kind="redis", url=databases.redis, pool_size=1).opened() as client:
+    async with open_client(read(kind="redis", url=databases.redis, pool_size=1)) as client:
         assert await client.transact() == Outcome()
         await server.client_kill_filter(_type="normal", skipme=True)
         assert await client.transact() == Outcome()
 
 
-async def test_a_server_that_went_away_refuses_also_where_it_had_been_connected(
-    read: Callable[..., Any], serving: Any
-) -> None:
+async def test_a_server_that_has_gone_refuses_on_an_open_connection_too(read: Callable[..., Any], serving: Any) -> None:
     async def pong_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         is_over = False
         while not is_over and (part := await reader.read(1024)):
             is_over = b"PING" in part
-            # What redis-py says of itself on a new connection is answered as well.
+            # redis-py sends its own name on a new connection, which needs an answer too.
             writer.write(b"+OK\r\n" * part.count(b"SETINFO") + b"+PONG\r\n" * is_over)
 
     async with AsyncExitStack() as stack:
         async with serving(pong_once) as address:
-            client = await stack.enter_async_context(read(kind="redis", url=f"redis://{address}", pool_size=1).opened())
+            client = await stack.enter_async_context(
+                open_client(read(kind="redis", url=f"redis://{address}", pool_size=1))
+            )
             assert await client.transact() == Outcome()
-        # Nothing outside the client tells that it has heard of the connection's end.
+        # From outside it cannot be seen that the client has noticed the end of its connection.
         await asyncio.sleep(0.1)
-        told = await client.transact()
-    assert told.reason == "refused", told.detail
+        outcome = await client.transact()
+    assert outcome.reason == "refused", outcome.detail
 
 
-async def test_what_waits_for_a_connection_is_in_flight_and_holds_nothing_up(
+async def test_transactions_waiting_for_a_connection_are_in_flight_and_delay_no_other(
     read: Callable[..., Any], databases: Any, server: Any
 ) -> None:
     """Two connections wait 0.2 s each for a list that stays empty; thirty a second are due and all are sent."""
     probe = read(kind="redis", url=databases.redis, command="BLPOP empty 0.2", reply="nil", pool_size=2)
-    async with probe.opened() as client:
+    async with open_client(probe) as client:
         load = Load(client, Plan(ConstantArrivals(30.0, 1.0)))
         running = asyncio.ensure_future(load.run())
         at_most = 0
@@ -202,14 +202,15 @@ async def test_what_waits_for_a_connection_is_in_flight_and_holds_nothing_up(
         ({"url": "redis://a", "tls": {}}, "has tls for a plain url, expected rediss://"),
         ({"url": "rediss://a", "tls": {"server_name": "b"}}, "which redis-py cannot use"),
         ({"url": "redis://a", "command": ""}, "command"),
-        ({"url": "redis://a", "command": "subscribe a"}, "subscribe changes its connection, which others use too"),
+        (
+            {"url": "redis://a", "command": "subscribe a"},
+            "subscribe changes its connection, which other transactions use too",
+        ),
         ({"url": "redis://a", "command": "GET 'a"}, "No closing quotation"),
         ({"url": "redis://:hush@a"}, "has a password in it"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(
-    read: Callable[..., Any], settings: dict[str, Any], expected: str
-) -> None:
+def test_inconsistent_settings_are_refused(read: Callable[..., Any], settings: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError) as refused:
         read(kind="redis", **settings)
     assert expected in str(refused.value)

@@ -23,14 +23,14 @@ from alertdrill.probes.spelling import duration_text, number_text, plain_number,
         (3605, "1h0m5s"),
     ],
 )
-def test_a_duration_is_spelled_as_in_k6_and_never_rounded_up(seconds: float, text: str) -> None:
+def test_a_duration_is_formatted_as_in_k6_and_never_rounded_up(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(0, "0"), (501, "501"), (100.0, "100"), (100.18226477, "100.182265"), (0.5, "0.5")]
 )
-def test_a_number_has_no_more_than_six_decimals_and_none_that_are_zero(value: float, text: str) -> None:
+def test_a_number_has_at_most_six_decimals_and_no_zeros_at_its_end(value: float, text: str) -> None:
     assert number_text(value) == text
 
 
@@ -38,7 +38,7 @@ def test_a_number_has_no_more_than_six_decimals_and_none_that_are_zero(value: fl
     ("share", "text"),
     [(0, "0.00%"), (5 / 501, "0.99%"), (0.29, "29.00%"), (0.99999, "99.99%"), (1, "100.00%"), (1.0018, "100.18%")],
 )
-def test_a_share_that_is_not_whole_is_never_spelled_as_whole(share: float, text: str) -> None:
+def test_a_share_is_cut_off_and_never_rounded_up(share: float, text: str) -> None:
     assert share_text(share) == text
 
 

@@ -16,7 +16,7 @@ Probing = Callable[..., Awaitable[Outcome]]
 
 
 async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A mail server's first words, in two parts, and an answer to whatever comes."""
+    """Send the greeting of a mail server in two parts, and answer one line."""
     writer.write(b"220 mail ")
     await writer.drain()
     await asyncio.sleep(0.01)
@@ -27,13 +27,13 @@ async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Hear one line and close without a word."""
+    """Read one line and close without an answer."""
     del writer
     await reader.readline()
 
 
 async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Break the connection off."""
+    """Reset the connection."""
     await reader.readline()
     linger = struct.pack("ii", 1, 0)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -50,7 +50,7 @@ async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @pytest.fixture
 def probing(outcome_of: Probing, serving: Any) -> Probing:
-    """Make one transaction with a server that behaves so."""
+    """Return a function that makes one transaction with a server of the given behaviour."""
 
     async def transact(answer: Any, **settings: Any) -> Outcome:
         async with serving(answer) as address:
@@ -63,16 +63,16 @@ async def test_a_connection_is_enough_when_nothing_is_expected(probing: Probing)
     assert await probing(hang_up) == Outcome()
 
 
-async def test_what_is_sent_arrives_and_what_comes_back_may_come_in_parts(probing: Probing) -> None:
-    told = await probing(greet, send="EHLO drill\r\n", expect="^220 mail ESMTP\r\nyou said EHLO drill")
-    assert told == Outcome()
+async def test_an_answer_may_come_in_parts(probing: Probing) -> None:
+    outcome = await probing(greet, send="EHLO drill\r\n", expect="^220 mail ESMTP\r\nyou said EHLO drill")
+    assert outcome == Outcome()
 
 
 async def test_another_answer_fails_the_check_and_is_quoted(probing: Probing) -> None:
-    told = await probing(flood, expect="^220")
-    assert (told.reason, told.failed_checks) == ("check", ("answer matches ^220",))
-    assert told.detail.startswith("answer is 'xxx")
-    assert told.detail.endswith("…', expected it to match '^220'")
+    outcome = await probing(flood, expect="^220")
+    assert (outcome.reason, outcome.failed_checks) == ("check", ("answer matches ^220",))
+    assert outcome.detail.startswith("answer is 'xxx")
+    assert outcome.detail.endswith("…', expected it to match '^220'")
 
 
 @pytest.mark.parametrize(
@@ -83,27 +83,27 @@ async def test_another_answer_fails_the_check_and_is_quoted(probing: Probing) ->
         (greet, "500ms", "timeout", "no answer within 0.5 s, only '220 mail ESMTP\\r\\nyou said x\\n'"),
     ],
 )
-async def test_without_the_answer_the_reason_is_named(
+async def test_without_an_answer_there_is_a_reason(
     probing: Any, answer: Any, limit: str, reason: str, detail: str
 ) -> None:
-    told = await probing(answer, send="x\n", expect="^250", timeout=limit)
-    assert (told.reason, told.failed_checks) == (reason, ("answer matches ^250",))
-    assert detail in told.detail
+    outcome = await probing(answer, send="x\n", expect="^250", timeout=limit)
+    assert (outcome.reason, outcome.failed_checks) == (reason, ("answer matches ^250",))
+    assert detail in outcome.detail
 
 
-async def test_nobody_there_is_refused(outcome_of: Probing, nobody: str) -> None:
-    port = nobody.partition(":")[2]
+async def test_a_closed_port_is_refused(outcome_of: Probing, closed_address: str) -> None:
+    port = closed_address.partition(":")[2]
     for host in ("127.0.0.1", "localhost"):
         assert (await outcome_of(kind="tcp", url=f"tcp://{host}:{port}")).reason == "refused"
 
 
-async def test_a_name_that_nobody_knows_is_unreachable(outcome_of: Probing) -> None:
-    told = await outcome_of(kind="tcp", url="tcp://nowhere.invalid:1")
-    assert told.reason == "unreachable"
-    assert "name cannot be resolved" in told.detail
+async def test_an_unknown_name_is_unreachable(outcome_of: Probing) -> None:
+    outcome = await outcome_of(kind="tcp", url="tcp://nowhere.invalid:1")
+    assert outcome.reason == "unreachable"
+    assert "name cannot be resolved" in outcome.detail
 
 
-async def test_over_tls_the_same(
+async def test_tls_is_verified_unless_the_file_says_otherwise(
     outcome_of: Probing, serving: Any, server_context: Callable[..., ssl.SSLContext], ca_file: str
 ) -> None:
     async with serving(greet, server_context()) as address:
@@ -115,7 +115,7 @@ async def test_over_tls_the_same(
     assert "certificate verify failed" in untrusted.detail
 
 
-async def test_a_certificate_of_another_name_is_accepted_when_that_is_expected(
+async def test_a_certificate_of_another_name_is_accepted_with_server_name(
     outcome_of: Probing, serving: Any, server_context: Callable[..., ssl.SSLContext], ca_file: str
 ) -> None:
     async with serving(greet, server_context("shop.example")) as address:
@@ -129,14 +129,12 @@ async def test_a_certificate_of_another_name_is_accepted_when_that_is_expected(
     ("settings", "expected"),
     [
         ({"url": "tcp://a"}, "has no port, expected tcp://host:port"),
-        ({"url": "http://a:1"}, "is no URL of this kind, expected tcp://host:port"),
+        ({"url": "http://a:1"}, "is not a URL of this kind, expected tcp://host:port"),
         ({"url": "tcp://a:1/x"}, "has a path, expected tcp://host:port"),
-        ({"url": "tcp://a:1", "expect": "("}, "is no regular expression"),
+        ({"url": "tcp://a:1", "expect": "("}, "is not a regular expression"),
         ({"url": "tcp://a:1", "tls": {"ca_file": "/nowhere"}}, "cannot be read: /nowhere: No such file"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(
-    read: Callable[..., Any], settings: dict[str, Any], expected: str
-) -> None:
+def test_inconsistent_settings_are_refused(read: Callable[..., Any], settings: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError, match=expected.replace("(", r"\(")):
         read(kind="tcp", **settings)

@@ -1,4 +1,4 @@
-"""A service in virtual time, and a clock that can be held up."""
+"""A service in virtual time, and a clock that can be stalled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from alertdrill.probes.outcome import Outcome
 
 
 class Clock:
-    """The virtual loop's time, and what the process was held up: jumps that the loop does not see."""
+    """The virtual loop's time plus the seconds of stalls, which the loop does not see."""
 
     def __init__(self) -> None:
         self.held_up_seconds = 0.0
@@ -36,7 +36,7 @@ class Service:
 
     def start(self, ended: Ended) -> None:
         number = len(self.sent)
-        self.sent.append(self.clock())  # before the delay is asked for, which may depend on it
+        self.sent.append(self.clock())  # before the delay is computed, which may depend on it
         delay_seconds, outcome = self._delay_seconds(number), self._outcome(number)
         if delay_seconds == 0.0:
             ended(outcome)
@@ -48,7 +48,7 @@ class Service:
 
 
 def in_virtual_time(main: Callable[[], Awaitable[Any]]) -> float:
-    """Run, and tell how long it took."""
+    """Run a coroutine in virtual time, and return the seconds that it took."""
     loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
     try:
         loop.run_until_complete(main())

@@ -1,4 +1,4 @@
-"""A real server on loopback that answers as it is told to."""
+"""A real server on loopback that gives a fixed answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answer = Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamRespon
 
 @dataclass
 class Answering:
-    """Where a server answers, and what it was asked: path with query, and the client's port."""
+    """The address of a server, and the requests it received: path with query, and the client's port."""
 
     url: str
     asked: list[str] = field(default_factory=list)
@@ -24,7 +24,7 @@ class Answering:
 
 @asynccontextmanager
 async def answering(answer: Answer, context: ssl.SSLContext | None = None) -> AsyncIterator[Answering]:
-    """Give one answer for all paths for the length of the block."""
+    """Give one answer to all requests for the length of the block."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         started.asked.append(request.path_qs)

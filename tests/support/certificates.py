@@ -1,4 +1,4 @@
-"""Certificates for servers of tests, made anew for each run."""
+"""Certificates for the tests' servers, made for each run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _NAMES = {"server": ("127.0.0.1", SERVER_NAME), "elsewhere": ("elsewhere.test",)
 
 @dataclass(frozen=True)
 class Certificates:
-    """A folder with an authority, what it signed, and a stranger: NAME.crt and NAME.key of each.
+    """A folder with an authority, certificates signed by it, and one that is not: NAME.crt and NAME.key of each.
 
     `server` is for 127.0.0.1 and SERVER_NAME, `elsewhere` for another name, `client` for clients;
-    `stranger` signed itself.
+    `stranger` is self-signed.
     """
 
     folder: Path
@@ -43,7 +43,7 @@ def make_certificates(folder: Path) -> Certificates:
 
 
 def encrypted(key: Path, password: str) -> Path:
-    """Write a key again, so that it needs a password."""
+    """Write a key encrypted with a password."""
     path = key.with_suffix(".encrypted.key")
     private = serialization.load_pem_private_key(key.read_bytes(), password=None)
     hidden = serialization.BestAvailableEncryption(password.encode())

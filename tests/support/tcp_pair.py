@@ -36,7 +36,7 @@ class Side:
             return await self.reader.read()
 
     async def is_silent(self, seconds: float = 0.3) -> bool:
-        """Tell whether nothing comes for a while, not even the end."""
+        """Whether nothing arrives for a while, not even the end of the stream."""
         try:
             async with asyncio.timeout(seconds):
                 await self.reader.read(1)
@@ -45,7 +45,7 @@ class Side:
         return False
 
     def pause(self) -> None:
-        """Read no more, and let the other side wait."""
+        """Stop reading, so that the other side has to wait."""
         cast("asyncio.ReadTransport", self.writer.transport).pause_reading()
 
     def resume(self) -> None:
@@ -57,7 +57,7 @@ class Side:
 
 @dataclass
 class Proxied:
-    """A proxy `p` before a server; each connection is a pair of its client's side and its server's."""
+    """A proxy `p` in front of a server; each connection has a client's side and a server's side."""
 
     api: ToxiproxyServer
     port: int
@@ -88,7 +88,7 @@ class Proxied:
 
 @asynccontextmanager
 async def proxied(api: ToxiproxyServer) -> AsyncIterator[Proxied]:
-    """Put a proxy before a server that only accepts."""
+    """Put a proxy in front of a server that only accepts connections."""
     accepted: asyncio.Queue[Side] = asyncio.Queue()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -105,6 +105,6 @@ async def proxied(api: ToxiproxyServer) -> AsyncIterator[Proxied]:
         for side in pair.sides:
             side.writer.transport.abort()
         upstream.close()
-        # Some tests end the server.
+        # Some tests have ended the server.
         with suppress(OSError):
             api.raw("DELETE", "/proxies/p")

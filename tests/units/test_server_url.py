@@ -16,17 +16,17 @@ PORTS = {"redis": 6379, "tcp": None}
         ("tcp://[::1]:9", ServerUrl("tcp", "::1", 9, "", "")),
     ],
 )
-def test_a_url_has_a_server_and_what_to_open_there(url: str, expected: ServerUrl) -> None:
+def test_a_url_is_split_into_its_parts(url: str, expected: ServerUrl) -> None:
     assert parse_server_url(url, PORTS) == expected
 
 
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("a:1", "is no URL of this kind, expected redis://host or tcp://host:port"),
-        ("http://a", "is no URL of this kind"),
-        ("redis://", "is no URL of this kind"),
-        ("redis://a..b", "is no URL of this kind"),
+        ("a:1", "is not a URL of this kind, expected redis://host or tcp://host:port"),
+        ("http://a", "is not a URL of this kind"),
+        ("redis://", "is not a URL of this kind"),
+        ("redis://a..b", "is not a URL of this kind"),
         ("redis://a?db=1", "has something after the path"),
         ("tcp://a", "has no port"),
         ("tcp://a:0", "has no port"),
@@ -34,7 +34,7 @@ def test_a_url_has_a_server_and_what_to_open_there(url: str, expected: ServerUrl
         ("tcp://[::1", "Invalid IPv6 URL"),
     ],
 )
-def test_what_is_no_such_url_is_refused_with_what_was_expected(url: str, problem: str) -> None:
+def test_a_wrong_url_is_refused_with_the_expected_form(url: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem.replace("?", r"\?")):
         parse_server_url(url, PORTS)
 

@@ -25,12 +25,12 @@ def test_only_durations_of_an_expression_change(expr: str, scaled: str) -> None:
     assert scale_expr(expr, 30) == scaled
 
 
-def test_a_factor_of_one_leaves_an_expression_as_it_is_written() -> None:
+def test_a_factor_of_one_leaves_an_expression_unchanged() -> None:
     assert scale_expr("rate( a [5m] )", 1) == "rate( a [5m] )"
 
 
 @pytest.mark.parametrize(("text", "scaled"), [("15s", "500ms"), ("5s", "167ms"), ("0s", "0s"), ("10ms", "1ms")])
-def test_a_duration_stays_a_millisecond_at_least_unless_it_is_zero(text: str, scaled: str) -> None:
+def test_a_duration_above_zero_stays_at_least_a_millisecond(text: str, scaled: str) -> None:
     assert scale_duration(text, 30) == scaled
 
 
@@ -40,11 +40,11 @@ def test_rules_keep_their_thresholds_labels_and_annotations() -> None:
     assert scaled["groups"][0] == {"name": "g", "interval": "1s", "rules": [rule | {"for": "10s"}]}
 
 
-def test_intervals_that_are_left_to_prometheus_are_scaled_too() -> None:
+def test_default_intervals_are_scaled_too() -> None:
     assert scale_prometheus({}, 30)["global"] == {"scrape_interval": "2s", "evaluation_interval": "2s"}
 
 
-def test_waits_of_every_route_are_scaled_and_so_are_the_defaults() -> None:
+def test_waits_of_every_route_and_the_default_waits_are_scaled() -> None:
     config = {"route": {"receiver": "a", "routes": [{"group_wait": "30s", "routes": [{"repeat_interval": "1h"}]}]}}
     route = scale_alertmanager(config, 30)["route"]
     assert (route["group_wait"], route["group_interval"], route["repeat_interval"]) == ("1s", "10s", "8m")
@@ -54,8 +54,8 @@ def test_waits_of_every_route_are_scaled_and_so_are_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("interval", "scaled"), [("5s", "250ms"), ("15s", "250ms"), ("1m", "1s"), ("200ms", "200ms"), ("250ms", "250ms")]
 )
-def test_no_target_is_scraped_more_often_than_it_can_answer(interval: str, scaled: str) -> None:
-    """An interval that is shorter in the file is the file's own wish."""
+def test_no_target_is_scraped_more_than_four_times_a_second(interval: str, scaled: str) -> None:
+    """An interval that is shorter in the file stays as it is."""
     job = {"job_name": "shop", "scrape_interval": interval, "scrape_timeout": interval}
     (found,) = scale_prometheus({"scrape_configs": [job]}, 60)["scrape_configs"]
     assert (found["scrape_interval"], found["scrape_timeout"]) == (scaled, scaled)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from alertdrill.units.tls import Tls
+from alertdrill.units.tls import TlsSettings
 from tests.support.certificates import Certificates, encrypted, make_certificates
 
 
@@ -17,33 +17,33 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 def refusal(folder: Path, **settings: object) -> str:
     with pytest.raises(ValidationError) as refused:
-        Tls.model_validate(settings, context={"directory": folder})
+        TlsSettings.model_validate(settings, context={"directory": folder})
     (error,) = refused.value.errors()
     return ".".join(map(str, error["loc"])) + ": " + error["msg"].removeprefix("Value error, ")
 
 
-def test_files_are_found_beside_the_file_that_names_them(certificates: Certificates) -> None:
+def test_files_are_relative_to_the_file_with_their_names(certificates: Certificates) -> None:
     settings = {"ca_file": "authority.crt", "cert_file": "client.crt", "key_file": "client.key"}
-    tls = Tls.model_validate(settings, context={"directory": certificates.folder})
+    tls = TlsSettings.model_validate(settings, context={"directory": certificates.folder})
     assert tls.ca_file == certificates.certificate("authority")
     (trusted,) = tls.context().get_ca_certs()
     assert (("organizationName", "authority"),) in trusted["subject"]
 
 
-def test_a_server_is_verified_unless_told_otherwise() -> None:
-    assert Tls().context().verify_mode is ssl.CERT_REQUIRED
-    assert Tls().context().check_hostname
-    assert Tls(insecure_skip_verify=True).context().verify_mode is ssl.CERT_NONE
+def test_a_server_is_verified_by_default() -> None:
+    assert TlsSettings().context().verify_mode is ssl.CERT_REQUIRED
+    assert TlsSettings().context().check_hostname
+    assert TlsSettings(insecure_skip_verify=True).context().verify_mode is ssl.CERT_NONE
 
 
-def test_a_file_that_is_not_there_is_named(certificates: Certificates) -> None:
+def test_a_missing_file_is_named(certificates: Certificates) -> None:
     path = certificates.folder / "nothing.crt"
     for field in ("ca_file", "cert_file"):
         said = refusal(certificates.folder, **{field: "nothing.crt"})
         assert said == f"{field}: cannot be read: {path}: No such file or directory"
 
 
-def test_a_file_of_something_else_is_refused(certificates: Certificates) -> None:
+def test_a_file_with_other_contents_is_refused(certificates: Certificates) -> None:
     (certificates.folder / "notes.txt").write_text("no certificate")
     assert "its files cannot be used" in refusal(certificates.folder, ca_file="notes.txt")
 

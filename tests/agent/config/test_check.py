@@ -27,7 +27,7 @@ def test_invalid_promql_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "rules.yml"
     path.write_text("groups:\n  - name: a\n    rules:\n      - alert: A\n        expr: rate(x)\n")
     (problem,) = check([tmp_path]).problems
-    assert problem.startswith(f"{path}:5: groups[0].rules[0].expr: is no PromQL")
+    assert problem.startswith(f"{path}:5: groups[0].rules[0].expr: is not PromQL")
 
 
 def test_errors_of_several_files_are_reported_together(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_prometheus_rule_is_checked_like_any_rule_file(tmp_path: Path) -> None
     assert len(check([tmp_path]).rules) == 1
     path.write_text(RESOURCE.replace("EXPR", "rate(x)"))
     (problem,) = check([tmp_path]).problems
-    assert problem.startswith(f"{path}:8: spec.groups[0].rules[0].expr: is no PromQL")
+    assert problem.startswith(f"{path}:8: spec.groups[0].rules[0].expr: is not PromQL")
 
 
 def test_kpis_are_checked(tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ def test_a_kpi_becomes_promql_over_the_window(settings: dict[str, Any], expr: st
         ({"series": "a", "query": "b"}, "has both series and query, expected one of them"),
         ({"query": "b", "per": "second"}, "has query and per, expected the query alone"),
         ({"query": "b", "by": ["tenant"]}, "has query and by, expected the query alone"),
-        ({"query": "rate(b[$window]"}, "is no PromQL"),
-        ({"series": "a b"}, "is no PromQL"),
+        ({"query": "rate(b[$window]"}, "is not PromQL"),
+        ({"series": "a b"}, "is not PromQL"),
         ({"series": "a", "per": "second", "increase": "1d"}, "has per and increase, expected one of them"),
         ({"series": "a", "yellow_from": 1}, "has yellow_from without objective, expected both"),
         (

@@ -59,7 +59,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
             "{kind: tcp, url: 'tcp://a:1', tls: {ca_flie: x}}",
             "3: probe.tls.ca_flie: unknown key, did you mean ca_file?",
         ),
-        ("{kind: redis, url: 'http://a'}", "3: probe.url: 'http://a' is no URL of this kind, expected redis://host"),
+        ("{kind: redis, url: 'http://a'}", "3: probe.url: 'http://a' is not a URL of this kind, expected redis://host"),
         ("{kind: redis, url: 'redis://a', tls: {}}", "2: probe: has tls for a plain url, expected rediss://"),
         ("{kind: redis, url: 'redis://a', reply: [1]}", "3: probe.reply.equals: [1] is a list, expected a text"),
         ("{kind: dns, resolve: a, timeout: 3}", "3: probe.timeout: 3 has no unit, expected a duration such as"),

@@ -145,7 +145,7 @@ def test_rule_files_below_a_folder_are_found_among_others(tmp_path: Path, rules:
             "groups[0].rules[1].alrt: unknown key, did you mean",
         ),
         ("prometheus.yml", "global: {scrape_interval: 5}", "1: global.scrape_interval: 5 has no unit"),
-        ("alertmanager.yml", "route: {group_wait: soon}", "1: route: cannot be read: 'soon' is no duration"),
+        ("alertmanager.yml", "route: {group_wait: soon}", "1: route: cannot be read: 'soon' is not a duration"),
         (
             "kpis.yml",
             "kpis: [{kpi: a, series: b, objective: fast}]",

@@ -86,8 +86,8 @@ def test_variables_of_both_levels_are_resolved(with_body: Import) -> None:
     [
         ("url()", "the URL cannot be carried over: url() is not a constant"),
         ("`http://shop/${id()}`", "the URL cannot be carried over: id() is not a constant"),
-        ("'/orders'", "the URL cannot be carried over: '/orders' is no URL, expected http://… or https://…"),
-        ("'http://shop/{{'", "the URL cannot be carried over: '{{' is no template"),
+        ("'/orders'", "the URL cannot be carried over: '/orders' is not a URL, expected http://… or https://…"),
+        ("'http://shop/{{'", "the URL cannot be carried over: '{{' is not a template"),
         ("5", "the URL cannot be carried over: 5 is not a text"),
         ("", "the URL cannot be carried over: None is not a text"),
     ],
@@ -153,7 +153,7 @@ def test_an_object_is_sent_as_a_form_as_k6_does(with_body: Import) -> None:
     [
         ("make()", "make() is not a constant"),
         ("JSON.stringify({\n id: uuidv4() })", "uuidv4() is not a constant"),
-        ("JSON.stringify({ a: '{{' })", "'{{' is no template"),
+        ("JSON.stringify({ a: '{{' })", "'{{' is not a template"),
         ("`a ${new Date()}`", "new Date() is not a constant"),
         ("5", "5 is not a body"),
         ("[1]", "[1] is not a body"),

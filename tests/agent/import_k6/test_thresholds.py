@@ -64,7 +64,7 @@ def test_the_object_form_can_abort_the_load(with_options: Import) -> None:
         ("checks{check:ko}", "['rate>0.9']", "no check 'ko' in this load, expected one of: ok"),
         ("http_req_duration", "['avg<0.5']", "a time of 0.5 ms, expected whole milliseconds"),
         ("http_req_duration", "['count>5']", "http_req_duration is a trend and has no count"),
-        ("http_req_duration", "['faster']", "'faster' is no threshold, expected one such as"),
+        ("http_req_duration", "['faster']", "'faster' is not a threshold, expected one such as"),
         ("http_req_duration", "[`avg<${__ENV.A}`]", "is not a threshold with a constant limit"),
         ("http_req_duration", "[bound()]", "bound() is not a constant"),
         ("http_req_duration", "[5]", "5 is not a threshold with a constant limit"),

@@ -35,10 +35,6 @@ class Client:
     counted: tuple[Counted, ...] = (Counted("order", ()),)
     started: int = 0
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Client]:
-        yield self
-
     def start(self, ended: Ended) -> None:
         delay_seconds = self.started * 7919 % 50_000 / 1e6
         asyncio.get_running_loop().call_later(delay_seconds, ended, self.outcome(self.started))
@@ -48,13 +44,19 @@ class Client:
         return []
 
 
+@asynccontextmanager
+async def _as_it_is(client: Any) -> AsyncIterator[Any]:
+    yield client
+
+
 async def ran(outcome: Callable[[int], Outcome], load: dict[str, Any], **thresholds: Any) -> LoadStory:
     """Run a load to its end."""
     read = TypeAdapter[Any](Thresholds).validate_python(thresholds)
     file = ProbeFile.model_construct(probe=cast("Any", Client(outcome)), thresholds=read)
     console = Console(file=io.StringIO())
     options = LoadOptions(Path("shop.yml"), workers=1, quiet=True)
-    run = LoadRun(file, LoadSettings.model_validate(load), options, Lines(console, is_quiet=True), lambda _: None)
+    settings, lines = LoadSettings.model_validate(load), Lines(console, is_quiet=True)
+    run = LoadRun(file, settings, options, lines, lambda _: None, open_client=_as_it_is)
     await run.run(console, Outputs([]))
     story = run.story()
     assert story is not None

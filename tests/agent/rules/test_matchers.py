@@ -89,7 +89,7 @@ def test_a_name_may_be_quoted() -> None:
         ("route: {routes: [{matchers: [severity]}]}", "is not a matcher"),
         ("route: {routes: [text]}", "does not have the form"),
         ("route: {routes: [{match_re: {a: '['}}]}", "is not a regular expression"),
-        ("route: {group_wait: soon}", "is no duration"),
+        ("route: {group_wait: soon}", "is not a duration"),
     ],
 )
 def test_a_configuration_that_cannot_be_followed_says_so_in_one_line(config: str, says: str) -> None:

@@ -12,7 +12,7 @@ from alertdrill.agent.scorecard.card import Reading, Score
 from alertdrill.agent.scorecard.phase_result import PhaseResult, highest_passed, result
 from alertdrill.probes.figures.thresholds import Thresholds
 from alertdrill.probes.load.phases import PhaseSettings
-from alertdrill.probes.load.recorder import Samples, SecondCounts
+from alertdrill.probes.load.second_counter import Samples, SecondCounts
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Counted
 

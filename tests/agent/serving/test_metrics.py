@@ -18,7 +18,7 @@ from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.serving.metrics import AgentState, registry
 from alertdrill.agent.serving.server import metrics_route, serving
 from alertdrill.lab.ports import free_ports
-from alertdrill.probes.load.recorder import Samples, SecondCounts
+from alertdrill.probes.load.second_counter import Samples, SecondCounts
 from alertdrill.probes.load.tally import Distribution, Tally
 
 DRILL = AgentState(

@@ -21,21 +21,21 @@ def test_a_body_in_json_is_parsed_once() -> None:
     ("body", "expected"),
     [
         (b"", "the body is empty, expected JSON"),
-        (b"<html>", "the body is no JSON: Expecting value: line 1 column 1"),
-        (b'{"a": 1} x', "the body is no JSON: Extra data"),
-        (b'{"a": NaN}', "the body is no JSON: NaN is no JSON number"),
-        (b'"\xff"', "the body is no JSON: 'utf-8' codec"),
-        (b"[" * 100_000, "the body is no JSON: maximum recursion"),
-        (b"1" * 100_000, "the body is no JSON: Exceeds the limit"),
+        (b"<html>", "the body is not JSON: Expecting value: line 1 column 1"),
+        (b'{"a": 1} x', "the body is not JSON: Extra data"),
+        (b'{"a": NaN}', "the body is not JSON: NaN is not a JSON number"),
+        (b'"\xff"', "the body is not JSON: 'utf-8' codec"),
+        (b"[" * 100_000, "the body is not JSON: maximum recursion"),
+        (b"1" * 100_000, "the body is not JSON: Exceeds the limit"),
     ],
     ids=["empty", "HTML", "more after it", "NaN", "no UTF-8", "deep", "a long number"],
 )
-def test_a_body_that_is_no_json_says_why(body: bytes, expected: str) -> None:
+def test_a_body_that_is_not_json_has_a_reason(body: bytes, expected: str) -> None:
     found = document(body)
     assert isinstance(found, NotJson)
     assert found.reason.startswith(expected)
 
 
 @given(st.binary())
-def test_no_body_raises(body: bytes) -> None:
+def test_a_body_never_makes_parsing_raise(body: bytes) -> None:
     document(body)

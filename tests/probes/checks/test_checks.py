@@ -60,7 +60,7 @@ def answer(status: int = 201, body: bytes = BODY, seconds: float = 0.25) -> Answ
         ({"equals": BODY.decode()}, "body equals {"),
     ],
 )
-def test_a_check_that_holds_has_a_name_and_no_reason(settings: dict[str, Any], name: str) -> None:
+def test_a_passed_check_has_a_name_and_no_reason(settings: dict[str, Any], name: str) -> None:
     compiled = checks(settings)
     assert compiled.names[0].startswith(name)
     assert compiled.failed(answer()) == ()
@@ -89,13 +89,13 @@ def test_a_check_that_holds_has_a_name_and_no_reason(settings: dict[str, Any], n
         ({"contains": "OK"}, f"body is {BODY.decode()[:80] + '…'!r}, expected it to contain 'OK'"),
     ],
 )
-def test_a_check_that_does_not_hold_says_what_was_found_and_expected(settings: dict[str, Any], expected: str) -> None:
+def test_a_failed_check_names_the_found_and_the_expected_value(settings: dict[str, Any], expected: str) -> None:
     compiled = checks({**settings, "name": "mine"})
     assert compiled.failed(answer()) == ("mine",)
     assert compiled.detail(answer()) == expected
 
 
-def test_every_failed_check_is_named_in_order_and_the_first_in_words() -> None:
+def test_failed_checks_are_named_in_order_and_the_first_is_explained() -> None:
     compiled = checks({"contains": "OK"}, {"status": "2xx"}, {"status": 200}, {"time": "1s"}, {"time": "100ms"})
     assert compiled.failed(answer()) == ("body contains OK", "status is 200", "response time < 100ms")
     assert compiled.detail(answer(503)).startswith("body is ")
@@ -107,7 +107,7 @@ def test_every_failed_check_is_named_in_order_and_the_first_in_words() -> None:
     )
 
 
-def test_of_two_checks_on_the_same_thing_each_must_hold() -> None:
+def test_two_checks_on_the_same_value_must_both_pass() -> None:
     assert checks({"status": "2xx"}, {"status": [201, 404]}).failed(answer(200)) == ("status is 201 or 404",)
     assert checks({"time": "1s"}, {"time": "100ms"}).failed(answer()) == ("response time < 100ms",)
 
@@ -128,20 +128,20 @@ def test_without_checks_every_answer_passes() -> None:
         ({"contains": "a"}, (False, True)),
     ],
 )
-def test_checks_say_what_they_look_at(settings: dict[str, Any], needs: tuple[bool, bool]) -> None:
+def test_checks_declare_which_parts_of_an_answer_they_need(settings: dict[str, Any], needs: tuple[bool, bool]) -> None:
     compiled = checks({"status": "2xx", "name": "any"}, settings)
     assert (compiled.needs_headers, compiled.needs_body) == needs
 
 
 class Untouchable(Answer):
-    """An answer whose headers and body nobody may look at."""
+    """An answer whose headers and body must not be read."""
 
     def __init__(self, status: int, seconds: float) -> None:
         self.status = status
         self.seconds = seconds
 
 
-def test_checks_on_status_and_time_look_at_nothing_else() -> None:
+def test_checks_on_status_and_time_need_nothing_else() -> None:
     compiled = checks({"status": 201}, {"time": "1s"})
     assert compiled.failed(Untouchable(201, 0.5)) == ()
     assert compiled.failed(Untouchable(500, 2.0)) == ("status is 201", "response time < 1s")
@@ -150,10 +150,10 @@ def test_checks_on_status_and_time_look_at_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("expectation", [{"equals": "ok"}, {"exists": True}, {"exists": False}])
-def test_a_body_that_is_no_json_fails_every_check_of_json_with_that_reason(expectation: dict[str, Any]) -> None:
+def test_a_body_that_is_not_json_fails_every_json_check(expectation: dict[str, Any]) -> None:
     compiled = checks({"json": "$.status", **expectation}, {"status": 201})
     assert compiled.failed(answer(body=b"<html>")) == compiled.names[:1]
-    assert compiled.detail(answer(body=b"<html>")).startswith("the body is no JSON: Expecting value")
+    assert compiled.detail(answer(body=b"<html>")).startswith("the body is not JSON: Expecting value")
 
 
 @given(st.integers(0, 65_535), st.dictionaries(st.just(b"x"), st.binary()), st.binary(), st.floats(0, 1e9))
@@ -176,7 +176,7 @@ def test_no_answer_makes_a_check_raise(status: int, headers: dict[bytes, bytes],
 @pytest.mark.parametrize(
     "body", [b'{"a": 1e999}', b'{"a": [-1e999]}', b'{"a": "\\ud800"}', b'{"a": ' + b"[" * 900 + b"]" * 900 + b"}"]
 )
-def test_a_value_that_cannot_be_spelled_fails_its_check_and_raises_nothing(body: bytes) -> None:
+def test_a_value_that_cannot_be_formatted_fails_its_check(body: bytes) -> None:
     compiled = checks({"json": "a", "matches": "^x", "name": "one"}, {"json": "a", "equals": "x", "name": "other"})
     assert compiled.failed(answer(body=body)) == ("one", "other")
     assert compiled.detail(answer(body=body)).startswith("json a")
@@ -193,9 +193,9 @@ def problems(directory: Path, check: str) -> list[str]:
 @pytest.mark.parametrize(
     ("check", "expected"),
     [
-        ("{status: 2010}", "3: checks[1].status: 2010 is no status, expected a number such as 201, a range"),
-        ("{status: [200, 2x]}", "3: checks[1].status: '2x' is no status"),
-        ("{status: true}", "3: checks[1].status: true is no status"),
+        ("{status: 2010}", "3: checks[1].status: 2010 is not a status, expected a number such as 201, a range"),
+        ("{status: [200, 2x]}", "3: checks[1].status: '2x' is not a status"),
+        ("{status: true}", "3: checks[1].status: true is not a status"),
         ("{status: []}", "3: checks[1].status: is an empty list, expected at least one status"),
         ("{time: 2}", "3: checks[1].time: 2 has no unit, expected a duration such as 250ms"),
         ("{time: 0s}", "3: checks[1].time: input should be greater than 0"),
@@ -204,41 +204,41 @@ def problems(directory: Path, check: str) -> list[str]:
         ("{header: a, zebra: true}", "3: checks[1]: unknown key 'zebra', expected one of: status, name, time"),
         (
             "{status: 200, time: 2s}",
-            "3: checks[1]: time cannot stand beside status in one check, expected status, name",
+            "3: checks[1]: time and status cannot be in one check, expected status, name",
         ),
-        ("{status: 200, contains: a}", "3: checks[1]: contains cannot stand beside status in one check"),
+        ("{status: 200, contains: a}", "3: checks[1]: contains and status cannot be in one check"),
         (
             "{exists: true}",
-            "3: checks[1]: exists cannot stand beside body in one check, expected equals, contains, matches, name",
+            "3: checks[1]: exists and body cannot be in one check, expected equals, contains, matches, name",
         ),
         ("{header: a}", "3: checks[1].header check: expected one of equals, contains, matches and exists, found none"),
         ("{json: a, equals: 1, exists: true}", "exists, found equals and exists"),
         ("{name: a}", "3: checks[1]: checks nothing, expected one of status, time, header and json"),
-        ("{json: a, equals: null}", "3: checks[1].equals: null cannot be told from nothing given"),
+        ("{json: a, equals: null}", "3: checks[1].equals: null means that nothing is expected"),
         ("{json: a, equals: [1]}", "3: checks[1].equals: [1] is a list, expected a text, a number"),
-        ("{json: 'a[', exists: true}", "3: checks[1].json: 'a[' is no JSON path from character 2 on"),
+        ("{json: 'a[', exists: true}", "3: checks[1].json: 'a[' is not a JSON path from character 2 on"),
         (
             "{json: a, matches: 'ab('}",
-            "3: checks[1].matches: 'ab(' is no regular expression: missing ), unterminated subpattern at character 3",
+            "3: checks[1].matches: 'ab(' is not a regular expression: missing ), unterminated subpattern at character 3",
         ),
-        ("{matches: 'a{99999999999}'}", "3: checks[1].matches: 'a{99999999999}' is no regular expression: the rep"),
+        ("{matches: 'a{99999999999}'}", "3: checks[1].matches: 'a{99999999999}' is not a regular expression: the rep"),
         ("{header: 'a b', exists: true}", "3: checks[1].header: string should match pattern"),
-        ("ok", "3: checks[1]: 'ok' is no check, expected a mapping such as {status: 201}"),
-        ("", "3: checks[1]: none is no check, expected a mapping such as {status: 201}"),
+        ("ok", "3: checks[1]: 'ok' is not a check, expected a mapping such as {status: 201}"),
+        ("", "3: checks[1]: none is not a check, expected a mapping such as {status: 201}"),
     ],
 )
-def test_a_check_that_cannot_work_is_told_with_its_line(tmp_path: Path, check: str, expected: str) -> None:
+def test_a_wrong_check_is_reported_with_its_line(tmp_path: Path, check: str, expected: str) -> None:
     found = problems(tmp_path, check)
     assert len(found) == 1
     assert expected in found[0]
 
 
-def test_two_checks_of_one_name_are_refused() -> None:
+def test_two_checks_with_the_same_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two checks are named 'status is 201', expected a name of its own for each"):
         checks({"status": 201}, {"status": "201"})
 
 
-def test_checks_stay_the_same_when_written_and_read_again() -> None:
+def test_checks_can_be_dumped_and_read_again() -> None:
     settings: tuple[dict[str, Any], ...] = (
         {"status": [201, "3xx"]},
         {"time": "1m30s"},
@@ -262,14 +262,14 @@ def test_values_are_carried_with_their_types() -> None:
     [
         (b'{"a": 1}', "no id to carry: the answer has nothing at $.transactionId"),
         (b"[]", "no id to carry: the answer has nothing at $.transactionId"),
-        (b"oops", "the body is no JSON: Expecting value: line 1 column 1 (char 0)"),
+        (b"oops", "the body is not JSON: Expecting value: line 1 column 1 (char 0)"),
         (b"", "the body is empty, expected JSON"),
     ],
 )
-def test_a_value_that_cannot_be_carried_says_why(body: bytes, expected: str) -> None:
+def test_a_value_that_cannot_be_carried_has_a_reason(body: bytes, expected: str) -> None:
     assert compile_carry({"id": "$.transactionId"})(answer(body=body)) == expected
 
 
-def test_a_carried_path_that_is_none_is_refused_at_load_time() -> None:
-    with pytest.raises(ValueError, match="no JSON path from character 2 on"):
+def test_a_wrong_path_to_carry_is_refused_when_a_file_is_read() -> None:
+    with pytest.raises(ValueError, match="not a JSON path from character 2 on"):
         compile_carry({"id": "$..id"})

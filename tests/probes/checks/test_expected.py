@@ -25,7 +25,7 @@ from alertdrill.probes.checks.expected import Expected
         ({"at_least": 1, "matches": "^.$"}, ["7"], ["77", "x"]),
     ],
 )
-def test_all_that_is_said_must_hold(expected: Any, right: list[str], wrong: list[str]) -> None:
+def test_every_condition_must_hold(expected: Any, right: list[str], wrong: list[str]) -> None:
     read = Expected.model_validate(expected)
     assert [text for text in right if not read.holds(text)] == []
     assert [text for text in wrong if read.holds(text)] == []
@@ -41,7 +41,7 @@ def test_all_that_is_said_must_hold(expected: Any, right: list[str], wrong: list
         ({"contains": "a", "matches": "b"}, "contains a and matches b"),
     ],
 )
-def test_it_says_itself_in_words(expected: Any, words: str) -> None:
+def test_conditions_have_words(expected: Any, words: str) -> None:
     read = Expected.model_validate(expected)
     assert read.words == words
     assert read.explain("value", "x" * 200) == f"value is {'x' * 80 + '…'!r}, expected one that {words}"
@@ -51,19 +51,19 @@ def test_it_says_itself_in_words(expected: Any, words: str) -> None:
     ("expected", "problem"),
     [
         ({}, "expects nothing, expected a value, or one of equals, contains, matches, at_least and at_most"),
-        ({"equals": None}, "null cannot be told from nothing given"),
+        ({"equals": None}, "null means that nothing is expected"),
         ([1], "[1] is a list, expected a text, a number"),
-        ({"matches": "("}, "is no regular expression"),
+        ({"matches": "("}, "is not a regular expression"),
         ({"at_lest": 1}, "at_lest"),
     ],
 )
-def test_what_makes_no_sense_is_refused(expected: Any, problem: str) -> None:
+def test_wrong_conditions_are_refused(expected: Any, problem: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Expected.model_validate(expected)
     assert problem in str(refused.value)
 
 
-def test_what_is_written_reads_back() -> None:
+def test_a_dump_can_be_read_again() -> None:
     for expected in (3, "OK", {"at_least": 1}):
         read = Expected.model_validate(expected)
         assert Expected.model_validate(read.model_dump(exclude_unset=True)) == read

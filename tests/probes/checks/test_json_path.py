@@ -50,12 +50,12 @@ def test_a_path_leads_to_its_value(path: str, value: object) -> None:
 @pytest.mark.parametrize(
     "path", ["nothing", "status.more", "a.b[2]", "a.b[-3]", "a.b.c", "a[0]", "null.more", "a.b[0].c.d", "[0]"]
 )
-def test_what_is_not_there_is_missing(path: str) -> None:
+def test_a_path_without_a_value_gives_missing(path: str) -> None:
     assert compile_path(path)(DOCUMENT) is MISSING
 
 
 @pytest.mark.parametrize("document", ["text", 1, None, [], True])
-def test_a_document_that_is_no_mapping_has_no_keys(document: object) -> None:
+def test_only_a_mapping_has_keys(document: object) -> None:
     assert compile_path("$.a")(document) is MISSING
 
 
@@ -77,8 +77,8 @@ def test_a_document_that_is_no_mapping_has_no_keys(document: object) -> None:
         ("a[0]b", 5),
     ],
 )
-def test_a_path_that_names_no_single_value_is_refused_where_it_goes_wrong(path: str, character: int) -> None:
-    with pytest.raises(ValueError, match=f"no JSON path from character {character} on"):
+def test_a_wrong_path_is_refused_with_its_position(path: str, character: int) -> None:
+    with pytest.raises(ValueError, match=f"not a JSON path from character {character} on"):
         compile_path(path)
 
 

@@ -38,13 +38,13 @@ def test_a_column_is_read_row_after_row(path: Path, content: bytes) -> None:
         (b'id\n"1"x\n', "accounts.csv is not comma-separated"),
     ],
 )
-def test_a_file_that_cannot_be_used_says_why(path: Path, content: bytes, expected: str) -> None:
+def test_an_unusable_file_has_a_reason(path: Path, content: bytes, expected: str) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"accounts\.csv") as error:
         list(read_column(path, "id"))
     assert expected in str(error.value)
 
 
-def test_a_missing_file_says_so(path: Path) -> None:
+def test_a_missing_file_has_a_reason(path: Path) -> None:
     with pytest.raises(ValueError, match=r"accounts\.csv cannot be read: No such file"):
         list(read_column(path, "id"))

@@ -49,13 +49,13 @@ def test_each_shard_has_a_stream_of_its_own(settings: dict[str, Any]) -> None:
 
 
 def test_values_do_not_change_between_versions() -> None:
-    """A recorded run can be repeated years later only if these stay what they are."""
+    """A recorded run can be repeated years later only if these values stay the same."""
     assert take(read(kind="uuid"), 1) == ["0f3d4ea7-9de8-42e9-9ab3-9fd1b4b815a0"]
     assert take(read(**{"kind": "range", "from": 1, "to": 500}), 3) == [353, 309, 62]
 
 
 @given(SEEDS)
-def test_a_uuid_is_of_version_4_in_its_usual_spelling(seed: int) -> None:
+def test_a_uuid_is_of_version_4_in_the_usual_format(seed: int) -> None:
     for text in take(read(kind="uuid"), 20, seed):
         parsed = uuid.UUID(text)
         assert (parsed.version, parsed.variant, str(parsed)) == (4, uuid.RFC_4122, text)
@@ -68,7 +68,7 @@ def test_uuids_are_unique_across_shards() -> None:
 
 
 @given(start=st.integers(), shards=st.integers(min_value=1, max_value=9), times=st.integers(min_value=0, max_value=20))
-def test_shards_together_give_the_sequence_once_and_without_a_gap(start: int, shards: int, times: int) -> None:
+def test_shards_together_give_each_number_once(start: int, shards: int, times: int) -> None:
     data = read(kind="sequence", start=start)
     dealt = [take(data, times, shard=shard, shards=shards) for shard in range(shards)]
     assert [number for turn in zip(*dealt, strict=True) for number in turn] == list(
@@ -83,11 +83,11 @@ def test_a_choice_keeps_its_weights() -> None:
     assert drawn["c"] == 0
 
 
-def test_weights_as_small_as_floats_go_choose_nothing_that_has_none() -> None:
+def test_a_value_of_weight_zero_is_never_chosen_beside_the_smallest_weights() -> None:
     assert set(take(read(kind="choice", of=["a", "b"], weights=[5e-324, 0]), 100)) == {"a"}
 
 
-def test_a_choice_without_weights_is_even() -> None:
+def test_a_choice_without_weights_is_uniform() -> None:
     drawn = Counter(take(read(kind="choice", of=["a", 2, None, True]), 10_000))
     assert all(count == pytest.approx(2500, rel=0.1) for count in drawn.values())
     assert len(drawn) == 4
@@ -109,7 +109,7 @@ def test_a_whole_number_is_within_its_range(low: int, width: int, seed: int) -> 
     assert all(type(number) is int and low <= number <= low + width for number in drawn)
 
 
-def test_both_ends_of_a_range_come_as_often_as_the_rest() -> None:
+def test_both_ends_of_a_range_are_as_likely_as_the_rest() -> None:
     for settings, numbers in (
         ({"from": 1, "to": 4}, [1, 2, 3, 4]),
         ({"from": 0.1, "to": 0.4, "digits": 1}, [0.1, 0.2, 0.3, 0.4]),
@@ -122,7 +122,7 @@ def test_both_ends_of_a_range_come_as_often_as_the_rest() -> None:
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0.1, 1e6), st.integers(1, 6), SEEDS)
-def test_digits_are_all_that_is_printed(low: float, width: float, digits: int, seed: int) -> None:
+def test_no_more_than_the_given_digits_are_printed(low: float, width: float, digits: int, seed: int) -> None:
     for number in take(read(**{"kind": "range", "from": low, "to": low + width, "digits": digits}), 20, seed):
         assert low <= number <= low + width
         assert number == round(number, digits)
@@ -159,20 +159,20 @@ def accounts(directory: Path, count: int) -> AnyData:
 
 
 @pytest.mark.parametrize(("count", "shards"), [(1, 1), (3, 1), (5, 2), (6, 2), (6, 4), (2, 5), (1, 3)])
-def test_rows_come_in_order_and_again_and_shards_take_turns(tmp_path: Path, count: int, shards: int) -> None:
+def test_rows_come_in_order_and_repeat_and_shards_take_turns(tmp_path: Path, count: int, shards: int) -> None:
     data = accounts(tmp_path, count)
     dealt = [take(data, 20, shard=shard, shards=shards) for shard in range(shards)]
     together = [row for turn in zip(*dealt, strict=True) for row in turn]
     assert together == [str(index % count) for index in range(20 * shards)]
 
 
-def test_a_file_is_sought_beside_the_one_that_names_it_and_stays_found_elsewhere(tmp_path: Path) -> None:
+def test_a_csv_file_is_relative_to_its_probe_file_in_any_working_directory(tmp_path: Path) -> None:
     data = accounts(tmp_path, 2)
     again = DATA.validate_python(DATA.dump_python(data, mode="json"), context={"directory": Path("/elsewhere")})
     assert take(again, 3) == ["0", "1", "0"]
 
 
-def test_a_file_that_lost_its_rows_after_the_check_says_so_when_opened(tmp_path: Path) -> None:
+def test_a_file_that_lost_its_rows_after_the_check_is_refused_when_opened(tmp_path: Path) -> None:
     data = accounts(tmp_path, 2)
     (tmp_path / "accounts.csv").write_text("id\n")
     with pytest.raises(ValueError, match="has no rows below its header"):
@@ -198,14 +198,14 @@ def test_a_file_that_lost_its_rows_after_the_check_says_so_when_opened(tmp_path:
         ({"kind": "csv", "file": "header.csv", "column": "idd"}, "has no column 'idd', did you mean id?"),
     ],
 )
-def test_settings_that_cannot_work_say_why(tmp_path: Path, settings: dict[str, Any], expected: str) -> None:
+def test_settings_that_cannot_work_have_a_reason(tmp_path: Path, settings: dict[str, Any], expected: str) -> None:
     (tmp_path / "header.csv").write_text("id\n")
     with pytest.raises(ValidationError) as error:
         read(tmp_path, **settings)
     assert expected in str(error.value)
 
 
-def test_a_row_has_the_names_that_are_used_and_two_alike_differ() -> None:
+def test_a_row_has_the_used_names_and_equal_entries_differ() -> None:
     data = {
         "key": read(kind="uuid"),
         "other": read(kind="uuid"),

@@ -49,7 +49,7 @@ def test_a_text_is_put_together_from_its_values(text: str, expected: bytes) -> N
     "template",
     [compile_text("a", ()), compile_url("/a", ()), compile_header("a", ()), compile_json({"a": [1, "b"]}, ())],
 )
-def test_without_names_the_same_bytes_come_every_time(template: Any) -> None:
+def test_a_text_without_names_is_constant(template: Any) -> None:
     assert template.names == frozenset()
     assert template.constant is not None
     assert template.render({}) is template.constant
@@ -67,7 +67,7 @@ def test_json_without_templates_is_sent_as_it_is(value: object) -> None:
 
 
 @given(VALUES)
-def test_a_text_in_json_that_is_one_template_becomes_the_bare_value(value: object) -> None:
+def test_a_json_text_that_is_one_template_becomes_the_bare_value(value: object) -> None:
     rendered = json.loads(compile_json({"a": ["{{ amount }}"]}, NAMES).render({"amount": value}))
     assert rendered == {"a": [value]}
     assert type(rendered["a"][0]) is type(value)
@@ -91,13 +91,13 @@ def test_templates_inside_texts_and_keys_of_json_stay_texts(one: object, other: 
         ("{{ amount }}{{ amount }}", "55"),
     ],
 )
-def test_only_a_text_that_is_one_template_and_nothing_else_becomes_bare(text: str, expected: object) -> None:
+def test_a_json_text_with_more_than_one_template_stays_a_text(text: str, expected: object) -> None:
     assert json.loads(compile_json({"a": text}, NAMES).render({"amount": 5})) == {"a": expected}
 
 
 @given(st.text())
-def test_any_text_at_all_can_be_sent_as_json(value: str) -> None:
-    """Even half a surrogate pair, which UTF-8 cannot hold and JSON can escape."""
+def test_any_text_can_be_sent_as_json(value: str) -> None:
+    """Even a lone surrogate, which UTF-8 cannot hold and JSON can escape."""
     assert json.loads(compile_json("{{ amount }}", NAMES).render({"amount": value})) == value
 
 
@@ -110,7 +110,7 @@ def test_a_value_in_a_url_stays_in_its_place(one: object, other: object) -> None
     assert parse_qs(parts.query, keep_blank_values=True) == {"a": [spelled(other)], "b": ["1"]}
 
 
-def test_a_value_in_a_url_is_encoded_but_for_the_unreserved_characters() -> None:
+def test_a_value_in_a_url_is_encoded_except_unreserved_characters() -> None:
     value = "aZ0-._~/?#[]@!$&'()*+,;=:% \r\né"
     expected = b"/aZ0-._~%2F%3F%23%5B%5D%40%21%24%26%27%28%29%2A%2B%2C%3B%3D%3A%25%20%0D%0A%C3%A9"
     assert compile_url("/{{ amount }}", NAMES).render({"amount": value}) == expected
@@ -125,12 +125,12 @@ def test_a_value_in_a_url_is_encoded_but_for_the_unreserved_characters() -> None
         ("http://[::1]:80/~a/(b)*!$';@,-._", b"http://[::1]:80/~a/(b)*!$';@,-._"),
     ],
 )
-def test_the_fixed_part_of_a_url_is_mended_only_where_it_is_none(url: str, expected: bytes) -> None:
+def test_only_invalid_characters_of_the_fixed_url_are_encoded(url: str, expected: bytes) -> None:
     assert compile_url(url, ()).constant == expected
 
 
 @given(st.text(), st.text())
-def test_no_value_can_start_a_header_of_its_own(one: str, other: str) -> None:
+def test_no_value_can_begin_another_header(one: str, other: str) -> None:
     template = compile_header("a {{ account }}, {{ amount }} z", NAMES)
     try:
         rendered = template.render({"account": one, "amount": other})
@@ -141,17 +141,17 @@ def test_no_value_can_start_a_header_of_its_own(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\n", "\r", "a\0b", "\x7f", "\ud800"])
-def test_a_header_refuses_what_it_cannot_hold(value: str) -> None:
+def test_a_header_refuses_control_characters(value: str) -> None:
     with pytest.raises(RefusedValue, match="which"):
         compile_header("{{ account }}", NAMES).render({"account": value})
 
 
 @pytest.mark.parametrize("value", ["a b", "a\tb", "é", "\xa0", "{{ amount }}", '"', ""])
-def test_a_header_holds_any_other_text(value: str) -> None:
+def test_a_header_accepts_any_other_text(value: str) -> None:
     assert compile_header("{{ account }}", NAMES).render({"account": value}).decode() == value
 
 
-def test_a_header_that_is_broken_in_the_file_is_refused_at_load_time() -> None:
+def test_a_wrong_header_is_refused_when_a_file_is_read() -> None:
     with pytest.raises(ValueError, match="line break"):
         compile_header("a\r\nX-Evil: 1", NAMES)
 
@@ -159,13 +159,13 @@ def test_a_header_that_is_broken_in_the_file_is_refused_at_load_time() -> None:
 @pytest.mark.parametrize(
     ("value", "expected"), [(True, b"true"), (None, b"null"), (1, b"1"), (0.1, b"0.1"), ([1], b"[1]")]
 )
-def test_outside_json_a_value_is_spelled_as_in_json(value: object, expected: bytes) -> None:
+def test_outside_json_a_value_is_formatted_as_in_json(value: object, expected: bytes) -> None:
     for template in (compile_text("{{ amount }}", NAMES), compile_header("{{ amount }}", NAMES)):
         assert template.render({"amount": value}) == expected
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, [math.nan], object()])
-def test_what_json_has_not_is_refused_everywhere(value: object) -> None:
+def test_a_value_that_json_does_not_have_is_refused_everywhere(value: object) -> None:
     for template in (
         compile_json("{{ amount }}", NAMES),
         compile_json("x{{ amount }}", NAMES),
@@ -177,7 +177,7 @@ def test_what_json_has_not_is_refused_everywhere(value: object) -> None:
             template.render({"amount": value})
 
 
-def test_half_a_character_is_refused_where_utf_8_is_sent() -> None:
+def test_a_lone_surrogate_is_refused_where_utf_8_is_sent() -> None:
     for template in (compile_text("{{ amount }}", NAMES), compile_url("/{{ amount }}", NAMES)):
         with pytest.raises(RefusedValue, match="half a character"):
             template.render({"amount": "\ud800"})
@@ -190,12 +190,12 @@ def test_half_a_character_is_refused_where_utf_8_is_sent() -> None:
         ("{{ acount }}", NAMES, "unknown name {{ acount }}, did you mean account?"),
         ("{{ zebra }}", NAMES, "unknown name {{ zebra }}, expected one of: account, amount, tenant"),
         ("{{ account }}", (), "unknown name {{ account }}, and data has no entries"),
-        ("a {{ two words }}", NAMES, "'{{ two words }}' is no template, expected {{ name }}"),
-        ("{{ account }} {{ amount", NAMES, "'{{ amount' is no template, expected {{ name }}"),
-        ("{{}}", NAMES, "'{{}}' is no template"),
+        ("a {{ two words }}", NAMES, "'{{ two words }}' is not a template, expected {{ name }}"),
+        ("{{ account }} {{ amount", NAMES, "'{{ amount' is not a template, expected {{ name }}"),
+        ("{{}}", NAMES, "'{{}}' is not a template"),
     ],
 )
-def test_what_is_no_template_or_not_known_is_told_at_load_time(
+def test_a_wrong_template_or_unknown_name_is_refused_when_a_file_is_read(
     compile_place: Any, text: str, known: tuple[str, ...], expected: str
 ) -> None:
     with pytest.raises(ValueError, match=r"template|unknown") as error:
@@ -204,7 +204,7 @@ def test_what_is_no_template_or_not_known_is_told_at_load_time(
 
 
 @pytest.mark.parametrize("url", ["http://{{ tenant }}/a", "http://{{ tenant }}.example:80", "HTTPS://a:{{ amount }}?b"])
-def test_the_host_of_a_url_is_no_template(url: str) -> None:
+def test_the_host_of_a_url_cannot_be_a_template(url: str) -> None:
     with pytest.raises(ValueError, match="template before the path, expected a fixed host and port"):
         compile_url(url, NAMES)
 
@@ -212,13 +212,13 @@ def test_the_host_of_a_url_is_no_template(url: str) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ({"a": [{"b": math.nan}]}, "a[0].b: nan is a float, which JSON has not"),
+        ({"a": [{"b": math.nan}]}, "a[0].b: nan is a float, which JSON does not have"),
         ({"a": {1: 2}}, "a has the key 1, expected a text; quote it"),
         ({True: 2}, "the top has the key True, expected a text"),
         ({"at": json}, "at: "),
     ],
 )
-def test_what_json_cannot_hold_is_told_with_its_place(value: object, expected: str) -> None:
-    with pytest.raises(ValueError, match=r"expected a text|JSON has not") as error:
+def test_a_value_that_json_cannot_hold_is_reported_with_its_path(value: object, expected: str) -> None:
+    with pytest.raises(ValueError, match=r"expected a text|JSON does not have") as error:
         compile_json(value, NAMES)
     assert str(error.value).startswith(expected)

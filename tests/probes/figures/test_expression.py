@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alertdrill.probes.figures.expression import Expression, parse, spell
+from alertdrill.probes.figures.expression import Expression, expression_text, parse
 
 COMPARISONS = ["<", "<=", ">", ">=", "==", "===", "!="]
 BOUNDS = st.one_of(
@@ -25,8 +25,8 @@ PERCENTILES = st.builds(
 
 
 @given(PLAIN | PERCENTILES)
-def test_what_is_spelled_reads_back(expression: Expression) -> None:
-    assert parse(spell(expression)) == expression
+def test_a_formatted_expression_can_be_parsed_again(expression: Expression) -> None:
+    assert parse(expression_text(expression)) == expression
 
 
 @pytest.mark.parametrize(
@@ -40,29 +40,29 @@ def test_what_is_spelled_reads_back(expression: Expression) -> None:
         ("value != 3", Expression("value", "!=", 3)),
     ],
 )
-def test_the_spelling_of_k6_is_read(text: str, expected: Expression) -> None:
+def test_expressions_of_k6_are_parsed(text: str, expected: Expression) -> None:
     assert parse(text) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "'' is no threshold, expected one such as p(95)<2s, rate<0.01 or count>1000"),
-        ("p(95)", "'p(95)' is no threshold, expected one"),
-        ("<2s", "'<2s' is no threshold, expected one"),
-        ("p(95)=<2s", "'p(95)=<2s' is no threshold, expected one"),
-        ("p(95)<1s<2s", "'p(95)<1s<2s' is no threshold, expected one"),
+        ("", "'' is not a threshold, expected one such as p(95)<2s, rate<0.01 or count>1000"),
+        ("p(95)", "'p(95)' is not a threshold, expected one"),
+        ("<2s", "'<2s' is not a threshold, expected one"),
+        ("p(95)=<2s", "'p(95)=<2s' is not a threshold, expected one"),
+        ("p(95)<1s<2s", "'p(95)<1s<2s' is not a threshold, expected one"),
         ("p95<2s", "unknown aggregation 'p95', did you mean p(95)?"),
-        ("p(101)<2s", "p(101) is no percentile, expected one from p(0) to p(100)"),
+        ("p(101)<2s", "p(101) is not a percentile, expected one from p(0) to p(100)"),
         ("p()<2s", "unknown aggregation 'p()', expected one of: avg,"),
         ("mean<2s", "unknown aggregation 'mean', expected one of: avg, count, max, med, min, rate, value, p(95)"),
-        ("avg<2 s", "'avg<2 s' is no threshold"),
+        ("avg<2 s", "'avg<2 s' is not a threshold"),
         ("avg<2x", "'avg<2x' has the bound '2x', expected a number or a duration such as 2s"),
         ("rate<-1", "'rate<-1' has the bound '-1', expected a number"),
         ("avg<99999999999999y", "has the bound '99999999999999y', expected a number"),
     ],
 )
-def test_anything_else_is_refused_with_what_to_write(text: str, problem: str) -> None:
+def test_anything_else_is_refused_with_an_example(text: str, problem: str) -> None:
     with pytest.raises(ValueError, match=r"expected|did you mean") as caught:
         parse(text)
     assert problem in str(caught.value)

@@ -1,4 +1,4 @@
-"""A load is honest when it sent what was asked for, in time; each limit has its own reason."""
+"""A load is honest when it was sent as planned, in time; each limit has its own reason."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from alertdrill.probes.figures.honesty import Sending, honesty
 from alertdrill.probes.load.arrivals import Arrivals, ConstantArrivals
-from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.load.poisson import PoissonArrivals
 from alertdrill.probes.load.ramping import RampingArrivals, Stage
-from alertdrill.probes.load.sender import Plan
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome
 
@@ -54,20 +53,20 @@ UP_AND_DOWN = RampingArrivals(0.0, (Stage(5.0, 200.0), Stage(5.0, 200.0), Stage(
     ],
 )
 def test_each_limit_has_its_reason(change: dict[str, Any], reasons: tuple[str, ...]) -> None:
-    told = honesty(Sending(**(ALL_WELL | change)))
-    assert told.reasons == reasons
-    assert told.is_honest == (not reasons)
+    found = honesty(Sending(**(ALL_WELL | change)))
+    assert found.reasons == reasons
+    assert found.is_honest == (not reasons)
 
 
 @given(st.integers(1, 10**9), st.integers(0, 10**9), st.floats(0, 2))
 def test_one_broken_limit_is_enough(due: int, unsent: int, late: float) -> None:
     rates = {"target_rate": due / 10, "achieved_rate": max(due - unsent, 0) / 10}
-    told = honesty(Sending(**rates, due=due, dropped=unsent, lost=0, lateness_p99_seconds=late))
-    assert told.is_honest == (unsent <= 0.01 * due and late <= 0.5)
+    found = honesty(Sending(**rates, due=due, dropped=unsent, lost=0, lateness_p99_seconds=late))
+    assert found.is_honest == (unsent <= 0.01 * due and late <= 0.5)
 
 
 class _Service:
-    """Answers after a while, by the loop's clock."""
+    """Answers after a delay, by the loop's clock."""
 
     def __init__(self, delay_seconds: float) -> None:
         self._delay_seconds = delay_seconds
@@ -102,12 +101,12 @@ def _in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
         PoissonArrivals(UP_AND_DOWN, 3),
     ],
 )
-def test_a_load_that_sends_all_in_time_is_honest_however_its_rate_varies(arrivals: Arrivals) -> None:
-    """Random arrivals may be far fewer or more than their mean rate; that is no fault of the load."""
+def test_a_load_sent_in_time_is_honest_also_when_its_rate_varies(arrivals: Arrivals) -> None:
+    """Random arrivals may be far fewer or more than their mean; the load is honest all the same."""
     assert honesty(Sending.of(_sent(arrivals), arrivals.duration_seconds or 0)).reasons == ()
 
 
-def test_a_ramp_that_could_not_be_sent_is_not_honest() -> None:
+def test_a_ramp_that_was_not_sent_is_not_honest() -> None:
     tally = _sent(UP_AND_DOWN, delay_seconds=2.0, max_in_flight=100)
     first, second = honesty(Sending.of(tally, 15.0)).reasons
     assert first.startswith(f"dropped {tally.dropped} of 2000 transactions")
@@ -115,8 +114,8 @@ def test_a_ramp_that_could_not_be_sent_is_not_honest() -> None:
     assert "of 133.333" in second
 
 
-def test_the_target_of_a_second_is_the_mean_of_the_ramp_over_it() -> None:
-    """So that the targets of all seconds add up to what was due in them."""
+def test_the_target_rate_of_a_second_is_the_mean_of_its_ramp() -> None:
+    """So the target rates of all seconds add up to the number of transactions due."""
     seconds = _sent(UP_AND_DOWN).seconds
     assert [second.target_rate for second in seconds[:5]] == pytest.approx([20, 60, 100, 140, 180])
     assert sum(second.target_rate for second in seconds) == pytest.approx(UP_AND_DOWN.area_by(len(seconds)))

@@ -29,7 +29,7 @@ def test_a_percentile_is_the_nearest_rank_to_three_digits(samples: list[int], pe
 
 
 def test_a_percentile_is_not_taken_one_sample_too_low() -> None:
-    """Of ten samples, nine do not exceed the ninth: more than 90 per cent need the tenth."""
+    """Nine of ten samples do not exceed the ninth, so a percentile above 90 is the tenth."""
     samples = trend([n * 100 for n in range(1, 11)])
     assert samples.percentile(90) == 0.0009
     assert samples.percentile(90.4) == 0.001
@@ -44,7 +44,7 @@ def test_the_mean_and_the_extremes_are_exact_and_in_order(samples: list[int]) ->
     assert figures.min <= figures.med <= figures.percentile(95) <= figures.percentile(100) == figures.max
 
 
-def test_a_trend_shows_what_its_histogram_gains() -> None:
+def test_a_trend_follows_its_growing_histogram() -> None:
     figures = trend([1000])
     figures.histogram.record_value(3000)
     assert (figures.count, figures.max) == (2, 0.003)
@@ -63,12 +63,12 @@ def test_a_rate_counts_passes_and_fails() -> None:
     assert (Rate(5, 501).fails, Rate(5, 501).rate) == (496, 5 / 501)
 
 
-def test_a_counter_tells_its_rate_by_the_second() -> None:
+def test_a_counter_has_a_rate_per_second() -> None:
     assert Counter(501, 5.01).rate == pytest.approx(100)
     assert Counter(3, 0.0).rate == 0
 
 
 @pytest.mark.parametrize("value", ["payment", "time < 2s: {fast}", ""])
-def test_a_tagged_key_splits_into_what_it_was_made_of(value: str) -> None:
+def test_a_tagged_key_splits_into_its_parts(value: str) -> None:
     assert split(tagged("checks", "check", value)) == ("checks", value)
     assert split("checks") == ("checks", None)

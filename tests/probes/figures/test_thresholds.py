@@ -48,7 +48,7 @@ def test_a_threshold_is_its_text_or_a_mapping() -> None:
     assert (long.threshold, long.abort_on_fail, long.delay_abort_eval) == ("p(95)<2s", True, timedelta(seconds=10))
 
 
-def test_what_was_read_can_be_written_and_read_again() -> None:
+def test_thresholds_can_be_dumped_and_read_again() -> None:
     thresholds = read({"checks{ check: 'status is 201' }": ["rate>0.9", {**SLOW, "threshold": "rate>0.5"}]})
     assert list(thresholds) == ["checks{check:status is 201}"]
     assert THRESHOLDS.validate_python(THRESHOLDS.dump_python(thresholds, mode="json")) == thresholds
@@ -59,7 +59,7 @@ def test_what_was_read_can_be_written_and_read_again() -> None:
     [
         ("http_req_duratoin", "p(95)<2s", (), "unknown metric 'http_req_duratoin', did you mean http_req_duration?"),
         ("zebra", "p(95)<2s", (), "unknown metric 'zebra', expected one of: checks, dropped_iterations, http_req_d"),
-        ("http_reqs{name:a", "count>1", (), "'http_reqs{name:a' is no metric, expected one such as http_reqs or"),
+        ("http_reqs{name:a", "count>1", (), "'http_reqs{name:a' is not a metric, expected one such as http_reqs or"),
         ("iterations{name:a}", "count>1", (), "iterations has no tags, write iterations"),
         ("http_reqs{check:a}", "count>1", (), "http_reqs has no tag 'check', expected http_reqs{name:…}"),
         ("latency", "rate<0.1", (0,), "latency is a trend and has no rate, expected one of: avg, min, med, max, p(N)"),
@@ -74,13 +74,18 @@ def test_what_was_read_can_be_written_and_read_again() -> None:
         ),
         ("latency", "avg<0.5", (0,), "avg<0.5 has no unit, expected a duration such as 250ms or 2s"),
         ("latency", f"avg<{10**30}", (0,), "has no unit, expected a duration such as 250ms or 2s"),
-        ("http_reqs", "count>10s", (0,), "count>10s: http_reqs is no time, expected a bare number"),
+        ("http_reqs", "count>10s", (0,), "count>10s: http_reqs is not a time, expected a bare number"),
         ("http_req_failed", "rate<5", (0,), "rate<5: a rate lies between 0 and 1, write 0.05 for 5 per cent"),
         ("latency", "p95<2s", (0,), "unknown aggregation 'p95', did you mean p(95)?"),
-        ("latency", 5, (0,), "5 is no threshold, expected one such as p(95)<2s, or a mapping with the key threshold"),
+        (
+            "latency",
+            5,
+            (0,),
+            "5 is not a threshold, expected one such as p(95)<2s, or a mapping with the key threshold",
+        ),
     ],
 )
-def test_what_cannot_be_judged_is_refused_where_it_stands(
+def test_a_threshold_that_cannot_be_judged_is_refused_with_its_position(
     key: str, threshold: Any, path: tuple[int, ...], problem: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
@@ -90,14 +95,14 @@ def test_what_cannot_be_judged_is_refused_where_it_stands(
     assert problem in error["msg"]
 
 
-def test_every_error_is_told_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     with pytest.raises(ValidationError) as caught:
         read({"latencies": ["avg<2s"], "http_reqs": ["count>1", "avg<2s"], "latency": ["avg<2"]})
     assert [error["loc"] for error in caught.value.errors()] == [("latencies",), ("http_reqs", 1), ("latency", 0)]
 
 
-def test_a_metric_that_stands_twice_in_two_spellings_is_refused() -> None:
-    with pytest.raises(ValidationError, match=r"is the same as http_reqs\{name:a\}, which stands above"):
+def test_a_metric_written_twice_in_different_ways_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"is the same as http_reqs\{name:a\} above"):
         read({"http_reqs{name:a}": ["count>1"], "http_reqs{name: a}": ["count>2"]})
 
 
@@ -129,7 +134,7 @@ MEASURES = {
         ("in_flight", "value<3", False, "value=3"),
     ],
 )
-def test_each_kind_of_figure_is_held_against_its_bound(metric: str, threshold: str, ok: Any, spelling: str) -> None:
+def test_each_kind_of_figure_is_compared_with_its_bound(metric: str, threshold: str, ok: Any, spelling: str) -> None:
     judged = judge(metric, threshold, MEASURES)
     assert (judged.metric, judged.source, judged.ok, judged.spelling) == (metric, threshold, ok, spelling)
 
@@ -140,7 +145,7 @@ def test_each_kind_of_figure_is_held_against_its_bound(metric: str, threshold: s
     st.integers(min_value=1, max_value=3_600_000),
 )
 def test_a_percentile_is_judged_as_the_exact_one_is(samples: list[int], percent: Any, bound_ms: int) -> None:
-    """What differs in the fourth digit alone may be judged either way."""
+    """A difference in the fourth digit only may be judged either way."""
     exact = sorted(samples)[max(1, math.ceil(Fraction(percent) / 100 * len(samples))) - 1]
     judged = judge("latency", f"p({percent})<={bound_ms}ms", {"latency": trend(samples)})
     assert judged.observed == pytest.approx(exact / 1e6, rel=1e-3)
@@ -160,8 +165,8 @@ def test_a_percentile_is_judged_as_the_exact_one_is(samples: list[int], percent:
         ("in_flight", "value<1", True, "value=0"),
     ],
 )
-def test_what_has_no_samples_is_judged_as_k6_does(metric: str, threshold: str, ok: Any, spelling: str) -> None:
-    """These verdicts are those of k6 1.8 on a metric narrowed by a tag that nothing carries."""
+def test_a_metric_without_samples_is_judged_as_by_k6(metric: str, threshold: str, ok: Any, spelling: str) -> None:
+    """k6 1.8 judges so for a metric with a tag that no sample has."""
     empty = {"http_req_duration": trend([]), "http_req_failed": Rate(0, 0), "http_reqs": Counter(0, 9.0)}
     for measures in ({}, empty):
         judged = judge(metric, threshold, measures)
@@ -195,12 +200,12 @@ def test_a_crossed_threshold_stops_the_load_once_its_delay_has_passed(elapsed: f
     ],
 )
 def test_nothing_else_stops_the_load(metric: str, threshold: Any) -> None:
-    """Not a threshold that only judges, not one that holds, and not one without samples yet."""
+    """A threshold without abort_on_fail, one that passes, and one without samples do not stop it."""
     measures = {**SECONDS_LONG, "iterations": Counter(0, 60.0)}
     assert abort_reason(read({metric: [threshold]}), measures, 60.0) is None
 
 
-def test_a_tag_that_no_transaction_carries_is_told() -> None:
+def test_a_tag_that_no_transaction_has_is_reported() -> None:
     thresholds = read(
         {
             "http_reqs": ["count>1"],

@@ -1,9 +1,10 @@
-"""Where aiohttp's client differs from the lean one, it does so as the probe's page says."""
+"""aiohttp's client differs from the lean one in the ways that its settings describe."""
 
 from __future__ import annotations
 
 import zlib
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.outcome import Outcome
 from tests.probes.hostile_server import BODY, GOOD, HostileServer, answers, is_silent, read_request, then_closes
@@ -13,7 +14,7 @@ from tests.probes.meeting import eventually, on_loop, probe, transact
 def test_an_idempotent_request_is_sent_again_when_the_connection_breaks() -> None:
     async def main() -> None:
         with HostileServer(then_closes(answers())) as server:
-            async with probe(server.port, client="aiohttp").opened() as opened, startable(opened) as ours:
+            async with open_client(probe(server.port, client="aiohttp")) as opened, startable(opened) as ours:
                 assert await transact(ours) == [Outcome()]
             assert server.accepted == 2
             await eventually(lambda: server.open_connections == 0)
@@ -21,7 +22,7 @@ def test_an_idempotent_request_is_sent_again_when_the_connection_breaks() -> Non
     on_loop("uvloop", main)
 
 
-def test_redirects_are_followed_but_not_for_ever() -> None:
+def test_redirects_are_followed_up_to_a_limit() -> None:
     to_itself = b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n"
 
     def redirects(connection: object) -> None:
@@ -30,9 +31,12 @@ def test_redirects_are_followed_but_not_for_ever() -> None:
 
     async def main() -> None:
         with HostileServer(answers(to_itself), redirects) as server:
-            async with probe(server.port, client="aiohttp").opened() as opened, startable(opened) as ours:
+            async with open_client(probe(server.port, client="aiohttp")) as opened, startable(opened) as ours:
                 assert await transact(ours) == [Outcome()]
-            async with probe(server.port, client="aiohttp", timeout="5s").opened() as opened, startable(opened) as ours:
+            async with (
+                open_client(probe(server.port, client="aiohttp", timeout="5s")) as opened,
+                startable(opened) as ours,
+            ):
                 (outcome,) = await transact(ours)
             assert outcome.reason == "bad_answer"
             await eventually(lambda: server.open_connections == 0)
@@ -40,7 +44,7 @@ def test_redirects_are_followed_but_not_for_ever() -> None:
     on_loop("uvloop", main)
 
 
-def test_a_small_body_that_unpacks_to_a_huge_one_is_a_bad_answer() -> None:
+def test_a_small_body_that_decompresses_to_a_huge_one_is_a_bad_answer() -> None:
     async def main() -> None:
         packed = zlib.compress(b"\0" * 40 * 1024**2)
         small = zlib.compress(BODY)
@@ -48,7 +52,7 @@ def test_a_small_body_that_unpacks_to_a_huge_one_is_a_bad_answer() -> None:
         with HostileServer(answers(head % len(packed) + packed), answers(head % len(small) + small)) as server:
             checks = [{"status": 200}, {"json": "$.state", "equals": "good"}]
             settings = probe(server.port, client="aiohttp", checks=checks, timeout="10s")
-            async with settings.opened() as opened, startable(opened) as ours:
+            async with open_client(settings) as opened, startable(opened) as ours:
                 (outcome,) = await transact(ours)
                 assert (outcome.reason, outcome.detail) == (
                     "bad_answer",
@@ -60,11 +64,11 @@ def test_a_small_body_that_unpacks_to_a_huge_one_is_a_bad_answer() -> None:
     on_loop("uvloop", main)
 
 
-def test_a_bound_on_connections_holds() -> None:
+def test_the_limit_on_connections_holds() -> None:
     async def main() -> None:
         with HostileServer(answers(GOOD), answers(GOOD)) as server:
             settings = probe(server.port, client="aiohttp", max_connections=2, timeout="5s")
-            async with settings.opened() as opened, startable(opened) as ours:
+            async with open_client(settings) as opened, startable(opened) as ours:
                 assert await transact(ours, 20) == [Outcome()] * 20
             assert server.accepted == 2
             await eventually(lambda: server.open_connections == 0)
@@ -72,16 +76,16 @@ def test_a_bound_on_connections_holds() -> None:
     on_loop("uvloop", main)
 
 
-def test_closing_breaks_off_what_is_under_way() -> None:
+def test_closing_cancels_running_transactions() -> None:
     async def main() -> None:
         with HostileServer(*[is_silent] * 20) as server:
-            told: list[Outcome] = []
+            outcomes: list[Outcome] = []
             settings = probe(server.port, client="aiohttp", timeout="30s")
-            async with settings.opened() as opened, startable(opened) as ours:
+            async with open_client(settings) as opened, startable(opened) as ours:
                 for _ in range(10):
-                    ours.start(told.append)
+                    ours.start(outcomes.append)
                 await eventually(lambda: server.accepted == 10)
-            assert told == []
+            assert outcomes == []
             await eventually(lambda: server.open_connections == 0)
 
     on_loop("uvloop", main)

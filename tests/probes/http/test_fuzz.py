@@ -1,6 +1,6 @@
-"""Bytes of an answer, in any pieces and with any of them wrong: there is one outcome, and the parser stays in step.
+"""An answer in any pieces and with any wrong bytes has one outcome, and does not affect the next answer.
 
-The connection is driven as a loop would drive it, since a kernel joins pieces as it likes.
+The test calls the connection's methods as an event loop would: a kernel might join the pieces.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Ended = tuple[Reason | None, int, dict[bytes, bytes], bytes]
 
 
 class Wire:
-    """A transport that goes nowhere, and remembers what was asked of it."""
+    """A transport without a socket, which remembers the calls."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -57,7 +57,7 @@ class Wire:
 
 
 class Meeting:
-    """One connection, the ends of its exchanges, and whether it would be used again."""
+    """One connection, the ends of its exchanges, and whether it is reusable."""
 
     def __init__(self, make: type[Connection], *, is_head: bool = False) -> None:
         self.connection, self.wire = make(self), Wire()
@@ -72,7 +72,7 @@ class Meeting:
         self.connection.begin(exchange)
 
     def finish(self, exchange: Exchange, reason: Reason | None, reusable: Connection | None) -> None:
-        """Take the connection back, as a pool does."""
+        """Take the connection back as a pool does."""
         self.is_kept = reusable is not None
         exchange.ended(exchange, reason)
 
@@ -80,8 +80,8 @@ class Meeting:
         assert bool(reason) == bool(exchange.detail)
         self.ends.append((reason, exchange.status, exchange.headers, exchange.body))
 
-    def hear(self, pieces: Iterable[bytes]) -> None:
-        """Receive as a loop does it: nothing after the connection was aborted."""
+    def receive(self, pieces: Iterable[bytes]) -> None:
+        """Receive data as from an event loop: nothing after the connection was aborted."""
         for piece in pieces:
             if piece and not self.wire.is_aborted:
                 self.connection.data_received(piece)
@@ -101,7 +101,7 @@ def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
 def outcome(pieces: Iterable[bytes], make: type[Connection] = ReadingConnection) -> list[Ended]:
     meeting = Meeting(make)
     meeting.ask()
-    meeting.hear(pieces)
+    meeting.receive(pieces)
     meeting.close()
     return meeting.ends
 
@@ -113,7 +113,7 @@ NAMES = st.sampled_from(sorted(VALID))
 @pytest.mark.parametrize("make", [Connection, ReadingConnection])
 @settings(deadline=None)
 @given(name=NAMES, places=PLACES)
-def test_the_pieces_an_answer_comes_in_change_nothing(make: type[Connection], name: str, places: list[int]) -> None:
+def test_the_pieces_of_an_answer_do_not_matter(make: type[Connection], name: str, places: list[int]) -> None:
     whole = outcome([VALID[name]], make)
     assert len(whole) == 1
     assert whole[0][0] == ("bad_answer" if name == "a head that does not fit" else None)
@@ -121,12 +121,12 @@ def test_the_pieces_an_answer_comes_in_change_nothing(make: type[Connection], na
 
 
 @pytest.mark.parametrize("name", [name for name, answer in VALID.items() if len(answer) < 1000])
-def test_one_byte_at_a_time_is_a_way_to_come(name: str) -> None:
+def test_an_answer_may_come_byte_by_byte(name: str) -> None:
     answer = VALID[name]
     assert outcome(answer[index : index + 1] for index in range(len(answer))) == outcome([answer])
 
 
-def test_headers_and_body_are_those_of_the_answer_alone() -> None:
+def test_headers_and_body_are_only_those_of_the_answer() -> None:
     body_of = {
         "no body": b"",
         "two headers of a name": b"",
@@ -141,13 +141,13 @@ def test_headers_and_body_are_those_of_the_answer_alone() -> None:
 
 @settings(deadline=None)
 @given(answers=st.lists(st.tuples(NAMES, PLACES), min_size=1, max_size=6))
-def test_answers_on_a_kept_connection_do_not_touch_each_other(answers: list[tuple[str, list[int]]]) -> None:
+def test_answers_on_a_kept_connection_are_independent(answers: list[tuple[str, list[int]]]) -> None:
     meeting, expected = Meeting(ReadingConnection), []
     for name, places in answers:
         if meeting.wire.is_aborted or meeting.connection.exchange is not None:
             break
         meeting.ask()
-        meeting.hear(cut(VALID[name], places))
+        meeting.receive(cut(VALID[name], places))
         expected += outcome([VALID[name]])
     meeting.close()
     assert meeting.ends == expected
@@ -155,7 +155,7 @@ def test_answers_on_a_kept_connection_do_not_touch_each_other(answers: list[tupl
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """Draw an answer with bytes changed, put in, taken out, doubled, or cut off at the end."""
+    """Draw an answer with bytes changed, inserted, removed, doubled, or cut off at the end."""
     data = bytearray(VALID[draw(NAMES.filter(lambda name: "fit" not in name))])
     for _ in range(draw(st.integers(min_value=1, max_value=4))):
         at = draw(st.integers(min_value=0, max_value=len(data)))
@@ -175,12 +175,12 @@ def mutated(draw: st.DrawFn) -> bytes:
     error=st.sampled_from([None, ConnectionResetError("reset")]),
     make=st.sampled_from([Connection, ReadingConnection]),
 )
-def test_wrong_bytes_have_one_outcome_at_the_latest_when_the_connection_ends(
+def test_wrong_bytes_have_exactly_one_outcome(
     *, data: bytes, places: list[int], is_head: bool, error: Exception | None, make: type[Connection]
 ) -> None:
     meeting = Meeting(make, is_head=is_head)
     meeting.ask()
-    meeting.hear(cut(data, places))
+    meeting.receive(cut(data, places))
     meeting.close(error)
     assert len(meeting.ends) == 1
     assert meeting.ends[0][0] in {None, "bad_answer", "reset"}
@@ -192,23 +192,23 @@ def test_wrong_bytes_have_one_outcome_at_the_latest_when_the_connection_ends(
 def test_after_wrong_bytes_a_connection_is_idle_or_closed(data: bytes, next_data: bytes, places: list[int]) -> None:
     meeting = Meeting(ReadingConnection)
     meeting.ask()
-    meeting.hear(cut(data, places))
+    meeting.receive(cut(data, places))
     if not meeting.ends:
         return
     assert meeting.connection.exchange is None
     assert meeting.connection.is_closed or (meeting.is_kept and meeting.ends[0][0] is None)
-    meeting.hear([next_data])  # nobody asked
+    meeting.receive([next_data])  # without a request
     assert not next_data or meeting.connection.is_closed
     assert len(meeting.ends) == 1
 
 
 @pytest.mark.parametrize("beyond", [0, 1])
-def test_a_body_is_read_up_to_its_bound_and_broken_off_beyond(beyond: int) -> None:
+def test_a_body_is_read_up_to_the_longest_allowed(beyond: int) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (4 * LONGEST_BODY_BYTES * beyond or LONGEST_BODY_BYTES)
     meeting = Meeting(ReadingConnection)
     meeting.ask()
-    meeting.hear([head, b"x" * (LONGEST_BODY_BYTES - 1), b"x"])
+    meeting.receive([head, b"x" * (LONGEST_BODY_BYTES - 1), b"x"])
     assert len(meeting.ends) == 1 - beyond
-    meeting.hear([b"x"])
+    meeting.receive([b"x"])
     ((reason, status, _, body),) = meeting.ends
     assert (reason, status, len(body)) == (("bad_answer", 200, 0) if beyond else (None, 200, LONGEST_BODY_BYTES))

@@ -1,4 +1,4 @@
-"""Whatever an HTTP server does, a transaction has one outcome with a named reason, and the next one succeeds."""
+"""Whatever an HTTP server does, a transaction has one outcome with a reason, and the next one succeeds."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ TOO_LONG = 17 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Row:
-    """What a server does, and what is to become of it.
+    """What a server does, and the expected outcome.
 
-    `reason` and a part of the detail are the lean client's; `aiohttp` is its client's reason where it differs.
-    After it the connection is `reused` for the next request, or another one is opened.
+    `reason` and a part of the detail are those of the lean client; `aiohttp` is the reason of aiohttp's client, if it
+    differs. Afterwards the connection is `reused` for the next request, or another one is opened.
     """
 
     behave: Behaviour
@@ -87,7 +87,7 @@ ROWS = {
         reused=True,
     ),
     "interim answers without end": Row(
-        # aiohttp reads them for as long as they come, past its own time limit.
+        # aiohttp reads them without end, beyond its own time limit.
         streams(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
         "bad_answer",
         "head is longer",
@@ -141,7 +141,7 @@ ROWS = {
     ),
     "a version that is none": Row(answers(GOOD.replace(b"HTTP/1.1", b"HTTP/7.3")), "bad_answer", "not HTTP/1.1"),
     "an answer to HEAD": Row(answers(HEAD), method="HEAD"),
-    # aiohttp trusts the connection, and takes the body for the beginning of the next answer.
+    # aiohttp reuses the connection, and reads the body as the beginning of the next answer.
     "an answer to HEAD with a body": Row(answers(GOOD), method="HEAD", aiohttp="left out"),
     "an answer to HEAD in chunks": Row(answers(CHUNKED), method="HEAD"),
     "204": Row(answers(b"HTTP/1.1 204 No Content\r\nX-State: good\r\n\r\n"), reused=True),
@@ -174,13 +174,13 @@ ROWS = {
 
 @pytest.mark.parametrize(("loop", "reads"), [("uvloop", False), ("uvloop", True), ("asyncio", True)])
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_the_lean_client_names_what_happened_and_goes_on(row: Row, loop: str, *, reads: bool) -> None:
+def test_the_lean_client_gives_the_reason_and_continues(row: Row, loop: str, *, reads: bool) -> None:
     async def main() -> None:
         with HostileServer(row.behave) as server:
             outcome = await meet(server, probe(server.port, method=row.method, reads=reads))
             assert outcome.reason == row.reason, outcome
             assert row.detail in outcome.detail
-            # An answer to HEAD is never trusted to have ended, so each takes a connection.
+            # After an answer to HEAD the lean client closes the connection, so each request opens one.
             assert server.accepted == (3 if row.method == "HEAD" else 1 if row.reused else 2)
 
     on_loop(loop, main)
@@ -188,7 +188,7 @@ def test_the_lean_client_names_what_happened_and_goes_on(row: Row, loop: str, *,
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=name) for name, row in ROWS.items() if row.aiohttp != "left out"])
 def test_the_aiohttp_client_gives_the_same_reasons(row: Row) -> None:
-    """Of a request that is not idempotent: others it sends again."""
+    """For a request that is not idempotent, because others are sent again."""
 
     async def main() -> None:
         with HostileServer(row.behave) as server:

@@ -1,4 +1,4 @@
-"""TLS that cannot be had is told apart from a server that is not there, and costs one connection at most."""
+"""A failed handshake has another reason than a closed port, and takes at most one connection."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.outcome import Outcome, Reason
 from tests.probes.hostile_server import Behaviour, HostileServer, is_silent, reset, then_closes
@@ -51,7 +52,7 @@ def test_a_certificate_is_trusted_or_not(
         with HostileServer(tls=signed.context) as server:
             (reason, detail), tls = expected, trust(signed.ca_file)
             settings = probe(server.port, scheme="https", tls=tls, client=client, timeout="3s")
-            async with settings.opened() as opened, startable(opened) as ours:
+            async with open_client(settings) as opened, startable(opened) as ours:
                 outcomes = [outcome for _ in range(3) for outcome in await transact(ours)]
             await eventually(lambda: server.open_connections == 0)
             assert {outcome.reason for outcome in outcomes} == {reason}
@@ -83,8 +84,8 @@ ROWS = {
 
 @pytest.mark.parametrize(("loop", "client"), CLIENTS)
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_a_handshake_that_fails_is_named(signed: Signed, row: Row, loop: str, client: str) -> None:
-    """The same server shakes hands with the next connections."""
+def test_a_failed_handshake_has_a_reason(signed: Signed, row: Row, loop: str, client: str) -> None:
+    """The same server completes the handshake on later connections."""
 
     async def main() -> None:
         with HostileServer(tls=signed.context, before_tls=row.behave) as server:
@@ -96,7 +97,7 @@ def test_a_handshake_that_fails_is_named(signed: Signed, row: Row, loop: str, cl
                 timeout="3s",
                 connect_timeout="300ms",
             )
-            async with settings.opened() as opened, startable(opened) as ours:
+            async with open_client(settings) as opened, startable(opened) as ours:
                 (outcome,) = await transact(ours)
                 assert await transact(ours, 2) == [Outcome(), Outcome()]
             await eventually(lambda: server.open_connections == 0)

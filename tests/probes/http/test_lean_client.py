@@ -1,4 +1,4 @@
-"""Transactions of one request and of several, with what is told of them."""
+"""Transactions of one request and of several, and their outcomes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.http.settings import Http
 from alertdrill.probes.outcome import Outcome
@@ -48,12 +49,12 @@ def sequence(port: int, client: str, **settings: Any) -> Http:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_what_a_transaction_carries_is_its_own(client: str) -> None:
-    """Many at once, and without data of their own."""
+def test_transactions_do_not_share_carried_values(client: str) -> None:
+    """Many transactions at once, without values from `data`."""
 
     async def main() -> None:
         with HostileServer(*[counting()] * 100) as server:
-            async with sequence(server.port, client).opened() as opened, startable(opened) as ours:
+            async with open_client(sequence(server.port, client)) as opened, startable(opened) as ours:
                 outcomes = await transact(ours, 20)
             assert {outcome.reason for outcome in outcomes} == {None}
             assert all([request.name for request in one.requests] == ["/new", "second", "third"] for one in outcomes)
@@ -62,17 +63,17 @@ def test_what_a_transaction_carries_is_its_own(client: str) -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_value_that_cannot_be_sent_on_is_a_bad_answer(client: str) -> None:
-    """Half of a character, which JSON can hold and UTF-8 cannot; a path that is not there.
+def test_a_carried_value_that_cannot_be_sent_is_a_bad_answer(client: str) -> None:
+    """A lone surrogate, which JSON can hold and UTF-8 cannot; and a path without a value.
 
-    The request that could not be made of it has failed, as its checks have.
+    The request that could not be made counts as failed, and so do its checks.
     """
 
     async def main() -> None:
         for path, failed in (("$.half", ["second"]), ("$.missing", [])):
             with HostileServer(counting()) as server:
                 settings = sequence(server.port, client, carry={"id": path})
-                async with settings.opened() as opened, startable(opened) as ours:
+                async with open_client(settings) as opened, startable(opened) as ours:
                     (outcome,) = await transact(ours)
                 assert outcome.reason == "bad_answer", outcome
                 assert outcome.detail
@@ -86,7 +87,7 @@ def test_a_sequence_ends_with_its_first_failure(client: str) -> None:
     async def main() -> None:
         with HostileServer(then_closes(answers())) as server:
             settings = sequence(server.port, client, method="POST")
-            async with settings.opened() as opened, startable(opened) as ours:
+            async with open_client(settings) as opened, startable(opened) as ours:
                 (outcome,) = await transact(ours)
             assert outcome.reason == "reset"
             assert [(request.name, request.failed) for request in outcome.requests] == [("/new", True)]
@@ -94,27 +95,27 @@ def test_a_sequence_ends_with_its_first_failure(client: str) -> None:
     on_loop("uvloop", main)
 
 
-def test_closing_breaks_off_without_a_word_and_leaves_nothing_open() -> None:
-    """Whoever stops a load counts what is under way as in flight, so no outcome may come afterwards."""
+def test_closing_gives_no_outcomes_and_leaves_nothing_open() -> None:
+    """A stopped load counts running transactions as in flight, so no outcome may come afterwards."""
 
     async def main() -> None:
         with HostileServer(*[is_silent] * 50) as server:
-            told: list[Outcome] = []
+            outcomes: list[Outcome] = []
             settings = probe(server.port, timeout="30s", max_connections=30)
-            async with settings.opened() as opened, startable(opened) as ours:
+            async with open_client(settings) as opened, startable(opened) as ours:
                 for _ in range(20):
-                    ours.start(told.append)
+                    ours.start(outcomes.append)
                 await asyncio.sleep(0.05)  # some are connected
                 for _ in range(20):
-                    ours.start(told.append)  # some connect, and some wait for a connection
+                    ours.start(outcomes.append)  # some connect, and some wait for a connection
             await asyncio.sleep(0.05)
-            assert told == []
+            assert outcomes == []
 
     on_loop("uvloop", main)
 
 
-def test_requests_that_would_be_counted_as_one_are_refused_in_the_file() -> None:
-    """A path is the name of both what is sent to it and what is got from it."""
+def test_two_requests_with_the_same_name_are_refused() -> None:
+    """Without names, a POST and a GET of one path would be counted under the same name."""
     url = "http://here/orders"
     with pytest.raises(ValidationError, match="2 requests are named '/orders', expected a `name` of its own for each"):
         Http.model_validate({"url": url, "method": "POST", "then": [{"url": url}]})
@@ -123,18 +124,18 @@ def test_requests_that_would_be_counted_as_one_are_refused_in_the_file() -> None
 
 
 @pytest.mark.parametrize("port", ["99999", "0", "shop"])
-def test_a_port_that_is_none_is_refused_in_the_file(port: str) -> None:
-    with pytest.raises(ValidationError, match="has no port that can be"):
+def test_a_wrong_port_is_refused(port: str) -> None:
+    with pytest.raises(ValidationError, match="has a wrong port"):
         Http.model_validate({"url": f"http://here:{port}/"})
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_host_of_the_file_is_the_host_that_is_sent(client: str) -> None:
+def test_a_host_header_of_the_file_is_sent(client: str) -> None:
     async def main() -> None:
         with HostileServer() as server:
             for headers in ({}, {"Host": "shop.example"}):
                 settings = probe(server.port, client=client, headers=headers)
-                async with settings.opened() as opened, startable(opened) as ours:
+                async with open_client(settings) as opened, startable(opened) as ours:
                     assert await transact(ours) == [Outcome()]
             hosts = [re.findall(rb"(?i)\r\nhost: (\S+)", request) for request in server.requests]
             assert hosts == [[b"127.0.0.1:%d" % server.port], [b"shop.example"]]
@@ -143,15 +144,15 @@ def test_a_host_of_the_file_is_the_host_that_is_sent(client: str) -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_name_and_a_password_in_the_url_are_sent_as_they_are_meant(client: str) -> None:
-    """In percents stands what would end them; a bearer token of the file is sent instead of them."""
+def test_a_user_and_password_in_the_url_are_sent_decoded(client: str) -> None:
+    """Special characters are percent-encoded in the URL; a bearer token of the file is sent instead."""
 
     async def main() -> None:
         with HostileServer() as server:
             url = f"http://me%40here:p%3Aw%25%C3%A9@127.0.0.1:{server.port}/"
             for token in ({}, {"bearer_token": "mine"}):
                 settings = probe(server.port, client=client, url=url, **token)
-                async with settings.opened() as opened, startable(opened) as ours:
+                async with open_client(settings) as opened, startable(opened) as ours:
                     assert await transact(ours) == [Outcome()]
             sent = [re.findall(rb"(?i)\r\nauthorization: ([^\r]+)", request) for request in server.requests]
             assert sent == [[b"Basic " + base64.b64encode("me@here:p:w%é".encode())], [b"Bearer mine"]]
@@ -160,7 +161,7 @@ def test_a_name_and_a_password_in_the_url_are_sent_as_they_are_meant(client: str
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_the_keys_of_what_succeeded_are_handed_over_once(client: str) -> None:
+def test_the_keys_of_successful_transactions_are_returned_once(client: str) -> None:
     keys: list[str] = []
 
     def behave(connection: socket.socket) -> None:
@@ -171,7 +172,7 @@ def test_the_keys_of_what_succeeded_are_handed_over_once(client: str) -> None:
     async def main() -> None:
         with HostileServer(behave) as server:
             settings = probe(server.port, client=client, idempotency_key=True, timeout="2s")
-            async with settings.opened() as opened, startable(opened) as ours:
+            async with open_client(settings) as opened, startable(opened) as ours:
                 outcomes = [outcome for _ in range(3) for outcome in await transact(ours)]
                 assert [outcome.reason for outcome in outcomes] == [None, "check", None]
                 assert ours.take_acknowledged() == [keys[0], keys[2]]

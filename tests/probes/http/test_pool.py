@@ -1,4 +1,4 @@
-"""A pool keeps connections for as long as they are good, and no longer."""
+"""A pool keeps connections as long as they are usable, and no longer."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.http.origin import Origin
 from alertdrill.probes.http.pool import Limits, Pool
@@ -23,10 +24,10 @@ from tests.probes.hostile_server import (
     GOOD,
     HostileServer,
     answers,
+    closed_port,
     descriptors,
     is_early,
     is_silent,
-    nobody,
     then_closes,
 )
 from tests.probes.meeting import LOOPS, eventually, on_loop, probe, transact
@@ -39,10 +40,10 @@ Ended = tuple[Reason | None, str]
 async def pool_to(
     port: int, *, look_up: Callable[[str], Awaitable[list[str]]] | None = None, host: str = "127.0.0.1", **limits: float
 ) -> AsyncIterator[Callable[[], Awaitable[Ended]]]:
-    """Open a pool, and yield a function that makes an exchange on it."""
-    told = {} if look_up is None else {"look_up": look_up}
+    """Open a pool, and yield a function that makes one exchange."""
+    options = {} if look_up is None else {"look_up": look_up}
     async with asyncio.TaskGroup() as tasks:
-        pool = Pool(Origin(host, port), Limits(**{"timeout_seconds": 2.0} | limits), tasks, reads=True, **told)
+        pool = Pool(Origin(host, port), Limits(**{"timeout_seconds": 2.0} | limits), tasks, reads=True, **options)
 
         async def exchange() -> Ended:
             ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
@@ -54,12 +55,12 @@ async def pool_to(
 
 
 @pytest.mark.parametrize("client", ["lean", "aiohttp"])
-def test_a_server_that_is_not_there_refuses_and_may_come_back(client: str) -> None:
+def test_a_stopped_server_refuses_and_may_come_back(client: str) -> None:
     async def main() -> None:
-        with nobody() as port:
+        with closed_port() as port:
             taken = port
         settings = probe(taken, client=client)
-        async with settings.opened() as opened, startable(opened) as ours:
+        async with open_client(settings) as opened, startable(opened) as ours:
             (outcome,) = await transact(ours)
             assert (outcome.reason, outcome.detail) == ("refused", f"127.0.0.1:{taken} refused the connection")
             with HostileServer(port=taken) as server:
@@ -70,10 +71,13 @@ def test_a_server_that_is_not_there_refuses_and_may_come_back(client: str) -> No
 
 
 @pytest.mark.parametrize("client", ["lean", "aiohttp"])
-def test_an_address_of_ipv6_is_an_address(client: str) -> None:
+def test_ipv6_addresses_work(client: str) -> None:
     async def main() -> None:
         with HostileServer(host="::1") as server:
-            async with probe(server.port, host="[::1]", client=client).opened() as opened, startable(opened) as ours:
+            async with (
+                open_client(probe(server.port, host="[::1]", client=client)) as opened,
+                startable(opened) as ours,
+            ):
                 assert await transact(ours, 2) == [Outcome()] * 2
             assert b"Host: [::1]:%d\r\n" % server.port in server.requests[0]
             await eventually(lambda: server.open_connections == 0)
@@ -82,11 +86,11 @@ def test_an_address_of_ipv6_is_an_address(client: str) -> None:
 
 
 @pytest.mark.parametrize("client", ["lean", "aiohttp"])
-@pytest.mark.parametrize("host", ["nobody.invalid", "a" * 64 + ".invalid"])
-def test_a_name_that_does_not_resolve_is_told_by_name(client: str, host: str) -> None:
+@pytest.mark.parametrize("host", ["closed_port.invalid", "a" * 64 + ".invalid"])
+def test_an_unresolvable_name_is_in_the_detail(client: str, host: str) -> None:
     async def main() -> None:
         settings = probe(80, host=host, client=client, timeout="5s")
-        async with settings.opened() as opened, startable(opened) as ours:
+        async with open_client(settings) as opened, startable(opened) as ours:
             (outcome,) = await transact(ours)
         assert outcome.reason == "unreachable", outcome
         assert (host if client == "lean" else "") in outcome.detail
@@ -95,7 +99,7 @@ def test_a_name_that_does_not_resolve_is_told_by_name(client: str, host: str) ->
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_when_the_first_address_refuses_the_second_is_taken(loop: str) -> None:
+def test_when_the_first_address_refuses_the_second_is_used(loop: str) -> None:
     async def main() -> None:
         async def both(_: str) -> list[str]:
             return ["127.0.0.2", "127.0.0.1"]
@@ -109,8 +113,8 @@ def test_when_the_first_address_refuses_the_second_is_taken(loop: str) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_when_the_first_address_is_silent_the_second_is_taken_after_the_connect_timeout(loop: str) -> None:
-    """A listener whose queue is full does not even refuse."""
+def test_when_the_first_address_is_silent_the_second_is_used_after_the_connect_timeout(loop: str) -> None:
+    """A listener with a full queue neither accepts nor refuses."""
 
     async def main() -> None:
         async def both(_: str) -> list[str]:
@@ -132,7 +136,7 @@ def test_when_the_first_address_is_silent_the_second_is_taken_after_the_connect_
     on_loop(loop, main)
 
 
-def test_a_name_that_moves_is_followed_and_one_that_vanishes_is_remembered() -> None:
+def test_new_addresses_are_used_and_old_ones_kept_when_a_name_vanishes() -> None:
     async def main() -> None:
         addresses = {"shop": ["127.0.0.1"]}
 
@@ -161,8 +165,8 @@ def test_a_name_that_moves_is_followed_and_one_that_vanishes_is_remembered() -> 
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_an_early_answer_is_no_answer_or_the_answer_but_never_a_silence(loop: str) -> None:
-    """Which of the two depends on whether it came before the request left."""
+def test_an_answer_before_the_request_is_an_outcome_at_once(loop: str) -> None:
+    """The reason depends on whether the answer came before the request was sent."""
 
     async def main() -> None:
         with HostileServer(*[is_early] * 50) as server:
@@ -175,7 +179,7 @@ def test_an_early_answer_is_no_answer_or_the_answer_but_never_a_silence(loop: st
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_many_connections_closed_at_birth_are_resets_at_once(loop: str) -> None:
+def test_connections_closed_when_opened_are_resets_at_once(loop: str) -> None:
     async def main() -> None:
         with HostileServer(*[then_closes(lambda _: None)] * 100) as server:
             async with pool_to(server.port) as exchange:
@@ -188,7 +192,7 @@ def test_many_connections_closed_at_birth_are_resets_at_once(loop: str) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_an_idle_connection_that_speaks_or_ends_is_not_used_again(loop: str) -> None:
+def test_an_idle_connection_with_unexpected_bytes_or_an_end_is_not_reused(loop: str) -> None:
     async def main() -> None:
         says_more, ends = answers(GOOD, GOOD, every_seconds=0.05), then_closes(answers(GOOD))
         with HostileServer(says_more, ends) as server:
@@ -217,8 +221,8 @@ def test_a_connection_is_closed_when_it_has_been_idle_for_too_long() -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_after_a_stall_answers_that_came_meanwhile_count_and_stale_connections_do_not(loop: str) -> None:
-    """The process sleeps past time limit and idle time, while the server answers one exchange and closes the other."""
+def test_after_a_stall_answers_in_time_count_and_stale_connections_are_closed(loop: str) -> None:
+    """The process sleeps longer than both limits, while the server answers one exchange and closes the other connection."""
 
     async def main() -> None:
         with HostileServer(answers(GOOD), then_closes(answers(GOOD))) as server:
@@ -228,7 +232,7 @@ def test_after_a_stall_answers_that_came_meanwhile_count_and_stale_connections_d
                 time.sleep(0.5)  # noqa: ASYNC251 - this is the stall
                 assert await answered == (None, "")
                 assert await exchange() == (None, "")
-                time.sleep(0.3)  # noqa: ASYNC251 - and another, between two exchanges
+                time.sleep(0.3)  # noqa: ASYNC251 - a second stall, between two exchanges
                 assert await exchange() == (None, "")
             await eventually(lambda: server.open_connections == 0)
 
@@ -236,7 +240,7 @@ def test_after_a_stall_answers_that_came_meanwhile_count_and_stale_connections_d
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_bound_on_connections_makes_exchanges_wait_in_order(loop: str) -> None:
+def test_exchanges_wait_for_a_connection_in_order(loop: str) -> None:
     async def main() -> None:
         slow = answers(*[GOOD[:30], GOOD[30:]], every_seconds=0.05)
         with HostileServer(slow) as server:
@@ -256,7 +260,7 @@ def test_a_bound_on_connections_makes_exchanges_wait_in_order(loop: str) -> None
     on_loop(loop, main)
 
 
-def test_what_waits_for_a_connection_times_out_and_frees_no_place() -> None:
+def test_an_exchange_that_times_out_in_the_queue_frees_no_connection() -> None:
     async def main() -> None:
         with HostileServer(is_silent, is_silent) as server:
             async with pool_to(server.port, max_connections=1, timeout_seconds=0.2) as exchange:
@@ -273,7 +277,7 @@ def test_what_waits_for_a_connection_times_out_and_frees_no_place() -> None:
     on_loop("uvloop", main)
 
 
-def test_a_bound_does_not_outlive_connections_that_break() -> None:
+def test_broken_connections_make_room_for_new_ones() -> None:
     async def main() -> None:
         with HostileServer(*[then_closes(answers())] * 10) as server:
             async with pool_to(server.port, max_connections=3) as exchange:
@@ -287,15 +291,15 @@ def test_a_bound_does_not_outlive_connections_that_break() -> None:
 
 
 @pytest.mark.parametrize("client", ["lean", "aiohttp"])
-def test_without_files_to_open_outcomes_say_so_and_it_passes(client: str) -> None:
-    """In a process of its own, which may open no more files than it has."""
+def test_a_process_without_free_files_reports_that_and_recovers(client: str) -> None:
+    """In a process of its own, whose limit of open files is reached."""
     code = f"import tests.probes.http.test_pool as here; here.run_out_of_files({client!r})"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 0, ended.stderr
 
 
 def all_files_there_are() -> list[int]:
-    """Open files until there may be no more."""
+    """Open files until the limit is reached."""
     kept: list[int] = []
     with contextlib.suppress(OSError):
         while True:
@@ -304,12 +308,12 @@ def all_files_there_are() -> list[int]:
 
 
 def run_out_of_files(client: str) -> None:
-    """Use up all files, meet the limit, and free them again."""
+    """Open all files, make a request, and close them again."""
 
     async def main() -> None:
         with HostileServer() as server:
             settings = probe(server.port, client=client, timeout="10s")
-            async with settings.opened() as opened, startable(opened) as ours:
+            async with open_client(settings) as opened, startable(opened) as ours:
                 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
                 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors() + 2, hard))
                 kept = all_files_there_are()

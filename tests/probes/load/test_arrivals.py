@@ -47,7 +47,7 @@ def written(number: float) -> Fraction:
 
 
 def area(arrivals: RampingArrivals, seconds: Fraction) -> Fraction:
-    """Add up the trapezia under the stages, without any rounding."""
+    """Add up the trapezia under the stages, without rounding."""
     total, start, rate = Fraction(0), Fraction(0), written(arrivals.start_rate)
     for stage in arrivals.stages:
         duration, target = written(stage.duration_seconds), written(stage.target_rate)
@@ -65,21 +65,21 @@ def test_at_its_due_time_a_transaction_is_due_and_the_next_is_not(rate: float, i
 
 
 @given(st.data(), KINDS)
-def test_what_is_due_at_a_due_time_is_due_no_later(data: st.DataObject, arrivals: Arrivals) -> None:
+def test_the_count_at_a_due_time_includes_its_transaction(data: st.DataObject, arrivals: Arrivals) -> None:
     due = arrivals.due_seconds(data.draw(indexes(arrivals)))
     count = arrivals.due_by(due)
     assert arrivals.due_seconds(count - 1) == due < arrivals.due_seconds(count)
 
 
 @given(KINDS, st.floats(min_value=-1, max_value=600_000))
-def test_what_is_due_by_an_instant_is_due_no_later(arrivals: Arrivals, elapsed: float) -> None:
+def test_transactions_counted_by_an_instant_are_due_by_then(arrivals: Arrivals, elapsed: float) -> None:
     count = arrivals.due_by(elapsed)
     assert count == 0 or arrivals.due_seconds(count - 1) <= elapsed
     assert elapsed < arrivals.due_seconds(count)
 
 
 @given(st.data(), KINDS)
-def test_no_transaction_is_due_before_the_one_before_it(data: st.DataObject, arrivals: Arrivals) -> None:
+def test_due_times_never_descend(data: st.DataObject, arrivals: Arrivals) -> None:
     first = data.draw(indexes(arrivals))
     times = arrivals.due_times(first, first + 20)
     assert times[0] >= 0
@@ -87,7 +87,7 @@ def test_no_transaction_is_due_before_the_one_before_it(data: st.DataObject, arr
 
 
 @given(st.data(), KINDS, st.integers(min_value=1, max_value=5))
-def test_a_list_of_due_times_is_the_due_times_one_by_one(data: st.DataObject, arrivals: Arrivals, step: int) -> None:
+def test_a_list_of_due_times_equals_the_single_due_times(data: st.DataObject, arrivals: Arrivals, step: int) -> None:
     first = data.draw(indexes(arrivals))
     one_by_one = [arrivals.due_seconds(index) for index in range(first, first + 20, step)]
     assert arrivals.due_times(first, first + 20, step) == [due for due in one_by_one if due < math.inf]
@@ -111,7 +111,7 @@ def test_a_constant_rate_does_not_drift(rate: float, index: int) -> None:
 
 @given(st.data(), RAMPING)
 def test_a_ramp_does_not_drift(data: st.DataObject, arrivals: RampingArrivals) -> None:
-    """At each due time the exact area is the index, but for the last digits of the two."""
+    """At each due time the exact area equals the index, except for the last digits of the floats."""
     index = data.draw(indexes(arrivals))
     due = arrivals.due_seconds(index)
     peak = max(arrivals.start_rate, *(stage.target_rate for stage in arrivals.stages))
@@ -119,7 +119,7 @@ def test_a_ramp_does_not_drift(data: st.DataObject, arrivals: RampingArrivals) -
 
 
 @given(RAMPING, st.floats(min_value=0, max_value=600_000))
-def test_as_many_are_due_as_the_area_under_the_rate(arrivals: RampingArrivals, elapsed: float) -> None:
+def test_the_total_is_the_area_under_the_rate(arrivals: RampingArrivals, elapsed: float) -> None:
     exact = area(arrivals, Fraction(elapsed))
     assert arrivals.total == math.ceil(area(arrivals, Fraction(10**9)))
     assert abs(arrivals.due_by(elapsed) - exact) <= 1 + 1e-6
@@ -129,7 +129,7 @@ def test_as_many_are_due_as_the_area_under_the_rate(arrivals: RampingArrivals, e
     ("rate", "seconds", "total"),
     [(100.0, 20.0, 2000), (1.1, 10.0, 11), (0.1, 10.0, 1), (0.3, 10.0, 3), (7.0, 0.5, 4), (0.01, 1.0, 1)],
 )
-def test_a_rate_for_a_duration_gives_their_product(rate: float, seconds: float, total: int) -> None:
+def test_the_total_of_a_constant_rate_is_rate_times_duration(rate: float, seconds: float, total: int) -> None:
     constant = ConstantArrivals(rate, seconds)
     assert constant.total == total
     assert constant.due_seconds(0) == 0.0
@@ -169,7 +169,7 @@ def test_nothing_is_due_during_a_pause_and_a_jump_takes_no_time() -> None:
     assert arrivals.due_by(2.999) == 10
 
 
-def test_a_ramp_down_is_a_ramp_up_backwards() -> None:
+def test_a_ramp_down_is_a_reversed_ramp_up() -> None:
     up, down = RampingArrivals(0.0, (Stage(64.0, 1000.0),)), RampingArrivals(1000.0, (Stage(64.0, 0.0),))
     mirrored = [64.0 - due for due in reversed(up.due_times(1, 32_000))]
     assert down.due_times(1, 32_000) == pytest.approx(mirrored, rel=1e-14, abs=1e-14)
@@ -181,15 +181,13 @@ def test_the_end_of_a_long_ramp_down_is_exact() -> None:
     assert day.due_seconds(4_319_999_999) == 86_400.0 - math.sqrt(2 * 86_400 / 100_000)
 
 
-def test_a_slope_too_small_to_see_is_a_constant_rate() -> None:
+def test_a_tiny_slope_is_a_constant_rate() -> None:
     ramp, constant = RampingArrivals(100.0, (Stage(3600.0, 100.0 + 1e-9),)), ConstantArrivals(100.0)
     assert ramp.due_times(0, 360_000, 997) == pytest.approx(constant.due_times(0, 360_000, 997), rel=1e-11)
 
 
 @given(st.data(), KINDS, st.integers(min_value=1, max_value=7))
-def test_all_shards_together_have_the_due_times_of_the_whole(
-    data: st.DataObject, arrivals: Arrivals, count: int
-) -> None:
+def test_all_shards_together_have_all_due_times(data: st.DataObject, arrivals: Arrivals, count: int) -> None:
     shards = [Shard(arrivals, index, count) for index in range(count)]
     first = data.draw(indexes(arrivals)) // count
     whole = arrivals.due_times(first * count, (first + 10) * count)
@@ -202,6 +200,6 @@ def test_all_shards_together_have_the_due_times_of_the_whole(
 
 
 @pytest.mark.parametrize(("index", "count"), [(2, 2), (-1, 2), (0, 0)])
-def test_a_shard_that_is_none_is_refused(index: int, count: int) -> None:
+def test_a_shard_out_of_range_is_refused(index: int, count: int) -> None:
     with pytest.raises(ValueError, match=f"no shard {index} of {count}"):
         Shard(ConstantArrivals(1.0), index, count)

@@ -1,11 +1,11 @@
-"""A service that stops for a second is told by every transaction that was due in it, not by the one that met it.
+"""A service that stops for a second shows in every transaction that was due in that second.
 
-Gil Tene calls it coordinated omission when the measurer waits along with the service and leaves out what it would
-have sent meanwhile.
+Gil Tene calls it coordinated omission when a load waits for the service, and does not count the transactions that it
+would have sent in that time.
 
-At a rate r, of N = r·T transactions in T seconds, the r that are due in the second of the stall wait: the n-th of
-them (from 0) for 1 - n/r seconds, and an ordinary answer takes d. The nearest rank of the percentile p is
-ceil(p/100·N), so j = N - rank transactions are slower, and with j < r the percentile is 1 - j/r + d, else d.
+A load of rate r has N = r·T transactions in T seconds. The r transactions that are due in the second of the stall
+wait: the n-th of them (from 0) for 1 - n/r seconds. An ordinary answer takes d. The nearest rank of the percentile p
+is ceil(p/100·N), so j = N - rank transactions are slower. With j < r the percentile is 1 - j/r + d, else d.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import threading
 
 import pytest
 
+from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Trend
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.outcome import Counted, Outcome
 from tests.probes.hostile_server import HostileServer, holds_behind
 from tests.probes.meeting import on_loop, probe
@@ -42,7 +42,7 @@ def latency(load: Load) -> Trend:
 
 
 def stalling(at: float, ordinary_seconds: float) -> Service:
-    """Answer after a time; what is asked in one second from an instant on is answered so long after its end."""
+    """Answer after a delay; requests within the stall are answered with that delay after its end."""
 
     def delay_seconds(_: int) -> float:
         now = service.clock()
@@ -56,7 +56,7 @@ def stalling(at: float, ordinary_seconds: float) -> Service:
 def test_the_percentiles_from_the_due_time_are_those_of_the_arithmetic(
     rate: int, seconds: int, stall_at: float
 ) -> None:
-    """Within the three digits of the histogram, and a quarter of a millisecond between two wakes."""
+    """Within the histogram's three digits and the quarter of a millisecond between two callbacks."""
     service = stalling(stall_at, 0.002)
     load = Load(service, Plan(ConstantArrivals(float(rate), float(seconds))), clock=service.clock)
     in_virtual_time(load.run)
@@ -69,8 +69,8 @@ def test_the_percentiles_from_the_due_time_are_those_of_the_arithmetic(
     assert trend.avg == pytest.approx((rate + 1) / 2 / (rate * seconds) + 0.002, abs=0.0003)
 
 
-def test_a_closed_loop_would_have_hidden_it() -> None:
-    """One client that sends a hundred a second but waits for each answer meets the stall once, of 1,900 times."""
+def test_a_closed_loop_would_have_hidden_the_stall() -> None:
+    """A client that waits for each answer has one slow transaction of 1,900."""
     service, took = stalling(5.0, 0.002), list[float]()
 
     async def main() -> None:
@@ -91,14 +91,14 @@ def test_a_closed_loop_would_have_hidden_it() -> None:
     assert expected_seconds(99.9, 100, 20, 0.002) == pytest.approx(0.982)
 
 
-def test_a_real_server_that_stops_for_a_second_is_told_too() -> None:
-    """Three seconds at a hundred a second, and generous tolerance for a busy machine."""
+def test_the_stall_of_a_real_server_shows_as_well() -> None:
+    """Three seconds at a hundred a second, with wide tolerances for a busy machine."""
 
     async def main() -> None:
         gate = threading.Event()
         gate.set()
         with HostileServer(*[holds_behind(gate)] * 300) as server:
-            async with probe(server.port, timeout="5s").opened() as client:
+            async with open_client(probe(server.port, timeout="5s")) as client:
                 load, loop = Load(client, Plan(ConstantArrivals(100.0, 3.0))), asyncio.get_running_loop()
                 loop.call_later(1.0, gate.clear)
                 loop.call_later(2.0, gate.set)

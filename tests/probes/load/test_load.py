@@ -1,4 +1,4 @@
-"""The open loop in virtual time: a second costs nothing, and every instant is exact."""
+"""The open loop in virtual time, where every instant is exact."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import looptime
 import pytest
 
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load, running
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan, running
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome
 
 
 class Service:
-    """Answers after a delay that may depend on when it was asked."""
+    """Answers after a delay that may depend on the instant of the request."""
 
     def __init__(self, delay_seconds: Callable[[float], float], outcome: Outcome | None = None) -> None:
         self._delay_seconds = delay_seconds
@@ -63,7 +62,7 @@ def test_every_transaction_has_one_outcome() -> None:
     assert 0 <= broken_off < 97
 
 
-def test_what_cannot_be_sent_is_counted_as_dropped() -> None:
+def test_transactions_that_cannot_be_sent_are_counted_as_dropped() -> None:
     tally = run(Service(lambda _: 60.0), rate=100, seconds=5.5, max_in_flight=120).tally
     assert tally.dropped == tally.due - 120
 
@@ -76,8 +75,8 @@ def test_latency_counts_from_the_due_time() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "whole", "in_part"), [(4.0, 4, 0), (3.5, 3, 5)])
-def test_the_seconds_and_the_part_of_one_add_up_to_the_whole_load(seconds: float, whole: int, in_part: int) -> None:
-    """The last second counts as whole although its last answer comes before its end."""
+def test_full_seconds_and_the_last_part_add_up_to_the_load(seconds: float, whole: int, in_part: int) -> None:
+    """The last second is a full one although its last answer comes before its end."""
     clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
     load = Load(Service(lambda _: 0.01), Plan(ConstantArrivals(10, seconds)), clock=clock)
     in_virtual_time(load.run)

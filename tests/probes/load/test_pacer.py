@@ -1,4 +1,4 @@
-"""A pacer wakes at the instant asked for or a little later, and never before."""
+"""A pacer calls back at the instant that was set or a little later, and never before."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 from alertdrill.probes.load.pacer import Pacer, pacing
 from tests.probes.meeting import LOOPS
 
-# On a busy machine a wake may be late for long; only "never before" is exact.
+# On a busy machine a callback may be very late; only "never before" is exact.
 PATIENCE_SECONDS = 5.0
 
 
 def monotonic() -> float:
-    """A clock that is not `time.monotonic` itself, so that the loop's timers must do."""
+    """A clock other than `time.monotonic`, so that the loop's own timers are used."""
     return time.monotonic()
 
 
@@ -30,7 +30,7 @@ WAYS = {
 
 
 class Wakes:
-    """Notes when it was woken, and then asks for what is next."""
+    """Notes the instants of callbacks, and sets the next one."""
 
     def __init__(self, pacer: Callable[[], Pacer], clock: Callable[[], float], nexts: list[float]) -> None:
         self.instants: list[float] = []
@@ -55,7 +55,7 @@ def on_each(loop: str, main: Callable[[], Awaitable[None]]) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("way", WAYS)
-def test_it_wakes_at_each_instant_and_never_before(loop: str, way: str) -> None:
+def test_it_calls_back_at_each_instant_and_never_before(loop: str, way: str) -> None:
     async def main() -> None:
         start = time.monotonic()
         asked = [start + 0.0123 * number + 1e-7 for number in range(1, 11)]
@@ -72,10 +72,10 @@ def test_it_wakes_at_each_instant_and_never_before(loop: str, way: str) -> None:
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("error_seconds", [0.0, 1e-3, -1e-3, math.inf, -math.inf])
-def test_what_is_said_of_the_instant_after_next_loses_no_wake(loop: str, way: str, error_seconds: float) -> None:
-    """Right, as most of the time, or wrong, as after a stall.
+def test_a_right_or_wrong_second_instant_loses_no_callback(loop: str, way: str, error_seconds: float) -> None:
+    """The instant after next is mostly right, and wrong after a stall.
 
-    A wake that is lost comes with the one after it, as one does on a busy machine; but there by chance.
+    A lost callback would come together with the next one. On a busy machine that happens as well, but at random.
     """
 
     async def all_in_time() -> bool:
@@ -113,7 +113,7 @@ def test_what_is_said_of_the_instant_after_next_loses_no_wake(loop: str, way: st
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("way", WAYS)
-def test_the_latest_wish_alone_counts(loop: str, way: str) -> None:
+def test_only_the_instant_set_last_counts(loop: str, way: str) -> None:
     async def main() -> None:
         start = time.monotonic()
         wakes = Wakes(lambda: pacer, time.monotonic, [])
@@ -132,8 +132,8 @@ def test_the_latest_wish_alone_counts(loop: str, way: str) -> None:
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("instant", [0.0, 1e-9, -5.0, "now"])
-def test_an_instant_that_has_gone_by_wakes_at_once(loop: str, way: str, instant: float | str) -> None:
-    """Zero would disarm a timerfd."""
+def test_an_instant_in_the_past_calls_back_at_once(loop: str, way: str, instant: float | str) -> None:
+    """Zero would switch a timerfd off."""
 
     async def main() -> None:
         wakes = Wakes(lambda: pacer, time.monotonic, [])
@@ -147,7 +147,7 @@ def test_an_instant_that_has_gone_by_wakes_at_once(loop: str, way: str, instant:
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("way", WAYS)
-def test_after_the_block_nothing_wakes(loop: str, way: str) -> None:
+def test_after_the_block_there_are_no_callbacks(loop: str, way: str) -> None:
     async def main() -> None:
         wakes = Wakes(lambda: pacer, time.monotonic, [])
         with pacing(wakes, **WAYS[way]) as pacer:
@@ -158,7 +158,7 @@ def test_after_the_block_nothing_wakes(loop: str, way: str) -> None:
     on_each(loop, main)
 
 
-def test_in_virtual_time_it_wakes_at_the_instant_itself() -> None:
+def test_in_virtual_time_it_calls_back_at_the_exact_instant() -> None:
     loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
     asked = [0.25, 1.5, 1.500001, 100.0]
     woken: list[float] = []

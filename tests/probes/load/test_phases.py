@@ -1,4 +1,4 @@
-"""Phases come to stages, and each is counted in the whole seconds of its hold alone."""
+"""Phases are converted to stages, and each is counted in the full seconds of its hold only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from alertdrill.probes.load.phases import PhaseSettings, held_seconds, stages
-from alertdrill.probes.load.recorder import Samples, SecondCounts
+from alertdrill.probes.load.second_counter import Samples, SecondCounts
 from alertdrill.probes.load.settings import LoadSettings
 from alertdrill.probes.load.tally import PhasedTally
 
@@ -23,12 +23,12 @@ def spelled(*values: dict[str, Any]) -> list[tuple[float, float]]:
     return [(stage.duration.total_seconds(), stage.target) for stage in stages(phases(*values))]
 
 
-def test_a_phase_jumps_to_where_it_begins_rises_and_is_held() -> None:
+def test_a_phase_is_a_jump_a_rise_and_a_hold() -> None:
     assert spelled({"from": 50, "to": 100, "ramp": "1m", "hold": "2m"}) == [(0, 50), (60, 100), (120, 100)]
 
 
-def test_a_phase_begins_where_the_one_before_it_ended() -> None:
-    """Without `from`, and with one that says the same."""
+def test_a_phase_begins_at_the_rate_of_the_phase_before() -> None:
+    """Without `from`, and with a `from` of the same rate."""
     first, then = {"to": 100, "ramp": "1m", "hold": "2m"}, {"to": 300, "ramp": "3m", "hold": "4m"}
     expected = [(60, 100), (120, 100), (180, 300), (240, 300)]
     assert spelled(first, then) == spelled(first, {"from": 100} | then) == expected
@@ -48,11 +48,11 @@ def test_a_phase_begins_where_the_one_before_it_ended() -> None:
     ],
     ids=["whole", "two", "only whole seconds count", "none lies inside", "a sum of floats misses none"],
 )
-def test_a_hold_has_the_whole_seconds_inside_it(values: list[dict[str, Any]], seconds: list[range]) -> None:
+def test_a_hold_has_the_full_seconds_inside_it(values: list[dict[str, Any]], seconds: list[range]) -> None:
     assert held_seconds(phases(*values)) == seconds
 
 
-def test_the_load_of_phases_is_that_of_their_stages() -> None:
+def test_phases_have_the_arrivals_of_their_stages() -> None:
     walked = {"phases": [{"phase": "a", "from": 50, "to": 100, "ramp": "1m", "hold": "2m"}]}
     staged = {"start_rate": 50, "stages": [{"duration": "1m", "target": 100}, {"duration": "2m", "target": 100}]}
     one, other = (LoadSettings.model_validate(values).arrivals() for values in (walked, staged))
@@ -60,7 +60,7 @@ def test_the_load_of_phases_is_that_of_their_stages() -> None:
     assert one.due_times(0, 100) == other.due_times(0, 100)
 
 
-def test_a_time_scale_divides_the_durations_and_leaves_the_rates() -> None:
+def test_a_time_scale_divides_durations_and_not_rates() -> None:
     settings = LoadSettings.model_validate({"phases": [{"phase": "a", "to": 100, "ramp": "1m", "hold": "2m"}]})
     (scaled,) = settings.scaled(60).phases
     assert (scaled.to, scaled.ramp.total_seconds(), scaled.hold.total_seconds()) == (100, 1, 2)
@@ -75,13 +75,13 @@ def test_a_time_scale_divides_the_durations_and_leaves_the_rates() -> None:
         ({"duration": "5s"}, "has both phases and duration"),
     ],
 )
-def test_phases_stand_alone(extra: dict[str, Any], said: str) -> None:
+def test_phases_exclude_rate_and_stages(extra: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         LoadSettings.model_validate({"phases": [{"phase": "a", "to": 1, "hold": "1s"}]} | extra)
 
 
-def test_two_phases_of_one_name_are_refused() -> None:
-    with pytest.raises(ValidationError, match="has two phases of the name 'a', expected one"):
+def test_two_phases_with_the_same_name_are_refused() -> None:
+    with pytest.raises(ValidationError, match="has two phases named 'a', expected a name of its own for each"):
         LoadSettings.model_validate({"phases": [{"phase": "a", "to": 1, "hold": "1s"}] * 2})
 
 
@@ -92,7 +92,7 @@ def second(offset: int, *, is_whole: bool = True) -> SecondCounts:
     return counts
 
 
-def test_the_seconds_of_a_hold_are_counted_by_themselves() -> None:
+def test_the_seconds_of_each_hold_are_counted_separately() -> None:
     tally = PhasedTally([range(1, 3), range(4, 6)])
     for offset in range(5):
         tally.add(second(offset))

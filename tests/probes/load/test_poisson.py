@@ -1,4 +1,4 @@
-"""That it is a Poisson process: each bound is passed by chance less than once in a thousand seeds, and these are fixed."""
+"""Statistical tests of the Poisson process. By chance each fails for fewer than one of a thousand seeds; the seeds are fixed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_counts_in_equal_windows_have_the_mean_and_variance_of_poisson(seed: int
 
 
 @pytest.mark.parametrize("index", [0, 1, BLOCK - 1, BLOCK, 3 * BLOCK + 5, 13 * BLOCK + 700, 10**9])
-def test_a_due_time_found_without_those_before_it_has_its_mean_and_variance(index: int) -> None:
+def test_due_times_have_the_mean_and_variance_of_a_poisson_process(index: int) -> None:
     times = [PoissonArrivals(ConstantArrivals(1.0), seed).due_seconds(index) for seed in range(300)]
     expected = index + 1
     assert abs(fmean(times) - expected) < 3.3 * math.sqrt(expected / 300)
@@ -48,7 +48,7 @@ def test_a_due_time_found_without_those_before_it_has_its_mean_and_variance(inde
     assert abs(variance(times) / expected - 1) < 3.3 * math.sqrt((2 + 6 / expected) / 300)
 
 
-def test_neighbouring_blocks_know_nothing_of_each_other() -> None:
+def test_neighbouring_blocks_are_independent() -> None:
     seeds, blocks = 1000, 6
     runs = [PoissonArrivals(ConstantArrivals(1.0), seed) for seed in range(seeds)]
     ends = [run.due_times(BLOCK - 1, blocks * BLOCK, BLOCK) for run in runs]
@@ -73,15 +73,15 @@ def test_the_rate_of_stages_is_kept() -> None:
     assert {run.rate_at(60) for run in runs} == {100.0}
 
 
-def test_the_same_seed_gives_the_same_arrivals_in_whatever_order_they_are_asked_for() -> None:
-    """Backwards every block has long left the cache when its last arrival is asked for."""
+def test_the_same_seed_gives_the_same_arrivals_in_any_order() -> None:
+    """When read backwards, every block has left the cache before its first arrival is needed."""
     arrivals, indexes = PoissonArrivals(ConstantArrivals(10.0), 5), range(0, 30 * BLOCK, 100)
     backwards = [arrivals.due_seconds(index) for index in reversed(indexes)]
     assert arrivals.due_times(0, 30 * BLOCK, 100) == backwards[::-1]
     assert arrivals.due_times(0, 30 * BLOCK, 100) != PoissonArrivals(arrivals.of, 6).due_times(0, 30 * BLOCK, 100)
 
 
-def test_memory_stays_flat() -> None:
+def test_memory_does_not_grow() -> None:
     arrivals = PoissonArrivals(ConstantArrivals(1000.0), 1)
     tracemalloc.start()
     for index in range(0, 10**9, 5 * 10**6):

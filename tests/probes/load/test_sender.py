@@ -1,4 +1,4 @@
-"""The open loop in virtual time: whatever becomes of transactions, what was due is what is counted."""
+"""The open loop in virtual time: whatever happens to transactions, each one that was due is counted."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertdrill.probes.load.arrivals import Arrivals, ConstantArrivals
-from alertdrill.probes.load.load import Load
+from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.load.poisson import PoissonArrivals
 from alertdrill.probes.load.ramping import RampingArrivals, Stage
-from alertdrill.probes.load.sender import Plan
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome
 from tests.probes.virtual_service import Service, in_virtual_time
@@ -47,7 +46,7 @@ def adds_up(tally: Tally) -> bool:
 
 @pytest.mark.parametrize("arrivals", [ConstantArrivals(97.0, 8.0), RAMP, PoissonArrivals(RAMP, 3)])
 def test_every_arrival_is_sent_at_its_due_time(arrivals: Arrivals) -> None:
-    """But for the shortest gap between two wakes, a quarter of a millisecond."""
+    """Except for the shortest gap between two callbacks, a quarter of a millisecond."""
     service = Service(lambda _: 0.25)
     tally = run(service, Plan(arrivals)).tally
     assert arrivals.total is not None
@@ -57,7 +56,7 @@ def test_every_arrival_is_sent_at_its_due_time(arrivals: Arrivals) -> None:
 
 
 @pytest.mark.parametrize("arrivals", [ConstantArrivals(100.0, 8.0), RAMP])
-def test_each_second_has_what_was_due_in_it(arrivals: Arrivals) -> None:
+def test_each_second_counts_the_transactions_due_in_it(arrivals: Arrivals) -> None:
     tally = run(Service(lambda _: 3.0), Plan(arrivals)).tally
     assert arrivals.total is not None
     due = arrivals.due_times(0, arrivals.total)
@@ -66,8 +65,8 @@ def test_each_second_has_what_was_due_in_it(arrivals: Arrivals) -> None:
         assert second.target_rate == arrivals.rate_at(second.offset + 0.5)
 
 
-def test_what_is_beyond_the_bound_in_flight_is_dropped_and_the_bound_is_used() -> None:
-    """Each takes two seconds and ten may be under way: of a hundred a second, five."""
+def test_transactions_beyond_the_limit_in_flight_are_dropped() -> None:
+    """Each takes two seconds and ten may be in flight, so five of a hundred a second are sent."""
     service = Service(lambda _: 2.0)
     tally = run(service, Plan(ConstantArrivals(100.0, 10.0), max_in_flight=10)).tally
     assert tally.most_in_flight == 10
@@ -76,16 +75,16 @@ def test_what_is_beyond_the_bound_in_flight_is_dropped_and_the_bound_is_used() -
     assert adds_up(tally)
 
 
-def test_the_most_in_flight_is_of_any_instant_and_not_of_the_ends_of_seconds() -> None:
-    """Ten a second, all of the first eight answered at once when the last of them has just been sent."""
+def test_most_in_flight_is_the_largest_number_at_any_instant() -> None:
+    """Ten a second; the first eight are answered together, just after the eighth was sent."""
     service = Service(lambda number: max(0.75 - number % 10 * 0.1, 0.05))
     tally = run(service, Plan(ConstantArrivals(10.0, 3.0))).tally
     assert [second.in_flight for second in tally.seconds] == [0, 0, 0]
     assert (tally.in_flight, tally.most_in_flight) == (0, 8)
 
 
-def test_after_a_stall_what_is_a_second_late_is_dropped_and_the_schedule_is_the_old_one() -> None:
-    """Held up from 3.005 s for five seconds: due until 7.005 s is more than a second late, and the rest is sent."""
+def test_after_a_stall_late_transactions_are_dropped_and_the_schedule_stays() -> None:
+    """Stalled from 3.005 s for five seconds: those due until 7.005 s are more than a second late, the others are sent."""
     service = Service(lambda _: 0.1)
     tally = run(
         service,
@@ -99,26 +98,26 @@ def test_after_a_stall_what_is_a_second_late_is_dropped_and_the_schedule_is_the_
     assert sum(second.dropped for second in tally.seconds if 3 <= second.offset < 8) == 400
     after = [sent for sent in service.sent if sent > 8.02]
     assert after == pytest.approx([index / 100 for index in range(1500 - len(after), 1500)], abs=0.0003)
-    # Of those sent late, the lateness is counted from the due time: up to a second.
+    # The lateness counts from the due time, and is at most a second.
     assert tally.lateness.percentile_seconds(100) == pytest.approx(1.0, rel=0.01)
 
 
-def test_the_grace_period_is_as_long_as_it_was_asked_for_and_what_is_left_stays_in_flight() -> None:
+def test_after_the_grace_period_transactions_without_an_answer_stay_in_flight() -> None:
     load = run(Service(lambda number: math.inf if number % 2 else 0.1), Plan(ConstantArrivals(10.0, 5.0), 10_000, 1.25))
     assert load.took_seconds == pytest.approx(6.25, abs=0.001)  # type: ignore[attr-defined]
     assert (load.tally.succeeded, load.tally.in_flight) == (25, 25)
     assert adds_up(load.tally)
 
 
-def test_without_a_grace_period_it_ends_with_the_arrivals() -> None:
+def test_without_a_grace_period_a_load_ends_with_its_arrivals() -> None:
     load = run(Service(lambda _: math.inf), Plan(ConstantArrivals(10.0, 2.5), 10_000, 0.0))
     assert load.took_seconds == pytest.approx(2.5, abs=0.001)  # type: ignore[attr-defined]
     assert load.tally.in_flight == load.tally.due == 25
 
 
 @pytest.mark.parametrize(("delay_seconds", "ends_at"), [(0.0, 2.25), (0.02, 2.25), (0.5, 2.7)])
-def test_it_ends_with_its_duration_or_with_a_later_last_answer(delay_seconds: float, ends_at: float) -> None:
-    """The last is due after 2.2 seconds."""
+def test_a_load_ends_with_its_duration_or_its_last_answer(delay_seconds: float, ends_at: float) -> None:
+    """The last transaction is due after 2.2 seconds."""
     load = run(Service(lambda _: delay_seconds), Plan(ConstantArrivals(10.0, 2.25)))
     assert load.took_seconds == pytest.approx(ends_at, abs=0.001)  # type: ignore[attr-defined]
 
@@ -131,7 +130,7 @@ def test_it_ends_with_its_duration_or_with_a_later_last_answer(delay_seconds: fl
         RampingArrivals(5.0, (Stage(4.0, 5.0), Stage(6.0, 0.0))),
     ],
 )
-def test_seconds_in_which_nothing_is_due_any_more_are_whole_seconds_too(arrivals: Arrivals) -> None:
+def test_seconds_without_due_transactions_are_full_seconds_too(arrivals: Arrivals) -> None:
     load = run(Service(lambda _: 0.1), Plan(arrivals))
     assert load.took_seconds == pytest.approx(10.0, abs=0.001)  # type: ignore[attr-defined]
     assert [second.offset for second in load.tally.seconds] == list(range(10))
@@ -151,7 +150,7 @@ REASONS = st.sampled_from([Outcome(), Outcome("reset", "x"), Outcome("timeout", 
     stall=st.none() | st.tuples(st.floats(0, 6), st.floats(0, 6)),
     cancel_at=st.none() | st.floats(min_value=0.0, max_value=3.9),
 )
-def test_the_arithmetic_always_adds_up(  # noqa: PLR0913 - all that can vary at once
+def test_the_counts_always_add_up(  # noqa: PLR0913 - all that can vary at once
     *,
     arrivals: Arrivals,
     delays: list[float],

@@ -28,7 +28,7 @@ def test_stages_ramp_from_the_start_rate() -> None:
     assert read(start_rate=5, stages=STAGES[:1]).arrivals() == RampingArrivals(5.0, (Stage(120.0, 100.0),))
 
 
-def test_poisson_is_the_same_load_at_random() -> None:
+def test_poisson_has_the_same_rate_at_random_times() -> None:
     load = read(rate=100, duration="1m", poisson=True, seed=7)
     assert load.arrivals() == PoissonArrivals(ConstantArrivals(100.0, 60.0), 7)
 
@@ -41,7 +41,7 @@ def test_a_time_scale_divides_durations_and_keeps_rates() -> None:
     assert scaled.graceful_stop == timedelta(seconds=10)
 
 
-def test_what_is_written_reads_back() -> None:
+def test_a_dump_can_be_read_again() -> None:
     for load in (read(rate=100, duration="1m"), read(start_rate=1, stages=STAGES, poisson=True)):
         assert read(**load.model_dump(mode="json", exclude_unset=True)) == load
 
@@ -69,7 +69,7 @@ def test_what_is_written_reads_back() -> None:
         ({"rate": 1, "max_in_flight": 0}, "max_in_flight\n  Input should be greater than 0"),
     ],
 )
-def test_a_load_that_makes_no_sense_is_refused_with_the_reason(load: dict[str, Any], expected: str) -> None:
+def test_an_inconsistent_load_is_refused_with_the_reason(load: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError) as refused:
         read(**load)
     assert expected in str(refused.value)

@@ -1,4 +1,4 @@
-"""What is counted in seconds, by workers and in all is the same, and nothing of it is lost on the way."""
+"""The counts of seconds, of workers and of the whole load agree, and none is lost."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from alertdrill.probes.client import AwaitedClient, startable
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load
-from alertdrill.probes.load.recorder import Recorder, Samples, SecondCounts
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Load, Plan
+from alertdrill.probes.load.second_counter import Samples, SecondCounter, SecondCounts
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome, Reason, Request
 from tests.probes.virtual_service import Service, in_virtual_time
@@ -38,16 +37,16 @@ def outcomes(draw: st.DrawFn) -> Outcome:
 
 @st.composite
 def seconds(draw: st.DrawFn, offset: int = 0) -> SecondCounts:
-    """Draw a second as a recorder closes it."""
-    recorder = Recorder()
+    """Draw a second as the counter returns it."""
+    counter = SecondCounter()
     for outcome in draw(st.lists(outcomes(), max_size=8)):
-        recorder.sent(draw(SECONDS))
-        recorder.ended(outcome, draw(SECONDS), draw(SECONDS))
+        counter.sent(draw(SECONDS))
+        counter.ended(outcome, draw(SECONDS), draw(SECONDS))
     for _ in range(draw(st.integers(0, 3))):
-        recorder.sent(draw(SECONDS))
+        counter.sent(draw(SECONDS))
     for _ in range(draw(st.integers(0, 3))):
-        recorder.dropped()
-    return recorder.close(offset, 5.0, [], is_whole=True)
+        counter.dropped()
+    return counter.close(offset, 5.0, [], is_whole=True)
 
 
 def figures(tally: Tally) -> dict[str, object]:
@@ -64,7 +63,7 @@ def figures(tally: Tally) -> dict[str, object]:
 @settings(deadline=None, max_examples=50)
 @given(one=seconds(), other=seconds())
 def test_a_second_of_two_workers_is_the_sum_of_theirs(one: SecondCounts, other: SecondCounts) -> None:
-    """After the way between processes, too."""
+    """Also after they were sent between processes."""
     both, together, apart = pickle.loads(pickle.dumps(copy.deepcopy(one))), Tally(), Tally()  # noqa: S301 - our own
     both.add(pickle.loads(pickle.dumps(other)))  # noqa: S301 - our own
     together.add(both)
@@ -80,11 +79,11 @@ def test_a_second_of_two_workers_is_the_sum_of_theirs(one: SecondCounts, other: 
 
 
 @given(outcomes())
-def test_a_transaction_failed_if_it_has_a_reason_and_only_then(outcome: Outcome) -> None:
-    recorder = Recorder()
-    recorder.sent(0.0)
-    recorder.ended(outcome, 0.5, 0.25)
-    second = recorder.close(3, 1.0, [], is_whole=True)
+def test_a_transaction_has_failed_exactly_when_it_has_a_reason(outcome: Outcome) -> None:
+    counter = SecondCounter()
+    counter.sent(0.0)
+    counter.ended(outcome, 0.5, 0.25)
+    second = counter.close(3, 1.0, [], is_whole=True)
     assert (second.due, second.ended, second.in_flight) == (1, 1, 0)
     assert dict(second.reasons) == ({outcome.reason: 1} if outcome.reason else {})
     assert second.failed == len(second.reasons) == len(second.details)
@@ -98,10 +97,10 @@ def test_a_quantile_is_the_nearest_rank(values: list[int], percentile: int) -> N
     assert samples.quantiles_seconds(percentile) == [sorted(values)[rank - 1] / 1000]
 
 
-def test_a_load_cancelled_while_its_last_second_is_added_has_added_it() -> None:
+def test_a_cancelled_load_finishes_adding_its_last_second() -> None:
     service = Service(lambda number: 0.001 + number * 2e-5)
     running: list[asyncio.Future[None]] = []
-    # Ids are handed over just before the second is added.
+    # The ids are handed over just before the second is added.
     cancel = lambda _: running[0].cancel()  # noqa: E731
     load = Load(service, Plan(ConstantArrivals(2000.0, 0.9)), cancel, service.clock)
 
@@ -114,7 +113,7 @@ def test_a_load_cancelled_while_its_last_second_is_added_has_added_it() -> None:
     assert load.tally.latencies.count == load.tally.succeeded == load.tally.due == 1800
 
 
-def test_what_an_awaited_client_has_under_way_at_the_end_is_broken_off() -> None:
+def test_running_transactions_of_an_awaited_client_are_cancelled_at_the_end() -> None:
     ended: list[Outcome] = []
     broken_off: list[int] = []
 
@@ -141,26 +140,26 @@ def test_what_an_awaited_client_has_under_way_at_the_end_is_broken_off() -> None
     assert (ended, broken_off) == ([Outcome()], [1, 1])
 
 
-def test_of_a_load_of_days_the_last_seconds_are_kept_and_all_of_them_counted() -> None:
+def test_a_long_load_keeps_its_last_seconds_and_counts_all() -> None:
     tally = Tally()
     tally.kept_seconds = 10
     for offset in range(100):
-        recorder = Recorder()
-        recorder.dropped()
-        tally.add(recorder.close(offset, 5.0, [], is_whole=True))
+        counter = SecondCounter()
+        counter.dropped()
+        tally.add(counter.close(offset, 5.0, [], is_whole=True))
         assert [second.offset for second in tally.seconds][-10:] == list(range(max(0, offset - 9), offset + 1))
         assert len(tally.seconds) <= 15
     assert (tally.due, tally.dropped) == (100, 100)
 
 
-async def test_whoever_reads_shares_can_wait_until_a_second_is_whole() -> None:
-    recorder, tally = Recorder(), Tally()
+async def test_a_reader_can_wait_until_a_second_is_complete() -> None:
+    counter, tally = SecondCounter(), Tally()
     for number in range(1000):
-        recorder.sent(0.0)
-        recorder.ended(Outcome("reset", "gone"), number / 1000, number / 1000)
+        counter.sent(0.0)
+        counter.ended(Outcome("reset", "gone"), number / 1000, number / 1000)
 
     async def add() -> None:
-        for _ in tally.folding(recorder.close(0, 1000.0, [], is_whole=True)):
+        for _ in tally.folding(counter.close(0, 1000.0, [], is_whole=True)):
             await asyncio.sleep(0)
 
     adding = asyncio.ensure_future(add())

@@ -1,4 +1,4 @@
-"""Several processes are one load: none of its transactions is made twice, and none goes missing untold."""
+"""Several processes make one load: no transaction is made twice, and a missing one is reported as lost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 from alertdrill.probes.http.settings import Http
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.sender import Plan
+from alertdrill.probes.load.load import Plan
 from alertdrill.probes.load.workers import Workers, WorkersDied
 from tests.probes.hostile_server import HostileServer, is_silent
 from tests.probes.meeting import eventually, on_loop
@@ -26,7 +26,7 @@ from tests.probes.running_load import adds_up, counted, started
 
 @pytest.fixture(autouse=True, scope="module")
 def _tracker() -> None:
-    """Start what multiprocessing keeps for good, with a file."""
+    """Start multiprocessing's resource tracker, which stays and keeps a file open."""
     resource_tracker.ensure_running()
 
 
@@ -35,14 +35,14 @@ def http(port: int, **settings: Any) -> Http:
 
 
 def is_there(pid: int) -> bool:
-    """Tell whether a process runs; one that has ended and was not waited for does not."""
+    """Whether a process runs; a zombie does not."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 
 
-def test_two_workers_make_the_arrivals_of_one_with_data_of_their_own() -> None:
-    """151 in a second and a half is no even number; the same key twice would be one payment."""
+def test_two_workers_send_the_arrivals_of_one_with_different_data() -> None:
+    """151 transactions cannot be divided evenly; a key used twice would be one payment."""
     acknowledged: list[str] = []
 
     async def main() -> None:
@@ -60,13 +60,13 @@ def test_two_workers_make_the_arrivals_of_one_with_data_of_their_own() -> None:
     on_loop("uvloop", main)
 
 
-def test_a_worker_that_dies_is_told_and_its_share_is_lost_to_the_last() -> None:
-    told: list[str] = []
+def test_a_dead_worker_is_reported_and_its_share_is_lost() -> None:
+    reported: list[str] = []
 
     async def main() -> None:
         with HostileServer() as server:
             plan = Plan(ConstantArrivals(80.4, 2.5))
-            workers = Workers(http(server.port), plan, 2, tell=told.append)
+            workers = Workers(http(server.port), plan, 2, report=reported.append)
             running = asyncio.ensure_future(workers.run())
             await eventually(lambda: len(workers.tally.seconds) >= 1, 10)
             os.kill(workers.process_ids[0], signal.SIGKILL)
@@ -74,18 +74,18 @@ def test_a_worker_that_dies_is_told_and_its_share_is_lost_to_the_last() -> None:
             counts = counted(workers.tally)
             assert counts["due"] == plan.arrivals.total == 201
             assert adds_up(counts)
-            # It sent for a second at least, and its share is a hundred.
+            # It sent for at least a second, and its share is a hundred.
             assert 20 < counts["lost"] < 101 - 39
             assert counts["succeeded"] == 201 - counts["lost"]
             assert [second.target_rate for second in workers.tally.seconds] == [80.4, 80.4]
-            assert told == [
+            assert reported == [
                 f"worker 1 of 2 (process {workers.process_ids[0]}) died; its share of the load is counted as lost"
             ]
 
     on_loop("uvloop", main)
 
 
-def test_what_a_dead_worker_left_unanswered_is_lost_too() -> None:
+def test_unanswered_transactions_of_a_dead_worker_are_lost_too() -> None:
     async def main() -> None:
         with HostileServer(*[is_silent] * 1000) as server:
             probe = http(server.port, timeout="30s")
@@ -103,7 +103,7 @@ def test_what_a_dead_worker_left_unanswered_is_lost_too() -> None:
 
 
 @pytest.mark.parametrize("when", ["starting", "sending"])
-def test_when_all_workers_died_the_load_says_so(when: str) -> None:
+def test_a_load_whose_workers_all_died_raises_workers_died(when: str) -> None:
     async def main() -> None:
         with HostileServer() as server:
             workers = Workers(http(server.port), Plan(ConstantArrivals(50.0)), 2)
@@ -122,8 +122,8 @@ def test_when_all_workers_died_the_load_says_so(when: str) -> None:
     on_loop("uvloop", main)
 
 
-def test_a_cancelled_load_has_counted_all_that_was_due_until_then() -> None:
-    """One worker is stopped and cannot answer: it is killed, and its share is lost."""
+def test_a_cancelled_load_has_counted_all_transactions_due_until_then() -> None:
+    """One worker is suspended and cannot answer: it is killed, and its share is lost."""
 
     async def main() -> None:
         with HostileServer() as server:
@@ -146,15 +146,15 @@ def test_a_cancelled_load_has_counted_all_that_was_due_until_then() -> None:
 
 
 @pytest.mark.parametrize("after_seconds", [0.0, 1.2])
-def test_ctrl_c_reaches_all_processes_and_only_the_parent_minds(after_seconds: float) -> None:
-    """While they start, and while they send."""
+def test_ctrl_c_reaches_all_processes_and_only_the_parent_handles_it(after_seconds: float) -> None:
+    """Both while they start and while they send."""
     with HostileServer() as server, started(server.port, 2, 50, 60) as (load, pids):
         time.sleep(after_seconds)
         os.killpg(load.pid, signal.SIGINT)
         output, errors = load.communicate(timeout=15)
         assert errors == ""
         counts = json.loads(output)
-        assert counts["told"] == ["interrupted"]
+        assert counts["reported"] == ["interrupted"]
         assert adds_up(counts)
         assert not any(is_there(pid) for pid in pids)
 
@@ -170,8 +170,8 @@ def test_workers_end_when_their_parent_was_killed(after_seconds: float) -> None:
             time.sleep(0.01)
 
 
-def test_a_process_that_was_held_up_drops_what_is_late_and_goes_on_as_planned() -> None:
-    """SIGSTOP for two seconds: what was due in the first of them is more than a second late."""
+def test_a_stopped_process_drops_late_transactions_and_continues_as_planned() -> None:
+    """Stopped (SIGSTOP) for two seconds: transactions due in the first of them are more than a second late."""
     with HostileServer() as server, started(server.port, 0, 100, 3) as (load, _):
         deadline = time.monotonic() + 10
         while len(server.requests) < 30:

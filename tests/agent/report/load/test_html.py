@@ -18,7 +18,7 @@ from alertdrill.probes.figures.honesty import Honesty, Sending, honesty
 from alertdrill.probes.figures.measures import Trend
 from alertdrill.probes.figures.summary import LoadSummary
 from alertdrill.probes.figures.thresholds import Thresholds, evaluate
-from alertdrill.probes.load.recorder import Samples, SecondCounts
+from alertdrill.probes.load.second_counter import Samples, SecondCounts
 from alertdrill.probes.load.tally import LoadSecond, Tally
 from alertdrill.probes.outcome import Counted
 

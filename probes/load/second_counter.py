@@ -1,6 +1,6 @@
-"""Counts what the load does within one second; the hot path, so it only appends and adds.
+"""Counts what the load does within one second. This runs for every transaction, so it only appends and adds.
 
-A second's counts are plain numbers and dicts, so that they pass between processes as JSON and add up.
+The counts of a second are plain numbers and dicts: they are sent between processes, and added to others.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from alertdrill.probes.outcome import Outcome
 
 @dataclass
 class Samples:
-    """How often each duration occurred, in whole microseconds, and the exact sum of all in seconds."""
+    """How often each duration occurred, in full microseconds, and the exact sum of all in seconds."""
 
     counts: Counter[int] = field(default_factory=Counter)
     sum_seconds: float = 0.0
@@ -24,7 +24,10 @@ class Samples:
         self.sum_seconds += other.sum_seconds
 
     def quantiles_seconds(self, *percentiles: float) -> list[float | None]:
-        """Tell the smallest sample that a percentage (0 to 100) of all does not exceed; None of nothing."""
+        """Return for each percentage (0 to 100) the smallest sample that so much of all does not exceed.
+
+        Each is None when there are no samples.
+        """
         total = self.counts.total()
         if total == 0:
             return [None] * len(percentiles)
@@ -67,12 +70,13 @@ _SUMS = (
 
 @dataclass
 class SecondCounts:
-    """All that one second of load counted; sums of seconds of several workers are such a second again.
+    """The counts of one second of load. The same second of several workers can be added up.
 
-    `due` counts by due time, what ended by the instant of its end. `latencies` run from the due time,
-    `durations` from the send; `lost` was given to a worker that died. `in_flight` is of the second's end,
-    `most_in_flight` of any instant in it; of several workers it is a bound, for not all have their most at once.
-    A load that ends within a second leaves one that is not whole; a second that is split has two such parts.
+    `due` counts transactions by their due time, the others by the instant of their end. `latencies` run from the
+    due time, `durations` from the send. `lost` are transactions of a worker that died. `in_flight` is the number at
+    the end of the second, `most_in_flight` the largest number within it; for several workers that is an upper
+    bound, because they may reach their largest numbers at different times. The last second of a load may be shorter
+    than a second: then `is_whole` is false. A second that was split has two such parts.
     """
 
     offset: int
@@ -113,8 +117,8 @@ class SecondCounts:
         self.acknowledged += other.acknowledged
 
 
-class Recorder:
-    """Counts the second under way."""
+class SecondCounter:
+    """Counts the current second."""
 
     def __init__(self) -> None:
         self.in_flight = 0
@@ -130,7 +134,7 @@ class Recorder:
 
     @property
     def has_counted(self) -> bool:
-        """Tell whether anything happened in the second under way."""
+        """Whether anything was counted in the current second."""
         return bool(self._lateness_seconds or self._latency_seconds or self._second.dropped)
 
     def sent(self, lateness_seconds: float) -> None:
@@ -145,7 +149,7 @@ class Recorder:
         self._second.dropped += 1
 
     def ended(self, outcome: Outcome, latency_seconds: float, duration_seconds: float) -> None:
-        """Count a transaction that ended, with its durations from its due time and from its send."""
+        """Count a transaction that ended, with the seconds since its due time and since its send."""
         self.in_flight -= 1
         self._latency_seconds.append(latency_seconds)
         self._duration_seconds.append(duration_seconds)

@@ -1,10 +1,12 @@
-"""The only file that speaks to a DNS server, through dnspython."""
+"""The only file that uses dnspython: asks a DNS server."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import dns.asyncbackend
 import dns.asyncquery
@@ -13,17 +15,17 @@ import dns.rcode
 import dns.rdatatype
 from dns.exception import DNSException
 
-from alertdrill.probes.dns import Dns, split_server
+from alertdrill.probes.dns.settings import Dns, split_server
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome
 
 
-class DnsClient:
+class ServerClient:
     """Makes the transactions of one `Dns` probe by asking one server."""
 
-    def __init__(self, probe: Dns, server: str) -> None:
+    def __init__(self, probe: Dns) -> None:
         self._probe = probe
-        self._address, self._port = split_server(server)
+        self._address, self._port = split_server(probe.server or "")
         self._family = socket.AF_INET if ipaddress.ip_address(self._address).version == 4 else socket.AF_INET6
         self._type = dns.rdatatype.from_text(probe.record)
         self._backend = dns.asyncbackend.get_backend("asyncio")
@@ -46,7 +48,7 @@ class DnsClient:
 
     async def _ask(self) -> dns.message.Message:
         question = dns.message.make_query(self._probe.resolve, self._type)
-        # A connected socket hears that nobody listens there (ICMP); another would wait for its time limit.
+        # Only a connected socket receives the ICMP message that the port is closed, instead of a timeout.
         where = (self._address, self._port)
         made = self._backend.make_socket(self._family, socket.SOCK_DGRAM, 0, None, where)  # type: ignore[no-untyped-call]
         async with await made as connected:
@@ -54,3 +56,10 @@ class DnsClient:
                 question, self._address, port=self._port, udp_sock=connected, backend=self._backend
             )
         return answer
+
+
+@asynccontextmanager
+async def opened(probe: Dns, shard: int, shards: int) -> AsyncIterator[ServerClient]:
+    """Yield the client; its transactions share nothing."""
+    del shard, shards
+    yield ServerClient(probe)
