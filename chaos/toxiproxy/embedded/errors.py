@@ -11,6 +11,10 @@ class ApiError(Exception):
         self.message = message
         self.status = status
 
+    def as_json(self) -> dict[str, str | int]:
+        """Return the answer's body."""
+        return {"error": self.message, "status": self.status}
+
 
 class ServerNotStarted(Exception):
     """The server cannot run as it was told to; the text says why, in one line."""

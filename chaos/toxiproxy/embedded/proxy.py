@@ -7,20 +7,13 @@ import logging
 import socket
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+from alertdrill.chaos.toxiproxy.embedded.address import AddressError, listen, local_address, resolve, split
 from alertdrill.chaos.toxiproxy.embedded.chain import Chain
 from alertdrill.chaos.toxiproxy.embedded.connection import Connection
 from alertdrill.chaos.toxiproxy.embedded.endpoint import Endpoint
 from alertdrill.chaos.toxiproxy.embedded.errors import ApiError
-from alertdrill.chaos.toxiproxy.embedded.go_address import (
-    GoAddressError,
-    listen,
-    local_address,
-    resolve,
-    resolve_port,
-    split,
-)
-from alertdrill.chaos.toxiproxy.embedded.go_json import encode
 from alertdrill.chaos.toxiproxy.embedded.metrics import Metrics
 from alertdrill.chaos.toxiproxy.embedded.stage import Spawn
 from alertdrill.chaos.toxiproxy.embedded.toxic import Direction
@@ -51,13 +44,16 @@ class Proxy:
         self._accepting: asyncio.Task[None] | None = None
         self._listener: socket.socket | None = None
 
-    def json(self) -> str:
-        """Write it as the API does; `Logger` is a slip of the real server that clients know."""
-        toxics = ",".join(toxic.json() for toxic in self.chain.all())
-        return (
-            f'{{"name":{encode(self.name)},"listen":{encode(self.listen)},"upstream":{encode(self.upstream)},'
-            f'"enabled":{encode(self.enabled)},"Logger":{{}},"toxics":[{toxics}]}}'
-        )
+    def as_json(self) -> dict[str, Any]:
+        """Return what the API shows, in its order; `Logger` is a mistake of the real server that clients may read."""
+        return {
+            "name": self.name,
+            "listen": self.listen,
+            "upstream": self.upstream,
+            "enabled": self.enabled,
+            "Logger": {},
+            "toxics": [toxic.as_json() for toxic in self.chain.all()],
+        }
 
     async def start(self) -> None:
         """Listen, unless it does already; raises ApiError."""
@@ -85,13 +81,13 @@ class Proxy:
         """Tell whether it listens elsewhere or leads elsewhere; raises ApiError."""
         try:
             return self.listen != str(await resolve(listen)) or self.upstream != upstream
-        except GoAddressError as error:
+        except AddressError as error:
             raise ApiError(str(error), 500) from error
 
     async def _start(self) -> None:
         try:
             self._listener = await listen(self.listen)
-        except GoAddressError as error:
+        except AddressError as error:
             raise ApiError(str(error), 500) from error
         self.listen = local_address(self._listener)
         self.enabled = True
@@ -149,10 +145,9 @@ class Proxy:
 def _upstream(address: str) -> tuple[str, int]:
     try:
         host, port = split(address)
-        number = resolve_port(port)
-    except GoAddressError as error:
+    except AddressError as error:
         raise OSError(str(error)) from error
-    return host or "localhost", number
+    return host or "localhost", port
 
 
 def _count(

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
+from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Stream, milliseconds
 
 
-@dataclass
 class Timeout(Attributes):
     """Closes so many ms after the last data, or after the toxic came; with 0 never."""
 
-    go_name: ClassVar[str] = "TimeoutToxic"
     closes_when_removed: ClassVar[bool] = True
 
-    timeout: int = 0
+    timeout: Int64 = 0
 
     async def pipe(self, stream: Stream) -> None:
         """Drop data; each chunk winds the clock up again, as in the real server."""
