@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from alertdrill.chaos.secret_source import read_secret
+from alertdrill.units.polling import poll
 
 if TYPE_CHECKING:
     from alertdrill.chaos.http.call import Call, Confirmation
@@ -38,31 +39,27 @@ async def require_listener(call: Call) -> None:
 async def make_call(call: Call) -> None:
     """Make a call and see its effect; raises CallFailed or SecretMissing."""
     async with aiohttp.ClientSession(headers=_headers(call), timeout=_limit(call)) as session:
-        status, text = await _ask(session, call.method, call.url, call.body)
+        status, text = await _request(session, call.method, call.url, call.body)
         if status not in call.status if call.status else status // 100 != 2:
             expected = " or ".join(map(str, call.status)) or "2xx"
             raise CallFailed(f"{call.method} {call.url}: status {status}, expected {expected}: {text[:_SHOWN].strip()}")
         if call.confirm is not None:
-            await _see(session, call.confirm)
+            await _wait_until_shown(session, call.confirm)
 
 
-async def _see(session: aiohttp.ClientSession, wanted: Confirmation) -> None:
-    deadline = asyncio.get_running_loop().time() + wanted.within.total_seconds()
-    while True:
+async def _wait_until_shown(session: aiohttp.ClientSession, wanted: Confirmation) -> None:
+    async def problem() -> str:
         try:
-            status, text = await _ask(session, "GET", wanted.url, None)
+            status, text = await _request(session, "GET", wanted.url, None)
         except CallFailed as error:
-            said = str(error)
-        else:
-            if status == 200 and wanted.contains in text:
-                return
-            said = f"status {status}: {text[:_SHOWN].strip()}"
-        if asyncio.get_running_loop().time() > deadline:
-            raise CallFailed(f"{wanted.url} does not show {wanted.contains!r}: {said}")
-        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            return str(error)
+        return "" if status == 200 and wanted.contains in text else f"status {status}: {text[:_SHOWN].strip()}"
+
+    if left := await poll(problem, wanted.within.total_seconds(), _LOOK_EVERY_SECONDS):
+        raise CallFailed(f"{wanted.url} does not show {wanted.contains!r}: {left}")
 
 
-async def _ask(session: aiohttp.ClientSession, method: str, url: str, body: object) -> tuple[int, str]:
+async def _request(session: aiohttp.ClientSession, method: str, url: str, body: object) -> tuple[int, str]:
     sent = {"data": body} if isinstance(body, str) else {"json": body} if body is not None else {}
     try:
         # What redirects is somebody else's address, which must not get our headers.

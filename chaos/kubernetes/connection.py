@@ -15,6 +15,7 @@ from alertdrill.chaos.cluster_access import Kubernetes, Reach
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
+from alertdrill.units.polling import poll
 
 if TYPE_CHECKING:
     from alertdrill.chaos.kubernetes.client import Cluster
@@ -78,14 +79,7 @@ async def found(cluster: Cluster, place: Place) -> Object | None:
         raise
 
 
-async def until(holds: Callable[[], Awaitable[str]], seconds: float) -> None:
-    """Look until nothing is amiss; raises FaultNotHealed with what still is when that takes too long.
-
-    `holds` says what is amiss, and nothing when all is well.
-    """
-    clock = asyncio.get_running_loop().time
-    deadline = clock() + seconds
-    while amiss := await holds():
-        if clock() > deadline:
-            raise FaultNotHealed(f"{amiss} after {seconds:g} s")
-        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+async def until(problem: Callable[[], Awaitable[str]], seconds: float) -> None:
+    """Wait until `problem` returns no text; raises FaultNotHealed with its last text when that takes too long."""
+    if left := await poll(problem, seconds, _LOOK_EVERY_SECONDS):
+        raise FaultNotHealed(f"{left} after {seconds:g} s")

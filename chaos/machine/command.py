@@ -32,6 +32,7 @@ from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.machine import holder
 from alertdrill.chaos.machine.threads import in_thread
 from alertdrill.units.duration import Duration, format_duration
+from alertdrill.units.polling import poll
 from alertdrill.units.settings import Settings
 
 _LOOK_EVERY_SECONDS = 0.05
@@ -91,7 +92,7 @@ class CommandInjection(Injection):
         try:
             await in_thread(_run, self.end, self.folder)
             if self.confirm is not None:
-                await in_thread(_see, self.confirm, self.folder)
+                await _confirm(self.confirm, self.folder)
         except CommandFailed as error:
             raise FaultNotHealed(str(error)) from error
 
@@ -121,17 +122,21 @@ class Command(Fault):
         )
 
 
-def _see(step: Step, folder: Path) -> None:
-    """Run a command until it exits with 0, for as long as it has."""
-    until = time.monotonic() + step.within.total_seconds()
-    while True:
+async def _confirm(step: Step, folder: Path) -> None:
+    """Run a command again and again until it exits with 0; raises CommandFailed when its time is over."""
+    within_seconds = step.within.total_seconds()
+    until = time.monotonic() + within_seconds
+
+    async def problem() -> str:
         left = timedelta(seconds=max(until - time.monotonic(), _LOOK_EVERY_SECONDS))
         try:
-            return _run(step.model_copy(update={"within": left}), folder)
-        except CommandFailed:
-            if time.monotonic() > until:
-                raise
-        time.sleep(_LOOK_EVERY_SECONDS)
+            await in_thread(_run, step.model_copy(update={"within": left}), folder)
+        except CommandFailed as error:
+            return str(error)
+        return ""
+
+    if left := await poll(problem, within_seconds, _LOOK_EVERY_SECONDS):
+        raise CommandFailed(left)
 
 
 def _run(step: Step, folder: Path, preparing: Callable[[], object] | None = None) -> None:

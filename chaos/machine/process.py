@@ -29,10 +29,11 @@ from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.machine import holder
 from alertdrill.chaos.machine.keep_down import KeptDown
-from alertdrill.chaos.machine.listening import own_address
 from alertdrill.chaos.machine.processes import ProcessEnded, RunningProcess, ancestors
+from alertdrill.chaos.machine.sockets import own_address
 from alertdrill.chaos.machine.whereabouts import Whereabouts
 from alertdrill.units.duration import Duration
+from alertdrill.units.polling import poll
 
 _LOOK_EVERY_SECONDS = 0.02
 _CONTINUES_WITHIN_SECONDS = 2.0
@@ -288,9 +289,7 @@ async def _until(holds: Callable[[], Awaitable[bool]], seconds: float, error: ty
 
 
 async def _comes_true(holds: Callable[[], Awaitable[bool]], seconds: float) -> bool:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not await holds():
-        if asyncio.get_running_loop().time() > deadline:
-            return False
-        await asyncio.sleep(_LOOK_EVERY_SECONDS)
-    return True
+    async def problem() -> str:
+        return "" if await holds() else "not yet"
+
+    return not await poll(problem, seconds, _LOOK_EVERY_SECONDS)

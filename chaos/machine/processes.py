@@ -2,7 +2,7 @@
 
 The number of a process may be somebody else's a moment later: what tells one from another is its number, the
 instant at which it began, and the boot. A pidfd holds on to one process, so that nobody takes its place between
-the look and the signal. Fields of /proc/PID/stat: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+the look and the signal.
 """
 
 from __future__ import annotations
@@ -11,26 +11,15 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from alertdrill.chaos.machine.proc_stat import PROC, boot_id, read_stat
 from alertdrill.units.settings import Settings
-
-_PROC = Path("/proc")
-_ENDED = {"Z", "X", "x"}
 
 
 class ProcessEnded(Exception):
     """The process is not there any more."""
-
-
-@dataclass(frozen=True)
-class _Stat:
-    state: str
-    parent: int
-    group: int
-    started_ticks: int
 
 
 class RunningProcess(Settings):
@@ -55,14 +44,15 @@ class RunningProcess(Settings):
     @property
     def state(self) -> str | None:
         """The letter of its state, such as S or T (stopped); None when it has ended."""
-        stat = _stat(self.pid)
-        is_it = stat is not None and stat.started_ticks == self.started_ticks and self.boot_id == boot_id()
-        return stat.state if is_it and stat is not None and stat.state not in _ENDED else None
+        stat = read_stat(self.pid)
+        if stat is None or stat.has_ended or stat.started_ticks != self.started_ticks or self.boot_id != boot_id():
+            return None
+        return stat.state
 
     @property
     def started_at(self) -> float:
         """When it began, in Unix seconds, to the hundredth."""
-        booted = next(line for line in (_PROC / "stat").read_text().splitlines() if line.startswith("btime "))
+        booted = next(line for line in (PROC / "stat").read_text().splitlines() if line.startswith("btime "))
         return int(booted.split()[1]) + self.started_ticks / os.sysconf("SC_CLK_TCK")
 
     def send(self, number: signal.Signals) -> None:
@@ -93,19 +83,14 @@ def digest(command: tuple[str, ...]) -> str:
     return sha256("\0".join(command).encode()).hexdigest()
 
 
-def boot_id() -> str:
-    """Tell this boot of the machine from all others."""
-    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-
-
 def process(pid: int) -> RunningProcess | None:
     """Look at a process; None when there is none of that number, or it has ended."""
-    stat = _stat(pid)
-    if stat is None or stat.state in _ENDED:
+    stat = read_stat(pid)
+    if stat is None or stat.has_ended:
         return None
     try:
         command = _command(pid)
-        uid = (_PROC / str(pid)).stat().st_uid
+        uid = (PROC / str(pid)).stat().st_uid
     except OSError:
         return None
     return RunningProcess(
@@ -156,46 +141,36 @@ def children(parents: set[int]) -> list[RunningProcess]:
 
 def in_group(number: int) -> list[RunningProcess]:
     """Find the processes of a process group, whose number is that of its leader."""
-    return [one for one in processes() if (stat := _stat(one.pid)) is not None and stat.group == number]
+    return [one for one in processes() if (stat := read_stat(one.pid)) is not None and stat.group == number]
 
 
 def ancestors(pid: int) -> set[int]:
     """List a process and all that it descends from."""
     found = {pid}
-    while (stat := _stat(pid)) is not None and stat.parent not in found and stat.parent > 0:
+    while (stat := read_stat(pid)) is not None and stat.parent not in found and stat.parent > 0:
         pid = stat.parent
         found.add(pid)
     return found
 
 
-def _stat(pid: int) -> _Stat | None:
-    try:
-        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
-    except OSError:
-        return None
-    # The name in parentheses may hold anything, parentheses too.
-    fields = text.rpartition(")")[2].split()
-    return _Stat(state=fields[0], parent=int(fields[1]), group=int(fields[2]), started_ticks=int(fields[19]))
-
-
 def _own_name(pid: int) -> str | None:
     with suppress(OSError):
-        return (_PROC / str(pid) / "comm").read_text(errors="replace").rstrip("\n")
+        return (PROC / str(pid) / "comm").read_text(errors="replace").rstrip("\n")
     return None
 
 
 def _command(pid: int) -> tuple[str, ...]:
-    words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")[:-1]
+    words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")[:-1]
     return tuple(word.decode(errors="replace") for word in words)
 
 
 def _pids() -> list[int]:
-    return sorted(int(path.name) for path in _PROC.iterdir() if path.name.isdecimal())
+    return sorted(int(path.name) for path in PROC.iterdir() if path.name.isdecimal())
 
 
 def _links(pid: int) -> Iterator[str]:
     """List what the open files of a process are; some have thousands."""
-    directory = f"{_PROC}/{pid}/fd"
+    directory = f"{PROC}/{pid}/fd"
     with suppress(OSError):
         for name in os.listdir(directory):  # noqa: PTH208 - a third of the time
             with suppress(OSError):

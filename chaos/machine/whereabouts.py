@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from alertdrill.chaos.machine.listening import listening_inodes
 from alertdrill.chaos.machine.processes import RunningProcess, named, process, with_sockets
+from alertdrill.chaos.machine.sockets import listening_inodes
 from alertdrill.units.settings import Settings
 
 

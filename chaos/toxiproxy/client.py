@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 
 from alertdrill.chaos.errors import FaultNotApplied
-from alertdrill.chaos.machine.listening import own_address
+from alertdrill.chaos.machine.sockets import own_address
 from alertdrill.chaos.machine.threads import in_thread
 
 _LIMIT = aiohttp.ClientTimeout(total=5.0)

@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection
-from alertdrill.chaos.machine.connections import Peer, open_connections
+from alertdrill.chaos.machine.sockets import Peer, open_connections
 from alertdrill.chaos.toxiproxy.client import Toxiproxy, ToxiproxyError, require_proxy
 from alertdrill.units.duration import Duration
 
