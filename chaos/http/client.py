@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from alertdrill.chaos.http.call import Call, Confirmation
 from alertdrill.chaos.secret_source import read_secret
 from alertdrill.units.polling import poll
-
-if TYPE_CHECKING:
-    from alertdrill.chaos.http.call import Call, Confirmation
 
 _LOOK_EVERY_SECONDS = 0.1
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)

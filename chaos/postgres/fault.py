@@ -15,7 +15,6 @@ A process of our own holds the lock or the connections, under the fault's name a
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -25,52 +24,19 @@ from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.machine import holder
+from alertdrill.chaos.postgres.target import Backends, LockMode, PostgresTarget
 from alertdrill.chaos.secret_source import SecretMissing
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import PostgresUrl, ServerUrl, parse_postgres_url
-from alertdrill.units.settings import Settings
-from alertdrill.units.tls import Tls
 
 _KEYS = {"lock": ("table", "mode"), "fill_pool": ("connections",), "kill": ("backends",)}
-# https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
-_Mode = Literal["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE"]
 
 
-class Backends(Settings):
-    """Whose connections: all that is named must be so."""
-
-    application_name: str | None = None
-    user: str | None = None
-    database: str | None = None
-
-    @model_validator(mode="after")
-    def _names_some(self) -> Self:
-        if not any((self.application_name, self.user, self.database)):
-            msg = "is empty, expected one of application_name, user and database"
-            raise ValueError(msg)
-        return self
-
-
-class PostgresInjection(Injection):
-    """What is done to which server; the password is only named."""
+class PostgresInjection(Injection, PostgresTarget):
+    """What is done to which server."""
 
     kind: Literal["postgres"] = "postgres"
-    name: str
     words: str
-    url: str
-    password_file: Path | None
-    password_env: str | None
-    tls: Tls | None
-    action: Literal["lock", "fill_pool", "kill"]
-    table: str | None
-    mode: _Mode
-    connections: int
-    backends: Backends | None
-
-    @property
-    def server(self) -> ServerUrl:
-        """Where to connect, as whom, and to which database."""
-        return parse_postgres_url(self.url)
 
     @property
     def target(self) -> str:
@@ -82,7 +48,8 @@ class PostgresInjection(Injection):
         from alertdrill.chaos.postgres.client import PostgresFailed, kill
 
         if self.action != "kill":
-            await holder.hold("alertdrill.chaos.postgres.hold", self.name, self)
+            held = PostgresTarget.model_validate(self.model_dump(include=set(PostgresTarget.model_fields)))
+            await holder.hold("alertdrill.chaos.postgres.client", self.name, held)
             return
         try:
             await kill(self)
@@ -113,7 +80,7 @@ class Postgres(DataServerFault):
     url: PostgresUrl
     action: Literal["lock", "fill_pool", "kill"]
     table: str | None = Field(default=None, min_length=1)
-    mode: _Mode = "ACCESS EXCLUSIVE"
+    mode: LockMode = "ACCESS EXCLUSIVE"
     connections: int = Field(default=0, gt=0, le=10_000)
     backends: Backends | None = None
 

@@ -8,18 +8,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redis.asyncio import Redis as Server
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
 
+from alertdrill.chaos.redis.target import RedisTarget
 from alertdrill.chaos.secret_source import read_secret
 from alertdrill.units.tls import Tls
-
-if TYPE_CHECKING:
-    from alertdrill.chaos.redis.fault import RedisInjection
 
 _LIMIT_SECONDS = 5.0
 _AT_ONCE = 1000
@@ -119,26 +117,26 @@ class RedisServer:
 
 
 @asynccontextmanager
-async def connected(injection: RedisInjection) -> AsyncIterator[RedisServer]:
+async def connected(target: RedisTarget) -> AsyncIterator[RedisServer]:
     """Connect for the length of the block; raises RedisFailed and SecretMissing."""
-    server = injection.server
+    server = target.server
     address = f"{server.host}:{server.port}"
     client = Server(
         host=server.host,
         port=server.port,
         db=int(server.path or 0),
         username=server.user or None,
-        password=read_secret(injection.password_file, injection.password_env),
+        password=read_secret(target.password_file, target.password_env),
         socket_timeout=_LIMIT_SECONDS,
         socket_connect_timeout=_LIMIT_SECONDS,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         ssl=server.scheme == "rediss",
-        **_tls(injection.tls) if injection.tls and server.scheme == "rediss" else {},
+        **_tls(target.tls) if target.tls and server.scheme == "rediss" else {},
     )
     try:
         await client.ping()
-        yield RedisServer(client, injection.server_name)
+        yield RedisServer(client, target.server_name)
     except RedisFailed as error:
         raise RedisFailed(f"Redis at {address}: {error}") from error
     except (OSError, RedisError) as error:

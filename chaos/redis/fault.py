@@ -15,7 +15,6 @@ A flush cannot be undone: what is flushed is lost.
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -24,38 +23,28 @@ from alertdrill.chaos.data_server import DataServerFault, require_allowed
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.redis.target import RedisTarget
 from alertdrill.chaos.secret_source import SecretMissing
 from alertdrill.units.duration import Duration
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import RedisUrl, ServerUrl, parse_redis_url
-from alertdrill.units.tls import Tls
 
 _NEEDED = {"flush": (), "fill": ("mebibytes",), "block": ()}
 _OWN_KEYS = {"flush": ("pattern",), "fill": ("mebibytes", "ttl"), "block": ()}
 
 
-class RedisInjection(Injection):
-    """What is done to which database; the password is only named."""
+class RedisInjection(Injection, RedisTarget):
+    """What is done to which database."""
 
     kind: Literal["redis"] = "redis"
     name: str
     words: str
-    server_name: str
-    url: str
-    password_file: Path | None
-    password_env: str | None
-    tls: Tls | None
     action: Literal["flush", "fill", "block"]
     pattern: str | None
     mebibytes: int
     ttl: Duration
     at_most: Duration
     may_evict: bool
-
-    @property
-    def server(self) -> ServerUrl:
-        """Where to connect, as whom, and to which database."""
-        return parse_redis_url(self.url)
 
     @property
     def target(self) -> str:

@@ -78,7 +78,7 @@ async def test_a_table_is_locked_for_the_block(
         (entry,) = ledger.directory.iterdir()
         assert "hush" not in entry.read_text()
     assert not await is_locked(witness, table)
-    assert holders("alertdrill.chaos.postgres.hold") == []
+    assert holders("alertdrill.chaos.postgres.client") == []
 
 
 async def test_a_weaker_lock_lets_readers_in(
@@ -142,7 +142,7 @@ async def test_heal_ends_what_a_killed_agent_left(
     await agent.heal()
     assert await ours(witness) == 0
     assert not await is_locked(witness)
-    assert holders("alertdrill.chaos.postgres.hold") == []
+    assert holders("alertdrill.chaos.postgres.client") == []
 
 
 async def test_a_lock_ends_with_its_agent(
