@@ -1,4 +1,4 @@
-"""Makes the calls of `http` faults, each within its time."""
+"""Makes the calls of `http` faults, each within its time limit."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SHOWN = 200
 
 
 class CallFailed(Exception):
-    """A call was not answered as expected, or its effect does not show."""
+    """A call had an unexpected response, or its effect does not show."""
 
 
 async def require_listener(call: Call) -> None:
-    """Make sure that secrets are there and that somebody listens; raises CallFailed or SecretMissing."""
+    """Check that the secrets exist and that a server listens; raises CallFailed or SecretMissing."""
     _headers(call)
     parts = urlsplit(call.url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -34,7 +34,7 @@ async def require_listener(call: Call) -> None:
 
 
 async def make_call(call: Call) -> None:
-    """Make a call and see its effect; raises CallFailed or SecretMissing."""
+    """Make a call and check its effect; raises CallFailed or SecretMissing."""
     async with aiohttp.ClientSession(headers=_headers(call), timeout=_limit(call)) as session:
         status, text = await _request(session, call.method, call.url, call.body)
         if status not in call.status if call.status else status // 100 != 2:
@@ -59,7 +59,7 @@ async def _wait_until_shown(session: aiohttp.ClientSession, wanted: Confirmation
 async def _request(session: aiohttp.ClientSession, method: str, url: str, body: object) -> tuple[int, str]:
     sent = {"data": body} if isinstance(body, str) else {"json": body} if body is not None else {}
     try:
-        # What redirects is somebody else's address, which must not get our headers.
+        # A redirect may lead to another server, which must not get the secret headers.
         async with session.request(method, url, allow_redirects=False, **sent) as response:
             return response.status, await response.text(errors="replace")
     except _FAILURES as error:

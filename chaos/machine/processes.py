@@ -1,8 +1,7 @@
 """The processes of this machine, read from /proc and signalled through pidfds.
 
-The number of a process may be somebody else's a moment later: what tells one from another is its number, the
-instant at which it began, and the boot. A pidfd holds on to one process, so that nobody takes its place between
-the look and the signal.
+A process number may belong to another process a moment later. So a process is identified by its number, its start time
+and the boot. A pidfd refers to one process, so that no other takes its place between the look and the signal.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from alertdrill.units.settings import Settings
 
 
 class ProcessEnded(Exception):
-    """The process is not there any more."""
+    """The process has ended."""
 
 
 class RunningProcess(Settings):
-    """One process, and no other that gets its number later; `started_ticks` are clock ticks since the boot.
+    """One process, and not a later one with the same number; `started_ticks` are clock ticks since the boot.
 
-    `parent` is whose it was when it was looked at. Its command line is kept as a digest alone: it may hold a secret.
+    `parent` is its parent at the time of the look. Of its command line only a digest is kept: it may hold a secret.
     """
 
     pid: int
@@ -43,7 +42,7 @@ class RunningProcess(Settings):
 
     @property
     def state(self) -> str | None:
-        """The letter of its state, such as S or T (stopped); None when it has ended."""
+        """The letter of its state, such as S, or T for stopped; None when it has ended."""
         stat = read_stat(self.pid)
         if stat is None or stat.has_ended or stat.started_ticks != self.started_ticks or self.boot_id != boot_id():
             return None
@@ -51,26 +50,26 @@ class RunningProcess(Settings):
 
     @property
     def started_at(self) -> float:
-        """When it began, in Unix seconds, to the hundredth."""
+        """Its start in Unix seconds, to the hundredth."""
         booted = next(line for line in (PROC / "stat").read_text().splitlines() if line.startswith("btime "))
         return int(booted.split()[1]) + self.started_ticks / os.sysconf("SC_CLK_TCK")
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal; raises ProcessEnded, or PermissionError."""
-        with self._held() as pidfd:
+        with self._pidfd() as pidfd:
             try:
                 signal.pidfd_send_signal(pidfd, number)
             except ProcessLookupError as error:
                 raise ProcessEnded(self.words) from error
 
     @contextmanager
-    def _held(self) -> Iterator[int]:
+    def _pidfd(self) -> Iterator[int]:
         try:
             pidfd = os.pidfd_open(self.pid)
         except ProcessLookupError as error:
             raise ProcessEnded(self.words) from error
         try:
-            # Looked at after it is held: a number that was given to somebody else meanwhile shows itself here.
+            # Checked after opening: the number may have been given to another process before that.
             if self.state is None:
                 raise ProcessEnded(self.words)
             yield pidfd
@@ -79,12 +78,12 @@ class RunningProcess(Settings):
 
 
 def digest(command: tuple[str, ...]) -> str:
-    """Tell one command line from all others."""
+    """Return the digest of a command line."""
     return sha256("\0".join(command).encode()).hexdigest()
 
 
 def process(pid: int) -> RunningProcess | None:
-    """Look at a process; None when there is none of that number, or it has ended."""
+    """Read a process; None when there is none of that number, or it has ended."""
     stat = read_stat(pid)
     if stat is None or stat.has_ended:
         return None
@@ -105,7 +104,7 @@ def process(pid: int) -> RunningProcess | None:
 
 
 def processes() -> Iterator[RunningProcess]:
-    """Look at all processes that can be seen, in the order of their numbers."""
+    """Read all visible processes, in the order of their numbers."""
     for pid in _pids():
         found = process(pid)
         if found is not None:
@@ -113,12 +112,12 @@ def processes() -> Iterator[RunningProcess]:
 
 
 def named(name: str) -> list[RunningProcess]:
-    """Find the processes whose program, or whose own name for themselves, is exactly this one."""
+    """Find the processes whose program or kernel name (comm) is exactly this."""
     return [one for one in processes() if one.program and name in {one.program, _own_name(one.pid)}]
 
 
-def whose_command(is_wanted: Callable[[tuple[str, ...]], bool]) -> list[RunningProcess]:
-    """Find the processes by their command lines."""
+def with_command(is_wanted: Callable[[tuple[str, ...]], bool]) -> list[RunningProcess]:
+    """Find processes by their command lines."""
     found = []
     for pid in _pids():
         with suppress(OSError):
@@ -128,24 +127,24 @@ def whose_command(is_wanted: Callable[[tuple[str, ...]], bool]) -> list[RunningP
 
 
 def with_sockets(inodes: set[str]) -> list[RunningProcess]:
-    """Find the processes that have one of these sockets open, as far as they can be seen."""
+    """Find the visible processes that have one of these sockets open."""
     wanted = {f"socket:[{inode}]" for inode in inodes}
     found = [process(pid) for pid in _pids() if any(link in wanted for link in _links(pid))] if wanted else []
     return [one for one in found if one is not None]
 
 
 def children(parents: set[int]) -> list[RunningProcess]:
-    """Find what these processes have started and has not ended."""
+    """Find the living children of these processes."""
     return [one for one in processes() if one.parent in parents]
 
 
 def in_group(number: int) -> list[RunningProcess]:
-    """Find the processes of a process group, whose number is that of its leader."""
+    """Find the processes of a process group; its number is that of its leader."""
     return [one for one in processes() if (stat := read_stat(one.pid)) is not None and stat.group == number]
 
 
 def ancestors(pid: int) -> set[int]:
-    """List a process and all that it descends from."""
+    """Return the numbers of a process and all its ancestors."""
     found = {pid}
     while (stat := read_stat(pid)) is not None and stat.parent not in found and stat.parent > 0:
         pid = stat.parent
@@ -169,7 +168,7 @@ def _pids() -> list[int]:
 
 
 def _links(pid: int) -> Iterator[str]:
-    """List what the open files of a process are; some have thousands."""
+    """Yield the targets of the open files of a process; some processes have thousands."""
     directory = f"{PROC}/{pid}/fd"
     with suppress(OSError):
         for name in os.listdir(directory):  # noqa: PTH208 - a third of the time

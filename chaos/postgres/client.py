@@ -24,8 +24,8 @@ _LOOK_EVERY_SECONDS = 0.05
 _CLOSE_SECONDS = 1.0
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _OPENED_AT_ONCE = 10
-# Ours are the fault's own, and those of the load.
-_THEIRS = """
+# Without the connections of the fault and of the load.
+_OTHERS = """
 SELECT pid FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND application_name NOT LIKE 'alertdrill%'
   AND ($1::text IS NULL OR application_name = $1)
@@ -37,11 +37,11 @@ _MAY_LOCK = "SELECT has_table_privilege($1, 'UPDATE') OR has_table_privilege($1,
 
 
 class PostgresFailed(Exception):
-    """The server refused, could not be reached, or did not do what it was told."""
+    """The server refused, could not be reached, or did not do what was requested."""
 
 
 async def require_target(target: PostgresTarget) -> None:
-    """Make sure, without changing anything, that there is something to break and that we may."""
+    """Check, without a change, that the target exists and that alertdrill may break it."""
     async with _named_errors(target), _connected(target) as connection:
         if target.action == "lock":
             await _require_table(connection, str(target.table))
@@ -49,15 +49,15 @@ async def require_target(target: PostgresTarget) -> None:
             most = int(await connection.fetchval("SHOW max_connections"))
             if target.connections > most:
                 raise PostgresFailed(f"it has {most} connections in all, expected at most that many")
-        elif not await _theirs(connection, target):
+        elif not await _other_connections(connection, target):
             named = target.backends.model_dump(exclude_none=True) if target.backends else {}
-            raise PostgresFailed(f"nobody is connected with {', '.join(f'{k} {v!r}' for k, v in named.items())}")
+            raise PostgresFailed(f"there is no connection with {', '.join(f'{k} {v!r}' for k, v in named.items())}")
 
 
 async def kill(target: PostgresTarget) -> None:
-    """End the connections that are meant."""
+    """End the matching connections."""
     async with _named_errors(target), _connected(target) as connection:
-        for pid in await _theirs(connection, target):
+        for pid in await _other_connections(connection, target):
             await connection.execute("SELECT pg_terminate_backend($1)", pid)
 
 
@@ -88,7 +88,7 @@ async def _lock(connection: Any, target: PostgresTarget) -> None:  # noqa: ANN40
 
 
 async def _fill(opened: AsyncExitStack, target: PostgresTarget) -> None:
-    """Open the connections; a server that has none left is full, as was wanted."""
+    """Open the connections; stop when the server is full, which is the purpose."""
     for at in range(0, target.connections, _OPENED_AT_ONCE):
         count = min(_OPENED_AT_ONCE, target.connections - at)
         connecting = [opened.enter_async_context(_connected(target, target.name)) for _ in range(count)]
@@ -99,14 +99,14 @@ async def _fill(opened: AsyncExitStack, target: PostgresTarget) -> None:
                 raise one
 
 
-async def _theirs(connection: Any, target: PostgresTarget) -> list[int]:  # noqa: ANN401 - asyncpg has no types
+async def _other_connections(connection: Any, target: PostgresTarget) -> list[int]:  # noqa: ANN401 - asyncpg has no types
     meant = target.backends
-    assert meant is not None  # noqa: S101 - the settings have it for this action
-    return [row["pid"] for row in await connection.fetch(_THEIRS, meant.application_name, meant.user, meant.database)]
+    assert meant is not None  # noqa: S101 - required for this action
+    return [row["pid"] for row in await connection.fetch(_OTHERS, meant.application_name, meant.user, meant.database)]
 
 
 async def _require_table(connection: Any, table: str) -> str:  # noqa: ANN401 - asyncpg has no types
-    """Find a table, and spell its name as SQL does."""
+    """Find a table, and return its name in the syntax of SQL."""
     name = await connection.fetchval("SELECT to_regclass($1)::text", table)
     if name is None:
         raise PostgresFailed(f"the database has no table {table}")

@@ -1,4 +1,4 @@
-"""PostgreSQL keeps a table locked, has no connections left, or drops those that it has.
+"""PostgreSQL keeps a table locked, has no free connections, or loses the connections of a service.
 
 kind: postgres
 url: postgresql://postgres@postgres:5432/shop
@@ -7,10 +7,10 @@ action: lock                       # or fill_pool, or kill
 table: public.accounts             # lock
 mode: ACCESS EXCLUSIVE             # lock
 connections: 50                    # fill_pool
-backends: {application_name: shop} # kill: also user and database
+backends: {application_name: shop} # kill; other keys are user and database
 allow: kill postgres:5432          # kill; and the same line in `allow` of agent.yml
 
-A process of our own holds the lock or the connections, under the fault's name as application_name.
+A holder keeps the lock or the connections, with the fault's id as application_name.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _KEYS = {"lock": ("table", "mode"), "fill_pool": ("connections",), "kill": ("bac
 
 
 class PostgresInjection(Injection, PostgresTarget):
-    """What is done to which server."""
+    """The action, and the server."""
 
     kind: Literal["postgres"] = "postgres"
     words: str
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return self.words
 
     async def inject(self) -> None:
@@ -57,7 +57,7 @@ class PostgresInjection(Injection, PostgresTarget):
             raise FaultNotApplied(str(error)) from error
 
     async def undo(self) -> None:
-        """End the holder and its connections; those that were killed are opened anew by whose they were.
+        """End the holder and its connections; killed connections are reopened by the service itself.
 
         Raises FaultNotHealed.
         """
@@ -65,7 +65,7 @@ class PostgresInjection(Injection, PostgresTarget):
 
         if self.action == "kill":
             return
-        # First the process: as long as it has all connections, we may get none.
+        # First the holder: while it has all connections, there may be none for this process.
         await holder.release(self.name)
         try:
             await end_own(self)
@@ -74,7 +74,7 @@ class PostgresInjection(Injection, PostgresTarget):
 
 
 class Postgres(DataServerFault):
-    """Lock a table, open many connections, or end others' connections, which needs to be allowed in writing."""
+    """Lock a table, open many connections, or end the connections of a service, which needs a written permission."""
 
     kind: Literal["postgres"] = "postgres"
     url: PostgresUrl
@@ -92,20 +92,20 @@ class Postgres(DataServerFault):
 
     @property
     def server(self) -> ServerUrl:
-        """The server as the URL names it."""
+        """The server in the URL."""
         return parse_postgres_url(self.url)
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"{self.server_name} ({self.action}{f' of {self.table}' if self.table else ''})"
 
     def contradicts(self, other: Fault) -> str:
-        """Two that take connections add up; two locks of one table wait for one another."""
+        """Return why another fault cannot be in force at the same time; two faults that take connections add up."""
         return "" if self.action == "fill_pool" else super().contradicts(other)
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> PostgresInjection:
-        """See that it is allowed, and that the table, or whom to kill, is there; raises FaultNotApplied."""
+        """Check the permission, and that the table or the connections exist; raises FaultNotApplied."""
         from alertdrill.chaos.postgres.client import PostgresFailed, require_target
 
         if self.action == "kill":
@@ -114,7 +114,7 @@ class Postgres(DataServerFault):
             name=entry_id,
             words=self.target,
             url=endpoints.located(self.url),
-            password_file=self.password_place(endpoints),
+            password_file=self.find_password_file(endpoints),
             tls=self.tls,
             backends=self.backends,
             **self.model_dump(include={"password_env", "action", "table", "mode", "connections"}),

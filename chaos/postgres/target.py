@@ -1,4 +1,4 @@
-"""The server that a fault connects to, and what of it is broken."""
+"""The server that a fault connects to, and the part of it that the fault breaks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ LockMode = Literal["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHAR
 
 
 class Backends(Settings):
-    """Whose connections: all that is named must be so."""
+    """The connections to end: all given keys must match."""
 
     application_name: str | None = None
     user: str | None = None
     database: str | None = None
 
     @model_validator(mode="after")
-    def _names_some(self) -> Self:
+    def _is_not_empty(self) -> Self:
         if not any((self.application_name, self.user, self.database)):
             msg = "is empty, expected one of application_name, user and database"
             raise ValueError(msg)
@@ -31,7 +31,7 @@ class Backends(Settings):
 
 
 class PostgresTarget(Settings):
-    """How to connect, and what to break; `name` is the fault's own, and of the password only its place is here."""
+    """How to connect, and what to break, with the place of the password and not the password. `name` is the fault's id."""
 
     name: str
     url: str

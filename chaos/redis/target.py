@@ -1,4 +1,4 @@
-"""The database that a fault connects to."""
+"""The database that a fault changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from alertdrill.units.tls import Tls
 
 
 class RedisTarget(Settings):
-    """How to connect; of the password only the file or the variable that holds it. `server_name` is for messages."""
+    """How to connect, with the place of the password and not the password. `server_name` is for messages."""
 
     server_name: str
     url: str

@@ -12,7 +12,7 @@ from alertdrill.chaos.toxiproxy.toxic import Count, Toxic
 class Bandwidth(Toxic):
     """The `bandwidth` toxic: each connection gets `rate_kilobytes` (of 1,000 bytes) a second.
 
-    The server takes 0 too, and passes nothing then; `timeout` says that better.
+    The server accepts 0 too and then passes nothing; use `timeout` for that.
     """
 
     kind: Literal["bandwidth"] = "bandwidth"

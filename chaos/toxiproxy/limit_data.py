@@ -1,4 +1,4 @@
-"""Limit data: a connection ends after so many bytes."""
+"""Limit data: a connection ends after a number of bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from alertdrill.chaos.toxiproxy.toxic import Count, Toxic
 
 
 class LimitData(Toxic):
-    """The `limit_data` toxic: exactly so many `bytes` pass through each connection, then it is closed."""
+    """The `limit_data` toxic: exactly `bytes` bytes pass through each connection, then it is closed."""
 
     kind: Literal["limit_data"] = "limit_data"
     bytes: Count

@@ -11,7 +11,7 @@ from alertdrill.chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
 
 
 class SlowClose(Toxic):
-    """The `slow_close` toxic: what one side closes is closed to the other `delay` later, in one direction."""
+    """The `slow_close` toxic: when one side closes, the other sees it `delay` later, in one direction."""
 
     kind: Literal["slow_close"] = "slow_close"
     delay: Delay = Field(gt=timedelta(0))

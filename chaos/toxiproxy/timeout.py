@@ -11,7 +11,7 @@ from alertdrill.chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
 class Timeout(Toxic):
     """The `timeout` toxic: nothing passes; each connection ends after `timeout` without data, or never if that is 0.
 
-    When it is undone it closes every connection of the proxy, also those that its toxicity spared.
+    Its undo closes every connection of the proxy, also those that its toxicity spared.
     """
 
     kind: Literal["timeout"] = "timeout"

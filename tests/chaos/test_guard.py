@@ -102,10 +102,10 @@ def test_faults_are_counted_at_the_worst_instant_and_steps_are_one(faults: list[
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"hours": {"time_zone": "Europe/Berln"}}, "'Europe/Berln' is no time zone, expected one such as"),
+        ({"hours": {"time_zone": "Europe/Berln"}}, "'Europe/Berln' is not a time zone, expected one such as"),
         (
             {"hours": {"time_zone": "UTC", "begin": 570}},
-            '570 is no time of day, expected one in quotes such as "09:30"',
+            '570 is not a time of day, expected one in quotes such as "09:30"',
         ),
         ({"hours": {"time_zone": "UTC", "days": ["someday"]}}, "Input should be 'mon'"),
         ({"blackouts": [{"begin": "2026-11-30", "end": "2026-11-27", "why": "x"}]}, "before it begins at 2026-11-30"),

@@ -75,18 +75,18 @@ async def test_what_is_there_already_is_never_overwritten(shop: Shop, tmp_path: 
     path = f"/apis/networking.k8s.io/v1/namespaces/{shop.name}/networkpolicies"
     theirs = await shop.api.create(path, DENY)
     with pytest.raises(
-        FaultNotApplied, match=r"NetworkPolicy deny-all is in namespace .* already, and is left as it is"
+        FaultNotApplied, match=r"NetworkPolicy deny-all exists in namespace .* already, and is left as it is"
     ):
         await apply(shop, tmp_path, DENY).resolve(shop.endpoints(), "alertdrill-1")
     assert await shop.api.get(f"{path}/deny-all") == theirs
 
 
-async def test_what_somebody_makes_at_the_last_moment_stays_theirs(shop: Shop, tmp_path: Path) -> None:
+async def test_what_somebody_makes_at_the_last_moment_stays_other_connections(shop: Shop, tmp_path: Path) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{shop.name}/networkpolicies"
     another = DENY | {"metadata": {"name": "another"}}
     injection = await apply(shop, tmp_path, another, DENY).resolve(shop.endpoints(), "alertdrill-1")
     theirs = await shop.api.create(path, DENY)
-    with pytest.raises(FaultNotApplied, match="NetworkPolicy deny-all is in namespace"):
+    with pytest.raises(FaultNotApplied, match="NetworkPolicy deny-all exists in namespace"):
         await injection.inject()
     assert await policies(shop) == ["another", "deny-all"]
     await injection.undo()
@@ -127,7 +127,7 @@ async def test_an_object_of_that_name_that_is_not_ours_any_more_stays(
 async def test_a_kind_of_the_whole_cluster_is_refused(shop: Shop, tmp_path: Path) -> None:
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-9"}}
     with pytest.raises(
-        FaultNotApplied, match="Node is of the whole cluster, expected a kind that lives in a namespace"
+        FaultNotApplied, match="Node belongs to the whole cluster, expected a kind that belongs to a namespace"
     ):
         await apply(shop, tmp_path, node).resolve(shop.endpoints(), "alertdrill-1")
 

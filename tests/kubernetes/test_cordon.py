@@ -44,7 +44,7 @@ async def test_a_node_that_was_cordoned_before_stays_so(nodes: Shop, ledger: Led
 async def test_a_node_that_somebody_cordons_at_the_last_moment_stays_so(nodes: Shop) -> None:
     injection = await cordon(node="node-1").resolve(nodes.endpoints(), "alertdrill-1")
     await nodes.api.patch("/api/v1/nodes/node-1", {"spec": {"unschedulable": True}})
-    with pytest.raises(FaultNotApplied, match="somebody cordoned node node-1 before the fault"):
+    with pytest.raises(FaultNotApplied, match="node node-1 was cordoned before the fault"):
         await injection.inject()
     await injection.undo()
     assert await cordoned(nodes) == ["node-1"]

@@ -1,4 +1,4 @@
-"""Cut off or killed at every single step of breaking and undoing, a fault is always undone.
+"""A fault is always undone, even when the network is cut or the agent is killed at any single step.
 
 `make test` tries every third step, `make test-kubernetes` every one.
 """
@@ -27,7 +27,7 @@ from tests.support.breaking import fault, start_agent
 from tests.support.cluster import Shop
 from tests.support.relay import Relay
 
-# Breaking takes three to five pieces (two of them for TLS); the rest are of mending, which may look many times.
+# Breaking takes three to five pieces (two of them for TLS); the rest are of undoing, which may look many times.
 _STEPS = 8
 _EVERY = int(os.environ.get("ALERTDRILL_EVERY_STEP", "3"))
 FAULTS: list[dict[str, Any]] = [

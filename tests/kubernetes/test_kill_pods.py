@@ -65,7 +65,7 @@ async def test_an_owner_that_is_gone_replaces_nothing(shop: Shop, ledger: Ledger
     owned = kill(shop, selector=None, owner="deployment/engine")
     async with applied(owned, shop.endpoints(), ledger) as injection:
         await shop.api.delete(shop.path("deployments"))
-    assert injection.outcome == "somebody removed deployment/engine meanwhile"
+    assert injection.outcome == "deployment/engine was removed meanwhile"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ async def test_a_pod_that_nobody_would_replace_is_left_alone(shop: Shop) -> None
         "spec": {"containers": [{"name": "a", "image": "a"}]},
     }
     await shop.api.create(f"/api/v1/namespaces/{shop.name}/pods", alone)
-    with pytest.raises(FaultNotApplied, match=r"pod alone of namespace .* is nobody's: nothing would replace it"):
+    with pytest.raises(FaultNotApplied, match=r"pod alone of namespace .* has no controller: nothing would replace it"):
         await kill(shop).resolve(shop.endpoints(), "alertdrill-1")
 
 

@@ -121,5 +121,5 @@ async def test_a_workload_that_carries_the_label_itself_is_open(shop: Shop) -> N
 async def test_a_token_that_nobody_knows_is_told(shop: Shop) -> None:
     kubeconfig = shop.kubeconfig.read_text()
     shop.kubeconfig.write_text(kubeconfig.replace('"token": "', '"token": "not'))
-    with pytest.raises(FaultNotApplied, match="the API server does not know us: Unauthorized"):
+    with pytest.raises(FaultNotApplied, match="the API server rejects the credentials: Unauthorized"):
         await fault(namespace=shop.name, **KILL).resolve(shop.endpoints(), "alertdrill-1")

@@ -42,14 +42,14 @@ async def test_a_number_that_somebody_else_sets_meanwhile_stays(shop: Shop, ledg
     async with applied(scale(shop, replicas=1), shop.endpoints(), ledger) as injection:
         await shop.api.patch(shop.path("deployments") + "/scale", {"spec": {"replicas": 2}})
     assert (await shop.workload())["spec"]["replicas"] == 2
-    assert injection.outcome == "left at the 2 replicas that somebody set meanwhile"
+    assert injection.outcome == "left at the 2 replicas that were set meanwhile"
 
 
-async def test_a_workload_that_is_gone_needs_no_mending(shop: Shop, ledger: Ledger) -> None:
+async def test_a_workload_that_is_gone_needs_no_undoing(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
     async with applied(scale(shop), shop.endpoints(), ledger) as injection:
         await shop.api.delete(shop.path("deployments"))
-    assert injection.outcome == "somebody removed deployment/engine meanwhile"
+    assert injection.outcome == "deployment/engine was removed meanwhile"
 
 
 async def _says_ready(shop: Shop, count: int) -> bool:

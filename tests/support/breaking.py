@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints, Fault
-from alertdrill.chaos.machine.processes import RunningProcess, whose_command
+from alertdrill.chaos.machine.processes import RunningProcess, with_command
 from alertdrill.chaos.registry import AnyFault
 from alertdrill.chaos.safety.healing import abandoned, heal_all
 from alertdrill.chaos.safety.ledger import Ledger
@@ -69,7 +69,7 @@ def endpoints(
 def holders(module: str) -> list[RunningProcess]:
     """List the processes of this checkout that hold a fault; other checkouts on this machine have their own."""
     folder = str(Path(sys.executable).parent)
-    return whose_command(lambda command: module in command and command[0].startswith(folder))
+    return with_command(lambda command: module in command and command[0].startswith(folder))
 
 
 def start_agent(

@@ -38,5 +38,5 @@ async def taken_back(ledger: Ledger, server: Server) -> AsyncIterator[None]:
     kept = applied(FAULT, endpoints(server), ledger)
     await kept.__aenter__()
     yield
-    with pytest.raises(FaultTakenBack, match="was undone by somebody else"):
+    with pytest.raises(FaultTakenBack, match="was undone by another process"):
         await kept.__aexit__(None, None, None)

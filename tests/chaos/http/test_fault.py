@@ -138,9 +138,9 @@ async def test_missing_secrets_and_servers_are_told_before_anything_is_called(ac
 @pytest.mark.parametrize(
     ("begin", "told"),
     [
-        ({"url": "ftp://shop"}, "'ftp://shop' is no URL, expected http"),
-        ({"url": "http://shop:99999/"}, "'http://shop:99999/' has no port of a server, expected a number up to 65535"),
-        ({"url": "http://shop:eighty"}, "'http://shop:eighty' has no port of a server"),
+        ({"url": "ftp://shop"}, "'ftp://shop' is not a URL, expected http"),
+        ({"url": "http://shop:99999/"}, "'http://shop:99999/' has a wrong port, expected 1 to 65535"),
+        ({"url": "http://shop:eighty"}, "'http://shop:eighty' has a wrong port"),
         ({"url": "http://me:hush@shop"}, "holds a user name or a password, expected them in headers_file"),
         ({"url": "http://shop", "headers": {"Content-Length": "3"}}, "the client itself writes Content-Length"),
     ],

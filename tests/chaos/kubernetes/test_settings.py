@@ -18,7 +18,7 @@ SCALE = {"kind": "scale", "namespace": "shop", "workload": "deployment/engine", 
 
 @pytest.mark.parametrize("namespace", PROTECTED)
 def test_the_namespaces_of_kubernetes_itself_can_be_written_nowhere(namespace: str) -> None:
-    told = f"{namespace} is Kubernetes' own, and is never touched"
+    told = f"{namespace} belongs to Kubernetes and is never touched"
     with pytest.raises(ValidationError, match=told):
         Kubernetes(namespaces=("shop", namespace))
     for settings in (KILL, SCALE):
@@ -74,7 +74,10 @@ def test_a_cluster_is_opened_namespace_by_namespace_and_with_a_label(written: di
             "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: other}}",
             "has ConfigMap a in namespace other, expected shop",
         ),
-        ("{apiVersion: v1, kind: Secret, metadata: {name: a}}", "has Secret a: a ledger is no place for what it holds"),
+        (
+            "{apiVersion: v1, kind: Secret, metadata: {name: a}}",
+            "has Secret a: its contents would be in the ledger in plain text",
+        ),
     ],
 )
 def test_a_manifest_that_cannot_be_made_is_refused(tmp_path: Path, text: str, told: str) -> None:

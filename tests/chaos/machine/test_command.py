@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
-from alertdrill.chaos.machine.processes import RunningProcess, whose_command
+from alertdrill.chaos.machine.processes import RunningProcess, with_command
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
 from tests.support.breaking import KilledAgent, endpoints, fault
@@ -22,7 +22,7 @@ def sh(script: str, within: str = "10s") -> dict[str, Any]:
 
 
 def with_word(word: str) -> list[RunningProcess]:
-    return whose_command(lambda command: word in command)
+    return with_command(lambda command: word in command)
 
 
 def settings(broken: Path) -> dict[str, Any]:
@@ -126,7 +126,7 @@ async def test_what_is_not_confirmed_is_not_healed(tmp_path: Path) -> None:
 
 async def test_a_program_that_is_not_there_is_told_before(tmp_path: Path) -> None:
     missing = settings(tmp_path / "broken") | {"end": {"run": ["no-such-program"]}}
-    with pytest.raises(FaultNotApplied, match="there is no program no-such-program that may be run"):
+    with pytest.raises(FaultNotApplied, match="there is no executable program no-such-program"):
         await fault(**missing).resolve(endpoints(), "alertdrill-1")
 
 
@@ -134,7 +134,7 @@ async def test_a_program_that_is_not_there_is_told_before(tmp_path: Path) -> Non
     ("begin", "told"),
     [
         ({"run": []}, "at least 1 item"),
-        ({"run": "rm -rf x"}, "'rm -rf x' is one text, expected a list of the program and its arguments"),
+        ({"run": "rm -rf x"}, "'rm -rf x' is a text, expected a list of the program and its arguments"),
         ({"run": ["a"], "within": "1h"}, "less than or equal to"),
     ],
 )

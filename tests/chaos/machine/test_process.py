@@ -159,7 +159,7 @@ async def test_what_somebody_else_has_stopped_stays_so(engines: Any) -> None:
 
     await until(is_stopped, "it stands still")
     with pytest.raises(
-        FaultNotApplied, match=rf"process {engine.pid} \(.*\) is stopped already, so that nothing would"
+        FaultNotApplied, match=rf"process {engine.pid} \(.*\) is stopped already: the fault would change nothing"
     ):
         await fault(kind="process", action="stop", port=NAME).resolve(at(engine), "alertdrill-1")
     assert engine.state == "T"
@@ -189,7 +189,7 @@ async def test_what_looks_the_same_and_ran_beside_it_is_not_kept_down(started: A
     victim, beside = started(*command), started(*command)
 
     async def both_run() -> bool:
-        return len(processes.whose_command(lambda found: found == command)) == 2
+        return len(processes.with_command(lambda found: found == command)) == 2
 
     await until(both_run, "both have the same command line")
     pid_file = tmp_path / "pid"
@@ -307,7 +307,7 @@ async def test_a_process_that_got_the_number_later_is_not_touched(engines: Any) 
     ("settings", "told"),
     [
         ({"port": "free:80"}, r"there is no process listening on 127\.0\.0\.1:\d+: is it running here"),
-        ({"name": "no-such-engine"}, "there is no process of the name 'no-such-engine'"),
+        ({"name": "no-such-engine"}, "there is no process with the name 'no-such-engine'"),
         ({"pid_file": "/no/such.pid"}, r"named by the pid file /no/such\.pid: is it running here"),
         ({"port": "192.0.2.1:80"}, "192.0.2.1:80 is not an address of this machine"),
     ],
@@ -327,7 +327,9 @@ async def test_more_of_a_name_than_expected_are_refused(started: Any, tmp_path: 
         return {one.pid for one in processes.named(name.name)} == pids
 
     await until(run, "both run under the name")
-    with pytest.raises(FaultNotApplied, match="2 processes are of the name 'drilled-engine', expected at most 1"):
+    with pytest.raises(
+        FaultNotApplied, match="there are 2 processes with the name 'drilled-engine', expected at most 1"
+    ):
         await fault(kind="process", action="stop", name=name.name).resolve(endpoints(), "alertdrill-1")
     found = await fault(kind="process", action="stop", name=name.name, count=2).resolve(endpoints(), "alertdrill-1")
     assert isinstance(found, ProcessInjection)
@@ -337,9 +339,9 @@ async def test_more_of_a_name_than_expected_are_refused(started: Any, tmp_path: 
 @pytest.mark.parametrize(
     ("find", "why"),
     [
-        (lambda: 1, "is the first of this machine"),
-        (os.getpid, "is alertdrill itself, or started it"),
-        (os.getppid, "is alertdrill itself, or started it|is the first"),
+        (lambda: 1, "is the first process of this machine"),
+        (os.getpid, "is alertdrill itself, or a process that started it"),
+        (os.getppid, "is alertdrill itself, or a process that started it|is the first"),
     ],
 )
 async def test_the_agent_and_what_started_it_are_left_alone(tmp_path: Path, find: Callable[[], int], why: str) -> None:
@@ -367,9 +369,9 @@ async def test_a_process_of_another_user_is_left_alone(started: Any, tmp_path: P
     ("settings", "told"),
     [
         ({"action": "kill"}, "has no target, expected one of pid_file, name and port"),
-        ({"action": "kill", "port": "engine"}, "'engine' is no port, expected a number such as 8080, or host:port"),
-        ({"action": "kill", "port": 65536}, "65536 is no port, expected a number"),
-        ({"action": "kill", "port": "engine:0"}, "'engine:0' is no port, expected a number"),
+        ({"action": "kill", "port": "engine"}, "'engine' is not a port, expected a number such as 8080, or host:port"),
+        ({"action": "kill", "port": 65536}, "65536 is not a port, expected a number"),
+        ({"action": "kill", "port": "engine:0"}, "'engine:0' is not a port, expected a number"),
         ({"action": "kill", "name": "a", "port": 80}, "has name and port, expected one of"),
         ({"action": "stop", "port": 80, "keep_down": True}, "has keep_down, which is for action kill"),
     ],

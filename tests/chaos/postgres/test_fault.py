@@ -166,7 +166,7 @@ async def test_a_lock_ends_with_its_agent(
         ({"action": "fill_pool", "connections": 9999}, "it has 560 connections in all, expected at most that many"),
         (
             {"action": "kill", "backends": {"user": "nobody"}, "allow": f"kill {NAME}"},
-            "nobody is connected with user 'nobody'",
+            "there is no connection with user 'nobody'",
         ),
         ({"action": "kill", "backends": {"user": "a"}}, "needs `allow: kill postgres:5432` in the drill's fault"),
         (

@@ -130,7 +130,7 @@ async def test_a_fill_evicts_nobodys_keys_unless_that_is_allowed(witness: Any, w
     await witness.config_set("maxmemory-policy", "allkeys-lru")
     try:
         with pytest.raises(
-            FaultNotApplied, match=r"8 MiB more would evict others' keys .*needs `allow: fill redis:6379`"
+            FaultNotApplied, match=r"8 MiB more would evict keys of others .*needs `allow: fill redis:6379`"
         ):
             await fault(**FILL).resolve(endpoints(**where), "alertdrill-1")
         await fault(**FILL, allow=f"fill {NAME}").resolve(endpoints(**where), "alertdrill-1")
@@ -151,7 +151,9 @@ async def test_a_fill_takes_no_more_than_was_checked(witness: Any, where: dict[s
 
 async def test_a_fill_does_not_fill_the_machine(witness: Any, where: dict[str, Any]) -> None:
     await witness.config_set("maxmemory", 0)
-    with pytest.raises(FaultNotApplied, match="1048576 MiB are more than half of its machine's memory beyond"):
+    with pytest.raises(
+        FaultNotApplied, match="1048576 MiB are more than half of the machine's remaining memory beyond"
+    ):
         await fault(**FILL | {"mebibytes": 1024 * 1024}).resolve(endpoints(**where), "alertdrill-1")
 
 

@@ -73,14 +73,14 @@ def test_one_that_lapsed_is_in_force_but_no_more_its_owners(ledger: Ledger) -> N
     ledger.lapse("alertdrill-1")
     assert not ledger.is_kept("alertdrill-1")
     assert ledger.read().lapsed == {"alertdrill-1"}
-    ledger.strike_out("alertdrill-1")
+    ledger.remove("alertdrill-1")
     assert ledger.read().entries == {}
 
 
 def test_what_is_struck_out_cannot_lapse_and_may_be_struck_out_again(ledger: Ledger) -> None:
     ledger.write("alertdrill-1", Entry.of(FAULT, TOXIC, "slow"))
-    ledger.strike_out("alertdrill-1")
-    ledger.strike_out("alertdrill-1")
+    ledger.remove("alertdrill-1")
+    ledger.remove("alertdrill-1")
     ledger.lapse("alertdrill-1")
     assert list(ledger.directory.iterdir()) == []
 

@@ -20,7 +20,7 @@ _TOUCHES = {
     *("TextIOWrapper.write", "TextIOWrapper.flush", "TextIOWrapper.close", "FileIO.close", "_IOBase.__exit__"),
 }
 _OF_THE_LOOP = {"_write_to_self", "_read_from_self"}
-_PHASES = {"resolve": "resolve", "write": "ledger", "inject": "inject", "undo": "undo", "strike_out": "ledger"}
+_PHASES = {"resolve": "resolve", "write": "ledger", "inject": "inject", "undo": "undo", "remove": "ledger"}
 
 
 class Steps:
