@@ -61,10 +61,10 @@ class EvictPodsInjection(PodsInjection):
                 raise FaultNotApplied(f"pod {pod.name} ended by itself before the fault") from error
             raise
 
-    def _told(self, ready: Sequence[Object]) -> str:
+    def _result(self, ready: Sequence[Object]) -> str:
         evicted = len(self.pods) - len(self._refusals)
         words = [f"{evicted} of {len(self.pods)} pods evicted"] if self._hit_at is not None else []
-        return ", ".join([*words, *self._refusals, super()._told(ready)])
+        return ", ".join([*words, *self._refusals, super()._result(ready)])
 
 
 class EvictPods(PodsFault):

@@ -87,12 +87,12 @@ class PodsInjection(Injection):
                     return ""
                 if len(ready) < self.ready_before:
                     return f"namespace {self.where.namespace}: {len(ready)} of {self.ready_before} pods are Ready"
-                self._outcome = self._told(ready)
+                self._outcome = self._result(ready)
                 return ""
 
             await until(missing, self.ready_within.total_seconds())
 
-    def _told(self, ready: Sequence[Object]) -> str:
+    def _result(self, ready: Sequence[Object]) -> str:
         words = f"all {self.ready_before} pods Ready"
         if self._hit_at is None or not self.ready_before:
             return words

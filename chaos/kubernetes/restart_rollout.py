@@ -82,13 +82,13 @@ class RestartRolloutInjection(Injection):
                 if now is None:
                     self._outcome = f"{self.workload} was removed meanwhile"
                     return ""
-                self._outcome = self._told(now)
+                self._outcome = self._result(now)
                 missing_part = workload.missing_part(now)
                 return missing_part and f"namespace {self.namespace}, {self.workload}: {missing_part}"
 
             await until(missing, self.complete_within.total_seconds())
 
-    def _told(self, now: Object) -> str:
+    def _result(self, now: Object) -> str:
         """Return how long the roll-out took, in whole seconds; Kubernetes records that for Deployments only."""
         complete = workload.rolled_out_at(now)
         if self._restarted_at is None or complete is None:

@@ -102,7 +102,7 @@ def test_faults_overlap_when_both_are_in_force(
     assert most_at_once(faults) == 1 + together
 
 
-def test_one_that_begins_as_the_other_ends_contradicts_it_and_is_not_at_once() -> None:
+def test_a_fault_that_begins_as_another_ends_contradicts_it_but_does_not_count_as_at_once() -> None:
     faults = [Unplugged(lasts=seconds(10)), Unplugged(at=seconds(10), lasts=seconds(10))]
     assert len(contradictions(faults)) == 1
     assert most_at_once(faults) == 1
@@ -146,7 +146,7 @@ def test_two_of_a_kind_on_one_target_contradict_and_toxics_add_up() -> None:
         ({"at": "-1s"}, "at"),
     ],
 )
-def test_what_cannot_be_is_refused(settings: dict[str, object], said: str) -> None:
+def test_impossible_settings_are_refused(settings: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError) as error:
         Latency.model_validate({"kind": "latency", "proxy": "db", "latency": "1s"} | settings)
     assert said in str(error.value)

@@ -62,7 +62,7 @@ async def policies(shop: Shop) -> list[str]:
     return [one["metadata"]["name"] for one in found]
 
 
-async def test_what_a_manifest_holds_is_there_until_the_end(shop: Shop, ledger: Ledger, tmp_path: Path) -> None:
+async def test_the_objects_of_a_manifest_exist_until_the_end(shop: Shop, ledger: Ledger, tmp_path: Path) -> None:
     another = DENY | {"metadata": {"name": "deny-some", "namespace": shop.name}}
     async with applied(apply(shop, tmp_path, DENY, another), shop.endpoints(), ledger) as injection:
         assert injection.target == f"namespace {shop.name}: NetworkPolicy deny-all, NetworkPolicy deny-some"
@@ -71,7 +71,7 @@ async def test_what_a_manifest_holds_is_there_until_the_end(shop: Shop, ledger: 
     assert injection.outcome == "NetworkPolicy deny-all, NetworkPolicy deny-some removed"
 
 
-async def test_what_is_there_already_is_never_overwritten(shop: Shop, tmp_path: Path) -> None:
+async def test_an_existing_object_is_never_overwritten(shop: Shop, tmp_path: Path) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{shop.name}/networkpolicies"
     theirs = await shop.api.create(path, DENY)
     with pytest.raises(
@@ -81,7 +81,7 @@ async def test_what_is_there_already_is_never_overwritten(shop: Shop, tmp_path: 
     assert await shop.api.get(f"{path}/deny-all") == theirs
 
 
-async def test_what_somebody_makes_at_the_last_moment_stays_other_connections(shop: Shop, tmp_path: Path) -> None:
+async def test_an_object_made_at_the_last_moment_stays(shop: Shop, tmp_path: Path) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{shop.name}/networkpolicies"
     another = DENY | {"metadata": {"name": "another"}}
     injection = await apply(shop, tmp_path, another, DENY).resolve(shop.endpoints(), "alertdrill-1")
@@ -114,9 +114,7 @@ async def test_a_resource_of_chaos_mesh_is_awaited_until_it_is_gone(shop: Shop, 
     await shop.api.delete(f"{definitions}/networkchaos.chaos-mesh.org")
 
 
-async def test_an_object_of_that_name_that_is_not_ours_any_more_stays(
-    shop: Shop, ledger: Ledger, tmp_path: Path
-) -> None:
+async def test_an_object_that_lost_the_faults_label_stays(shop: Shop, ledger: Ledger, tmp_path: Path) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{shop.name}/networkpolicies"
     async with applied(apply(shop, tmp_path, DENY), shop.endpoints(), ledger):
         await shop.api.delete(f"{path}/deny-all")

@@ -42,6 +42,6 @@ async def test_a_rollout_that_is_held_back_is_refused(shop: Shop) -> None:
         await restart(shop).resolve(shop.endpoints(), "alertdrill-1")
 
 
-async def test_a_workload_that_is_not_there_is_told(shop: Shop) -> None:
+async def test_a_missing_workload_is_reported(shop: Shop) -> None:
     with pytest.raises(FaultNotApplied, match="there is no deployment/engine in namespace shop-"):
         await restart(shop).resolve(shop.endpoints(), "alertdrill-1")

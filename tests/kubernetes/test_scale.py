@@ -37,7 +37,7 @@ async def test_the_number_is_set_and_the_old_one_is_back_with_all_ready(
     assert injection.outcome == "3 replicas again, all Ready"
 
 
-async def test_a_number_that_somebody_else_sets_meanwhile_stays(shop: Shop, ledger: Ledger) -> None:
+async def test_a_number_that_another_user_sets_meanwhile_stays(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
     async with applied(scale(shop, replicas=1), shop.endpoints(), ledger) as injection:
         await shop.api.patch(shop.path("deployments") + "/scale", {"spec": {"replicas": 2}})
@@ -45,7 +45,7 @@ async def test_a_number_that_somebody_else_sets_meanwhile_stays(shop: Shop, ledg
     assert injection.outcome == "left at the 2 replicas that were set meanwhile"
 
 
-async def test_a_workload_that_is_gone_needs_no_undoing(shop: Shop, ledger: Ledger) -> None:
+async def test_a_workload_that_is_gone_needs_no_undo(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
     async with applied(scale(shop), shop.endpoints(), ledger) as injection:
         await shop.api.delete(shop.path("deployments"))
@@ -78,7 +78,7 @@ async def test_replicas_that_do_not_become_ready_are_not_healed_until_they_do(sh
         ({"replicas": 3}, "deployment/engine of namespace shop-.* has 3 replicas already"),
     ],
 )
-async def test_what_would_change_nothing_is_refused(shop: Shop, settings: dict[str, Any], told: str) -> None:
+async def test_a_fault_that_would_change_nothing_is_refused(shop: Shop, settings: dict[str, Any], told: str) -> None:
     await shop.deploy()
     with pytest.raises(FaultNotApplied, match=told):
         await scale(shop, **settings).resolve(shop.endpoints(), "alertdrill-1")

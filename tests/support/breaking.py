@@ -57,7 +57,7 @@ def endpoints(
     toxiproxy_url: str = NOWHERE,
     kubernetes: dict[str, Any] | None = None,
 ) -> Endpoints:
-    """Say what faults work through."""
+    """Return the endpoints for faults."""
     return Endpoints(
         toxiproxy_url=toxiproxy_url,
         addresses=addresses or {},
@@ -75,7 +75,7 @@ def holders(module: str) -> list[RunningProcess]:
 def start_agent(
     ledger: Path, settings: dict[str, Any], *, watched: bool = False, **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Start an agent of its own process, with a watchdog if asked; it says `in force` when the fault is."""
+    """Start an agent in its own process, with a watchdog if requested; it prints `in force` when the fault is."""
     return subprocess.Popen(
         [sys.executable, "-c", _AGENT, json.dumps([settings, options, str(ledger), watched])],
         stdin=subprocess.PIPE,
@@ -85,7 +85,7 @@ def start_agent(
 
 
 class KilledAgent:
-    """An agent of its own process, with a watchdog if asked, that keeps a fault in force until it is killed."""
+    """An agent in its own process, with a watchdog if requested, that keeps a fault in force until it is killed."""
 
     def __init__(self, ledger: Path, settings: dict[str, Any], *, watched: bool = False, **options: Any) -> None:
         self.ledger = Ledger(ledger)
@@ -96,18 +96,18 @@ class KilledAgent:
 
     @classmethod
     async def in_a_thread(cls, ledger: Path, settings: dict[str, Any], **options: Any) -> KilledAgent:
-        """Start it while this loop goes on, because the server that it breaks runs here."""
+        """Start it in a thread: the event loop must go on, because it runs the server that the fault breaks."""
         return await asyncio.to_thread(cls, ledger, settings, **options)
 
     def kill(self) -> None:
-        """End it as the kernel would, with nothing cleaned up."""
+        """Kill it with SIGKILL, so that it cleans up nothing."""
         self._process.kill()
         self._process.wait()
 
     async def heal(self, *, force: bool = False) -> None:
-        """Undo what it left, as `alertdrill heal` does."""
+        """Undo its faults, as `alertdrill heal` does."""
         left = abandoned(self.ledger.read(), force=force)
         assert left
         assert [one.problem async for one in heal_all(self.ledger, left)] == [""] * len(left)
-        # One who lives may inject the fault yet, so that it stays written down.
+        # A living owner may still inject the fault, so the entry stays.
         assert self.ledger.read().lapsed == (left.keys() if force else set())

@@ -36,7 +36,7 @@ class Side:
             return await self.reader.read()
 
     async def is_silent(self, seconds: float = 0.3) -> bool:
-        """Tell whether nothing comes for a while, not even the end."""
+        """Return whether nothing arrives for a while, not even the end of the stream."""
         try:
             async with asyncio.timeout(seconds):
                 await self.reader.read(1)
@@ -45,7 +45,7 @@ class Side:
         return False
 
     def pause(self) -> None:
-        """Read no more, and let the other side wait."""
+        """Stop reading, so that the other side has to wait."""
         cast("asyncio.ReadTransport", self.writer.transport).pause_reading()
 
     def resume(self) -> None:

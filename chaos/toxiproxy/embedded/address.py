@@ -1,4 +1,4 @@
-"""The addresses of proxies: HOST:PORT, with brackets around an IPv6 host. Without a host, all addresses are meant."""
+"""The addresses of proxies: HOST:PORT, with brackets around an IPv6 host; no host means all addresses."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def listen(address: str) -> socket.socket:
 
 
 def _bind(resolved: Resolved) -> socket.socket:
-    """Bind; all addresses are those of IPv6 and IPv4 at once where there is IPv6."""
+    """Bind; without a host, to all addresses of IPv4 and IPv6."""
     both = resolved.ip in {"", "0.0.0.0", "::"} and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both or ":" in resolved.ip else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

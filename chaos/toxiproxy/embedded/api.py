@@ -35,7 +35,7 @@ class Api:
     def __init__(self, collection: Collection, metrics: Metrics | None) -> None:
         self._collection = collection
         self._metrics = metrics
-        # Tasks that outlive their request are still wanted: a change goes to its end.
+        # Tasks outlive a request that timed out: a change is always completed.
         self._tasks: set[asyncio.Future[web.Response]] = set()
         self._routes: dict[str, dict[str, Handler]] = {
             "/reset": {"POST": self._reset},
@@ -58,7 +58,7 @@ class Api:
         }
 
     def application(self) -> web.Application:
-        """Make the application, without a limit for bodies."""
+        """Make the application; bodies have no size limit."""
         app = web.Application(client_max_size=0)
         app.router.add_route("*", "/{path:.*}", self._serve)
         app.on_response_prepare.append(_tidy_headers)
@@ -174,7 +174,7 @@ def _clean(path: str) -> str:
 
 
 def _identified(response: web.Response) -> web.Response:
-    """Give the answer an id that sorts by time, as the real server's do (rs/xid)."""
+    """Add a request id that sorts by time, like those of the real server (rs/xid)."""
     unique = int(time.time()).to_bytes(4, "big") + secrets.token_bytes(8)
     response.headers["X-Toxiproxy-Request-Id"] = base64.b32hexencode(unique).decode().rstrip("=").lower()
     return response

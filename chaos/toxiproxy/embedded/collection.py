@@ -25,7 +25,7 @@ class Collection:
             raise proxy_not_found() from None
 
     async def create(self, body: bytes) -> Proxy:
-        """Make the proxy that a body describes."""
+        """Create the proxy that a body describes."""
         given = read_body(body, PROXY)
         _require_fields(given, "")
         proxy = self._make(given)
@@ -46,13 +46,13 @@ class Collection:
         return proxy
 
     async def delete(self, name: str) -> None:
-        """Stop a proxy and forget it."""
+        """Stop and remove a proxy."""
         async with self._changing:
             await self.get(name).stop()
             del self.proxies[name]
 
     async def populate(self, body: bytes, done: list[Proxy]) -> None:
-        """Make or replace the proxies of a list; those that are as wanted stay. `done` has them, also after an error."""
+        """Create or replace the proxies of a list; unchanged ones stay. They are added to `done`, also before an error."""
         wanted = read_body(body, PROXIES)
         for number, given in enumerate(wanted, 1):
             _require_fields(given, f" at proxy {number}")

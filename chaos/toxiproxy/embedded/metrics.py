@@ -30,7 +30,7 @@ class Metrics:
         self.counters[which][labels] += count_bytes
 
     def text(self) -> str:
-        """Write them all."""
+        """Write all counters in the text format."""
         return _HANDLER_ERRORS + "".join(_family(name, counter) for name, counter in self.counters.items() if counter)
 
 

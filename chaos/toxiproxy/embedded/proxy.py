@@ -1,4 +1,4 @@
-"""A proxy: it listens, dials its upstream for each client, and joins the two."""
+"""A proxy: it listens, dials its upstream for each client, and connects the two."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _PAUSE_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What proxies share: a task group's `spawn`, and the metrics if there are any."""
+    """Shared by all proxies: a task group's `spawn`, and the metrics if there are any."""
 
     spawn: Spawn
     metrics: Metrics | None
 
 
 class Proxy:
-    """A name, where it listens and where it leads; `listen` is resolved when it starts."""
+    """A name, the address where it listens, and its upstream; `listen` is resolved when the proxy starts."""
 
     def __init__(self, name: str, listen: str, upstream: str, surroundings: Surroundings) -> None:
         self.name = name
@@ -56,18 +56,18 @@ class Proxy:
         }
 
     async def start(self) -> None:
-        """Listen, unless it does already; raises ApiError."""
+        """Listen, unless it listens already; raises ApiError."""
         async with self._changing:
             if not self.enabled:
                 await self._start()
 
     async def stop(self) -> None:
-        """Stop to listen, and close every connection."""
+        """Stop listening, and close every connection."""
         async with self._changing:
             self._stop()
 
     async def update(self, listen: str, upstream: str, *, enabled: bool) -> None:
-        """Change it; another address closes every connection. Raises ApiError, and is disabled then."""
+        """Change the proxy; another address closes every connection. On ApiError the proxy is disabled."""
         async with self._changing:
             if await self.differs(listen, upstream):
                 self._stop()
@@ -78,7 +78,7 @@ class Proxy:
                 self._stop()
 
     async def differs(self, listen: str, upstream: str) -> bool:
-        """Tell whether it listens elsewhere or leads elsewhere; raises ApiError."""
+        """Return whether an address differs from the current one; raises ApiError."""
         try:
             return self.listen != str(await resolve(listen)) or self.upstream != upstream
         except AddressError as error:
@@ -109,18 +109,18 @@ class Proxy:
             try:
                 client, _ = await loop.sock_accept(listener)
             except OSError as error:
-                # Too many open files, for one; clients wait in the backlog meanwhile.
+                # For example too many open files; clients wait in the backlog meanwhile.
                 _log.warning("proxy %s: cannot accept: %s", self.name, error)
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             try:
                 await self._join(client)
             except (OSError, ValueError) as error:
-                # A host name may be one that cannot even be asked for.
+                # A ValueError comes from a host name that cannot be encoded.
                 _log.warning("proxy %s: cannot reach %s: %s", self.name, self.upstream, error)
 
     async def _join(self, client_socket: socket.socket) -> None:
-        """Dial the upstream and connect the client with it; raises OSError, and then the client is closed."""
+        """Dial the upstream and connect the client with it; on OSError the client is closed."""
         loop = asyncio.get_running_loop()
         server: Endpoint | None = None
         try:
@@ -138,7 +138,7 @@ class Proxy:
         connection.start(self.chain.toxics)
 
     def _counter(self) -> partial[None]:
-        """Count bytes under the names that the proxy has now."""
+        """Return a counter of bytes with the current labels of the proxy."""
         return partial(_count, self._surroundings.metrics, (self.name, self.listen, self.upstream))
 
 

@@ -1,4 +1,4 @@
-"""A toxic of a proxy: what the API shows of it, and how it is read from a body."""
+"""A toxic of a proxy: its JSON in the API, and how it is read from a body."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Toxic:
 
 
 def read_toxic(body: bytes, is_taken: Callable[[str], bool]) -> Toxic:
-    """Make the toxic that a body describes; raises ApiError."""
+    """Create the toxic that a body describes; raises ApiError."""
     given = read_body(body, TOXIC)
     if given.stream.lower() not in {direction.value for direction in Direction}:
         raise ApiError("stream was invalid, can be either upstream or downstream", 400)

@@ -42,7 +42,7 @@ def test_the_namespaces_of_kubernetes_itself_can_be_written_nowhere(namespace: s
         ({"kind": "cordon", "node": "node-1", "selector": "a=b"}, "expected either selector or node"),
     ],
 )
-def test_what_is_ambiguous_or_out_of_range_is_refused(settings: dict[str, Any], told: str) -> None:
+def test_ambiguous_settings_and_wrong_ranges_are_refused(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         fault(**settings)
 
@@ -87,7 +87,7 @@ def test_a_manifest_that_cannot_be_made_is_refused(tmp_path: Path, text: str, to
         fault(kind="apply_manifest", namespace="shop", file=str(path))
 
 
-def test_a_manifest_that_is_not_there_is_told() -> None:
+def test_a_missing_manifest_is_reported() -> None:
     with pytest.raises(ValidationError, match=r"nowhere\.yml cannot be read"):
         fault(kind="apply_manifest", namespace="shop", file="nowhere.yml")
 
@@ -107,7 +107,7 @@ async def test_without_a_section_in_agent_yml_nothing_is_open() -> None:
         ("{clusters: [], contexts: [], users: [], current-context: x}", "the cluster of .* cannot be used"),
     ],
 )
-async def test_a_kubeconfig_that_leads_nowhere_is_told(tmp_path: Path, text: str | None, told: str) -> None:
+async def test_an_unusable_kubeconfig_is_reported(tmp_path: Path, text: str | None, told: str) -> None:
     if text is not None:
         (tmp_path / "kubeconfig").write_text(text)
     where = {"kubeconfig": str(tmp_path / "kubeconfig"), "namespaces": ["shop"]}

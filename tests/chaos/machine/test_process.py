@@ -132,7 +132,7 @@ async def test_it_is_killed_and_its_restart_awaited(engines: Any, ledger: Ledger
     assert injection.outcome.endswith(f"after its end, as {engine.pid}")
 
 
-async def test_it_is_told_to_begin_while_the_process_still_runs(engines: Any, ledger: Ledger) -> None:
+async def test_begins_is_called_while_the_process_still_runs(engines: Any, ledger: Ledger) -> None:
     """What it kills is gone before that is confirmed, and an alert may see it in between."""
     engine = await engines(supervised=True)
     first, seen = engine.pid, []
@@ -150,7 +150,7 @@ async def test_it_is_stopped_for_the_block_and_goes_on_after_it(engines: Any, le
     assert engine.state in {"S", "R"}
 
 
-async def test_what_somebody_else_has_stopped_stays_so(engines: Any) -> None:
+async def test_a_process_that_was_stopped_before_stays_stopped(engines: Any) -> None:
     engine = await engines()
     os.kill(engine.pid, signal.SIGSTOP)
 
@@ -165,7 +165,7 @@ async def test_what_somebody_else_has_stopped_stays_so(engines: Any) -> None:
     assert engine.state == "T"
 
 
-async def test_what_is_kept_down_comes_back_when_the_fault_ends(engines: Any, ledger: Ledger) -> None:
+async def test_a_process_that_is_kept_down_comes_back_when_the_fault_ends(engines: Any, ledger: Ledger) -> None:
     engine = await engines(supervised=True)
     first = engine.pid
     settings = {"kind": "process", "action": "kill", "pid_file": str(engine.pid_file), "keep_down": True}
@@ -184,7 +184,7 @@ async def test_what_is_kept_down_comes_back_when_the_fault_ends(engines: Any, le
     assert holders("alertdrill.chaos.machine.keep_down") == []
 
 
-async def test_what_looks_the_same_and_ran_beside_it_is_not_kept_down(started: Any, tmp_path: Path) -> None:
+async def test_a_similar_process_beside_it_is_not_kept_down(started: Any, tmp_path: Path) -> None:
     command = ("sleep", "61.5")
     victim, beside = started(*command), started(*command)
 
@@ -216,7 +216,7 @@ async def test_without_a_supervisor_the_fault_starts_it_again(engines: Any, ledg
     os.kill(engine.pid, signal.SIGKILL)
 
 
-async def test_what_does_not_end_on_a_sigterm_is_killed(engines: Any, ledger: Ledger) -> None:
+async def test_a_process_that_ignores_sigterm_is_killed(engines: Any, ledger: Ledger) -> None:
     engine = await engines(supervised=True, on_term=_DEAF)
     first = engine.pid
     settings = {"kind": "process", "action": "kill", "port": NAME, "signal": "TERM"}
@@ -225,7 +225,7 @@ async def test_what_does_not_end_on_a_sigterm_is_killed(engines: Any, ledger: Le
     assert engine.pid != first
 
 
-async def test_what_still_drains_does_not_count_as_back(engines: Any) -> None:
+async def test_a_draining_process_does_not_count_as_back(engines: Any) -> None:
     """An agent that was killed in the middle has sent its signal, and its undo is another's."""
     engine = await engines(on_term=_DRAINING)
     first = engine.pid
@@ -238,7 +238,7 @@ async def test_what_still_drains_does_not_count_as_back(engines: Any) -> None:
     os.kill(engine.pid, signal.SIGKILL)
 
 
-async def test_what_does_not_come_back_is_not_healed(engines: Any, tmp_path: Path) -> None:
+async def test_a_process_that_does_not_come_back_is_not_healed(engines: Any, tmp_path: Path) -> None:
     engine, ledger = await engines(), Ledger(tmp_path / "left")
     settings = {"kind": "process", "action": "kill", "port": NAME, "restarts_within": "100ms"}
     with pytest.raises(FaultNotHealed, match=r"no process listening on 127\.0\.0\.1:\d+ is back within 0\.1 s"):
@@ -248,7 +248,7 @@ async def test_what_does_not_come_back_is_not_healed(engines: Any, tmp_path: Pat
 
 
 @pytest.mark.parametrize("settings", [{"action": "stop"}, {"action": "kill"}, {"action": "kill", "keep_down": True}])
-async def test_a_killed_agent_leaves_what_heal_undoes(engines: Any, tmp_path: Path, settings: dict[str, Any]) -> None:
+async def test_heal_undoes_the_fault_of_a_killed_agent(engines: Any, tmp_path: Path, settings: dict[str, Any]) -> None:
     engine = await engines(supervised=True)
     addresses = {NAME: f"127.0.0.1:{engine.port}"}
     agent = KilledAgent(tmp_path / "ledger", {"kind": "process", "port": NAME, **settings}, addresses=addresses)
@@ -273,7 +273,7 @@ async def test_a_holder_ends_with_its_agent(engines: Any, tmp_path: Path) -> Non
     await agent.heal()
 
 
-async def test_heal_lets_go_on_what_another_process_stopped_for_a_hung_agent(engines: Any, tmp_path: Path) -> None:
+async def test_heal_continues_a_process_that_a_hung_agent_stopped(engines: Any, tmp_path: Path) -> None:
     """The agent is still there, and stands still itself."""
     engine = await engines()
     agent = KilledAgent(tmp_path / "ledger", {"kind": "process", "action": "stop", "port": engine.port})
@@ -282,7 +282,7 @@ async def test_heal_lets_go_on_what_another_process_stopped_for_a_hung_agent(eng
     agent.kill()
 
 
-async def test_the_target_is_told_by_the_drills_name_and_by_what_was_found(engines: Any) -> None:
+async def test_the_target_has_the_drills_name_and_the_process(engines: Any) -> None:
     engine = await engines()
     stop = fault(kind="process", action="stop", port=NAME)
     found = await stop.resolve(at(engine), "alertdrill-1")
@@ -312,7 +312,7 @@ async def test_a_process_that_got_the_number_later_is_not_touched(engines: Any) 
         ({"port": "192.0.2.1:80"}, "192.0.2.1:80 is not an address of this machine"),
     ],
 )
-async def test_what_is_not_there_is_told(settings: dict[str, Any], told: str) -> None:
+async def test_a_missing_process_is_reported(settings: dict[str, Any], told: str) -> None:
     where = endpoints(addresses={"free:80": f"127.0.0.1:{free_ports(1)[0]}"})
     with pytest.raises(FaultNotApplied, match=told):
         await fault(kind="process", action="stop", **settings).resolve(where, "alertdrill-1")
@@ -344,14 +344,14 @@ async def test_more_of_a_name_than_expected_are_refused(started: Any, tmp_path: 
         (os.getppid, "is alertdrill itself, or a process that started it|is the first"),
     ],
 )
-async def test_the_agent_and_what_started_it_are_left_alone(tmp_path: Path, find: Callable[[], int], why: str) -> None:
+async def test_the_agent_and_its_parents_are_refused(tmp_path: Path, find: Callable[[], int], why: str) -> None:
     (tmp_path / "pid").write_text(f"{find()}\n")
     with pytest.raises(FaultNotApplied, match=f"is left alone: it ({why})"):
         await fault(kind="process", action="kill", pid_file=str(tmp_path / "pid")).resolve(endpoints(), "alertdrill-1")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-async def test_a_process_of_another_user_is_left_alone(started: Any, tmp_path: Path) -> None:
+async def test_a_process_of_another_user_is_refused(started: Any, tmp_path: Path) -> None:
     stranger = started("--reuid", "65534", "--clear-groups", "--", "sleep", "60")
 
     async def runs() -> bool:
@@ -376,6 +376,6 @@ async def test_a_process_of_another_user_is_left_alone(started: Any, tmp_path: P
         ({"action": "stop", "port": 80, "keep_down": True}, "has keep_down, which is for action kill"),
     ],
 )
-def test_what_contradicts_itself_is_refused(settings: dict[str, Any], told: str) -> None:
+def test_contradictory_settings_are_refused(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         fault(kind="process", **settings)

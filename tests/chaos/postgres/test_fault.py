@@ -133,7 +133,7 @@ async def test_only_the_backends_that_are_meant_are_killed(
 
 
 @pytest.mark.parametrize("what", [{"action": "lock", "table": "accounts"}, {"action": "fill_pool", "connections": 5}])
-async def test_heal_ends_what_a_killed_agent_left(
+async def test_heal_ends_the_holder_of_a_killed_agent(
     witness: Any, settings: dict[str, Any], where: dict[str, Any], tmp_path: Path, what: dict[str, Any]
 ) -> None:
     agent = await KilledAgent.in_a_thread(tmp_path / "ledger", settings | what, **where)
@@ -180,14 +180,14 @@ async def test_a_lock_ends_with_its_agent(
         ),
     ],
 )
-async def test_what_cannot_be_done_is_told_before(
+async def test_an_impossible_fault_is_refused_before(
     settings: dict[str, Any], where: dict[str, Any], changed: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(FaultNotApplied, match=told):
         await fault(**settings | changed).resolve(endpoints(**where), "alertdrill-1")
 
 
-async def test_what_the_server_refuses_then_is_told_by_the_holder(
+async def test_the_holder_reports_a_later_refusal_of_the_server(
     server: PostgresServer, settings: dict[str, Any], where: dict[str, Any]
 ) -> None:
     dropping = await server.connect()
@@ -211,6 +211,6 @@ async def test_what_the_server_refuses_then_is_told_by_the_holder(
         ({"action": "lock", "table": "a", "url": "postgresql://me:hush@db"}, "has a password in it, expected none"),
     ],
 )
-def test_what_contradicts_itself_is_refused(changed: dict[str, Any], told: str) -> None:
+def test_contradictory_settings_are_refused(changed: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         fault(**{"kind": "postgres", "url": "postgresql://db", **changed})

@@ -28,7 +28,7 @@ async def healed(ledger: Ledger, *, force: bool = False) -> list[Healed]:
     return [one async for one in heal_all(ledger, abandoned(ledger.read(), force=force))]
 
 
-async def test_what_a_dead_owner_left_is_undone_once_and_for_all(server: Server, ledger: Ledger) -> None:
+async def test_the_fault_of_a_dead_owner_is_undone_for_good(server: Server, ledger: Ledger) -> None:
     witness(server).get_proxy("db").add_toxic(name="theirs", type="latency", attributes={"latency": 5})
     left = {await leave(ledger, server) for _ in range(20)}
     assert {one.entry_id for one in await healed(ledger)} == left
@@ -71,7 +71,9 @@ async def test_a_target_that_hangs_or_is_gone_delays_no_other(server: Server, le
     assert set(ledger.read().entries) == set(ids[:2])
 
 
-async def test_a_server_that_answers_what_nobody_expects_keeps_no_other_broken(server: Server, ledger: Ledger) -> None:
+async def test_an_unexpected_response_of_one_server_does_not_stop_the_other_undos(
+    server: Server, ledger: Ledger
+) -> None:
     ids = [await leave(ledger, server, Down(proxy="db")), await leave(ledger, server)]
     async with answering(lambda _: web.json_response([])) as elsewhere:
         entry = ledger.read().entries[ids[0]]

@@ -14,7 +14,7 @@ def owner_of(pid: int) -> Owner:
         return replace(Owner.this_process(), pid=pid, started=int(stat.read().rpartition(")")[2].split()[19]))
 
 
-def test_a_process_is_told_from_a_later_one_with_its_number() -> None:
+def test_a_process_differs_from_a_later_one_with_its_number() -> None:
     here = Owner.this_process()
     assert here.is_alive
     assert not replace(here, started=here.started - 1).is_alive

@@ -44,7 +44,7 @@ async def until_healed(server: Server) -> None:
     await until(none_is_left, "the fault is undone")
 
 
-async def until_struck_out(ledger: Ledger) -> None:
+async def until_removed(ledger: Ledger) -> None:
     async def none_is_left() -> bool:
         return not ledger.read().entries
 
@@ -58,12 +58,12 @@ async def until_over(agent: LeasedAgent) -> None:
     await until(is_over, "the watchdog ends")
 
 
-async def test_what_a_killed_process_left_is_undone_and_then_the_watchdog_ends(
+async def test_the_fault_of_a_killed_process_is_undone_and_then_the_watchdog_ends(
     server: Server, ledger: Ledger, agent: LeasedAgent
 ) -> None:
     agent.send(signal.SIGKILL)
     await until_healed(server)
-    await until_struck_out(ledger)
+    await until_removed(ledger)
     await until_over(agent)
     assert "healed: alertdrill-" in (ledger.directory / "watchdog.log").read_text()
 
@@ -88,7 +88,7 @@ async def test_a_stopped_process_that_dies_leaves_nothing(server: Server, ledger
     agent.send(signal.SIGSTOP)
     await until_healed(server)
     agent.send(signal.SIGKILL)
-    await until_struck_out(ledger)
+    await until_removed(ledger)
     await until_over(agent)
     assert toxics(server) == {}
 
@@ -110,7 +110,7 @@ async def test_a_process_learns_that_its_watchdog_is_dead(server: Server, ledger
     assert (toxics(server), ledger.read().entries) == ({}, {})
 
 
-async def test_what_a_terminal_sends_does_not_end_it(server: Server, agent: LeasedAgent) -> None:
+async def test_the_signals_of_a_terminal_do_not_end_it(server: Server, agent: LeasedAgent) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(agent.dog, number)
     agent.send(signal.SIGKILL)
@@ -131,13 +131,13 @@ async def test_it_ends_at_once_when_nothing_is_in_force(ledger: Ledger) -> None:
     assert dog.wait(timeout=20) == 0
 
 
-async def test_what_could_not_be_undone_is_handed_over(server: Server, ledger: Ledger) -> None:
+async def test_a_fault_that_could_not_be_undone_is_handed_over(server: Server, ledger: Ledger) -> None:
     """The owner lives on, but has said that it injects nothing more."""
     async with leased(ledger, pytest.fail) as dog:
         kept = applied(FAULT, endpoints(server), ledger)
         await kept.__aenter__()
     await until_healed(server)
-    await until_struck_out(ledger)
+    await until_removed(ledger)
     assert dog.wait(timeout=20) == 0
 
 

@@ -82,7 +82,7 @@ async def test_several_are_in_force_at_once_even_of_one_kind(server: Server, tmp
         ("down", {"proxy": "a/b"}, "should match pattern"),
     ],
 )
-def test_what_would_end_or_hang_the_server_is_refused(kind: str, settings: dict[str, Any], expected: str) -> None:
+def test_settings_that_crash_or_hang_the_server_are_refused(kind: str, settings: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError, match=expected):
         fault(kind, **settings)
 
@@ -115,7 +115,7 @@ async def test_open_connections_end_only_when_asked(cut: bool, server: Server, t
         assert [toxic.type for toxic in toxics(server, "echo").values()] == ["latency"]
 
 
-async def test_who_escapes_a_toxic_is_told_by_the_traffic(server: Server, tmp_path: Path) -> None:
+async def test_connections_that_escape_a_toxic_are_found_by_their_traffic(server: Server, tmp_path: Path) -> None:
     spares_all = fault("timeout", proxy="echo", toxicity=1e-9)
     async with _echo_through(server) as pooled:
         idle = await _connect(pooled.port)
@@ -130,7 +130,7 @@ async def test_who_escapes_a_toxic_is_told_by_the_traffic(server: Server, tmp_pa
         idle.close()
 
 
-async def test_nothing_is_told_of_escaping_where_all_are_struck(server: Server, tmp_path: Path) -> None:
+async def test_nothing_is_reported_when_no_connection_escapes(server: Server, tmp_path: Path) -> None:
     async with _echo_through(server) as pooled:
         async with applied(fault("timeout", proxy="echo"), endpoints(server), Ledger(tmp_path / "ledger")) as injection:
             await asyncio.sleep(0.3)
@@ -148,7 +148,7 @@ async def test_servers_that_know_no_patch_are_asked_by_post(server: Server, tmp_
         assert witness(server).get_proxy("db").enabled
 
 
-async def test_a_toxic_that_is_not_as_asked_is_removed_and_told(server: Server, tmp_path: Path) -> None:
+async def test_a_toxic_that_differs_from_the_request_is_removed_and_reported(server: Server, tmp_path: Path) -> None:
     async with _old_server(server, toxicity=0.5) as url:
         with pytest.raises(FaultNotApplied, match=r"has toxicity 0\.5, expected 1\.0"):
             async with applied(fault("timeout"), Endpoints(toxiproxy_url=url), Ledger(tmp_path / "ledger")):

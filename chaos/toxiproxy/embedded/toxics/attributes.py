@@ -1,4 +1,4 @@
-"""What every kind of toxic has: its settings, which are the wire format, and what it does to a stream.
+"""The base of all kinds of toxic: settings, which are the wire format, and the work on a stream.
 
 The settings are not frozen: as in the real server, an update reaches a toxic that is at work at its next look.
 """
@@ -17,11 +17,11 @@ _NANOSECONDS = 1_000_000_000
 
 
 class Interrupted(Exception):
-    """The toxic has to let go of the stream."""
+    """The toxic must stop its work on the stream."""
 
 
 class Stream(Protocol):
-    """What a toxic works on: see `stage.Stage`."""
+    """The stream that a toxic works on: see `stage.Stage`."""
 
     passed_bytes: int
 
@@ -29,7 +29,7 @@ class Stream(Protocol):
         """Wait for the next chunk; None is the end."""
 
     async def wait(self, seconds: float) -> None:
-        """Let time pass."""
+        """Wait."""
 
     async def send(self, chunk: Chunk) -> None:
         """Pass a chunk on."""

@@ -1,4 +1,4 @@
-"""Bandwidth: so many bytes in a second, and no more."""
+"""Bandwidth: a limit of bytes in a second."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Bandwidth(Attributes):
             except Interrupted:
                 await stream.send(chunk)
                 raise
-            # What the timer took too long is made good with the next chunk.
+            # If the timer was late, the next chunk waits less.
             owed_seconds -= monotonic() - started
             await stream.send(chunk)
         stream.close()
 
     async def _send_slices(self, stream: Stream, chunk: Chunk, owed_seconds: float) -> float:
-        """Send all but the last slice, and leave that in the chunk; gives the seconds that are still owed."""
+        """Send all slices but the last, which stays in the chunk; return the seconds that it must still wait."""
         while len(chunk.data) > (size := self.rate * _BYTES_PER_KB // 10):
             await stream.wait(_SLICE_SECONDS)
             head, chunk.data = chunk.data[:size], chunk.data[size:]

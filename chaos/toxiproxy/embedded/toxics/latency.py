@@ -17,14 +17,14 @@ _MAX_JITTER = 2**62 - 1
 class Latency(Attributes):
     """A delay in ms from a chunk's arrival, spread uniformly by the jitter; the end of the stream is not delayed."""
 
-    # Chunks are delayed beside each other, not one after the other.
+    # Chunks are delayed in parallel, not one after the other.
     buffer: ClassVar[int] = 1024
 
     latency: Int64 = 0
     jitter: Int64 = 0
 
     async def pipe(self, stream: Stream) -> None:
-        """Delay each chunk; an interruption lets go of it at once."""
+        """Delay each chunk; an interruption sends it at once."""
         while (chunk := await stream.receive()) is not None:
             seconds = self._delay_seconds() - (monotonic() - chunk.received)
             try:
@@ -32,7 +32,7 @@ class Latency(Attributes):
             except Interrupted:
                 await stream.send(chunk)
                 raise
-            # The next latency toxic counts from here, so that delays add up.
+            # The next latency toxic counts from this time, so that delays add up.
             chunk.received += seconds
             await stream.send(chunk)
         stream.close()

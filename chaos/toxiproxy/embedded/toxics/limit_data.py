@@ -1,4 +1,4 @@
-"""Limit data: a connection is closed after so many bytes."""
+"""Limit data: a connection is closed after a number of bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, St
 
 
 class LimitData(Attributes):
-    """A number of bytes for each connection, counted since the toxic came, updates or not."""
+    """A number of bytes for each connection, counted since the toxic was added, also across updates."""
 
     bytes: Int64 = 0
 

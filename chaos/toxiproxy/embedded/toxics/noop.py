@@ -6,7 +6,7 @@ from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, St
 
 
 class Noop(Attributes):
-    """No effect; the real server has it, and does not tell."""
+    """No effect; the real server has it without documentation."""
 
     async def pipe(self, stream: Stream) -> None:
         """Pass everything on."""

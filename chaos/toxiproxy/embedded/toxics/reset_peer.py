@@ -11,14 +11,14 @@ from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, In
 
 
 class ResetPeer(Attributes):
-    """Ends a connection so many ms after its first data, which is lost."""
+    """Ends a connection `timeout` ms after its first data, which is lost."""
 
     resets: ClassVar[bool] = True
 
     timeout: Int64 = 0
 
     async def pipe(self, stream: Stream) -> None:
-        """Wait for data or the end, then for the timeout, which nothing interrupts."""
+        """Wait for data or the end, then for the timeout, also when interrupted."""
         await stream.receive()
         await _sleep(stream, milliseconds(self.timeout))
         stream.close()

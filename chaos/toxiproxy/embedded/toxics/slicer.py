@@ -16,7 +16,7 @@ _MICROSECONDS_PER_SECOND = 1_000_000
 
 
 class Slicer(Attributes):
-    """Pieces of an average size in bytes, more or less by a variation, each followed by a delay in µs."""
+    """Pieces of an average size in bytes, give or take a variation, each followed by a delay in µs."""
 
     average_size: Int64 = 0
     size_variation: Int64 = 0
@@ -35,7 +35,7 @@ class Slicer(Attributes):
         stream.close()
 
     def pieces(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Halve a range, more or less, until the halves are small enough."""
+        """Halve a range, give or take the variation, until the pieces are small enough."""
         if end - start - self.average_size <= self.size_variation:
             yield start, end
             return

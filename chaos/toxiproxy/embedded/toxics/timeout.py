@@ -10,14 +10,14 @@ from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, St
 
 
 class Timeout(Attributes):
-    """Closes so many ms after the last data, or after the toxic came; with 0 never."""
+    """Closes a connection `timeout` ms after the last data or after the toxic was added; with 0 never."""
 
     closes_when_removed: ClassVar[bool] = True
 
     timeout: Int64 = 0
 
     async def pipe(self, stream: Stream) -> None:
-        """Drop data; each chunk winds the clock up again, as in the real server."""
+        """Drop data; each chunk restarts the timer, as in the real server."""
         seconds = milliseconds(self.timeout)
         try:
             while await stream.receive(seconds if seconds > 0 else math.inf) is not None:

@@ -65,7 +65,7 @@ async def test_a_close_passes_to_the_other_side(proxy: Proxied) -> None:
     assert await client.rest() == b"bye"
 
 
-async def test_half_a_close_is_a_whole_one(proxy: Proxied) -> None:
+async def test_a_half_close_closes_both_directions(proxy: Proxied) -> None:
     client, server = await proxy.connect()
     client.writer.write_eof()
     assert await server.rest() == b""
@@ -381,7 +381,7 @@ async def test_toxics_come_and_go_while_data_flows_and_no_byte_is_lost(proxy: Pr
     assert received == data
 
 
-async def test_who_does_not_read_makes_the_sender_wait(proxy: Proxied) -> None:
+async def test_a_client_that_does_not_read_makes_the_sender_wait(proxy: Proxied) -> None:
     client, server = await proxy.connect()
     client.pause()
     with pytest.raises(TimeoutError):
