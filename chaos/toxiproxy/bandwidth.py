@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from alertdrill.chaos.toxiproxy.toxic import Count, Toxic
+from alertdrill.chaos.toxiproxy.toxic import Count, ToxicFault
 
 
-class Bandwidth(Toxic):
+class Bandwidth(ToxicFault):
     """The `bandwidth` toxic: each connection gets `rate_kilobytes` (of 1,000 bytes) a second.
 
     The server accepts 0 too and then passes nothing; use `timeout` for that.

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from alertdrill.chaos.fault import Fault
-from alertdrill.chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
+from alertdrill.chaos.toxiproxy.toxic import Delay, ToxicFault, milliseconds
 from alertdrill.units.duration import Duration
 from alertdrill.units.settings import Settings
 
@@ -20,7 +20,7 @@ class Ramp(Settings):
     over: Duration = Field(gt=timedelta(0))
 
 
-class Latency(Toxic):
+class Latency(ToxicFault):
     """The `latency` toxic: a delay, plus or minus a random jitter; with a `ramp` it grows to that value."""
 
     kind: Literal["latency"] = "latency"

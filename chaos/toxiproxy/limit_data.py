@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from alertdrill.chaos.toxiproxy.toxic import Count, Toxic
+from alertdrill.chaos.toxiproxy.toxic import Count, ToxicFault
 
 
-class LimitData(Toxic):
+class LimitData(ToxicFault):
     """The `limit_data` toxic: exactly `bytes` bytes pass through each connection, then it is closed."""
 
     kind: Literal["limit_data"] = "limit_data"

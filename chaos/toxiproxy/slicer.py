@@ -7,10 +7,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from alertdrill.chaos.toxiproxy.toxic import Count, Delay, Toxic
+from alertdrill.chaos.toxiproxy.toxic import Count, Delay, ToxicFault
 
 
-class Slicer(Toxic):
+class Slicer(ToxicFault):
     """The `slicer` toxic: pieces of `average_size_bytes`, give or take the variation, with `delay` between them."""
 
     kind: Literal["slicer"] = "slicer"

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from alertdrill.chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
+from alertdrill.chaos.toxiproxy.toxic import Delay, ToxicFault, milliseconds
 
 
-class SlowClose(Toxic):
+class SlowClose(ToxicFault):
     """The `slow_close` toxic: when one side closes, the other sees it `delay` later, in one direction."""
 
     kind: Literal["slow_close"] = "slow_close"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
-from alertdrill.chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
+from alertdrill.chaos.toxiproxy.toxic import Delay, ToxicFault, milliseconds
 
 
-class Timeout(Toxic):
+class Timeout(ToxicFault):
     """The `timeout` toxic: nothing passes; each connection ends after `timeout` without data, or never if that is 0.
 
     Its undo closes every connection of the proxy, also those that its toxicity spared.

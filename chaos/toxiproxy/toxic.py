@@ -119,7 +119,7 @@ class ToxicInjection(Injection):
         }
 
 
-class Toxic(Fault):
+class ToxicFault(Fault):
     """A fault that is one toxic: its `kind` is the toxic's type.
 
     `toxicity` is the share of connections under the toxic, drawn for each one; a small pool may escape completely.

@@ -26,7 +26,7 @@ from tests.support.toxiproxy_server import endpoints, toxics, witness
 FAULT = Latency(proxy="db", latency=timedelta(milliseconds=1500), jitter=timedelta(milliseconds=20))
 
 
-async def test_it_is_in_force_for_the_block_and_written_down_meanwhile(server: Server, tmp_path: Path) -> None:
+async def test_it_is_in_force_for_the_block_and_in_the_ledger_meanwhile(server: Server, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger", "slow")
     async with applied(FAULT, endpoints(server), ledger):
         ((entry_id, entry),) = ledger.read().entries.items()
@@ -105,7 +105,7 @@ async def test_a_fault_that_was_taken_back_is_reported_and_undone_again(server: 
     assert ledger.read().entries == {}
 
 
-async def test_a_server_that_is_just_restarting_is_waited_for(server: Server, tmp_path: Path) -> None:
+async def test_the_undo_waits_for_a_restarting_server(server: Server, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     async with applied(FAULT, endpoints(server), ledger):
         server.kill()

@@ -1,4 +1,4 @@
-"""docs/faults.md and docs/kubernetes.md show every fault, in examples that are read as a drill file is."""
+"""docs/faults.md and docs/kubernetes.md have an example of every fault, and each example is a valid fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be broken, how much at once, and when."""
+"""The limits of drills: targets, number of faults, and times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects that are made for a drill and removed after it."""
+"""Objects that are created for a drill and removed after it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DENY = {
     "metadata": {"name": "deny-all"},
     "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
 }
-# What Chaos Mesh defines, in as few words as the API server takes.
+# A resource definition like that of Chaos Mesh, as short as the API server accepts.
 NETWORK_CHAOS = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
@@ -45,7 +45,7 @@ NETWORK_CHAOS = {
 DELAY = {
     "apiVersion": "chaos-mesh.org/v1alpha1",
     "kind": "NetworkChaos",
-    # Chaos Mesh puts such a finalizer on what it has to undo itself.
+    # Chaos Mesh puts such a finalizer on objects that it must clean up itself.
     "metadata": {"name": "delay", "finalizers": ["chaos-mesh/records"]},
     "spec": {"action": "delay", "mode": "all", "selector": {"labelSelectors": {"app": "engine"}}},
 }
@@ -94,7 +94,7 @@ async def test_an_object_made_at_the_last_moment_stays(shop: Shop, tmp_path: Pat
     assert await shop.api.get(f"{path}/deny-all") == theirs
 
 
-async def test_a_resource_of_chaos_mesh_is_awaited_until_it_is_gone(shop: Shop, tmp_path: Path) -> None:
+async def test_the_undo_waits_until_a_resource_of_chaos_mesh_is_gone(shop: Shop, tmp_path: Path) -> None:
     definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     chaos = f"/apis/chaos-mesh.org/v1alpha1/namespaces/{shop.name}/networkchaos"
     with pytest.raises(FaultNotApplied, match=r"the cluster has no NetworkChaos in chaos-mesh.org/v1alpha1"):

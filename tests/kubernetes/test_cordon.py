@@ -1,4 +1,4 @@
-"""Nodes that take no pods for a while."""
+"""Nodes that accept no pods for a while."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_node_takes_no_pods_until_the_end(nodes: Shop, ledger: Ledger) -
     assert not [key for key in annotations if key.startswith("alertdrill")]
 
 
-async def test_a_node_that_was_cordoned_before_stays_so(nodes: Shop, ledger: Ledger) -> None:
+async def test_a_node_that_was_cordoned_before_stays_cordoned(nodes: Shop, ledger: Ledger) -> None:
     await nodes.api.patch("/api/v1/nodes/node-1", {"spec": {"unschedulable": True}})
     async with applied(cordon(selector="type=kwok"), nodes.endpoints(), ledger) as injection:
         assert injection.target == "nodes node-2"

@@ -1,4 +1,4 @@
-"""What a killed agent left broken is mended by the next process, and an API server that is away only delays that."""
+"""The next process undoes the faults of a killed agent; an API server that is away only delays that."""
 
 from __future__ import annotations
 

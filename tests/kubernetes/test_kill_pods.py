@@ -1,4 +1,4 @@
-"""Pods that are killed are replaced, and nobody else's are."""
+"""Killed pods are replaced, and no other pods are touched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped role lets every fault work, which the other tests show, and lets nothing else happen."""
+"""The role in configs/ permits every fault, as the other tests show, and nothing else."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ async def test_replicas_that_do_not_become_ready_are_not_healed_until_they_do(sh
         with not_ready:
             async with applied(scale(shop, replicas=1, ready_within="1s"), shop.endpoints(), ledger):
                 await until(lambda: shop.has_ready(1), "the others are gone")
-                # What the deployment says of its replicas lags behind its pods.
+                # The status of the deployment lags behind its pods.
                 await until(lambda: _says_ready(shop, 1), "the deployment knows")
         ((entry_id, entry),) = ledger.read().entries.items()
     patient = entry.injection.model_copy(update={"ready_within": PATIENTLY})

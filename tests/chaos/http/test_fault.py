@@ -1,4 +1,4 @@
-"""The endpoints of an actuator in the manner of Chaos Monkey, served for real."""
+"""The endpoints of an actuator like Chaos Monkey, on a real HTTP server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME = "shop:8080"
 
 
 class Actuator:
-    """A service that can be told to misbehave, by those who know its token."""
+    """A service with a switch for failures, behind a token."""
 
     def __init__(self) -> None:
         self.enabled = False

@@ -1,4 +1,4 @@
-"""What a drill and agent.yml say of Kubernetes is checked before any cluster is asked."""
+"""The Kubernetes settings of a drill and agent.yml are checked before any request to a cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCALE = {"kind": "scale", "namespace": "shop", "workload": "deployment/engine", 
 
 
 @pytest.mark.parametrize("namespace", PROTECTED)
-def test_the_namespaces_of_kubernetes_itself_can_be_written_nowhere(namespace: str) -> None:
+def test_the_namespaces_of_kubernetes_itself_are_refused_everywhere(namespace: str) -> None:
     told = f"{namespace} belongs to Kubernetes and is never touched"
     with pytest.raises(ValidationError, match=told):
         Kubernetes(namespaces=("shop", namespace))
@@ -80,7 +80,7 @@ def test_a_cluster_is_opened_namespace_by_namespace_and_with_a_label(written: di
         ),
     ],
 )
-def test_a_manifest_that_cannot_be_made_is_refused(tmp_path: Path, text: str, told: str) -> None:
+def test_a_malformed_manifest_is_refused(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "manifest.yml"
     path.write_text(text)
     with pytest.raises(ValidationError, match=told):
@@ -115,7 +115,7 @@ async def test_an_unusable_kubeconfig_is_reported(tmp_path: Path, text: str | No
         await fault(**KILL).resolve(endpoints(kubernetes=where), "alertdrill-1")
 
 
-async def test_outside_of_a_cluster_a_kubeconfig_is_asked_for() -> None:
+async def test_outside_of_a_cluster_a_kubeconfig_is_required() -> None:
     told = "the cluster that alertdrill runs in cannot be used: .*`kubeconfig` of agent.yml names a cluster"
     with pytest.raises(FaultNotApplied, match=told):
         await fault(**KILL).resolve(endpoints(kubernetes={"namespaces": ["shop"]}), "alertdrill-1")

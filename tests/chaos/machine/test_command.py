@@ -1,4 +1,4 @@
-"""Commands of a user's own, here shell scripts that make and remove a file."""
+"""Commands of a user, here shell scripts that create and remove a file."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_a_fault_that_is_cancelled_in_the_middle_of_its_begin_ends_it(tmp_
 
 
 async def test_a_running_begin_is_killed_with_its_children(tmp_path: Path) -> None:
-    """A shell that waits for its own child is that one's parent, and the kernel ends only the shell."""
+    """The shell waits for its own child, and the kernel kills only the shell."""
     slow = settings(tmp_path / "broken") | {"begin": sh(f"sleep 61.6; touch {tmp_path}/broken", "50s")}
     injection = await fault(**slow).resolve(endpoints(), "alertdrill-about-to")
 

@@ -1,4 +1,4 @@
-"""Processes of our own are killed and stopped; a supervisor as the lab has one starts them again."""
+"""Processes of the test are killed and stopped; a supervisor like the lab's restarts them."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def at(engine: Engine) -> Any:
 
 
 @pytest.mark.parametrize("by", ["port", "number", "pid_file"])
-async def test_it_is_killed_and_its_restart_awaited(engines: Any, ledger: Ledger, by: str) -> None:
+async def test_a_process_is_killed_and_the_undo_waits_for_its_restart(engines: Any, ledger: Ledger, by: str) -> None:
     engine = await engines(supervised=True)
     first = engine.pid
     target = {
@@ -133,7 +133,7 @@ async def test_it_is_killed_and_its_restart_awaited(engines: Any, ledger: Ledger
 
 
 async def test_begins_is_called_while_the_process_still_runs(engines: Any, ledger: Ledger) -> None:
-    """What it kills is gone before that is confirmed, and an alert may see it in between."""
+    """The process is gone before that is confirmed, and an alert may fire in between."""
     engine = await engines(supervised=True)
     first, seen = engine.pid, []
     kill = fault(kind="process", action="kill", port=NAME)
@@ -226,7 +226,7 @@ async def test_a_process_that_ignores_sigterm_is_killed(engines: Any, ledger: Le
 
 
 async def test_a_draining_process_does_not_count_as_back(engines: Any) -> None:
-    """An agent that was killed in the middle has sent its signal, and its undo is another's."""
+    """A killed agent has sent its signal, and another process undoes its fault."""
     engine = await engines(on_term=_DRAINING)
     first = engine.pid
     settings = {"kind": "process", "action": "kill", "port": NAME, "signal": "TERM"}
@@ -274,7 +274,7 @@ async def test_a_holder_ends_with_its_agent(engines: Any, tmp_path: Path) -> Non
 
 
 async def test_heal_continues_a_process_that_a_hung_agent_stopped(engines: Any, tmp_path: Path) -> None:
-    """The agent is still there, and stands still itself."""
+    """The agent is still there, but stopped."""
     engine = await engines()
     agent = KilledAgent(tmp_path / "ledger", {"kind": "process", "action": "stop", "port": engine.port})
     await agent.heal(force=True)
@@ -318,7 +318,7 @@ async def test_a_missing_process_is_reported(settings: dict[str, Any], told: str
         await fault(kind="process", action="stop", **settings).resolve(where, "alertdrill-1")
 
 
-async def test_more_of_a_name_than_expected_are_refused(started: Any, tmp_path: Path) -> None:
+async def test_more_processes_with_a_name_than_expected_are_refused(started: Any, tmp_path: Path) -> None:
     name = tmp_path / "drilled-engine"
     name.symlink_to("/bin/sleep")
     pids = {started(str(name), "60").pid for _ in range(2)}

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own; connections of nobody's are the witnesses."""
+"""A PostgreSQL server of the test, with connections of other clients as the witnesses."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def test_a_server_that_is_full_before_is_filled_and_freed_again(
     await (await server.connect()).close()
 
 
-async def test_only_the_backends_that_are_meant_are_killed(
+async def test_only_the_matching_connections_are_killed(
     server: PostgresServer, witness: Any, settings: dict[str, Any], where: dict[str, Any], tmp_path: Path
 ) -> None:
     victim = await server.connect(server_settings={"application_name": "shop"})

@@ -1,4 +1,4 @@
-"""A Redis server of our own, with redis-cli's own client library as the witness."""
+"""A Redis server of the test, with a plain client as the witness."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_a_pause_by_another_client_is_not_ended(witness: Any, where: dict[
         await witness.execute_command("CLIENT UNPAUSE")
 
 
-async def test_a_server_that_we_may_not_write_to_is_not_blocked(witness: Any, where: dict[str, Any]) -> None:
+async def test_a_server_without_write_permission_is_not_blocked(witness: Any, where: dict[str, Any]) -> None:
     """The end of the block could never be confirmed."""
     await witness.execute_command("REPLICAOF", "127.0.0.1", free_ports(1)[0])
     try:

@@ -1,4 +1,4 @@
-"""A share of `make crash-matrix`, and that the matrix leaves out nothing."""
+"""A share of `make crash-matrix`, and a check that the matrix is complete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crashing.steps import Steps, counted
 from crashing.targets import TARGETS
 
 ROOT = Path(__file__).parents[3]
-# What breaks an API server's objects needs one: `make test-kubernetes`.
+# Faults of a cluster need an API server: `make test-kubernetes`.
 ELSEWHERE = {kind for kind, class_ in FAULTS.items() if class_.__module__.startswith("alertdrill.chaos.kubernetes")}
 
 
@@ -75,4 +75,4 @@ def test_the_page_lists_faults_that_were_not_healed() -> None:
     assert "**1 of 2 healed**" in text
     assert "| latency | 2 | 1/2, 2.5 s | does not apply |" in text
     assert "- latency, SIGKILL before undo: socket.send (1): ['the fault is still in force']" in text
-    assert "within 2 s in 1 of 2 cells" in text
+    assert "within 2 s in 1 of 2 runs" in text

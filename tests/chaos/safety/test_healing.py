@@ -1,4 +1,4 @@
-"""Healing on the real Toxiproxy: what was left is undone, and nothing else."""
+"""Healing on the real Toxiproxy: the faults of dead owners are undone, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_a_living_owner_keeps_its_fault_unless_it_is_taken(server: Server,
         assert len(toxics(server)) == 1
         (one,) = await healed(ledger, force=True)
         assert toxics(server) == {}
-        # Its owner may inject it yet, so that it stays written down.
+        # Its owner may still inject it, so the entry stays.
         assert list(ledger.read().entries) == [one.entry_id]
     assert ledger.read().entries == {}
 
@@ -56,7 +56,7 @@ async def test_an_expired_fault_is_undone_though_its_owner_lives(server: Server,
         assert toxics(server) == {}
 
 
-async def test_a_target_that_hangs_or_is_gone_delays_no_other(server: Server, ledger: Ledger) -> None:
+async def test_a_target_that_hangs_or_is_gone_does_not_delay_the_others(server: Server, ledger: Ledger) -> None:
     ids = [await leave(ledger, server) for _ in range(3)]
     async with _answers_never() as url:
         contents = ledger.read()

@@ -1,4 +1,4 @@
-"""The ledger, on a real file system and on one that is full."""
+"""The ledger, on a real file system and on a full one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_an_entry_is_read_as_it_was_written(injection: ToxicInjection | DownInje
         ("\udcff", "cannot be read: 'utf-8' codec"),
     ],
 )
-def test_an_entry_that_cannot_be_read_is_named_and_hides_no_other(text: str, expected: str, ledger: Ledger) -> None:
+def test_an_unreadable_entry_is_reported_and_hides_no_other(text: str, expected: str, ledger: Ledger) -> None:
     ledger.write("alertdrill-2", Entry.of(FAULT, TOXIC, "slow"))
     (ledger.directory / "alertdrill-1.json").write_bytes(text.encode(errors="surrogateescape"))
     contents = ledger.read()

@@ -1,4 +1,4 @@
-"""The watchdog beside a real process that dies, hangs or comes back, witnessed on a real Toxiproxy."""
+"""The watchdog beside a real process that dies, hangs or continues, with a real Toxiproxy as the witness."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ async def test_it_ends_at_once_when_nothing_is_in_force(ledger: Ledger) -> None:
 
 
 async def test_a_fault_that_could_not_be_undone_is_handed_over(server: Server, ledger: Ledger) -> None:
-    """The owner lives on, but has said that it injects nothing more."""
+    """The owner still lives, but has closed the pipe, so that it injects nothing more."""
     async with leased(ledger, pytest.fail) as dog:
         kept = applied(FAULT, endpoints(server), ledger)
         await kept.__aenter__()
@@ -148,6 +148,6 @@ async def test_without_a_watchdog_nothing_is_broken(ledger: Ledger, monkeypatch:
             pass
 
 
-def test_it_loads_no_more_than_watching_needs() -> None:
+def test_it_loads_little_while_there_is_no_fault() -> None:
     code = "import sys, alertdrill.chaos.safety.watchdog\nsys.exit(bool({'aiohttp', 'asyncio', 'pydantic'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

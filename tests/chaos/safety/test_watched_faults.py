@@ -1,4 +1,4 @@
-"""The watchdog undoes what no other matrix breaks: what a process of ours holds, and what a command did."""
+"""The watchdog undoes faults that have a holder, and faults of a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A change is made at once, also where the real server waits for somebody who does not read, and then gives up."""
+"""A change is made at once, where the real server waits for a client that does not read and then gives up."""
 
 from __future__ import annotations
 

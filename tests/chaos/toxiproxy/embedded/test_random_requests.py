@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.toxiproxies import ToxiproxyServer
 
-# A proxy that is enabled has a port of its own, so that a reset, whose order is chance, meets no port twice.
+# Each proxy has its own port, because a reset enables them in a random order.
 _PORTS = {"a": "127.0.0.1:{port0}", "b": "localhost:{port1}", "c d": "127.0.0.1:0"}
 _NAMES = st.sampled_from(sorted(_PORTS))
 _KINDS = st.sampled_from(
