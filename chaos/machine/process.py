@@ -255,7 +255,7 @@ def _require_harmless(process: RunningProcess) -> None:
         why = "belongs to the kernel"
     else:
         return
-    raise FaultNotApplied(f"{process.words} is left alone: it {why}")
+    raise FaultNotApplied(f"{process.words} is never touched: it {why}")
 
 
 def _require_running(process: RunningProcess) -> None:

@@ -346,7 +346,7 @@ async def test_more_processes_with_a_name_than_expected_are_refused(started: Any
 )
 async def test_the_agent_and_its_parents_are_refused(tmp_path: Path, find: Callable[[], int], why: str) -> None:
     (tmp_path / "pid").write_text(f"{find()}\n")
-    with pytest.raises(FaultNotApplied, match=f"is left alone: it ({why})"):
+    with pytest.raises(FaultNotApplied, match=f"is never touched: it ({why})"):
         await fault(kind="process", action="kill", pid_file=str(tmp_path / "pid")).resolve(endpoints(), "alertdrill-1")
 
 

@@ -75,7 +75,7 @@ def main(spec: dict[str, Any], matrix: Connection) -> None:
     try:
         asyncio.run(agent.run())
         ended = "as planned"
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, the matrix wants to know
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the matrix reports every error
         ended = type(error).__name__
     agent.tell(("steps", agent.steps.names))
     agent.tell(("ended", ended))

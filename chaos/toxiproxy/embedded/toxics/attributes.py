@@ -39,7 +39,7 @@ class Stream(Protocol):
 
 
 class Attributes(Body):
-    """The settings of one toxic, integers all; a subclass's fields are the keys of the wire format.
+    """The settings of one toxic, all of them integers; a subclass's fields are the keys of the wire format.
 
     Its validators refuse settings with which the real server would crash.
     """
