@@ -1,4 +1,4 @@
-"""Which cluster is drilled, and what of it is open to drills: the section `kubernetes` of agent.yml.
+"""The cluster of the drills, and the part of it that they may touch: the section `kubernetes` of agent.yml.
 
 kubernetes:
   kubeconfig: ~/.kube/config     # the pod's own service account unless named
@@ -17,14 +17,14 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator
 from alertdrill.chaos.secret_source import beside_its_file
 from alertdrill.units.settings import Settings
 
-# What Kubernetes itself lives in.
+# The namespaces of Kubernetes itself.
 PROTECTED = ("kube-system", "kube-public", "kube-node-lease")
 DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 
 
 def _require_unprotected(namespace: str) -> str:
     if namespace in PROTECTED:
-        msg = f"{namespace} is Kubernetes' own, and is never touched: expected another namespace"
+        msg = f"{namespace} belongs to Kubernetes and is never touched: expected another namespace"
         raise ValueError(msg)
     return namespace
 
@@ -34,21 +34,21 @@ Namespace = Annotated[Name, AfterValidator(_require_unprotected)]
 
 
 class Reach(Settings):
-    """How to reach a cluster, without its secrets: the ledger keeps it for whoever undoes a fault."""
+    """How to reach a cluster, without its secrets: the ledger keeps it for the process that undoes a fault."""
 
     kubeconfig: Annotated[Path, AfterValidator(beside_its_file)] | None = None
     context: str | None = Field(default=None, min_length=1)
 
     @property
     def words(self) -> str:
-        """How it is reached, in words."""
+        """The cluster, in words."""
         if self.kubeconfig is None:
             return "the cluster that alertdrill runs in"
         return f"the cluster of {self.kubeconfig}" + (f" ({self.context})" if self.context else "")
 
 
 class Kubernetes(Reach):
-    """A cluster, and what of it is open to drills: these namespaces, where they or the objects carry the label."""
+    """A cluster, and the part that drills may touch: these namespaces, if they or their objects carry the label."""
 
     namespaces: tuple[Namespace, ...] = Field(min_length=1)
     label: dict[str, str] = Field(default={"alertdrill.io/enabled": "true"}, min_length=1)
@@ -56,9 +56,9 @@ class Kubernetes(Reach):
 
     @field_validator("context")
     @classmethod
-    def _is_of_a_file(cls, context: str | None, info: object) -> str | None:
+    def _has_a_kubeconfig(cls, context: str | None, info: object) -> str | None:
         if context is not None and getattr(info, "data", {}).get("kubeconfig") is None:
-            msg = "has context without kubeconfig, expected the file in which the context stands"
+            msg = "has context without kubeconfig, expected the file that holds the context"
             raise ValueError(msg)
         return context
 
@@ -69,5 +69,5 @@ class Kubernetes(Reach):
 
     @property
     def label_words(self) -> str:
-        """The label as selectors spell it."""
+        """The label in the syntax of selectors."""
         return ",".join(f"{key}={value}" for key, value in self.label.items())

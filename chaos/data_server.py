@@ -1,4 +1,4 @@
-"""What faults of a data server share: its URL, how we are let in, and which keys belong to which action."""
+"""The shared part of faults in PostgreSQL and Redis: URL, password, and the keys of each action."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from alertdrill.units.tls import TlsSettings
 
 
 class DataServerFault(Fault):
-    """A fault of PostgreSQL or Redis; `allow` is the permission in writing that some of their actions need."""
+    """A fault of PostgreSQL or Redis; `allow` is the written permission that some of their actions need."""
 
     url: str
     password_file: Annotated[Path, AfterValidator(beside_its_file)] | None = None
@@ -29,10 +29,10 @@ class DataServerFault(Fault):
     @property
     @abstractmethod
     def server(self) -> ServerUrl:
-        """The server as the URL names it."""
+        """The server in the URL."""
 
     def contradicts(self, other: Fault) -> str:
-        """Say why another cannot be in force at the same time: on a server that is blocked nothing can be undone."""
+        """Return why another fault cannot be in force at the same time: a blocked server takes no undo."""
         if isinstance(other, DataServerFault) and other.server_name == self.server_name:
             actions = {self.action, other.action}
             if "block" in actions:
@@ -41,33 +41,33 @@ class DataServerFault(Fault):
 
     @property
     def server_name(self) -> str:
-        """The server as files name it: `redis:6379`."""
+        """The server as it is written in files: `redis:6379`."""
         return f"{self.server.host}:{self.server.port}"
 
-    def password_place(self, endpoints: Endpoints) -> Path | None:
-        """Find the file of the password: the fault's own, or that of the server in agent.yml; None for neither."""
+    def find_password_file(self, endpoints: Endpoints) -> Path | None:
+        """Find the password file: the fault's own, or the server's in agent.yml; None if there is none."""
         if self.password_file is None and self.password_env is None:
             return endpoints.password_files.get(self.server_name)
         return self.password_file
 
     def require_own_keys(self, needed: Iterable[str], keys: Mapping[str, Iterable[str]]) -> None:
-        """Make sure that what the action needs is given, and nothing of another action; raises ValueError.
+        """Require the keys that the action needs, and refuse those of other actions; raises ValueError.
 
-        `keys` are those of each action.
+        `keys` has the keys of each action.
         """
         for key in needed:
             if key not in self.model_fields_set:
                 msg = f"has action {self.action}, which needs {key}"
                 raise ValueError(msg)
-        for action, its in keys.items():
-            for key in its:
+        for action, own in keys.items():
+            for key in own:
                 if key in self.model_fields_set and action != self.action:
                     msg = f"has {key}, which is for action {action}, and not for {self.action}"
                     raise ValueError(msg)
 
 
 def require_allowed(what: str, written: str | None, endpoints: Endpoints) -> None:
-    """Compare what is to be done (`flush redis:6379`) with both files; raises FaultNotApplied that says what to write."""
+    """Require an action (`flush redis:6379`) in both files; raises FaultNotApplied that says what to write there."""
     if written != what:
         had = "it has none" if written is None else f"it has {written!r}"
         raise FaultNotApplied(f"needs `allow: {what}` in the drill's fault, {had}")

@@ -1,4 +1,4 @@
-"""What can go wrong with a fault, named by who must act."""
+"""Errors of faults. FaultNotApplied needs no repair; FaultNotHealed does."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ class FaultNotHealed(Exception):
 
 
 class FaultTakenBack(Exception):
-    """Somebody else undid the fault while its owner thought it in force: what was seen meanwhile proves nothing."""
+    """Another process undid the fault while its owner thought it in force: observations of that time prove nothing."""

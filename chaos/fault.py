@@ -20,11 +20,11 @@ from alertdrill.units.settings import Settings
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where the servers that faults work through are, and what was allowed in writing.
+    """The servers that faults use, and the permissions of agent.yml.
 
-    `addresses` say where a name of a drill file is: {"redis:6379": "127.0.0.1:31234"}. `allowed` are those of
-    agent.yml: {"flush redis:6379"}. `password_files` are those of servers by name. `kubernetes` is what of a cluster
-    is open to drills.
+    `addresses` map the names of a drill file to real addresses: {"redis:6379": "127.0.0.1:31234"}. `allowed` is the
+    list `allow` of agent.yml: {"flush redis:6379"}. `password_files` has the password file of each server by name.
+    `kubernetes` is the part of a cluster that drills may touch.
     """
 
     toxiproxy_url: str
@@ -34,7 +34,7 @@ class Endpoints:
     kubernetes: Kubernetes | None = None
 
     def located(self, text: str) -> str:
-        """Replace every `name:port` that has an address of its own by it, on its own or inside a URL.
+        """Replace each `name:port` that `addresses` knows by its address, alone or inside a URL.
 
         A URL without a port means the same server.
         """
@@ -53,16 +53,16 @@ class Endpoints:
 
 
 class Repeat(Settings):
-    """A fault that comes several times, from one beginning to the next `every`."""
+    """How often a fault is injected; `every` is the time from one beginning to the next."""
 
     times: int = Field(ge=2, le=100)
     every: Duration = Field(gt=timedelta(0))
 
 
 class Fault(Settings):
-    """What every fault has: its kind, when it begins after the baseline, how long it lasts, and how often it comes.
+    """The settings of every fault: its kind, when it begins after the baseline, how long it lasts, how often it repeats.
 
-    `at_most` holds also for one that lasts until the alerts fired, and when its owner hangs.
+    `at_most` also limits a fault that lasts until the alerts fired, and a fault whose owner hangs.
     """
 
     kind: str
@@ -72,14 +72,14 @@ class Fault(Settings):
     repeat: Repeat | None = None
 
     @model_validator(mode="after")
-    def _ends_before_it_comes_again(self) -> Self:
+    def _ends_before_it_repeats(self) -> Self:
         if self.repeat is None:
             return self
         if not isinstance(self.lasts, timedelta):
-            msg = "comes several times, and lasts until the alerts fired: expected a duration for `lasts`"
+            msg = "repeats, and lasts until the alerts fired: expected a duration for `lasts`"
             raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
         if self.lasts >= self.repeat.every:
-            msg = "comes again before it has ended: expected `lasts` below `repeat.every`"
+            msg = "repeats before it has ended: expected `lasts` below `repeat.every`"
             raise ValueError(msg)
         return self
 
@@ -94,19 +94,19 @@ class Fault(Settings):
     @property
     @abstractmethod
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
 
     def steps(self) -> list[Fault]:
-        """Write out a fault that grows as several that add up; most are one alone."""
+        """Split a fault that grows into several that add up; most faults are one step."""
         return [self]
 
     def contradicts(self, other: Fault) -> str:
-        """Say why another fault cannot be in force at the same time; nothing when it can."""
+        """Return why another fault cannot be in force at the same time; an empty text when it can."""
         same = self.kind == other.kind and self.target == other.target
         return "ending one would end the other" if same else ""
 
     def scaled(self, time_scale: float) -> Self:
-        """Divide when it begins, ends and comes again; what it does stays as it is."""
+        """Divide the times of its beginning, end and repetition; its strength stays the same."""
         repeat = self.repeat and self.repeat.model_copy(update={"every": self.repeat.every / time_scale})
         lasts = self.lasts / time_scale if isinstance(self.lasts, timedelta) else self.lasts
         return self.model_copy(update={"at": self.at / time_scale, "lasts": lasts, "repeat": repeat})

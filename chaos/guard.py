@@ -1,4 +1,4 @@
-"""What may be broken, how much of it at once, and when. Pure: settings and questions, no clock.
+"""Limits for drills: which targets, how many at once, and when. Pure: no clock.
 
     guards:
       allowed: ["proxy postgres *", "proxy redis *"]
@@ -8,7 +8,7 @@
       blackouts:
         - {begin: 2026-11-27, end: 2026-11-30, why: the sale}
 
-What is not said is allowed, but for more than five faults at once.
+Without these settings everything is allowed, except more than five faults at once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 def _time(value: object) -> object:
     # YAML 1.1 reads 09:30 without quotes as a number of base sixty.
     if not isinstance(value, str):
-        msg = f'{value!r} is no time of day, expected one in quotes such as "09:30"'
+        msg = f'{value!r} is not a time of day, expected one in quotes such as "09:30"'
         raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
     return value
 
@@ -42,7 +42,7 @@ TimeOfDay = Annotated[time, BeforeValidator(_time)]
 
 
 class Hours(Settings):
-    """When drills may run, in a time zone; `end` before `begin` goes past midnight, and counts to the day before."""
+    """When drills may run, in a time zone; an `end` before `begin` is on the next day."""
 
     time_zone: str
     days: tuple[Day, ...] = _DAYS
@@ -51,16 +51,16 @@ class Hours(Settings):
 
     @field_validator("time_zone")
     @classmethod
-    def _exists(cls, name: str) -> str:
+    def _is_a_time_zone(cls, name: str) -> str:
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            msg = f"{name!r} is no time zone, expected one such as Europe/Berlin or UTC"
+            msg = f"{name!r} is not a time zone, expected one such as Europe/Berlin or UTC"
             raise ValueError(msg) from error
         return name
 
     def include(self, now: datetime) -> bool:
-        """Tell whether an instant lies within them."""
+        """Return whether an instant is within these hours."""
         local = now.astimezone(ZoneInfo(self.time_zone))
         clock, today = local.time(), _DAYS[local.weekday()]
         if self.begin < self.end:
@@ -70,7 +70,7 @@ class Hours(Settings):
 
 
 class Blackout(Settings):
-    """A time without drills; days are whole days of UTC, the last one included."""
+    """A time without drills; dates are whole days in UTC, the last one included."""
 
     begin: date | datetime
     end: date | datetime
@@ -95,10 +95,10 @@ class Blackout(Settings):
 
 
 class Guards(Settings):
-    """What faults must keep to; patterns are of shells (`*`, `?`, `[ab]`) and of targets as `--dry-run` prints them.
+    """The limits of faults; patterns are those of shells (`*`, `?`, `[ab]`), for targets as `--dry-run` prints them.
 
-    `kill_switch` is a file whose existence ends a drill. `ignore_alerts` may fire, and silences of `known_silences`
-    (patterns of their authors) may be set, without a drill's being held back. A fault that grows in steps is one.
+    `kill_switch` is a file; when it exists, the drill ends. Alerts of `ignore_alerts` that fire do not stop a drill from
+    starting, nor do silences whose authors match `known_silences`. A fault that grows in steps counts as one.
     """
 
     allowed: tuple[str, ...] = ("*",)
@@ -111,7 +111,7 @@ class Guards(Settings):
     known_silences: tuple[str, ...] = ("*",)
 
     def target_problem(self, target: str) -> str:
-        """Say why a target may not be touched; nothing when it may."""
+        """Return why a target may not be touched; an empty text when it may."""
         for pattern in self.forbidden:
             if fnmatchcase(target, pattern):
                 return f"{target} is forbidden by guards.forbidden: {pattern!r}"
@@ -120,7 +120,7 @@ class Guards(Settings):
         return ""
 
     def time_problem(self, now: datetime) -> str:
-        """Say why no drill may run at an instant; nothing when it may."""
+        """Return why no drill may run at an instant; an empty text when one may."""
         for blackout in self.blackouts:
             if blackout.begins_at <= now < blackout.ends_at:
                 return f"no drill until {blackout.ends_at:%Y-%m-%d %H:%M} UTC: {blackout.why} (guards.blackouts)"
@@ -134,7 +134,7 @@ class Guards(Settings):
         return ""
 
     def count_problem(self, faults: Sequence[Fault]) -> str:
-        """Say how many faults would be in force at once, where those are too many."""
+        """Return an error when too many faults would be in force at once; an empty text otherwise."""
         most = most_at_once([repeated for fault in faults for repeated in repetitions(fault)])
         return f"{most} faults at once, guards.most_faults allows {self.most_faults}" if most > self.most_faults else ""
 

@@ -1,4 +1,4 @@
-"""One fault whose target was found: all that is needed to break it and to mend it, as data.
+"""One fault whose target was found, as data: all that is needed to inject it and to undo it.
 
 The ledger keeps it while the fault is in force, so that any later process can undo it.
 """
@@ -14,33 +14,33 @@ from alertdrill.units.settings import Settings
 
 
 class Injection(Settings):
-    """What one fault does, in data alone; each class has a `kind` by which the ledger reads it again."""
+    """One fault as data; the ledger finds the class again by its `kind`."""
 
-    # What undoing it has shown; it is no part of the data.
+    # Set by `undo`; not part of the data.
     _outcome: str = PrivateAttr("")
 
     @property
     @abstractmethod
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
 
     @property
     def outcome(self) -> str:
-        """What undoing it has shown beside that it is undone, in words; empty when there is nothing to tell."""
+        """What `undo` found out, in words, such as how soon a process was back; may be empty."""
         return self._outcome
 
     @property
     def longest_undo(self) -> timedelta:
-        """How long undoing it may take before it counts as hung."""
+        """The time after which an undo counts as hung."""
         return timedelta(minutes=2)
 
     @abstractmethod
     async def inject(self) -> None:
-        """Break it; raises FaultNotApplied."""
+        """Inject the fault; raises FaultNotApplied."""
 
     @abstractmethod
     async def undo(self) -> None:
-        """Mend it, and confirm that by reading the state back; what is mended already is no error.
+        """Undo the fault, and confirm that by reading the state back; a fault that is undone already is not an error.
 
-        Carried out also after an injection that failed or whose answer was lost. Raises FaultNotHealed.
+        Also called after an injection that failed or whose answer was lost. Raises FaultNotHealed.
         """

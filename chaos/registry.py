@@ -1,8 +1,10 @@
-"""Which faults there are: the kind in a drill file and its class, and the kind in the ledger and its class."""
+"""The table of faults: a row is the kind in a drill file, its class, and the class that the ledger keeps of it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 from pydantic import Field
 
@@ -31,69 +33,45 @@ from alertdrill.chaos.toxiproxy.slow_close import SlowClose
 from alertdrill.chaos.toxiproxy.timeout import Timeout
 from alertdrill.chaos.toxiproxy.toxic import ToxicInjection
 
-FAULTS: dict[str, type[Fault]] = {
-    "apply_manifest": ApplyManifest,
-    "bandwidth": Bandwidth,
-    "command": Command,
-    "cordon": Cordon,
-    "cpu": Cpu,
-    "down": Down,
-    "evict_pods": EvictPods,
-    "http": Http,
-    "kill_pods": KillPods,
-    "latency": Latency,
-    "limit_data": LimitData,
-    "memory": Memory,
-    "postgres": Postgres,
-    "process": Process,
-    "redis": Redis,
-    "reset_peer": ResetPeer,
-    "restart_rollout": RestartRollout,
-    "scale": Scale,
-    "slicer": Slicer,
-    "slow_close": SlowClose,
-    "timeout": Timeout,
+
+class Row(NamedTuple):
+    """The settings of a fault, and its injection; several faults may share an injection."""
+
+    fault: type[Fault]
+    injection: type[Injection]
+
+
+ROWS = {
+    "apply_manifest": Row(ApplyManifest, ApplyManifestInjection),
+    "bandwidth": Row(Bandwidth, ToxicInjection),
+    "command": Row(Command, CommandInjection),
+    "cordon": Row(Cordon, CordonInjection),
+    "cpu": Row(Cpu, CpuInjection),
+    "down": Row(Down, DownInjection),
+    "evict_pods": Row(EvictPods, EvictPodsInjection),
+    "http": Row(Http, HttpInjection),
+    "kill_pods": Row(KillPods, KillPodsInjection),
+    "latency": Row(Latency, ToxicInjection),
+    "limit_data": Row(LimitData, ToxicInjection),
+    "memory": Row(Memory, MemoryInjection),
+    "postgres": Row(Postgres, PostgresInjection),
+    "process": Row(Process, ProcessInjection),
+    "redis": Row(Redis, RedisInjection),
+    "reset_peer": Row(ResetPeer, ToxicInjection),
+    "restart_rollout": Row(RestartRollout, RestartRolloutInjection),
+    "scale": Row(Scale, ScaleInjection),
+    "slicer": Row(Slicer, ToxicInjection),
+    "slow_close": Row(SlowClose, ToxicInjection),
+    "timeout": Row(Timeout, ToxicInjection),
 }
 
-AnyFault = Annotated[
-    ApplyManifest
-    | Bandwidth
-    | Command
-    | Cordon
-    | Cpu
-    | Down
-    | EvictPods
-    | Http
-    | KillPods
-    | Latency
-    | LimitData
-    | Memory
-    | Postgres
-    | Process
-    | Redis
-    | ResetPeer
-    | RestartRollout
-    | Scale
-    | Slicer
-    | SlowClose
-    | Timeout,
-    Field(discriminator="kind"),
-]
-
+FAULTS = {kind: row.fault for kind, row in ROWS.items()}
 INJECTIONS: dict[str, type[Injection]] = {
-    "apply_manifest": ApplyManifestInjection,
-    "command": CommandInjection,
-    "cordon": CordonInjection,
-    "cpu": CpuInjection,
-    "down": DownInjection,
-    "evict_pods": EvictPodsInjection,
-    "http": HttpInjection,
-    "kill_pods": KillPodsInjection,
-    "memory": MemoryInjection,
-    "postgres": PostgresInjection,
-    "process": ProcessInjection,
-    "redis": RedisInjection,
-    "restart_rollout": RestartRolloutInjection,
-    "scale": ScaleInjection,
-    "toxic": ToxicInjection,
+    row.injection.model_fields["kind"].default: row.injection for row in ROWS.values()
 }
+
+if TYPE_CHECKING:
+    # A type checker cannot make a union of a table's classes.
+    AnyFault: TypeAlias = Fault
+else:
+    AnyFault = Annotated[reduce(or_, FAULTS.values()), Field(discriminator="kind")]

@@ -1,7 +1,7 @@
-"""A secret that is named and not told: the file that holds it, or the environment variable.
+"""The place of a secret: a file or an environment variable.
 
-Unlike other secrets of this project it is read when it is used, because the ledger keeps where it is: a later
-process that undoes the fault needs it too, and a ledger is no place for a password.
+Unlike other secrets of this project it is read only when it is used. The ledger keeps the place and not the secret, so
+that a later process can undo the fault.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class SecretMissing(Exception):
 
 
 def read_secret(file: Path | None, variable: str | None) -> str | None:
-    """Read a secret from a file (its white space at both ends is no part of it) or a variable; None for neither."""
+    """Read a secret from a file, without the white space at both ends, or from a variable; None for neither."""
     if file is not None:
         try:
             return file.read_text(encoding="utf-8").strip()

@@ -1,7 +1,7 @@
-"""The faults of a drill on its time line: what repeats and what grows is spread out, and what contradicts is found.
+"""The faults of a drill in time: repeated and growing faults are split, and contradictions found. Pure.
 
-Pure. Latencies of one proxy add up (https://github.com/Shopify/toxiproxy#latency), so that one which grows in steps
-is as many faults, each a share of it, one after another.
+Latencies of one proxy add up (https://github.com/Shopify/toxiproxy#latency). So a latency that grows in steps becomes
+several faults, each a share of it, that begin one after another.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from alertdrill.chaos.fault import Fault
 
 
 def spread(faults: Iterable[Fault]) -> list[Fault]:
-    """Write out every fault as often as it comes, and each of its steps, in the order in which they begin."""
+    """Return every repetition and every step of the faults, in the order in which they begin."""
     once = (one for fault in faults for one in repetitions(fault))
     return sorted((step for one in once for step in one.steps()), key=lambda fault: fault.at)
 
 
 def repetitions(fault: Fault) -> list[Fault]:
-    """Write out a fault as often as it comes."""
+    """Return a fault once for each repetition."""
     if fault.repeat is None:
         return [fault]
     starts = [fault.at + number * fault.repeat.every for number in range(fault.repeat.times)]
@@ -28,7 +28,7 @@ def repetitions(fault: Fault) -> list[Fault]:
 
 
 def contradictions(faults: Sequence[Fault]) -> list[str]:
-    """Say which faults cannot be in force together, a line each."""
+    """Return one line for each two faults that cannot be in force together."""
     found = []
     for one, other in combinations(faults, 2):
         reason = one.contradicts(other) or other.contradicts(one)
@@ -38,9 +38,9 @@ def contradictions(faults: Sequence[Fault]) -> list[str]:
 
 
 def overlap(one: Fault, other: Fault) -> bool:
-    """Tell whether two faults are in force at one instant, or one begins as the other ends, which takes its time.
+    """Return whether two faults are in force at one instant, or one begins as the other ends: an undo takes time.
 
-    One until the alerts fire may last as long as any.
+    A fault that lasts until the alerts fire has no known end.
     """
     return one.at <= _end(other) and other.at <= _end(one)
 

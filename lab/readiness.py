@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import Any
 
 import aiohttp
 
 from alertdrill.lab.errors import LabError
+from alertdrill.units.polling import poll
 
 _WITHIN_SECONDS = 60.0
 # The agent's job: the agent starts after the lab.
@@ -19,12 +20,10 @@ async def until_watched(prometheus_url: str) -> None:
 
     Raises LabError after a minute, with the target or the alerts that it still waits for.
     """
-    deadline = asyncio.get_running_loop().time() + _WITHIN_SECONDS
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as session:
-        while problem := await _problem(session, prometheus_url):
-            if asyncio.get_running_loop().time() > deadline:
-                raise LabError(f"after {_WITHIN_SECONDS:g} s {problem}")
-            await asyncio.sleep(0.1)
+        problem = await poll(partial(_problem, session, prometheus_url), _WITHIN_SECONDS, every_seconds=0.1)
+    if problem:
+        raise LabError(f"after {_WITHIN_SECONDS:g} s {problem}")
 
 
 async def _problem(session: aiohttp.ClientSession, url: str) -> str:

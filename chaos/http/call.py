@@ -1,4 +1,4 @@
-"""The request of an HTTP fault, and how its effect is confirmed."""
+"""The request of an HTTP fault, and the page that confirms its effect."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from alertdrill.units.settings import Settings
 def _http_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = f"{url!r} is no URL, expected http://… or https://…"
+        msg = f"{url!r} is not a URL, expected http://… or https://…"
         raise ValueError(msg)
     if parts.username is not None or parts.password is not None:
-        # The text is not repeated: it holds a secret.
+        # The message does not repeat the URL, which holds a secret.
         msg = "holds a user name or a password, expected them in headers_file or headers_env"
         raise ValueError(msg)
     try:
         _ = parts.port
     except ValueError as error:
-        msg = f"{url!r} has no port of a server, expected a number up to 65535"
+        msg = f"{url!r} has a wrong port, expected 1 to 65535"
         raise ValueError(msg) from error
     return url
 
@@ -40,7 +40,7 @@ _SecretFile = Annotated[Path, AfterValidator(beside_its_file)]
 
 
 class Confirmation(Settings):
-    """A page that shows, within some time, that the call has had its effect."""
+    """A page that shows, within a time limit, the effect of the call."""
 
     url: _Url
     contains: str = Field(min_length=1)
@@ -48,9 +48,9 @@ class Confirmation(Settings):
 
 
 class Call(Settings):
-    """One request, the statuses that are as expected (any 2xx unless named), and how its effect shows.
+    """One request, the expected statuses (any 2xx by default), and the page that shows its effect.
 
-    A body that is no text is sent as JSON. Header values that are secret stand in a file or a variable.
+    A body that is not a text is sent as JSON. Secret header values are in a file or a variable.
     """
 
     url: _Url
@@ -65,21 +65,21 @@ class Call(Settings):
 
     @field_validator("status", mode="before")
     @classmethod
-    def _as_many(cls, status: object) -> object:
+    def _as_tuple(cls, status: object) -> object:
         return (status,) if isinstance(status, int) else status
 
     @field_validator("headers", "headers_file", "headers_env")
     @classmethod
-    def _can_be_sent(cls, headers: dict[str, Any]) -> dict[str, Any]:
+    def _headers_are_printable(cls, headers: dict[str, Any]) -> dict[str, Any]:
         require_unframed(headers)
         return headers
 
     @property
     def longest(self) -> timedelta:
-        """How long it may take, with a last look at the page that begins just in time."""
+        """The longest time that it takes; the last look at the page may begin just before its time is over."""
         return self.timeout + (self.confirm.within + self.timeout if self.confirm else timedelta(0))
 
     def located(self, locate: Callable[[str], str]) -> Call:
-        """Point its URLs at where their names are."""
+        """Replace the names in its URLs by addresses."""
         confirm = self.confirm and self.confirm.model_copy(update={"url": locate(self.confirm.url)})
         return self.model_copy(update={"url": locate(self.url), "confirm": confirm})

@@ -1,17 +1,15 @@
-"""Makes the calls of `http` faults, each within its time."""
+"""Makes the calls of `http` faults, each within its time limit."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from alertdrill.chaos.http.call import Call, Confirmation
 from alertdrill.chaos.secret_source import read_secret
-
-if TYPE_CHECKING:
-    from alertdrill.chaos.http.call import Call, Confirmation
+from alertdrill.units.polling import poll
 
 _LOOK_EVERY_SECONDS = 0.1
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
@@ -19,11 +17,11 @@ _SHOWN = 200
 
 
 class CallFailed(Exception):
-    """A call was not answered as expected, or its effect does not show."""
+    """A call had an unexpected response, or its effect does not show."""
 
 
 async def require_listener(call: Call) -> None:
-    """Make sure that secrets are there and that somebody listens; raises CallFailed or SecretMissing."""
+    """Check that the secrets exist and that a server listens; raises CallFailed or SecretMissing."""
     _headers(call)
     parts = urlsplit(call.url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -36,36 +34,32 @@ async def require_listener(call: Call) -> None:
 
 
 async def make_call(call: Call) -> None:
-    """Make a call and see its effect; raises CallFailed or SecretMissing."""
+    """Make a call and check its effect; raises CallFailed or SecretMissing."""
     async with aiohttp.ClientSession(headers=_headers(call), timeout=_limit(call)) as session:
-        status, text = await _ask(session, call.method, call.url, call.body)
+        status, text = await _request(session, call.method, call.url, call.body)
         if status not in call.status if call.status else status // 100 != 2:
             expected = " or ".join(map(str, call.status)) or "2xx"
             raise CallFailed(f"{call.method} {call.url}: status {status}, expected {expected}: {text[:_SHOWN].strip()}")
         if call.confirm is not None:
-            await _see(session, call.confirm)
+            await _wait_until_shown(session, call.confirm)
 
 
-async def _see(session: aiohttp.ClientSession, wanted: Confirmation) -> None:
-    deadline = asyncio.get_running_loop().time() + wanted.within.total_seconds()
-    while True:
+async def _wait_until_shown(session: aiohttp.ClientSession, wanted: Confirmation) -> None:
+    async def problem() -> str:
         try:
-            status, text = await _ask(session, "GET", wanted.url, None)
+            status, text = await _request(session, "GET", wanted.url, None)
         except CallFailed as error:
-            said = str(error)
-        else:
-            if status == 200 and wanted.contains in text:
-                return
-            said = f"status {status}: {text[:_SHOWN].strip()}"
-        if asyncio.get_running_loop().time() > deadline:
-            raise CallFailed(f"{wanted.url} does not show {wanted.contains!r}: {said}")
-        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            return str(error)
+        return "" if status == 200 and wanted.contains in text else f"status {status}: {text[:_SHOWN].strip()}"
+
+    if left := await poll(problem, wanted.within.total_seconds(), _LOOK_EVERY_SECONDS):
+        raise CallFailed(f"{wanted.url} does not show {wanted.contains!r}: {left}")
 
 
-async def _ask(session: aiohttp.ClientSession, method: str, url: str, body: object) -> tuple[int, str]:
+async def _request(session: aiohttp.ClientSession, method: str, url: str, body: object) -> tuple[int, str]:
     sent = {"data": body} if isinstance(body, str) else {"json": body} if body is not None else {}
     try:
-        # What redirects is somebody else's address, which must not get our headers.
+        # A redirect may lead to another server, which must not get the secret headers.
         async with session.request(method, url, allow_redirects=False, **sent) as response:
             return response.status, await response.text(errors="replace")
     except _FAILURES as error:

@@ -1,4 +1,4 @@
-"""An HTTP endpoint begins the fault, and another ends it: for actuators in the manner of Chaos Monkey.
+"""One HTTP endpoint begins the fault, another ends it: for example the actuators of Chaos Monkey.
 
 kind: http
 begin: {url: "http://payment-engine:8080/actuator/chaosmonkey/enable"}
@@ -7,7 +7,7 @@ end:
   headers_file: {Authorization: secrets/token}       # or headers_env: {Authorization: CHAOS_TOKEN}
   confirm: {url: "http://payment-engine:8080/actuator/chaosmonkey/status", contains: '"enabled":false'}
 
-The end is called after every begin, also after one that failed, so it must not mind being called twice.
+`end` is called after every `begin`, also after a failed one, so it must also work when it is called twice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from alertdrill.chaos.secret_source import SecretMissing
 
 
 class HttpInjection(Injection):
-    """The two calls; secrets are only named in them."""
+    """The two calls; they name the places of secrets, not the secrets."""
 
     kind: Literal["http"] = "http"
     words: str
@@ -33,23 +33,23 @@ class HttpInjection(Injection):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return self.words
 
     @property
     def longest_undo(self) -> timedelta:
-        """How long undoing it may take before it counts as hung."""
+        """The time after which an undo counts as hung."""
         return super().longest_undo + self.end.longest
 
     async def inject(self) -> None:
-        """Make the first call, and see its effect; raises FaultNotApplied."""
+        """Make the call that begins the fault, and check its effect; raises FaultNotApplied."""
         try:
             await make_call(self.begin)
         except (CallFailed, SecretMissing) as error:
             raise FaultNotApplied(str(error)) from error
 
     async def undo(self) -> None:
-        """Make the last call, and see its effect; raises FaultNotHealed."""
+        """Make the call that ends the fault, and check its effect; raises FaultNotHealed."""
         try:
             await make_call(self.end)
         except (CallFailed, SecretMissing) as error:
@@ -57,7 +57,7 @@ class HttpInjection(Injection):
 
 
 class Http(Fault):
-    """Call one endpoint to begin and one to end."""
+    """Call one endpoint to begin the fault and another to end it."""
 
     kind: Literal["http"] = "http"
     begin: Call
@@ -65,11 +65,11 @@ class Http(Fault):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return self.begin.url.split("://", 1)[1]
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> HttpInjection:
-        """Make sure that both are reachable and their secrets are there; raises FaultNotApplied."""
+        """Check that both endpoints are reachable and that the secrets exist; raises FaultNotApplied."""
         del entry_id
         begin, end = self.begin.located(endpoints.located), self.end.located(endpoints.located)
         try:

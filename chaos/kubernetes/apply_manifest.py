@@ -1,11 +1,11 @@
-"""Objects are made, and removed at the end: a NetworkPolicy that lets nothing through, a resource of Chaos Mesh.
+"""Objects are created, and removed at the end: a NetworkPolicy that blocks all traffic, a resource of Chaos Mesh.
 
 kind: apply_manifest
 namespace: shop
 file: deny-all.yml                 # beside the drill file; one or more objects of that namespace
 gone_within: 1m
 
-What is there already is never overwritten. The objects carry the fault's name, and nothing else is removed.
+Existing objects are never overwritten. The new ones carry the fault's name, and nothing else is removed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,15 @@ from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.kubernetes import manifest, place
 from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
-from alertdrill.chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
+from alertdrill.chaos.kubernetes.connection import (
+    REQUESTS,
+    breaking,
+    found,
+    opened,
+    require_permissions,
+    undoing,
+    until,
+)
 from alertdrill.chaos.kubernetes.opted_in import require_namespace
 from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
 from alertdrill.chaos.secret_source import beside_its_file
@@ -35,8 +43,8 @@ if TYPE_CHECKING:
 _LABEL = "alertdrill.io/fault"
 
 
-class Made(Settings):
-    """One object that is going to be made, and where."""
+class NewObject(Settings):
+    """One object to create, and its place."""
 
     place: Place
     body: dict[str, Any]
@@ -48,27 +56,27 @@ class Made(Settings):
 
 
 class ApplyManifestInjection(Injection):
-    """The objects, in the order in which they are made."""
+    """The objects, in the order of their creation."""
 
     kind: Literal["apply_manifest"] = "apply_manifest"
     name: str
     reach: Reach
     namespace: Namespace
-    objects: tuple[Made, ...]
+    objects: tuple[NewObject, ...]
     gone_within: Duration
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"namespace {self.namespace}: {', '.join(one.words for one in self.objects)}"
 
     @property
     def longest_undo(self) -> timedelta:
-        """How long undoing it may take before it counts as hung."""
-        return ASKING + len(self.objects) * self.gone_within
+        """The time after which an undo counts as hung."""
+        return REQUESTS + len(self.objects) * self.gone_within
 
     async def inject(self) -> None:
-        """Make the objects; raises FaultNotApplied, also when one is there already."""
+        """Create the objects; raises FaultNotApplied, also when one exists already."""
         async with breaking(self.reach) as cluster:
             for one in self.objects:
                 where = one.place.model_copy(update={"name": ""})
@@ -76,30 +84,30 @@ class ApplyManifestInjection(Injection):
                     await cluster.create(where, one.body)
                 except ClusterError as error:
                     if error.status == 409:
-                        raise FaultNotApplied(_there_already(one, self.namespace)) from error
+                        raise FaultNotApplied(_exists_already(one, self.namespace)) from error
                     raise
 
     async def undo(self) -> None:
-        """Remove the objects of ours, the last one first, and wait until they are gone; raises FaultNotHealed."""
-        async with mending(self.reach) as cluster:
+        """Remove the fault's objects, the last one first, and wait until they are gone; raises FaultNotHealed."""
+        async with undoing(self.reach) as cluster:
             for one in reversed(self.objects):
-                there = await self._ours(cluster, one)
+                there = await self._own_object(cluster, one)
                 if there is not None:
                     await self._remove(cluster, one, there)
             for one in self.objects:
                 await self._until_gone(cluster, one)
         self._outcome = f"{', '.join(one.words for one in self.objects)} removed"
 
-    async def _remove(self, cluster: Cluster, one: Made, there: Object) -> None:
+    async def _remove(self, cluster: Cluster, one: NewObject, there: Object) -> None:
         try:
             await cluster.delete(one.place, there["metadata"]["uid"])
         except ClusterError as error:
             if error.status not in {404, 409}:
                 raise
 
-    async def _until_gone(self, cluster: Cluster, one: Made) -> None:
+    async def _until_gone(self, cluster: Cluster, one: NewObject) -> None:
         async def left() -> str:
-            there = await self._ours(cluster, one)
+            there = await self._own_object(cluster, one)
             if there is None:
                 return ""
             waits_for = ", ".join(there["metadata"].get("finalizers") or []) or "its removal"
@@ -107,14 +115,14 @@ class ApplyManifestInjection(Injection):
 
         await until(left, self.gone_within.total_seconds())
 
-    async def _ours(self, cluster: Cluster, one: Made) -> Object | None:
+    async def _own_object(self, cluster: Cluster, one: NewObject) -> Object | None:
         there = await found(cluster, one.place)
         labels = (there or {}).get("metadata", {}).get("labels") or {}
         return there if labels.get(_LABEL) == self.name else None
 
 
 class ApplyManifest(ClusterFault):
-    """Make the objects of a manifest in one namespace."""
+    """Create the objects of a manifest in one namespace."""
 
     kind: Literal["apply_manifest"] = "apply_manifest"
     namespace: Namespace
@@ -128,23 +136,23 @@ class ApplyManifest(ClusterFault):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"namespace {self.namespace}: manifest {self.file.name}"
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> ApplyManifestInjection:
-        """Find where the objects go; raises FaultNotApplied when one is there already or may not be made."""
+        """Find the places of the objects; raises FaultNotApplied when one exists already or may not be created."""
         access = opened(endpoints)
         async with breaking(access.reach) as cluster:
             await require_permissions(cluster, ("get", place.namespace(self.namespace)))
             await require_namespace(cluster, access, self.namespace)
             bodies = self._bodies(entry_id)
-            objects = [Made(place=await _place(cluster, body, self.namespace), body=body) for body in bodies]
+            objects = [NewObject(place=await _place(cluster, body, self.namespace), body=body) for body in bodies]
             needed = [(verb, one.place) for one in objects for verb in ("get", "delete")]
             made = [("create", one.place.named("")) for one in objects]
             await require_permissions(cluster, *needed, *made)
             for one in objects:
                 if await found(cluster, one.place) is not None:
-                    raise FaultNotApplied(_there_already(one, self.namespace))
+                    raise FaultNotApplied(_exists_already(one, self.namespace))
         return ApplyManifestInjection(
             name=entry_id,
             reach=access.reach,
@@ -163,7 +171,7 @@ class ApplyManifest(ClusterFault):
 
 
 async def _place(cluster: Cluster, body: Object, namespace: str) -> Place:
-    """Find under which name the API server has a kind; raises FaultNotApplied when it has none."""
+    """Find the resource of a kind on the API server; raises FaultNotApplied when it has none."""
     api, kind = body["apiVersion"], body["kind"]
     try:
         resources = await cluster.resources(api)
@@ -174,10 +182,12 @@ async def _place(cluster: Cluster, body: Object, namespace: str) -> Place:
     for one in resources:
         if one["kind"] == kind and "/" not in one["name"]:
             if not one["namespaced"]:
-                raise FaultNotApplied(f"{kind} is of the whole cluster, expected a kind that lives in a namespace")
+                raise FaultNotApplied(
+                    f"{kind} belongs to the whole cluster, expected a kind that belongs to a namespace"
+                )
             return Place(api=api, resource=one["name"], namespace=namespace, name=body["metadata"]["name"])
-    raise FaultNotApplied(f"the cluster has no {kind} in {api}: is what defines it installed?")
+    raise FaultNotApplied(f"the cluster has no {kind} in {api}: is its operator installed?")
 
 
-def _there_already(one: Made, namespace: str) -> str:
-    return f"{one.words} is in namespace {namespace} already, and is left as it is"
+def _exists_already(one: NewObject, namespace: str) -> str:
+    return f"{one.words} exists in namespace {namespace} already, and is left as it is"

@@ -1,6 +1,6 @@
 """The only file that speaks to a Kubernetes API server, through kubernetes-asyncio; its exceptions stop here.
 
-Objects are plain JSON: what comes back is what was sent, fields that the library does not know included.
+Objects are plain JSON, so that fields that the library does not know are kept.
 Every request has a time limit, because an undo must end.
 """
 
@@ -51,7 +51,7 @@ class Cluster:
         return found
 
     async def create(self, place: Place, body: Object) -> Object:
-        """Make an object, or call a subresource such as `eviction`; raises ClusterError (409: it is there already)."""
+        """Create an object, or call a subresource such as `eviction`; raises ClusterError (409: it exists already)."""
         return await self._write("POST", "create", place, body)
 
     async def patch(self, place: Place, change: Object) -> Object:
@@ -66,7 +66,7 @@ class Cluster:
         await self._write("DELETE", "delete", place, options)
 
     async def may(self, verb: str, place: Place) -> bool:
-        """Ask whether we may do something, which everybody may ask; raises ClusterError."""
+        """Return whether alertdrill may do something; every user may ask that. Raises ClusterError."""
         what = {"verb": verb, "group": place.group, "resource": place.resource, "subresource": place.subresource}
         where = {"namespace": place.namespace or "", "name": place.name}
         spec = {"resourceAttributes": what | where}
@@ -74,9 +74,9 @@ class Cluster:
         return bool(answer["status"]["allowed"])
 
     async def _write(self, method: str, verb: str, place: Place, body: Object) -> Object:
-        # Whatever led here: the namespaces of Kubernetes itself stay whole.
+        # The last barrier: no caller may change the namespaces of Kubernetes itself.
         if place.namespace in PROTECTED:
-            raise ClusterError(f"{place.words} is Kubernetes' own, and is never touched")
+            raise ClusterError(f"{place.words} belongs to Kubernetes and is never touched")
         return await self._call(method, verb, place, body)
 
     async def _call(
@@ -113,7 +113,7 @@ class Cluster:
 async def connected(reach: Reach) -> AsyncIterator[Cluster]:
     """Connect to a cluster for the length of the block; raises ClusterError when it is unknown."""
     configuration = Configuration()
-    # Trying again is for whoever knows how long there is.
+    # Callers try again, because they know how much time there is.
     configuration.retries = 0
     try:
         if reach.kubeconfig is None:
@@ -133,19 +133,19 @@ async def connected(reach: Reach) -> AsyncIterator[Cluster]:
 
 
 def _refusal(error: ApiException, verb: str, place: Place) -> ClusterError:
-    told = _status(error.body)
-    message = str(told.get("message") or error.reason or "").strip()
-    causes = tuple(str(one.get("message", "")) for one in (told.get("details") or {}).get("causes") or [])
+    status = _status(error.body)
+    message = str(status.get("message") or error.reason or "").strip()
+    causes = tuple(str(one.get("message", "")) for one in (status.get("details") or {}).get("causes") or [])
     if error.status == 401:
-        return ClusterError(f"the API server does not know us: {message}", 401)
-    if error.status == 403 and told.get("reason") == "Forbidden" and "is forbidden: User" in message:
+        return ClusterError(f"the API server rejects the credentials: {message}", 401)
+    if error.status == 403 and status.get("reason") == "Forbidden" and "is forbidden: User" in message:
         return ClusterError(f"not permitted to {verb} {place.words}: {message}", 403)
     return ClusterError(f"{verb} {place.words}: {error.status} {message}", error.status, causes)
 
 
-def _status(body: Any) -> Object:  # noqa: ANN401 - whatever answered, which may be a proxy
+def _status(body: Any) -> Object:  # noqa: ANN401 - a proxy may have answered
     try:
-        told = json.loads(body)
+        status = json.loads(body)
     except (TypeError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return status if isinstance(status, dict) else {}

@@ -1,4 +1,4 @@
-"""What all faults of a cluster share: the library that speaks to it, which not every installation has."""
+"""The bases of faults in a cluster; they need an optional library."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class WorkloadFault(ClusterFault):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"namespace {self.namespace}: {self.workload}"

@@ -1,6 +1,6 @@
-"""A cluster to break something in, or to mend it: what the API server refuses is told as whoever must act.
+"""Connections to a cluster; refusals of the API server become FaultNotApplied or FaultNotHealed.
 
-The library is imported when a cluster is used, and not before.
+The library is imported only when a cluster is used.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from alertdrill.chaos.cluster_access import Kubernetes, Reach
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
+from alertdrill.units.polling import poll
 
 if TYPE_CHECKING:
     from alertdrill.chaos.kubernetes.client import Cluster
 
 _LOOK_EVERY_SECONDS = 0.2
-# What an undo asks of the API server beside waiting.
-ASKING = timedelta(seconds=60)
+# Time for the requests of an undo, beside waiting.
+REQUESTS = timedelta(seconds=60)
 
 
 @asynccontextmanager
 async def breaking(reach: Reach) -> AsyncIterator[Cluster]:
-    """Connect for the length of the block; what is refused raises FaultNotApplied."""
+    """Connect for the length of the block; a refusal raises FaultNotApplied."""
     from alertdrill.chaos.kubernetes.client import connected
 
     try:
@@ -37,8 +38,8 @@ async def breaking(reach: Reach) -> AsyncIterator[Cluster]:
 
 
 @asynccontextmanager
-async def mending(reach: Reach) -> AsyncIterator[Cluster]:
-    """Connect for the length of the block; what is refused raises FaultNotHealed."""
+async def undoing(reach: Reach) -> AsyncIterator[Cluster]:
+    """Connect for the length of the block; a refusal raises FaultNotHealed."""
     from alertdrill.chaos.kubernetes.client import connected
 
     try:
@@ -49,7 +50,7 @@ async def mending(reach: Reach) -> AsyncIterator[Cluster]:
 
 
 def opened(endpoints: Endpoints) -> Kubernetes:
-    """Find what is open to drills; raises FaultNotApplied when nothing is."""
+    """Return the part of the cluster that drills may touch; raises FaultNotApplied when there is none."""
     if endpoints.kubernetes is None:
         raise FaultNotApplied(
             "no cluster is open to drills: agent.yml needs a section `kubernetes` that names it and its namespaces"
@@ -58,7 +59,7 @@ def opened(endpoints: Endpoints) -> Kubernetes:
 
 
 async def require_permissions(cluster: Cluster, *needed: tuple[str, Place]) -> None:
-    """Make sure, before anything is broken, that all of a fault and its undo is permitted; raises FaultNotApplied."""
+    """Check that a fault and its undo have all permissions, before anything is broken; raises FaultNotApplied."""
     allowed = await asyncio.gather(*(cluster.may(verb, place) for verb, place in needed))
     missing = [f"{verb} {place.words}" for (verb, place), may in zip(needed, allowed, strict=True) if not may]
     if missing:
@@ -78,14 +79,7 @@ async def found(cluster: Cluster, place: Place) -> Object | None:
         raise
 
 
-async def until(holds: Callable[[], Awaitable[str]], seconds: float) -> None:
-    """Look until nothing is amiss; raises FaultNotHealed with what still is when that takes too long.
-
-    `holds` says what is amiss, and nothing when all is well.
-    """
-    clock = asyncio.get_running_loop().time
-    deadline = clock() + seconds
-    while amiss := await holds():
-        if clock() > deadline:
-            raise FaultNotHealed(f"{amiss} after {seconds:g} s")
-        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+async def until(problem: Callable[[], Awaitable[str]], seconds: float) -> None:
+    """Wait until `problem` returns no text; raises FaultNotHealed with its last text when that takes too long."""
+    if left := await poll(problem, seconds, _LOOK_EVERY_SECONDS):
+        raise FaultNotHealed(f"{left} after {seconds:g} s")

@@ -1,10 +1,10 @@
-"""Nodes take no new pods.
+"""Nodes accept no new pods.
 
 kind: cordon
 selector: pool=drill               # or node: node-1
-most_nodes: 3                      # more than that are a mistake
+most_nodes: 3                      # refused if more nodes match
 
-A node must carry the label of agent.yml itself. Those that were cordoned before stay so.
+Each node must carry the label of agent.yml. Nodes that were cordoned before stay cordoned.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.kubernetes import place
 from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
-from alertdrill.chaos.kubernetes.connection import breaking, found, mending, opened, require_permissions
+from alertdrill.chaos.kubernetes.connection import breaking, found, opened, require_permissions, undoing
 from alertdrill.chaos.kubernetes.opted_in import carries
 from alertdrill.chaos.kubernetes.place import Object
 
 if TYPE_CHECKING:
     from alertdrill.chaos.kubernetes.client import Cluster
 
-# By this a node that we cordoned is told from one that somebody else did.
+# Marks the nodes that this fault cordoned.
 _ANNOTATION = "alertdrill.io/cordoned-by"
 
 
@@ -40,7 +40,7 @@ class CordonInjection(Injection):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"nodes {', '.join(self.nodes)}"
 
     async def inject(self) -> None:
@@ -50,12 +50,12 @@ class CordonInjection(Injection):
             for name in self.nodes:
                 node = await cluster.get(place.nodes().named(name))
                 if _is_cordoned(node):
-                    raise FaultNotApplied(f"somebody cordoned node {name} before the fault")
+                    raise FaultNotApplied(f"node {name} was cordoned before the fault")
                 await cluster.patch(place.nodes().named(name), change)
 
     async def undo(self) -> None:
         """Uncordon the nodes that carry the fault's name, and confirm it; raises FaultNotHealed."""
-        async with mending(self.reach) as cluster:
+        async with undoing(self.reach) as cluster:
             for name in self.nodes:
                 await self._uncordon(cluster, name)
         self._outcome = f"{len(self.nodes)} nodes take pods again"
@@ -72,7 +72,7 @@ class CordonInjection(Injection):
 
 
 class Cordon(ClusterFault):
-    """Cordon a node, or those with some labels."""
+    """Cordon one node, or the nodes with some labels."""
 
     kind: Literal["cordon"] = "cordon"
     selector: str | None = Field(default=None, min_length=1)
@@ -80,7 +80,7 @@ class Cordon(ClusterFault):
     most_nodes: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
-    def _names_one_thing(self) -> Self:
+    def _has_one_target(self) -> Self:
         if (self.selector is None) == (self.node is None):
             msg = "expected either selector or node"
             raise ValueError(msg)
@@ -88,11 +88,11 @@ class Cordon(ClusterFault):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"nodes {self.node or self.selector}"
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> CordonInjection:
-        """Find the nodes; raises FaultNotApplied for none, for too many, and for those that must not be touched."""
+        """Find the nodes; raises FaultNotApplied for none, for too many, and for nodes that must not be touched."""
         access, nodes = opened(endpoints), place.nodes()
         async with breaking(access.reach) as cluster:
             await require_permissions(cluster, ("get", nodes), ("list", nodes), ("patch", nodes))
@@ -105,7 +105,7 @@ class Cordon(ClusterFault):
             raise FaultNotApplied(f"all {len(there)} nodes {self.node or self.selector} are cordoned already")
         if len(free) > self.most_nodes:
             raise FaultNotApplied(
-                f"{len(free)} nodes are {self.selector}, expected at most {self.most_nodes} (most_nodes): {', '.join(free)}"
+                f"{len(free)} nodes match {self.selector}, expected at most {self.most_nodes} (most_nodes): {', '.join(free)}"
             )
         return CordonInjection(name=entry_id, reach=access.reach, nodes=free)
 

@@ -1,4 +1,4 @@
-"""Pods are asked to leave, as when a node is drained: a PodDisruptionBudget may say no.
+"""Pods are evicted, as when a node is drained: a PodDisruptionBudget may refuse.
 
 kind: evict_pods
 namespace: shop
@@ -6,7 +6,7 @@ owner: deployment/engine           # or selector: app=engine
 share: 0.5                         # or count: 1
 ready_within: 2m
 
-A refusal is an answer: the drill goes on, and tells which budget refused.
+After a refusal the drill goes on, and the report names the budget that refused.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class EvictPodsInjection(PodsInjection):
-    """Evicts the pods that were chosen, one after another."""
+    """Evicts the chosen pods, one after another."""
 
     kind: Literal["evict_pods"] = "evict_pods"
     _refusals: list[str] = PrivateAttr(default_factory=list)
 
     async def inject(self) -> None:
-        """Evict them; what a budget refuses stays. Raises FaultNotApplied for any other failure."""
+        """Evict the pods; a pod that a budget protects stays. Raises FaultNotApplied for any other failure."""
         self._mark()
         async with breaking(self.reach) as cluster:
             for pod in self.pods:
@@ -61,10 +61,10 @@ class EvictPodsInjection(PodsInjection):
                 raise FaultNotApplied(f"pod {pod.name} ended by itself before the fault") from error
             raise
 
-    def _told(self, ready: Sequence[Object]) -> str:
+    def _result(self, ready: Sequence[Object]) -> str:
         evicted = len(self.pods) - len(self._refusals)
         words = [f"{evicted} of {len(self.pods)} pods evicted"] if self._hit_at is not None else []
-        return ", ".join([*words, *self._refusals, super()._told(ready)])
+        return ", ".join([*words, *self._refusals, super()._result(ready)])
 
 
 class EvictPods(PodsFault):
@@ -72,7 +72,7 @@ class EvictPods(PodsFault):
 
     kind: Literal["evict_pods"] = "evict_pods"
 
-    async def resolve(self, endpoints: Endpoints, entry_id: str) -> EvictPodsInjection:  # noqa: ARG002 - makes nothing
-        """Choose the pods; raises FaultNotApplied for none, for too few, and for those that must not be touched."""
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> EvictPodsInjection:  # noqa: ARG002 - creates nothing
+        """Choose the pods; raises FaultNotApplied for none, for too few, and for pods that must not be touched."""
         eviction = place.pods(self.namespace).of("eviction")
         return EvictPodsInjection(**await self._chosen(endpoints, ("create", eviction)))

@@ -1,10 +1,10 @@
-"""Pods are killed, and whoever keeps them running starts others.
+"""Pods are killed, and their controller starts others.
 
 kind: kill_pods
 namespace: shop
 selector: app=engine               # or owner: deployment/engine
 count: 1                           # or share: 0.5 of those that match, at least one
-seed: 7                            # the same choice again; by chance without it
+seed: 7                            # the same pods each time; random without it
 grace_period: 0s                   # the pod's own unless named
 ready_within: 2m
 """
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class KillPodsInjection(PodsInjection):
-    """Deletes the pods that were chosen."""
+    """Deletes the chosen pods."""
 
     kind: Literal["kill_pods"] = "kill_pods"
 
     async def inject(self) -> None:
-        """Delete them all at once; raises FaultNotApplied, also when one is gone by itself."""
+        """Delete all pods at once; raises FaultNotApplied, also when one ended by itself."""
         self._mark()
         async with breaking(self.reach) as cluster:
             await asyncio.gather(*(self._kill(cluster, pod) for pod in self.pods))
@@ -50,6 +50,6 @@ class KillPods(PodsFault):
 
     kind: Literal["kill_pods"] = "kill_pods"
 
-    async def resolve(self, endpoints: Endpoints, entry_id: str) -> KillPodsInjection:  # noqa: ARG002 - makes nothing
-        """Choose the pods; raises FaultNotApplied for none, for too few, and for those that must not be touched."""
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> KillPodsInjection:  # noqa: ARG002 - creates nothing
+        """Choose the pods; raises FaultNotApplied for none, for too few, and for pods that must not be touched."""
         return KillPodsInjection(**await self._chosen(endpoints, ("delete", place.pods(self.namespace))))

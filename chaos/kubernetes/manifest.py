@@ -1,4 +1,4 @@
-"""Manifests: the YAML that `kubectl apply` takes, of objects within one namespace. Pure, but for reading the file."""
+"""Manifests: YAML files as `kubectl apply` reads them, with objects of one namespace. Pure, apart from the reading."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import yaml
 
 from alertdrill.chaos.kubernetes.place import Object
 
-# Their contents would stand in the ledger, which is no place for them.
-_REFUSED = {"Secret": "a ledger is no place for what it holds"}
+# The ledger keeps the objects in plain text.
+_REFUSED = {"Secret": "its contents would be in the ledger in plain text"}
 
 
 def read(path: Path, namespace: str) -> list[Object]:
@@ -28,7 +28,7 @@ def read(path: Path, namespace: str) -> list[Object]:
 def _checked(document: object, what: str, namespace: str) -> Object:
     metadata = document.get("metadata") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(metadata, dict):
-        msg = f"{what} is not one of objects, expected a mapping with apiVersion, kind and metadata"
+        msg = f"{what} does not hold objects, expected a mapping with apiVersion, kind and metadata"
         raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
     for holder, key in ((document, "apiVersion"), (document, "kind"), (metadata, "name")):
         if not isinstance(holder.get(key), str):

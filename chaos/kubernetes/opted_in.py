@@ -1,4 +1,4 @@
-"""What of a cluster may be touched: namespaces that agent.yml lists, where these or the objects carry its label."""
+"""The permission to touch an object: agent.yml lists its namespace, and the object or its namespace carries the label."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def carries(one: Object, label: dict[str, str]) -> bool:
-    """Tell whether an object carries all of a label's pairs; pure."""
+    """Return whether an object carries all pairs of a label; pure."""
     labels = one["metadata"].get("labels") or {}
     return label.items() <= labels.items()
 
@@ -34,7 +34,7 @@ async def opted_in(cluster: Cluster, access: Kubernetes, name: str, objects: Seq
 
 
 async def require_namespace(cluster: Cluster, access: Kubernetes, name: str) -> None:
-    """Make sure that a namespace as a whole may be touched; raises FaultNotApplied and ClusterError."""
+    """Require that a whole namespace may be touched; raises FaultNotApplied and ClusterError."""
     require_listed(access, name)
     if not carries(await cluster.get(namespace(name)), access.label):
         raise FaultNotApplied(
@@ -57,9 +57,9 @@ async def open_workload(cluster: Cluster, access: Kubernetes, owner: Owner, name
 
 
 def require_listed(access: Kubernetes, name: str) -> None:
-    """Make sure that agent.yml opens a namespace; raises FaultNotApplied."""
+    """Require that agent.yml lists a namespace; raises FaultNotApplied."""
     if name in PROTECTED:
-        raise FaultNotApplied(f"namespace {name} is Kubernetes' own, and is never touched")
+        raise FaultNotApplied(f"namespace {name} belongs to Kubernetes and is never touched")
     if name not in access.namespaces:
         raise FaultNotApplied(
             f"namespace {name} is not open to drills: kubernetes.namespaces of agent.yml has"

@@ -1,4 +1,4 @@
-"""Where something is on an API server, and what is said of it."""
+"""The places of objects on an API server, and its errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Place(Settings):
 
     @property
     def kind(self) -> str:
-        """The resource as roles name it: `deployments.apps/scale`."""
+        """The resource in the syntax of roles: `deployments.apps/scale`."""
         group = f".{self.group}" if self.group else ""
         return f"{self.resource}{group}" + (f"/{self.subresource}" if self.subresource else "")
 
@@ -50,33 +50,33 @@ class Place(Settings):
         return f"{self.kind} {self.name} {self.where}" if self.name else f"{self.kind} {self.where}"
 
     def of(self, subresource: str) -> Place:
-        """Name a subresource of the same object."""
+        """Return the place of a subresource of the same object."""
         return self.model_copy(update={"subresource": subresource})
 
     def named(self, name: str) -> Place:
-        """Name one object of the same resource."""
+        """Return the place of one object of the same resource."""
         return self.model_copy(update={"name": name})
 
 
 def namespace(name: str) -> Place:
-    """Name a namespace, which is within itself where permissions are concerned."""
+    """Return the place of a namespace; permissions count it as inside itself."""
     return Place(resource="namespaces", namespace=name, name=name)
 
 
 def pods(namespace: str) -> Place:
-    """Name the pods of a namespace."""
+    """Return the place of the pods of a namespace."""
     return Place(resource="pods", namespace=namespace)
 
 
 def nodes() -> Place:
-    """Name the nodes."""
+    """Return the place of the nodes."""
     return Place(resource="nodes")
 
 
 class ClusterError(Exception):
     """The API server refused, or could not be reached; `status` is None when it did not answer.
 
-    `causes` are the single reasons of a refusal, where it gave some.
+    `causes` are the detailed reasons of a refusal, if there are any.
     """
 
     def __init__(self, text: str, status: int | None = None, causes: tuple[str, ...] = ()) -> None:

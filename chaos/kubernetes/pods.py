@@ -1,4 +1,4 @@
-"""What faults of pods share: which pods are hit, and the wait until others are Ready in their place."""
+"""The shared part of faults of pods: the choice of pods, and the wait until others are Ready in their place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.kubernetes import place, workload
 from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
-from alertdrill.chaos.kubernetes.connection import ASKING, breaking, mending, opened, require_permissions, until
+from alertdrill.chaos.kubernetes.connection import REQUESTS, breaking, opened, require_permissions, undoing, until
 from alertdrill.chaos.kubernetes.opted_in import opted_in, require_listed
 from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
 from alertdrill.chaos.kubernetes.workload import Owner
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 class Pod(Settings):
-    """One pod: another one of the same name has another uid."""
+    """One pod; a later pod with the same name has another uid."""
 
     name: Name
     uid: str
 
 
 class Where(Settings):
-    """Which pods are meant: those with some labels, of an owner if it is named."""
+    """The pods to choose from: those with some labels, and of one owner if there is one."""
 
     namespace: Namespace
     owner: Owner | None
@@ -44,7 +44,7 @@ class Where(Settings):
 
 
 class PodsInjection(Injection):
-    """The pods that were chosen, among which others, and how many of all were Ready."""
+    """The chosen pods, the pods that they were chosen from, and how many of those were Ready."""
 
     reach: Reach
     where: Where
@@ -56,26 +56,26 @@ class PodsInjection(Injection):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"namespace {self.where.namespace}: pods {', '.join(pod.name for pod in self.pods)}"
 
     @property
     def longest_undo(self) -> timedelta:
-        """How long undoing it may take before it counts as hung."""
-        return ASKING + self.ready_within
+        """The time after which an undo counts as hung."""
+        return REQUESTS + self.ready_within
 
     @property
     def grace_seconds(self) -> int | None:
-        """How long a pod may take to end, in whole seconds; None leaves that to the pod."""
+        """The time for a pod to end, in whole seconds; None for the pod's own."""
         return None if self.grace_period is None else math.ceil(self.grace_period.total_seconds())
 
     def place(self, pod: Pod) -> Place:
-        """Find where a pod is."""
+        """Return the place of a pod."""
         return place.pods(self.where.namespace).named(pod.name)
 
     async def undo(self) -> None:
         """Wait until as many pods are Ready as before; raises FaultNotHealed when they are not in time."""
-        async with mending(self.reach) as cluster:
+        async with undoing(self.reach) as cluster:
 
             async def missing() -> str:
                 try:
@@ -83,30 +83,30 @@ class PodsInjection(Injection):
                 except ClusterError as error:
                     if error.status != 404:
                         raise
-                    self._outcome = f"somebody removed {self.where.owner} meanwhile"
+                    self._outcome = f"{self.where.owner} was removed meanwhile"
                     return ""
                 if len(ready) < self.ready_before:
                     return f"namespace {self.where.namespace}: {len(ready)} of {self.ready_before} pods are Ready"
-                self._outcome = self._told(ready)
+                self._outcome = self._result(ready)
                 return ""
 
             await until(missing, self.ready_within.total_seconds())
 
-    def _told(self, ready: Sequence[Object]) -> str:
+    def _result(self, ready: Sequence[Object]) -> str:
         words = f"all {self.ready_before} pods Ready"
         if self._hit_at is None or not self.ready_before:
             return words
-        # Kubernetes tells the time in whole seconds, by the clock of its own machine.
+        # Kubernetes has times in whole seconds, by the clock of its own machine.
         seconds = max(max(_ready_since(pod) for pod in ready) - self._hit_at, 0.0)
         return f"{words}, after {math.ceil(seconds)} s"
 
     def _mark(self) -> None:
-        """Note when the pods were hit."""
+        """Record when the pods were hit."""
         self._hit_at = time.time()
 
 
 class PodsFault(ClusterFault):
-    """Which pods of a namespace: by labels or by their owner, so many or such a share, by chance or by a seed."""
+    """Some pods of a namespace: by labels or by owner; a count or a share; chosen at random or by a seed."""
 
     namespace: Namespace
     selector: str | None = Field(default=None, min_length=1)
@@ -129,11 +129,11 @@ class PodsFault(ClusterFault):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"namespace {self.namespace}: pods of {self.owner or self.selector}"
 
     async def _chosen(self, endpoints: Endpoints, *needed: tuple[str, Place]) -> dict[str, Any]:
-        """Choose the pods, once all of the fault is permitted; returns what a PodsInjection holds.
+        """Choose the pods, after a check of all permissions; returns the fields of a PodsInjection.
 
         Raises FaultNotApplied.
         """
@@ -173,7 +173,9 @@ class PodsFault(ClusterFault):
         for pod in pods:
             if workload.controller_of(pod) is None:
                 name = pod["metadata"]["name"]
-                raise FaultNotApplied(f"pod {name} of namespace {self.namespace} is nobody's: nothing would replace it")
+                raise FaultNotApplied(
+                    f"pod {name} of namespace {self.namespace} has no controller: nothing would replace it"
+                )
         count = self.count or 1 if self.share is None else max(int(self.share * len(pods)), 1)
         if count > len(pods):
             raise FaultNotApplied(
@@ -184,13 +186,13 @@ class PodsFault(ClusterFault):
                 f"{count} pods of {self.owner or self.selector} in namespace {self.namespace}"
                 f" are more than kubernetes.largest_share of agent.yml allows: {max(at_most, 1)}"
             )
-        # Not for secrets: a seed makes the same choice again.
+        # Not for secrets: a seed must make the same choice again.
         chosen = random.Random(self.seed).sample(pods, count)  # noqa: S311
         return tuple(Pod(name=one["metadata"]["name"], uid=one["metadata"]["uid"]) for one in chosen)
 
 
 async def matching(cluster: Cluster, where: Where) -> list[Object]:
-    """List the pods that are meant and neither end nor ended already; raises ClusterError."""
+    """List the matching pods that have not ended and are not ending; raises ClusterError."""
     pods = await cluster.listed(place.pods(where.namespace), where.selector)
     alive = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"] and not _ended(pod)]
     if where.owner is None:
@@ -200,7 +202,7 @@ async def matching(cluster: Cluster, where: Where) -> list[Object]:
 
 
 def is_ready(pod: Object) -> bool:
-    """Tell whether a pod is Ready."""
+    """Return whether a pod is Ready."""
     return any(one["status"] == "True" for one in _ready_conditions(pod))
 
 

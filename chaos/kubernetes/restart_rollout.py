@@ -1,11 +1,11 @@
-"""All pods of a workload are replaced, a few at a time, as its own strategy has it.
+"""All pods of a workload are replaced, a few at a time, by its own strategy.
 
 kind: restart_rollout
 namespace: shop
 workload: deployment/engine        # or statefulset/engine, or daemonset/engine
 complete_within: 5m
 
-Nothing is put back at the end: what is awaited is that the roll-out completes.
+The end restores nothing: it waits until the roll-out is complete.
 """
 
 from __future__ import annotations
@@ -23,7 +23,15 @@ from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.kubernetes import place, workload
 from alertdrill.chaos.kubernetes.cluster_fault import WorkloadFault
-from alertdrill.chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
+from alertdrill.chaos.kubernetes.connection import (
+    REQUESTS,
+    breaking,
+    found,
+    opened,
+    require_permissions,
+    undoing,
+    until,
+)
 from alertdrill.chaos.kubernetes.opted_in import open_workload, require_listed
 from alertdrill.chaos.kubernetes.place import Object, Place
 from alertdrill.chaos.kubernetes.workload import Rolling
@@ -33,7 +41,7 @@ _ANNOTATION = "alertdrill.io/restarted-by"
 
 
 class RestartRolloutInjection(Injection):
-    """The workload, and the name of the fault, which its pods carry from then on."""
+    """The workload, and the fault's name, which the new pods carry."""
 
     kind: Literal["restart_rollout"] = "restart_rollout"
     name: str
@@ -45,17 +53,17 @@ class RestartRolloutInjection(Injection):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"namespace {self.namespace}: {self.workload}"
 
     @property
     def longest_undo(self) -> timedelta:
-        """How long undoing it may take before it counts as hung."""
-        return ASKING + self.complete_within
+        """The time after which an undo counts as hung."""
+        return REQUESTS + self.complete_within
 
     @property
     def place(self) -> Place:
-        """Where the workload is."""
+        """The place of the workload."""
         return workload.place(self.workload, self.namespace)
 
     async def inject(self) -> None:
@@ -66,22 +74,22 @@ class RestartRolloutInjection(Injection):
             await cluster.patch(self.place, {"spec": {"template": template}})
 
     async def undo(self) -> None:
-        """Wait until every pod is of the newest template and Ready; raises FaultNotHealed."""
-        async with mending(self.reach) as cluster:
+        """Wait until every pod has the newest template and is Ready; raises FaultNotHealed."""
+        async with undoing(self.reach) as cluster:
 
             async def missing() -> str:
                 now = await found(cluster, self.place)
                 if now is None:
-                    self._outcome = f"somebody removed {self.workload} meanwhile"
+                    self._outcome = f"{self.workload} was removed meanwhile"
                     return ""
-                self._outcome = self._told(now)
-                amiss = workload.amiss(now)
-                return amiss and f"namespace {self.namespace}, {self.workload}: {amiss}"
+                self._outcome = self._result(now)
+                missing_part = workload.missing_part(now)
+                return missing_part and f"namespace {self.namespace}, {self.workload}: {missing_part}"
 
             await until(missing, self.complete_within.total_seconds())
 
-    def _told(self, now: Object) -> str:
-        """Tell how long the roll-out took, where Kubernetes says when it was complete (of a Deployment, to the second)."""
+    def _result(self, now: Object) -> str:
+        """Return how long the roll-out took, in whole seconds; Kubernetes records that for Deployments only."""
         complete = workload.rolled_out_at(now)
         if self._restarted_at is None or complete is None:
             return "rolled out"
@@ -96,7 +104,7 @@ class RestartRollout(WorkloadFault):
     complete_within: Duration = Field(default=timedelta(minutes=5), gt=timedelta(0))
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> RestartRolloutInjection:
-        """Find the workload; raises FaultNotApplied, also for one whose roll-out is under way or held back."""
+        """Find the workload; raises FaultNotApplied, also when a roll-out is under way or paused."""
         access = opened(endpoints)
         require_listed(access, self.namespace)
         where, own = workload.place(self.workload, self.namespace), place.namespace(self.namespace)
@@ -105,8 +113,8 @@ class RestartRollout(WorkloadFault):
             now = await open_workload(cluster, access, self.workload, self.namespace)
         if now["spec"].get("paused"):
             raise FaultNotApplied(f"{self.workload} of namespace {self.namespace} is paused: nothing would roll out")
-        if amiss := workload.amiss(now):
-            raise FaultNotApplied(f"{self.workload} of namespace {self.namespace} is not whole: {amiss}")
+        if missing_part := workload.missing_part(now):
+            raise FaultNotApplied(f"{self.workload} of namespace {self.namespace} is not complete: {missing_part}")
         return RestartRolloutInjection(
             name=entry_id,
             reach=access.reach,

@@ -1,4 +1,4 @@
-"""A workload has another number of replicas, and has its own again at the end.
+"""A workload gets another number of replicas, and its own number again at the end.
 
 kind: scale
 namespace: shop
@@ -6,7 +6,7 @@ workload: deployment/engine        # or statefulset/engine
 replicas: 0
 ready_within: 2m
 
-Where somebody else sets a third number meanwhile, that one stays.
+If another user or program sets a third number meanwhile, that one stays.
 """
 
 from __future__ import annotations
@@ -22,7 +22,15 @@ from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.kubernetes import place, workload
 from alertdrill.chaos.kubernetes.cluster_fault import WorkloadFault
-from alertdrill.chaos.kubernetes.connection import ASKING, breaking, found, mending, opened, require_permissions, until
+from alertdrill.chaos.kubernetes.connection import (
+    REQUESTS,
+    breaking,
+    found,
+    opened,
+    require_permissions,
+    undoing,
+    until,
+)
 from alertdrill.chaos.kubernetes.opted_in import open_workload, require_listed
 from alertdrill.chaos.kubernetes.place import Place
 from alertdrill.chaos.kubernetes.workload import Scalable
@@ -30,7 +38,7 @@ from alertdrill.units.duration import Duration
 
 
 class ScaleInjection(Injection):
-    """The number of replicas that a workload had, and the one that it gets."""
+    """The old and the new number of replicas of a workload."""
 
     kind: Literal["scale"] = "scale"
     reach: Reach
@@ -42,17 +50,17 @@ class ScaleInjection(Injection):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"namespace {self.namespace}: {self.workload} from {self.replicas_before} to {self.replicas} replicas"
 
     @property
     def longest_undo(self) -> timedelta:
-        """How long undoing it may take before it counts as hung."""
-        return ASKING + self.ready_within
+        """The time after which an undo counts as hung."""
+        return REQUESTS + self.ready_within
 
     @property
     def place(self) -> Place:
-        """Where the workload is."""
+        """The place of the workload."""
         return workload.place(self.workload, self.namespace)
 
     async def inject(self) -> None:
@@ -61,22 +69,22 @@ class ScaleInjection(Injection):
             await cluster.patch(self.place.of("scale"), {"spec": {"replicas": self.replicas}})
 
     async def undo(self) -> None:
-        """Set the old number, and wait until so many are Ready; raises FaultNotHealed."""
-        async with mending(self.reach) as cluster:
+        """Set the old number, and wait until that many replicas are Ready; raises FaultNotHealed."""
+        async with undoing(self.reach) as cluster:
             current = await found(cluster, self.place.of("scale"))
             if current is None:
-                self._outcome = f"somebody removed {self.workload} meanwhile"
+                self._outcome = f"{self.workload} was removed meanwhile"
                 return
             replicas = current["spec"].get("replicas", 0)
             if replicas not in {self.replicas, self.replicas_before}:
-                self._outcome = f"left at the {replicas} replicas that somebody set meanwhile"
+                self._outcome = f"left at the {replicas} replicas that were set meanwhile"
                 return
             if replicas != self.replicas_before:
                 await cluster.patch(self.place.of("scale"), {"spec": {"replicas": self.replicas_before}})
 
             async def missing() -> str:
-                amiss = workload.amiss(await cluster.get(self.place))
-                return amiss and f"namespace {self.namespace}, {self.workload}: {amiss}"
+                missing_part = workload.missing_part(await cluster.get(self.place))
+                return missing_part and f"namespace {self.namespace}, {self.workload}: {missing_part}"
 
             await until(missing, self.ready_within.total_seconds())
             self._outcome = f"{self.replicas_before} replicas again, all Ready"
@@ -90,8 +98,8 @@ class Scale(WorkloadFault):
     replicas: int = Field(ge=0)
     ready_within: Duration = Field(default=timedelta(minutes=2), gt=timedelta(0))
 
-    async def resolve(self, endpoints: Endpoints, entry_id: str) -> ScaleInjection:  # noqa: ARG002 - makes nothing
-        """Find the number that it has now; raises FaultNotApplied, also when that is the one asked for."""
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> ScaleInjection:  # noqa: ARG002 - creates nothing
+        """Read the current number; raises FaultNotApplied, also when it is the requested one."""
         access = opened(endpoints)
         require_listed(access, self.namespace)
         where, own = workload.place(self.workload, self.namespace), place.namespace(self.namespace)

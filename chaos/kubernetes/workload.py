@@ -1,4 +1,4 @@
-"""What keeps pods running: Deployments and the like, named as kubectl does (`deployment/engine`). Pure."""
+"""Workloads, the controllers of pods (Deployments and the like), named as kubectl does (`deployment/engine`). Pure."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _RESOURCES = {
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 
 Owner = Annotated[str, StringConstraints(pattern=rf"^({'|'.join(_RESOURCES)})/{_NAME}$")]
-# What has a number of replicas and a roll-out of its own.
+# Workloads with a number of replicas, and workloads with a roll-out.
 Scalable = Annotated[str, StringConstraints(pattern=rf"^(deployment|statefulset)/{_NAME}$")]
 Rolling = Annotated[str, StringConstraints(pattern=rf"^(deployment|statefulset|daemonset)/{_NAME}$")]
 
 
 def place(owner: str, namespace: str) -> Place:
-    """Find where an owner is."""
+    """Return the place of an owner."""
     kind, _, name = owner.partition("/")
     return Place(api="apps/v1", resource=_RESOURCES[kind], namespace=namespace, name=name)
 
 
 def selector(workload: Object) -> str:
-    """Spell the labels of a workload's pods as a query does."""
+    """Format the labels of a workload's pods as a query."""
     chosen = workload["spec"]["selector"]
     equal = [f"{key}={value}" for key, value in (chosen.get("matchLabels") or {}).items()]
     expressions = chosen.get("matchExpressions") or []
@@ -52,7 +52,7 @@ _EXPRESSIONS = {
 
 
 def owns(owner: str, workload: Object, pod: Object) -> bool:
-    """Tell whether a workload keeps a pod running; a Deployment does it through a ReplicaSet."""
+    """Return whether a workload controls a pod; a Deployment does so through a ReplicaSet."""
     controller = controller_of(pod)
     if controller is None:
         return False
@@ -64,13 +64,13 @@ def owns(owner: str, workload: Object, pod: Object) -> bool:
 
 
 def controller_of(pod: Object) -> Object | None:
-    """Find what would replace a pod; None when nothing would."""
+    """Return the controller that would replace a pod; None if there is none."""
     owners: list[Object] = pod["metadata"].get("ownerReferences") or []
     return next((one for one in owners if one.get("controller")), None)
 
 
-def amiss(workload: Object) -> str:
-    """Say what a workload still waits for: each replica of the newest template, and Ready; nothing when it is whole."""
+def missing_part(workload: Object) -> str:
+    """Return what a workload still waits for; an empty text when all replicas have the newest template and are Ready."""
     status = workload.get("status") or {}
     if status.get("observedGeneration", 0) < workload["metadata"]["generation"]:
         return "its controller has not seen it yet"
@@ -87,7 +87,7 @@ def amiss(workload: Object) -> str:
 
 
 def rolled_out_at(deployment: Object) -> float | None:
-    """Read when a Deployment's last roll-out was complete, in seconds since the epoch; None where nothing says so."""
+    """Return when a Deployment's last roll-out was complete, in seconds since the epoch; None if unknown."""
     for one in (deployment.get("status") or {}).get("conditions") or []:
         if one["type"] == "Progressing" and one.get("reason") == "NewReplicaSetAvailable":
             return datetime.fromisoformat(one["lastUpdateTime"]).timestamp()

@@ -2,11 +2,11 @@
 
 kind: command
 begin: {run: [/usr/local/bin/break-it, --hard], within: 10s}
-end: {run: [/usr/local/bin/mend-it], within: 10s}
-confirm: {run: [/usr/local/bin/is-it-whole], within: 5s}     # again and again until it exits with 0
+end: {run: [/usr/local/bin/undo-it], within: 10s}
+confirm: {run: [/usr/local/bin/check-it], within: 5s}     # again and again until it exits with 0
 
-There is no shell: the first word is the program, and each other is one argument. The end is run after every begin,
-also after one that failed, so it must not mind being run twice.
+There is no shell: the first word is the program, and each other word is one argument. `end` is run after every `begin`,
+also after a failed one, so it must also work when it is run twice.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.machine import holder
 from alertdrill.chaos.machine.threads import in_thread
 from alertdrill.units.duration import Duration, format_duration
+from alertdrill.units.polling import poll
 from alertdrill.units.settings import Settings
 
 _LOOK_EVERY_SECONDS = 0.05
@@ -40,33 +41,33 @@ _PR_SET_PDEATHSIG = 1
 
 
 class CommandFailed(Exception):
-    """A command did not exit with 0 in its time."""
+    """A command did not exit with 0 within its time."""
 
 
 def _as_words(run: object) -> object:
     if isinstance(run, str):
-        msg = f"{run!r} is one text, expected a list of the program and its arguments"
+        msg = f"{run!r} is a text, expected a list of the program and its arguments"
         raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueErrors
     return run
 
 
 class Step(Settings):
-    """One command, and the time that it has."""
+    """One command and its time limit."""
 
     run: Annotated[tuple[str, ...], BeforeValidator(_as_words), Field(min_length=1)]
     within: Duration = Field(default=timedelta(seconds=10), gt=timedelta(0), le=timedelta(seconds=50))
 
     def located(self, endpoints: Endpoints) -> Step:
-        """Find its program, and the addresses in its arguments; raises FaultNotApplied."""
+        """Find its program, and replace names in its arguments by addresses; raises FaultNotApplied."""
         program = shutil.which(self.run[0])
         if program is None:
-            raise FaultNotApplied(f"there is no program {self.run[0]} that may be run")
+            raise FaultNotApplied(f"there is no executable program {self.run[0]}")
         words = (str(Path(program).absolute()), *map(endpoints.located, self.run[1:]))
         return self.model_copy(update={"run": words})
 
 
 class CommandInjection(Injection):
-    """The commands, and the folder in which they run."""
+    """The commands, and their working directory."""
 
     kind: Literal["command"] = "command"
     name: str
@@ -78,26 +79,26 @@ class CommandInjection(Injection):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return self.words
 
     async def inject(self) -> None:
-        """Run the first, in a process that ends with the agent; raises FaultNotApplied with what it said last."""
+        """Run `begin`, in a process that ends with the agent; raises FaultNotApplied with the end of its output."""
         await holder.hold("alertdrill.chaos.machine.command", self.name, self)
 
     async def undo(self) -> None:
-        """Run the last, and look whether all is whole; raises FaultNotHealed with what it said last."""
+        """Run `end`, then `confirm`; raises FaultNotHealed with the end of their output."""
         await holder.release(self.name)
         try:
             await in_thread(_run, self.end, self.folder)
             if self.confirm is not None:
-                await in_thread(_see, self.confirm, self.folder)
+                await _confirm(self.confirm, self.folder)
         except CommandFailed as error:
             raise FaultNotHealed(str(error)) from error
 
 
 class Command(Fault):
-    """Run one command to begin and one to end."""
+    """Run one command to begin the fault and another to end it."""
 
     kind: Literal["command"] = "command"
     begin: Step
@@ -106,11 +107,11 @@ class Command(Fault):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return " ".join(self.begin.run)
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> CommandInjection:
-        """Make sure that all its programs are there; raises FaultNotApplied."""
+        """Find all programs; raises FaultNotApplied."""
         return CommandInjection(
             name=entry_id,
             words=self.target,
@@ -121,22 +122,26 @@ class Command(Fault):
         )
 
 
-def _see(step: Step, folder: Path) -> None:
-    """Run a command until it exits with 0, for as long as it has."""
-    until = time.monotonic() + step.within.total_seconds()
-    while True:
+async def _confirm(step: Step, folder: Path) -> None:
+    """Run a command again and again until it exits with 0; raises CommandFailed when its time is over."""
+    within_seconds = step.within.total_seconds()
+    until = time.monotonic() + within_seconds
+
+    async def problem() -> str:
         left = timedelta(seconds=max(until - time.monotonic(), _LOOK_EVERY_SECONDS))
         try:
-            return _run(step.model_copy(update={"within": left}), folder)
-        except CommandFailed:
-            if time.monotonic() > until:
-                raise
-        time.sleep(_LOOK_EVERY_SECONDS)
+            await in_thread(_run, step.model_copy(update={"within": left}), folder)
+        except CommandFailed as error:
+            return str(error)
+        return ""
+
+    if left := await poll(problem, within_seconds, _LOOK_EVERY_SECONDS):
+        raise CommandFailed(left)
 
 
 def _run(step: Step, folder: Path, preparing: Callable[[], object] | None = None) -> None:
-    """Run a command to its end, or to that of its time; raises CommandFailed."""
-    # A file and no pipe: what it leaves running may keep that open for ever.
+    """Run a command to its end, and kill it when its time is over; raises CommandFailed."""
+    # A file instead of a pipe: programs that the command leaves running may keep a pipe open for ever.
     with tempfile.TemporaryFile() as output:
         try:
             running = subprocess.Popen(
@@ -146,24 +151,24 @@ def _run(step: Step, folder: Path, preparing: Callable[[], object] | None = None
                 stderr=subprocess.STDOUT,
                 cwd=folder,
                 start_new_session=True,
-                preexec_fn=preparing,  # noqa: PLW1509 - only a holder has one, which has no threads
+                preexec_fn=preparing,  # noqa: PLW1509 - only a holder passes one, and it has no threads
             )
             code = running.wait(step.within.total_seconds())
         except OSError as error:
             raise CommandFailed(f"{step.run[0]} cannot be started: {error.strerror}") from error
         except subprocess.TimeoutExpired:
-            # It was not waited for yet, so that its number is still its own.
+            # Before wait() the kernel gives its number to no other process.
             os.killpg(running.pid, signal.SIGKILL)
             running.wait()
             raise CommandFailed(f"{step.run[0]} has not ended within {format_duration(step.within)}") from None
         output.seek(0)
-        said = output.read().decode(errors="replace").strip()[-_SHOWN:]
+        text = output.read().decode(errors="replace").strip()[-_SHOWN:]
     if code != 0:
-        raise CommandFailed(f"{step.run[0]} ended with {code}: {said or 'it said nothing'}")
+        raise CommandFailed(f"{step.run[0]} ended with {code}: {text or 'no output'}")
 
 
 def main(text: str) -> None:
-    """Run the first command; should this end before it does, the kernel ends it."""
+    """Run the first command; the kernel ends it if this process ends first."""
     injection = CommandInjection.model_validate_json(text)
     set_death_signal = ctypes.CDLL(None).prctl
     try:

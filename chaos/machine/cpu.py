@@ -1,9 +1,9 @@
-"""Cores of this machine are kept busy: `python -m alertdrill.chaos.machine.cpu ENTRY_ID SETTINGS` keeps one so.
+"""Cores of this machine are kept busy: `python -m alertdrill.chaos.machine.cpu ENTRY_ID SETTINGS` does so with one.
 
 kind: cpu
 cores: 2
 share: 0.8          # of each core's time
-niceness: 5         # 0 competes with the service as an equal, 19 takes what it leaves
+niceness: 5         # 0 competes equally with the service, 19 takes only unused time
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Burn(Settings):
 
 
 class CpuInjection(Injection):
-    """So many processes, each of which keeps a core busy."""
+    """A number of processes, each of which keeps one core busy."""
 
     kind: Literal["cpu"] = "cpu"
     name: str
@@ -41,7 +41,7 @@ class CpuInjection(Injection):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return _words(self.cores, self.burn.share)
 
     async def inject(self) -> None:
@@ -61,20 +61,20 @@ class Cpu(Fault, Burn):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return _words(self.cores, self.share)
 
     def contradicts(self, other: Fault) -> str:
-        """Two of them add up."""
+        """Return an empty text: two such faults add up."""
         del other
         return ""
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> CpuInjection:
-        """Compare with the cores that there are; raises FaultNotApplied."""
+        """Compare with the cores of the machine; raises FaultNotApplied."""
         del endpoints
-        there_are = len(os.sched_getaffinity(0))
-        if self.cores > there_are:
-            raise FaultNotApplied(f"{self.cores} cores are to be kept busy, expected at most the {there_are} there are")
+        available = len(os.sched_getaffinity(0))
+        if self.cores > available:
+            raise FaultNotApplied(f"{self.cores} cores are more than this machine has, expected at most {available}")
         return CpuInjection(name=entry_id, cores=self.cores, burn=Burn(share=self.share, niceness=self.niceness))
 
 
@@ -83,7 +83,7 @@ def _words(cores: int, share: float) -> str:
 
 
 def main(text: str) -> None:
-    """Burn, and rest, until the agent ends or somebody ends this."""
+    """Be busy and sleep by turns, until the agent ends or this process is killed."""
     burn = Burn.model_validate_json(text)
     os.nice(burn.niceness)
     busy_seconds = _PERIOD_SECONDS * burn.share

@@ -1,8 +1,8 @@
-"""Processes of our own that keep a fault in force: each ends with the agent, and can be found by the fault's name.
+"""Holders: processes that keep a fault in force. Each ends with the agent, and any process can find it.
 
-`python -m alertdrill.chaos.machine.keep_down ENTRY_ID SETTINGS` is one. Its input is a pipe that ends when the agent does, however it
-ends. It says `holding` when the fault is in force, or else what is wrong. Whoever undoes the fault (the agent, the
-watchdog, `alertdrill heal`) finds it by its command line and kills it.
+`python -m alertdrill.chaos.machine.keep_down ENTRY_ID SETTINGS` is one. Its input is a pipe that closes when the agent
+ends for any reason. It prints `holding` when the fault is in force, or else an error. The process that undoes the fault
+(the agent, the watchdog, `alertdrill heal`) finds the holder by the entry id in its command line, and kills it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import cache
 
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
-from alertdrill.chaos.machine.processes import ProcessEnded, RunningProcess, children, in_group, whose_command
+from alertdrill.chaos.machine.processes import ProcessEnded, RunningProcess, children, in_group, with_command
 from alertdrill.chaos.machine.threads import in_thread
 from alertdrill.units.settings import Settings
 
@@ -26,48 +26,48 @@ _READY_WITHIN_SECONDS = 60.0
 _ENDED_WITHIN_SECONDS = 5.0
 _HOLDING = "holding"
 
-# A holder that is just being started has no command line of its own yet: who ends holders waits for that.
+# A holder that is being started has no command line yet, so release() must wait until it has.
 _starting = threading.Lock()
 _started: list[subprocess.Popen[bytes]] = []
-# Faults that are over: what was cancelled may be about to start a holder in its thread.
+# Ids of ended faults. A cancelled hold() may still be starting a process in its thread; it looks here first.
 _over: set[str] = set()
 
 
 async def hold(module: str, entry_id: str, settings: Settings, count: int = 1) -> None:
-    """Start so many holders, and wait until they hold; raises FaultNotApplied with what one said.
+    """Start a number of holders, and wait until they hold; raises FaultNotApplied with the error of one.
 
-    The settings stand in its command line, so they hold no secret.
+    The settings are in its command line, so they must not hold a secret.
     """
-    # Without -P, a folder `chaos` where the agent was started would be taken for ours.
+    # Without -P, Python would import a folder `alertdrill` of the working directory.
     command = [sys.executable, "-P", "-m", module, entry_id, settings.model_dump_json()]
     await in_thread(_start, command, entry_id, count)
 
 
 async def release(entry_id: str) -> None:
-    """End every holder of a fault, and confirm that they are gone; raises FaultNotHealed."""
+    """Kill every holder of a fault, and confirm that they are gone; raises FaultNotHealed."""
     await in_thread(_end, entry_id)
 
 
 def holding() -> None:
-    """Tell, from within a holder, that the fault is in force."""
+    """Report that the fault is in force; called by a holder."""
     sys.stdout.write(f"{_HOLDING}\n")
     sys.stdout.flush()
 
 
 def hold_on() -> None:
-    """Do nothing, within a holder, until its agent has ended."""
+    """Wait until the agent has ended; called by a holder."""
     while not released(1.0):
         pass
 
 
 def released(after_seconds: float = 0.0) -> bool:
-    """Tell, from within a holder, whether its agent has ended, after waiting at most so long for that."""
+    """Wait a limited time, and return whether the agent has ended; called by a holder."""
     return bool(select.select([sys.stdin], [], [], after_seconds)[0])
 
 
 @cache
 def _life_line() -> tuple[int, int]:
-    """Make the pipe whose writing end is this process's alone: it ends when this process does."""
+    """Make a pipe whose writing end only this process has: it closes when this process ends."""
     return os.pipe()
 
 
@@ -80,7 +80,7 @@ def _start(command: list[str], entry_id: str, count: int) -> None:
         _started.extend(started)
     for words in [_first_words(one) for one in started]:
         if words != _HOLDING:
-            raise FaultNotApplied(words or f"{command[3]} ended without a word")
+            raise FaultNotApplied(words or f"{command[3]} ended without any output")
 
 
 def _popen(command: list[str]) -> subprocess.Popen[bytes]:
@@ -97,17 +97,17 @@ def _popen(command: list[str]) -> subprocess.Popen[bytes]:
 
 
 def _first_words(started: subprocess.Popen[bytes]) -> str:
-    """Read until a holder holds or ends; of a traceback only its last line says what is wrong."""
+    """Read until a holder holds or ends; return its last line, which for a traceback is the error."""
     assert started.stdout is not None  # noqa: S101 - it was started with a pipe
     text, deadline = b"", time.monotonic() + _READY_WITHIN_SECONDS
     with started.stdout as output:
-        # An agent has more open files than select() can take.
+        # An agent may have more open files than select() supports.
         ready = select.poll()
         ready.register(output, select.POLLIN)
         while not text.endswith(f"{_HOLDING}\n".encode()):
             left = deadline - time.monotonic()
             if left <= 0 or not ready.poll(left * 1000):
-                return f"{started.args!r} does not hold after {_READY_WITHIN_SECONDS:g} s"
+                return f"{started.args!r} is not ready after {_READY_WITHIN_SECONDS:g} s"
             chunk = os.read(output.fileno(), 65536)
             if not chunk:
                 break
@@ -119,8 +119,8 @@ def _first_words(started: subprocess.Popen[bytes]) -> str:
 def _end(entry_id: str) -> None:
     with _starting:
         _over.add(entry_id)
-        held = whose_command(lambda command: _holds(command, entry_id))
-    held += _kill_what_they_run({one.pid for one in held})
+        held = with_command(lambda command: _is_holder(command, entry_id))
+    held += _kill_children({one.pid for one in held})
     for one in held:
         try:
             one.send(signal.SIGKILL)
@@ -137,11 +137,11 @@ def _end(entry_id: str) -> None:
         _reap()
 
 
-def _kill_what_they_run(holders: set[int]) -> list[RunningProcess]:
-    """Kill each child of a holder with its whole process group, and tell which these were.
+def _kill_children(holders: set[int]) -> list[RunningProcess]:
+    """Kill each child of a holder with its whole process group, and return these processes.
 
-    With the holder the kernel ends only its child, and not what that has started. What a child that has ended left
-    running goes on.
+    When the holder ends, the kernel ends only its child and not the child's own children. Programs that an ended child
+    left running go on.
     """
     killed = []
     for child in children(holders) if holders else []:
@@ -151,8 +151,8 @@ def _kill_what_they_run(holders: set[int]) -> list[RunningProcess]:
     return killed
 
 
-def _holds(command: tuple[str, ...], entry_id: str) -> bool:
-    """Tell a holder by where its command line has what: anybody may have the fault's name in theirs."""
+def _is_holder(command: tuple[str, ...], entry_id: str) -> bool:
+    """Return whether a command line is a holder's; other programs may have the fault's id elsewhere in theirs."""
     return command[1:3] == ("-P", "-m") and command[4:5] == (entry_id,) and command[3].startswith("alertdrill.chaos.")
 
 

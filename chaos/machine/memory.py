@@ -1,4 +1,4 @@
-"""Memory of this machine is taken: `python -m alertdrill.chaos.machine.memory ENTRY_ID SETTINGS` is the process that has it.
+"""Memory of this machine is taken, by the process `python -m alertdrill.chaos.machine.memory ENTRY_ID SETTINGS`.
 
 kind: memory
 mebibytes: 2048
@@ -20,13 +20,13 @@ from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.machine import holder
 
 _MEBIBYTE = 1 << 20
-# With less left, the kernel would begin to end processes.
+# With less free memory, the kernel would begin to kill processes.
 _LARGEST_SHARE = 0.8
 _CGROUP = Path("/sys/fs/cgroup")
 
 
 class MemoryInjection(Injection):
-    """One process with so much memory."""
+    """One process that takes an amount of memory."""
 
     kind: Literal["memory"] = "memory"
     name: str
@@ -34,7 +34,7 @@ class MemoryInjection(Injection):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return _words(self.mebibytes)
 
     async def inject(self) -> None:
@@ -47,23 +47,23 @@ class MemoryInjection(Injection):
 
 
 class Memory(Fault):
-    """Take memory, at most 80 % of what is available."""
+    """Take memory, at most 80 % of the available memory."""
 
     kind: Literal["memory"] = "memory"
     mebibytes: int = Field(ge=1)
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return _words(self.mebibytes)
 
     def contradicts(self, other: Fault) -> str:
-        """Two of them add up."""
+        """Return an empty text: two such faults add up."""
         del other
         return ""
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> MemoryInjection:
-        """Compare with what is available; raises FaultNotApplied."""
+        """Compare with the available memory; raises FaultNotApplied."""
         del endpoints
         largest = int(available_mebibytes() * _LARGEST_SHARE)
         if self.mebibytes > largest:
@@ -75,7 +75,7 @@ class Memory(Fault):
 
 
 def available_mebibytes() -> int:
-    """Tell how much memory the machine has left, or the container if that is less."""
+    """Return the free memory of the machine, or of the container if that is less."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     found = [int(line.split()[1]) >> 10 for line in lines if line.startswith("MemAvailable:")]
     try:
@@ -90,14 +90,14 @@ def _words(mebibytes: int) -> str:
 
 
 def main(text: str) -> None:
-    """Take the memory, and keep it until the agent ends or somebody ends this."""
+    """Take the memory, and keep it until the agent ends or this process is killed."""
     size = MemoryInjection.model_validate_json(text).mebibytes * _MEBIBYTE
     os.nice(10)
-    # Should the machine run out of memory all the same, this goes first.
+    # If the machine runs out of memory, the kernel kills this process first.
     Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     taken = mmap.mmap(-1, size)
     for at in range(0, size, mmap.PAGESIZE):
-        # A page is taken when it is written to.
+        # The kernel gives a page when it is first written to.
         taken[at] = 1
         if at % (64 * _MEBIBYTE) == 0 and holder.released():
             return

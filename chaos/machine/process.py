@@ -1,11 +1,11 @@
 """A process is killed, or stopped for a while.
 
 kind: process
-action: kill                      # or stop: it stands still, and goes on at the end
+action: kill                      # or stop: it pauses, and continues at the end
 port: payment-engine:8080         # or pid_file: /run/engine.pid, or name: engine
 signal: KILL                      # or TERM
-keep_down: true                   # killed again whenever it comes back, until the fault ends
-start: [/usr/bin/engine, --fast]  # unless somebody else starts it again
+keep_down: true                   # killed again whenever it is restarted, until the fault ends
+start: [/usr/bin/engine, --fast]  # if no supervisor restarts it
 restarts_within: 90s
 """
 
@@ -29,16 +29,17 @@ from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.machine import holder
 from alertdrill.chaos.machine.keep_down import KeptDown
-from alertdrill.chaos.machine.listening import own_address
 from alertdrill.chaos.machine.processes import ProcessEnded, RunningProcess, ancestors
+from alertdrill.chaos.machine.sockets import own_address
 from alertdrill.chaos.machine.whereabouts import Whereabouts
 from alertdrill.units.duration import Duration
+from alertdrill.units.polling import poll
 
 _LOOK_EVERY_SECONDS = 0.02
 _CONTINUES_WITHIN_SECONDS = 2.0
-# Also how long it may take over a SIGTERM.
+# Also the time for a clean end after SIGTERM.
 _ENDS_WITHIN_SECONDS = 10.0
-# An undo is given up after two minutes, beside the time in which the process ends.
+# An undo fails after two minutes, not counting the time for the process to end.
 _LONGEST_RESTART = timedelta(seconds=110)
 _PLACE = re.compile(r"(?:[^:\s]+:)?(\d+)")
 
@@ -46,13 +47,13 @@ _PLACE = re.compile(r"(?:[^:\s]+:)?(\d+)")
 def _as_place(port: object) -> object:
     found = _PLACE.fullmatch(str(port)) if isinstance(port, int | str) and not isinstance(port, bool) else None
     if found is None or not 0 < int(found[1]) < 65536:
-        msg = f"{port!r} is no port, expected a number such as 8080, or host:port"
+        msg = f"{port!r} is not a port, expected a number such as 8080, or host:port"
         raise ValueError(msg)
     return str(port)
 
 
 class ProcessInjection(Injection):
-    """The processes that were found, where to look for them when they are back, and who starts them again."""
+    """The processes, the place where they are found again, and the command that restarts them."""
 
     kind: Literal["process"] = "process"
     name: str
@@ -68,39 +69,39 @@ class ProcessInjection(Injection):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"{self.words}: {', '.join(process.words for process in self.processes)}"
 
     @property
     def longest_undo(self) -> timedelta:
-        """How long undoing it may take before it counts as hung."""
+        """The time after which an undo counts as hung."""
         return super().longest_undo + timedelta(seconds=_ENDS_WITHIN_SECONDS)
 
     async def inject(self) -> None:
-        """Kill or stop it, and see that it is so; raises FaultNotApplied."""
+        """Kill or stop the processes, and confirm it; raises FaultNotApplied."""
         try:
             if self.action == "stop":
                 await self._send(SIGSTOP)
                 await _until(
-                    self._all_in("Tt"), _CONTINUES_WITHIN_SECONDS, FaultNotApplied, f"{self.words}: it goes on"
+                    self._all_in("Tt"), _CONTINUES_WITHIN_SECONDS, FaultNotApplied, f"{self.words}: it is still running"
                 )
                 return
             await self._kill()
         except PermissionError as error:
-            raise FaultNotApplied(f"{self.words}: it may not be signalled: {error.strerror}") from error
+            raise FaultNotApplied(f"{self.words}: no permission to signal it: {error.strerror}") from error
         self._ended_at = time.time()
 
     async def undo(self) -> None:
-        """Let it go on, or wait until it is back; raises FaultNotHealed when it is not."""
+        """Continue the processes, or wait until they are back; raises FaultNotHealed."""
         if self.action == "stop":
-            await self._go_on()
+            await self._continue()
             return
         await holder.release(self.name)
         if self.signal == "TERM":
-            # What still drains would be taken for its own successor; what lives on was never told to end.
+            # Wait for the old process to end: while it drains it would be taken for the restarted one.
             await _comes_true(self._all_in(None), _ENDS_WITHIN_SECONDS)
         if self.keep_down:
-            # What was hit last may still be seen for an instant.
+            # The process that was killed last may still be visible for a moment.
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
         if self.start and not await self._is_back():
             await asyncio.to_thread(_start, self.start)
@@ -108,7 +109,7 @@ class ProcessInjection(Injection):
         await _until(
             self._is_back, within, FaultNotHealed, f"no process {self.where.words} is back within {within:g} s"
         )
-        await self._tell_how_soon()
+        await self._record_restart()
 
     async def _kill(self) -> None:
         if self.keep_down:
@@ -125,7 +126,7 @@ class ProcessInjection(Injection):
             try:
                 process.send(number)
             except ProcessEnded as error:
-                # Of a process that is kept down, the holder may have been quicker.
+                # With keep_down the holder may have killed it first.
                 if not self.keep_down:
                     raise FaultNotApplied(f"{process.words} ended by itself before the fault") from error
 
@@ -136,11 +137,13 @@ class ProcessInjection(Injection):
             except ProcessEnded:
                 continue
             except PermissionError as refused:
-                raise error(f"{process.words} may not be signalled: {refused.strerror}") from refused
+                raise error(f"no permission to signal {process.words}: {refused.strerror}") from refused
 
-    async def _go_on(self) -> None:
+    async def _continue(self) -> None:
         self._send_to_the_rest(SIGCONT, FaultNotHealed)
-        await _until(self._none_stopped, _CONTINUES_WITHIN_SECONDS, FaultNotHealed, f"{self.words}: it does not go on")
+        await _until(
+            self._none_stopped, _CONTINUES_WITHIN_SECONDS, FaultNotHealed, f"{self.words}: it is still stopped"
+        )
 
     def _all_in(self, states: str | None) -> Callable[[], Awaitable[bool]]:
         async def holds() -> bool:
@@ -154,9 +157,9 @@ class ProcessInjection(Injection):
 
     async def _is_back(self) -> bool:
         found = await asyncio.to_thread(self.where.find)
-        return len(found) >= len(self.processes) and await self.where.answers()
+        return len(found) >= len(self.processes) and await self.where.accepts()
 
-    async def _tell_how_soon(self) -> None:
+    async def _record_restart(self) -> None:
         new = [one for one in await asyncio.to_thread(self.where.find) if one not in self.processes]
         if new and self._ended_at is not None:
             seconds = max(max(one.started_at for one in new) - self._ended_at, 0.0)
@@ -164,7 +167,7 @@ class ProcessInjection(Injection):
 
 
 class Process(Fault):
-    """Kill or stop what is found by pid file, exact name, or port: at least one process, and at most `count`."""
+    """Kill or stop processes, found by pid file, exact name or port: at least one, and at most `count`."""
 
     kind: Literal["process"] = "process"
     action: Literal["kill", "stop"]
@@ -178,7 +181,7 @@ class Process(Fault):
     restarts_within: Duration = Field(default=timedelta(seconds=90), gt=timedelta(0), le=_LONGEST_RESTART)
 
     @model_validator(mode="after")
-    def _names_one_thing(self) -> Self:
+    def _has_one_target(self) -> Self:
         given = [key for key in ("pid_file", "name", "port") if getattr(self, key) is not None]
         if len(given) != 1:
             msg = f"has {' and '.join(given) or 'no target'}, expected one of pid_file, name and port"
@@ -186,13 +189,13 @@ class Process(Fault):
         if self.action == "stop":
             for key in ("signal", "keep_down", "start", "restarts_within"):
                 if key in self.model_fields_set:
-                    msg = f"has {key}, which is for action kill: a stopped process goes on by itself"
+                    msg = f"has {key}, which is for action kill: a stopped process continues at the end"
                     raise ValueError(msg)
         return self
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"{self._place} ({self.action})"
 
     @property
@@ -200,23 +203,25 @@ class Process(Fault):
         return self.pid_file or self.name or self.port
 
     def contradicts(self, other: Fault) -> str:
-        """Say why another cannot be in force at the same time: what stands still neither ends nor comes back."""
+        """Return why another fault cannot be in force at the same time: a stopped process neither ends nor restarts."""
         same = isinstance(other, Process) and other._place == self._place  # noqa: SLF001 - of its own kind
         return "both are of one process" if same else ""
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> ProcessInjection:
-        """Find the processes; raises FaultNotApplied for none, for too many, and for any that must not be touched."""
+        """Find the processes; raises FaultNotApplied for none, for too many, and for processes that must not be touched."""
         where = self._where(endpoints)
         found = await asyncio.to_thread(where.find)
         if not found:
-            unseen = where.is_served()
-            hint = "somebody listens there, whom only root or its own user can see" if unseen else "is it running here?"
+            hidden = where.is_served()
+            hint = "another user's process listens there, which only root can see" if hidden else "is it running here?"
             raise FaultNotApplied(f"there is no process {where.words}: {hint}")
         if len(found) > self.count:
             some = ", ".join(one.words for one in found[:5])
-            raise FaultNotApplied(f"{len(found)} processes are {where.words}, expected at most {self.count}: {some}")
+            raise FaultNotApplied(
+                f"there are {len(found)} processes {where.words}, expected at most {self.count}: {some}"
+            )
         for process in found:
-            _require_ours(process)
+            _require_harmless(process)
             if self.action == "stop":
                 _require_running(process)
         return ProcessInjection(
@@ -232,32 +237,32 @@ class Process(Fault):
         here = own_address(host)
         if here is None:
             raise FaultNotApplied(
-                f"{self.port} is not an address of this machine, where alone processes can be killed or stopped;"
-                " `addresses` of agent.yml says where a name is"
+                f"{self.port} is not an address of this machine, and processes of other machines cannot be killed or stopped;"
+                " `addresses` in agent.yml maps names to addresses"
             )
         return Whereabouts(port=int(number), host=here)
 
 
-def _require_ours(process: RunningProcess) -> None:
-    """Refuse what would end the machine, the agent, or somebody else's work; raises FaultNotApplied."""
+def _require_harmless(process: RunningProcess) -> None:
+    """Refuse processes that would take down the machine, the agent or other users' work; raises FaultNotApplied."""
     if process.pid == 1:
-        why = "is the first of this machine, on which all others depend"
+        why = "is the first process of this machine, and all others depend on it"
     elif process.pid in ancestors(os.getpid()):
-        why = "is alertdrill itself, or started it"
+        why = "is alertdrill itself, or a process that started it"
     elif process.uid != os.geteuid():
         why = f"belongs to {_user(process.uid)}, and alertdrill runs as {_user(os.geteuid())}"
     elif not process.program:
         why = "belongs to the kernel"
     else:
         return
-    raise FaultNotApplied(f"{process.words} is left alone: it {why}")
+    raise FaultNotApplied(f"{process.words} is never touched: it {why}")
 
 
 def _require_running(process: RunningProcess) -> None:
     if process.state in {"T", "t"}:
         raise FaultNotApplied(
-            f"{process.words} is stopped already, so that nothing would change, and to undo it would change what"
-            " somebody else did; expected one that runs"
+            f"{process.words} is stopped already: the fault would change nothing, and its undo would continue a"
+            " process that it did not stop; expected a running process"
         )
 
 
@@ -270,7 +275,7 @@ def _user(uid: int) -> str:
 
 def _start(command: tuple[str, ...]) -> None:
     try:
-        # Its own session: it is to outlive the agent.
+        # In its own session it outlives the agent.
         subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -288,9 +293,7 @@ async def _until(holds: Callable[[], Awaitable[bool]], seconds: float, error: ty
 
 
 async def _comes_true(holds: Callable[[], Awaitable[bool]], seconds: float) -> bool:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not await holds():
-        if asyncio.get_running_loop().time() > deadline:
-            return False
-        await asyncio.sleep(_LOOK_EVERY_SECONDS)
-    return True
+    async def problem() -> str:
+        return "" if await holds() else "not yet"
+
+    return not await poll(problem, seconds, _LOOK_EVERY_SECONDS)

@@ -1,8 +1,7 @@
 """The processes of this machine, read from /proc and signalled through pidfds.
 
-The number of a process may be somebody else's a moment later: what tells one from another is its number, the
-instant at which it began, and the boot. A pidfd holds on to one process, so that nobody takes its place between
-the look and the signal. Fields of /proc/PID/stat: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+A process number may belong to another process a moment later. So a process is identified by its number, its start time
+and the boot. A pidfd refers to one process, so that no other takes its place between the look and the signal.
 """
 
 from __future__ import annotations
@@ -11,32 +10,21 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from alertdrill.chaos.machine.proc_stat import PROC, boot_id, read_stat
 from alertdrill.units.settings import Settings
-
-_PROC = Path("/proc")
-_ENDED = {"Z", "X", "x"}
 
 
 class ProcessEnded(Exception):
-    """The process is not there any more."""
-
-
-@dataclass(frozen=True)
-class _Stat:
-    state: str
-    parent: int
-    group: int
-    started_ticks: int
+    """The process has ended."""
 
 
 class RunningProcess(Settings):
-    """One process, and no other that gets its number later; `started_ticks` are clock ticks since the boot.
+    """One process, and not a later one with the same number; `started_ticks` are clock ticks since the boot.
 
-    `parent` is whose it was when it was looked at. Its command line is kept as a digest alone: it may hold a secret.
+    `parent` is its parent at the time of the look. Of its command line only a digest is kept: it may hold a secret.
     """
 
     pid: int
@@ -54,33 +42,34 @@ class RunningProcess(Settings):
 
     @property
     def state(self) -> str | None:
-        """The letter of its state, such as S or T (stopped); None when it has ended."""
-        stat = _stat(self.pid)
-        is_it = stat is not None and stat.started_ticks == self.started_ticks and self.boot_id == boot_id()
-        return stat.state if is_it and stat is not None and stat.state not in _ENDED else None
+        """The letter of its state, such as S, or T for stopped; None when it has ended."""
+        stat = read_stat(self.pid)
+        if stat is None or stat.has_ended or stat.started_ticks != self.started_ticks or self.boot_id != boot_id():
+            return None
+        return stat.state
 
     @property
     def started_at(self) -> float:
-        """When it began, in Unix seconds, to the hundredth."""
-        booted = next(line for line in (_PROC / "stat").read_text().splitlines() if line.startswith("btime "))
+        """Its start in Unix seconds, to the hundredth."""
+        booted = next(line for line in (PROC / "stat").read_text().splitlines() if line.startswith("btime "))
         return int(booted.split()[1]) + self.started_ticks / os.sysconf("SC_CLK_TCK")
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal; raises ProcessEnded, or PermissionError."""
-        with self._held() as pidfd:
+        with self._pidfd() as pidfd:
             try:
                 signal.pidfd_send_signal(pidfd, number)
             except ProcessLookupError as error:
                 raise ProcessEnded(self.words) from error
 
     @contextmanager
-    def _held(self) -> Iterator[int]:
+    def _pidfd(self) -> Iterator[int]:
         try:
             pidfd = os.pidfd_open(self.pid)
         except ProcessLookupError as error:
             raise ProcessEnded(self.words) from error
         try:
-            # Looked at after it is held: a number that was given to somebody else meanwhile shows itself here.
+            # Checked after opening: the number may have been given to another process before that.
             if self.state is None:
                 raise ProcessEnded(self.words)
             yield pidfd
@@ -89,23 +78,18 @@ class RunningProcess(Settings):
 
 
 def digest(command: tuple[str, ...]) -> str:
-    """Tell one command line from all others."""
+    """Return the digest of a command line."""
     return sha256("\0".join(command).encode()).hexdigest()
 
 
-def boot_id() -> str:
-    """Tell this boot of the machine from all others."""
-    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-
-
 def process(pid: int) -> RunningProcess | None:
-    """Look at a process; None when there is none of that number, or it has ended."""
-    stat = _stat(pid)
-    if stat is None or stat.state in _ENDED:
+    """Read a process; None when there is none of that number, or it has ended."""
+    stat = read_stat(pid)
+    if stat is None or stat.has_ended:
         return None
     try:
         command = _command(pid)
-        uid = (_PROC / str(pid)).stat().st_uid
+        uid = (PROC / str(pid)).stat().st_uid
     except OSError:
         return None
     return RunningProcess(
@@ -120,7 +104,7 @@ def process(pid: int) -> RunningProcess | None:
 
 
 def processes() -> Iterator[RunningProcess]:
-    """Look at all processes that can be seen, in the order of their numbers."""
+    """Read all visible processes, in the order of their numbers."""
     for pid in _pids():
         found = process(pid)
         if found is not None:
@@ -128,12 +112,12 @@ def processes() -> Iterator[RunningProcess]:
 
 
 def named(name: str) -> list[RunningProcess]:
-    """Find the processes whose program, or whose own name for themselves, is exactly this one."""
+    """Find the processes whose program or kernel name (comm) is exactly this."""
     return [one for one in processes() if one.program and name in {one.program, _own_name(one.pid)}]
 
 
-def whose_command(is_wanted: Callable[[tuple[str, ...]], bool]) -> list[RunningProcess]:
-    """Find the processes by their command lines."""
+def with_command(is_wanted: Callable[[tuple[str, ...]], bool]) -> list[RunningProcess]:
+    """Find processes by their command lines."""
     found = []
     for pid in _pids():
         with suppress(OSError):
@@ -143,59 +127,49 @@ def whose_command(is_wanted: Callable[[tuple[str, ...]], bool]) -> list[RunningP
 
 
 def with_sockets(inodes: set[str]) -> list[RunningProcess]:
-    """Find the processes that have one of these sockets open, as far as they can be seen."""
+    """Find the visible processes that have one of these sockets open."""
     wanted = {f"socket:[{inode}]" for inode in inodes}
     found = [process(pid) for pid in _pids() if any(link in wanted for link in _links(pid))] if wanted else []
     return [one for one in found if one is not None]
 
 
 def children(parents: set[int]) -> list[RunningProcess]:
-    """Find what these processes have started and has not ended."""
+    """Find the living children of these processes."""
     return [one for one in processes() if one.parent in parents]
 
 
 def in_group(number: int) -> list[RunningProcess]:
-    """Find the processes of a process group, whose number is that of its leader."""
-    return [one for one in processes() if (stat := _stat(one.pid)) is not None and stat.group == number]
+    """Find the processes of a process group; its number is that of its leader."""
+    return [one for one in processes() if (stat := read_stat(one.pid)) is not None and stat.group == number]
 
 
 def ancestors(pid: int) -> set[int]:
-    """List a process and all that it descends from."""
+    """Return the numbers of a process and all its ancestors."""
     found = {pid}
-    while (stat := _stat(pid)) is not None and stat.parent not in found and stat.parent > 0:
+    while (stat := read_stat(pid)) is not None and stat.parent not in found and stat.parent > 0:
         pid = stat.parent
         found.add(pid)
     return found
 
 
-def _stat(pid: int) -> _Stat | None:
-    try:
-        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
-    except OSError:
-        return None
-    # The name in parentheses may hold anything, parentheses too.
-    fields = text.rpartition(")")[2].split()
-    return _Stat(state=fields[0], parent=int(fields[1]), group=int(fields[2]), started_ticks=int(fields[19]))
-
-
 def _own_name(pid: int) -> str | None:
     with suppress(OSError):
-        return (_PROC / str(pid) / "comm").read_text(errors="replace").rstrip("\n")
+        return (PROC / str(pid) / "comm").read_text(errors="replace").rstrip("\n")
     return None
 
 
 def _command(pid: int) -> tuple[str, ...]:
-    words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")[:-1]
+    words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")[:-1]
     return tuple(word.decode(errors="replace") for word in words)
 
 
 def _pids() -> list[int]:
-    return sorted(int(path.name) for path in _PROC.iterdir() if path.name.isdecimal())
+    return sorted(int(path.name) for path in PROC.iterdir() if path.name.isdecimal())
 
 
 def _links(pid: int) -> Iterator[str]:
-    """List what the open files of a process are; some have thousands."""
-    directory = f"{_PROC}/{pid}/fd"
+    """Yield the targets of the open files of a process; some processes have thousands."""
+    directory = f"{PROC}/{pid}/fd"
     with suppress(OSError):
         for name in os.listdir(directory):  # noqa: PTH208 - a third of the time
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Threads for work that may take long, so many that no fault waits for another that hangs."""
+"""Threads for work that may take long: enough that no fault waits for another one that hangs."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ _THREADS = ThreadPoolExecutor(max_workers=256, thread_name_prefix="fault")
 async def in_thread(
     work: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
 ) -> _Result:
-    """Do work that has a time limit of its own in a thread; it goes on when this is cancelled."""
+    """Run work in a thread; it must have a time limit, because it goes on when this is cancelled."""
     return await asyncio.get_running_loop().run_in_executor(_THREADS, lambda: work(*args, **kwargs))

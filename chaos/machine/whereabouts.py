@@ -1,4 +1,4 @@
-"""Where a process is looked for: in its pid file, by its name, or on the port on which it listens."""
+"""The place where a process is found: its pid file, its name, or the port on which it listens."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from alertdrill.chaos.machine.listening import listening_inodes
 from alertdrill.chaos.machine.processes import RunningProcess, named, process, with_sockets
+from alertdrill.chaos.machine.sockets import listening_inodes
 from alertdrill.units.settings import Settings
 
 
 class Whereabouts(Settings):
-    """One of a pid file, an exact name, and a port (of `host`, or of any address)."""
+    """A pid file, an exact name, or a port (of `host`, or of any address)."""
 
     pid_file: str | None = None
     name: str | None = None
@@ -21,25 +21,25 @@ class Whereabouts(Settings):
 
     @property
     def words(self) -> str:
-        """Where it is looked for, in words."""
+        """The place, in words."""
         if self.pid_file is not None:
             return f"named by the pid file {self.pid_file}"
         if self.name is not None:
-            return f"of the name {self.name!r}"
+            return f"with the name {self.name!r}"
         return f"listening on {self.host or 'port'}{':' if self.host else ' '}{self.port}"
 
     def find(self) -> list[RunningProcess]:
-        """Find what is there now; reads much of /proc, so it is for a thread of its own."""
+        """Find the processes there now; it reads much of /proc, so call it in a thread."""
         if self.pid_file is not None:
             found = process(_pid(Path(self.pid_file)))
             return [found] if found is not None else []
         if self.name is not None:
             return named(self.name)
-        assert self.port is not None  # noqa: S101 - one of the three is there
+        assert self.port is not None  # noqa: S101 - one of the three is set
         return with_sockets(listening_inodes(self.port, self.host))
 
-    async def answers(self) -> bool:
-        """Tell whether a connection is accepted on the port; true where there is no port to ask."""
+    async def accepts(self) -> bool:
+        """Return whether the port accepts a connection; true if there is no port."""
         if self.port is None:
             return True
         with contextlib.suppress(OSError, TimeoutError):
@@ -50,12 +50,12 @@ class Whereabouts(Settings):
         return False
 
     def is_served(self) -> bool:
-        """Tell whether anybody listens on the port, even one whom we cannot see."""
+        """Return whether any process listens on the port, also one that is not visible."""
         return self.port is not None and bool(listening_inodes(self.port, self.host))
 
 
 def _pid(path: Path) -> int:
-    """Read a pid file; 0, which no process has, when it is not there or holds no number."""
+    """Read a pid file; returns 0, which no process has, when there is no file or no number in it."""
     try:
         return int(path.read_text(encoding="ascii").split()[0])
     except (OSError, ValueError, IndexError):

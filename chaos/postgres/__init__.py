@@ -1,1 +1,1 @@
-"""The fault in PostgreSQL: connections taken, tables locked."""
+"""The fault in PostgreSQL: fill the connections, lock a table, kill connections."""

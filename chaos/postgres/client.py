@@ -1,30 +1,31 @@
 """The only file of the faults that speaks to PostgreSQL, through asyncpg.
 
-Every command has a time limit, because an undo must end.
+Every command has a time limit, because an undo must end. `python -m alertdrill.chaos.postgres.client ENTRY_ID SETTINGS`
+is the process that holds a lock or connections.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 
-from alertdrill.chaos.secret_source import read_secret
-
-if TYPE_CHECKING:
-    from alertdrill.chaos.postgres.fault import PostgresInjection
+from alertdrill.chaos.machine import holder
+from alertdrill.chaos.postgres.target import PostgresTarget
+from alertdrill.chaos.secret_source import SecretMissing, read_secret
 
 _LIMIT_SECONDS = 10.0
 _LOOK_EVERY_SECONDS = 0.05
 _CLOSE_SECONDS = 1.0
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _OPENED_AT_ONCE = 10
-# Ours are the fault's own, and those of the load.
-_THEIRS = """
+# Without the connections of the fault and of the load.
+_OTHERS = """
 SELECT pid FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND application_name NOT LIKE 'alertdrill%'
   AND ($1::text IS NULL OR application_name = $1)
@@ -36,61 +37,61 @@ _MAY_LOCK = "SELECT has_table_privilege($1, 'UPDATE') OR has_table_privilege($1,
 
 
 class PostgresFailed(Exception):
-    """The server refused, could not be reached, or did not do what it was told."""
+    """The server refused, could not be reached, or did not do what was requested."""
 
 
-async def require_target(injection: PostgresInjection) -> None:
-    """Make sure, without changing anything, that there is something to break and that we may."""
-    async with _told(injection), _connected(injection) as connection:
-        if injection.action == "lock":
-            await _require_table(connection, str(injection.table))
-        elif injection.action == "fill_pool":
+async def require_target(target: PostgresTarget) -> None:
+    """Check, without a change, that the target exists and that alertdrill may break it."""
+    async with _named_errors(target), _connected(target) as connection:
+        if target.action == "lock":
+            await _require_table(connection, str(target.table))
+        elif target.action == "fill_pool":
             most = int(await connection.fetchval("SHOW max_connections"))
-            if injection.connections > most:
+            if target.connections > most:
                 raise PostgresFailed(f"it has {most} connections in all, expected at most that many")
-        elif not await _theirs(connection, injection):
-            named = injection.backends.model_dump(exclude_none=True) if injection.backends else {}
-            raise PostgresFailed(f"nobody is connected with {', '.join(f'{k} {v!r}' for k, v in named.items())}")
+        elif not await _other_connections(connection, target):
+            named = target.backends.model_dump(exclude_none=True) if target.backends else {}
+            raise PostgresFailed(f"there is no connection with {', '.join(f'{k} {v!r}' for k, v in named.items())}")
 
 
-async def kill(injection: PostgresInjection) -> None:
-    """End the connections that are meant."""
-    async with _told(injection), _connected(injection) as connection:
-        for pid in await _theirs(connection, injection):
+async def kill(target: PostgresTarget) -> None:
+    """End the matching connections."""
+    async with _named_errors(target), _connected(target) as connection:
+        for pid in await _other_connections(connection, target):
             await connection.execute("SELECT pg_terminate_backend($1)", pid)
 
 
-async def end_own(injection: PostgresInjection) -> None:
+async def end_own(target: PostgresTarget) -> None:
     """End the connections of a fault, and confirm that they are gone."""
-    async with _told(injection), asyncio.timeout(_LIMIT_SECONDS), _connected(injection) as connection:
-        while pids := [row["pid"] for row in await connection.fetch(_OWN, injection.name)]:
+    async with _named_errors(target), asyncio.timeout(_LIMIT_SECONDS), _connected(target) as connection:
+        while pids := [row["pid"] for row in await connection.fetch(_OWN, target.name)]:
             for pid in pids:
                 await connection.execute("SELECT pg_terminate_backend($1)", pid)
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
 
 @asynccontextmanager
-async def held(injection: PostgresInjection) -> AsyncIterator[None]:
+async def held(target: PostgresTarget) -> AsyncIterator[None]:
     """Hold the lock, or the connections, for the length of the block."""
-    async with _told(injection), AsyncExitStack() as opened:
-        if injection.action == "lock":
-            await _lock(await opened.enter_async_context(_connected(injection, injection.name)), injection)
+    async with _named_errors(target), AsyncExitStack() as opened:
+        if target.action == "lock":
+            await _lock(await opened.enter_async_context(_connected(target, target.name)), target)
         else:
-            await _fill(opened, injection)
+            await _fill(opened, target)
         yield
 
 
-async def _lock(connection: Any, injection: PostgresInjection) -> None:  # noqa: ANN401 - asyncpg has no types
+async def _lock(connection: Any, target: PostgresTarget) -> None:  # noqa: ANN401 - asyncpg has no types
     await connection.execute(f"BEGIN; SET LOCAL lock_timeout = {round(_LIMIT_SECONDS * 1000)}")
-    name = await _require_table(connection, str(injection.table))
-    await connection.execute(f"LOCK TABLE {name} IN {injection.mode} MODE")
+    name = await _require_table(connection, str(target.table))
+    await connection.execute(f"LOCK TABLE {name} IN {target.mode} MODE")
 
 
-async def _fill(opened: AsyncExitStack, injection: PostgresInjection) -> None:
-    """Open the connections; a server that has none left is full, as was wanted."""
-    for at in range(0, injection.connections, _OPENED_AT_ONCE):
-        count = min(_OPENED_AT_ONCE, injection.connections - at)
-        connecting = [opened.enter_async_context(_connected(injection, injection.name)) for _ in range(count)]
+async def _fill(opened: AsyncExitStack, target: PostgresTarget) -> None:
+    """Open the connections; stop when the server is full, which is the purpose."""
+    for at in range(0, target.connections, _OPENED_AT_ONCE):
+        count = min(_OPENED_AT_ONCE, target.connections - at)
+        connecting = [opened.enter_async_context(_connected(target, target.name)) for _ in range(count)]
         for one in await asyncio.gather(*connecting, return_exceptions=True):
             if isinstance(one, asyncpg.TooManyConnectionsError):
                 return
@@ -98,14 +99,14 @@ async def _fill(opened: AsyncExitStack, injection: PostgresInjection) -> None:
                 raise one
 
 
-async def _theirs(connection: Any, injection: PostgresInjection) -> list[int]:  # noqa: ANN401 - asyncpg has no types
-    meant = injection.backends
-    assert meant is not None  # noqa: S101 - the settings have it for this action
-    return [row["pid"] for row in await connection.fetch(_THEIRS, meant.application_name, meant.user, meant.database)]
+async def _other_connections(connection: Any, target: PostgresTarget) -> list[int]:  # noqa: ANN401 - asyncpg has no types
+    meant = target.backends
+    assert meant is not None  # noqa: S101 - required for this action
+    return [row["pid"] for row in await connection.fetch(_OTHERS, meant.application_name, meant.user, meant.database)]
 
 
 async def _require_table(connection: Any, table: str) -> str:  # noqa: ANN401 - asyncpg has no types
-    """Find a table, and spell its name as SQL does."""
+    """Find a table, and return its name in the syntax of SQL."""
     name = await connection.fetchval("SELECT to_regclass($1)::text", table)
     if name is None:
         raise PostgresFailed(f"the database has no table {table}")
@@ -116,25 +117,25 @@ async def _require_table(connection: Any, table: str) -> str:  # noqa: ANN401 - 
 
 
 @asynccontextmanager
-async def _told(injection: PostgresInjection) -> AsyncIterator[None]:
-    """Tell what fails in the block as PostgresFailed, with the server's address."""
+async def _named_errors(target: PostgresTarget) -> AsyncIterator[None]:
+    """Turn the errors of the block into PostgresFailed, with the server's address."""
     try:
         yield
     except (PostgresFailed, *_FAILURES) as error:
-        server, reason = injection.server, str(error) or type(error).__name__
+        server, reason = target.server, str(error) or type(error).__name__
         raise PostgresFailed(f"PostgreSQL at {server.host}:{server.port}: {reason}") from error
 
 
 @asynccontextmanager
-async def _connected(injection: PostgresInjection, application_name: str = "alertdrill") -> AsyncIterator[Any]:
-    server = injection.server
+async def _connected(target: PostgresTarget, application_name: str = "alertdrill") -> AsyncIterator[Any]:
+    server = target.server
     connection = await asyncpg.connect(
         host=server.host,
         port=server.port,
         user=server.user or "postgres",
-        password=read_secret(injection.password_file, injection.password_env),
+        password=read_secret(target.password_file, target.password_env),
         database=server.path or server.user or "postgres",
-        ssl=injection.tls.context() if injection.tls else False,
+        ssl=target.tls.context() if target.tls else False,
         timeout=_LIMIT_SECONDS,
         command_timeout=2 * _LIMIT_SECONDS,
         server_settings={"application_name": application_name},
@@ -144,3 +145,17 @@ async def _connected(injection: PostgresInjection, application_name: str = "aler
     finally:
         with contextlib.suppress(*_FAILURES):
             await connection.close(timeout=_CLOSE_SECONDS)
+
+
+async def main(text: str) -> None:
+    """Hold a lock or connections until the agent or this process is ended; exits with the reason if it cannot."""
+    try:
+        async with held(PostgresTarget.model_validate_json(text)):
+            holder.holding()
+            await asyncio.to_thread(holder.hold_on)
+    except (PostgresFailed, SecretMissing) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[2]))

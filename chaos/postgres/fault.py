@@ -1,4 +1,4 @@
-"""PostgreSQL keeps a table locked, has no connections left, or drops those that it has.
+"""PostgreSQL keeps a table locked, has no free connections, or loses the connections of a service.
 
 kind: postgres
 url: postgresql://postgres@postgres:5432/shop
@@ -7,15 +7,14 @@ action: lock                       # or fill_pool, or kill
 table: public.accounts             # lock
 mode: ACCESS EXCLUSIVE             # lock
 connections: 50                    # fill_pool
-backends: {application_name: shop} # kill: also user and database
+backends: {application_name: shop} # kill; other keys are user and database
 allow: kill postgres:5432          # kill; and the same line in `allow` of agent.yml
 
-A process of our own holds the lock or the connections, under the fault's name as application_name.
+A holder keeps the lock or the connections, with the fault's id as application_name.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -25,56 +24,23 @@ from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.machine import holder
+from alertdrill.chaos.postgres.target import Backends, LockMode, PostgresTarget
 from alertdrill.chaos.secret_source import SecretMissing
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import PostgresUrl, ServerUrl, parse_postgres_url
-from alertdrill.units.settings import Settings
-from alertdrill.units.tls import TlsSettings
 
 _KEYS = {"lock": ("table", "mode"), "fill_pool": ("connections",), "kill": ("backends",)}
-# https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
-_Mode = Literal["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE"]
 
 
-class Backends(Settings):
-    """Whose connections: all that is named must be so."""
-
-    application_name: str | None = None
-    user: str | None = None
-    database: str | None = None
-
-    @model_validator(mode="after")
-    def _names_some(self) -> Self:
-        if not any((self.application_name, self.user, self.database)):
-            msg = "is empty, expected one of application_name, user and database"
-            raise ValueError(msg)
-        return self
-
-
-class PostgresInjection(Injection):
-    """What is done to which server; the password is only named."""
+class PostgresInjection(Injection, PostgresTarget):
+    """The action, and the server."""
 
     kind: Literal["postgres"] = "postgres"
-    name: str
     words: str
-    url: str
-    password_file: Path | None
-    password_env: str | None
-    tls: TlsSettings | None
-    action: Literal["lock", "fill_pool", "kill"]
-    table: str | None
-    mode: _Mode
-    connections: int
-    backends: Backends | None
-
-    @property
-    def server(self) -> ServerUrl:
-        """Where to connect, as whom, and to which database."""
-        return parse_postgres_url(self.url)
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return self.words
 
     async def inject(self) -> None:
@@ -82,7 +48,8 @@ class PostgresInjection(Injection):
         from alertdrill.chaos.postgres.client import PostgresFailed, kill
 
         if self.action != "kill":
-            await holder.hold("alertdrill.chaos.postgres.hold", self.name, self)
+            held = PostgresTarget.model_validate(self.model_dump(include=set(PostgresTarget.model_fields)))
+            await holder.hold("alertdrill.chaos.postgres.client", self.name, held)
             return
         try:
             await kill(self)
@@ -90,7 +57,7 @@ class PostgresInjection(Injection):
             raise FaultNotApplied(str(error)) from error
 
     async def undo(self) -> None:
-        """End the holder and its connections; those that were killed are opened anew by whose they were.
+        """End the holder and its connections; killed connections are reopened by the service itself.
 
         Raises FaultNotHealed.
         """
@@ -98,7 +65,7 @@ class PostgresInjection(Injection):
 
         if self.action == "kill":
             return
-        # First the process: as long as it has all connections, we may get none.
+        # First the holder: while it has all connections, there may be none for this process.
         await holder.release(self.name)
         try:
             await end_own(self)
@@ -107,13 +74,13 @@ class PostgresInjection(Injection):
 
 
 class Postgres(DataServerFault):
-    """Lock a table, open many connections, or end others' connections, which needs to be allowed in writing."""
+    """Lock a table, open many connections, or end the connections of a service, which needs a written permission."""
 
     kind: Literal["postgres"] = "postgres"
     url: PostgresUrl
     action: Literal["lock", "fill_pool", "kill"]
     table: str | None = Field(default=None, min_length=1)
-    mode: _Mode = "ACCESS EXCLUSIVE"
+    mode: LockMode = "ACCESS EXCLUSIVE"
     connections: int = Field(default=0, gt=0, le=10_000)
     backends: Backends | None = None
 
@@ -125,20 +92,20 @@ class Postgres(DataServerFault):
 
     @property
     def server(self) -> ServerUrl:
-        """The server as the URL names it."""
+        """The server in the URL."""
         return parse_postgres_url(self.url)
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"{self.server_name} ({self.action}{f' of {self.table}' if self.table else ''})"
 
     def contradicts(self, other: Fault) -> str:
-        """Two that take connections add up; two locks of one table wait for one another."""
+        """Return why another fault cannot be in force at the same time; two faults that take connections add up."""
         return "" if self.action == "fill_pool" else super().contradicts(other)
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> PostgresInjection:
-        """See that it is allowed, and that the table, or whom to kill, is there; raises FaultNotApplied."""
+        """Check the permission, and that the table or the connections exist; raises FaultNotApplied."""
         from alertdrill.chaos.postgres.client import PostgresFailed, require_target
 
         if self.action == "kill":
@@ -147,7 +114,7 @@ class Postgres(DataServerFault):
             name=entry_id,
             words=self.target,
             url=endpoints.located(self.url),
-            password_file=self.password_place(endpoints),
+            password_file=self.find_password_file(endpoints),
             tls=self.tls,
             backends=self.backends,
             **self.model_dump(include={"password_env", "action", "table", "mode", "connections"}),

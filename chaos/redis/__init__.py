@@ -1,1 +1,1 @@
-"""The fault in Redis: flushed, filled, blocked."""
+"""The fault in Redis: flush, fill, block."""

@@ -8,18 +8,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redis.asyncio import Redis as Server
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
 
+from alertdrill.chaos.redis.target import RedisTarget
 from alertdrill.chaos.secret_source import read_secret
 from alertdrill.units.tls import TlsSettings
-
-if TYPE_CHECKING:
-    from alertdrill.chaos.redis.fault import RedisInjection
 
 _LIMIT_SECONDS = 5.0
 _AT_ONCE = 1000
@@ -28,13 +26,13 @@ _MEBIBYTE = 1 << 20
 # With its header it fits in 1 MiB; the allocator would give 1.25 MiB to one that is a byte too long.
 _VALUE_BYTES = _MEBIBYTE - 64
 _BYTES_OF_A_KEY = _MEBIBYTE + 256
-# Of what the machine has and Redis does not use yet: what others use is not known here, and the kernel would end
-# somebody for the rest.
+# Of the machine's memory beyond Redis' own: other programs use an unknown part of it, and without free memory the
+# kernel would kill one of them.
 _LARGEST_SHARE = 0.5
 
 
 class RedisFailed(Exception):
-    """The server refused, could not be reached, or did not do what it was told."""
+    """The server refused, could not be reached, or did not do what was requested."""
 
 
 class RedisServer:
@@ -45,7 +43,7 @@ class RedisServer:
         self._name = name
 
     async def flush(self, pattern: str | None) -> None:
-        """Remove all keys of the database, or those that match a pattern."""
+        """Remove all keys of the database, or the keys that match a pattern."""
         if pattern is None:
             await self._client.flushdb()
             return
@@ -59,25 +57,25 @@ class RedisServer:
             await self._client.unlink(*found)
 
     async def require_room(self, mebibytes: int, *, may_evict: bool) -> None:
-        """Make sure that a fill costs nobody's keys and does not fill the machine; raises RedisFailed."""
+        """Check that a fill evicts no keys of others and does not fill the machine; raises RedisFailed."""
         memory = await self._client.info("memory")
-        # One more is in the buffer of our connection.
+        # One more value is in the buffer of the connection.
         used, wanted = memory["used_memory"], (mebibytes + 1) * _BYTES_OF_A_KEY
         limit, policy = memory["maxmemory"], memory["maxmemory_policy"]
         largest = (memory["total_system_memory"] - used) * _LARGEST_SHARE
         if limit and used + wanted > limit and policy != "noeviction" and not may_evict:
             raise RedisFailed(
-                f"{mebibytes} MiB more would evict others' keys ({policy}, {used >> 20} of {limit >> 20} MiB used),"
+                f"{mebibytes} MiB more would evict keys of others ({policy}, {used >> 20} of {limit >> 20} MiB used),"
                 f" which cannot be undone: needs `allow: fill {self._name}`"
             )
         if not limit and wanted > largest:
             raise RedisFailed(
-                f"it has no maxmemory, and {mebibytes} MiB are more than half of its machine's memory beyond its own,"
+                f"it has no maxmemory, and {mebibytes} MiB are more than half of the machine's remaining memory,"
                 f" expected at most {int(largest / _BYTES_OF_A_KEY) - 1} MiB"
             )
 
     async def fill(self, name: str, mebibytes: int, ttl: timedelta, *, may_evict: bool) -> None:
-        """Write keys of 1 MiB under a name of our own; a server that has no room for more is full, as was wanted."""
+        """Write keys of 1 MiB under the fault's name; stop when the server is full, which is the purpose."""
         await self.require_room(mebibytes, may_evict=may_evict)
         value = b"\0" * _VALUE_BYTES
         for key in _keys(name, mebibytes):
@@ -96,49 +94,49 @@ class RedisServer:
                 raise RedisFailed(f"it still has keys {name}:*")
 
     async def block_writes(self, longest: timedelta) -> None:
-        """Have the server keep all writes waiting.
+        """Make the server delay all writes.
 
-        Reads go on: a pause of all commands would hold back the command that ends it as well.
+        Reads go on: a pause of all commands would also delay the command that ends it.
         """
         await self._client.execute_command("CLIENT PAUSE", round(longest / timedelta(milliseconds=1)), "WRITE")
 
     async def require_writable(self) -> None:
-        """Make the write by which `unblock` confirms itself; raises RedisFailed."""
+        """Try the write that `unblock` uses as confirmation; raises RedisFailed."""
         try:
             await self._client.unlink(_NO_KEY)
         except RedisError as error:
             raise RedisFailed(
-                f"it accepts no write of {_NO_KEY}, which is to confirm the end of a block: {error}"
-                " (is it blocked already, a replica, one node of a cluster, or closed to our user?)"
+                f"it accepts no write of {_NO_KEY}, which confirms the end of a block: {error}"
+                " (is it blocked already, a replica, a node of a cluster, or does the user lack permission?)"
             ) from error
 
     async def unblock(self) -> None:
-        """Have the server accept writes, and confirm it by one that changes nothing; raises RedisFailed."""
+        """Make the server accept writes, and confirm it by a write that changes nothing; raises RedisFailed."""
         await self._client.execute_command("CLIENT UNPAUSE")
         await self._client.unlink(_NO_KEY)
 
 
 @asynccontextmanager
-async def connected(injection: RedisInjection) -> AsyncIterator[RedisServer]:
+async def connected(target: RedisTarget) -> AsyncIterator[RedisServer]:
     """Connect for the length of the block; raises RedisFailed and SecretMissing."""
-    server = injection.server
+    server = target.server
     address = f"{server.host}:{server.port}"
     client = Server(
         host=server.host,
         port=server.port,
         db=int(server.path or 0),
         username=server.user or None,
-        password=read_secret(injection.password_file, injection.password_env),
+        password=read_secret(target.password_file, target.password_env),
         socket_timeout=_LIMIT_SECONDS,
         socket_connect_timeout=_LIMIT_SECONDS,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         ssl=server.scheme == "rediss",
-        **_tls(injection.tls) if injection.tls and server.scheme == "rediss" else {},
+        **_tls(target.tls) if target.tls and server.scheme == "rediss" else {},
     )
     try:
         await client.ping()
-        yield RedisServer(client, injection.server_name)
+        yield RedisServer(client, target.server_name)
     except RedisFailed as error:
         raise RedisFailed(f"Redis at {address}: {error}") from error
     except (OSError, RedisError) as error:
@@ -153,7 +151,7 @@ def _keys(name: str, mebibytes: int) -> list[str]:
 
 
 def _tls(tls: TlsSettings) -> dict[str, Any]:
-    """Say in redis-py's words how to trust a server."""
+    """Return the TLS settings as arguments of redis-py."""
     return {
         "ssl_ca_certs": tls.ca_file and str(tls.ca_file),
         "ssl_certfile": tls.cert_file and str(tls.cert_file),

@@ -9,13 +9,12 @@ at_most: 5m                        # the longest; a block is ended then by Redis
 mebibytes: 256                     # fill
 pattern: "session:*"               # flush: all keys of the database unless named
 
-A flush cannot be undone: what is flushed is lost.
+A flush cannot be undone: the keys are lost.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -24,27 +23,22 @@ from alertdrill.chaos.data_server import DataServerFault, require_allowed
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.redis.target import RedisTarget
 from alertdrill.chaos.secret_source import SecretMissing
 from alertdrill.units.duration import Duration
 from alertdrill.units.extras import require_library
 from alertdrill.units.server_url import RedisUrl, ServerUrl, parse_redis_url
-from alertdrill.units.tls import TlsSettings
 
 _NEEDED = {"flush": (), "fill": ("mebibytes",), "block": ()}
 _OWN_KEYS = {"flush": ("pattern",), "fill": ("mebibytes", "ttl"), "block": ()}
 
 
-class RedisInjection(Injection):
-    """What is done to which database; the password is only named."""
+class RedisInjection(Injection, RedisTarget):
+    """The action, and the database."""
 
     kind: Literal["redis"] = "redis"
     name: str
     words: str
-    server_name: str
-    url: str
-    password_file: Path | None
-    password_env: str | None
-    tls: TlsSettings | None
     action: Literal["flush", "fill", "block"]
     pattern: str | None
     mebibytes: int
@@ -53,13 +47,8 @@ class RedisInjection(Injection):
     may_evict: bool
 
     @property
-    def server(self) -> ServerUrl:
-        """Where to connect, as whom, and to which database."""
-        return parse_redis_url(self.url)
-
-    @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return self.words
 
     async def inject(self) -> None:
@@ -78,7 +67,7 @@ class RedisInjection(Injection):
             raise FaultNotApplied(str(error)) from error
 
     async def undo(self) -> None:
-        """Remove what was filled in, or accept writes again; a flush stays. Raises FaultNotHealed."""
+        """Remove the keys of a fill, or end a block; a flush cannot be undone. Raises FaultNotHealed."""
         from alertdrill.chaos.redis.client import RedisFailed, connected
 
         try:
@@ -90,7 +79,7 @@ class RedisInjection(Injection):
 
 
 class Redis(DataServerFault):
-    """Flush, fill or block a Redis server; flush and block need to be allowed in writing."""
+    """Flush, fill or block a Redis server; flush and block need a written permission."""
 
     kind: Literal["redis"] = "redis"
     url: RedisUrl
@@ -108,17 +97,17 @@ class Redis(DataServerFault):
 
     @property
     def server(self) -> ServerUrl:
-        """The server as the URL names it."""
+        """The server in the URL."""
         return parse_redis_url(self.url)
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         forever = ", cannot be undone" if self.action == "flush" else ""
         return f"{self.server_name} ({self.action}{forever})"
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> RedisInjection:
-        """See that it is allowed, that the server lets us in and is not broken already; raises FaultNotApplied."""
+        """Check the permission, the connection, and that the server is not broken already; raises FaultNotApplied."""
         from alertdrill.chaos.redis.client import RedisFailed, connected
 
         if self.action != "fill" or self.allow is not None:
@@ -128,7 +117,7 @@ class Redis(DataServerFault):
             words=self.target,
             server_name=self.server_name,
             url=endpoints.located(self.url),
-            password_file=self.password_place(endpoints),
+            password_file=self.find_password_file(endpoints),
             may_evict=self.allow is not None,
             **self.model_dump(include={"password_env", "action", "pattern", "mebibytes", "ttl", "at_most"}),
             tls=self.tls,

@@ -1,7 +1,7 @@
-"""A fault in force for the length of a block, and undone whatever ends the block.
+"""A fault in force for the length of a block, and undone however the block ends.
 
-The order is what makes it safe: ledger first, then the fault; undo first, then the ledger.
-Whatever happens in between, the ledger names what may still be broken.
+The order makes it safe: write the ledger, then inject; undo, then remove the ledger entry. Whatever happens in between,
+the ledger lists every fault that may be in force.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from alertdrill.chaos.safety.healing import undo
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.units.shielding import to_the_end
 
-# A server that is just restarting is back by then.
+# Long enough for a server that is restarting.
 _PATIENCE_SECONDS = 2.0
 
 
@@ -29,12 +29,12 @@ async def applied(
     begins: Callable[[], None] = lambda: None,
     forbids: Callable[[str], str] = lambda _: "",
 ) -> AsyncIterator[Injection]:
-    """Keep a fault in force for the length of the block, and undo it whatever ends the block.
+    """Keep a fault in force for the length of the block, and undo it however the block ends.
 
-    `begins` is called at the instant before which nothing was broken: what is killed is gone before that is confirmed.
-    `forbids` says why the target that was found may not be touched, which need not be the one of an earlier look.
-    Raises FaultNotApplied when it could not be injected (nothing is broken then), FaultNotHealed when the undo
-    could not be confirmed (its ledger entry stays), and FaultTakenBack when somebody else undid it meanwhile.
+    `begins` is called just before the injection, because the fault takes effect before it is confirmed. `forbids` returns
+    why a target may not be touched; the target may differ from that of an earlier look. Raises FaultNotApplied when the
+    fault could not be injected (nothing is broken then), FaultNotHealed when the undo could not be confirmed (its ledger
+    entry stays), and FaultTakenBack when another process undid it meanwhile.
     """
     entry_id = ledger.new_id()
     injection = await fault.resolve(endpoints, entry_id)
@@ -43,11 +43,11 @@ async def applied(
     ledger.write(entry_id, Entry.of(fault, injection, ledger.drill))
     injected = False
     try:
-        # A failed injection is undone too: it may have been carried out although its answer was lost.
+        # A failed injection is undone too: it may have taken effect although its answer was lost.
         begins()
         await injection.inject()
         injected = True
-        # Stopped in the middle, we may have injected what somebody had undone already.
+        # If this process was stopped here, the watchdog may have undone the fault before it was injected.
         _require_kept(ledger, entry_id, injection)
         yield injection
         _require_kept(ledger, entry_id, injection)
@@ -57,9 +57,9 @@ async def applied(
 
 def _require_kept(ledger: Ledger, entry_id: str, injection: Injection) -> None:
     if not ledger.is_kept(entry_id):
-        raise FaultTakenBack(f"the fault on {injection.target} was undone by somebody else: this process hung too long")
+        raise FaultTakenBack(f"the fault on {injection.target} was undone by another process: this one hung too long")
 
 
 async def _end(ledger: Ledger, entry_id: str, injection: Injection, *, settle: bool) -> None:
     await undo(injection, patience_seconds=_PATIENCE_SECONDS, settle=settle)
-    ledger.strike_out(entry_id)
+    ledger.remove(entry_id)

@@ -1,4 +1,4 @@
-"""What the ledger holds of one fault: all that whoever finds it needs to judge and to undo it."""
+"""An entry of the ledger: one fault, with all that another process needs to undo it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from alertdrill.chaos.registry import INJECTIONS
 from alertdrill.chaos.safety.owner import Owner
 from alertdrill.units.settings import Settings
 
-# The owner itself ends a fault after its longest duration; somebody else does when it evidently has not.
+# The owner itself ends a fault after its longest duration; the watchdog does so if the owner has not.
 GRACE = timedelta(seconds=5)
 
 
-def _read_injection(written: Any) -> Any:  # noqa: ANN401 - what JSON held
+def _read_injection(written: Any) -> Any:  # noqa: ANN401 - parsed JSON
     if isinstance(written, Injection):
         return written
     kind = written.get("kind") if isinstance(written, dict) else None
@@ -29,7 +29,7 @@ def _read_injection(written: Any) -> Any:  # noqa: ANN401 - what JSON held
 
 
 class Entry(Settings):
-    """One fault, whose it is, and until when it may last; instants are in seconds of Unix time."""
+    """One fault, its owner, and when it expires; times are in seconds of Unix time."""
 
     fault: str
     target: str
@@ -41,7 +41,7 @@ class Entry(Settings):
 
     @classmethod
     def of(cls, fault: Fault, injection: Injection, drill: str) -> Entry:
-        """Make the entry of a fault that this process is about to inject."""
+        """Make the entry of a fault that this process will inject."""
         now = time.time()
         return cls(
             fault=fault.kind,
@@ -55,5 +55,5 @@ class Entry(Settings):
 
     @property
     def is_expired(self) -> bool:
-        """Tell whether it should have been undone by now."""
+        """Whether it should have been undone by now."""
         return time.time() > self.expires_at

@@ -1,4 +1,4 @@
-"""Undoing faults: with patience for a target that is away, and many at once, so that none waits for another."""
+"""Undoing faults: with retries while a target is away, and many at once, so that none waits for another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.safety.entry import Entry
 from alertdrill.chaos.safety.ledger import Contents, Ledger
 
-# What a dead owner sent last may still be on its way to a server: an undo looks again after the one, until the other.
+# The dead owner's last request may still arrive: repeat the undo after 1 s if the entry is younger than 10 s.
 _SETTLE_SECONDS = 1.0
 _SETTLED_AFTER_SECONDS = 10.0
 _PAUSE_SECONDS = 0.2
@@ -24,7 +24,7 @@ _PAUSE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Healed:
-    """What became of one fault; `problem` is empty when it is undone."""
+    """The result for one fault; `problem` is empty when it is undone."""
 
     entry_id: str
     entry: Entry
@@ -34,8 +34,8 @@ class Healed:
 async def undo(injection: Injection, *, patience_seconds: float = 0.0, settle: bool = False) -> None:
     """Undo a fault, and try again for a while when that fails.
 
-    With `settle` it is undone once more a little later: a request to inject it whose sender died can arrive after
-    the one that undid it. Raises FaultNotHealed.
+    With `settle` it is undone once more a little later: the injection of a dead process can arrive after the first
+    undo. Raises FaultNotHealed.
     """
     await _undo_patiently(injection, patience_seconds)
     if settle:
@@ -57,28 +57,28 @@ async def _undo_patiently(injection: Injection, patience_seconds: float) -> None
             if clock() >= until:
                 raise
         except Exception as error:
-            # Whatever it is that nobody thought of: the fault stays in the ledger, and the others are undone.
+            # An unexpected error: the fault stays in the ledger, and the other faults are undone.
             if clock() >= until:
                 raise FaultNotHealed(f"undoing it failed: {type(error).__name__}: {error}") from error
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def heal(ledger: Ledger, entry_id: str, entry: Entry, *, is_handed_over: bool = False) -> None:
-    """Undo a fault that its owner does not undo, and strike it out if nobody can inject it any more.
+    """Undo a fault in place of its owner, and remove its entry if the owner cannot inject it any more.
 
-    That is so when the owner is dead or has handed it over. Otherwise the entry stays, as lapsed: an owner that was
-    stopped in the middle may inject the fault yet, and undoes it again then. Raises FaultNotHealed.
+    The owner cannot when it is dead or has handed the fault over. Otherwise the entry stays, as lapsed: an owner that was
+    stopped may still inject the fault, and then undoes it again. Raises FaultNotHealed.
     """
     if entry.owner.is_alive and not is_handed_over:
         ledger.lapse(entry_id)
         await undo(entry.injection)
         return
     await undo(entry.injection, settle=time.time() - entry.written_at < _SETTLED_AFTER_SECONDS)
-    ledger.strike_out(entry_id)
+    ledger.remove(entry_id)
 
 
 def abandoned(contents: Contents, *, force: bool = False) -> dict[str, Entry]:
-    """Choose what may be healed: the faults of dead owners and expired ones, or all of them."""
+    """Choose the faults to heal: those of dead owners and expired ones, or all of them."""
     return {
         entry_id: entry
         for entry_id, entry in contents.entries.items()
@@ -87,8 +87,8 @@ def abandoned(contents: Contents, *, force: bool = False) -> dict[str, Entry]:
 
 
 async def heal_all(ledger: Ledger, chosen: dict[str, Entry]) -> AsyncGenerator[Healed, None]:
-    """Undo faults all at once, and tell what became of each as soon as it is known."""
-    tasks = [asyncio.ensure_future(_told(ledger, entry_id, entry)) for entry_id, entry in chosen.items()]
+    """Undo faults all at once, and yield the result of each as soon as it is known."""
+    tasks = [asyncio.ensure_future(_healed(ledger, entry_id, entry)) for entry_id, entry in chosen.items()]
     try:
         for done in asyncio.as_completed(tasks):
             yield await done
@@ -98,7 +98,7 @@ async def heal_all(ledger: Ledger, chosen: dict[str, Entry]) -> AsyncGenerator[H
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _told(ledger: Ledger, entry_id: str, entry: Entry) -> Healed:
+async def _healed(ledger: Ledger, entry_id: str, entry: Entry) -> Healed:
     try:
         await heal(ledger, entry_id, entry)
     except (FaultNotHealed, OSError) as error:
@@ -111,9 +111,9 @@ LOG = "watchdog.log"
 
 
 class Undoing:
-    """Undoes entries of a ledger, each as often as it takes; what it does stands in `watchdog.log` beside them.
+    """Undoes entries of a ledger, with retries until it succeeds; it logs to `watchdog.log` in the ledger's folder.
 
-    `is_handed_over` tells that the owner will not inject anything more.
+    `is_handed_over` means that the owner will not inject anything more.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -125,31 +125,31 @@ class Undoing:
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether nothing is being undone."""
+        """Whether no undo is running."""
         return all(undone.done() for undone in self._under_way.values())
 
     def take(self, entry_id: str) -> None:
-        """Undo an entry, unless that is under way."""
+        """Start to undo an entry, unless that is running already."""
         before = self._under_way.get(entry_id)
         if before is None or before.done():
             self._under_way[entry_id] = asyncio.run_coroutine_threadsafe(self._undo(entry_id), self._loop)
 
     async def _undo(self, entry_id: str) -> None:
-        pause, told = _FIRST_PAUSE_SECONDS, ""
+        pause, logged = _FIRST_PAUSE_SECONDS, ""
         while (entry := self._ledger.find(entry_id)) is not None:
             try:
                 await heal(self._ledger, entry_id, entry, is_handed_over=self.is_handed_over)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the fault is still there
-                if str(error) != told:
-                    told = str(error)
-                    self._note(f"{entry_id} is not healed yet: {told}")
+            except Exception as error:  # noqa: BLE001 - the fault is still in force after any error
+                if str(error) != logged:
+                    logged = str(error)
+                    self._log(f"{entry_id} is not healed yet: {logged}")
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             else:
-                self._note(f"healed: {entry_id}: {entry.fault} on {entry.target}, of process {entry.owner.pid}")
+                self._log(f"healed: {entry_id}: {entry.fault} on {entry.target}, of process {entry.owner.pid}")
                 return
 
-    def _note(self, line: str) -> None:
-        # A disk that is full must not keep a fault in force.
+    def _log(self, line: str) -> None:
+        # A full disk must not keep a fault in force.
         with contextlib.suppress(OSError), (self._ledger.directory / LOG).open("a", encoding="utf-8") as log:
             log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")

@@ -1,4 +1,4 @@
-"""The owner's side of the watchdog: it is started before anything is broken, and told ten times a second that we live."""
+"""The owner's side of the watchdog: starts it before anything is broken, and sends it ten heartbeats a second."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from alertdrill.chaos.safety.watchdog import BEAT_SECONDS, LAPSED, READY
 
 _READY_WITHIN_SECONDS = 15.0
 _ENDS_WITHIN_SECONDS = 0.5
-# It says something every second.
+# The watchdog prints a line every second.
 _SILENT_AFTER_SECONDS = 5.0
 
 
 @asynccontextmanager
 async def leased(ledger: Ledger, lost: Callable[[str], None]) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """Have a watchdog for the length of the block, which undoes this process's faults when it no longer can.
+    """Run a watchdog for the length of the block, which undoes this process's faults when this process cannot.
 
-    `lost` is called, with the reason, when the watchdog took a fault back, or when it is not there any more: what
-    is in force then is no more what it seems, or not safe. Raises FaultNotApplied when it cannot be started.
+    `lost` is called with the reason when the watchdog undid a fault, or when the watchdog is gone: then a fault is no
+    longer in force, or no longer safe. Raises FaultNotApplied when it cannot be started.
     """
     dog = _start(ledger)
     lease = _Lease(dog, lost)
@@ -42,23 +42,23 @@ async def leased(ledger: Ledger, lost: Callable[[str], None]) -> AsyncIterator[s
 
 
 class _Lease:
-    """Both pipes to a watchdog."""
+    """The two pipes to a watchdog."""
 
     def __init__(self, dog: subprocess.Popen[bytes], lost: Callable[[str], None]) -> None:
         assert dog.stdin is not None  # noqa: S101 - it was started with pipes
         assert dog.stdout is not None  # noqa: S101
-        self._dog, self._tell_lost = dog, lost
+        self._dog, self._report_lost = dog, lost
         self._input, self._output = dog.stdin, dog.stdout
-        self._words = b""
+        self._rest = b""
         self._ready = asyncio.Event()
-        self._heard_at = 0.0
+        self._received_at = 0.0
         self._is_lost = False
         for pipe in (self._input, self._output):
             os.set_blocking(pipe.fileno(), False)
 
     async def begin(self) -> None:
-        """Wait until it watches; raises FaultNotApplied."""
-        asyncio.get_running_loop().add_reader(self._output.fileno(), self._hear)
+        """Wait until the watchdog is ready; raises FaultNotApplied."""
+        asyncio.get_running_loop().add_reader(self._output.fileno(), self._read)
         try:
             await asyncio.wait_for(self._ready.wait(), _READY_WITHIN_SECONDS)
         except TimeoutError:
@@ -67,15 +67,15 @@ class _Lease:
             raise FaultNotApplied("the watchdog does not start, so nothing is broken")
 
     async def keep(self) -> None:
-        """Beat, and listen whether the watchdog does."""
+        """Send heartbeats, and check that the watchdog prints lines."""
         clock = asyncio.get_running_loop().time
-        self._heard_at = clock() + _READY_WITHIN_SECONDS
+        self._received_at = clock() + _READY_WITHIN_SECONDS
         while self._beat():
             before = clock()
             await asyncio.sleep(BEAT_SECONDS)
             if clock() - before > _SILENT_AFTER_SECONDS:
-                self._heard_at = clock()  # we stood still ourselves: its words may still wait to be read
-            elif clock() - self._heard_at > _SILENT_AFTER_SECONDS:
+                self._received_at = clock()  # this process was stopped itself: lines may wait to be read
+            elif clock() - self._received_at > _SILENT_AFTER_SECONDS:
                 self._lose("the watchdog hangs")
 
     def _beat(self) -> bool:
@@ -88,23 +88,23 @@ class _Lease:
         return True
 
     async def end(self) -> None:
-        """Hand over what is left: the end of the pipe tells that we inject nothing more."""
+        """Hand over the remaining faults: the closed pipe means that this process injects nothing more."""
         asyncio.get_running_loop().remove_reader(self._output.fileno())
         self._input.close()
         until = asyncio.get_running_loop().time() + _ENDS_WITHIN_SECONDS
-        # One that has something left to undo goes on without us.
+        # A watchdog that has faults left to undo goes on alone.
         while self._dog.poll() is None and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - a process sets no event
             await asyncio.sleep(0.01)
         self._output.close()
 
-    def _hear(self) -> None:
-        said = os.read(self._output.fileno(), 65536)
-        if not said:
+    def _read(self) -> None:
+        chunk = os.read(self._output.fileno(), 65536)
+        if not chunk:
             asyncio.get_running_loop().remove_reader(self._output.fileno())
             self._lose("the watchdog ended")
             return
-        self._heard_at = asyncio.get_running_loop().time()
-        *lines, self._words = (self._words + said).split(b"\n")
+        self._received_at = asyncio.get_running_loop().time()
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in map(bytes.decode, lines):
             if line == READY:
                 self._ready.set()
@@ -115,12 +115,12 @@ class _Lease:
         if not self._is_lost:
             self._is_lost = True
             self._ready.set()
-            self._tell_lost(reason)
+            self._report_lost(reason)
 
 
 def _start(ledger: Ledger) -> subprocess.Popen[bytes]:
     owner = json.dumps(asdict(Owner.this_process()))
-    # Without -P, a folder `chaos` where the agent was started would be taken for ours.
+    # Without -P, Python would import a folder `alertdrill` of the working directory.
     command = [
         sys.executable,
         "-P",
@@ -136,7 +136,7 @@ def _start(ledger: Ledger) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            # The terminal's Ctrl-C and its end are for the agent alone.
+            # Ctrl-C and the end of the terminal must not reach it.
             start_new_session=True,
         )
     except OSError as error:

@@ -1,8 +1,8 @@
-"""The faults in force, one file each, written and synced before a fault is injected.
+"""The ledger: the faults in force, one file each, written and synced before a fault is injected.
 
-`ID.json` is a fault that its owner keeps in force. Who takes it from a living owner (the watchdog when the owner
-hangs, `heal --force`) first renames it to `ID.lapsed.json`, so that the owner can tell. A file goes when its fault
-is undone and nobody is left who could still inject it: struck out by the owner itself, or when the owner is dead.
+`ID.json` is a fault that its owner keeps in force. A process that takes it from a living owner (the watchdog when the
+owner hangs, `heal --force`) first renames it to `ID.lapsed.json`, so that the owner notices. The file is removed when
+the fault is undone and cannot be injected any more: by the owner, or by another process when the owner is dead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from alertdrill.chaos.safety.entry import Entry
 
 @dataclass(frozen=True)
 class Contents:
-    """What a ledger holds: entries by id, which of them lapsed, and a line for each that cannot be read."""
+    """The contents of a ledger: entries by id, the ids that lapsed, and a line for each unreadable entry."""
 
     entries: dict[str, Entry]
     lapsed: frozenset[str]
@@ -31,14 +31,14 @@ class Contents:
 
 
 class Ledger:
-    """A directory of faults in force, written by one drill; made when the first one is written."""
+    """A directory of faults in force, written by one drill; created with the first entry."""
 
     def __init__(self, directory: Path, drill: str = "") -> None:
         self.directory = directory
         self.drill = drill
 
     def new_id(self) -> str:
-        """Make a name that no other fault has; toxics carry it, so that ours are told from others'."""
+        """Return a unique id; toxics and other objects of the fault carry it."""
         return f"alertdrill-{uuid.uuid4().hex[:12]}"
 
     def write(self, entry_id: str, entry: Entry) -> None:
@@ -60,13 +60,13 @@ class Ledger:
             raise FaultNotApplied(f"the ledger {path} cannot be written, so nothing is broken: {error}") from error
 
     def read(self) -> Contents:
-        """Read what is in force; an entry that cannot be read is told, and does not hide the others."""
+        """Read all entries; an unreadable one is reported and does not hide the others."""
         entries, lapsed, unreadable = {}, set(), []
         for entry_id, path in ledger_files.entry_files(self.directory):
             try:
                 entries[entry_id] = Entry.model_validate(json.loads(path.read_text(encoding="utf-8")))
             except FileNotFoundError:
-                continue  # struck out, or lapsed, since we looked
+                continue  # removed, or lapsed, since the listing
             except (OSError, ValueError, ValidationError) as error:
                 unreadable.append(f"the ledger entry {path} cannot be read: {_one_line(error)}")
             if path == ledger_files.lapsed(self.directory, entry_id):
@@ -78,14 +78,14 @@ class Ledger:
         return self.read().entries.get(entry_id)
 
     def is_kept(self, entry_id: str) -> bool:
-        """Tell whether a fault is still its owner's: nobody has taken it back."""
+        """Return whether a fault still belongs to its owner, and has not lapsed."""
         return ledger_files.kept(self.directory, entry_id).exists()
 
     def lapse(self, entry_id: str) -> None:
-        """Take a fault from its owner, who will notice; one that is struck out meanwhile is no error."""
+        """Take a fault from its owner, which will notice; an entry that was removed meanwhile is not an error."""
         ledger_files.lapse(self.directory, entry_id)
 
-    def strike_out(self, entry_id: str) -> None:
+    def remove(self, entry_id: str) -> None:
         """Remove the entry of a fault that is undone; raises FaultNotHealed."""
         try:
             for path in (ledger_files.kept(self.directory, entry_id), ledger_files.lapsed(self.directory, entry_id)):

@@ -1,12 +1,12 @@
 """Undoes the faults of a process that cannot: `python -P -m alertdrill.chaos.safety.watchdog LEDGER DRILL OWNER`.
 
-Its input is a pipe on which the owner sends a byte every 100 ms. The owner is gone when the pipe ends or the process
-does; it hangs when nothing comes for a while, as when it is stopped. Then, and when a fault outlasts its longest
-duration, its entries in the ledger are undone, again and again while a target is away. It ends when the owner is
-gone and nothing is left.
+Its input is a pipe on which the owner sends a byte every 100 ms. The owner is gone when the pipe closes or the process
+ends; it hangs when no byte comes for a while, for example because it is stopped. In both cases, and when a fault
+outlasts its longest duration, the watchdog undoes the faults, with retries while a target is away. It ends when the
+owner is gone and no fault is left.
 
-It runs beside every drill, so it loads the libraries that undo faults only when there is one: then at once, because
-that takes long on a machine that is short of time, as a fault may make it.
+It runs beside every drill, so it loads the libraries that undo faults only when there is a fault. Then it loads them at
+once, because that takes long on a busy machine, and a fault may make the machine busy.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ READY, LAPSED = "ready", "lapsed: "
 BEAT_SECONDS = 0.1
 HUNG_AFTER_SECONDS = 1.2
 _SUSPECT_AFTER_SECONDS = 0.5
-# Longer between two looks than this, and we stood still ourselves: that says nothing of the owner.
+# With a longer time between two looks, the watchdog itself was stopped, which says nothing about the owner.
 _LONGEST_TICK_SECONDS = 0.3
 _LOOK_EVERY_SECONDS = 1.0
-# What is not healed by then needs a person, and stays in the ledger for `alertdrill heal`.
+# A fault that is not undone by then needs a person, and stays in the ledger for `alertdrill heal`.
 _PATIENCE_SECONDS = 3600.0
 
 
 class Watchdog:
-    """Watches over the faults that one process has in force for one drill."""
+    """Watches the faults that one process has in force for one drill."""
 
     def __init__(self, directory: Path, drill: str, owner: Owner) -> None:
         self._directory = directory
@@ -52,28 +52,28 @@ class Watchdog:
         self._undoing: Undoing | None = None
 
     def run(self) -> None:
-        """Watch until the owner is gone and nothing of its is left."""
-        self._tell(READY)
+        """Watch until the owner is gone and no fault of it is left."""
+        self._print(READY)
         while not self._is_over():
-            self._listen()
+            self._wait_for_beat()
             self._look_at_the_owner()
             if self._is_time_to_look():
                 self._look_at_the_ledger()
 
-    def _listen(self) -> None:
-        """Wait for a beat, for a tick at most, and count the silence."""
-        heard = False
+    def _wait_for_beat(self) -> None:
+        """Wait a short time for a heartbeat, and count the time without one."""
+        received = False
         if self._gone_since is None:
-            while select.select([0], [], [], 0 if heard else BEAT_SECONDS)[0]:
+            while select.select([0], [], [], 0 if received else BEAT_SECONDS)[0]:
                 if not os.read(0, 65536):
                     self._gone_since = time.monotonic()
                     return
-                heard = True
+                received = True
         else:
             time.sleep(BEAT_SECONDS)
         now = time.monotonic()
         tick, self._ticked_at = now - self._ticked_at, now
-        self._silence_seconds = 0.0 if heard else self._silence_seconds + min(tick, _LONGEST_TICK_SECONDS)
+        self._silence_seconds = 0.0 if received else self._silence_seconds + min(tick, _LONGEST_TICK_SECONDS)
 
     def _look_at_the_owner(self) -> None:
         if self._gone_since is None and not self._owner.is_alive:
@@ -85,7 +85,7 @@ class Watchdog:
         now = time.monotonic()
         if now - self._looked_at > _LOOK_EVERY_SECONDS:
             self._looked_at = now
-            self._tell("watching")
+            self._print("watching")
             return True
         return self._gone_since is not None or self._silence_seconds > HUNG_AFTER_SECONDS
 
@@ -98,14 +98,14 @@ class Watchdog:
                 self._take(entry_id)
             elif entry_id not in self._taken and (reason := self._reason_to_take(entry)):
                 self._taken.add(entry_id)
-                # First, so that an owner which hears of it finds it so.
+                # Before the line is printed, so that the owner finds the entry lapsed.
                 ledger_files.lapse(self._directory, entry_id)
-                self._tell(f"{LAPSED}{entry['fault']} on {entry['target']} was undone by the watchdog: {reason}")
+                self._print(f"{LAPSED}{entry['fault']} on {entry['target']} was undone by the watchdog: {reason}")
                 self._take(entry_id)
 
     def _reason_to_take(self, entry: dict[str, Any]) -> str:
         if self._silence_seconds > HUNG_AFTER_SECONDS:
-            return f"process {self._owner.pid} stood still for more than {HUNG_AFTER_SECONDS} s"
+            return f"process {self._owner.pid} did not respond for more than {HUNG_AFTER_SECONDS} s"
         return "it lasted longer than its at_most" if time.time() > entry["expires_at"] else ""
 
     def _take(self, entry_id: str) -> None:
@@ -121,7 +121,7 @@ class Watchdog:
         return self._undoing
 
     def _entries(self) -> dict[str, dict[str, Any]]:
-        """Read the entries of this owner and drill; those that cannot be read are nobody's."""
+        """Read the entries of this owner and drill; unreadable entries are skipped."""
         found = {}
         for entry_id, path in ledger_files.entry_files(self._directory):
             with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
@@ -136,14 +136,14 @@ class Watchdog:
         is_idle = self._undoing is None or self._undoing.is_idle
         return (is_idle and not self._entries()) or time.monotonic() - self._gone_since > _PATIENCE_SECONDS
 
-    def _tell(self, line: str) -> None:
-        # The owner may be gone, or stopped, so that nobody reads.
+    def _print(self, line: str) -> None:
+        # If the owner is gone or stopped, the pipe may be full or closed.
         with contextlib.suppress(OSError):
             os.write(1, f"{line}\n".encode())
 
 
 def main() -> None:
-    """Watch, whatever the terminal sends to its processes: what is broken is mended before this ends."""
+    """Watch, and ignore the signals of a terminal: faults are undone before this ends."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.set_blocking(1, False)

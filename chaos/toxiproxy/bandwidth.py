@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from alertdrill.chaos.toxiproxy.toxic import Count, Toxic
+from alertdrill.chaos.toxiproxy.toxic import Count, ToxicFault
 
 
-class Bandwidth(Toxic):
+class Bandwidth(ToxicFault):
     """The `bandwidth` toxic: each connection gets `rate_kilobytes` (of 1,000 bytes) a second.
 
-    The server takes 0 too, and passes nothing then; `timeout` says that better.
+    The server accepts 0 too and then passes nothing; use `timeout` for that.
     """
 
     kind: Literal["bandwidth"] = "bandwidth"

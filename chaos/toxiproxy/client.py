@@ -1,7 +1,7 @@
 """The only file that speaks to a Toxiproxy server.
 
-It works on one toxic or one proxy at a time, by name, and never calls /reset or /populate: a server is often
-shared, so nothing here touches what somebody else made. Every request has a time limit, because an undo must end.
+It works on one toxic or one proxy at a time, by name, and never calls /reset or /populate: a server is often shared, so
+the proxies and toxics of others are left alone. Every request has a time limit, because an undo must end.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 
 from alertdrill.chaos.errors import FaultNotApplied
-from alertdrill.chaos.machine.listening import own_address
+from alertdrill.chaos.machine.sockets import own_address
 from alertdrill.chaos.machine.threads import in_thread
 
 _LIMIT = aiohttp.ClientTimeout(total=5.0)
@@ -34,21 +34,21 @@ class Toxiproxy:
         self.url = url.rstrip("/")
 
     async def proxies(self) -> dict[str, bool]:
-        """Tell of each proxy whether it is enabled; raises ToxiproxyError."""
+        """Return for each proxy whether it is enabled; raises ToxiproxyError."""
         found = await self._call("GET", "/proxies")
         return {name: proxy["enabled"] for name, proxy in sorted(found.items())}
 
     async def listen_port(self, proxy: str) -> int | None:
-        """Tell at which port of this machine a proxy listens; None when at none. Raises ToxiproxyError."""
+        """Return the port of this machine on which a proxy listens; None if there is none. Raises ToxiproxyError."""
         if await in_thread(own_address, urlsplit(self.url).hostname or "") is None:
             return None
         found = await self._call("GET", f"/proxies/{quote(proxy)}")
         port = found["listen"].rpartition(":")[2]
-        # A proxy that was never enabled keeps what it was asked for, be it `localhost:0` or `:postgresql`.
+        # A proxy that was never enabled keeps its address as it was given, such as `localhost:0` or `:postgresql`.
         return int(port) or None if port.isdecimal() else None
 
     async def add_toxic(self, proxy: str, toxic: dict[str, Any]) -> None:
-        """Add a toxic to a proxy and confirm that it is in force as it was asked for.
+        """Add a toxic to a proxy and confirm that the server has it as requested.
 
         Raises ToxiproxyError (404: no such proxy, 409: the name is taken).
         """
@@ -61,7 +61,7 @@ class Toxiproxy:
                 )
 
     async def remove_toxic(self, proxy: str, name: str) -> None:
-        """Remove a toxic and confirm that it is gone; one that is gone already is no error."""
+        """Remove a toxic and confirm that it is gone; a toxic that is gone already is not an error."""
         path = _toxic_path(proxy, name)
         for method, expected in (("DELETE", "gone"), ("GET", "absent")):
             try:
@@ -74,14 +74,14 @@ class Toxiproxy:
                     raise ToxiproxyError(f"toxic {name} of proxy {proxy} is still there after its removal")
 
     async def enable(self, proxy: str, *, enabled: bool) -> None:
-        """Open or close a proxy and confirm it; raises ToxiproxyError (404: no such proxy)."""
+        """Enable or disable a proxy and confirm it; raises ToxiproxyError (404: no such proxy)."""
         path, body = f"/proxies/{quote(proxy)}", {"enabled": enabled}
         try:
             await self._call("PATCH", path, body)
         except ToxiproxyError as error:
             if error.status not in {404, 405}:
                 raise
-            # Servers before 2.6 know no PATCH.
+            # Servers before 2.6 do not support PATCH.
             await self._call("POST", path, body)
         found = await self._call("GET", path)
         if found["enabled"] is not enabled:
@@ -107,15 +107,15 @@ def _toxic_path(proxy: str, name: str) -> str:
     return f"/proxies/{quote(proxy)}/toxics/{quote(name)}"
 
 
-def _same(found: object, asked: object) -> bool:
-    """Compare what the server holds with what it was asked for; it keeps toxicity in 32 bits."""
-    if isinstance(asked, float) and isinstance(found, int | float):
-        return math.isclose(found, asked, rel_tol=1e-6)
-    return found == asked
+def _same(found: object, requested: object) -> bool:
+    """Compare a value of the server with the requested one; the server keeps toxicity in 32 bits."""
+    if isinstance(requested, float) and isinstance(found, int | float):
+        return math.isclose(found, requested, rel_tol=1e-6)
+    return found == requested
 
 
 async def require_proxy(server: Toxiproxy, proxy: str) -> bool:
-    """Make sure that a proxy exists, and tell whether it is enabled; raises FaultNotApplied naming those that do."""
+    """Return whether a proxy is enabled; raises FaultNotApplied with the existing proxies when there is no such proxy."""
     try:
         proxies = await server.proxies()
     except ToxiproxyError as error:

@@ -1,4 +1,4 @@
-"""Down: nobody can connect through a proxy, and all its connections end."""
+"""Down: a proxy accepts no connections, and all its open ones end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from alertdrill.chaos.toxiproxy.client import Toxiproxy, ToxiproxyError, require
 
 
 class DownInjection(Injection):
-    """A proxy that was enabled is disabled."""
+    """An enabled proxy is disabled."""
 
     kind: Literal["down"] = "down"
     toxiproxy_url: str
@@ -21,7 +21,7 @@ class DownInjection(Injection):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"proxy {self.proxy}"
 
     async def inject(self) -> None:
@@ -32,7 +32,7 @@ class DownInjection(Injection):
             raise FaultNotApplied(str(error)) from error
 
     async def undo(self) -> None:
-        """Enable the proxy, and confirm that; one that is gone is no error. Raises FaultNotHealed."""
+        """Enable the proxy, and confirm that; a proxy that is gone is not an error. Raises FaultNotHealed."""
         server = Toxiproxy(self.toxiproxy_url)
         try:
             if self.proxy in await server.proxies():
@@ -42,26 +42,26 @@ class DownInjection(Injection):
 
 
 class Down(Fault):
-    """A proxy refuses connections, as the server behind it would if it were down."""
+    """A proxy refuses connections, as the server behind it does when it is down."""
 
     kind: Literal["down"] = "down"
     proxy: str = Field(min_length=1, pattern=r"^[^/]+$")
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"proxy {self.proxy}"
 
     def contradicts(self, other: Fault) -> str:
-        """Say why another fault of the same proxy cannot be in force at the same time."""
+        """Return why another fault of the same proxy cannot be in force at the same time."""
         same = getattr(other, "proxy", None) == self.proxy
         return f"nothing passes through the proxy {self.proxy} while it is down" if same else ""
 
-    async def resolve(self, endpoints: Endpoints, entry_id: str) -> DownInjection:  # noqa: ARG002 - it makes nothing
-        """Make sure that the proxy exists and is enabled; raises FaultNotApplied."""
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> DownInjection:  # noqa: ARG002 - it creates nothing
+        """Check that the proxy exists and is enabled; raises FaultNotApplied."""
         if not await require_proxy(Toxiproxy(endpoints.toxiproxy_url), self.proxy):
             raise FaultNotApplied(
-                f"proxy {self.proxy!r} is disabled already, so that nothing would change, and to undo it would"
-                " change what somebody else did; expected an enabled proxy"
+                f"proxy {self.proxy!r} is disabled already: the fault would change nothing, and its undo would"
+                " enable a proxy that it did not disable; expected an enabled proxy"
             )
         return DownInjection(toxiproxy_url=endpoints.toxiproxy_url, proxy=self.proxy)

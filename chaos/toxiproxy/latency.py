@@ -8,20 +8,20 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from alertdrill.chaos.fault import Fault
-from alertdrill.chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
+from alertdrill.chaos.toxiproxy.toxic import Delay, ToxicFault, milliseconds
 from alertdrill.units.duration import Duration
 from alertdrill.units.settings import Settings
 
 
 class Ramp(Settings):
-    """Growth in equal steps: the first at once, the last when `over` has passed but for one step."""
+    """Growth in equal steps: the first at once, the last one step before the end of `over`."""
 
     steps: int = Field(ge=2, le=100)
     over: Duration = Field(gt=timedelta(0))
 
 
-class Latency(Toxic):
-    """The `latency` toxic: a delay, uniformly spread by the jitter to either side; with a `ramp` it grows to that."""
+class Latency(ToxicFault):
+    """The `latency` toxic: a delay, plus or minus a random jitter; with a `ramp` it grows to that value."""
 
     kind: Literal["latency"] = "latency"
     latency: Delay = Field(gt=timedelta(0))
@@ -29,7 +29,7 @@ class Latency(Toxic):
     ramp: Ramp | None = None
 
     def steps(self) -> list[Fault]:
-        """Write out a latency that grows as several, each of them a share of it."""
+        """Split a growing latency into several, each a share of it."""
         ramp = self.ramp
         if ramp is None:
             return [self]
@@ -41,14 +41,14 @@ class Latency(Toxic):
         return self.lasts - by if isinstance(self.lasts, timedelta) else self.lasts
 
     def scaled(self, time_scale: float) -> Self:
-        """Divide when it begins and ends, and how fast it grows; the delay stays as it is."""
+        """Divide the times of its beginning, end and growth; the delay stays the same."""
         ramp = self.ramp and self.ramp.model_copy(update={"over": self.ramp.over / time_scale})
         return super().scaled(time_scale).model_copy(update={"ramp": ramp})
 
     @model_validator(mode="after")
     def _grows_while_it_lasts(self) -> Self:
         if self.ramp is not None and isinstance(self.lasts, timedelta) and self.ramp.over > self.lasts:
-            msg = "has ended before it is grown: expected `ramp.over` of at most `lasts`"
+            msg = "ends before it has grown: expected `ramp.over` of at most `lasts`"
             raise ValueError(msg)
         return self
 

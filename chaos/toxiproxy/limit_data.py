@@ -1,14 +1,14 @@
-"""Limit data: a connection ends after so many bytes."""
+"""Limit data: a connection ends after a number of bytes."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from alertdrill.chaos.toxiproxy.toxic import Count, Toxic
+from alertdrill.chaos.toxiproxy.toxic import Count, ToxicFault
 
 
-class LimitData(Toxic):
-    """The `limit_data` toxic: exactly so many `bytes` pass through each connection, then it is closed."""
+class LimitData(ToxicFault):
+    """The `limit_data` toxic: exactly `bytes` bytes pass through each connection, then it is closed."""
 
     kind: Literal["limit_data"] = "limit_data"
     bytes: Count

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
-from alertdrill.chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
+from alertdrill.chaos.toxiproxy.toxic import Delay, ToxicFault, milliseconds
 
 
-class ResetPeer(Toxic):
+class ResetPeer(ToxicFault):
     """The `reset_peer` toxic: a connection ends `timeout` after the first data that passes through it.
 
-    Only connections that were opened meanwhile end with a reset; one opened before ends with a plain close, and
-    one that nobody uses stays. `cut_connections: true` makes clients open new ones.
+    Only connections that were opened during the fault end with a reset. A connection opened before ends with a plain
+    close, and an unused one stays open. `cut_connections: true` makes clients open new ones.
     """
 
     kind: Literal["reset_peer"] = "reset_peer"

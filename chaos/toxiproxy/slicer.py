@@ -7,11 +7,11 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from alertdrill.chaos.toxiproxy.toxic import Count, Delay, Toxic
+from alertdrill.chaos.toxiproxy.toxic import Count, Delay, ToxicFault
 
 
-class Slicer(Toxic):
-    """The `slicer` toxic: pieces of `average_size_bytes`, more or less by the variation, `delay` after one another."""
+class Slicer(ToxicFault):
+    """The `slicer` toxic: pieces of `average_size_bytes`, give or take the variation, with `delay` between them."""
 
     kind: Literal["slicer"] = "slicer"
     average_size_bytes: Count = Field(gt=0)
@@ -19,9 +19,9 @@ class Slicer(Toxic):
     delay: Delay = timedelta(0)
 
     @model_validator(mode="after")
-    def _has_pieces_of_some_size(self) -> Self:
-        # The server halves what it slices, give or take the variation, until it is small enough: were the variation
-        # as large as the piece, it would never end, and take all the memory there is.
+    def _slicing_ends(self) -> Self:
+        # The server halves data, give or take the variation, until the pieces are small enough. With a variation as
+        # large as the piece it would never end, and use up all memory.
         if self.size_variation_bytes >= self.average_size_bytes:
             msg = (
                 f"size_variation_bytes {self.size_variation_bytes} would hang the server,"

@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from alertdrill.chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
+from alertdrill.chaos.toxiproxy.toxic import Delay, ToxicFault, milliseconds
 
 
-class SlowClose(Toxic):
-    """The `slow_close` toxic: what one side closes is closed to the other `delay` later, in one direction."""
+class SlowClose(ToxicFault):
+    """The `slow_close` toxic: when one side closes, the other sees it `delay` later, in one direction."""
 
     kind: Literal["slow_close"] = "slow_close"
     delay: Delay = Field(gt=timedelta(0))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
-from alertdrill.chaos.toxiproxy.toxic import Delay, Toxic, milliseconds
+from alertdrill.chaos.toxiproxy.toxic import Delay, ToxicFault, milliseconds
 
 
-class Timeout(Toxic):
+class Timeout(ToxicFault):
     """The `timeout` toxic: nothing passes; each connection ends after `timeout` without data, or never if that is 0.
 
-    When it is undone it closes every connection of the proxy, also those that its toxicity spared.
+    Its undo closes every connection of the proxy, also those that its toxicity spared.
     """
 
     kind: Literal["timeout"] = "timeout"

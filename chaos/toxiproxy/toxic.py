@@ -1,4 +1,4 @@
-"""What all toxics share: a proxy, a direction, a share of its connections."""
+"""The shared part of all toxics: a proxy, a direction, and a share of the connections."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pydantic import Field, PrivateAttr
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection
-from alertdrill.chaos.machine.connections import Peer, open_connections
+from alertdrill.chaos.machine.sockets import Peer, open_connections
 from alertdrill.chaos.toxiproxy.client import Toxiproxy, ToxiproxyError, require_proxy
 from alertdrill.units.duration import Duration
 
 Stream = Literal["downstream", "upstream"]
 
-# The server counts in 64 bits and checks nothing: what overflows there, or is negative, ends or hangs it.
+# The server counts in 64 bits and checks nothing: an overflow or a negative number crashes or hangs it.
 Delay = Annotated[Duration, Field(ge=timedelta(0), le=timedelta(days=1))]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
 
-# A connection that one of these strikes carries nothing back any more.
+# A connection under one of these toxics carries no more data.
 _NOTHING_PASSES = {"reset_peer", "timeout"}
 _ON_ITS_WAY_SECONDS = 0.2
 
 
 class ToxicInjection(Injection):
-    """One toxic under its own name on a proxy of a Toxiproxy server; `attributes` are in the API's units."""
+    """One toxic with its own name on a proxy of a Toxiproxy server; `attributes` are in the API's units."""
 
     kind: Literal["toxic"] = "toxic"
     toxiproxy_url: str
@@ -39,22 +39,22 @@ class ToxicInjection(Injection):
     toxicity: float
     attributes: dict[str, int]
     cut_connections: bool = False
-    # Known to who injected it alone: since when it is in force, the proxy's port here, and who was connected before.
+    # Known only to the process that injected it, and not in the ledger.
     _injected_at: float | None = PrivateAttr(None)
     _port: int | None = PrivateAttr(None)
     _connected_before: frozenset[Peer] = PrivateAttr(frozenset())
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"proxy {self.proxy} ({self.stream})"
 
     async def inject(self) -> None:
-        """Add the toxic, and cut the connections if asked; raises FaultNotApplied."""
+        """Add the toxic, and cut the connections if requested; raises FaultNotApplied."""
         toxic = self.model_dump(include={"name", "type", "stream", "toxicity", "attributes"})
         server = Toxiproxy(self.toxiproxy_url)
         try:
-            # Upstream, what the server had to say yet, or says unasked, passes all the same.
+            # An upstream toxic lets the server's own data through, so only downstream ones are checked for escapes.
             if self.type in _NOTHING_PASSES and self.stream == "downstream":
                 self._port = await server.listen_port(self.proxy)
             self._connected_before = frozenset(await self._open_connections())
@@ -69,8 +69,8 @@ class ToxicInjection(Injection):
     async def undo(self) -> None:
         """Remove the toxic, and confirm that it is gone; raises FaultNotHealed."""
         if self._injected_at is not None:
-            self._outcome = await self._told_of_escaped(time.monotonic() - self._injected_at)
-            # Once: when the toxic is gone, and only its absence could not be confirmed, everything passes.
+            self._outcome = await self._escaped(time.monotonic() - self._injected_at)
+            # Only at the first try: later the toxic may be gone already, and all connections carry traffic.
             self._injected_at = None
         server = Toxiproxy(self.toxiproxy_url)
         try:
@@ -83,10 +83,10 @@ class ToxicInjection(Injection):
     async def _open_connections(self) -> dict[Peer, float | None]:
         return await open_connections(self._port) if self._port is not None else {}
 
-    async def _told_of_escaped(self, in_force_seconds: float) -> str:
-        """Tell how many connections carried traffic under a toxic that lets none pass; empty when there were none.
+    async def _escaped(self, in_force_seconds: float) -> str:
+        """Report the connections that carried traffic under a toxic that lets none pass; empty if there were none.
 
-        The draw for its toxicity is made once for each connection, so that a pool keeps those that it spared.
+        The server draws for the toxicity once for each connection, so that spared connections of a pool stay spared.
         """
         escaped = [
             peer
@@ -107,9 +107,9 @@ class ToxicInjection(Injection):
 
     @property
     def _cutter(self) -> dict[str, object]:
-        # A `timeout` toxic closes every connection of its proxy when it is removed, and with no toxicity it does
-        # nothing before. Closing the proxy instead would refuse new connections meanwhile, and leave a shared
-        # proxy closed if we ended in between.
+        # A `timeout` toxic closes every connection of its proxy when it is removed, and with toxicity 0 it does
+        # nothing before. Disabling the proxy instead would refuse new connections meanwhile, and leave a shared
+        # proxy disabled if this process ended in between.
         return {
             "name": self._cutter_name,
             "type": "timeout",
@@ -119,11 +119,11 @@ class ToxicInjection(Injection):
         }
 
 
-class Toxic(Fault):
+class ToxicFault(Fault):
     """A fault that is one toxic: its `kind` is the toxic's type.
 
-    `toxicity` is the share of connections that it strikes, drawn for each one; a pool of few may escape it whole.
-    `cut_connections` ends those that are open when it begins, so that pools open new ones under it.
+    `toxicity` is the share of connections under the toxic, drawn for each one; a small pool may escape completely.
+    `cut_connections` ends the connections that are open when the fault begins, so that pools open new ones.
     """
 
     proxy: str = Field(min_length=1, pattern=r"^[^/]+$")
@@ -133,11 +133,11 @@ class Toxic(Fault):
 
     @property
     def target(self) -> str:
-        """What it breaks, in words."""
+        """The target, in words."""
         return f"proxy {self.proxy} ({self.stream})"
 
-    def contradicts(self, other: Fault) -> str:  # noqa: ARG002 - toxics of one proxy add up, whatever they are
-        """Say nothing: toxics of one proxy act one after another."""
+    def contradicts(self, other: Fault) -> str:  # noqa: ARG002 - toxics of one proxy add up
+        """Return an empty text: toxics of one proxy act one after another."""
         return ""
 
     @property
@@ -146,7 +146,7 @@ class Toxic(Fault):
         """The toxic's attributes, in the API's units."""
 
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> ToxicInjection:
-        """Make sure that the proxy exists; raises FaultNotApplied naming those that do."""
+        """Check that the proxy exists; raises FaultNotApplied with the names of the existing ones."""
         await require_proxy(Toxiproxy(endpoints.toxiproxy_url), self.proxy)
         return ToxicInjection(
             toxiproxy_url=endpoints.toxiproxy_url,
@@ -161,5 +161,5 @@ class Toxic(Fault):
 
 
 def milliseconds(duration: timedelta) -> int:
-    """Spell a duration as the API does."""
+    """Convert a duration to the unit of the API."""
     return round(duration / timedelta(milliseconds=1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from pathlib import Path
 from typing import Any, Self
@@ -11,6 +10,7 @@ import aiohttp
 import yaml
 
 from alertdrill.lab.errors import LabError
+from alertdrill.units.polling import poll
 
 _LIMIT = aiohttp.ClientTimeout(total=10.0)
 
@@ -76,13 +76,13 @@ class Api:
 
     async def until(self, path: str, seconds: float) -> None:
         """Wait until an object exists at a path; raises LabError when that takes too long."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while True:
+
+        async def problem() -> str:
             try:
                 await self.get(path)
             except (ApiRefused, LabError) as error:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise LabError(f"{path} does not exist on the API server after {seconds:g} s: {error}") from error
-            else:
-                return
-            await asyncio.sleep(0.1)
+                return str(error)
+            return ""
+
+        if left := await poll(problem, seconds, every_seconds=0.1):
+            raise LabError(f"{path} does not exist on the API server after {seconds:g} s: {left}")

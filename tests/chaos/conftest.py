@@ -11,6 +11,6 @@ from tests.support.toxiproxy_server import toxiproxy_server
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    """A Toxiproxy of the test's own, with a proxy `db`."""
+    """A Toxiproxy for one test, with a proxy `db`."""
     async with toxiproxy_server(tmp_path) as running:
         yield running

@@ -26,7 +26,7 @@ from tests.support.toxiproxy_server import endpoints, toxics, witness
 FAULT = Latency(proxy="db", latency=timedelta(milliseconds=1500), jitter=timedelta(milliseconds=20))
 
 
-async def test_it_is_in_force_for_the_block_and_written_down_meanwhile(server: Server, tmp_path: Path) -> None:
+async def test_it_is_in_force_for_the_block_and_in_the_ledger_meanwhile(server: Server, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger", "slow")
     async with applied(FAULT, endpoints(server), ledger):
         ((entry_id, entry),) = ledger.read().entries.items()
@@ -72,7 +72,7 @@ async def test_toxics_of_others_stay(server: Server, tmp_path: Path) -> None:
     assert list(toxics(server)) == ["theirs"]
 
 
-async def test_what_is_forbidden_when_it_comes_to_it_is_not_broken(server: Server, tmp_path: Path) -> None:
+async def test_a_target_that_became_forbidden_is_not_broken(server: Server, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     forbids = Guards(forbidden=("proxy db *",)).target_problem
     with pytest.raises(FaultNotApplied, match=r"proxy db \(downstream\) is forbidden by guards\.forbidden"):
@@ -82,7 +82,7 @@ async def test_what_is_forbidden_when_it_comes_to_it_is_not_broken(server: Serve
     assert ledger.read().entries == {}
 
 
-async def test_an_unknown_proxy_is_told_with_those_there_are(server: Server) -> None:
+async def test_an_unknown_proxy_is_reported_with_the_existing_ones(server: Server) -> None:
     with pytest.raises(FaultNotApplied, match="has no proxy 'dc', expected one of: db"):
         await FAULT.model_copy(update={"proxy": "dc"}).resolve(endpoints(server), "alertdrill-1")
 
@@ -95,7 +95,7 @@ async def test_an_undo_that_cannot_be_confirmed_stays_in_the_ledger(server: Serv
     assert len(ledger.read().entries) == 1
 
 
-async def test_one_that_was_taken_back_is_told_and_undone_again(server: Server, tmp_path: Path) -> None:
+async def test_a_fault_that_was_taken_back_is_reported_and_undone_again(server: Server, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     async with taken_back(ledger, server):
         (entry_id,) = ledger.read().entries
@@ -105,7 +105,7 @@ async def test_one_that_was_taken_back_is_told_and_undone_again(server: Server, 
     assert ledger.read().entries == {}
 
 
-async def test_a_server_that_is_just_restarting_is_waited_for(server: Server, tmp_path: Path) -> None:
+async def test_the_undo_waits_for_a_restarting_server(server: Server, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     async with applied(FAULT, endpoints(server), ledger):
         server.kill()

@@ -1,4 +1,4 @@
-"""docs/faults.md and docs/kubernetes.md show every fault, in examples that are read as a drill file is."""
+"""docs/faults.md and docs/kubernetes.md have an example of every fault, and each example is a valid fault."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ def test_every_kind_has_a_section_with_an_example(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_what_every_kind_injects_can_be_read_from_the_ledger(kind: str) -> None:
+def test_every_injection_can_be_read_from_the_ledger(kind: str) -> None:
     injection = get_type_hints(FAULTS[kind].resolve)["return"]
     assert INJECTIONS[injection.model_fields["kind"].default] is injection
 
 
 def test_a_kind_is_the_name_of_its_file_and_its_class() -> None:
+    """A fault with helper files has a folder of that name, and is its file `fault.py`."""
     for kind, cls in FAULTS.items():
-        assert cls.__module__.rsplit(".", 1)[-1] == kind
+        assert cls.__module__.removesuffix(".fault").rsplit(".", 1)[-1] == kind
         assert cls.__name__.lower() == kind.replace("_", "")
 
 
 @pytest.mark.parametrize("page", ["faults.md", "kubernetes.md", "adding-a-fault.md"])
-def test_what_a_page_links_to_is_there(page: str) -> None:
+def test_the_links_of_a_page_lead_to_files(page: str) -> None:
     links = re.findall(r"\]\(([^):#]+)\)", (DOCS / page).read_text(encoding="utf-8"))
     assert links
     assert [link for link in links if not (DOCS / link).exists()] == []

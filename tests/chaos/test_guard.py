@@ -1,4 +1,4 @@
-"""What may be broken, how much at once, and when."""
+"""The limits of drills: targets, number of faults, and times."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_hours_are_those_of_their_time_zone(hours: Hours, instant: str, inside: 
     assert hours.include(at(instant)) is inside
 
 
-def test_outside_of_hours_the_local_time_and_the_hours_are_told() -> None:
+def test_outside_the_hours_the_message_has_the_local_time_and_the_hours() -> None:
     problem = Guards(hours=OFFICE).time_problem(at("2026-11-28T10:00:00+00:00"))
     assert problem == (
         "it is Sat 11:00 in Europe/Berlin, and drills run 09:00-17:00 on mon, tue, wed, thu, fri (guards.hours)"
@@ -102,10 +102,10 @@ def test_faults_are_counted_at_the_worst_instant_and_steps_are_one(faults: list[
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"hours": {"time_zone": "Europe/Berln"}}, "'Europe/Berln' is no time zone, expected one such as"),
+        ({"hours": {"time_zone": "Europe/Berln"}}, "'Europe/Berln' is not a time zone, expected one such as"),
         (
             {"hours": {"time_zone": "UTC", "begin": 570}},
-            '570 is no time of day, expected one in quotes such as "09:30"',
+            '570 is not a time of day, expected one in quotes such as "09:30"',
         ),
         ({"hours": {"time_zone": "UTC", "days": ["someday"]}}, "Input should be 'mon'"),
         ({"blackouts": [{"begin": "2026-11-30", "end": "2026-11-27", "why": "x"}]}, "before it begins at 2026-11-30"),
@@ -113,7 +113,7 @@ def test_faults_are_counted_at_the_worst_instant_and_steps_are_one(faults: list[
         ({"most_faults": 0}, "greater than 0"),
     ],
 )
-def test_what_makes_no_guard_is_told(settings: dict[str, object], said: str) -> None:
+def test_malformed_guards_are_refused(settings: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError) as error:
         Guards.model_validate(settings)
     assert said in str(error.value)

@@ -1,4 +1,4 @@
-"""Faults that repeat and that grow, written out; and those that contradict each other."""
+"""Faults that repeat, that grow, and that contradict each other."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Unplugged(Fault):
         raise NotImplementedError
 
 
-def test_a_fault_comes_as_often_as_it_says() -> None:
+def test_a_fault_is_repeated_as_often_as_set() -> None:
     fault = latency(at=seconds(5), lasts=seconds(10), repeat=Repeat(times=3, every=seconds(60)))
     assert [(one.at, one.lasts, one.repeat) for one in spread([fault])] == [
         (seconds(5), seconds(10), None),
@@ -102,13 +102,13 @@ def test_faults_overlap_when_both_are_in_force(
     assert most_at_once(faults) == 1 + together
 
 
-def test_one_that_begins_as_the_other_ends_contradicts_it_and_is_not_at_once() -> None:
+def test_a_fault_that_begins_as_another_ends_contradicts_it_but_does_not_count_as_at_once() -> None:
     faults = [Unplugged(lasts=seconds(10)), Unplugged(at=seconds(10), lasts=seconds(10))]
     assert len(contradictions(faults)) == 1
     assert most_at_once(faults) == 1
 
 
-def test_nothing_else_goes_on_a_server_that_is_blocked() -> None:
+def test_no_other_fault_is_possible_on_a_blocked_server() -> None:
     def on_redis(host: str, **settings: Any) -> Fault:
         return Redis.model_validate({"url": f"redis://{host}:6379", "lasts": "1m"} | settings)
 
@@ -119,7 +119,7 @@ def test_nothing_else_goes_on_a_server_that_is_blocked() -> None:
     assert contradictions([block, on_redis("other", **fill)]) == []
 
 
-def test_a_process_that_stands_still_cannot_be_killed_meanwhile() -> None:
+def test_a_stopped_process_cannot_be_killed_meanwhile() -> None:
     stop, kill = (Process(action=action, name="engine") for action in ("stop", "kill"))
     assert contradictions([stop, kill]) == ["process and process on engine (kill) overlap: both are of one process"]
     assert contradictions([stop, Process(action="kill", name="other")]) == []
@@ -146,7 +146,7 @@ def test_two_of_a_kind_on_one_target_contradict_and_toxics_add_up() -> None:
         ({"at": "-1s"}, "at"),
     ],
 )
-def test_what_cannot_be_is_refused(settings: dict[str, object], said: str) -> None:
+def test_impossible_settings_are_refused(settings: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError) as error:
         Latency.model_validate({"kind": "latency", "proxy": "db", "latency": "1s"} | settings)
     assert said in str(error.value)

@@ -1,4 +1,4 @@
-"""A control plane that stays up for all tests of a run, and a namespace of each test's own."""
+"""A control plane for all tests of a run, and a namespace for each test."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ async def control_plane() -> AsyncIterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 async def api(control_plane: ControlPlane) -> AsyncIterator[Api]:
-    """An administrator's eyes and hands, which share nothing with the faults."""
+    """An administrator's client, which shares no code with the faults."""
     async with Api(control_plane.kubeconfig) as api:
         yield api
 
 
 @pytest.fixture
 async def shop(control_plane: ControlPlane, api: Api, tmp_path: Path) -> AsyncIterator[Shop]:
-    """A namespace that is open to drills, with alertdrill's shipped role; nobody else's objects change meanwhile."""
+    """A namespace that is open to drills, with the role in configs/; other objects must not change meanwhile."""
     shop = Shop(api, f"shop-{next(_numbers)}", tmp_path / "kubeconfig")
     await shop.open(control_plane)
     before = await seen(api)
@@ -53,7 +53,7 @@ async def shop(control_plane: ControlPlane, api: Api, tmp_path: Path) -> AsyncIt
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """A ledger that holds nothing when the test ends."""
+    """A ledger that must be empty when the test ends."""
     ledger = Ledger(tmp_path / "ledger")
     yield ledger
     assert ledger.read().entries == {}
@@ -61,7 +61,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 async def nodes(shop: Shop) -> AsyncIterator[Shop]:
-    """Nodes that carry the label, and the shipped role for them."""
+    """Nodes that carry the label, and the role for them in configs/."""
     made = await shop.apply("rbac-nodes.yml")
     names = [one["metadata"]["name"] for one in await shop.api.listed("/api/v1/nodes")]
     for name in names:

@@ -1,4 +1,4 @@
-"""Objects that are made for a drill and removed after it."""
+"""Objects that are created for a drill and removed after it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DENY = {
     "metadata": {"name": "deny-all"},
     "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
 }
-# What Chaos Mesh defines, in as few words as the API server takes.
+# A resource definition like that of Chaos Mesh, as short as the API server accepts.
 NETWORK_CHAOS = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
@@ -45,7 +45,7 @@ NETWORK_CHAOS = {
 DELAY = {
     "apiVersion": "chaos-mesh.org/v1alpha1",
     "kind": "NetworkChaos",
-    # Chaos Mesh puts such a finalizer on what it has to undo itself.
+    # Chaos Mesh puts such a finalizer on objects that it must clean up itself.
     "metadata": {"name": "delay", "finalizers": ["chaos-mesh/records"]},
     "spec": {"action": "delay", "mode": "all", "selector": {"labelSelectors": {"app": "engine"}}},
 }
@@ -62,7 +62,7 @@ async def policies(shop: Shop) -> list[str]:
     return [one["metadata"]["name"] for one in found]
 
 
-async def test_what_a_manifest_holds_is_there_until_the_end(shop: Shop, ledger: Ledger, tmp_path: Path) -> None:
+async def test_the_objects_of_a_manifest_exist_until_the_end(shop: Shop, ledger: Ledger, tmp_path: Path) -> None:
     another = DENY | {"metadata": {"name": "deny-some", "namespace": shop.name}}
     async with applied(apply(shop, tmp_path, DENY, another), shop.endpoints(), ledger) as injection:
         assert injection.target == f"namespace {shop.name}: NetworkPolicy deny-all, NetworkPolicy deny-some"
@@ -71,22 +71,22 @@ async def test_what_a_manifest_holds_is_there_until_the_end(shop: Shop, ledger: 
     assert injection.outcome == "NetworkPolicy deny-all, NetworkPolicy deny-some removed"
 
 
-async def test_what_is_there_already_is_never_overwritten(shop: Shop, tmp_path: Path) -> None:
+async def test_an_existing_object_is_never_overwritten(shop: Shop, tmp_path: Path) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{shop.name}/networkpolicies"
     theirs = await shop.api.create(path, DENY)
     with pytest.raises(
-        FaultNotApplied, match=r"NetworkPolicy deny-all is in namespace .* already, and is left as it is"
+        FaultNotApplied, match=r"NetworkPolicy deny-all exists in namespace .* already, and is left as it is"
     ):
         await apply(shop, tmp_path, DENY).resolve(shop.endpoints(), "alertdrill-1")
     assert await shop.api.get(f"{path}/deny-all") == theirs
 
 
-async def test_what_somebody_makes_at_the_last_moment_stays_theirs(shop: Shop, tmp_path: Path) -> None:
+async def test_an_object_made_at_the_last_moment_stays(shop: Shop, tmp_path: Path) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{shop.name}/networkpolicies"
     another = DENY | {"metadata": {"name": "another"}}
     injection = await apply(shop, tmp_path, another, DENY).resolve(shop.endpoints(), "alertdrill-1")
     theirs = await shop.api.create(path, DENY)
-    with pytest.raises(FaultNotApplied, match="NetworkPolicy deny-all is in namespace"):
+    with pytest.raises(FaultNotApplied, match="NetworkPolicy deny-all exists in namespace"):
         await injection.inject()
     assert await policies(shop) == ["another", "deny-all"]
     await injection.undo()
@@ -94,7 +94,7 @@ async def test_what_somebody_makes_at_the_last_moment_stays_theirs(shop: Shop, t
     assert await shop.api.get(f"{path}/deny-all") == theirs
 
 
-async def test_a_resource_of_chaos_mesh_is_awaited_until_it_is_gone(shop: Shop, tmp_path: Path) -> None:
+async def test_the_undo_waits_until_a_resource_of_chaos_mesh_is_gone(shop: Shop, tmp_path: Path) -> None:
     definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     chaos = f"/apis/chaos-mesh.org/v1alpha1/namespaces/{shop.name}/networkchaos"
     with pytest.raises(FaultNotApplied, match=r"the cluster has no NetworkChaos in chaos-mesh.org/v1alpha1"):
@@ -114,9 +114,7 @@ async def test_a_resource_of_chaos_mesh_is_awaited_until_it_is_gone(shop: Shop, 
     await shop.api.delete(f"{definitions}/networkchaos.chaos-mesh.org")
 
 
-async def test_an_object_of_that_name_that_is_not_ours_any_more_stays(
-    shop: Shop, ledger: Ledger, tmp_path: Path
-) -> None:
+async def test_an_object_that_lost_the_faults_label_stays(shop: Shop, ledger: Ledger, tmp_path: Path) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{shop.name}/networkpolicies"
     async with applied(apply(shop, tmp_path, DENY), shop.endpoints(), ledger):
         await shop.api.delete(f"{path}/deny-all")
@@ -127,7 +125,7 @@ async def test_an_object_of_that_name_that_is_not_ours_any_more_stays(
 async def test_a_kind_of_the_whole_cluster_is_refused(shop: Shop, tmp_path: Path) -> None:
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-9"}}
     with pytest.raises(
-        FaultNotApplied, match="Node is of the whole cluster, expected a kind that lives in a namespace"
+        FaultNotApplied, match="Node belongs to the whole cluster, expected a kind that belongs to a namespace"
     ):
         await apply(shop, tmp_path, node).resolve(shop.endpoints(), "alertdrill-1")
 

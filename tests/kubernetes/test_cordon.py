@@ -1,4 +1,4 @@
-"""Nodes that take no pods for a while."""
+"""Nodes that accept no pods for a while."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_node_takes_no_pods_until_the_end(nodes: Shop, ledger: Ledger) -
     assert not [key for key in annotations if key.startswith("alertdrill")]
 
 
-async def test_a_node_that_was_cordoned_before_stays_so(nodes: Shop, ledger: Ledger) -> None:
+async def test_a_node_that_was_cordoned_before_stays_cordoned(nodes: Shop, ledger: Ledger) -> None:
     await nodes.api.patch("/api/v1/nodes/node-1", {"spec": {"unschedulable": True}})
     async with applied(cordon(selector="type=kwok"), nodes.endpoints(), ledger) as injection:
         assert injection.target == "nodes node-2"
@@ -41,10 +41,10 @@ async def test_a_node_that_was_cordoned_before_stays_so(nodes: Shop, ledger: Led
         await cordon(node="node-1").resolve(nodes.endpoints(), "alertdrill-1")
 
 
-async def test_a_node_that_somebody_cordons_at_the_last_moment_stays_so(nodes: Shop) -> None:
+async def test_a_node_cordoned_at_the_last_moment_stays_cordoned(nodes: Shop) -> None:
     injection = await cordon(node="node-1").resolve(nodes.endpoints(), "alertdrill-1")
     await nodes.api.patch("/api/v1/nodes/node-1", {"spec": {"unschedulable": True}})
-    with pytest.raises(FaultNotApplied, match="somebody cordoned node node-1 before the fault"):
+    with pytest.raises(FaultNotApplied, match="node node-1 was cordoned before the fault"):
         await injection.inject()
     await injection.undo()
     assert await cordoned(nodes) == ["node-1"]
@@ -53,7 +53,7 @@ async def test_a_node_that_somebody_cordons_at_the_last_moment_stays_so(nodes: S
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"selector": "type=kwok"}, r"2 nodes are type=kwok, expected at most 1 \(most_nodes\): node-1, node-2"),
+        ({"selector": "type=kwok"}, r"2 nodes match type=kwok, expected at most 1 \(most_nodes\): node-1, node-2"),
         ({"selector": "type=kwik"}, "there is no node type=kwik"),
         ({"node": "node-7"}, "there is no node node-7"),
     ],
@@ -63,13 +63,13 @@ async def test_none_and_too_many_are_refused(nodes: Shop, settings: dict[str, An
         await cordon(**settings).resolve(nodes.endpoints(), "alertdrill-1")
 
 
-async def test_a_node_without_the_label_is_left_alone(nodes: Shop) -> None:
+async def test_a_node_without_the_label_is_refused(nodes: Shop) -> None:
     await nodes.api.patch("/api/v1/nodes/node-2", {"metadata": {"labels": dict.fromkeys(LABEL)}})
     told = "nodes node-2 are not open to drills: they do not carry alertdrill.io/enabled=true"
     with pytest.raises(FaultNotApplied, match=told):
         await cordon(selector="type=kwok", most_nodes=2).resolve(nodes.endpoints(), "alertdrill-1")
 
 
-async def test_without_the_role_for_nodes_what_is_missing_is_told(shop: Shop) -> None:
+async def test_without_the_role_for_nodes_the_missing_permissions_are_reported(shop: Shop) -> None:
     with pytest.raises(FaultNotApplied, match=r"not permitted to get nodes of the cluster, to list .*, to patch"):
         await cordon(node="node-1").resolve(shop.endpoints(), "alertdrill-1")

@@ -1,4 +1,4 @@
-"""What a killed agent left broken is mended by the next process, and an API server that is away only delays that."""
+"""The next process undoes the faults of a killed agent; an API server that is away only delays that."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FAULTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("settings", FAULTS, ids=lambda settings: str(settings["kind"]))
-async def test_heal_mends_what_a_killed_agent_left(shop: Shop, tmp_path: Path, settings: dict[str, Any]) -> None:
+async def test_heal_undoes_the_fault_of_a_killed_agent(shop: Shop, tmp_path: Path, settings: dict[str, Any]) -> None:
     await shop.deploy()
     if "file" in settings:
         (tmp_path / "deny-all.yml").write_text(yaml.safe_dump(DENY))

@@ -1,4 +1,4 @@
-"""Every query of the dashboards on what Kubernetes tells has data."""
+"""Every dashboard query on metrics of Kubernetes has data."""
 
 from __future__ import annotations
 

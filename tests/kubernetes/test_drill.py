@@ -1,4 +1,4 @@
-"""A whole drill: pods are killed and find no node, an alert on missing replicas fires, is told, and resolves."""
+"""A whole drill: killed pods find no node, and an alert on missing replicas fires, notifies and resolves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cut off or killed at every single step of breaking and undoing, a fault is always undone.
+"""A fault is always undone, even when the network is cut or the agent is killed at any single step.
 
 `make test` tries every third step, `make test-kubernetes` every one.
 """
@@ -27,7 +27,7 @@ from tests.support.breaking import fault, start_agent
 from tests.support.cluster import Shop
 from tests.support.relay import Relay
 
-# Breaking takes three to five pieces (two of them for TLS); the rest are of mending, which may look many times.
+# An injection takes three to five pieces (two of them for TLS); the rest are of the undo, which may poll many times.
 _STEPS = 8
 _EVERY = int(os.environ.get("ALERTDRILL_EVERY_STEP", "3"))
 FAULTS: list[dict[str, Any]] = [
@@ -42,7 +42,7 @@ CORDON = {"kind": "cordon", "node": "node-1"}
 
 @pytest.fixture
 async def relay(control_plane: ControlPlane, shop: Shop) -> AsyncIterator[Relay]:
-    """A relay before the API server, through which the shop's kubeconfig leads."""
+    """A relay before the API server; the shop's kubeconfig has its address."""
     port = int(control_plane.url.rsplit(":", 1)[1])
     async with Relay(port).running() as relay:
         text = shop.kubeconfig.read_text()
@@ -70,7 +70,7 @@ async def assert_nothing_cordoned(shop: Shop) -> None:
 async def cut_at_every_step(
     shop: Shop, relay: Relay, ledger: Ledger, broken: dict[str, Any], assert_whole: Callable[[Shop], Awaitable[None]]
 ) -> None:
-    """Break and mend again and again, cut off one step later each time, until a run needs no more steps."""
+    """Inject and undo again and again, and cut one step later each time, until no step is left."""
     relay.counting = lambda: any(ledger.directory.glob("*.json"))
     for step in range(1, _STEPS + 1, _EVERY):
         relay.seen, relay.cut_at = 0, step
@@ -89,7 +89,7 @@ async def cut_at_every_step(
 
 @pytest.fixture(params=[True, False], ids=["answers-lost", "requests-lost"])
 def cutting(request: pytest.FixtureRequest, relay: Relay) -> Relay:
-    """A relay that cuts the network for a moment: what was asked is done and not answered, or not even asked."""
+    """A relay that cuts the network for a moment: either the request or its response is lost."""
     relay.cut_seconds, relay.delivered = 0.3, request.param
     return relay
 
@@ -111,7 +111,7 @@ async def test_a_network_that_is_cut_at_any_step_leaves_no_node_cordoned(
 async def killed_at_every_step(
     shop: Shop, relay: Relay, ledger: Ledger, broken: dict[str, Any], assert_whole: Callable[[Shop], Awaitable[None]]
 ) -> None:
-    """Kill the agent one step of breaking later each time, until it comes to have broken it all."""
+    """Kill the agent one step of the injection later each time, until it completes the injection."""
     relay.counting = lambda: any(ledger.directory.glob("*.json"))
     for step in itertools.count(1, _EVERY):
         relay.seen, relay.cut_at, relay.delivered = 0, step, step % 2 == 0

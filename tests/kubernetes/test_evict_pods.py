@@ -1,4 +1,4 @@
-"""A PodDisruptionBudget may refuse an eviction, and that is an answer."""
+"""A PodDisruptionBudget may refuse an eviction, and the drill goes on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def evict(shop: Shop, **settings: Any) -> Any:
     return fault(**{"kind": "evict_pods", "namespace": shop.name, "selector": "app=engine", **settings})
 
 
-async def test_without_a_budget_all_go_and_are_replaced(shop: Shop, ledger: Ledger) -> None:
+async def test_without_a_budget_all_pods_are_evicted_and_replaced(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
     before = await shop.pods()
     async with applied(evict(shop, share=1.0), shop.endpoints(), ledger) as injection:
@@ -23,7 +23,7 @@ async def test_without_a_budget_all_go_and_are_replaced(shop: Shop, ledger: Ledg
     assert injection.outcome.startswith("3 of 3 pods evicted, all 3 pods Ready, after ")
 
 
-async def test_a_budget_that_allows_none_keeps_all_and_is_named(shop: Shop, ledger: Ledger) -> None:
+async def test_a_budget_that_allows_no_eviction_keeps_all_pods_and_is_named(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
     await shop.budget(at_least=3)
     before = await shop.pods()
@@ -34,7 +34,7 @@ async def test_a_budget_that_allows_none_keeps_all_and_is_named(shop: Shop, ledg
     assert injection.outcome.startswith(f"0 of 1 pods evicted, {pod.name} stays: {refusal}, all 3 pods Ready")
 
 
-async def test_of_several_those_go_that_the_budget_allows(shop: Shop) -> None:
+async def test_as_many_pods_are_evicted_as_the_budget_allows(shop: Shop) -> None:
     await shop.deploy()
     await shop.budget(at_least=2)
     before = await shop.pods()

@@ -1,4 +1,4 @@
-"""Pods that are killed are replaced, and nobody else's are."""
+"""Killed pods are replaced, and no other pods are touched."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def kill(shop: Shop, **settings: Any) -> Any:
     return fault(**{"kind": "kill_pods", "namespace": shop.name, "selector": "app=engine", **settings})
 
 
-async def test_killed_pods_are_replaced_and_the_time_is_told(shop: Shop, ledger: Ledger) -> None:
+async def test_killed_pods_are_replaced_and_the_time_is_reported(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
     before = await shop.pods()
     async with applied(kill(shop, count=2), shop.endpoints(), ledger) as injection:
@@ -65,7 +65,7 @@ async def test_an_owner_that_is_gone_replaces_nothing(shop: Shop, ledger: Ledger
     owned = kill(shop, selector=None, owner="deployment/engine")
     async with applied(owned, shop.endpoints(), ledger) as injection:
         await shop.api.delete(shop.path("deployments"))
-    assert injection.outcome == "somebody removed deployment/engine meanwhile"
+    assert injection.outcome == "deployment/engine was removed meanwhile"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ async def test_an_owner_that_is_gone_replaces_nothing(shop: Shop, ledger: Ledger
         ({"count": 4}, "4 pods of app=engine in namespace shop-.*: there are 3"),
     ],
 )
-async def test_what_matches_nothing_or_too_little_is_refused(shop: Shop, settings: dict[str, Any], told: str) -> None:
+async def test_too_few_matching_pods_are_refused(shop: Shop, settings: dict[str, Any], told: str) -> None:
     await shop.deploy()
     before = await shop.pods()
     with pytest.raises(FaultNotApplied, match=told):
@@ -94,17 +94,17 @@ async def test_agent_yml_limits_the_share_that_is_hit(shop: Shop) -> None:
     assert len((await kill(shop).resolve(shop.endpoints(largest_share=0.01), "alertdrill-1")).pods) == 1
 
 
-async def test_a_pod_that_nobody_would_replace_is_left_alone(shop: Shop) -> None:
+async def test_a_pod_without_a_controller_is_refused(shop: Shop) -> None:
     alone = {
         "metadata": {"name": "alone", "labels": {"app": "engine"}},
         "spec": {"containers": [{"name": "a", "image": "a"}]},
     }
     await shop.api.create(f"/api/v1/namespaces/{shop.name}/pods", alone)
-    with pytest.raises(FaultNotApplied, match=r"pod alone of namespace .* is nobody's: nothing would replace it"):
+    with pytest.raises(FaultNotApplied, match=r"pod alone of namespace .* has no controller: nothing would replace it"):
         await kill(shop).resolve(shop.endpoints(), "alertdrill-1")
 
 
-async def test_a_pod_that_ended_by_itself_is_no_other_of_its_name(shop: Shop) -> None:
+async def test_a_pod_that_ended_is_not_confused_with_a_later_one_of_its_name(shop: Shop) -> None:
     await shop.deploy()
     injection = await kill(shop, grace_period="0s").resolve(shop.endpoints(), "alertdrill-1")
     await injection.inject()

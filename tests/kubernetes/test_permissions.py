@@ -1,4 +1,4 @@
-"""The shipped role lets every fault work, which the other tests show, and lets nothing else happen."""
+"""The role in configs/ permits every fault, as the other tests show, and nothing else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("missing", FAULTS)
-async def test_a_missing_permission_is_told_before_anything_is_broken(shop: Shop, missing: str) -> None:
+async def test_a_missing_permission_is_reported_before_anything_is_broken(shop: Shop, missing: str) -> None:
     await shop.deploy()
     before = await shop.pods(), (await shop.workload())["spec"]
     role = await shop.api.get(ROLE.format(shop.name))
@@ -40,7 +40,7 @@ async def test_a_missing_permission_is_told_before_anything_is_broken(shop: Shop
     assert (await shop.pods(), (await shop.workload())["spec"]) == before
 
 
-async def test_a_permission_that_is_taken_away_meanwhile_is_told_by_its_verb(shop: Shop) -> None:
+async def test_a_permission_removed_meanwhile_is_reported_by_its_verb(shop: Shop) -> None:
     await shop.deploy()
     scale = fault(namespace=shop.name, **FAULTS["patch deployments.apps/scale engine in namespace"])
     injection = await scale.resolve(shop.endpoints(), "alertdrill-1")
@@ -84,14 +84,14 @@ async def test_the_shipped_role_lets_nothing_else_happen(shop: Shop, method: str
 
 
 @pytest.mark.parametrize("namespace", ["others", "default"])
-async def test_a_namespace_that_agent_yml_does_not_list_is_left_alone(shop: Shop, namespace: str) -> None:
+async def test_a_namespace_that_agent_yml_does_not_list_is_refused(shop: Shop, namespace: str) -> None:
     told = f"namespace {namespace} is not open to drills: kubernetes.namespaces of agent.yml has {shop.name}"
     for settings in [*FAULTS.values()]:
         with pytest.raises(FaultNotApplied, match=told):
             await fault(namespace=namespace, **settings).resolve(shop.endpoints(), "alertdrill-1")
 
 
-async def test_a_namespace_without_the_label_is_left_alone(shop: Shop) -> None:
+async def test_a_namespace_without_the_label_is_refused(shop: Shop) -> None:
     await shop.deploy()
     await shop.api.patch(f"/api/v1/namespaces/{shop.name}", {"metadata": {"labels": dict.fromkeys(LABEL)}})
     told = rf"neither (they|it) nor namespace {shop.name} carr(y|ies) alertdrill\.io/enabled=true"
@@ -118,8 +118,8 @@ async def test_a_workload_that_carries_the_label_itself_is_open(shop: Shop) -> N
     assert "from 3 to 0 replicas" in injection.target
 
 
-async def test_a_token_that_nobody_knows_is_told(shop: Shop) -> None:
+async def test_an_unknown_token_is_reported(shop: Shop) -> None:
     kubeconfig = shop.kubeconfig.read_text()
     shop.kubeconfig.write_text(kubeconfig.replace('"token": "', '"token": "not'))
-    with pytest.raises(FaultNotApplied, match="the API server does not know us: Unauthorized"):
+    with pytest.raises(FaultNotApplied, match="the API server rejects the credentials: Unauthorized"):
         await fault(namespace=shop.name, **KILL).resolve(shop.endpoints(), "alertdrill-1")

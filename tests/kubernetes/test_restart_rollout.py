@@ -24,7 +24,7 @@ def restart(shop: Shop, **settings: Any) -> Any:
     return fault(**defaults | settings)
 
 
-async def test_every_pod_is_another_one_when_it_is_over(shop: Shop, ledger: Ledger) -> None:
+async def test_every_pod_is_replaced(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
     before = await shop.pods()
     async with applied(restart(shop), shop.endpoints(), ledger) as injection:
@@ -35,13 +35,13 @@ async def test_every_pod_is_another_one_when_it_is_over(shop: Shop, ledger: Ledg
     assert re.fullmatch(r"rolled out after \d+ s", injection.outcome)
 
 
-async def test_a_rollout_that_is_held_back_is_refused(shop: Shop) -> None:
+async def test_a_paused_rollout_is_refused(shop: Shop) -> None:
     await shop.deploy()
     await shop.api.patch(shop.path("deployments"), {"spec": {"paused": True}})
     with pytest.raises(FaultNotApplied, match="is paused: nothing would roll out"):
         await restart(shop).resolve(shop.endpoints(), "alertdrill-1")
 
 
-async def test_a_workload_that_is_not_there_is_told(shop: Shop) -> None:
+async def test_a_missing_workload_is_reported(shop: Shop) -> None:
     with pytest.raises(FaultNotApplied, match="there is no deployment/engine in namespace shop-"):
         await restart(shop).resolve(shop.endpoints(), "alertdrill-1")

@@ -37,19 +37,19 @@ async def test_the_number_is_set_and_the_old_one_is_back_with_all_ready(
     assert injection.outcome == "3 replicas again, all Ready"
 
 
-async def test_a_number_that_somebody_else_sets_meanwhile_stays(shop: Shop, ledger: Ledger) -> None:
+async def test_a_number_that_another_user_sets_meanwhile_stays(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
     async with applied(scale(shop, replicas=1), shop.endpoints(), ledger) as injection:
         await shop.api.patch(shop.path("deployments") + "/scale", {"spec": {"replicas": 2}})
     assert (await shop.workload())["spec"]["replicas"] == 2
-    assert injection.outcome == "left at the 2 replicas that somebody set meanwhile"
+    assert injection.outcome == "left at the 2 replicas that were set meanwhile"
 
 
-async def test_a_workload_that_is_gone_needs_no_mending(shop: Shop, ledger: Ledger) -> None:
+async def test_a_workload_that_is_gone_needs_no_undo(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
     async with applied(scale(shop), shop.endpoints(), ledger) as injection:
         await shop.api.delete(shop.path("deployments"))
-    assert injection.outcome == "somebody removed deployment/engine meanwhile"
+    assert injection.outcome == "deployment/engine was removed meanwhile"
 
 
 async def _says_ready(shop: Shop, count: int) -> bool:
@@ -63,7 +63,7 @@ async def test_replicas_that_do_not_become_ready_are_not_healed_until_they_do(sh
         with not_ready:
             async with applied(scale(shop, replicas=1, ready_within="1s"), shop.endpoints(), ledger):
                 await until(lambda: shop.has_ready(1), "the others are gone")
-                # What the deployment says of its replicas lags behind its pods.
+                # The status of the deployment lags behind its pods.
                 await until(lambda: _says_ready(shop, 1), "the deployment knows")
         ((entry_id, entry),) = ledger.read().entries.items()
     patient = entry.injection.model_copy(update={"ready_within": PATIENTLY})
@@ -78,7 +78,7 @@ async def test_replicas_that_do_not_become_ready_are_not_healed_until_they_do(sh
         ({"replicas": 3}, "deployment/engine of namespace shop-.* has 3 replicas already"),
     ],
 )
-async def test_what_would_change_nothing_is_refused(shop: Shop, settings: dict[str, Any], told: str) -> None:
+async def test_a_fault_that_would_change_nothing_is_refused(shop: Shop, settings: dict[str, Any], told: str) -> None:
     await shop.deploy()
     with pytest.raises(FaultNotApplied, match=told):
         await scale(shop, **settings).resolve(shop.endpoints(), "alertdrill-1")

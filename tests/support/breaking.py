@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints, Fault
-from alertdrill.chaos.machine.processes import RunningProcess, whose_command
+from alertdrill.chaos.machine.processes import RunningProcess, with_command
 from alertdrill.chaos.registry import AnyFault
 from alertdrill.chaos.safety.healing import abandoned, heal_all
 from alertdrill.chaos.safety.ledger import Ledger
@@ -57,7 +57,7 @@ def endpoints(
     toxiproxy_url: str = NOWHERE,
     kubernetes: dict[str, Any] | None = None,
 ) -> Endpoints:
-    """Say what faults work through."""
+    """Return the endpoints for faults."""
     return Endpoints(
         toxiproxy_url=toxiproxy_url,
         addresses=addresses or {},
@@ -69,13 +69,13 @@ def endpoints(
 def holders(module: str) -> list[RunningProcess]:
     """List the processes of this checkout that hold a fault; other checkouts on this machine have their own."""
     folder = str(Path(sys.executable).parent)
-    return whose_command(lambda command: module in command and command[0].startswith(folder))
+    return with_command(lambda command: module in command and command[0].startswith(folder))
 
 
 def start_agent(
     ledger: Path, settings: dict[str, Any], *, watched: bool = False, **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Start an agent of its own process, with a watchdog if asked; it says `in force` when the fault is."""
+    """Start an agent in its own process, with a watchdog if requested; it prints `in force` when the fault is."""
     return subprocess.Popen(
         [sys.executable, "-c", _AGENT, json.dumps([settings, options, str(ledger), watched])],
         stdin=subprocess.PIPE,
@@ -85,7 +85,7 @@ def start_agent(
 
 
 class KilledAgent:
-    """An agent of its own process, with a watchdog if asked, that keeps a fault in force until it is killed."""
+    """An agent in its own process, with a watchdog if requested, that keeps a fault in force until it is killed."""
 
     def __init__(self, ledger: Path, settings: dict[str, Any], *, watched: bool = False, **options: Any) -> None:
         self.ledger = Ledger(ledger)
@@ -96,18 +96,18 @@ class KilledAgent:
 
     @classmethod
     async def in_a_thread(cls, ledger: Path, settings: dict[str, Any], **options: Any) -> KilledAgent:
-        """Start it while this loop goes on, because the server that it breaks runs here."""
+        """Start it in a thread: the event loop must go on, because it runs the server that the fault breaks."""
         return await asyncio.to_thread(cls, ledger, settings, **options)
 
     def kill(self) -> None:
-        """End it as the kernel would, with nothing cleaned up."""
+        """Kill it with SIGKILL, so that it cleans up nothing."""
         self._process.kill()
         self._process.wait()
 
     async def heal(self, *, force: bool = False) -> None:
-        """Undo what it left, as `alertdrill heal` does."""
+        """Undo its faults, as `alertdrill heal` does."""
         left = abandoned(self.ledger.read(), force=force)
         assert left
         assert [one.problem async for one in heal_all(self.ledger, left)] == [""] * len(left)
-        # One who lives may inject the fault yet, so that it stays written down.
+        # A living owner may still inject the fault, so the entry stays.
         assert self.ledger.read().lapsed == (left.keys() if force else set())

@@ -1,4 +1,4 @@
-"""A shop in a Kubernetes cluster, seen and arranged through an API of the test's own."""
+"""A shop in a Kubernetes cluster, through an API client that shares no code with alertdrill."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PATHS = {
     "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
 }
-# Somebody else's: a namespace that carries the label and that no agent.yml lists, and Kubernetes' own.
+# Namespaces of others: one carries the label but is not in agent.yml, and one belongs to Kubernetes.
 OTHERS = ("others", "kube-system")
 
 
@@ -49,7 +49,7 @@ def deployment(name: str, replicas: int, **metadata: Any) -> dict[str, Any]:
 
 
 async def bystanders(api: Api) -> None:
-    """Make what no fault may touch, though it looks like what they do."""
+    """Create objects that no fault may touch, although they look like targets."""
     await api.create("/api/v1/namespaces", {"metadata": {"name": "others", "labels": LABEL}})
     await api.patch("/api/v1/namespaces/kube-system", {"metadata": {"labels": LABEL}})
     for namespace in OTHERS:
@@ -61,7 +61,7 @@ async def bystanders(api: Api) -> None:
 
 
 async def seen(api: Api) -> list[tuple[str, ...]]:
-    """Tell what the bystanders are, and which nodes take pods."""
+    """Return the state of the bystanders, and the nodes that accept pods."""
     found = []
     for namespace in OTHERS:
         for path in (f"/api/v1/namespaces/{namespace}/pods", f"/apis/apps/v1/namespaces/{namespace}/deployments"):
@@ -76,7 +76,7 @@ async def seen(api: Api) -> list[tuple[str, ...]]:
 
 
 class Shop:
-    """One namespace, and how alertdrill's service account of that namespace reaches the cluster."""
+    """One namespace, and the access of alertdrill's service account to it."""
 
     def __init__(self, api: Api, name: str, kubeconfig: Path) -> None:
         self.api = api
@@ -84,7 +84,7 @@ class Shop:
         self.kubeconfig = kubeconfig
 
     async def open(self, plane: ControlPlane, labels: dict[str, str] = LABEL) -> None:
-        """Make the namespace, and let alertdrill in with its shipped role."""
+        """Create the namespace, and give alertdrill the role from configs/."""
         await self.api.create("/api/v1/namespaces", {"metadata": {"name": self.name, "labels": labels}})
         await self.apply("rbac.yml")
         await _until_open(self.api, self.name)
@@ -93,7 +93,7 @@ class Shop:
         write_kubeconfig(self.kubeconfig, plane.url, plane.authority, answer["status"]["token"])
 
     async def apply(self, file: str) -> list[tuple[str, str]]:
-        """Make what is written in a shipped file, for this namespace instead of `shop`; returns kinds and names."""
+        """Create the objects of a file of configs/, for this namespace instead of `shop`; returns kinds and names."""
         made = []
         for one in _written(file, self.name):
             await self.api.create(_PATHS[one["kind"]].format(self.name), one)
@@ -105,7 +105,7 @@ class Shop:
         return {"kubeconfig": str(self.kubeconfig), "namespaces": [self.name]} | changes
 
     def endpoints(self, **changes: Any) -> Endpoints:
-        """Say what faults work through."""
+        """Return the endpoints for faults."""
         return Endpoints(toxiproxy_url=NOWHERE, kubernetes=Kubernetes.model_validate(self.opened(**changes)))
 
     async def deploy(self, name: str = "engine", replicas: int = 3, **metadata: Any) -> None:
@@ -130,11 +130,11 @@ class Shop:
         await until(counted, "the budget counts the pods")
 
     def path(self, resource: str, name: str = "engine") -> str:
-        """Tell the path of an object of apps/v1."""
+        """Return the path of an object of apps/v1."""
         return f"/apis/apps/v1/namespaces/{self.name}/{resource}/{name}".rstrip("/")
 
     async def workload(self) -> Any:
-        """Look at the engine."""
+        """Read the engine."""
         return await self.api.get(self.path("deployments"))
 
     async def pods(self, name: str = "engine") -> set[str]:
@@ -144,7 +144,7 @@ class Shop:
 
     @asynccontextmanager
     async def without_nodes(self) -> AsyncIterator[None]:
-        """Keep every node from taking pods for the length of the block."""
+        """Cordon every node for the length of the block."""
         names = [node["metadata"]["name"] for node in await self.api.listed("/api/v1/nodes")]
         try:
             for name in names:
@@ -155,7 +155,7 @@ class Shop:
                 await self.api.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": None}})
 
     async def has_ready(self, count: int, name: str = "engine") -> bool:
-        """Tell whether exactly so many pods are there, all Ready."""
+        """Return whether there are exactly this many pods, all Ready."""
         return await _has_ready(self.api, self.name, count, name)
 
 

@@ -1,4 +1,4 @@
-"""A disk that is full after so many bytes, as seen by this process."""
+"""A disk that is full for this process after a number of bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def files_of_at_most(size_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size.
+    """Limit the size of the files that this process writes.
 
     Not for a fixture: pytest tells of a test before it undoes them, and what it writes to may be a file too.
     """

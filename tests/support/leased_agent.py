@@ -1,4 +1,4 @@
-"""An agent of a few lines, in a process of its own, that keeps a fault in force under the eyes of a watchdog."""
+"""A small agent in its own process, which keeps a fault in force beside a watchdog."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FAULT = {"kind": "latency", "proxy": "db", "latency": "1s"}
 
 
 class LeasedAgent:
-    """It says `in force`, and later what it learns of its fault; `dog` is the number of its watchdog."""
+    """It prints `in force`, and later the end of its fault; `dog` is the process number of its watchdog."""
 
     def __init__(self, process: subprocess.Popen[str], dog: int) -> None:
         self._process = process
@@ -68,11 +68,11 @@ class LeasedAgent:
         return (await asyncio.to_thread(self._process.stdout.readline)).strip()
 
     def send(self, number: signal.Signals) -> None:
-        """Signal it; it is reaped by `close`, so that the watchdog finds it as a shell's child is found."""
+        """Send it a signal; only `close` reaps it, so that the watchdog finds a zombie, as under a shell."""
         self._process.send_signal(number)
 
     def close(self) -> None:
-        """End it and its watchdog, whatever they do."""
+        """Kill it and its watchdog."""
         self._process.kill()
         self._process.communicate()
         if self.dog_is_there:
@@ -80,7 +80,7 @@ class LeasedAgent:
 
     @property
     def dog_is_there(self) -> bool:
-        """Tell whether the watchdog still runs."""
+        """Return whether the watchdog still runs."""
         try:
             command = Path(f"/proc/{self.dog}/cmdline").read_bytes()
         except OSError:

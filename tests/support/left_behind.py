@@ -1,4 +1,4 @@
-"""Faults whose owner is dead: as a killed agent leaves them."""
+"""Faults whose owner is dead, like those of a killed agent."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ async def leave(ledger: Ledger, server: Server, fault: Fault = FAULT) -> str:
 
 @asynccontextmanager
 async def taken_back(ledger: Ledger, server: Server) -> AsyncIterator[None]:
-    """Keep a fault in force for the length of the block, in which somebody else must undo it."""
+    """Keep a fault in force for the length of the block, in which another process must undo it."""
     kept = applied(FAULT, endpoints(server), ledger)
     await kept.__aenter__()
     yield
-    with pytest.raises(FaultTakenBack, match="was undone by somebody else"):
+    with pytest.raises(FaultTakenBack, match="was undone by another process"):
         await kept.__aexit__(None, None, None)

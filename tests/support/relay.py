@@ -1,4 +1,4 @@
-"""A way through which all that goes to a server passes, and which can be cut at every single step."""
+"""A relay before a server that can cut the connection at every single step."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Relay:
 
     @property
     def was_cut(self) -> bool:
-        """Tell whether the piece at which to cut came."""
+        """Return whether the piece at which to cut has arrived."""
         return 0 < self.cut_at <= self.seen
 
     async def reopened(self) -> None:
-        """Wait until it lets everybody through again, and cut no more."""
+        """Wait until it lets all connections through again, and stop cutting."""
         self.cut_at = 0
         await asyncio.sleep(max(self._closed_until - asyncio.get_running_loop().time(), 0.0))
 
@@ -82,5 +82,5 @@ class Relay:
 
     def _end_all(self) -> None:
         for writer in self._writers:
-            # A close alone would still send what waits.
+            # A plain close would still send the buffered data.
             writer.transport.abort() if not self.delivered else writer.close()

@@ -36,7 +36,7 @@ class Side:
             return await self.reader.read()
 
     async def is_silent(self, seconds: float = 0.3) -> bool:
-        """Whether nothing arrives for a while, not even the end of the stream."""
+        """Return whether nothing arrives for a while, not even the end of the stream."""
         try:
             async with asyncio.timeout(seconds):
                 await self.reader.read(1)

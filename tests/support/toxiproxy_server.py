@@ -1,4 +1,4 @@
-"""A Toxiproxy server of a test's own, and toxiproxy-python as the independent witness of what it holds."""
+"""A Toxiproxy server for one test, and toxiproxy-python as an independent witness of its state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alertdrill.lab.server import Server, Spec
 
 
 def spec(port: int, *flags: str) -> Spec:
-    """Tell how the server is started."""
+    """Return how the server is started."""
     command = [str(find_programs()["toxiproxy"]), "-host", "127.0.0.1", "-port", str(port), *flags]
     return Spec("toxiproxy", command, port, "/version")
 
@@ -35,14 +35,14 @@ async def toxiproxy_server(directory: Path) -> AsyncIterator[Server]:
 
 
 def witness(server: Server) -> Toxiproxy:
-    """Look at a server with somebody else's eyes."""
+    """Return a client of the server that shares no code with alertdrill."""
     client = Toxiproxy()
     client.update_api_consumer("127.0.0.1", server.spec.port)
     return client
 
 
 def endpoints(server: Server) -> Endpoints:
-    """Tell faults where the server is."""
+    """Return the endpoints of a server for faults."""
     return Endpoints(toxiproxy_url=f"http://{server.address}")
 
 

@@ -1,7 +1,7 @@
 """A Toxiproxy server in Python, for machines without the real one: the API, the errors and the toxics of 2.12.0.
 
-From a connection to a byte: `proxy` accepts and dials, `connection` has two `link`s, one for each direction, a link has
-a `stage` for each toxic, and a `channel` leads from one stage to the next. What a toxic does is in the file of its name.
+The way of the data: `proxy` accepts and dials, `connection` has two `link`s, one for each direction, a link has a `stage`
+for each toxic, and a `channel` leads from one stage to the next. Each toxic has a file of its own name.
 """
 
 VERSION = "2.12.0"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import posixpath
 import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import quote, unquote
 
 from aiohttp import web
@@ -16,7 +18,6 @@ from aiohttp import web
 from alertdrill.chaos.toxiproxy.embedded import VERSION
 from alertdrill.chaos.toxiproxy.embedded.collection import Collection
 from alertdrill.chaos.toxiproxy.embedded.errors import ApiError
-from alertdrill.chaos.toxiproxy.embedded.go_json import encode
 from alertdrill.chaos.toxiproxy.embedded.metrics import CONTENT_TYPE, Metrics
 from alertdrill.chaos.toxiproxy.embedded.proxy import Proxy
 
@@ -34,7 +35,7 @@ class Api:
     def __init__(self, collection: Collection, metrics: Metrics | None) -> None:
         self._collection = collection
         self._metrics = metrics
-        # Tasks that outlive their request are still wanted: a change goes to its end.
+        # Tasks outlive a request that timed out: a change is always completed.
         self._tasks: set[asyncio.Future[web.Response]] = set()
         self._routes: dict[str, dict[str, Handler]] = {
             "/reset": {"POST": self._reset},
@@ -57,7 +58,7 @@ class Api:
         }
 
     def application(self) -> web.Application:
-        """Make the application, without a limit for bodies."""
+        """Make the application; bodies have no size limit."""
         app = web.Application(client_max_size=0)
         app.router.add_route("*", "/{path:.*}", self._serve)
         app.on_response_prepare.append(_tidy_headers)
@@ -102,26 +103,24 @@ class Api:
         return web.Response(status=204)
 
     async def _list_proxies(self, _: tuple[str, ...], __: bytes) -> web.Response:
-        proxies = sorted(self._collection.proxies.items())
-        return _json("{" + ",".join(f"{encode(name)}:{proxy.json()}" for name, proxy in proxies) + "}")
+        return _json({name: proxy.as_json() for name, proxy in sorted(self._collection.proxies.items())})
 
     async def _create_proxy(self, _: tuple[str, ...], body: bytes) -> web.Response:
-        return _json((await self._collection.create(body)).json(), 201)
+        return _json((await self._collection.create(body)).as_json(), 201)
 
     async def _populate(self, _: tuple[str, ...], body: bytes) -> web.Response:
         proxies: list[Proxy] = []
         try:
             await self._collection.populate(body, proxies)
         except ApiError as error:
-            told = f'"error":{encode(error.message)},"status":{error.status},'
-            return _json(f'{{{told}"proxies":{_array(proxies)}}}', error.status)
-        return _json(f'{{"proxies":{_array(proxies)}}}', 201)
+            return _json(error.as_json() | {"proxies": _shown(proxies)}, error.status)
+        return _json({"proxies": _shown(proxies)}, 201)
 
     async def _show_proxy(self, names: tuple[str, ...], _: bytes) -> web.Response:
-        return _json(self._collection.get(names[0]).json())
+        return _json(self._collection.get(names[0]).as_json())
 
     async def _update_proxy(self, names: tuple[str, ...], body: bytes) -> web.Response:
-        return _json((await self._collection.update(names[0], body)).json())
+        return _json((await self._collection.update(names[0], body)).as_json())
 
     async def _delete_proxy(self, names: tuple[str, ...], _: bytes) -> web.Response:
         await self._collection.delete(names[0])
@@ -129,16 +128,16 @@ class Api:
 
     async def _list_toxics(self, names: tuple[str, ...], _: bytes) -> web.Response:
         toxics = self._collection.get(names[0]).chain.all()
-        return _json("[" + ",".join(toxic.json() for toxic in toxics) + "]")
+        return _json([toxic.as_json() for toxic in toxics])
 
     async def _create_toxic(self, names: tuple[str, ...], body: bytes) -> web.Response:
-        return _json((await self._collection.get(names[0]).chain.add(body)).json())
+        return _json((await self._collection.get(names[0]).chain.add(body)).as_json())
 
     async def _show_toxic(self, names: tuple[str, ...], _: bytes) -> web.Response:
-        return _json(self._collection.get(names[0]).chain.get(names[1]).json())
+        return _json(self._collection.get(names[0]).chain.get(names[1]).as_json())
 
     async def _update_toxic(self, names: tuple[str, ...], body: bytes) -> web.Response:
-        return _json((await self._collection.get(names[0]).chain.update(names[1], body)).json())
+        return _json((await self._collection.get(names[0]).chain.update(names[1], body)).as_json())
 
     async def _delete_toxic(self, names: tuple[str, ...], _: bytes) -> web.Response:
         await self._collection.get(names[0]).chain.remove(names[1])
@@ -149,20 +148,23 @@ async def _answer(handler: Handler, names: tuple[str, ...], body: bytes) -> web.
     try:
         return await handler(names, body)
     except ApiError as error:
-        text = f'{{"error":{encode(error.message)},"status":{error.status}}}\n'
-        return web.Response(status=error.status, text=text, headers=_TEXT)
+        return web.Response(status=error.status, text=f"{_compact(error.as_json())}\n", headers=_TEXT)
 
 
-def _json(text: str, status: int = 200) -> web.Response:
-    body = text.encode()
+def _json(value: object, status: int = 200) -> web.Response:
+    body = _compact(value).encode()
     response = web.Response(body=body, status=status, headers={"Content-Type": "application/json"})
     if len(body) >= _CHUNKED_FROM_BYTES:
         response.enable_chunked_encoding()
     return response
 
 
-def _array(proxies: list[Proxy]) -> str:
-    return "[" + ",".join(proxy.json() for proxy in proxies) + "]" if proxies else "null"
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _shown(proxies: list[Proxy]) -> list[dict[str, Any]] | None:
+    return [proxy.as_json() for proxy in proxies] or None
 
 
 def _clean(path: str) -> str:
@@ -172,7 +174,7 @@ def _clean(path: str) -> str:
 
 
 def _identified(response: web.Response) -> web.Response:
-    """Give the answer an id that sorts by time, as the real server's do (rs/xid)."""
+    """Add a request id that sorts by time, like those of the real server (rs/xid)."""
     unique = int(time.time()).to_bytes(4, "big") + secrets.token_bytes(8)
     response.headers["X-Toxiproxy-Request-Id"] = base64.b32hexencode(unique).decode().rstrip("=").lower()
     return response

@@ -13,7 +13,7 @@ from alertdrill.chaos.toxiproxy.embedded.toxic import Direction, Toxic, read_tox
 
 
 class Chain:
-    """Toxics for each direction; a change reaches open connections before it is answered."""
+    """Toxics for each direction; a change reaches open connections before the response."""
 
     def __init__(self) -> None:
         self.connections: set[Connection] = set()

@@ -1,4 +1,4 @@
-"""What leads from one stage to the next: chunks, in order, and then the end of the stream."""
+"""The channel from one stage to the next: chunks, in order, and then the end of the stream."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Protocol
 
 @dataclass(slots=True)
 class Chunk:
-    """Some bytes, and when they came by the monotonic clock, in seconds."""
+    """Some bytes, and when they arrived, in seconds of the monotonic clock."""
 
     data: bytes | memoryview
     received: float
 
 
 class Output(Protocol):
-    """Where a stage sends to: the next channel, or the end of the link."""
+    """The destination of a stage: the next channel, or the end of the link."""
 
     on_room: Callable[[], None] | None
 
@@ -26,10 +26,10 @@ class Output(Protocol):
         """Whether the writer has to wait for `on_room`."""
 
     def offer(self, chunk: Chunk) -> None:
-        """Take a chunk, whether there is room or not."""
+        """Accept a chunk, even if the channel is full."""
 
     def close(self) -> None:
-        """Say that no more will come."""
+        """Mark the end of the stream."""
 
 
 class Channel:
@@ -49,7 +49,7 @@ class Channel:
         return len(self._chunks) > self._capacity
 
     def offer(self, chunk: Chunk) -> None:
-        """Take a chunk, whether there is room or not."""
+        """Accept a chunk, even if the channel is full."""
         if self._abandoned:
             return
         self._chunks.append(chunk)
@@ -65,12 +65,12 @@ class Channel:
         return chunk
 
     def close(self) -> None:
-        """Say that no more will come: the reader sees it after the last chunk."""
+        """Mark the end of the stream: the reader sees it after the last chunk."""
         self.closed = True
         self._call(self.on_input)
 
     def abandon(self) -> None:
-        """Drop what is here and what comes: the reader has gone, and nobody shall wait for it."""
+        """Drop all present and later chunks: the reader is gone, and the writer must not wait for it."""
         self._abandoned = True
         self._chunks.clear()
         self._call(self.on_room)

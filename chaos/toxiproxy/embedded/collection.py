@@ -3,27 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from alertdrill.chaos.toxiproxy.embedded.errors import ApiError, bad_request_body, missing_field, proxy_not_found
-from alertdrill.chaos.toxiproxy.embedded.go_json import Struct, decode, decode_list
-from alertdrill.chaos.toxiproxy.embedded.go_json_scan import GoJsonError
+from alertdrill.chaos.toxiproxy.embedded.bodies import PROXIES, PROXY, ProxyBody, read_body
+from alertdrill.chaos.toxiproxy.embedded.errors import ApiError, missing_field, proxy_not_found
 from alertdrill.chaos.toxiproxy.embedded.proxy import Proxy, Surroundings
-
-_FIELDS: dict[str, str | Struct] = {
-    "name": "string",
-    "listen": "string",
-    "upstream": "string",
-    "enabled": "bool",
-    "Logger": Struct("zerolog.Logger", "Logger", {}),
-}
-_PROXY = Struct("toxiproxy.Proxy", "Proxy", _FIELDS)
-_POPULATED = Struct(
-    'struct { toxiproxy.Proxy; Enabled *bool "json:\\"enabled\\"" }',
-    "",
-    _FIELDS,
-    {key: f"Proxy.{key}" for key in _FIELDS if key != "enabled"},
-)
 
 
 class Collection:
@@ -42,14 +25,14 @@ class Collection:
             raise proxy_not_found() from None
 
     async def create(self, body: bytes) -> Proxy:
-        """Make the proxy that a body describes."""
-        given = _read(body, {"name": "", "listen": "", "upstream": "", "enabled": True})
+        """Create the proxy that a body describes."""
+        given = read_body(body, PROXY)
         _require_fields(given, "")
         proxy = self._make(given)
         async with self._changing:
             if proxy.name in self.proxies:
                 raise ApiError("proxy already exists", 409)
-            if given["enabled"]:
+            if given.enabled:
                 await proxy.start()
             self.proxies[proxy.name] = proxy
         return proxy
@@ -57,22 +40,20 @@ class Collection:
     async def update(self, name: str, body: bytes) -> Proxy:
         """Change a proxy."""
         proxy = self.get(name)
-        given = _read(body, {"listen": proxy.listen, "upstream": proxy.upstream, "enabled": proxy.enabled})
-        await proxy.update(given["listen"], given["upstream"], enabled=given["enabled"])
+        now = {"listen": proxy.listen, "upstream": proxy.upstream, "enabled": proxy.enabled}
+        given = ProxyBody.model_validate(now | read_body(body, PROXY).model_dump(exclude_unset=True))
+        await proxy.update(given.listen, given.upstream, enabled=given.enabled)
         return proxy
 
     async def delete(self, name: str) -> None:
-        """Stop a proxy and forget it."""
+        """Stop and remove a proxy."""
         async with self._changing:
             await self.get(name).stop()
             del self.proxies[name]
 
     async def populate(self, body: bytes, done: list[Proxy]) -> None:
-        """Make or replace the proxies of a list; those that are as wanted stay. `done` has them, also after an error."""
-        try:
-            wanted = decode_list(body, _POPULATED)
-        except GoJsonError as error:
-            raise bad_request_body(error) from error
+        """Create or replace the proxies of a list; unchanged ones stay. They are added to `done`, also before an error."""
+        wanted = read_body(body, PROXIES)
         for number, given in enumerate(wanted, 1):
             _require_fields(given, f" at proxy {number}")
         for given in wanted:
@@ -90,7 +71,7 @@ class Collection:
         for proxy in self.proxies.values():
             await proxy.stop()
 
-    async def _add_or_replace(self, given: dict[str, Any]) -> Proxy:
+    async def _add_or_replace(self, given: ProxyBody) -> Proxy:
         proxy = self._make(given)
         async with self._changing:
             existing = self.proxies.get(proxy.name)
@@ -98,24 +79,16 @@ class Collection:
                 if not await existing.differs(proxy.listen, proxy.upstream):
                     return existing
                 await existing.stop()
-            if given.get("enabled", True):
+            if given.enabled:
                 await proxy.start()
             self.proxies[proxy.name] = proxy
         return proxy
 
-    def _make(self, given: dict[str, Any]) -> Proxy:
-        return Proxy(given["name"], given.get("listen", ""), given["upstream"], self._surroundings)
+    def _make(self, given: ProxyBody) -> Proxy:
+        return Proxy(given.name, given.listen, given.upstream, self._surroundings)
 
 
-def _read(body: bytes, defaults: dict[str, Any]) -> dict[str, Any]:
-    try:
-        decode(body, _PROXY, defaults)
-    except GoJsonError as error:
-        raise bad_request_body(error) from error
-    return defaults
-
-
-def _require_fields(given: dict[str, Any], where: str) -> None:
-    for field in ("name", "upstream"):
-        if not given.get(field):
+def _require_fields(given: ProxyBody, where: str) -> None:
+    for field, value in (("name", given.name), ("upstream", given.upstream)):
+        if not value:
             raise missing_field(f"{field}{where}")

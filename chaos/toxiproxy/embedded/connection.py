@@ -14,7 +14,7 @@ Count = Callable[[Direction, str, int], None]
 
 
 class Connection:
-    """A client and its server; `on_end` hears when nothing is left of them."""
+    """A client and its server; `on_end` is called when both sockets are gone."""
 
     def __init__(
         self, client: Endpoint, server: Endpoint, spawn: Spawn, count: Count, on_end: Callable[[Connection], None]
@@ -28,10 +28,10 @@ class Connection:
         client.on_lost = server.on_lost = self._lost
 
     def start(self, chains: Mapping[Direction, Sequence[Toxic]]) -> None:
-        """Begin to pass data, through these toxics."""
+        """Begin to pass data through these toxics."""
         for direction, link in self.links.items():
             link.start(chains[direction])
-        # One may have gone before there was anybody to tell.
+        # A socket may have been lost before `on_lost` was set.
         if any(endpoint.lost for endpoint in self._endpoints):
             self._lost()
 
@@ -41,7 +41,7 @@ class Connection:
             endpoint.abort()
 
     def _lost(self) -> None:
-        """Let go of who waits to write, and of everything when both are gone."""
+        """Wake waiting writers; when both sockets are gone, stop everything."""
         for link in self.links.values():
             link.writable()
         if all(one.lost for one in self._endpoints):

@@ -13,30 +13,30 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class Reader(Protocol):
-    """Who takes what this socket receives."""
+    """The receiver of the data of this socket."""
 
     def feed(self, data: bytes) -> None:
-        """Take data."""
+        """Accept data."""
 
     def feed_end(self) -> None:
-        """Take notice that there is no more."""
+        """Handle the end of the stream."""
 
 
 class Writer(Protocol):
-    """Who sends through this socket."""
+    """The sender through this socket."""
 
     def writable(self) -> None:
-        """Take notice that there is room again, or that the socket is gone."""
+        """Handle that there is room again, or that the socket is gone."""
 
 
 class Endpoint(asyncio.Protocol):
-    """A socket that is read only while there is room for what it receives, and that writes only while it is taken."""
+    """A socket; it is read only while there is room for the data, and written to only while the other side reads."""
 
     writer: Writer
 
     def __init__(self) -> None:
         self._reader: Reader | None = None
-        # What comes before there is a link that takes it.
+        # Data that arrives before there is a link.
         self._early: list[bytes] = []
         self._ended = False
         self.choked = False
@@ -49,7 +49,7 @@ class Endpoint(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
 
     def attach(self, reader: Reader) -> None:
-        """Pass on to this link all that comes, and what has come already."""
+        """Send all data to this link, beginning with the data that arrived earlier."""
         self._reader = reader
         for data in self._early:
             reader.feed(data)
@@ -65,12 +65,12 @@ class Endpoint(asyncio.Protocol):
             self._reader.feed(data)
 
     def eof_received(self) -> bool:
-        """Leave the socket open: what is still under way to this side passes first."""
+        """Leave the socket open: data on the way to this side passes first."""
         self._end()
         return True
 
     def connection_lost(self, _: Exception | None) -> None:
-        """End the stream that came from here, and let go of who waits to write."""
+        """End the stream from this socket, and wake waiting writers."""
         self.lost = True
         self.choked = False
         self._end()
@@ -78,17 +78,17 @@ class Endpoint(asyncio.Protocol):
             self.on_lost()
 
     def pause_writing(self) -> None:
-        """Take no more for now."""
+        """Stop writing for now."""
         self.choked = True
         self.writer.writable()
 
     def resume_writing(self) -> None:
-        """Take more."""
+        """Write again."""
         self.choked = False
         self.writer.writable()
 
     def read(self, wanted: bool) -> None:  # noqa: FBT001 - on or off
-        """Read, or leave the data where it is, so that the sender has to wait."""
+        """Read, or stop reading, so that the sender has to wait."""
         if self.transport.is_closing() or wanted == self.transport.is_reading():
             return
         if wanted:
@@ -97,14 +97,14 @@ class Endpoint(asyncio.Protocol):
             self.transport.pause_reading()
 
     def write(self, data: bytes | memoryview) -> bool:
-        """Send; tell whether the socket was there for it."""
+        """Send data; return whether the socket was open."""
         if self.transport.is_closing():
             return False
         self.transport.write(data)
         return True
 
     def close(self) -> None:
-        """Close both directions after what is already written: the real server has no half-close either."""
+        """Close both directions after the written data: the real server has no half-close either."""
         self.transport.close()
 
     def abort(self) -> None:

@@ -1,23 +1,27 @@
-"""What goes wrong with a request, as the API says it."""
+"""Errors of requests, with the titles of the real server."""
 
 from __future__ import annotations
 
 
 class ApiError(Exception):
-    """A refused request: the message and the HTTP status of the answer."""
+    """A refused request: the message and the HTTP status of the response."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
 
+    def as_json(self) -> dict[str, str | int]:
+        """Return the body of the response."""
+        return {"error": self.message, "status": self.status}
+
 
 class ServerNotStarted(Exception):
-    """The server cannot run as it was told to; the text says why, in one line."""
+    """The server cannot run with its options; the text says why, in one line."""
 
 
 def bad_request_body(reason: object) -> ApiError:
-    """The body is no JSON, or JSON of another shape."""
+    """The body is not JSON, or JSON of another shape."""
     return ApiError(f"bad request body: {reason}", 400)
 
 

@@ -1,4 +1,4 @@
-"""One direction of one connection: what one side sends goes through the stages to the other side.
+"""One direction of one connection: the data of one side goes through the stages to the other side.
 
 Without toxics there is no stage, and data goes from socket to socket without a task.
 """
@@ -18,7 +18,7 @@ _CHUNK_BYTES = 32 * 1024
 
 
 class Link:
-    """Data from `source` to `sink`; at their ends, `count` hears how many bytes were "received" and "sent"."""
+    """Data from `source` to `sink`; at the end `count` is called with the bytes "received" and "sent"."""
 
     def __init__(self, source: Endpoint, sink: Endpoint, spawn: Spawn, count: Callable[[str, int], None]) -> None:
         self.source = source
@@ -28,7 +28,7 @@ class Link:
         self._count = count
         self._received_bytes = 0
         self._sent_bytes = 0
-        # Whether something could not be sent because the other side is gone.
+        # Whether data could not be sent because the other side is gone.
         self._failed = False
         self._at_end = False
         self._stages: list[Stage] = []
@@ -36,7 +36,7 @@ class Link:
         sink.writer = self
 
     def start(self, toxics: Sequence[Toxic]) -> None:
-        """Begin to read, through these toxics."""
+        """Begin to read data through these toxics."""
         outlet: Link | Channel = self
         for toxic in reversed(toxics):
             self._stages.insert(0, Stage(toxic, outlet, self._spawn))
@@ -50,7 +50,7 @@ class Link:
         self.source.attach(self)
 
     def feed(self, data: bytes) -> None:
-        """Take what the source has sent."""
+        """Accept data from the source."""
         self._received_bytes += len(data)
         if not self._stages:
             self._write(data)
@@ -62,7 +62,7 @@ class Link:
         self.regulate()
 
     def feed_end(self) -> None:
-        """Take notice that the source will send no more."""
+        """Handle the end of the source's data."""
         if self._at_end:
             return
         self._at_end = True
@@ -78,7 +78,7 @@ class Link:
         self.source.read(not choked)
 
     def writable(self) -> None:
-        """Take notice that the sink takes data again, or that it is gone."""
+        """Handle that the sink accepts data again, or that it is gone."""
         if self.on_room is not None and not self.full:
             self.on_room()
         self.regulate()
@@ -99,17 +99,17 @@ class Link:
             self.sink.close()
             if not self._failed:
                 self._count("sent", self._sent_bytes)
-            # A stage before the one that closed would wait for ever to send.
+            # Earlier stages would wait for ever to send.
             self.abandon()
 
     def abandon(self) -> None:
-        """Stop all stages: nobody is left for what they send."""
+        """Stop all stages: there is no receiver any more."""
         self.ended = True
         for stage in self._stages:
             stage.abandon()
 
     async def add(self, toxic: Toxic) -> None:
-        """Put a toxic behind the others."""
+        """Add a toxic behind the others."""
         if self.ended:
             return
         stage = Stage(toxic, self, self._spawn)
@@ -126,13 +126,13 @@ class Link:
             stage.closed = True
 
     async def update(self, toxic: Toxic) -> None:
-        """Let a toxic begin again, with new settings."""
+        """Restart a toxic with new settings."""
         stage = self._stage_of(toxic)
         if stage is not None and await stage.interrupt():
             stage.start()
 
     async def remove(self, toxic: Toxic) -> None:
-        """Take a toxic out, and pass on at once what it holds."""
+        """Remove a toxic, and pass on at once the data that it holds."""
         stage = self._stage_of(toxic)
         if stage is None or not await stage.interrupt():
             return
@@ -156,7 +156,7 @@ class Link:
             previous.start()
 
     def _watch_head(self) -> None:
-        """Read again from the source when the first stage has room."""
+        """Make the first stage control the reading from the source."""
         if self._stages:
             self._stages[0].inlet.on_room = self.regulate
         self.regulate()

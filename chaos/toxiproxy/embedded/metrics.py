@@ -30,7 +30,7 @@ class Metrics:
         self.counters[which][labels] += count_bytes
 
     def text(self) -> str:
-        """Write them all."""
+        """Write all counters in the text format."""
         return _HANDLER_ERRORS + "".join(_family(name, counter) for name, counter in self.counters.items() if counter)
 
 
@@ -39,18 +39,9 @@ def _family(which: str, counter: Counter[Labels]) -> str:
     lines = [f"# HELP {name} ", f"# TYPE {name} counter"]
     for values, count in sorted(counter.items()):
         labels = ",".join(f'{key}="{_escape(value)}"' for key, value in zip(_LABELS, values, strict=True))
-        lines.append(f"{name}{{{labels}}} {_number(count)}")
+        lines.append(f"{name}{{{labels}}} {count}")
     return "\n".join(lines) + "\n"
 
 
 def _escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
-def _number(count: int) -> str:
-    """Write a number as Go does, which takes an exponent from seven digits on."""
-    if count < 1_000_000:
-        return str(count)
-    digits = str(count)
-    fraction = digits[1:].rstrip("0")
-    return f"{digits[0]}{'.' + fraction if fraction else ''}e+{len(digits) - 1:02}"

@@ -1,4 +1,4 @@
-"""A proxy: it listens, dials its upstream for each client, and joins the two."""
+"""A proxy: it listens, dials its upstream for each client, and connects the two."""
 
 from __future__ import annotations
 
@@ -7,20 +7,13 @@ import logging
 import socket
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+from alertdrill.chaos.toxiproxy.embedded.address import AddressError, listen, local_address, resolve, split
 from alertdrill.chaos.toxiproxy.embedded.chain import Chain
 from alertdrill.chaos.toxiproxy.embedded.connection import Connection
 from alertdrill.chaos.toxiproxy.embedded.endpoint import Endpoint
 from alertdrill.chaos.toxiproxy.embedded.errors import ApiError
-from alertdrill.chaos.toxiproxy.embedded.go_address import (
-    GoAddressError,
-    listen,
-    local_address,
-    resolve,
-    resolve_port,
-    split,
-)
-from alertdrill.chaos.toxiproxy.embedded.go_json import encode
 from alertdrill.chaos.toxiproxy.embedded.metrics import Metrics
 from alertdrill.chaos.toxiproxy.embedded.stage import Spawn
 from alertdrill.chaos.toxiproxy.embedded.toxic import Direction
@@ -31,14 +24,14 @@ _PAUSE_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What proxies share: a task group's `spawn`, and the metrics if there are any."""
+    """Shared by all proxies: a task group's `spawn`, and the metrics if there are any."""
 
     spawn: Spawn
     metrics: Metrics | None
 
 
 class Proxy:
-    """A name, where it listens and where it leads; `listen` is resolved when it starts."""
+    """A name, the address where it listens, and its upstream; `listen` is resolved when the proxy starts."""
 
     def __init__(self, name: str, listen: str, upstream: str, surroundings: Surroundings) -> None:
         self.name = name
@@ -51,27 +44,30 @@ class Proxy:
         self._accepting: asyncio.Task[None] | None = None
         self._listener: socket.socket | None = None
 
-    def json(self) -> str:
-        """Write it as the API does; `Logger` is a slip of the real server that clients know."""
-        toxics = ",".join(toxic.json() for toxic in self.chain.all())
-        return (
-            f'{{"name":{encode(self.name)},"listen":{encode(self.listen)},"upstream":{encode(self.upstream)},'
-            f'"enabled":{encode(self.enabled)},"Logger":{{}},"toxics":[{toxics}]}}'
-        )
+    def as_json(self) -> dict[str, Any]:
+        """Return what the API shows, in its order; `Logger` is a mistake of the real server that clients may read."""
+        return {
+            "name": self.name,
+            "listen": self.listen,
+            "upstream": self.upstream,
+            "enabled": self.enabled,
+            "Logger": {},
+            "toxics": [toxic.as_json() for toxic in self.chain.all()],
+        }
 
     async def start(self) -> None:
-        """Listen, unless it does already; raises ApiError."""
+        """Listen, unless it listens already; raises ApiError."""
         async with self._changing:
             if not self.enabled:
                 await self._start()
 
     async def stop(self) -> None:
-        """Stop to listen, and close every connection."""
+        """Stop listening, and close every connection."""
         async with self._changing:
             self._stop()
 
     async def update(self, listen: str, upstream: str, *, enabled: bool) -> None:
-        """Change it; another address closes every connection. Raises ApiError, and is disabled then."""
+        """Change the proxy; another address closes every connection. On ApiError the proxy is disabled."""
         async with self._changing:
             if await self.differs(listen, upstream):
                 self._stop()
@@ -82,16 +78,16 @@ class Proxy:
                 self._stop()
 
     async def differs(self, listen: str, upstream: str) -> bool:
-        """Tell whether it listens elsewhere or leads elsewhere; raises ApiError."""
+        """Return whether an address differs from the current one; raises ApiError."""
         try:
             return self.listen != str(await resolve(listen)) or self.upstream != upstream
-        except GoAddressError as error:
+        except AddressError as error:
             raise ApiError(str(error), 500) from error
 
     async def _start(self) -> None:
         try:
             self._listener = await listen(self.listen)
-        except GoAddressError as error:
+        except AddressError as error:
             raise ApiError(str(error), 500) from error
         self.listen = local_address(self._listener)
         self.enabled = True
@@ -113,18 +109,18 @@ class Proxy:
             try:
                 client, _ = await loop.sock_accept(listener)
             except OSError as error:
-                # Too many open files, for one; clients wait in the backlog meanwhile.
+                # For example too many open files; clients wait in the backlog meanwhile.
                 _log.warning("proxy %s: cannot accept: %s", self.name, error)
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             try:
                 await self._join(client)
             except (OSError, ValueError) as error:
-                # A host name may be one that cannot even be asked for.
+                # A ValueError comes from a host name that cannot be encoded.
                 _log.warning("proxy %s: cannot reach %s: %s", self.name, self.upstream, error)
 
     async def _join(self, client_socket: socket.socket) -> None:
-        """Dial the upstream and connect the client with it; raises OSError, and then the client is closed."""
+        """Dial the upstream and connect the client with it; on OSError the client is closed."""
         loop = asyncio.get_running_loop()
         server: Endpoint | None = None
         try:
@@ -142,17 +138,16 @@ class Proxy:
         connection.start(self.chain.toxics)
 
     def _counter(self) -> partial[None]:
-        """Count bytes under the names that the proxy has now."""
+        """Return a counter of bytes with the current labels of the proxy."""
         return partial(_count, self._surroundings.metrics, (self.name, self.listen, self.upstream))
 
 
 def _upstream(address: str) -> tuple[str, int]:
     try:
         host, port = split(address)
-        number = resolve_port(port)
-    except GoAddressError as error:
+    except AddressError as error:
         raise OSError(str(error)) from error
-    return host or "localhost", number
+    return host or "localhost", port
 
 
 def _count(

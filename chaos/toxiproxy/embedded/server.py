@@ -1,4 +1,4 @@
-"""The server: the API on its port, and the proxies behind it, until it is told to stop."""
+"""The server: the API on its port, and the proxies behind it, until a signal stops it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STOP_WITHIN_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Options:
-    """Where the API listens, a JSON file of proxies to begin with, and whether there are metrics."""
+    """The address of the API, a JSON file of the first proxies, and whether there are metrics."""
 
     host: str = "127.0.0.1"
     port: int = 8474
@@ -49,29 +49,29 @@ async def serve(options: Options, until: asyncio.Event) -> None:
 
 
 def run(options: Options) -> int:
-    """Serve until SIGINT or SIGTERM; gives the exit code."""
+    """Serve until SIGINT or SIGTERM; returns the exit code."""
     code = 0
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve_until_told(options))
+            runner.run(_serve_until_signal(options))
     except* ServerNotStarted as group:
         sys.stderr.write(f"toxiproxy: {group.exceptions[0]}\n")
         code = 2
     return code
 
 
-async def _serve_until_told(options: Options) -> None:
-    told = asyncio.Event()
+async def _serve_until_signal(options: Options) -> None:
+    stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    await serve(options, told)
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await serve(options, stopped)
 
 
 async def _listen(runner: web.AppRunner, options: Options) -> None:
     try:
         await web.TCPSite(runner, options.host, options.port, shutdown_timeout=_STOP_WITHIN_SECONDS).start()
     except OSError as error:
-        # The loop's own text names the address a second time.
+        # The text of the event loop would repeat the address.
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise ServerNotStarted(f"cannot listen on {options.host}:{options.port}: {reason}") from error
 

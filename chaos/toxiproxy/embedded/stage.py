@@ -1,8 +1,8 @@
 """One toxic at work on one direction of one connection.
 
-A toxic can be interrupted: its settings changed, or a neighbour came or went. `receive` and `wait` tell it so, and what
-it holds then it passes on, so that no byte is lost. `send` then waits no longer for room: a change must not wait for
-somebody who does not read.
+A toxic is interrupted when its settings change, or when a toxic beside it is added or removed. Then `receive` and `wait`
+raise Interrupted, and the toxic passes on the data that it holds, so that no byte is lost. `send` then stops waiting for
+room: a change must not wait for a client that does not read.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Stage:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Let the toxic work, or, when the dice spare this connection, let everything pass."""
+        """Start the toxic; if the draw for its toxicity spares this connection, pass everything on."""
         self._interrupting = False
         self._task = self._spawn(self._run())
 
     async def interrupt(self) -> bool:
-        """Stop the toxic; tell whether the stream goes on."""
+        """Stop the toxic; return whether the stream goes on."""
         if self.closed or self._task is None:
             return False
         self._interrupting = True
@@ -75,9 +75,9 @@ class Stage:
             await self._park(left, until_input=True)
 
     async def wait(self, seconds: float) -> None:
-        """Let time pass, never too little; raises Interrupted."""
+        """Wait at least this long; raises Interrupted."""
         deadline = monotonic() + seconds
-        # The loop's timer counts milliseconds: what is shorter goes round the loop instead.
+        # The loop's timer counts milliseconds, so shorter times are waited for by turns of the loop.
         short = seconds < _MILLISECOND
         while (left := deadline - monotonic()) > 0:
             if short:
@@ -94,7 +94,7 @@ class Stage:
             await self._park(until_room=True)
 
     def close(self) -> None:
-        """End the stream here; what still comes in is lost."""
+        """End the stream here; data that still arrives is lost."""
         if not self.closed:
             self.closed = True
             self.inlet.abandon()

@@ -1,4 +1,4 @@
-"""The endpoints of an actuator in the manner of Chaos Monkey, served for real."""
+"""The endpoints of an actuator like Chaos Monkey, on a real HTTP server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME = "shop:8080"
 
 
 class Actuator:
-    """A service that can be told to misbehave, by those who know its token."""
+    """A service with a switch for failures, behind a token."""
 
     def __init__(self) -> None:
         self.enabled = False
@@ -87,7 +87,9 @@ async def test_one_endpoint_begins_it_and_one_ends_it(actuator: Actuator, token:
     assert actuator.calls == [("enable", '{"level": 3}'), ("disable", "")]
 
 
-async def test_heal_ends_what_a_killed_agent_began(actuator: Actuator, token: Path, tmp_path: Path) -> None:
+async def test_heal_makes_the_end_call_after_the_agent_was_killed(
+    actuator: Actuator, token: Path, tmp_path: Path
+) -> None:
     addresses = {NAME: f"127.0.0.1:{actuator.port}"}
     agent = await KilledAgent.in_a_thread(tmp_path / "ledger", settings(token), addresses=addresses)
     assert actuator.enabled
@@ -96,7 +98,7 @@ async def test_heal_ends_what_a_killed_agent_began(actuator: Actuator, token: Pa
     assert not actuator.enabled
 
 
-async def test_a_status_other_than_expected_is_told_and_the_end_is_called_all_the_same(
+async def test_an_unexpected_status_is_reported_and_the_end_is_still_called(
     actuator: Actuator, token: Path, tmp_path: Path
 ) -> None:
     wrong = settings(token)
@@ -122,7 +124,7 @@ async def test_an_end_that_takes_long_has_its_time(actuator: Actuator, token: Pa
     assert injection.longest_undo >= timedelta(minutes=12)
 
 
-async def test_missing_secrets_and_servers_are_told_before_anything_is_called(actuator: Actuator, token: Path) -> None:
+async def test_missing_secrets_and_servers_are_reported_before_any_call(actuator: Actuator, token: Path) -> None:
     for changed, where, told in [
         ({"headers_env": {"X-Token": "NO_SUCH_TOKEN"}}, at(actuator), "variable NO_SUCH_TOKEN is not set"),
         ({"headers_file": {"X-Token": "/no/such/token"}}, at(actuator), "the secret in /no/such/token cannot be read"),
@@ -138,13 +140,13 @@ async def test_missing_secrets_and_servers_are_told_before_anything_is_called(ac
 @pytest.mark.parametrize(
     ("begin", "told"),
     [
-        ({"url": "ftp://shop"}, "'ftp://shop' is no URL, expected http"),
-        ({"url": "http://shop:99999/"}, "'http://shop:99999/' has no port of a server, expected a number up to 65535"),
-        ({"url": "http://shop:eighty"}, "'http://shop:eighty' has no port of a server"),
+        ({"url": "ftp://shop"}, "'ftp://shop' is not a URL, expected http"),
+        ({"url": "http://shop:99999/"}, "'http://shop:99999/' has a wrong port, expected 1 to 65535"),
+        ({"url": "http://shop:eighty"}, "'http://shop:eighty' has a wrong port"),
         ({"url": "http://me:hush@shop"}, "holds a user name or a password, expected them in headers_file"),
         ({"url": "http://shop", "headers": {"Content-Length": "3"}}, "the client itself writes Content-Length"),
     ],
 )
-def test_what_cannot_be_called_is_refused(begin: dict[str, Any], told: str) -> None:
+def test_a_malformed_call_is_refused(begin: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         fault(kind="http", begin=begin, end={"url": "http://shop"})

@@ -1,4 +1,4 @@
-"""What a drill and agent.yml say of Kubernetes is checked before any cluster is asked."""
+"""The Kubernetes settings of a drill and agent.yml are checked before any request to a cluster."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SCALE = {"kind": "scale", "namespace": "shop", "workload": "deployment/engine", 
 
 
 @pytest.mark.parametrize("namespace", PROTECTED)
-def test_the_namespaces_of_kubernetes_itself_can_be_written_nowhere(namespace: str) -> None:
-    told = f"{namespace} is Kubernetes' own, and is never touched"
+def test_the_namespaces_of_kubernetes_itself_are_refused_everywhere(namespace: str) -> None:
+    told = f"{namespace} belongs to Kubernetes and is never touched"
     with pytest.raises(ValidationError, match=told):
         Kubernetes(namespaces=("shop", namespace))
     for settings in (KILL, SCALE):
@@ -42,7 +42,7 @@ def test_the_namespaces_of_kubernetes_itself_can_be_written_nowhere(namespace: s
         ({"kind": "cordon", "node": "node-1", "selector": "a=b"}, "expected either selector or node"),
     ],
 )
-def test_what_is_ambiguous_or_out_of_range_is_refused(settings: dict[str, Any], told: str) -> None:
+def test_ambiguous_settings_and_wrong_ranges_are_refused(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         fault(**settings)
 
@@ -74,17 +74,20 @@ def test_a_cluster_is_opened_namespace_by_namespace_and_with_a_label(written: di
             "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: other}}",
             "has ConfigMap a in namespace other, expected shop",
         ),
-        ("{apiVersion: v1, kind: Secret, metadata: {name: a}}", "has Secret a: a ledger is no place for what it holds"),
+        (
+            "{apiVersion: v1, kind: Secret, metadata: {name: a}}",
+            "has Secret a: its contents would be in the ledger in plain text",
+        ),
     ],
 )
-def test_a_manifest_that_cannot_be_made_is_refused(tmp_path: Path, text: str, told: str) -> None:
+def test_a_malformed_manifest_is_refused(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "manifest.yml"
     path.write_text(text)
     with pytest.raises(ValidationError, match=told):
         fault(kind="apply_manifest", namespace="shop", file=str(path))
 
 
-def test_a_manifest_that_is_not_there_is_told() -> None:
+def test_a_missing_manifest_is_reported() -> None:
     with pytest.raises(ValidationError, match=r"nowhere\.yml cannot be read"):
         fault(kind="apply_manifest", namespace="shop", file="nowhere.yml")
 
@@ -104,7 +107,7 @@ async def test_without_a_section_in_agent_yml_nothing_is_open() -> None:
         ("{clusters: [], contexts: [], users: [], current-context: x}", "the cluster of .* cannot be used"),
     ],
 )
-async def test_a_kubeconfig_that_leads_nowhere_is_told(tmp_path: Path, text: str | None, told: str) -> None:
+async def test_an_unusable_kubeconfig_is_reported(tmp_path: Path, text: str | None, told: str) -> None:
     if text is not None:
         (tmp_path / "kubeconfig").write_text(text)
     where = {"kubeconfig": str(tmp_path / "kubeconfig"), "namespaces": ["shop"]}
@@ -112,7 +115,7 @@ async def test_a_kubeconfig_that_leads_nowhere_is_told(tmp_path: Path, text: str
         await fault(**KILL).resolve(endpoints(kubernetes=where), "alertdrill-1")
 
 
-async def test_outside_of_a_cluster_a_kubeconfig_is_asked_for() -> None:
+async def test_outside_of_a_cluster_a_kubeconfig_is_required() -> None:
     told = "the cluster that alertdrill runs in cannot be used: .*`kubeconfig` of agent.yml names a cluster"
     with pytest.raises(FaultNotApplied, match=told):
         await fault(**KILL).resolve(endpoints(kubernetes={"namespaces": ["shop"]}), "alertdrill-1")

@@ -1,4 +1,4 @@
-"""What a workload says of itself, read as Kubernetes means it."""
+"""The status and the selectors of a workload, read as Kubernetes defines them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WHOLE = {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyRep
 
 
 @pytest.mark.parametrize(
-    ("now", "amiss"),
+    ("now", "missing_part"),
     [
         (deployment(**WHOLE), ""),
         (deployment(**WHOLE | {"observedGeneration": 1}), "its controller has not seen it yet"),
@@ -33,11 +33,11 @@ WHOLE = {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyRep
         (daemonset(desiredNumberScheduled=2, updatedNumberScheduled=2, numberReady=1), "1 of 2 replicas are Ready"),
     ],
 )
-def test_what_a_workload_still_waits_for(now: dict[str, Any], amiss: str) -> None:
-    assert workload.amiss(now) == amiss
+def test_the_missing_part_of_a_workload_is_named(now: dict[str, Any], missing_part: str) -> None:
+    assert workload.missing_part(now) == missing_part
 
 
-def test_labels_and_expressions_are_spelled_as_a_query() -> None:
+def test_labels_and_expressions_are_formatted_as_a_query() -> None:
     chosen = {
         "matchLabels": {"app": "engine"},
         "matchExpressions": [

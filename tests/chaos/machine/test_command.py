@@ -1,4 +1,4 @@
-"""Commands of a user's own, here shell scripts that make and remove a file."""
+"""Commands of a user, here shell scripts that create and remove a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
-from alertdrill.chaos.machine.processes import RunningProcess, whose_command
+from alertdrill.chaos.machine.processes import RunningProcess, with_command
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
 from tests.support.breaking import KilledAgent, endpoints, fault
@@ -22,7 +22,7 @@ def sh(script: str, within: str = "10s") -> dict[str, Any]:
 
 
 def with_word(word: str) -> list[RunningProcess]:
-    return whose_command(lambda command: word in command)
+    return with_command(lambda command: word in command)
 
 
 def settings(broken: Path) -> dict[str, Any]:
@@ -37,7 +37,7 @@ async def test_one_command_begins_it_and_one_ends_it(tmp_path: Path) -> None:
     assert not broken.exists()
 
 
-async def test_heal_runs_the_end_of_what_a_killed_agent_began(tmp_path: Path) -> None:
+async def test_heal_runs_the_end_command_after_the_agent_was_killed(tmp_path: Path) -> None:
     agent = KilledAgent(tmp_path / "ledger", settings(tmp_path / "broken"))
     assert (tmp_path / "broken").exists()
     agent.kill()
@@ -76,8 +76,8 @@ async def test_a_fault_that_is_cancelled_in_the_middle_of_its_begin_ends_it(tmp_
     assert not (tmp_path / "broken").exists()
 
 
-async def test_what_the_begin_is_about_to_do_is_ended_with_it(tmp_path: Path) -> None:
-    """A shell that waits for its own child is that one's parent, and the kernel ends only the shell."""
+async def test_a_running_begin_is_killed_with_its_children(tmp_path: Path) -> None:
+    """The shell waits for its own child, and the kernel kills only the shell."""
     slow = settings(tmp_path / "broken") | {"begin": sh(f"sleep 61.6; touch {tmp_path}/broken", "50s")}
     injection = await fault(**slow).resolve(endpoints(), "alertdrill-about-to")
 
@@ -92,7 +92,7 @@ async def test_what_the_begin_is_about_to_do_is_ended_with_it(tmp_path: Path) ->
         await begin
 
 
-async def test_what_a_begin_leaves_running_goes_on(tmp_path: Path) -> None:
+async def test_a_program_that_begin_leaves_running_goes_on(tmp_path: Path) -> None:
     left = settings(tmp_path / "broken") | {
         "begin": sh(f"sleep 61.9 & echo $! > {tmp_path}/pid"),
         "end": sh(f"kill $(cat {tmp_path}/pid) 2>/dev/null || true"),
@@ -110,23 +110,23 @@ async def test_what_a_begin_leaves_running_goes_on(tmp_path: Path) -> None:
     await until(is_over, "its own end ends it")
 
 
-async def test_what_it_said_last_is_told(tmp_path: Path) -> None:
+async def test_the_end_of_its_output_is_reported(tmp_path: Path) -> None:
     refused = settings(tmp_path / "broken") | {"begin": sh("echo no such table; exit 3")}
     with pytest.raises(FaultNotApplied, match="sh ended with 3: no such table"):
         async with applied(fault(**refused), endpoints(), Ledger(tmp_path / "ledger")):
             pass
 
 
-async def test_what_is_not_confirmed_is_not_healed(tmp_path: Path) -> None:
+async def test_an_unconfirmed_end_is_not_healed(tmp_path: Path) -> None:
     broken = settings(tmp_path / "broken") | {"end": sh("true"), "confirm": sh("echo still broken; false", "100ms")}
     injection = await fault(**broken).resolve(endpoints(), "alertdrill-1")
     with pytest.raises(FaultNotHealed, match="sh ended with 1: still broken"):
         await injection.undo()
 
 
-async def test_a_program_that_is_not_there_is_told_before(tmp_path: Path) -> None:
+async def test_a_missing_program_is_reported_before(tmp_path: Path) -> None:
     missing = settings(tmp_path / "broken") | {"end": {"run": ["no-such-program"]}}
-    with pytest.raises(FaultNotApplied, match="there is no program no-such-program that may be run"):
+    with pytest.raises(FaultNotApplied, match="there is no executable program no-such-program"):
         await fault(**missing).resolve(endpoints(), "alertdrill-1")
 
 
@@ -134,10 +134,10 @@ async def test_a_program_that_is_not_there_is_told_before(tmp_path: Path) -> Non
     ("begin", "told"),
     [
         ({"run": []}, "at least 1 item"),
-        ({"run": "rm -rf x"}, "'rm -rf x' is one text, expected a list of the program and its arguments"),
+        ({"run": "rm -rf x"}, "'rm -rf x' is a text, expected a list of the program and its arguments"),
         ({"run": ["a"], "within": "1h"}, "less than or equal to"),
     ],
 )
-def test_what_is_no_command_is_refused(begin: dict[str, Any], told: str) -> None:
+def test_a_malformed_command_is_refused(begin: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         fault(kind="command", begin=begin, end={"run": ["true"]})

@@ -29,7 +29,7 @@ def resident_mebibytes(pid: int) -> int:
 
 
 def goes_first(pid: int) -> bool:
-    """Tell whether the kernel would end a process first of all when memory runs out."""
+    """Return whether the kernel would kill a process first when memory runs out."""
     return Path(f"/proc/{pid}/oom_score_adj").read_text() == "1000\n"
 
 
@@ -39,7 +39,7 @@ def busy_ticks(pid: int) -> int:
 
 
 @pytest.mark.skipif(CORES < 2, reason="needs two cores")
-async def test_so_many_cores_are_busy_for_the_block(tmp_path: Path) -> None:
+async def test_the_cores_are_busy_for_the_block(tmp_path: Path) -> None:
     async with applied(fault(**CPU), endpoints(), Ledger(tmp_path / "ledger")):
         burning = holders("alertdrill.chaos.machine.cpu")
         assert len(burning) == 2
@@ -54,7 +54,7 @@ async def test_so_many_cores_are_busy_for_the_block(tmp_path: Path) -> None:
     assert holders("alertdrill.chaos.machine.cpu") == []
 
 
-async def test_so_much_memory_is_taken_for_the_block(tmp_path: Path) -> None:
+async def test_the_memory_is_taken_for_the_block(tmp_path: Path) -> None:
     async with applied(fault(**MEMORY), endpoints(), Ledger(tmp_path / "ledger")):
         (taking,) = holders("alertdrill.chaos.machine.memory")
         assert 64 <= resident_mebibytes(taking.pid) < 64 + 64
@@ -114,8 +114,8 @@ def test_two_of_them_add_up(settings: dict[str, Any]) -> None:
     assert fault(**settings).contradicts(fault(**settings)) == ""
 
 
-async def test_more_than_the_machine_can_give_is_refused() -> None:
-    with pytest.raises(FaultNotApplied, match=f"4096 cores are to be kept busy, expected at most the {CORES} there"):
+async def test_more_than_the_machine_has_is_refused() -> None:
+    with pytest.raises(FaultNotApplied, match=f"4096 cores are more than this machine has, expected at most {CORES}"):
         await fault(kind="cpu", cores=4096).resolve(endpoints(), "alertdrill-1")
     with pytest.raises(FaultNotApplied, match=r"MiB are more than 80% of the memory that is available, expected at"):
         await fault(kind="memory", mebibytes=available_mebibytes()).resolve(endpoints(), "alertdrill-1")

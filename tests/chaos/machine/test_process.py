@@ -1,4 +1,4 @@
-"""Processes of our own are killed and stopped; a supervisor as the lab has one starts them again."""
+"""Processes of the test are killed and stopped; a supervisor like the lab's restarts them."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def at(engine: Engine) -> Any:
 
 
 @pytest.mark.parametrize("by", ["port", "number", "pid_file"])
-async def test_it_is_killed_and_its_restart_awaited(engines: Any, ledger: Ledger, by: str) -> None:
+async def test_a_process_is_killed_and_the_undo_waits_for_its_restart(engines: Any, ledger: Ledger, by: str) -> None:
     engine = await engines(supervised=True)
     first = engine.pid
     target = {
@@ -132,8 +132,8 @@ async def test_it_is_killed_and_its_restart_awaited(engines: Any, ledger: Ledger
     assert injection.outcome.endswith(f"after its end, as {engine.pid}")
 
 
-async def test_it_is_told_to_begin_while_the_process_still_runs(engines: Any, ledger: Ledger) -> None:
-    """What it kills is gone before that is confirmed, and an alert may see it in between."""
+async def test_begins_is_called_while_the_process_still_runs(engines: Any, ledger: Ledger) -> None:
+    """The process is gone before that is confirmed, and an alert may fire in between."""
     engine = await engines(supervised=True)
     first, seen = engine.pid, []
     kill = fault(kind="process", action="kill", port=NAME)
@@ -150,7 +150,7 @@ async def test_it_is_stopped_for_the_block_and_goes_on_after_it(engines: Any, le
     assert engine.state in {"S", "R"}
 
 
-async def test_what_somebody_else_has_stopped_stays_so(engines: Any) -> None:
+async def test_a_process_that_was_stopped_before_stays_stopped(engines: Any) -> None:
     engine = await engines()
     os.kill(engine.pid, signal.SIGSTOP)
 
@@ -159,13 +159,13 @@ async def test_what_somebody_else_has_stopped_stays_so(engines: Any) -> None:
 
     await until(is_stopped, "it stands still")
     with pytest.raises(
-        FaultNotApplied, match=rf"process {engine.pid} \(.*\) is stopped already, so that nothing would"
+        FaultNotApplied, match=rf"process {engine.pid} \(.*\) is stopped already: the fault would change nothing"
     ):
         await fault(kind="process", action="stop", port=NAME).resolve(at(engine), "alertdrill-1")
     assert engine.state == "T"
 
 
-async def test_what_is_kept_down_comes_back_when_the_fault_ends(engines: Any, ledger: Ledger) -> None:
+async def test_a_process_that_is_kept_down_comes_back_when_the_fault_ends(engines: Any, ledger: Ledger) -> None:
     engine = await engines(supervised=True)
     first = engine.pid
     settings = {"kind": "process", "action": "kill", "pid_file": str(engine.pid_file), "keep_down": True}
@@ -184,12 +184,12 @@ async def test_what_is_kept_down_comes_back_when_the_fault_ends(engines: Any, le
     assert holders("alertdrill.chaos.machine.keep_down") == []
 
 
-async def test_what_looks_the_same_and_ran_beside_it_is_not_kept_down(started: Any, tmp_path: Path) -> None:
+async def test_a_similar_process_beside_it_is_not_kept_down(started: Any, tmp_path: Path) -> None:
     command = ("sleep", "61.5")
     victim, beside = started(*command), started(*command)
 
     async def both_run() -> bool:
-        return len(processes.whose_command(lambda found: found == command)) == 2
+        return len(processes.with_command(lambda found: found == command)) == 2
 
     await until(both_run, "both have the same command line")
     pid_file = tmp_path / "pid"
@@ -216,7 +216,7 @@ async def test_without_a_supervisor_the_fault_starts_it_again(engines: Any, ledg
     os.kill(engine.pid, signal.SIGKILL)
 
 
-async def test_what_does_not_end_on_a_sigterm_is_killed(engines: Any, ledger: Ledger) -> None:
+async def test_a_process_that_ignores_sigterm_is_killed(engines: Any, ledger: Ledger) -> None:
     engine = await engines(supervised=True, on_term=_DEAF)
     first = engine.pid
     settings = {"kind": "process", "action": "kill", "port": NAME, "signal": "TERM"}
@@ -225,8 +225,8 @@ async def test_what_does_not_end_on_a_sigterm_is_killed(engines: Any, ledger: Le
     assert engine.pid != first
 
 
-async def test_what_still_drains_does_not_count_as_back(engines: Any) -> None:
-    """An agent that was killed in the middle has sent its signal, and its undo is another's."""
+async def test_a_draining_process_does_not_count_as_back(engines: Any) -> None:
+    """A killed agent has sent its signal, and another process undoes its fault."""
     engine = await engines(on_term=_DRAINING)
     first = engine.pid
     settings = {"kind": "process", "action": "kill", "port": NAME, "signal": "TERM"}
@@ -238,7 +238,7 @@ async def test_what_still_drains_does_not_count_as_back(engines: Any) -> None:
     os.kill(engine.pid, signal.SIGKILL)
 
 
-async def test_what_does_not_come_back_is_not_healed(engines: Any, tmp_path: Path) -> None:
+async def test_a_process_that_does_not_come_back_is_not_healed(engines: Any, tmp_path: Path) -> None:
     engine, ledger = await engines(), Ledger(tmp_path / "left")
     settings = {"kind": "process", "action": "kill", "port": NAME, "restarts_within": "100ms"}
     with pytest.raises(FaultNotHealed, match=r"no process listening on 127\.0\.0\.1:\d+ is back within 0\.1 s"):
@@ -248,7 +248,7 @@ async def test_what_does_not_come_back_is_not_healed(engines: Any, tmp_path: Pat
 
 
 @pytest.mark.parametrize("settings", [{"action": "stop"}, {"action": "kill"}, {"action": "kill", "keep_down": True}])
-async def test_a_killed_agent_leaves_what_heal_undoes(engines: Any, tmp_path: Path, settings: dict[str, Any]) -> None:
+async def test_heal_undoes_the_fault_of_a_killed_agent(engines: Any, tmp_path: Path, settings: dict[str, Any]) -> None:
     engine = await engines(supervised=True)
     addresses = {NAME: f"127.0.0.1:{engine.port}"}
     agent = KilledAgent(tmp_path / "ledger", {"kind": "process", "port": NAME, **settings}, addresses=addresses)
@@ -273,8 +273,8 @@ async def test_a_holder_ends_with_its_agent(engines: Any, tmp_path: Path) -> Non
     await agent.heal()
 
 
-async def test_heal_lets_go_on_what_another_process_stopped_for_a_hung_agent(engines: Any, tmp_path: Path) -> None:
-    """The agent is still there, and stands still itself."""
+async def test_heal_continues_a_process_that_a_hung_agent_stopped(engines: Any, tmp_path: Path) -> None:
+    """The agent is still there, but stopped."""
     engine = await engines()
     agent = KilledAgent(tmp_path / "ledger", {"kind": "process", "action": "stop", "port": engine.port})
     await agent.heal(force=True)
@@ -282,7 +282,7 @@ async def test_heal_lets_go_on_what_another_process_stopped_for_a_hung_agent(eng
     agent.kill()
 
 
-async def test_the_target_is_told_by_the_drills_name_and_by_what_was_found(engines: Any) -> None:
+async def test_the_target_has_the_drills_name_and_the_process(engines: Any) -> None:
     engine = await engines()
     stop = fault(kind="process", action="stop", port=NAME)
     found = await stop.resolve(at(engine), "alertdrill-1")
@@ -307,18 +307,18 @@ async def test_a_process_that_got_the_number_later_is_not_touched(engines: Any) 
     ("settings", "told"),
     [
         ({"port": "free:80"}, r"there is no process listening on 127\.0\.0\.1:\d+: is it running here"),
-        ({"name": "no-such-engine"}, "there is no process of the name 'no-such-engine'"),
+        ({"name": "no-such-engine"}, "there is no process with the name 'no-such-engine'"),
         ({"pid_file": "/no/such.pid"}, r"named by the pid file /no/such\.pid: is it running here"),
         ({"port": "192.0.2.1:80"}, "192.0.2.1:80 is not an address of this machine"),
     ],
 )
-async def test_what_is_not_there_is_told(settings: dict[str, Any], told: str) -> None:
+async def test_a_missing_process_is_reported(settings: dict[str, Any], told: str) -> None:
     where = endpoints(addresses={"free:80": f"127.0.0.1:{free_ports(1)[0]}"})
     with pytest.raises(FaultNotApplied, match=told):
         await fault(kind="process", action="stop", **settings).resolve(where, "alertdrill-1")
 
 
-async def test_more_of_a_name_than_expected_are_refused(started: Any, tmp_path: Path) -> None:
+async def test_more_processes_with_a_name_than_expected_are_refused(started: Any, tmp_path: Path) -> None:
     name = tmp_path / "drilled-engine"
     name.symlink_to("/bin/sleep")
     pids = {started(str(name), "60").pid for _ in range(2)}
@@ -327,7 +327,9 @@ async def test_more_of_a_name_than_expected_are_refused(started: Any, tmp_path: 
         return {one.pid for one in processes.named(name.name)} == pids
 
     await until(run, "both run under the name")
-    with pytest.raises(FaultNotApplied, match="2 processes are of the name 'drilled-engine', expected at most 1"):
+    with pytest.raises(
+        FaultNotApplied, match="there are 2 processes with the name 'drilled-engine', expected at most 1"
+    ):
         await fault(kind="process", action="stop", name=name.name).resolve(endpoints(), "alertdrill-1")
     found = await fault(kind="process", action="stop", name=name.name, count=2).resolve(endpoints(), "alertdrill-1")
     assert isinstance(found, ProcessInjection)
@@ -337,19 +339,19 @@ async def test_more_of_a_name_than_expected_are_refused(started: Any, tmp_path: 
 @pytest.mark.parametrize(
     ("find", "why"),
     [
-        (lambda: 1, "is the first of this machine"),
-        (os.getpid, "is alertdrill itself, or started it"),
-        (os.getppid, "is alertdrill itself, or started it|is the first"),
+        (lambda: 1, "is the first process of this machine"),
+        (os.getpid, "is alertdrill itself, or a process that started it"),
+        (os.getppid, "is alertdrill itself, or a process that started it|is the first"),
     ],
 )
-async def test_the_agent_and_what_started_it_are_left_alone(tmp_path: Path, find: Callable[[], int], why: str) -> None:
+async def test_the_agent_and_its_parents_are_refused(tmp_path: Path, find: Callable[[], int], why: str) -> None:
     (tmp_path / "pid").write_text(f"{find()}\n")
-    with pytest.raises(FaultNotApplied, match=f"is left alone: it ({why})"):
+    with pytest.raises(FaultNotApplied, match=f"is never touched: it ({why})"):
         await fault(kind="process", action="kill", pid_file=str(tmp_path / "pid")).resolve(endpoints(), "alertdrill-1")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-async def test_a_process_of_another_user_is_left_alone(started: Any, tmp_path: Path) -> None:
+async def test_a_process_of_another_user_is_refused(started: Any, tmp_path: Path) -> None:
     stranger = started("--reuid", "65534", "--clear-groups", "--", "sleep", "60")
 
     async def runs() -> bool:
@@ -367,13 +369,13 @@ async def test_a_process_of_another_user_is_left_alone(started: Any, tmp_path: P
     ("settings", "told"),
     [
         ({"action": "kill"}, "has no target, expected one of pid_file, name and port"),
-        ({"action": "kill", "port": "engine"}, "'engine' is no port, expected a number such as 8080, or host:port"),
-        ({"action": "kill", "port": 65536}, "65536 is no port, expected a number"),
-        ({"action": "kill", "port": "engine:0"}, "'engine:0' is no port, expected a number"),
+        ({"action": "kill", "port": "engine"}, "'engine' is not a port, expected a number such as 8080, or host:port"),
+        ({"action": "kill", "port": 65536}, "65536 is not a port, expected a number"),
+        ({"action": "kill", "port": "engine:0"}, "'engine:0' is not a port, expected a number"),
         ({"action": "kill", "name": "a", "port": 80}, "has name and port, expected one of"),
         ({"action": "stop", "port": 80, "keep_down": True}, "has keep_down, which is for action kill"),
     ],
 )
-def test_what_contradicts_itself_is_refused(settings: dict[str, Any], told: str) -> None:
+def test_contradictory_settings_are_refused(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         fault(kind="process", **settings)

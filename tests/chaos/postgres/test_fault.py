@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own; connections of nobody's are the witnesses."""
+"""A PostgreSQL server of the test, with connections of other clients as the witnesses."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_a_table_is_locked_for_the_block(
         (entry,) = ledger.directory.iterdir()
         assert "hush" not in entry.read_text()
     assert not await is_locked(witness, table)
-    assert holders("alertdrill.chaos.postgres.hold") == []
+    assert holders("alertdrill.chaos.postgres.client") == []
 
 
 async def test_a_weaker_lock_lets_readers_in(
@@ -113,7 +113,7 @@ async def test_a_server_that_is_full_before_is_filled_and_freed_again(
     await (await server.connect()).close()
 
 
-async def test_only_the_backends_that_are_meant_are_killed(
+async def test_only_the_matching_connections_are_killed(
     server: PostgresServer, witness: Any, settings: dict[str, Any], where: dict[str, Any], tmp_path: Path
 ) -> None:
     victim = await server.connect(server_settings={"application_name": "shop"})
@@ -133,7 +133,7 @@ async def test_only_the_backends_that_are_meant_are_killed(
 
 
 @pytest.mark.parametrize("what", [{"action": "lock", "table": "accounts"}, {"action": "fill_pool", "connections": 5}])
-async def test_heal_ends_what_a_killed_agent_left(
+async def test_heal_ends_the_holder_of_a_killed_agent(
     witness: Any, settings: dict[str, Any], where: dict[str, Any], tmp_path: Path, what: dict[str, Any]
 ) -> None:
     agent = await KilledAgent.in_a_thread(tmp_path / "ledger", settings | what, **where)
@@ -142,7 +142,7 @@ async def test_heal_ends_what_a_killed_agent_left(
     await agent.heal()
     assert await ours(witness) == 0
     assert not await is_locked(witness)
-    assert holders("alertdrill.chaos.postgres.hold") == []
+    assert holders("alertdrill.chaos.postgres.client") == []
 
 
 async def test_a_lock_ends_with_its_agent(
@@ -166,7 +166,7 @@ async def test_a_lock_ends_with_its_agent(
         ({"action": "fill_pool", "connections": 9999}, "it has 560 connections in all, expected at most that many"),
         (
             {"action": "kill", "backends": {"user": "nobody"}, "allow": f"kill {NAME}"},
-            "nobody is connected with user 'nobody'",
+            "there is no connection with user 'nobody'",
         ),
         ({"action": "kill", "backends": {"user": "a"}}, "needs `allow: kill postgres:5432` in the drill's fault"),
         (
@@ -180,14 +180,14 @@ async def test_a_lock_ends_with_its_agent(
         ),
     ],
 )
-async def test_what_cannot_be_done_is_told_before(
+async def test_an_impossible_fault_is_refused_before(
     settings: dict[str, Any], where: dict[str, Any], changed: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(FaultNotApplied, match=told):
         await fault(**settings | changed).resolve(endpoints(**where), "alertdrill-1")
 
 
-async def test_what_the_server_refuses_then_is_told_by_the_holder(
+async def test_the_holder_reports_a_later_refusal_of_the_server(
     server: PostgresServer, settings: dict[str, Any], where: dict[str, Any]
 ) -> None:
     dropping = await server.connect()
@@ -211,6 +211,6 @@ async def test_what_the_server_refuses_then_is_told_by_the_holder(
         ({"action": "lock", "table": "a", "url": "postgresql://me:hush@db"}, "has a password in it, expected none"),
     ],
 )
-def test_what_contradicts_itself_is_refused(changed: dict[str, Any], told: str) -> None:
+def test_contradictory_settings_are_refused(changed: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         fault(**{"kind": "postgres", "url": "postgresql://db", **changed})

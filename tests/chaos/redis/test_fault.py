@@ -1,4 +1,4 @@
-"""A Redis server of our own, with redis-cli's own client library as the witness."""
+"""A Redis server of the test, with a plain client as the witness."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_redis_itself_ends_a_block_at_its_longest(witness: Any, where: dic
     assert await witness.get("written") == b"after all"
 
 
-async def test_a_pause_of_somebody_elses_is_not_ended(witness: Any, where: dict[str, Any], tmp_path: Path) -> None:
+async def test_a_pause_by_another_client_is_not_ended(witness: Any, where: dict[str, Any], tmp_path: Path) -> None:
     await witness.execute_command("CLIENT PAUSE", 60_000, "WRITE")
     try:
         with pytest.raises(
@@ -91,7 +91,7 @@ async def test_a_pause_of_somebody_elses_is_not_ended(witness: Any, where: dict[
         await witness.execute_command("CLIENT UNPAUSE")
 
 
-async def test_a_server_that_we_may_not_write_to_is_not_blocked(witness: Any, where: dict[str, Any]) -> None:
+async def test_a_server_without_write_permission_is_not_blocked(witness: Any, where: dict[str, Any]) -> None:
     """The end of the block could never be confirmed."""
     await witness.execute_command("REPLICAOF", "127.0.0.1", free_ports(1)[0])
     try:
@@ -125,12 +125,12 @@ async def test_a_server_that_is_full_before_is_filled(witness: Any, where: dict[
     assert await is_writable(witness)
 
 
-async def test_a_fill_evicts_nobodys_keys_unless_that_is_allowed(witness: Any, where: dict[str, Any]) -> None:
+async def test_a_fill_evicts_no_other_keys_unless_that_is_allowed(witness: Any, where: dict[str, Any]) -> None:
     await witness.config_set("maxmemory", 4 << 20)
     await witness.config_set("maxmemory-policy", "allkeys-lru")
     try:
         with pytest.raises(
-            FaultNotApplied, match=r"8 MiB more would evict others' keys .*needs `allow: fill redis:6379`"
+            FaultNotApplied, match=r"8 MiB more would evict keys of others .*needs `allow: fill redis:6379`"
         ):
             await fault(**FILL).resolve(endpoints(**where), "alertdrill-1")
         await fault(**FILL, allow=f"fill {NAME}").resolve(endpoints(**where), "alertdrill-1")
@@ -151,7 +151,7 @@ async def test_a_fill_takes_no_more_than_was_checked(witness: Any, where: dict[s
 
 async def test_a_fill_does_not_fill_the_machine(witness: Any, where: dict[str, Any]) -> None:
     await witness.config_set("maxmemory", 0)
-    with pytest.raises(FaultNotApplied, match="1048576 MiB are more than half of its machine's memory beyond"):
+    with pytest.raises(FaultNotApplied, match="1048576 MiB are more than half of the machine's remaining memory"):
         await fault(**FILL | {"mebibytes": 1024 * 1024}).resolve(endpoints(**where), "alertdrill-1")
 
 
@@ -165,7 +165,7 @@ async def test_only_the_keys_that_match_are_flushed(witness: Any, where: dict[st
 
 
 @pytest.mark.parametrize("settings", [BLOCK, FILL])
-async def test_heal_undoes_what_a_killed_agent_left(
+async def test_heal_undoes_the_fault_of_a_killed_agent(
     witness: Any, where: dict[str, Any], tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     agent = await KilledAgent.in_a_thread(tmp_path / "ledger", settings, **where)
@@ -176,7 +176,7 @@ async def test_heal_undoes_what_a_killed_agent_left(
 
 
 @pytest.mark.parametrize("settings", [BLOCK, FLUSH])
-async def test_what_is_not_allowed_in_both_files_is_refused(
+async def test_a_permission_in_one_file_only_is_refused(
     witness: Any, where: dict[str, Any], settings: dict[str, Any]
 ) -> None:
     what = settings["allow"]
@@ -192,7 +192,7 @@ async def test_what_is_not_allowed_in_both_files_is_refused(
     assert await witness.get("session:1") == b"gone"
 
 
-async def test_a_server_that_does_not_let_us_in_is_told(where: dict[str, Any], tmp_path: Path) -> None:
+async def test_a_refused_login_is_reported(where: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "password").write_text("wrong\n")
     password = {"password_file": str(tmp_path / "password")}
     with pytest.raises(FaultNotApplied, match=r"Redis at 127\.0\.0\.1:\d+: AUTH .* called without any password"):
@@ -210,6 +210,6 @@ async def test_a_server_that_does_not_let_us_in_is_told(where: dict[str, Any], t
         ({"action": "block", "url": "redis://redis/shop"}, "has the database 'shop', expected a number"),
     ],
 )
-def test_what_contradicts_itself_is_refused(settings: dict[str, Any], told: str) -> None:
+def test_contradictory_settings_are_refused(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         fault(**{"kind": "redis", "url": "redis://redis", **settings})

@@ -1,4 +1,4 @@
-"""A share of `make crash-matrix`, and that the matrix leaves out nothing."""
+"""A share of `make crash-matrix`, and a check that the matrix is complete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crashing.steps import Steps, counted
 from crashing.targets import TARGETS
 
 ROOT = Path(__file__).parents[3]
-# What breaks an API server's objects needs one: `make test-kubernetes`.
+# Faults of a cluster need an API server: `make test-kubernetes`.
 ELSEWHERE = {kind for kind, class_ in FAULTS.items() if class_.__module__.startswith("alertdrill.chaos.kubernetes")}
 
 
@@ -26,7 +26,7 @@ def test_every_kind_of_fault_is_in_the_matrix(tmp_path: Path) -> None:
     assert tried == FAULTS.keys() - ELSEWHERE
 
 
-def test_whatever_breaks_at_a_step_of_any_fault_all_is_whole_again() -> None:
+def test_a_fault_is_undone_after_a_failure_at_any_step() -> None:
     command = [sys.executable, "-m", "crashing.matrix", "--sample", "2", "--workers", "2"]
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])
     run = subprocess.run(
@@ -36,7 +36,7 @@ def test_whatever_breaks_at_a_step_of_any_fault_all_is_whole_again() -> None:
     assert f"**{2 * len(TARGETS)} of {2 * len(TARGETS)} healed**" in run.stdout
 
 
-def test_a_step_is_what_touches_files_and_something_happens_just_before_it(tmp_path: Path) -> None:
+def test_steps_are_counted_and_the_event_comes_just_before_one(tmp_path: Path) -> None:
     there: list[bool] = []
     steps = Steps(1, lambda: there.append((tmp_path / "b").exists()))
     (tmp_path / "a").touch()
@@ -50,7 +50,7 @@ def test_a_step_is_what_touches_files_and_something_happens_just_before_it(tmp_p
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 7])
-def test_every_event_happens_and_every_step_is_struck_unless_few_are_wanted(every: int) -> None:
+def test_a_share_covers_every_event_and_every_step(every: int) -> None:
     steps = [f"step {number}" for number in range(30)]
     cells = cells_of(steps, list(EVENTS), Share(every=every), "latency")
     assert {event for event, _ in cells} == set(EVENTS)
@@ -66,7 +66,7 @@ def test_a_sample_is_the_same_for_a_seed_and_another_for_another() -> None:
     assert len(set(drawn(1))) == 5
 
 
-def test_the_page_names_what_was_not_healed() -> None:
+def test_the_page_lists_faults_that_were_not_healed() -> None:
     outcomes = [
         Outcome("latency", "SIGKILL", 0, "inject: socket.send", seconds=0.5),
         Outcome("latency", "SIGKILL", 1, "undo: socket.send", seconds=2.5, problems=["the fault is still in force"]),
@@ -75,4 +75,4 @@ def test_the_page_names_what_was_not_healed() -> None:
     assert "**1 of 2 healed**" in text
     assert "| latency | 2 | 1/2, 2.5 s | does not apply |" in text
     assert "- latency, SIGKILL before undo: socket.send (1): ['the fault is still in force']" in text
-    assert "within 2 s in 1 of 2 cells" in text
+    assert "within 2 s in 1 of 2 runs" in text

@@ -1,4 +1,4 @@
-"""Healing on the real Toxiproxy: what was left is undone, and nothing else."""
+"""Healing on the real Toxiproxy: the faults of dead owners are undone, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def healed(ledger: Ledger, *, force: bool = False) -> list[Healed]:
     return [one async for one in heal_all(ledger, abandoned(ledger.read(), force=force))]
 
 
-async def test_what_a_dead_owner_left_is_undone_once_and_for_all(server: Server, ledger: Ledger) -> None:
+async def test_the_fault_of_a_dead_owner_is_undone_for_good(server: Server, ledger: Ledger) -> None:
     witness(server).get_proxy("db").add_toxic(name="theirs", type="latency", attributes={"latency": 5})
     left = {await leave(ledger, server) for _ in range(20)}
     assert {one.entry_id for one in await healed(ledger)} == left
@@ -43,7 +43,7 @@ async def test_a_living_owner_keeps_its_fault_unless_it_is_taken(server: Server,
         assert len(toxics(server)) == 1
         (one,) = await healed(ledger, force=True)
         assert toxics(server) == {}
-        # Its owner may inject it yet, so that it stays written down.
+        # Its owner may still inject it, so the entry stays.
         assert list(ledger.read().entries) == [one.entry_id]
     assert ledger.read().entries == {}
 
@@ -56,7 +56,7 @@ async def test_an_expired_fault_is_undone_though_its_owner_lives(server: Server,
         assert toxics(server) == {}
 
 
-async def test_a_target_that_hangs_or_is_gone_delays_no_other(server: Server, ledger: Ledger) -> None:
+async def test_a_target_that_hangs_or_is_gone_does_not_delay_the_others(server: Server, ledger: Ledger) -> None:
     ids = [await leave(ledger, server) for _ in range(3)]
     async with _answers_never() as url:
         contents = ledger.read()
@@ -71,7 +71,9 @@ async def test_a_target_that_hangs_or_is_gone_delays_no_other(server: Server, le
     assert set(ledger.read().entries) == set(ids[:2])
 
 
-async def test_a_server_that_answers_what_nobody_expects_keeps_no_other_broken(server: Server, ledger: Ledger) -> None:
+async def test_an_unexpected_response_of_one_server_does_not_stop_the_other_undos(
+    server: Server, ledger: Ledger
+) -> None:
     ids = [await leave(ledger, server, Down(proxy="db")), await leave(ledger, server)]
     async with answering(lambda _: web.json_response([])) as elsewhere:
         entry = ledger.read().entries[ids[0]]

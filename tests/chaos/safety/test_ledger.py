@@ -1,4 +1,4 @@
-"""The ledger, on a real file system and on one that is full."""
+"""The ledger, on a real file system and on a full one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 @pytest.mark.parametrize("injection", [TOXIC, DOWN])
-def test_what_is_written_is_read_again_whole(injection: ToxicInjection | DownInjection, ledger: Ledger) -> None:
+def test_an_entry_is_read_as_it_was_written(injection: ToxicInjection | DownInjection, ledger: Ledger) -> None:
     entry = Entry.of(FAULT, injection, "slow")
     ledger.write("alertdrill-1", entry)
     assert ledger.read().entries == {"alertdrill-1": entry}
@@ -50,7 +50,7 @@ def test_what_is_written_is_read_again_whole(injection: ToxicInjection | DownInj
         ("\udcff", "cannot be read: 'utf-8' codec"),
     ],
 )
-def test_an_entry_that_cannot_be_read_is_named_and_hides_no_other(text: str, expected: str, ledger: Ledger) -> None:
+def test_an_unreadable_entry_is_reported_and_hides_no_other(text: str, expected: str, ledger: Ledger) -> None:
     ledger.write("alertdrill-2", Entry.of(FAULT, TOXIC, "slow"))
     (ledger.directory / "alertdrill-1.json").write_bytes(text.encode(errors="surrogateescape"))
     contents = ledger.read()
@@ -67,20 +67,20 @@ def test_a_full_disk_leaves_nothing_behind(ledger: Ledger) -> None:
     assert list(ledger.directory.iterdir()) == []
 
 
-def test_one_that_lapsed_is_in_force_but_no_more_its_owners(ledger: Ledger) -> None:
+def test_a_lapsed_fault_is_in_force_but_does_not_belong_to_its_owner(ledger: Ledger) -> None:
     ledger.write("alertdrill-1", Entry.of(FAULT, TOXIC, "slow"))
     assert ledger.is_kept("alertdrill-1")
     ledger.lapse("alertdrill-1")
     assert not ledger.is_kept("alertdrill-1")
     assert ledger.read().lapsed == {"alertdrill-1"}
-    ledger.strike_out("alertdrill-1")
+    ledger.remove("alertdrill-1")
     assert ledger.read().entries == {}
 
 
-def test_what_is_struck_out_cannot_lapse_and_may_be_struck_out_again(ledger: Ledger) -> None:
+def test_a_removed_entry_cannot_lapse_and_may_be_removed_again(ledger: Ledger) -> None:
     ledger.write("alertdrill-1", Entry.of(FAULT, TOXIC, "slow"))
-    ledger.strike_out("alertdrill-1")
-    ledger.strike_out("alertdrill-1")
+    ledger.remove("alertdrill-1")
+    ledger.remove("alertdrill-1")
     ledger.lapse("alertdrill-1")
     assert list(ledger.directory.iterdir()) == []
 

@@ -14,7 +14,7 @@ def owner_of(pid: int) -> Owner:
         return replace(Owner.this_process(), pid=pid, started=int(stat.read().rpartition(")")[2].split()[19]))
 
 
-def test_a_process_is_told_from_a_later_one_with_its_number() -> None:
+def test_a_process_differs_from_a_later_one_with_its_number() -> None:
     here = Owner.this_process()
     assert here.is_alive
     assert not replace(here, started=here.started - 1).is_alive
@@ -34,7 +34,7 @@ def test_a_stopped_process_is_alive_and_a_killed_one_is_not_even_before_it_is_re
 
 
 @pytest.mark.parametrize("name", ["a) S 1 (b", "plain"])
-def test_a_name_with_brackets_does_not_mislead(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_process_name_with_brackets_is_parsed(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     program = tmp_path_factory.mktemp("bin") / name
     program.symlink_to("/bin/sleep")
     with subprocess.Popen([program, "60"]) as process:

@@ -1,4 +1,4 @@
-"""The watchdog beside a real process that dies, hangs or comes back, witnessed on a real Toxiproxy."""
+"""The watchdog beside a real process that dies, hangs or continues, with a real Toxiproxy as the witness."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def until_healed(server: Server) -> None:
     await until(none_is_left, "the fault is undone")
 
 
-async def until_struck_out(ledger: Ledger) -> None:
+async def until_removed(ledger: Ledger) -> None:
     async def none_is_left() -> bool:
         return not ledger.read().entries
 
@@ -58,12 +58,12 @@ async def until_over(agent: LeasedAgent) -> None:
     await until(is_over, "the watchdog ends")
 
 
-async def test_what_a_killed_process_left_is_undone_and_then_the_watchdog_ends(
+async def test_the_fault_of_a_killed_process_is_undone_and_then_the_watchdog_ends(
     server: Server, ledger: Ledger, agent: LeasedAgent
 ) -> None:
     agent.send(signal.SIGKILL)
     await until_healed(server)
-    await until_struck_out(ledger)
+    await until_removed(ledger)
     await until_over(agent)
     assert "healed: alertdrill-" in (ledger.directory / "watchdog.log").read_text()
 
@@ -77,7 +77,7 @@ async def test_a_stopped_process_that_goes_on_learns_that_its_fault_was_undone(
     agent.send(signal.SIGCONT)
     told = await agent.says()
     assert told.startswith("lost: latency on proxy db (downstream) was undone by the watchdog: process ")
-    assert told.endswith(f"stood still for more than {HUNG_AFTER_SECONDS} s")
+    assert told.endswith(f"did not respond for more than {HUNG_AFTER_SECONDS} s")
     assert await agent.says() == "FaultTakenBack"
     assert await agent.says() == ""
     await until_over(agent)
@@ -88,7 +88,7 @@ async def test_a_stopped_process_that_dies_leaves_nothing(server: Server, ledger
     agent.send(signal.SIGSTOP)
     await until_healed(server)
     agent.send(signal.SIGKILL)
-    await until_struck_out(ledger)
+    await until_removed(ledger)
     await until_over(agent)
     assert toxics(server) == {}
 
@@ -110,7 +110,7 @@ async def test_a_process_learns_that_its_watchdog_is_dead(server: Server, ledger
     assert (toxics(server), ledger.read().entries) == ({}, {})
 
 
-async def test_what_a_terminal_sends_does_not_end_it(server: Server, agent: LeasedAgent) -> None:
+async def test_the_signals_of_a_terminal_do_not_end_it(server: Server, agent: LeasedAgent) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(agent.dog, number)
     agent.send(signal.SIGKILL)
@@ -131,13 +131,13 @@ async def test_it_ends_at_once_when_nothing_is_in_force(ledger: Ledger) -> None:
     assert dog.wait(timeout=20) == 0
 
 
-async def test_what_could_not_be_undone_is_handed_over(server: Server, ledger: Ledger) -> None:
-    """The owner lives on, but has said that it injects nothing more."""
+async def test_a_fault_that_could_not_be_undone_is_handed_over(server: Server, ledger: Ledger) -> None:
+    """The owner still lives, but has closed the pipe, so that it injects nothing more."""
     async with leased(ledger, pytest.fail) as dog:
         kept = applied(FAULT, endpoints(server), ledger)
         await kept.__aenter__()
     await until_healed(server)
-    await until_struck_out(ledger)
+    await until_removed(ledger)
     assert dog.wait(timeout=20) == 0
 
 
@@ -148,6 +148,6 @@ async def test_without_a_watchdog_nothing_is_broken(ledger: Ledger, monkeypatch:
             pass
 
 
-def test_it_loads_no_more_than_watching_needs() -> None:
+def test_it_loads_little_while_there_is_no_fault() -> None:
     code = "import sys, alertdrill.chaos.safety.watchdog\nsys.exit(bool({'aiohttp', 'asyncio', 'pydantic'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

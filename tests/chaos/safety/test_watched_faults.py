@@ -1,4 +1,4 @@
-"""The watchdog undoes what no other matrix breaks: what a process of ours holds, and what a command did."""
+"""The watchdog undoes faults that have a holder, and faults of a command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def server() -> AsyncIterator[PostgresServer]:
         yield running
 
 
-async def is_struck_out(ledger: Path) -> bool:
+async def is_removed(ledger: Path) -> bool:
     contents = Ledger(ledger).read()
     return not contents.entries and not contents.unreadable
 
@@ -34,7 +34,7 @@ async def test_connections_are_ended(server: PostgresServer, tmp_path: Path, wha
     ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'alertdrill-%'"
     assert await witness.fetchval(ours) > 0
     agent.kill()
-    await until(lambda: is_struck_out(tmp_path), "the watchdog undoes it")
+    await until(lambda: is_removed(tmp_path), "the watchdog undoes it")
     assert await witness.fetchval(ours) == 0
     await witness.close()
 
@@ -45,5 +45,5 @@ async def test_the_end_of_a_command_is_run(tmp_path: Path) -> None:
     agent = KilledAgent(ledger, {"kind": "command", "begin": begin, "end": end}, watched=True)
     assert broken.exists()
     agent.kill()
-    await until(lambda: is_struck_out(ledger), "the watchdog undoes it")
+    await until(lambda: is_removed(ledger), "the watchdog undoes it")
     assert not broken.exists()

@@ -46,7 +46,7 @@ def test_every_kind_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_it_is_in_force_as_it_stands_in_the_file(kind: str, server: Server, tmp_path: Path) -> None:
+async def test_the_server_has_the_toxic_of_the_file(kind: str, server: Server, tmp_path: Path) -> None:
     settings, attributes = KINDS[kind]
     upstream = fault(kind, stream="upstream", toxicity=0.3, **settings)
     async with applied(upstream, endpoints(server), Ledger(tmp_path / "ledger")):
@@ -82,12 +82,12 @@ async def test_several_are_in_force_at_once_even_of_one_kind(server: Server, tmp
         ("down", {"proxy": "a/b"}, "should match pattern"),
     ],
 )
-def test_what_would_end_or_hang_the_server_is_refused(kind: str, settings: dict[str, Any], expected: str) -> None:
+def test_settings_that_crash_or_hang_the_server_are_refused(kind: str, settings: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError, match=expected):
         fault(kind, **settings)
 
 
-async def test_down_refuses_connections_and_ends_those_there_are(server: Server, tmp_path: Path) -> None:
+async def test_down_refuses_connections_and_ends_the_open_ones(server: Server, tmp_path: Path) -> None:
     async with _echo_through(server) as proxy:
         async with applied(fault("down", proxy="echo"), endpoints(server), Ledger(tmp_path / "ledger")):
             assert await proxy.reader.read() == b""
@@ -97,7 +97,7 @@ async def test_down_refuses_connections_and_ends_those_there_are(server: Server,
         assert witness(server).get_proxy("echo").enabled
 
 
-async def test_a_proxy_that_is_disabled_already_stays_so(server: Server, tmp_path: Path) -> None:
+async def test_a_proxy_that_is_disabled_already_stays_disabled(server: Server, tmp_path: Path) -> None:
     witness(server).get_proxy("db").disable()
     with pytest.raises(FaultNotApplied, match="proxy 'db' is disabled already"):
         async with applied(fault("down"), endpoints(server), Ledger(tmp_path / "ledger")):
@@ -115,7 +115,7 @@ async def test_open_connections_end_only_when_asked(cut: bool, server: Server, t
         assert [toxic.type for toxic in toxics(server, "echo").values()] == ["latency"]
 
 
-async def test_who_escapes_a_toxic_is_told_by_the_traffic(server: Server, tmp_path: Path) -> None:
+async def test_connections_that_escape_a_toxic_are_found_by_their_traffic(server: Server, tmp_path: Path) -> None:
     spares_all = fault("timeout", proxy="echo", toxicity=1e-9)
     async with _echo_through(server) as pooled:
         idle = await _connect(pooled.port)
@@ -130,7 +130,7 @@ async def test_who_escapes_a_toxic_is_told_by_the_traffic(server: Server, tmp_pa
         idle.close()
 
 
-async def test_nothing_is_told_of_escaping_where_all_are_struck(server: Server, tmp_path: Path) -> None:
+async def test_nothing_is_reported_when_no_connection_escapes(server: Server, tmp_path: Path) -> None:
     async with _echo_through(server) as pooled:
         async with applied(fault("timeout", proxy="echo"), endpoints(server), Ledger(tmp_path / "ledger")) as injection:
             await asyncio.sleep(0.3)
@@ -141,14 +141,14 @@ async def test_nothing_is_told_of_escaping_where_all_are_struck(server: Server, 
         assert injection.outcome == ""
 
 
-async def test_servers_that_know_no_patch_are_asked_by_post(server: Server, tmp_path: Path) -> None:
+async def test_servers_without_patch_get_a_post(server: Server, tmp_path: Path) -> None:
     async with _old_server(server) as url:
         async with applied(fault("down"), Endpoints(toxiproxy_url=url), Ledger(tmp_path / "ledger")):
             assert not witness(server).get_proxy("db").enabled
         assert witness(server).get_proxy("db").enabled
 
 
-async def test_a_toxic_that_is_not_as_asked_is_removed_and_told(server: Server, tmp_path: Path) -> None:
+async def test_a_toxic_that_differs_from_the_request_is_removed_and_reported(server: Server, tmp_path: Path) -> None:
     async with _old_server(server, toxicity=0.5) as url:
         with pytest.raises(FaultNotApplied, match=r"has toxicity 0\.5, expected 1\.0"):
             async with applied(fault("timeout"), Endpoints(toxiproxy_url=url), Ledger(tmp_path / "ledger")):
@@ -177,7 +177,7 @@ async def _connect(port: int) -> _Connection:
 
 @asynccontextmanager
 async def _echo_through(server: Server) -> AsyncIterator[_Connection]:
-    """Connect through a proxy `echo`, over which data passed already."""
+    """Connect through a proxy `echo`, and pass some data."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(1024):
@@ -196,7 +196,7 @@ async def _echo_through(server: Server) -> AsyncIterator[_Connection]:
 
 @asynccontextmanager
 async def _old_server(server: Server, **answered: Any) -> AsyncIterator[str]:
-    """Put before the server one that, as those before 2.6, knows no PATCH; it can also answer something else."""
+    """Run a server in front that refuses PATCH, like versions before 2.6; it can also change responses."""
 
     async def relay(request: web.Request) -> web.Response:
         if request.method == "PATCH":

@@ -1,4 +1,4 @@
-"""The process to which it happens: a fault under a lease, on a loop whose calls can be seen.
+"""The process that fails: a fault with a watchdog, on an event loop whose calls can be seen.
 
 It tells the matrix what it does, and asks it for what it cannot do to itself.
 """
@@ -37,7 +37,7 @@ class _Agent:
         self.steps = Steps(spec["at"], self._happen)
 
     def _happen(self) -> None:
-        """Let it happen, now."""
+        """Make the event happen now."""
         event = self._spec["event"]
         self.tell(("reached", ""))
         if event in _SIGNALS:
@@ -45,7 +45,7 @@ class _Agent:
         elif event == "disk full":
             resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
         else:
-            # Somebody else has to do it, and everything here waits for that.
+            # The parent process does it, and this one waits.
             self.tell(("please", event))
             self._wait()
 
@@ -68,14 +68,14 @@ class _Agent:
 
 
 def main(spec: dict[str, Any], matrix: Connection) -> None:
-    """Run, and tell how it ended and which steps there were."""
-    # It ends with the server that forked it, which ends with the matrix.
+    """Run, and report the end and the steps."""
+    # It ends when the server that forked it ends, and that one ends with the matrix.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     agent = _Agent(spec, matrix)
     try:
         asyncio.run(agent.run())
         ended = "as planned"
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, the matrix wants to know
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the matrix reports every error
         ended = type(error).__name__
     agent.tell(("steps", agent.steps.names))
     agent.tell(("ended", ended))

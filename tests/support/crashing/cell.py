@@ -1,4 +1,4 @@
-"""One step, one event: what becomes of the fault, seen by a witness from the event until all has ended."""
+"""One cell: one event at one step, and the state of the fault by a witness until all processes have ended."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ EVENTS = (
     *("SIGKILL", "SIGSTOP", "SIGTERM", "SIGINT", "disk full"),
     *("target restarted", "network cut", "SIGKILL of both"),
 )
-# Forked from one that has loaded everything, an agent costs next to nothing.
+# An agent that is forked from a process with everything loaded starts quickly.
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["crashing.cell"])
-# Long, because a machine that does much else at the same time needs long.
+# Long, because a busy machine is slow.
 _ENDS_WITHIN_SECONDS = 180.0
 _DOWN_SECONDS = 0.3
 # Longer than the patience of an undo, so that the watchdog has to go on.
 _CUT_SECONDS = 2.5
 _LOOK_EVERY_SECONDS = 0.05
-# The nasty resume is the one after the watchdog has undone everything.
+# The difficult case is a process that continues after the watchdog has undone everything.
 _STOPPED_SECONDS = 2.2
 
 
 @dataclass
 class Outcome:
-    """What became of one cell; `seconds` run from the event, or from when the target is back, until it was whole."""
+    """The result of one cell; `seconds` count from the event, or from the return of the target, until the fault was undone."""
 
     fault: str
     event: str
@@ -52,7 +52,7 @@ class Outcome:
 
 
 def applies(event: str, target: Target) -> bool:
-    """Tell whether an event can happen to a target."""
+    """Return whether an event can happen to a target."""
     if event == "network cut":
         return target.relay is not None
     return event != "target restarted" or target.can_restart
@@ -73,7 +73,7 @@ class Cell:
         self._spec = spec | {"event": event, "at": at}
 
     async def run(self) -> Outcome:
-        """Run it to its end, and hold it against what is promised."""
+        """Run the agent to its end, and check the promises."""
         before = await asyncio.to_thread(self._target.others)
         self._pipe, theirs = _FORKS.Pipe()
         self._agent = _FORKS.Process(target=agent.main, args=(self._spec, theirs))
@@ -95,7 +95,7 @@ class Cell:
         return self._outcome
 
     async def _follow(self) -> None:
-        """Do what the agent asks for, until it has ended."""
+        """Carry out the agent's requests until it has ended."""
         with suppress(EOFError):
             while True:
                 word, said = await asyncio.to_thread(self._pipe.recv)
@@ -121,7 +121,7 @@ class Cell:
             return contents.entries.keys() == contents.lapsed and not await asyncio.to_thread(self._target.is_broken)
 
         await until(is_undone, "the watchdog undoes it", _ENDS_WITHIN_SECONDS)
-        # What it still injects when it goes on, it undoes itself: that is no delay of the watchdog's.
+        # A fault that it injects after it continues is undone by itself, and does not count against the watchdog.
         self._outcome.seconds = max(self._last_broken - self._since, 0.0)
         os.kill(self._agent.pid or 0, signal.SIGCONT)
 
@@ -164,7 +164,7 @@ class Cell:
     async def _witness(self) -> None:
         while True:
             await self._is_whole_again.wait()
-            with suppress(Exception):  # the server is just being restarted
+            with suppress(Exception):  # the server may be restarting
                 if await asyncio.to_thread(self._target.is_broken):
                     self._last_broken = time.monotonic()
             await asyncio.sleep(_LOOK_EVERY_SECONDS)

@@ -21,7 +21,7 @@ from crashing.targets import TARGETS, running
 
 @dataclass(frozen=True)
 class Share:
-    """Which cells are run: of each event every n-th step, or so many of each fault, drawn by a seed."""
+    """The cells to run: every n-th step of each event, or a number of cells of each fault, drawn by a seed."""
 
     every: int = 1
     sample: int | None = None
@@ -34,7 +34,7 @@ class Share:
 
 
 async def find_steps(fault: str) -> tuple[list[str], list[str]]:
-    """Run a fault undisturbed, and tell its steps and the events that can happen to it."""
+    """Run a fault undisturbed, and return its steps and the events that can happen to it."""
     with tempfile.TemporaryDirectory(prefix="alertdrill-crash-") as made:
         async with running(fault, Path(made)) as target:
             outcome = await Cell(fault, target, Path(made)).run()
@@ -60,7 +60,7 @@ async def _run_cells(fault: str, cells: list[tuple[str, int]], steps: list[str])
                 outcomes.append(outcome)
                 if outcome.problems:
                     sys.stderr.write(f"{outcome}\n")
-                    break  # what is left there would be told again by every cell that follows
+                    break  # a fault that is left there would fail every later cell
     return outcomes
 
 
@@ -69,15 +69,15 @@ def cells_of(steps: list[str], events: list[str], share: Share, fault: str) -> l
     cells = [(event, at) for event in events for at in range(len(steps))]
     if share.sample is not None:
         return random.Random(f"{share.seed} {fault}").sample(cells, min(share.sample, len(cells)))  # noqa: S311
-    # Each event begins one step later than the one before, so that together they strike all.
+    # Each event begins one step later than the one before, so that together they cover all steps.
     return [(event, at) for event, at in cells if (at - events.index(event)) % share.every == 0]
 
 
 def run_matrix(faults: list[str], share: Share, workers: int) -> tuple[list[Outcome], dict[str, list[str]]]:
-    """Run the matrix of some faults, and tell how it goes on standard error."""
+    """Run the matrix of some faults, with progress on standard error."""
     outcomes: list[Outcome] = []
     found: dict[str, list[str]] = {}
-    # Processes, because toxiproxy-python knows one server in each.
+    # Processes, because toxiproxy-python supports one server for each process.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         for fault in faults:
             began = time.monotonic()

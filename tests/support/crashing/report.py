@@ -1,4 +1,4 @@
-"""The matrix as a page."""
+"""Formats the matrix as a page."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from crashing.cell import EVENTS, Outcome
 
 _HEAD = """\
 # The crash matrix
-Something breaks while a fault is being injected, is in force, or is being undone.
-Each row is a fault, each column what happens, each cell how often it happened, once before each step, and how often
-everything was whole again; the seconds are the longest until a witness saw it whole.
-They count from the event; where the target was away, from when it was back; for `SIGKILL of both`, from `heal`.
-A process that was stopped is let go on after 2.2 s, and then has to notice that its fault was undone meanwhile.
+These tests make something fail while a fault is being injected, is in force, or is being undone.
+A row is a fault, and a column is an event, which happens once before each step of the fault.
+A cell has the number of runs in which the fault was undone, the number of all runs, and the longest time until a witness saw that.
+The time counts from the event; if the target was away, from its return; for `SIGKILL of both`, from `heal`.
+A stopped process is continued after 2.2 s, and must then notice that its fault was undone meanwhile.
 
 A step is a call by which the process touches a file, a socket or a process.
-They are found by a run in which nothing happens, with a hook that sees every such call.
+A first run without events finds the steps, with a hook that sees every such call.
 The witness shares no code with alertdrill: toxiproxy-python, redis-py, the service's own state, `/proc`.
-In every cell, what others had there (toxics, proxies, keys, processes) is the same before and after, and the ledger
-ends empty.
+In every run, everything that belongs to others (toxics, proxies, keys, processes) is the same before and after, and the
+ledger is empty at the end.
 
-This page is made by `make crash-matrix`.
+`make crash-matrix` writes this page.
 """
 
 
@@ -31,13 +31,13 @@ def page(outcomes: list[Outcome], steps: dict[str, list[str]], scope: str, secon
     lines = [
         _HEAD,
         f"**{healed} of {len(outcomes)} healed**, in {seconds / 60:.0f} minutes: {scope}.",
-        f"Where the watchdog or the agent undid it, that was within 2 s in {_quick(outcomes)}.",
-        f"The machine had {os.cpu_count()} processors and, at the end, {os.getloadavg()[1]:.0f} processes that wanted one.",
+        f"The watchdog or the agent undid the fault within 2 s in {_quick(outcomes)}.",
+        f"The machine had {os.cpu_count()} processors and, at the end, {os.getloadavg()[1]:.0f} processes that were ready to run.",
         "",
         *_table(outcomes, steps),
         *_problems(outcomes),
         "",
-        "## By whom",
+        "## Undone by",
         *_by_whom(outcomes),
         "",
         "## The steps",
@@ -49,7 +49,7 @@ def page(outcomes: list[Outcome], steps: dict[str, list[str]], scope: str, secon
 def _quick(outcomes: list[Outcome]) -> str:
     struck = [outcome for outcome in outcomes if outcome.seconds > 0 and outcome.event != "SIGKILL of both"]
     quick = sum(outcome.seconds <= 2 for outcome in struck)
-    return f"{quick} of {len(struck)} cells in which it was in force at all"
+    return f"{quick} of {len(struck)} runs in which it was in force"
 
 
 def _table(outcomes: list[Outcome], steps: dict[str, list[str]]) -> list[str]:

@@ -1,8 +1,8 @@
-"""The steps of a process as the world sees them: each call by which it touches a file, a socket or a process.
+"""The steps of a process: each call by which it touches a file, a socket or a process.
 
-Nobody lists them: a profile hook sees every call of a C function, in every thread, whoever makes it.
-Not counted is what only looks, and what comes as often as time allows: the waiting of an event loop, the socket by
-which threads wake it, the beat of the lease.
+There is no list of steps: a profile hook sees every call of a C function in every thread. Not counted are calls that only
+read, and calls whose number depends on time: the waiting of an event loop, the socket by which threads wake it, the
+heartbeats to the watchdog.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TOUCHES = {
     *("TextIOWrapper.write", "TextIOWrapper.flush", "TextIOWrapper.close", "FileIO.close", "_IOBase.__exit__"),
 }
 _OF_THE_LOOP = {"_write_to_self", "_read_from_self"}
-_PHASES = {"resolve": "resolve", "write": "ledger", "inject": "inject", "undo": "undo", "strike_out": "ledger"}
+_PHASES = {"resolve": "resolve", "write": "ledger", "inject": "inject", "undo": "undo", "remove": "ledger"}
 
 
 class Steps:
@@ -33,7 +33,7 @@ class Steps:
         self._lock = threading.Lock()
 
     def hook(self, frame: FrameType, event: str, argument: Any) -> None:
-        """Look at what is called; see sys.setprofile."""
+        """Record a call; see sys.setprofile."""
         if event == "call":
             code = frame.f_code
             if code.co_name in _PHASES and "/chaos/" in code.co_filename:

@@ -1,4 +1,4 @@
-"""What the matrix breaks: real servers and processes, each with a witness that shares no code with alertdrill.
+"""The targets of the matrix: real servers and processes, each with a witness that shares no code with alertdrill.
 
 A target tells whether the fault is in force, what of others is there, and how its server is restarted.
 """
@@ -33,7 +33,7 @@ _DOWN_SECONDS = 0.3
 
 
 class Target(ABC):
-    """One thing to break, over again."""
+    """One target to break repeatedly."""
 
     fault: dict[str, Any]
     endpoints: dict[str, Any]
@@ -41,14 +41,14 @@ class Target(ABC):
 
     @abstractmethod
     def is_broken(self) -> bool:
-        """Tell whether a fault of ours is in force; asked from a thread."""
+        """Return whether a fault of alertdrill is in force; called in a thread."""
 
     def others(self) -> Any:
-        """List what is not ours."""
+        """List everything that belongs to others."""
         return None
 
     async def go_down(self) -> None:
-        """End the server, or whatever is broken."""
+        """End the target."""
         raise NotImplementedError
 
     async def come_back(self) -> None:
@@ -57,12 +57,12 @@ class Target(ABC):
 
     @property
     def can_restart(self) -> bool:
-        """Tell whether there is a server to restart."""
+        """Return whether there is a server to restart."""
         return type(self).go_down is not Target.go_down
 
 
 class ToxiproxyTarget(Target):
-    """A Toxiproxy that others use too: they have a toxic on our proxy, and a proxy that is disabled."""
+    """A Toxiproxy with other users, who have a toxic on the same proxy and a disabled proxy."""
 
     def __init__(self, directory: Path, fault: dict[str, Any]) -> None:
         self.fault = {"proxy": "db"} | fault
@@ -113,8 +113,8 @@ def _toxics(proxy: Any) -> list[Any]:
     return list(proxy.toxics().values())
 
 
-class RedisTarget(Target):
-    """A Redis with a key of somebody else's."""
+class RedisToBreak(Target):
+    """A Redis with a key of another user."""
 
     def __init__(self, directory: Path, fault: dict[str, Any]) -> None:
         self.fault = {"kind": "redis", "url": "redis://redis:6379"} | fault
@@ -154,8 +154,8 @@ class RedisTarget(Target):
         return redis.Redis(host="127.0.0.1", port=self._port, socket_timeout=0.3, retry=Retry(NoBackoff(), 0))
 
 
-class PostgresTarget(Target):
-    """A PostgreSQL with a table, and with a connection of somebody else's."""
+class PostgresToBreak(Target):
+    """A PostgreSQL with a table, and with a connection of another user."""
 
     def __init__(self, directory: Path, fault: dict[str, Any]) -> None:
         del directory
@@ -196,7 +196,7 @@ class PostgresTarget(Target):
 
 
 class HttpTarget(Target):
-    """A service that can be told to misbehave, in the manner of Chaos Monkey."""
+    """A service with a switch for failures, like Chaos Monkey."""
 
     def __init__(self, directory: Path, fault: dict[str, Any]) -> None:
         del directory
@@ -252,7 +252,7 @@ while True:
 
 
 class ProcessTarget(Target):
-    """A server that somebody starts again whenever it ends, and another one like it beside."""
+    """A server with a supervisor that restarts it, and a second one like it."""
 
     def __init__(self, directory: Path, fault: dict[str, Any]) -> None:
         del directory
@@ -266,13 +266,13 @@ class ProcessTarget(Target):
             command = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-S", "-c", _SUPERVISOR]
             self._supervisors.append(subprocess.Popen([*command, _ENGINE, str(port)], stderr=subprocess.DEVNULL))  # noqa: ASYNC220
         before: list[list[int]] = []
-        # One that cannot have its port, because somebody else took it meanwhile, is another at each look.
+        # A server whose port is taken restarts again and again, with a new number at each look.
         while before != (now := [self._pids(port) for port in self._ports]) or not all(now):
             before = now
             await asyncio.sleep(0.5)
 
     async def go_down(self) -> None:
-        """End all: with their supervisors they are started again, so that this is only for the end."""
+        """End all servers and their supervisors."""
         for one in self._supervisors:
             one.kill()
             one.wait()
@@ -293,7 +293,7 @@ class ProcessTarget(Target):
 
 
 class PressureTarget(Target):
-    """This machine, some of which is taken by processes of alertdrill's, told from others by an odd share or size."""
+    """This machine; the processes of alertdrill are recognised by an unusual share or size."""
 
     def __init__(self, directory: Path, fault: dict[str, Any]) -> None:
         del directory
@@ -313,7 +313,7 @@ class PressureTarget(Target):
 
 
 class CommandTarget(Target):
-    """A folder in which one command makes a file and another removes it, beside a file of somebody else's."""
+    """A folder in which one command creates a file and another removes it, beside a file of another user."""
 
     def __init__(self, directory: Path, fault: dict[str, Any]) -> None:
         self._folder = Path(tempfile.mkdtemp(dir=directory))
@@ -352,7 +352,7 @@ def _state(pid: int) -> str:
         return ""
 
 
-# What is broken, in the matrix's words: the target, and the fault's settings.
+# The rows of the matrix: name, target, and the fault's settings.
 TARGETS: dict[str, tuple[Callable[[Path, dict[str, Any]], Target], dict[str, Any]]] = {
     "latency": (ToxiproxyTarget, {"kind": "latency", "latency": "1s"}),
     "latency, connections cut": (ToxiproxyTarget, {"kind": "latency", "latency": "1s", "cut_connections": True}),
@@ -363,9 +363,9 @@ TARGETS: dict[str, tuple[Callable[[Path, dict[str, Any]], Target], dict[str, Any
     "slow_close": (ToxiproxyTarget, {"kind": "slow_close", "delay": "1s"}),
     "timeout": (ToxiproxyTarget, {"kind": "timeout"}),
     "down": (ToxiproxyTarget, {"kind": "down"}),
-    "redis fill": (RedisTarget, {"action": "fill", "mebibytes": 1}),
-    "redis block": (RedisTarget, {"action": "block", "allow": "block redis:6379"}),
-    "postgres lock": (PostgresTarget, {"action": "lock", "table": "accounts"}),
+    "redis fill": (RedisToBreak, {"action": "fill", "mebibytes": 1}),
+    "redis block": (RedisToBreak, {"action": "block", "allow": "block redis:6379"}),
+    "postgres lock": (PostgresToBreak, {"action": "lock", "table": "accounts"}),
     "http": (HttpTarget, {}),
     "process stop": (ProcessTarget, {"action": "stop"}),
     "process kept down": (ProcessTarget, {"action": "kill", "keep_down": True}),

@@ -1,11 +1,13 @@
-"""Bandwidth: so many bytes in a second, and no more."""
+"""Bandwidth: a limit of bytes in a second."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from time import monotonic
-from typing import ClassVar
+from typing import Self
 
+from pydantic import model_validator
+
+from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Interrupted, Stream
 
@@ -14,13 +16,10 @@ _BYTES_PER_KB = 1000
 _MAX_RATE = (2**63 - 1) // 100
 
 
-@dataclass
 class Bandwidth(Attributes):
     """A rate in KB/s (1 KB = 1000 B); with 0 nothing passes until the toxic is removed."""
 
-    go_name: ClassVar[str] = "BandwidthToxic"
-
-    rate: int = 0
+    rate: Int64 = 0
 
     async def pipe(self, stream: Stream) -> None:
         """Send each chunk when the rate allows it, a large one in slices of 100 ms."""
@@ -34,13 +33,13 @@ class Bandwidth(Attributes):
             except Interrupted:
                 await stream.send(chunk)
                 raise
-            # What the timer took too long is made good with the next chunk.
+            # If the timer was late, the next chunk waits less.
             owed_seconds -= monotonic() - started
             await stream.send(chunk)
         stream.close()
 
     async def _send_slices(self, stream: Stream, chunk: Chunk, owed_seconds: float) -> float:
-        """Send all but the last slice, and leave that in the chunk; gives the seconds that are still owed."""
+        """Send all slices but the last, which stays in the chunk; return the seconds that it must still wait."""
         while len(chunk.data) > (size := self.rate * _BYTES_PER_KB // 10):
             await stream.wait(_SLICE_SECONDS)
             head, chunk.data = chunk.data[:size], chunk.data[size:]
@@ -51,8 +50,9 @@ class Bandwidth(Attributes):
     def _seconds(self, chunk: Chunk) -> float:
         return len(chunk.data) / (self.rate * _BYTES_PER_KB) if self.rate > 0 else 0.0
 
-    def crash(self) -> str | None:
-        """Refuse a rate whose slice has no size."""
+    @model_validator(mode="after")
+    def _slices_have_a_size(self) -> Self:
         if 0 <= self.rate <= _MAX_RATE:
-            return None
-        return f"rate must be between 0 and {_MAX_RATE}"
+            return self
+        msg = f"rate must be between 0 and {_MAX_RATE}"
+        raise ValueError(msg)

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from time import monotonic
-from typing import ClassVar
+from typing import ClassVar, Self
 
+from pydantic import model_validator
+
+from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Interrupted, Stream, milliseconds
 
 _MAX_JITTER = 2**62 - 1
 
 
-@dataclass
 class Latency(Attributes):
     """A delay in ms from a chunk's arrival, spread uniformly by the jitter; the end of the stream is not delayed."""
 
-    go_name: ClassVar[str] = "LatencyToxic"
-    # Chunks are delayed beside each other, not one after the other.
+    # Chunks are delayed in parallel, not one after the other.
     buffer: ClassVar[int] = 1024
 
-    latency: int = 0
-    jitter: int = 0
+    latency: Int64 = 0
+    jitter: Int64 = 0
 
     async def pipe(self, stream: Stream) -> None:
-        """Delay each chunk; an interruption lets go of it at once."""
+        """Delay each chunk; an interruption sends it at once."""
         while (chunk := await stream.receive()) is not None:
             seconds = self._delay_seconds() - (monotonic() - chunk.received)
             try:
@@ -32,14 +32,17 @@ class Latency(Attributes):
             except Interrupted:
                 await stream.send(chunk)
                 raise
-            # The next latency toxic counts from here, so that delays add up.
+            # The next latency toxic counts from this time, so that delays add up.
             chunk.received += seconds
             await stream.send(chunk)
         stream.close()
 
-    def crash(self) -> str | None:
-        """Refuse a jitter whose double is no int64."""
-        return f"jitter must be at most {_MAX_JITTER}" if self.jitter > _MAX_JITTER else None
+    @model_validator(mode="after")
+    def _twice_the_jitter_fits_64_bits(self) -> Self:
+        if self.jitter <= _MAX_JITTER:
+            return self
+        msg = f"jitter must be at most {_MAX_JITTER}"
+        raise ValueError(msg)
 
     def _delay_seconds(self) -> float:
         spread = random.randrange(-self.jitter, self.jitter) if self.jitter > 0 else 0  # noqa: S311 - no secret

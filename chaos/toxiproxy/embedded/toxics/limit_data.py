@@ -1,21 +1,16 @@
-"""Limit data: a connection is closed after so many bytes."""
+"""Limit data: a connection is closed after a number of bytes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
+from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Stream
 
 
-@dataclass
 class LimitData(Attributes):
-    """A number of bytes for each connection, counted since the toxic came, updates or not."""
+    """A number of bytes for each connection, counted since the toxic was added, also across updates."""
 
-    go_name: ClassVar[str] = "LimitDataToxic"
-
-    bytes: int = 0
+    bytes: Int64 = 0
 
     async def pipe(self, stream: Stream) -> None:
         """Pass on what is left of the limit, then close."""

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Stream
 
 
-@dataclass
 class Noop(Attributes):
-    """No effect; the real server has it, and does not tell."""
-
-    go_name: ClassVar[str] = "NoopToxic"
+    """No effect; the real server has it without documentation."""
 
     async def pipe(self, stream: Stream) -> None:
         """Pass everything on."""

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from time import monotonic
 from typing import ClassVar
 
+from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Interrupted, Stream, milliseconds
 
 
-@dataclass
 class ResetPeer(Attributes):
-    """Ends a connection so many ms after its first data, which is lost."""
+    """Ends a connection `timeout` ms after its first data, which is lost."""
 
-    go_name: ClassVar[str] = "ResetToxic"
     resets: ClassVar[bool] = True
 
-    timeout: int = 0
+    timeout: Int64 = 0
 
     async def pipe(self, stream: Stream) -> None:
-        """Wait for data or the end, then for the timeout, which nothing interrupts."""
+        """Wait for data or the end, then for the timeout, also when interrupted."""
         await stream.receive()
         await _sleep(stream, milliseconds(self.timeout))
         stream.close()

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Self
 
+from pydantic import model_validator
+
+from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
-from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Interrupted, Stream, go_seconds
+from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Interrupted, Stream, seconds
 
 _MICROSECONDS_PER_SECOND = 1_000_000
 
 
-@dataclass
 class Slicer(Attributes):
-    """Pieces of an average size in bytes, more or less by a variation, each followed by a delay in µs."""
+    """Pieces of an average size in bytes, give or take a variation, each followed by a delay in µs."""
 
-    go_name: ClassVar[str] = "SlicerToxic"
-    go_integer: ClassVar[str] = "int"
-
-    average_size: int = 0
-    size_variation: int = 0
-    delay: int = 0
+    average_size: Int64 = 0
+    size_variation: Int64 = 0
+    delay: Int64 = 0
 
     async def pipe(self, stream: Stream) -> None:
         """Send each chunk in pieces; an interruption sends the rest of it at once."""
@@ -30,14 +28,14 @@ class Slicer(Attributes):
             for start, end in list(self.pieces(0, len(chunk.data))):
                 await stream.send(Chunk(chunk.data[start:end], chunk.received))
                 try:
-                    await stream.wait(go_seconds(self.delay, _MICROSECONDS_PER_SECOND))
+                    await stream.wait(seconds(self.delay, _MICROSECONDS_PER_SECOND))
                 except Interrupted:
                     await stream.send(Chunk(chunk.data[end:], chunk.received))
                     raise
         stream.close()
 
     def pieces(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Halve a range, more or less, until the halves are small enough."""
+        """Halve a range, give or take the variation, until the pieces are small enough."""
         if end - start - self.average_size <= self.size_variation:
             yield start, end
             return
@@ -47,10 +45,12 @@ class Slicer(Attributes):
         yield from self.pieces(start, middle)
         yield from self.pieces(middle, end)
 
-    def crash(self) -> str | None:
-        """Refuse sizes by which the halving never ends, or leaves the range."""
+    @model_validator(mode="after")
+    def _halving_ends(self) -> Self:
         if self.average_size + self.size_variation < 1:
-            return "average_size and size_variation must add up to 1 or more"
+            msg = "average_size and size_variation must add up to 1 or more"
+            raise ValueError(msg)
         if self.size_variation > self.average_size + 1:
-            return "size_variation must be at most average_size + 1"
-        return None
+            msg = "size_variation must be at most average_size + 1"
+            raise ValueError(msg)
+        return self

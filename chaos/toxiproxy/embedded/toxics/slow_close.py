@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
+from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Stream, milliseconds
 
 
-@dataclass
 class SlowClose(Attributes):
     """A delay in ms between one side's close and the other's."""
 
-    go_name: ClassVar[str] = "SlowCloseToxic"
-
-    delay: int = 0
+    delay: Int64 = 0
 
     async def pipe(self, stream: Stream) -> None:
         """Pass everything on, and delay the end."""

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
+from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Stream, milliseconds
 
 
-@dataclass
 class Timeout(Attributes):
-    """Closes so many ms after the last data, or after the toxic came; with 0 never."""
+    """Closes a connection `timeout` ms after the last data or after the toxic was added; with 0 never."""
 
-    go_name: ClassVar[str] = "TimeoutToxic"
     closes_when_removed: ClassVar[bool] = True
 
-    timeout: int = 0
+    timeout: Int64 = 0
 
     async def pipe(self, stream: Stream) -> None:
-        """Drop data; each chunk winds the clock up again, as in the real server."""
+        """Drop data; each chunk restarts the timer, as in the real server."""
         seconds = milliseconds(self.timeout)
         try:
             while await stream.receive(seconds if seconds > 0 else math.inf) is not None:

@@ -8,7 +8,7 @@ import pytest_asyncio
 from tests.support.toxiproxies import KINDS, ToxiproxyServer, running
 
 
-# For each file its own: a proxy with a slash in its name can be made, and never be removed.
+# New servers for each file, because a proxy with a slash in its name can never be removed.
 @pytest_asyncio.fixture(scope="module")
 async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[ToxiproxyServer, ToxiproxyServer]]:
     folder = tmp_path_factory.mktemp("toxiproxies")
@@ -18,7 +18,7 @@ async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[
 
 @pytest.fixture(params=KINDS)
 def server(request: pytest.FixtureRequest, both: tuple[ToxiproxyServer, ToxiproxyServer]) -> Iterator[ToxiproxyServer]:
-    """Each of the two, without proxies."""
+    """Each of the two servers, without proxies."""
     one = both[KINDS.index(request.param)]
     one.clear()
     yield one

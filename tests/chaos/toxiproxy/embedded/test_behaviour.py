@@ -1,4 +1,4 @@
-"""What each toxic does to a connection, on the real server and on the embedded one."""
+"""The effect of each toxic on a connection, on the real server and on the embedded one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest_asyncio
 from tests.support.tcp_pair import WITHIN_SECONDS, Proxied, Side, proxied
 from tests.support.toxiproxies import ToxiproxyServer
 
-# Long enough that nothing which waits for it ends within a test.
+# Longer than any test.
 FOREVER_MS = 600_000
 
 
@@ -65,7 +65,7 @@ async def test_a_close_passes_to_the_other_side(proxy: Proxied) -> None:
     assert await client.rest() == b"bye"
 
 
-async def test_half_a_close_is_a_whole_one(proxy: Proxied) -> None:
+async def test_a_half_close_closes_both_directions(proxy: Proxied) -> None:
     client, server = await proxy.connect()
     client.writer.write_eof()
     assert await server.rest() == b""
@@ -103,7 +103,7 @@ async def test_toxics_survive_that_the_proxy_is_disabled(proxy: Proxied) -> None
 
 
 class TestLatency:
-    async def test_each_chunk_is_late_by_the_latency_and_they_wait_beside_each_other(self, proxy: Proxied) -> None:
+    async def test_chunks_are_delayed_in_parallel(self, proxy: Proxied) -> None:
         await proxy.add("latency", {"latency": 200})
         client, server = await proxy.connect()
         started = monotonic()
@@ -131,7 +131,7 @@ class TestLatency:
         server.close()
         assert await client.rest() == b""
 
-    async def test_it_reaches_open_connections_and_lets_go_when_removed(self, proxy: Proxied) -> None:
+    async def test_it_reaches_open_connections_and_sends_the_held_data_when_removed(self, proxy: Proxied) -> None:
         client, server = await proxy.connect()
         await echoes(client, server)
         await proxy.add("latency", {"latency": FOREVER_MS})
@@ -141,7 +141,7 @@ class TestLatency:
         assert await client.receive(4) == b"held"
         await echoes(client, server)
 
-    async def test_an_update_lets_go_of_the_chunk_in_hand_and_holds_the_next(self, proxy: Proxied) -> None:
+    async def test_an_update_sends_the_held_chunk_and_holds_the_next(self, proxy: Proxied) -> None:
         await proxy.add("latency", {"latency": FOREVER_MS})
         client, server = await proxy.connect()
         await server.send(b"first")
@@ -202,7 +202,7 @@ class TestTimeout:
         assert await client.rest() == b""
         assert await server.rest() == b""
 
-    async def test_each_chunk_winds_the_clock_up_again(self, proxy: Proxied) -> None:
+    async def test_each_chunk_restarts_the_timer(self, proxy: Proxied) -> None:
         await proxy.add("timeout", {"timeout": 1000})
         client, server = await proxy.connect()
         started = monotonic()
@@ -228,7 +228,7 @@ class TestTimeout:
         await asyncio.to_thread(proxy.api.json, "POST", "/reset")
         assert await client.rest() == b""
 
-    async def test_an_update_begins_anew_and_closes(self, proxy: Proxied) -> None:
+    async def test_an_update_restarts_the_timer_and_closes(self, proxy: Proxied) -> None:
         await proxy.add("timeout", {"timeout": 0}, stream="upstream")
         client, _ = await proxy.connect()
         assert await client.is_silent(0.1)
@@ -255,7 +255,7 @@ class TestResetPeer:
         await server.send(b"lost")
         assert await client.rest() == b""
 
-    async def test_the_timeout_is_waited_for(self, proxy: Proxied) -> None:
+    async def test_the_reset_comes_after_the_timeout(self, proxy: Proxied) -> None:
         await proxy.add("reset_peer", {"timeout": 300})
         client, server = await proxy.connect()
         started = monotonic()
@@ -297,7 +297,7 @@ class TestSlicer:
 
 
 class TestLimitData:
-    async def test_so_many_bytes_pass_then_both_sides_are_closed(self, proxy: Proxied) -> None:
+    async def test_after_the_limit_both_sides_are_closed(self, proxy: Proxied) -> None:
         await proxy.add("limit_data", {"bytes": 5})
         client, server = await proxy.connect()
         await server.send(b"abc")
@@ -307,14 +307,14 @@ class TestLimitData:
         assert await server.rest() == b""
 
     @pytest.mark.parametrize("limit", [0, -3])
-    async def test_nothing_passes_of_nothing(self, proxy: Proxied, limit: int) -> None:
+    async def test_with_a_limit_of_zero_nothing_passes(self, proxy: Proxied, limit: int) -> None:
         await proxy.add("limit_data", {"bytes": limit})
         client, server = await proxy.connect()
         assert await client.is_silent(0.1)
         await server.send(b"abc")
         assert await client.rest() == b""
 
-    async def test_an_update_counts_on(self, proxy: Proxied) -> None:
+    async def test_the_count_continues_after_an_update(self, proxy: Proxied) -> None:
         await proxy.add("limit_data", {"bytes": 100})
         client, server = await proxy.connect()
         await server.send(b"abc")
@@ -381,7 +381,7 @@ async def test_toxics_come_and_go_while_data_flows_and_no_byte_is_lost(proxy: Pr
     assert received == data
 
 
-async def test_who_does_not_read_makes_the_sender_wait(proxy: Proxied) -> None:
+async def test_a_client_that_does_not_read_makes_the_sender_wait(proxy: Proxied) -> None:
     client, server = await proxy.connect()
     client.pause()
     with pytest.raises(TimeoutError):

@@ -1,4 +1,4 @@
-"""toxiproxy-python, which others wrote against the real server, finds no difference."""
+"""toxiproxy-python, a client for the real server, works the same with both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A change is made at once, also where the real server waits for somebody who does not read, and then gives up."""
+"""A change is made at once, where the real server waits for a client that does not read and then gives up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_toxic_before_a_black_hole_is_changed_and_removed(
 
 
 @pytest.mark.parametrize("kind", ["latency", "slicer", "noop", "bandwidth", "slow_close"])
-async def test_a_toxic_before_who_does_not_read_is_removed_and_no_byte_is_lost(
+async def test_a_toxic_before_a_client_that_does_not_read_is_removed_and_no_byte_is_lost(
     kind: str, both: tuple[ToxiproxyServer, ToxiproxyServer]
 ) -> None:
     settings = {"slicer": {"average_size": 30_000}, "bandwidth": {"rate": 10_000_000}}

@@ -1,4 +1,4 @@
-"""Whatever is asked, in whatever order: status and body are equal."""
+"""Random requests in a random order: status and body are equal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.toxiproxies import ToxiproxyServer
 
-# A proxy that is enabled has a port of its own, so that a reset, whose order is chance, meets no port twice.
+# Each proxy has its own port, because a reset enables them in a random order.
 _PORTS = {"a": "127.0.0.1:{port0}", "b": "localhost:{port1}", "c d": "127.0.0.1:0"}
 _NAMES = st.sampled_from(sorted(_PORTS))
 _KINDS = st.sampled_from(
@@ -30,6 +30,14 @@ def _mostly(right: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(right, right, right, right, _WRONG)
 
 
+# One wrong attribute comes alone: of several, the real server takes the valid ones although it refuses the request.
+_WRONG_ATTRIBUTE = st.dictionaries(st.sampled_from(["latency", "timeout", "bytes"]), _WRONG, max_size=1)
+_UPDATED = _optional(latency=_COUNTS, jitter=_COUNTS, timeout=_COUNTS, delay=_COUNTS, bytes=_COUNTS, rate=_COUNTS)
+_UPDATE = _optional(
+    name=_mostly(_TOXICS),
+    toxicity=_mostly(st.floats(-1, 2, width=32)),
+    attributes=st.one_of(_UPDATED, _UPDATED, _WRONG, _WRONG_ATTRIBUTE),
+)
 _ATTRIBUTES = _optional(
     latency=_mostly(_COUNTS),
     jitter=_mostly(_COUNTS),
@@ -75,7 +83,7 @@ _REQUESTS = st.one_of(
     _request(["POST", "PATCH"], _PROXY_PATHS, _optional(upstream=_mostly(st.text(max_size=3)), enabled=st.booleans())),
     _request(["POST"], _TOXICS_PATHS, _TOXIC),
     _request(["POST"], _TOXICS_PATHS, _TOXIC),
-    _request(["POST", "PATCH"], _TOXIC_PATHS, _TOXIC),
+    _request(["POST", "PATCH"], _TOXIC_PATHS, _UPDATE),
     _request(["GET", "DELETE", "PUT"], st.one_of(_PROXY_PATHS, _TOXIC_PATHS, _TOXICS_PATHS), _WRONG),
 )
 
