@@ -56,7 +56,7 @@ test: lint parts ## run all checks and tests, with the real servers
 	$(PYTEST)
 
 test-fast: setup ## run the tests that start no servers
-	$(PYTEST) -m "not servers"
+	$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder -m "not servers and not thorough"
 
 kubernetes: ## build a Kubernetes control plane, once for each machine (eight minutes)
 	nice sh lab/install-kubernetes.sh

@@ -208,7 +208,10 @@ async def test_the_holder_reports_a_later_refusal_of_the_server(
         ({"action": "lock"}, "has action lock, which needs table"),
         ({"action": "kill", "backends": {}}, "is empty, expected one of application_name, user and database"),
         ({"action": "lock", "table": "a", "connections": 3}, "has connections, which is for action fill_pool"),
-        ({"action": "lock", "table": "a", "url": "postgresql://me:hush@db"}, "has a password in it, expected none"),
+        (
+            {"action": "lock", "table": "a", "url": "postgresql://me:hush@db"},
+            "has a password in it, expected password or password_file",
+        ),
     ],
 )
 def test_contradictory_settings_are_refused(changed: dict[str, Any], told: str) -> None:
