@@ -27,12 +27,19 @@ WITH_SERVERS = (
     "kubernetes/",
     "lab/",
     "probes/http/test_hostile_http.py",
+    "probes/http/test_pool.py",
     "probes/load/test_coordinated_omission.py",
     "probes/load/test_workers.py",
+    "probes/test_extras.py",
     "simulator/test_against_",
 )
 # Hundreds of drawn cases each.
-THOROUGH = ("agent/verdict/test_simulated.py", "simulator/test_mutants.py")
+THOROUGH = (
+    "agent/verdict/test_odd_values.py",
+    "agent/verdict/test_simulated.py",
+    "simulator/test_case.py",
+    "simulator/test_mutants.py",
+)
 # Tests that look for the processes of this checkout would find those of one another.
 FOLDERS_OF_PROCESSES = ("chaos/machine/", "chaos/postgres/", "chaos/safety/")
 # Servers that are kept for a whole run: their tests go to one worker, or each worker would start its own.
