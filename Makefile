@@ -7,7 +7,7 @@ LABS ?= 3
 TESTERS ?= 4
 
 # More workers than cores: most tests wait for a server or a process most of the time.
-PYTEST := $(BIN)/pytest -n $(TESTERS) --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/pytest -n $(TESTERS) --dist loadscope --no-loadscope-reorder
 
 # Like pip after an installation: if PYTHONDONTWRITEBYTECODE is set, every start would otherwise compile the modules again.
 COMPILE := $(BIN)/python -m compileall -q alertdrill dashboards
@@ -56,7 +56,7 @@ test: lint parts ## run all checks and tests, with the real servers
 	$(PYTEST)
 
 test-fast: setup ## run the tests that start no servers
-	$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder -m "not servers and not thorough"
+	$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder -m "not servers and not thorough"
 
 kubernetes: ## build a Kubernetes control plane, once for each machine (eight minutes)
 	nice sh lab/install-kubernetes.sh

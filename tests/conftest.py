@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-TESTS = Path(__file__).parent
 # Folders and files whose tests mostly need real servers, or processes of their own.
 WITH_SERVERS = (
     "agent/commands/test_missing_extras.py",
@@ -30,6 +30,8 @@ WITH_SERVERS = (
     "probes/http/test_pool.py",
     "probes/load/test_coordinated_omission.py",
     "probes/load/test_workers.py",
+    "probes/test_postgres.py",
+    "probes/test_redis.py",
     "probes/test_extras.py",
     "simulator/test_against_",
 )
@@ -40,46 +42,57 @@ THOROUGH = (
     "simulator/test_case.py",
     "simulator/test_mutants.py",
 )
-# Tests that look for the processes of this checkout would find those of one another.
-FOLDERS_OF_PROCESSES = ("chaos/machine/", "chaos/postgres/", "chaos/safety/")
-# Servers that are kept for a whole run: their tests go to one worker, or each worker would start its own.
-SHARED = ("control_plane", "lab", "databases")
-# These take longest: a worker that began one of them last would keep the others waiting.
-FIRST = (
-    "kubernetes: control_plane",
-    "integration: lab",
-    "integration/test_predictions.py",
-    "simulator",
-    "chaos: processes",
-)
+# Files whose tests share something go to one worker together, in the order of this table: the longest groups first.
+# All others go by file.
+TOGETHER = {
+    "kubernetes/": "one control plane",
+    "integration/test_drill.py": "a lab",
+    "integration/test_guards.py": "another lab",
+    "integration/test_strategy_drills.py": "another lab",
+    "integration/test_kpi.py": "another lab",
+    "integration/test_outages.py": "another lab",
+    "integration/test_runbooks.py": "another lab",
+    "integration/test_predictions.py": "integration/test_predictions.py",
+    # These look for processes of this checkout, and would find those of one another.
+    "chaos/machine/": "processes",
+    "chaos/postgres/": "processes",
+    "chaos/safety/": "processes",
+    "integration/": "short labs",
+    "simulator/": "simulator",
+    "lab/": "lab",
+    "probes/test_postgres.py": "databases",
+    "probes/test_redis.py": "databases",
+}
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need servers, group those that share one, and put the longest groups first."""
+    """Mark the tests that need servers, and put the longest groups first, or the last would keep others waiting."""
     for item in items:
-        if _path(item).startswith(WITH_SERVERS) or _shared(item):
+        path = _path(item.nodeid)
+        if path.startswith(WITH_SERVERS):
             item.add_marker("servers")
-        if _path(item).startswith(THOROUGH):
+        if path.startswith(THOROUGH):
             item.add_marker("thorough")
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: _rank(_group(item)))
+    items.sort(key=lambda item: _rank(_path(item.nodeid)))
 
 
-def _group(item: pytest.Item) -> str:
-    path = _path(item)
-    if path.startswith(FOLDERS_OF_PROCESSES):
-        return "chaos: processes"
-    return f"{path.partition('/')[0]}: {fixture}" if (fixture := _shared(item)) else path
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives each worker whole groups of tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = _path(nodeid)
+        return next((group for start, group in TOGETHER.items() if path.startswith(start)), path)
 
 
-def _path(item: pytest.Item) -> str:
-    return item.path.relative_to(TESTS).as_posix()
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
+    """Schedule by the groups above; `--dist loadgroup` of pytest-xdist 3.8 does nothing under pytest 9.2."""
+    return GroupScheduling(config, log)
 
 
-def _shared(item: pytest.Item) -> str | None:
-    return next((one for one in SHARED if one in item.fixturenames), None)  # type: ignore[attr-defined]
+def _path(nodeid: str) -> str:
+    return nodeid.removeprefix("tests/").partition("::")[0]
 
 
-def _rank(group: str) -> int:
-    return next((rank for rank, first in enumerate(FIRST) if group.startswith(first)), len(FIRST))
+def _rank(path: str) -> int:
+    return next((rank for rank, start in enumerate(TOGETHER) if path.startswith(start)), len(TOGETHER))

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
-    AsyncExitStack,
     asynccontextmanager,
     contextmanager,
 )
@@ -148,25 +147,29 @@ class Site:
     @asynccontextmanager
     async def loaded(self, settings: DrillLoad) -> AsyncIterator[Load]:
         """Keep a load running for the length of the block, for every drill within it."""
-        async with self.connect(self.config.probe) as client:
-            load = self.make_load(client, settings.rate, settings.max_in_flight)
-            load.tally.kept_seconds = _KEPT_SECONDS
-            self._load = load
-            try:
-                async with running(load):
-                    yield load
-            finally:
-                self._load = None
+        async with self._prepared(settings) as load, running(load):
+            yield load
 
     @asynccontextmanager
     async def sending(self, settings: DrillLoad, tally: Tally) -> AsyncIterator[Load]:
         """Count in a tally what the load does within the block; a site without a load runs one for the block."""
-        async with AsyncExitStack() as stack:
-            load = self._load
-            if load is None:
-                load = await stack.enter_async_context(self.loaded(settings))
-            async with load.counting(tally):
+        if self._load is not None:
+            async with self._load.counting(tally):
+                yield self._load
+            return
+        # The load ends before the counting does, so that the last transactions are counted as well.
+        async with self._prepared(settings) as load, load.counting(tally), running(load):
+            yield load
+
+    @asynccontextmanager
+    async def _prepared(self, settings: DrillLoad) -> AsyncIterator[Load]:
+        async with self.connect(self.config.probe) as client:
+            self._load = load = self.make_load(client, settings.rate, settings.max_in_flight)
+            load.tally.kept_seconds = _KEPT_SECONDS
+            try:
                 yield load
+            finally:
+                self._load = None
 
     def make_load(self, client: Client | AwaitedClient, rate: float, max_in_flight: int) -> Load:
         """Make a constant load, which does not run yet."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from alertdrill.agent.config.drill import DrillLoad
 from alertdrill.agent.drilling.observer import Observer
 from alertdrill.agent.drilling.progress import Progress
-from alertdrill.agent.drilling.site import RunningDrill
+from alertdrill.agent.drilling.site import Dependencies, RunningDrill, Site
 from alertdrill.lab.ports import free_ports
+from alertdrill.probes.load.tally import Tally
+from alertdrill.probes.outcome import Outcome
 from tests.agent.drilling.virtual_site import RecordedSite, World
 
 CALL = {
@@ -84,3 +88,30 @@ async def test_a_call_that_is_not_a_webhook_is_refused(tmp_path: Path) -> None:
     world = World(tmp_path)
     async with _served(world) as (_, session):
         assert await _notify(session, {"alerts": "none"}) == 400
+
+
+async def test_every_acknowledged_transaction_of_a_drill_is_counted(tmp_path: Path) -> None:
+    """Also those that are acknowledged while the load and the counting end."""
+    acknowledged: list[str] = []
+    tally = Tally()
+    config = World(tmp_path).settings()
+    dependencies = Dependencies(connect=lambda _: nullcontext(_Swift()))
+    site = Site(config, acknowledged.extend, dependencies=dependencies)
+    async with site.sending(DrillLoad(rate=5_000), tally):
+        await asyncio.sleep(0.2)
+    assert tally.succeeded == len(acknowledged) > 0
+
+
+class _Swift:
+    """A client whose transactions succeed at once, each with an id."""
+
+    def __init__(self) -> None:
+        self._ids: list[str] = []
+
+    def start(self, ended: Callable[[Outcome], None]) -> None:
+        self._ids.append(str(len(self._ids)))
+        ended(Outcome())
+
+    def take_acknowledged(self) -> list[str]:
+        ids, self._ids = self._ids, []
+        return ids

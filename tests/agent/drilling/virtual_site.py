@@ -316,25 +316,26 @@ class World:
         drill = Drill.model_validate(values | settings)
         return drill.model_copy(update={"faults": list(faults)})
 
+    def settings(self) -> AgentConfig:
+        """Return the configuration of an agent."""
+        server = {"url": "http://127.0.0.1:1"}
+        values = {
+            "probe": {"kind": "tcp", "url": "tcp://127.0.0.1:1"},
+            "prometheus": server,
+            "alertmanager": server,
+            "toxiproxy": server,
+            "listen": "127.0.0.1:0",
+            "ledger": self.folder / "ledger",
+        }
+        return AgentConfig.model_validate(values | self.config)
+
     @asynccontextmanager
     async def site(self) -> AsyncIterator[RecordedSite]:
         """Open a site, and run the monitoring for the length of the block."""
-        server = {"url": "http://127.0.0.1:1"}
-        config = AgentConfig.model_validate(
-            {
-                "probe": {"kind": "tcp", "url": "tcp://127.0.0.1:1"},
-                "prometheus": server,
-                "alertmanager": server,
-                "toxiproxy": server,
-                "listen": "127.0.0.1:0",
-                "ledger": self.folder / "ledger",
-            }
-            | self.config
-        )
         dependencies = Dependencies(
             Clocks(unix_time, loop_time), lambda _: nullcontext(self.service), lambda *_: nullcontext()
         )
-        site = RecordedSite(config, lambda _: None, self.prometheus, self.alertmanager, dependencies)
+        site = RecordedSite(self.settings(), lambda _: None, self.prometheus, self.alertmanager, dependencies)
         working = asyncio.ensure_future(self._work(site))
         try:
             async with site:
