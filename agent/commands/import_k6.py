@@ -23,15 +23,15 @@ def import_k6(
 
     List on standard error what was not carried over, with its line.
     """
-    from alertdrill.agent.import_k6 import files
+    from alertdrill.agent.import_k6 import conversion
 
     with explained():
         if output is not None and not force:
-            files.require_free(output)
-        converted = files.convert_file(file)
+            conversion.require_free(output)
+        converted = conversion.convert_file(file)
         if output is not None:
-            files.write(output, converted.text)
+            conversion.write(output, converted.text)
     if output is None:
         typer.echo(converted.text, nl=False)
     for note in converted.notes:
-        typer.echo(files.spell(file, note), err=True)
+        typer.echo(conversion.spell(file, note), err=True)

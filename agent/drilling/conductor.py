@@ -1,4 +1,4 @@
-"""Runs a drill from its baseline to its recovery, and returns the recording.
+"""Runs a drill from its baseline to its recovery, with other alerts silenced if it asks for that.
 
 It decides nothing about alerts. It looks at them only to know when to go on; the verdicts come later, from the
 samples that Prometheus stored.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.drilling.assembly import DrillNotes, assembled
@@ -19,9 +20,10 @@ from alertdrill.agent.drilling.guard import Guard
 from alertdrill.agent.drilling.healing import heal_abandoned, require_nothing_in_force
 from alertdrill.agent.drilling.observer import Observer
 from alertdrill.agent.drilling.progress import Progress
-from alertdrill.agent.drilling.silencing import others_silenced
 from alertdrill.agent.drilling.site import RunningDrill, Site
-from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.errors import ConfigError, ServiceUnavailable
+from alertdrill.agent.monitoring.alertmanager import Alertmanager
+from alertdrill.agent.monitoring.held import SilenceMatcher
 from alertdrill.agent.recording.load import load_record
 from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.recording import Recording
@@ -33,6 +35,7 @@ from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Measures
+from alertdrill.units.shielding import to_the_end
 
 _LONGEST_POLL_SECONDS = 1.0
 
@@ -190,3 +193,35 @@ class Conductor:
 
     def _all_quiet(self) -> bool:
         return not any(expectation.alert in self._observer.states for expectation in self._drill.expect)
+
+
+AUTHOR = "alertdrill"
+# Alerts that resolve with the fault send their last notifications after the drill's phases.
+_MARGIN = timedelta(minutes=1)
+
+
+@asynccontextmanager
+async def others_silenced(
+    alertmanager: Alertmanager, drill: Drill, tell: Callable[[str], None], now: Callable[[], datetime]
+) -> AsyncIterator[None]:
+    """Silence every alert but those that the drill expects, for the length of the block.
+
+    Raises ServiceUnavailable when the silence cannot be set. When it cannot be ended, `tell` gets a line with the
+    time at which it ends by itself.
+    """
+    expected = "|".join(re.escape(expectation.alert) for expectation in drill.expect)
+    others = SilenceMatcher("alertname", expected, is_regex=True, is_equal=False)
+    until = now() + drill.longest + _MARGIN
+    silence_id = await alertmanager.add_silence([others], until, AUTHOR, f"drill {drill.name} is running")
+    tell(f"alerts that are not under test are silenced until {until:%H:%M:%S} UTC at the latest")
+    try:
+        yield
+    finally:
+        await to_the_end(_end(alertmanager, silence_id, until, tell))
+
+
+async def _end(alertmanager: Alertmanager, silence_id: str, until: datetime, tell: Callable[[str], None]) -> None:
+    try:
+        await alertmanager.end_silence(silence_id)
+    except ServiceUnavailable as error:
+        tell(f"the silence {silence_id} ends at {until:%H:%M:%S} UTC, because it could not be ended now: {error}")

@@ -13,9 +13,8 @@ from typing import TypeVar
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.drilling.evidence import Evidence
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.monitoring.alertmanager import Alertmanager
+from alertdrill.agent.monitoring.alertmanager import Alertmanager, NotificationCount
 from alertdrill.agent.monitoring.held import AlertmanagerStatus, HeldAlert, Silence, SilenceMatcher
-from alertdrill.agent.monitoring.notification_counts import NotificationCount
 from alertdrill.agent.monitoring.prometheus import Prometheus, rule_record
 from alertdrill.agent.monitoring.rules import ActiveAlert, RuleGroup
 from alertdrill.agent.monitoring.status import Flags, RuntimeInfo

@@ -20,7 +20,7 @@ from alertdrill.agent.config.agent import AgentConfig, read_agent_config
 from alertdrill.agent.config.drill import Drill, read_drill
 from alertdrill.agent.console import Lines, showing
 from alertdrill.agent.drilling import dry_run
-from alertdrill.agent.drilling import view as drill_view
+from alertdrill.agent.drilling import progress as drill_view
 from alertdrill.agent.drilling.conductor import Conductor
 from alertdrill.agent.drilling.site import Site
 from alertdrill.agent.drilling.work_queue import WorkQueue

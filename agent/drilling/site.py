@@ -1,4 +1,4 @@
-"""What outlives a drill: the clients of the monitoring servers, the agent's HTTP server, and the load.
+"""What outlives a drill: the clients of the monitoring servers, the agent's HTTP server, the load, and the lock.
 
 `alertdrill drill` makes a site for each drill. A process that runs many drills keeps one site: drills run on it one
 after another, under a load that keeps running, and each counts only what happens between its start and its end.
@@ -6,6 +6,10 @@ after another, under a load that keeps running, and each counts only what happen
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
@@ -16,14 +20,15 @@ from contextlib import (
 )
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Self
 
 from aiohttp import web
 
 from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import DrillLoad
-from alertdrill.agent.drilling.lock import locked
 from alertdrill.agent.drilling.progress import Progress
+from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.recording.records import NotificationRecord
@@ -199,3 +204,39 @@ class Site:
             return AgentState(tally, checks)
         progress = self._running.progress
         return AgentState(tally, checks, progress.drill.name, progress.phase, progress.faults)
+
+
+@contextmanager
+def locked(directory: Path, target: str, drill: str) -> Iterator[None]:
+    """Hold the lock of a target for the length of the block.
+
+    Raises ConfigError, which names the drill that holds the lock, or says why no lock can be made.
+    """
+    name = hashlib.sha256(target.encode()).hexdigest()[:16]
+    path = directory / f"drill-{name}.lock"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: the lock cannot be made there: {error.strerror or error}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(f"{_holder(path)} drills {target} already: wait for its end") from error
+        file.truncate(0)
+        file.write(json.dumps({"pid": os.getpid(), "drill": drill, "since": time.time()}))
+        file.flush()
+        try:
+            yield
+        finally:
+            # Do not delete the file: another process may have it open, and would lock a deleted file.
+            file.truncate(0)
+
+
+def _holder(path: Path) -> str:
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        return f"drill {held['drill']} of process {held['pid']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

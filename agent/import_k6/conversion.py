@@ -1,14 +1,17 @@
-"""Converts the text of a script to the text of a probe file, with notes on its parts."""
+"""Converts a script to a probe file, with notes on its parts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.files import write_whole
 from alertdrill.agent.import_k6.load import KEYS, read_load, users_become_rates
-from alertdrill.agent.import_k6.notes import Note, Notes
+from alertdrill.agent.import_k6.notes import Note, Notes, UnusableScript
 from alertdrill.agent.import_k6.params import DEFAULT_TIMEOUT
 from alertdrill.agent.import_k6.probe_yaml import render
 from alertdrill.agent.import_k6.script import Script
@@ -17,6 +20,7 @@ from alertdrill.agent.import_k6.thresholds import read_thresholds
 from alertdrill.agent.import_k6.transaction import Transaction, read_transaction
 from alertdrill.agent.import_k6.values import Value
 from alertdrill.probes.checks.kinds import StatusCheck
+from alertdrill.units.extras import of_extra
 
 _OPTIONS = {
     "insecureSkipTLSVerify": "write tls: {insecure_skip_verify: true} under probe where this is intended",
@@ -68,3 +72,37 @@ def _comments(name: str, request: Mapping[str, Any]) -> list[str]:
     if request["timeout"] == DEFAULT_TIMEOUT:
         comments.append("The script sets no timeout: this is the default of k6.")
     return comments
+
+
+def convert_file(file: Path) -> Conversion:
+    """Read and convert a script; raises ConfigError with the reason why it cannot be converted."""
+    try:
+        with of_extra("import-k6"):
+            return convert(file.read_text(encoding="utf-8-sig"), file.name)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: is not UTF-8 text: {error.reason}") from error
+    except UnusableScript as error:
+        raise ConfigError(f"{file}{error.place}: {error.why}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{file}: is nested too deeply to be read") from error
+
+
+def require_free(output: Path) -> None:
+    """Raise ConfigError where the output file exists."""
+    if output.exists():
+        raise ConfigError(f"{output}: exists already, use --force to overwrite it")
+
+
+def write(output: Path, text: str) -> None:
+    """Write the probe file completely or not at all; raises ConfigError."""
+    try:
+        write_whole(output, text)
+    except OSError as error:
+        raise ConfigError(f"{output}: cannot be written: {error.strerror}") from error
+
+
+def spell(file: Path, note: Note) -> str:
+    """Format a note as `file:line: text`."""
+    return f"{file}:{note.line}: {note.text}"

@@ -12,9 +12,8 @@ from alertdrill.agent.import_k6.flow import FUNCTIONS, calls_made
 from alertdrill.agent.import_k6.names import Names
 from alertdrill.agent.import_k6.notes import Notes, UnusableScript
 from alertdrill.agent.import_k6.request import REQUESTS, read_request
-from alertdrill.agent.import_k6.scope import Scope
+from alertdrill.agent.import_k6.scope import Scope, declare, hide_all
 from alertdrill.agent.import_k6.syntax import Node
-from alertdrill.agent.import_k6.variables import declare, hide_all
 
 _HTTP = "k6/http."
 _WRITE_BY_HAND = "write a later request, and what it takes from this answer, under then"

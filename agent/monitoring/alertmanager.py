@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self, TypeVar
 from urllib.parse import quote
 
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic import TypeAdapter
 
 from alertdrill.agent.config.servers import MonitoringServer
@@ -25,7 +28,6 @@ from alertdrill.agent.monitoring.held import (
     SilenceMatcher,
 )
 from alertdrill.agent.monitoring.http import HttpClient, NotServed
-from alertdrill.agent.monitoring.notification_counts import NotificationCount, parse_counts
 
 _Shape = TypeVar("_Shape")
 
@@ -105,3 +107,40 @@ class Alertmanager:
 async def status(server: MonitoringServer) -> AlertmanagerStatus:
     """Return Alertmanager's status; raises ServiceUnavailable."""
     return await Alertmanager(server).status()
+
+
+_SENT = "alertmanager_notifications_total"
+_FAILED = "alertmanager_notifications_failed_total"
+
+
+@dataclass(frozen=True)
+class NotificationCount:
+    """The attempts since Alertmanager's start, and how many of them failed, for one kind of integration.
+
+    `receiver` is empty unless Alertmanager runs with the feature that names receivers in its metrics.
+    """
+
+    integration: str
+    receiver: str
+    attempts: float
+    failed: float
+
+
+def parse_counts(text: str) -> list[NotificationCount]:
+    """Parse the text format of metrics; raises ValueError if the text has another format."""
+    attempts: defaultdict[tuple[str, str], float] = defaultdict(float)
+    failures: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == _SENT:
+                attempts[_key(sample.labels)] += sample.value
+            elif sample.name == _FAILED:
+                failures[_key(sample.labels)] += sample.value
+    return [
+        NotificationCount(*key, attempts=attempts[key], failed=failures[key])
+        for key in sorted(attempts.keys() | failures.keys())
+    ]
+
+
+def _key(labels: Mapping[str, str]) -> tuple[str, str]:
+    return labels.get("integration", ""), labels.get("receiver_name", "")

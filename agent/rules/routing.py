@@ -1,13 +1,14 @@
-"""Which receivers Alertmanager notifies of an alert, and after which waits: the routes of its routing tree.
+"""Which receivers Alertmanager notifies of an alert, and after which waits.
 
-The tree is walked depth first. The first matching child takes the alert; later children are tried only if it has
+The routing tree is walked depth first. The first matching child takes the alert; later children are tried only if it has
 `continue`. If no child matches, the node itself takes the alert. Waits are inherited.
 https://prometheus.io/docs/alerting/latest/configuration/#route
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -15,7 +16,6 @@ from typing import Any
 
 import yaml
 
-from alertdrill.agent.rules.matchers import RouteMatcher, parse_matchers
 from alertdrill.units.duration import parse_duration
 
 _DEFAULTS: dict[str, Any] = {
@@ -131,3 +131,51 @@ def _matchers(node: dict[str, Any]) -> Iterator[RouteMatcher]:
         yield RouteMatcher(name, "=~", value or "")
     for text in node.get("matchers") or []:
         yield from parse_matchers(text)
+
+
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_MATCHER = re.compile(
+    rf'\s*(?P<name>{_QUOTED}|[^\s=!~",{{}}]+)\s*(?P<op>=~|!~|!=|=)\s*(?P<value>{_QUOTED}|[^",]*?)\s*(?:,\s*|$)',
+    re.DOTALL,
+)
+_ESCAPED = re.compile(r'\\([n"\\])')
+
+
+@dataclass(frozen=True)
+class RouteMatcher:
+    """One condition on a label: `=`, `!=`, `=~` or `!~`."""
+
+    name: str
+    op: str
+    value: str
+
+    def holds(self, labels: Mapping[str, str]) -> bool:
+        """Return whether an alert's labels match; raises ValueError if the regular expression is invalid."""
+        actual = labels.get(self.name, "")
+        if self.op in {"=", "!="}:
+            return (actual == self.value) is (self.op == "=")
+        try:
+            return (re.fullmatch(self.value, actual) is not None) is (self.op == "=~")
+        except re.error as error:
+            msg = f"{self.value!r} is not a regular expression that can be read here: {error}"
+            raise ValueError(msg) from error
+
+
+def parse_matchers(text: str) -> Iterator[RouteMatcher]:
+    """Yield the matchers of one text; raises ValueError."""
+    inside = text.strip()
+    if inside.startswith("{") and inside.endswith("}"):
+        inside = inside[1:-1].strip()
+    at = 0
+    while at < len(inside):
+        found = _MATCHER.match(inside, at)
+        if found is None:
+            msg = f'{text!r} is not a matcher such as severity="page"'
+            raise ValueError(msg)
+        yield RouteMatcher(_unquoted(found["name"]), found["op"], _unquoted(found["value"]))
+        at = found.end()
+
+
+def _unquoted(text: str) -> str:
+    whole = text[1:-1] if text.startswith('"') else text
+    return _ESCAPED.sub(lambda escaped: "\n" if escaped[1] == "n" else escaped[1], whole)

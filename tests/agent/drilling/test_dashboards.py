@@ -9,7 +9,7 @@ import yaml
 
 from alertdrill.agent.config.agent import read_agent_config
 from alertdrill.agent.config.servers import Grafana
-from alertdrill.agent.drilling.dashboards import links
+from alertdrill.agent.drilling.assembly import links
 from alertdrill.agent.recording.recording import read_recording
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.report.drill import wording

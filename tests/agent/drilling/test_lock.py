@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.drilling.lock import locked
+from alertdrill.agent.drilling.site import locked
 from alertdrill.agent.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
 HOLD = """
 import sys, time
 from pathlib import Path
-from alertdrill.agent.drilling.lock import locked
+from alertdrill.agent.drilling.site import locked
 with locked(Path(sys.argv[1]), "the database", "theirs"):
     print("held", flush=True)
     time.sleep(60)

@@ -23,9 +23,8 @@ from pydantic import PrivateAttr
 from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.drilling.site import Clocks, Dependencies, Site
-from alertdrill.agent.monitoring.alertmanager import Alertmanager
+from alertdrill.agent.monitoring.alertmanager import Alertmanager, NotificationCount
 from alertdrill.agent.monitoring.held import AlertmanagerStatus, HeldAlert, Silence
-from alertdrill.agent.monitoring.notification_counts import NotificationCount
 from alertdrill.agent.monitoring.prometheus import ClockOffset, Prometheus
 from alertdrill.agent.monitoring.rules import ActiveAlert, AlertingRule, RuleGroup
 from alertdrill.agent.monitoring.series import Series

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from alertdrill.agent.monitoring.notification_counts import NotificationCount, parse_counts
+from alertdrill.agent.monitoring.alertmanager import NotificationCount, parse_counts
 
 # Cut from what 0.25 and a newer one served.
 OLD = """\

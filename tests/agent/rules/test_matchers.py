@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.rules.matchers import RouteMatcher, parse_matchers
-from alertdrill.agent.rules.routing import routes
+from alertdrill.agent.rules.routing import RouteMatcher, parse_matchers, routes
 
 TREE = r"""
 route:
