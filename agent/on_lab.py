@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import alertdrill
-from alertdrill.lab.parts import Parts
+from alertdrill.lab.parts import LabParts
 from alertdrill.units.extras import require_library
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ async def started(
     folder: Path,
     time_scale: float,
     tell: Callable[[str], None],
-    parts: Parts = Parts(),  # noqa: B008 - frozen
+    parts: LabParts = LabParts(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Lab]:
     """Run a lab for the length of the block; `folder` holds prometheus/ and alertmanager/.
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from alertdrill.units.settings import Settings
 
 
-class Parts(Settings):
+class LabParts(Settings):
     """Optional parts: they cost memory and CPU, so they run only on request.
 
     `kafka` adds a broker, its exporter and the settlement of payments. With `replicas` above one, that many engines
@@ -34,9 +34,9 @@ class Parts(Settings):
         """The services that clients reach through Toxiproxy."""
         return ("postgres", "redis", "kafka") if self.kafka else ("postgres", "redis")
 
-    def together(self, other: Parts) -> Parts:
+    def together(self, other: LabParts) -> LabParts:
         """Return the parts of a lab that has both these and the other parts."""
-        return Parts(kafka=self.kafka or other.kafka, replicas=max(self.replicas, other.replicas))
+        return LabParts(kafka=self.kafka or other.kafka, replicas=max(self.replicas, other.replicas))
 
 
 # The names and ports of the services in configuration files.
@@ -55,12 +55,12 @@ KAFKA_SERVICES = {"kafka": 9092, "kafka-exporter": 9308, "settlement": 8081}
 BALANCER_SERVICES = {"load-balancer": 8404}
 
 
-def service_ports(parts: Parts) -> dict[str, int]:
+def service_ports(parts: LabParts) -> dict[str, int]:
     """Return the services of a lab with these parts: {name: port}."""
     return SERVICES | (KAFKA_SERVICES if parts.kafka else {}) | (BALANCER_SERVICES if parts.is_balanced else {})
 
 
-def absent_targets(parts: Parts) -> set[str]:
+def absent_targets(parts: LabParts) -> set[str]:
     """Return the scrape targets of the parts that this lab does not have."""
     every = KAFKA_SERVICES | BALANCER_SERVICES
     return {f"{name}:{port}" for name, port in every.items() if name not in service_ports(parts)}

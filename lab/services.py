@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from alertdrill.lab.parts import Parts
+from alertdrill.lab.parts import LabParts
 from alertdrill.lab.server import Spec
 from alertdrill.units.duration import format_duration
 
@@ -27,7 +27,7 @@ class Layout:
     ports: dict[str, int]
     password: str
     time_scale: float
-    parts: Parts
+    parts: LabParts
     # PostgreSQL refuses to run as root.
     postgres_user: str | None
 

@@ -22,7 +22,7 @@ from alertdrill.lab.balancer import load_balancer
 from alertdrill.lab.errors import LabError
 from alertdrill.lab.forgetting import forgetting
 from alertdrill.lab.monitoring_files import write_monitoring
-from alertdrill.lab.parts import Parts, absent_targets, service_ports
+from alertdrill.lab.parts import LabParts, absent_targets, service_ports
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.readiness import until_watched
@@ -50,7 +50,7 @@ class Lab:
         configs: Path,
         time_scale: float = 1.0,
         agent_port: int | None = None,
-        parts: Parts = Parts(),  # noqa: B008 - frozen
+        parts: LabParts = LabParts(),  # noqa: B008 - frozen
     ) -> None:
         self._configs = configs
         self._time_scale = time_scale

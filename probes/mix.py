@@ -36,13 +36,13 @@ class Part(Settings):
     @field_validator("probe", mode="before")
     @classmethod
     def _is_not_a_mix(cls, probe: Any) -> Any:  # noqa: ANN401 - what YAML held
-        if isinstance(probe, Mix) or (isinstance(probe, dict) and probe.get("kind") == "mix"):
+        if isinstance(probe, MixProbe) or (isinstance(probe, dict) and probe.get("kind") == "mix"):
             msg = "is a mix within a mix, expected its parts here, next to the others"
             raise ValueError(msg)
         return probe
 
 
-class Mix(Probe):
+class MixProbe(Probe):
     """Several probes; each transaction takes one of them at random, and is counted under the name of that one."""
 
     kind: Literal["mix"] = "mix"
@@ -50,7 +50,7 @@ class Mix(Probe):
     seed: int | None = None
 
     @model_validator(mode="after")
-    def _names_are_unique(self) -> Mix:
+    def _names_are_unique(self) -> MixProbe:
         seen: set[str] = set()
         for part in self.of:
             names = {request.name for request in part.probe.counted}
@@ -110,7 +110,7 @@ def named(outcome: Outcome, name: str, seconds: float) -> Outcome:
 
 @asynccontextmanager
 async def opened(
-    mix: Mix, shard: int, shards: int, open_part: Callable[[RegisteredProbe, int, int], Opened]
+    mix: MixProbe, shard: int, shards: int, open_part: Callable[[RegisteredProbe, int, int], Opened]
 ) -> AsyncIterator[MixClient]:
     """Open a client of every part for the length of the block."""
     async with AsyncExitStack() as stack:

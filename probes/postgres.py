@@ -22,7 +22,7 @@ from alertdrill.units.settings import Secret
 from alertdrill.units.tls import TlsSettings
 
 
-class Postgres(SingleRequestProbe):
+class PostgresProbe(SingleRequestProbe):
     """A query on one of at most `pool_size` connections, which are kept; without `tls` they are not encrypted.
 
     A transaction that waits for a connection is in flight, and its time is running.
@@ -39,7 +39,7 @@ class Postgres(SingleRequestProbe):
     tls: TlsSettings | None = None
 
     @model_validator(mode="after")
-    def _client_can_use_it(self) -> Postgres:
+    def _client_can_use_it(self) -> PostgresProbe:
         require_library("asyncpg", "postgres")
         if self.tls is not None and self.tls.server_name is not None:
             msg = "tls has a server_name, which asyncpg cannot use: expected the certificate's own name in url"

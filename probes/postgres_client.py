@@ -12,7 +12,7 @@ import asyncpg
 
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome, Reason
-from alertdrill.probes.postgres import Postgres
+from alertdrill.probes.postgres import PostgresProbe
 
 _FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _NOT_ACCEPTED = (asyncpg.TooManyConnectionsError, asyncpg.CannotConnectNowError)
@@ -24,7 +24,7 @@ _GIVE_BACK_SECONDS = 2.0
 class PostgresClient:
     """Makes the transactions of one `Postgres` probe on a pool's connections."""
 
-    def __init__(self, probe: Postgres, pool: Any, tasks: asyncio.TaskGroup) -> None:  # noqa: ANN401 - asyncpg has no types
+    def __init__(self, probe: PostgresProbe, pool: Any, tasks: asyncio.TaskGroup) -> None:  # noqa: ANN401 - asyncpg has no types
         self._probe = probe
         self._pool = pool
         self._tasks = tasks
@@ -57,7 +57,7 @@ class PostgresClient:
 
 
 @asynccontextmanager
-async def opened(probe: Postgres, shard: int, shards: int) -> AsyncIterator[PostgresClient]:
+async def opened(probe: PostgresProbe, shard: int, shards: int) -> AsyncIterator[PostgresClient]:
     """Open the pool for the length of the block: connections open at first use, and all workers share `pool_size`."""
     del shard
     server = probe.server
@@ -92,7 +92,7 @@ async def _keep_session(connection: Any) -> None:  # noqa: ANN401 - asyncpg has 
     """Leave a session as it is."""
 
 
-def _judge(probe: Postgres, rows: list[Any]) -> Outcome:
+def _judge(probe: PostgresProbe, rows: list[Any]) -> Outcome:
     """Compare an answer with the checks of the file."""
     misses: dict[str, str] = {}
     if probe.rows is not None and not probe.rows.holds(str(len(rows))):

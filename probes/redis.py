@@ -35,7 +35,7 @@ def _as_words(command: object) -> object:
     return words
 
 
-class Redis(SingleRequestProbe):
+class RedisProbe(SingleRequestProbe):
     """A command on one of at most `pool_size` connections, which are kept.
 
     A transaction that waits for a connection is in flight, and its time is running.
@@ -51,7 +51,7 @@ class Redis(SingleRequestProbe):
     tls: TlsSettings | None = None
 
     @model_validator(mode="after")
-    def _client_can_use_it(self) -> Redis:
+    def _client_can_use_it(self) -> RedisProbe:
         require_library("redis", "redis")
         if self.tls is not None and self.server.scheme != "rediss":
             msg = "has tls for a plain url, expected rediss://…"

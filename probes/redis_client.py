@@ -20,7 +20,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome, Reason
-from alertdrill.probes.redis import Redis
+from alertdrill.probes.redis import RedisProbe
 from alertdrill.units.tls import TlsSettings
 
 _CONNECTING = re.compile(r"Error (-?\d+) connecting to ")
@@ -29,7 +29,7 @@ _CONNECTING = re.compile(r"Error (-?\d+) connecting to ")
 class RedisClient:
     """Makes the transactions of one `Redis` probe on a pool's connections."""
 
-    def __init__(self, probe: Redis, server: Server) -> None:
+    def __init__(self, probe: RedisProbe, server: Server) -> None:
         self._probe = probe
         self._server = server
         self._expected = probe.expected
@@ -49,7 +49,7 @@ class RedisClient:
 
 
 @asynccontextmanager
-async def opened(probe: Redis, shard: int, shards: int) -> AsyncIterator[RedisClient]:
+async def opened(probe: RedisProbe, shard: int, shards: int) -> AsyncIterator[RedisClient]:
     """Open the pool for the length of the block: connections open at first use, and all workers share `pool_size`."""
     del shard
     server = probe.server

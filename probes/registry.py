@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from alertdrill.probes.dns.settings import Dns
-from alertdrill.probes.http.settings import Http
-from alertdrill.probes.postgres import Postgres
+from alertdrill.probes.dns.settings import DnsProbe
+from alertdrill.probes.http.settings import HttpProbe
+from alertdrill.probes.postgres import PostgresProbe
 from alertdrill.probes.probe import Probe
-from alertdrill.probes.redis import Redis
-from alertdrill.probes.tcp import Tcp
-from alertdrill.probes.tls import Tls
+from alertdrill.probes.redis import RedisProbe
+from alertdrill.probes.tcp import TcpProbe
+from alertdrill.probes.tls import TlsProbe
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Kind:
 
 
 PROBES = {
-    "dns": Kind(Dns, "alertdrill.probes.dns.{probe.client}_client"),
-    "http": Kind(Http, "alertdrill.probes.http.{probe.client}_client"),
-    "postgres": Kind(Postgres, "alertdrill.probes.postgres_client"),
-    "redis": Kind(Redis, "alertdrill.probes.redis_client"),
-    "tcp": Kind(Tcp, "alertdrill.probes.tcp"),
-    "tls": Kind(Tls, "alertdrill.probes.tls"),
+    "dns": Kind(DnsProbe, "alertdrill.probes.dns.{probe.client}_client"),
+    "http": Kind(HttpProbe, "alertdrill.probes.http.{probe.client}_client"),
+    "postgres": Kind(PostgresProbe, "alertdrill.probes.postgres_client"),
+    "redis": Kind(RedisProbe, "alertdrill.probes.redis_client"),
+    "tcp": Kind(TcpProbe, "alertdrill.probes.tcp"),
+    "tls": Kind(TlsProbe, "alertdrill.probes.tls"),
 }
 
 if TYPE_CHECKING:

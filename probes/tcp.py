@@ -30,7 +30,7 @@ _PORTS = {"tcp": None}
 _LONGEST_ANSWER_BYTES = 64 * 1024
 
 
-class Tcp(SingleRequestProbe):
+class TcpProbe(SingleRequestProbe):
     """A new connection for each transaction; the server's name is looked up each time."""
 
     kind: Literal["tcp"] = "tcp"
@@ -61,7 +61,7 @@ class Tcp(SingleRequestProbe):
 class TcpClient:
     """Makes the transactions of one `Tcp` probe."""
 
-    def __init__(self, probe: Tcp) -> None:
+    def __init__(self, probe: TcpProbe) -> None:
         self._probe = probe
         self._server = probe.server
         self._context = None if probe.tls is None else probe.tls.context()
@@ -105,7 +105,7 @@ class TcpClient:
 
 
 @asynccontextmanager
-async def opened(probe: Tcp, shard: int, shards: int) -> AsyncIterator[TcpClient]:
+async def opened(probe: TcpProbe, shard: int, shards: int) -> AsyncIterator[TcpClient]:
     """Yield the client; its transactions share nothing."""
     del shard, shards
     yield TcpClient(probe)

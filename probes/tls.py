@@ -29,7 +29,7 @@ from alertdrill.units.tls import VerifiedTls
 _PORTS = {"tls": 443}
 
 
-class Tls(VerifiedTls, SingleRequestProbe):
+class TlsProbe(VerifiedTls, SingleRequestProbe):
     """A handshake for each transaction. `expires_within` is about the server's own certificate, not its issuers'."""
 
     kind: Literal["tls"] = "tls"
@@ -58,7 +58,7 @@ class Tls(VerifiedTls, SingleRequestProbe):
 class TlsClient:
     """Makes the transactions of one `Tls` probe; `clock` returns Unix time in seconds."""
 
-    def __init__(self, probe: Tls, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, probe: TlsProbe, clock: Callable[[], float] = time.time) -> None:
         self._probe = probe
         self._server = probe.server
         self._context = probe.context()
@@ -87,7 +87,7 @@ class TlsClient:
 
 
 @asynccontextmanager
-async def opened(probe: Tls, shard: int, shards: int) -> AsyncIterator[TlsClient]:
+async def opened(probe: TlsProbe, shard: int, shards: int) -> AsyncIterator[TlsClient]:
     """Yield the client; its transactions share nothing."""
     del shard, shards
     yield TlsClient(probe)

@@ -48,10 +48,11 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
         fail("--time-scale needs --lab: servers of your own keep their own durations")
     from alertdrill.agent import on_lab
     from alertdrill.agent.drilling import session
+    from alertdrill.agent.drilling.session import DrillOptions
 
     console = open_console(no_color=no_color)
     read = on_lab.configuration(config, lab=lab)
-    options = session.Options(
+    options = DrillOptions(
         files=[named(file, read.parent / "drills") for file in files],
         config=read,
         lab=lab,

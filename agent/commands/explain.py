@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from alertdrill.agent.explaining.from_files import Options
+    from alertdrill.agent.explaining.from_files import ExplainOptions
     from alertdrill.agent.rules.explanation import Explanation
 
 
@@ -54,9 +54,9 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     Show what each rule must see, and what a reviewer would say.
     """
-    from alertdrill.agent.explaining import from_files as rules
+    from alertdrill.agent.explaining.from_files import ExplainOptions
 
-    options = rules.Options(
+    options = ExplainOptions(
         paths=paths or [],
         prometheus=prometheus,
         alertmanager=alertmanager,
@@ -88,7 +88,7 @@ def _print(explanation: Explanation, form: ExplanationForm, console: Console) ->
     console.out(render(explanation), end="", highlight=False)
 
 
-async def _explanation(options: Options, config: Path | None) -> Explanation:
+async def _explanation(options: ExplainOptions, config: Path | None) -> Explanation:
     from alertdrill.agent.errors import ConfigError
 
     if options.paths and config is not None:

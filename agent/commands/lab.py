@@ -13,7 +13,7 @@ from alertdrill.agent.commands.running import run
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from alertdrill.lab.parts import Parts
+    from alertdrill.lab.parts import LabParts
 
 
 @command("alertdrill lab", "alertdrill lab --time-scale 30 --kafka --replicas 2")
@@ -33,13 +33,13 @@ def lab(
     Show the address of each server.
     """
     from alertdrill.agent import on_lab
-    from alertdrill.lab.parts import Parts
+    from alertdrill.lab.parts import LabParts
 
-    read, parts = on_lab.configuration(config, lab=True), Parts(kafka=kafka, replicas=replicas)
+    read, parts = on_lab.configuration(config, lab=True), LabParts(kafka=kafka, replicas=replicas)
     raise typer.Exit(run(lambda: _keep_up(read, time_scale, parts, open_console(no_color=no_color))))
 
 
-async def _keep_up(config: Path, time_scale: float, parts: Parts, console: Console) -> int:
+async def _keep_up(config: Path, time_scale: float, parts: LabParts, console: Console) -> int:
     import asyncio
 
     from alertdrill.agent import on_lab

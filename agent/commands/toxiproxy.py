@@ -20,6 +20,6 @@ def toxiproxy(
     ] = False,
 ) -> None:
     """Run the embedded Toxiproxy alone, until Ctrl-C."""
-    from alertdrill.chaos.toxiproxy.embedded.server import Options, run
+    from alertdrill.chaos.toxiproxy.embedded.server import ServerOptions, run
 
-    raise typer.Exit(run(Options(host=host, port=port, config=config, proxy_metrics=proxy_metrics)))
+    raise typer.Exit(run(ServerOptions(host=host, port=port, config=config, proxy_metrics=proxy_metrics)))

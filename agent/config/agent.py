@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from alertdrill.agent.config.kpis import Kpis, read_kpis
 from alertdrill.agent.config.probe import read_probe
-from alertdrill.agent.config.servers import Grafana, MonitoringServer, Server
+from alertdrill.agent.config.servers import Grafana, MonitoringServer, ServerSettings
 from alertdrill.agent.config.yaml_source import from_its_file, read_settings
 from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints
@@ -39,7 +39,7 @@ class AgentConfig(Settings):
     kpis: Kpis = Kpis()
     prometheus: MonitoringServer
     alertmanager: MonitoringServer
-    toxiproxy: Server
+    toxiproxy: ServerSettings
     grafana: Grafana | None = None
     listen: str = Field(default="127.0.0.1:9095", pattern=r"^[^:]+:\d+$")
     recordings: Path = Path("recordings")

@@ -13,7 +13,7 @@ from alertdrill.agent.config.yaml_source import from_its_file, read_settings
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.registry import AnyFault
 from alertdrill.chaos.timeline import contradictions, repetitions
-from alertdrill.lab.parts import Parts
+from alertdrill.lab.parts import LabParts
 from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.figures.thresholds import Thresholds
 from alertdrill.units.duration import Duration
@@ -99,7 +99,7 @@ class Drill(Settings):
     abort_if: list[PromQL] = []
     abort_unless: Thresholds = {}
     silence_others: bool = False
-    lab: Parts = Parts()
+    lab: LabParts = LabParts()
 
     @field_serializer("faults")
     def _dump_as_written(self, faults: list[Fault], info: FieldSerializationInfo) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import model_validator
 
 from alertdrill.agent.config.yaml_source import read_settings
-from alertdrill.lab.parts import Parts
+from alertdrill.lab.parts import LabParts
 from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.figures.thresholds import Thresholds, unmatched
 from alertdrill.probes.load.settings import LoadSettings
@@ -25,7 +25,7 @@ class ProbeFile(Settings):
     load: LoadSettings | None = None
     thresholds: Thresholds = {}
     stop_at_first_failure: bool = False
-    lab: Parts = Parts()
+    lab: LabParts = LabParts()
 
     @model_validator(mode="after")
     def _thresholds_have_a_metric(self) -> ProbeFile:

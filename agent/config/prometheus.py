@@ -29,7 +29,7 @@ class Global(_Foreign):
     rule_query_offset: Duration = timedelta(0)
 
 
-class Job(_Foreign):
+class ScrapeJob(_Foreign):
     """A group of targets with the same scrape settings."""
 
     job_name: str
@@ -41,7 +41,7 @@ class PrometheusFile(_Foreign):
     """The keys of prometheus.yml that are used here."""
 
     global_: Global = Field(default=Global(), alias="global")
-    scrape_configs: tuple[Job, ...] = ()
+    scrape_configs: tuple[ScrapeJob, ...] = ()
 
     def scrape_seconds(self) -> dict[str, float]:
         """Return the scrape interval of each job."""

@@ -28,7 +28,7 @@ from alertdrill.units.settings import Secret, Settings
 from alertdrill.units.tls import TlsSettings
 
 
-class Server(Settings):
+class ServerSettings(Settings):
     """A server with an HTTP API."""
 
     url: str
@@ -61,7 +61,7 @@ class BasicAuth(Settings):
     password: Secret
 
 
-class MonitoringServer(Server):
+class MonitoringServer(ServerSettings):
     """Prometheus or Alertmanager, or a server with the same API, such as Thanos and Mimir.
 
     Every request has these `headers`; their values print as `<secret>`. `timeout` is for each request.
@@ -111,7 +111,7 @@ class MonitoringServer(Server):
         return sent
 
 
-class Grafana(Server):
+class Grafana(ServerSettings):
     """A Grafana, and the folder with the JSON of its dashboards; a relative path is relative to the file."""
 
     dashboards: Path

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 from itertools import pairwise
 
-from alertdrill.agent.monitoring.http import Refused
+from alertdrill.agent.monitoring.http import RequestRefused
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.monitoring.series import Series
 from alertdrill.agent.monitoring.targets import Target
@@ -95,7 +95,7 @@ class Evidence:
         last = first + (count - 1) * interval
         try:
             found = await self._prometheus.range(expr, first, last, interval)
-        except Refused as error:
+        except RequestRefused as error:
             # The refusal is a finding itself, such as two series that match one.
             return PartRecord(expr=expr, series=[], total=0, error=error.reason)
         kept = sorted(found, key=lambda series: _key(series.labels))[:_MOST_SERIES]

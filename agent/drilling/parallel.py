@@ -20,7 +20,7 @@ from rich.text import Text
 
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.console import Lines, showing
-from alertdrill.agent.drilling.session import Options, read_files
+from alertdrill.agent.drilling.session import DrillOptions, read_files
 from alertdrill.agent.drilling.work_queue import WorkQueue
 from alertdrill.agent.errors import USAGE, worst
 from alertdrill.agent.files import require_writable
@@ -69,7 +69,7 @@ class LabProcess:
         return "" if "transactions/s" in self.doing else self.doing
 
 
-async def run_parallel(options: Options, labs: int, console: Console) -> int:
+async def run_parallel(options: DrillOptions, labs: int, console: Console) -> int:
     """Run drills on several labs at once, print one table, and return the worst exit code; raises ConfigError."""
     config, loaded = read_files(options)
     output = options.output or config.recordings
@@ -107,7 +107,7 @@ async def _run(lab: LabProcess, command: list[str], queue: WorkQueue, lines: Lin
     lab.doing = "is done" if lab.code == 0 else f"ended with exit code {lab.code}"
 
 
-def _command(options: Options) -> list[str]:
+def _command(options: DrillOptions) -> list[str]:
     from alertdrill.lab.programs import find_programs
 
     # When this process ends, even by SIGKILL, the kernel interrupts the labs, and they undo their faults.

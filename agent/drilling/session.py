@@ -35,14 +35,14 @@ from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.runbook import located
 from alertdrill.agent.verdict.verdict import Judgement
 from alertdrill.chaos.errors import FaultNotApplied
-from alertdrill.lab.parts import Parts
+from alertdrill.lab.parts import LabParts
 
 if TYPE_CHECKING:
     from alertdrill.lab.stack import Lab
 
 
 @dataclass(frozen=True)
-class Options:
+class DrillOptions:
     """The options of `alertdrill drill`."""
 
     files: list[Path]
@@ -55,7 +55,7 @@ class Options:
     turns: int | None = None
 
 
-async def run_drills(options: Options, console: Console) -> int:
+async def run_drills(options: DrillOptions, console: Console) -> int:
     """Run drills one after another and return the worst exit code.
 
     A fault that cannot be injected ends its drill, but not those that follow. Raises ConfigError, ServiceUnavailable,
@@ -65,7 +65,7 @@ async def run_drills(options: Options, console: Console) -> int:
     output = options.output or config.recordings
     require_writable(output)
     lines, began = Lines(console), time.monotonic()
-    parts = reduce(Parts.together, (one.lab for one in loaded), Parts())
+    parts = reduce(LabParts.together, (one.lab for one in loaded), LabParts())
     async with AsyncExitStack() as stack:
         here, lab = config, None
         if options.lab:
@@ -87,7 +87,7 @@ async def run_drills(options: Options, console: Console) -> int:
     return code
 
 
-def read_files(options: Options) -> tuple[AgentConfig, list[Drill]]:
+def read_files(options: DrillOptions) -> tuple[AgentConfig, list[Drill]]:
     """Read all files before anything runs; raises ConfigError with the problems of all of them."""
     problems: list[str] = []
     config, loaded = None, []

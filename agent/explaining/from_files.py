@@ -23,7 +23,7 @@ from alertdrill.units.duration import format_seconds
 
 
 @dataclass(frozen=True)
-class Options:
+class ExplainOptions:
     """The options of `alertdrill explain`; a file that is not given is looked for beside the rules."""
 
     paths: list[Path] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Options:
     rule: str | None = None
 
 
-def from_files(options: Options) -> Explanation:
+def from_files(options: ExplainOptions) -> Explanation:
     """Explain the rules of files; raises ConfigError with all problems of the first file that has any."""
     sources = [Source(path) for path in rule_files(options.paths)]
     beside = sources[0].path.parent

@@ -9,7 +9,7 @@ from pathlib import Path
 from alertdrill.agent.config.agent import read_agent_config
 from alertdrill.agent.config.kpis import Kpis, read_kpis
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.explaining.from_files import Options, only
+from alertdrill.agent.explaining.from_files import ExplainOptions, only
 from alertdrill.agent.monitoring import alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.recording.records import RuleRecord
@@ -22,7 +22,7 @@ from alertdrill.units.duration import format_seconds
 _Labels = Mapping[str, tuple[Mapping[str, str], ...]]
 
 
-async def from_servers(config: Path, options: Options) -> Explanation:
+async def from_servers(config: Path, options: ExplainOptions) -> Explanation:
     """Explain the rules of a running Prometheus; raises ConfigError, ServiceUnavailable."""
     loaded = read_agent_config(config)
     prometheus = Prometheus(loaded.prometheus)

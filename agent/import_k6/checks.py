@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 
 from alertdrill.agent.import_k6.answers import Answers
 from alertdrill.agent.import_k6.condition import read_condition
+from alertdrill.agent.import_k6.constants import hide_all
 from alertdrill.agent.import_k6.notes import NotCarried, Notes, refusal_as_not_carried
-from alertdrill.agent.import_k6.scope import hide_all
 from alertdrill.agent.import_k6.syntax import Node
 from alertdrill.agent.import_k6.values import Unknown, Value, YamlKeys, entries
 from alertdrill.probes.checks.checks import Check

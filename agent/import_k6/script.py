@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from alertdrill.agent.import_k6.constants import declare
 from alertdrill.agent.import_k6.flow import changes
 from alertdrill.agent.import_k6.names import Names
 from alertdrill.agent.import_k6.notes import NotCarried, Notes, UnusableScript
-from alertdrill.agent.import_k6.scope import Scope, declare
+from alertdrill.agent.import_k6.scope import Scope
 from alertdrill.agent.import_k6.syntax import Node
 from alertdrill.agent.import_k6.values import Value, entries
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from alertdrill.agent.import_k6.answers import Answers
 from alertdrill.agent.import_k6.checks import read_checks
-from alertdrill.agent.import_k6.constants import evaluate
+from alertdrill.agent.import_k6.constants import declare, evaluate, hide_all
 from alertdrill.agent.import_k6.flow import FUNCTIONS, calls_made
 from alertdrill.agent.import_k6.names import Names
 from alertdrill.agent.import_k6.notes import Notes, UnusableScript
 from alertdrill.agent.import_k6.request import REQUESTS, read_request
-from alertdrill.agent.import_k6.scope import Scope, declare, hide_all
+from alertdrill.agent.import_k6.scope import Scope
 from alertdrill.agent.import_k6.syntax import Node
 
 _HTTP = "k6/http."

@@ -27,7 +27,7 @@ from alertdrill.agent.monitoring.held import (
     Silence,
     SilenceMatcher,
 )
-from alertdrill.agent.monitoring.http import HttpClient, NotServed
+from alertdrill.agent.monitoring.http import MonitoringClient, NotServed
 
 _Shape = TypeVar("_Shape")
 
@@ -40,7 +40,7 @@ class Alertmanager:
     """
 
     def __init__(self, server: MonitoringServer) -> None:
-        self._http = HttpClient("Alertmanager", server)
+        self._http = MonitoringClient("Alertmanager", server)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()

@@ -79,7 +79,7 @@ class Silenced:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class AlertmanagerCluster:
     """The number of peers with itself, and its position among them, from 0: each later peer waits longer to notify.
 
     `peers` is 0 and `position` None if clustering is switched off.
@@ -109,7 +109,7 @@ class AlertmanagerStatus:
     version: Annotated[str, Field(validation_alias=AliasPath("versionInfo", "version"))]
     config: Annotated[str, Field(validation_alias=AliasPath("config", "original"))]
     started_at: Annotated[InstantOrNever, Field(alias="uptime")] = None
-    cluster: Annotated[Cluster, BeforeValidator(_cluster)] = Cluster()
+    cluster: Annotated[AlertmanagerCluster, BeforeValidator(_cluster)] = AlertmanagerCluster()
 
 
 STATUS = TypeAdapter(AlertmanagerStatus)

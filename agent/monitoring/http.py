@@ -26,7 +26,7 @@ class NotServed(ServiceUnavailable):
     """The server answers, but does not have the page."""
 
 
-class Refused(ServiceUnavailable):
+class RequestRefused(ServiceUnavailable):
     """The server understood the request and refused it; `reason` is its own explanation."""
 
     def __init__(self, text: str, reason: str = "") -> None:
@@ -34,7 +34,7 @@ class Refused(ServiceUnavailable):
         self.reason = reason
 
 
-class HttpClient:
+class MonitoringClient:
     """Sends requests to one server; messages call it `name`.
 
     As a context manager it keeps its connections for the length of the block. Without one, each request opens a
@@ -126,7 +126,7 @@ class HttpClient:
         parts = "; ".join(part for part in (reason, remedy) if part) or "and nothing else"
         text = f"{self._at(path)} answered {response.status}{query}: {parts}"
         if response.status in {400, 422}:
-            return Refused(text, reason)
+            return RequestRefused(text, reason)
         return NotServed(text) if response.status in {404, 405, 501} else ServiceUnavailable(text)
 
     @asynccontextmanager

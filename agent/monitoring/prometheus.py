@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, TypeVar, cast
 from pydantic import TypeAdapter
 
 from alertdrill.agent.config.servers import MonitoringServer
-from alertdrill.agent.monitoring.http import HttpClient, NotServed
+from alertdrill.agent.monitoring.http import MonitoringClient, NotServed
 from alertdrill.agent.monitoring.refusal import one_line
 from alertdrill.agent.monitoring.rules import RULE_PAGE, AlertingRule, RuleGroup
 from alertdrill.agent.monitoring.series import LABEL_VALUES, QUERY_RESULT, Series, join_series, query_series
@@ -63,7 +63,7 @@ class Prometheus:
     """
 
     def __init__(self, server: MonitoringServer, clock: Callable[[], float] = time.time) -> None:
-        self._http = HttpClient("Prometheus", server)
+        self._http = MonitoringClient("Prometheus", server)
         self._clock = clock
 
     async def __aenter__(self) -> Self:

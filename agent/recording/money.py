@@ -14,7 +14,7 @@ from alertdrill.agent.recording.records import MoneyRecord
 from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.data.data import AnyData, Choice
 from alertdrill.probes.data.number_range import Range
-from alertdrill.probes.http.settings import Http
+from alertdrill.probes.http.settings import HttpProbe
 
 _AMOUNT = "amount"
 _CURRENCIES = ("currencyCode", "currency")
@@ -22,7 +22,7 @@ _CURRENCIES = ("currencyCode", "currency")
 
 def carried(probe: AnyProbe) -> list[MoneyRecord]:
     """Return the money of each transaction in each currency; empty if that is not known."""
-    if not isinstance(probe, Http) or probe.then or not isinstance(probe.json_body, dict):
+    if not isinstance(probe, HttpProbe) or probe.then or not isinstance(probe.json_body, dict):
         return []
     amounts = _weighted(probe.json_body.get(_AMOUNT), probe.data)
     currency = next((probe.json_body[key] for key in _CURRENCIES if key in probe.json_body), "")

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from alertdrill.agent.config.kpis import Kpi, Kpis
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.monitoring.http import Refused
+from alertdrill.agent.monitoring.http import RequestRefused
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.recording.records import KpiRecord, KpiValueRecord, PhaseRecord
 from alertdrill.agent.scorecard.card import Card, Reading, Score
@@ -56,7 +56,7 @@ async def over_phases(
 async def _score(kpi: Kpi, prometheus: Prometheus, at: float, expr: str) -> Score:
     try:
         found = await prometheus.instant(expr, at)
-    except Refused as refused:
+    except RequestRefused as refused:
         return Score(kpi, expr, (), refused.reason)
     return Score(kpi, expr, tuple(_readings((one.labels, one.samples) for one in found)))
 

@@ -21,7 +21,7 @@ class VerdictOutcome(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-class Link(StrEnum):
+class ChainLink(StrEnum):
     """The links of the chain from a fault to a receiver; a finding names the first one that is broken."""
 
     NO_RULE = "no_rule"
@@ -48,7 +48,7 @@ class Link(StrEnum):
 class Finding:
     """The first broken link in one sentence, and more evidence, one line each."""
 
-    link: Link
+    link: ChainLink
     sentence: str
     evidence: tuple[str, ...] = ()
 

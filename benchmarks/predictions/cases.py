@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alertdrill.agent.rules.shape import Levels
-from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
+from alertdrill.agent.verdict.verdict import ChainLink, VerdictOutcome
 from benchmarks.predictions.exporter import Read, events, flapping, histogram, lasting, short, step
 
 SCRAPE_SECONDS = 0.2
@@ -39,7 +39,7 @@ class Case:
     scrape_lag_seconds: float = 0.0
     labels: dict[str, str] = field(default_factory=dict)
     outcome: VerdictOutcome = VerdictOutcome.PASSED
-    link: Link | None = None
+    link: ChainLink | None = None
     says: tuple[str, ...] = ()
     receiver: str = "pager"
     begins_again: bool = False
@@ -137,7 +137,7 @@ def _beyond_the_parser(major: int) -> list[Case]:
             f"{expr} > 5000",
             "1s",
             outcome=VerdictOutcome.MISSED,
-            link=Link.NEVER_TRUE,
+            link=ChainLink.NEVER_TRUE,
             says=("cannot be taken apart", noted),
         ),
     ]
@@ -151,19 +151,19 @@ def _silent() -> list[Case]:
     """Return an alert that never fires for each link of the chain up to the rule engine."""
     missed: dict[str, Any] = {"outcome": VerdictOutcome.MISSED}
     return [
-        Case("Sumed", "", link=Link.NO_RULE, says=("makes Sumed", "mean Summed"), **missed),
-        Case("NoSeries", "depht > 50", link=Link.SERIES_ABSENT, says=("series depht", "mean depth"), **missed),
+        Case("Sumed", "", link=ChainLink.NO_RULE, says=("makes Sumed", "mean Summed"), **missed),
+        Case("NoSeries", "depht > 50", link=ChainLink.SERIES_ABSENT, says=("series depht", "mean depth"), **missed),
         Case(
             "NoMatch",
             'depth{job="servise"} > 50',
-            link=Link.NOTHING_MATCHES,
+            link=ChainLink.NOTHING_MATCHES,
             says=('no series depth has job="servise"', "it has 'service'"),
             **missed,
         ),
         Case(
             "NoPair",
             "depth / other_depth > 2",
-            link=Link.NO_PAIR,
+            link=ChainLink.NO_PAIR,
             says=("`/`", "part is absent on the left and 'x' on the right"),
             **missed,
             series=_unpaired(),
@@ -171,28 +171,28 @@ def _silent() -> list[Case]:
         Case(
             "NeverCrossed",
             "depth > 500",
-            link=Link.NEVER_CROSSED,
+            link=ChainLink.NEVER_CROSSED,
             says=("largest value 100", "fires at > 500"),
             **missed,
         ),
         Case(
             "RateNeverCrossed",
             "rate(rate_total[4s]) > 500",
-            link=Link.NEVER_CROSSED,
+            link=ChainLink.NEVER_CROSSED,
             says=("fires at > 500", "even a range of 4 s full of it would not do"),
             **missed,
         ),
         Case(
             "OneNeverCrossed",
             "depth > 50 and on (job) other_depth > 50",
-            link=Link.NEVER_CROSSED,
+            link=ChainLink.NEVER_CROSSED,
             says=("`other_depth > 50`", "largest value 10"),
             **missed,
         ),
         Case(
             "NeverBoth",
             "depth > 50 and on (job) idle > 50",
-            link=Link.NEVER_TRUE,
+            link=ChainLink.NEVER_TRUE,
             says=("`depth > 50` and `idle > 50` were true, but never at one evaluation",),
             **missed,
             series={"idle": step(100, 10)},
@@ -200,7 +200,7 @@ def _silent() -> list[Case]:
         Case(
             "Stale",
             "fading > 50",
-            link=Link.SERIES_STALE,
+            link=ChainLink.SERIES_STALE,
             says=("fading was gone from +",),
             **missed,
             series={"fading": step(10, None)},
@@ -208,7 +208,7 @@ def _silent() -> list[Case]:
         Case(
             "Unscraped",
             "sheltered > 50",
-            link=Link.SERIES_STALE,
+            link=ChainLink.SERIES_STALE,
             says=("sheltered was gone from +", "of job refusing could not be scraped, first +"),
             **missed,
         ),
@@ -216,17 +216,17 @@ def _silent() -> list[Case]:
             "BrokenOff",
             "brief > 50",
             "3s",
-            link=Link.BROKEN_OFF,
+            link=ChainLink.BROKEN_OFF,
             says=("at the longest", "its `for` is 3 s"),
             **missed,
             series={"brief": short(10, 100, 1.5)},
         ),
-        Case("TooLate", "depth > 50", "60s", link=Link.BROKEN_OFF, says=("its `for` is 60 s",), **missed),
+        Case("TooLate", "depth > 50", "60s", link=ChainLink.BROKEN_OFF, says=("its `for` is 60 s",), **missed),
         Case(
             "StillPending",
             "stuck > 50",
             "60s",
-            link=Link.STILL_PENDING,
+            link=ChainLink.STILL_PENDING,
             says=("still pending at the end", "its `for` is 60 s", "s more"),
             **missed,
             series={"stuck": lasting(10, 100)},
@@ -234,14 +234,14 @@ def _silent() -> list[Case]:
         Case(
             "ManyMatches",
             "parted / on(job) parted > 0",
-            link=Link.EVALUATION_FAILED,
+            link=ChainLink.EVALUATION_FAILED,
             says=("cannot evaluate", "many-to-many matching not allowed", 'job="service"'),
             **missed,
         ),
         Case(
             "NeverPending",
             "late_depth > 50",
-            link=Link.NEVER_PENDING,
+            link=ChainLink.NEVER_PENDING,
             says=("(100 > 50)", "never made it pending"),
             **missed,
         ),
@@ -256,14 +256,14 @@ def _not_notified() -> list[Case]:
             "NotSent",
             "depth > 50",
             labels={"way": "dropped"},
-            link=Link.NOT_SENT,
+            link=ChainLink.NOT_SENT,
             says=("pager was never told", "Alertmanager never had it", "alert_relabel_configs"),
             **not_notified,
         ),
         Case(
             "Silenced",
             "depth > 50",
-            link=Link.SILENCED,
+            link=ChainLink.SILENCED,
             says=("pager was never told", 'of somebody (alertname="Silenced": planned work)'),
             **not_notified,
         ),
@@ -272,7 +272,7 @@ def _not_notified() -> list[Case]:
             "depth > 50",
             "2s",
             labels={"way": "inhibited"},
-            link=Link.INHIBITED,
+            link=ChainLink.INHIBITED,
             says=("pager was never told", "inhibited by DownFor0{", 'job="refusing"'),
             **not_notified,
         ),
@@ -280,7 +280,7 @@ def _not_notified() -> list[Case]:
             "Muted",
             "depth > 50",
             labels={"way": "muted"},
-            link=Link.MUTED,
+            link=ChainLink.MUTED,
             says=("pager was never told", "muted", "by the time interval round-the-clock"),
             **not_notified,
         ),
@@ -288,7 +288,7 @@ def _not_notified() -> list[Case]:
             "Elsewhere",
             "depth > 50",
             labels={"way": "elsewhere"},
-            link=Link.ROUTED_ELSEWHERE,
+            link=ChainLink.ROUTED_ELSEWHERE,
             says=("told daily, expected pager", 'way="elsewhere"', "lead to daily"),
             outcome=VerdictOutcome.WRONG_RECEIVER,
         ),
@@ -296,7 +296,7 @@ def _not_notified() -> list[Case]:
             "Undelivered",
             "depth > 50",
             labels={"way": "broken"},
-            link=Link.NOT_DELIVERED,
+            link=ChainLink.NOT_DELIVERED,
             says=("broken was never told", "the receiver did not take it", "by webhook"),
             **not_notified,
             receiver="broken",
@@ -305,7 +305,7 @@ def _not_notified() -> list[Case]:
             "StillWaiting",
             "depth > 50",
             labels={"way": "never"},
-            link=Link.STILL_WAITING,
+            link=ChainLink.STILL_WAITING,
             says=("never was never told", "within the group_wait of 3600 s"),
             **not_notified,
             receiver="never",

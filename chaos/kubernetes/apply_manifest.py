@@ -38,7 +38,7 @@ from alertdrill.units.duration import Duration
 from alertdrill.units.settings import Settings
 
 if TYPE_CHECKING:
-    from alertdrill.chaos.kubernetes.client import Cluster
+    from alertdrill.chaos.kubernetes.client import KubernetesCluster
 
 _LABEL = "alertdrill.io/fault"
 
@@ -98,14 +98,14 @@ class ApplyManifestInjection(Injection):
                 await self._until_gone(cluster, one)
         self._outcome = f"{', '.join(one.words for one in self.objects)} removed"
 
-    async def _remove(self, cluster: Cluster, one: NewObject, there: Object) -> None:
+    async def _remove(self, cluster: KubernetesCluster, one: NewObject, there: Object) -> None:
         try:
             await cluster.delete(one.place, there["metadata"]["uid"])
         except ClusterError as error:
             if error.status not in {404, 409}:
                 raise
 
-    async def _until_gone(self, cluster: Cluster, one: NewObject) -> None:
+    async def _until_gone(self, cluster: KubernetesCluster, one: NewObject) -> None:
         async def left() -> str:
             there = await self._own_object(cluster, one)
             if there is None:
@@ -115,7 +115,7 @@ class ApplyManifestInjection(Injection):
 
         await until(left, self.gone_within.total_seconds())
 
-    async def _own_object(self, cluster: Cluster, one: NewObject) -> Object | None:
+    async def _own_object(self, cluster: KubernetesCluster, one: NewObject) -> Object | None:
         there = await found(cluster, one.place)
         labels = (there or {}).get("metadata", {}).get("labels") or {}
         return there if labels.get(_LABEL) == self.name else None
@@ -170,7 +170,7 @@ class ApplyManifest(ClusterFault):
         return objects
 
 
-async def _place(cluster: Cluster, body: Object, namespace: str) -> Place:
+async def _place(cluster: KubernetesCluster, body: Object, namespace: str) -> Place:
     """Find the resource of a kind on the API server; raises FaultNotApplied when it has none."""
     api, kind = body["apiVersion"], body["kind"]
     try:

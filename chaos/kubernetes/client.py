@@ -27,7 +27,7 @@ _CHANGE = "application/merge-patch+json"
 _REVIEW = Place(api="authorization.k8s.io/v1", resource="selfsubjectaccessreviews")
 
 
-class Cluster:
+class KubernetesCluster:
     """An API server, through one pool of connections."""
 
     def __init__(self, api: ApiClient, name: str) -> None:
@@ -110,7 +110,7 @@ class Cluster:
 
 
 @asynccontextmanager
-async def connected(reach: Reach) -> AsyncIterator[Cluster]:
+async def connected(reach: Reach) -> AsyncIterator[KubernetesCluster]:
     """Connect to a cluster for the length of the block; raises ClusterError when it is unknown."""
     configuration = Configuration()
     # Callers try again, because they know how much time there is.
@@ -129,7 +129,7 @@ async def connected(reach: Reach) -> AsyncIterator[Cluster]:
         hint = "" if reach.kubeconfig else ": `kubeconfig` of agent.yml names a cluster that is elsewhere"
         raise ClusterError(f"{reach.words} cannot be used: {error}{hint}") from error
     async with api:
-        yield Cluster(api, reach.words)
+        yield KubernetesCluster(api, reach.words)
 
 
 def _refusal(error: ApiException, verb: str, place: Place) -> ClusterError:

@@ -18,7 +18,7 @@ from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
 from alertdrill.units.polling import poll
 
 if TYPE_CHECKING:
-    from alertdrill.chaos.kubernetes.client import Cluster
+    from alertdrill.chaos.kubernetes.client import KubernetesCluster
 
 _LOOK_EVERY_SECONDS = 0.2
 # Time for the requests of an undo, beside waiting.
@@ -26,7 +26,7 @@ REQUESTS = timedelta(seconds=60)
 
 
 @asynccontextmanager
-async def breaking(reach: Reach) -> AsyncIterator[Cluster]:
+async def breaking(reach: Reach) -> AsyncIterator[KubernetesCluster]:
     """Connect for the length of the block; a refusal raises FaultNotApplied."""
     from alertdrill.chaos.kubernetes.client import connected
 
@@ -38,7 +38,7 @@ async def breaking(reach: Reach) -> AsyncIterator[Cluster]:
 
 
 @asynccontextmanager
-async def undoing(reach: Reach) -> AsyncIterator[Cluster]:
+async def undoing(reach: Reach) -> AsyncIterator[KubernetesCluster]:
     """Connect for the length of the block; a refusal raises FaultNotHealed."""
     from alertdrill.chaos.kubernetes.client import connected
 
@@ -58,7 +58,7 @@ def opened(endpoints: Endpoints) -> Kubernetes:
     return endpoints.kubernetes
 
 
-async def require_permissions(cluster: Cluster, *needed: tuple[str, Place]) -> None:
+async def require_permissions(cluster: KubernetesCluster, *needed: tuple[str, Place]) -> None:
     """Check that a fault and its undo have all permissions, before anything is broken; raises FaultNotApplied."""
     allowed = await asyncio.gather(*(cluster.may(verb, place) for verb, place in needed))
     missing = [f"{verb} {place.words}" for (verb, place), may in zip(needed, allowed, strict=True) if not may]
@@ -69,7 +69,7 @@ async def require_permissions(cluster: Cluster, *needed: tuple[str, Place]) -> N
         )
 
 
-async def found(cluster: Cluster, place: Place) -> Object | None:
+async def found(cluster: KubernetesCluster, place: Place) -> Object | None:
     """Read an object; None when there is none. Raises ClusterError."""
     try:
         return await cluster.get(place)

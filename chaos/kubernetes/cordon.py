@@ -24,7 +24,7 @@ from alertdrill.chaos.kubernetes.opted_in import carries
 from alertdrill.chaos.kubernetes.place import Object
 
 if TYPE_CHECKING:
-    from alertdrill.chaos.kubernetes.client import Cluster
+    from alertdrill.chaos.kubernetes.client import KubernetesCluster
 
 # Marks the nodes that this fault cordoned.
 _ANNOTATION = "alertdrill.io/cordoned-by"
@@ -60,7 +60,7 @@ class CordonInjection(Injection):
                 await self._uncordon(cluster, name)
         self._outcome = f"{len(self.nodes)} nodes take pods again"
 
-    async def _uncordon(self, cluster: Cluster, name: str) -> None:
+    async def _uncordon(self, cluster: KubernetesCluster, name: str) -> None:
         where = place.nodes().named(name)
         node = await found(cluster, where)
         if node is None or _cordoned_by(node) != self.name:
@@ -109,7 +109,7 @@ class Cordon(ClusterFault):
             )
         return CordonInjection(name=entry_id, reach=access.reach, nodes=free)
 
-    async def _nodes(self, cluster: Cluster) -> list[Object]:
+    async def _nodes(self, cluster: KubernetesCluster) -> list[Object]:
         if self.node is None:
             return await cluster.listed(place.nodes(), self.selector or "")
         node = await found(cluster, place.nodes().named(self.node))

@@ -25,7 +25,7 @@ from alertdrill.chaos.kubernetes.pods import Pod, PodsFault, PodsInjection
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from alertdrill.chaos.kubernetes.client import Cluster
+    from alertdrill.chaos.kubernetes.client import KubernetesCluster
 
 
 class EvictPodsInjection(PodsInjection):
@@ -41,7 +41,7 @@ class EvictPodsInjection(PodsInjection):
             for pod in self.pods:
                 await self._evict(cluster, pod)
 
-    async def _evict(self, cluster: Cluster, pod: Pod) -> None:
+    async def _evict(self, cluster: KubernetesCluster, pod: Pod) -> None:
         options: Object = {"preconditions": {"uid": pod.uid}}
         if self.grace_seconds is not None:
             options["gracePeriodSeconds"] = self.grace_seconds

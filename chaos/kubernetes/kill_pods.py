@@ -22,7 +22,7 @@ from alertdrill.chaos.kubernetes.place import ClusterError
 from alertdrill.chaos.kubernetes.pods import Pod, PodsFault, PodsInjection
 
 if TYPE_CHECKING:
-    from alertdrill.chaos.kubernetes.client import Cluster
+    from alertdrill.chaos.kubernetes.client import KubernetesCluster
 
 
 class KillPodsInjection(PodsInjection):
@@ -36,7 +36,7 @@ class KillPodsInjection(PodsInjection):
         async with breaking(self.reach) as cluster:
             await asyncio.gather(*(self._kill(cluster, pod) for pod in self.pods))
 
-    async def _kill(self, cluster: Cluster, pod: Pod) -> None:
+    async def _kill(self, cluster: KubernetesCluster, pod: Pod) -> None:
         try:
             await cluster.delete(self.place(pod), pod.uid, self.grace_seconds)
         except ClusterError as error:

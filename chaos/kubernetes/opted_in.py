@@ -13,7 +13,7 @@ from alertdrill.chaos.kubernetes.place import Object, namespace
 from alertdrill.chaos.kubernetes.workload import Owner
 
 if TYPE_CHECKING:
-    from alertdrill.chaos.kubernetes.client import Cluster
+    from alertdrill.chaos.kubernetes.client import KubernetesCluster
 
 
 def carries(one: Object, label: dict[str, str]) -> bool:
@@ -22,7 +22,9 @@ def carries(one: Object, label: dict[str, str]) -> bool:
     return label.items() <= labels.items()
 
 
-async def opted_in(cluster: Cluster, access: Kubernetes, name: str, objects: Sequence[Object]) -> list[Object]:
+async def opted_in(
+    cluster: KubernetesCluster, access: Kubernetes, name: str, objects: Sequence[Object]
+) -> list[Object]:
     """Keep the objects of a namespace that may be touched.
 
     Raises FaultNotApplied for a namespace that is not open to drills, and ClusterError.
@@ -33,7 +35,7 @@ async def opted_in(cluster: Cluster, access: Kubernetes, name: str, objects: Seq
     return [one for one in objects if carries(one, access.label)]
 
 
-async def require_namespace(cluster: Cluster, access: Kubernetes, name: str) -> None:
+async def require_namespace(cluster: KubernetesCluster, access: Kubernetes, name: str) -> None:
     """Require that a whole namespace may be touched; raises FaultNotApplied and ClusterError."""
     require_listed(access, name)
     if not carries(await cluster.get(namespace(name)), access.label):
@@ -43,7 +45,7 @@ async def require_namespace(cluster: Cluster, access: Kubernetes, name: str) -> 
         )
 
 
-async def open_workload(cluster: Cluster, access: Kubernetes, owner: Owner, name: str) -> Object:
+async def open_workload(cluster: KubernetesCluster, access: Kubernetes, owner: Owner, name: str) -> Object:
     """Find a workload of a namespace that may be touched; raises FaultNotApplied and ClusterError."""
     require_listed(access, name)
     there = await found(cluster, workload.place(owner, name))

@@ -25,7 +25,7 @@ from alertdrill.units.duration import Duration
 from alertdrill.units.settings import Settings
 
 if TYPE_CHECKING:
-    from alertdrill.chaos.kubernetes.client import Cluster
+    from alertdrill.chaos.kubernetes.client import KubernetesCluster
 
 
 class Pod(Settings):
@@ -164,7 +164,7 @@ class PodsFault(ClusterFault):
             "ready_within": self.ready_within,
         }
 
-    async def _selector_of_owner(self, cluster: Cluster) -> str:
+    async def _selector_of_owner(self, cluster: KubernetesCluster) -> str:
         assert self.owner is not None  # noqa: S101 - one of the two is there
         return workload.selector(await cluster.get(workload.place(self.owner, self.namespace)))
 
@@ -191,7 +191,7 @@ class PodsFault(ClusterFault):
         return tuple(Pod(name=one["metadata"]["name"], uid=one["metadata"]["uid"]) for one in chosen)
 
 
-async def matching(cluster: Cluster, where: Where) -> list[Object]:
+async def matching(cluster: KubernetesCluster, where: Where) -> list[Object]:
     """List the matching pods that have not ended and are not ending; raises ClusterError."""
     pods = await cluster.listed(place.pods(where.namespace), where.selector)
     alive = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"] and not _ended(pod)]

@@ -51,13 +51,13 @@ def _as_words(run: object) -> object:
     return run
 
 
-class Step(Settings):
+class CommandStep(Settings):
     """One command and its time limit."""
 
     run: Annotated[tuple[str, ...], BeforeValidator(_as_words), Field(min_length=1)]
     within: Duration = Field(default=timedelta(seconds=10), gt=timedelta(0), le=timedelta(seconds=50))
 
-    def located(self, endpoints: Endpoints) -> Step:
+    def located(self, endpoints: Endpoints) -> CommandStep:
         """Find its program, and replace names in its arguments by addresses; raises FaultNotApplied."""
         program = shutil.which(self.run[0])
         if program is None:
@@ -73,9 +73,9 @@ class CommandInjection(Injection):
     name: str
     words: str
     folder: Path
-    begin: Step
-    end: Step
-    confirm: Step | None
+    begin: CommandStep
+    end: CommandStep
+    confirm: CommandStep | None
 
     @property
     def target(self) -> str:
@@ -101,9 +101,9 @@ class Command(Fault):
     """Run one command to begin the fault and another to end it."""
 
     kind: Literal["command"] = "command"
-    begin: Step
-    end: Step
-    confirm: Step | None = None
+    begin: CommandStep
+    end: CommandStep
+    confirm: CommandStep | None = None
 
     @property
     def target(self) -> str:
@@ -122,7 +122,7 @@ class Command(Fault):
         )
 
 
-async def _confirm(step: Step, folder: Path) -> None:
+async def _confirm(step: CommandStep, folder: Path) -> None:
     """Run a command again and again until it exits with 0; raises CommandFailed when its time is over."""
     within_seconds = step.within.total_seconds()
     until = time.monotonic() + within_seconds
@@ -139,7 +139,7 @@ async def _confirm(step: Step, folder: Path) -> None:
         raise CommandFailed(left)
 
 
-def _run(step: Step, folder: Path, preparing: Callable[[], object] | None = None) -> None:
+def _run(step: CommandStep, folder: Path, preparing: Callable[[], object] | None = None) -> None:
     """Run a command to its end, and kill it when its time is over; raises CommandFailed."""
     # A file instead of a pipe: programs that the command leaves running may keep a pipe open for ever.
     with tempfile.TemporaryFile() as output:

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from alertdrill.lab.engine.payment import Refused
+from alertdrill.lab.engine.payment import PaymentRefused
 from alertdrill.lab.engine.process import resident_bytes
 from alertdrill.lab.engine.service import Service
 
@@ -101,7 +101,7 @@ class MemoryChaos:
                 await self._take(await request.read())
             elif request.method == "DELETE":
                 self._taken.give_back()
-        except Refused as refused:
+        except PaymentRefused as refused:
             return web.json_response({"error": refused.error, "reason": refused.reason}, status=refused.status)
         return web.json_response(self._state())
 
@@ -112,9 +112,9 @@ class MemoryChaos:
             await self._taken.take(order.size_bytes(self._allowed_bytes, resident_bytes()))
         except ValidationError as error:
             reasons = "; ".join(one["msg"] for one in error.errors(include_url=False))
-            raise Refused(400, "invalid_request", f'{reasons}; for example {{"mib": 100}}') from error
+            raise PaymentRefused(400, "invalid_request", f'{reasons}; for example {{"mib": 100}}') from error
         except ValueError as error:
-            raise Refused(409, "memory_limit", str(error)) from error
+            raise PaymentRefused(409, "memory_limit", str(error)) from error
 
     def _state(self) -> dict[str, Any]:
         usage = 100.0 * resident_bytes() / self._allowed_bytes

@@ -77,7 +77,7 @@ class Payment(BaseModel):
         return json.dumps(answer | {"tenantId": self.tenant_id, "paymentTypeId": self.payment_type_id}).encode()
 
 
-class Refused(Exception):
+class PaymentRefused(Exception):
     """The order was refused; holds the HTTP status, the name of the error and the reason for the answer."""
 
     def __init__(self, status: int, error: str, reason: str) -> None:
@@ -94,6 +94,6 @@ def read_payment(body: bytes) -> Payment:
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
     if details[0]["type"] == "json_invalid":
-        raise Refused(400, "invalid_json", f"the body is not valid JSON: {details[0]['msg']}")
+        raise PaymentRefused(400, "invalid_json", f"the body is not valid JSON: {details[0]['msg']}")
     reasons = [f"{'.'.join(map(str, one['loc'])) or 'the order'}: {one['msg']}" for one in details]
-    raise Refused(400, "invalid_request", "; ".join(reasons))
+    raise PaymentRefused(400, "invalid_request", "; ".join(reasons))

@@ -12,7 +12,7 @@ from aiohttp import web
 from alertdrill.lab.engine.cache import Cache, Claim
 from alertdrill.lab.engine.metrics import EngineMetrics
 from alertdrill.lab.engine.outbox import Outbox
-from alertdrill.lab.engine.payment import DEFAULT_TENANT, Payment, Refused, read_payment
+from alertdrill.lab.engine.payment import DEFAULT_TENANT, Payment, PaymentRefused, read_payment
 from alertdrill.lab.engine.store import Store
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Service:
         """Raise Refused unless the request has the engine's token."""
         given = request.headers.get("Authorization", "").encode()
         if not hmac.compare_digest(given, self._authorization):
-            raise Refused(401, "unauthorized", "expected Authorization: Bearer with the engine's token")
+            raise PaymentRefused(401, "unauthorized", "expected Authorization: Bearer with the engine's token")
 
     async def _transaction(self, request: web.Request) -> web.Response:
         started = time.monotonic()
@@ -53,7 +53,7 @@ class Service:
             payment = read_payment(await request.read())
             tenant = payment.tenant_id
             answer, refusal = await self._answer(request, payment), None
-        except Refused as refused:
+        except PaymentRefused as refused:
             answer = {"error": refused.error, "reason": refused.reason}
             refusal = (refused.status, refused.error)
         except Exception:  # noqa: BLE001 - the client gets an answer, and the failure is counted
@@ -66,7 +66,7 @@ class Service:
     async def _answer(self, request: web.Request, payment: Payment) -> dict[str, Any]:
         key = request.headers.get("Idempotency-Key") or None
         if key is not None and len(key) > 200:
-            raise Refused(400, "invalid_request", "Idempotency-Key: longer than 200 characters")
+            raise PaymentRefused(400, "invalid_request", "Idempotency-Key: longer than 200 characters")
         accounts = [payment.from_account_id, payment.to_account_id]
         missed, before = await self._cache.look_up(accounts, key, payment.digest)
         if before is not None:
@@ -82,7 +82,7 @@ class Service:
         if missed:
             existing = await self._store.existing(missed)
             if unknown := [account for account in missed if account not in existing]:
-                raise Refused(400, "unknown_account", f"there is no account {' or '.join(unknown)}")
+                raise PaymentRefused(400, "unknown_account", f"there is no account {' or '.join(unknown)}")
             self._cache.remember_accounts(missed)
         booking = await self._store.book(payment, key)
         if booking.is_new:
@@ -103,7 +103,7 @@ class Service:
 
 def _replay(before: Claim, payment: Payment) -> dict[str, Any]:
     if before.digest != payment.digest:
-        raise Refused(409, "idempotency_conflict", "this Idempotency-Key belongs to another payment")
+        raise PaymentRefused(409, "idempotency_conflict", "this Idempotency-Key belongs to another payment")
     if before.answer is None:
-        raise Refused(409, "in_progress", "the payment with this Idempotency-Key is still in progress")
+        raise PaymentRefused(409, "in_progress", "the payment with this Idempotency-Key is still in progress")
     return before.answer

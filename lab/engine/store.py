@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
-from alertdrill.lab.engine.payment import Payment, Refused
+from alertdrill.lab.engine.payment import Payment, PaymentRefused
 
 _STATEMENT_SECONDS = 30.0
 _BOOK = "SELECT outcome, transaction_id, at_time FROM book($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
@@ -98,7 +98,7 @@ class Store:
         client = (payment.description, payment.tenant_id)
         outcome, transaction_id, at_time = (await self._call(_BOOK, key, payment.digest, *order, *money, *client))[0]
         if outcome in _REFUSALS:
-            raise Refused(*_REFUSALS[outcome])
+            raise PaymentRefused(*_REFUSALS[outcome])
         return Booking(transaction_id, at_time, is_new=outcome == "booked")
 
     async def existing(self, accounts: list[str]) -> set[str]:
@@ -119,18 +119,18 @@ class Store:
 
     async def _call(self, query: str, *arguments: object) -> list[Any]:
         if self.queued >= self._queue_limit:
-            raise Refused(503, "queue_full", f"{self.queued} transactions are already waiting for the database")
+            raise PaymentRefused(503, "queue_full", f"{self.queued} transactions are already waiting for the database")
         deadline = time.monotonic() + _STATEMENT_SECONDS
         try:
             connection = await self._acquire()
         except _FAILURES as error:
-            raise Refused(503, "database_unavailable", f"no connection: {_describe(error)}") from error
+            raise PaymentRefused(503, "database_unavailable", f"no connection: {_describe(error)}") from error
         self.in_use += 1
         started = time.monotonic()
         try:
             rows: list[Any] = await connection.fetch(query, *arguments, timeout=max(deadline - started, 0.001))
         except _FAILURES as error:
-            raise Refused(503, "database_error", _describe(error)) from error
+            raise PaymentRefused(503, "database_error", _describe(error)) from error
         else:
             return rows
         finally:

@@ -22,7 +22,7 @@ class Partition:
 
 
 @dataclass(frozen=True)
-class Group:
+class ConsumerGroup:
     """One consumer group: the number of its members, and its committed offset for each (topic, partition)."""
 
     name: str
@@ -31,21 +31,21 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class KafkaCluster:
     """Brokers by node id, partitions and consumer groups; all empty if the cluster does not answer."""
 
     brokers: dict[int, str] = field(default_factory=dict)
     partitions: tuple[Partition, ...] = ()
-    groups: tuple[Group, ...] = ()
+    groups: tuple[ConsumerGroup, ...] = ()
 
 
-async def read_cluster(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> Cluster:
+async def read_cluster(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> KafkaCluster:
     """Read the state of the cluster; raises KafkaError, OSError."""
     described = await admin.describe_cluster()
     brokers = {broker["node_id"]: f"{broker['host']}:{broker['port']}" for broker in described["brokers"]}
     names = sorted(group for group, _ in await admin.list_consumer_groups())
     groups = tuple([await _group(admin, name) for name in names])
-    return Cluster(brokers, await _partitions(admin, consumer), groups)
+    return KafkaCluster(brokers, await _partitions(admin, consumer), groups)
 
 
 async def _partitions(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> tuple[Partition, ...]:
@@ -66,8 +66,8 @@ async def _partitions(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) ->
     )
 
 
-async def _group(admin: AIOKafkaAdminClient, name: str) -> Group:
+async def _group(admin: AIOKafkaAdminClient, name: str) -> ConsumerGroup:
     offsets = await admin.list_consumer_group_offsets(name)
     described = await admin.describe_consumer_groups([name])
     members = sum(len(group[5]) for answer in described for group in answer.groups)
-    return Group(name, members, {(place.topic, place.partition): one.offset for place, one in offsets.items()})
+    return ConsumerGroup(name, members, {(place.topic, place.partition): one.offset for place, one in offsets.items()})

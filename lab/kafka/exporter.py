@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, generate_latest
 
-from alertdrill.lab.kafka.cluster import Cluster, read_cluster
+from alertdrill.lab.kafka.cluster import KafkaCluster, read_cluster
 from alertdrill.lab.kafka.families import ClusterMetrics
 from alertdrill.lab.serving import serve_until_signal
 
@@ -49,14 +49,14 @@ class KafkaExporter:
             await admin.close()
             await consumer.stop()
 
-    async def _read(self) -> Cluster:
+    async def _read(self) -> KafkaCluster:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 return await read_cluster(*(await self._clients()))
         except (KafkaError, OSError, TimeoutError) as error:
             _log.warning("the broker does not answer: %r", error)
             await self.close()
-            return Cluster()
+            return KafkaCluster()
 
     async def _clients(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
         if self._connected is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from alertdrill.lab.kafka.cluster import Cluster, Group, Partition
+from alertdrill.lab.kafka.cluster import ConsumerGroup, KafkaCluster, Partition
 
 _Row = tuple[tuple[str, ...], float]
 
@@ -16,7 +16,7 @@ _Row = tuple[tuple[str, ...], float]
 class ClusterMetrics(Collector):
     """One reading of a cluster."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: KafkaCluster) -> None:
         self._cluster = cluster
 
     def collect(self) -> Iterable[Metric]:
@@ -53,7 +53,7 @@ def _of_partitions(partitions: tuple[Partition, ...]) -> Iterator[Metric]:
         yield _family(f"kafka_topic_partition_{name}", text, ("partition", "topic"), rows)
 
 
-def _of_groups(cluster: Cluster) -> Iterator[Metric]:
+def _of_groups(cluster: KafkaCluster) -> Iterator[Metric]:
     ends = {(one.topic, one.number): one.current_offset for one in cluster.partitions}
     labels, summed = ("consumergroup", "partition", "topic"), ("consumergroup", "topic")
     members = [((group.name,), float(group.members)) for group in cluster.groups]
@@ -66,12 +66,12 @@ def _of_groups(cluster: Cluster) -> Iterator[Metric]:
     yield _family("kafka_consumergroup_lag_sum", "Messages that a group has still to read.", summed, _sums(lags))
 
 
-def _lags(group: Group, ends: dict[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+def _lags(group: ConsumerGroup, ends: dict[tuple[str, int], int]) -> dict[tuple[str, int], int]:
     # A lag is never negative: the ends are read after the committed offsets. A group may still know a deleted topic.
     return {place: max(0, ends[place] - offset) for place, offset in group.offsets.items() if place in ends}
 
 
-def _rows(group: Group, figures: dict[tuple[str, int], int]) -> Iterator[_Row]:
+def _rows(group: ConsumerGroup, figures: dict[tuple[str, int], int]) -> Iterator[_Row]:
     for (topic, partition), value in sorted(figures.items()):
         yield (group.name, str(partition), topic), float(value)
 

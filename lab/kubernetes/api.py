@@ -23,7 +23,7 @@ class ApiRefused(Exception):
         self.status = status
 
 
-class Api:
+class KubernetesApi:
     """A connection, during a block, to the API server that one of the lab's kubeconfig files names."""
 
     def __init__(self, kubeconfig: Path) -> None:

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-from alertdrill.lab.kubernetes.api import Api
+from alertdrill.lab.kubernetes.api import KubernetesApi
 from alertdrill.lab.kubernetes.files import node, write_kubeconfig, write_tokens
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_kubernetes, kwok_stages
@@ -69,7 +69,7 @@ class ControlPlane:
         # It writes its certificate before it opens its port, so the kubeconfig works as soon as it is ready.
         self._start("kube-apiserver", *self._api_server_flags(), port=self._ports["kube-apiserver"])
         await self.servers["kube-apiserver"].wait_ready()
-        async with Api(self.kubeconfig) as api:
+        async with KubernetesApi(self.kubeconfig) as api:
             await api.until("/readyz", _READY_WITHIN_SECONDS)
 
     async def _start_all(self) -> None:
@@ -81,7 +81,7 @@ class ControlPlane:
         await self.servers["etcd"].wait_ready()
         await self.start_api_server()
         self._start_controllers()
-        async with Api(self.kubeconfig) as api:
+        async with KubernetesApi(self.kubeconfig) as api:
             for name in self._node_names:
                 await api.create("/api/v1/nodes", node(name))
             await api.until("/api/v1/namespaces/default/serviceaccounts/default", _READY_WITHIN_SECONDS)

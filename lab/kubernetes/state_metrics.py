@@ -18,7 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from alertdrill.lab.errors import LabError
-from alertdrill.lab.kubernetes.api import Api, ApiRefused
+from alertdrill.lab.kubernetes.api import ApiRefused, KubernetesApi
 
 Object = dict[str, Any]
 Samples = list[tuple[tuple[str, ...], float]]
@@ -193,7 +193,7 @@ def metrics_page(objects: Mapping[str, list[Object]]) -> bytes:
     return generate_latest(registry)
 
 
-def _application(api: Api) -> web.Application:
+def _application(api: KubernetesApi) -> web.Application:
     async def scraped(_: web.Request) -> web.Response:
         try:
             objects = {kind: await api.listed(path) for kind, path in _PATHS.items()}
@@ -219,7 +219,7 @@ def main() -> None:
     parser.add_argument("--listen", default="127.0.0.1:8080")
     options = parser.parse_args()
     host, port = options.listen.rsplit(":", 1)
-    web.run_app(_application(Api(options.kubeconfig)), host=host, port=int(port), print=None, access_log=None)
+    web.run_app(_application(KubernetesApi(options.kubeconfig)), host=host, port=int(port), print=None, access_log=None)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import dns.rcode
 import dns.rdatatype
 from dns.exception import DNSException
 
-from alertdrill.probes.dns.settings import Dns, split_server
+from alertdrill.probes.dns.settings import DnsProbe, split_server
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome
 
@@ -23,7 +23,7 @@ from alertdrill.probes.outcome import Outcome
 class ServerClient:
     """Makes the transactions of one `Dns` probe by asking one server."""
 
-    def __init__(self, probe: Dns) -> None:
+    def __init__(self, probe: DnsProbe) -> None:
         self._probe = probe
         self._address, self._port = split_server(probe.server or "")
         self._family = socket.AF_INET if ipaddress.ip_address(self._address).version == 4 else socket.AF_INET6
@@ -59,7 +59,7 @@ class ServerClient:
 
 
 @asynccontextmanager
-async def opened(probe: Dns, shard: int, shards: int) -> AsyncIterator[ServerClient]:
+async def opened(probe: DnsProbe, shard: int, shards: int) -> AsyncIterator[ServerClient]:
     """Yield the client; its transactions share nothing."""
     del shard, shards
     yield ServerClient(probe)

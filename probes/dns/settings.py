@@ -56,7 +56,7 @@ def split_server(server: str) -> tuple[str, int]:
     return _plain_address(parts.hostname or ""), parts.port or 53
 
 
-class Dns(SingleRequestProbe):
+class DnsProbe(SingleRequestProbe):
     """A question for each transaction, answered by one server or by the system's resolver.
 
     A server is asked once, over UDP; a lost question or answer is a timeout. The system's resolver runs in a few
@@ -70,7 +70,7 @@ class Dns(SingleRequestProbe):
     addresses: tuple[Annotated[str, AfterValidator(_plain_address)], ...] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> Dns:
+    def _is_consistent(self) -> DnsProbe:
         for address in self.addresses or ():
             if ipaddress.ip_address(address).version != _VERSIONS[self.record]:
                 msg = f"addresses has {address}, which is not an address for a record {self.record}"

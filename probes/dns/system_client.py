@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from alertdrill.probes.dns.settings import Dns
+from alertdrill.probes.dns.settings import DnsProbe
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome
 
@@ -17,7 +17,7 @@ _NO_SUCH_NAME = {socket.EAI_NONAME, socket.EAI_NODATA}
 class SystemClient:
     """Makes the transactions of one `Dns` probe through the system's resolver."""
 
-    def __init__(self, probe: Dns) -> None:
+    def __init__(self, probe: DnsProbe) -> None:
         self._probe = probe
         self._family = socket.AF_INET if probe.record == "A" else socket.AF_INET6
         self._limit_seconds = probe.timeout.total_seconds()
@@ -38,7 +38,7 @@ class SystemClient:
 
 
 @asynccontextmanager
-async def opened(probe: Dns, shard: int, shards: int) -> AsyncIterator[SystemClient]:
+async def opened(probe: DnsProbe, shard: int, shards: int) -> AsyncIterator[SystemClient]:
     """Yield the client; its transactions share nothing."""
     del shard, shards
     yield SystemClient(probe)

@@ -18,8 +18,8 @@ from alertdrill.probes.checks.answer import Answer
 from alertdrill.probes.data.template import RefusedValue
 from alertdrill.probes.http.connection import LONGEST_BODY_BYTES, BodyTooLong
 from alertdrill.probes.http.origin import explain_connecting
-from alertdrill.probes.http.settings import KEY_NAME, Http
-from alertdrill.probes.http.step import Step, compile_steps, compile_values
+from alertdrill.probes.http.settings import KEY_NAME, HttpProbe
+from alertdrill.probes.http.step import HttpStep, compile_steps, compile_values
 from alertdrill.probes.outcome import Outcome, Reason, Request
 
 _FAILURES = (TimeoutError, OSError, aiohttp.ClientError, RefusedValue, UnicodeError, BodyTooLong)
@@ -30,7 +30,7 @@ class AiohttpClient:
 
     def __init__(
         self,
-        steps: tuple[Step, ...],
+        steps: tuple[HttpStep, ...],
         session: aiohttp.ClientSession,
         server_name: str | None,
         draw: Callable[[], dict[str, object]] | None,
@@ -68,7 +68,7 @@ class AiohttpClient:
         taken, self._acknowledged = self._acknowledged, []
         return taken
 
-    async def _request(self, step: Step, values: Mapping[str, object]) -> tuple[Outcome, Answer | None, float]:
+    async def _request(self, step: HttpStep, values: Mapping[str, object]) -> tuple[Outcome, Answer | None, float]:
         started = time.monotonic()
         try:
             answer = await self._exchange(step, values, started)
@@ -77,7 +77,7 @@ class AiohttpClient:
             return step.without_answer(reason, detail), None, time.monotonic() - started
         return step.judge(answer), answer, answer.seconds
 
-    async def _exchange(self, step: Step, values: Mapping[str, object], started: float) -> Answer:
+    async def _exchange(self, step: HttpStep, values: Mapping[str, object], started: float) -> Answer:
         scheme, netloc, *_ = urlsplit(step.request.url)
         # The user and password are in a header already, and aiohttp refuses them in both places.
         origin = urlunsplit((scheme, netloc.rpartition("@")[2], "", "", ""))
@@ -135,7 +135,7 @@ def _is_cut_short(cause: BaseException | None) -> bool:
 
 
 @asynccontextmanager
-async def opened(probe: Http, shard: int, shards: int) -> AsyncIterator[AiohttpClient]:
+async def opened(probe: HttpProbe, shard: int, shards: int) -> AsyncIterator[AiohttpClient]:
     """Open the session that all transactions share, for the length of the block."""
     steps = compile_steps(probe)
     timeout = aiohttp.ClientTimeout(

@@ -17,18 +17,18 @@ from alertdrill.probes.data.template import RefusedValue
 from alertdrill.probes.http.connection import Exchange
 from alertdrill.probes.http.origin import Origin
 from alertdrill.probes.http.pool import Limits, Pool
-from alertdrill.probes.http.settings import KEY_NAME, Http, HttpRequest
-from alertdrill.probes.http.step import Step, compile_steps, compile_values
+from alertdrill.probes.http.settings import KEY_NAME, HttpProbe, HttpRequest
+from alertdrill.probes.http.step import HttpStep, compile_steps, compile_values
 from alertdrill.probes.outcome import Outcome, Reason, Request
 
 _NO_VALUES: dict[str, object] = {}
 
 
-class HttpClient:
+class LeanHttpClient:
     """Makes the transactions of one `Http` probe over pooled connections; `pools` has one pool for each step."""
 
     def __init__(
-        self, steps: tuple[Step, ...], pools: tuple[Pool, ...], draw: Callable[[], dict[str, object]] | None
+        self, steps: tuple[HttpStep, ...], pools: tuple[Pool, ...], draw: Callable[[], dict[str, object]] | None
     ) -> None:
         self._steps = steps
         self._pools = pools
@@ -77,7 +77,7 @@ class _Sequence:
     """One transaction of several requests; each is sent when the answer before it has passed its checks."""
 
     def __init__(
-        self, steps: tuple[Step, ...], pools: tuple[Pool, ...], values: dict[str, object], ended: Ended
+        self, steps: tuple[HttpStep, ...], pools: tuple[Pool, ...], values: dict[str, object], ended: Ended
     ) -> None:
         self._steps = steps
         self._pools = pools
@@ -113,7 +113,7 @@ class _Sequence:
             return
         self._go_on(step, answer, outcome)
 
-    def _go_on(self, step: Step, answer: Answer, outcome: Outcome) -> None:
+    def _go_on(self, step: HttpStep, answer: Answer, outcome: Outcome) -> None:
         self._index += 1
         if self._index == len(self._steps):
             self._end(outcome)
@@ -138,7 +138,7 @@ class _Sequence:
 
 
 @asynccontextmanager
-async def opened(probe: Http, shard: int, shards: int) -> AsyncIterator[HttpClient]:
+async def opened(probe: HttpProbe, shard: int, shards: int) -> AsyncIterator[LeanHttpClient]:
     """Open the pools that all transactions share, for the length of the block."""
     steps = compile_steps(probe)
     limits = Limits(
@@ -159,7 +159,7 @@ async def opened(probe: Http, shard: int, shards: int) -> AsyncIterator[HttpClie
                 pools[key] = Pool(_origin(request, probe, context), limits, tasks, reads=reads)
                 await stack.enter_async_context(pools[key].opened())
         each = tuple(pools[_authority(request)] for request in probe.requests)
-        yield HttpClient(steps, each, compile_values(probe, steps, shard, shards))
+        yield LeanHttpClient(steps, each, compile_values(probe, steps, shard, shards))
 
 
 def _authority(request: HttpRequest) -> tuple[str, str]:
@@ -167,7 +167,7 @@ def _authority(request: HttpRequest) -> tuple[str, str]:
     return url.scheme, url.netloc
 
 
-def _origin(request: HttpRequest, probe: Http, context: ssl.SSLContext | None) -> Origin:
+def _origin(request: HttpRequest, probe: HttpProbe, context: ssl.SSLContext | None) -> Origin:
     url = urlsplit(request.url)
     is_tls = url.scheme == "https"
     return Origin(

@@ -108,7 +108,7 @@ class HttpRequest(Settings):
         compile_json(self.json_body, known)
 
 
-class Http(HttpRequest, Probe):
+class HttpProbe(HttpRequest, Probe):
     """An HTTP transaction: the request, and the requests that follow it in `then`.
 
     With `idempotency_key` each transaction has an `Idempotency-Key` of its own, a UUID, which templates know as
@@ -132,7 +132,7 @@ class Http(HttpRequest, Probe):
     then: tuple[HttpRequest, ...] = ()
 
     @model_validator(mode="after")
-    def _names_are_known(self) -> Http:
+    def _names_are_known(self) -> HttpProbe:
         known = set(self.data) | ({KEY_NAME} if self.idempotency_key else set())
         for index, request in enumerate(self.requests):
             try:
@@ -144,7 +144,7 @@ class Http(HttpRequest, Probe):
         return self
 
     @model_validator(mode="after")
-    def _names_are_unique(self) -> Http:
+    def _names_are_unique(self) -> HttpProbe:
         for title, count in Counter(request.title for request in self.requests).items():
             if count > 1:
                 msg = f"{count} requests are named {title!r}, expected a `name` of its own for each"

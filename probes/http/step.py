@@ -12,14 +12,14 @@ from alertdrill.probes.checks.answer import Answer
 from alertdrill.probes.checks.checks import Checks, compile_carry, compile_checks
 from alertdrill.probes.data.data import Uuid, rows
 from alertdrill.probes.data.template import Template, compile_header, compile_json, compile_text, compile_url
-from alertdrill.probes.http.settings import KEY_NAME, Http, HttpRequest
+from alertdrill.probes.http.settings import KEY_NAME, HttpProbe, HttpRequest
 from alertdrill.probes.outcome import Outcome, Reason
 
 _EMPTY = Template(frozenset(), b"", lambda _: b"")
 
 
 @dataclass(frozen=True)
-class Parts:
+class RequestParts:
     """A request as templates: the path with its query, the headers in order, and the body."""
 
     path: Template
@@ -33,11 +33,11 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Step:
+class HttpStep:
     """One request of a transaction: `render` makes its bytes on the wire from the values of `parts.names`."""
 
     request: HttpRequest
-    parts: Parts
+    parts: RequestParts
     checks: Checks
     carry: Callable[[Answer], dict[str, object] | str]
     render: Callable[[Mapping[str, object]], bytes]
@@ -59,14 +59,14 @@ SUCCEEDED = Outcome()
 REFUSED_AS_EXPECTED = Outcome(refused_by_status=True)
 
 
-def compile_steps(probe: Http) -> tuple[Step, ...]:
+def compile_steps(probe: HttpProbe) -> tuple[HttpStep, ...]:
     """Compile every request of a probe."""
     known = set(probe.data) | {KEY_NAME} | {name for request in probe.requests for name in request.carry}
     return tuple(_compile(request, probe, known) for request in probe.requests)
 
 
 def compile_values(
-    probe: Http, steps: Iterable[Step], shard: int, shards: int
+    probe: HttpProbe, steps: Iterable[HttpStep], shard: int, shards: int
 ) -> Callable[[], dict[str, object]] | None:
     """Return a function that draws the values of one transaction; None when the requests need no values."""
     data = probe.data | ({KEY_NAME: Uuid()} if probe.idempotency_key else {})
@@ -77,9 +77,9 @@ def compile_values(
     return rows(data, names, seed, shard, shards) if names else None
 
 
-def _compile(request: HttpRequest, probe: Http, known: set[str]) -> Step:
+def _compile(request: HttpRequest, probe: HttpProbe, known: set[str]) -> HttpStep:
     parts = _parts(request, probe, known)
-    return Step(
+    return HttpStep(
         request=request,
         parts=parts,
         checks=compile_checks(request.checks),
@@ -88,7 +88,7 @@ def _compile(request: HttpRequest, probe: Http, known: set[str]) -> Step:
     )
 
 
-def _parts(request: HttpRequest, probe: Http, known: set[str]) -> Parts:
+def _parts(request: HttpRequest, probe: HttpProbe, known: set[str]) -> RequestParts:
     url = urlsplit(request.url)
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     headers = {"Host": url.netloc.rpartition("@")[2], "User-Agent": "alertdrill"}
@@ -105,7 +105,7 @@ def _parts(request: HttpRequest, probe: Http, known: set[str]) -> Parts:
     given = {name.lower() for name in request.headers}
     headers = {name: value for name, value in headers.items() if name.lower() not in given} | request.headers
     compiled = tuple((name, compile_header(value, known)) for name, value in headers.items())
-    return Parts(compile_url(path, known), compiled, body)
+    return RequestParts(compile_url(path, known), compiled, body)
 
 
 def _authorization(request: HttpRequest, url: SplitResult) -> str:
@@ -118,7 +118,7 @@ def _authorization(request: HttpRequest, url: SplitResult) -> str:
     return ""
 
 
-def _renderer(request: HttpRequest, parts: Parts) -> Callable[[Mapping[str, object]], bytes]:
+def _renderer(request: HttpRequest, parts: RequestParts) -> Callable[[Mapping[str, object]], bytes]:
     """Return a function that makes the request's bytes; the constant parts are joined here, once."""
     has_body = parts.body is not _EMPTY or request.method in {"POST", "PUT", "PATCH"}
     length = _length(parts.body.constant) if has_body else b"\r\n"

@@ -16,7 +16,7 @@ from alertdrill.probes.load.load import Plan, Sender
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkerJob:
     """The work of one worker: shard `index` of `count` of a load."""
 
     probe: AnyProbe
@@ -30,7 +30,7 @@ class Job:
         return self.plan.shard(self.index, self.count)
 
 
-def work(job: Job, connection: Connection) -> None:
+def work(job: WorkerJob, connection: Connection) -> None:
     """Run a worker: the main function of its process, which ends when the other end of the connection is closed."""
     # Ctrl-C in a terminal reaches every process of the group. Only the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -39,7 +39,7 @@ def work(job: Job, connection: Connection) -> None:
         uvloop.run(_work(job, connection))
 
 
-async def _work(job: Job, connection: Connection) -> None:
+async def _work(job: WorkerJob, connection: Connection) -> None:
     messages = _received(connection)
     async with open_client(job.probe, job.index, job.count) as opened, startable(opened) as client:
         connection.send("ready")

@@ -21,7 +21,7 @@ from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.load.load import Plan
 from alertdrill.probes.load.second_counter import SecondCounts
 from alertdrill.probes.load.tally import Tally
-from alertdrill.probes.load.worker import Job, work
+from alertdrill.probes.load.worker import WorkerJob, work
 
 _START_DELAY_SECONDS = 0.1
 _PATIENCE_SECONDS = 2.0
@@ -81,7 +81,7 @@ class Workers:
         """Start every process and, when all are ready, the load."""
         loop = asyncio.get_running_loop()
         for index in range(self._count):
-            worker = WorkerProcess(Job(self._probe, self._plan, index, self._count))
+            worker = WorkerProcess(WorkerJob(self._probe, self._plan, index, self._count))
             self._workers.append(worker)
             loop.add_reader(worker.connection.fileno(), self._receive, worker)
         while not all(worker.is_ready or worker.is_dead for worker in self._workers):
@@ -208,7 +208,7 @@ class WorkerProcess:
     `due` and `open_transactions` are its counts in the seconds that were added up; `seconds` are those to be added.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: WorkerJob) -> None:
         context = multiprocessing.get_context("spawn")
         self.job = job
         self.connection, theirs = context.Pipe()

@@ -9,7 +9,7 @@ import pytest
 
 from alertdrill.agent.recording.recording import Recording, write_recording
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
+from alertdrill.agent.verdict.verdict import ChainLink, VerdictOutcome
 from benchmarks.judging.page import Measured, Size, render
 from benchmarks.judging.promql import Evaluator
 from benchmarks.judging.service import BEGINS, ENDS, FAULT_BEGINS, exposed
@@ -32,7 +32,7 @@ def test_every_shipped_rule_is_judged_two_fire_and_six_have_a_reason(two_hours: 
     silent = [verdict.finding for verdict in judgement.verdicts if verdict.alert not in passed]
     assert len(found) == 8
     assert passed == {"HighResponseTime", "LowCacheHitRate"}
-    assert {finding.link for finding in silent if finding is not None} == {Link.NEVER_CROSSED}
+    assert {finding.link for finding in silent if finding is not None} == {ChainLink.NEVER_CROSSED}
     assert judgement.undermined_by == ()
 
 

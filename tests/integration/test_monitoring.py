@@ -21,7 +21,7 @@ from aiohttp.test_utils import TestServer
 from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
-from alertdrill.agent.monitoring.held import Cluster, HeldAlert, Receiver, SilenceMatcher
+from alertdrill.agent.monitoring.held import AlertmanagerCluster, HeldAlert, Receiver, SilenceMatcher
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.monitoring.rules import RuleGroup
 from alertdrill.agent.monitoring.status import Flags
@@ -372,7 +372,7 @@ async def test_notifications_that_failed_are_counted(running: Running) -> None:
 
 async def test_an_alertmanager_alone_has_no_peers(running: Running) -> None:
     status = await running.alertmanager.status()
-    assert status.cluster == Cluster(peers=0, position=None)
+    assert status.cluster == AlertmanagerCluster(peers=0, position=None)
     assert "receiver: pager" in status.config
     assert status.started_at is not None
     assert time.time() - 300 < status.started_at < time.time()

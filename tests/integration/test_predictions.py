@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
+from alertdrill.agent.verdict.verdict import ChainLink, VerdictOutcome
 from benchmarks.predictions.cases import Case, cases
 from benchmarks.predictions.run import Result, run_cases
 from benchmarks.predictions.stage import Programs
@@ -35,7 +35,7 @@ def test_every_link_is_broken_for_real_and_its_words_are_held_to() -> None:
     `never_pending` takes samples that come later than their timestamps say: no rule engine that works skips a
     condition that it saw.
     """
-    assert {case.link for case in CASES if case.link} == set(Link)
+    assert {case.link for case in CASES if case.link} == set(ChainLink)
     assert [case.alert for case in CASES if case.link and not case.says] == []
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.lab.errors import LabError
-from alertdrill.lab.kubernetes.api import Api
+from alertdrill.lab.kubernetes.api import KubernetesApi
 from alertdrill.lab.kubernetes.control_plane import ControlPlane
 from alertdrill.lab.programs import find_kubernetes
 from tests.support.cluster import LABEL, Shop, bystanders, seen
@@ -28,20 +28,20 @@ def _programs() -> None:
 
 @pytest.fixture(scope="session")
 async def control_plane() -> AsyncIterator[ControlPlane]:
-    async with ControlPlane() as plane, Api(plane.kubeconfig) as api:
+    async with ControlPlane() as plane, KubernetesApi(plane.kubeconfig) as api:
         await bystanders(api)
         yield plane
 
 
 @pytest.fixture(scope="session")
-async def api(control_plane: ControlPlane) -> AsyncIterator[Api]:
+async def api(control_plane: ControlPlane) -> AsyncIterator[KubernetesApi]:
     """An administrator's client, which shares no code with the faults."""
-    async with Api(control_plane.kubeconfig) as api:
+    async with KubernetesApi(control_plane.kubeconfig) as api:
         yield api
 
 
 @pytest.fixture
-async def shop(control_plane: ControlPlane, api: Api, tmp_path: Path) -> AsyncIterator[Shop]:
+async def shop(control_plane: ControlPlane, api: KubernetesApi, tmp_path: Path) -> AsyncIterator[Shop]:
     """A namespace that is open to drills, with the role in configs/; other objects must not change meanwhile."""
     shop = Shop(api, f"shop-{next(_numbers)}", tmp_path / "kubeconfig")
     await shop.open(control_plane)

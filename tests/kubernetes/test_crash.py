@@ -12,7 +12,7 @@ from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.healing import heal
 from alertdrill.chaos.safety.ledger import Ledger
-from alertdrill.lab.kubernetes.api import Api
+from alertdrill.lab.kubernetes.api import KubernetesApi
 from alertdrill.lab.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.test_apply_manifest import DENY, policies
 from tests.support.breaking import KilledAgent, fault
@@ -48,7 +48,7 @@ async def test_heal_undoes_the_fault_of_a_killed_agent(shop: Shop, tmp_path: Pat
 
 
 async def test_an_api_server_that_is_away_delays_the_undo(tmp_path: Path) -> None:
-    async with ControlPlane() as plane, Api(plane.kubeconfig) as api:
+    async with ControlPlane() as plane, KubernetesApi(plane.kubeconfig) as api:
         shop, ledger = Shop(api, "shop", tmp_path / "kubeconfig"), Ledger(tmp_path / "ledger")
         await shop.open(plane)
         await shop.deploy()

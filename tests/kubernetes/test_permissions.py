@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
-from alertdrill.lab.kubernetes.api import Api, ApiRefused
+from alertdrill.lab.kubernetes.api import ApiRefused, KubernetesApi
 from tests.support.breaking import fault
 from tests.support.cluster import LABEL, Shop
 
@@ -77,7 +77,7 @@ async def test_a_permission_removed_meanwhile_is_reported_by_its_verb(shop: Shop
     ],
 )
 async def test_the_shipped_role_lets_nothing_else_happen(shop: Shop, method: str, path: str) -> None:
-    async with Api(shop.kubeconfig) as ours:
+    async with KubernetesApi(shop.kubeconfig) as ours:
         with pytest.raises(ApiRefused) as refused:
             await ours.call(method, path.format(shop.name), {} if method != "GET" else None)
     assert refused.value.status == 403

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from alertdrill.lab.monitoring_files import retargeted
-from alertdrill.lab.parts import Parts, absent_targets
+from alertdrill.lab.parts import LabParts, absent_targets
 
 SEED_JOBS = ["payment-engine", "postgres", "redis", "kafka"]
 
@@ -21,13 +21,13 @@ def _config(*jobs: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("parts", "jobs"),
     [
-        (Parts(), ["payment-engine", "postgres", "redis"]),
-        (Parts(kafka=True), [*SEED_JOBS, "settlement"]),
-        (Parts(replicas=2), ["payment-engine", "postgres", "redis", "load-balancer"]),
-        (Parts(kafka=True, replicas=2), [*SEED_JOBS, "settlement", "load-balancer"]),
+        (LabParts(), ["payment-engine", "postgres", "redis"]),
+        (LabParts(kafka=True), [*SEED_JOBS, "settlement"]),
+        (LabParts(replicas=2), ["payment-engine", "postgres", "redis", "load-balancer"]),
+        (LabParts(kafka=True, replicas=2), [*SEED_JOBS, "settlement", "load-balancer"]),
     ],
 )
-def test_the_jobs_of_absent_parts_are_left_out(parts: Parts, jobs: list[str]) -> None:
+def test_the_jobs_of_absent_parts_are_left_out(parts: LabParts, jobs: list[str]) -> None:
     shipped = yaml.safe_load((Path(__file__).parents[2] / "configs/prometheus/prometheus.yml").read_text())
     config = retargeted(shipped, {target: [] for target in absent_targets(parts)})
     assert [job["job_name"] for job in config["scrape_configs"]] == [*jobs, "alertdrill"]

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 
 from alertdrill.lab.errors import LabError
 from alertdrill.lab.kafka.broker import find_jars
-from alertdrill.lab.parts import Parts
+from alertdrill.lab.parts import LabParts
 from alertdrill.lab.stack import Lab
 from tests.support.engine_client import Client, values
 from tests.support.waiting import until
@@ -35,7 +35,7 @@ async def lab() -> AsyncIterator[Lab]:
         find_jars()
     except LabError as error:
         pytest.skip(str(error))
-    async with Lab(CONFIGS, 30.0, parts=Parts(kafka=True, replicas=2)) as started:
+    async with Lab(CONFIGS, 30.0, parts=LabParts(kafka=True, replicas=2)) as started:
         yield started
 
 

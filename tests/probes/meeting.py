@@ -10,19 +10,21 @@ import uvloop
 
 from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import startable
-from alertdrill.probes.http.settings import Http
+from alertdrill.probes.http.settings import HttpProbe
 from alertdrill.probes.outcome import Outcome
 from tests.probes.hostile_server import HostileServer, descriptors
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
-def probe(port: int, *, method: str = "GET", host: str = "127.0.0.1", reads: bool = False, **settings: Any) -> Http:
+def probe(
+    port: int, *, method: str = "GET", host: str = "127.0.0.1", reads: bool = False, **settings: Any
+) -> HttpProbe:
     checks: list[dict[str, Any]] = [{"status": "2xx"}]
     if reads:
         checks += [{"header": "x-state", "equals": "good"}]
     scheme = settings.pop("scheme", "http")
-    return Http.model_validate(
+    return HttpProbe.model_validate(
         {"url": f"{scheme}://{host}:{port}/", "method": method, "checks": checks, "timeout": "400ms"} | settings
     )
 
@@ -66,7 +68,7 @@ async def transact(client: Any, times: int = 1) -> list[Outcome]:
         return [await future for future in futures]
 
 
-async def meet(server: HostileServer, settings: Http, after: int = 2) -> Outcome:
+async def meet(server: HostileServer, settings: HttpProbe, after: int = 2) -> Outcome:
     """Make one transaction with the server's first behaviour, and then good ones, one after the other."""
     async with open_client(settings) as opened, startable(opened) as client:
         (outcome,) = await transact(client)

@@ -15,7 +15,7 @@ from typing import Any
 import uvloop
 
 from alertdrill.probes.any_probe import open_client
-from alertdrill.probes.http.settings import Http
+from alertdrill.probes.http.settings import HttpProbe
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.load.tally import Tally
@@ -28,7 +28,7 @@ def main(port: int, workers: int, rate: float, seconds: float) -> None:
     """Run it until it ends or is interrupted."""
     # The children of a shell's background job ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    probe = Http.model_validate({"url": f"http://127.0.0.1:{port}/", "timeout": "1s"})
+    probe = HttpProbe.model_validate({"url": f"http://127.0.0.1:{port}/", "timeout": "1s"})
     plan = Plan(ConstantArrivals(rate, seconds), graceful_stop_seconds=1.0)
     reported: list[str] = []
     kept: list[Load | Workers] = []

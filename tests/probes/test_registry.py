@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from alertdrill.probes.any_probe import AnyProbe, open_client
-from alertdrill.probes.mix import Mix
+from alertdrill.probes.mix import MixProbe
 from alertdrill.probes.registry import PROBES
 
-KINDS = {kind: row.settings for kind, row in PROBES.items()} | {"mix": Mix}
+KINDS = {kind: row.settings for kind, row in PROBES.items()} | {"mix": MixProbe}
 
 
 @pytest.mark.parametrize("kind", KINDS)

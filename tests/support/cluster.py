@@ -11,7 +11,7 @@ import yaml
 
 from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.lab.kubernetes.api import Api
+from alertdrill.lab.kubernetes.api import KubernetesApi
 from alertdrill.lab.kubernetes.control_plane import ControlPlane
 from alertdrill.lab.kubernetes.files import write_kubeconfig
 from tests.support.breaking import NOWHERE
@@ -48,7 +48,7 @@ def deployment(name: str, replicas: int, **metadata: Any) -> dict[str, Any]:
     }
 
 
-async def bystanders(api: Api) -> None:
+async def bystanders(api: KubernetesApi) -> None:
     """Create objects that no fault may touch, although they look like targets."""
     await api.create("/api/v1/namespaces", {"metadata": {"name": "others", "labels": LABEL}})
     await api.patch("/api/v1/namespaces/kube-system", {"metadata": {"labels": LABEL}})
@@ -60,7 +60,7 @@ async def bystanders(api: Api) -> None:
         await until(lambda name=namespace: _has_ready(api, name, 2), "the bystanders are Ready")  # type: ignore[misc]
 
 
-async def seen(api: Api) -> list[tuple[str, ...]]:
+async def seen(api: KubernetesApi) -> list[tuple[str, ...]]:
     """Return the state of the bystanders, and the nodes that accept pods."""
     found = []
     for namespace in OTHERS:
@@ -78,7 +78,7 @@ async def seen(api: Api) -> list[tuple[str, ...]]:
 class Shop:
     """One namespace, and the access of alertdrill's service account to it."""
 
-    def __init__(self, api: Api, name: str, kubeconfig: Path) -> None:
+    def __init__(self, api: KubernetesApi, name: str, kubeconfig: Path) -> None:
         self.api = api
         self.name = name
         self.kubeconfig = kubeconfig
@@ -159,7 +159,7 @@ class Shop:
         return await _has_ready(self.api, self.name, count, name)
 
 
-async def _has_ready(api: Api, namespace: str, count: int, name: str = "engine") -> bool:
+async def _has_ready(api: KubernetesApi, namespace: str, count: int, name: str = "engine") -> bool:
     found = await api.listed(f"/api/v1/namespaces/{namespace}/pods?labelSelector=app={name}")
     ready = [pod for pod in found if _is_ready(pod) and "deletionTimestamp" not in pod["metadata"]]
     return len(ready) == len(found) == count
@@ -175,6 +175,6 @@ def _written(file: str, namespace: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(text))
 
 
-async def _until_open(api: Api, namespace: str) -> None:
+async def _until_open(api: KubernetesApi, namespace: str) -> None:
     """Wait until a new namespace has the service account with which its pods are made."""
     await api.until(f"/api/v1/namespaces/{namespace}/serviceaccounts/default", 20.0)

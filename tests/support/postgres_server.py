@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 
 from alertdrill.lab import services
-from alertdrill.lab.parts import Parts
+from alertdrill.lab.parts import LabParts
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.server import Server, Spec
@@ -54,7 +54,7 @@ async def postgres_server() -> AsyncIterator[PostgresServer]:
     programs = find_programs()
     with tempfile.TemporaryDirectory(prefix="alertdrill-postgres-") as made:
         directory = Path(made)
-        layout = Layout(directory, programs, {"postgres": free_ports(1)[0]}, PASSWORD, 1.0, Parts(), user)
+        layout = Layout(directory, programs, {"postgres": free_ports(1)[0]}, PASSWORD, 1.0, LabParts(), user)
         data = services.data_directory(layout)
         data.parent.mkdir()
         password = data.parent / "password"

@@ -6,30 +6,30 @@ from collections.abc import Iterator
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report.drill import impact, wording
-from alertdrill.agent.verdict.verdict import Judgement, Link, Milestone, Verdict, VerdictOutcome
+from alertdrill.agent.verdict.verdict import ChainLink, Judgement, Milestone, Verdict, VerdictOutcome
 
 # An alert that passed after this share of its time is reported as close.
 _CLOSE = 0.8
 
 BY_LINK = {
-    Link.NO_RULE: "write the rule, or load its file: Prometheus served no rule of that name",
-    Link.EVALUATION_FAILED: "correct its expression: Prometheus could not evaluate it",
-    Link.SERIES_ABSENT: "restore its metric, or correct the name in its expression, and add an alert on `absent(…)`",
-    Link.NOTHING_MATCHES: "correct the label matchers of its expression: the metric is there, under other labels",
-    Link.SERIES_STALE: "find out why its series ended, and alert on that as well (`up == 0`, `absent(…)`)",
-    Link.NO_PAIR: "aggregate both sides of its expression by the same labels: no pair of series matched",
-    Link.NEVER_CROSSED: "lower its threshold or shorten its range if this fault should alert, or drill it with a larger fault",
-    Link.NEVER_TRUE: "find out why its expression was never true: query its parts for the time of the fault",
-    Link.BROKEN_OFF: "shorten its `for`, or smooth the expression over a range: its condition did not hold continuously",
-    Link.STILL_PENDING: "shorten its `for`, or let the fault last longer: it was still pending when the fault was healed",
-    Link.NEVER_PENDING: "examine Prometheus: the condition held, and the alert did not become pending",
-    Link.NOT_SENT: "check `alerting:` of prometheus.yml and the connection to Alertmanager: the alert never arrived there",
-    Link.SILENCED: "end the silence that suppressed it, or narrow its matchers",
-    Link.INHIBITED: "narrow the inhibit_rules that suppressed it, or expect the inhibiting alert instead",
-    Link.MUTED: "check the time intervals of its route: it was muted",
-    Link.ROUTED_ELSEWHERE: "route it to its receiver in alertmanager.yml: it went to another one",
-    Link.STILL_WAITING: "shorten group_wait or group_interval of its route, or observe for longer: it was still waiting there",
-    Link.NOT_DELIVERED: "repair the integration of its receiver: Alertmanager could not deliver it",
+    ChainLink.NO_RULE: "write the rule, or load its file: Prometheus served no rule of that name",
+    ChainLink.EVALUATION_FAILED: "correct its expression: Prometheus could not evaluate it",
+    ChainLink.SERIES_ABSENT: "restore its metric, or correct the name in its expression, and add an alert on `absent(…)`",
+    ChainLink.NOTHING_MATCHES: "correct the label matchers of its expression: the metric is there, under other labels",
+    ChainLink.SERIES_STALE: "find out why its series ended, and alert on that as well (`up == 0`, `absent(…)`)",
+    ChainLink.NO_PAIR: "aggregate both sides of its expression by the same labels: no pair of series matched",
+    ChainLink.NEVER_CROSSED: "lower its threshold or shorten its range if this fault should alert, or drill it with a larger fault",
+    ChainLink.NEVER_TRUE: "find out why its expression was never true: query its parts for the time of the fault",
+    ChainLink.BROKEN_OFF: "shorten its `for`, or smooth the expression over a range: its condition did not hold continuously",
+    ChainLink.STILL_PENDING: "shorten its `for`, or let the fault last longer: it was still pending when the fault was healed",
+    ChainLink.NEVER_PENDING: "examine Prometheus: the condition held, and the alert did not become pending",
+    ChainLink.NOT_SENT: "check `alerting:` of prometheus.yml and the connection to Alertmanager: the alert never arrived there",
+    ChainLink.SILENCED: "end the silence that suppressed it, or narrow its matchers",
+    ChainLink.INHIBITED: "narrow the inhibit_rules that suppressed it, or expect the inhibiting alert instead",
+    ChainLink.MUTED: "check the time intervals of its route: it was muted",
+    ChainLink.ROUTED_ELSEWHERE: "route it to its receiver in alertmanager.yml: it went to another one",
+    ChainLink.STILL_WAITING: "shorten group_wait or group_interval of its route, or observe for longer: it was still waiting there",
+    ChainLink.NOT_DELIVERED: "repair the integration of its receiver: Alertmanager could not deliver it",
 }
 """What to do about an alert, by the first broken link of its chain."""
 

@@ -20,7 +20,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Part:
+class WaterfallPart:
     """One part: its bar, the lawful window for its end, its length in seconds, and its explanation."""
 
     name: str
@@ -31,7 +31,7 @@ class Part:
     text: str
 
 
-def parts(verdict: Verdict, fault_at: float) -> tuple[Part, ...]:
+def parts(verdict: Verdict, fault_at: float) -> tuple[WaterfallPart, ...]:
     """Place the parts of a verdict on one axis, from the fault to the last instant shown."""
     windows = {milestone.name: milestone for milestone in verdict.milestones}
     shown = [(span, windows.get(_MILESTONES.get(span.name, span.name))) for span in verdict.spans]
@@ -46,7 +46,7 @@ def parts(verdict: Verdict, fault_at: float) -> tuple[Part, ...]:
         return Bar(round(min(left, 100 - _THINNEST), 2), round(width, 2))
 
     return tuple(
-        Part(
+        WaterfallPart(
             name=span.name,
             bar=bar(span.starts_at, span.ends_at),
             window=None if _window(milestone) is None else bar(*_ends(milestone)),

@@ -6,7 +6,7 @@ from alertdrill.agent.rules.labels import is_of, listed
 from alertdrill.agent.verdict.diagnosis.silent import SilentAlert, not_scraped
 from alertdrill.agent.verdict.evaluations import value_at
 from alertdrill.agent.verdict.timeline import AlertTimeline
-from alertdrill.agent.verdict.verdict import Finding, Link
+from alertdrill.agent.verdict.verdict import ChainLink, Finding
 
 _SHOWN = 3
 
@@ -22,7 +22,7 @@ def still_pending(silent: SilentAlert) -> Finding | None:
         f"still pending at the end of the drill: pending from {silent.offset(last.pending_at)} for {had:.1f} s,"
         f" its `for` is {silent.rule.for_seconds:g} s, so it needed {silent.rule.for_seconds - had:.1f} s more"
     )
-    return Finding(Link.STILL_PENDING, text, _stretches(silent))
+    return Finding(ChainLink.STILL_PENDING, text, _stretches(silent))
 
 
 def broken_off(silent: SilentAlert) -> Finding | None:
@@ -34,7 +34,7 @@ def broken_off(silent: SilentAlert) -> Finding | None:
         f"true, but never for as long as `for`: pending for {longest:.1f} s at the longest,"
         f" its `for` is {silent.rule.for_seconds:g} s"
     )
-    return Finding(Link.BROKEN_OFF, text, _stretches(silent))
+    return Finding(ChainLink.BROKEN_OFF, text, _stretches(silent))
 
 
 def _stretches(silent: SilentAlert) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from alertdrill.agent.verdict.diagnosis.pending import broken_off, still_pending
 from alertdrill.agent.verdict.diagnosis.silent import SilentAlert, not_scraped, true_instants
 from alertdrill.agent.verdict.evaluations import part, value_at, watched
 from alertdrill.agent.verdict.timeline import AlertTimeline
-from alertdrill.agent.verdict.verdict import Finding, Link
+from alertdrill.agent.verdict.verdict import ChainLink, Finding
 
 _SHOWN = 3
 _LATE_SAMPLES = (
@@ -33,7 +33,7 @@ def no_rule(recording: Recording, alert: str) -> Finding:
     names = dict.fromkeys(rule.alert for rule in recording.rules)
     near = difflib.get_close_matches(alert, names, n=_SHOWN)
     hint = f"did you mean {' or '.join(near)}?" if near else "and none has a name like it"
-    return Finding(Link.NO_RULE, f"no rule makes {alert}, {hint}")
+    return Finding(ChainLink.NO_RULE, f"no rule makes {alert}, {hint}")
 
 
 def why_silent(
@@ -42,7 +42,7 @@ def why_silent(
     """Return why a rule did not fire; `pending` are its pending stretches, `fault` its start and its end."""
     record = watched(recording, rule)
     if record is None:
-        return Finding(Link.NEVER_TRUE, "it never fired, and its expression could not be evaluated afterwards")
+        return Finding(ChainLink.NEVER_TRUE, "it never fired, and its expression could not be evaluated afterwards")
     finding = _first_broken(SilentAlert(recording, rule, record, pending, *fault))
     return finding if recording.faults else replace(finding, sentence=f"no fault was injected; {finding.sentence}")
 
@@ -53,8 +53,8 @@ def _first_broken(silent: SilentAlert) -> Finding:
         if finding is not None:
             return finding
     if silent.tree is None:
-        return Finding(Link.NEVER_TRUE, "its expression was never true, and cannot be taken apart to see why")
-    return Finding(Link.NEVER_TRUE, "its expression was never true")
+        return Finding(ChainLink.NEVER_TRUE, "its expression was never true, and cannot be taken apart to see why")
+    return Finding(ChainLink.NEVER_TRUE, "its expression was never true")
 
 
 def _evaluation_failed(silent: SilentAlert) -> Finding | None:
@@ -64,7 +64,7 @@ def _evaluation_failed(silent: SilentAlert) -> Finding | None:
     errors += [silent.record.parts[0].error] if silent.record.parts and silent.record.parts[0].error else []
     if not errors:
         return None
-    return Finding(Link.EVALUATION_FAILED, f"Prometheus cannot evaluate the rule: {errors[0]}")
+    return Finding(ChainLink.EVALUATION_FAILED, f"Prometheus cannot evaluate the rule: {errors[0]}")
 
 
 def _series_absent(silent: SilentAlert) -> Finding | None:
@@ -74,7 +74,7 @@ def _series_absent(silent: SilentAlert) -> Finding | None:
             continue
         near = silent.record.near_names.get(selector.metric, [])
         hint = f"did you mean {' or '.join(near)}?" if near else "nothing with a name like it exists"
-        return Finding(Link.SERIES_ABSENT, f"there is no series {selector.metric}, {hint}")
+        return Finding(ChainLink.SERIES_ABSENT, f"there is no series {selector.metric}, {hint}")
     return None
 
 
@@ -83,7 +83,7 @@ def _nothing_matches(silent: SilentAlert) -> Finding | None:
         found = part(silent.record, str(selector))
         if found is None or found.total or not selector.matchers:
             continue
-        return Finding(Link.NOTHING_MATCHES, _emptied_by(silent, selector))
+        return Finding(ChainLink.NOTHING_MATCHES, _emptied_by(silent, selector))
     return None
 
 
@@ -112,7 +112,7 @@ def _series_stale(silent: SilentAlert) -> Finding | None:
         if gone and len(gone) >= len(during) / 2:
             reason = not_scraped(silent, found.series[0])
             since = silent.offset(silent.instants[gone[0]])
-            return Finding(Link.SERIES_STALE, f"{selector} was gone from {since} on{reason}")
+            return Finding(ChainLink.SERIES_STALE, f"{selector} was gone from {since} on{reason}")
     return None
 
 
@@ -122,9 +122,9 @@ def _no_pair(silent: SilentAlert) -> Finding | None:
         if whole is None or left is None or right is None or whole.total or not (left.total and right.total):
             continue
         if pairing.op in {"/", "*", "+", "-", "%", "^"}:
-            return Finding(Link.NO_PAIR, _differing(pairing, left, right))
+            return Finding(ChainLink.NO_PAIR, _differing(pairing, left, right))
         if not _has_pair(pairing, left, right):
-            return Finding(Link.NO_PAIR, _differing(pairing, left, right))
+            return Finding(ChainLink.NO_PAIR, _differing(pairing, left, right))
     return None
 
 
@@ -156,7 +156,7 @@ def _never_crossed(silent: SilentAlert) -> Finding | None:
     if condition is None or value is None:
         return None
     text = _extreme(silent, condition, value)
-    return Finding(Link.NEVER_CROSSED, text + _share_of_range(silent)) if text else None
+    return Finding(ChainLink.NEVER_CROSSED, text + _share_of_range(silent)) if text else None
 
 
 def _never_true(silent: SilentAlert) -> Finding | None:
@@ -171,10 +171,10 @@ def _never_true(silent: SilentAlert) -> Finding | None:
         if any(True for series in found.series for _ in silent.after_fault(series)):
             continue
         why = _extreme(silent, condition, value) if condition and value else ""
-        link = Link.NEVER_CROSSED if why else Link.NEVER_TRUE
+        link = ChainLink.NEVER_CROSSED if why else ChainLink.NEVER_TRUE
         return Finding(link, f"`{text}`, which the alert needs, {why or 'was never true'}")
     listing = " and ".join(f"`{text}`" for text, _ in known)
-    return Finding(Link.NEVER_TRUE, f"{listing} were true, but never at one evaluation and with labels that agree")
+    return Finding(ChainLink.NEVER_TRUE, f"{listing} were true, but never at one evaluation and with labels that agree")
 
 
 def _extreme(silent: SilentAlert, condition: Condition, value: PartRecord) -> str:
@@ -216,11 +216,11 @@ def _never_pending(silent: SilentAlert) -> Finding | None:
             crossed = f" ({value:.4g} {condition.comparison} {condition.threshold:g})" if condition else ""
             often = f"at {len(held)} evaluation(s)"
             sentence = f"true from {silent.offset(first)} on{crossed}, {often}, but Prometheus never made it pending"
-            return Finding(Link.NEVER_PENDING, sentence, (_LATE_SAMPLES,))
+            return Finding(ChainLink.NEVER_PENDING, sentence, (_LATE_SAMPLES,))
         unknown = [one.at for one in evaluations if one.holds is None and one.at >= silent.fault_at]
         if unknown:
             sentence = f"true for a moment at {silent.offset(unknown[0])}, which the evaluation may not have seen: a scrape was under way"
-            return Finding(Link.NEVER_TRUE, sentence)
+            return Finding(ChainLink.NEVER_TRUE, sentence)
     return None
 
 

@@ -15,7 +15,7 @@ from alertdrill.agent.rules.routing import Route, time_intervals
 from alertdrill.agent.rules.time_intervals import covers
 from alertdrill.agent.verdict.delivery import listings, notifications_of, routed_labels, routes_of
 from alertdrill.agent.verdict.timeline import AlertTimeline
-from alertdrill.agent.verdict.verdict import Finding, Link
+from alertdrill.agent.verdict.verdict import ChainLink, Finding
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def why_undelivered(undelivered: UndeliveredAlert) -> Finding:
         if finding is not None:
             return finding
     who = undelivered.receiver or "no receiver"
-    return Finding(Link.NOT_DELIVERED, f"fired, and {who} was never told although nothing held it back")
+    return Finding(ChainLink.NOT_DELIVERED, f"fired, and {who} was never told although nothing held it back")
 
 
 def _not_sent(undelivered: UndeliveredAlert) -> Finding | None:
@@ -67,7 +67,7 @@ def _not_sent(undelivered: UndeliveredAlert) -> Finding | None:
     if undelivered.listings or not undelivered.recording.alertmanager.looks:
         return None
     return Finding(
-        Link.NOT_SENT,
+        ChainLink.NOT_SENT,
         "fired, but Alertmanager never had it: look at Prometheus' `alerting` section, its alert_relabel_configs,"
         " and prometheus_notifications_errors_total",
     )
@@ -78,7 +78,9 @@ def _silenced(undelivered: UndeliveredAlert) -> Finding | None:
     if not by:
         return None
     silences = [one for one in undelivered.recording.alertmanager.silences if one.silence_id in by]
-    return Finding(Link.SILENCED, "fired, but silenced by " + listed([_silence_text(one) for one in silences] or by))
+    return Finding(
+        ChainLink.SILENCED, "fired, but silenced by " + listed([_silence_text(one) for one in silences] or by)
+    )
 
 
 def _silence_text(silence: SilenceRecord) -> str:
@@ -92,7 +94,7 @@ def _inhibited(undelivered: UndeliveredAlert) -> Finding | None:
         return None
     others = [one.labels for one in undelivered.recording.alertmanager.alerts if one.fingerprint in by]
     names = [f"{labels.get('alertname', 'an alert')}{spell(labels)}" for labels in others] or sorted(by)
-    return Finding(Link.INHIBITED, f"fired, but inhibited by {listed(names)}")
+    return Finding(ChainLink.INHIBITED, f"fired, but inhibited by {listed(names)}")
 
 
 def _routed_elsewhere(undelivered: UndeliveredAlert) -> Finding | None:
@@ -103,12 +105,12 @@ def _routed_elsewhere(undelivered: UndeliveredAlert) -> Finding | None:
     notified = sorted({one.receiver for one in notifications_of(undelivered.recording, undelivered.timeline)})
     there = f" ({', '.join(notified)} was told)" if notified else ""
     labels = spell(undelivered.labels)
-    return Finding(Link.ROUTED_ELSEWHERE, f"fired, but its labels {labels} lead to {listed(receivers)}{there}")
+    return Finding(ChainLink.ROUTED_ELSEWHERE, f"fired, but its labels {labels} lead to {listed(receivers)}{there}")
 
 
 def _muted(undelivered: UndeliveredAlert) -> Finding | None:
     by = sorted({name for one in undelivered.listings for name in one.muted_by})
-    return Finding(Link.MUTED, f"fired, but muted by the time interval {listed(by)}") if by else None
+    return Finding(ChainLink.MUTED, f"fired, but muted by the time interval {listed(by)}") if by else None
 
 
 def _route_muted(undelivered: UndeliveredAlert) -> Finding | None:
@@ -124,7 +126,7 @@ def _route_muted(undelivered: UndeliveredAlert) -> Finding | None:
         flushes = [first + number * every for number in range(int(max(until - first, 0.0) / every) + 1)]
         by = _muting(undelivered.recording.alertmanager.config, route, flushes)
         if by:
-            return Finding(Link.MUTED, f"fired, but its route to {route.receiver} was muted all the while, {by}")
+            return Finding(ChainLink.MUTED, f"fired, but its route to {route.receiver} was muted all the while, {by}")
     return None
 
 
@@ -154,7 +156,7 @@ def _route_muted_at_times(undelivered: UndeliveredAlert) -> Finding | None:
     if not names:
         return None
     text = f"fired, and its route to {undelivered.receiver} is muted at times, by {listed(names)}: that may have been so then"
-    return Finding(Link.MUTED, text)
+    return Finding(ChainLink.MUTED, text)
 
 
 def _not_delivered(undelivered: UndeliveredAlert) -> Finding | None:
@@ -163,7 +165,7 @@ def _not_delivered(undelivered: UndeliveredAlert) -> Finding | None:
         return None
     counts = listed([f"{one.failed} of {one.sent} by {one.integration}" for one in failed])
     return Finding(
-        Link.NOT_DELIVERED,
+        ChainLink.NOT_DELIVERED,
         f"fired, and Alertmanager sent it, but the receiver did not take it: notifications that failed: {counts}",
     )
 
@@ -187,7 +189,7 @@ def _waits_for_group(undelivered: UndeliveredAlert) -> Finding | None:
     if lasted >= wait:
         return None
     text = f"fired, but {how} {lasted:.1f} s later, within the group_wait of {wait:g} s"
-    return Finding(Link.STILL_WAITING, text)
+    return Finding(ChainLink.STILL_WAITING, text)
 
 
 def _waits_for_interval(undelivered: UndeliveredAlert) -> Finding | None:
@@ -198,7 +200,7 @@ def _waits_for_interval(undelivered: UndeliveredAlert) -> Finding | None:
     text = (
         f"fired, but {how} {lasted:.1f} s later, and a group that is known waits up to {interval:g} s (group_interval)"
     )
-    return Finding(Link.STILL_WAITING, text)
+    return Finding(ChainLink.STILL_WAITING, text)
 
 
 def _firing_seconds(undelivered: UndeliveredAlert) -> tuple[Route | None, float, str]:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from alertdrill.chaos.toxiproxy.embedded.server import Options, run
+from alertdrill.chaos.toxiproxy.embedded.server import ServerOptions, run
 
 
 def main() -> int:
@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument("-port", "--port", type=int, default=8474)
     parser.add_argument("-config", "--config", type=Path, metavar="FILE", help="JSON list of proxies")
     parser.add_argument("-proxy-metrics", "--proxy-metrics", action="store_true", help="serve /metrics")
-    return run(Options(**vars(parser.parse_args())))
+    return run(ServerOptions(**vars(parser.parse_args())))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ _TEXT = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": 
 Handler = Callable[[tuple[str, ...], bytes], Awaitable[web.Response]]
 
 
-class Api:
+class ToxiproxyApi:
     """The API over a collection of proxies, with /metrics if there are any."""
 
     def __init__(self, collection: Collection, metrics: Metrics | None) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from alertdrill.chaos.toxiproxy.embedded.connection import Connection
+from alertdrill.chaos.toxiproxy.embedded.connection import ProxyConnection
 from alertdrill.chaos.toxiproxy.embedded.errors import toxic_not_found
 from alertdrill.chaos.toxiproxy.embedded.link import Link
 from alertdrill.chaos.toxiproxy.embedded.toxic import Direction, Toxic, read_toxic
@@ -16,7 +16,7 @@ class Chain:
     """Toxics for each direction; a change reaches open connections before the response."""
 
     def __init__(self) -> None:
-        self.connections: set[Connection] = set()
+        self.connections: set[ProxyConnection] = set()
         self.toxics: dict[Direction, list[Toxic]] = {direction: [] for direction in Direction}
         self._changing = asyncio.Lock()
 

@@ -13,11 +13,11 @@ from alertdrill.chaos.toxiproxy.embedded.toxic import Direction, Toxic
 Count = Callable[[Direction, str, int], None]
 
 
-class Connection:
+class ProxyConnection:
     """A client and its server; `on_end` is called when both sockets are gone."""
 
     def __init__(
-        self, client: Endpoint, server: Endpoint, spawn: Spawn, count: Count, on_end: Callable[[Connection], None]
+        self, client: Endpoint, server: Endpoint, spawn: Spawn, count: Count, on_end: Callable[[ProxyConnection], None]
     ) -> None:
         self._endpoints = (client, server)
         self._on_end = on_end

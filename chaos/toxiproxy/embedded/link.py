@@ -10,7 +10,7 @@ from time import monotonic
 
 from alertdrill.chaos.toxiproxy.embedded.channel import Channel, Chunk
 from alertdrill.chaos.toxiproxy.embedded.endpoint import Endpoint
-from alertdrill.chaos.toxiproxy.embedded.stage import Spawn, Stage
+from alertdrill.chaos.toxiproxy.embedded.stage import Spawn, ToxicStage
 from alertdrill.chaos.toxiproxy.embedded.toxic import Toxic
 
 # As much as the real server reads at once: toxics count in chunks.
@@ -31,7 +31,7 @@ class Link:
         # Whether data could not be sent because the other side is gone.
         self._failed = False
         self._at_end = False
-        self._stages: list[Stage] = []
+        self._stages: list[ToxicStage] = []
         self.on_room: Callable[[], None] | None = None
         sink.writer = self
 
@@ -39,7 +39,7 @@ class Link:
         """Begin to read data through these toxics."""
         outlet: Link | Channel = self
         for toxic in reversed(toxics):
-            self._stages.insert(0, Stage(toxic, outlet, self._spawn))
+            self._stages.insert(0, ToxicStage(toxic, outlet, self._spawn))
             outlet = self._stages[0].inlet
             if toxic.attributes.resets:
                 self.source.reset_when_closed()
@@ -112,7 +112,7 @@ class Link:
         """Add a toxic behind the others."""
         if self.ended:
             return
-        stage = Stage(toxic, self, self._spawn)
+        stage = ToxicStage(toxic, self, self._spawn)
         last = self._stages[-1] if self._stages else None
         self._stages.append(stage)
         if last is None:
@@ -161,7 +161,7 @@ class Link:
             self._stages[0].inlet.on_room = self.regulate
         self.regulate()
 
-    def _stage_of(self, toxic: Toxic) -> Stage | None:
+    def _stage_of(self, toxic: Toxic) -> ToxicStage | None:
         return next((stage for stage in self._stages if stage.toxic is toxic), None)
 
     def _write(self, data: bytes | memoryview) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from alertdrill.chaos.toxiproxy.embedded.address import AddressError, listen, local_address, resolve, split
 from alertdrill.chaos.toxiproxy.embedded.chain import Chain
-from alertdrill.chaos.toxiproxy.embedded.connection import Connection
+from alertdrill.chaos.toxiproxy.embedded.connection import ProxyConnection
 from alertdrill.chaos.toxiproxy.embedded.endpoint import Endpoint
 from alertdrill.chaos.toxiproxy.embedded.errors import ApiError
 from alertdrill.chaos.toxiproxy.embedded.metrics import Metrics
@@ -133,7 +133,7 @@ class Proxy:
                 server.abort()
             raise
         ended = self.chain.connections.discard
-        connection = Connection(client, server, self._surroundings.spawn, self._counter(), ended)
+        connection = ProxyConnection(client, server, self._surroundings.spawn, self._counter(), ended)
         self.chain.connections.add(connection)
         connection.start(self.chain.toxics)
 

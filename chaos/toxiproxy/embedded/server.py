@@ -12,7 +12,7 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from alertdrill.chaos.toxiproxy.embedded.api import Api
+from alertdrill.chaos.toxiproxy.embedded.api import ToxiproxyApi
 from alertdrill.chaos.toxiproxy.embedded.collection import Collection
 from alertdrill.chaos.toxiproxy.embedded.errors import ApiError, ServerNotStarted
 from alertdrill.chaos.toxiproxy.embedded.metrics import Metrics
@@ -23,7 +23,7 @@ _STOP_WITHIN_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Options:
+class ServerOptions:
     """The address of the API, a JSON file of the first proxies, and whether there are metrics."""
 
     host: str = "127.0.0.1"
@@ -32,12 +32,14 @@ class Options:
     proxy_metrics: bool = False
 
 
-async def serve(options: Options, until: asyncio.Event) -> None:
+async def serve(options: ServerOptions, until: asyncio.Event) -> None:
     """Run until the event; raises ServerNotStarted."""
     metrics = Metrics() if options.proxy_metrics else None
     async with asyncio.TaskGroup() as group:
         collection = Collection(Surroundings(group.create_task, metrics))
-        runner = web.AppRunner(Api(collection, metrics).application(), access_log=None, keepalive_timeout=_IDLE_SECONDS)
+        runner = web.AppRunner(
+            ToxiproxyApi(collection, metrics).application(), access_log=None, keepalive_timeout=_IDLE_SECONDS
+        )
         await runner.setup()
         try:
             await _populate(collection, options.config)
@@ -48,7 +50,7 @@ async def serve(options: Options, until: asyncio.Event) -> None:
             await collection.close()
 
 
-def run(options: Options) -> int:
+def run(options: ServerOptions) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit code."""
     code = 0
     try:
@@ -60,14 +62,14 @@ def run(options: Options) -> int:
     return code
 
 
-async def _serve_until_signal(options: Options) -> None:
+async def _serve_until_signal(options: ServerOptions) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     await serve(options, stopped)
 
 
-async def _listen(runner: web.AppRunner, options: Options) -> None:
+async def _listen(runner: web.AppRunner, options: ServerOptions) -> None:
     try:
         await web.TCPSite(runner, options.host, options.port, shutdown_timeout=_STOP_WITHIN_SECONDS).start()
     except OSError as error:

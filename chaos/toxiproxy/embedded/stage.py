@@ -18,14 +18,14 @@ from typing import Any
 from alertdrill.chaos.toxiproxy.embedded.channel import Channel, Chunk, Output
 from alertdrill.chaos.toxiproxy.embedded.toxic import Toxic
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Interrupted
-from alertdrill.chaos.toxiproxy.embedded.toxics.noop import Noop
+from alertdrill.chaos.toxiproxy.embedded.toxics.noop import NoopToxic
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 _MILLISECOND = 0.001
 
 
-class Stage:
+class ToxicStage:
     """A toxic between its inlet and its outlet; `passed_bytes` outlives an interruption."""
 
     def __init__(self, toxic: Toxic, outlet: Output, spawn: Spawn) -> None:
@@ -103,7 +103,7 @@ class Stage:
     async def _run(self) -> None:
         spared = random.random() >= self.toxic.toxicity  # noqa: S311 - no secret
         with suppress(Interrupted):
-            await (Noop() if spared else self.toxic.attributes).pipe(self)
+            await (NoopToxic() if spared else self.toxic.attributes).pipe(self)
 
     async def _park(self, seconds: float = math.inf, *, until_input: bool = False, until_room: bool = False) -> None:
         loop = asyncio.get_running_loop()

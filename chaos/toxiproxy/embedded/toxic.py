@@ -12,24 +12,24 @@ from pydantic import ValidationError
 from alertdrill.chaos.toxiproxy.embedded.bodies import TOXIC, TOXIC_UPDATE, first_problem, read_body
 from alertdrill.chaos.toxiproxy.embedded.errors import ApiError, bad_request_body
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes
-from alertdrill.chaos.toxiproxy.embedded.toxics.bandwidth import Bandwidth
-from alertdrill.chaos.toxiproxy.embedded.toxics.latency import Latency
-from alertdrill.chaos.toxiproxy.embedded.toxics.limit_data import LimitData
-from alertdrill.chaos.toxiproxy.embedded.toxics.noop import Noop
-from alertdrill.chaos.toxiproxy.embedded.toxics.reset_peer import ResetPeer
-from alertdrill.chaos.toxiproxy.embedded.toxics.slicer import Slicer
-from alertdrill.chaos.toxiproxy.embedded.toxics.slow_close import SlowClose
-from alertdrill.chaos.toxiproxy.embedded.toxics.timeout import Timeout
+from alertdrill.chaos.toxiproxy.embedded.toxics.bandwidth import BandwidthToxic
+from alertdrill.chaos.toxiproxy.embedded.toxics.latency import LatencyToxic
+from alertdrill.chaos.toxiproxy.embedded.toxics.limit_data import LimitDataToxic
+from alertdrill.chaos.toxiproxy.embedded.toxics.noop import NoopToxic
+from alertdrill.chaos.toxiproxy.embedded.toxics.reset_peer import ResetPeerToxic
+from alertdrill.chaos.toxiproxy.embedded.toxics.slicer import SlicerToxic
+from alertdrill.chaos.toxiproxy.embedded.toxics.slow_close import SlowCloseToxic
+from alertdrill.chaos.toxiproxy.embedded.toxics.timeout import TimeoutToxic
 
 KINDS: dict[str, type[Attributes]] = {
-    "bandwidth": Bandwidth,
-    "latency": Latency,
-    "limit_data": LimitData,
-    "noop": Noop,
-    "reset_peer": ResetPeer,
-    "slicer": Slicer,
-    "slow_close": SlowClose,
-    "timeout": Timeout,
+    "bandwidth": BandwidthToxic,
+    "latency": LatencyToxic,
+    "limit_data": LimitDataToxic,
+    "noop": NoopToxic,
+    "reset_peer": ResetPeerToxic,
+    "slicer": SlicerToxic,
+    "slow_close": SlowCloseToxic,
+    "timeout": TimeoutToxic,
 }
 
 

@@ -12,7 +12,7 @@ from alertdrill.agent.config import runbooks
 from alertdrill.agent.config.check import check
 from alertdrill.agent.config.drill import read_drill
 from alertdrill.agent.config.rules import read_rules
-from alertdrill.agent.explaining.from_files import Options, from_files
+from alertdrill.agent.explaining.from_files import ExplainOptions, from_files
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.report.drill import html
@@ -64,7 +64,7 @@ def test_a_page_has_every_section_for_the_person_on_call(alert: str) -> None:
 
 @pytest.mark.parametrize("alert", SEED)
 def test_a_page_has_the_window_of_its_rule(alert: str) -> None:
-    (explained,) = from_files(Options(paths=[RULES], rule=alert)).rules
+    (explained,) = from_files(ExplainOptions(paths=[RULES], rule=alert)).rules
     stated = dict(re.findall(r"^\| (.*?) \| (.* \| .*) \|$", read(alert), re.MULTILINE))
     wanted = {
         leg.name: f"{seconds_words(leg.earliest)} | {seconds_words(leg.latest)}"

@@ -14,7 +14,7 @@ import pytest
 
 from alertdrill.agent.config.kpis import read_kpis
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.explaining.from_files import Options, from_files
+from alertdrill.agent.explaining.from_files import ExplainOptions, from_files
 from alertdrill.agent.rules.explanation import ExplainedRule
 from alertdrill.lab.engine.metrics import EngineMetrics
 
@@ -57,7 +57,7 @@ def rules(tmp_path: Path) -> Path:
 
 
 def _explained(path: Path, **options: object) -> dict[str, ExplainedRule]:
-    explanation = from_files(Options(paths=[path], **options))  # type: ignore[arg-type] - each test names its own
+    explanation = from_files(ExplainOptions(paths=[path], **options))  # type: ignore[arg-type] - each test names its own
     return {one.located.rule.alert: one for one in explanation.rules}
 
 
@@ -158,7 +158,7 @@ def test_rule_files_below_a_folder_are_found_among_others(tmp_path: Path, rules:
 def test_a_file_that_is_wrong_is_named_with_its_line(rules: Path, name: str, text: str, expected: str) -> None:
     (rules.parent / name).write_text(text)
     with pytest.raises(ConfigError) as error:
-        from_files(Options(paths=[rules]))
+        from_files(ExplainOptions(paths=[rules]))
     assert expected in error.value.problems[0].removeprefix(f"{rules.parent / name}:")
 
 

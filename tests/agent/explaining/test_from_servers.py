@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.explaining.from_files import Options
+from alertdrill.agent.explaining.from_files import ExplainOptions
 from alertdrill.agent.explaining.from_servers import from_servers
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.rules.explanation import ExplainedRule
@@ -93,7 +93,7 @@ async def config(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path
 
 
 async def _explained(config: Path) -> dict[str, ExplainedRule]:
-    return {one.located.rule.alert: one for one in (await from_servers(config, Options())).rules}
+    return {one.located.rule.alert: one for one in (await from_servers(config, ExplainOptions())).rules}
 
 
 async def test_intervals_and_routes_are_those_of_the_servers(config: Path) -> None:
@@ -122,4 +122,4 @@ async def test_bounds_of_the_real_histogram_are_known(config: Path) -> None:
 async def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
     (nobody,) = free_ports(1)
     with pytest.raises(ServiceUnavailable, match="Prometheus"):
-        await from_servers(_agent(tmp_path, nobody, nobody), Options())
+        await from_servers(_agent(tmp_path, nobody, nobody), ExplainOptions())

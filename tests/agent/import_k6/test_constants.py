@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from alertdrill.agent.import_k6.constants import evaluate
+from alertdrill.agent.import_k6.constants import declare, evaluate
 from alertdrill.agent.import_k6.flow import changes
 from alertdrill.agent.import_k6.names import Names
 from alertdrill.agent.import_k6.notes import NotCarried, Notes
-from alertdrill.agent.import_k6.scope import Scope, declare
+from alertdrill.agent.import_k6.scope import Scope
 from alertdrill.agent.import_k6.syntax import parse
 from alertdrill.agent.import_k6.values import EnvText, Value, plain
 

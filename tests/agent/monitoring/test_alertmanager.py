@@ -6,7 +6,7 @@ from aiohttp import web
 from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager, status
-from alertdrill.agent.monitoring.held import Cluster, HeldAlert, Receiver, Silence, SilenceMatcher
+from alertdrill.agent.monitoring.held import AlertmanagerCluster, HeldAlert, Receiver, Silence, SilenceMatcher
 from tests.agent.monitoring.answers import AT_MILLISECOND, HELD, SILENCE, STATUS
 from tests.agent.monitoring.conftest import Answer, Serve
 
@@ -19,7 +19,7 @@ async def alertmanager(serve: Serve, answer: object) -> Alertmanager:
 async def test_the_status_tells_version_configuration_and_start(serve: Serve) -> None:
     told = await (await alertmanager(serve, STATUS)).status()
     assert (told.version, told.config, told.started_at) == ("0.25.0", "route: {receiver: a}", AT_MILLISECOND)
-    assert told.cluster == Cluster(peers=0, position=None)
+    assert told.cluster == AlertmanagerCluster(peers=0, position=None)
 
 
 async def test_the_status_can_be_asked_without_a_block(serve: Serve) -> None:
@@ -32,7 +32,7 @@ async def test_the_position_in_a_cluster_is_that_of_the_name(serve: Serve, own: 
     peers = [{"name": name, "address": "127.0.0.1:1"} for name in "DBC"]
     cluster = {"status": "ready", "name": own, "peers": peers}
     told = await (await alertmanager(serve, STATUS | {"cluster": cluster})).status()
-    assert told.cluster == Cluster(peers=3, position=position)
+    assert told.cluster == AlertmanagerCluster(peers=3, position=position)
 
 
 async def test_an_alert_lists_what_suppresses_it(serve: Serve) -> None:

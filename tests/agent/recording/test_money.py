@@ -9,14 +9,14 @@ import pytest
 from alertdrill.agent.config.probe import read_probe_file
 from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.records import MoneyRecord
-from alertdrill.probes.http.settings import Http
-from alertdrill.probes.tcp import Tcp
+from alertdrill.probes.http.settings import HttpProbe
+from alertdrill.probes.tcp import TcpProbe
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 
 
-def http(body: object, **settings: Any) -> Http:
-    return Http.model_validate({"url": "http://shop:8080", "method": "POST", "json": body, **settings})
+def http(body: object, **settings: Any) -> HttpProbe:
+    return HttpProbe.model_validate({"url": "http://shop:8080", "method": "POST", "json": body, **settings})
 
 
 def test_a_body_with_one_amount_is_exact() -> None:
@@ -49,7 +49,7 @@ def test_a_range_of_amounts_has_its_middle_as_the_mean() -> None:
         http({"amount": True}),
         http([{"amount": 1}]),
         http({"amount": 1}, then=[{"url": "http://shop:8080/refund"}]),
-        Tcp.model_validate({"url": "tcp://shop:80"}),
+        TcpProbe.model_validate({"url": "tcp://shop:80"}),
         read_probe_file(CONFIGS / "probes/mix.yml").probe,
     ],
 )

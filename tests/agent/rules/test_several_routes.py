@@ -9,7 +9,7 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import SilenceRecord, SuppressionRecord
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, Verdict, VerdictOutcome
+from alertdrill.agent.verdict.verdict import ChainLink, Verdict, VerdictOutcome
 
 SLOW = "{matchers: [severity=page], receiver: archive, group_wait: 5m, continue: true}"
 QUICK = "{matchers: [severity=page], receiver: pager, group_wait: 2s, group_interval: 5s}"
@@ -49,7 +49,7 @@ def test_a_route_that_is_muted_at_times_has_no_window(passed: Recording) -> None
     late = [one.model_copy(update={"received_at": one.received_at + 40}) for one in passed.notifications]
     assert _judged(passed.model_copy(update={"notifications": late}), muted).outcome is VerdictOutcome.PASSED
     verdict = _judged(passed.model_copy(update={"notifications": []}), muted)
-    assert (verdict.outcome, verdict.finding and verdict.finding.link) == (VerdictOutcome.NOT_NOTIFIED, Link.MUTED)
+    assert (verdict.outcome, verdict.finding and verdict.finding.link) == (VerdictOutcome.NOT_NOTIFIED, ChainLink.MUTED)
     assert "is muted at times, by nights" in verdict.reason
 
 
@@ -72,10 +72,10 @@ def _held(recording: Recording, **update: Any) -> Recording:
 
 
 @pytest.mark.parametrize(
-    ("update", "link"), [({"muted_by": ["nights"]}, Link.MUTED), ({"silenced_by": ["s1"]}, Link.SILENCED)]
+    ("update", "link"), [({"muted_by": ["nights"]}, ChainLink.MUTED), ({"silenced_by": ["s1"]}, ChainLink.SILENCED)]
 )
 def test_the_reason_is_named_for_late_and_for_missing_notifications(
-    passed: Recording, update: dict[str, Any], link: Link
+    passed: Recording, update: dict[str, Any], link: ChainLink
 ) -> None:
     late = [one.model_copy(update={"received_at": one.received_at + 9}) for one in passed.notifications]
     for notifications, outcome in ((late, VerdictOutcome.LATE), ([], VerdictOutcome.NOT_NOTIFIED)):

@@ -6,7 +6,7 @@ import pytest
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
+from alertdrill.agent.verdict.verdict import ChainLink, VerdictOutcome
 
 
 @pytest.mark.parametrize("config", ["", "{}", "<secret>", "[", "route: {group_wait: soon}"])
@@ -18,4 +18,4 @@ def test_without_routes_a_delivery_is_judged_by_whether_it_came(passed: Recordin
     (notified,) = (milestone for milestone in verdict.milestones if milestone.name == "notified")
     assert (notified.at is None, notified.window) == (False, None)
     (untold,) = judge(recording.model_copy(update={"notifications": []})).verdicts
-    assert (untold.outcome, untold.finding and untold.finding.link) == (VerdictOutcome.NOT_NOTIFIED, Link.NOT_SENT)
+    assert (untold.outcome, untold.finding and untold.finding.link) == (VerdictOutcome.NOT_NOTIFIED, ChainLink.NOT_SENT)

@@ -13,7 +13,7 @@ from alertdrill.agent.recording.recording import Recording, write_recording
 from alertdrill.agent.report.drill import html, junit
 from alertdrill.agent.report.drill import json as json_report
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
+from alertdrill.agent.verdict.verdict import ChainLink, VerdictOutcome
 
 # Prometheus 3.14 reads it.
 UNREADABLE = "rate(orders_slow_total[5m * 2]) > 0.5"
@@ -55,7 +55,7 @@ def test_its_silence_is_explained_with_what_is_unknown(missed: Recording) -> Non
     (verdict,) = judge(_unreadable(missed)).verdicts
     assert verdict.outcome is VerdictOutcome.MISSED
     assert verdict.finding is not None
-    assert verdict.finding.link is Link.NEVER_TRUE
+    assert verdict.finding.link is ChainLink.NEVER_TRUE
     assert verdict.reason == "its expression was never true, and cannot be taken apart to see why"
     assert verdict.notes[0].startswith(BEYOND)
 

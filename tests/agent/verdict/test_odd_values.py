@@ -17,7 +17,7 @@ from alertdrill.agent.recording.records import AlertSamples, NotificationRecord,
 from alertdrill.agent.report.drill import html
 from alertdrill.agent.report.drill import json as json_report
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, Verdict, VerdictOutcome
+from alertdrill.agent.verdict.verdict import ChainLink, Verdict, VerdictOutcome
 
 EXPR, VALUE = "orders:p95_seconds > 0.5", "orders:p95_seconds"
 SERIES = {"__name__": VALUE, "instance": "shop:80", "job": "orders"}
@@ -86,7 +86,10 @@ def test_a_value_that_never_crosses_may_be_nan_or_infinite(
     missed: Recording, expr: str, value: float, says: str
 ) -> None:
     verdict = _verdict(_changed(missed, _part(expr), _part(VALUE, _always(value, value))))
-    assert (verdict.outcome, verdict.finding and verdict.finding.link) == (VerdictOutcome.MISSED, Link.NEVER_CROSSED)
+    assert (verdict.outcome, verdict.finding and verdict.finding.link) == (
+        VerdictOutcome.MISSED,
+        ChainLink.NEVER_CROSSED,
+    )
     assert says in verdict.reason
 
 
@@ -191,7 +194,7 @@ def test_labels_that_change_before_it_fires_are_named_as_what_reset_it(missed: R
     )
     verdict = _verdict(_changed(missed, whole, _part(VALUE, _always(0.02, 0.66)), **stored))
     assert verdict.finding is not None
-    assert (verdict.outcome, verdict.finding.link) == (VerdictOutcome.MISSED, Link.BROKEN_OFF)
+    assert (verdict.outcome, verdict.finding.link) == (VerdictOutcome.MISSED, ChainLink.BROKEN_OFF)
     assert verdict.finding.evidence[0] == (
         "pending from +5.2 s for 7.0 s, until its labels changed: version from '1' to '2'"
     )
@@ -246,7 +249,7 @@ def test_a_label_with_the_value_prevents_an_alert_from_firing(missed: Recording)
     parts = _part(EXPR, _held(0.66)), _part(VALUE, _always(0.02, 0.66))
     verdict = _verdict(_changed(missed, *parts, rule=TEMPLATE, **stored))
     assert verdict.finding is not None
-    assert (verdict.outcome, verdict.finding.link) == (VerdictOutcome.MISSED, Link.BROKEN_OFF)
+    assert (verdict.outcome, verdict.finding.link) == (VerdictOutcome.MISSED, ChainLink.BROKEN_OFF)
     assert verdict.finding.evidence[0].endswith("for 1.0 s, until its labels changed: seen from '5' to '6'")
     assert verdict.notes[0].startswith(
         "the label seen of OrdersSlow is a template and was '10', '11', '12' and 60 more"

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import startable
-from alertdrill.probes.http.settings import Http
+from alertdrill.probes.http.settings import HttpProbe
 from alertdrill.probes.outcome import Outcome
 from tests.probes.hostile_server import Behaviour, HostileServer, answers, is_silent, read_request, then_closes
 from tests.probes.meeting import on_loop, probe, transact
@@ -37,12 +37,12 @@ def counting() -> Behaviour:
     return behave
 
 
-def sequence(port: int, client: str, **settings: Any) -> Http:
+def sequence(port: int, client: str, **settings: Any) -> HttpProbe:
     """Get a number, ask for it twice, and check that it is the same each time."""
     url = f"http://127.0.0.1:{port}"
     again = {"url": url + "/given/{{ id }}", "carry": {"again": "$.id"}, "name": "second"}
     same = {"url": url + "/given/{{ again }}?{{ id }}", "name": "third", "checks": [{"status": "2xx"}]}
-    return Http.model_validate(
+    return HttpProbe.model_validate(
         {"url": url + "/new", "carry": {"id": "$.id"}, "then": [again, same], "client": client, "timeout": "2s"}
         | settings
     )
@@ -118,15 +118,15 @@ def test_two_requests_with_the_same_name_are_refused() -> None:
     """Without names, a POST and a GET of one path would be counted under the same name."""
     url = "http://here/orders"
     with pytest.raises(ValidationError, match="2 requests are named '/orders', expected a `name` of its own for each"):
-        Http.model_validate({"url": url, "method": "POST", "then": [{"url": url}]})
-    read = Http.model_validate({"url": url, "method": "POST", "then": [{"url": url, "name": "list"}]})
+        HttpProbe.model_validate({"url": url, "method": "POST", "then": [{"url": url}]})
+    read = HttpProbe.model_validate({"url": url, "method": "POST", "then": [{"url": url, "name": "list"}]})
     assert [request.name for request in read.counted] == ["/orders", "list"]
 
 
 @pytest.mark.parametrize("port", ["99999", "0", "shop"])
 def test_a_wrong_port_is_refused(port: str) -> None:
     with pytest.raises(ValidationError, match="has a wrong port"):
-        Http.model_validate({"url": f"http://here:{port}/"})
+        HttpProbe.model_validate({"url": f"http://here:{port}/"})
 
 
 @pytest.mark.parametrize("client", CLIENTS)

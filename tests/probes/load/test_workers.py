@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from alertdrill.probes.http.settings import Http
+from alertdrill.probes.http.settings import HttpProbe
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Plan
 from alertdrill.probes.load.workers import Workers, WorkersDied
@@ -30,8 +30,8 @@ def _tracker() -> None:
     resource_tracker.ensure_running()
 
 
-def http(port: int, **settings: Any) -> Http:
-    return Http.model_validate({"url": f"http://127.0.0.1:{port}/", "timeout": "1s"} | settings)
+def http(port: int, **settings: Any) -> HttpProbe:
+    return HttpProbe.model_validate({"url": f"http://127.0.0.1:{port}/", "timeout": "1s"} | settings)
 
 
 def is_there(pid: int) -> bool:

@@ -16,7 +16,7 @@ _BYTES_PER_KB = 1000
 _MAX_RATE = (2**63 - 1) // 100
 
 
-class Bandwidth(Attributes):
+class BandwidthToxic(Attributes):
     """A rate in KB/s (1 KB = 1000 B); with 0 nothing passes until the toxic is removed."""
 
     rate: Int64 = 0

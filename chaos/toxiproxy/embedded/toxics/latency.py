@@ -14,7 +14,7 @@ from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, In
 _MAX_JITTER = 2**62 - 1
 
 
-class Latency(Attributes):
+class LatencyToxic(Attributes):
     """A delay in ms from a chunk's arrival, spread uniformly by the jitter; the end of the stream is not delayed."""
 
     # Chunks are delayed in parallel, not one after the other.

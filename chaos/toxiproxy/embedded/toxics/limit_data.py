@@ -7,7 +7,7 @@ from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Stream
 
 
-class LimitData(Attributes):
+class LimitDataToxic(Attributes):
     """A number of bytes for each connection, counted since the toxic was added, also across updates."""
 
     bytes: Int64 = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Stream
 
 
-class Noop(Attributes):
+class NoopToxic(Attributes):
     """No effect; the real server has it without documentation."""
 
     async def pipe(self, stream: Stream) -> None:

@@ -10,7 +10,7 @@ from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Interrupted, Stream, milliseconds
 
 
-class ResetPeer(Attributes):
+class ResetPeerToxic(Attributes):
     """Ends a connection `timeout` ms after its first data, which is lost."""
 
     resets: ClassVar[bool] = True

@@ -15,7 +15,7 @@ from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, In
 _MICROSECONDS_PER_SECOND = 1_000_000
 
 
-class Slicer(Attributes):
+class SlicerToxic(Attributes):
     """Pieces of an average size in bytes, give or take a variation, each followed by a delay in µs."""
 
     average_size: Int64 = 0

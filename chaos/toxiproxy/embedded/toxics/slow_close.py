@@ -6,7 +6,7 @@ from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Stream, milliseconds
 
 
-class SlowClose(Attributes):
+class SlowCloseToxic(Attributes):
     """A delay in ms between one side's close and the other's."""
 
     delay: Int64 = 0

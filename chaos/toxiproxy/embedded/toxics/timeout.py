@@ -9,7 +9,7 @@ from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Stream, milliseconds
 
 
-class Timeout(Attributes):
+class TimeoutToxic(Attributes):
     """Closes a connection `timeout` ms after the last data or after the toxic was added; with 0 never."""
 
     closes_when_removed: ClassVar[bool] = True

@@ -12,7 +12,7 @@ from alertdrill.agent.recording.records import AuditRecord, FoundRecord, KpiReco
 from alertdrill.agent.report.drill import postmortem
 from alertdrill.agent.report.drill.follow_ups import BY_LINK, BY_OUTCOME, of_monitoring
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
+from alertdrill.agent.verdict.verdict import ChainLink, VerdictOutcome
 from simulated_recording import recorded
 from simulator import Case
 from simulator.drawn import cases, draw_many
@@ -140,7 +140,7 @@ def test_each_verdict_other_than_passed_gives_an_action(name: str, action: str) 
 
 
 def test_every_broken_link_and_every_outcome_has_an_action() -> None:
-    assert set(BY_LINK) == set(Link)
+    assert set(BY_LINK) == set(ChainLink)
     assert set(BY_OUTCOME) == set(VerdictOutcome) - {VerdictOutcome.PASSED}
 
 

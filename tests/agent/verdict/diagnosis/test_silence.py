@@ -9,7 +9,7 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, PartRecord, SeriesRecord, TargetRecord, WatchedRecord
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Finding, Link, VerdictOutcome
+from alertdrill.agent.verdict.verdict import ChainLink, Finding, VerdictOutcome
 
 # The fault begins at evaluation 30 and ends with evaluation 89; there are 140, one a second.
 COUNT, FAULT, HEALED = 140, 30, 90
@@ -49,7 +49,7 @@ def _found(recording: Recording, expr: str, parts: list[PartRecord], **update: A
 def test_absent_series_are_reported_with_similar_names(missed: Recording) -> None:
     parts = [_part("queue_lenght > 5"), _part("queue_lenght")]
     finding = _found(missed, "queue_lenght > 5", parts, near_names={"queue_lenght": ["queue_length"]})
-    assert finding.link is Link.SERIES_ABSENT
+    assert finding.link is ChainLink.SERIES_ABSENT
     assert finding.sentence == "there is no series queue_lenght, did you mean queue_length?"
 
 
@@ -62,7 +62,7 @@ def test_the_matcher_that_leaves_nothing_is_named(missed: Recording) -> None:
         _part('queue{job="shpo"}'),
     ]
     finding = _found(missed, 'queue{job="shpo", env="prod"} > 5', parts)
-    assert finding.link is Link.NOTHING_MATCHES
+    assert finding.link is ChainLink.NOTHING_MATCHES
     assert finding.sentence == "no series queue has job=\"shpo\": it has 'shop'"
 
 
@@ -80,7 +80,7 @@ def test_series_that_went_away_with_their_target_are_stale(missed: Recording) ->
     )
     gone = _part("queue", _series(labels, None))
     finding = _found(missed, "queue > 5", [_part("queue > 5"), gone], targets=[target])
-    assert finding.link is Link.SERIES_STALE
+    assert finding.link is ChainLink.SERIES_STALE
     assert finding.sentence == "queue was gone from +0.2 s on: shop:80 of job shop could not be scraped, first +0.1 s"
 
 
@@ -93,13 +93,13 @@ def test_sides_without_a_pair_name_the_labels_that_differ(missed: Recording) -> 
         _part("handled", _series({"__name__": "handled", "job": "shop"}, 9)),
     ]
     finding = _found(missed, expr, parts)
-    assert finding.link is Link.NO_PAIR
+    assert finding.link is ChainLink.NO_PAIR
     assert "code is '500' on the left and absent on the right" in finding.sentence
 
 
 def test_a_value_that_never_crossed_stands_beside_its_threshold(missed: Recording) -> None:
     finding = _found(missed, "queue < 5", [_part("queue < 5"), _part("queue", _series({}, 7.25, 50))])
-    assert finding.link is Link.NEVER_CROSSED
+    assert finding.link is ChainLink.NEVER_CROSSED
     assert finding.sentence == "never crossed: smallest value 7.25, at +0.2 s; it fires at < 5"
 
 
@@ -114,7 +114,7 @@ def test_a_range_reports_how_much_of_it_had_to_be_bad(missed: Recording) -> None
         _part("failed_total", SeriesRecord(labels={}, first=0, values=[*counter])),
     ]
     finding = _found(missed, expr, parts)
-    assert finding.link is Link.NEVER_CROSSED
+    assert finding.link is ChainLink.NEVER_CROSSED
     assert "largest value 3" in finding.sentence
     assert "at least 100 s of the 200 s range must be bad, and the fault lasted 60 s" in finding.sentence
 
@@ -129,7 +129,7 @@ def test_of_several_conditions_the_one_that_never_held_is_named(missed: Recordin
         _part("workers", _series({}, 3, 8)),
     ]
     finding = _found(missed, expr, parts)
-    assert finding.link is Link.NEVER_CROSSED
+    assert finding.link is ChainLink.NEVER_CROSSED
     assert finding.sentence == (
         "`workers < 2`, which the alert needs, never crossed: smallest value 3, at +0.2 s; it fires at < 2"
     )
@@ -146,7 +146,7 @@ def test_conditions_that_were_never_true_at_once_are_both_named(missed: Recordin
         _part("maintenance", _series({}, 0, 0)),
     ]
     finding = _found(missed, expr, parts)
-    assert finding.link is Link.NEVER_TRUE
+    assert finding.link is ChainLink.NEVER_TRUE
     assert finding.sentence == (
         "`queue > 5` and `workers < 2` were true, but never at one evaluation and with labels that agree"
     )
@@ -155,7 +155,7 @@ def test_conditions_that_were_never_true_at_once_are_both_named(missed: Recordin
 def test_a_missing_rule_is_reported_with_similar_names(missed: Recording) -> None:
     rules = [rule.model_copy(update={"alert": "OrdersSlower"}) for rule in missed.rules]
     finding = judge(missed.model_copy(update={"rules": rules})).verdicts[0].finding
-    assert finding == Finding(Link.NO_RULE, "no rule makes OrdersSlow, did you mean OrdersSlower?")
+    assert finding == Finding(ChainLink.NO_RULE, "no rule makes OrdersSlow, did you mean OrdersSlower?")
 
 
 def test_a_value_without_any_counts_is_reported(missed: Recording) -> None:
@@ -163,7 +163,7 @@ def test_a_value_without_any_counts_is_reported(missed: Recording) -> None:
     nan = _series({"job": "shop"}, float("nan"), float("nan"))
     sides = [_part("failed", _series({"job": "shop"}, 0, 0)), _part("handled", _series({"job": "shop"}, 0, 0))]
     finding = _found(missed, expr, [_part(expr), _part("failed / handled", nan), *sides])
-    assert finding.link is Link.NEVER_CROSSED
+    assert finding.link is ChainLink.NEVER_CROSSED
     assert finding.sentence.startswith("its value was NaN throughout")
 
 
@@ -184,7 +184,7 @@ def test_an_alert_reset_while_pending_reports_each_stretch(missed: Recording) ->
     stretches = (35, 40), (50, 57)
     parts = [_part("queue > 5", _true(*stretches)), _part("queue", _series({}, 3, 1))]
     finding = _found(missed, "queue > 5", parts, alerts=_pending(missed, *stretches))
-    assert finding.link is Link.BROKEN_OFF
+    assert finding.link is ChainLink.BROKEN_OFF
     assert "pending for 7.0 s at the longest, its `for` is 10 s" in finding.sentence
     assert finding.evidence == (
         "pending from +5.2 s for 5.0 s, until its value was 3",
@@ -195,21 +195,23 @@ def test_an_alert_reset_while_pending_reports_each_stretch(missed: Recording) ->
 def test_an_alert_pending_at_the_end_reports_how_much_longer_it_needed(missed: Recording) -> None:
     parts = [_part("queue > 5", _true((132, COUNT))), _part("queue", _series({}, 9, 9))]
     finding = _found(missed, "queue > 5", parts, alerts=_pending(missed, (132, COUNT)))
-    assert finding.link is Link.STILL_PENDING
+    assert finding.link is ChainLink.STILL_PENDING
     assert "for 7.0 s, its `for` is 10 s, so it needed 3.0 s more" in finding.sentence
 
 
 def test_a_rule_that_cannot_be_evaluated_has_the_message_of_prometheus(missed: Recording) -> None:
     failing = {"health": "err", "last_error": "many-to-many matching not allowed"}
     finding = _found(missed, "queue > 5", [_part("queue > 5")], rule=failing)
-    assert finding.link is Link.EVALUATION_FAILED
+    assert finding.link is ChainLink.EVALUATION_FAILED
     assert finding.sentence == "Prometheus cannot evaluate the rule: many-to-many matching not allowed"
 
 
 def test_an_expression_beyond_the_parser_is_judged_by_its_samples(missed: Recording) -> None:
     expr = "rate(queue[5m + 1m]) > 5"
     finding = _found(missed, expr, [_part(expr)])
-    assert finding == Finding(Link.NEVER_TRUE, "its expression was never true, and cannot be taken apart to see why")
+    assert finding == Finding(
+        ChainLink.NEVER_TRUE, "its expression was never true, and cannot be taken apart to see why"
+    )
 
 
 @pytest.mark.parametrize("seen", [1, 12])
@@ -217,12 +219,12 @@ def test_a_true_condition_without_an_alert_is_the_fault_of_the_engine(missed: Re
     scraped = {"job": "orders", "instance": "shop:80"}
     true = _true((40, 40 + seen)).model_copy(update={"labels": scraped})
     finding = _found(missed, "queue > 5", [_part("queue > 5", true), _part("queue", _series(scraped, 9, 1))])
-    assert finding.link is Link.NEVER_PENDING
+    assert finding.link is ChainLink.NEVER_PENDING
     assert f"true from +10.2 s on (9 > 5), at {seen} evaluation(s)" in finding.sentence
 
 
 def test_a_moment_that_an_evaluation_may_have_missed_is_not_the_fault_of_the_engine(missed: Recording) -> None:
     parts = [_part("queue > 5", _true((40, 41))), _part("queue", _series({}, 9, 1))]
     finding = _found(missed, "queue > 5", parts)
-    assert finding.link is Link.NEVER_TRUE
+    assert finding.link is ChainLink.NEVER_TRUE
     assert finding.sentence.startswith("true for a moment at +10.2 s")

@@ -10,7 +10,7 @@ import pytest
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import DeliveryRecord, SilenceRecord, SuppressionRecord
 from alertdrill.agent.verdict.judge import judge
-from alertdrill.agent.verdict.verdict import Link, VerdictOutcome
+from alertdrill.agent.verdict.verdict import ChainLink, VerdictOutcome
 
 Change = Callable[[Recording], dict[str, Any]]
 
@@ -74,25 +74,25 @@ def _waits(**waits: str) -> Change:
 @pytest.mark.parametrize(
     ("change", "link", "says"),
     [
-        (lambda recording: _alertmanager(recording, alerts=[]), Link.NOT_SENT, "Alertmanager never had it"),
-        (_silenced, Link.SILENCED, 'silenced by s1 of ann (alertname="OrdersSlow": planned work)'),
-        (_inhibited, Link.INHIBITED, 'inhibited by Outage{severity="page"}'),
-        (_routed, Link.ROUTED_ELSEWHERE, "lead to daily"),
-        (_refused, Link.NOT_DELIVERED, "notifications that failed: 4 of 4 by webhook"),
-        (_waits(group_wait="2m"), Link.STILL_WAITING, "was over 53.0 s later, within the group_wait of 120 s"),
-        (_waits(group_wait="1s", group_interval="5m"), Link.STILL_WAITING, "waits up to 300 s (group_interval)"),
+        (lambda recording: _alertmanager(recording, alerts=[]), ChainLink.NOT_SENT, "Alertmanager never had it"),
+        (_silenced, ChainLink.SILENCED, 'silenced by s1 of ann (alertname="OrdersSlow": planned work)'),
+        (_inhibited, ChainLink.INHIBITED, 'inhibited by Outage{severity="page"}'),
+        (_routed, ChainLink.ROUTED_ELSEWHERE, "lead to daily"),
+        (_refused, ChainLink.NOT_DELIVERED, "notifications that failed: 4 of 4 by webhook"),
+        (_waits(group_wait="2m"), ChainLink.STILL_WAITING, "was over 53.0 s later, within the group_wait of 120 s"),
+        (_waits(group_wait="1s", group_interval="5m"), ChainLink.STILL_WAITING, "waits up to 300 s (group_interval)"),
         (
             _muted(
                 "mute_time_intervals: [nights]",
                 interval="{weekdays: ['monday:friday']}",
                 deliveries=[DeliveryRecord(integration="webhook", sent=4, failed=1)],
             ),
-            Link.MUTED,
+            ChainLink.MUTED,
             "its route to pager was muted all the while, by the time interval nights",
         ),
         (
             _muted("active_time_intervals: [nights]", interval="{times: [{start_time: 22:00, end_time: 24:00}]}"),
-            Link.MUTED,
+            ChainLink.MUTED,
             "muted all the while, outside of the time interval nights",
         ),
         (
@@ -101,12 +101,12 @@ def _waits(**waits: str) -> Change:
                 interval="{times: [{start_time: 22:00, end_time: 24:00}]}",
                 deliveries=[DeliveryRecord(integration="webhook", sent=4, failed=1)],
             ),
-            Link.NOT_DELIVERED,
+            ChainLink.NOT_DELIVERED,
             "notifications that failed: 1 of 4 by webhook",
         ),
         (
             _muted("mute_time_intervals: [nights]", interval="{location: Nowhere/Else, times: []}"),
-            Link.MUTED,
+            ChainLink.MUTED,
             "is muted at times, by nights: that may have been so then",
         ),
         (
@@ -115,17 +115,17 @@ def _waits(**waits: str) -> Change:
                 alerts=_held(recording),
                 deliveries=[DeliveryRecord(integration="webhook of daily", sent=4, failed=4)],
             ),
-            Link.NOT_DELIVERED,
+            ChainLink.NOT_DELIVERED,
             "pager was never told although nothing held it back",
         ),
         (
             lambda recording: _alertmanager(recording, alerts=_held(recording)),
-            Link.NOT_DELIVERED,
+            ChainLink.NOT_DELIVERED,
             "pager was never told although nothing held it back",
         ),
     ],
 )
-def test_the_first_broken_link_is_named(passed: Recording, change: Change, link: Link, says: str) -> None:
+def test_the_first_broken_link_is_named(passed: Recording, change: Change, link: ChainLink, says: str) -> None:
     untold = passed.model_copy(update={"notifications": []} | change(passed))
     verdict = judge(untold).verdicts[0]
     assert verdict.outcome is VerdictOutcome.NOT_NOTIFIED
