@@ -22,7 +22,7 @@ _GIVE_BACK_SECONDS = 2.0
 
 
 class PostgresClient:
-    """Makes the transactions of one `Postgres` probe on a pool's connections."""
+    """Makes the transactions of one `PostgresProbe` on a pool's connections."""
 
     def __init__(self, probe: PostgresProbe, pool: Any, tasks: asyncio.TaskGroup) -> None:  # noqa: ANN401 - asyncpg has no types
         self._probe = probe

@@ -27,7 +27,7 @@ _CONNECTING = re.compile(r"Error (-?\d+) connecting to ")
 
 
 class RedisClient:
-    """Makes the transactions of one `Redis` probe on a pool's connections."""
+    """Makes the transactions of one `RedisProbe` on a pool's connections."""
 
     def __init__(self, probe: RedisProbe, server: Server) -> None:
         self._probe = probe

@@ -59,7 +59,7 @@ class TcpProbe(SingleRequestProbe):
 
 
 class TcpClient:
-    """Makes the transactions of one `Tcp` probe."""
+    """Makes the transactions of one `TcpProbe`."""
 
     def __init__(self, probe: TcpProbe) -> None:
         self._probe = probe

@@ -56,7 +56,7 @@ class TlsProbe(VerifiedTls, SingleRequestProbe):
 
 
 class TlsClient:
-    """Makes the transactions of one `Tls` probe; `clock` returns Unix time in seconds."""
+    """Makes the transactions of one `TlsProbe`; `clock` returns Unix time in seconds."""
 
     def __init__(self, probe: TlsProbe, clock: Callable[[], float] = time.time) -> None:
         self._probe = probe

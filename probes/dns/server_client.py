@@ -21,7 +21,7 @@ from alertdrill.probes.outcome import Outcome
 
 
 class ServerClient:
-    """Makes the transactions of one `Dns` probe by asking one server."""
+    """Makes the transactions of one `DnsProbe` by asking one server."""
 
     def __init__(self, probe: DnsProbe) -> None:
         self._probe = probe

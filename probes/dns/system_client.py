@@ -15,7 +15,7 @@ _NO_SUCH_NAME = {socket.EAI_NONAME, socket.EAI_NODATA}
 
 
 class SystemClient:
-    """Makes the transactions of one `Dns` probe through the system's resolver."""
+    """Makes the transactions of one `DnsProbe` through the system's resolver."""
 
     def __init__(self, probe: DnsProbe) -> None:
         self._probe = probe

@@ -26,7 +26,7 @@ _FAILURES = (TimeoutError, OSError, aiohttp.ClientError, RefusedValue, UnicodeEr
 
 
 class AiohttpClient:
-    """Makes the transactions of one `Http` probe over a session of aiohttp."""
+    """Makes the transactions of one `HttpProbe` over a session of aiohttp."""
 
     def __init__(
         self,

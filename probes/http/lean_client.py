@@ -25,7 +25,7 @@ _NO_VALUES: dict[str, object] = {}
 
 
 class LeanHttpClient:
-    """Makes the transactions of one `Http` probe over pooled connections; `pools` has one pool for each step."""
+    """Makes the transactions of one `HttpProbe` over pooled connections; `pools` has one pool for each step."""
 
     def __init__(
         self, steps: tuple[HttpStep, ...], pools: tuple[Pool, ...], draw: Callable[[], dict[str, object]] | None

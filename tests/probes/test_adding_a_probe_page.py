@@ -50,7 +50,7 @@ async def test_the_example_judges_an_answer(
         await reader.read()
 
     async with serving(send_version) as address:
-        probe = memcached.Memcached(url=f"tcp://{address}", version="1.6")
+        probe = memcached.MemcachedProbe(url=f"tcp://{address}", version="1.6")
         async with memcached.opened(probe, 0, 1) as client:
             outcome = await client.transact()
     assert (outcome.reason, outcome.detail) == (reason, detail)

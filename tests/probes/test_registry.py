@@ -17,7 +17,7 @@ def test_a_kind_in_a_file_is_the_file_or_the_folder_and_the_class(kind: str) -> 
     settings: Any = KINDS[kind]
     assert settings.model_fields["kind"].default == kind
     assert settings.__module__.removesuffix(".settings") == f"alertdrill.probes.{kind}"
-    assert settings.__name__.lower() == kind
+    assert settings.__name__.lower() == f"{kind}probe"
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_a_kind_in_a_file_is_the_file_or_the_folder_and_the_class(kind: str) -> 
     [
         ({"kind": "dns", "resolve": "shop.example"}, "SystemClient"),
         ({"kind": "dns", "resolve": "shop.example", "server": "10.0.0.53"}, "ServerClient"),
-        ({"kind": "http", "url": "http://127.0.0.1:1"}, "HttpClient"),
+        ({"kind": "http", "url": "http://127.0.0.1:1"}, "LeanHttpClient"),
         ({"kind": "http", "url": "http://127.0.0.1:1", "client": "aiohttp"}, "AiohttpClient"),
         ({"kind": "mix", "of": [{"probe": {"kind": "tcp", "url": "tcp://127.0.0.1:1"}}]}, "MixClient"),
         ({"kind": "postgres", "url": "postgresql://127.0.0.1:1"}, "PostgresClient"),
