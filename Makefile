@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 SCALE ?= 30
 LABS ?= 3
-TESTERS ?= 4
+TESTERS ?= 3
 
 # More workers than cores: most tests wait for a server or a process most of the time.
 PYTEST := $(BIN)/pytest -n $(TESTERS) --dist loadscope --no-loadscope-reorder

@@ -27,13 +27,13 @@ def test_every_kind_of_fault_is_in_the_matrix(tmp_path: Path) -> None:
 
 
 def test_a_fault_is_undone_after_a_failure_at_any_step() -> None:
-    command = [sys.executable, "-m", "crashing.matrix", "--sample", "2", "--workers", "2"]
+    command = [sys.executable, "-m", "crashing.matrix", "--sample", "1", "--workers", "2"]
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])
     run = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=ROOT, env=os.environ | {"PYTHONPATH": paths}
     )
     assert run.returncode == 0, run.stderr
-    assert f"**{2 * len(TARGETS)} of {2 * len(TARGETS)} healed**" in run.stdout
+    assert f"**{len(TARGETS)} of {len(TARGETS)} healed**" in run.stdout
 
 
 def test_steps_are_counted_and_the_event_comes_just_before_one(tmp_path: Path) -> None:
