@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from alertdrill.lab.parts import Parts
+from alertdrill.lab.parts import LabParts
 from alertdrill.lab.stack import Lab
 async def main():
-    async with Lab(Path("configs"), 30.0, parts=Parts.model_validate_json(sys.argv[1])) as lab:
+    async with Lab(Path("configs"), 30.0, parts=LabParts.model_validate_json(sys.argv[1])) as lab:
         print(lab.directory, *(str(one.pid) for one in lab.servers.values()), flush=True)
         await asyncio.sleep(60)
 asyncio.run(main())

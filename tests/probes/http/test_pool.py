@@ -65,7 +65,8 @@ def test_a_stopped_server_refuses_and_may_come_back(client: str) -> None:
             assert (outcome.reason, outcome.detail) == ("refused", f"127.0.0.1:{taken} refused the connection")
             with HostileServer(port=taken) as server:
                 assert await transact(ours, 3) == [Outcome()] * 3
-                assert server.accepted == 3
+                # aiohttp connects in a task, by which time an earlier connection may be free again.
+                assert server.accepted == 3 or (client == "aiohttp" and 0 < server.accepted < 3)
 
     on_loop("uvloop", main)
 
