@@ -53,7 +53,7 @@ class Surge(Settings):
 class DrillLoad(Settings):
     """The load of a drill: transactions a second, and how many may be in flight at once.
 
-    A surge is additional load for some time, in the place of a fault.
+    A surge adds load for some time. The time line and the reports show it like a fault.
     """
 
     rate: float = Field(gt=0, le=100_000)

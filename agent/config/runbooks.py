@@ -40,7 +40,7 @@ def beside(path: Path) -> Path | None:
 
 
 def problems(source: Source, rules: AnyRuleFile) -> Iterator[str]:
-    """Yield the alerts of a rule file without a page, where there is a folder of runbooks beside it."""
+    """Yield a problem for each alert without a page; none if no folder of runbooks is beside the rule file."""
     folder = beside(source.path)
     if folder is None:
         return

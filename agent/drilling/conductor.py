@@ -101,14 +101,16 @@ class Conductor:
             await self.check()
             with self._site.hosting(self._running):
                 async with self._site.serving():
-                    return await assembled(self._site, self._drill, self._observer, await self._notes())
+                    notes = await self._conducted()
+                    return await assembled(self._site, self._drill, self._observer, notes)
 
-    async def _notes(self) -> DrillNotes:
+    async def _conducted(self) -> DrillNotes:
+        """Send the load, go through the phases under it, and return what was noted meanwhile."""
         clocks = self._site.clocks
         async with self._watchdog():
             started_at, self._load_started = clocks.wall(), asyncio.get_running_loop().time()
             async with self._site.sending(self._drill.load, self.progress.tally) as load, self._others_silenced():
-                await self._conduct()
+                await self._go_through_phases()
             ended_at = clocks.wall()
             # The wall clock may have been set while a long load ran, so count back from now.
             load_began_at = ended_at - (clocks.steady() - load.began)
@@ -125,7 +127,7 @@ class Conductor:
         seconds = asyncio.get_running_loop().time() - self._load_started
         return measures(self.progress.tally, self._site.config.probe.counted, seconds)
 
-    async def _conduct(self) -> None:
+    async def _go_through_phases(self) -> None:
         async with self._phase("baseline", self._drill.baseline):
             await self._watch(self._drill.baseline, lambda: False)
         if self._observer.is_away or self._observer.aborted:

@@ -172,7 +172,7 @@ def _unexpected(recording: Recording, alert: str, fault_at: float) -> Verdict:
 
 
 def _undermining(found: list[Doubt], verdicts: list[Verdict]) -> list[Doubt]:
-    """Keep the doubts about any verdict; without verdicts, those about the silence of the whole drill."""
+    """Keep the doubts that undermine at least one verdict; without verdicts, those that undermine all."""
     if not verdicts:
         return [doubt for doubt in found if doubt.undermines_all]
     return [doubt for doubt in found if any(doubt.undermines(one) for one in verdicts)]

@@ -46,7 +46,7 @@ async def require_namespace(cluster: KubernetesCluster, access: Kubernetes, name
 
 
 async def open_workload(cluster: KubernetesCluster, access: Kubernetes, owner: Owner, name: str) -> Object:
-    """Find a workload of a namespace that may be touched; raises FaultNotApplied and ClusterError."""
+    """Find a workload in a namespace where drills are allowed; raises FaultNotApplied and ClusterError."""
     require_listed(access, name)
     there = await found(cluster, workload.place(owner, name))
     if there is None:

@@ -32,8 +32,8 @@ class BodyTooLong(Exception):
 class Exchange:
     """One request and its answer: `ended` is called once with the reason of a failure, or with None.
 
-    Then `status`, `headers` (names in lower case) and `body` are the answer; without a `ReadingConnection` the last two
-    stay empty.
+    After its end `status` is that of the answer. Only a `ReadingConnection` also fills `headers` (names in lower case)
+    and `body`.
     """
 
     __slots__ = ("body", "connection", "deadline", "detail", "ended", "headers", "is_head", "request", "status")

@@ -67,20 +67,20 @@ class PoissonArrivals:
 
 
 def _unit_seconds(seed: int, index: int) -> float:
-    """Return the instant of an arrival in the process of rate 1."""
+    """Return the instant of an arrival in the Poisson process of rate 1."""
     block, place = divmod(index, _BLOCK)
     return _block(seed, block)[place]
 
 
 def _count_by(seed: int, seconds: float) -> int:
-    """Count the arrivals of the process of rate 1 up to an instant."""
+    """Count the arrivals of the Poisson process of rate 1 up to an instant."""
     block, _, _ = _find(seed, lambda _, start: start <= seconds)
     return block * _BLOCK + bisect_right(_block(seed, block), seconds)
 
 
 @lru_cache(maxsize=8)
 def _block(seed: int, block: int) -> list[float]:
-    """Return the instants of one block of the process of rate 1; the next block starts at the last of them."""
+    """Return the instants of one block of the Poisson process of rate 1; the next block starts at the last of them."""
     _, start, end = _find(seed, lambda first, _: first <= block)
     draw = _random(seed, "block", block).random
     return [start + (end - start) * share for share in sorted(draw() for _ in range(_BLOCK - 1))] + [end]

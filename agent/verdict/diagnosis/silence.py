@@ -225,7 +225,7 @@ def _never_pending(silent: SilentAlert) -> Finding | None:
 
 
 def _selectors(silent: SilentAlert) -> tuple[Selector, ...]:
-    """Return the selectors that must find series, or the alert cannot fire."""
+    """Return the selectors without whose series the alert cannot fire."""
     if silent.tree is None or silent.onset.shape.kind == "absent":
         return ()
     return silent.tree.required

@@ -1,6 +1,6 @@
 """The base of all kinds of toxic: settings, which are the wire format, and the work on a stream.
 
-The settings are not frozen: as in the real server, an update reaches a toxic that is at work at its next look.
+The settings are not frozen. As in the real server, a working toxic takes an update the next time it reads them.
 """
 
 from __future__ import annotations
