@@ -53,7 +53,8 @@ dashboards: setup ## write the JSON of the Grafana dashboards
 	$(BIN)/python -m dashboards
 
 test: lint parts ## run all checks and tests, with the real servers
-	$(PYTEST)
+	$(PYTEST) -m "not alone"
+	$(BIN)/pytest -m alone
 
 test-fast: setup ## run the tests that start no servers
 	$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder -m "not servers and not thorough"
