@@ -7,7 +7,7 @@ LABS ?= 3
 TESTERS ?= 3
 
 # More workers than cores: most tests wait for a server or a process most of the time.
-PYTEST := $(BIN)/pytest -n $(TESTERS) --dist loadscope --no-loadscope-reorder
+PYTEST := $(BIN)/pytest --dist loadscope --no-loadscope-reorder
 
 # Like pip after an installation: if PYTHONDONTWRITEBYTECODE is set, every start would otherwise compile the modules again.
 COMPILE := $(BIN)/python -m compileall -q alertdrill dashboards
@@ -53,11 +53,11 @@ dashboards: setup ## write the JSON of the Grafana dashboards
 	$(BIN)/python -m dashboards
 
 test: lint parts ## run all checks and tests, with the real servers
-	$(PYTEST) -m "not alone"
+	$(PYTEST) -n $(TESTERS) -m "not alone"
 	$(BIN)/pytest -m alone
 
 test-fast: setup ## run the tests that start no servers
-	$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder -m "not servers and not thorough"
+	$(PYTEST) -n auto -m "not servers and not thorough"
 
 kubernetes: ## build a Kubernetes control plane, once for each machine (eight minutes)
 	nice sh lab/install-kubernetes.sh

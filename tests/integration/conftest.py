@@ -95,19 +95,19 @@ def drill_file(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def alertdrill() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a command to its end."""
+    return run_alertdrill
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*ALERTDRILL, *map(str, arguments)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            env=os.environ | {"COLUMNS": "200"},
-        )
 
-    return run
+def run_alertdrill(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*ALERTDRILL, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env=os.environ | {"COLUMNS": "200"},
+    )
 
 
 @pytest.fixture(scope="session", params=["old", "new"])

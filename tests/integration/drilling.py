@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 import urllib.request
@@ -13,7 +12,7 @@ from typing import Any
 import yaml
 
 from alertdrill.agent.errors import INCONCLUSIVE
-from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab
+from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab, run_alertdrill
 
 
 def verdicts(folder: Path) -> dict[str, Any]:
@@ -31,15 +30,7 @@ def judged(lab: KeptLab, drill: Path, folder: Path) -> tuple[subprocess.Complete
         (["--config", lab.config], ["--lab", "--time-scale", 15], ["--lab", "--time-scale", 8])
     ):
         output = folder / f"attempt-{attempt}"
-        ended = subprocess.run(
-            [*ALERTDRILL, "drill", str(drill), *map(str, where), "-o", str(output)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env=os.environ | {"COLUMNS": "200"},
-        )
+        ended = run_alertdrill("drill", drill, *where, "-o", output, timeout=300)
         if ended.returncode != INCONCLUSIVE:
             break
     return ended, output
