@@ -29,7 +29,7 @@ def probe(
     )
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 1.0) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - another thread or the kernel sets no event
             await asyncio.sleep(0.002)
