@@ -15,6 +15,7 @@ from alertdrill.chaos.cluster_access import Kubernetes, Reach
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
+from alertdrill.units.extras import of_extra
 from alertdrill.units.polling import poll
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ async def breaking(reach: Reach) -> AsyncIterator[KubernetesCluster]:
 @asynccontextmanager
 async def undoing(reach: Reach) -> AsyncIterator[KubernetesCluster]:
     """Connect for the length of the block; a refusal raises FaultNotHealed."""
-    from alertdrill.chaos.kubernetes.client import connected
+    with of_extra("kubernetes"):
+        from alertdrill.chaos.kubernetes.client import connected
 
     try:
         async with connected(reach) as cluster:

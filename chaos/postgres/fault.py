@@ -26,7 +26,7 @@ from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.machine import holder
 from alertdrill.chaos.postgres.target import Backends, LockMode, PostgresTarget
 from alertdrill.chaos.secret_source import SecretMissing
-from alertdrill.units.extras import require_library
+from alertdrill.units.extras import of_extra, require_library
 from alertdrill.units.server_url import PostgresUrl, ServerUrl, parse_postgres_url
 
 _KEYS = {"lock": ("table", "mode"), "fill_pool": ("connections",), "kill": ("backends",)}
@@ -61,7 +61,8 @@ class PostgresInjection(Injection, PostgresTarget):
 
         Raises FaultNotHealed.
         """
-        from alertdrill.chaos.postgres.client import PostgresFailed, end_own
+        with of_extra("postgres"):
+            from alertdrill.chaos.postgres.client import PostgresFailed, end_own
 
         if self.action == "kill":
             return

@@ -26,7 +26,7 @@ from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.redis.target import RedisTarget
 from alertdrill.chaos.secret_source import SecretMissing
 from alertdrill.units.duration import Duration
-from alertdrill.units.extras import require_library
+from alertdrill.units.extras import of_extra, require_library
 from alertdrill.units.server_url import RedisUrl, ServerUrl, parse_redis_url
 
 _NEEDED = {"flush": (), "fill": ("mebibytes",), "block": ()}
@@ -68,7 +68,8 @@ class RedisInjection(Injection, RedisTarget):
 
     async def undo(self) -> None:
         """Remove the keys of a fill, or end a block; a flush cannot be undone. Raises FaultNotHealed."""
-        from alertdrill.chaos.redis.client import RedisFailed, connected
+        with of_extra("redis"):
+            from alertdrill.chaos.redis.client import RedisFailed, connected
 
         try:
             if self.action != "flush":

@@ -15,6 +15,7 @@ from alertdrill.chaos.errors import FaultNotHealed
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.safety.entry import Entry
 from alertdrill.chaos.safety.ledger import Contents, Ledger
+from alertdrill.units.extras import LibraryMissing
 
 # The dead owner's last request may still arrive: repeat the undo after 1 s if the entry is younger than 10 s.
 _SETTLE_SECONDS = 1.0
@@ -53,6 +54,8 @@ async def _undo_patiently(injection: Injection, patience_seconds: float) -> None
                 return await injection.undo()
         except TimeoutError as error:
             raise FaultNotHealed(f"undoing it did not end within {longest_seconds:g} s") from error
+        except LibraryMissing as error:
+            raise FaultNotHealed(str(error)) from error
         except FaultNotHealed:
             if clock() >= until:
                 raise

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.postgres.fault import Postgres
+from alertdrill.chaos.redis.fault import Redis
+from alertdrill.chaos.registry import INJECTIONS
+from alertdrill.chaos.safety.entry import Entry
+from alertdrill.chaos.safety.ledger import Ledger
 
 ROOT = Path(__file__).parents[3]
 RECORDING = ROOT / "tests" / "recordings" / "inconclusive.recording.json.gz"
@@ -17,7 +25,8 @@ del sys.argv[1]
 from alertdrill.agent.cli import main
 main()
 """
-PROBE = "probe: {kind: tcp, name: port, url: 'tcp://127.0.0.1:9'}\nload: {rate: 5, duration: 1s}\n"
+PROBE = "probe: {kind: tcp, name: port, url: 'tcp://127.0.0.1:9'}\n"
+LOAD = PROBE + "load: {rate: 5, duration: 1s}\n"
 FAULTS = {
     "redis": "{kind: redis, action: flush, url: 'redis://redis:6379/0', allow: 'flush redis:6379', at: 0s, lasts: 1m}",
     "asyncpg": "{kind: postgres, action: fill_pool, url: 'postgresql://a@db:5432/a', connections: 5, at: 0s, lasts: 1m}",
@@ -54,7 +63,7 @@ def test_one_line_says_what_to_install(tmp_path: Path, command: str, module: str
 
 @pytest.mark.parametrize("module", ["jinja2", "plotly"])
 def test_a_page_of_a_load_is_refused_before_the_load(tmp_path: Path, module: str) -> None:
-    (tmp_path / "load.yml").write_text(PROBE)
+    (tmp_path / "load.yml").write_text(LOAD)
     ended = without(module, tmp_path, "probe", "load.yml", "--html", "load.html")
     line = f"alertdrill: --html: the library {module} is not installed: pip install 'alertdrill[report]'\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", line)
@@ -86,3 +95,28 @@ def test_a_fault_is_refused_with_the_line_of_its_file(tmp_path: Path, module: st
     ended = without(module, tmp_path, "check", "drill.yml")
     line = f"the library {module} is not installed: pip install 'alertdrill[{extra}]'"
     assert (ended.returncode, ended.stderr) == (2, f"drill.yml:5: faults[0]: {line}\n")
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "fault"),
+    [
+        ("redis", "redis", Redis(url="redis://127.0.0.1:1/0", action="fill", mebibytes=1)),
+        ("asyncpg", "postgres", Postgres(url="postgresql://a@127.0.0.1:1/a", action="fill_pool", connections=1)),
+    ],
+)
+def test_a_fault_that_cannot_be_undone_says_what_to_install(
+    tmp_path: Path, module: str, extra: str, fault: Fault
+) -> None:
+    """The agent that injected it had the library."""
+    ledger = Ledger(tmp_path / "ledger", "drill")
+    own = {"name": "left", "words": fault.target, "server_name": "there", "password_file": None, "may_evict": False}
+    injection = INJECTIONS[fault.kind].model_construct(**dict(fault) | own)
+    entry = Entry.of(fault, injection, "drill")
+    owner = replace(entry.owner, started=entry.owner.started - 1)
+    ledger.write(ledger.new_id(), entry.model_copy(update={"owner": owner}))
+    url = "{url: 'http://127.0.0.1:1'}"
+    servers = f"prometheus: {url}\nalertmanager: {url}\ntoxiproxy: {url}\n"
+    (tmp_path / "agent.yml").write_text(f"ledger: {ledger.directory}\n{servers}{PROBE}")
+    ended = without(module, tmp_path, "heal", "--config", "agent.yml")
+    assert ended.returncode == 4
+    assert f": the library {module} is not installed: pip install 'alertdrill[{extra}]'" in ended.stderr
