@@ -62,7 +62,7 @@ def start_lab() -> KeptLab:
     raise AssertionError("the lab ended without saying where its configuration is")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab() -> Iterator[KeptLab]:
     kept = start_lab()
     yield kept

@@ -26,14 +26,14 @@ def _programs() -> None:
         pytest.skip(f"there is no Kubernetes to test with: {str(error).splitlines()[0]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def control_plane() -> AsyncIterator[ControlPlane]:
     async with ControlPlane() as plane, KubernetesApi(plane.kubeconfig) as api:
         await bystanders(api)
         yield plane
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def api(control_plane: ControlPlane) -> AsyncIterator[KubernetesApi]:
     """An administrator's client, which shares no code with the faults."""
     async with KubernetesApi(control_plane.kubeconfig) as api:

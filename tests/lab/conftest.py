@@ -10,7 +10,7 @@ from alertdrill.lab.stack import Lab
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package")
 async def lab() -> AsyncIterator[Lab]:
     async with Lab(CONFIGS, 30.0) as started:
         yield started

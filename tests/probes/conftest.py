@@ -41,7 +41,7 @@ class Databases:
     redis: str
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package")
 async def databases() -> AsyncIterator[Databases]:
     async with Lab(CONFIGS, 30.0) as lab:
         yield Databases(

@@ -1,0 +1,1 @@
+"""Faults in Kubernetes, on a real control plane."""

@@ -1,0 +1,1 @@
+"""Probes and the load that they make."""
