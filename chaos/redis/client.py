@@ -26,8 +26,8 @@ _MEBIBYTE = 1 << 20
 # With its header it fits in 1 MiB; the allocator would give 1.25 MiB to one that is a byte too long.
 _VALUE_BYTES = _MEBIBYTE - 64
 _BYTES_OF_A_KEY = _MEBIBYTE + 256
-# Of the machine's memory beyond Redis' own: other programs use an unknown part of it, and without free memory the
-# kernel would kill one of them.
+# A fill takes at most this share of the memory that Redis does not use. Other programs need an unknown part of it, and
+# the kernel kills a program when no memory is free.
 _LARGEST_SHARE = 0.5
 
 

@@ -1,4 +1,4 @@
-"""The lab's payment engine when what it depends on is away."""
+"""The lab's payment engine without its database or its cache."""
 
 from __future__ import annotations
 

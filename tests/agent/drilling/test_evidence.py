@@ -284,7 +284,7 @@ async def test_a_selector_that_finds_nothing_is_queried_again_with_fewer_matcher
 
 
 async def test_no_query_is_sent_twice_or_without_need(server: Answering, stored: Stored) -> None:
-    """The whole metric is a part already; a refused selector would be refused with fewer matchers as well."""
+    """One part is the whole metric. A selector with fewer matchers returns more, so Prometheus would refuse that too."""
     await _watched(server, _rule('queue{job="shop"} / queue > 5'))
     assert stored.queries.count("queue") == 1
     stored.requested.clear()

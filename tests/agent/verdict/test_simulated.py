@@ -41,7 +41,7 @@ def _told(simulated: Simulated) -> bool:
 
 
 def _fired(simulated: Simulated) -> list[Life]:
-    """List the alerts that fired within the recording, which has them at the instant of their data."""
+    """List the alerts that fired within the recording, where an alert has the instant of the data, not of the evaluation."""
     begins = simulated.case.begins + simulated.case.group.query_offset
     return [life for life in simulated.truth.fired() if (life.fired_at or 0) >= begins]
 
