@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -56,6 +57,10 @@ async def shop() -> AsyncIterator[Shop]:
     await runner.cleanup()
 
 
+# The machine kept the load from being sent in time: a phase says so, or the easy one did not pass.
+_SPOILT = re.compile("the load (was sent late|dropped|reached)|not even the first phase passed")
+
+
 async def _start(
     folder: Path, shop: Shop, *options: str, hold: str = "2s", stop: bool = False
 ) -> asyncio.subprocess.Process:
@@ -68,20 +73,30 @@ async def _start(
 
 
 async def _ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         out, _ = await process.communicate()
     return process.returncode, out.decode()
 
 
+async def _judged(folder: Path, shop: Shop, *options: str, stop: bool = False) -> tuple[int | None, str]:
+    """Run the load until the machine lets it be sent in time, at most three times."""
+    for hold in ("2s", "4s", "8s"):
+        code, out = await _ended(await _start(folder, shop, *options, hold=hold, stop=stop))
+        if not _SPOILT.search(out):
+            break
+    return code, out
+
+
 async def test_each_phase_is_judged_by_itself_and_the_highest_is_named(tmp_path: Path, shop: Shop) -> None:
     options = ["--quiet", "--summary-export", f"{tmp_path}/s.json", "--html", f"{tmp_path}/s.html"]
-    code, out = await _ended(await _start(tmp_path, shop, *options))
+    code, out = await _judged(tmp_path, shop, *options)
     assert code == 99
     assert out.splitlines()[-1] == "highest phase that passed: calm, at 20/s"
     calm, busy, mad = json.loads((tmp_path / "s.json").read_text())["load"]["phases"]
     assert [one["name"] for one in (calm, busy, mad)] == ["calm", "busy", "mad"]
     assert [one["passed"] for one in (calm, busy, mad)] == [True, False, False]
-    assert (calm["seconds"], calm["asked_rate"], calm["failed_share"]) == (2, 20, 0)
+    assert calm["seconds"] in {2, 4, 8}
+    assert (calm["asked_rate"], calm["failed_share"]) == (20, 0)
     assert mad["failed_share"] > busy["failed_share"] > 0.5
     page = (tmp_path / "s.html").read_text()
     assert "Highest phase that passed: calm, at 20/s." in page
@@ -89,7 +104,7 @@ async def test_each_phase_is_judged_by_itself_and_the_highest_is_named(tmp_path:
 
 
 async def test_it_stops_at_the_first_phase_that_failed_if_the_file_says_so(tmp_path: Path, shop: Shop) -> None:
-    code, out = await _ended(await _start(tmp_path, shop, stop=True))
+    code, out = await _judged(tmp_path, shop, stop=True)
     assert code == 99
     assert "busy (asked 200/s" in out
     assert "mad" not in out
@@ -116,6 +131,6 @@ async def test_a_prometheus_that_does_not_answer_is_reported_and_fails_no_phase(
     )
     kpis = "kpis: {kpis: [{kpi: CPU, series: cpu, objective: '< 80'}]}\n"
     (tmp_path / "agent.yml").write_text(f"probe: {{kind: tcp, name: a, url: 'tcp://127.0.0.1:9'}}\n{kpis}{servers}")
-    _, out = await _ended(await _start(tmp_path, shop, "--quiet", "--config", f"{tmp_path}/agent.yml"))
+    _, out = await _judged(tmp_path, shop, "--quiet", "--config", f"{tmp_path}/agent.yml")
     assert "calm: Prometheus cannot be reached: http://127.0.0.1:9" in out
     assert out.splitlines()[-1] == "highest phase that passed: calm, at 20/s"
