@@ -65,7 +65,7 @@ def outcome_of(read: Callable[..., Any]) -> Callable[..., Awaitable[Outcome]]:
         async with open_client(read(**settings)) as opened, startable(opened) as client:
             ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
             client.start(ended.set_result)
-            return await asyncio.wait_for(ended, 20)
+            return await asyncio.wait_for(ended, 60)
 
     return transact
 

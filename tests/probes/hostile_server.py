@@ -108,7 +108,7 @@ def holds_behind(gate: threading.Event) -> Behaviour:
 
     def behave(connection: socket.socket) -> None:
         while read_request(connection):
-            gate.wait(10)
+            gate.wait(60)
             connection.sendall(GOOD)
 
     return behave
@@ -136,6 +136,8 @@ class HostileServer:
         self.port = int(self._listener.getsockname()[1])
         self.accepted = 0
         self.requests: list[bytes] = []
+        # The instants of `time.monotonic` at which they were read.
+        self.read_at: list[float] = []
 
     def __enter__(self) -> Self:
         self._threads[0].start()
@@ -146,7 +148,7 @@ class HostileServer:
             self._listener.shutdown(socket.SHUT_RDWR)
         self.close_connections()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive()
         self._listener.close()
 
@@ -205,6 +207,7 @@ class HostileServer:
 
     def _answer_well(self, connection: socket.socket) -> None:
         while connection.fileno() >= 0 and (request := read_request(connection)):
+            self.read_at.append(time.monotonic())
             self.requests.append(request)
             connection.sendall(HEAD if request.startswith(b"HEAD ") else GOOD)
 

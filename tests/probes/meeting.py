@@ -29,7 +29,7 @@ def probe(
     )
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - another thread or the kernel sets no event
             await asyncio.sleep(0.002)
@@ -64,7 +64,7 @@ async def transact(client: Any, times: int = 1) -> list[Outcome]:
     futures = [asyncio.get_running_loop().create_future() for _ in range(times)]
     for future in futures:
         client.start(future.set_result)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [await future for future in futures]
 
 

@@ -28,7 +28,7 @@ def main(port: int, workers: int, rate: float, seconds: float) -> None:
     """Run it until it ends or is interrupted."""
     # The children of a shell's background job ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    probe = HttpProbe.model_validate({"url": f"http://127.0.0.1:{port}/", "timeout": "1s"})
+    probe = HttpProbe.model_validate({"url": f"http://127.0.0.1:{port}/", "timeout": "30s"})
     plan = Plan(ConstantArrivals(rate, seconds), graceful_stop_seconds=1.0)
     reported: list[str] = []
     kept: list[Load | Workers] = []
@@ -52,7 +52,7 @@ def main(port: int, workers: int, rate: float, seconds: float) -> None:
         uvloop.run(run())
     except KeyboardInterrupt:
         reported.append("interrupted")
-    write(counted(kept[0].tally) | {"reported": reported})
+    write(counted(kept[0].tally) | {"reported": reported, "began": kept[0].began})
 
 
 def write(what: object) -> None:

@@ -13,8 +13,8 @@ import pytest
 from alertdrill.probes.load.pacer import Pacer, pacing
 from tests.probes.meeting import LOOPS
 
-# On a busy machine a callback may be very late; only "never before" is exact.
-PATIENCE_SECONDS = 5.0
+# On a busy machine a callback may be very late: only "never before" is exact. A lost callback never comes.
+PATIENCE_SECONDS = 60.0
 
 
 def monotonic() -> float:
@@ -71,42 +71,39 @@ def test_it_calls_back_at_each_instant_and_never_before(loop: str, way: str) -> 
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("error_seconds", [0.0, 1e-3, -1e-3, math.inf, -math.inf])
+@pytest.mark.parametrize("error_seconds", [0.0, 1e-3, -1e-3, 3600.0, math.inf, -math.inf])
 def test_a_right_or_wrong_second_instant_loses_no_callback(loop: str, way: str, error_seconds: float) -> None:
     """The instant after next is mostly right, and wrong after a stall.
 
-    A lost callback would come together with the next one. On a busy machine that happens as well, but at random.
+    A lost callback would come together with the next one. So each is the last one of a row: nothing comes after it.
     """
 
-    async def all_in_time() -> bool:
+    async def row_of(length: int) -> None:
         start = time.monotonic()
-        asked = [start + 0.0123 * number + 1e-7 for number in range(1, 11)]
-        in_time: list[float] = []
+        asked = [start + 0.0031 * number + 1e-7 for number in range(1, length + 1)]
         done = asyncio.Event()
+        left = list(asked)
 
         def wake() -> None:
-            now, left = time.monotonic(), len(in_time)
-            if left < len(asked) and now >= asked[left]:
-                in_time.append(now)
-                left += 1
-            if left == len(asked):
+            if time.monotonic() >= left[0]:
+                left.pop(0)
+            if left:
+                wait_for_next()
+            else:
+                pacer.wake_at(start + 3600, math.inf)
                 done.set()
-            wait_for(left)
 
-        def wait_for(number: int) -> None:
-            instants = [*asked, start + 3600, start + 3600]
-            pacer.wake_at(instants[number], max(instants[number + 1] + error_seconds, instants[number]))
+        def wait_for_next() -> None:
+            then = max(left[1] + error_seconds, left[0]) if len(left) > 1 else math.inf
+            pacer.wake_at(left[0], then)
 
         with pacing(wake, **WAYS[way]) as pacer:
-            wait_for(0)
+            wait_for_next()
             await done.wait()
-        return all(now < following for now, following in zip(in_time, asked[1:], strict=False))
 
     async def main() -> None:
-        were_in_time = [await all_in_time()]
-        while not were_in_time[-1] and len(were_in_time) < 10:
-            were_in_time.append(await all_in_time())
-        assert were_in_time[-1], "a wake was lost ten times"
+        for length in range(1, 8):
+            await row_of(length)
 
     on_each(loop, main)
 
