@@ -53,8 +53,7 @@ dashboards: setup ## write the JSON of the Grafana dashboards
 	$(BIN)/python -m dashboards
 
 test: lint parts ## run all checks and tests, with the real servers
-	$(PYTEST) -n $(TESTERS) -m "not alone"
-	$(BIN)/pytest -m alone
+	$(PYTEST) -n $(TESTERS)
 
 test-fast: setup ## run the tests that start no servers
 	$(PYTEST) -n auto -m "not servers and not thorough"

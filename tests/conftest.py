@@ -42,14 +42,6 @@ THOROUGH = (
     "simulator/test_case.py",
     "simulator/test_mutants.py",
 )
-# These compare instants of real servers or processes with the clock, so nothing else runs beside them.
-ALONE = (
-    "integration/test_predictions.py",
-    "probes/load/test_coordinated_omission.py",
-    "probes/load/test_pacer.py",
-    "probes/load/test_workers.py",
-    "simulator/test_against_servers.py",
-)
 # Files whose tests share something go to one worker together, in the order of this table: the longest groups first.
 # All others go by file.
 TOGETHER = {
@@ -60,6 +52,7 @@ TOGETHER = {
     "integration/test_kpi.py": "another lab",
     "integration/test_outages.py": "another lab",
     "integration/test_runbooks.py": "another lab",
+    "integration/test_predictions.py": "predictions",
     # These look for processes of this checkout, and would find those of one another.
     "chaos/machine/": "processes",
     "chaos/postgres/": "processes",
@@ -81,8 +74,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("servers")
         if path.startswith(THOROUGH):
             item.add_marker("thorough")
-        if path.startswith(ALONE):
-            item.add_marker("alone")
     items.sort(key=lambda item: _rank(_path(item.nodeid)))
 
 

@@ -37,7 +37,7 @@ def main(
             result = runner.run(run_cases(chosen, programs))
     recorded = result.recording
     versions = {"Prometheus": recorded.prometheus.version, "Alertmanager": recorded.alertmanager.version}
-    text = table.markdown(chosen, result, replace(here, versions={"alertdrill": __version__} | versions))
+    text = table.markdown(result, replace(here, versions={"alertdrill": __version__} | versions))
     typer.echo(text)
     if output is not None:
         output.write_text(text, encoding="utf-8")

@@ -1,22 +1,25 @@
 """The rules: every kind of expression with every kind of `for`, and one for each reason why an alert stays silent.
 
 Every series changes at the same instant. Ranges are 4 s, scrapes come every 0.2 s, groups are evaluated every 0.5 or
-0.8 s, and the fault lasts 8 s.
+0.8 s, and the fault lasts 8 s. A machine that is too busy for that takes `slowed` cases: all but the ranges is longer.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alertdrill.agent.rules.shape import Levels
 from alertdrill.agent.verdict.verdict import ChainLink, VerdictOutcome
+from alertdrill.units.time_scale import scale_duration
 from benchmarks.predictions.exporter import Read, events, flapping, histogram, lasting, short, step
 
 SCRAPE_SECONDS = 0.2
 RANGE_SECONDS = 4.0
 FAULT_SECONDS = 8.0
 _STEADY = Levels(0.0, 0.0)
+_WAIT_IN_WORDS = re.compile(r"(?<=its `for` is )\d+|(?<=group_wait of )\d+")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,22 @@ class Case:
         """The rule as in a rule file."""
         written: dict[str, object] = {"alert": self.alert, "expr": self.expr, "for": self.for_, "labels": self.labels}
         return written | ({"keep_firing_for": self.keep} if self.keep else {})
+
+
+def slowed(case: Case, slowness: int) -> Case:
+    """Return a case that takes a number of times as long; its ranges stay, and with them what is bad enough."""
+
+    def longer(duration: str) -> str:
+        return scale_duration(duration, 1 / slowness) if duration else ""
+
+    return replace(
+        case,
+        for_=longer(case.for_),
+        interval=longer(case.interval),
+        keep=longer(case.keep),
+        scrape_lag_seconds=case.scrape_lag_seconds * slowness,
+        says=tuple(_WAIT_IN_WORDS.sub(lambda found: str(int(found[0]) * slowness), words) for words in case.says),
+    )
 
 
 _FOR = {"0": "0s", "Below": "200ms", "Equal": "500ms", "Multiple": "2s", "Between": "1700ms"}

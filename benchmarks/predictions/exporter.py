@@ -19,8 +19,12 @@ _LATE_SECONDS = 2.0
 
 @dataclass
 class Clock:
-    """When the fault begins and ends (Unix seconds); infinity until known."""
+    """When the fault begins and ends (Unix seconds); infinity until known.
 
+    What happens within the fault takes `slowness` times as long.
+    """
+
+    slowness: int = 1
     begins_at: float = float("inf")
     ends_at: float = float("inf")
     started_at: float = field(default_factory=lambda: time.time() - _RUNNING_SECONDS)
@@ -34,8 +38,8 @@ class Clock:
         return max(min(now, self.ends_at) - self.begins_at, 0.0) if now > self.begins_at else 0.0
 
     def since_fault(self, now: float) -> float:
-        """Return the seconds since the beginning of the fault; negative before it."""
-        return now - self.begins_at
+        """Return the seconds since the beginning of the fault, as if nothing were slowed; negative before it."""
+        return (now - self.begins_at) / self.slowness
 
 
 Read = Callable[[Clock, float], float | None]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import aiohttp
 
@@ -28,10 +29,11 @@ from alertdrill.agent.recording.records import (
     WatchedRecord,
 )
 from alertdrill.agent.serving.server import Inbox, serving
+from alertdrill.agent.verdict.evaluations import skipped
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Verdict
 from benchmarks.loads import honest
-from benchmarks.predictions.cases import FAULT_SECONDS, Case
+from benchmarks.predictions.cases import FAULT_SECONDS, SCRAPE_SECONDS, Case, slowed
 from benchmarks.predictions.stage import Programs, Stage, staged
 
 # Alerts caused by the start of Prometheus, or by late scrapes on a busy machine, are resolved by then.
@@ -40,21 +42,52 @@ _QUIET_SECONDS = 6.0
 _RECOVERY_SECONDS = 9.0
 _LOOK_EVERY_SECONDS = 0.2
 _RATE = 10.0
+# How late a scrape may be, or how long it may take, for the predictions to hold.
+SCRAPE_TOLERANCE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Result:
-    """The recording of a run, the verdict for each alert, and when the fault began (Unix seconds)."""
+    """The recording of a run, the verdict for each alert, and when the fault began (Unix seconds).
 
+    The cases, as they ran, took `slowness` times as long as written.
+    """
+
+    cases: Sequence[Case]
     recording: Recording
     verdicts: dict[str, Verdict]
     fault_at: float
+    slowness: int
+
+    @property
+    def disturbances(self) -> list[str]:
+        """Return how the machine kept Prometheus from its schedule: late or slow scrapes, skipped evaluations."""
+        limit = SCRAPE_TOLERANCE_SECONDS * self.slowness
+        interval = SCRAPE_SECONDS * self.slowness
+        found = [
+            f"evaluations of {group.group} skipped"
+            for group in self.recording.groups
+            if any(at >= self.fault_at for at in skipped(group))
+        ]
+        for target in self.recording.targets:
+            longest = max((after - at for at, after in pairwise(target.instants)), default=0.0)
+            # One that hangs takes the whole interval, as it should.
+            slowest = max((took for took in target.durations_seconds if took < interval), default=0.0)
+            if longest > interval + limit:
+                found.append(f"no scrape of {target.job} for {longest:.3f} s")
+            if slowest > limit:
+                found.append(f"a scrape of {target.job} took {slowest:.3f} s")
+        return found
 
 
-async def run_cases(cases: Sequence[Case], programs: Programs, *, restart: bool = False) -> Result:
-    """Run the cases with one fault, and judge them; `restart` kills and restarts Prometheus during the fault."""
-    drill = _drill(cases)
-    async with staged(cases, programs) as stage:
+async def run_cases(written: Sequence[Case], programs: Programs, *, slowness: int = 1, restart: bool = False) -> Result:
+    """Run the cases with one fault, and judge them; `restart` kills and restarts Prometheus during the fault.
+
+    On a busy machine, let everything but the ranges take `slowness` times as long.
+    """
+    cases = [slowed(case, slowness) for case in written]
+    drill, fault_seconds = _drill(cases, slowness), FAULT_SECONDS * slowness
+    async with staged(cases, programs, slowness) as stage:
         await _silence(stage, "Silenced")
         prometheus = Prometheus(MonitoringServer(url=stage.url("prometheus")))
         alertmanager = Alertmanager(MonitoringServer(url=stage.url("alertmanager")))
@@ -63,19 +96,19 @@ async def run_cases(cases: Sequence[Case], programs: Programs, *, restart: bool 
         async with prometheus, alertmanager, serving([inbox.route()], stage.listen):
             observer = Observer(prometheus, alertmanager, drill, lambda _: None)
             await observer.begin()
-            await _settle(observer)
+            await _settle(observer, slowness)
             started_at = time.time()
-            await _watch(observer, _QUIET_SECONDS)
+            await _watch(observer, _QUIET_SECONDS * slowness)
             stage.clock.begins_at = time.time()
             if restart:
-                await _watch(observer, FAULT_SECONDS / 4)
+                await _watch(observer, fault_seconds / 4)
                 await stage.restart("prometheus")
-            await _watch(observer, stage.clock.begins_at + FAULT_SECONDS - time.time())
+            await _watch(observer, stage.clock.begins_at + fault_seconds - time.time())
             stage.clock.ends_at = time.time()
-            await _watch(observer, _RECOVERY_SECONDS)
+            await _watch(observer, _RECOVERY_SECONDS * slowness)
             recording = await _recorded(drill, stage, observer, notifications, prometheus, started_at)
     verdicts = {verdict.alert: verdict for verdict in judge(recording).verdicts}
-    return Result(recording, verdicts, stage.clock.begins_at)
+    return Result(cases, recording, verdicts, stage.clock.begins_at, slowness)
 
 
 async def _watch(observer: Observer, seconds: float) -> None:
@@ -85,10 +118,11 @@ async def _watch(observer: Observer, seconds: float) -> None:
         await asyncio.sleep(min(_LOOK_EVERY_SECONDS, max(until - time.time(), 0.0)))
 
 
-async def _settle(observer: Observer) -> None:
-    """Wait until no alert has been active for two seconds, at most 30 s."""
+async def _settle(observer: Observer, slowness: int) -> None:
+    """Wait until no alert has been active for two seconds, at most 30 s; slowed like all else."""
     began, quiet_since = time.time(), time.time()
-    while time.time() - quiet_since < _SETTLED_SECONDS and time.time() - began < _LONGEST_SETTLING_SECONDS:
+    settled, longest = _SETTLED_SECONDS * slowness, _LONGEST_SETTLING_SECONDS * slowness
+    while time.time() - quiet_since < settled and time.time() - began < longest:
         await _watch(observer, _LOOK_EVERY_SECONDS)
         if observer.states:
             quiet_since = time.time()
@@ -107,9 +141,10 @@ async def _silence(stage: Stage, alert: str) -> None:
         await session.post(f"{stage.url('alertmanager')}/api/v2/silences", json=silence)
 
 
-def _drill(cases: Sequence[Case]) -> Drill:
+def _drill(cases: Sequence[Case], slowness: int) -> Drill:
+    within = f"{20 * slowness}s"
     expect = [
-        {"alert": case.alert, "labels": case.labels, "within": "20s", "receiver": case.receiver} for case in cases
+        {"alert": case.alert, "labels": case.labels, "within": within, "receiver": case.receiver} for case in cases
     ]
     return Drill.model_validate({"drill": "predictions", "load": {"rate": _RATE}, "expect": expect})
 

@@ -17,6 +17,7 @@ import yaml
 
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.server import Server, Spec
+from alertdrill.units.time_scale import scale_alertmanager, scale_prometheus
 from benchmarks.predictions.cases import SCRAPE_SECONDS, Case, shown
 from benchmarks.predictions.exporter import Clock, StepExporter
 from benchmarks.servers import find
@@ -66,21 +67,25 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(cases: Sequence[Case], programs: Programs) -> AsyncIterator[Stage]:
-    """Run all servers during the block."""
+async def staged(cases: Sequence[Case], programs: Programs, slowness: int) -> AsyncIterator[Stage]:
+    """Run all servers during the block, with all intervals and waits a number of times as long."""
     directory = _made_directory()
     exporter_port, prometheus, alertmanager, webhooks = free_ports(4)
-    clock = Clock()
+    clock = Clock(slowness)
     listen = f"127.0.0.1:{webhooks}"
-    _write(directory / "prometheus.yml", _prometheus_config(exporter_port, alertmanager))
+    _write(
+        directory / "prometheus.yml", scale_prometheus(_prometheus_config(exporter_port, alertmanager), 1 / slowness)
+    )
     _write(directory / "rules.yml", {"groups": _groups(cases)})
-    _write(directory / "alertmanager.yml", _alertmanager_config(listen, exporter_port))
+    _write(
+        directory / "alertmanager.yml", scale_alertmanager(_alertmanager_config(listen, exporter_port), 1 / slowness)
+    )
     specs = {
         "prometheus": _prometheus(programs.prometheus, directory, prometheus),
         "alertmanager": _alertmanager(programs.alertmanager, directory, alertmanager),
     }
     stage = Stage(directory, clock, listen, {}, specs)
-    exporter = StepExporter(shown(), clock, 10 * SCRAPE_SECONDS)
+    exporter = StepExporter(shown(), clock, 10 * SCRAPE_SECONDS * slowness)
     try:
         async with exporter.serving(exporter_port):
             for name in ("alertmanager", "prometheus"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from alertdrill.agent.rules.classify import classify
@@ -11,7 +11,7 @@ from alertdrill.agent.rules.timing import Timing
 from alertdrill.agent.verdict.verdict import Milestone, Verdict, VerdictOutcome
 from alertdrill.units.duration import parse_duration
 from benchmarks.predictions.cases import SCRAPE_SECONDS, Case
-from benchmarks.predictions.run import Result
+from benchmarks.predictions.run import SCRAPE_TOLERANCE_SECONDS, Result
 from benchmarks.results import Circumstances
 
 _HEAD = """\
@@ -57,9 +57,9 @@ class PredictionRow:
         return (self.verdict.outcome, link) == (self.case.outcome, self.case.link) and named
 
 
-def rows(cases: Sequence[Case], result: Result) -> list[PredictionRow]:
+def rows(result: Result) -> list[PredictionRow]:
     """Return a row for each case."""
-    return [_row(case, result) for case in cases]
+    return [_row(case, result) for case in result.cases]
 
 
 def _row(case: Case, result: Result) -> PredictionRow:
@@ -70,7 +70,7 @@ def _row(case: Case, result: Result) -> PredictionRow:
         at = seen[name].at if name in seen else None
         return None if at is None else at - result.fault_at
 
-    condition, firing = _predicted(case)
+    condition, firing = _predicted(case, result.slowness)
     return PredictionRow(
         case=case,
         verdict=verdict,
@@ -84,17 +84,17 @@ def _row(case: Case, result: Result) -> PredictionRow:
     )
 
 
-def _predicted(case: Case) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+def _predicted(case: Case, slowness: int) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
     """Predict condition and firing from the size of the fault and the intervals alone."""
     shape = classify(case.expr)
     needed = bad_seconds(shape, case.levels) if shape.range_seconds else 0.0
     if shape.kind == "other" or needed is None or case.begins_again:
         return None, None
     timing = Timing(
-        scrape=SCRAPE_SECONDS,
+        scrape=SCRAPE_SECONDS * slowness,
         interval=parse_duration(case.interval).total_seconds(),
         for_=parse_duration(case.for_).total_seconds(),
-        scrape_lag=case.scrape_lag_seconds + 0.05,
+        scrape_lag=case.scrape_lag_seconds + SCRAPE_TOLERANCE_SECONDS * slowness,
     )
     return timing.condition_span(needed), timing.firing_span(needed)
 
@@ -108,9 +108,9 @@ def _distance_ms(milestones: list[Milestone]) -> float | None:
     return max(distances) * 1000 if distances else None
 
 
-def markdown(cases: Sequence[Case], result: Result, here: Circumstances) -> str:
+def markdown(result: Result, here: Circumstances) -> str:
     """Return the page as Markdown: the machine, the table, and a summary."""
-    found = rows(cases, result)
+    found = rows(result)
     lines = [
         _HEAD,
         here.words,
