@@ -64,7 +64,7 @@ def test_every_process_of_a_hanging_pipeline_is_killed(tmp_path: Path) -> None:
     first, second = (f"sh -c 'echo $$ >{pid}; exec sleep 60'" for pid in pids)
     with pytest.raises(BenchmarkError, match=r"still runs after 0\.3 s"):
         run(tmp_path, "sh", "-c", f"{first} | {second}", within_seconds=0.3)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(is_alive(int(pid.read_text())) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not any(is_alive(int(pid.read_text())) for pid in pids)

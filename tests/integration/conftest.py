@@ -67,7 +67,7 @@ def lab() -> Iterator[KeptLab]:
     kept = start_lab()
     yield kept
     kept.process.send_signal(signal.SIGINT)
-    assert kept.process.wait(20) == 130
+    assert kept.process.wait(60) == 130
     assert not kept.config.parent.exists()
 
 

@@ -63,7 +63,7 @@ def changed(lab: KeptLab, tmp_path: Path, **changes: object) -> Path:
 def call(url: str, method: str = "GET", body: bytes | None = None) -> Any:
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - of the lab
-    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
         text = answer.read()
     return json.loads(text) if text.startswith((b"{", b"[")) else text.decode()
 

@@ -39,7 +39,6 @@ class Loaded:
     """A lab with all its parts, and a load on it."""
 
     prometheus_url: str
-    started_at: float
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +63,13 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
             stdout=subprocess.DEVNULL,
         )
         try:
-            yield Loaded(settings["prometheus"]["url"], time.time())
+            yield Loaded(settings["prometheus"]["url"])
         finally:
             load.send_signal(signal.SIGINT)
-            load.wait(40)
+            load.wait(60)
     finally:
         lab.send_signal(signal.SIGINT)
-        lab.communicate(timeout=30)
+        lab.communicate(timeout=60)
 
 
 @pytest_asyncio.fixture
@@ -80,11 +79,10 @@ async def runner(loaded: Loaded) -> AsyncIterator[QueryRunner]:
 
 
 @pytest.mark.parametrize(("spec", "panel", "query"), QUERIES)
-async def test_every_query_has_data(
-    runner: QueryRunner, loaded: Loaded, spec: Dashboard, panel: Panel, query: Query
-) -> None:
+async def test_every_query_has_data(runner: QueryRunner, spec: Dashboard, panel: Panel, query: Query) -> None:
     values: list[float] = []
-    while not values and time.time() < loaded.started_at + 40:
+    deadline = time.monotonic() + 60
+    while not values and time.monotonic() < deadline:
         now = time.time()
         lines = await runner.lines(query, spec, Span(now - 2.0, now, 0.5))
         values = [value for line in lines for _, value in line.samples if not math.isnan(value)]
@@ -102,11 +100,11 @@ async def test_the_load_shows_in_the_figures(runner: QueryRunner, loaded: Loaded
         lines = await runner.panel(panel, spec, Span(now - 3.0, now, 0.5))
         return {line.legend: line.samples[-1][1] for line in lines}
 
-    deadline = time.monotonic() + 20  # the load has just begun, and the rate is that of a while
-    while (rate := (await last(operations, "Transactions a second"))["transactions"]) < 54:
+    deadline = time.monotonic() + 60  # the load has just begun, and the rate is that of a while
+    # After a stall of this machine the load catches up, for a while beyond its rate.
+    while not 54 <= (rate := (await last(operations, "Transactions a second"))["transactions"]) < 66:
         assert time.monotonic() < deadline, rate
         await asyncio.sleep(0.2)
-    assert rate < 66
     assert (await last(operations, "Transactions a second over time"))["synthetic, target"] == 60
     assert (await last(operations, "Error rate"))["errors"] == 0
     assert (await last(business, "Transactions a second by tenant")).keys() == {"acme", "globex", "initech"}

@@ -94,7 +94,7 @@ def test_an_interrupted_drill_leaves_nothing_broken(
     process = start(lab.config, drill_file(), output)
     wait_for(process, words)
     process.send_signal(number)
-    printed, _ = process.communicate(timeout=20)
+    printed, _ = process.communicate(timeout=60)
     assert process.returncode == 130, printed
     assert "Traceback" not in printed
     assert lab.toxic_names() == []
@@ -110,7 +110,7 @@ def test_the_metrics_show_a_fault_while_it_is_in_force(lab: KeptLab, drill_file:
     wait_for(process, "fault injected")
     during = scraped(lab)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert f"{fault} 0.0" in before
     assert f"{fault} 1.0" in during
     assert 'alertdrill_drill_phase{drill="database-latency",phase="baseline"} 1.0' in before
@@ -119,7 +119,7 @@ def test_the_metrics_show_a_fault_while_it_is_in_force(lab: KeptLab, drill_file:
 
 
 def scraped(lab: KeptLab) -> str:
-    with urllib.request.urlopen(f"http://{lab.settings()['listen']}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{lab.settings()['listen']}/metrics", timeout=60) as answer:
         return str(answer.read().decode())
 
 
@@ -130,7 +130,7 @@ def test_a_killed_drill_is_healed_by_its_watchdog(lab: KeptLab, drill_file: Writ
     assert len(lab.toxic_names()) == len(list(ledger.glob("*.json"))) == 1
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while lab.toxic_names() or list(ledger.glob("*.json")):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -191,8 +191,8 @@ def test_nothing_survives_the_lab(number: signal.Signals) -> None:
     folder, pids = doomed.config.parent, doomed.pids
     assert len(pids) == 8
     doomed.process.send_signal(number)
-    doomed.process.wait(20)
-    deadline = time.monotonic() + 15
+    doomed.process.wait(60)
+    deadline = time.monotonic() + 60
     while (folder.exists() or any(Path(f"/proc/{pid}").exists() for pid in pids.values())) and (
         time.monotonic() < deadline
     ):
@@ -215,7 +215,7 @@ def test_an_interrupted_drill_removes_its_own_lab(drill_file: Write, tmp_path: P
         )
         wait_for(process, words)
         process.send_signal(signal.SIGINT)
-        printed, _ = process.communicate(timeout=30)
+        printed, _ = process.communicate(timeout=60)
         assert process.returncode == 130, printed
         assert "Traceback" not in printed
         assert list(Path(folder).iterdir()) == []

@@ -53,7 +53,7 @@ def test_a_kill_switch_ends_a_drill_and_refuses_the_next(
     wait_for(process, "fault injected")
     assert len(lab.toxic_names()) == 1
     switch.touch()
-    printed, _ = process.communicate(timeout=30)
+    printed, _ = process.communicate(timeout=60)
     assert process.returncode == 3, printed
     assert lab.toxic_names() == []
     assert f"the kill switch {switch} is there" in verdicts(output)["verdicts"][0]["reason"]
@@ -67,7 +67,7 @@ def test_a_drill_is_stopped_over_http_with_a_reason(lab: KeptLab, drill_file: Wr
     wait_for(process, "fault injected")
     url = f"http://{lab.settings()['listen']}/-/stop"
     assert call(url, "POST", b"customers\ncall") == "stopping: undoing what is broken\n"
-    printed, _ = process.communicate(timeout=30)
+    printed, _ = process.communicate(timeout=60)
     assert process.returncode == 3, printed
     assert lab.toxic_names() == []
     assert "stopped by POST /-/stop from 127.0.0.1: customers call" in verdicts(tmp_path)["verdicts"][0]["reason"]
@@ -92,7 +92,7 @@ def test_a_second_drill_on_the_same_target_is_refused_at_once(
     wait_for(process, "baseline begins")
     refused = alertdrill("drill", "--config", lab.config, drill_file(), "-o", tmp_path)
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     assert refused.returncode == 2
     assert f"drill database-latency of process {process.pid} drills" in refused.stderr
 

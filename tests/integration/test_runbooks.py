@@ -27,7 +27,7 @@ WITHOUT_DATA = re.compile(r"offset 1w|kafka_")
 def answer(lab: KeptLab, query: str) -> list[Any]:
     server = lab.settings()["prometheus"]["url"]  # type: ignore[index]
     asked = urllib.parse.urlencode({"query": query})
-    with urllib.request.urlopen(f"{server}/api/v1/query?{asked}", timeout=10) as response:  # noqa: S310 - the lab's own server
+    with urllib.request.urlopen(f"{server}/api/v1/query?{asked}", timeout=60) as response:  # noqa: S310 - the lab's own server
         found = json.load(response)
     assert found["status"] == "success"
     return list(found["data"]["result"])
@@ -36,7 +36,7 @@ def answer(lab: KeptLab, query: str) -> list[Any]:
 @pytest.mark.parametrize("written", QUERIES)
 def test_a_query_has_data(lab: KeptLab, written: str) -> None:
     query = scale_expr(written, float(SCALE))
-    deadline = time.monotonic() + 20  # a range needs two scrapes
+    deadline = time.monotonic() + 60  # a range needs two scrapes
     while not (found := answer(lab, query)) and not WITHOUT_DATA.search(written):
         assert time.monotonic() < deadline, query
         time.sleep(0.2)

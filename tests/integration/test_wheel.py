@@ -170,7 +170,7 @@ def test_the_watchdog_starts(environment: Path, here: Path) -> None:
         assert process.stdin is not None
         assert process.stdout.readline() == f"{READY}\n", process.stderr.read()
         process.stdin.close()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def test_heal_reads_the_ledger(run: Run, here: Path) -> None:

@@ -220,13 +220,12 @@ async def test_a_slow_database_delays_a_payment_once(client: Client) -> None:
 
 
 async def test_a_slow_cache_fails_no_payment(client: Client) -> None:
-    await client.toxic("redis", type="latency", stream="downstream", attributes={"latency": 3000})
-    started = time.monotonic()
-    status, _ = await client.pay(key="slow-cache")
-    took = time.monotonic() - started
+    """Its answer takes ten minutes, so whoever waits for it makes no payment within one."""
+    await client.toxic("redis", type="latency", stream="downstream", attributes={"latency": 600_000})
+    async with asyncio.timeout(60):
+        status, _ = await client.pay(key="slow-cache")
     await client.heal("redis")
     assert status == 201
-    assert took < 3.0
 
 
 async def test_a_killed_engine_comes_back(client: Client, lab: Lab) -> None:

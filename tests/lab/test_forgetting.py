@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def ask(address: str, path: str) -> Any:
-    with urlopen(f"http://{address}{path}", timeout=5) as answer:
+    with urlopen(f"http://{address}{path}", timeout=60) as answer:
         return json.load(answer)
 
 
@@ -45,9 +45,9 @@ class Monitoring:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not await asyncio.to_thread(condition):
-        assert time.monotonic() < deadline, "not within 30 s"
+        assert time.monotonic() < deadline, "not within 60 s"
         await asyncio.sleep(0.1)
 
 

@@ -184,7 +184,7 @@ async def test_without_a_broker_payments_succeed_and_their_messages_wait(
         assert await _pending(client, lab) == 20
     finally:
         await client.enable("kafka", enabled=True)
-    await _until_settled(database, paid, seconds=40)
+    await _until_settled(database, paid)
 
 
 async def test_unpublished_payments_of_a_killed_engine_are_published_by_the_next(
@@ -220,11 +220,11 @@ async def test_a_killed_broker_is_not_counted_until_it_is_back(client: Client, d
 async def test_payments_continue_after_an_engine_is_killed_and_the_balancer_reports_it(
     client: Client, lab: Lab
 ) -> None:
-    await until(lambda: _are_up(client, 2), "both engines are in use", seconds=40)
+    await until(lambda: _are_up(client, 2), "both engines are in use")
     os.kill(int((lab.directory / "payment-engine-1.pid").read_text()), signal.SIGKILL)
     await until(lambda: _are_up(client, 1), "the balancer saw it")
     await _paid(client, 20)
-    await until(lambda: _are_up(client, 2), "both engines are in use again", seconds=40)
+    await until(lambda: _are_up(client, 2), "both engines are in use again")
 
 
 async def _are_up(client: Client, count: int) -> bool:

@@ -107,7 +107,7 @@ async def test_a_server_of_another_protocol_is_a_bad_answer(outcome_of: Probing,
         await reader.read()
 
     async with serving(greet) as address:
-        outcome = await outcome_of(kind="redis", url=f"redis://{address}", timeout="2s")
+        outcome = await outcome_of(kind="redis", url=f"redis://{address}", timeout="30s")
     assert outcome.reason == "bad_answer"
 
 
@@ -136,9 +136,7 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def test_a_late_reply_is_never_taken_for_that_of_another_command(
     read: Callable[..., Any], databases: Any, server: Any
 ) -> None:
-    probe = read(
-        kind="redis", url=databases.redis, command="BLPOP late 30", reply="nothing", pool_size=1, timeout="700ms"
-    )
+    probe = read(kind="redis", url=databases.redis, command="BLPOP late 30", reply="nothing", pool_size=1, timeout="3s")
     async with open_client(probe) as client:
         assert (await client.transact()).reason == "timeout"
         await server.rpush("late", "first")

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from tests.support.toxiproxies import ToxiproxyServer
 
-WITHIN_SECONDS = 15.0
+WITHIN_SECONDS = 60.0
 
 
 @dataclass

@@ -52,7 +52,7 @@ class ToxiproxyServer:
     ports: list[int] = field(default_factory=lambda: free_ports(_PORTS_OF_TESTS))
 
     def __post_init__(self) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def raw(
         self, method: str, path: str, body: str | bytes | None = None, headers: Mapping[str, str] | None = None

@@ -78,7 +78,7 @@ async def _start(
 
 
 async def _ended(process: asyncio.subprocess.Process) -> Ran:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         out, err = await process.communicate()
     assert process.returncode is not None
     return Ran(process.returncode, (out or b"").decode(), err.decode())
@@ -131,7 +131,7 @@ async def _with_a_reader_that_leaves(tmp_path: Path, url: str) -> Ran:
     process = await _start(tmp_path, url, "--out", f"csv={tmp_path}/pipe", "--quiet")
     head = asyncio.Event()
     asyncio.get_running_loop().add_reader(reader, head.set)
-    await asyncio.wait_for(head.wait(), 20)
+    await asyncio.wait_for(head.wait(), 60)
     asyncio.get_running_loop().remove_reader(reader)
     os.close(reader)
     return await _ended(process)
@@ -173,7 +173,7 @@ async def test_an_interrupted_load_shows_what_ran_so_far(tmp_path: Path, shop: S
     """The summary, the page and the lines up to then, and exit code 130."""
     options = ["--duration", "1h", "--out", f"csv={tmp_path}/s.csv", "--html", f"{tmp_path}/s.html"]
     process = await _start(tmp_path, f"{shop.url}/orders", *options)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while shop.asked < 60:  # noqa: ASYNC110 - a count sets no event
             await asyncio.sleep(0.02)
     process.send_signal(signal.SIGINT)

@@ -79,7 +79,7 @@ def _drill(*abort_if: str) -> Drill:
     return Drill.model_validate(values)
 
 
-async def _begun(server: Answering, answers: Answers, drill: Drill, patience: str = "3s") -> Watching:
+async def _begun(server: Answering, answers: Answers, drill: Drill, patience: str = "30s") -> Watching:
     lines: list[str] = []
     at = MonitoringServer.model_validate({"url": server.url, "timeout": patience})
     observer = Observer(Prometheus(at), Alertmanager(at), drill, lines.append)
@@ -275,10 +275,11 @@ async def test_each_server_has_its_own_outages(watching: Watching) -> None:
 async def test_a_server_that_hangs_counts_as_away_after_its_timeout(answers: Answers) -> None:
     async with answering(answers.answer) as server:
         watching = await _begun(server, answers, _drill(), patience="200ms")
-        answers.delay_seconds = 5
-        began = time.monotonic()
-        await watching.observer.look()
-        assert 0.2 <= time.monotonic() - began < 4
+        answers.delay_seconds = 3600
+        began = asyncio.get_running_loop().time()
+        async with asyncio.timeout(60):
+            await watching.observer.look()
+        assert asyncio.get_running_loop().time() - began >= 0.2
     assert [one.server for one in watching.observer.outages] == ["Prometheus"]
 
 
@@ -318,12 +319,15 @@ async def test_a_drill_is_aborted_when_an_abort_condition_has_a_result(watching:
 
 
 async def test_version_flags_and_clock_of_prometheus_are_recorded(watching: Watching) -> None:
+    before = time.time()
     record = await watching.observer.prometheus_record()
+    after = time.time()
     assert (record.version, record.started_at, record.loaded_at) == ("3.5.0", [AT - 100], [AT - 50])
     waits = (record.for_grace_seconds, record.resend_delay_seconds, record.lookback_seconds)
     assert waits == (600, 60, None)
-    assert record.clock_ahead_seconds == pytest.approx(AT - time.time(), abs=5)
-    assert 0 < record.clock_unsure_seconds < 1
+    assert record.clock_ahead_seconds is not None
+    assert AT - after <= record.clock_ahead_seconds <= AT - before
+    assert 0 < record.clock_unsure_seconds <= after - before
 
 
 async def test_a_restart_and_a_reload_leave_two_instants(watching: Watching) -> None:

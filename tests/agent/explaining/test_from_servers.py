@@ -83,7 +83,7 @@ async def config(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path
         for server in servers:
             await server.wait_ready()
         prometheus = Prometheus(MonitoringServer(url=f"http://127.0.0.1:{ports[0]}"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await prometheus.holds(SEEN):  # noqa: ASYNC110 - a server sets no event
                 await asyncio.sleep(0.2)
         yield _agent(folder, *ports)

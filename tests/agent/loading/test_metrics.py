@@ -55,7 +55,7 @@ async def test_a_load_can_be_watched_while_it_runs(probe_file: Path, workers: in
     options = LoadOptions(probe_file, workers=workers, listen=listen, duration=timedelta(minutes=5))
     load = asyncio.ensure_future(run_load(options, Console(file=io.StringIO())))
     try:
-        async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
             while "alertdrill_target_transactions_per_second 50.0" not in (text := await _scraped(session, listen)):
                 assert not load.done()
                 await asyncio.sleep(0.05)

@@ -31,7 +31,7 @@ def _lines(path: Path) -> list[str]:
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - a thread writes, and sets no event
             await asyncio.sleep(0.01)
 

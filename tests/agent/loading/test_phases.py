@@ -114,7 +114,7 @@ async def test_it_stops_at_the_first_phase_that_failed_if_the_file_says_so(tmp_p
 async def test_an_interrupted_load_shows_the_phases_judged_so_far(tmp_path: Path, shop: Shop) -> None:
     process = await _start(tmp_path, shop, hold="3s")
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while b"calm (asked 20/s" not in await process.stdout.readline():
             pass
     process.send_signal(signal.SIGINT)

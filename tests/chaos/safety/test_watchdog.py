@@ -128,7 +128,7 @@ async def test_faults_of_other_drills_and_processes_stay(server: Server, ledger:
 async def test_it_ends_at_once_when_nothing_is_in_force(ledger: Ledger) -> None:
     async with leased(ledger, pytest.fail) as dog:
         assert dog.poll() is None
-    assert dog.wait(timeout=20) == 0
+    assert dog.wait(timeout=60) == 0
 
 
 async def test_a_fault_that_could_not_be_undone_is_handed_over(server: Server, ledger: Ledger) -> None:
@@ -138,7 +138,7 @@ async def test_a_fault_that_could_not_be_undone_is_handed_over(server: Server, l
         await kept.__aenter__()
     await until_healed(server)
     await until_removed(ledger)
-    assert dog.wait(timeout=20) == 0
+    assert dog.wait(timeout=60) == 0
 
 
 async def test_without_a_watchdog_nothing_is_broken(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def test_redirects_are_followed_up_to_a_limit() -> None:
             async with open_client(probe(server.port, client="aiohttp")) as opened, startable(opened) as ours:
                 assert await transact(ours) == [Outcome()]
             async with (
-                open_client(probe(server.port, client="aiohttp", timeout="5s")) as opened,
+                open_client(probe(server.port, client="aiohttp", timeout="30s")) as opened,
                 startable(opened) as ours,
             ):
                 (outcome,) = await transact(ours)
@@ -51,7 +51,7 @@ def test_a_small_body_that_decompresses_to_a_huge_one_is_a_bad_answer() -> None:
         head = b"HTTP/1.1 200 OK\r\nX-State: good\r\nContent-Encoding: deflate\r\nContent-Length: %d\r\n\r\n"
         with HostileServer(answers(head % len(packed) + packed), answers(head % len(small) + small)) as server:
             checks = [{"status": 200}, {"json": "$.state", "equals": "good"}]
-            settings = probe(server.port, client="aiohttp", checks=checks, timeout="10s")
+            settings = probe(server.port, client="aiohttp", checks=checks, timeout="30s")
             async with open_client(settings) as opened, startable(opened) as ours:
                 (outcome,) = await transact(ours)
                 assert (outcome.reason, outcome.detail) == (
@@ -67,7 +67,7 @@ def test_a_small_body_that_decompresses_to_a_huge_one_is_a_bad_answer() -> None:
 def test_the_limit_on_connections_holds() -> None:
     async def main() -> None:
         with HostileServer(answers(GOOD), answers(GOOD)) as server:
-            settings = probe(server.port, client="aiohttp", max_connections=2, timeout="5s")
+            settings = probe(server.port, client="aiohttp", max_connections=2, timeout="30s")
             async with open_client(settings) as opened, startable(opened) as ours:
                 assert await transact(ours, 20) == [Outcome()] * 20
             assert server.accepted == 2

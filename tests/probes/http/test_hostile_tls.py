@@ -51,7 +51,7 @@ def test_a_certificate_is_trusted_or_not(
     async def main() -> None:
         with HostileServer(tls=signed.context) as server:
             (reason, detail), tls = expected, trust(signed.ca_file)
-            settings = probe(server.port, scheme="https", tls=tls, client=client, timeout="3s")
+            settings = probe(server.port, scheme="https", tls=tls, client=client, timeout="30s")
             async with open_client(settings) as opened, startable(opened) as ours:
                 outcomes = [outcome for _ in range(3) for outcome in await transact(ours)]
             await eventually(lambda: server.open_connections == 0)
@@ -94,7 +94,7 @@ def test_a_failed_handshake_has_a_reason(signed: Signed, row: Row, loop: str, cl
                 scheme="https",
                 tls={"insecure_skip_verify": True},
                 client=client,
-                timeout="3s",
+                timeout="30s",
                 connect_timeout="300ms",
             )
             async with open_client(settings) as opened, startable(opened) as ours:

@@ -171,7 +171,7 @@ def test_the_keys_of_successful_transactions_are_returned_once(client: str) -> N
 
     async def main() -> None:
         with HostileServer(behave) as server:
-            settings = probe(server.port, client=client, idempotency_key=True, timeout="2s")
+            settings = probe(server.port, client=client, idempotency_key=True, timeout="30s")
             async with open_client(settings) as opened, startable(opened) as ours:
                 outcomes = [outcome for _ in range(3) for outcome in await transact(ours)]
                 assert [outcome.reason for outcome in outcomes] == [None, "check", None]

@@ -86,7 +86,7 @@ async def test_a_signal_ends_it_cleanly_with_connections_open(command: list[str]
         client, server = await proxy.connect()
         await server.send(b"held")
         os.kill(started.pid, number)
-        out, err = started.communicate(timeout=20)
+        out, err = started.communicate(timeout=60)
         assert started.returncode == 0, err
         assert "Traceback" not in out + err
         assert await client.rest() == b""
