@@ -17,6 +17,8 @@ from alertdrill.lab.stack import Lab
 from tests.support.engine_client import Client
 from tests.support.waiting import until
 
+# The loop of the embedded Toxiproxy counts milliseconds.
+RESOLUTION_SECONDS = 0.001
 NAMES = [
     "transactions_processed_total",
     "errors_total",
@@ -209,14 +211,17 @@ async def test_taking_memory_needs_the_token(client: Client) -> None:
 
 
 async def test_a_slow_database_delays_a_payment_once(client: Client) -> None:
+    """Delayed twice, none would ever take less than four seconds."""
     await client.pay()
     await client.toxic("postgres", type="latency", stream="downstream", attributes={"latency": 2000})
-    started = time.monotonic()
-    status, _ = await client.pay()
-    took = time.monotonic() - started
+    took: list[float] = []
+    while not took or (min(took) >= 4.0 and len(took) < 5):
+        started = time.monotonic()
+        status, _ = await client.pay()
+        took.append(time.monotonic() - started)
+        assert status == 201
     await client.heal("postgres")
-    assert status == 201
-    assert 2.0 <= took < 4.0
+    assert 2.0 - RESOLUTION_SECONDS <= min(took) < 4.0
 
 
 async def test_a_slow_cache_fails_no_payment(client: Client) -> None:

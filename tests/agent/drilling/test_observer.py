@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -79,10 +79,16 @@ def _drill(*abort_if: str) -> Drill:
     return Drill.model_validate(values)
 
 
-async def _begun(server: Answering, answers: Answers, drill: Drill, patience: str = "30s") -> Watching:
+async def _begun(
+    server: Answering,
+    answers: Answers,
+    drill: Drill,
+    patience: str = "30s",
+    wall: Callable[[], float] = time.time,
+) -> Watching:
     lines: list[str] = []
     at = MonitoringServer.model_validate({"url": server.url, "timeout": patience})
-    observer = Observer(Prometheus(at), Alertmanager(at), drill, lines.append)
+    observer = Observer(Prometheus(at), Alertmanager(at), drill, lines.append, wall)
     await observer.begin()
     return Watching(observer, answers, lines, server)
 
@@ -294,17 +300,18 @@ async def test_a_server_that_hangs_counts_as_away_after_its_timeout(answers: Ans
     ],
 )
 async def test_prometheus_is_away_after_five_seconds_without_an_answer(
-    watching: Watching, server: str, seconds: float, *, answers_again: bool, is_away: bool
+    answers: Answers, server: str, seconds: float, *, answers_again: bool, is_away: bool
 ) -> None:
-    observer = watching.observer
-    observer.note_outage(server, "connection refused")
-    began = observer.outages[-1].model_copy(update={"first_at": time.time() - seconds})
-    observer.outages[-1] = began
-    other = {"Prometheus": "Alertmanager", "Alertmanager": "Prometheus"}[server]
-    observer.note_outage(other, "connection refused")
-    observer.note_outage(server, "connection refused")
-    if answers_again:
-        await observer.look()
+    now = AT
+    async with answering(answers.answer) as servers:
+        observer = (await _begun(servers, answers, _drill(), wall=lambda: now)).observer
+        observer.note_outage(server, "connection refused")
+        now += seconds
+        other = {"Prometheus": "Alertmanager", "Alertmanager": "Prometheus"}[server]
+        observer.note_outage(other, "connection refused")
+        observer.note_outage(server, "connection refused")
+        if answers_again:
+            await observer.look()
     assert observer.is_away is is_away
 
 
