@@ -10,10 +10,10 @@ from benchmarks import measure
 from benchmarks.errors import BenchmarkError
 
 BURN = "import time\nwhile time.process_time() < 0.5: pass\n"
-HOLD = "import time\nblock = bytearray(b'x') * 60_000_000\ntime.sleep(0.5)\n"
+HOLD = "import time\nblock = bytearray(b'x') * 60_000_000\ntime.sleep(3)\n"
 
 
-def run(directory: Path, *command: str, within_seconds: float = 30.0) -> measure.Usage:
+def run(directory: Path, *command: str, within_seconds: float = 60.0) -> measure.Usage:
     return measure.run_command(list(command), directory, within_seconds=within_seconds, every_seconds=0.02)
 
 
@@ -62,8 +62,8 @@ def test_a_failed_program_is_reported_with_the_end_of_its_output(tmp_path: Path)
 def test_every_process_of_a_hanging_pipeline_is_killed(tmp_path: Path) -> None:
     pids = [tmp_path / "first", tmp_path / "second"]
     first, second = (f"sh -c 'echo $$ >{pid}; exec sleep 60'" for pid in pids)
-    with pytest.raises(BenchmarkError, match=r"still runs after 0\.3 s"):
-        run(tmp_path, "sh", "-c", f"{first} | {second}", within_seconds=0.3)
+    with pytest.raises(BenchmarkError, match="still runs after 3 s"):
+        run(tmp_path, "sh", "-c", f"{first} | {second}", within_seconds=3)
     deadline = time.monotonic() + 60
     while any(is_alive(int(pid.read_text())) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.02)

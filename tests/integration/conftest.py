@@ -98,7 +98,7 @@ def alertdrill() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run_alertdrill
 
 
-def run_alertdrill(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def run_alertdrill(*arguments: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*ALERTDRILL, *map(str, arguments)],
         cwd=ROOT,

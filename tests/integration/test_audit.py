@@ -59,7 +59,7 @@ async def _delete(port: int, password: str, key: str) -> str:
 
 def test_a_payment_missing_from_the_payments_table_is_named_and_fails_the_load(folder: Path) -> None:
     process = subprocess.Popen(
-        [*ALERTDRILL, *LAB_LOAD, "--duration", "6s"],
+        [*ALERTDRILL, *LAB_LOAD, "--duration", "15s"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -68,7 +68,7 @@ def test_a_payment_missing_from_the_payments_table_is_named_and_fails_the_load(f
     )
     key = _first_id(folder, process)
     assert _forget(folder, key) == "DELETE 1"
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 1, said
     last = said.splitlines()[-1]
     assert re.fullmatch(rf"audit: failed: 1 of \d+ acknowledged transactions not in the payments table: {key}", last)

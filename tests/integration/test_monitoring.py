@@ -158,8 +158,9 @@ async def test_start_configuration_and_flags_are_told(running: Running) -> None:
 
 
 async def test_the_clock_of_a_server_on_this_machine_is_ours(running: Running) -> None:
+    before = time.time()
     offset = await running.prometheus.clock_offset()
-    assert abs(offset.offset_seconds) <= offset.uncertainty_seconds < 1.0
+    assert abs(offset.offset_seconds) <= offset.uncertainty_seconds <= time.time() - before
 
 
 async def test_every_page_of_groups_comes_with_rules_and_active_alerts(running: Running) -> None:
@@ -173,7 +174,7 @@ async def test_every_page_of_groups_comes_with_rules_and_active_alerts(running: 
     assert firing.file.endswith("/rules.yml")
     assert firing.interval_seconds == INTERVAL
     assert firing.evaluation_seconds is not None
-    assert 0 < firing.evaluation_seconds < INTERVAL
+    assert 0 < firing.evaluation_seconds < 30
     assert firing.last_evaluation_at is not None
     assert time.time() - 30 < firing.last_evaluation_at < time.time()
     rules = {rule.name: rule for rule in firing.rules}
