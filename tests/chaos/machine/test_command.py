@@ -118,7 +118,7 @@ async def test_the_end_of_its_output_is_reported(tmp_path: Path) -> None:
 
 
 async def test_an_unconfirmed_end_is_not_healed(tmp_path: Path) -> None:
-    broken = settings(tmp_path / "broken") | {"end": sh("true"), "confirm": sh("echo still broken; false", "100ms")}
+    broken = settings(tmp_path / "broken") | {"end": sh("true"), "confirm": sh("echo still broken; false", "50s")}
     injection = await fault(**broken).resolve(endpoints(), "alertdrill-1")
     with pytest.raises(FaultNotHealed, match="sh ended with 1: still broken"):
         await injection.undo()

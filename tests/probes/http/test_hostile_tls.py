@@ -95,7 +95,7 @@ def test_a_failed_handshake_has_a_reason(signed: Signed, row: Row, loop: str, cl
                 tls={"insecure_skip_verify": True},
                 client=client,
                 timeout="30s",
-                connect_timeout="300ms",
+                connect_timeout="3s",
             )
             async with open_client(settings) as opened, startable(opened) as ours:
                 (outcome,) = await transact(ours)
