@@ -100,7 +100,7 @@ async def test_the_undo_waits_until_a_resource_of_chaos_mesh_is_gone(shop: Shop,
     with pytest.raises(FaultNotApplied, match=r"the cluster has no NetworkChaos in chaos-mesh.org/v1alpha1"):
         await apply(shop, tmp_path, DELAY).resolve(shop.endpoints(), "alertdrill-1")
     await shop.api.create(definitions, NETWORK_CHAOS)
-    await shop.api.until(chaos)
+    await shop.api.until(chaos, 60)
     ledger = Ledger(tmp_path / "ledger")
     waits = pytest.raises(FaultNotHealed, match=r"NetworkChaos delay .* waiting for chaos-mesh/records, after 0.5 s")
     with waits:

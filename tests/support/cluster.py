@@ -177,4 +177,4 @@ def _written(file: str, namespace: str) -> list[dict[str, Any]]:
 
 async def _until_open(api: KubernetesApi, namespace: str) -> None:
     """Wait until a new namespace has the service account with which its pods are made."""
-    await api.until(f"/api/v1/namespaces/{namespace}/serviceaccounts/default")
+    await api.until(f"/api/v1/namespaces/{namespace}/serviceaccounts/default", 60)
