@@ -44,7 +44,8 @@ class KeptLab:
 
 def start_lab() -> KeptLab:
     process = subprocess.Popen(
-        [*ALERTDRILL, "lab", "--time-scale", SCALE, "--no-color"],
+        # A lab whose tests were killed must not stay.
+        ["setpriv", "--pdeathsig", "INT", *ALERTDRILL, "lab", "--time-scale", SCALE, "--no-color"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

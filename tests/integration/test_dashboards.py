@@ -44,7 +44,19 @@ class Loaded:
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
     lab = subprocess.Popen(
-        [*ALERTDRILL, "lab", "--time-scale", str(SCALE), "--kafka", "--replicas", "2", "--no-color"],
+        [
+            "setpriv",
+            "--pdeathsig",
+            "INT",
+            *ALERTDRILL,
+            "lab",
+            "--time-scale",
+            str(SCALE),
+            "--kafka",
+            "--replicas",
+            "2",
+            "--no-color",
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
