@@ -16,7 +16,7 @@ from rich.text import Text
 
 from alertdrill.agent import on_lab
 from alertdrill.agent.config import runbooks
-from alertdrill.agent.config.agent import AgentConfig, read_agent_config
+from alertdrill.agent.config.agent import AgentConfig, read_agent_config, read_serving_config
 from alertdrill.agent.config.drill import Drill, read_drill
 from alertdrill.agent.console import Lines, showing
 from alertdrill.agent.drilling import dry_run
@@ -71,7 +71,7 @@ async def run_drills(options: DrillOptions, console: Console) -> int:
         if options.lab:
             started = on_lab.started(options.config.parent, options.time_scale, lines.tell, parts)
             lab = await stack.enter_async_context(started)
-            here = on_lab.at_the_lab(config, lab.addresses, lab.ledger, options.time_scale)
+            here = on_lab.at_the_lab(config, lab.addresses, lab.ledger, options.time_scale, lab.webhook_token)
         if options.dry_run:
             for one in loaded:
                 async with Site(here) as site:
@@ -94,7 +94,8 @@ def read_files(options: DrillOptions) -> tuple[AgentConfig, list[Drill]]:
     for path in [options.config, *options.files]:
         try:
             if path is options.config:
-                config = read_agent_config(path)
+                # A lab has an address of its own.
+                config = read_agent_config(path) if options.lab else read_serving_config(path)
             else:
                 loaded.append(read_drill(path))
         except ConfigError as error:

@@ -39,6 +39,7 @@ from alertdrill.agent.recording.records import (
     TargetRecord,
     WatchedRecord,
 )
+from alertdrill.units.text import one_line
 
 VERSION = 2
 SUFFIX = ".recording.json.gz"
@@ -124,11 +125,11 @@ def read_recording(path: Path) -> Recording:
     try:
         values = _parsed(gzip.decompress(path.read_bytes()))
     except gzip.BadGzipFile as error:
-        raise ConfigError(f"{path}: is not a recording, or is damaged: {_one_line(error)}") from error
+        raise ConfigError(f"{path}: is not a recording, or is damaged: {one_line(error)}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (EOFError, ValueError, zlib.error, RecursionError) as error:
-        raise ConfigError(f"{path}: is not a complete recording: {_one_line(error)}") from error
+        raise ConfigError(f"{path}: is not a complete recording: {one_line(error)}") from error
     version = values.get("version") if isinstance(values, dict) else None
     if version != VERSION:
         found = "no version" if version is None else f"version {json.dumps(version)}"
@@ -139,7 +140,7 @@ def read_recording(path: Path) -> Recording:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         problem = first["msg"].removeprefix("Value error, ")
-        text = _one_line(f"{where}: {problem}" if where else problem)
+        text = one_line(f"{where}: {problem}" if where else problem)
         raise ConfigError(f"{path}: is not a recording: {text}") from error
 
 
@@ -149,11 +150,6 @@ def _parsed(content: bytes) -> Any:  # noqa: ANN401 - JSON
     if rb"\ud" in content.lower():
         json.dumps(values, ensure_ascii=False).encode()
     return values
-
-
-def _one_line(text: object) -> str:
-    """Return a text from outside as one line, without control characters for a terminal."""
-    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
 
 
 def recording_path(directory: Path, recording: Recording) -> Path:

@@ -262,6 +262,15 @@ class NotificationRecord(Record):
     group_key: str = ""
 
 
+class RefusalRecord(Record):
+    """Calls of the agent's own server that it refused for one reason: how many, the first and the last."""
+
+    reason: str
+    count: Count
+    first_at: Instant
+    last_at: Instant
+
+
 class OutageRecord(Record):
     """A server that did not answer: the first and the last failed request."""
 
