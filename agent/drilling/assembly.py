@@ -21,10 +21,12 @@ from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import (
     AlertSamples,
+    CallsRecord,
     FaultRecord,
     LoadRecord,
     NotificationRecord,
     PhaseRecord,
+    RefusalRecord,
     RuleRecord,
     TargetRecord,
     WatchedRecord,
@@ -42,6 +44,7 @@ class DrillNotes:
     faults: list[FaultRecord]
     load: LoadRecord
     notifications: list[NotificationRecord]
+    refused: list[RefusalRecord]
 
 
 async def assembled(site: Site, drill: Drill, observer: Observer, notes: DrillNotes) -> Recording:
@@ -72,11 +75,17 @@ async def assembled(site: Site, drill: Drill, observer: Observer, notes: DrillNo
         earlier=earlier or [],
         earlier_since=None if earlier is None else notes.started_at - EARLIER_SECONDS,
         notifications=notes.notifications,
+        calls=await _calls(observer, notes),
         outages=observer.outages,
         aborted=observer.aborted,
         kpis=await over_phases(config.kpis, site.prometheus, notes.phases, config.time_scale),
         dashboards=_dashboards(site, drill, observer),
     )
+
+
+async def _calls(observer: Observer, notes: DrillNotes) -> CallsRecord:
+    received = len({(one.received_at, one.receiver) for one in notes.notifications})
+    return CallsRecord(refused=notes.refused, sent_by_alertmanager=await observer.webhook_calls(received))
 
 
 async def _gathered(

@@ -28,6 +28,7 @@ from alertdrill.agent.recording.load import load_record
 from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import Phase, PhaseRecord
+from alertdrill.agent.rules.routing import receivers
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.injection import Injection
@@ -121,6 +122,7 @@ class Conductor:
             self._fault_runner.records,
             load_record(self.progress.tally, load_began_at, carried(self._site.config.probe)),
             [one for one in self._running.notifications if started_at <= one.received_at <= ended_at],
+            list(self._running.refusals.values()),
         )
 
     def _figures(self) -> Measures:
@@ -191,7 +193,12 @@ class Conductor:
         )
 
     def _is_notified(self, alert: str) -> bool:
-        return any(notification.labels.get("alertname") == alert for notification in self._running.notifications)
+        """Return whether a receiver was notified to which Alertmanager's routes lead, or may lead."""
+        config = self._observer.alertmanager_config
+        return any(
+            one.labels.get("alertname") == alert and one.receiver in (receivers(config, one.labels) or {one.receiver})
+            for one in self._running.notifications
+        )
 
     def _all_quiet(self) -> bool:
         return not any(expectation.alert in self._observer.states for expectation in self._drill.expect)

@@ -24,6 +24,7 @@ from alertdrill.agent.recording.records import (
     AlertmanagerRecord,
     AlertSamples,
     AuditRecord,
+    CallsRecord,
     FaultRecord,
     GroupRecord,
     Instant,
@@ -53,7 +54,8 @@ class Recording(Record):
     """One drill, from its first transaction to its last sample.
 
     `earlier` holds the alerts that fired from `earlier_since` to the drill's start: Alertmanager may still have their
-    groups. `dashboards` are the URLs of the dashboards for each alert.
+    groups. `dashboards` are the URLs of the dashboards for each alert. Without `calls`, in the recordings of older
+    versions, nothing is known of who made the notifications, and all of them count.
     """
 
     version: int = VERSION
@@ -77,6 +79,7 @@ class Recording(Record):
     earlier: list[AlertSamples] = []
     earlier_since: Instant | None = None
     notifications: list[NotificationRecord]
+    calls: CallsRecord | None = None
     outages: list[OutageRecord]
     aborted: str = ""
     audit: AuditRecord | None = None

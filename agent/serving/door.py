@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from alertdrill.agent.recording.records import TOO_MANY_CALLS
 from alertdrill.units.text import one_line
 
 _CALLS_PER_SECOND = 50.0
@@ -102,7 +103,7 @@ class Door:
             raise Refused(403, "its Host is not an address", request.host[:100])
         if not self.calls.take():
             # Not 429: up to version 0.25 at least, Alertmanager repeats a call after 5xx only.
-            raise Refused(503, "too many calls", f"at most {self.calls_per_second:g} a second", Retry_After="1")
+            raise Refused(503, TOO_MANY_CALLS, f"at most {self.calls_per_second:g} a second", Retry_After="1")
 
     @property
     def calls_per_second(self) -> float:
