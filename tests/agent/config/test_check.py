@@ -8,6 +8,8 @@ import yaml
 
 from alertdrill.agent.config.agent import read_agent_config
 from alertdrill.agent.config.check import check
+from alertdrill.agent.files import reserved, write_whole
+from alertdrill.agent.recording.recording import SUFFIX
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 
@@ -39,6 +41,26 @@ def test_errors_of_several_files_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "b.yml").write_text("groups: 3\n")
     problems = check([tmp_path, tmp_path / "c.yml"]).problems
     assert {problem.split(":")[0] for problem in problems} == {str(tmp_path / f"{name}.yml") for name in "abc"}
+
+
+def test_a_drill_s_name_is_short_enough_for_its_files(tmp_path: Path) -> None:
+    """A file's name has at most 255 bytes, also while it is written."""
+    path = tmp_path / "drill.yml"
+    path.write_text(f"load: {{rate: 1}}\ndrill: {'a' * 201}\n")
+    (problem,) = check([tmp_path]).problems
+    assert problem == f"{path}:2: drill: string should have at most 200 characters"
+    path.write_text(f"load: {{rate: 1}}\ndrill: {'a' * 200}\n")
+    assert check([tmp_path]).problems == []
+    with reserved(tmp_path, 1) as space:
+        name = path_of(tmp_path, "a" * 200)
+        space.write(name, b"x")
+        write_whole(name, b"y")
+    assert name.read_bytes() == b"y"
+
+
+def path_of(folder: Path, drill: str) -> Path:
+    """Return the path of a recording of a drill."""
+    return folder / f"{drill}-20260102T030405Z{SUFFIX}"
 
 
 SERVING = """\
