@@ -21,7 +21,6 @@ from alertdrill.units.text import one_line
 _CALLS_PER_SECOND = 50.0
 # All groups of an Alertmanager may be due at once.
 _MOST_CALLS_AT_ONCE = 500.0
-_MOST_SECONDS_FOR_A_BODY = 10.0
 Handler = Callable[[web.Request, bytes], Awaitable[web.Response]]
 
 
@@ -65,12 +64,13 @@ class Door:
     """The checks of one server.
 
     `credentials` are the accepted values of `Authorization`; with none, every caller is let in. `refused` is called
-    with the reason of each refusal.
+    with the reason of each refusal. A body must arrive within `seconds_for_a_body`.
     """
 
     credentials: tuple[str, ...] = ()
     refused: Callable[[str], None] = lambda _: None
     calls: CallsPerSecond = field(default_factory=CallsPerSecond)
+    seconds_for_a_body: float = 10.0
 
     def guarding(
         self, handler: Handler, most_bytes: int, content_type: str | None = None
@@ -84,7 +84,7 @@ class Door:
             try:
                 self._admit(request)
                 _require_type(request, content_type)
-                return await handler(request, await _body(request, most_bytes))
+                return await handler(request, await self._body(request, most_bytes))
             except Refused as error:
                 self.refused(error.reason)
                 response = web.Response(status=error.status, text=f"{one_line(error)}\n", headers=error.headers)
@@ -120,6 +120,22 @@ class Door:
             reason = "it has a wrong credential" if given else "it has no credential"
             raise Refused(401, reason, "see webhook_token_file in agent.yml", WWW_Authenticate=challenge)
 
+    async def _body(self, request: web.Request, most_bytes: int) -> bytes:
+        too_large = Refused(413, "it is too large", f"at most {most_bytes} bytes")
+        if (request.content_length or 0) > most_bytes:
+            raise too_large
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self.seconds_for_a_body):
+                async for part in request.content.iter_any():
+                    size += len(part)
+                    if size > most_bytes:
+                        raise too_large
+                    parts.append(part)
+        except TimeoutError as error:
+            raise Refused(408, "its body took too long") from error
+        return b"".join(parts)
+
 
 def normal(authorization: str) -> bytes:
     """Spell a value of `Authorization` for a comparison: its scheme has no case."""
@@ -143,20 +159,3 @@ def _require_type(request: web.Request, content_type: str | None) -> None:
         raise Refused(415, f"its Content-Type is not {content_type}")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refused(415, "it is compressed")
-
-
-async def _body(request: web.Request, most_bytes: int) -> bytes:
-    too_large = Refused(413, "it is too large", f"at most {most_bytes} bytes")
-    if (request.content_length or 0) > most_bytes:
-        raise too_large
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(_MOST_SECONDS_FOR_A_BODY):
-            async for part in request.content.iter_any():
-                size += len(part)
-                if size > most_bytes:
-                    raise too_large
-                parts.append(part)
-    except TimeoutError as error:
-        raise Refused(408, "its body took too long") from error
-    return b"".join(parts)

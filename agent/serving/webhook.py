@@ -94,8 +94,9 @@ def _alerts(call: Any) -> list[Any]:  # noqa: ANN401 - JSON
 def _record(now: float, receiver: str, alert: Any) -> NotificationRecord:  # noqa: ANN401 - JSON
     if not isinstance(alert, dict):
         raise Refused(400, _NOT_A_CALL, "an alert is not an object")
-    if alert.get("status") not in {"firing", "resolved"}:
-        raise Refused(400, _NOT_A_CALL, "an alert has the status neither of one that fires nor of a resolved one")
+    status = alert.get("status")
+    if not isinstance(status, str) or status not in {"firing", "resolved"}:
+        raise Refused(400, _NOT_A_CALL, "the status of an alert is neither firing nor resolved")
     _require_texts("annotations", alert.get("annotations", {}))
     starts_at = _instant(alert, "startsAt")
     if starts_at is None:
@@ -105,7 +106,7 @@ def _record(now: float, receiver: str, alert: Any) -> NotificationRecord:  # noq
         return NotificationRecord(
             received_at=now,
             receiver=receiver,
-            status=alert["status"],
+            status=status,
             labels=labels,
             starts_at=starts_at,
             ends_at=ends_at,

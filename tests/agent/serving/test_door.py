@@ -13,13 +13,17 @@ from typing import Any
 
 import aiohttp
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alertdrill.agent.drilling.observer import Observer
 from alertdrill.agent.drilling.progress import Progress
 from alertdrill.agent.drilling.site import MOST_NOTIFICATIONS, RunningDrill
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.serving.door import CallsPerSecond
-from alertdrill.agent.serving.webhook import MOST_ALERTS, MOST_BYTES
+from alertdrill.agent.recording.records import NotificationRecord
+from alertdrill.agent.serving.door import CallsPerSecond, Door, Refused
+from alertdrill.agent.serving.server import serving
+from alertdrill.agent.serving.webhook import MOST_ALERTS, MOST_BYTES, Inbox
 from alertdrill.lab.ports import free_ports
 from tests.agent.drilling.virtual_site import World
 
@@ -114,7 +118,8 @@ DEEP = '{"alerts":' + "[" * 200_000
         ("[]", 400, "it has no list `alerts`"),
         ('{"alerts": 5}', 400, "it has no list `alerts`"),
         ('{"alerts": [5]}', 400, "an alert is not an object"),
-        (_call(status="over"), 400, "an alert has the status neither"),
+        (_call(status="over"), 400, "the status of an alert is neither firing nor resolved"),
+        (_call(status=["firing"]), 400, "the status of an alert is neither firing nor resolved"),
         (_call(startsAt="yesterday"), 400, "startsAt of an alert is not a time"),
         (_call(startsAt="0001-01-01T00:00:00Z"), 400, "an alert has no startsAt"),
         (_call(endsAt=7), 400, "endsAt of an alert is not a time"),
@@ -170,6 +175,48 @@ async def test_a_body_without_a_length_is_not_read_beyond_the_limit(server: Serv
         except aiohttp.ClientConnectionError:
             pass  # it closed the connection while the client still sent
     assert list(server.running.refusals) == ["it is too large"]
+
+
+async def test_a_body_that_does_not_arrive_is_not_waited_for() -> None:
+    (port,) = free_ports(1)
+    inbox = Inbox(lambda _: None)
+    async with serving([inbox.route(Door(seconds_for_a_body=0.2))], f"127.0.0.1:{port}"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = "Host: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100"
+        writer.write(f"POST {WEBHOOK} HTTP/1.1\r\n{head}\r\n\r\n{{".encode())
+        answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert answer.endswith(b"its body took too long\n")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+ODD_ALERTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(["firing", "resolved"]) | JSON,
+        "labels": st.dictionaries(st.text(), st.text()) | JSON,
+        "annotations": st.dictionaries(st.text(), st.text()) | JSON,
+        "startsAt": st.datetimes().map(lambda at: f"{at.isoformat()}Z") | JSON,
+        "endsAt": st.datetimes(timezones=st.timezones()).map(str) | JSON,
+    },
+)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(st.text(), JSON | st.fixed_dictionaries({"alerts": st.lists(ODD_ALERTS, max_size=3) | JSON}))
+def test_any_call_is_either_taken_or_refused(receiver: str, call: Any) -> None:
+    """What is taken can be written and read again."""
+    taken: list[NotificationRecord] = []
+    try:
+        Inbox(taken.extend).receive(receiver, call)
+    except Refused as refused:
+        assert 400 <= refused.status < 500  # noqa: PT017 - either end is right
+    for one in taken:
+        assert NotificationRecord.model_validate_json(one.model_dump_json()) == one
 
 
 async def test_a_compressed_body_is_not_unpacked(server: Served) -> None:
