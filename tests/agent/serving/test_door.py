@@ -206,7 +206,7 @@ ODD_ALERTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.text(), JSON | st.fixed_dictionaries({"alerts": st.lists(ODD_ALERTS, max_size=3) | JSON}))
 def test_any_call_is_either_taken_or_refused(receiver: str, call: Any) -> None:
     """What is taken can be written and read again."""
