@@ -37,17 +37,16 @@ def _recorded(folder: Path) -> str:
     return recording.aborted
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("says", "phase"),
     [("baseline begins", "baseline"), ("fault injected", "fault"), ("recovery begins", "recovery")],
 )
-def test_a_signal_in_any_phase_leaves_a_recording(  # noqa: PLR0913, PLR0917 - what a drill needs, and a row
-    lab: KeptLab, drill_file: Write, tmp_path: Path, says: str, phase: str, number: signal.Signals
+def test_a_sigterm_in_any_phase_leaves_a_recording(
+    lab: KeptLab, drill_file: Write, tmp_path: Path, says: str, phase: str
 ) -> None:
     process = start(lab.config, drill_file(), tmp_path)
     wait_for(process, says)
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "interrupted; every fault was undone" in said
