@@ -47,7 +47,7 @@ def test_a_sigterm_in_any_phase_leaves_a_recording(
     process = start(lab.config, drill_file(), tmp_path)
     wait_for(process, says)
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 130, said
     assert "interrupted; every fault was undone" in said
     assert _recorded(tmp_path) == f"it was interrupted in the {phase} phase"
@@ -67,7 +67,7 @@ async def test_a_fault_that_cannot_be_undone_leaves_a_recording_beside_exit_code
         process = start(config, drill, tmp_path / "out")
         await asyncio.to_thread(wait_for, process, "fault injected")
     process.send_signal(signal.SIGINT)
-    said, _ = await asyncio.to_thread(process.communicate, timeout=60)
+    said, _ = await asyncio.to_thread(process.communicate, timeout=300)
     assert process.returncode == 4, said
     assert "Traceback" not in said
     assert "fault NOT healed: latency on proxy db" in said
@@ -108,7 +108,7 @@ def test_a_disk_that_fills_during_the_drill_does_not_lose_the_recording(
         process = start(lab.config, drill_file(), disk / "out")
         wait_for(process, "fault injected")
         (disk / "other").write_bytes(b"x" * (disk_free(disk) - 4096))
-        said, _ = process.communicate(timeout=120)
+        said, _ = process.communicate(timeout=300)
         (path,) = (disk / "out").glob("*.recording.json.gz")
         assert process.returncode in {0, 2, 3}, said
         assert judge(read_recording(path)).exit_code in {0, 3}

@@ -38,7 +38,7 @@ def test_a_forged_notification_passes_nothing(lab: KeptLab, drill_file: Callable
     wait_for(process, "fault injected")
     forging = threading.Thread(target=_forge, args=[lab])
     forging.start()
-    said, _ = process.communicate(timeout=240)
+    said, _ = process.communicate(timeout=300)
     forging.join()
     (verdict,) = verdicts(tmp_path / "out")["verdicts"]
     assert verdict["outcome"] == "wrong_receiver", said
