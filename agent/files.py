@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from alertdrill.agent.errors import ConfigError
@@ -14,15 +17,15 @@ def name_beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
 
 
-def write_whole(path: Path, content: bytes | str) -> None:
+def write_whole(path: Path, content: bytes | str, mode: int = 0o666) -> None:
     """Write a file under another name, then rename it: no reader ever sees half of it.
 
-    Raises OSError, and then leaves no file behind.
+    The file has the permissions of `mode`, less those of the umask. Raises OSError, and then leaves no file behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = name_beside(path)
     try:
-        with beside.open("wb") as file:
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:  # noqa: PTH123 - a descriptor
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
@@ -32,12 +35,57 @@ def write_whole(path: Path, content: bytes | str) -> None:
         raise
 
 
-def require_writable(directory: Path) -> None:
-    """Raise ConfigError when recordings cannot be written to a folder; called before a drill."""
-    probe = directory / ".writable.part"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"\0" * 4096)
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(f"recordings cannot be written to {directory}: {error.strerror or error}") from error
+_RESERVED, _PART = ".reserved-", ".part"
+
+
+class ReservedSpace:
+    """The space on a disk for one file, which a file of this process holds until it is written."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self._descriptor = descriptor
+        self._path = path
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Write a file completely or not at all, in this space as far as it reaches; raises OSError."""
+        left, at = memoryview(content), 0
+        while left:
+            written = os.pwrite(self._descriptor, left, at)
+            left, at = left[written:], at + written
+        os.ftruncate(self._descriptor, len(content))
+        os.fsync(self._descriptor)
+        self._path.rename(path)
+
+
+@contextmanager
+def reserved(directory: Path, size_bytes: int) -> Iterator[ReservedSpace]:
+    """Hold space in a folder, which is made, for the length of the block.
+
+    Raises ConfigError when there is not so much.
+    """
+    path = directory / f"{_RESERVED}{secrets.token_hex(8)}{_PART}"
+    with ExitStack() as stack:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(directory)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            stack.callback(os.close, descriptor)
+            stack.callback(path.unlink, missing_ok=True)
+            # The lock tells others that this process lives.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.posix_fallocate(descriptor, 0, size_bytes)
+        except OSError as error:
+            reason = error.strerror or error
+            raise ConfigError(
+                f"recordings cannot be written to {directory}: {reason} ({size_bytes // 2**20} MiB are needed)"
+            ) from error
+        yield ReservedSpace(descriptor, path)
+
+
+def _remove_abandoned(directory: Path) -> None:
+    """Delete the space of processes that are dead."""
+    for path in directory.glob(f"{_RESERVED}*{_PART}"):
+        with suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A file that is not filled may belong to a process that has not locked it yet.
+            if os.fstat(file.fileno()).st_size:
+                path.unlink()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import alertdrill
 from alertdrill.lab.parts import LabParts
 from alertdrill.units.extras import require_library
+from alertdrill.units.settings import Secret
 
 if TYPE_CHECKING:
     from alertdrill.agent.config.agent import AgentConfig
@@ -57,10 +58,14 @@ async def started(
         yield lab
 
 
-def at_the_lab(config: AgentConfig, addresses: dict[str, str], ledger: Path, time_scale: float) -> AgentConfig:
-    """Point a configuration at a lab."""
+def at_the_lab(
+    config: AgentConfig, addresses: dict[str, str], ledger: Path, time_scale: float, webhook_token: str | None = None
+) -> AgentConfig:
+    """Point a configuration at a lab, whose Alertmanager sends the token to the agent's webhook."""
     own = {
         "listen": addresses["alertdrill:9095"],
+        "webhook_token": webhook_token and Secret(webhook_token),
+        "webhook_basic_auth": None,
         "ledger": ledger,
         "time_scale": time_scale,
         "addresses": addresses,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -15,16 +16,17 @@ from alertdrill.units.time_scale import scale_alertmanager, scale_prometheus, sc
 _Scale = Callable[[dict[str, Any], float], dict[str, Any]]
 
 
-def write_monitoring(
+def write_monitoring(  # noqa: PLR0913, PLR0917 - what a lab knows
     configs: Path,
     directory: Path,
     factor: float,
     addresses: Mapping[str, str],
     targets: Mapping[str, Sequence[str]],
+    webhook_token: str,
 ) -> None:
     """Write prometheus.yml, its rule files and alertmanager.yml, adapted, into a lab's folder; raises LabError.
 
-    `targets` replaces scrape targets that have several addresses in this lab, or none: {"kafka-exporter:9308": []}.
+    Alertmanager sends the token to the webhook of the agent. `targets` replaces scrape targets that have several addresses in this lab, or none: {"kafka-exporter:9308": []}.
     """
     prometheus = configs / "prometheus" / "prometheus.yml"
     config = retargeted(_read(prometheus, scale_prometheus, factor), targets)
@@ -34,7 +36,26 @@ def write_monitoring(
     for path in rule_files:
         _write(directory / "prometheus" / path.name, _read(path, scale_rules, factor))
     alertmanager = _read(configs / "alertmanager" / "alertmanager.yml", scale_alertmanager, factor)
-    _write(directory / "alertmanager" / "alertmanager.yml", relocated(alertmanager, addresses))
+    here, token = relocated(alertmanager, addresses), directory / "alertmanager" / "webhook-token"
+    _write(directory / "alertmanager" / "alertmanager.yml", authorized(here, addresses["alertdrill:9095"], token))
+    token.touch(mode=0o600)
+    token.write_text(webhook_token, encoding="ascii")
+
+
+def authorized(config: dict[str, Any], agent: str, token: Path) -> dict[str, Any]:
+    """Let every webhook that calls the agent's address send the token of a file."""
+    receivers = [receiver | _authorized_webhooks(receiver, agent, token) for receiver in config.get("receivers") or []]
+    return config | {"receivers": receivers}
+
+
+def _authorized_webhooks(receiver: dict[str, Any], agent: str, token: Path) -> dict[str, Any]:
+    webhooks = receiver.get("webhook_configs")
+    sends = {"http_config": {"authorization": {"credentials_file": str(token)}}}
+    return (
+        {"webhook_configs": [one | sends if urlsplit(str(one.get("url"))).netloc == agent else one for one in webhooks]}
+        if webhooks
+        else {}
+    )
 
 
 def retargeted(config: dict[str, Any], targets: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Lab:
 
     `configs` holds prometheus/ and alertmanager/; every duration there is divided by `time_scale`.
     `parts` are the optional parts; jobs of prometheus.yml for missing parts are left out.
-    `addresses` maps names in configuration files to addresses: {"prometheus:9090": "127.0.0.1:31234"}.
+    `webhook_token` is what its Alertmanager sends to the agent. `addresses` maps names in configuration files to addresses: {"prometheus:9090": "127.0.0.1:31234"}.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Lab:
         self.servers: dict[str, Server] = {}
         self._supervisors: list[asyncio.Task[None]] = []
         self.addresses: dict[str, str] = {}
+        self.webhook_token = secrets.token_urlsafe(16)
 
     @property
     def directory(self) -> Path:
@@ -89,7 +90,9 @@ class Lab:
         self._layout = self._prepare(programs)
         self._reaper = Reaper(self.directory)
         try:
-            write_monitoring(self._configs, self.directory, self._time_scale, self.addresses, self._targets())
+            write_monitoring(
+                self._configs, self.directory, self._time_scale, self.addresses, self._targets(), self.webhook_token
+            )
             await self._start_all()
         except BaseException as error:
             await self._end()

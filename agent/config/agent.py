@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from alertdrill.agent.config.kpis import Kpis, read_kpis
 from alertdrill.agent.config.probe import read_probe
-from alertdrill.agent.config.servers import Grafana, MonitoringServer, ServerSettings
-from alertdrill.agent.config.yaml_source import from_its_file, read_settings
+from alertdrill.agent.config.servers import BasicAuth, Grafana, MonitoringServer, ServerSettings, require_token
+from alertdrill.agent.config.yaml_source import Source, from_its_file, read_settings
+from alertdrill.agent.errors import ConfigError
 from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.guard import Guards
@@ -29,7 +31,8 @@ Place = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+:\d+$")]
 class AgentConfig(Settings):
     """The whole of agent.yml.
 
-    `listen` is the address for Alertmanager's webhooks. `time_scale` divides the durations of drills, for servers
+    `listen` is the address for Alertmanager's webhooks, which must have the token `webhook_token` or the name and
+    password of `webhook_basic_auth` if one is set. `time_scale` divides the durations of drills, for servers
     whose durations were divided by the same number. `addresses` maps the names in drills to addresses; `allow` lists
     the faults that need written permission (`flush redis:6379`); `password_files` has a file for each server.
     `kubernetes` says which parts of a cluster drills may break.
@@ -42,6 +45,8 @@ class AgentConfig(Settings):
     toxiproxy: ServerSettings
     grafana: Grafana | None = None
     listen: str = Field(default="127.0.0.1:9095", pattern=r"^[^:]+:\d+$")
+    webhook_token: Secret | None = None
+    webhook_basic_auth: BasicAuth | None = None
     recordings: Path = Path("recordings")
     ledger: Path = Path("~/.local/state/alertdrill/ledger")
     guards: Guards = Guards()
@@ -55,6 +60,38 @@ class AgentConfig(Settings):
     @classmethod
     def _resolve_paths(cls, files: dict[str, Path], info: ValidationInfo) -> dict[str, Path]:
         return {name: beside_its_file(path, info) for name, path in files.items()}
+
+    @field_validator("webhook_token")
+    @classmethod
+    def _token_is_ascii(cls, token: Secret | None) -> Secret | None:
+        return require_token(token)
+
+    @field_validator("webhook_basic_auth")
+    @classmethod
+    def _password_is_not_empty(cls, given: BasicAuth | None) -> BasicAuth | None:
+        if given is not None and not given.password.get_secret_value():
+            msg = "password is empty, expected the one that Alertmanager sends"
+            raise ValueError(msg)
+        return given
+
+    @model_validator(mode="after")
+    def _has_one_webhook_credential(self) -> Self:
+        if self.webhook_token is not None and self.webhook_basic_auth is not None:
+            msg = "has both webhook_token and webhook_basic_auth, expected one of them"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def webhook_credentials(self) -> tuple[str, ...]:
+        """The accepted values of `Authorization` at `listen`, as plain text; empty if none is required."""
+        if self.webhook_token is not None:
+            return (f"Bearer {self.webhook_token.get_secret_value()}",)
+        return (self.webhook_basic_auth.as_header(),) if self.webhook_basic_auth is not None else ()
+
+    @property
+    def is_open_to_others(self) -> bool:
+        """Return whether other machines can reach `listen`, and no credential is required."""
+        return not self.webhook_credentials and not is_loopback(self.listen.rsplit(":", 1)[0])
 
     @property
     def endpoints(self) -> Endpoints:
@@ -97,6 +134,37 @@ def relocate(value: Any, addresses: Mapping[str, str]) -> Any:  # noqa: ANN401 -
     if isinstance(value, list | tuple):
         return [relocate(item, addresses) for item in value]
     return value
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a host."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+OPEN_TO_OTHERS = (
+    "others can reach it without a credential: add `webhook_token_file: FILE` (the file with a token that Alertmanager"
+    " sends, as `http_config: {authorization: {credentials_file: FILE}}` of its webhook) or `webhook_basic_auth:"
+    " {username: NAME, password_file: FILE}`, or listen on 127.0.0.1"
+)
+"""What is wrong, and which line to add."""
+
+
+def require_credential(config: AgentConfig) -> None:
+    """Raise ConfigError if others can reach the agent without a credential."""
+    if config.is_open_to_others:
+        raise ConfigError(f"listen: {config.listen}: {OPEN_TO_OTHERS}")
+
+
+def read_serving_config(path: Path) -> AgentConfig:
+    """Read agent.yml for a drill; raises ConfigError with every problem, also if others can reach the agent."""
+    source = Source(path)
+    config = source.into(AgentConfig)
+    if config.is_open_to_others:
+        raise ConfigError(source.problem(("listen",), f"{config.listen}: {OPEN_TO_OTHERS}"))
+    return config
 
 
 def read_agent_config(path: Path) -> AgentConfig:

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from alertdrill.agent.config import runbooks
-from alertdrill.agent.config.agent import AgentConfig
+from alertdrill.agent.config.agent import OPEN_TO_OTHERS, AgentConfig
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.config.probe import ProbeFile
@@ -75,8 +75,7 @@ def _check_file(path: Path, findings: Findings) -> None:
         findings.rules.append(parse_rules(source))
         findings.problems += runbooks.problems(source, findings.rules[-1])
     elif any(key in keys for key in _SERVERS):
-        source.into(AgentConfig)
-        findings.agent += 1
+        _check_agent(source, findings)
     elif "kpis" in keys:
         source.into(Kpis)
         findings.kpis += 1
@@ -84,8 +83,14 @@ def _check_file(path: Path, findings: Findings) -> None:
         source.into(ProbeFile)
         findings.probes += 1
     elif not any(key in keys for key in _FOREIGN):
-        source.into(AgentConfig)
-        findings.agent += 1
+        _check_agent(source, findings)
+
+
+def _check_agent(source: Source, findings: Findings) -> None:
+    config = source.into(AgentConfig)
+    findings.agent += 1
+    if config.is_open_to_others:
+        findings.problems.append(source.problem(("listen",), f"{config.listen}: {OPEN_TO_OTHERS}"))
 
 
 def _check_alert_names(findings: Findings) -> None:

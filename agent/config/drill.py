@@ -24,6 +24,9 @@ from alertdrill.units.time_scale import scale_expr
 SURGE = "surge"
 """The kind of a surge, in the place where a fault has its kind."""
 
+LONGEST_NAME = 200
+"""The longest name of a drill: a recording's name has 35 characters more, a file that is being written 14, of 255."""
+
 
 def _read_probe(probe: object, info: ValidationInfo) -> object:
     return from_its_file(probe, info, read_probe)
@@ -88,7 +91,7 @@ class Drill(Settings):
     A drill without expectations is a control: it passes when no alert fires within `observe`.
     """
 
-    name: str = Field(alias="drill", min_length=1, pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: str = Field(alias="drill", min_length=1, max_length=LONGEST_NAME, pattern=r"^[a-z0-9][a-z0-9-]*$")
     summary: str = ""
     load: DrillLoad
     baseline: Duration = Field(default=timedelta(minutes=2), gt=timedelta(0))

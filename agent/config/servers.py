@@ -60,6 +60,19 @@ class BasicAuth(Settings):
     username: str = Field(pattern=r"^[^:\x00-\x1f\x7f]+$")
     password: Secret
 
+    def as_header(self) -> str:
+        """Return the value of `Authorization`, with the password as plain text."""
+        pair = f"{self.username}:{self.password.get_secret_value()}"
+        return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def require_token(token: Secret | None) -> Secret | None:
+    """Return a token; raises ValueError if it cannot be sent in a header."""
+    if token is not None and not re.fullmatch("[!-~]+", token.get_secret_value()):
+        msg = "is not a token, expected one word of ASCII text"
+        raise ValueError(msg)
+    return token
+
 
 class MonitoringServer(ServerSettings):
     """Prometheus or Alertmanager, or a server with the same API, such as Thanos and Mimir.
@@ -86,10 +99,7 @@ class MonitoringServer(ServerSettings):
     @field_validator("bearer_token")
     @classmethod
     def _token_is_ascii(cls, token: Secret | None) -> Secret | None:
-        if token is not None and not re.fullmatch("[!-~]+", token.get_secret_value()):
-            msg = "is not a token, expected one word of ASCII text"
-            raise ValueError(msg)
-        return token
+        return require_token(token)
 
     @model_validator(mode="after")
     def _has_one_credential(self) -> Self:
@@ -104,8 +114,7 @@ class MonitoringServer(ServerSettings):
         """Return the headers of each request, with the secrets as plain text."""
         sent = {name: value.get_secret_value() for name, value in self.headers.items()}
         if self.basic_auth is not None:
-            pair = f"{self.basic_auth.username}:{self.basic_auth.password.get_secret_value()}"
-            sent["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+            sent["Authorization"] = self.basic_auth.as_header()
         if self.bearer_token is not None:
             sent["Authorization"] = f"Bearer {self.bearer_token.get_secret_value()}"
         return sent

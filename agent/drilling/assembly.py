@@ -20,11 +20,15 @@ from alertdrill.agent.drilling.site import Site
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import (
+    AlertmanagerRecord,
     AlertSamples,
+    CallsRecord,
     FaultRecord,
     LoadRecord,
     NotificationRecord,
     PhaseRecord,
+    PrometheusRecord,
+    RefusalRecord,
     RuleRecord,
     TargetRecord,
     WatchedRecord,
@@ -42,6 +46,7 @@ class DrillNotes:
     faults: list[FaultRecord]
     load: LoadRecord
     notifications: list[NotificationRecord]
+    refused: list[RefusalRecord]
 
 
 async def assembled(site: Site, drill: Drill, observer: Observer, notes: DrillNotes) -> Recording:
@@ -50,33 +55,58 @@ async def assembled(site: Site, drill: Drill, observer: Observer, notes: DrillNo
     alerts, watched, targets = await _gathered(evidence, drill, observer)
     earlier = await observer.earlier(evidence)
     prometheus, alertmanager = await observer.prometheus_record(), await observer.alertmanager_record()
-    config = site.config
     return Recording(
-        alertdrill=__version__,
-        drill=drill,
-        time_scale=config.time_scale,
-        started_at=notes.started_at,
-        ended_at=notes.ended_at,
-        phases=notes.phases,
-        faults=notes.faults,
-        load=notes.load,
+        **_noted(site, drill, observer, notes),
         prometheus=prometheus,
         alertmanager=alertmanager,
-        rules=observer.rules,
         rules_at_end=await observer.rules_at_end(),
-        groups=observer.groups,
         watched=watched,
         targets=targets,
-        active=observer.active,
         alerts=alerts,
         earlier=earlier or [],
         earlier_since=None if earlier is None else notes.started_at - EARLIER_SECONDS,
-        notifications=notes.notifications,
+        calls=await _calls(observer, notes),
         outages=observer.outages,
-        aborted=observer.aborted,
-        kpis=await over_phases(config.kpis, site.prometheus, notes.phases, config.time_scale),
+        kpis=await over_phases(site.config.kpis, site.prometheus, notes.phases, site.config.time_scale),
         dashboards=_dashboards(site, drill, observer),
     )
+
+
+def noted(site: Site, drill: Drill, observer: Observer, notes: DrillNotes) -> Recording:
+    """Make the recording of what is known without asking a server; it says that the rest is missing."""
+    known = _noted(site, drill, observer, notes)
+    missing = "what Prometheus stored was not fetched"
+    return Recording(
+        **known | {"aborted": f"{observer.aborted}; {missing}" if observer.aborted else missing},
+        prometheus=PrometheusRecord(version="unknown"),
+        alertmanager=AlertmanagerRecord(version="unknown", config=observer.alertmanager_config),
+        alerts=[],
+        calls=CallsRecord(refused=notes.refused),
+        outages=observer.outages,
+    )
+
+
+def _noted(site: Site, drill: Drill, observer: Observer, notes: DrillNotes) -> dict[str, Any]:
+    return {
+        "alertdrill": __version__,
+        "drill": drill,
+        "time_scale": site.config.time_scale,
+        "started_at": notes.started_at,
+        "ended_at": notes.ended_at,
+        "phases": notes.phases,
+        "faults": notes.faults,
+        "load": notes.load,
+        "rules": observer.rules,
+        "groups": observer.groups,
+        "active": observer.active,
+        "notifications": notes.notifications,
+        "aborted": observer.aborted,
+    }
+
+
+async def _calls(observer: Observer, notes: DrillNotes) -> CallsRecord:
+    received = len({(one.received_at, one.receiver) for one in notes.notifications})
+    return CallsRecord(refused=notes.refused, sent_by_alertmanager=await observer.webhook_calls(received))
 
 
 async def _gathered(

@@ -10,38 +10,45 @@ import asyncio
 import difflib
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
 
 from alertdrill.agent.config.drill import Drill
-from alertdrill.agent.drilling.assembly import DrillNotes, assembled
+from alertdrill.agent.drilling.assembly import DrillNotes, assembled, noted
 from alertdrill.agent.drilling.faults import FaultRunner
 from alertdrill.agent.drilling.guard import Guard
 from alertdrill.agent.drilling.healing import heal_abandoned, require_nothing_in_force
 from alertdrill.agent.drilling.observer import Observer
 from alertdrill.agent.drilling.progress import Progress
 from alertdrill.agent.drilling.site import RunningDrill, Site
-from alertdrill.agent.errors import ConfigError, ServiceUnavailable
+from alertdrill.agent.errors import ConfigError, ServiceUnavailable, leaves
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.held import SilenceMatcher
 from alertdrill.agent.recording.load import load_record
 from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import Phase, PhaseRecord
-from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.agent.rules.routing import receivers
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Measures
+from alertdrill.probes.load.load import Load
 from alertdrill.units.shielding import to_the_end
+from alertdrill.units.text import one_line
 
 _LONGEST_POLL_SECONDS = 1.0
+_LONGEST_FOR_A_SHORT_DRILL_SECONDS = 10.0
 
 
 class Conductor:
-    """Runs one drill on a site."""
+    """Runs one drill on a site.
+
+    A drill that ends early has a `recording`, too, unless its load had not begun.
+    """
 
     def __init__(self, site: Site, drill: Drill, tell: Callable[[str], None]) -> None:
         config = site.config
@@ -54,7 +61,10 @@ class Conductor:
         self._fault_runner = FaultRunner(site, self.progress, self._observer, self._ledger)
         self._running = RunningDrill(self.progress, self._guard.stop)
         self._load_started = 0.0
+        self._load: Load | None = None
+        self._notes: DrillNotes | None = None
         self._phases: list[PhaseRecord] = []
+        self.recording: Recording | None = None
 
     async def plan(self) -> list[tuple[Fault, Injection]]:
         """List what the drill would do, in the order of its time line; breaks nothing, and raises what `check` does."""
@@ -95,25 +105,64 @@ class Conductor:
             raise ConfigError(*problems)
 
     async def run(self) -> Recording:
-        """Run the drill to its end; raises what `check` does, and FaultNotHealed."""
+        """Run the drill to its end; raises what `check` does, and FaultNotHealed.
+
+        An error that cuts the drill short, or a cancellation, is raised after the recording is made of what there is.
+        """
         with self._site.locked(self._drill.name):
             await heal_abandoned(self._ledger, self.progress.tell)
             await self.check()
             with self._site.hosting(self._running):
                 async with self._site.serving():
-                    notes = await self._conducted()
-                    return await assembled(self._site, self._drill, self._observer, notes)
+                    try:
+                        await self._conduct()
+                    except (Exception, asyncio.CancelledError, BaseExceptionGroup) as error:
+                        await self._record_short(error)
+                        raise
+                    return await self._record()
 
-    async def _conducted(self) -> DrillNotes:
-        """Send the load, go through the phases under it, and return what was noted meanwhile."""
+    async def _record(self) -> Recording:
+        """Make the recording of a drill that came to its end, if only of what the drill itself noted."""
+        assert self._notes is not None  # noqa: S101 - the drill has begun
+        site, drill, observer = self._site, self._drill, self._observer
+        try:
+            self.recording = await assembled(site, drill, observer, self._notes)
+        except (Exception, asyncio.CancelledError, BaseExceptionGroup) as error:
+            observer.abort(f"{_spelled(error)} while the recording was made")
+            self.recording = noted(site, drill, observer, self._notes)
+            raise
+        return self.recording
+
+    async def _record_short(self, error: BaseException) -> None:
+        """Make the recording of a drill that an error ended, in a limited time."""
+        if self._notes is None:
+            return
+        phase = f"in the {self.progress.phase} phase" if self.progress.phase else "before its baseline"
+        self._observer.abort(f"{_spelled(error)} {phase}")
+        # What there is comes first: a second interruption must not lose it.
+        self.recording = noted(self._site, self._drill, self._observer, self._notes)
+        with suppress(Exception, asyncio.CancelledError, BaseExceptionGroup):
+            async with asyncio.timeout(_LONGEST_FOR_A_SHORT_DRILL_SECONDS):
+                self.recording = await assembled(self._site, self._drill, self._observer, self._notes)
+
+    async def _conduct(self) -> None:
+        """Send the load, go through the phases under it, and keep what was noted meanwhile."""
         clocks = self._site.clocks
         async with self._watchdog():
             started_at, self._load_started = clocks.wall(), asyncio.get_running_loop().time()
-            async with self._site.sending(self._drill.load, self.progress.tally) as load, self._others_silenced():
-                await self._go_through_phases()
-            ended_at = clocks.wall()
-            # The wall clock may have been set while a long load ran, so count back from now.
-            load_began_at = ended_at - (clocks.steady() - load.began)
+            try:
+                sending = self._site.sending(self._drill.load, self.progress.tally)
+                async with sending as self._load, self._others_silenced():
+                    await self._go_through_phases()
+            finally:
+                if self._load is not None:
+                    self._notes = self._noted(started_at, self._load)
+
+    def _noted(self, started_at: float, load: Load) -> DrillNotes:
+        clocks = self._site.clocks
+        ended_at = max(clocks.wall(), started_at)
+        # The wall clock may have been set while a long load ran, so count back from now.
+        load_began_at = ended_at - max(clocks.steady() - load.began, 0.0)
         return DrillNotes(
             started_at,
             ended_at,
@@ -121,6 +170,7 @@ class Conductor:
             self._fault_runner.records,
             load_record(self.progress.tally, load_began_at, carried(self._site.config.probe)),
             [one for one in self._running.notifications if started_at <= one.received_at <= ended_at],
+            list(self._running.refusals.values()),
         )
 
     def _figures(self) -> Measures:
@@ -166,8 +216,10 @@ class Conductor:
         self.progress.phase_started = clock()
         self.progress.phase_ends_by = clock() + longest.total_seconds()
         self.progress.tell(f"{phase} begins, at most {longest.total_seconds():.1f} s")
-        yield
-        self._phases.append(PhaseRecord(phase=phase, started_at=started_at, ended_at=wall()))
+        try:
+            yield
+        finally:
+            self._phases.append(PhaseRecord(phase=phase, started_at=started_at, ended_at=max(wall(), started_at)))
 
     async def _watch(self, longest: timedelta, done: Callable[[], bool], *, abortable: bool = False) -> None:
         """Look at the alerts until `done`, until the longest time is over, or until the drill must end."""
@@ -191,10 +243,29 @@ class Conductor:
         )
 
     def _is_notified(self, alert: str) -> bool:
-        return any(notification.labels.get("alertname") == alert for notification in self._running.notifications)
+        """Return whether a receiver was notified to which Alertmanager's routes lead, or may lead."""
+        config = self._observer.alertmanager_config
+        return any(
+            one.labels.get("alertname") == alert and one.receiver in (receivers(config, one.labels) or {one.receiver})
+            for one in self._running.notifications
+        )
 
     def _all_quiet(self) -> bool:
         return not any(expectation.alert in self._observer.states for expectation in self._drill.expect)
+
+
+def _spelled(error: BaseException) -> str:
+    """Return what ended a drill early, as the begin of a sentence."""
+    found = leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    gravest = next((one for one in found if isinstance(one, FaultNotHealed)), found[0])
+    text = one_line(gravest)
+    if isinstance(gravest, FaultNotHealed):
+        return f"a fault could not be undone ({text})"
+    if isinstance(gravest, FaultNotApplied):
+        return f"a fault could not be injected ({text})"
+    if isinstance(gravest, asyncio.CancelledError):
+        return "it was interrupted"
+    return f"alertdrill failed ({type(gravest).__name__}: {text})"
 
 
 AUTHOR = "alertdrill"

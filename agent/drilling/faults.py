@@ -13,13 +13,14 @@ from alertdrill.agent.drilling.site import Clocks, Site
 from alertdrill.agent.recording.load import load_record
 from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.records import FaultRecord
-from alertdrill.chaos.errors import FaultTakenBack
+from alertdrill.chaos.errors import FaultNotHealed, FaultTakenBack
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
 from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.load.load import running
+from alertdrill.units.text import one_line
 
 
 class FaultRunner:
@@ -57,7 +58,7 @@ class FaultRunner:
             return
         kind, site, begun = fault.kind, self._site, _Beginning(self._site.clocks)
         longest = (fault.at_most if fault.lasts == "until-fired" else fault.lasts).total_seconds()
-        is_injected, outcome = False, ""
+        is_injected, outcome, problem = False, "", ""
         try:
             endpoints, forbids = site.config.endpoints, site.config.guards.target_problem
             async with applied(fault, endpoints, self._ledger, begun.note, forbids) as injection:
@@ -71,18 +72,27 @@ class FaultRunner:
         except FaultTakenBack as error:
             if not self._observer.aborted:
                 self._observer.abort(str(error))
-        if not is_injected:
-            return
-        self._progress.faults[kind, fault.target] -= 1
-        self._progress.tell(f"fault healed: {kind} on {fault.target}{f', {outcome}' if outcome else ''}")
+        except FaultNotHealed as error:
+            problem = one_line(error)
+            raise
+        finally:
+            # Also if the drill is interrupted: the recording then has the fault as well.
+            if is_injected:
+                self._note_end(fault, begun.at, outcome, problem)
+
+    def _note_end(self, fault: Fault, injected_at: float, outcome: str, problem: str) -> None:
+        self._progress.faults[fault.kind, fault.target] -= 1
+        what = f"{fault.kind} on {fault.target}"
+        said = f"fault NOT healed: {what}: {problem}" if problem else f"fault healed: {what}"
+        self._progress.tell(f"{said}, {outcome}" if outcome else said)
         self.records.append(
             FaultRecord(
-                kind=kind,
+                kind=fault.kind,
                 target=fault.target,
                 settings=fault.model_dump(mode="json"),
-                injected_at=begun.at,
-                healed_at=site.clocks.wall(),
-                outcome=outcome,
+                injected_at=injected_at,
+                healed_at=max(self._site.clocks.wall(), injected_at),
+                outcome=f"not undone: {problem}" if problem else outcome,
             )
         )
 

@@ -5,6 +5,7 @@ It keeps what the servers do not keep themselves. Samples are fetched at the end
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -38,6 +39,7 @@ EARLIER_SECONDS = 1500.0
 _PATIENCE_SECONDS = 5.0
 # For a Prometheus that has no rule.
 _INTERVAL_WITHOUT_RULES_SECONDS = 1.0
+_COUNT_LOOKS, _BETWEEN_COUNTS_SECONDS = 20, 0.1
 _Answer = TypeVar("_Answer")
 
 
@@ -230,6 +232,27 @@ class Observer:
             clock_unsure_seconds=offset.uncertainty_seconds if offset else 0.0,
         )
 
+    @property
+    def alertmanager_config(self) -> str:
+        """Alertmanager's configuration at the start of the drill."""
+        return self._started[0][0].config if self._started else ""
+
+    async def webhook_calls(self, received: int) -> int | None:
+        """Return how many calls of webhooks Alertmanager counts since the start; None if that cannot be compared.
+
+        Alertmanager counts a request after its answer, so it is asked for a while until it counts those received.
+        """
+        before, peers = _webhooks(self._counts), self._started[0][0].cluster.peers
+        if before is None or peers > 1:
+            return None
+        after: int | None = None
+        for _ in range(_COUNT_LOOKS):
+            after = _webhooks(await self._answered("Alertmanager", self._alertmanager.notification_counts()))
+            if after is None or after - before >= received:
+                break
+            await asyncio.sleep(_BETWEEN_COUNTS_SECONDS)
+        return None if after is None or after < before else after - before
+
     async def alertmanager_record(self) -> AlertmanagerRecord:
         """Make the record of Alertmanager."""
         first = self._started[0][0]
@@ -304,3 +327,10 @@ def _deliveries(before: list[NotificationCount], after: list[NotificationCount])
             name = f"{one.integration} of {one.receiver}" if one.receiver else one.integration
             deliveries.append(DeliveryRecord(integration=name, sent=round(sent), failed=round(failed)))
     return deliveries
+
+
+def _webhooks(counts: list[NotificationCount] | None) -> int | None:
+    """Return how many calls of webhooks were made at least; None if that is not counted."""
+    found = [one for one in counts or () if one.integration == "webhook"]
+    # The first is counted before a call, the second after it, and only the second counts repetitions.
+    return round(sum(max(one.attempts, one.requests) for one in found)) if found else None

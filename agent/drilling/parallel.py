@@ -23,8 +23,8 @@ from alertdrill.agent.console import Lines, showing
 from alertdrill.agent.drilling.session import DrillOptions, read_files
 from alertdrill.agent.drilling.work_queue import WorkQueue
 from alertdrill.agent.errors import USAGE, worst
-from alertdrill.agent.files import require_writable
-from alertdrill.agent.recording.recording import read_recording
+from alertdrill.agent.files import reserved
+from alertdrill.agent.recording.recording import RESERVED_BYTES, read_recording
 from alertdrill.agent.report.drill import table as drills_table
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.units.shielding import to_the_end
@@ -73,7 +73,8 @@ async def run_parallel(options: DrillOptions, labs: int, console: Console) -> in
     """Run drills on several labs at once, print one table, and return the worst exit code; raises ConfigError."""
     config, loaded = read_files(options)
     output = options.output or config.recordings
-    require_writable(output)
+    with reserved(output, labs * RESERVED_BYTES):
+        pass
     lines, began = Lines(console), time.monotonic()
     files = longest_first(options.files, loaded)
     processes = [LabProcess() for _ in range(min(labs, len(files)))]

@@ -25,15 +25,17 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from alertdrill.agent.config.agent import AgentConfig
+from alertdrill.agent.config.agent import AgentConfig, require_credential
 from alertdrill.agent.config.drill import DrillLoad
 from alertdrill.agent.drilling.progress import Progress
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
-from alertdrill.agent.recording.records import NotificationRecord
+from alertdrill.agent.recording.records import NotificationRecord, RefusalRecord
+from alertdrill.agent.serving.door import Door, Refused
 from alertdrill.agent.serving.metrics import AgentState, registry
-from alertdrill.agent.serving.server import Inbox, metrics_route, serving
+from alertdrill.agent.serving.server import metrics_route, serving
+from alertdrill.agent.serving.webhook import Inbox
 from alertdrill.chaos.safety.lease import leased
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.probes.any_probe import AnyProbe, open_client
@@ -41,9 +43,16 @@ from alertdrill.probes.client import AwaitedClient, Client
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load, Plan, running
 from alertdrill.probes.load.tally import Tally
+from alertdrill.units.text import one_line
 
 # The metrics show the last second of the load; each drill keeps all of its own.
 _KEPT_SECONDS = 60
+MOST_NOTIFICATIONS = 20_000
+"""The most notifications of one drill, each of one alert."""
+# Of their labels, so that memory and the recording stay small.
+_MOST_CHARACTERS = 16 * 1024 * 1024
+_LONGEST_REASON = 200
+_MOST_BYTES_OF_A_REASON = 4_096
 
 
 @dataclass(frozen=True)
@@ -75,11 +84,33 @@ class Dependencies:
 
 @dataclass
 class RunningDrill:
-    """A drill as its site knows it: its progress, what stops it (with a reason), and the notifications it received."""
+    """A drill as its site knows it: its progress, what stops it (with a reason), and the notifications it received.
+
+    `refusals` are the calls of the site's server that were refused, by reason.
+    """
 
     progress: Progress
     stop: Callable[[str], None]
     notifications: list[NotificationRecord] = field(default_factory=list)
+    refusals: dict[str, RefusalRecord] = field(default_factory=dict)
+    _characters: int = 0
+
+    def take(self, notifications: list[NotificationRecord]) -> None:
+        """Keep the notifications of one call; if the drill has too many, end it and raise Refused."""
+        characters = sum(len(text) for one in notifications for pair in one.labels.items() for text in pair)
+        self._characters += characters
+        if len(self.notifications) + len(notifications) > MOST_NOTIFICATIONS or self._characters > _MOST_CHARACTERS:
+            self.stop(f"more than {MOST_NOTIFICATIONS} notifications, or too large ones, were received")
+            raise Refused(413, "the drill has too many notifications", f"at most {MOST_NOTIFICATIONS}")
+        self.notifications += notifications
+
+    def note_refusal(self, reason: str, at: float) -> None:
+        """Count a call that was refused; the first of each reason is told."""
+        known = self.refusals.get(reason)
+        if known is None:
+            self.progress.tell(f"a call to this agent was refused: {reason}")
+            known = RefusalRecord(reason=reason, count=0, first_at=at, last_at=at)
+        self.refusals[reason] = known.model_copy(update={"count": known.count + 1, "last_at": at})
 
 
 class Site:
@@ -127,12 +158,16 @@ class Site:
     async def serving(self) -> AsyncIterator[None]:
         """Serve webhooks, metrics and `POST /-/stop` for the length of the block, unless the site does so already.
 
-        Raises ServiceUnavailable when the address of `listen` is taken.
+        Raises ServiceUnavailable when the address of `listen` is taken, and ConfigError when others can reach it and no
+        credential is set.
         """
         if self._is_serving:
             yield
             return
-        routes = [self.inbox.route(), web.post("/-/stop", self._stop), metrics_route(registry(self._state))]
+        require_credential(self.config)
+        door = Door(self.config.webhook_credentials, self._note_refusal)
+        stop = web.post("/-/stop", door.guarding(self._stop, _MOST_BYTES_OF_A_REASON))
+        routes = [self.inbox.route(door), stop, metrics_route(registry(self._state))]
         async with serving(routes, self.config.listen):
             self._is_serving = True
             try:
@@ -181,9 +216,13 @@ class Site:
         plan = Plan(ConstantArrivals(rate), max_in_flight)
         return Load(client, plan, self._acknowledged, self.clocks.steady, self.clocks.wall)
 
-    def _receive(self, notification: NotificationRecord) -> None:
+    def _receive(self, notifications: list[NotificationRecord]) -> None:
         if self._running is not None:
-            self._running.notifications.append(notification)
+            self._running.take(notifications)
+
+    def _note_refusal(self, reason: str) -> None:
+        if self._running is not None:
+            self._running.note_refusal(reason, self.clocks.wall())
 
     def stop_drill(self, reason: str) -> bool:
         """Stop the drill that runs, with a reason for its verdict; return whether one runs."""
@@ -191,10 +230,10 @@ class Site:
             self._running.stop(reason)
         return self._running is not None
 
-    async def _stop(self, request: web.Request) -> web.Response:
-        text = " ".join((await request.text()).split())[:200]
+    async def _stop(self, request: web.Request, body: bytes) -> web.Response:
+        text = one_line(body.decode(errors="replace"))[:_LONGEST_REASON]
         if not self.stop_drill(f"stopped by POST /-/stop from {request.remote}" + (f": {text}" if text else "")):
-            raise web.HTTPConflict(text="no drill is running\n")
+            raise Refused(409, "no drill is running")
         return web.Response(text="stopping: undoing what is broken\n")
 
     def _state(self) -> AgentState:

@@ -111,11 +111,13 @@ async def status(server: MonitoringServer) -> AlertmanagerStatus:
 
 _SENT = "alertmanager_notifications_total"
 _FAILED = "alertmanager_notifications_failed_total"
+# A notification is several requests if the first ones fail.
+_REQUESTS = "alertmanager_notification_requests_total"
 
 
 @dataclass(frozen=True)
 class NotificationCount:
-    """The attempts since Alertmanager's start, and how many of them failed, for one kind of integration.
+    """The notifications since Alertmanager's start, how many failed, and their requests, for one kind of integration.
 
     `receiver` is empty unless Alertmanager runs with the feature that names receivers in its metrics.
     """
@@ -124,20 +126,24 @@ class NotificationCount:
     receiver: str
     attempts: float
     failed: float
+    requests: float = 0.0
 
 
 def parse_counts(text: str) -> list[NotificationCount]:
     """Parse the text format of metrics; raises ValueError if the text has another format."""
     attempts: defaultdict[tuple[str, str], float] = defaultdict(float)
     failures: defaultdict[tuple[str, str], float] = defaultdict(float)
+    requests: defaultdict[tuple[str, str], float] = defaultdict(float)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name == _SENT:
                 attempts[_key(sample.labels)] += sample.value
             elif sample.name == _FAILED:
                 failures[_key(sample.labels)] += sample.value
+            elif sample.name == _REQUESTS:
+                requests[_key(sample.labels)] += sample.value
     return [
-        NotificationCount(*key, attempts=attempts[key], failed=failures[key])
+        NotificationCount(*key, attempts=attempts[key], failed=failures[key], requests=requests[key])
         for key in sorted(attempts.keys() | failures.keys())
     ]
 

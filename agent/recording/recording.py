@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticSerializationError
 
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.files import write_whole
+from alertdrill.agent.files import ReservedSpace, write_whole
 from alertdrill.agent.recording.records import (
     ActiveRecord,
     AlertmanagerRecord,
     AlertSamples,
     AuditRecord,
+    CallsRecord,
     FaultRecord,
     GroupRecord,
     Instant,
@@ -39,6 +41,7 @@ from alertdrill.agent.recording.records import (
     TargetRecord,
     WatchedRecord,
 )
+from alertdrill.units.text import one_line
 
 VERSION = 2
 SUFFIX = ".recording.json.gz"
@@ -52,7 +55,8 @@ class Recording(Record):
     """One drill, from its first transaction to its last sample.
 
     `earlier` holds the alerts that fired from `earlier_since` to the drill's start: Alertmanager may still have their
-    groups. `dashboards` are the URLs of the dashboards for each alert.
+    groups. `dashboards` are the URLs of the dashboards for each alert. Without `calls`, in the recordings of older
+    versions, nothing is known of who made the notifications, and all of them count.
     """
 
     version: int = VERSION
@@ -76,6 +80,7 @@ class Recording(Record):
     earlier: list[AlertSamples] = []
     earlier_since: Instant | None = None
     notifications: list[NotificationRecord]
+    calls: CallsRecord | None = None
     outages: list[OutageRecord]
     aborted: str = ""
     audit: AuditRecord | None = None
@@ -113,10 +118,64 @@ def _problems(recording: Recording) -> Iterator[str]:
                 yield f"the evaluations of {record.alert} do not lie within the drill"
 
 
+RESERVED_BYTES = 32 * 1024 * 1024
+"""The space on a disk that a drill needs before it begins."""
+_WITHOUT_EVIDENCE: dict[str, Any] = {"watched": [], "targets": [], "groups": [], "earlier": [], "kpis": []}
+_NOTIFICATIONS_WITHOUT_SPACE = 1_000
+
+
 def write_recording(recording: Recording, path: Path) -> None:
     """Write a recording; raises OSError, and then leaves no partial file."""
+    write_whole(path, _encoded(recording))
+
+
+def write_into(space: ReservedSpace, recording: Recording, path: Path) -> Recording:
+    """Write a recording into space that was reserved for it, and return what was written; raises OSError.
+
+    If it is larger than the space, and the disk is full, it is written without its evidence, and says so.
+    """
+    try:
+        content = _encoded(recording)
+    except PydanticSerializationError:
+        recording = _mended(recording)
+        content = _encoded(recording)
+    try:
+        space.write(path, content)
+    except OSError as error:
+        recording = _without_evidence(recording, error.strerror or str(error))
+        space.write(path, _encoded(recording))
+    return recording
+
+
+def _encoded(recording: Recording) -> bytes:
     # With a fixed time in gzip's header, equal recordings are equal files.
-    write_whole(path, gzip.compress(recording.model_dump_json(by_alias=True).encode(), mtime=0))
+    return gzip.compress(recording.model_dump_json(by_alias=True).encode(), mtime=0)
+
+
+def _mended(recording: Recording) -> Recording:
+    """Return a recording in which halves of characters, which JSON may hold but no file, are question marks."""
+    return Recording.model_validate(_whole_characters(recording.model_dump(by_alias=True)))
+
+
+def _whole_characters(value: Any) -> Any:  # noqa: ANN401 - a recording holds anything
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_whole_characters(key): _whole_characters(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole_characters(item) for item in value]
+    return value
+
+
+def _without_evidence(recording: Recording, reason: str) -> Recording:
+    why = f"the recording was too large ({reason}), so it is without what each rule saw"
+    return recording.model_copy(
+        update=_WITHOUT_EVIDENCE
+        | {
+            "notifications": recording.notifications[:_NOTIFICATIONS_WITHOUT_SPACE],
+            "aborted": f"{recording.aborted}; {why}" if recording.aborted else why,
+        }
+    )
 
 
 def read_recording(path: Path) -> Recording:
@@ -124,11 +183,11 @@ def read_recording(path: Path) -> Recording:
     try:
         values = _parsed(gzip.decompress(path.read_bytes()))
     except gzip.BadGzipFile as error:
-        raise ConfigError(f"{path}: is not a recording, or is damaged: {_one_line(error)}") from error
+        raise ConfigError(f"{path}: is not a recording, or is damaged: {one_line(error)}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (EOFError, ValueError, zlib.error, RecursionError) as error:
-        raise ConfigError(f"{path}: is not a complete recording: {_one_line(error)}") from error
+        raise ConfigError(f"{path}: is not a complete recording: {one_line(error)}") from error
     version = values.get("version") if isinstance(values, dict) else None
     if version != VERSION:
         found = "no version" if version is None else f"version {json.dumps(version)}"
@@ -139,7 +198,7 @@ def read_recording(path: Path) -> Recording:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         problem = first["msg"].removeprefix("Value error, ")
-        text = _one_line(f"{where}: {problem}" if where else problem)
+        text = one_line(f"{where}: {problem}" if where else problem)
         raise ConfigError(f"{path}: is not a recording: {text}") from error
 
 
@@ -149,11 +208,6 @@ def _parsed(content: bytes) -> Any:  # noqa: ANN401 - JSON
     if rb"\ud" in content.lower():
         json.dumps(values, ensure_ascii=False).encode()
     return values
-
-
-def _one_line(text: object) -> str:
-    """Return a text from outside as one line, without control characters for a terminal."""
-    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
 
 
 def recording_path(directory: Path, recording: Recording) -> Path:

@@ -262,6 +262,30 @@ class NotificationRecord(Record):
     group_key: str = ""
 
 
+TOO_MANY_CALLS = "too many calls"
+"""The reason of a refusal after which Alertmanager calls again."""
+
+
+class RefusalRecord(Record):
+    """Calls of the agent's own server that it refused for one reason: how many, the first and the last."""
+
+    reason: str
+    count: Count
+    first_at: Instant
+    last_at: Instant
+
+
+class CallsRecord(Record):
+    """What called the agent's own server during the drill: the calls that it refused, by reason.
+
+    `sent_by_alertmanager` is the number of calls of webhooks that Alertmanager counts itself, to any server. It is None
+    if that does not say who called: Alertmanager has no such count, has several instances, or was restarted.
+    """
+
+    refused: list[RefusalRecord] = []
+    sent_by_alertmanager: Count | None = None
+
+
 class OutageRecord(Record):
     """A server that did not answer: the first and the last failed request."""
 

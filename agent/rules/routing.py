@@ -80,6 +80,14 @@ def routes(config: str, labels: dict[str, str]) -> list[Route]:
         raise ValueError(msg) from error
 
 
+def receivers(config: str, labels: dict[str, str]) -> set[str]:
+    """Return the receivers that an alert's routes lead to; empty if that cannot be told from the configuration."""
+    try:
+        return {route.receiver for route in routes(config, labels)}
+    except ValueError:
+        return set()
+
+
 def time_intervals(config: str) -> dict[str, list[dict[str, Any]]]:
     """Return the time intervals of a configuration by name; raises ValueError if it is not YAML."""
     whole = _whole(config)

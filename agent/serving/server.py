@@ -1,47 +1,20 @@
-"""The agent's HTTP server: metrics, health, and the receiver of Alertmanager's webhooks."""
+"""The agent's HTTP server: health, metrics, and the routes that it is given."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Callable, Iterable
+import logging
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.recording.records import NotificationRecord
 
-
-class Inbox:
-    """Where Alertmanager calls; `take` is called with a record for each alert of each call, in order.
-
-    `wall` is the clock of the records, in Unix seconds.
-    """
-
-    def __init__(self, take: Callable[[NotificationRecord], None], wall: Callable[[], float] = time.time) -> None:
-        self._take = take
-        self._wall = wall
-
-    def route(self) -> web.RouteDef:
-        """Return the route that Alertmanager calls."""
-        return web.post("/api/v1/webhook/{receiver}", self._answer)
-
-    def receive(self, receiver: str, call: Any) -> None:  # noqa: ANN401 - JSON
-        """Take the alerts of one call; raises ValueError, KeyError or TypeError when it is not a webhook's call."""
-        now = self._wall()
-        for record in [_record(now, receiver, alert) for alert in call["alerts"]]:
-            self._take(record)
-
-    async def _answer(self, request: web.Request) -> web.Response:
-        try:
-            self.receive(request.match_info["receiver"], await request.json())
-        except (ValueError, KeyError, TypeError) as error:
-            raise web.HTTPBadRequest(text=f"not a webhook of Alertmanager: {error!r}\n") from error
-        return web.Response(text="OK\n")
+# aiohttp logs every call that is not HTTP with a traceback, which is the caller's error and no bug.
+_SILENT = logging.getLogger("alertdrill.serving")
+_SILENT.disabled = True
 
 
 def metrics_route(registry: CollectorRegistry) -> web.RouteDef:
@@ -58,19 +31,6 @@ async def _healthy(_: web.Request) -> web.Response:
     return web.Response(text="alertdrill is healthy.\n")
 
 
-def _record(now: float, receiver: str, alert: dict[str, Any]) -> NotificationRecord:
-    ends_at = datetime.fromisoformat(alert["endsAt"])
-    return NotificationRecord(
-        received_at=now,
-        receiver=receiver,
-        status=alert["status"],
-        labels=alert["labels"],
-        starts_at=datetime.fromisoformat(alert["startsAt"]).timestamp(),
-        # Alertmanager writes "not yet" as the first instant of the year 1.
-        ends_at=ends_at.timestamp() if ends_at.year > 1 else None,
-    )
-
-
 @asynccontextmanager
 async def serving(
     routes: Iterable[web.RouteDef], listen: str, setting: str = "`listen` in agent.yml"
@@ -82,7 +42,9 @@ async def serving(
     host, port = listen.rsplit(":", 1)
     application = web.Application()
     application.add_routes([web.get("/-/healthy", _healthy), *routes])
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        application, access_log=None, shutdown_timeout=1.0, lingering_time=1.0, auto_decompress=False, logger=_SILENT
+    )
     await runner.setup()
     try:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import NotificationRecord, SuppressionRecord
-from alertdrill.agent.rules.routing import Route, routes
+from alertdrill.agent.rules.routing import Route, receivers, routes
 from alertdrill.agent.verdict.timeline import AlertTimeline, query_offset
 
 SAME_INSTANT_SECONDS = 0.005
@@ -44,6 +44,32 @@ def is_same(recording: Recording, timeline: AlertTimeline, labels: dict[str, str
     )
 
 
+def is_led(recording: Recording, notification: NotificationRecord) -> bool:
+    """Return whether Alertmanager's own list or routes lead an alert to a receiver that was notified of it.
+
+    A notification for another receiver does not come from this Alertmanager. It is True if neither list nor routes say
+    anything, and for recordings of older versions, in which nobody checked who calls.
+    """
+    if recording.calls is None:
+        return True
+    server = recording.alertmanager
+    # Alertmanager sends the labels that its list has. With other labels, it is at most an alert of the same start.
+    held = [one for one in server.alerts if one.labels == notification.labels]
+    held = held or [one for one in server.alerts if _is_begun_with(one, notification)]
+    known = {name for one in held for name in one.receivers}
+    for labels in [one.labels for one in held] or [notification.labels]:
+        known |= receivers(server.config, labels) | receivers(server.config_at_end or server.config, labels)
+    return not known or notification.receiver in known
+
+
+def _is_begun_with(held: SuppressionRecord, notification: NotificationRecord) -> bool:
+    return (
+        held.labels.get("alertname") == notification.labels.get("alertname")
+        and held.starts_at is not None
+        and abs(held.starts_at - notification.starts_at) <= SAME_INSTANT_SECONDS
+    )
+
+
 def listings(recording: Recording, timeline: AlertTimeline) -> list[SuppressionRecord]:
     """Return the entries of an alert in Alertmanager's list."""
     return [one for one in recording.alertmanager.alerts if is_same(recording, timeline, one.labels, one.starts_at)]
@@ -52,12 +78,16 @@ def listings(recording: Recording, timeline: AlertTimeline) -> list[SuppressionR
 def routed_labels(recording: Recording, timeline: AlertTimeline) -> dict[str, str]:
     """Return the labels by which Alertmanager routes an alert: those in its list or its calls, else its own."""
     listed = [one.labels for one in listings(recording, timeline)]
-    received = (n.labels for n in recording.notifications if is_same(recording, timeline, n.labels, n.starts_at))
+    received = (
+        one.labels
+        for one in recording.notifications
+        if is_same(recording, timeline, one.labels, one.starts_at) and is_led(recording, one)
+    )
     return next(iter(listed), None) or next(received, timeline.labels)
 
 
 def notifications_of(recording: Recording, timeline: AlertTimeline, status: str = "firing") -> list[NotificationRecord]:
-    """List the notifications that this alert fires (or is resolved), at any receiver."""
+    """List the notifications that this alert fires (or is resolved), at any receiver that its routes lead to."""
     if timeline.firing_at is None:
         return []
     offset = query_offset(recording, timeline.labels)
@@ -68,6 +98,7 @@ def notifications_of(recording: Recording, timeline: AlertTimeline, status: str 
         and is_same(recording, timeline, notification.labels, notification.starts_at)
         and notification.received_at >= timeline.firing_at + offset - _CLOCK_TOLERANCE_SECONDS
         and (timeline.ended_at is None or notification.starts_at < timeline.ended_at + offset)
+        and is_led(recording, notification)
     ]
 
 

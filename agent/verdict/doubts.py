@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.recording.records import AlertSamples, LoadRecord, RuleRecord, SecondRecord
+from alertdrill.agent.recording.records import TOO_MANY_CALLS, AlertSamples, LoadRecord, RuleRecord, SecondRecord
 from alertdrill.agent.rules.expression import anatomy
 from alertdrill.agent.rules.labels import listed, templates
+from alertdrill.agent.verdict.delivery import is_led
 from alertdrill.agent.verdict.evaluations import skipped, watched
 from alertdrill.agent.verdict.verdict import Verdict, VerdictOutcome
 from alertdrill.probes.figures.honesty import Sending, honesty
@@ -53,6 +54,7 @@ def doubts(recording: Recording, fault_at: float) -> list[Doubt]:
     found += _restarts(recording, fault_at)
     found += _reloads(recording)
     found += _clocks(recording)
+    found += _calls(recording)
     for rule in _expected_rules(recording):
         found += _changes(recording, rule)
         found += _skipped_evaluations(recording, rule, fault_at)
@@ -226,6 +228,21 @@ def _clocks(recording: Recording) -> list[Doubt]:
     return [Doubt(f"the clocks are apart: Prometheus is {abs(server.clock_ahead_seconds):.3f} s {where} this machine")]
 
 
+def _calls(recording: Recording) -> Iterator[Doubt]:
+    """Yield that others called the webhook, or that Alertmanager was told to come again."""
+    calls = recording.calls
+    if calls is None:
+        return
+    if turned_away := sum(one.count for one in calls.refused if one.reason == TOO_MANY_CALLS):
+        yield Doubt(f"{turned_away} calls of the webhook were too many and refused, so a notification may be late")
+    received = len({(one.received_at, one.receiver) for one in recording.notifications if is_led(recording, one)})
+    if calls.sent_by_alertmanager is not None and received > calls.sent_by_alertmanager:
+        yield Doubt(
+            f"the webhook was called {received} times, and Alertmanager counts {calls.sent_by_alertmanager} calls:"
+            " others call it too"
+        )
+
+
 def _changes(recording: Recording, rule: RuleRecord) -> list[Doubt]:
     if recording.rules_at_end is None:
         return []
@@ -267,6 +284,7 @@ def _notes(recording: Recording, rule: RuleRecord) -> Iterable[str]:
         if len(texts) > 1:
             shown = listed(sorted(map(repr, texts)), most=3)
             yield f"the label {name} of {rule.alert} is a template and was {shown}: each makes an alert of its own"
+    yield from _notes_on_calls(recording, rule)
     record = watched(recording, rule)
     if record is None or not record.parts:
         yield f"{rule.alert} was not evaluated again: when its condition held is known from its alerts alone"
@@ -278,3 +296,17 @@ def _notes(recording: Recording, rule: RuleRecord) -> Iterable[str]:
     elif record.parts[0].total > len(record.parts[0].series):
         kept, total = len(record.parts[0].series), record.parts[0].total
         yield f"of {total} series that {rule.alert} found, {kept} were kept: the others are known from their alerts alone"
+
+
+def _notes_on_calls(recording: Recording, rule: RuleRecord) -> Iterator[str]:
+    """Yield which calls were not counted or refused."""
+    if recording.calls is None:
+        return
+    for one in recording.notifications:
+        if one.labels.get("alertname") == rule.alert and not is_led(recording, one):
+            yield (
+                f"a notification of {rule.alert} for {one.receiver} was received, but Alertmanager's routes do not lead"
+                " there: it is not counted"
+            )
+    for refused in recording.calls.refused:
+        yield f"calls of the webhook that were refused: {refused.count}, because {refused.reason}"

@@ -28,7 +28,9 @@ from alertdrill.agent.recording.records import (
     TargetRecord,
     WatchedRecord,
 )
-from alertdrill.agent.serving.server import Inbox, serving
+from alertdrill.agent.serving.door import Door
+from alertdrill.agent.serving.server import serving
+from alertdrill.agent.serving.webhook import Inbox
 from alertdrill.agent.verdict.evaluations import skipped
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Verdict
@@ -92,8 +94,8 @@ async def run_cases(written: Sequence[Case], programs: Programs, *, slowness: in
         prometheus = Prometheus(MonitoringServer(url=stage.url("prometheus")))
         alertmanager = Alertmanager(MonitoringServer(url=stage.url("alertmanager")))
         notifications: list[NotificationRecord] = []
-        inbox = Inbox(notifications.append)
-        async with prometheus, alertmanager, serving([inbox.route()], stage.listen):
+        inbox = Inbox(notifications.extend)
+        async with prometheus, alertmanager, serving([inbox.route(Door())], stage.listen):
             observer = Observer(prometheus, alertmanager, drill, lambda _: None)
             await observer.begin()
             await _settle(observer, slowness)

@@ -60,8 +60,8 @@ def changed(lab: KeptLab, tmp_path: Path, **changes: object) -> Path:
     return path
 
 
-def call(url: str, method: str = "GET", body: bytes | None = None) -> Any:
-    headers = {"Content-Type": "application/json"}
+def call(url: str, method: str = "GET", body: bytes | None = None, token: str = "") -> Any:
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - of the lab
     with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
         text = answer.read()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from alertdrill.agent.recording.recording import read_recording
 from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab
 from tests.integration.drilling import changed, judged, start, verdicts, wait_for
 
@@ -99,7 +100,11 @@ def test_an_interrupted_drill_leaves_nothing_broken(
     assert "Traceback" not in printed
     assert lab.toxic_names() == []
     assert list((lab.config.parent / "ledger").glob("*")) == []
-    assert list(output.iterdir()) == []
+    # A recording and its reports, whole, and nothing else.
+    kinds = sorted(path.name.partition(".")[2] for path in output.iterdir())
+    assert kinds == ["html", "json", "junit.xml", "recording.json.gz"]
+    (recording,) = output.glob("*.recording.json.gz")
+    assert read_recording(recording).aborted.startswith("it was interrupted in the ")
 
 
 def test_the_metrics_show_a_fault_while_it_is_in_force(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_commented_examples_are_valid_without_their_marks(tmp_path: Path) ->
     text, count = re.subn(r"#>", "", SHIPPED.read_text())
     secrets = re.findall(r"_file: (/etc/alertmanager/secrets/(\S+))", text)
     assert count > 10
-    assert {name for _, name in secrets} == {"pagerduty-routing-key", "slack-url", "mail-password"}
+    assert {name for _, name in secrets} == {"alertdrill-token", "pagerduty-routing-key", "slack-url", "mail-password"}
     for path, name in secrets:
         (tmp_path / name).write_text("https://example.com/secret")
         text = text.replace(path, str(tmp_path / name))
@@ -84,7 +84,10 @@ def test_the_commented_examples_are_valid_without_their_marks(tmp_path: Path) ->
 
 @dataclass
 class _Receivers:
-    """A real Alertmanager with the shipped configuration, and the calls of its webhooks: (receiver, alerts)."""
+    """A real Alertmanager with the shipped configuration, and the calls of its webhooks: (receiver, alerts).
+
+    Every call has its token.
+    """
 
     url: str
     told: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
@@ -112,6 +115,7 @@ async def _receivers(servers: MonitoringServers, folder: Path) -> AsyncIterator[
     told: list[tuple[str, list[tuple[str, str]]]] = []
 
     async def receive(request: web.Request) -> web.StreamResponse:
+        assert request.headers["Authorization"] == "Bearer hush"
         call: dict[str, Any] = await request.json()
         alerts = sorted((one["labels"]["alertname"], one["status"]) for one in call["alerts"])
         told.append((request.path.rsplit("/", 1)[1], alerts))
@@ -119,7 +123,10 @@ async def _receivers(servers: MonitoringServers, folder: Path) -> AsyncIterator[
 
     async with answering(receive) as webhook:
         config = scale_alertmanager(yaml.safe_load(SHIPPED.read_text()), FACTOR)
-        here = relocated(config, {"alertdrill:9095": webhook.url.removeprefix("http://")})
+        token = folder / "alertdrill-token"
+        token.write_text("hush")
+        places = {"alertdrill:9095": webhook.url.removeprefix("http://")}
+        here = relocated(config, places | {"/etc/alertmanager/secrets/alertdrill-token": str(token)})
         async with servers.started(folder, Configuration(alertmanager=here)) as started:
             yield _Receivers(started.alertmanager.url, told)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import urllib.error
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,10 @@ def test_a_drill_is_stopped_over_http_with_a_reason(lab: KeptLab, drill_file: Wr
     process = start(lab.config, drill_file(), tmp_path)
     wait_for(process, "fault injected")
     url = f"http://{lab.settings()['listen']}/-/stop"
-    assert call(url, "POST", b"customers\ncall") == "stopping: undoing what is broken\n"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        call(url, "POST", b"a stranger calls")
+    token = str(lab.settings()["webhook_token"])
+    assert call(url, "POST", b"customers\ncall", token) == "stopping: undoing what is broken\n"
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 3, printed
     assert lab.toxic_names() == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from alertdrill.lab.monitoring_files import retargeted
+from alertdrill.lab.monitoring_files import authorized, retargeted
 from alertdrill.lab.parts import LabParts, absent_targets
 
 SEED_JOBS = ["payment-engine", "postgres", "redis", "kafka"]
@@ -66,3 +66,12 @@ def test_a_job_with_a_remaining_target_stays() -> None:
 def test_a_job_with_another_kind_of_discovery_is_unchanged() -> None:
     job = {"job_name": "files", "file_sd_configs": [{"files": ["a.yml"]}]}
     assert retargeted(_config(job), {"a:1": []}) == _config(job)
+
+
+def test_the_webhooks_of_the_agent_send_the_lab_s_token_and_others_are_unchanged() -> None:
+    own, other = {"url": "http://127.0.0.1:7/api/v1/webhook/a"}, {"url": "http://127.0.0.1:8/x"}
+    mail = {"name": "b", "email_configs": [{"to": "c@example.com"}]}
+    config = {"receivers": [{"name": "a", "webhook_configs": [own | {"http_config": {}}, other]}, mail]}
+    after = authorized(config, "127.0.0.1:7", Path("/lab/token"))
+    sends = {"http_config": {"authorization": {"credentials_file": "/lab/token"}}}
+    assert after == {"receivers": [{"name": "a", "webhook_configs": [own | sends, other]}, mail]}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.verdict.delivery import is_led
 from alertdrill.agent.verdict.timeline import timelines
 
 
@@ -41,7 +42,8 @@ def _events(recording: Recording) -> Iterator[Event]:
     yield from _alerts(recording)
     for one in recording.notifications:
         alert = one.labels.get("alertname", "an alert without a name")
-        yield Event(one.received_at, f"{one.receiver} notified: {alert} {one.status}")
+        uncounted = "" if is_led(recording, one) else ", which is not counted: Alertmanager's routes do not lead there"
+        yield Event(one.received_at, f"{one.receiver} notified: {alert} {one.status}{uncounted}")
     for outage in recording.outages:
         yield Event(outage.first_at, f"{outage.server} stopped answering: {outage.reason}")
         yield Event(outage.last_at, f"{outage.server} had not answered until here")

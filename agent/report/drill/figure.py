@@ -21,6 +21,7 @@ from alertdrill.agent.recording.records import AlertSamples, PartRecord, Watched
 from alertdrill.agent.report import plot, words
 from alertdrill.agent.report.drill import wording
 from alertdrill.agent.rules.expression import split
+from alertdrill.agent.verdict.delivery import is_led
 from alertdrill.agent.verdict.evaluations import instants, part
 from alertdrill.agent.verdict.verdict import Judgement, Milestone
 
@@ -195,7 +196,7 @@ def _draw_milestone(on: _Row, milestone: Milestone, y: int) -> None:
 
 def _draw_notifications(on: _Row, recording: Recording, alert: str, y: int) -> None:
     for one in recording.notifications:
-        if one.labels.get("alertname") != alert:
+        if one.labels.get("alertname") != alert or not is_led(recording, one):
             continue
         text = f"{escape(one.receiver)} notified: {one.status} {wording.seconds_after(on.fault_at, one.received_at)}"
         marker = _NOTIFIED if one.status == "firing" else _NOTIFIED | {"symbol": "triangle-down-open"}

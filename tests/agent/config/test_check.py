@@ -3,7 +3,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+import yaml
+
+from alertdrill.agent.config.agent import read_agent_config
 from alertdrill.agent.config.check import check
+from alertdrill.agent.files import reserved, write_whole
+from alertdrill.agent.recording.recording import SUFFIX
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 
@@ -35,6 +41,88 @@ def test_errors_of_several_files_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "b.yml").write_text("groups: 3\n")
     problems = check([tmp_path, tmp_path / "c.yml"]).problems
     assert {problem.split(":")[0] for problem in problems} == {str(tmp_path / f"{name}.yml") for name in "abc"}
+
+
+def test_a_drill_s_name_is_short_enough_for_its_files(tmp_path: Path) -> None:
+    """A file's name has at most 255 bytes, also while it is written."""
+    path = tmp_path / "drill.yml"
+    path.write_text(f"load: {{rate: 1}}\ndrill: {'a' * 201}\n")
+    (problem,) = check([tmp_path]).problems
+    assert problem == f"{path}:2: drill: string should have at most 200 characters"
+    path.write_text(f"load: {{rate: 1}}\ndrill: {'a' * 200}\n")
+    assert check([tmp_path]).problems == []
+    with reserved(tmp_path, 1) as space:
+        name = path_of(tmp_path, "a" * 200)
+        space.write(name, b"x")
+        write_whole(name, b"y")
+    assert name.read_bytes() == b"y"
+
+
+def path_of(folder: Path, drill: str) -> Path:
+    """Return the path of a recording of a drill."""
+    return folder / f"{drill}-20260102T030405Z{SUFFIX}"
+
+
+SERVING = """\
+probe: {kind: tcp, url: "tcp://shop:80"}
+prometheus: {url: "http://prometheus:9090"}
+alertmanager: {url: "http://alertmanager:9093"}
+toxiproxy: {url: "http://toxiproxy:8474"}
+"""
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9095", "alertdrill:9095", "10.0.0.1:9095"])
+def test_an_agent_that_others_can_reach_needs_a_credential(tmp_path: Path, address: str) -> None:
+    path = tmp_path / "agent.yml"
+    path.write_text(f"{SERVING}listen: {address}\n")
+    (problem,) = check([tmp_path]).problems
+    assert problem.startswith(f"{path}:5: listen: {address}: others can reach it without a credential: add ")
+    assert "`webhook_token_file: FILE`" in problem
+    assert "`webhook_basic_auth: {username: NAME, password_file: FILE}`" in problem
+    (tmp_path / "token").write_text("hush\n")
+    for credential in ("webhook_token_file: token", "webhook_basic_auth: {username: am, password_file: token}"):
+        path.write_text(f"{SERVING}listen: {address}\n{credential}\n")
+        assert check([tmp_path]).problems == []
+
+
+def test_an_agent_listens_on_this_machine_alone_unless_told_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "agent.yml"
+    path.write_text(SERVING)
+    assert read_agent_config(path).listen == "127.0.0.1:9095"
+    assert read_agent_config(CONFIGS / "agent.yml").listen == "127.0.0.1:9095"
+
+
+@pytest.mark.parametrize(
+    ("credential", "says"),
+    [
+        ("webhook_token: ''", "webhook_token: is not a token"),
+        ("webhook_token: two words", "webhook_token: is not a token"),
+        ("webhook_token_file: missing", "webhook_token_file cannot be read"),
+        ("webhook_basic_auth: {username: a}", "webhook_basic_auth.password: is missing"),
+        ("webhook_basic_auth: {username: a, password: ''}", "webhook_basic_auth: password is empty"),
+        (
+            "webhook_token: a\nwebhook_basic_auth: {username: a, password: b}",
+            "has both webhook_token and webhook_basic_auth, expected one of them",
+        ),
+    ],
+)
+def test_a_wrong_credential_of_webhooks_is_reported(tmp_path: Path, credential: str, says: str) -> None:
+    path = tmp_path / "agent.yml"
+    path.write_text(f"{SERVING}{credential}\n")
+    (problem,) = check([tmp_path]).problems
+    assert says in problem
+
+
+def test_the_pod_s_configuration_has_a_credential(tmp_path: Path) -> None:
+    """Also in the shipped manifest, whose token is in a secret of the cluster."""
+    manifest = (CONFIGS / "kubernetes/deployment.yml").read_text()
+    config = next(one for one in yaml.safe_load_all(manifest) if one["kind"] == "ConfigMap")["data"]["agent.yml"]
+    (tmp_path / "token").write_text("hush")
+    here = config.replace("/etc/alertdrill-secrets/webhook-token", str(tmp_path / "token"))
+    (tmp_path / "agent.yml").write_text(here)
+    assert check([tmp_path]).problems == []
+    read = read_agent_config(tmp_path / "agent.yml")
+    assert (read.listen, read.webhook_credentials) == ("0.0.0.0:9095", ("Bearer hush",))
 
 
 RESOURCE = """\

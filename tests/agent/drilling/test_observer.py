@@ -427,3 +427,53 @@ async def test_an_alertmanager_without_a_cluster_counts_as_one_peer(answers: Ans
     async with answering(answers.answer) as server:
         watching = await _begun(server, answers, _drill())
         assert (await watching.observer.alertmanager_record()).peers == 1
+
+
+REQUESTS = 'alertmanager_notification_requests_total{{integration="webhook"}} {}\n'
+
+
+@pytest.mark.parametrize(
+    ("metrics", "calls"),
+    [
+        (COUNTS.format(4), 0),
+        (COUNTS.format(7), 3),
+        # A notification whose first calls failed is several calls.
+        (COUNTS.format(5) + REQUESTS.format(9), 5),
+        (COUNTS.format(6) + REQUESTS.format(3), 2),
+        (
+            COUNTS.format(6).replace("}", ',receiver_name="a"}') + COUNTS.format(1).replace("}", ',receiver_name="b"}'),
+            3,
+        ),
+        # Calls of other kinds are none of the webhook.
+        (COUNTS.format(4) + COUNTS.format(9).replace("webhook", "email"), 0),
+        # After a restart the counters begin at zero, so nothing can be compared; and there may be none.
+        (COUNTS.format(2), None),
+        (COUNTS.format(9).replace("webhook", "email"), None),
+        (404, None),
+        (500, None),
+    ],
+)
+async def test_alertmanager_s_own_count_of_calls_is_compared_where_it_can_be(
+    answers: Answers, metrics: str | int, calls: int | None
+) -> None:
+    answers.answers["status"] = STATUS
+    async with answering(answers.answer) as server:
+        watching = await _begun(server, answers, _drill())
+        answers.answers["metrics"] = metrics
+        assert await watching.observer.webhook_calls(0) == calls
+
+
+async def test_calls_that_alertmanager_counts_late_are_waited_for(answers: Answers) -> None:
+    answers.answers["status"] = STATUS
+    async with answering(answers.answer) as server:
+        watching = await _begun(server, answers, _drill())
+        asking = asyncio.ensure_future(watching.observer.webhook_calls(2))
+        while watching.asked_for("metrics") < 3:  # noqa: ASYNC110 - a server does not tell who asked
+            await asyncio.sleep(0.01)
+        answers.answers["metrics"] = COUNTS.format(6)
+        assert await asking == 2
+
+
+async def test_of_a_cluster_no_count_is_compared(watching: Watching) -> None:
+    """Any of its instances may call."""
+    assert await watching.observer.webhook_calls(0) is None

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from alertdrill.agent.drilling.session import write_reports
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.recording.recording import Recording, read_recording
+from alertdrill.agent.recording.recording import Recording, read_recording, write_recording
 from alertdrill.agent.verdict.judge import judge
 from tests.support.full_disk import files_of_at_most
 
@@ -17,6 +17,7 @@ from tests.support.full_disk import files_of_at_most
 def test_the_file_that_did_not_fit_is_named_and_the_others_are_kept(tmp_path: Path, passed: Recording) -> None:
     """The page with its plots is larger than the limit, all else is smaller."""
     path, printed = tmp_path / "orders.recording.json.gz", io.StringIO()
+    write_recording(passed, path)
     with pytest.raises(ConfigError, match=r"orders\.html cannot be written: File too large"):
         write_reports(passed, judge(passed), path, Console(file=printed, width=200))
     assert read_recording(path) == passed

@@ -31,6 +31,7 @@ from alertdrill.agent.monitoring.series import Series
 from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
 from alertdrill.agent.monitoring.targets import Target
 from alertdrill.agent.recording.recording import Recording
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.probes.client import Ended
@@ -107,11 +108,13 @@ class Service:
 
 
 class Slowness(Fault):
-    """Makes the service slow; the injection takes `inject_seconds`, and undoing it no time."""
+    """Makes the service slow; the injection takes `inject_seconds`, and undoing it no time, unless one of them fails."""
 
     kind: Literal["slowness"] = "slowness"
     target_name: str = "service"
     inject_seconds: float = 0.0
+    inject_fails: bool = False
+    undo_fails: bool = False
     _service: Service | None = PrivateAttr(None)
 
     def on(self, service: Service) -> Self:
@@ -126,7 +129,7 @@ class Slowness(Fault):
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> Injection:
         del endpoints, entry_id
         assert self._service is not None
-        injection = SlownessInjection(target_name=self.target_name, inject_seconds=self.inject_seconds)
+        injection = SlownessInjection(**self.model_dump(include=set(SlownessInjection.model_fields)))
         return injection.on(self._service)
 
 
@@ -134,6 +137,8 @@ class SlownessInjection(Injection):
     kind: Literal["slowness"] = "slowness"
     target_name: str
     inject_seconds: float
+    inject_fails: bool
+    undo_fails: bool
     _service: Service | None = PrivateAttr(None)
     _is_in_force: bool = PrivateAttr(False)
 
@@ -148,10 +153,14 @@ class SlownessInjection(Injection):
 
     async def inject(self) -> None:
         await asyncio.sleep(self.inject_seconds)
+        if self.inject_fails:
+            raise FaultNotApplied("the service is away")
         self._service.faults_in_force += 1
         self._is_in_force = True
 
     async def undo(self) -> None:
+        if self.undo_fails:
+            raise FaultNotHealed("the service is away")
         if self._is_in_force:
             self._service.faults_in_force -= 1
             self._is_in_force = False

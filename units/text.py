@@ -1,0 +1,28 @@
+"""Texts from outside: what must not be in them, and how to show them."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LINES = frozenset("\t\n\r")
+
+
+def one_line(text: object) -> str:
+    """Return a text as one line, without characters that are not printable."""
+    return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+
+
+def broken_character(text: str) -> str:
+    """Return the name of the first character that a text must not have, such as `U+202E`; empty if there is none.
+
+    These are halves of characters (lone surrogates), control characters except tab and line ends, and marks that
+    change the direction of writing.
+    """
+    if text.isascii() and text.isprintable():
+        return ""
+    return next((f"U+{ord(char):04X}" for char in text if _is_broken(char)), "")
+
+
+def _is_broken(char: str) -> bool:
+    return char in _BIDI or (unicodedata.category(char) in {"Cc", "Cs"} and char not in _LINES)
