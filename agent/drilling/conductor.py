@@ -47,7 +47,7 @@ class Conductor:
         config = site.config
         self._site = site
         self._drill = drill.scaled(config.time_scale)
-        self._ledger = Ledger(config.ledger.expanduser(), drill.name)
+        self._ledger = Ledger(config.ledger, drill.name)
         self._guard = Guard(config.guards, self._drill, site.clocks.now)
         self._observer = Observer(site.prometheus, site.alertmanager, self._drill, tell, site.clocks.wall)
         self.progress = Progress(self._drill, self._observer, tell=tell)

@@ -21,7 +21,7 @@ from alertdrill.units.duration import format_seconds
 
 def ledger_of(config: Path) -> Ledger:
     """Return the ledger of a configuration; raises ConfigError."""
-    return Ledger(read_agent_config(config).ledger.expanduser())
+    return Ledger(read_agent_config(config).ledger)
 
 
 async def heal(ledger: Ledger, tell: Callable[[str], None], *, dry_run: bool = False, force: bool = False) -> int:
@@ -31,6 +31,8 @@ async def heal(ledger: Ledger, tell: Callable[[str], None], *, dry_run: bool = F
     """
     contents = ledger.read()
     chosen = abandoned(contents, force=force)
+    if dry_run:
+        tell(f"{len(chosen)} fault(s) to heal in {ledger.directory}")
     for entry_id in contents.entries:
         if entry_id not in chosen:
             tell(f"left alone: {_line(contents, entry_id)}; --force undoes it all the same")
@@ -39,7 +41,8 @@ async def heal(ledger: Ledger, tell: Callable[[str], None], *, dry_run: bool = F
     problems = [] if dry_run else await _heal_chosen(ledger, chosen, tell)
     _require_whole(contents, problems)
     if not dry_run:
-        tell(f"{len(chosen)} fault(s) healed, {len(contents.entries) - len(chosen) or 'none'} in force")
+        left = len(contents.entries) - len(chosen)
+        tell(f"{len(chosen)} fault(s) healed, {left or 'none'} in force in {ledger.directory}")
     return 0
 
 
@@ -96,9 +99,10 @@ def status(ledger: Ledger, console: Console, *, as_json: bool) -> int:
     elif contents.entries:
         if not console.is_terminal:
             console.width = 160  # a pipe has no width: a row must stay one line
+        console.print(f"in {ledger.directory}:", soft_wrap=True)
         console.print(_table(contents))
     else:
-        console.print("no fault is in force")
+        console.print(f"no fault is in force in {ledger.directory}", soft_wrap=True)
     _require_whole(contents, [])
     return 0
 

@@ -121,7 +121,7 @@ class Site:
         """Keep other processes from drilling the same servers for the length of the block; raises ConfigError."""
         config = self.config
         target = f"{config.prometheus.url} and {config.endpoints.toxiproxy_url}"
-        return locked(config.ledger.expanduser().parent, target, drill)
+        return locked(config.ledger.parent, target, drill)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
