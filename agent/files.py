@@ -15,14 +15,16 @@ def name_beside(path: Path) -> Path:
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file under another name, then rename it: no reader ever sees half of it.
+    """Write a file under another name, then rename it: no reader ever sees half of it. Other users cannot read it.
 
     Raises OSError, and then leaves no file behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = name_beside(path)
     try:
-        with beside.open("wb") as file:
+        # Only for this user: what a drill saw can be confidential.
+        new = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(new, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
