@@ -17,7 +17,7 @@ from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.drilling.assembly import DrillNotes, assembled
 from alertdrill.agent.drilling.faults import FaultRunner
 from alertdrill.agent.drilling.guard import Guard
-from alertdrill.agent.drilling.healing import heal_abandoned, require_nothing_in_force
+from alertdrill.agent.drilling.healing import heal_abandoned, require_no_other_toxics, require_nothing_in_force
 from alertdrill.agent.drilling.observer import Observer
 from alertdrill.agent.drilling.progress import Progress
 from alertdrill.agent.drilling.site import RunningDrill, Site
@@ -33,6 +33,7 @@ from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
+from alertdrill.chaos.toxiproxy.client import Toxiproxy
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Measures
 from alertdrill.units.shielding import to_the_end
@@ -81,6 +82,8 @@ class Conductor:
         found = [await fault.resolve(endpoints, self._ledger.new_id()) for fault in self._drill.faults]
         self._guard.require_allowed(injection.target for injection in found)
         require_nothing_in_force(self._ledger)
+        if any(hasattr(fault, "proxy") for fault in self._drill.faults):
+            await require_no_other_toxics(Toxiproxy(endpoints.toxiproxy_url), self._ledger)
         return list(zip(self._drill.faults, found, strict=True))
 
     def _require_rules(self) -> None:
@@ -96,7 +99,7 @@ class Conductor:
 
     async def run(self) -> Recording:
         """Run the drill to its end; raises what `check` does, and FaultNotHealed."""
-        with self._site.locked(self._drill.name):
+        async with self._site.locked(self._drill):
             await heal_abandoned(self._ledger, self.progress.tell)
             await self.check()
             with self._site.hosting(self._running):

@@ -16,6 +16,7 @@ from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed, LedgerRefus
 from alertdrill.chaos.safety.entry import Entry
 from alertdrill.chaos.safety.healing import abandoned, heal_all
 from alertdrill.chaos.safety.ledger import Contents, Ledger
+from alertdrill.chaos.toxiproxy.client import Toxiproxy, ToxiproxyError
 from alertdrill.units.duration import format_seconds
 
 
@@ -88,6 +89,24 @@ def require_nothing_in_force(ledger: Ledger) -> None:
         count = len(left) + len(contents.unreadable)
         advice = f"the ledger {ledger.directory} holds {count} fault(s) that may still be in force"
         lines = [*contents.unreadable, *left, f"{advice}; run `alertdrill heal` first"]
+        raise FaultNotApplied("\n".join(lines))
+
+
+async def require_no_other_toxics(server: Toxiproxy, ledger: Ledger) -> None:
+    """Raise FaultNotApplied when a Toxiproxy has a toxic of an alertdrill with another ledger, perhaps on another machine."""
+    try:
+        found = await server.toxics()
+    except ToxiproxyError as error:
+        raise FaultNotApplied(str(error)) from error
+    own = ledger.read().entries
+    others = [one for one in found if one.name.startswith("alertdrill-") and one.name.removesuffix("-cut") not in own]
+    lines = [
+        f"Toxiproxy at {server.url} has the toxic {one.name} on the proxy {one.proxy}, which another alertdrill made, "
+        f"for it is not in {ledger.directory}: wait for the end of that drill; if there is none, "
+        f"curl -X DELETE {server.url}/proxies/{one.proxy}/toxics/{one.name}"
+        for one in others
+    ]
+    if lines:
         raise FaultNotApplied("\n".join(lines))
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.drilling.healing import heal_abandoned, require_nothing_in_force
+from alertdrill.agent.drilling.healing import heal_abandoned, require_no_other_toxics, require_nothing_in_force
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.chaos.toxiproxy.client import Toxiproxy
 from alertdrill.lab.server import Server
 from tests.support.left_behind import FAULT, leave, taken_back
 from tests.support.toxiproxy_server import endpoints, toxics, toxiproxy_server
@@ -129,3 +130,17 @@ async def test_the_ledger_is_found_from_every_working_directory(server: Server, 
     done = in_folder(tmp_path, "heal", "-c", "beside/agent.yml")
     assert done.stdout.endswith(f"1 fault(s) healed, none in force in {beside / 'ledger'}\n")
     assert toxics(server) == {}
+
+
+async def test_a_fault_of_another_ledger_on_the_same_toxiproxy_is_named(server: Server, tmp_path: Path) -> None:
+    """It may belong to an agent on another machine."""
+    mine, theirs = Ledger(tmp_path / "mine", "slow"), Ledger(tmp_path / "theirs", "slow")
+    toxiproxy = Toxiproxy(f"http://{server.address}")
+    await leave(mine, server)
+    await require_no_other_toxics(toxiproxy, mine)
+    entry_id = await leave(theirs, server)
+    expected = (
+        rf"has the toxic {entry_id} on the proxy db, which another alertdrill made, for it is not in {mine.directory}"
+    )
+    with pytest.raises(FaultNotApplied, match=expected):
+        await require_no_other_toxics(toxiproxy, mine)
