@@ -122,7 +122,8 @@ class MonitoringClient:
         self, path: str, params: Mapping[str, str] | None, response: aiohttp.ClientResponse, body: bytes
     ) -> ServiceUnavailable:
         # Some servers repeat what they were sent.
-        reason = without(refusal.excerpt(body), self._server.sent_headers().values())
+        told = without(body.decode(errors="replace"), self._server.sent_headers().values())
+        reason = refusal.excerpt(told.encode(errors="replace"))
         remedy = refusal.remedy(response.status, response.headers.get("Location", ""), reason, self._server)
         query = f" to {refusal.one_line(params['query'])}" if params and "query" in params else ""
         parts = "; ".join(part for part in (reason, remedy) if part) or "and nothing else"

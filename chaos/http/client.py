@@ -74,18 +74,18 @@ async def _make(call: Call, secrets: _Secrets) -> None:
         if status not in call.status if call.status else status // 100 != 2:
             expected = " or ".join(map(str, call.status)) or "2xx"
             where = shown_url(call.url)
-            raise CallFailed(f"{call.method} {where}: status {status}, expected {expected}: {_excerpt(text)}")
+            raise CallFailed(f"{call.method} {where}: status {status}, expected {expected}: {_excerpt(text, secrets)}")
         if call.confirm is not None:
-            await _wait_until_shown(session, call.confirm)
+            await _wait_until_shown(session, call.confirm, secrets)
 
 
-async def _wait_until_shown(session: aiohttp.ClientSession, wanted: Confirmation) -> None:
+async def _wait_until_shown(session: aiohttp.ClientSession, wanted: Confirmation, secrets: _Secrets) -> None:
     async def problem() -> str:
         try:
             status, text = await _request(session, "GET", wanted.url, None)
         except CallFailed as error:
             return str(error)
-        return "" if status == 200 and wanted.contains in text else f"status {status}: {_excerpt(text)}"
+        return "" if status == 200 and wanted.contains in text else f"status {status}: {_excerpt(text, secrets)}"
 
     if left := await poll(problem, wanted.within.total_seconds(), _LOOK_EVERY_SECONDS):
         raise CallFailed(f"{shown_url(wanted.url)} does not show {wanted.contains!r}: {left}")
@@ -103,8 +103,9 @@ async def _request(
         raise CallFailed(f"{method} {shown_url(url)} failed: {str(error) or type(error).__name__}") from error
 
 
-def _excerpt(text: str) -> str:
-    return text[:_SHOWN].strip()
+def _excerpt(text: str, secrets: _Secrets) -> str:
+    # Before it is cut: the beginning of a secret is no longer recognised.
+    return without(text, secrets.all)[:_SHOWN].strip()
 
 
 def _limit(call: Call) -> aiohttp.ClientTimeout:

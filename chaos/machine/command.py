@@ -197,7 +197,8 @@ def _run(step: CommandStep, folder: Path, preparing: Callable[[], object] | None
         output.seek(0)
         text = output.read().decode(errors="replace")
     if code != 0:
-        shown = without(text, [*secrets.values(), *_lines(step.stdin_file)]).strip()[-_SHOWN:]
+        given = [os.environ.get(name, "") for name in step.environment]
+        shown = without(text, [*secrets.values(), *given, *_lines(step.stdin_file)]).strip()[-_SHOWN:]
         raise CommandFailed(f"{step.run[0]} ended with {code}: {shown or 'no output'}")
 
 
