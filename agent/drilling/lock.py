@@ -74,35 +74,50 @@ def _locked(directory: Path, target: str, drill: str) -> Iterator[None]:
     path = directory / f"alertdrill-{hashlib.sha256(target.encode()).hexdigest()[:16]}.lock"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = _opened(path)
+        lock = _taken(path, target)
     except OSError as error:
         raise ConfigError(f"{path}: the lock cannot be made there: {error.strerror or error}") from error
-    with os.fdopen(lock, "r+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(f"{_holder(lock)} drills {target} already: wait for its end") from error
+    try:
         os.ftruncate(lock, 0)
         os.pwrite(lock, json.dumps({"pid": os.getpid(), "drill": drill, "since": time.time()}).encode(), 0)
-        try:
-            yield
-        finally:
-            # Do not delete the file: another process may have it open, and would lock a deleted file.
+        yield
+    finally:
+        # Another user's file stays there, and nobody holds it.
+        with contextlib.suppress(OSError):
             os.ftruncate(lock, 0)
+            path.unlink()
+        os.close(lock)
+
+
+def _taken(path: Path, target: str) -> int:
+    """Open and lock a file, and make sure that its path still leads to it: its holder removes it at the end."""
+    while True:
+        lock = _opened(path)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = _holder(lock)
+            os.close(lock)
+            raise ConfigError(f"{holder} drills {target} already: wait for its end") from error
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), path.lstat()):
+                return lock
+        os.close(lock)
 
 
 def _opened(path: Path) -> int:
     try:
         lock = os.open(path, _OPEN)
     except FileNotFoundError:
-        with contextlib.suppress(FileExistsError):
+        try:
             made = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o666)
-            # Whatever the mask says: agents of other users lock the same file.
-            os.fchmod(made, 0o666)
-            return made
-        lock = os.open(path, _OPEN)
+        except FileExistsError:
+            return _opened(path)
+        # Whatever the mask says: agents of other users lock the same file.
+        os.fchmod(made, 0o666)
+        return made
     status = os.fstat(lock)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         os.close(lock)
         raise OSError(errno.EPERM, "it is not a file of its own: remove it")
     return lock

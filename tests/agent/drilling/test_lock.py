@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -117,8 +119,8 @@ async def test_agents_with_different_ledgers_lock_the_same_targets(tmp_path: Pat
 
 def test_a_link_in_the_place_of_a_lock_is_refused(tmp_path: Path) -> None:
     with locked(tmp_path, ["a"], "mine"):
-        pass
-    (path,) = tmp_path.glob("*.lock")
+        (path,) = tmp_path.glob("*.lock")
+    path.touch()
     precious = tmp_path / "precious"
     precious.write_text("kept")
     for link in (path.symlink_to, path.hardlink_to):
@@ -143,3 +145,28 @@ def test_what_others_wrote_into_a_lock_is_not_repeated(text: str, tmp_path: Path
         expected = r"^(another process|a drill of process 1) drills a already"
         with pytest.raises(ConfigError, match=expected), locked(tmp_path, ["a"], "mine"):
             pass
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    with locked(tmp_path, ["a", "b"], "mine"):
+        assert len(list(tmp_path.iterdir())) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_many_that_come_and_go_one_holds_it(tmp_path: Path) -> None:
+    """The file is removed by one while others open it."""
+    held: list[int] = []
+
+    def come_and_go(number: int) -> int:
+        times = 0
+        for _ in range(200):
+            with contextlib.suppress(ConfigError), locked(tmp_path, ["a"], f"drill-{number}"):
+                held.append(number)
+                assert held == [number]
+                held.clear()
+                times += 1
+        return times
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(come_and_go, range(4))) > 0
+    assert list(tmp_path.iterdir()) == []
