@@ -17,15 +17,17 @@ def name_beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
 
 
-def write_whole(path: Path, content: bytes | str, mode: int = 0o666) -> None:
-    """Write a file under another name, then rename it: no reader ever sees half of it.
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file under another name, then rename it: no reader ever sees half of it. Other users cannot read it.
 
-    The file has the permissions of `mode`, less those of the umask. Raises OSError, and then leaves no file behind.
+    Raises OSError, and then leaves no file behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = name_beside(path)
     try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:  # noqa: PTH123 - a descriptor
+        # Only for this user: what a drill saw can be confidential.
+        new = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(new, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
@@ -67,7 +69,7 @@ def reserved(directory: Path, size_bytes: int) -> Iterator[ReservedSpace]:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             _remove_abandoned(directory)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             stack.callback(os.close, descriptor)
             stack.callback(path.unlink, missing_ok=True)
             # The lock tells others that this process lives.

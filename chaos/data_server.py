@@ -31,6 +31,10 @@ class DataServerFault(Fault):
     def server(self) -> ServerUrl:
         """The server in the URL."""
 
+    def servers(self, endpoints: Endpoints) -> frozenset[str]:
+        """Return what no other drill may break at the same time."""
+        return frozenset({endpoints.located(self.server_name)})
+
     def contradicts(self, other: Fault) -> str:
         """Return why another fault cannot be in force at the same time: a blocked server takes no undo."""
         if isinstance(other, DataServerFault) and other.server_name == self.server_name:

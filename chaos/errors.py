@@ -1,4 +1,4 @@
-"""Errors of faults. FaultNotApplied needs no repair; FaultNotHealed does."""
+"""Errors of faults. FaultNotApplied needs no repair; FaultNotHealed does, and LedgerRefused needs a look."""
 
 from __future__ import annotations
 
@@ -13,3 +13,10 @@ class FaultNotHealed(Exception):
 
 class FaultTakenBack(Exception):
     """Another process undid the fault while its owner thought it in force: observations of that time prove nothing."""
+
+
+class LedgerRefused(Exception):
+    """The ledger, or an entry, is not this user's alone, or was not written by this program; nothing of it is carried out.
+
+    Each line names a file and says what to do.
+    """

@@ -96,6 +96,10 @@ class Fault(Settings):
     def target(self) -> str:
         """The target, in words."""
 
+    def servers(self, endpoints: Endpoints) -> frozenset[str]:
+        """Return what no other drill may break at the same time, beside Toxiproxy: HOST:PORT, a URL, or words."""
+        return frozenset({f"{self.kind} of {endpoints.located(self.target)}"})
+
     def steps(self) -> list[Fault]:
         """Split a fault that grows into several that add up; most faults are one step."""
         return [self]

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.secret_source import beside_its_file
 from alertdrill.chaos.timeline import most_at_once, repetitions
 from alertdrill.units.settings import Settings
 
@@ -106,7 +107,7 @@ class Guards(Settings):
     most_faults: int = Field(default=5, gt=0)
     hours: Hours | None = None
     blackouts: tuple[Blackout, ...] = ()
-    kill_switch: Path | None = None
+    kill_switch: Annotated[Path, AfterValidator(beside_its_file)] | None = None
     ignore_alerts: tuple[str, ...] = ()
     known_silences: tuple[str, ...] = ("*",)
 

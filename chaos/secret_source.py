@@ -22,7 +22,9 @@ def read_secret(file: Path | None, variable: str | None) -> str | None:
         try:
             return file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise SecretMissing(f"the secret in {file} cannot be read: {error}") from error
+            raise SecretMissing(
+                f"the secret in {file} cannot be read: {getattr(error, 'strerror', None) or error}"
+            ) from error
     if variable is not None:
         if variable not in os.environ:
             raise SecretMissing(f"the environment variable {variable} is not set, expected a secret in it")

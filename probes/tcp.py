@@ -22,6 +22,7 @@ from alertdrill.probes.connection import connected
 from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome
 from alertdrill.probes.probe import SingleRequestProbe
+from alertdrill.units.secrecy import shown_url
 from alertdrill.units.server_url import ServerUrl, parse_server_url
 from alertdrill.units.tls import TlsSettings
 
@@ -43,7 +44,7 @@ class TcpProbe(SingleRequestProbe):
     @classmethod
     def _is_url(cls, url: str) -> str:
         if parse_server_url(url, _PORTS).path:
-            msg = f"{url!r} has a path, expected tcp://host:port"
+            msg = f"{shown_url(url)!r} has a path, expected tcp://host:port"
             raise ValueError(msg)
         return url
 

@@ -23,6 +23,7 @@ from alertdrill.probes.failures import explain
 from alertdrill.probes.outcome import Outcome
 from alertdrill.probes.probe import SingleRequestProbe
 from alertdrill.units.duration import Duration, format_duration
+from alertdrill.units.secrecy import shown_url
 from alertdrill.units.server_url import ServerUrl, parse_server_url
 from alertdrill.units.tls import VerifiedTls
 
@@ -40,7 +41,7 @@ class TlsProbe(VerifiedTls, SingleRequestProbe):
     @classmethod
     def _is_url(cls, url: str) -> str:
         if parse_server_url(url, _PORTS).path:
-            msg = f"{url!r} has a path, expected tls://host or tls://host:port"
+            msg = f"{shown_url(url)!r} has a path, expected tls://host or tls://host:port"
             raise ValueError(msg)
         return url
 

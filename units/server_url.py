@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator
 
+from alertdrill.units.secrecy import shown_url
+
 _POSTGRES_PORTS = {"postgresql": 5432, "postgres": 5432}
 _REDIS_PORTS = {"redis": 6379, "rediss": 6379}
 
@@ -37,14 +39,18 @@ def parse_server_url(url: str, ports: Mapping[str, int | None]) -> ServerUrl:
         msg = "has a password in it, expected password or password_file as a key of its own"
         raise ValueError(msg)
     if parts.scheme not in ports or not parts.hostname or not _is_host(parts.hostname):
-        msg = f"{url!r} is not a URL of this kind, expected {expected}"
+        msg = f"{shown_url(url)!r} is not a URL of this kind, expected {expected}"
         raise ValueError(msg)
     if parts.query or parts.fragment:
-        msg = f"{url!r} has something after the path, expected keys of their own for that"
+        msg = f"{shown_url(url)!r} has something after the path, expected keys of their own for that"
         raise ValueError(msg)
-    port = parts.port if parts.port is not None else ports[parts.scheme]
+    try:
+        port = parts.port if parts.port is not None else ports[parts.scheme]
+    except ValueError as error:
+        msg = f"{shown_url(url)!r} has a wrong port, expected 1 to 65535"
+        raise ValueError(msg) from error
     if not port:
-        msg = f"{url!r} has no port, expected {expected}"
+        msg = f"{shown_url(url)!r} has no port, expected {expected}"
         raise ValueError(msg)
     return ServerUrl(parts.scheme, parts.hostname, port, unquote(parts.username or ""), unquote(parts.path[1:]))
 
@@ -58,7 +64,7 @@ def parse_redis_url(url: str) -> ServerUrl:
     """Parse `redis://host:port/number`, or `rediss://` for TLS; raises ValueError."""
     server = parse_server_url(url, _REDIS_PORTS)
     if server.path and not server.path.isdecimal():
-        msg = f"{url!r} has the database {server.path!r}, expected a number such as 0"
+        msg = f"{shown_url(url)!r} has the database {server.path!r}, expected a number such as 0"
         raise ValueError(msg)
     return server
 

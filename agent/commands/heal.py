@@ -45,6 +45,8 @@ def status(
 
     async def show() -> int:
         ledger = healing.ledger_of(on_lab.configuration(config))
+        if json:
+            typer.echo(f"alertdrill: the ledger is {ledger.directory}", err=True)
         return healing.status(ledger, open_console(no_color=no_color), as_json=json)
 
     raise typer.Exit(run(show, undoes=False))

@@ -52,8 +52,7 @@ async def _keep_up(config: Path, time_scale: float, parts: LabParts, console: Co
         _show_servers(lab.table(), console)
         own = lab.directory / "agent.yml"
         here = on_lab.at_the_lab(loaded, lab.addresses, lab.ledger, time_scale, lab.webhook_token)
-        # It holds the token of the webhook, and other users may reach the lab's folder.
-        write_whole(own, as_yaml(here), mode=0o600)
+        write_whole(own, as_yaml(here))
         drill = config.parent / "drills" / "database-latency.yml"
         console.print(f"drill it: alertdrill drill --config {own} {drill}", soft_wrap=True)
         console.print("Ctrl-C stops it and removes all it made.")

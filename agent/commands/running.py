@@ -64,12 +64,13 @@ async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stoppin
 def _explain(group: BaseExceptionGroup[BaseException]) -> int:
     """Print each expected error as a line and return the exit code; a bug is raised again."""
     from alertdrill.agent.errors import ConfigError, ServiceUnavailable, leaves
-    from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+    from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed, LedgerRefused
     from alertdrill.lab.errors import LabError
     from alertdrill.probes.load.workers import WorkersDied
     from alertdrill.units.extras import LibraryMissing
 
-    known = (ConfigError, ServiceUnavailable, FaultNotApplied, FaultNotHealed, LabError, WorkersDied, LibraryMissing)
+    of_faults = (FaultNotApplied, FaultNotHealed, LedgerRefused)
+    known = (ConfigError, ServiceUnavailable, *of_faults, LabError, WorkersDied, LibraryMissing)
     matched, rest = group.split(known)
     if rest is not None or matched is None:
         raise group

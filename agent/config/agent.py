@@ -35,7 +35,8 @@ class AgentConfig(Settings):
     password of `webhook_basic_auth` if one is set. `time_scale` divides the durations of drills, for servers
     whose durations were divided by the same number. `addresses` maps the names in drills to addresses; `allow` lists
     the faults that need written permission (`flush redis:6379`); `password_files` has a file for each server.
-    `kubernetes` says which parts of a cluster drills may break.
+    `kubernetes` says which parts of a cluster drills may break. Paths are relative to the file; without `recordings`
+    they are written to the folder of that name in the working directory.
     """
 
     probe: AnyProbe
@@ -48,7 +49,7 @@ class AgentConfig(Settings):
     webhook_token: Secret | None = None
     webhook_basic_auth: BasicAuth | None = None
     recordings: Path = Path("recordings")
-    ledger: Path = Path("~/.local/state/alertdrill/ledger")
+    ledger: Path = Field(default=Path("~/.local/state/alertdrill/ledger"), validate_default=True)
     guards: Guards = Guards()
     time_scale: float = Field(default=1.0, gt=0)
     addresses: dict[Place, Place] = {}
@@ -60,6 +61,11 @@ class AgentConfig(Settings):
     @classmethod
     def _resolve_paths(cls, files: dict[str, Path], info: ValidationInfo) -> dict[str, Path]:
         return {name: beside_its_file(path, info) for name, path in files.items()}
+
+    @field_validator("recordings", "ledger")
+    @classmethod
+    def _resolve_folders(cls, folder: Path, info: ValidationInfo) -> Path:
+        return beside_its_file(folder, info)
 
     @field_validator("webhook_token")
     @classmethod

@@ -18,6 +18,7 @@ from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.figures.thresholds import Thresholds
 from alertdrill.units.duration import Duration
 from alertdrill.units.promql import PromQL
+from alertdrill.units.secrecy import SHOWN, is_secret_field, shown_url
 from alertdrill.units.settings import Settings
 from alertdrill.units.time_scale import scale_expr
 
@@ -41,6 +42,10 @@ class Surge(Settings):
     max_in_flight: int = Field(default=10_000, gt=0)
     probe: Annotated[AnyProbe | None, BeforeValidator(_read_probe)] = None
 
+    @field_serializer("probe", when_used="json")
+    def _dump_without_secrets(self, probe: AnyProbe | None) -> Any:  # noqa: ANN401 - JSON
+        return None if probe is None else _masked(probe.model_dump(mode="json", by_alias=True, exclude_unset=True))
+
     @property
     def target(self) -> str:
         """The effect of the surge, in words."""
@@ -51,6 +56,17 @@ class Surge(Settings):
         """Divide its start and its length; its rate stays as it is."""
         lasts = self.lasts / time_scale if isinstance(self.lasts, timedelta) else self.lasts
         return self.model_copy(update={"at": self.at / time_scale, "lasts": lasts})
+
+
+def _masked(value: Any, name: str = "", *, named: bool = False) -> Any:  # noqa: ANN401 - JSON
+    """Mask in a probe what may be secret: in its URLs, and in headers and JSON under the name of a secret."""
+    if isinstance(value, dict):
+        return {key: _masked(item, key, named=named or name in {"headers", "json"}) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item, name, named=named) for item in value]
+    if name == "url" and isinstance(value, str):
+        return shown_url(value)
+    return SHOWN if named and is_secret_field(name) else value
 
 
 class DrillLoad(Settings):

@@ -24,6 +24,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from alertdrill.chaos.secret_source import beside_its_file
 from alertdrill.units.duration import Duration
 from alertdrill.units.headers import HeaderName, require_unframed
+from alertdrill.units.secrecy import shown_url
 from alertdrill.units.settings import Secret, Settings
 from alertdrill.units.tls import TlsSettings
 
@@ -42,14 +43,14 @@ class ServerSettings(Settings):
         except ValueError:
             parsed = None
         if not parsed:
-            msg = f"{url!r} is not a URL, expected http://… or https://…"
+            msg = f"{shown_url(url)!r} is not a URL, expected http://… or https://…"
             raise ValueError(msg)
         if parts.username is not None or parts.password is not None:
             # The message does not repeat the URL, because it holds a secret.
             msg = "holds a user name or a password, expected them as keys, such as `basic_auth` of prometheus"
             raise ValueError(msg)
         if parts.query or parts.fragment:
-            msg = f"{url!r} holds a query or a fragment, expected a path at most"
+            msg = f"{shown_url(url)!r} holds a query or a fragment, expected a path at most"
             raise ValueError(msg)
         return url.rstrip("/")
 

@@ -17,7 +17,7 @@ from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.drilling.assembly import DrillNotes, assembled, noted
 from alertdrill.agent.drilling.faults import FaultRunner
 from alertdrill.agent.drilling.guard import Guard
-from alertdrill.agent.drilling.healing import heal_abandoned, require_nothing_in_force
+from alertdrill.agent.drilling.healing import heal_abandoned, require_no_other_toxics, require_nothing_in_force
 from alertdrill.agent.drilling.observer import Observer
 from alertdrill.agent.drilling.progress import Progress
 from alertdrill.agent.drilling.site import RunningDrill, Site
@@ -34,6 +34,7 @@ from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
+from alertdrill.chaos.toxiproxy.client import Toxiproxy
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Measures
 from alertdrill.probes.load.load import Load
@@ -54,7 +55,7 @@ class Conductor:
         config = site.config
         self._site = site
         self._drill = drill.scaled(config.time_scale)
-        self._ledger = Ledger(config.ledger.expanduser(), drill.name)
+        self._ledger = Ledger(config.ledger, drill.name)
         self._guard = Guard(config.guards, self._drill, site.clocks.now)
         self._observer = Observer(site.prometheus, site.alertmanager, self._drill, tell, site.clocks.wall)
         self.progress = Progress(self._drill, self._observer, tell=tell)
@@ -91,6 +92,8 @@ class Conductor:
         found = [await fault.resolve(endpoints, self._ledger.new_id()) for fault in self._drill.faults]
         self._guard.require_allowed(injection.target for injection in found)
         require_nothing_in_force(self._ledger)
+        if any(hasattr(fault, "proxy") for fault in self._drill.faults):
+            await require_no_other_toxics(Toxiproxy(endpoints.toxiproxy_url), self._ledger)
         return list(zip(self._drill.faults, found, strict=True))
 
     def _require_rules(self) -> None:
@@ -109,7 +112,7 @@ class Conductor:
 
         An error that cuts the drill short, or a cancellation, is raised after the recording is made of what there is.
         """
-        with self._site.locked(self._drill.name):
+        async with self._site.locked(self._drill):
             await heal_abandoned(self._ledger, self.progress.tell)
             await self.check()
             with self._site.hosting(self._running):

@@ -67,7 +67,7 @@ class Guard:
         self._stopped = reason
 
     def _switch(self) -> str:
-        switch = self._guards.kill_switch and self._guards.kill_switch.expanduser()
+        switch = self._guards.kill_switch
         return f"the kill switch {switch} is there: remove it to drill" if switch and switch.exists() else ""
 
     def _is_ignored(self, alert: str) -> bool:

@@ -19,6 +19,7 @@ from alertdrill.agent.monitoring.held import AlertmanagerStatus, HeldAlert, Sile
 from alertdrill.agent.monitoring.prometheus import Prometheus, rule_record
 from alertdrill.agent.monitoring.rules import ActiveAlert, RuleGroup
 from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
+from alertdrill.agent.recording.alertmanager_config import without_secrets
 from alertdrill.agent.recording.records import (
     ActiveRecord,
     AlertmanagerRecord,
@@ -263,8 +264,8 @@ class Observer:
         silencing = {silence_id for one in self._held.values() for silence_id in one.silenced_by}
         return AlertmanagerRecord(
             version=first.version,
-            config=first.config,
-            config_at_end=status.config if status else None,
+            config=without_secrets(first.config),
+            config_at_end=without_secrets(status.config) if status else None,
             looks=self._looks_at_alertmanager,
             started_at=_distinct([first.started_at, status.started_at if status else None]),
             peers=max(first.cluster.peers, 1),

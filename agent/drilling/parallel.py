@@ -112,8 +112,8 @@ def _command(options: DrillOptions) -> list[str]:
     from alertdrill.lab.programs import find_programs
 
     # When this process ends, even by SIGKILL, the kernel interrupts the labs, and they undo their faults.
-    command = [str(find_programs()["setpriv"]), "--pdeathsig", "INT", "--", sys.executable, "-m", "alertdrill", "drill"]
-    command += ["--lab", "--time-scale", f"{options.time_scale:g}", "--config", str(options.config)]
+    command = [str(find_programs()["setpriv"]), "--pdeathsig", "INT", "--", sys.executable, "-P", "-m", "alertdrill"]
+    command += ["drill", "--lab", "--time-scale", f"{options.time_scale:g}", "--config", str(options.config)]
     command += ["--output", str(options.output), "--turns", str(options.turns), "--no-color"]
     return [*command, *map(str, options.files)]
 

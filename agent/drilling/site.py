@@ -6,15 +6,10 @@ after another, under a load that keeps running, and each counts only what happen
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import json
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
-    AbstractContextManager,
     asynccontextmanager,
     contextmanager,
 )
@@ -26,9 +21,9 @@ from typing import Any, Self
 from aiohttp import web
 
 from alertdrill.agent.config.agent import AgentConfig, require_credential
-from alertdrill.agent.config.drill import DrillLoad
+from alertdrill.agent.config.drill import Drill, DrillLoad
+from alertdrill.agent.drilling.lock import FOLDER, canonical, locked
 from alertdrill.agent.drilling.progress import Progress
-from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.recording.records import NotificationRecord, RefusalRecord
@@ -74,12 +69,14 @@ class Clocks:
 class Dependencies:
     """How a site reads the time and starts its helpers; tests replace these.
 
-    `connect` opens a probe's client, `watchdog` starts the process that undoes a drill's faults if this one dies.
+    `connect` opens a probe's client, `watchdog` starts the process that undoes a drill's faults if this one dies. `locks`
+    is the folder that all agents of a machine share.
     """
 
     clocks: Clocks = Clocks()
     connect: Callable[[AnyProbe], AbstractAsyncContextManager[Client | AwaitedClient]] = open_client
     watchdog: Callable[[Ledger, Callable[[str], None]], AbstractAsyncContextManager[Any]] = leased
+    locks: Path = FOLDER
 
 
 @dataclass
@@ -133,6 +130,7 @@ class Site:
         self.clocks = dependencies.clocks
         self.connect = dependencies.connect
         self.watchdog = dependencies.watchdog
+        self._locks = dependencies.locks
         self._acknowledged = acknowledged
         self.inbox = Inbox(self._receive, dependencies.clocks.wall)
         self._load: Load | None = None
@@ -148,11 +146,16 @@ class Site:
         await self.alertmanager.__aexit__(*error)
         await self.prometheus.__aexit__(*error)
 
-    def locked(self, drill: str) -> AbstractContextManager[None]:
-        """Keep other processes from drilling the same servers for the length of the block; raises ConfigError."""
-        config = self.config
-        target = f"{config.prometheus.url} and {config.endpoints.toxiproxy_url}"
-        return locked(config.ledger.expanduser().parent, target, drill)
+    @asynccontextmanager
+    async def locked(self, drill: Drill) -> AsyncIterator[None]:
+        """Keep other agents of this machine from drilling the same targets for the length of the block.
+
+        Raises ConfigError.
+        """
+        endpoints = self.config.endpoints
+        broken = {endpoints.toxiproxy_url}.union(*(fault.servers(endpoints) for fault in drill.faults))
+        with locked(self._locks, [await canonical(one) for one in broken], drill.name):
+            yield
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -243,39 +246,3 @@ class Site:
             return AgentState(tally, checks)
         progress = self._running.progress
         return AgentState(tally, checks, progress.drill.name, progress.phase, progress.faults)
-
-
-@contextmanager
-def locked(directory: Path, target: str, drill: str) -> Iterator[None]:
-    """Hold the lock of a target for the length of the block.
-
-    Raises ConfigError, which names the drill that holds the lock, or says why no lock can be made.
-    """
-    name = hashlib.sha256(target.encode()).hexdigest()[:16]
-    path = directory / f"drill-{name}.lock"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: the lock cannot be made there: {error.strerror or error}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(f"{_holder(path)} drills {target} already: wait for its end") from error
-        file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "drill": drill, "since": time.time()}))
-        file.flush()
-        try:
-            yield
-        finally:
-            # Do not delete the file: another process may have it open, and would lock a deleted file.
-            file.truncate(0)
-
-
-def _holder(path: Path) -> str:
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        return f"drill {held['drill']} of process {held['pid']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"

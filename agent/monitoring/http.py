@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring import refusal
+from alertdrill.units.secrecy import without
 
 _Shape = TypeVar("_Shape")
 
@@ -120,7 +121,9 @@ class MonitoringClient:
     def _refused(
         self, path: str, params: Mapping[str, str] | None, response: aiohttp.ClientResponse, body: bytes
     ) -> ServiceUnavailable:
-        reason = refusal.excerpt(body)
+        # Some servers repeat what they were sent.
+        told = without(body.decode(errors="replace"), self._server.sent_headers().values())
+        reason = refusal.excerpt(told.encode(errors="replace"))
         remedy = refusal.remedy(response.status, response.headers.get("Location", ""), reason, self._server)
         query = f" to {refusal.one_line(params['query'])}" if params and "query" in params else ""
         parts = "; ".join(part for part in (reason, remedy) if part) or "and nothing else"

@@ -9,6 +9,7 @@ import aiohttp
 
 from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.units.duration import format_duration
+from alertdrill.units.secrecy import shown_url
 
 _LONGEST_EXCERPT = 200
 _AWAY = "it is starting or overloaded, or the proxy in front of it does not reach it"
@@ -46,7 +47,7 @@ def excerpt(body: bytes) -> str:
 def remedy(status: int, location: str, message: str, server: MonitoringServer) -> str:
     """Return a remedy for a status of 300 or more; empty if the answer itself has one."""
     if status < 400:
-        return f"it redirects to {one_line(location) or 'another page'}: set that `url`, or the credentials"
+        return f"it redirects to {one_line(shown_url(location)) or 'another page'}: set that `url`, or the credentials"
     if _SPEAKS_HTTPS in message:
         return "set a `url` of https://"
     if _WANTS_TENANT in message:

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from alertdrill.chaos.secret_source import beside_its_file
 from alertdrill.units.duration import Duration
-from alertdrill.units.headers import HeaderName, require_unframed
+from alertdrill.units.headers import HeaderName, require_public, require_unframed
+from alertdrill.units.secrecy import secret_key, secret_parameter, shown_url
 from alertdrill.units.settings import Settings
 
 
-def _http_url(url: str) -> str:
-    parts = urlsplit(url)
+def _http_url(url: str, info: ValidationInfo) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = f"{url!r} is not a URL, expected http://… or https://…"
+        msg = f"{shown_url(url)!r} is not a URL, expected http://… or https://…"
         raise ValueError(msg)
     if parts.username is not None or parts.password is not None:
         # The message does not repeat the URL, which holds a secret.
@@ -28,9 +32,17 @@ def _http_url(url: str) -> str:
     try:
         _ = parts.port
     except ValueError as error:
-        msg = f"{url!r} has a wrong port, expected 1 to 65535"
+        msg = f"{shown_url(url)!r} has a wrong port, expected 1 to 65535"
         raise ValueError(msg) from error
+    if _is_from_a_file(info) and (name := secret_parameter(parts.query)):
+        msg = f"has the parameter {name}, which would stand in the ledger and recordings, expected it in query_file"
+        raise ValueError(msg)
     return url
+
+
+def _is_from_a_file(info: ValidationInfo) -> bool:
+    """Whether a user wrote it; recordings and ledgers of older versions may hold what is refused today."""
+    return bool(info.context)
 
 
 _Url = Annotated[str, AfterValidator(_http_url)]
@@ -50,7 +62,8 @@ class Confirmation(Settings):
 class Call(Settings):
     """One request, the expected statuses (any 2xx by default), and the page that shows its effect.
 
-    A body that is not a text is sent as JSON. Secret header values are in a file or a variable.
+    A body that is not a text is sent as JSON. What is secret is in a file or a variable, and read when it is used: header
+    values, parameters of the URL (`query_file`), or the whole body.
     """
 
     url: _Url
@@ -58,7 +71,9 @@ class Call(Settings):
     headers: dict[HeaderName, str] = {}
     headers_file: dict[HeaderName, _SecretFile] = {}
     headers_env: dict[HeaderName, str] = {}
+    query_file: dict[str, _SecretFile] = {}
     body: str | dict[str, Any] | list[Any] | None = None
+    body_file: _SecretFile | None = None
     status: tuple[int, ...] = ()
     timeout: Duration = Field(default=timedelta(seconds=5), gt=timedelta(0))
     confirm: Confirmation | None = None
@@ -73,6 +88,28 @@ class Call(Settings):
     def _headers_are_printable(cls, headers: dict[str, Any]) -> dict[str, Any]:
         require_unframed(headers)
         return headers
+
+    @field_validator("headers")
+    @classmethod
+    def _headers_are_public(cls, headers: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if _is_from_a_file(info):
+            require_public(headers)
+        return headers
+
+    @field_validator("body")
+    @classmethod
+    def _body_is_public(cls, body: object, info: ValidationInfo) -> object:
+        if _is_from_a_file(info) and (key := secret_key(body)):
+            msg = f"has the key {key}, which would stand in the ledger and recordings, expected the body in body_file"
+            raise ValueError(msg)
+        return body
+
+    @model_validator(mode="after")
+    def _has_one_body(self) -> Self:
+        if self.body is not None and self.body_file is not None:
+            msg = "has both body and body_file, expected one of them"
+            raise ValueError(msg)
+        return self
 
     @property
     def longest(self) -> timedelta:

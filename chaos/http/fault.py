@@ -68,6 +68,10 @@ class Http(Fault):
         """The target, in words."""
         return self.begin.url.split("://", 1)[1]
 
+    def servers(self, endpoints: Endpoints) -> frozenset[str]:
+        """Return what no other drill may break at the same time."""
+        return frozenset({endpoints.located(self.begin.url), endpoints.located(self.end.url)})
+
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> HttpInjection:
         """Check that both endpoints are reachable and that the secrets exist; raises FaultNotApplied."""
         del entry_id

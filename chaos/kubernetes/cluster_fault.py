@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import model_validator
 
 from alertdrill.chaos.cluster_access import Namespace
-from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.units.extras import require_library
 
 
@@ -18,6 +18,10 @@ class ClusterFault(Fault):
     def _has_its_library(self) -> Self:
         require_library("kubernetes_asyncio", "kubernetes")
         return self
+
+    def servers(self, endpoints: Endpoints) -> frozenset[str]:
+        """Return what no other drill may break at the same time."""
+        return frozenset({endpoints.kubernetes.words} if endpoints.kubernetes else ())
 
 
 class WorkloadFault(ClusterFault):

@@ -7,6 +7,11 @@ confirm: {run: [/usr/local/bin/check-it], within: 5s}     # again and again unti
 
 There is no shell: the first word is the program, and each other word is one argument. `end` is run after every `begin`,
 also after a failed one, so it must also work when it is run twice.
+
+A command gets a few variables of the agent's environment, and those that the drill names: a drill cannot take the
+credentials of the agent without saying so. Arguments are shown to every user of the machine, so secrets come from files:
+
+begin: {run: [break-it], stdin_file: secrets/token, environment_file: {TOKEN: secrets/token}, environment: [KUBECONFIG]}
 """
 
 from __future__ import annotations
@@ -22,22 +27,27 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import IO, Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.machine import holder
 from alertdrill.chaos.machine.threads import in_thread
+from alertdrill.chaos.secret_source import SecretMissing, beside_its_file, read_secret
 from alertdrill.units.duration import Duration, format_duration
 from alertdrill.units.polling import poll
+from alertdrill.units.secrecy import is_secret_name, without
 from alertdrill.units.settings import Settings
 
 _LOOK_EVERY_SECONDS = 0.05
 _SHOWN = 200
 _PR_SET_PDEATHSIG = 1
+_EVERY_COMMAND_GETS = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR"}
+_NAMES_A_FILE = ("-file", "_file")
+_SecretFile = Annotated[Path, AfterValidator(beside_its_file)]
 
 
 class CommandFailed(Exception):
@@ -52,16 +62,46 @@ def _as_words(run: object) -> object:
 
 
 class CommandStep(Settings):
-    """One command and its time limit."""
+    """One command and its time limit.
+
+    `environment` names variables of the agent that it gets, `environment_file` the files with the values of others.
+    `stdin_file` is its input.
+    """
 
     run: Annotated[tuple[str, ...], BeforeValidator(_as_words), Field(min_length=1)]
     within: Duration = Field(default=timedelta(seconds=10), gt=timedelta(0), le=timedelta(seconds=50))
+    environment: tuple[str, ...] = ()
+    environment_file: dict[str, _SecretFile] = {}
+    stdin_file: _SecretFile | None = None
+
+    @field_validator("run")
+    @classmethod
+    def _arguments_are_public(cls, run: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for word in run[1:] if info.context else ():
+            name = word.partition("=")[0]
+            if name.startswith("-") and is_secret_name(name) and not name.endswith(_NAMES_A_FILE):
+                msg = f"has the argument {name}, which every user can see, expected stdin_file or environment_file"
+                raise ValueError(msg)
+        return run
+
+    def secrets(self) -> dict[str, str]:
+        """Read the variables from files; raises CommandFailed."""
+        try:
+            return {name: read_secret(path, None) or "" for name, path in self.environment_file.items()}
+        except SecretMissing as error:
+            raise CommandFailed(str(error)) from error
 
     def located(self, endpoints: Endpoints) -> CommandStep:
         """Find its program, and replace names in its arguments by addresses; raises FaultNotApplied."""
         program = shutil.which(self.run[0])
         if program is None:
             raise FaultNotApplied(f"there is no executable program {self.run[0]}")
+        for variable in self.environment:
+            if variable not in os.environ:
+                raise FaultNotApplied(f"the environment variable {variable} is not set, which {self.run[0]} needs")
+        for path in (*self.environment_file.values(), *([self.stdin_file] if self.stdin_file else ())):
+            if not os.access(path, os.R_OK):
+                raise FaultNotApplied(f"{path} cannot be read, which {self.run[0]} needs")
         words = (str(Path(program).absolute()), *map(endpoints.located, self.run[1:]))
         return self.model_copy(update={"run": words})
 
@@ -141,30 +181,64 @@ async def _confirm(step: CommandStep, folder: Path) -> None:
 
 def _run(step: CommandStep, folder: Path, preparing: Callable[[], object] | None = None) -> None:
     """Run a command to its end, and kill it when its time is over; raises CommandFailed."""
+    secrets = step.secrets()
     # A file instead of a pipe: programs that the command leaves running may keep a pipe open for ever.
     with tempfile.TemporaryFile() as output:
         try:
-            running = subprocess.Popen(
-                step.run,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                start_new_session=True,
-                preexec_fn=preparing,  # noqa: PLW1509 - only a holder passes one, and it has no threads
-            )
+            running = _started(step, folder, _environment(step) | secrets, output, preparing)
             code = running.wait(step.within.total_seconds())
         except OSError as error:
-            raise CommandFailed(f"{step.run[0]} cannot be started: {error.strerror}") from error
+            raise CommandFailed(f"{error.filename or step.run[0]} cannot be started: {error.strerror}") from error
         except subprocess.TimeoutExpired:
             # Before wait() the kernel gives its number to no other process.
             os.killpg(running.pid, signal.SIGKILL)
             running.wait()
             raise CommandFailed(f"{step.run[0]} has not ended within {format_duration(step.within)}") from None
         output.seek(0)
-        text = output.read().decode(errors="replace").strip()[-_SHOWN:]
+        text = output.read().decode(errors="replace")
     if code != 0:
-        raise CommandFailed(f"{step.run[0]} ended with {code}: {text or 'no output'}")
+        given = [os.environ.get(name, "") for name in step.environment]
+        shown = without(text, [*secrets.values(), *given, *_lines(step.stdin_file)]).strip()[-_SHOWN:]
+        raise CommandFailed(f"{step.run[0]} ended with {code}: {shown or 'no output'}")
+
+
+def _started(
+    step: CommandStep,
+    folder: Path,
+    environment: dict[str, str],
+    output: IO[bytes],
+    preparing: Callable[[], object] | None,
+) -> subprocess.Popen[bytes]:
+    with Path(step.stdin_file or os.devnull).open("rb") as given:
+        return subprocess.Popen(
+            step.run,
+            stdin=given,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=preparing,  # noqa: PLW1509 - only a holder passes one, and it has no threads
+        )
+
+
+def _environment(step: CommandStep) -> dict[str, str]:
+    """Choose the variables that a command gets; raises CommandFailed if one is not set."""
+    for name in step.environment:
+        if name not in os.environ:
+            raise CommandFailed(f"the environment variable {name} is not set, which {step.run[0]} needs")
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _EVERY_COMMAND_GETS or name.startswith("LC_") or name in step.environment
+    }
+
+
+def _lines(file: Path | None) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines() if file else []
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def main(text: str) -> None:

@@ -18,6 +18,7 @@ from contextlib import suppress
 from functools import cache
 
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.machine.own_programs import own_environment, python_module
 from alertdrill.chaos.machine.processes import ProcessEnded, RunningProcess, children, in_group, with_command
 from alertdrill.chaos.machine.threads import in_thread
 from alertdrill.units.settings import Settings
@@ -38,9 +39,7 @@ async def hold(module: str, entry_id: str, settings: Settings, count: int = 1) -
 
     The settings are in its command line, so they must not hold a secret.
     """
-    # Without -P, Python would import a folder `alertdrill` of the working directory.
-    command = [sys.executable, "-P", "-m", module, entry_id, settings.model_dump_json()]
-    await in_thread(_start, command, entry_id, count)
+    await in_thread(_start, python_module(module, entry_id, settings.model_dump_json()), entry_id, count)
 
 
 async def release(entry_id: str) -> None:
@@ -90,6 +89,7 @@ def _popen(command: list[str]) -> subprocess.Popen[bytes]:
             stdin=_life_line()[0],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            env=own_environment(),
             start_new_session=True,
         )
     except OSError as error:

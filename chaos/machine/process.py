@@ -29,6 +29,7 @@ from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.machine import holder
 from alertdrill.chaos.machine.keep_down import KeptDown
+from alertdrill.chaos.machine.own_programs import own_environment
 from alertdrill.chaos.machine.processes import ProcessEnded, RunningProcess, ancestors
 from alertdrill.chaos.machine.sockets import own_address
 from alertdrill.chaos.machine.whereabouts import Whereabouts
@@ -281,6 +282,7 @@ def _start(command: tuple[str, ...]) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=own_environment(),
             start_new_session=True,
         )
     except OSError as error:

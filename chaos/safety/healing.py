@@ -11,8 +11,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from alertdrill.chaos.errors import FaultNotHealed
+from alertdrill.chaos.errors import FaultNotHealed, LedgerRefused
 from alertdrill.chaos.injection import Injection
+from alertdrill.chaos.safety import ledger_files
 from alertdrill.chaos.safety.entry import Entry
 from alertdrill.chaos.safety.ledger import Contents, Ledger
 from alertdrill.units.extras import LibraryMissing
@@ -154,5 +155,6 @@ class Undoing:
 
     def _log(self, line: str) -> None:
         # A full disk must not keep a fault in force.
-        with contextlib.suppress(OSError), (self._ledger.directory / LOG).open("a", encoding="utf-8") as log:
-            log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
+        with contextlib.suppress(OSError, LedgerRefused):
+            moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            ledger_files.append(self._ledger.directory, LOG, f"{moment} {line}\n")

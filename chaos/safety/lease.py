@@ -7,12 +7,12 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.machine.own_programs import own_environment, python_module
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.safety.owner import Owner
 from alertdrill.chaos.safety.watchdog import BEAT_SECONDS, LAPSED, READY
@@ -120,22 +120,15 @@ class _Lease:
 
 def _start(ledger: Ledger) -> subprocess.Popen[bytes]:
     owner = json.dumps(asdict(Owner.this_process()))
-    # Without -P, Python would import a folder `alertdrill` of the working directory.
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "alertdrill.chaos.safety.watchdog",
-        str(ledger.directory.absolute()),
-        ledger.drill,
-        owner,
-    ]
+    directory = str(ledger.directory.absolute())
+    command = python_module("alertdrill.chaos.safety.watchdog", directory, ledger.drill, owner)
     try:
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env=own_environment(),
             # Ctrl-C and the end of the terminal must not reach it.
             start_new_session=True,
         )

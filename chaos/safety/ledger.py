@@ -3,31 +3,34 @@
 `ID.json` is a fault that its owner keeps in force. A process that takes it from a living owner (the watchdog when the
 owner hangs, `heal --force`) first renames it to `ID.lapsed.json`, so that the owner notices. The file is removed when
 the fault is undone and cannot be injected any more: by the owner, or by another process when the owner is dead.
+
+An entry says what to run or to call, so only entries that this program wrote for this user are read: see ledger_files.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed, LedgerRefused
 from alertdrill.chaos.safety import ledger_files
 from alertdrill.chaos.safety.entry import Entry
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The contents of a ledger: entries by id, the ids that lapsed, and a line for each unreadable entry."""
+    """The contents of a ledger: entries by id, the ids that lapsed, and a line for each other entry.
 
-    entries: dict[str, Entry]
-    lapsed: frozenset[str]
-    unreadable: list[str]
+    An unreadable entry is damaged; a refused one is not this user's alone, or was not written by this program.
+    """
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    lapsed: frozenset[str] = frozenset()
+    unreadable: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
 
 class Ledger:
@@ -43,43 +46,54 @@ class Ledger:
 
     def write(self, entry_id: str, entry: Entry) -> None:
         """Write an entry and sync it to disk; raises FaultNotApplied when that fails."""
-        path = ledger_files.kept(self.directory, entry_id)
-        beside = path.with_suffix(".tmp")
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            with beside.open("w", encoding="utf-8") as file:
-                file.write(entry.model_dump_json())
-                file.flush()
-                os.fsync(file.fileno())
-            beside.rename(path)
-            _sync(self.directory)
-        except OSError as error:
-            for left in (beside, path):
-                with contextlib.suppress(OSError):
-                    left.unlink()
-            raise FaultNotApplied(f"the ledger {path} cannot be written, so nothing is broken: {error}") from error
+            with ledger_files.made(self.directory) as folder:
+                ledger_files.write_entry(folder, entry_id, entry.model_dump_json())
+        except (OSError, LedgerRefused) as error:
+            raise FaultNotApplied(
+                f"the ledger {self.directory} cannot be written, so nothing is broken: {error}"
+            ) from error
 
     def read(self) -> Contents:
-        """Read all entries; an unreadable one is reported and does not hide the others."""
-        entries, lapsed, unreadable = {}, set(), []
-        for entry_id, path in ledger_files.entry_files(self.directory):
+        """Read all entries; one that is unreadable or refused is reported and does not hide the others.
+
+        Raises LedgerRefused when other users control the folder.
+        """
+        try:
+            with ledger_files.opened(self.directory) as folder:
+                return self._read(folder)
+        except FileNotFoundError:
+            return Contents()
+        except OSError as error:
+            return Contents(unreadable=[f"the ledger {self.directory} cannot be read: {error.strerror}"])
+
+    def _read(self, folder: int) -> Contents:
+        entries, lapsed, unreadable, refused = {}, set(), [], []
+        for entry_id, name in ledger_files.entry_names(folder):
+            path = self.directory / name
             try:
-                entries[entry_id] = Entry.model_validate(json.loads(path.read_text(encoding="utf-8")))
+                entries[entry_id] = Entry.model_validate(ledger_files.read_entry(folder, name, entry_id))
             except FileNotFoundError:
                 continue  # removed, or lapsed, since the listing
-            except (OSError, ValueError, ValidationError) as error:
+            except LedgerRefused as error:
+                refused.append(f"the ledger entry {path} is not carried out: it {error}")
+            except (OSError, ValueError, RecursionError) as error:
                 unreadable.append(f"the ledger entry {path} cannot be read: {_one_line(error)}")
-            if path == ledger_files.lapsed(self.directory, entry_id):
+            if name == ledger_files.lapsed(entry_id):
                 lapsed.add(entry_id)
-        return Contents(entries, frozenset(lapsed), unreadable)
+        return Contents(entries, frozenset(lapsed), unreadable, refused)
 
     def find(self, entry_id: str) -> Entry | None:
-        """Read one entry; None when there is none, or when it cannot be read."""
+        """Read one entry; None when there is none, or when it cannot be read. Raises LedgerRefused."""
         return self.read().entries.get(entry_id)
 
     def is_kept(self, entry_id: str) -> bool:
         """Return whether a fault still belongs to its owner, and has not lapsed."""
-        return ledger_files.kept(self.directory, entry_id).exists()
+        try:
+            with ledger_files.opened(self.directory) as folder:
+                return ledger_files.is_there(folder, ledger_files.kept(entry_id))
+        except (OSError, LedgerRefused):
+            return False
 
     def lapse(self, entry_id: str) -> None:
         """Take a fault from its owner, which will notice; an entry that was removed meanwhile is not an error."""
@@ -88,18 +102,9 @@ class Ledger:
     def remove(self, entry_id: str) -> None:
         """Remove the entry of a fault that is undone; raises FaultNotHealed."""
         try:
-            for path in (ledger_files.kept(self.directory, entry_id), ledger_files.lapsed(self.directory, entry_id)):
-                path.unlink(missing_ok=True)
-        except OSError as error:
+            ledger_files.remove(self.directory, entry_id)
+        except (OSError, LedgerRefused) as error:
             raise FaultNotHealed(f"it is undone, but its ledger entry cannot be removed: {error}") from error
-
-
-def _sync(directory: Path) -> None:
-    opened = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _one_line(error: Exception) -> str:

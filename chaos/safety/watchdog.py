@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alertdrill.chaos.errors import LedgerRefused
 from alertdrill.chaos.safety import ledger_files
 from alertdrill.chaos.safety.owner import Owner
 
@@ -121,13 +122,14 @@ class Watchdog:
         return self._undoing
 
     def _entries(self) -> dict[str, dict[str, Any]]:
-        """Read the entries of this owner and drill; unreadable entries are skipped."""
+        """Read the entries of this owner and drill; others, and those that are refused, are skipped."""
         found = {}
-        for entry_id, path in ledger_files.entry_files(self._directory):
-            with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-                entry = json.loads(path.read_text(encoding="utf-8"))
-                if Owner(**entry["owner"]) == self._owner and entry["drill"] == self._drill:
-                    found[entry_id] = entry
+        with contextlib.suppress(OSError, LedgerRefused), ledger_files.opened(self._directory) as folder:
+            for entry_id, name in ledger_files.entry_names(folder):
+                with contextlib.suppress(OSError, LedgerRefused, ValueError, LookupError, TypeError, RecursionError):
+                    entry = ledger_files.read_entry(folder, name, entry_id)
+                    if Owner(**entry["owner"]) == self._owner and entry["drill"] == self._drill:
+                        found[entry_id] = entry
         return found
 
     def _is_over(self) -> bool:

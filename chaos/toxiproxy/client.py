@@ -7,7 +7,7 @@ the proxies and toxics of others are left alone. Every request has a time limit,
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import aiohttp
@@ -27,6 +27,13 @@ class ToxiproxyError(Exception):
         self.status = status
 
 
+class ToxicName(NamedTuple):
+    """A toxic, by its proxy and its name."""
+
+    proxy: str
+    name: str
+
+
 class Toxiproxy:
     """A Toxiproxy server at a URL. API: https://github.com/Shopify/toxiproxy#http-api."""
 
@@ -37,6 +44,11 @@ class Toxiproxy:
         """Return for each proxy whether it is enabled; raises ToxiproxyError."""
         found = await self._call("GET", "/proxies")
         return {name: proxy["enabled"] for name, proxy in sorted(found.items())}
+
+    async def toxics(self) -> list[ToxicName]:
+        """Return every toxic of every proxy; raises ToxiproxyError."""
+        found = await self._call("GET", "/proxies")
+        return [ToxicName(name, toxic["name"]) for name, proxy in sorted(found.items()) for toxic in proxy["toxics"]]
 
     async def listen_port(self, proxy: str) -> int | None:
         """Return the port of this machine on which a proxy listens; None if there is none. Raises ToxiproxyError."""

@@ -52,6 +52,11 @@ class Down(Fault):
         """The target, in words."""
         return f"proxy {self.proxy}"
 
+    def servers(self, endpoints: Endpoints) -> frozenset[str]:
+        """Return what no other drill may break at the same time: only Toxiproxy, which every drill locks."""
+        del endpoints
+        return frozenset()
+
     def contradicts(self, other: Fault) -> str:
         """Return why another fault of the same proxy cannot be in force at the same time."""
         same = getattr(other, "proxy", None) == self.proxy

@@ -136,6 +136,11 @@ class ToxicFault(Fault):
         """The target, in words."""
         return f"proxy {self.proxy} ({self.stream})"
 
+    def servers(self, endpoints: Endpoints) -> frozenset[str]:
+        """Return what no other drill may break at the same time: only Toxiproxy, which every drill locks."""
+        del endpoints
+        return frozenset()
+
     def contradicts(self, other: Fault) -> str:  # noqa: ARG002 - toxics of one proxy add up
         """Return an empty text: toxics of one proxy act one after another."""
         return ""

@@ -17,6 +17,8 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Final
 from urllib.parse import quote
 
+from alertdrill.units.secrecy import shown_url
+
 _AsText = Callable[[object], str]
 _Segment = str | tuple[str, _AsText]
 
@@ -61,7 +63,7 @@ def compile_url(url: str, known: Collection[str]) -> Template:
     """
     authority = re.match(r"[a-z][a-z0-9+.-]*://[^/?#]*", url, re.IGNORECASE)
     if authority is not None and "{{" in authority[0]:
-        msg = f"{authority[0]!r} has a template before the path, expected a fixed host and port"
+        msg = f"{shown_url(authority[0])!r} has a template before the path, expected a fixed host and port"
         raise ValueError(msg)
     segments = _segments(url, known, _url_value)
     return _template([quote(part, _URL_AS_IT_IS) if isinstance(part, str) else part for part in segments])
@@ -109,7 +111,8 @@ def _header_value(value: object) -> str:
     text = value_text(value)
     # Most texts are printable, and that is quick to find out.
     if not text.isprintable() and _CONTROL.search(text):
-        msg = f"{text!r} has a line break or another control character, which a header cannot hold"
+        # Without the text, which may be a token.
+        msg = "its value has a line break or another control character, which a header cannot hold"
         raise RefusedValue(msg)
     return text
 

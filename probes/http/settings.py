@@ -36,6 +36,7 @@ from alertdrill.probes.outcome import Counted
 from alertdrill.probes.probe import Probe
 from alertdrill.units.duration import Duration
 from alertdrill.units.headers import HeaderName, require_unframed
+from alertdrill.units.secrecy import shown_url
 from alertdrill.units.settings import Secret, Settings
 from alertdrill.units.tls import TlsSettings
 
@@ -63,14 +64,14 @@ class HttpRequest(Settings):
     @classmethod
     def _is_http(cls, url: str) -> str:
         if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
-            msg = f"{url!r} is not a URL, expected http://… or https://…"
+            msg = f"{shown_url(url)!r} is not a URL, expected http://… or https://…"
             raise ValueError(msg)
         try:
             port = urlsplit(url).port
         except ValueError:
             port = 0
         if port == 0:
-            msg = f"{url!r} has a wrong port, expected one from 1 to 65535"
+            msg = f"{shown_url(url)!r} has a wrong port, expected one from 1 to 65535"
             raise ValueError(msg)
         return url
 

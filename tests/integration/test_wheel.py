@@ -179,7 +179,8 @@ def test_heal_reads_the_ledger(run: Run, here: Path) -> None:
         (here / name).parent.mkdir(exist_ok=True)
         (here / name).write_text((ROOT / "configs" / name).read_text())
     ended = run("alertdrill", "heal", "--config", "agent.yml")
-    assert (ended.returncode, ended.stdout) == (0, "0 fault(s) healed, none in force\n"), ended.stderr
+    expected = f"0 fault(s) healed, none in force in {here / 'ledger'}\n"
+    assert (ended.returncode, ended.stdout) == (0, expected), ended.stderr
 
 
 def test_a_shipped_drill_passes_on_the_lab(run: Run, here: Path) -> None:

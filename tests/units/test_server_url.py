@@ -30,7 +30,7 @@ def test_a_url_is_split_into_its_parts(url: str, expected: ServerUrl) -> None:
         ("redis://a?db=1", "has something after the path"),
         ("tcp://a", "has no port"),
         ("tcp://a:0", "has no port"),
-        ("tcp://a:99999", "Port out of range"),
+        ("tcp://a:99999", "has a wrong port, expected 1 to 65535"),
         ("tcp://[::1", "Invalid IPv6 URL"),
     ],
 )

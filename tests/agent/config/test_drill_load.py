@@ -9,6 +9,7 @@ import pytest
 
 from alertdrill.agent.config.drill import Drill, read_drill
 from alertdrill.agent.errors import ConfigError
+from alertdrill.probes.http.settings import HttpProbe
 
 DRILLS = sorted((Path(__file__).parents[3] / "configs/drills").glob("*.yml"))
 
@@ -61,3 +62,27 @@ def test_there_is_a_drill_for_each_alert() -> None:
         "LowCacheHitRate",
         "SystemDown",
     ]
+
+
+def test_a_recorded_surge_has_no_secrets_and_can_be_read_again() -> None:
+    probe = {
+        "kind": "http",
+        "url": "http://me:hush@shop/pay?token=hush",
+        "method": "POST",
+        "headers": {"Authorization": "Bearer hush", "X-Reason": "drill"},
+        "bearer_token": "hush",
+        "json": {"password": "hush", "amounts": [{"value": 3}]},
+        "checks": [{"json": "$.token", "matches": "https?://a"}],
+        "carry": {"token": "$.token"},
+        "then": [{"name": "next", "url": "http://shop/next?key=hush", "headers": {"Cookie": "hush"}}],
+    }
+    surge = {"rate": 1, "probe": probe}
+    drill = Drill.model_validate({"drill": "d", "load": {"rate": 1, "surges": [surge]}, "expect": [{"alert": "A"}]})
+    written = drill.model_dump_json(by_alias=True)
+    assert "hush" not in written
+    kept = Drill.model_validate_json(written).load.surges[0]
+    assert kept.target == drill.load.surges[0].target
+    assert isinstance(kept.probe, HttpProbe)
+    assert kept.probe.headers == {"Authorization": "<secret>", "X-Reason": "drill"}
+    assert kept.probe.carry == {"token": "$.token"}
+    assert kept.probe.url == "http://<secret>@shop/pay?<secret>"

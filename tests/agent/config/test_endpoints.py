@@ -69,3 +69,22 @@ def test_password_files_are_beside_agent_yml(tmp_path: Path) -> None:
     assert endpoints.password_files == {"db:5432": tmp_path / "secrets" / "db"}
     assert endpoints.allowed == {"kill db:5432"}
     assert endpoints.located("db:5432") == "10.0.0.7:5432"
+
+
+def test_folders_are_relative_to_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    servers = "".join(f"{name}: {{url: 'http://a'}}\n" for name in ("prometheus", "alertmanager", "toxiproxy"))
+    own = "ledger: here/ledger\nrecordings: ../recordings\nguards: {kill_switch: stop}\n"
+    (beside / "agent.yml").write_text(f"probe: {{kind: http, url: 'http://a/'}}\n{servers}{own}")
+    monkeypatch.chdir(tmp_path)
+    config = read_agent_config(Path("beside/agent.yml")).relocated({"a:80": "127.0.0.1:1"})
+    assert config.ledger == beside / "here" / "ledger"
+    assert config.recordings.resolve() == tmp_path / "recordings"
+    assert config.guards.kill_switch == beside / "stop"
+
+
+def test_without_folders_the_ledger_is_in_the_home_and_recordings_are_here() -> None:
+    config = read_agent_config(CONFIG)
+    assert config.ledger == Path.home() / ".local/state/alertdrill/ledger"
+    assert config.recordings == Path("recordings")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.drilling.healing import heal_abandoned, require_nothing_in_force
+from alertdrill.agent.drilling.healing import heal_abandoned, require_no_other_toxics, require_nothing_in_force
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.chaos.toxiproxy.client import Toxiproxy
 from alertdrill.lab.server import Server
 from tests.support.left_behind import FAULT, leave, taken_back
 from tests.support.toxiproxy_server import endpoints, toxics, toxiproxy_server
@@ -45,20 +46,30 @@ def alertdrill(ledger: Ledger, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def in_folder(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "alertdrill", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+
+
 async def test_an_abandoned_fault_is_listed_then_healed_then_gone(server: Server, ledger: Ledger) -> None:
     entry_id = await leave(ledger, server)
     (row,) = json.loads(alertdrill(ledger, "status", "--json").stdout)
     assert (row["id"], row["state"], row["fault"], row["drill"]) == (entry_id, "abandoned", "latency", "slow")
     shown = alertdrill(ledger, "status").stdout
+    assert shown.startswith(f"in {ledger.directory}:\n")
     assert "abandoned" in shown
     listed = alertdrill(ledger, "heal", "--dry-run")
+    assert listed.stdout.startswith(f"1 fault(s) to heal in {ledger.directory}\n")
     assert f"would heal: {entry_id}: latency on proxy db (downstream)" in listed.stdout
     assert len(toxics(server)) == 1
     done = alertdrill(ledger, "heal")
-    assert done.stdout == (f"healed: {entry_id}: latency on proxy db (downstream)\n1 fault(s) healed, none in force\n")
+    assert done.stdout == (
+        f"healed: {entry_id}: latency on proxy db (downstream)\n"
+        f"1 fault(s) healed, none in force in {ledger.directory}\n"
+    )
     assert (done.returncode, toxics(server)) == (0, {})
-    assert alertdrill(ledger, "heal").stdout == "0 fault(s) healed, none in force\n"
-    assert alertdrill(ledger, "status").stdout == "no fault is in force\n"
+    assert alertdrill(ledger, "heal").stdout == f"0 fault(s) healed, none in force in {ledger.directory}\n"
+    assert alertdrill(ledger, "status").stdout == f"no fault is in force in {ledger.directory}\n"
 
 
 async def test_an_entry_that_cannot_be_read_is_reported_and_the_others_are_healed(
@@ -76,7 +87,7 @@ async def test_a_running_drill_is_left_alone_unless_forced(server: Server, ledge
     async with taken_back(ledger, server):
         left = alertdrill(ledger, "heal")
         assert "left alone: alertdrill-" in left.stdout
-        assert left.stdout.endswith("0 fault(s) healed, 1 in force\n")
+        assert left.stdout.endswith(f"0 fault(s) healed, 1 in force in {ledger.directory}\n")
         assert len(toxics(server)) == 1
         alertdrill(ledger, "heal", "--force")
         assert toxics(server) == {}
@@ -104,3 +115,32 @@ async def test_a_drill_is_refused_while_a_fault_cannot_be_healed(server: Server,
     await server.stop()
     with pytest.raises(FaultNotHealed, match=r"is not healed: Toxiproxy at .* cannot be reached"):
         await heal_abandoned(ledger, print)
+
+
+async def test_the_ledger_is_found_from_every_working_directory(server: Server, tmp_path: Path) -> None:
+    """A relative `ledger` is beside agent.yml, and not in the folder where the command is run."""
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (beside / "agent.yml").write_text(AGENT.format(ledger="ledger"))
+    entry_id = await leave(Ledger(beside / "ledger", "slow"), server)
+    for folder, config in ((tmp_path, "beside/agent.yml"), (beside, "agent.yml")):
+        shown = in_folder(folder, "status", "--json", "-c", config)
+        assert [row["id"] for row in json.loads(shown.stdout)] == [entry_id]
+        assert shown.stderr == f"alertdrill: the ledger is {beside / 'ledger'}\n"
+    done = in_folder(tmp_path, "heal", "-c", "beside/agent.yml")
+    assert done.stdout.endswith(f"1 fault(s) healed, none in force in {beside / 'ledger'}\n")
+    assert toxics(server) == {}
+
+
+async def test_a_fault_of_another_ledger_on_the_same_toxiproxy_is_named(server: Server, tmp_path: Path) -> None:
+    """It may belong to an agent on another machine."""
+    mine, theirs = Ledger(tmp_path / "mine", "slow"), Ledger(tmp_path / "theirs", "slow")
+    toxiproxy = Toxiproxy(f"http://{server.address}")
+    await leave(mine, server)
+    await require_no_other_toxics(toxiproxy, mine)
+    entry_id = await leave(theirs, server)
+    expected = (
+        rf"has the toxic {entry_id} on the proxy db, which another alertdrill made, for it is not in {mine.directory}"
+    )
+    with pytest.raises(FaultNotApplied, match=expected):
+        await require_no_other_toxics(toxiproxy, mine)

@@ -341,7 +341,7 @@ class World:
     async def site(self) -> AsyncIterator[RecordedSite]:
         """Open a site, and run the monitoring for the length of the block."""
         dependencies = Dependencies(
-            Clocks(unix_time, loop_time), lambda _: nullcontext(self.service), lambda *_: nullcontext()
+            Clocks(unix_time, loop_time), lambda _: nullcontext(self.service), lambda *_: nullcontext(), self.folder
         )
         site = RecordedSite(self.settings(), lambda _: None, self.prometheus, self.alertmanager, dependencies)
         working = asyncio.ensure_future(self._work(site))

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from aiohttp import web
 from pydantic import ValidationError
 
+from alertdrill.agent.config.drill import read_drill
+from alertdrill.agent.errors import ConfigError
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.lab.ports import free_ports
+from tests.support.answering import answering
 from tests.support.breaking import KilledAgent, endpoints, fault
 
 NAME = "shop:8080"
@@ -81,8 +85,8 @@ async def test_one_endpoint_begins_it_and_one_ends_it(actuator: Actuator, token:
     ledger = Ledger(tmp_path / "ledger")
     async with applied(fault(**settings(token)), at(actuator), ledger):
         assert actuator.enabled
-        (entry,) = ledger.directory.iterdir()
-        assert "hush" not in entry.read_text()
+        assert [path.name for path in ledger.directory.glob("*.json")] != []
+        assert not any("hush" in path.read_text() for path in ledger.directory.iterdir())
     assert not actuator.enabled
     assert actuator.calls == [("enable", '{"level": 3}'), ("disable", "")]
 
@@ -142,7 +146,7 @@ async def test_missing_secrets_and_servers_are_reported_before_any_call(actuator
     [
         ({"url": "ftp://shop"}, "'ftp://shop' is not a URL, expected http"),
         ({"url": "http://shop:99999/"}, "'http://shop:99999/' has a wrong port, expected 1 to 65535"),
-        ({"url": "http://shop:eighty"}, "'http://shop:eighty' has a wrong port"),
+        ({"url": "http://shop:eighty"}, "'http://shop:<secret>' has a wrong port"),
         ({"url": "http://me:hush@shop"}, "holds a user name or a password, expected them in headers_file"),
         ({"url": "http://shop", "headers": {"Content-Length": "3"}}, "the client itself writes Content-Length"),
     ],
@@ -150,3 +154,52 @@ async def test_missing_secrets_and_servers_are_reported_before_any_call(actuator
 def test_a_malformed_call_is_refused(begin: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         fault(kind="http", begin=begin, end={"url": "http://shop"})
+
+
+@pytest.mark.parametrize(
+    ("begin", "told"),
+    [
+        ({"headers": {"Authorization": "Bearer hush"}}, "the header Authorization would stand in .* in headers_file"),
+        ({"headers": {"Cookie": "hush"}}, "the header Cookie would stand in .*, expected it in headers_file"),
+        ({"headers": {"X-Api-Key": "hush"}}, "the header X-Api-Key would stand in .*, expected it in headers_file"),
+        ({"url": "http://shop/?level=3&token=hush"}, "has the parameter token, .* expected it in query_file"),
+        ({"body": {"user": {"password": "hush"}}}, "has the key password, .*, expected the body in body_file"),
+        ({"body": "x", "body_file": "x"}, "has both body and body_file, expected one of them"),
+        ({"url": "ftp://me:hush@shop?hush"}, "'ftp://<secret>@shop.<secret>' is not a URL"),
+    ],
+)
+def test_a_secret_that_would_be_written_down_is_refused(begin: dict[str, Any], told: str, tmp_path: Path) -> None:
+    drill = {"drill": "d", "load": {"rate": 1}, "faults": [{"kind": "http", "begin": {"url": "http://shop"} | begin}]}
+    drill["faults"][0]["end"] = {"url": "http://shop"}
+    (tmp_path / "drill.yml").write_text(yaml.safe_dump(drill))
+    with pytest.raises(ConfigError, match=told) as raised:
+        read_drill(tmp_path / "drill.yml")
+    assert "hush" not in str(raised.value)
+
+
+def test_what_an_older_version_recorded_is_still_read() -> None:
+    written = {"url": "http://shop/?token=a", "headers": {"Authorization": "b"}, "body": {"password": "c"}}
+    assert fault(kind="http", begin=written, end={"url": "http://shop"}).kind == "http"
+
+
+async def test_a_secret_query_and_a_secret_body_are_sent_and_never_repeated(tmp_path: Path) -> None:
+    """A server may repeat in its answer what it was sent."""
+    received: list[str] = []
+
+    async def repeat(request: web.Request) -> web.Response:
+        received.append(f"{request.path_qs} {request.headers['Authorization']} {await request.text()}")
+        return web.Response(text=received[-1], status=500)
+
+    for name in ("token", "query", "body"):
+        (tmp_path / name).write_text(f"hush {name}/1\n")
+    files = {"headers_file": {"Authorization": tmp_path / "token"}, "query_file": {"key": tmp_path / "query"}}
+    async with answering(repeat) as server:
+        secret = {"url": f"{server.url}/x?level=3", "body_file": tmp_path / "body"} | files
+        with pytest.raises(FaultNotApplied) as raised:
+            async with applied(
+                fault(kind="http", begin=secret, end=secret | {"status": 500}), endpoints(), Ledger(tmp_path / "ledger")
+            ):
+                pass
+    assert received == ["/x?level=3&key=hush+query/1 hush token/1 hush body/1"] * 3
+    assert "hush" not in str(raised.value)
+    assert "/x?<secret>: status 500, expected 2xx: /x?level=3&key=<secret> <secret> <secret>" in str(raised.value)

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.machine.command import Command
 from alertdrill.chaos.machine.processes import RunningProcess, with_command
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
@@ -141,3 +142,65 @@ async def test_a_missing_program_is_reported_before(tmp_path: Path) -> None:
 def test_a_malformed_command_is_refused(begin: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         fault(kind="command", begin=begin, end={"run": ["true"]})
+
+
+async def test_secrets_come_from_files_and_are_seen_by_nobody_else(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hush token\n")
+    (tmp_path / "input").write_text("hush input\n")
+    begin = sh(f'cat > {tmp_path}/out; echo "$TOKEN" >> {tmp_path}/out; cat {tmp_path}/out; exit 3')
+    secret = {"environment_file": {"TOKEN": tmp_path / "token"}, "stdin_file": tmp_path / "input"}
+    with pytest.raises(FaultNotApplied) as raised:
+        async with applied(
+            fault(kind="command", begin=begin | secret, end={"run": ["true"]}), endpoints(), Ledger(tmp_path / "ledger")
+        ):
+            pass
+    assert (tmp_path / "out").read_text() == "hush input\nhush token\n"
+    assert "hush" not in str(raised.value)
+    assert "sh ended with 3: <secret> <secret>" in str(raised.value)
+
+
+async def test_a_command_gets_few_variables_and_those_that_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GIVEN", "KEPT_BACK", "LD_DEBUG_OUTPUT", "BASH_ENV", "PYTHONPATH"):
+        monkeypatch.setenv(name, "x")
+    begin = sh(f"env > {tmp_path}/env") | {"environment": ["GIVEN"]}
+    async with applied(
+        fault(kind="command", begin=begin, end={"run": ["true"]}), endpoints(), Ledger(tmp_path / "ledger")
+    ):
+        names = {line.partition("=")[0] for line in (tmp_path / "env").read_text().splitlines()}
+    # A shell sets PWD itself, and some shells also SHLVL and _.
+    assert names - {"PWD", "SHLVL", "_", "OLDPWD", "LC_ALL", "LC_CTYPE"} <= {
+        *("GIVEN", "PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR"),
+    }
+    assert {"GIVEN", "PATH"} <= names
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ({"environment": ["NO_SUCH_VARIABLE"]}, "the environment variable NO_SUCH_VARIABLE is not set, which sh needs"),
+        ({"stdin_file": "/no/such/file"}, "/no/such/file cannot be read, which sh needs"),
+        ({"environment_file": {"A": "/no/such/file"}}, "/no/such/file cannot be read, which sh needs"),
+    ],
+)
+async def test_a_missing_secret_is_reported_before(tmp_path: Path, step: dict[str, Any], told: str) -> None:
+    missing = settings(tmp_path / "broken")
+    missing["end"] |= step
+    with pytest.raises(FaultNotApplied, match=told):
+        await fault(**missing).resolve(endpoints(), "alertdrill-1")
+
+
+@pytest.mark.parametrize("word", ["--password=hush", "--api-key", "-token=hush", "--db-password=hush"])
+def test_a_secret_argument_is_refused(word: str, tmp_path: Path) -> None:
+    step = {"run": ["break-it", word]}
+    with pytest.raises(
+        ValidationError, match="which every user can see, expected stdin_file or environment_file"
+    ) as raised:
+        Command.model_validate({"begin": step, "end": {"run": ["true"]}}, context={"directory": tmp_path})
+    assert "hush" not in raised.value.errors(include_input=False)[0]["msg"]
+
+
+def test_the_file_of_a_secret_may_be_an_argument(tmp_path: Path) -> None:
+    step = {"run": ["break-it", "--token-file=x", "--tokens", "3"]}
+    Command.model_validate({"begin": step, "end": {"run": ["true"]}}, context={"directory": tmp_path})

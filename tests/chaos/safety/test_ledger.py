@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.safety import ledger_files
 from alertdrill.chaos.safety.entry import Entry
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.toxiproxy.down import DownInjection
@@ -33,6 +34,10 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(tmp_path / "ledger", "slow")
 
 
+def names(ledger: Ledger) -> list[str]:
+    return [path.name for path in ledger.directory.iterdir()]
+
+
 @pytest.mark.parametrize("injection", [TOXIC, DOWN])
 def test_an_entry_is_read_as_it_was_written(injection: ToxicInjection | DownInjection, ledger: Ledger) -> None:
     entry = Entry.of(FAULT, injection, "slow")
@@ -45,9 +50,8 @@ def test_an_entry_is_read_as_it_was_written(injection: ToxicInjection | DownInje
     [
         ("{", "cannot be read: Expecting property name"),
         ("", "cannot be read: Expecting value"),
-        ("[]", "cannot be read: : Input should be"),
-        ('{"injection": {"kind": "magic"}}', "unknown kind 'magic', expected one of: "),
         ("\udcff", "cannot be read: 'utf-8' codec"),
+        ("[" * 100_000, "cannot be read: maximum recursion depth"),
     ],
 )
 def test_an_unreadable_entry_is_reported_and_hides_no_other(text: str, expected: str, ledger: Ledger) -> None:
@@ -61,10 +65,28 @@ def test_an_unreadable_entry_is_reported_and_hides_no_other(text: str, expected:
     assert "\n" not in problem
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", "fault: Field required"),
+        ('{"injection": {"kind": "magic"}}', "unknown kind 'magic', expected one of: "),
+    ],
+)
+def test_a_signed_entry_that_is_no_fault_is_unreadable(text: str, expected: str, ledger: Ledger) -> None:
+    with ledger_files.made(ledger.directory) as folder:
+        ledger_files.write_entry(folder, "alertdrill-1", text)
+    (problem,) = ledger.read().unreadable
+    assert expected in problem
+
+
 def test_a_full_disk_leaves_nothing_behind(ledger: Ledger) -> None:
     with files_of_at_most(64), pytest.raises(FaultNotApplied, match="cannot be written, so nothing is broken"):
         ledger.write("alertdrill-1", Entry.of(FAULT, TOXIC, "slow"))
     assert list(ledger.directory.iterdir()) == []
+    # Large enough for the key, and not for the entry.
+    with files_of_at_most(100), pytest.raises(FaultNotApplied, match="cannot be written, so nothing is broken"):
+        ledger.write("alertdrill-1", Entry.of(FAULT, TOXIC, "slow"))
+    assert names(ledger) == ["key"]
 
 
 def test_a_lapsed_fault_is_in_force_but_does_not_belong_to_its_owner(ledger: Ledger) -> None:
@@ -82,7 +104,7 @@ def test_a_removed_entry_cannot_lapse_and_may_be_removed_again(ledger: Ledger) -
     ledger.remove("alertdrill-1")
     ledger.remove("alertdrill-1")
     ledger.lapse("alertdrill-1")
-    assert list(ledger.directory.iterdir()) == []
+    assert names(ledger) == ["key"]
 
 
 def test_an_entry_expires_a_little_after_the_longest_duration_of_its_fault() -> None:

@@ -15,7 +15,7 @@ from types import BuiltinFunctionType, FrameType
 from typing import Any
 
 _TOUCHES = {
-    *("open", "mkdir", "rename", "unlink", "fsync", "kill", "pidfd_send_signal"),
+    *("open", "mkdir", "rename", "link", "unlink", "fsync", "kill", "pidfd_send_signal"),
     *("fork_exec", "socket.connect", "socket.connect_ex", "socket.send", "socket.recv", "socket.close"),
     *("TextIOWrapper.write", "TextIOWrapper.flush", "TextIOWrapper.close", "FileIO.close", "_IOBase.__exit__"),
 }
