@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel, ValidationError, ValidationInfo
 
 from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.interrupts import ending_at_once
 from alertdrill.units import yaml_text
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
@@ -48,12 +49,15 @@ class Source:
         self.path = path
         self.problems: list[str] = []
         self._lines: dict[_Loc, int] = {}
-        documents = compose(path) if documents is None else documents
+        with ending_at_once():
+            self._read(compose(path) if documents is None else documents)
+
+    def _read(self, documents: list[yaml.Node]) -> None:
         if not documents:
-            raise ConfigError(f"{path}:1: is empty, expected a mapping")
+            raise ConfigError(f"{self.path}:1: is empty, expected a mapping")
         if len(documents) > 1:
             line = documents[1].start_mark.line + 1
-            raise ConfigError(f"{path}:{line}: a second document begins, expected one")
+            raise ConfigError(f"{self.path}:{line}: a second document begins, expected one")
         self.values = self._construct(documents[0], ())
         if self.problems:
             raise ConfigError(*self.problems)
@@ -112,7 +116,8 @@ class Source:
         if not isinstance(self.values, dict):
             raise ConfigError(self.problem((), "expected a mapping of keys to values"))
         try:
-            return model.model_validate(self.values, context={"directory": self.path.parent})
+            with ending_at_once():
+                return model.model_validate(self.values, context={"directory": self.path.parent})
         except ValidationError as error:
             raise ConfigError(*(self._explain(model, item) for item in error.errors())) from error
 
