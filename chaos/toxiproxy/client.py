@@ -70,6 +70,19 @@ class Toxiproxy:
             if not _same(has, value):
                 raise ToxiproxyError(f"toxic {toxic['name']} of proxy {proxy} has {name} {has!r}, expected {value!r}")
 
+    async def lost_toxic(self, proxy: str, toxic: dict[str, Any]) -> str:
+        """Return why a toxic is not as it was added; empty if it is, or if the server does not answer."""
+        path = _toxic_path(proxy, toxic["name"])
+        try:
+            found = await self._call("GET", path)
+            with self._shaped(path):
+                changed = [name for name, value in toxic.items() if not _same(found.get(name), value)]
+        except ToxiproxyError as error:
+            if error.status != 404:
+                return ""
+            return f"the toxic {toxic['name']} is gone from Toxiproxy: it was removed, or Toxiproxy was restarted"
+        return f"the toxic {toxic['name']} has other {changed[0]} than it was added with" if changed else ""
+
     async def remove_toxic(self, proxy: str, name: str) -> None:
         """Remove a toxic and confirm that it is gone; a toxic that is gone already is not an error."""
         path = _toxic_path(proxy, name)
