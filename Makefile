@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest --dist loadscope --no-loadscope-reorder
 COMPILE := $(BIN)/python -m compileall -q alertdrill dashboards
 
 .DEFAULT_GOAL := help
-.PHONY: help setup parts demo drills docs dashboards test test-fast kubernetes test-kubernetes lint verdicts predictions crash-matrix bench bench-toxiproxy soak lock clean
+.PHONY: help setup parts demo drills docs dashboards test test-fast kubernetes test-kubernetes lint verdicts predictions crash-matrix bench bench-toxiproxy soak fuzz lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -72,6 +72,9 @@ predictions: setup ## compare predicted and observed instants for each kind of r
 
 crash-matrix: setup ## kill, stop and disconnect at every step of every fault, and check that it is undone (EVERY=4: a quarter)
 	PYTHONPATH=.:tests/support $(BIN)/python -m crashing.matrix --every $(or $(EVERY),1) --output docs/crash-matrix.md
+
+fuzz: setup ## feed 200,000 broken inputs to each reader of files and answers, at most half an hour each
+	$(BIN)/python -m tools.fuzz
 
 bench: setup ## measure the cost of the load, also for k6, vegeta and hey, and how it grows
 	sh benchmarks/install.sh $(VENV)/bench-bin

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from alertdrill import __version__
+from alertdrill.agent import interrupts
 
 # name: (module of agent.commands, help in one line). A command's module is imported when the command runs or is asked
 # for its own help; there it is a function with the command's name.
@@ -83,6 +84,7 @@ def main() -> None:
     """Run the command line."""
     # A sixth of a start's CPU would go into looking through every installed package for plugins of pydantic, of which
     # there are none, and into collecting garbage among imports, where there is next to none.
+    interrupts.listen()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTING)
     app(prog_name="alertdrill")

@@ -38,6 +38,14 @@ class Injection(Settings):
     async def inject(self) -> None:
         """Inject the fault; raises FaultNotApplied."""
 
+    async def taken_back(self) -> str | None:
+        """Return why the fault is no longer in force, an empty text while it is, and None if this fault cannot tell.
+
+        Called every second while the fault should be in force, and again before the undo. It changes nothing. A target
+        that does not answer proves nothing, so that is an empty text.
+        """
+        return None
+
     @abstractmethod
     async def undo(self) -> None:
         """Undo the fault, and confirm that by reading the state back; a fault that is undone already is not an error.

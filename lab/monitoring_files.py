@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from alertdrill.lab.errors import LabError
+from alertdrill.units import yaml_text
 from alertdrill.units.time_scale import scale_alertmanager, scale_prometheus, scale_rules
 
 _Scale = Callable[[dict[str, Any], float], dict[str, Any]]
@@ -96,15 +97,15 @@ def _rule_files(base: Path, patterns: list[str]) -> list[Path]:
 
 def _read(path: Path, scale: _Scale, factor: float) -> dict[str, Any]:
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        documents = yaml_text.load_all(yaml_text.read_text(path))
     except OSError as error:
         raise LabError(f"{path}: cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise LabError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(config, dict):
+    except yaml_text.YamlRefused as error:
+        raise LabError(f"{path}: {error}") from error
+    if len(documents) != 1 or not isinstance(documents[0], dict):
         raise LabError(f"{path}: is not a mapping")
     try:
-        return scale(config, factor)
+        return scale(documents[0], factor)
     except ValueError as error:
         raise LabError(f"{path}: {' '.join(str(error).split())}") from error
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alertdrill.agent.commands.options import NoColor, command, duration_of, open_console
-from alertdrill.agent.commands.running import run
+from alertdrill.agent.commands.options import NoColor, command, duration_of, fail, open_console
+from alertdrill.agent.commands.running import explained, run
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -66,12 +66,9 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
         rule=rule,
     )
 
-    async def show() -> int:
-        explanation = await _explanation(options, config)
-        _print(explanation, form, open_console(no_color=no_color))
-        return int(strict and explanation.has_problem)
-
-    raise typer.Exit(run(show))
+    explanation = _explanation(options, config)
+    _print(explanation, form, open_console(no_color=no_color))
+    raise typer.Exit(int(strict and explanation.has_problem))
 
 
 def _interval(text: str | None, option: str) -> timedelta | None:
@@ -88,18 +85,29 @@ def _print(explanation: Explanation, form: ExplanationForm, console: Console) ->
     console.out(render(explanation), end="", highlight=False)
 
 
-async def _explanation(options: ExplainOptions, config: Path | None) -> Explanation:
-    from alertdrill.agent.errors import ConfigError
-
+def _explanation(options: ExplainOptions, config: Path | None) -> Explanation:
     if options.paths and config is not None:
-        raise ConfigError("explain takes rule files or --config, not both")
+        fail("explain takes rule files or --config, not both")
     if config is not None:
-        # Only servers need a client.
-        from alertdrill.agent.explaining.from_servers import from_servers
-
-        return await from_servers(config, options)
+        return _of_servers(config, options)
     if not options.paths:
-        raise ConfigError("explain needs rule files, or --config to ask the servers")
+        fail("explain needs rule files, or --config to ask the servers")
     from alertdrill.agent.explaining.from_files import from_files
 
-    return from_files(options)
+    with explained():
+        return from_files(options)
+
+
+def _of_servers(config: Path, options: ExplainOptions) -> Explanation:
+    # Only servers need a client.
+    from alertdrill.agent.explaining.from_servers import from_servers
+
+    found: list[Explanation] = []
+
+    async def ask() -> int:
+        found.append(await from_servers(config, options))
+        return 0
+
+    if code := run(ask, undoes=False):
+        raise typer.Exit(code)
+    return found[0]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import typer
 
+from alertdrill.agent import interrupts
 from alertdrill.agent.errors import INTERRUPTED, NOT_HEALED, USAGE, worst
 
 
@@ -19,10 +19,11 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, undoes: bool = True) ->
 
     import uvloop
 
+    stopping = "stopping: undoing what is broken …" if undoes else "stopping …"
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_until_signalled(main, "stopping: undoing what is broken …" if undoes else "stopping …"))
-    except asyncio.CancelledError:
+            return runner.run(_until_signalled(main, stopping))
+    except (asyncio.CancelledError, KeyboardInterrupt):
         typer.echo(f"alertdrill: interrupted{'; every fault was undone' if undoes else ''}", err=True)
         return INTERRUPTED
     except BaseExceptionGroup as group:
@@ -50,15 +51,14 @@ async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stoppin
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        task.cancel()
-        # The reader of standard error may have gone; that must not prevent stopping.
-        with contextlib.suppress(OSError):
+        loop.call_soon_threadsafe(task.cancel)
+        # The reader of standard error may have gone, or a line may be half written; that must not prevent stopping.
+        with contextlib.suppress(OSError, RuntimeError):
             # A live view replaces sys.stderr to print above itself; typer.echo would write past it.
             sys.stderr.write(f"alertdrill: {stopping}\n")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
-    return await main()
+    with interrupts.cancelling(interrupt):
+        return await main()
 
 
 def _explain(group: BaseExceptionGroup[BaseException]) -> int:

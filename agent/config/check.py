@@ -14,7 +14,7 @@ from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.config.probe import ProbeFile
 from alertdrill.agent.config.rules import RuleFile, holds_rules, parse_rules
-from alertdrill.agent.config.yaml_source import Source
+from alertdrill.agent.config.yaml_source import Source, compose
 from alertdrill.agent.errors import ConfigError
 
 # Keys of the agent's own configuration alone.
@@ -65,9 +65,10 @@ def _files(paths: list[Path], findings: Findings) -> list[Path]:
 
 
 def _check_file(path: Path, findings: Findings) -> None:
-    if _is_foreign(path):
+    documents = compose(path)
+    if documents and all(map(_is_foreign, documents)):
         return
-    source = Source(path)
+    source = Source(path, documents)
     keys = source.values if isinstance(source.values, dict) else {}
     if "drill" in keys:
         findings.drills.append((source, source.into(Drill)))
@@ -113,17 +114,9 @@ def _check_alert(source: Source, loc: tuple[str | int, ...], alert: str, known: 
     findings.problems.append(source.problem(loc, f"no rule makes the alert {alert!r}, {hint}"))
 
 
-def _is_foreign(path: Path) -> bool:
-    """Return whether all documents of a file are Kubernetes objects other than PrometheusRules."""
-    try:
-        documents = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one is not None]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        # Reading it as a Source reports the error.
+def _is_foreign(document: yaml.Node) -> bool:
+    """Return whether a document is a Kubernetes object other than a PrometheusRule."""
+    if not isinstance(document, yaml.MappingNode):
         return False
-    return bool(documents) and all(map(_is_foreign_object, documents))
-
-
-def _is_foreign_object(document: object) -> bool:
-    if not isinstance(document, dict) or not {"apiVersion", "kind"} <= document.keys():
-        return False
-    return bool(document["kind"] != "PrometheusRule")
+    top = {key.value: value.value for key, value in document.value if isinstance(key, yaml.ScalarNode)}
+    return {"apiVersion", "kind"} <= top.keys() and top["kind"] != "PrometheusRule"

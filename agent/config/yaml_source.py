@@ -19,36 +19,46 @@ import yaml
 from pydantic import BaseModel, ValidationError, ValidationInfo
 
 from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.interrupts import ending_at_once
+from alertdrill.units import yaml_text
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 _Loc = tuple[int | str, ...]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
+def compose(path: Path) -> list[yaml.Node]:
+    """Return the tree of each document of a file; raises ConfigError."""
+    try:
+        return yaml_text.compose(yaml_text.read_text(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except yaml_text.YamlRefused as error:
+        place = path if error.line is None else f"{path}:{error.line}"
+        raise ConfigError(f"{place}: {error.problem}") from error
+
+
 class Source:
     """One YAML file: its values, and the line of each of them.
 
-    Raises ConfigError when the file cannot be read, is not YAML, repeats a key or names an unset variable.
+    `documents` are those of the file, if they were read before. Raises ConfigError when the file cannot be read, is not
+    YAML, is beyond a limit, repeats a key or names an unset variable.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, documents: list[yaml.Node] | None = None) -> None:
         self.path = path
         self.problems: list[str] = []
         self._lines: dict[_Loc, int] = {}
-        try:
-            node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path}: is not UTF-8 text: {error.reason}") from error
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise ConfigError(f"{path}:{line}: is not YAML: {error.problem}") from error
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path}: is not YAML: {error}") from error
-        if node is None:
-            raise ConfigError(f"{path}:1: is empty, expected a mapping")
-        self.values = self._construct(node, ())
+        with ending_at_once():
+            self._read(compose(path) if documents is None else documents)
+
+    def _read(self, documents: list[yaml.Node]) -> None:
+        if not documents:
+            raise ConfigError(f"{self.path}:1: is empty, expected a mapping")
+        if len(documents) > 1:
+            line = documents[1].start_mark.line + 1
+            raise ConfigError(f"{self.path}:{line}: a second document begins, expected one")
+        self.values = self._construct(documents[0], ())
         if self.problems:
             raise ConfigError(*self.problems)
 
@@ -71,9 +81,9 @@ class Source:
         if isinstance(node, yaml.SequenceNode):
             return [self._construct(item, (*loc, index)) for index, item in enumerate(node.value)]
         try:
-            value = yaml.SafeLoader("").construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            self.problems.append(self.problem(loc, str(error)))
+            value = yaml_text.construct(node)
+        except yaml_text.YamlRefused as error:
+            self.problems.append(self.problem(loc, error.problem))
             return None
         return self._substitute(value, loc) if isinstance(value, str) else value
 
@@ -106,7 +116,8 @@ class Source:
         if not isinstance(self.values, dict):
             raise ConfigError(self.problem((), "expected a mapping of keys to values"))
         try:
-            return model.model_validate(self.values, context={"directory": self.path.parent})
+            with ending_at_once():
+                return model.model_validate(self.values, context={"directory": self.path.parent})
         except ValidationError as error:
             raise ConfigError(*(self._explain(model, item) for item in error.errors())) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -34,6 +33,7 @@ from alertdrill.agent.recording.records import (
     WatchedRecord,
 )
 from alertdrill.agent.scorecard.measure import over_phases
+from alertdrill.units import json_text
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,7 @@ def _dashboards(site: Site, drill: Drill, observer: Observer) -> dict[str, str]:
     return links(site.config.grafana, observer.rules, [expectation.alert for expectation in drill.expect])
 
 
+_MOST_VALUES = 1_000_000
 _WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 
@@ -161,7 +162,7 @@ def _shown(folder: Path) -> dict[str, Counter[str]]:
     shown = {}
     for path in sorted(folder.glob("*.json")):
         try:
-            written: Any = json.loads(path.read_text(encoding="utf-8"))
+            written: Any = json_text.parse(path.read_bytes(), _MOST_VALUES)
             queries = [target["expr"] for panel in written["panels"] for target in panel.get("targets", ())]
             shown[str(written["uid"])] = Counter(metric for query in queries for metric in _metrics(query))
         except (OSError, ValueError, KeyError, TypeError):

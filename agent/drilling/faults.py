@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from alertdrill.agent.config.agent import relocate
 from alertdrill.agent.config.drill import SURGE, Surge
@@ -15,12 +15,16 @@ from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.records import FaultRecord
 from alertdrill.chaos.errors import FaultNotHealed, FaultTakenBack
 from alertdrill.chaos.fault import Fault
+from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
 from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.load.load import running
 from alertdrill.units.text import one_line
+
+_LOOK_EVERY_SECONDS = 1.0
+_LONGEST_LOOK_SECONDS = 5.0
 
 
 class FaultRunner:
@@ -58,7 +62,8 @@ class FaultRunner:
             return
         kind, site, begun = fault.kind, self._site, _Beginning(self._site.clocks)
         longest = (fault.at_most if fault.lasts == "until-fired" else fault.lasts).total_seconds()
-        is_injected, outcome, problem = False, "", ""
+        is_injected, outcome, problem, why = False, "", "", ""
+        lost_at: float | None = None
         try:
             endpoints, forbids = site.config.endpoints, site.config.guards.target_problem
             async with applied(fault, endpoints, self._ledger, begun.note, forbids) as injection:
@@ -67,7 +72,7 @@ class FaultRunner:
                 self._progress.tell(f"fault injected: {kind} on {fault.target}")
                 # Like the watchdog, count `at_most` from the entry in the ledger: the injection may have taken long.
                 left = fault.at_most.total_seconds() - begun.seconds_ago
-                await _set_within(self._ending, max(min(longest, left), 0))
+                lost_at, why = await self._watched(injection, max(min(longest, left), 0))
             outcome = injection.outcome
         except FaultTakenBack as error:
             if not self._observer.aborted:
@@ -78,9 +83,12 @@ class FaultRunner:
         finally:
             # Also if the drill is interrupted: the recording then has the fault as well.
             if is_injected:
-                self._note_end(fault, begun.at, outcome, problem)
+                if lost_at is not None:
+                    outcome = self._tell_lost(fault, why, lost_at, begun)
+                self._note_end(fault, begun.at, lost_at, outcome, problem)
 
-    def _note_end(self, fault: Fault, injected_at: float, outcome: str, problem: str) -> None:
+    def _note_end(self, fault: Fault, injected_at: float, lost_at: float | None, outcome: str, problem: str) -> None:
+        """Record a fault; after `lost_at` it was not in force any more, and the reports must not show it so."""
         self._progress.faults[fault.kind, fault.target] -= 1
         what = f"{fault.kind} on {fault.target}"
         said = f"fault NOT healed: {what}: {problem}" if problem else f"fault healed: {what}"
@@ -91,10 +99,35 @@ class FaultRunner:
                 target=fault.target,
                 settings=fault.model_dump(mode="json"),
                 injected_at=injected_at,
-                healed_at=max(self._site.clocks.wall(), injected_at),
+                healed_at=max(self._site.clocks.wall() if lost_at is None else lost_at, injected_at),
                 outcome=f"not undone: {problem}" if problem else outcome,
             )
         )
+
+    async def _watched(self, injection: Injection, seconds: float) -> tuple[float | None, str]:
+        """Wait for the end of a fault, and read it back every second and at the end.
+
+        Return when it was found to be gone (Unix seconds), and why; None if it was in force, or if it cannot tell.
+        """
+        loop = asyncio.get_running_loop()
+        until, is_over = loop.time() + seconds, False
+        while True:
+            why = await _taken_back(injection)
+            if why:
+                return self._site.clocks.wall(), why
+            left = until - loop.time()
+            if is_over or left <= 0:
+                return None, ""
+            # A fault that cannot tell is not asked again.
+            is_over = await _set_within(self._ending, left if why is None else min(_LOOK_EVERY_SECONDS, left))
+
+    def _tell_lost(self, fault: Fault, why: str, lost_at: float, begun: _Beginning) -> str:
+        instant = datetime.fromtimestamp(lost_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        words = f"{why}; noticed at {instant}, {lost_at - begun.at:.1f} s after it began"
+        self._progress.tell(f"fault not in force any more: {fault.kind} on {fault.target}: {words}")
+        if not self._observer.aborted:
+            self._observer.abort(f"the fault {fault.kind} on {fault.target} was taken back by somebody else: {words}")
+        return f"taken back by somebody else: {words}"
 
     async def _surge(self, surge: Surge) -> None:
         """Send more transactions from its instant on, until its end or that of all faults."""
@@ -145,6 +178,15 @@ class _Beginning:
     @property
     def seconds_ago(self) -> float:
         return self._clock() - self._noted
+
+
+async def _taken_back(injection: Injection) -> str | None:
+    try:
+        async with asyncio.timeout(_LONGEST_LOOK_SECONDS):
+            return await injection.taken_back()
+    except TimeoutError:
+        # A target that does not answer in time proves nothing.
+        return ""
 
 
 async def _set_within(event: asyncio.Event, seconds: float | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -52,19 +52,19 @@ def from_files(options: ExplainOptions) -> Explanation:
         f"routes: {alertmanager}" if alertmanager is not None else "routes: not known, for there is no alertmanager.yml"
     )
     located = [one for source in sources for one in _rules_of(source, intervals, routed)]
-    return only(explain(located, context), options.rule)
+    require_alert(options.rule, located)
+    return explain(located, context, options.rule)
 
 
-def only(explanation: Explanation, alert: str | None) -> Explanation:
-    """Return the rules of one alert, all if None; raises ConfigError if there is no such alert."""
+def require_alert(alert: str | None, located: Sequence[LocatedRule]) -> None:
+    """Raise ConfigError if no rule makes an alert; None stands for all."""
     if alert is None:
-        return explanation
-    names = sorted({one.located.rule.alert for one in explanation.rules})
+        return
+    names = sorted({one.rule.alert for one in located})
     if alert not in names:
         near = difflib.get_close_matches(alert, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(names)}"
         raise ConfigError(f"--rule: no rule makes the alert {alert!r}, {hint}")
-    return explanation.only(alert)
 
 
 def rule_files(paths: list[Path]) -> list[Path]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from alertdrill.agent.config.agent import read_agent_config
 from alertdrill.agent.config.kpis import Kpis, read_kpis
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.explaining.from_files import ExplainOptions, only
+from alertdrill.agent.explaining.from_files import ExplainOptions, require_alert
+from alertdrill.agent.interrupts import ending_at_once
 from alertdrill.agent.monitoring import alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.recording.records import RuleRecord
@@ -35,8 +36,10 @@ async def from_servers(config: Path, options: ExplainOptions) -> Explanation:
         alertmanager=status.config,
         labels=labels,
     )
-    located = [_located(rule, scrapes, labels, loaded.prometheus.url) for rule in rules]
-    return only(explain(located, context), options.rule)
+    with ending_at_once():
+        located = [_located(rule, scrapes, labels, loaded.prometheus.url) for rule in rules]
+        require_alert(options.rule, located)
+        return explain(located, context, options.rule)
 
 
 async def _labels(prometheus: Prometheus, rules: Sequence[RuleRecord]) -> _Labels:

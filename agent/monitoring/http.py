@@ -6,7 +6,6 @@ A redirect is an error: it leads to a login page, or to a server that must not r
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring import refusal
+from alertdrill.units import json_text
+from alertdrill.units.http_body import MOST_VALUES, BodyTooLong, read_body
 from alertdrill.units.secrecy import without
 
 _Shape = TypeVar("_Shape")
@@ -71,8 +72,8 @@ class MonitoringClient:
 
     def _read(self, path: str, body: bytes) -> Any:  # noqa: ANN401 - JSON
         try:
-            return json.loads(body)
-        except (ValueError, RecursionError) as error:
+            return json_text.parse(body, MOST_VALUES)
+        except ValueError as error:
             if refusal.is_page(body):
                 fault = "a web page, expected JSON: is that a login, or is the path of `url` wrong?"
             else:
@@ -110,7 +111,9 @@ class MonitoringClient:
                     server_hostname=self._server.tls.server_name if self._speaks_tls() else None,
                 ) as response,
             ):
-                body = await response.read()
+                body = await read_body(response)
+        except BodyTooLong as error:
+            raise ServiceUnavailable(f"{self._at(path)}: {error}; is `url` right?") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             reason = refusal.unreachable(error, self._server)
             raise ServiceUnavailable(f"{self._name} cannot be reached: {self._server.url}{path}: {reason}") from error

@@ -41,6 +41,7 @@ from alertdrill.agent.recording.records import (
     TargetRecord,
     WatchedRecord,
 )
+from alertdrill.units import json_text
 from alertdrill.units.text import one_line
 
 VERSION = 2
@@ -49,6 +50,10 @@ SUFFIX = ".recording.json.gz"
 _STAMP = "%Y%m%dT%H%M%SZ"
 # All instants of a recording lie within this time around the drill.
 _LONGEST_SECONDS = 31 * 86_400.0
+# A drill of a week, with a record of its load for each second, takes about 120 MiB. An edited file of a few kilobytes
+# can be unpacked to any size.
+_MOST_BYTES = 128 * 2**20
+_MOST_VALUES = 8_000_000
 
 
 class Recording(Record):
@@ -181,12 +186,13 @@ def _without_evidence(recording: Recording, reason: str) -> Recording:
 def read_recording(path: Path) -> Recording:
     """Return the recording of a file; raises ConfigError with one line about what is wrong with the file."""
     try:
-        values = _parsed(gzip.decompress(path.read_bytes()))
+        with gzip.open(path) as file:
+            values = _parsed(file.read(_MOST_BYTES + 1))
     except gzip.BadGzipFile as error:
         raise ConfigError(f"{path}: is not a recording, or is damaged: {one_line(error)}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (EOFError, ValueError, zlib.error, RecursionError) as error:
+    except (EOFError, ValueError, zlib.error) as error:
         raise ConfigError(f"{path}: is not a complete recording: {one_line(error)}") from error
     version = values.get("version") if isinstance(values, dict) else None
     if version != VERSION:
@@ -203,7 +209,10 @@ def read_recording(path: Path) -> Recording:
 
 
 def _parsed(content: bytes) -> Any:  # noqa: ANN401 - JSON
-    values = json.loads(content)
+    if len(content) > _MOST_BYTES:
+        msg = f"holds more than {_MOST_BYTES // 2**20} MiB"
+        raise ValueError(msg)
+    values = json_text.parse(content, _MOST_VALUES)
     # JSON can contain half a character (a lone surrogate), and a report with it could not be written.
     if rb"\ud" in content.lower():
         json.dumps(values, ensure_ascii=False).encode()

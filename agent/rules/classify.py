@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -24,6 +24,26 @@ def classify(expr: str) -> Shape:
         return _shape(promql.parse(expr))
     except ValueError:
         return _OTHER
+
+
+def guarded_metrics(expr: str) -> set[str]:
+    """Return the metrics that an expression looks for within absent(); empty if it cannot be read."""
+    if "absent" not in expr:
+        return set()
+    try:
+        return {one.metric for one in _within_absent(promql.parse(expr))}
+    except ValueError:
+        return set()
+
+
+def _within_absent(node: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parser has no types
+    node = bare(node)
+    match node:
+        case promql.Call() if node.func.name.startswith("absent"):
+            yield from selectors_of(node)
+        case promql.BinaryExpr():
+            yield from _within_absent(node.lhs)
+            yield from _within_absent(node.rhs)
 
 
 def _shape(node: Any) -> Shape:  # noqa: ANN401 - the parser has no types

@@ -45,15 +45,13 @@ class Explanation:
         """Return whether any rule cannot work as intended."""
         return worst_severity(remark for rule in self.rules for remark in rule.remarks) == "problem"
 
-    def only(self, alert: str) -> Explanation:
-        """Return the rules of one alert only."""
-        return Explanation(tuple(one for one in self.rules if one.located.rule.alert == alert), ())
 
-
-def explain(located: Sequence[LocatedRule], context: RuleContext) -> Explanation:
-    """Explain rules; the checks of each rule see all others."""
+def explain(located: Sequence[LocatedRule], context: RuleContext, alert: str | None = None) -> Explanation:
+    """Explain all rules, or those of one alert, and then no promises; the checks of each rule see all others."""
     rules = tuple(one.rule for one in located)
     whole = replace(context, rules=rules)
+    if alert is not None:
+        return Explanation(tuple(_explain(one, whole) for one in located if one.rule.alert == alert), ())
     return Explanation(tuple(_explain(one, whole) for one in located), unwatched(context.kpis.promises, rules))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,12 +10,16 @@ from typing import Literal
 
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.recording.records import RuleRecord
+from alertdrill.agent.rules.classify import classify, guarded_metrics
 from alertdrill.agent.rules.expression import Anatomy, anatomy
 from alertdrill.agent.rules.prospect import Prospect
 from alertdrill.agent.rules.routing import Route
 from alertdrill.agent.rules.shape import Shape
 from alertdrill.agent.rules.timing import Timing
 
+# Reading an expression takes a hundred times as long as looking for a word in it.
+_NAMES_TARGETS = re.compile(r"\b(up|absent|absent_over_time)\b")
+_WATCHING = {"up", "absent"}
 Severity = Literal["problem", "weakness", "note"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "weakness", "note")
 """The worst first: the rule cannot work as intended; it works, but has a weakness; worth knowing."""
@@ -50,6 +55,16 @@ class RuleContext:
     alertmanager: str | None = None
     labels: Mapping[str, tuple[Mapping[str, str], ...]] = field(default_factory=dict)
     grace_seconds: float = 600.0
+
+    @cached_property
+    def guarded(self) -> frozenset[str]:
+        """The metrics that any rule looks for within absent()."""
+        return frozenset(metric for rule in self.rules for metric in guarded_metrics(rule.expr))
+
+    @cached_property
+    def watches_targets(self) -> bool:
+        """Whether any rule fires when a target is down or its series are missing."""
+        return any(_NAMES_TARGETS.search(rule.expr) and classify(rule.expr).kind in _WATCHING for rule in self.rules)
 
 
 @dataclass(frozen=True)

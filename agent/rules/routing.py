@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from alertdrill.units import yaml_text
 from alertdrill.units.duration import parse_duration
 
 _DEFAULTS: dict[str, Any] = {
@@ -107,11 +108,10 @@ def _root(config: str) -> dict[str, Any]:
 @lru_cache(maxsize=8)
 def _whole(config: str) -> dict[str, Any]:
     try:
-        whole = yaml.load(config, Loader=_Texts)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        msg = f"is not YAML: {' '.join(str(error).split())}"
-        raise ValueError(msg) from error
-    return whole if isinstance(whole, dict) else {}
+        documents = yaml_text.load_all(config, _Texts)
+    except yaml_text.YamlRefused as error:
+        raise ValueError(str(error)) from error
+    return documents[0] if documents and isinstance(documents[0], dict) else {}
 
 
 def _walk(node: dict[str, Any], inherited: dict[str, Any], labels: dict[str, str], depth: int = 0) -> list[Route]:

@@ -11,11 +11,13 @@ import aiohttp
 
 from alertdrill.chaos.http.call import Call, Confirmation
 from alertdrill.chaos.secret_source import read_secret
+from alertdrill.units.http_body import BodyTooLong, read_body
 from alertdrill.units.polling import poll
 from alertdrill.units.secrecy import shown_url, without
 
 _LOOK_EVERY_SECONDS = 0.1
-_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError, BodyTooLong)
+_MOST_BYTES = 8 * 2**20
 _SHOWN = 200
 
 
@@ -98,7 +100,7 @@ async def _request(
     try:
         # A redirect may lead to another server, which must not get the secret headers.
         async with session.request(method, url, params=query or None, allow_redirects=False, **sent) as response:
-            return response.status, await response.text(errors="replace")
+            return response.status, (await read_body(response, _MOST_BYTES)).decode(errors="replace")
     except _FAILURES as error:
         raise CallFailed(f"{method} {shown_url(url)} failed: {str(error) or type(error).__name__}") from error
 

@@ -21,6 +21,8 @@ from kubernetes_asyncio.config.config_exception import ConfigException
 
 from alertdrill.chaos.cluster_access import PROTECTED, Reach
 from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
+from alertdrill.units import json_text
+from alertdrill.units.http_body import MOST_VALUES, BodyTooLong, read_body
 
 _LIMIT_SECONDS = 10.0
 _CHANGE = "application/merge-patch+json"
@@ -89,24 +91,40 @@ class KubernetesCluster:
     ) -> Object:
         try:
             async with asyncio.timeout(_LIMIT_SECONDS):
-                answer: Object = await self._api.call_api(
+                response = await self._api.call_api(
                     place.path,
                     method,
                     query_params=query or [],
                     header_params={"Accept": "application/json"}
                     | ({"Content-Type": _CHANGE} if verb == "patch" else {}),
                     body=body,
-                    response_types_map=dict.fromkeys((200, 201, 202), "object"),
                     auth_settings=["BearerToken"],
+                    # The library would read a body of any size.
+                    _preload_content=False,
                     _return_http_data_only=True,
                     _request_timeout=_LIMIT_SECONDS,
                 )
-                return answer
+                async with response:
+                    content = await read_body(response)
         except ApiException as error:
-            raise _refusal(error, verb, place) from error
+            raise _refusal(error.status, error.reason, error.body, verb, place) from error
+        except BodyTooLong as error:
+            raise ClusterError(f"{verb} {place.words}: {error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError, OpenApiException, ValueError) as error:
             reason = str(error) or type(error).__name__
             raise ClusterError(f"the API server of {self._name} cannot be reached: {reason}") from error
+        if response.status not in {200, 201, 202}:
+            raise _refusal(response.status, response.reason, content, verb, place)
+        return self._parsed(content)
+
+    def _parsed(self, content: bytes) -> Object:
+        try:
+            answer = json_text.parse(content, MOST_VALUES)
+        except ValueError as error:
+            raise ClusterError(f"the API server of {self._name} did not answer with JSON: {error}") from error
+        if not isinstance(answer, dict):
+            raise ClusterError(f"the API server of {self._name} did not answer with an object")
+        return answer
 
 
 @asynccontextmanager
@@ -132,20 +150,20 @@ async def connected(reach: Reach) -> AsyncIterator[KubernetesCluster]:
         yield KubernetesCluster(api, reach.words)
 
 
-def _refusal(error: ApiException, verb: str, place: Place) -> ClusterError:
-    status = _status(error.body)
-    message = str(status.get("message") or error.reason or "").strip()
+def _refusal(code: int, reason: str | None, body: Any, verb: str, place: Place) -> ClusterError:  # noqa: ANN401 - see _status
+    status = _status(body)
+    message = str(status.get("message") or reason or "").strip()
     causes = tuple(str(one.get("message", "")) for one in (status.get("details") or {}).get("causes") or [])
-    if error.status == 401:
+    if code == 401:
         return ClusterError(f"the API server rejects the credentials: {message}", 401)
-    if error.status == 403 and status.get("reason") == "Forbidden" and "is forbidden: User" in message:
+    if code == 403 and status.get("reason") == "Forbidden" and "is forbidden: User" in message:
         return ClusterError(f"not permitted to {verb} {place.words}: {message}", 403)
-    return ClusterError(f"{verb} {place.words}: {error.status} {message}", error.status, causes)
+    return ClusterError(f"{verb} {place.words}: {code} {message}", code, causes)
 
 
 def _status(body: Any) -> Object:  # noqa: ANN401 - a proxy may have answered
     try:
         status = json.loads(body)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return {}
     return status if isinstance(status, dict) else {}

@@ -53,6 +53,18 @@ class CordonInjection(Injection):
                     raise FaultNotApplied(f"node {name} was cordoned before the fault")
                 await cluster.patch(place.nodes().named(name), change)
 
+    async def taken_back(self) -> str:
+        """Return which node is not cordoned by this fault any more; empty while all are."""
+        try:
+            async with breaking(self.reach) as cluster:
+                for name in self.nodes:
+                    node = await found(cluster, place.nodes().named(name))
+                    if node is None or _cordoned_by(node) != self.name or not _is_cordoned(node):
+                        return f"node {name} was uncordoned, or is gone"
+        except FaultNotApplied:
+            pass
+        return ""
+
     async def undo(self) -> None:
         """Uncordon the nodes that carry the fault's name, and confirm it; raises FaultNotHealed."""
         async with undoing(self.reach) as cluster:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from alertdrill.chaos.kubernetes.place import Object
+from alertdrill.units import yaml_text
 
 # The ledger keeps the objects in plain text.
 _REFUSED = {"Secret": "its contents would be in the ledger in plain text"}
@@ -15,8 +14,8 @@ _REFUSED = {"Secret": "its contents would be in the ledger in plain text"}
 def read(path: Path, namespace: str) -> list[Object]:
     """Read the objects of a file and put them into a namespace; raises ValueError that says what is wrong."""
     try:
-        documents = [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one is not None]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        documents = yaml_text.load_all(yaml_text.read_text(path))
+    except (OSError, yaml_text.YamlRefused) as error:
         msg = f"the manifest {path} cannot be read: {error}"
         raise ValueError(msg) from error
     if not documents:

@@ -68,6 +68,18 @@ class ScaleInjection(Injection):
         async with breaking(self.reach) as cluster:
             await cluster.patch(self.place.of("scale"), {"spec": {"replicas": self.replicas}})
 
+    async def taken_back(self) -> str:
+        """Return why the workload has another number of replicas; empty while it has the fault's."""
+        try:
+            async with breaking(self.reach) as cluster:
+                current = await found(cluster, self.place.of("scale"))
+        except FaultNotApplied:
+            return ""
+        if current is None:
+            return f"{self.workload} was removed"
+        replicas = current["spec"].get("replicas", 0)
+        return f"{self.workload} was set to {replicas} replicas" if replicas != self.replicas else ""
+
     async def undo(self) -> None:
         """Set the old number, and wait until that many replicas are Ready; raises FaultNotHealed."""
         async with undoing(self.reach) as cluster:

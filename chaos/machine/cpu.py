@@ -48,6 +48,10 @@ class CpuInjection(Injection):
         """Start the processes; raises FaultNotApplied."""
         await holder.hold("alertdrill.chaos.machine.cpu", self.name, self.burn, self.cores)
 
+    async def taken_back(self) -> str:
+        """Return why the fault is not held any more; empty while it is."""
+        return await holder.lost(self.name, self.cores)
+
     async def undo(self) -> None:
         """End the processes; raises FaultNotHealed."""
         await holder.release(self.name)

@@ -47,6 +47,14 @@ async def release(entry_id: str) -> None:
     await in_thread(_end, entry_id)
 
 
+async def lost(entry_id: str, count: int = 1) -> str:
+    """Return why a fault is not held any more; empty while all its holders run."""
+    found = await in_thread(with_command, lambda command: _is_holder(command, entry_id))
+    # A holder that has ended keeps its command line until it is reaped in some kernels, but not its state.
+    running = sum(one.state not in {None, "Z", "X"} for one in found)
+    return f"{count - running} of {count} processes that hold the fault have ended" if running < count else ""
+
+
 def holding() -> None:
     """Report that the fault is in force; called by a holder."""
     sys.stdout.write(f"{_HOLDING}\n")

@@ -41,6 +41,10 @@ class MemoryInjection(Injection):
         """Start the process, and wait until it has its memory; raises FaultNotApplied."""
         await holder.hold("alertdrill.chaos.machine.memory", self.name, self)
 
+    async def taken_back(self) -> str:
+        """Return why the fault is not held any more; empty while it is."""
+        return await holder.lost(self.name)
+
     async def undo(self) -> None:
         """End the process; raises FaultNotHealed."""
         await holder.release(self.name)

@@ -92,6 +92,13 @@ class ProcessInjection(Injection):
             raise FaultNotApplied(f"{self.words}: no permission to signal it: {error.strerror}") from error
         self._ended_at = time.time()
 
+    async def taken_back(self) -> str | None:
+        """Return why the processes are not stopped, or not kept down, any more; a restart after a kill is no proof."""
+        if self.action == "stop":
+            awake = [one for one in self.processes if (one.state or "") not in {"T", "t"}]
+            return f"{awake[0].words} was continued, or has ended" if awake else ""
+        return await holder.lost(self.name) if self.keep_down else None
+
     async def undo(self) -> None:
         """Continue the processes, or wait until they are back; raises FaultNotHealed."""
         if self.action == "stop":

@@ -61,6 +61,12 @@ async def kill(target: PostgresTarget) -> None:
             await connection.execute("SELECT pg_terminate_backend($1)", pid)
 
 
+async def count_own(target: PostgresTarget) -> int:
+    """Count the connections of a fault."""
+    async with _named_errors(target), asyncio.timeout(_LIMIT_SECONDS), _connected(target) as connection:
+        return len(await connection.fetch(_OWN, target.name))
+
+
 async def end_own(target: PostgresTarget) -> None:
     """End the connections of a fault, and confirm that they are gone."""
     async with _named_errors(target), asyncio.timeout(_LIMIT_SECONDS), _connected(target) as connection:

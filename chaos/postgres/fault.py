@@ -56,6 +56,21 @@ class PostgresInjection(Injection, PostgresTarget):
         except (PostgresFailed, SecretMissing) as error:
             raise FaultNotApplied(str(error)) from error
 
+    async def taken_back(self) -> str | None:
+        """Return why the lock or the connections are lost; empty while they are held."""
+        if self.action == "kill":
+            return None
+        from alertdrill.chaos.postgres.client import PostgresFailed, count_own
+
+        if gone := await holder.lost(self.name):
+            return gone
+        try:
+            held = await count_own(self)
+        except (PostgresFailed, SecretMissing):
+            # With all connections taken there is none for this process either.
+            return ""
+        return "" if held else "PostgreSQL has none of its connections any more: they were ended, or it was restarted"
+
     async def undo(self) -> None:
         """End the holder and its connections; killed connections are reopened by the service itself.
 

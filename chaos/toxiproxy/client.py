@@ -7,6 +7,8 @@ the proxies and toxics of others are left alone. Every request has a time limit,
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -15,8 +17,12 @@ import aiohttp
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.machine.sockets import own_address
 from alertdrill.chaos.machine.threads import in_thread
+from alertdrill.units import json_text
+from alertdrill.units.http_body import BodyTooLong, read_body
 
 _LIMIT = aiohttp.ClientTimeout(total=5.0)
+_MOST_BYTES = 8 * 2**20
+_MOST_VALUES = 500_000
 
 
 class ToxiproxyError(Exception):
@@ -43,19 +49,27 @@ class Toxiproxy:
     async def proxies(self) -> dict[str, bool]:
         """Return for each proxy whether it is enabled; raises ToxiproxyError."""
         found = await self._call("GET", "/proxies")
-        return {name: proxy["enabled"] for name, proxy in sorted(found.items())}
+        with self._shaped("/proxies"):
+            return {name: bool(proxy["enabled"]) for name, proxy in sorted(found.items())}
 
     async def toxics(self) -> list[ToxicName]:
         """Return every toxic of every proxy; raises ToxiproxyError."""
         found = await self._call("GET", "/proxies")
-        return [ToxicName(name, toxic["name"]) for name, proxy in sorted(found.items()) for toxic in proxy["toxics"]]
+        with self._shaped("/proxies"):
+            return [
+                ToxicName(name, str(toxic["name"]))
+                for name, proxy in sorted(found.items())
+                for toxic in proxy["toxics"]
+            ]
 
     async def listen_port(self, proxy: str) -> int | None:
         """Return the port of this machine on which a proxy listens; None if there is none. Raises ToxiproxyError."""
         if await in_thread(own_address, urlsplit(self.url).hostname or "") is None:
             return None
-        found = await self._call("GET", f"/proxies/{quote(proxy)}")
-        port = found["listen"].rpartition(":")[2]
+        path = f"/proxies/{quote(proxy)}"
+        found = await self._call("GET", path)
+        with self._shaped(path):
+            port = found["listen"].rpartition(":")[2]
         # A proxy that was never enabled keeps its address as it was given, such as `localhost:0` or `:postgresql`.
         return int(port) or None if port.isdecimal() else None
 
@@ -65,12 +79,26 @@ class Toxiproxy:
         Raises ToxiproxyError (404: no such proxy, 409: the name is taken).
         """
         await self._call("POST", f"/proxies/{quote(proxy)}/toxics", toxic)
-        found = await self._call("GET", _toxic_path(proxy, toxic["name"]))
+        path = _toxic_path(proxy, toxic["name"])
+        found = await self._call("GET", path)
         for name, value in toxic.items():
-            if not _same(found.get(name), value):
-                raise ToxiproxyError(
-                    f"toxic {toxic['name']} of proxy {proxy} has {name} {found.get(name)!r}, expected {value!r}"
-                )
+            with self._shaped(path):
+                has = found.get(name)
+            if not _same(has, value):
+                raise ToxiproxyError(f"toxic {toxic['name']} of proxy {proxy} has {name} {has!r}, expected {value!r}")
+
+    async def lost_toxic(self, proxy: str, toxic: dict[str, Any]) -> str:
+        """Return why a toxic is not as it was added; empty if it is, or if the server does not answer."""
+        path = _toxic_path(proxy, toxic["name"])
+        try:
+            found = await self._call("GET", path)
+            with self._shaped(path):
+                changed = [name for name, value in toxic.items() if not _same(found.get(name), value)]
+        except ToxiproxyError as error:
+            if error.status != 404:
+                return ""
+            return f"the toxic {toxic['name']} is gone from Toxiproxy: it was removed, or Toxiproxy was restarted"
+        return f"the toxic {toxic['name']} has other {changed[0]} than it was added with" if changed else ""
 
     async def remove_toxic(self, proxy: str, name: str) -> None:
         """Remove a toxic and confirm that it is gone; a toxic that is gone already is not an error."""
@@ -96,8 +124,10 @@ class Toxiproxy:
             # Servers before 2.6 do not support PATCH.
             await self._call("POST", path, body)
         found = await self._call("GET", path)
-        if found["enabled"] is not enabled:
-            raise ToxiproxyError(f"proxy {proxy} has enabled {found['enabled']!r}, expected {enabled!r}")
+        with self._shaped(path):
+            has = found["enabled"]
+        if has is not enabled:
+            raise ToxiproxyError(f"proxy {proxy} has enabled {has!r}, expected {enabled!r}")
 
     async def _call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         url = self.url + path
@@ -106,13 +136,30 @@ class Toxiproxy:
                 aiohttp.ClientSession(timeout=_LIMIT) as session,
                 session.request(method, url, json=body) as response,
             ):
-                if response.status >= 400:
-                    text = (await response.text()).strip()
-                    raise ToxiproxyError(f"{method} {url}: {response.status} {text}", response.status)
-                return await response.json(content_type=None) if response.status != 204 else None
+                content = await read_body(response, _MOST_BYTES)
+        except BodyTooLong as error:
+            raise ToxiproxyError(f"{method} {url}: {error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
             raise ToxiproxyError(f"Toxiproxy at {self.url} cannot be reached: {reason}") from error
+        if response.status >= 400:
+            text = content.decode(errors="replace").strip()
+            raise ToxiproxyError(f"{method} {url}: {response.status} {text}", response.status)
+        return _parsed(content, f"{method} {url}") if content else None
+
+    @contextmanager
+    def _shaped(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ToxiproxyError(f"{self.url}{path} did not answer as Toxiproxy does; is the url right?") from error
+
+
+def _parsed(content: bytes, request: str) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json_text.parse(content, _MOST_VALUES)
+    except ValueError as error:
+        raise ToxiproxyError(f"{request}: the answer is not JSON: {error}") from error
 
 
 def _toxic_path(proxy: str, name: str) -> str:

@@ -31,6 +31,16 @@ class DownInjection(Injection):
         except ToxiproxyError as error:
             raise FaultNotApplied(str(error)) from error
 
+    async def taken_back(self) -> str:
+        """Return why the proxy is not disabled; empty while it is."""
+        try:
+            is_enabled = (await Toxiproxy(self.toxiproxy_url).proxies()).get(self.proxy)
+        except ToxiproxyError:
+            return ""
+        if is_enabled is None:
+            return f"Toxiproxy has no proxy {self.proxy} any more"
+        return f"the proxy {self.proxy} was enabled, or Toxiproxy was restarted" if is_enabled else ""
+
     async def undo(self) -> None:
         """Enable the proxy, and confirm that; a proxy that is gone is not an error. Raises FaultNotHealed."""
         server = Toxiproxy(self.toxiproxy_url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
@@ -51,20 +51,23 @@ class ToxicInjection(Injection):
 
     async def inject(self) -> None:
         """Add the toxic, and cut the connections if requested; raises FaultNotApplied."""
-        toxic = self.model_dump(include={"name", "type", "stream", "toxicity", "attributes"})
         server = Toxiproxy(self.toxiproxy_url)
         try:
             # An upstream toxic lets the server's own data through, so only downstream ones are checked for escapes.
             if self.type in _NOTHING_PASSES and self.stream == "downstream":
                 self._port = await server.listen_port(self.proxy)
             self._connected_before = frozenset(await self._open_connections())
-            await server.add_toxic(self.proxy, toxic)
+            await server.add_toxic(self.proxy, self._toxic)
             if self.cut_connections:
                 await server.add_toxic(self.proxy, self._cutter)
                 await server.remove_toxic(self.proxy, self._cutter_name)
         except ToxiproxyError as error:
             raise FaultNotApplied(str(error)) from error
         self._injected_at = time.monotonic()
+
+    async def taken_back(self) -> str:
+        """Return why the toxic is not on the server as it was added; empty while it is."""
+        return await Toxiproxy(self.toxiproxy_url).lost_toxic(self.proxy, self._toxic)
 
     async def undo(self) -> None:
         """Remove the toxic, and confirm that it is gone; raises FaultNotHealed."""
@@ -100,6 +103,10 @@ class ToxicInjection(Injection):
             f"{len(escaped)} open connections escaped it and carried traffic, {before} of them open before it "
             f"(toxicity {self.toxicity:g} is drawn once for each connection)"
         )
+
+    @property
+    def _toxic(self) -> dict[str, Any]:
+        return self.model_dump(include={"name", "type", "stream", "toxicity", "attributes"})
 
     @property
     def _cutter_name(self) -> str:

@@ -107,6 +107,28 @@ def test_an_interrupted_drill_leaves_nothing_broken(
     assert read_recording(recording).aborted.startswith("it was interrupted in the ")
 
 
+def test_a_toxic_that_somebody_removed_makes_the_drill_inconclusive(
+    lab: KeptLab, drill_file: Write, tmp_path: Path
+) -> None:
+    process = start(lab.config, drill_file(), tmp_path)
+    wait_for(process, "fault injected")
+    (name,) = lab.toxic_names()
+    url = lab.settings()["toxiproxy"]["url"]  # type: ignore[index]
+    removal = urllib.request.Request(f"{url}/proxies/postgres/toxics/{name}", method="DELETE")  # noqa: S310 - of the lab
+    removed_at = time.time()
+    urllib.request.urlopen(removal).close()  # noqa: S310
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 3, printed
+    assert f"fault not in force any more: latency on proxy postgres (downstream): the toxic {name} is gone" in printed
+    reason = verdicts(tmp_path)["verdicts"][0]["reason"]
+    assert "was taken back by somebody else: the toxic" in reason
+    (path,) = tmp_path.glob("*.recording.json.gz")
+    (record,) = read_recording(path).faults
+    assert removed_at <= record.healed_at < removed_at + 10
+    assert record.outcome.startswith("taken back by somebody else: the toxic")
+    assert lab.toxic_names() == []
+
+
 def test_the_metrics_show_a_fault_while_it_is_in_force(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
     process = start(lab.config, drill_file(), tmp_path)
     fault = 'alertdrill_fault_active{kind="latency",target="proxy postgres (downstream)"}'

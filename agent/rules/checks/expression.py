@@ -117,14 +117,14 @@ def _as_count_pairs(checked: CheckedRule, pairing: Pairing) -> str:
 def one_label_more(checked: CheckedRule) -> Iterator[CheckResult]:
     """Find a ratio of two counters that is matched by all their labels: with one more label on a side, nothing pairs."""
     for pairing in checked.tree.pairings if checked.tree else ():
-        is_ratio = pairing.op == "/" and classify(f"{pairing.text} > 0").kind == "ratio"
         plain = not any(word in pairing.text for word in ("sum", "avg", "max", "min"))
         if (
-            is_ratio
+            pairing.op == "/"
             and plain
             and pairing.on is None
             and not pairing.ignoring
             and _count_pairs(checked, pairing) is None
+            and classify(f"{pairing.text} > 0").kind == "ratio"
         ):
             yield CheckResult(
                 "weakness",

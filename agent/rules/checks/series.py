@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import Any
 
-import promql_parser as promql
-
-from alertdrill.agent.rules.classify import bare, classify
-from alertdrill.agent.rules.expression import Selector, selectors_of
+from alertdrill.agent.rules.classify import guarded_metrics
+from alertdrill.agent.rules.expression import Selector
 from alertdrill.agent.rules.remark import CheckedRule, CheckResult
 from alertdrill.units.duration import format_seconds
 
@@ -32,7 +29,7 @@ def series_absent(checked: CheckedRule) -> Iterator[CheckResult]:
     required = checked.tree.required if checked.tree else ()
     if any(_guarded(checked, selector) for selector in required) or not required:
         return
-    if not any(classify(rule.expr).kind in {"up", "absent"} for rule in checked.context.rules):
+    if not checked.context.watches_targets:
         yield CheckResult(
             "weakness",
             f"if {required[0].metric or required[0]} is missing, it is silent: 0 of {len(checked.context.rules)}"
@@ -43,27 +40,7 @@ def series_absent(checked: CheckedRule) -> Iterator[CheckResult]:
 
 def _guarded(checked: CheckedRule, selector: Selector) -> bool:
     """Return whether any rule watches whether a selector's series are missing."""
-    for rule in (checked.rule, *checked.context.rules):
-        if any(one.metric == selector.metric for one in _looked_for(rule.expr)):
-            return True
-    return False
-
-
-def _looked_for(expr: str) -> tuple[Selector, ...]:
-    try:
-        return tuple(_within_absent(promql.parse(expr)))
-    except ValueError:
-        return ()
-
-
-def _within_absent(node: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parser has no types
-    node = bare(node)
-    match node:
-        case promql.Call() if node.func.name.startswith("absent"):
-            yield from selectors_of(node)
-        case promql.BinaryExpr():
-            yield from _within_absent(node.lhs)
-            yield from _within_absent(node.rhs)
+    return selector.metric in checked.context.guarded or selector.metric in guarded_metrics(checked.rule.expr)
 
 
 def _gone_seconds(checked: CheckedRule) -> float:

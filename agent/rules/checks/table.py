@@ -54,8 +54,9 @@ def remarks_on(checked: CheckedRule) -> tuple[Remark, ...]:
 
 def unwatched(kpis: Iterable[Kpi], rules: Iterable[RuleRecord]) -> tuple[Kpi, ...]:
     """Return the promises that no rule watches: it would compare the same value, on the side that breaks the promise."""
-    shapes = [leaf for rule in rules for leaf in classify(rule.expr).leaves]
-    return tuple(kpi for kpi in kpis if not any(objective.watches(shape, kpi) for shape in shapes))
+    promises = tuple(kpis)
+    shapes = [leaf for rule in rules for leaf in classify(rule.expr).leaves] if promises else []
+    return tuple(kpi for kpi in promises if not any(objective.watches(shape, kpi) for shape in shapes))
 
 
 def worst_severity(remarks: Iterable[Remark]) -> Severity | None:

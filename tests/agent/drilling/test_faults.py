@@ -116,6 +116,37 @@ def test_a_fault_that_another_process_undid_aborts_the_drill(world: World) -> No
     assert drilling.in_force() == world.service.faults_in_force == 0
 
 
+def _take_back(world: World, seconds: float) -> Callable[[Drilling], Awaitable[None]]:
+    async def wait(_: Drilling) -> None:
+        await asyncio.sleep(seconds)
+        world.service.taken_back = "somebody made it fast"
+        await asyncio.sleep(10 - seconds)
+
+    return wait
+
+
+def test_a_fault_that_somebody_took_back_ends_at_that_instant_and_aborts_the_drill(world: World) -> None:
+    drilling = _run(world, world.drill(world.slowness(at="1s", lasts="8s")), _take_back(world, 3.5))
+    assert drilling.instants() == [(1.0, 4.0)]
+    words = "somebody made it fast; noticed at 2026-09-21T14:13:24Z, 3.0 s after it began"
+    assert drilling.runner.records[0].outcome == f"taken back by somebody else: {words}"
+    assert drilling.aborted == f"the fault slowness on service was taken back by somebody else: {words}"
+    assert world.printed("fault not in force any more") == [4.0]
+    assert drilling.in_force() == world.service.faults_in_force == 0
+
+
+def test_a_fault_is_read_back_once_more_at_its_end(world: World) -> None:
+    drilling = _run(world, world.drill(world.slowness(at="1s", lasts="2500ms")), _take_back(world, 3.2))
+    assert drilling.instants() == [(1.0, 3.5)]
+    assert "noticed at" in drilling.aborted
+
+
+def test_a_fault_that_cannot_tell_lasts_its_time(world: World) -> None:
+    world.service.taken_back = None
+    drilling = _run(world, world.drill(world.slowness(at="1s", lasts="8s")), _after(10))
+    assert (drilling.instants(), drilling.aborted) == ([(1.0, 9.0)], "")
+
+
 def test_a_target_that_became_forbidden_is_not_broken(world: World) -> None:
     world.config["guards"] = {"forbidden": ["serv*"]}
     with pytest.raises(BaseExceptionGroup) as raised:

@@ -81,6 +81,7 @@ class Service:
 
     def __init__(self) -> None:
         self.faults_in_force = 0
+        self.taken_back: str | None = ""
         self.is_failing = False
         self.sent: list[float] = []
         self.ended: list[float] = []
@@ -157,6 +158,9 @@ class SlownessInjection(Injection):
             raise FaultNotApplied("the service is away")
         self._service.faults_in_force += 1
         self._is_in_force = True
+
+    async def taken_back(self) -> str | None:
+        return self._service.taken_back
 
     async def undo(self) -> None:
         if self.undo_fails:

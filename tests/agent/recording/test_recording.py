@@ -72,6 +72,9 @@ def _with_spoilt_middle(content: bytes) -> bytes:
     return content[:middle] + bytes(byte ^ 0xFF for byte in content[middle : middle + 8]) + content[middle + 8 :]
 
 
+SPACES = gzip.compress(b'{"version":' + b" " * 2**27 + b"2}")
+LISTS = gzip.compress(b"[" + b"[]," * 4_500_000 + b"[]]")
+
 DAMAGED = [
     ("cut in half", lambda content: content[: len(content) // 2], "is not a complete recording: Compressed file ended"),
     ("cut by a byte", lambda content: content[:-1], "is not a complete recording: Compressed file ended"),
@@ -87,7 +90,9 @@ DAMAGED = [
         "is not a complete recording: Unterminated",
     ),
     ("no text", lambda _: gzip.compress(b"\xff\xfe\xff"), "is not a complete recording"),
-    ("JSON without end", lambda _: gzip.compress(b"[" * 200_000), "is not a complete recording: maximum recursion"),
+    ("JSON without end", lambda _: gzip.compress(b"[" * 200_000), "is not a complete recording: is nested too deep"),
+    ("spaces without end", lambda _: SPACES, "is not a complete recording: holds more than 128 MiB"),
+    ("lists without end", lambda _: LISTS, "is not a complete recording: holds more than 8,000,000 values"),
     ("an endless number", lambda _: gzip.compress(b"9" * 9000), "is not a complete recording: Exceeds the limit"),
     ("a list", lambda _: gzip.compress(b"[]"), "has no version, expected 2"),
     (

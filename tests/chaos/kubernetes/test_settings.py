@@ -69,7 +69,7 @@ def test_a_cluster_is_opened_namespace_by_namespace_and_with_a_label(written: di
         ("- 1", "expected a mapping with apiVersion, kind and metadata"),
         ("{apiVersion: v1, kind: ConfigMap, metadata: {}}", "has an object without name"),
         ("{kind: ConfigMap, metadata: {name: a}}", "has an object without apiVersion"),
-        ("a: [", "cannot be read: while parsing"),
+        ("a: [", "cannot be read: line 2: is not YAML: "),
         (
             "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: other}}",
             "has ConfigMap a in namespace other, expected shop",

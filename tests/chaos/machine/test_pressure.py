@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import resource
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,22 @@ def goes_first(pid: int) -> bool:
 def busy_ticks(pid: int) -> int:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
+
+
+@pytest.mark.parametrize(("settings", "count"), [(CPU, 2), (MEMORY, 1)], ids=["cpu", "memory"])
+async def test_pressure_that_somebody_ended_is_noticed(tmp_path: Path, settings: dict[str, Any], count: int) -> None:
+    if settings is CPU and CORES < 2:
+        pytest.skip("needs two cores")
+    async with applied(fault(**settings), endpoints(), Ledger(tmp_path / "ledger")) as injection:
+        assert await injection.taken_back() == ""
+        (one, *_) = holders(f"alertdrill.chaos.machine.{settings['kind']}")
+        one.send(signal.SIGKILL)
+
+        async def is_noticed() -> bool:
+            told = await injection.taken_back()
+            return told == f"1 of {count} processes that hold the fault have ended"
+
+        await until(is_noticed, "it is noticed")
 
 
 @pytest.mark.skipif(CORES < 2, reason="needs two cores")

@@ -150,6 +150,18 @@ async def test_it_is_stopped_for_the_block_and_goes_on_after_it(engines: Any, le
     assert engine.state in {"S", "R"}
 
 
+async def test_a_stopped_process_that_somebody_continued_is_noticed(engines: Any, ledger: Ledger) -> None:
+    engine = await engines()
+    async with applied(fault(kind="process", action="stop", port=NAME), at(engine), ledger) as injection:
+        assert await injection.taken_back() == ""
+        os.kill(engine.pid, signal.SIGCONT)
+
+        async def is_noticed() -> bool:
+            return str(await injection.taken_back()).endswith(" was continued, or has ended")
+
+        await until(is_noticed, "it is noticed")
+
+
 async def test_a_process_that_was_stopped_before_stays_stopped(engines: Any) -> None:
     engine = await engines()
     os.kill(engine.pid, signal.SIGSTOP)
@@ -176,10 +188,17 @@ async def test_a_process_that_is_kept_down_comes_back_when_the_fault_ends(engine
     async def restarted() -> bool:
         return bool(engine.pid != first)
 
-    async with applied(fault(**settings), at(engine), ledger):
+    async def is_noticed() -> bool:
+        return await injection.taken_back() == "1 of 1 processes that hold the fault have ended"
+
+    async with applied(fault(**settings), at(engine), ledger) as injection:
         await until(restarted, "the supervisor starts it again")
         second = engine.pid
         await until(killed_again, "the second is killed as well")
+        assert await injection.taken_back() == ""
+        (keeper,) = holders("alertdrill.chaos.machine.keep_down")
+        keeper.send(signal.SIGKILL)
+        await until(is_noticed, "a fault that nobody keeps any more is noticed")
     await until(engine.answers, "it listens again")
     assert holders("alertdrill.chaos.machine.keep_down") == []
 

@@ -81,6 +81,24 @@ async def test_a_table_is_locked_for_the_block(
     assert holders("alertdrill.chaos.postgres.client") == []
 
 
+@pytest.mark.parametrize("action", [{"action": "lock", "table": "accounts"}, {"action": "fill_pool", "connections": 3}])
+async def test_a_lock_or_connections_that_somebody_ended_are_noticed(
+    witness: Any, settings: dict[str, Any], where: dict[str, Any], tmp_path: Path, action: dict[str, Any]
+) -> None:
+    held = fault(**settings, **action)
+    async with applied(held, endpoints(**where), Ledger(tmp_path / "ledger")) as injection:
+        assert await injection.taken_back() == ""
+        await witness.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'alertdrill-%'"
+        )
+        lost = "PostgreSQL has none of its connections any more: they were ended, or it was restarted"
+        await until(lambda: _is(injection.taken_back(), lost), "it is noticed")
+
+
+async def _is(asked: Any, expected: str) -> bool:
+    return bool(await asked == expected)
+
+
 async def test_a_weaker_lock_lets_readers_in(
     witness: Any, settings: dict[str, Any], where: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -57,6 +57,41 @@ async def test_the_server_has_the_toxic_of_the_file(kind: str, server: Server, t
     assert toxics(server) == {}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_toxic_that_somebody_removed_or_changed_is_noticed(kind: str, server: Server, tmp_path: Path) -> None:
+    settings, attributes = KINDS[kind]
+    async with applied(fault(kind, **settings), endpoints(server), Ledger(tmp_path / "ledger")) as injection:
+        (name,) = toxics(server)
+        assert await injection.taken_back() == ""
+        attribute = next(iter(attributes))
+        await _call(
+            server, "POST", f"/proxies/db/toxics/{name}", {"attributes": {attribute: 1 + attributes[attribute]}}
+        )
+        assert await injection.taken_back() == f"the toxic {name} has other attributes than it was added with"
+        await _call(server, "DELETE", f"/proxies/db/toxics/{name}")
+        gone = f"the toxic {name} is gone from Toxiproxy: it was removed, or Toxiproxy was restarted"
+        assert await injection.taken_back() == gone
+        await _call(server, "DELETE", "/proxies/db")
+        assert await injection.taken_back() == gone
+
+
+async def test_a_proxy_that_somebody_enabled_or_removed_is_noticed(server: Server, tmp_path: Path) -> None:
+    async with applied(fault("down"), endpoints(server), Ledger(tmp_path / "ledger")) as injection:
+        assert await injection.taken_back() == ""
+        await _call(server, "POST", "/proxies/db", {"enabled": True})
+        assert await injection.taken_back() == "the proxy db was enabled, or Toxiproxy was restarted"
+        await _call(server, "DELETE", "/proxies/db")
+        assert await injection.taken_back() == "Toxiproxy has no proxy db any more"
+
+
+async def _call(server: Server, method: str, path: str, body: object = None) -> None:
+    async with (
+        ClientSession() as session,
+        session.request(method, f"http://{server.address}{path}", json=body) as response,
+    ):
+        assert response.status < 300, await response.text()
+
+
 async def test_several_are_in_force_at_once_even_of_one_kind(server: Server, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         for stream in ("downstream", "upstream"):

@@ -1,0 +1,118 @@
+"""The servers that faults speak to may be others than they seem, and answer without end."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from alertdrill.chaos.cluster_access import Reach
+from alertdrill.chaos.http.call import Call
+from alertdrill.chaos.http.client import CallFailed, make_call
+from alertdrill.chaos.kubernetes.client import connected
+from alertdrill.chaos.kubernetes.place import ClusterError, Place
+from alertdrill.chaos.toxiproxy.client import Toxiproxy, ToxiproxyError
+from tests.support import bombs
+from tests.support.answering import Answer, answering
+
+pytestmark = pytest.mark.servers
+TOO_LARGE = {
+    "gzip": (bombs.gzip, " when it is unpacked"),
+    "an error": (bombs.refusing, " when it is unpacked"),
+    "endless": (bombs.endless, ""),
+}
+Start = Callable[[Answer], Awaitable[str]]
+
+
+@pytest_asyncio.fixture
+async def start() -> AsyncIterator[Start]:
+    async with AsyncExitStack() as servers:
+
+        async def begin(answer: Answer) -> str:
+            return (await servers.enter_async_context(answering(answer))).url
+
+        yield begin
+
+
+@pytest.fixture
+def memory() -> Any:
+    """Hold the memory of a test below a limit."""
+    tracemalloc.start()
+    yield
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200 * 2**20
+
+
+@pytest.mark.usefixtures("memory")
+@pytest.mark.parametrize(("answer", "packed"), TOO_LARGE.values(), ids=TOO_LARGE)
+async def test_toxiproxy(start: Start, answer: Any, packed: str) -> None:
+    url = await start(answer)
+    with pytest.raises(ToxiproxyError) as error:
+        await Toxiproxy(url).proxies()
+    assert str(error.value) == f"GET {url}/proxies: its answer is larger than 8 MiB{packed}"
+
+
+@pytest.mark.usefixtures("memory")
+@pytest.mark.parametrize(("answer", "packed"), TOO_LARGE.values(), ids=TOO_LARGE)
+async def test_an_endpoint(start: Start, answer: Any, packed: str) -> None:
+    url = await start(answer)
+    with pytest.raises(CallFailed) as error:
+        await make_call(Call(url=url))
+    assert str(error.value) == f"POST {url} failed: its answer is larger than 8 MiB{packed}"
+
+
+def kubeconfig(tmp_path: Path, url: str) -> Path:
+    path = tmp_path / "kubeconfig"
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+        "clusters": [{"name": "here", "cluster": {"server": url}}],
+        "users": [{"name": "me", "user": {"token": "hush"}}],
+    }
+    path.write_text(json.dumps(config))
+    return path
+
+
+async def asked_cluster(tmp_path: Path, url: str) -> str:
+    place = Place(api="v1", resource="pods", namespace="shop", name="a")
+    with pytest.raises(ClusterError) as error:
+        async with connected(Reach(kubeconfig=kubeconfig(tmp_path, url))) as cluster:
+            await cluster.get(place)
+    return str(error.value)
+
+
+@pytest.mark.usefixtures("memory")
+@pytest.mark.parametrize(("answer", "packed"), TOO_LARGE.values(), ids=TOO_LARGE)
+async def test_a_cluster(start: Start, tmp_path: Path, answer: Any, packed: str) -> None:
+    told = await asked_cluster(tmp_path, await start(answer))
+    assert told.endswith(f": its answer is larger than 64 MiB{packed}")
+    assert "\n" not in told
+
+
+ODD = [b"", b"[]", b"3", b'"text"', b"null", b'{"db": 3}', b'{"db": {}}', b"[" * 100_000, b"<html>", b"\xff"]
+
+
+@pytest.mark.parametrize("body", ODD, ids=repr)
+async def test_odd_answers_are_errors_of_the_server(start: Start, tmp_path: Path, body: bytes) -> None:
+    url = await start(lambda _: web.Response(body=body, content_type="application/json"))
+    toxiproxy = Toxiproxy(url)
+    toxic = {"name": "a", "type": "latency", "attributes": {}}
+    for call in (
+        toxiproxy.proxies(),
+        toxiproxy.add_toxic("db", toxic),
+        toxiproxy.enable("db", enabled=True),
+    ):
+        with pytest.raises(ToxiproxyError):
+            await call
+    if not body.startswith(b"{"):
+        assert "did not answer with" in await asked_cluster(tmp_path, url)
