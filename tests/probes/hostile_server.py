@@ -224,6 +224,10 @@ def bytewise(data: bytes) -> Iterable[bytes]:
     return (data[index : index + 1] for index in range(len(data)))
 
 
-def descriptors() -> int:
-    """Count this process's open files."""
-    return len(list(Path("/proc/self/fd").iterdir()))
+def open_files() -> set[str]:
+    """Return this process's open files, each with its number; garbage of earlier tests may leave the set at any time."""
+    files = set()
+    for path in list(Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(FileNotFoundError):  # closed since the listing, like that of the folder itself
+            files.add(f"{path.name} {path.readlink()}")
+    return files

@@ -6,9 +6,12 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
+from alertdrill.agent.config.servers import MonitoringServer
 
 Answer = Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse]]
 
@@ -42,3 +45,8 @@ async def answering(answer: Answer, context: ssl.SSLContext | None = None) -> As
         yield started
     finally:
         await server.close()
+
+
+def patient_server(url: str) -> MonitoringServer:
+    """Return the settings of a server that is given a minute for each answer, because the machine may be busy."""
+    return MonitoringServer(url=url, timeout=timedelta(minutes=1))

@@ -22,6 +22,7 @@ from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.server import Server, Spec
+from tests.support.answering import patient_server
 from tests.support.certificates import Certificates
 from tests.support.waiting import until
 
@@ -112,7 +113,7 @@ def find(generation: str) -> MonitoringServers:
 
 def _settings(guard: Guard | None, port: int) -> MonitoringServer:
     if guard is None:
-        return MonitoringServer(url=f"http://127.0.0.1:{port}")
+        return patient_server(f"http://127.0.0.1:{port}")
     client = guard.client_config()
     return MonitoringServer.model_validate({"url": f"https://127.0.0.1:{port}{guard.prefix}", **client})
 

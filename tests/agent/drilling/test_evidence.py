@@ -27,7 +27,7 @@ from alertdrill.agent.recording.records import (
     WatchedRecord,
 )
 from tests.support import monitoring_servers, one_rule
-from tests.support.answering import Answering, answering
+from tests.support.answering import Answering, answering, patient_server
 from tests.support.monitoring_servers import Configuration
 from tests.support.waiting import until
 
@@ -104,7 +104,7 @@ async def server(stored: Stored) -> AsyncIterator[Answering]:
 
 
 def _evidence(server: Answering, ended: float = 60.0) -> Evidence:
-    return Evidence(Prometheus(MonitoringServer(url=server.url)), START, START + ended)
+    return Evidence(Prometheus(patient_server(server.url)), START, START + ended)
 
 
 def _rule(expr: str = "queue > 5", **update: Any) -> RuleRecord:

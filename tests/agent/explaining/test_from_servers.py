@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.explaining.from_files import ExplainOptions
 from alertdrill.agent.explaining.from_servers import from_servers
@@ -18,6 +17,7 @@ from alertdrill.agent.rules.explanation import ExplainedRule
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.server import Server, Spec
+from tests.support.answering import patient_server
 
 RULES = """\
 groups:
@@ -82,7 +82,7 @@ async def config(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path
     try:
         for server in servers:
             await server.wait_ready()
-        prometheus = Prometheus(MonitoringServer(url=f"http://127.0.0.1:{ports[0]}"))
+        prometheus = Prometheus(patient_server(f"http://127.0.0.1:{ports[0]}"))
         async with asyncio.timeout(60):
             while not await prometheus.holds(SEEN):  # noqa: ASYNC110 - a server sets no event
                 await asyncio.sleep(0.2)

@@ -3,17 +3,17 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
-from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager, status
 from alertdrill.agent.monitoring.held import AlertmanagerCluster, HeldAlert, Receiver, Silence, SilenceMatcher
 from tests.agent.monitoring.answers import AT_MILLISECOND, HELD, SILENCE, STATUS
 from tests.agent.monitoring.conftest import Answer, Serve
+from tests.support.answering import patient_server
 
 
 async def alertmanager(serve: Serve, answer: object) -> Alertmanager:
     said: Answer = answer if callable(answer) else lambda _: web.json_response(answer)
-    return Alertmanager(MonitoringServer(url=(await serve(said)).url))
+    return Alertmanager(patient_server((await serve(said)).url))
 
 
 async def test_the_status_tells_version_configuration_and_start(serve: Serve) -> None:
@@ -24,7 +24,7 @@ async def test_the_status_tells_version_configuration_and_start(serve: Serve) ->
 
 async def test_the_status_can_be_asked_without_a_block(serve: Serve) -> None:
     started = await serve(lambda _: web.json_response(STATUS))
-    assert (await status(MonitoringServer(url=started.url))).version == "0.25.0"
+    assert (await status(patient_server(started.url))).version == "0.25.0"
 
 
 @pytest.mark.parametrize(("own", "position"), [("B", 0), ("C", 1), ("D", 2), ("gone", None)])

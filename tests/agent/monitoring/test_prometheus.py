@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.prometheus import ClockOffset, Prometheus
 from alertdrill.agent.monitoring.series import Series
@@ -15,6 +14,7 @@ from alertdrill.agent.monitoring.targets import Target
 from alertdrill.agent.recording.records import AlertSamples
 from tests.agent.monitoring.answers import AT, GROUP, RULE
 from tests.agent.monitoring.conftest import Answer, Serve
+from tests.support.answering import patient_server
 
 
 def success(data: object) -> web.Response:
@@ -32,7 +32,7 @@ def tabled(**answers: Any) -> Answer:
 
 
 async def prometheus(serve: Serve, answer: Answer) -> Prometheus:
-    return Prometheus(MonitoringServer(url=(await serve(answer)).url))
+    return Prometheus(patient_server((await serve(answer)).url))
 
 
 async def test_a_group_its_rules_and_their_active_alerts_come_in_one_answer(serve: Serve) -> None:
@@ -86,7 +86,7 @@ async def test_groups_are_fetched_page_by_page(serve: Serve) -> None:
         return success({"groups": [GROUP | {"name": f"g{number}"}]} | more)
 
     started = await serve(page)
-    groups = await Prometheus(MonitoringServer(url=started.url)).rule_groups()
+    groups = await Prometheus(patient_server(started.url)).rule_groups()
     assert [group.name for group in groups] == ["g0", "g1", "g2", "g3"]
     assert all("type=alert&group_limit=500" in asked for asked in started.asked)
 
@@ -241,7 +241,7 @@ async def test_values_leave_native_histograms_out(serve: Serve) -> None:
 
 async def test_metric_names_are_those_of_a_span(serve: Serve) -> None:
     started = await serve(tabled(values=["up", "ALERTS"]))
-    names = await Prometheus(MonitoringServer(url=started.url)).label_values("__name__", 1, 2.5)
+    names = await Prometheus(patient_server(started.url)).label_values("__name__", 1, 2.5)
     assert names == ["up", "ALERTS"]
     assert started.asked == ["/api/v1/label/__name__/values?start=1.000&end=2.500"]
 
@@ -254,7 +254,7 @@ async def test_the_most_certain_reading_of_the_clock_counts(serve: Serve) -> Non
     def answer(_: web.Request) -> web.Response:
         return success({"resultType": "scalar", "result": [1, str(next(theirs))]})
 
-    asking = Prometheus(MonitoringServer(url=(await serve(answer)).url), clock=lambda: next(ours))
+    asking = Prometheus(patient_server((await serve(answer)).url), clock=lambda: next(ours))
     offset = await asking.clock_offset()
     assert offset == ClockOffset(pytest.approx(10.0005), pytest.approx(0.0505))
 

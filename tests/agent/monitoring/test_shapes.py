@@ -20,6 +20,7 @@ from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from tests.agent.monitoring.answers import GROUP, HELD, SILENCE, STATUS
 from tests.agent.monitoring.conftest import Serve
+from tests.support.answering import patient_server
 
 ROW = {"metric": {"a": "b"}, "values": [[1.5, "2"]], "histograms": [[2.5, {"count": "1"}]]}
 ASKED: dict[str, tuple[Callable[[MonitoringServer], Awaitable[object]], Any]] = {
@@ -86,7 +87,7 @@ def whole(name: str) -> Any:
 @pytest.mark.parametrize("name", ASKED)
 async def test_a_right_answer_is_read(serve: Serve, name: str) -> None:
     started = await serve(lambda _: web.json_response(whole(name)))
-    assert await ASKED[name][0](MonitoringServer(url=started.url)) is not None
+    assert await ASKED[name][0](patient_server(started.url)) is not None
 
 
 @dataclass
@@ -116,7 +117,7 @@ async def test_a_changed_answer_is_read_or_is_a_one_line_error(
     bendable.answer = bent(whole(name), path, data.draw(JSON), removed=data.draw(st.booleans()))
     said = None
     try:
-        await ASKED[name][0](MonitoringServer(url=bendable.url))
+        await ASKED[name][0](patient_server(bendable.url))
     except ServiceUnavailable as error:
         said = str(error)
     assert said is None or (said.isprintable() and bendable.url in said and said.endswith("is `url` right?"))
@@ -126,7 +127,7 @@ async def test_peers_that_are_not_a_list_are_an_error(serve: Serve) -> None:
     answer = bent(whole("status"), ("cluster", "peers"), instead=True, removed=False)
     started = await serve(lambda _: web.json_response(answer))
     with pytest.raises(ServiceUnavailable, match="cluster: expected a list of peers"):
-        await ASKED["status"][0](MonitoringServer(url=started.url))
+        await ASKED["status"][0](patient_server(started.url))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ async def test_a_missing_field_is_named(serve: Serve, name: str, path: tuple[int
     answer = bent(whole(name), path, None, removed=True)
     started = await serve(lambda _: web.json_response(answer))
     with pytest.raises(ServiceUnavailable) as refused:
-        await ASKED[name][0](MonitoringServer(url=started.url))
+        await ASKED[name][0](patient_server(started.url))
     server = "Alertmanager" if name in OF_ALERTMANAGER else "Prometheus"
     assert str(refused.value).startswith(f"{server} at {started.url}/api/v")
     assert f"did not answer as {server} does: {words}; is `url` right?" in str(refused.value)
