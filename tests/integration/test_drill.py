@@ -99,7 +99,7 @@ def test_an_interrupted_drill_leaves_nothing_broken(
     assert process.returncode == 130, printed
     assert "Traceback" not in printed
     assert lab.toxic_names() == []
-    assert list((lab.config.parent / "ledger").glob("*")) == []
+    assert [path.name for path in (lab.config.parent / "ledger").glob("*")] in ([], ["key"])
     # A recording and its reports, whole, and nothing else.
     kinds = sorted(path.name.partition(".")[2] for path in output.iterdir())
     assert kinds == ["html", "json", "junit.xml", "recording.json.gz"]
