@@ -27,7 +27,7 @@ from alertdrill.agent.drilling.progress import Progress
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.recording.records import NotificationRecord, RefusalRecord
-from alertdrill.agent.serving.door import Door, Refused
+from alertdrill.agent.serving.door import CallsPerSecond, Door, Refused
 from alertdrill.agent.serving.metrics import AgentState, registry
 from alertdrill.agent.serving.server import metrics_route, serving
 from alertdrill.agent.serving.webhook import Inbox
@@ -168,7 +168,7 @@ class Site:
             yield
             return
         require_credential(self.config)
-        door = Door(self.config.webhook_credentials, self._note_refusal)
+        door = Door(self.config.webhook_credentials, self._note_refusal, CallsPerSecond(clock=self.clocks.steady))
         stop = web.post("/-/stop", door.guarding(self._stop, _MOST_BYTES_OF_A_REASON))
         routes = [self.inbox.route(door), stop, metrics_route(registry(self._state))]
         async with serving(routes, self.config.listen):

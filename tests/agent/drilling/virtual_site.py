@@ -301,6 +301,7 @@ class World:
     service: Service = field(default_factory=Service)
     config: dict[str, Any] = field(default_factory=dict)
     lines: list[tuple[float, str]] = field(default_factory=list)
+    steady: Callable[[], float] = loop_time
 
     def __post_init__(self) -> None:
         self.prometheus = VirtualPrometheus(self.service)
@@ -345,7 +346,7 @@ class World:
     async def site(self) -> AsyncIterator[RecordedSite]:
         """Open a site, and run the monitoring for the length of the block."""
         dependencies = Dependencies(
-            Clocks(unix_time, loop_time), lambda _: nullcontext(self.service), lambda *_: nullcontext(), self.folder
+            Clocks(unix_time, self.steady), lambda _: nullcontext(self.service), lambda *_: nullcontext(), self.folder
         )
         site = RecordedSite(self.settings(), lambda _: None, self.prometheus, self.alertmanager, dependencies)
         working = asyncio.ensure_future(self._work(site))
