@@ -66,7 +66,9 @@ def cpu_seconds(pid: int) -> float:
 def test_a_signal_ends_a_command_that_computes(
     files: dict[str, str], tmp_path: Path, arguments: list[str], number: signal.Signals
 ) -> None:
-    command = [sys.executable, "-m", "alertdrill", *(files.get(one, one) for one in arguments)]
+    # The tests may run in the background of a shell, which ignores SIGINT for itself and for all that it starts.
+    program = ["env", "--default-signal=INT", sys.executable, "-m", "alertdrill"]
+    command = [*program, *(files.get(one, one) for one in arguments)]
     with (tmp_path / "printed").open("w") as printed, (tmp_path / "told").open("w") as told:
         process = subprocess.Popen(command, stdout=printed, stderr=told, cwd=tmp_path, start_new_session=True)
     # A start alone takes about a second of the processor, and then it computes, or waits for a file.
