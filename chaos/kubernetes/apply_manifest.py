@@ -14,14 +14,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from alertdrill.chaos.cluster_access import Namespace, Reach
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.kubernetes import manifest, place
-from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
+from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault, ClusterInjection
 from alertdrill.chaos.kubernetes.connection import (
     REQUESTS,
     breaking,
@@ -55,7 +54,7 @@ class NewObject(Settings):
         return f"{self.body['kind']} {self.place.name}"
 
 
-class ApplyManifestInjection(Injection):
+class ApplyManifestInjection(ClusterInjection):
     """The objects, in the order of their creation."""
 
     kind: Literal["apply_manifest"] = "apply_manifest"
@@ -64,6 +63,8 @@ class ApplyManifestInjection(Injection):
     namespace: Namespace
     objects: tuple[NewObject, ...]
     gone_within: Duration
+    # The uid of each object, known only to the process that created it.
+    _uids: list[str] = PrivateAttr(default_factory=list)
 
     @property
     def target(self) -> str:
@@ -81,11 +82,26 @@ class ApplyManifestInjection(Injection):
             for one in self.objects:
                 where = one.place.model_copy(update={"name": ""})
                 try:
-                    await cluster.create(where, one.body)
+                    created = await cluster.create(where, one.body)
                 except ClusterError as error:
                     if error.status == 409:
                         raise FaultNotApplied(_exists_already(one, self.namespace)) from error
                     raise
+                self._uids.append(created["metadata"]["uid"])
+
+    async def taken_back(self) -> str:
+        """Return which object was removed or replaced; empty while all are there. Their contents are not compared."""
+        try:
+            async with breaking(self.reach) as cluster:
+                for one, uid in zip(self.objects, self._uids, strict=False):
+                    there = (await found(cluster, one.place) or {}).get("metadata", {})
+                    if there.get("uid") != uid:
+                        return f"{one.words} was {'replaced by another one' if there else 'removed'}"
+                    if "deletionTimestamp" in there:
+                        return f"{one.words} is being removed"
+        except FaultNotApplied:
+            pass
+        return ""
 
     async def undo(self) -> None:
         """Remove the fault's objects, the last one first, and wait until they are gone; raises FaultNotHealed."""

@@ -16,9 +16,8 @@ from pydantic import Field, model_validator
 from alertdrill.chaos.cluster_access import Kubernetes, Name, Reach
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.kubernetes import place
-from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
+from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault, ClusterInjection
 from alertdrill.chaos.kubernetes.connection import breaking, found, opened, require_permissions, undoing
 from alertdrill.chaos.kubernetes.opted_in import carries
 from alertdrill.chaos.kubernetes.place import Object
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 _ANNOTATION = "alertdrill.io/cordoned-by"
 
 
-class CordonInjection(Injection):
+class CordonInjection(ClusterInjection):
     """The nodes that were not cordoned before."""
 
     kind: Literal["cordon"] = "cordon"

@@ -19,9 +19,8 @@ from pydantic import Field
 from alertdrill.chaos.cluster_access import Namespace, Reach
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.kubernetes import place, workload
-from alertdrill.chaos.kubernetes.cluster_fault import WorkloadFault
+from alertdrill.chaos.kubernetes.cluster_fault import ClusterInjection, WorkloadFault
 from alertdrill.chaos.kubernetes.connection import (
     REQUESTS,
     breaking,
@@ -37,7 +36,7 @@ from alertdrill.chaos.kubernetes.workload import Scalable
 from alertdrill.units.duration import Duration
 
 
-class ScaleInjection(Injection):
+class ScaleInjection(ClusterInjection):
     """The old and the new number of replicas of a workload."""
 
     kind: Literal["scale"] = "scale"

@@ -181,5 +181,5 @@ def _is_robbed(entry_id: str) -> bool:
 
 
 def _reap() -> None:
-    _robbed.update(one.args[4] for one in _started if one.poll() == _ROBBED)  # type: ignore[index]
+    _robbed.update(str(one.args[4]) for one in _started if one.poll() == _ROBBED)  # type: ignore[index]
     _started[:] = [one for one in _started if one.poll() is None]
