@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from alertdrill.chaos.cluster_access import Namespace, Reach
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.chaos.kubernetes import manifest, place
+from alertdrill.chaos.kubernetes import manifest, mark, place
 from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault, ClusterInjection
 from alertdrill.chaos.kubernetes.connection import (
     REQUESTS,
@@ -38,8 +38,6 @@ from alertdrill.units.settings import Settings
 
 if TYPE_CHECKING:
     from alertdrill.chaos.kubernetes.client import KubernetesCluster
-
-_LABEL = "alertdrill.io/fault"
 
 
 class NewObject(Settings):
@@ -134,7 +132,7 @@ class ApplyManifestInjection(ClusterInjection):
     async def _own_object(self, cluster: KubernetesCluster, one: NewObject) -> Object | None:
         there = await found(cluster, one.place)
         labels = (there or {}).get("metadata", {}).get("labels") or {}
-        return there if labels.get(_LABEL) == self.name else None
+        return there if labels.get(mark.FAULT) == self.name else None
 
 
 class ApplyManifest(ClusterFault):
@@ -167,7 +165,8 @@ class ApplyManifest(ClusterFault):
             made = [("create", one.place.named("")) for one in objects]
             await require_permissions(cluster, *needed, *made)
             for one in objects:
-                if await found(cluster, one.place) is not None:
+                if (there := await found(cluster, one.place)) is not None:
+                    mark.require_free(there, one.place)
                     raise FaultNotApplied(_exists_already(one, self.namespace))
         return ApplyManifestInjection(
             name=entry_id,
@@ -182,7 +181,7 @@ class ApplyManifest(ClusterFault):
         except ValueError as error:
             raise FaultNotApplied(str(error)) from error
         for one in objects:
-            one["metadata"]["labels"] = (one["metadata"].get("labels") or {}) | {_LABEL: entry_id}
+            one["metadata"]["labels"] = (one["metadata"].get("labels") or {}) | mark.labels(entry_id)
         return objects
 
 
