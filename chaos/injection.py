@@ -34,6 +34,11 @@ class Injection(Settings):
         """The time after which an undo counts as hung."""
         return timedelta(minutes=2)
 
+    @property
+    def look_every(self) -> timedelta:
+        """How often `taken_back` is called; longer where each look costs the target something."""
+        return timedelta(seconds=1)
+
     @abstractmethod
     async def inject(self) -> None:
         """Inject the fault; raises FaultNotApplied."""
@@ -41,8 +46,8 @@ class Injection(Settings):
     async def taken_back(self) -> str | None:
         """Return why the fault is no longer in force, an empty text while it is, and None if this fault cannot tell.
 
-        Called every second while the fault should be in force, and again before the undo. It changes nothing. A target
-        that does not answer proves nothing, so that is an empty text.
+        Called once in `look_every` while the fault should be in force, and again before the undo; within five seconds it
+        must return. It changes nothing. A target that does not answer proves nothing, so that is an empty text.
         """
         return None
 

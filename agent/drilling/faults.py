@@ -23,7 +23,7 @@ from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.load.load import running
 from alertdrill.units.text import one_line
 
-_LOOK_EVERY_SECONDS = 1.0
+_UNREADABLE = "cannot be read back"
 _LONGEST_LOOK_SECONDS = 5.0
 
 
@@ -42,6 +42,7 @@ class FaultRunner:
         self._observer = observer
         self._ledger = ledger
         self._ending = asyncio.Event()
+        self._unreadable: set[tuple[str, str]] = set()
         progress.faults = {(fault.kind, fault.target): 0 for fault in self._faults}
         progress.faults |= {(SURGE, surge.target): 0 for surge in self._surges}
 
@@ -72,7 +73,7 @@ class FaultRunner:
                 self._progress.tell(f"fault injected: {kind} on {fault.target}")
                 # Like the watchdog, count `at_most` from the entry in the ledger: the injection may have taken long.
                 left = fault.at_most.total_seconds() - begun.seconds_ago
-                lost_at, why = await self._watched(injection, max(min(longest, left), 0))
+                lost_at, why = await self._watched(fault, injection, max(min(longest, left), 0))
             outcome = injection.outcome
         except FaultTakenBack as error:
             if not self._observer.aborted:
@@ -93,6 +94,9 @@ class FaultRunner:
         what = f"{fault.kind} on {fault.target}"
         said = f"fault NOT healed: {what}: {problem}" if problem else f"fault healed: {what}"
         self._progress.tell(f"{said}, {outcome}" if outcome else said)
+        noted = [f"not undone: {problem}" if problem else outcome]
+        if (fault.kind, fault.target) in self._unreadable:
+            noted.append(_UNREADABLE)
         self.records.append(
             FaultRecord(
                 kind=fault.kind,
@@ -100,16 +104,16 @@ class FaultRunner:
                 settings=fault.model_dump(mode="json"),
                 injected_at=injected_at,
                 healed_at=max(self._site.clocks.wall() if lost_at is None else lost_at, injected_at),
-                outcome=f"not undone: {problem}" if problem else outcome,
+                outcome="; ".join(filter(None, noted)),
             )
         )
 
-    async def _watched(self, injection: Injection, seconds: float) -> tuple[float | None, str]:
-        """Wait for the end of a fault, and read it back every second and at the end.
+    async def _watched(self, fault: Fault, injection: Injection, seconds: float) -> tuple[float | None, str]:
+        """Wait for the end of a fault, and read it back at intervals and at the end.
 
         Return when it was found to be gone (Unix seconds), and why; None if it was in force, or if it cannot tell.
         """
-        loop = asyncio.get_running_loop()
+        loop, every_seconds = asyncio.get_running_loop(), injection.look_every.total_seconds()
         until, is_over = loop.time() + seconds, False
         while True:
             why = await _taken_back(injection)
@@ -118,8 +122,18 @@ class FaultRunner:
             left = until - loop.time()
             if is_over or left <= 0:
                 return None, ""
-            # A fault that cannot tell is not asked again.
-            is_over = await _set_within(self._ending, left if why is None else min(_LOOK_EVERY_SECONDS, left))
+            if why is None:
+                self._tell_unreadable(fault)
+                await _set_within(self._ending, left)
+                return None, ""
+            is_over = await _set_within(self._ending, min(every_seconds, left))
+
+    def _tell_unreadable(self, fault: Fault) -> None:
+        """Say once, also for a fault that repeats, that nobody would notice its end."""
+        what = fault.kind, fault.target
+        if what not in self._unreadable:
+            self._unreadable.add(what)
+            self._progress.tell(f"fault {_UNREADABLE}: {fault.kind} on {fault.target}: if it ends early, nothing tells")
 
     def _tell_lost(self, fault: Fault, why: str, lost_at: float, begun: _Beginning) -> str:
         instant = datetime.fromtimestamp(lost_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

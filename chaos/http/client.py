@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from alertdrill.chaos.http.call import Call, Confirmation
-from alertdrill.chaos.secret_source import read_secret
+from alertdrill.chaos.secret_source import SecretMissing, read_secret
 from alertdrill.units.http_body import BodyTooLong, read_body
 from alertdrill.units.polling import poll
 from alertdrill.units.secrecy import shown_url, without
@@ -66,6 +66,19 @@ async def make_call(call: Call) -> None:
     except CallFailed as error:
         # A server may repeat in its answer what it was sent. Without its cause, which has it too.
         raise CallFailed(without(str(error), secrets.all)) from None
+
+
+async def shows(call: Call) -> bool | None:
+    """Return whether the page that confirms a call still shows its effect; None if it cannot be read, or there is none."""
+    if call.confirm is None:
+        return None
+    try:
+        headers = call.headers | _Secrets.of(call).headers
+        async with aiohttp.ClientSession(headers=headers, timeout=_limit(call)) as session:
+            status, text = await _request(session, "GET", call.confirm.url, None)
+    except (CallFailed, SecretMissing):
+        return None
+    return call.confirm.contains in text if status == 200 else None
 
 
 async def _make(call: Call, secrets: _Secrets) -> None:

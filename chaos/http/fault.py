@@ -12,15 +12,19 @@ end:
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Literal
+
+from pydantic import PrivateAttr
 
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.http.call import Call
-from alertdrill.chaos.http.client import CallFailed, make_call, require_listener
+from alertdrill.chaos.http.client import CallFailed, make_call, require_listener, shows
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.secret_source import SecretMissing
+from alertdrill.units.secrecy import shown_url
 
 
 class HttpInjection(Injection):
@@ -30,6 +34,8 @@ class HttpInjection(Injection):
     words: str
     begin: Call
     end: Call
+    # Since when its page does not show its effect, by the clock of the process that injected it.
+    _hidden_since: float | None = PrivateAttr(None)
 
     @property
     def target(self) -> str:
@@ -47,6 +53,23 @@ class HttpInjection(Injection):
             await make_call(self.begin)
         except (CallFailed, SecretMissing) as error:
             raise FaultNotApplied(str(error)) from error
+
+    async def taken_back(self) -> str | None:
+        """Return that the page of `begin` has not shown its effect for `within`; None if it has no page.
+
+        One look is no proof: a page may come from another replica than the one before, as when the call was made.
+        """
+        if self.begin.confirm is None:
+            return None
+        if await shows(self.begin) is not False:
+            self._hidden_since = None
+            return ""
+        now, wanted = time.monotonic(), self.begin.confirm
+        if self._hidden_since is None:
+            self._hidden_since = now
+        if now - self._hidden_since < wanted.within.total_seconds():
+            return ""
+        return f"{shown_url(wanted.url)} does not show {wanted.contains!r} any more"
 
     async def undo(self) -> None:
         """Make the call that ends the fault, and check its effect; raises FaultNotHealed."""

@@ -14,14 +14,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from alertdrill.chaos.cluster_access import Namespace, Reach
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.chaos.injection import Injection
-from alertdrill.chaos.kubernetes import manifest, place
-from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
+from alertdrill.chaos.kubernetes import manifest, mark, place
+from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault, ClusterInjection
 from alertdrill.chaos.kubernetes.connection import (
     REQUESTS,
     breaking,
@@ -40,8 +39,6 @@ from alertdrill.units.settings import Settings
 if TYPE_CHECKING:
     from alertdrill.chaos.kubernetes.client import KubernetesCluster
 
-_LABEL = "alertdrill.io/fault"
-
 
 class NewObject(Settings):
     """One object to create, and its place."""
@@ -55,7 +52,7 @@ class NewObject(Settings):
         return f"{self.body['kind']} {self.place.name}"
 
 
-class ApplyManifestInjection(Injection):
+class ApplyManifestInjection(ClusterInjection):
     """The objects, in the order of their creation."""
 
     kind: Literal["apply_manifest"] = "apply_manifest"
@@ -64,6 +61,8 @@ class ApplyManifestInjection(Injection):
     namespace: Namespace
     objects: tuple[NewObject, ...]
     gone_within: Duration
+    # The uid of each object, known only to the process that created it.
+    _uids: list[str] = PrivateAttr(default_factory=list)
 
     @property
     def target(self) -> str:
@@ -81,11 +80,26 @@ class ApplyManifestInjection(Injection):
             for one in self.objects:
                 where = one.place.model_copy(update={"name": ""})
                 try:
-                    await cluster.create(where, one.body)
+                    created = await cluster.create(where, one.body)
                 except ClusterError as error:
                     if error.status == 409:
                         raise FaultNotApplied(_exists_already(one, self.namespace)) from error
                     raise
+                self._uids.append(created["metadata"]["uid"])
+
+    async def taken_back(self) -> str:
+        """Return which object was removed or replaced; empty while all are there. Their contents are not compared."""
+        try:
+            async with breaking(self.reach) as cluster:
+                for one, uid in zip(self.objects, self._uids, strict=False):
+                    there = (await found(cluster, one.place) or {}).get("metadata", {})
+                    if there.get("uid") != uid:
+                        return f"{one.words} was {'replaced by another one' if there else 'removed'}"
+                    if "deletionTimestamp" in there:
+                        return f"{one.words} is being removed"
+        except FaultNotApplied:
+            pass
+        return ""
 
     async def undo(self) -> None:
         """Remove the fault's objects, the last one first, and wait until they are gone; raises FaultNotHealed."""
@@ -118,7 +132,7 @@ class ApplyManifestInjection(Injection):
     async def _own_object(self, cluster: KubernetesCluster, one: NewObject) -> Object | None:
         there = await found(cluster, one.place)
         labels = (there or {}).get("metadata", {}).get("labels") or {}
-        return there if labels.get(_LABEL) == self.name else None
+        return there if labels.get(mark.FAULT) == self.name else None
 
 
 class ApplyManifest(ClusterFault):
@@ -151,7 +165,8 @@ class ApplyManifest(ClusterFault):
             made = [("create", one.place.named("")) for one in objects]
             await require_permissions(cluster, *needed, *made)
             for one in objects:
-                if await found(cluster, one.place) is not None:
+                if (there := await found(cluster, one.place)) is not None:
+                    mark.require_free(there, one.place)
                     raise FaultNotApplied(_exists_already(one, self.namespace))
         return ApplyManifestInjection(
             name=entry_id,
@@ -166,7 +181,7 @@ class ApplyManifest(ClusterFault):
         except ValueError as error:
             raise FaultNotApplied(str(error)) from error
         for one in objects:
-            one["metadata"]["labels"] = (one["metadata"].get("labels") or {}) | {_LABEL: entry_id}
+            one["metadata"]["labels"] = (one["metadata"].get("labels") or {}) | mark.labels(entry_id)
         return objects
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Self
 
 from pydantic import model_validator
 
 from alertdrill.chaos.cluster_access import Namespace
 from alertdrill.chaos.fault import Endpoints, Fault
+from alertdrill.chaos.injection import Injection
 from alertdrill.units.extras import require_library
 
 
@@ -22,6 +24,15 @@ class ClusterFault(Fault):
     def servers(self, endpoints: Endpoints) -> frozenset[str]:
         """Return what no other drill may break at the same time."""
         return frozenset({endpoints.kubernetes.words} if endpoints.kubernetes else ())
+
+
+class ClusterInjection(Injection):
+    """A fault of a cluster that can be read back."""
+
+    @property
+    def look_every(self) -> timedelta:
+        """How often `taken_back` is called: each look is a new connection, and may run a program for the credentials."""
+        return timedelta(seconds=5)
 
 
 class WorkloadFault(ClusterFault):

@@ -16,9 +16,8 @@ from pydantic import Field, model_validator
 from alertdrill.chaos.cluster_access import Kubernetes, Name, Reach
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.chaos.injection import Injection
-from alertdrill.chaos.kubernetes import place
-from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
+from alertdrill.chaos.kubernetes import mark, place
+from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault, ClusterInjection
 from alertdrill.chaos.kubernetes.connection import breaking, found, opened, require_permissions, undoing
 from alertdrill.chaos.kubernetes.opted_in import carries
 from alertdrill.chaos.kubernetes.place import Object
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 _ANNOTATION = "alertdrill.io/cordoned-by"
 
 
-class CordonInjection(Injection):
+class CordonInjection(ClusterInjection):
     """The nodes that were not cordoned before."""
 
     kind: Literal["cordon"] = "cordon"
@@ -48,10 +47,7 @@ class CordonInjection(Injection):
         change = {"metadata": {"annotations": {_ANNOTATION: self.name}}, "spec": {"unschedulable": True}}
         async with breaking(self.reach) as cluster:
             for name in self.nodes:
-                node = await cluster.get(place.nodes().named(name))
-                if _is_cordoned(node):
-                    raise FaultNotApplied(f"node {name} was cordoned before the fault")
-                await cluster.patch(place.nodes().named(name), change)
+                await mark.hold(cluster, place.nodes().named(name), self.name, change, _require_uncordoned)
 
     async def taken_back(self) -> str:
         """Return which node is not cordoned by this fault any more; empty while all are."""
@@ -75,12 +71,13 @@ class CordonInjection(Injection):
     async def _uncordon(self, cluster: KubernetesCluster, name: str) -> None:
         where = place.nodes().named(name)
         node = await found(cluster, where)
-        if node is None or _cordoned_by(node) != self.name:
-            return
-        await cluster.patch(where, {"metadata": {"annotations": {_ANNOTATION: None}}, "spec": {"unschedulable": None}})
-        node = await found(cluster, where)
         if node is not None and _cordoned_by(node) == self.name:
-            raise FaultNotHealed(f"node {name} is still cordoned")
+            change = {"metadata": {"annotations": {_ANNOTATION: None}}, "spec": {"unschedulable": None}}
+            await cluster.patch(where, change)
+            node = await found(cluster, where)
+            if node is not None and _cordoned_by(node) == self.name:
+                raise FaultNotHealed(f"node {name} is still cordoned")
+        await mark.release(cluster, where, self.name)
 
 
 class Cordon(ClusterFault):
@@ -112,6 +109,8 @@ class Cordon(ClusterFault):
         if not there:
             raise FaultNotApplied(f"there is no node {self.node or self.selector}")
         _require_open(there, access)
+        for one in there:
+            mark.require_free(one, nodes.named(one["metadata"]["name"]))
         free = tuple(one["metadata"]["name"] for one in there if not _is_cordoned(one))
         if not free:
             raise FaultNotApplied(f"all {len(there)} nodes {self.node or self.selector} are cordoned already")
@@ -134,6 +133,11 @@ def _require_open(nodes: list[Object], access: Kubernetes) -> None:
         raise FaultNotApplied(
             f"nodes {', '.join(closed)} are not open to drills: they do not carry {access.label_words}"
         )
+
+
+def _require_uncordoned(node: Object) -> None:
+    if _is_cordoned(node):
+        raise FaultNotApplied(f"node {node['metadata']['name']} was cordoned before the fault")
 
 
 def _is_cordoned(node: Object) -> bool:

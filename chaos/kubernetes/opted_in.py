@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alertdrill.chaos.cluster_access import PROTECTED, Kubernetes
 from alertdrill.chaos.errors import FaultNotApplied
-from alertdrill.chaos.kubernetes import workload
+from alertdrill.chaos.kubernetes import mark, workload
 from alertdrill.chaos.kubernetes.connection import found
 from alertdrill.chaos.kubernetes.place import Object, namespace
 from alertdrill.chaos.kubernetes.workload import Owner
@@ -46,7 +46,10 @@ async def require_namespace(cluster: KubernetesCluster, access: Kubernetes, name
 
 
 async def open_workload(cluster: KubernetesCluster, access: Kubernetes, owner: Owner, name: str) -> Object:
-    """Find a workload in a namespace where drills are allowed; raises FaultNotApplied and ClusterError."""
+    """Find a workload in a namespace where drills are allowed, and that no other agent holds.
+
+    Raises FaultNotApplied and ClusterError.
+    """
     require_listed(access, name)
     there = await found(cluster, workload.place(owner, name))
     if there is None:
@@ -55,6 +58,7 @@ async def open_workload(cluster: KubernetesCluster, access: Kubernetes, owner: O
         raise FaultNotApplied(
             f"{owner} is not open to drills: neither it nor namespace {name} carries {access.label_words}"
         )
+    mark.require_free(there, workload.place(owner, name))
     return there
 
 

@@ -15,7 +15,7 @@ from alertdrill.chaos.cluster_access import Name, Namespace, Reach
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
-from alertdrill.chaos.kubernetes import place, workload
+from alertdrill.chaos.kubernetes import mark, place, workload
 from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault
 from alertdrill.chaos.kubernetes.connection import REQUESTS, breaking, opened, require_permissions, undoing, until
 from alertdrill.chaos.kubernetes.opted_in import opted_in, require_listed
@@ -166,7 +166,10 @@ class PodsFault(ClusterFault):
 
     async def _selector_of_owner(self, cluster: KubernetesCluster) -> str:
         assert self.owner is not None  # noqa: S101 - one of the two is there
-        return workload.selector(await cluster.get(workload.place(self.owner, self.namespace)))
+        where = workload.place(self.owner, self.namespace)
+        there = await cluster.get(where)
+        mark.require_free(there, where)
+        return workload.selector(there)
 
     def _choose(self, pods: list[Object], at_most: int) -> tuple[Pod, ...]:
         """Choose among pods that something will replace; raises FaultNotApplied."""

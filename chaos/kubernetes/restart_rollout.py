@@ -21,7 +21,7 @@ from alertdrill.chaos.cluster_access import Namespace, Reach
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
-from alertdrill.chaos.kubernetes import place, workload
+from alertdrill.chaos.kubernetes import mark, place, workload
 from alertdrill.chaos.kubernetes.cluster_fault import WorkloadFault
 from alertdrill.chaos.kubernetes.connection import (
     REQUESTS,
@@ -67,11 +67,11 @@ class RestartRolloutInjection(Injection):
         return workload.place(self.workload, self.namespace)
 
     async def inject(self) -> None:
-        """Change an annotation of the pods' template; raises FaultNotApplied."""
+        """Mark the workload, and change an annotation of the pods' template; raises FaultNotApplied."""
         template = {"metadata": {"annotations": {_ANNOTATION: self.name}}}
         self._restarted_at = time.time()
         async with breaking(self.reach) as cluster:
-            await cluster.patch(self.place, {"spec": {"template": template}})
+            await mark.hold(cluster, self.place, self.name, {"spec": {"template": template}})
 
     async def undo(self) -> None:
         """Wait until every pod has the newest template and is Ready; raises FaultNotHealed."""
@@ -87,6 +87,7 @@ class RestartRolloutInjection(Injection):
                 return missing_part and f"namespace {self.namespace}, {self.workload}: {missing_part}"
 
             await until(missing, self.complete_within.total_seconds())
+            await mark.release(cluster, self.place, self.name)
 
     def _result(self, now: Object) -> str:
         """Return how long the roll-out took, in whole seconds; Kubernetes records that for Deployments only."""

@@ -12,16 +12,15 @@ If another user or program sets a third number meanwhile, that one stays.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from alertdrill.chaos.cluster_access import Namespace, Reach
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.chaos.injection import Injection
-from alertdrill.chaos.kubernetes import place, workload
-from alertdrill.chaos.kubernetes.cluster_fault import WorkloadFault
+from alertdrill.chaos.kubernetes import mark, place, workload
+from alertdrill.chaos.kubernetes.cluster_fault import ClusterInjection, WorkloadFault
 from alertdrill.chaos.kubernetes.connection import (
     REQUESTS,
     breaking,
@@ -36,11 +35,15 @@ from alertdrill.chaos.kubernetes.place import Place
 from alertdrill.chaos.kubernetes.workload import Scalable
 from alertdrill.units.duration import Duration
 
+if TYPE_CHECKING:
+    from alertdrill.chaos.kubernetes.client import KubernetesCluster
 
-class ScaleInjection(Injection):
+
+class ScaleInjection(ClusterInjection):
     """The old and the new number of replicas of a workload."""
 
     kind: Literal["scale"] = "scale"
+    name: str
     reach: Reach
     namespace: Namespace
     workload: Scalable
@@ -64,8 +67,10 @@ class ScaleInjection(Injection):
         return workload.place(self.workload, self.namespace)
 
     async def inject(self) -> None:
-        """Set the new number; raises FaultNotApplied."""
+        """Mark the workload if that is permitted, and set the new number; raises FaultNotApplied."""
         async with breaking(self.reach) as cluster:
+            if await cluster.may("patch", self.place):
+                await mark.hold(cluster, self.place, self.name, {})
             await cluster.patch(self.place.of("scale"), {"spec": {"replicas": self.replicas}})
 
     async def taken_back(self) -> str:
@@ -83,23 +88,27 @@ class ScaleInjection(Injection):
     async def undo(self) -> None:
         """Set the old number, and wait until that many replicas are Ready; raises FaultNotHealed."""
         async with undoing(self.reach) as cluster:
-            current = await found(cluster, self.place.of("scale"))
-            if current is None:
-                self._outcome = f"{self.workload} was removed meanwhile"
-                return
-            replicas = current["spec"].get("replicas", 0)
-            if replicas not in {self.replicas, self.replicas_before}:
-                self._outcome = f"left at the {replicas} replicas that were set meanwhile"
-                return
-            if replicas != self.replicas_before:
-                await cluster.patch(self.place.of("scale"), {"spec": {"replicas": self.replicas_before}})
+            await self._restore(cluster)
+            await mark.release(cluster, self.place, self.name)
 
-            async def missing() -> str:
-                missing_part = workload.missing_part(await cluster.get(self.place))
-                return missing_part and f"namespace {self.namespace}, {self.workload}: {missing_part}"
+    async def _restore(self, cluster: KubernetesCluster) -> None:
+        current = await found(cluster, self.place.of("scale"))
+        if current is None:
+            self._outcome = f"{self.workload} was removed meanwhile"
+            return
+        replicas = current["spec"].get("replicas", 0)
+        if replicas not in {self.replicas, self.replicas_before}:
+            self._outcome = f"left at the {replicas} replicas that were set meanwhile"
+            return
+        if replicas != self.replicas_before:
+            await cluster.patch(self.place.of("scale"), {"spec": {"replicas": self.replicas_before}})
 
-            await until(missing, self.ready_within.total_seconds())
-            self._outcome = f"{self.replicas_before} replicas again, all Ready"
+        async def missing() -> str:
+            missing_part = workload.missing_part(await cluster.get(self.place))
+            return missing_part and f"namespace {self.namespace}, {self.workload}: {missing_part}"
+
+        await until(missing, self.ready_within.total_seconds())
+        self._outcome = f"{self.replicas_before} replicas again, all Ready"
 
 
 class Scale(WorkloadFault):
@@ -110,7 +119,7 @@ class Scale(WorkloadFault):
     replicas: int = Field(ge=0)
     ready_within: Duration = Field(default=timedelta(minutes=2), gt=timedelta(0))
 
-    async def resolve(self, endpoints: Endpoints, entry_id: str) -> ScaleInjection:  # noqa: ARG002 - creates nothing
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> ScaleInjection:
         """Read the current number; raises FaultNotApplied, also when it is the requested one."""
         access = opened(endpoints)
         require_listed(access, self.namespace)
@@ -123,6 +132,7 @@ class Scale(WorkloadFault):
         if replicas == self.replicas:
             raise FaultNotApplied(f"{self.workload} of namespace {self.namespace} has {replicas} replicas already")
         return ScaleInjection(
+            name=entry_id,
             reach=access.reach,
             replicas_before=replicas,
             **self.model_dump(include={"namespace", "workload", "replicas", "ready_within"}),

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 
@@ -26,12 +27,15 @@ from alertdrill.units.settings import Settings
 _READY_WITHIN_SECONDS = 60.0
 _ENDED_WITHIN_SECONDS = 5.0
 _HOLDING = "holding"
+# The exit code of a holder from which its target was taken.
+_ROBBED = 3
 
 # A holder that is being started has no command line yet, so release() must wait until it has.
 _starting = threading.Lock()
 _started: list[subprocess.Popen[bytes]] = []
 # Ids of ended faults. A cancelled hold() may still be starting a process in its thread; it looks here first.
 _over: set[str] = set()
+_robbed: set[str] = set()
 
 
 async def hold(module: str, entry_id: str, settings: Settings, count: int = 1) -> None:
@@ -55,16 +59,22 @@ async def lost(entry_id: str, count: int = 1) -> str:
     return f"{count - running} of {count} processes that hold the fault have ended" if running < count else ""
 
 
+async def is_robbed(entry_id: str) -> bool:
+    """Return whether a holder of a fault ended because its target was taken from it; known to the agent alone."""
+    return await in_thread(_is_robbed, entry_id)
+
+
 def holding() -> None:
     """Report that the fault is in force; called by a holder."""
     sys.stdout.write(f"{_HOLDING}\n")
     sys.stdout.flush()
 
 
-def hold_on() -> None:
-    """Wait until the agent has ended; called by a holder."""
+def hold_on(is_robbed: Callable[[], bool] = lambda: False) -> None:
+    """Wait until the agent has ended, or until the target is taken from this holder, which then exits; called by one."""
     while not released(1.0):
-        pass
+        if is_robbed():
+            os._exit(_ROBBED)
 
 
 def released(after_seconds: float = 0.0) -> bool:
@@ -164,5 +174,12 @@ def _is_holder(command: tuple[str, ...], entry_id: str) -> bool:
     return command[1:3] == ("-P", "-m") and command[4:5] == (entry_id,) and command[3].startswith("alertdrill.chaos.")
 
 
+def _is_robbed(entry_id: str) -> bool:
+    with _starting:
+        _reap()
+        return entry_id in _robbed
+
+
 def _reap() -> None:
+    _robbed.update(str(one.args[4]) for one in _started if one.poll() == _ROBBED)  # type: ignore[index]
     _started[:] = [one for one in _started if one.poll() is None]

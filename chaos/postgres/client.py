@@ -61,12 +61,6 @@ async def kill(target: PostgresTarget) -> None:
             await connection.execute("SELECT pg_terminate_backend($1)", pid)
 
 
-async def count_own(target: PostgresTarget) -> int:
-    """Count the connections of a fault."""
-    async with _named_errors(target), asyncio.timeout(_LIMIT_SECONDS), _connected(target) as connection:
-        return len(await connection.fetch(_OWN, target.name))
-
-
 async def end_own(target: PostgresTarget) -> None:
     """End the connections of a fault, and confirm that they are gone."""
     async with _named_errors(target), asyncio.timeout(_LIMIT_SECONDS), _connected(target) as connection:
@@ -77,14 +71,15 @@ async def end_own(target: PostgresTarget) -> None:
 
 
 @asynccontextmanager
-async def held(target: PostgresTarget) -> AsyncIterator[None]:
-    """Hold the lock, or the connections, for the length of the block."""
+async def held(target: PostgresTarget) -> AsyncIterator[list[Any]]:
+    """Hold the lock, or the connections, for the length of the block; yields the connections that hold them."""
     async with _named_errors(target), AsyncExitStack() as opened:
         if target.action == "lock":
-            await _lock(await opened.enter_async_context(_connected(target, target.name)), target)
+            connection = await opened.enter_async_context(_connected(target, target.name))
+            await _lock(connection, target)
+            yield [connection]
         else:
-            await _fill(opened, target)
-        yield
+            yield await _fill(opened, target)
 
 
 async def _lock(connection: Any, target: PostgresTarget) -> None:  # noqa: ANN401 - asyncpg has no types
@@ -93,16 +88,20 @@ async def _lock(connection: Any, target: PostgresTarget) -> None:  # noqa: ANN40
     await connection.execute(f"LOCK TABLE {name} IN {target.mode} MODE")
 
 
-async def _fill(opened: AsyncExitStack, target: PostgresTarget) -> None:
+async def _fill(opened: AsyncExitStack, target: PostgresTarget) -> list[Any]:
     """Open the connections; stop when the server is full, which is the purpose."""
+    filled: list[Any] = []
     for at in range(0, target.connections, _OPENED_AT_ONCE):
         count = min(_OPENED_AT_ONCE, target.connections - at)
         connecting = [opened.enter_async_context(_connected(target, target.name)) for _ in range(count)]
-        for one in await asyncio.gather(*connecting, return_exceptions=True):
-            if isinstance(one, asyncpg.TooManyConnectionsError):
-                return
-            if isinstance(one, BaseException):
-                raise one
+        results = await asyncio.gather(*connecting, return_exceptions=True)
+        failed = [one for one in results if isinstance(one, BaseException)]
+        filled += [one for one in results if not isinstance(one, BaseException)]
+        if any(isinstance(one, asyncpg.TooManyConnectionsError) for one in failed):
+            break
+        if failed:
+            raise failed[0]
+    return filled
 
 
 async def _other_connections(connection: Any, target: PostgresTarget) -> list[int]:  # noqa: ANN401 - asyncpg has no types
@@ -156,9 +155,10 @@ async def _connected(target: PostgresTarget, application_name: str = "alertdrill
 async def main(text: str) -> None:
     """Hold a lock or connections until the agent or this process is ended; exits with the reason if it cannot."""
     try:
-        async with held(PostgresTarget.model_validate_json(text)):
+        async with held(PostgresTarget.model_validate_json(text)) as connections:
             holder.holding()
-            await asyncio.to_thread(holder.hold_on)
+            # asyncpg learns from the server that a connection ended, without a question.
+            await asyncio.to_thread(holder.hold_on, lambda: any(one.is_closed() for one in connections))
     except (PostgresFailed, SecretMissing) as error:
         sys.exit(str(error))
 

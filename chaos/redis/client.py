@@ -5,6 +5,7 @@ Every command has a time limit, because an undo must end.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -20,6 +21,7 @@ from alertdrill.chaos.secret_source import read_secret
 from alertdrill.units.tls import TlsSettings
 
 _LIMIT_SECONDS = 5.0
+_SHORT_SECONDS = 0.5
 _AT_ONCE = 1000
 _NO_KEY = "alertdrill:no-such-key"
 _MEBIBYTE = 1 << 20
@@ -74,15 +76,29 @@ class RedisServer:
                 f" expected at most {int(largest / _BYTES_OF_A_KEY) - 1} MiB"
             )
 
-    async def fill(self, name: str, mebibytes: int, ttl: timedelta, *, may_evict: bool) -> None:
-        """Write keys of 1 MiB under the fault's name; stop when the server is full, which is the purpose."""
+    async def fill(self, name: str, mebibytes: int, ttl: timedelta, *, may_evict: bool) -> int:
+        """Write keys of 1 MiB under the fault's name; stop when the server is full, which is the purpose.
+
+        Return how many it wrote.
+        """
         await self.require_room(mebibytes, may_evict=may_evict)
         value = b"\0" * _VALUE_BYTES
-        for key in _keys(name, mebibytes):
+        for number, key in enumerate(_keys(name, mebibytes)):
             try:
                 await self._client.set(key, value, px=ttl)
             except OutOfMemoryError:
-                return
+                return number
+        return mebibytes
+
+    async def evicts(self) -> bool:
+        """Return whether the server itself may remove keys, those of a fill too."""
+        memory = await self._client.info("memory")
+        return bool(memory["maxmemory"]) and memory["maxmemory_policy"] != "noeviction"
+
+    async def missing(self, name: str, written: int) -> tuple[int, int]:
+        """Look for keys of a fill, at most a thousand from all of it; return how many are gone, and of how many."""
+        some = _keys(name, written)[:: -(-written // _AT_ONCE) or 1]
+        return (len(some) - await self._client.exists(*some) if some else 0), len(some)
 
     async def empty(self, name: str, mebibytes: int) -> None:
         """Remove the keys of a fill, and confirm that none is left; raises RedisFailed."""
@@ -99,6 +115,15 @@ class RedisServer:
         Reads go on: a pause of all commands would also delay the command that ends it.
         """
         await self._client.execute_command("CLIENT PAUSE", round(longest / timedelta(milliseconds=1)), "WRITE")
+
+    async def is_writable(self) -> bool:
+        """Return whether the server answers a write that changes nothing within a short time."""
+        try:
+            async with asyncio.timeout(_SHORT_SECONDS):
+                await self._client.unlink(_NO_KEY)
+        except TimeoutError:
+            return False
+        return True
 
     async def require_writable(self) -> None:
         """Try the write that `unblock` uses as confirmation; raises RedisFailed."""

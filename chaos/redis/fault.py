@@ -14,10 +14,11 @@ A flush cannot be undone: the keys are lost.
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from alertdrill.chaos.data_server import DataServerFault, require_allowed
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
@@ -29,6 +30,11 @@ from alertdrill.units.duration import Duration
 from alertdrill.units.extras import of_extra, require_library
 from alertdrill.units.server_url import RedisUrl, ServerUrl, parse_redis_url
 
+if TYPE_CHECKING:
+    from alertdrill.chaos.redis.client import RedisServer
+
+# Near the end of a block Redis may have ended it by itself, in whole milliseconds of its own clock.
+_MARGIN_SECONDS = 0.5
 _NEEDED = {"flush": (), "fill": ("mebibytes",), "block": ()}
 _OWN_KEYS = {"flush": ("pattern",), "fill": ("mebibytes", "ttl"), "block": ()}
 
@@ -45,6 +51,9 @@ class RedisInjection(Injection, RedisTarget):
     ttl: Duration
     at_most: Duration
     may_evict: bool
+    # Known only to the process that injected it, and not in the ledger.
+    _written: int = PrivateAttr(0)
+    _blocked_until: float = PrivateAttr(0.0)
 
     @property
     def target(self) -> str:
@@ -60,11 +69,37 @@ class RedisInjection(Injection, RedisTarget):
                 if self.action == "flush":
                     await server.flush(self.pattern)
                 elif self.action == "fill":
-                    await server.fill(self.name, self.mebibytes, self.ttl, may_evict=self.may_evict)
+                    self._written = await server.fill(self.name, self.mebibytes, self.ttl, may_evict=self.may_evict)
                 else:
+                    self._blocked_until = time.monotonic() + self.at_most.total_seconds() - _MARGIN_SECONDS
                     await server.block_writes(self.at_most)
         except (RedisFailed, SecretMissing) as error:
             raise FaultNotApplied(str(error)) from error
+
+    async def taken_back(self) -> str | None:
+        """Return why the keys of a fill are gone, or that writes work during a block; a flush has no end.
+
+        A block that Redis itself ends at `at_most` was not taken back.
+        """
+        if self.action == "flush":
+            return None
+        from alertdrill.chaos.redis.client import RedisFailed, connected
+
+        try:
+            async with connected(self) as server:
+                return await (self._emptied(server) if self.action == "fill" else self._unblocked(server))
+        except (RedisFailed, SecretMissing):
+            return ""
+
+    async def _emptied(self, server: RedisServer) -> str:
+        missing, count = await server.missing(self.name, self._written)
+        if not missing or (missing < count and await server.evicts()):
+            return ""
+        return f"{missing} of {count} keys of it are gone: they were removed or expired, or Redis was restarted"
+
+    async def _unblocked(self, server: RedisServer) -> str:
+        ended = await server.is_writable() and time.monotonic() < self._blocked_until
+        return "it accepts writes: somebody ended the pause, or Redis was restarted" if ended else ""
 
     async def undo(self) -> None:
         """Remove the keys of a fill, or end a block; a flush cannot be undone. Raises FaultNotHealed."""

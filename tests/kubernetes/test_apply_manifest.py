@@ -71,6 +71,31 @@ async def test_the_objects_of_a_manifest_exist_until_the_end(shop: Shop, ledger:
     assert injection.outcome == "NetworkPolicy deny-all, NetworkPolicy deny-some removed"
 
 
+async def test_an_object_that_somebody_removed_or_replaced_is_noticed(
+    shop: Shop, ledger: Ledger, tmp_path: Path
+) -> None:
+    path = f"/apis/networking.k8s.io/v1/namespaces/{shop.name}/networkpolicies"
+    another = DENY | {"metadata": {"name": "deny-some"}}
+    async with applied(apply(shop, tmp_path, DENY, another), shop.endpoints(), ledger) as injection:
+        assert await injection.taken_back() == ""
+        await shop.api.delete(f"{path}/deny-some")
+        assert await injection.taken_back() == "NetworkPolicy deny-some was removed"
+        theirs = await shop.api.create(path, another)
+        assert await injection.taken_back() == "NetworkPolicy deny-some was replaced by another one"
+    assert await policies(shop) == ["deny-some"]
+    assert await shop.api.get(f"{path}/deny-some") == theirs
+
+
+async def test_an_object_that_is_being_removed_is_noticed(shop: Shop, ledger: Ledger, tmp_path: Path) -> None:
+    path = f"/apis/networking.k8s.io/v1/namespaces/{shop.name}/networkpolicies"
+    held = DENY | {"metadata": {"name": "deny-all", "finalizers": ["example.com/held"]}}
+    async with applied(apply(shop, tmp_path, held), shop.endpoints(), ledger) as injection:
+        assert await injection.taken_back() == ""
+        await shop.api.delete(f"{path}/deny-all")
+        assert await injection.taken_back() == "NetworkPolicy deny-all is being removed"
+        await shop.api.patch(f"{path}/deny-all", {"metadata": {"finalizers": None}})
+
+
 async def test_an_existing_object_is_never_overwritten(shop: Shop, tmp_path: Path) -> None:
     path = f"/apis/networking.k8s.io/v1/namespaces/{shop.name}/networkpolicies"
     theirs = await shop.api.create(path, DENY)

@@ -31,6 +31,27 @@ async def test_a_node_takes_no_pods_until_the_end(nodes: Shop, ledger: Ledger) -
     assert not [key for key in annotations if key.startswith("alertdrill")]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spec": {"unschedulable": None}},
+        {"metadata": {"annotations": {"alertdrill.io/cordoned-by": "alertdrill-another"}}},
+    ],
+)
+async def test_a_node_that_another_user_uncordoned_is_noticed(
+    nodes: Shop, ledger: Ledger, change: dict[str, Any]
+) -> None:
+    both = cordon(selector="type=kwok", most_nodes=2)
+    async with applied(both, nodes.endpoints(), ledger) as injection:
+        assert await injection.taken_back() == ""
+        before = await nodes.api.get("/api/v1/nodes/node-2")
+        await nodes.api.patch("/api/v1/nodes/node-2", change)
+        assert await injection.taken_back() == "node node-2 was uncordoned, or is gone"
+        again = {"metadata": {"annotations": before["metadata"]["annotations"]}, "spec": {"unschedulable": True}}
+        await nodes.api.patch("/api/v1/nodes/node-2", again)
+        assert await injection.taken_back() == ""
+
+
 async def test_a_node_that_was_cordoned_before_stays_cordoned(nodes: Shop, ledger: Ledger) -> None:
     await nodes.api.patch("/api/v1/nodes/node-1", {"spec": {"unschedulable": True}})
     async with applied(cordon(selector="type=kwok"), nodes.endpoints(), ledger) as injection:

@@ -104,6 +104,10 @@ async def test_missing_replicas_are_proven_to_fire_notify_and_resolve(
     outcomes = {fault.kind: fault.outcome for fault in read_recording(path).faults}
     assert outcomes["cordon"] == "2 nodes take pods again"
     assert outcomes["kill_pods"].startswith("all 3 pods Ready, after ")
+    assert outcomes["kill_pods"].endswith(" s; cannot be read back")
+    # Once when the fault begins, and once in the report.
+    assert said.count("fault cannot be read back: kill_pods on ") == 1
+    assert said.count("cannot be read back") == 2
     assert await nodes.has_ready(3)
     assert len(before & await nodes.pods()) == 1
 

@@ -27,8 +27,8 @@ from tests.support.breaking import fault, start_agent
 from tests.support.cluster import Shop
 from tests.support.relay import Relay
 
-# An injection takes three to five pieces (two of them for TLS); the rest are of the undo, which may poll many times.
-_STEPS = 8
+# An injection takes three to seven pieces (two of them for TLS); the rest are of the undo, which may poll many times.
+_STEPS = 12
 _EVERY = int(os.environ.get("ALERTDRILL_EVERY_STEP", "3"))
 FAULTS: list[dict[str, Any]] = [
     {"kind": "scale", "workload": "deployment/engine", "replicas": 1},

@@ -37,6 +37,25 @@ async def test_the_number_is_set_and_the_old_one_is_back_with_all_ready(
     assert injection.outcome == "3 replicas again, all Ready"
 
 
+async def test_a_number_that_another_user_sets_meanwhile_is_noticed(shop: Shop, ledger: Ledger) -> None:
+    await shop.deploy()
+    async with applied(scale(shop, replicas=1), shop.endpoints(), ledger) as injection:
+        assert await injection.taken_back() == ""
+        await shop.api.patch(shop.path("deployments") + "/scale", {"spec": {"replicas": 3}})
+        assert await injection.taken_back() == "deployment/engine was set to 3 replicas"
+        await shop.api.patch(shop.path("deployments") + "/scale", {"spec": {"replicas": 1}})
+        assert await injection.taken_back() == ""
+        await shop.api.delete(shop.path("deployments"))
+        assert await injection.taken_back() == "deployment/engine was removed"
+
+
+async def test_an_api_server_that_cannot_be_reached_proves_nothing(shop: Shop) -> None:
+    await shop.deploy()
+    injection = await scale(shop, replicas=1).resolve(shop.endpoints(), "alertdrill-1")
+    shop.kubeconfig.write_text(shop.kubeconfig.read_text().replace("https://127.0.0.1:", "https://127.0.0.9:"))
+    assert await injection.taken_back() == ""
+
+
 async def test_a_number_that_another_user_sets_meanwhile_stays(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
     async with applied(scale(shop, replicas=1), shop.endpoints(), ledger) as injection:

@@ -99,6 +99,11 @@ class KilledAgent:
         """Start it in a thread: the event loop must go on, because it runs the server that the fault breaks."""
         return await asyncio.to_thread(cls, ledger, settings, **options)
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill it with SIGKILL, so that it cleans up nothing."""
         self._process.kill()

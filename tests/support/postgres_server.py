@@ -27,10 +27,11 @@ PASSWORD = "hush"  # noqa: S105 - of a server that lives for a test
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """Where it is, and the file with the password of its user postgres."""
+    """Where it is, the file with the password of its user postgres, and its log."""
 
     address: str
     password_file: Path
+    log: Path
 
     async def connect(self, **options: Any) -> Any:
         """Connect as somebody who has nothing to do with alertdrill."""
@@ -67,7 +68,7 @@ async def postgres_server() -> AsyncIterator[PostgresServer]:
         server = Server(services.postgres(layout), directory, programs["setpriv"])
         try:
             await server.wait_ready()
-            running = PostgresServer(server.address, password)
+            running = PostgresServer(server.address, password, directory / f"{server.spec.name}.log")
             await until(running.answers, "PostgreSQL has started up")
             yield running
         finally:

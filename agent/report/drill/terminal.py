@@ -31,6 +31,7 @@ def render(recording: Recording, judgement: Judgement) -> RenderableType:
     parts.append(Text())
     parts += [Text(words.printable(f"allowed, and fired: {alert}")) for alert in judgement.allowed]
     parts.append(_load(recording))
+    parts += [Text(words.printable(f"fault: {said}")) for said in wording.fault_outcomes(recording)]
     if recording.kpis:
         parts += [Text(), _kpis(recording), Text()]
     if recording.audit is not None:

@@ -76,6 +76,12 @@ def p95_seconds(recording: Recording, phase: Phase) -> float | None:
     return median(values) if values else None
 
 
+def fault_outcomes(recording: Recording) -> list[str]:
+    """Say what came of each fault if there is something to say, once for a fault that repeats."""
+    said = (f"{fault.kind} on {fault.target}: {fault.outcome}" for fault in recording.faults if fault.outcome)
+    return list(dict.fromkeys(said))
+
+
 def audit_words(audit: AuditRecord) -> str:
     """Summarise a payment audit in one line: how many transactions were found, or every problem."""
     problems = audit_problems(audit)

@@ -141,10 +141,33 @@ def test_a_fault_is_read_back_once_more_at_its_end(world: World) -> None:
     assert "noticed at" in drilling.aborted
 
 
-def test_a_fault_that_cannot_tell_lasts_its_time(world: World) -> None:
+def test_a_fault_that_is_costly_to_read_back_is_asked_less_often(world: World) -> None:
+    fault = world.slowness(at="1s", lasts="8s", look_every_seconds=3.0)
+    assert _run(world, world.drill(fault), _take_back(world, 4.5)).instants() == [(1.0, 7.0)]
+    assert world.service.looks == [1.0, 4.0, 7.0]
+
+
+def test_a_fault_that_cannot_tell_lasts_its_time_and_says_so(world: World) -> None:
     world.service.taken_back = None
     drilling = _run(world, world.drill(world.slowness(at="1s", lasts="8s")), _after(10))
     assert (drilling.instants(), drilling.aborted) == ([(1.0, 9.0)], "")
+    assert world.service.looks == [1.0]
+    assert world.printed("fault cannot be read back: slowness on service: if it ends early, nothing tells") == [1.0]
+    assert drilling.runner.records[0].outcome == "cannot be read back"
+
+
+def test_a_fault_that_cannot_tell_and_repeats_says_so_once(world: World) -> None:
+    world.service.taken_back = None
+    fault = world.slowness(lasts="2s", repeat={"times": 3, "every": "5s"})
+    drilling = _run(world, world.drill(fault), _after(20))
+    assert world.printed("fault cannot be read back") == [0.0]
+    assert [one.outcome for one in drilling.runner.records] == ["cannot be read back"] * 3
+
+
+def test_a_fault_that_can_tell_says_nothing_of_that(world: World) -> None:
+    drilling = _run(world, world.drill(world.slowness(lasts="2s")), _after(5))
+    assert world.printed("fault cannot be read back") == []
+    assert drilling.runner.records[0].outcome == ""
 
 
 def test_a_target_that_became_forbidden_is_not_broken(world: World) -> None:

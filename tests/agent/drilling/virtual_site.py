@@ -13,7 +13,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -82,6 +82,7 @@ class Service:
     def __init__(self) -> None:
         self.faults_in_force = 0
         self.taken_back: str | None = ""
+        self.looks: list[float] = []
         self.is_failing = False
         self.sent: list[float] = []
         self.ended: list[float] = []
@@ -116,6 +117,7 @@ class Slowness(Fault):
     inject_seconds: float = 0.0
     inject_fails: bool = False
     undo_fails: bool = False
+    look_every_seconds: float = 1.0
     _service: Service | None = PrivateAttr(None)
 
     def on(self, service: Service) -> Self:
@@ -140,6 +142,7 @@ class SlownessInjection(Injection):
     inject_seconds: float
     inject_fails: bool
     undo_fails: bool
+    look_every_seconds: float
     _service: Service | None = PrivateAttr(None)
     _is_in_force: bool = PrivateAttr(False)
 
@@ -152,6 +155,10 @@ class SlownessInjection(Injection):
     def target(self) -> str:
         return self.target_name
 
+    @property
+    def look_every(self) -> timedelta:
+        return timedelta(seconds=self.look_every_seconds)
+
     async def inject(self) -> None:
         await asyncio.sleep(self.inject_seconds)
         if self.inject_fails:
@@ -160,6 +167,7 @@ class SlownessInjection(Injection):
         self._is_in_force = True
 
     async def taken_back(self) -> str | None:
+        self._service.looks.append(loop_time())
         return self._service.taken_back
 
     async def undo(self) -> None:

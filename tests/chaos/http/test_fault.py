@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +32,7 @@ class Actuator:
         self.enabled = False
         self.calls: list[tuple[str, str]] = []
         self.works = True
+        self.page_status = 200
         (self.port,) = free_ports(1)
 
     async def switch(self, request: web.Request) -> web.Response:
@@ -42,7 +44,7 @@ class Actuator:
         return web.Response(text="done")
 
     async def status(self, _: web.Request) -> web.Response:
-        return web.json_response({"enabled": self.enabled})
+        return web.json_response({"enabled": self.enabled}, status=self.page_status)
 
 
 @pytest.fixture
@@ -89,6 +91,41 @@ async def test_one_endpoint_begins_it_and_one_ends_it(actuator: Actuator, token:
         assert not any("hush" in path.read_text() for path in ledger.directory.iterdir())
     assert not actuator.enabled
     assert actuator.calls == [("enable", '{"level": 3}'), ("disable", "")]
+
+
+async def test_a_page_that_does_not_show_the_effect_any_more_is_noticed(
+    actuator: Actuator, token: Path, tmp_path: Path
+) -> None:
+    async with applied(fault(**settings(token)), at(actuator), Ledger(tmp_path / "ledger")) as injection:
+        assert await injection.taken_back() == ""
+        actuator.enabled = False
+        assert await injection.taken_back() == ""
+        await asyncio.sleep(0.2)
+        url = f"http://127.0.0.1:{actuator.port}/chaos"
+        assert await injection.taken_back() == f"{url} does not show '\"enabled\": true' any more"
+        actuator.enabled = True
+        assert await injection.taken_back() == ""
+        actuator.enabled = False
+        assert await injection.taken_back() == ""
+
+
+@pytest.mark.parametrize("status", [500, 302, 404])
+async def test_a_page_that_cannot_be_read_proves_nothing(
+    actuator: Actuator, token: Path, tmp_path: Path, status: int
+) -> None:
+    async with applied(fault(**settings(token)), at(actuator), Ledger(tmp_path / "ledger")) as injection:
+        actuator.page_status, actuator.enabled = status, False
+        assert await injection.taken_back() == ""
+        await asyncio.sleep(0.2)
+        assert await injection.taken_back() == ""
+        actuator.page_status = 200
+
+
+async def test_a_call_without_a_page_cannot_be_read_back(actuator: Actuator, token: Path, tmp_path: Path) -> None:
+    silent = settings(token)
+    del silent["begin"]["confirm"]
+    async with applied(fault(**silent), at(actuator), Ledger(tmp_path / "ledger")) as injection:
+        assert await injection.taken_back() is None
 
 
 async def test_heal_makes_the_end_call_after_the_agent_was_killed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,8 @@ async def test_a_table_is_locked_for_the_block(
     ledger = Ledger(tmp_path / "ledger")
     async with applied(fault(**settings, action="lock", table=table), endpoints(**where), ledger):
         assert await is_locked(witness, table)
-        (entry,) = ledger.directory.glob("*.json")
-        assert "hush" not in entry.read_text()
+        (_,) = ledger.directory.glob("*.json")
+        assert not any("hush" in path.read_text() for path in ledger.directory.iterdir())
     assert not await is_locked(witness, table)
     assert holders("alertdrill.chaos.postgres.client") == []
 
@@ -89,10 +90,41 @@ async def test_a_lock_or_connections_that_somebody_ended_are_noticed(
     async with applied(held, endpoints(**where), Ledger(tmp_path / "ledger")) as injection:
         assert await injection.taken_back() == ""
         await witness.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'alertdrill-%'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'alertdrill-%' LIMIT 1"
         )
-        lost = "PostgreSQL has none of its connections any more: they were ended, or it was restarted"
+        lost = "PostgreSQL ended a connection that held it, or was restarted"
         await until(lambda: _is(injection.taken_back(), lost), "it is noticed")
+
+
+async def test_a_holder_that_somebody_killed_is_noticed(
+    settings: dict[str, Any], where: dict[str, Any], tmp_path: Path
+) -> None:
+    held = fault(**settings, action="lock", table="accounts")
+    async with applied(held, endpoints(**where), Ledger(tmp_path / "ledger")) as injection:
+        (holding,) = holders("alertdrill.chaos.postgres.client")
+        holding.send(signal.SIGKILL)
+        lost = "1 of 1 processes that hold the fault have ended"
+        await until(lambda: _is(injection.taken_back(), lost), "it is noticed")
+
+
+async def test_reading_back_asks_a_full_server_nothing(
+    server: PostgresServer, witness: Any, settings: dict[str, Any], where: dict[str, Any], tmp_path: Path
+) -> None:
+    """It would refuse each new connection and log that, and a free one is the service's."""
+    most = int(await witness.fetchval("SHOW max_connections"))
+    pool = fault(**settings, action="fill_pool", connections=most)
+    async with applied(pool, endpoints(**where), Ledger(tmp_path / "ledger")) as injection:
+        refused = _refusals(server)
+        for _ in range(20):
+            assert await injection.taken_back() == ""
+        assert _refusals(server) == refused
+        with pytest.raises(asyncpg.TooManyConnectionsError):
+            await server.connect()
+        assert _refusals(server) == refused + 1
+
+
+def _refusals(server: PostgresServer) -> int:
+    return server.log.read_text().count("FATAL:  sorry, too many clients already")
 
 
 async def _is(asked: Any, expected: str) -> bool:

@@ -42,6 +42,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
 async def witness(server: Server) -> AsyncIterator[Any]:
     client: Any = Redis(host="127.0.0.1", port=server.spec.port)
     await client.flushall()
+    await client.config_resetstat()
     await client.set("theirs", "kept")
     await client.set("session:1", "gone")
     yield client
@@ -147,6 +148,75 @@ async def test_a_fill_takes_no_more_than_was_checked(witness: Any, where: dict[s
         assert (await witness.info("stats"))["evicted_keys"] == 0
     finally:
         await witness.config_set("maxmemory-policy", "noeviction")
+
+
+async def test_a_block_that_another_client_ended_is_noticed(
+    witness: Any, where: dict[str, Any], tmp_path: Path
+) -> None:
+    async with applied(fault(**BLOCK), endpoints(**where), Ledger(tmp_path / "ledger")) as injection:
+        assert await injection.taken_back() == ""
+        assert not await is_writable(witness, 0.3)
+        await witness.execute_command("CLIENT UNPAUSE")
+        assert await injection.taken_back() == "it accepts writes: somebody ended the pause, or Redis was restarted"
+
+
+async def test_a_block_that_redis_itself_ended_was_not_taken_back(witness: Any, where: dict[str, Any]) -> None:
+    injection = await fault(**BLOCK, at_most="600ms").resolve(endpoints(**where), "alertdrill-1")
+    await injection.inject()
+    assert await is_writable(witness)
+    assert await injection.taken_back() == ""
+
+
+async def test_a_flush_cannot_be_read_back(witness: Any, where: dict[str, Any], tmp_path: Path) -> None:
+    async with applied(fault(**FLUSH), endpoints(**where), Ledger(tmp_path / "ledger")) as injection:
+        assert await injection.taken_back() is None
+    assert await witness.dbsize() == 0
+
+
+async def test_a_fill_whose_keys_somebody_removed_is_noticed(
+    witness: Any, where: dict[str, Any], tmp_path: Path
+) -> None:
+    async with applied(fault(**FILL), endpoints(**where), Ledger(tmp_path / "ledger")) as injection:
+        assert await injection.taken_back() == ""
+        await witness.unlink(f"{injection.name}:3")  # type: ignore[attr-defined]
+        gone = "keys of it are gone: they were removed or expired, or Redis was restarted"
+        assert await injection.taken_back() == f"1 of 8 {gone}"
+        await witness.flushall()
+        assert await injection.taken_back() == f"8 of 8 {gone}"
+
+
+async def test_a_fill_that_the_server_had_no_room_for_is_read_back_as_far_as_it_came(
+    witness: Any, where: dict[str, Any], tmp_path: Path
+) -> None:
+    await witness.config_set("maxmemory", (await witness.info("memory"))["used_memory"] + (4 << 20))
+    async with applied(fault(**FILL), endpoints(**where), Ledger(tmp_path / "ledger")) as injection:
+        keys = await witness.keys(f"{injection.name}:*")  # type: ignore[attr-defined]
+        assert 0 < len(keys) < 8
+        assert await injection.taken_back() == ""
+        await witness.unlink(*keys)
+        assert str(await injection.taken_back()).startswith(f"{len(keys)} of {len(keys)} keys of it are gone")
+
+
+async def test_keys_that_the_server_evicted_were_not_taken_back(
+    witness: Any, where: dict[str, Any], tmp_path: Path
+) -> None:
+    await witness.config_set("maxmemory", 6 << 20)
+    await witness.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        full = fault(**FILL, allow=f"fill {NAME}")
+        async with applied(full, endpoints(**where), Ledger(tmp_path / "ledger")) as injection:
+            assert 0 < len(await witness.keys(f"{injection.name}:*")) < 8  # type: ignore[attr-defined]
+            assert await injection.taken_back() == ""
+    finally:
+        await witness.config_set("maxmemory-policy", "noeviction")
+
+
+async def test_a_redis_that_does_not_answer_proves_nothing(witness: Any, where: dict[str, Any]) -> None:
+    del witness
+    for settings in (BLOCK, FILL):
+        injection = await fault(**settings).resolve(endpoints(**where), "alertdrill-1")
+        away = injection.model_copy(update={"url": f"redis://127.0.0.1:{free_ports(1)[0]}"})
+        assert await away.taken_back() == ""
 
 
 async def test_a_fill_does_not_fill_the_machine(witness: Any, where: dict[str, Any]) -> None:

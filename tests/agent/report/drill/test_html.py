@@ -34,6 +34,14 @@ def test_a_missed_drill_says_why(missed: Recording) -> None:
     assert "never crossed: largest value 0.48, at +5.2 s; it fires at &gt; 0.5" in page
 
 
+def test_what_came_of_a_fault_is_shown_below_its_settings(passed: Recording) -> None:
+    """Escaped, like all text from outside; nothing for a fault without an outcome."""
+    assert '</code><p class="soft">' not in _page(passed)
+    fault = passed.faults[0].model_copy(update={"outcome": "left at <2> replicas; cannot be read back"})
+    page = _page(passed.model_copy(update={"faults": [fault]}))
+    assert '</code><p class="soft">left at &lt;2&gt; replicas; cannot be read back</p></td>' in page
+
+
 def test_the_page_loads_nothing(passed: Recording) -> None:
     """No element fetches anything, and the policy in its head forbids it."""
     page = _page(passed)

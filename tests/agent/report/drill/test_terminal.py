@@ -43,6 +43,14 @@ def test_what_undermines_a_drill_is_shown(inconclusive: Recording) -> None:
     assert "undermined by: the drill was broken off: somebody pressed Ctrl-C" in text
 
 
+def test_what_came_of_a_fault_is_shown_once(passed: Recording) -> None:
+    """A fault without an outcome adds no line, and a repeated one adds one."""
+    assert "fault: " not in _print(passed)
+    fault = passed.faults[0].model_copy(update={"outcome": "cannot be read back"})
+    text = " ".join(_print(passed.model_copy(update={"faults": [fault, fault]})).split())
+    assert text.count("fault: latency on proxy postgres (downstream): cannot be read back") == 1
+
+
 @pytest.mark.parametrize("width", [80, 100])
 def test_a_pipe_gets_plain_text_that_fits(passed: Recording, width: int) -> None:
     """No escape codes, no line beyond the width, no cell cut."""
