@@ -32,14 +32,16 @@ async def from_servers(config: Path, options: ExplainOptions) -> Explanation:
     labels = await _labels(prometheus, rules)
     status = await alertmanager.status(loaded.alertmanager)
     context = RuleContext(
+        rules=tuple(rules),
         kpis=read_kpis(options.kpis) if options.kpis is not None else Kpis(),
         alertmanager=status.config,
         labels=labels,
     )
     with ending_at_once():
-        located = [_located(rule, scrapes, labels, loaded.prometheus.url) for rule in rules]
-        require_alert(options.rule, located)
-        return explain(located, context, options.rule)
+        require_alert(options.rule, rules)
+        wanted = (rule for rule in rules if options.rule in {None, rule.alert})
+        located = (_located(rule, scrapes, labels, loaded.prometheus.url) for rule in wanted)
+        return explain(located, context, has_all=options.rule is None)
 
 
 async def _labels(prometheus: Prometheus, rules: Sequence[RuleRecord]) -> _Labels:

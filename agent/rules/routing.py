@@ -169,8 +169,13 @@ class RouteMatcher:
             raise ValueError(msg) from error
 
 
-def parse_matchers(text: str) -> Iterator[RouteMatcher]:
-    """Yield the matchers of one text; raises ValueError."""
+@lru_cache(maxsize=1024)
+def parse_matchers(text: str) -> tuple[RouteMatcher, ...]:
+    """Return the matchers of one text; raises ValueError."""
+    return tuple(_parsed_matchers(text))
+
+
+def _parsed_matchers(text: str) -> Iterator[RouteMatcher]:
     inside = text.strip()
     if inside.startswith("{") and inside.endswith("}"):
         inside = inside[1:-1].strip()
