@@ -79,7 +79,8 @@ def _print(explanation: Explanation, form: ExplanationForm, console: Console) ->
     from alertdrill.agent.report import explain as forms
 
     if form == ExplanationForm.TEXT:
-        console.print(forms.as_text(explanation))
+        for part in forms.as_text(explanation):
+            console.print(part, end="", crop=False)
         return
     render = {ExplanationForm.MARKDOWN: forms.as_markdown, ExplanationForm.JSON: forms.as_json}[form]
     console.out(render(explanation), end="", highlight=False)

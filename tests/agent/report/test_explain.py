@@ -55,7 +55,7 @@ def hostile() -> Explanation:
 
 def _print(explanation: Explanation, width: int = 80) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, no_color=True).print(as_text(explanation))
+    Console(file=out, width=width, no_color=True).print(*as_text(explanation), sep="")
     return out.getvalue()
 
 
