@@ -138,10 +138,18 @@ def as_json(explanation: Explanation) -> str:
     """
     answer = {
         "version": JSON_VERSION,
-        "rules": [_rule_object(rule) for rule in explanation.rules],
+        "rules": [],
         "unwatched": [{"kpi": kpi.name, "objective": kpi.objective} for kpi in explanation.unwatched],
     }
-    return json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # The objects of all rules at once would be a million, which the garbage collector would visit again and again.
+    rules = [_dumped(_rule_object(rule)).replace("\n", "\n    ") for rule in explanation.rules]
+    before, after = _dumped(answer).split("[]", 1)
+    listed = "[\n    " + ",\n    ".join(rules) + "\n  ]" if rules else "[]"
+    return f"{before}{listed}{after}\n"
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _rule_object(explained: ExplainedRule) -> dict[str, Any]:
