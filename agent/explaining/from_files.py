@@ -14,7 +14,7 @@ from alertdrill.agent.config.rules import AnyGroup, AnyRule, holds_rules, is_res
 from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.rules.explanation import Explanation, LocatedRule, explain
+from alertdrill.agent.rules.explanation import Explanation, LocatedRule, RoutesUnreadable, explain
 from alertdrill.agent.rules.intervals import Intervals
 from alertdrill.agent.rules.remark import RuleContext
 from alertdrill.agent.rules.routing import routes
@@ -55,7 +55,10 @@ def from_files(options: ExplainOptions) -> Explanation:
     rules = tuple(one.rule for one in placed)
     require_alert(options.rule, rules)
     located = (_located(one, intervals, routed) for one in placed if options.rule in {None, one.rule.alert})
-    return explain(located, replace(context, rules=rules), has_all=options.rule is None)
+    try:
+        return explain(located, replace(context, rules=rules), has_all=options.rule is None)
+    except RoutesUnreadable as error:
+        raise ConfigError(f"{alertmanager}: route: cannot be read: {error}") from error
 
 
 def require_alert(alert: str | None, rules: Iterable[RuleRecord]) -> None:

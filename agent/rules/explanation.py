@@ -14,6 +14,10 @@ from alertdrill.agent.rules.routing import routes
 from alertdrill.agent.rules.timing import Timing
 
 
+class RoutesUnreadable(ValueError):
+    """Alertmanager's configuration has no routes that can be read."""
+
+
 @dataclass(frozen=True)
 class LocatedRule:
     """A rule with its place, its durations, and the source of each of these numbers."""
@@ -47,7 +51,10 @@ class Explanation:
 
 
 def explain(located: Iterable[LocatedRule], context: RuleContext, *, has_all: bool = True) -> Explanation:
-    """Explain rules one after another; unless they are all rules of the context, no promise is called unwatched."""
+    """Explain rules one after another; unless they are all rules of the context, no promise is called unwatched.
+
+    Raises RoutesUnreadable.
+    """
     rules = tuple(_explain(one, context) for one in located)
     shapes = (one.prospect.shape for one in rules)
     return Explanation(rules, unwatched(context.kpis.promises, shapes) if has_all else ())
@@ -56,6 +63,9 @@ def explain(located: Iterable[LocatedRule], context: RuleContext, *, has_all: bo
 def _explain(located: LocatedRule, context: RuleContext) -> ExplainedRule:
     # The text of a template is not known here, but the alert will have the label.
     labels = located.rule.labels | {"alertname": located.rule.alert}
-    ways = tuple(routes(context.alertmanager, labels)) if context.alertmanager is not None else ()
+    try:
+        ways = tuple(routes(context.alertmanager, labels)) if context.alertmanager is not None else ()
+    except ValueError as error:
+        raise RoutesUnreadable(str(error)) from error
     found = prospect(located.rule, located.timing, ways)
     return ExplainedRule(located, found, remarks_on(CheckedRule(found, context, ways)))

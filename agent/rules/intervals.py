@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,7 @@ from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.expression import LabelMatcher, anatomy
 from alertdrill.agent.rules.timing import DEFAULT_INTERVAL_SECONDS
 from alertdrill.units.duration import format_seconds
+from alertdrill.units.regex import matches_whole
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -95,6 +95,6 @@ def _matching(matcher: LabelMatcher, jobs: Collection[str]) -> Collection[str]:
     if matcher.op == "=":
         return (matcher.value,) if matcher.value in jobs else ()
     try:
-        return [job for job in jobs if matcher.op == "=~" and re.fullmatch(matcher.value, job) is not None]
-    except re.error:
+        return [job for job in jobs if matcher.op == "=~" and matches_whole(matcher.value, job)]
+    except ValueError:
         return ()
