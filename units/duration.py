@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer
@@ -43,6 +44,7 @@ def format_duration(duration: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+@lru_cache(maxsize=1024)
 def format_seconds(seconds: float) -> str:
     """Format seconds for people: `7.5s` below a minute, and without decimals above it, as `1m35s`."""
     return f"{round(seconds, 1):g}s" if abs(seconds) < 60 else format_duration(timedelta(seconds=round(seconds)))

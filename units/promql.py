@@ -1,17 +1,82 @@
-"""PromQL as a value in a configuration file."""
+"""Reads PromQL that anyone may have written, within fixed limits; and PromQL as a value in a configuration file.
+
+The parser needs a time that grows with the square of the nesting, and ends the whole process when the nesting is many
+thousand levels deep. So the parts of an expression are counted before it is parsed, and its depth before it is used.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Annotated, Any
 
 import promql_parser as promql
 from pydantic import AfterValidator
+
+MOST_STEPS = 1_000
+"""The most brackets and operators of an expression."""
+DEEPEST = 200
+"""The deepest nesting of an expression; `a or b or c` is nested two deep."""
+# Each step nests an expression one level deeper at most. Texts and comments hold none.
+_STEP = re.compile(
+    r"""(?P<step>[(\[+\-*/%^<>=!]|\b(?:and|or|unless|atan2)\b)"""
+    r"""|"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|`[^`]*+`?|\#[^\n]*+""",
+    re.DOTALL | re.IGNORECASE,
+)
+
+
+_CHILDREN: dict[type, Callable[[Any], Sequence[Any]]] = {
+    promql.BinaryExpr: lambda node: (node.lhs, node.rhs),
+    promql.Call: lambda node: node.args,
+    promql.AggregateExpr: lambda node: (node.expr,) if node.param is None else (node.param, node.expr),
+    promql.ParenExpr: lambda node: (node.expr,),
+    promql.UnaryExpr: lambda node: (node.expr,),
+    promql.SubqueryExpr: lambda node: (node.expr,),
+}
+
+
+@lru_cache(maxsize=256)
+def parse(expr: str) -> Any:  # noqa: ANN401 - the parser has no types
+    """Return the tree of an expression; raises ValueError if it cannot be parsed or is beyond a limit."""
+    steps = len(expr)
+    if steps > DEEPEST:
+        steps = sum(1 for found in _STEP.finditer(expr) if found["step"])
+    if steps > MOST_STEPS:
+        msg = f"it has more than {MOST_STEPS:,} brackets and operators"
+        raise ValueError(msg)
+    tree = promql.parse(expr)
+    if steps > DEEPEST and _is_deeper(tree, DEEPEST):
+        msg = f"it is nested more than {DEEPEST} deep"
+        raise ValueError(msg)
+    return tree
+
+
+def children(node: Any) -> Sequence[Any]:  # noqa: ANN401 - the parser has no types
+    """Return the expressions of which a node is made."""
+    return _CHILDREN[type(node)](node) if type(node) in _CHILDREN else ()
+
+
+def nodes(tree: Any) -> Iterator[Any]:  # noqa: ANN401 - the parser has no types
+    """Yield every node of a tree, each before its children."""
+    ahead = [tree]
+    while ahead:
+        node = ahead.pop()
+        yield node
+        ahead += reversed(children(node))
+
+
+def _is_deeper(tree: Any, levels: int) -> bool:  # noqa: ANN401 - the parser has no types
+    level = [tree]
+    for _ in range(levels):
+        level = [child for node in level for child in children(node)]
+    return bool(level)
 
 
 def require_promql(expr: str) -> str:
     """Return the expression; raises ValueError when it cannot be parsed."""
     try:
-        promql.parse(expr)
+        parse(expr)
     except ValueError as error:
         msg = f"is not PromQL: {error}"
         raise ValueError(msg) from error

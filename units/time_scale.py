@@ -10,9 +10,8 @@ import re
 from datetime import timedelta
 from typing import Any
 
-import promql_parser as promql
-
 from alertdrill.units.duration import format_duration, parse_duration
+from alertdrill.units.promql import parse
 
 _KEYS = {
     "scrape_interval",
@@ -97,11 +96,11 @@ def scale_expr(expr: str, factor: float) -> str:
     """
     if factor == 1:
         return expr
-    promql.parse(expr)
+    parse(expr)
     # The parser gives no positions, and its nodes cannot be made in Python, so the text is edited:
     # outside strings and comments, only durations are in brackets.
     scaled = _TOKENS.sub(lambda token: _scale_token(token[0], factor), expr)
-    promql.parse(scaled)
+    parse(scaled)
     return scaled
 
 

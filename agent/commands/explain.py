@@ -76,13 +76,17 @@ def _interval(text: str | None, option: str) -> timedelta | None:
 
 
 def _print(explanation: Explanation, form: ExplanationForm, console: Console) -> None:
+    from rich.segment import Segment, Segments
+
     from alertdrill.agent.report import explain as forms
 
     if form == ExplanationForm.TEXT:
-        console.print(forms.as_text(explanation))
+        for part in forms.as_text(explanation):
+            console.print(part, end="", crop=False)
         return
     render = {ExplanationForm.MARKDOWN: forms.as_markdown, ExplanationForm.JSON: forms.as_json}[form]
-    console.out(render(explanation), end="", highlight=False)
+    # As it is: Rich would look for places to wrap.
+    console.print(Segments([Segment(render(explanation))]), end="", crop=False)
 
 
 def _explanation(options: ExplainOptions, config: Path | None) -> Explanation:

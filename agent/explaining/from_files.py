@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from alertdrill.agent.config.rules import AnyGroup, AnyRule, holds_rules, is_res
 from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.rules.explanation import Explanation, LocatedRule, explain
+from alertdrill.agent.rules.explanation import Explanation, LocatedRule, RoutesUnreadable, explain
 from alertdrill.agent.rules.intervals import Intervals
 from alertdrill.agent.rules.remark import RuleContext
 from alertdrill.agent.rules.routing import routes
@@ -51,16 +51,21 @@ def from_files(options: ExplainOptions) -> Explanation:
     routed = (
         f"routes: {alertmanager}" if alertmanager is not None else "routes: not known, for there is no alertmanager.yml"
     )
-    located = [one for source in sources for one in _rules_of(source, intervals, routed)]
-    require_alert(options.rule, located)
-    return explain(located, context, options.rule)
+    placed = [one for source in sources for one in _rules_of(source, intervals)]
+    rules = tuple(one.rule for one in placed)
+    require_alert(options.rule, rules)
+    located = (_located(one, intervals, routed) for one in placed if options.rule in {None, one.rule.alert})
+    try:
+        return explain(located, replace(context, rules=rules), has_all=options.rule is None)
+    except RoutesUnreadable as error:
+        raise ConfigError(f"{alertmanager}: route: cannot be read: {error}") from error
 
 
-def require_alert(alert: str | None, located: Sequence[LocatedRule]) -> None:
+def require_alert(alert: str | None, rules: Iterable[RuleRecord]) -> None:
     """Raise ConfigError if no rule makes an alert; None stands for all."""
     if alert is None:
         return
-    names = sorted({one.rule.alert for one in located})
+    names = sorted({rule.alert for rule in rules})
     if alert not in names:
         near = difflib.get_close_matches(alert, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(names)}"
@@ -98,37 +103,49 @@ def _read_routes(path: Path) -> str:
     return text
 
 
-def _rules_of(source: Source, intervals: Intervals, routed: str) -> Iterator[LocatedRule]:
+@dataclass(frozen=True)
+class _PlacedRule:
+    place: str
+    group: AnyGroup
+    rule: RuleRecord
+
+
+def _rules_of(source: Source, intervals: Intervals) -> Iterator[_PlacedRule]:
     prefix: tuple[str, ...] = ("spec", "groups") if is_resource(source) else ("groups",)
     for number, group in enumerate(parse_any_rules(source).groups):
         for index, rule in enumerate(group.rules):
             if rule.alert is not None:
                 line = source.line((*prefix, number, "rules", index))
-                yield _located(f"{source.path}:{line}", group, rule, intervals, routed)
+                record = _record(source.path, group, rule, intervals.evaluation(group).seconds)
+                yield _PlacedRule(f"{source.path}:{line}", group, record)
 
 
-def _located(place: str, group: AnyGroup, rule: AnyRule, intervals: Intervals, routed: str) -> LocatedRule:
-    scrape, evaluation = intervals.scrape(rule.expr), intervals.evaluation(group)
-    offset = intervals.offset_seconds(group)
-    record = RuleRecord(
+def _record(path: Path, group: AnyGroup, rule: AnyRule, interval_seconds: float) -> RuleRecord:
+    return RuleRecord(
         alert=str(rule.alert),
         group=group.name,
-        file=place.rpartition(":")[0],
+        file=str(path),
         expr=rule.expr,
         for_seconds=_seconds(rule.for_),
         keep_firing_for_seconds=_seconds(rule.keep_firing_for),
-        interval_seconds=evaluation.seconds,
+        interval_seconds=interval_seconds,
         labels=group.labels | rule.labels,
         annotations=rule.annotations,
         health="unknown",
     )
+
+
+def _located(placed: _PlacedRule, intervals: Intervals, routed: str) -> LocatedRule:
+    rule = placed.rule
+    scrape, evaluation = intervals.scrape(rule.expr), intervals.evaluation(placed.group)
+    offset = intervals.offset_seconds(placed.group)
     basis = (
         f"scrape interval {format_seconds(scrape.seconds)}: {scrape.source}",
         f"evaluation interval {format_seconds(evaluation.seconds)}: {evaluation.source}",
         routed,
     )
-    durations = timing_of(record, scrape.seconds, offset, intervals.timeout_seconds(rule.expr))
-    return LocatedRule(record, durations, place, basis)
+    durations = timing_of(rule, scrape.seconds, offset, intervals.timeout_seconds(rule.expr))
+    return LocatedRule(rule, durations, placed.place, basis)
 
 
 def _seconds(duration: timedelta | None) -> float:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from alertdrill.agent.config.agent import read_agent_config
 from alertdrill.agent.config.kpis import Kpis, read_kpis
-from alertdrill.agent.errors import ServiceUnavailable
+from alertdrill.agent.errors import ConfigError, ServiceUnavailable
 from alertdrill.agent.explaining.from_files import ExplainOptions, require_alert
 from alertdrill.agent.interrupts import ending_at_once
 from alertdrill.agent.monitoring import alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.recording.records import RuleRecord
-from alertdrill.agent.rules.explanation import Explanation, LocatedRule, explain
+from alertdrill.agent.rules.explanation import Explanation, LocatedRule, RoutesUnreadable, explain
 from alertdrill.agent.rules.expression import anatomy
 from alertdrill.agent.rules.remark import RuleContext
 from alertdrill.agent.rules.timing import DEFAULT_INTERVAL_SECONDS, timing_of
@@ -32,14 +32,19 @@ async def from_servers(config: Path, options: ExplainOptions) -> Explanation:
     labels = await _labels(prometheus, rules)
     status = await alertmanager.status(loaded.alertmanager)
     context = RuleContext(
+        rules=tuple(rules),
         kpis=read_kpis(options.kpis) if options.kpis is not None else Kpis(),
         alertmanager=status.config,
         labels=labels,
     )
     with ending_at_once():
-        located = [_located(rule, scrapes, labels, loaded.prometheus.url) for rule in rules]
-        require_alert(options.rule, located)
-        return explain(located, context, options.rule)
+        require_alert(options.rule, rules)
+        wanted = (rule for rule in rules if options.rule in {None, rule.alert})
+        located = (_located(rule, scrapes, labels, loaded.prometheus.url) for rule in wanted)
+        try:
+            return explain(located, context, has_all=options.rule is None)
+        except RoutesUnreadable as error:
+            raise ConfigError(f"{loaded.alertmanager.url}: route: cannot be read: {error}") from error
 
 
 async def _labels(prometheus: Prometheus, rules: Sequence[RuleRecord]) -> _Labels:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
-
-from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
 from alertdrill.agent.report import markdown
 from alertdrill.agent.report.markdown import code, plain
+from alertdrill.agent.report.terminal_rows import Column, Lines, Piece, paragraph, table
 from alertdrill.agent.report.words import printable
 from alertdrill.agent.rules import prospect as prospects
 from alertdrill.agent.rules.explanation import ExplainedRule, Explanation
@@ -24,76 +21,66 @@ from alertdrill.units.duration import format_seconds
 JSON_VERSION = 1
 _COLOURS = {"problem": "red", "weakness": "yellow", "note": "dim"}
 _MARKS = {"problem": "✗", "weakness": "!", "note": "·"}
+_LEGS_COLUMNS = (
+    Column("after the fault"),
+    Column("soonest", is_number=True),
+    Column("latest", is_number=True),
+    Column("", style="dim"),
+)
 _SIZES_HEAD = ("fault", "must be bad", "pending", "firing", "shortest fault")
+_SIZES_COLUMNS = tuple(map(Column, _SIZES_HEAD))
 
 
-def as_text(explanation: Explanation) -> RenderableType:
-    """Render each rule for a terminal: its window with the arithmetic, what it must see, and the remarks on it.
+def as_text(explanation: Explanation) -> Iterator[Lines]:
+    """Yield each rule as a terminal shows it: its window with the arithmetic, what it must see, and the remarks on it.
 
     It reads as well without colour, at 80 columns.
     """
-    parts: list[RenderableType] = []
     for rule in explanation.rules:
-        parts += _rule_parts(rule)
+        yield Lines(partial(_rule_lines, rule))
     if not explanation.rules:
-        parts.append(Text("no alerting rules"))
+        yield Lines(partial(paragraph, [("no alerting rules", "")]))
     for kpi in explanation.unwatched:
-        parts.append(Text(printable(f"no rule watches: {kpi.name} {kpi.objective}"), style="yellow"))
-    return Group(*parts)
+        text = printable(f"no rule watches: {kpi.name} {kpi.objective}")
+        yield Lines(partial(paragraph, [(text, "yellow")]))
 
 
-def _rule_parts(rule: ExplainedRule) -> list[RenderableType]:
-    title = Text(printable(rule.located.rule.alert), style="bold")
-    title.append(f"  {printable(rule.located.place)}", style="dim")
-    parts: list[RenderableType] = [title]
-    lines = (_one_line(rule.located.rule.expr), _waits_words(rule), _kind_words(rule.prospect))
-    parts += [_indented(Text(printable(line))) for line in lines]
-    parts += [_indented(_legs_table(rule.prospect))]
-    shortest = _shortest_words(rule.prospect)
+def _rule_lines(rule: ExplainedRule, width: int) -> Iterator[list[Piece]]:
+    located, prospect = rule.located, rule.prospect
+    title = [(printable(located.rule.alert), "bold"), (f"  {printable(located.place)}", "bold dim")]
+    yield from paragraph(title, width)
+    for line in (_one_line(located.rule.expr), _waits_words(rule), _kind_words(prospect)):
+        yield from paragraph([(printable(line), "")], width, 2)
+    yield from table(_LEGS_COLUMNS, _legs_rows(prospect.legs), width, 2)
+    shortest = _shortest_words(prospect)
     if shortest is not None:
-        parts.append(_indented(Text(shortest)))
-    parts += [_indented(_sizes_table(table)) for table in rule.prospect.tables]
-    parts += [_indented(Text(printable(line), style="dim")) for line in rule.located.basis]
-    parts += [_remark_lines(remark) for remark in rule.remarks]
-    return [*parts, Text()]
+        yield from paragraph([(shortest, "")], width, 2)
+    for sizes in prospect.tables:
+        if sizes.formula:
+            yield from paragraph([(f"{sizes.formula}:", "dim")], width, 2)
+        yield from table(_SIZES_COLUMNS, map(_size_cells, sizes.rows), width, 2)
+    for line in located.basis:
+        yield from paragraph([(printable(line), "dim")], width, 2)
+    for remark in rule.remarks:
+        yield from _remark_lines(remark, width)
+    yield []
 
 
-def _indented(part: RenderableType) -> Padding:
-    return Padding(part, (0, 0, 0, 2))
-
-
-def _legs_table(prospect: Prospect) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in ("after the fault", "soonest", "latest"):
-        table.add_column(
-            name, justify="left" if name == "after the fault" else "right", no_wrap=name != "after the fault"
-        )
-    table.add_column("")
+def _legs_rows(legs: Iterable[Leg]) -> Iterator[tuple[str | Piece, ...]]:
     has_ended = False
-    for leg in prospect.legs:
+    for leg in legs:
         if leg.after_the_end and not has_ended:
-            table.add_row(Text("after its end", style="dim"))
+            yield ("after its end", "dim"), "", "", ""
             has_ended = True
-        soonest, latest = seconds_words(leg.earliest), seconds_words(leg.latest)
-        table.add_row(Text(printable(leg.name)), soonest, latest, Text(leg.arithmetic, style="dim"))
-    return table
+        yield printable(leg.name), seconds_words(leg.earliest), seconds_words(leg.latest), leg.arithmetic
 
 
-def _sizes_table(sizes: prospects.Table) -> RenderableType:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in _SIZES_HEAD:
-        table.add_column(name)
-    for row in sizes.rows:
-        table.add_row(*_size_cells(row))
-    return Group(Text(f"{sizes.formula}:", style="dim"), table) if sizes.formula else table
-
-
-def _remark_lines(remark: Remark) -> RenderableType:
+def _remark_lines(remark: Remark, width: int) -> Iterator[list[Piece]]:
+    head = f"{_MARKS[remark.severity]} {remark.severity} ({remark.name}): "
     colour = _COLOURS[remark.severity]
-    line = Text(f"{_MARKS[remark.severity]} {remark.severity} ({remark.name}): ", style=colour)
-    line.append(printable(remark.text), style="default")
-    remedy = Text(printable(f"→ {remark.remedy}"), style="dim")
-    return Group(_indented(line), Padding(remedy, (0, 0, 0, 4)))
+    text_style = colour if colour == "dim" else ""
+    yield from paragraph([(head, colour), (printable(remark.text), text_style)], width, 2)
+    yield from paragraph([(printable(f"→ {remark.remedy}"), "dim")], width, 4)
 
 
 def as_markdown(explanation: Explanation) -> str:
@@ -151,10 +138,18 @@ def as_json(explanation: Explanation) -> str:
     """
     answer = {
         "version": JSON_VERSION,
-        "rules": [_rule_object(rule) for rule in explanation.rules],
+        "rules": [],
         "unwatched": [{"kpi": kpi.name, "objective": kpi.objective} for kpi in explanation.unwatched],
     }
-    return json.dumps(answer, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # The objects of all rules at once would be a million, which the garbage collector would visit again and again.
+    rules = [_dumped(_rule_object(rule)).replace("\n", "\n    ") for rule in explanation.rules]
+    before, after = _dumped(answer).split("[]", 1)
+    listed = "[\n    " + ",\n    ".join(rules) + "\n  ]" if rules else "[]"
+    return f"{before}{listed}{after}\n"
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _rule_object(explained: ExplainedRule) -> dict[str, Any]:

@@ -36,4 +36,6 @@ def latency_words(seconds: float | None) -> str:
 
 def printable(text: str) -> str:
     """Replace control characters, which could change a terminal's state; line breaks stay."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)

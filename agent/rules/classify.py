@@ -11,6 +11,7 @@ import promql_parser as promql
 
 from alertdrill.agent.rules.expression import Selector, constant, reversed_comparison, selectors_of
 from alertdrill.agent.rules.shape import Kind, Shape
+from alertdrill.units.promql import parse
 
 _COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
 _SETS: dict[str, Kind] = {"and": "both", "or": "either", "unless": "unless"}
@@ -21,7 +22,7 @@ _OTHER = Shape("other")
 def classify(expr: str) -> Shape:
     """Return an expression's shape; `other` if there is no formula for it, or if it cannot be read."""
     try:
-        return _shape(promql.parse(expr))
+        return _shape(parse(expr))
     except ValueError:
         return _OTHER
 
@@ -31,7 +32,7 @@ def guarded_metrics(expr: str) -> set[str]:
     if "absent" not in expr:
         return set()
     try:
-        return {one.metric for one in _within_absent(promql.parse(expr))}
+        return {one.metric for one in _within_absent(parse(expr))}
     except ValueError:
         return set()
 

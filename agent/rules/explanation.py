@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.recording.records import RuleRecord
@@ -12,6 +12,10 @@ from alertdrill.agent.rules.prospect import Prospect, prospect
 from alertdrill.agent.rules.remark import CheckedRule, Remark, RuleContext
 from alertdrill.agent.rules.routing import routes
 from alertdrill.agent.rules.timing import Timing
+
+
+class RoutesUnreadable(ValueError):
+    """Alertmanager's configuration has no routes that can be read."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +50,22 @@ class Explanation:
         return worst_severity(remark for rule in self.rules for remark in rule.remarks) == "problem"
 
 
-def explain(located: Sequence[LocatedRule], context: RuleContext, alert: str | None = None) -> Explanation:
-    """Explain all rules, or those of one alert, and then no promises; the checks of each rule see all others."""
-    rules = tuple(one.rule for one in located)
-    whole = replace(context, rules=rules)
-    if alert is not None:
-        return Explanation(tuple(_explain(one, whole) for one in located if one.rule.alert == alert), ())
-    return Explanation(tuple(_explain(one, whole) for one in located), unwatched(context.kpis.promises, rules))
+def explain(located: Iterable[LocatedRule], context: RuleContext, *, has_all: bool = True) -> Explanation:
+    """Explain rules one after another; unless they are all rules of the context, no promise is called unwatched.
+
+    Raises RoutesUnreadable.
+    """
+    rules = tuple(_explain(one, context) for one in located)
+    shapes = (one.prospect.shape for one in rules)
+    return Explanation(rules, unwatched(context.kpis.promises, shapes) if has_all else ())
 
 
 def _explain(located: LocatedRule, context: RuleContext) -> ExplainedRule:
     # The text of a template is not known here, but the alert will have the label.
     labels = located.rule.labels | {"alertname": located.rule.alert}
-    ways = tuple(routes(context.alertmanager, labels)) if context.alertmanager is not None else ()
+    try:
+        ways = tuple(routes(context.alertmanager, labels)) if context.alertmanager is not None else ()
+    except ValueError as error:
+        raise RoutesUnreadable(str(error)) from error
     found = prospect(located.rule, located.timing, ways)
     return ExplainedRule(located, found, remarks_on(CheckedRule(found, context, ways)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property, lru_cache
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import promql_parser as promql
 
 from alertdrill.units.duration import format_duration
+from alertdrill.units.promql import children, nodes, parse
 
 _MATCH = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 _SETS = {"and", "or", "unless"}
@@ -86,7 +87,10 @@ class Selector:
 
 @dataclass(frozen=True)
 class Pairing:
-    """A binary operator between two vectors; if `on` is None, all labels except those of `ignoring` must be equal."""
+    """A binary operator between two vectors; if `on` is None, all labels except those of `ignoring` must be equal.
+
+    `sides` are the parser's nodes of `lhs` and `rhs`.
+    """
 
     text: str
     op: str
@@ -94,6 +98,7 @@ class Pairing:
     rhs: str
     on: tuple[str, ...] | None
     ignoring: tuple[str, ...]
+    sides: tuple[Any, Any] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ class Anatomy:
 
     def __init__(self, expr: str) -> None:
         self.text = expr
-        self._tree = promql.parse(expr)
+        self._tree = parse(expr)
 
     @cached_property
     def condition(self) -> Condition | None:
@@ -169,7 +174,7 @@ def anatomy(expr: str) -> Anatomy | None:
 def split(expr: str) -> Condition | None:
     """Split `value > number` or `number < value`; None if it is another expression, or if it cannot be read."""
     try:
-        tree = promql.parse(expr)
+        tree = parse(expr)
     except ValueError:
         return None
     while isinstance(tree, promql.ParenExpr):
@@ -220,18 +225,6 @@ def selectors_of(node: Any) -> tuple[Selector, ...]:  # noqa: ANN401 - the parse
     return tuple(dict.fromkeys(_selectors(node)))
 
 
-def _children(node: Any) -> Iterator[Any]:  # noqa: ANN401 - the parser has no types
-    match node:
-        case promql.BinaryExpr():
-            yield from (node.lhs, node.rhs)
-        case promql.Call():
-            yield from node.args
-        case promql.AggregateExpr():
-            yield from (part for part in (node.param, node.expr) if part is not None)
-        case promql.ParenExpr() | promql.UnaryExpr() | promql.SubqueryExpr():
-            yield node.expr
-
-
 def _required(node: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parser has no types
     match node:
         case promql.BinaryExpr() if str(node.op) == "or":
@@ -243,17 +236,16 @@ def _required(node: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parser has
         case promql.VectorSelector() | promql.MatrixSelector():
             yield from _selectors(node)
         case _:
-            for child in _children(node):
+            for child in children(node):
                 yield from _required(child)
 
 
-def _selectors(node: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parser has no types
-    if isinstance(node, promql.VectorSelector):
-        yield _selector(node, None)
-    elif isinstance(node, promql.MatrixSelector):
-        yield _selector(node.vector_selector, node.range.total_seconds())
-    for child in _children(node):
-        yield from _selectors(child)
+def _selectors(tree: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parser has no types
+    for node in nodes(tree):
+        if isinstance(node, promql.VectorSelector):
+            yield _selector(node, None)
+        elif isinstance(node, promql.MatrixSelector):
+            yield _selector(node.vector_selector, node.range.total_seconds())
 
 
 def _selector(node: Any, range_seconds: float | None) -> Selector:  # noqa: ANN401 - the parser has no types
@@ -264,17 +256,14 @@ def _selector(node: Any, range_seconds: float | None) -> Selector:  # noqa: ANN4
     return Selector(metric, matchers, node.offset.total_seconds() if node.offset else 0.0, range_seconds)
 
 
-def _pairings(node: Any) -> Iterator[Pairing]:  # noqa: ANN401 - the parser has no types
-    if (
-        isinstance(node, promql.BinaryExpr)
-        and str(node.op) not in _SETS
-        and _is_vector(node.lhs)
-        and _is_vector(node.rhs)
-    ):
-        on, ignoring = _matching(node.modifier)
-        yield Pairing(node.prettify(), str(node.op), node.lhs.prettify(), node.rhs.prettify(), on, ignoring)
-    for child in _children(node):
-        yield from _pairings(child)
+def _pairings(tree: Any) -> Iterator[Pairing]:  # noqa: ANN401 - the parser has no types
+    for node in nodes(tree):
+        if not isinstance(node, promql.BinaryExpr) or str(node.op) in _SETS:
+            continue
+        left, right = node.lhs, node.rhs
+        if _is_vector(left) and _is_vector(right):
+            on, ignoring = _matching(node.modifier)
+            yield Pairing(node.prettify(), str(node.op), left.prettify(), right.prettify(), on, ignoring, (left, right))
 
 
 def _clauses(node: Any) -> Iterator[str]:  # noqa: ANN401 - the parser has no types

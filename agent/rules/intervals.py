@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 from alertdrill.agent.config.prometheus import PrometheusFile
@@ -14,6 +14,7 @@ from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.expression import LabelMatcher, anatomy
 from alertdrill.agent.rules.timing import DEFAULT_INTERVAL_SECONDS
 from alertdrill.units.duration import format_seconds
+from alertdrill.units.regex import matches_whole
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -35,9 +36,17 @@ class Intervals:
     scrape_option: timedelta | None
     evaluation_option: timedelta | None
 
+    @cached_property
+    def _scrape_seconds(self) -> dict[str, float]:
+        return self.config.scrape_seconds() if self.config is not None else {}
+
+    @cached_property
+    def _timeout_seconds(self) -> dict[str, float]:
+        return self.config.timeout_seconds() if self.config is not None else {}
+
     def scrape(self, expr: str) -> Interval:
         """Return how often the series of an expression are scraped."""
-        jobs = self.config.scrape_seconds() if self.config is not None else {}
+        jobs = self._scrape_seconds
         named = _jobs_of(expr, jobs)
         if named:
             seconds = max(jobs[job] for job in named)
@@ -55,7 +64,7 @@ class Intervals:
         """Return how much later a target that hangs counts as down; 0 if the expression has no `up`."""
         if not any(leaf.kind == "up" for leaf in classify(expr).leaves):
             return 0.0
-        waits = self.config.timeout_seconds() if self.config is not None else {}
+        waits = self._timeout_seconds
         named = _jobs_of(expr, waits)
         return max((waits[job] for job in named), default=min(_TIMEOUT_SECONDS, self.scrape(expr).seconds))
 
@@ -79,13 +88,13 @@ class Intervals:
 def _jobs_of(expr: str, jobs: Mapping[str, float]) -> set[str]:
     tree = anatomy(expr)
     matchers = [one for selector in tree.selectors for one in selector.matchers if one.label == "job"] if tree else []
-    return {job for job in jobs for matcher in matchers if _matches(matcher, job)}
+    return {job for matcher in matchers for job in _matching(matcher, jobs)}
 
 
-def _matches(matcher: LabelMatcher, job: str) -> bool:
+def _matching(matcher: LabelMatcher, jobs: Collection[str]) -> Collection[str]:
     if matcher.op == "=":
-        return matcher.value == job
+        return (matcher.value,) if matcher.value in jobs else ()
     try:
-        return matcher.op == "=~" and re.fullmatch(matcher.value, job) is not None
-    except re.error:
-        return False
+        return [job for job in jobs if matcher.op == "=~" and matches_whole(matcher.value, job)]
+    except ValueError:
+        return ()

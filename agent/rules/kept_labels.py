@@ -32,7 +32,7 @@ class LabelSet:
 
 def unpaired(pairing: Pairing) -> tuple[str, str] | None:
     """Return a label that certainly only one side has, and which side; None if there is none."""
-    left, right = _kept(promql.parse(pairing.lhs)), _kept(promql.parse(pairing.rhs))
+    left, right = map(_kept, pairing.sides)
     for here, there, side in ((left, right, "left"), (right, left, "right")):
         for label in sorted(here.at_least):
             is_matched = label in pairing.on if pairing.on is not None else label not in pairing.ignoring

@@ -78,7 +78,7 @@ def prospect(rule: RuleRecord, timing: Timing, routes: tuple[Route, ...]) -> Pro
         for leaf in shape.leaves
         if leaf.range_seconds
     )
-    return Prospect(rule, timing, shape, size, tuple(legs), tables, _shortest_of(timing, shape))
+    return Prospect(rule, timing, shape, size, tuple(legs), tables, _shortest_of(timing, shape, size))
 
 
 def _pending(timing: Timing, shape: Shape, size: Size | None) -> Leg:
@@ -155,12 +155,11 @@ def _shortest(timing: Timing, size: Size) -> tuple[float, float] | None:
     return None if size.need is None else timing.shortest_fault(size.need.bad_seconds, size.need.lingers_seconds)
 
 
-def _shortest_of(timing: Timing, shape: Shape) -> tuple[float, float] | None:
-    size = largest(shape)
+def _shortest_of(timing: Timing, shape: Shape, size: Size | None) -> tuple[float, float] | None:
     whole = _shortest(timing, size) if size is not None else None
     if whole is None or shape.kind not in {"both", "either"}:
         return whole
-    parts = [part for part in (_shortest_of(timing, one) for one in shape.parts) if part is not None]
+    parts = [part for part in (_shortest_of(timing, one, largest(one)) for one in shape.parts) if part is not None]
     if shape.kind == "both":
         return whole[0], max(whole[1], *(certain for _, certain in parts))
     # With luck one condition begins before the other ends. A fault that certainly fires must be enough for one alone.

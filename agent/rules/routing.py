@@ -18,6 +18,7 @@ import yaml
 
 from alertdrill.units import yaml_text
 from alertdrill.units.duration import parse_duration
+from alertdrill.units.regex import matches_whole
 
 _DEFAULTS: dict[str, Any] = {
     "receiver": "",
@@ -163,14 +164,19 @@ class RouteMatcher:
         if self.op in {"=", "!="}:
             return (actual == self.value) is (self.op == "=")
         try:
-            return (re.fullmatch(self.value, actual) is not None) is (self.op == "=~")
-        except re.error as error:
+            return matches_whole(self.value, actual) is (self.op == "=~")
+        except ValueError as error:
             msg = f"{self.value!r} is not a regular expression that can be read here: {error}"
             raise ValueError(msg) from error
 
 
-def parse_matchers(text: str) -> Iterator[RouteMatcher]:
-    """Yield the matchers of one text; raises ValueError."""
+@lru_cache(maxsize=1024)
+def parse_matchers(text: str) -> tuple[RouteMatcher, ...]:
+    """Return the matchers of one text; raises ValueError."""
+    return tuple(_parsed_matchers(text))
+
+
+def _parsed_matchers(text: str) -> Iterator[RouteMatcher]:
     inside = text.strip()
     if inside.startswith("{") and inside.endswith("}"):
         inside = inside[1:-1].strip()

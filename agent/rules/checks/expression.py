@@ -13,6 +13,7 @@ from alertdrill.agent.rules.expression import Pairing
 from alertdrill.agent.rules.kept_labels import keys, unpaired
 from alertdrill.agent.rules.remark import CheckedRule, CheckResult
 from alertdrill.units.duration import format_seconds
+from alertdrill.units.promql import parse
 
 _COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
 _SETS = {"and", "or", "unless"}
@@ -24,7 +25,7 @@ _COUNTER = re.compile(r"_(total|sum|count|bucket)$")
 def unreadable(checked: CheckedRule) -> Iterator[CheckResult]:
     """Report that the parser cannot read the expression, so only `for` and the intervals are known."""
     try:
-        promql.parse(checked.rule.expr)
+        parse(checked.rule.expr)
     except ValueError as error:
         reason = " ".join(str(error).split())
         yield CheckResult(
@@ -37,7 +38,7 @@ def unreadable(checked: CheckedRule) -> Iterator[CheckResult]:
 
 def no_comparison(checked: CheckedRule) -> Iterator[CheckResult]:
     """Find an expression that is true whenever it has any series."""
-    if checked.tree is None or checked.shape.kind != "other" or _compares(promql.parse(checked.rule.expr)):
+    if checked.tree is None or checked.shape.kind != "other" or _compares(parse(checked.rule.expr)):
         return
     if not checked.tree.selectors:
         yield CheckResult(
@@ -69,7 +70,7 @@ def bool_comparison(checked: CheckedRule) -> Iterator[CheckResult]:
     """Find a comparison that returns 0 instead of no result."""
     if checked.tree is None:
         return
-    node = bare(promql.parse(checked.rule.expr))
+    node = bare(parse(checked.rule.expr))
     if isinstance(node, promql.BinaryExpr) and node.modifier is not None and node.modifier.return_bool:
         yield CheckResult(
             "problem",

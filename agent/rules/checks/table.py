@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from alertdrill.agent.config.kpis import Kpi
-from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.checks import expression, notice, objective, series, timing
-from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.remark import SEVERITIES, CheckedRule, CheckResult, Remark, Severity
+from alertdrill.agent.rules.shape import Shape
 
 CHECKS: dict[str, Callable[[CheckedRule], Iterable[CheckResult]]] = {
     "unreadable": expression.unreadable,
@@ -52,11 +51,10 @@ def remarks_on(checked: CheckedRule) -> tuple[Remark, ...]:
     return tuple(sorted(remarks, key=lambda remark: SEVERITIES.index(remark.severity)))
 
 
-def unwatched(kpis: Iterable[Kpi], rules: Iterable[RuleRecord]) -> tuple[Kpi, ...]:
+def unwatched(kpis: Iterable[Kpi], shapes: Iterable[Shape]) -> tuple[Kpi, ...]:
     """Return the promises that no rule watches: it would compare the same value, on the side that breaks the promise."""
-    promises = tuple(kpis)
-    shapes = [leaf for rule in rules for leaf in classify(rule.expr).leaves] if promises else []
-    return tuple(kpi for kpi in promises if not any(objective.watches(shape, kpi) for shape in shapes))
+    leaves = [leaf for shape in shapes for leaf in shape.leaves]
+    return tuple(kpi for kpi in kpis if not any(objective.watches(leaf, kpi) for leaf in leaves))
 
 
 def worst_severity(remarks: Iterable[Remark]) -> Severity | None:

@@ -39,7 +39,10 @@ def given(expr: str, alert: str = "Errors", for_: float = 60) -> LocatedRule:
 def explanation() -> Explanation:
     """A ratio, an expression without a closed form, and a promise that no rule watches."""
     rules = [given("rate(e[5m]) / rate(n[5m]) > 0.05"), given("predict_linear(a[6h], 3600) < 0", "Full")]
-    return explain(rules, RuleContext(kpis=KPIS, alertmanager="route: {receiver: pager, group_wait: 0s}"))
+    everything = tuple(one.rule for one in rules)
+    return explain(
+        rules, RuleContext(rules=everything, kpis=KPIS, alertmanager="route: {receiver: pager, group_wait: 0s}")
+    )
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def hostile() -> Explanation:
 
 def _print(explanation: Explanation, width: int = 80) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, no_color=True).print(as_text(explanation))
+    Console(file=out, width=width, no_color=True).print(*as_text(explanation), sep="")
     return out.getvalue()
 
 

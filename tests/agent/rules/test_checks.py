@@ -10,6 +10,7 @@ import pytest
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.checks.table import CHECKS, remarks_on, unwatched
+from alertdrill.agent.rules.classify import classify
 from alertdrill.agent.rules.prospect import prospect
 from alertdrill.agent.rules.remark import CheckedRule, Remark, RuleContext
 from alertdrill.agent.rules.routing import routes
@@ -252,4 +253,4 @@ def test_buckets_that_a_server_shows_count_before_those_written_down() -> None:
 
 def test_promises_that_no_rule_watches_are_listed() -> None:
     rules = [rule(f"{QUANTILE} > 2"), rule("rate(n_total[5m]) > 1800"), rule("memory_usage > 85"), rule(SUM_RATIO)]
-    assert [kpi.name for kpi in unwatched(KPIS.kpis, rules)] == ["p99", "load", "hits"]
+    assert [kpi.name for kpi in unwatched(KPIS.kpis, (classify(one.expr) for one in rules))] == ["p99", "load", "hits"]
