@@ -7,10 +7,12 @@ LABS ?= 3
 TESTERS ?= 3
 
 # More workers than cores: most tests wait for a server or a process most of the time.
-PYTEST := $(BIN)/pytest --dist loadscope --no-loadscope-reorder
+# Each worker reads all tests, and each process that a test starts reads the packages: they are compiled only once.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest --dist loadscope --no-loadscope-reorder
 
 # Like pip after an installation: if PYTHONDONTWRITEBYTECODE is set, every start would otherwise compile the modules again.
-COMPILE := $(BIN)/python -m compileall -q alertdrill dashboards
+# The packages are named because compileall follows no links inside a folder.
+COMPILE := $(BIN)/python -m compileall -q alertdrill alertdrill/*/ dashboards
 
 .DEFAULT_GOAL := help
 .PHONY: help setup parts demo drills docs dashboards test test-fast kubernetes test-kubernetes lint verdicts predictions crash-matrix bench bench-toxiproxy soak fuzz lock clean
@@ -52,8 +54,12 @@ lint: setup ## check style, types, imports between packages, and configs/
 dashboards: setup ## write the JSON of the Grafana dashboards
 	$(BIN)/python -m dashboards
 
-test: lint parts ## run all checks and tests, with the real servers
-	$(PYTEST) -n $(TESTERS)
+# The checks run beside the tests, and their lines appear together when they end.
+test: setup parts ## run all checks and tests, with the real servers
+	@{ said=$$($(MAKE) --no-print-directory lint 2>&1); code=$$?; printf '\n%s\n' "$$said"; exit $$code; } & checks=$$!; \
+	$(PYTEST) -n $(TESTERS); tests=$$?; \
+	wait $$checks || { echo "make lint failed, see above" >&2; exit 1; }; \
+	exit $$tests
 
 test-fast: setup ## run the tests that start no servers
 	$(PYTEST) -n auto -m "not servers and not thorough"

@@ -14,7 +14,7 @@ from alertdrill.units.duration import format_duration
 
 # The folder that holds the package alertdrill: a checkout or site-packages.
 _PACKAGES = Path(__file__).parents[2]
-_POOL_SIZE = 500  # all engines together
+MOST_CONNECTIONS = 500  # of all engines together
 _MAX_CONNECTIONS = 560  # 500 for the engines, the rest for the settlement, the exporter and users with psql
 
 
@@ -30,6 +30,8 @@ class Layout:
     parts: LabParts
     # PostgreSQL refuses to run as root.
     postgres_user: str | None
+    # To the database, of all engines together.
+    connections: int = MOST_CONNECTIONS
 
     def address(self, service: str) -> str:
         """Return the address of a service as HOST:PORT."""
@@ -109,7 +111,7 @@ def redis_exporter(layout: Layout) -> Spec:
 def payment_engine(layout: Layout, name: str) -> Spec:
     """One payment engine; it reaches PostgreSQL, Redis and Kafka only through Toxiproxy."""
     arguments = ["--redis-url", f"redis://{layout.address('redis-proxy')}", "--chaos-endpoints"]
-    arguments += ["--pool-size", str(_POOL_SIZE // layout.parts.replicas)]
+    arguments += ["--pool-size", str(layout.connections // layout.parts.replicas)]
     arguments += ["--kafka", layout.address("kafka-proxy")] if layout.parts.kafka else []
     return _python_server(
         layout, name, "alertdrill.lab.engine", *arguments, *_database(layout), health="/actuator/health"

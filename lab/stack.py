@@ -126,6 +126,7 @@ class Lab:
 
     def _prepare(self, programs: dict[str, Path]) -> Layout:
         """Choose ports and create the folder."""
+        connections = _connections(self._parts.replicas)
         named = service_ports(self._parts)
         inner = [f"{name}-proxy" for name in self._parts.proxied]
         inner += ["kafka-proxied", "kafka-controller"] if self._parts.kafka else []
@@ -136,7 +137,8 @@ class Lab:
         self.addresses = {f"{name}:{port}": f"127.0.0.1:{ports[name]}" for name, port in named.items()}
         directory = Path(tempfile.mkdtemp(prefix="alertdrill-lab-")).resolve()
         user = "postgres" if os.geteuid() == 0 else None
-        return Layout(directory, programs, ports, secrets.token_urlsafe(16), self._time_scale, self._parts, user)
+        password = secrets.token_urlsafe(16)
+        return Layout(directory, programs, ports, password, self._time_scale, self._parts, user, connections)
 
     async def _start_all(self) -> None:
         """Start all servers at once: they are ready by Prometheus's first scrape, five seconds after its start."""
@@ -230,6 +232,15 @@ class Lab:
         await asyncio.gather(*self._supervisors, return_exceptions=True)
         await asyncio.gather(*(server.stop() for server in self.servers.values()))
         await self._reaper.reaped()
+
+
+def _connections(engines: int) -> int:
+    """Return how many connections to the database all engines together open; each needs at least one."""
+    most = services.MOST_CONNECTIONS
+    text = os.environ.get("ALERTDRILL_LAB_CONNECTIONS", str(most))
+    if not text.isascii() or not text.isdecimal() or not engines <= int(text) <= most:
+        raise LabError(f"ALERTDRILL_LAB_CONNECTIONS is {text!r}, expected a number from {engines} to {most}")
+    return int(text)
 
 
 def _change_owner(user: str, *paths: Path) -> None:

@@ -65,6 +65,13 @@ TOGETHER = {
 }
 
 
+@pytest.fixture
+def few_connections(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Let the labs of a test start and end faster; other tests have labs with all 500 connections."""
+    monkeypatch.setenv("ALERTDRILL_LAB_CONNECTIONS", "20")
+    return 20
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need servers, and put the longest groups first, or the last would keep others waiting."""

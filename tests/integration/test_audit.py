@@ -57,6 +57,7 @@ async def _delete(port: int, password: str, key: str) -> str:
         await connection.close()
 
 
+@pytest.mark.usefixtures("few_connections")
 def test_a_payment_missing_from_the_payments_table_is_named_and_fails_the_load(folder: Path) -> None:
     process = subprocess.Popen(
         [*ALERTDRILL, *LAB_LOAD, "--duration", "15s"],
@@ -74,6 +75,7 @@ def test_a_payment_missing_from_the_payments_table_is_named_and_fails_the_load(f
     assert re.fullmatch(rf"audit: failed: 1 of [\d,]+ acknowledged transactions not in the payments table: {key}", last)
 
 
+@pytest.mark.usefixtures("few_connections")
 def test_every_acknowledged_payment_is_in_the_payments_table(alertdrill: Run, tmp_path: Path) -> None:
     """With two workers, whose ids come together in one file."""
     kept, summary = tmp_path / "ids.txt", tmp_path / "summary.json"

@@ -210,6 +210,7 @@ def test_a_folder_that_cannot_be_written_is_reported_before_the_drill(
     assert "recordings cannot be written" in ended.stderr
 
 
+@pytest.mark.usefixtures("few_connections")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_survives_the_lab(number: signal.Signals) -> None:
     from tests.integration.conftest import start_lab
@@ -228,6 +229,7 @@ def test_nothing_survives_the_lab(number: signal.Signals) -> None:
     assert [name for name, pid in pids.items() if Path(f"/proc/{pid}").exists()] == []
 
 
+@pytest.mark.usefixtures("few_connections")
 @pytest.mark.parametrize("words", ["lab: starting", "fault injected"])
 def test_an_interrupted_drill_removes_its_own_lab(drill_file: Write, tmp_path: Path, words: str) -> None:
     with tempfile.TemporaryDirectory() as folder:

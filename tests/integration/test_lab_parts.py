@@ -23,6 +23,7 @@ def _file(folder: Path, **lab: object) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("few_connections")
 def test_a_probe_file_that_needs_kafka_gets_it(alertdrill: Run, tmp_path: Path) -> None:
     try:
         find_jars()

@@ -91,6 +91,7 @@ def test_drills_on_two_labs_pass_and_are_shown_in_one_table(tmp_path: Path) -> N
     assert len(list(output.glob("*.recording.json.gz"))) == 3
 
 
+@pytest.mark.usefixtures("few_connections")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_signal_that_ends_several_drills_ends_their_labs(tmp_path: Path, number: signal.Signals) -> None:
     files = [DRILLS / f"{name}.yml" for name in ("database-latency", "low-cache-hit-rate")]

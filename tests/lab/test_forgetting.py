@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
 
+import pytest
+
 from alertdrill.lab.stack import Lab
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +53,7 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.1)
 
 
+@pytest.mark.usefixtures("few_connections")
 async def test_samples_and_alerts_of_a_drill_are_gone_before_the_next() -> None:
     async with Lab(ROOT / "configs", 60.0) as lab:
         seen = Monitoring(lab)
@@ -78,6 +81,7 @@ async def test_samples_and_alerts_of_a_drill_are_gone_before_the_next() -> None:
         assert seen.samples("up", time.time()) > 0
 
 
+@pytest.mark.usefixtures("few_connections")
 async def test_an_alert_whose_cause_remains_fires_again_after_forgetting() -> None:
     async with Lab(ROOT / "configs", 60.0) as lab:
         seen = Monitoring(lab)

@@ -7,7 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import asyncpg
 import pytest
+
+from alertdrill.lab.errors import LabError
+from alertdrill.lab.parts import LabParts
+from alertdrill.lab.stack import Lab
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -23,6 +28,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.usefixtures("few_connections")
 @pytest.mark.parametrize(("parts", "servers"), [("{}", 8), ('{"kafka": true, "replicas": 2}', 13)])
 def test_nothing_survives_a_killed_lab(parts: str, servers: int) -> None:
     lab = subprocess.Popen([sys.executable, "-c", PROGRAM, parts], cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -36,6 +42,25 @@ def test_nothing_survives_a_killed_lab(parts: str, servers: int) -> None:
     while (left := _left(directory, pids)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == []
+
+
+async def test_the_engines_open_as_many_connections_as_the_variable_says(few_connections: int) -> None:
+    async with Lab(ROOT / "configs", 30.0) as lab:
+        connection = await asyncpg.connect(lab.postgres_url)
+        # What each connection did last when it was opened.
+        found = await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT id FROM accounts%' AND state = 'idle'"
+        )
+        await connection.close()
+    assert found == few_connections
+
+
+@pytest.mark.parametrize("number", ["", "0", "1", "501", "-5", "many", "२"])
+async def test_an_impossible_number_of_connections_is_refused(monkeypatch: pytest.MonkeyPatch, number: str) -> None:
+    monkeypatch.setenv("ALERTDRILL_LAB_CONNECTIONS", number)
+    with pytest.raises(LabError, match=f"ALERTDRILL_LAB_CONNECTIONS is '{number}', expected a number from 2 to 500"):
+        async with Lab(ROOT / "configs", parts=LabParts(replicas=2)):
+            pass
 
 
 def _left(directory: str, pids: list[str]) -> list[str]:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import asyncio, json, urllib.request
@@ -23,6 +25,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.usefixtures("few_connections")
 def test_a_lab_without_toxiproxy_uses_the_embedded_one(tmp_path: Path) -> None:
     """The payment engine gets ready only if it reaches PostgreSQL and Redis through the proxy."""
     python = _environment(tmp_path)

@@ -1,4 +1,4 @@
-"""Real servers for the probes: the lab's, shared by all tests, and TLS servers with certificates of their own."""
+"""Real servers for the probes: databases that all tests share, and TLS servers with certificates of their own."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from hypothesis import settings
 from pydantic import TypeAdapter
 
 from alertdrill.lab.ports import free_ports
-from alertdrill.lab.stack import Lab
+from alertdrill.lab.programs import find_programs
+from alertdrill.lab.server import Server, Spec
 from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.outcome import Outcome
+from tests.support.postgres_server import postgres_server
 
 # On a busy machine an example may take any time.
 settings.register_profile("without deadline", deadline=None)
 settings.load_profile("without deadline")
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Serving = Callable[..., AbstractAsyncContextManager[str]]
 _PROBES: TypeAdapter[Any] = TypeAdapter(AnyProbe)
@@ -34,7 +35,7 @@ _PROBES: TypeAdapter[Any] = TypeAdapter(AnyProbe)
 
 @dataclass(frozen=True)
 class Databases:
-    """The lab's PostgreSQL and Redis."""
+    """PostgreSQL and Redis, started as the lab starts them."""
 
     postgres: str
     password: str
@@ -42,13 +43,21 @@ class Databases:
 
 
 @pytest_asyncio.fixture(scope="package")
-async def databases() -> AsyncIterator[Databases]:
-    async with Lab(CONFIGS, 30.0) as lab:
-        yield Databases(
-            postgres=f"postgresql://postgres@{lab.addresses['postgres:5432']}/postgres",
-            password=(lab.directory / "postgres" / "password").read_text(),
-            redis=f"redis://{lab.addresses['redis:6379']}",
-        )
+async def databases(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Databases]:
+    (port,) = free_ports(1)
+    programs = find_programs()
+    command = [str(programs["redis"]), "--bind", "127.0.0.1", "--port", str(port), "--save", ""]
+    async with postgres_server() as postgres:
+        redis = Server(Spec("redis", command, port), tmp_path_factory.mktemp("redis"), programs["setpriv"])
+        try:
+            await redis.wait_ready()
+            yield Databases(
+                postgres=f"postgresql://postgres@{postgres.address}/postgres",
+                password=postgres.password_file.read_text(encoding="ascii"),
+                redis=f"redis://{redis.address}",
+            )
+        finally:
+            await redis.stop()
 
 
 @pytest.fixture

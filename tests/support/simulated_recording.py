@@ -34,14 +34,13 @@ from alertdrill.agent.recording.records import (
 from alertdrill.agent.rules.expression import Anatomy
 from alertdrill.units.duration import format_duration
 from benchmarks.loads import honest
-from simulator import MUTANTS, RIGHT, Case, Engine, Truth
+from simulator import Case, Truth
 from simulator.promql import Absent, Compare, Expression, Quantile, Rate, Ratio, Selector
 from simulator.storage import Storage, View
 from simulator.values import NAME, Labels
 
 ALERT = "Drawn"
 GROUP = {"group": "drawn", "file": "rules.yml"}
-__all__ = ["MUTANTS", "RIGHT", "Simulated", "recorded"]
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,14 @@ class Simulated:
     recording: Recording
 
 
-def recorded(case: Case, engine: Engine = RIGHT, *, resolves: bool = True) -> Simulated:
-    """Run a case and record it."""
-    truth = case.run(engine)
+def recorded(
+    case: Case, truth: Truth | None = None, *, like: Simulated | None = None, resolves: bool = True
+) -> Simulated:
+    """Record a case: the truth of the right engine, unless another is given.
+
+    `like` is a recording of the same case: what does not depend on the engine is taken from there.
+    """
+    truth = truth or case.run()
     begins, ends = case.begins / 1000, case.ends / 1000
     fault_at, healed_at = case.fault.of[0][0] / 1000, min(case.fault.of[-1][1] / 1000, ends)
     targets = _targets(case, truth)
@@ -71,13 +75,13 @@ def recorded(case: Case, engine: Engine = RIGHT, *, resolves: bool = True) -> Si
             PhaseRecord(phase="recovery", started_at=healed_at, ended_at=ends),
         ],
         faults=[FaultRecord(kind="step", target="service", settings={}, injected_at=fault_at, healed_at=healed_at)],
-        load=_load(begins, ends, fault_at, healed_at),
+        load=like.recording.load if like else _load(begins, ends, fault_at, healed_at),
         prometheus=_prometheus(case),
         alertmanager=AlertmanagerRecord(version="0.25.0", config=_routing(case)),
         rules=[_rule(case)],
         rules_at_end=[_rule(case)],
         groups=[_group(case, truth)],
-        watched=[_watched(case, truth)],
+        watched=like.recording.watched if like else [_watched(case, truth)],
         targets=targets,
         active=_active(case, truth),
         alerts=_alerts(truth, lambda at: at >= case.begins),

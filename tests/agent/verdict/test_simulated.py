@@ -13,7 +13,7 @@ from alertdrill.agent.verdict.evaluations import RuleEvaluations
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Verdict, VerdictOutcome
 from simulated_recording import Simulated, recorded
-from simulator import MUTANTS, RIGHT, Case, Life
+from simulator import MUTANTS, Case, Life
 from simulator.drawn import cases, draw_many
 
 _BATCH = 100
@@ -73,7 +73,7 @@ def test_no_right_engine_is_blamed_and_no_wrong_one_passes(batch: int) -> None:
     assert len(drawn) == _BATCH
     caught: set[str] = set()
     for number, case in enumerate(drawn):
-        right = recorded(case, RIGHT)
+        right = recorded(case)
         verdict = _verdict(right)
         if case.routing.mutes and "notified" in verdict.reason:
             continue  # notified late because of a silence, which is not recorded here
@@ -113,9 +113,10 @@ def _group_is_new(simulated: Simulated) -> bool:
 
 def _is_caught(case: Case, name: str, right: Simulated) -> bool:
     """Judge a wrong engine; return whether it made a mistake, which then was found."""
-    wrong = recorded(case, MUTANTS[name])
-    if (wrong.truth.alerts, wrong.truth.notifications) == (right.truth.alerts, right.truth.notifications):
+    truth = case.run(MUTANTS[name])
+    if (truth.alerts, truth.notifications) == (right.truth.alerts, right.truth.notifications):
         return False
+    wrong = recorded(case, truth, like=right)
     verdict = _verdict(wrong)
     assert verdict.outcome is not VerdictOutcome.PASSED or _is_excused(name, right, wrong), (name, verdict.reason)
     return verdict.outcome not in {VerdictOutcome.PASSED, VerdictOutcome.INCONCLUSIVE}

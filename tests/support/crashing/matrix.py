@@ -84,10 +84,10 @@ def run_matrix(faults: list[str], share: Share, workers: int) -> tuple[list[Outc
             steps, events = asyncio.run(find_steps(fault))
             found[fault] = steps
             cells = cells_of(steps, events, share, fault)
-            parts = [cells[first::workers] for first in range(workers)]
-            here = [
-                outcome for part in pool.map(run_cells, [fault] * workers, parts, [steps] * workers) for outcome in part
-            ]
+            # Each part starts a target: no more of them than cells.
+            parts = [cells[first::workers] for first in range(min(workers, len(cells)))]
+            ran = pool.map(run_cells, [fault] * len(parts), parts, [steps] * len(parts))
+            here = [outcome for part in ran for outcome in part]
             outcomes += here
             healed, seconds = sum(not outcome.problems for outcome in here), time.monotonic() - began
             sys.stderr.write(f"{fault}: {len(steps)} steps, {healed}/{len(cells)} healed, {seconds:.0f} s\n")

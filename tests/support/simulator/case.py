@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from simulator.alertmanager import Notification, Routing
 from simulator.group import Evaluation, Flags, Group, GroupRun
@@ -80,10 +81,8 @@ class Case:
 
     def run(self, engine: Engine = RIGHT) -> Truth:
         """Run it with the right engine or a wrong one."""
-        storage = Storage()
         since = self.begins if self.scraped_since is None else self.scraped_since
-        for target in self.targets:
-            scrape(target, storage, since, self.ends, self.restart)
+        storage = _scraped(self.targets, since, self.ends, self.restart).copy()
         scraped = _samples(storage)
         view = View(storage, self.version, self.lookback)
         group = engine.group(self.group)
@@ -99,6 +98,15 @@ class Case:
             lives=tuple(life for machine in run.made for life in _lives(machine)),
             notifications=tuple(alertmanager.notifications),
         )
+
+
+@lru_cache(maxsize=1)
+def _scraped(targets: tuple[Target, ...], begin: Millis, end: Millis, restart: Restart | None) -> Storage:
+    """Scrape all targets; cached, because a case is run with one engine after the other."""
+    storage = Storage()
+    for target in targets:
+        scrape(target, storage, begin, end, restart)
+    return storage
 
 
 def _samples(storage: Storage, name: str | None = None) -> dict[Labels, tuple[Sample, ...]]:

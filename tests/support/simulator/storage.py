@@ -43,6 +43,10 @@ class Series:
         """Return all of them."""
         return tuple(map(Sample, self.ats, self.values, self.written))
 
+    def copy(self) -> Series:
+        """Return a series that can grow by itself."""
+        return Series(self.ats.copy(), self.values.copy(), self.written.copy())
+
 
 class Storage:
     """Return all series."""
@@ -62,6 +66,13 @@ class Storage:
         series.ats.append(sample.at)
         series.values.append(sample.value)
         series.written.append(sample.written_at)
+
+    def copy(self) -> Storage:
+        """Return a storage that can grow by itself."""
+        other = Storage()
+        other.series = {labels: series.copy() for labels, series in self.series.items()}
+        other._by_name = {name: found.copy() for name, found in self._by_name.items()}
+        return other
 
     def select(self, name: str, matchers: Labels) -> Iterator[tuple[Labels, Series]]:
         """Return the series of a metric that have all these labels."""

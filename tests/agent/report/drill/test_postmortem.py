@@ -224,9 +224,14 @@ def test_text_from_outside_is_not_markup(hostile: Recording) -> None:
     assert not re.search(r"(?<!\\)\[bold\]", re.sub(r"`[^`\n]*`", "", text))
 
 
-@pytest.mark.parametrize("case", draw_many(cases(), 12))
-def test_the_document_of_any_drill_is_complete(case: Case) -> None:
-    recording = recorded(case).recording
+@pytest.fixture(scope="module")
+def drawn() -> list[Case]:
+    return draw_many(cases(), 12)
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_the_document_of_any_drill_is_complete(drawn: list[Case], number: int) -> None:
+    recording = recorded(drawn[number]).recording
     text = document(recording)
     rows = re.findall(r"^\| \S+ \S+ \| ([+-][\d.]+) s \|", section(text, "## Time line"), re.MULTILINE)
     assert len(rows) >= 5
