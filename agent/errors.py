@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from alertdrill.units.text import shown
+
 
 class ConfigError(Exception):
     """The user must correct a file or an option; `problems` holds one line for each error."""
 
     def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = tuple(map(shown, problems))
+        super().__init__("\n".join(self.problems))
 
 
 class ServiceUnavailable(Exception):

@@ -13,6 +13,13 @@ def one_line(text: object) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
 
 
+def shown(text: str) -> str:
+    r"""Return a text with its characters that are not printable written as escapes, such as `\u202e`."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def broken_character(text: str) -> str:
     """Return the name of the first character that a text must not have, such as `U+202E`; empty if there is none.
 

@@ -79,7 +79,7 @@ def construct(node: yaml.Node, loader: type[yaml.SafeLoader] = yaml.SafeLoader) 
         return loader("").construct_document(node)
     except yaml.MarkedYAMLError as error:
         raise YamlRefused(f"is not YAML: {error.problem}", _line(error.problem_mark)) from error
-    except (yaml.YAMLError, ValueError, TypeError, KeyError, OverflowError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
         raise YamlRefused(f"cannot be read: {' '.join(str(error).split())}", _line(node.start_mark)) from error
 
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError, ValidationInfo
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.interrupts import ending_at_once
 from alertdrill.units import yaml_text
+from alertdrill.units.text import shown
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 _Loc = tuple[int | str, ...]
@@ -70,9 +71,8 @@ class Source:
 
     def problem(self, loc: _Loc, text: str) -> str:
         """Format one error: `file:line: path: text`."""
-        return (
-            f"{self.path}:{self.line(loc)}: {_spell(loc)}: {text}" if loc else f"{self.path}:{self.line(loc)}: {text}"
-        )
+        place = f"{self.path}:{self.line(loc)}"
+        return shown(f"{place}: {_spell(loc)}: {text}" if loc else f"{place}: {text}")
 
     def _construct(self, node: yaml.Node, loc: _Loc) -> Any:  # noqa: ANN401 - YAML holds anything
         self._lines.setdefault(loc, node.start_mark.line + 1)

@@ -196,10 +196,15 @@ def _on_grid(rule: RuleRecord, group: GroupRecord | None, alerts: list[AlertSamp
 
 
 def _on_numbers(series: Series, grid: tuple[float, int, float]) -> SeriesRecord:
-    """Give each sample the number of its evaluation; a native histogram counts as present, without a value."""
-    first, _, interval = grid
-    numbered = {round((at - first) / interval): math.nan for at in series.histograms_at}
-    numbered |= {round((at - first) / interval): value for at, value in series.samples}
+    """Give each sample the number of its evaluation; a native histogram counts as present, without a value.
+
+    Samples at other times, which no right answer has, are left out: they could be any number of evaluations away.
+    """
+    first, count, interval = grid
+    samples = [*((at, math.nan) for at in series.histograms_at), *series.samples]
+    within = [(at, value) for at, value in samples if abs(at - first) <= (count + 1) * interval]
+    numbered = {round((at - first) / interval): value for at, value in within}
+    numbered = {number: value for number, value in numbered.items() if 0 <= number < count}
     if not numbered:
         return SeriesRecord(labels=series.labels, first=0, values=[])
     begin, end = min(numbered), max(numbered)

@@ -142,7 +142,10 @@ class Prometheus:
     async def alert_samples(self, start: float, end: float) -> list[AlertSamples]:
         """Return the samples of ALERTS between two instants, one series for each state of an alert."""
         found = await self.raw_samples("ALERTS", start, end)
-        return [_alert_samples(series) for series in found if series.labels.get("alertstate") in {"pending", "firing"}]
+        of_alerts = [series for series in found if series.labels.get("alertstate") in {"pending", "firing"}]
+        if any("alertname" not in series.labels for series in of_alerts):
+            raise self._http.strange("/api/v1/query", "a series of ALERTS has no alertname")
+        return [_alert_samples(series) for series in of_alerts]
 
     async def range(self, expr: str, start: float, end: float, step: float) -> list[Series]:
         """Evaluate an expression from one instant to another, a step of whole milliseconds apart."""

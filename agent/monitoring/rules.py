@@ -5,16 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from alertdrill.agent.monitoring.wire import NONE_IS_EMPTY, Instant, InstantOrNever, Interval, Labels, Number, Seconds
+
+
+def _require_name(labels: dict[str, str]) -> dict[str, str]:
+    if "alertname" not in labels:
+        msg = "an alert without alertname"
+        raise ValueError(msg)
+    return labels
 
 
 @dataclass(frozen=True)
 class ActiveAlert:
     """An alert that is pending or firing: since when, and its expression's last value."""
 
-    labels: Labels
+    labels: Annotated[Labels, AfterValidator(_require_name)]
     state: str
     active_at: Annotated[Instant, Field(alias="activeAt")]
     value: Number

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from alertdrill.units import yaml_text
 from alertdrill.units.secrecy import SHOWN, is_secret_name
 
 _OPEN_SECTIONS = {"route", "inhibit_rules", "time_intervals", "mute_time_intervals"}
@@ -28,9 +29,10 @@ def _section(text: str) -> str:
     if name in _OPEN_SECTIONS or not text.strip():
         return text
     try:
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        documents = yaml_text.load_all(text)
+    except yaml_text.YamlRefused:
         return f"{name}: {SHOWN}\n"
+    values = documents[0] if len(documents) == 1 else None
     return yaml.safe_dump(_masked(values), sort_keys=False) if isinstance(values, dict) else ""
 
 

@@ -22,7 +22,7 @@ def _read_injection(written: Any) -> Any:  # noqa: ANN401 - parsed JSON
     if isinstance(written, Injection):
         return written
     kind = written.get("kind") if isinstance(written, dict) else None
-    if kind not in INJECTIONS:
+    if not isinstance(kind, str) or kind not in INJECTIONS:
         msg = f"unknown kind {kind!r}, expected one of: {', '.join(INJECTIONS)}"
         raise ValueError(msg)
     return INJECTIONS[kind].model_validate(written)

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed, LedgerRefused
 from alertdrill.chaos.safety import ledger_files
 from alertdrill.chaos.safety.entry import Entry
+from alertdrill.units.text import one_line
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ class Ledger:
             except FileNotFoundError:
                 continue  # removed, or lapsed, since the listing
             except LedgerRefused as error:
-                refused.append(f"the ledger entry {path} is not carried out: it {error}")
+                refused.append(one_line(f"the ledger entry {path} is not carried out: it {error}"))
             except (OSError, ValueError, RecursionError) as error:
-                unreadable.append(f"the ledger entry {path} cannot be read: {_one_line(error)}")
+                unreadable.append(one_line(f"the ledger entry {path} cannot be read: {_explained(error)}"))
             if name == ledger_files.lapsed(entry_id):
                 lapsed.add(entry_id)
         return Contents(entries, frozenset(lapsed), unreadable, refused)
@@ -107,7 +108,7 @@ class Ledger:
             raise FaultNotHealed(f"it is undone, but its ledger entry cannot be removed: {error}") from error
 
 
-def _one_line(error: Exception) -> str:
+def _explained(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     return "; ".join(

@@ -21,6 +21,7 @@ from alertdrill.probes.http.origin import explain_connecting
 from alertdrill.probes.http.settings import KEY_NAME, HttpProbe
 from alertdrill.probes.http.step import HttpStep, compile_steps, compile_values
 from alertdrill.probes.outcome import Outcome, Reason, Request
+from alertdrill.units.text import one_line
 
 _FAILURES = (TimeoutError, OSError, aiohttp.ClientError, RefusedValue, UnicodeError, BodyTooLong)
 
@@ -74,7 +75,7 @@ class AiohttpClient:
             answer = await self._exchange(step, values, started)
         except _FAILURES as error:
             reason, detail = _explain(error)
-            return step.without_answer(reason, detail), None, time.monotonic() - started
+            return step.without_answer(reason, one_line(detail)), None, time.monotonic() - started
         return step.judge(answer), answer, answer.seconds
 
     async def _exchange(self, step: HttpStep, values: Mapping[str, object], started: float) -> Answer:

@@ -97,7 +97,13 @@ def _lines(node: yaml.Node) -> list[tuple[str, int]]:
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"a: \xff", "is not UTF-8 text"), (b"a: \x00", "is not YAML"), (b"a: !!python/name:os.system ''", "is not YAML")],
+    [
+        (b"a: \xff", "is not UTF-8 text"),
+        (b"a: \x00", "is not YAML"),
+        (b"a: !!python/name:os.system ''", "is not YAML"),
+        (b"a: !!timestamp 'now'", "cannot be read"),
+        (b"a: !!int ''", "cannot be read"),
+    ],
 )
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "a.yml"

@@ -50,6 +50,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
         ("drill: slow", "drill: slow\ndrill: slow", "2: drill: is there twice, expected once"),
         ("drill: slow", "drill: [", ": is not YAML"),
         ("alert: A", "alert: A\n  - alert: A", "alert A is expected twice, expected once"),
+        ("drill: slow", 'drill: slow\n"a\\tb\\u202E": 1', r"2: a\tb\u202e: unknown key"),
         ("drill: slow", "drill: '${NOT_SET}'", "1: drill: environment variable NOT_SET is not set"),
     ],
 )

@@ -247,6 +247,20 @@ async def test_each_part_has_its_values_by_the_number_of_the_evaluation(server: 
     assert [(one.first, one.values) for one in value.series] == [(3, [1]), (0, [4, 4, 4, 4])]
 
 
+@pytest.mark.parametrize("away", [-1e12, -20.0, 200.0, 1e12])
+async def test_samples_that_were_not_asked_for_are_left_out(stored: Stored, away: float) -> None:
+    """A proxy between may answer from another range: values far away would fill a recording with gaps."""
+
+    def answer(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("query_range"):
+            return web.json_response({"status": "success", "data": _matrix([(QUEUE, {away: 1.0, 18.5: 9.0})])})
+        return stored.answer(request)
+
+    async with answering(answer) as started:
+        record, _ = await _watched(started, _rule(), alerts=[_alert(33.5)])
+    assert [(one.first, one.values) for one in record.parts[0].series] == [(1, [9])]
+
+
 async def test_at_most_fifty_series_are_kept_and_all_are_counted(server: Answering, stored: Stored) -> None:
     many = [({"__name__": "queue", "shard": f"{number:02}"}, _between(0, 60)) for number in range(51)]
     stored.curves["queue > 5"] = many[::-1]

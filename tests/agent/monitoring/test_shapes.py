@@ -130,9 +130,22 @@ async def test_peers_that_are_not_a_list_are_an_error(serve: Serve) -> None:
         await ASKED["status"][0](patient_server(started.url))
 
 
+async def test_a_series_of_alerts_without_its_name_is_an_error(serve: Serve) -> None:
+    row = {"metric": {"alertstate": "firing"}, "values": [[1.5, "1"]]}
+    answer = {"status": "success", "data": {"resultType": "matrix", "result": [row]}}
+    started = await serve(lambda _: web.json_response(answer))
+    with pytest.raises(ServiceUnavailable, match="a series of ALERTS has no alertname"):
+        await Prometheus(patient_server(started.url)).alert_samples(1, 2)
+
+
 @pytest.mark.parametrize(
     ("name", "path", "words"),
     [
+        (
+            "rules",
+            ("data", "groups", 0, "rules", 0, "alerts", 0, "labels", "alertname"),
+            "groups.0.rules.0.alerts.0.labels: an alert without alertname",
+        ),
         ("rules", ("data", "groups", 0, "rules", 0, "duration"), "groups.0.rules.0.duration: Field required"),
         ("rules", ("data", "groups"), "groups: Field required"),
         ("rules", ("status",), "status: expected success"),

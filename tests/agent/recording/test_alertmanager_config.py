@@ -59,3 +59,8 @@ def test_a_section_that_is_not_yaml_is_not_kept() -> None:
         "receivers: <secret>\nroute:\n  receiver: a\n"
     )
     assert without_secrets("") == ""
+
+
+def test_aliases_that_multiply_are_not_followed() -> None:
+    levels = "".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    assert without_secrets(f"receivers:\n  a0: &a0 [x]\n{levels}") == "receivers: <secret>\n"

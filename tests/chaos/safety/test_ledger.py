@@ -65,11 +65,25 @@ def test_an_unreadable_entry_is_reported_and_hides_no_other(text: str, expected:
     assert "\n" not in problem
 
 
+def test_an_entry_with_an_odd_name_is_reported_in_one_line(ledger: Ledger) -> None:
+    ledger.write("alertdrill-2", Entry.of(FAULT, TOXIC, "slow"))
+    for name, text in (
+        ("alertdrill-\n1.json", "{"),
+        ("alertdrill-\x1b[2J.json", "{}"),
+        ("alertdrill-\udcff.json", "{}"),
+    ):
+        (ledger.directory / name).write_text(text)
+    contents = ledger.read()
+    assert (len(contents.unreadable), len(contents.refused)) == (1, 2)
+    assert all(line.isprintable() for line in (*contents.unreadable, *contents.refused))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("{}", "fault: Field required"),
         ('{"injection": {"kind": "magic"}}', "unknown kind 'magic', expected one of: "),
+        ('{"injection": {"kind": ["toxic"]}}', "unknown kind ['toxic'], expected one of: "),
     ],
 )
 def test_a_signed_entry_that_is_no_fault_is_unreadable(text: str, expected: str, ledger: Ledger) -> None:

@@ -64,6 +64,19 @@ def test_a_small_body_that_decompresses_to_a_huge_one_is_a_bad_answer() -> None:
     on_loop("uvloop", main)
 
 
+def test_a_body_that_cannot_be_unpacked_is_explained_in_one_line() -> None:
+    async def main() -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+        with HostileServer(answers(head % len(BODY) + BODY)) as server:
+            settings = probe(server.port, client="aiohttp", timeout="30s")
+            async with open_client(settings) as opened, startable(opened) as ours:
+                (outcome,) = await transact(ours)
+            assert outcome.reason == "bad_answer"
+            assert outcome.detail.isprintable()
+
+    on_loop("uvloop", main)
+
+
 def test_the_limit_on_connections_holds() -> None:
     async def main() -> None:
         with HostileServer(answers(GOOD), answers(GOOD)) as server:
