@@ -54,9 +54,9 @@ lint: setup ## check style, types, imports between packages, and configs/
 dashboards: setup ## write the JSON of the Grafana dashboards
 	$(BIN)/python -m dashboards
 
-# The checks run beside the tests, and their lines appear together when they end.
+# The checks run beside the tests, and their lines appear together when they end. With $(MAKE), `make -n` would run it all.
 test: setup parts ## run all checks and tests, with the real servers
-	@{ said=$$($(MAKE) --no-print-directory lint 2>&1); code=$$?; printf '\n%s\n' "$$said"; exit $$code; } & checks=$$!; \
+	@{ said=$$(make --no-print-directory lint 2>&1); code=$$?; printf '\n%s\n' "$$said"; exit $$code; } & checks=$$!; \
 	$(PYTEST) -n $(TESTERS); tests=$$?; \
 	wait $$checks || { echo "make lint failed, see above" >&2; exit 1; }; \
 	exit $$tests
