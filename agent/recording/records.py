@@ -216,7 +216,7 @@ class HeldRecord(Record):
     """When one series of a condition was present: stretches of points, each with its first point and its length."""
 
     labels: dict[str, str]
-    stretches: list[tuple[int, int]]
+    stretches: list[tuple[Points, Points]]
 
 
 class BetweenRecord(Record):
@@ -397,9 +397,9 @@ class AlertmanagerRecord(Record):
     version: str
     config: str
     config_at_end: str | None = None
-    looks: int = 0
+    looks: Count = 0
     started_at: list[Instant] = []
-    peers: int = 1
+    peers: Count = 1
     silences: list[SilenceRecord] = []
     alerts: list[SuppressionRecord] = []
     deliveries: list[DeliveryRecord] = []

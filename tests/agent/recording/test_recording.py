@@ -110,6 +110,7 @@ DAMAGED = [
     ("no instant at all", _put("started_at", value=float("nan")), "started_at: Input should be "),
     ("the end of time", _put("ended_at", value=1e300), "ended_at: Input should be less than or equal"),
     ("turned round", _put("ended_at", value=1_700_000_000), "ended_at is before started_at"),
+    ("a huge cluster", _put("alertmanager", "peers", value=10**400), "alertmanager.peers: Input should be less than"),
     ("a huge grid", _put("watched", 0, "count", value=10**15), "watched.0.count: Input should be less than"),
     (
         "a grid beyond the drill",
