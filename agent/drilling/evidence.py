@@ -36,6 +36,8 @@ _MOST_SERIES = 50
 _NEAR_NAMES = 3
 # Prometheus gives instants in milliseconds.
 _SMALLEST_OFFSET_SECONDS = 0.005
+# A scrape ends at its timeout; whatever is longer is no duration.
+_LONGEST_SECONDS = 1e10
 
 
 class Evidence:
@@ -164,9 +166,8 @@ def _key(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
 
 def _with_since(samples: AlertSamples, since: dict[float, float]) -> AlertSamples:
     began = [since.get(at) for at in samples.instants]
-    if any(one is None for one in began):
-        return samples
-    return samples.model_copy(update={"since": [int(one) for one in began if one is not None]})
+    known = [int(one) for one in began if one is not None and math.isfinite(one)]
+    return samples.model_copy(update={"since": known}) if len(known) == len(began) else samples
 
 
 def _query_offset(rule: RuleRecord, alerts: list[AlertSamples], active: list[ActiveRecord]) -> float:
@@ -240,8 +241,10 @@ def _target_record(up: Series, durations: dict[float, float], target: Target | N
         interval_seconds=(target.interval_seconds if target else None) or usual,
         timeout_seconds=(target.timeout_seconds if target else None) or usual,
         instants=instants,
-        up=[int(value) for _, value in up.samples],
-        durations_seconds=[durations.get(at, 0.0) for at in instants],
+        up=[int(value == 1) for _, value in up.samples],
+        durations_seconds=[
+            took if 0 <= (took := durations.get(at, 0.0)) <= _LONGEST_SECONDS else 0.0 for at in instants
+        ],
     )
 
 

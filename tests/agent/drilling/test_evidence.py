@@ -261,6 +261,15 @@ async def test_samples_that_were_not_asked_for_are_left_out(stored: Stored, away
     assert [(one.first, one.values) for one in record.parts[0].series] == [(1, [9])]
 
 
+@pytest.mark.parametrize("since", [float("nan"), float("inf")])
+async def test_an_activeat_that_is_no_number_is_not_known(server: Answering, stored: Stored, since: float) -> None:
+    firing = {"__name__": "ALERTS", "alertstate": "firing", "alertname": "Slow"}
+    stored.raw["ALERTS"] = [(firing, {15.0: 1.0})]
+    stored.raw["ALERTS_FOR_STATE"] = [({"__name__": "ALERTS_FOR_STATE", "alertname": "Slow"}, {15.0: since})]
+    (alert,) = await _evidence(server).alerts()
+    assert alert.since == []
+
+
 async def test_at_most_fifty_series_are_kept_and_all_are_counted(server: Answering, stored: Stored) -> None:
     many = [({"__name__": "queue", "shard": f"{number:02}"}, _between(0, 60)) for number in range(51)]
     stored.curves["queue > 5"] = many[::-1]
