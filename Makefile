@@ -79,7 +79,7 @@ predictions: setup ## compare predicted and observed instants for each kind of r
 crash-matrix: setup ## kill, stop and disconnect at every step of every fault, and check that it is undone (EVERY=4: a quarter)
 	PYTHONPATH=.:tests/support $(BIN)/python -m crashing.matrix --every $(or $(EVERY),1) --output docs/crash-matrix.md
 
-fuzz: setup ## feed 200,000 broken inputs to each reader of files and answers, at most half an hour each
+fuzz: setup ## feed 200,000 broken inputs to each reader of files, calls and answers, at most half an hour each
 	$(BIN)/python -m tools.fuzz
 
 bench: setup ## measure the cost of the load, also for k6, vegeta and hey, and how it grows
