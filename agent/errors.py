@@ -19,13 +19,11 @@ class ServiceUnavailable(Exception):
     """A server that the command needs does not answer, or answers wrongly."""
 
 
-def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    """List the errors of a group and of the groups inside it."""
-    return [
-        leaf
-        for error in group.exceptions
-        for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    ]
+def leaves(error: BaseException) -> list[BaseException]:
+    """List the errors of a group and of the groups inside it; an error that is not a group is listed itself."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for one in error.exceptions for leaf in leaves(one)]
 
 
 PASSED = 0

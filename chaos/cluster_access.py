@@ -9,12 +9,11 @@ kubernetes:
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
-from alertdrill.chaos.secret_source import beside_its_file
+from alertdrill.chaos.secret_source import PathBesideFile
 from alertdrill.units.settings import Settings
 
 # The namespaces of Kubernetes itself.
@@ -36,7 +35,7 @@ Namespace = Annotated[Name, AfterValidator(_require_unprotected)]
 class Reach(Settings):
     """How to reach a cluster, without its secrets: the ledger keeps it for the process that undoes a fault."""
 
-    kubeconfig: Annotated[Path, AfterValidator(beside_its_file)] | None = None
+    kubeconfig: PathBesideFile | None = None
     context: str | None = Field(default=None, min_length=1)
 
     @property

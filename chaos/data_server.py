@@ -5,13 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import AfterValidator
 
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints, Fault
-from alertdrill.chaos.secret_source import beside_its_file
+from alertdrill.chaos.secret_source import PathBesideFile
 from alertdrill.units.server_url import ServerUrl
 from alertdrill.units.tls import TlsSettings
 
@@ -20,7 +17,7 @@ class DataServerFault(Fault):
     """A fault of PostgreSQL or Redis; `allow` is the written permission that some of their actions need."""
 
     url: str
-    password_file: Annotated[Path, AfterValidator(beside_its_file)] | None = None
+    password_file: PathBesideFile | None = None
     password_env: str | None = None
     tls: TlsSettings | None = None
     action: str

@@ -16,14 +16,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from alertdrill.chaos.fault import Fault
-from alertdrill.chaos.secret_source import beside_its_file
+from alertdrill.chaos.secret_source import PathBesideFile
 from alertdrill.chaos.timeline import most_at_once, repetitions
 from alertdrill.units.settings import Settings
 
@@ -107,7 +106,7 @@ class Guards(Settings):
     most_faults: int = Field(default=5, gt=0)
     hours: Hours | None = None
     blackouts: tuple[Blackout, ...] = ()
-    kill_switch: Annotated[Path, AfterValidator(beside_its_file)] | None = None
+    kill_switch: PathBesideFile | None = None
     ignore_alerts: tuple[str, ...] = ()
     known_silences: tuple[str, ...] = ("*",)
 

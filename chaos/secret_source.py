@@ -7,9 +7,11 @@ that a later process can undo the fault.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationInfo
+from pydantic import AfterValidator, ValidationInfo
 
 
 class SecretMissing(Exception):
@@ -32,7 +34,16 @@ def read_secret(file: Path | None, variable: str | None) -> str | None:
     return None
 
 
+def read_secrets(files: Mapping[str, Path]) -> dict[str, str]:
+    """Read a secret from each file; raises SecretMissing."""
+    return {name: read_secret(path, None) or "" for name, path in files.items()}
+
+
 def beside_its_file(path: Path, info: ValidationInfo) -> Path:
     """Make a path of a YAML file absolute: it is relative to that file."""
     base = info.context["directory"] if info.context else "."
     return (Path(base) / path.expanduser()).absolute()
+
+
+PathBesideFile = Annotated[Path, AfterValidator(beside_its_file)]
+"""A path that is relative to the YAML file in which it stands."""

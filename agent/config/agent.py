@@ -20,7 +20,7 @@ from alertdrill.agent.errors import ConfigError
 from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.guard import Guards
-from alertdrill.chaos.secret_source import beside_its_file
+from alertdrill.chaos.secret_source import PathBesideFile
 from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.units.duration import format_duration
 from alertdrill.units.settings import Secret, Settings
@@ -48,24 +48,14 @@ class AgentConfig(Settings):
     listen: str = Field(default="127.0.0.1:9095", pattern=r"^[^:]+:\d+$")
     webhook_token: Secret | None = None
     webhook_basic_auth: BasicAuth | None = None
-    recordings: Path = Path("recordings")
-    ledger: Path = Field(default=Path("~/.local/state/alertdrill/ledger"), validate_default=True)
+    recordings: PathBesideFile = Path("recordings")
+    ledger: PathBesideFile = Field(default=Path("~/.local/state/alertdrill/ledger"), validate_default=True)
     guards: Guards = Guards()
     time_scale: float = Field(default=1.0, gt=0)
     addresses: dict[Place, Place] = {}
     allow: list[str] = []
-    password_files: dict[Place, Path] = {}
+    password_files: dict[Place, PathBesideFile] = {}
     kubernetes: Kubernetes | None = None
-
-    @field_validator("password_files")
-    @classmethod
-    def _resolve_paths(cls, files: dict[str, Path], info: ValidationInfo) -> dict[str, Path]:
-        return {name: beside_its_file(path, info) for name, path in files.items()}
-
-    @field_validator("recordings", "ledger")
-    @classmethod
-    def _resolve_folders(cls, folder: Path, info: ValidationInfo) -> Path:
-        return beside_its_file(folder, info)
 
     @field_validator("webhook_token")
     @classmethod
@@ -95,9 +85,10 @@ class AgentConfig(Settings):
         return (self.webhook_basic_auth.as_header(),) if self.webhook_basic_auth is not None else ()
 
     @property
-    def is_open_to_others(self) -> bool:
-        """Return whether other machines can reach `listen`, and no credential is required."""
-        return not self.webhook_credentials and not is_loopback(self.listen.rsplit(":", 1)[0])
+    def listen_problem(self) -> str:
+        """What is wrong if other machines can reach `listen` without a credential; empty if they cannot."""
+        is_closed = self.webhook_credentials or is_loopback(self.listen.rsplit(":", 1)[0])
+        return "" if is_closed else f"{self.listen}: {_OPEN_TO_OTHERS}"
 
     @property
     def endpoints(self) -> Endpoints:
@@ -150,26 +141,25 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-OPEN_TO_OTHERS = (
+_OPEN_TO_OTHERS = (
     "others can reach it without a credential: add `webhook_token_file: FILE` (the file with a token that Alertmanager"
     " sends, as `http_config: {authorization: {credentials_file: FILE}}` of its webhook) or `webhook_basic_auth:"
     " {username: NAME, password_file: FILE}`, or listen on 127.0.0.1"
 )
-"""What is wrong, and which line to add."""
 
 
 def require_credential(config: AgentConfig) -> None:
     """Raise ConfigError if others can reach the agent without a credential."""
-    if config.is_open_to_others:
-        raise ConfigError(f"listen: {config.listen}: {OPEN_TO_OTHERS}")
+    if config.listen_problem:
+        raise ConfigError(f"listen: {config.listen_problem}")
 
 
 def read_serving_config(path: Path) -> AgentConfig:
     """Read agent.yml for a drill; raises ConfigError with every problem, also if others can reach the agent."""
     source = Source(path)
     config = source.into(AgentConfig)
-    if config.is_open_to_others:
-        raise ConfigError(source.problem(("listen",), f"{config.listen}: {OPEN_TO_OTHERS}"))
+    if config.listen_problem:
+        raise ConfigError(source.problem(("listen",), config.listen_problem))
     return config
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from alertdrill.agent.config import runbooks
-from alertdrill.agent.config.agent import OPEN_TO_OTHERS, AgentConfig
+from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.config.probe import ProbeFile
@@ -90,8 +90,8 @@ def _check_file(path: Path, findings: Findings) -> None:
 def _check_agent(source: Source, findings: Findings) -> None:
     config = source.into(AgentConfig)
     findings.agent += 1
-    if config.is_open_to_others:
-        findings.problems.append(source.problem(("listen",), f"{config.listen}: {OPEN_TO_OTHERS}"))
+    if config.listen_problem:
+        findings.problems.append(source.problem(("listen",), config.listen_problem))
 
 
 def _check_alert_names(findings: Findings) -> None:

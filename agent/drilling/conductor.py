@@ -259,7 +259,7 @@ class Conductor:
 
 def _spelled(error: BaseException) -> str:
     """Return what ended a drill early, as the begin of a sentence."""
-    found = leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    found = leaves(error)
     gravest = next((one for one in found if isinstance(one, FaultNotHealed)), found[0])
     text = one_line(gravest)
     if isinstance(gravest, FaultNotHealed):

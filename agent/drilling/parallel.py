@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import re
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -27,6 +26,7 @@ from alertdrill.agent.files import reserved
 from alertdrill.agent.recording.recording import RESERVED_BYTES, read_recording
 from alertdrill.agent.report.drill import table as drills_table
 from alertdrill.agent.verdict.judge import judge
+from alertdrill.chaos.machine.own_programs import python_module
 from alertdrill.units.shielding import to_the_end
 
 _EVENT = re.compile(r" *\d+\.\d s  (?P<text>.*)")
@@ -112,8 +112,8 @@ def _command(options: DrillOptions) -> list[str]:
     from alertdrill.lab.programs import find_programs
 
     # When this process ends, even by SIGKILL, the kernel interrupts the labs, and they undo their faults.
-    command = [str(find_programs()["setpriv"]), "--pdeathsig", "INT", "--", sys.executable, "-P", "-m", "alertdrill"]
-    command += ["drill", "--lab", "--time-scale", f"{options.time_scale:g}", "--config", str(options.config)]
+    command = [str(find_programs()["setpriv"]), "--pdeathsig", "INT", "--", *python_module("alertdrill", "drill")]
+    command += ["--lab", "--time-scale", f"{options.time_scale:g}", "--config", str(options.config)]
     command += ["--output", str(options.output), "--turns", str(options.turns), "--no-color"]
     return [*command, *map(str, options.files)]
 

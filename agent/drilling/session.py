@@ -132,7 +132,7 @@ class Session:
                     self._report_short(recording, space)
                     raise cut
                 if cut is not None:
-                    for error in leaves(BaseExceptionGroup("", [cut])):
+                    for error in leaves(cut):
                         self._console.print(Text(f"alertdrill: drill {drill.name}: {error}"), soft_wrap=True)
                     codes.append(USAGE)
                 drill = next(drills, None)
@@ -196,7 +196,7 @@ class Session:
 
 def _is_not_applied(error: BaseException) -> bool:
     """Return whether a drill ended because a fault could not be injected, and for no other reason."""
-    return all(isinstance(one, FaultNotApplied) for one in leaves(BaseExceptionGroup("", [error])))
+    return all(isinstance(one, FaultNotApplied) for one in leaves(error))
 
 
 def write_reports(recording: Recording, judgement: Judgement, path: Path, console: Console) -> None:

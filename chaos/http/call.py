@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from alertdrill.chaos.secret_source import beside_its_file
+from alertdrill.chaos.secret_source import PathBesideFile
 from alertdrill.units.duration import Duration
 from alertdrill.units.headers import HeaderName, require_public, require_unframed
 from alertdrill.units.secrecy import secret_key, secret_parameter, shown_url
@@ -48,9 +47,6 @@ def _is_from_a_file(info: ValidationInfo) -> bool:
 _Url = Annotated[str, AfterValidator(_http_url)]
 
 
-_SecretFile = Annotated[Path, AfterValidator(beside_its_file)]
-
-
 class Confirmation(Settings):
     """A page that shows, within a time limit, the effect of the call."""
 
@@ -69,11 +65,11 @@ class Call(Settings):
     url: _Url
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     headers: dict[HeaderName, str] = {}
-    headers_file: dict[HeaderName, _SecretFile] = {}
+    headers_file: dict[HeaderName, PathBesideFile] = {}
     headers_env: dict[HeaderName, str] = {}
-    query_file: dict[str, _SecretFile] = {}
+    query_file: dict[str, PathBesideFile] = {}
     body: str | dict[str, Any] | list[Any] | None = None
-    body_file: _SecretFile | None = None
+    body_file: PathBesideFile | None = None
     status: tuple[int, ...] = ()
     timeout: Duration = Field(default=timedelta(seconds=5), gt=timedelta(0))
     confirm: Confirmation | None = None

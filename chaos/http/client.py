@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from alertdrill.chaos.http.call import Call, Confirmation
-from alertdrill.chaos.secret_source import SecretMissing, read_secret
+from alertdrill.chaos.secret_source import SecretMissing, read_secret, read_secrets
 from alertdrill.units.http_body import BodyTooLong, read_body
 from alertdrill.units.polling import poll
 from alertdrill.units.secrecy import shown_url, without
@@ -35,10 +35,9 @@ class _Secrets:
 
     @classmethod
     def of(cls, call: Call) -> _Secrets:
-        from_files = {name: read_secret(path, None) or "" for name, path in call.headers_file.items()}
+        from_files = read_secrets(call.headers_file)
         from_variables = {name: read_secret(None, variable) or "" for name, variable in call.headers_env.items()}
-        query = {name: read_secret(path, None) or "" for name, path in call.query_file.items()}
-        return cls(from_files | from_variables, query, read_secret(call.body_file, None))
+        return cls(from_files | from_variables, read_secrets(call.query_file), read_secret(call.body_file, None))
 
     @property
     def all(self) -> list[str]:

@@ -11,10 +11,9 @@ Existing objects are never overwritten. The new ones carry the fault's name, and
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from alertdrill.chaos.cluster_access import Namespace, Reach
 from alertdrill.chaos.errors import FaultNotApplied
@@ -32,7 +31,7 @@ from alertdrill.chaos.kubernetes.connection import (
 )
 from alertdrill.chaos.kubernetes.opted_in import require_namespace
 from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
-from alertdrill.chaos.secret_source import beside_its_file
+from alertdrill.chaos.secret_source import PathBesideFile
 from alertdrill.units.duration import Duration
 from alertdrill.units.settings import Settings
 
@@ -140,7 +139,7 @@ class ApplyManifest(ClusterFault):
 
     kind: Literal["apply_manifest"] = "apply_manifest"
     namespace: Namespace
-    file: Annotated[Path, AfterValidator(beside_its_file)]
+    file: PathBesideFile
     gone_within: Duration = Field(default=timedelta(minutes=1), gt=timedelta(0))
 
     @model_validator(mode="after")

@@ -29,14 +29,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO, Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.machine import holder
 from alertdrill.chaos.machine.threads import in_thread
-from alertdrill.chaos.secret_source import SecretMissing, beside_its_file, read_secret
+from alertdrill.chaos.secret_source import PathBesideFile, SecretMissing, read_secrets
 from alertdrill.units.duration import Duration, format_duration
 from alertdrill.units.polling import poll
 from alertdrill.units.secrecy import is_secret_name, without
@@ -47,7 +47,6 @@ _SHOWN = 200
 _PR_SET_PDEATHSIG = 1
 _EVERY_COMMAND_GETS = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR"}
 _NAMES_A_FILE = ("-file", "_file")
-_SecretFile = Annotated[Path, AfterValidator(beside_its_file)]
 
 
 class CommandFailed(Exception):
@@ -71,8 +70,8 @@ class CommandStep(Settings):
     run: Annotated[tuple[str, ...], BeforeValidator(_as_words), Field(min_length=1)]
     within: Duration = Field(default=timedelta(seconds=10), gt=timedelta(0), le=timedelta(seconds=50))
     environment: tuple[str, ...] = ()
-    environment_file: dict[str, _SecretFile] = {}
-    stdin_file: _SecretFile | None = None
+    environment_file: dict[str, PathBesideFile] = {}
+    stdin_file: PathBesideFile | None = None
 
     @field_validator("run")
     @classmethod
@@ -84,10 +83,16 @@ class CommandStep(Settings):
                 raise ValueError(msg)
         return run
 
+    @property
+    def unset_variable(self) -> str:
+        """Which variable of `environment` is not set, as an error; empty if all are."""
+        unset = next((name for name in self.environment if name not in os.environ), None)
+        return f"the environment variable {unset} is not set, which {self.run[0]} needs" if unset is not None else ""
+
     def secrets(self) -> dict[str, str]:
         """Read the variables from files; raises CommandFailed."""
         try:
-            return {name: read_secret(path, None) or "" for name, path in self.environment_file.items()}
+            return read_secrets(self.environment_file)
         except SecretMissing as error:
             raise CommandFailed(str(error)) from error
 
@@ -96,9 +101,8 @@ class CommandStep(Settings):
         program = shutil.which(self.run[0])
         if program is None:
             raise FaultNotApplied(f"there is no executable program {self.run[0]}")
-        for variable in self.environment:
-            if variable not in os.environ:
-                raise FaultNotApplied(f"the environment variable {variable} is not set, which {self.run[0]} needs")
+        if unset := self.unset_variable:
+            raise FaultNotApplied(unset)
         for path in (*self.environment_file.values(), *([self.stdin_file] if self.stdin_file else ())):
             if not os.access(path, os.R_OK):
                 raise FaultNotApplied(f"{path} cannot be read, which {self.run[0]} needs")
@@ -224,9 +228,8 @@ def _started(
 
 def _environment(step: CommandStep) -> dict[str, str]:
     """Choose the variables that a command gets; raises CommandFailed if one is not set."""
-    for name in step.environment:
-        if name not in os.environ:
-            raise CommandFailed(f"the environment variable {name} is not set, which {step.run[0]} needs")
+    if unset := step.unset_variable:
+        raise CommandFailed(unset)
     return {
         name: value
         for name, value in os.environ.items()

@@ -374,4 +374,4 @@ async def test_an_agent_that_others_can_reach_does_not_serve_without_a_credentia
 def test_this_machine_may_be_served_without_a_credential(tmp_path: Path, host: str) -> None:
     world = World(tmp_path)
     world.config["listen"] = f"{host}:9095"
-    assert not world.settings().is_open_to_others
+    assert world.settings().listen_problem == ""
