@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from alertdrill.chaos.cluster_access import Namespace, Reach
+from alertdrill.chaos.cluster_access import Namespace
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.kubernetes import manifest, mark, place
@@ -56,7 +56,6 @@ class ApplyManifestInjection(ClusterInjection):
 
     kind: Literal["apply_manifest"] = "apply_manifest"
     name: str
-    reach: Reach
     namespace: Namespace
     objects: tuple[NewObject, ...]
     gone_within: Duration
@@ -86,18 +85,14 @@ class ApplyManifestInjection(ClusterInjection):
                     raise
                 self._uids.append(created["metadata"]["uid"])
 
-    async def taken_back(self) -> str:
+    async def lost(self, cluster: KubernetesCluster) -> str:
         """Return which object was removed or replaced; empty while all are there. Their contents are not compared."""
-        try:
-            async with breaking(self.reach) as cluster:
-                for one, uid in zip(self.objects, self._uids, strict=False):
-                    there = (await found(cluster, one.place) or {}).get("metadata", {})
-                    if there.get("uid") != uid:
-                        return f"{one.words} was {'replaced by another one' if there else 'removed'}"
-                    if "deletionTimestamp" in there:
-                        return f"{one.words} is being removed"
-        except FaultNotApplied:
-            pass
+        for one, uid in zip(self.objects, self._uids, strict=False):
+            there = (await found(cluster, one.place) or {}).get("metadata", {})
+            if there.get("uid") != uid:
+                return f"{one.words} was {'replaced by another one' if there else 'removed'}"
+            if "deletionTimestamp" in there:
+                return f"{one.words} is being removed"
         return ""
 
     async def undo(self) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from alertdrill.chaos.cluster_access import Kubernetes, Name, Reach
+from alertdrill.chaos.cluster_access import Kubernetes, Name
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.kubernetes import mark, place
@@ -34,7 +34,6 @@ class CordonInjection(ClusterInjection):
 
     kind: Literal["cordon"] = "cordon"
     name: str
-    reach: Reach
     nodes: tuple[Name, ...]
 
     @property
@@ -49,16 +48,12 @@ class CordonInjection(ClusterInjection):
             for name in self.nodes:
                 await mark.hold(cluster, place.nodes().named(name), self.name, change, _require_uncordoned)
 
-    async def taken_back(self) -> str:
+    async def lost(self, cluster: KubernetesCluster) -> str:
         """Return which node is not cordoned by this fault any more; empty while all are."""
-        try:
-            async with breaking(self.reach) as cluster:
-                for name in self.nodes:
-                    node = await found(cluster, place.nodes().named(name))
-                    if node is None or _cordoned_by(node) != self.name or not _is_cordoned(node):
-                        return f"node {name} was uncordoned, or is gone"
-        except FaultNotApplied:
-            pass
+        for name in self.nodes:
+            node = await found(cluster, place.nodes().named(name))
+            if node is None or _cordoned_by(node) != self.name or not _is_cordoned(node):
+                return f"node {name} was uncordoned, or is gone"
         return ""
 
     async def undo(self) -> None:

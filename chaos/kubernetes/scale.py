@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from alertdrill.chaos.cluster_access import Namespace, Reach
+from alertdrill.chaos.cluster_access import Namespace
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.kubernetes import mark, place, workload
@@ -44,7 +44,6 @@ class ScaleInjection(ClusterInjection):
 
     kind: Literal["scale"] = "scale"
     name: str
-    reach: Reach
     namespace: Namespace
     workload: Scalable
     replicas: int
@@ -73,13 +72,9 @@ class ScaleInjection(ClusterInjection):
                 await mark.hold(cluster, self.place, self.name, {})
             await cluster.patch(self.place.of("scale"), {"spec": {"replicas": self.replicas}})
 
-    async def taken_back(self) -> str:
+    async def lost(self, cluster: KubernetesCluster) -> str:
         """Return why the workload has another number of replicas; empty while it has the fault's."""
-        try:
-            async with breaking(self.reach) as cluster:
-                current = await found(cluster, self.place.of("scale"))
-        except FaultNotApplied:
-            return ""
+        current = await found(cluster, self.place.of("scale"))
         if current is None:
             return f"{self.workload} was removed"
         replicas = current["spec"].get("replicas", 0)
