@@ -185,20 +185,22 @@ async def test_an_entry_that_this_program_wrote_is_carried_out(planted: Planted)
     assert (done.returncode, planted.trace.exists()) == (0, True)
 
 
+def _require_refused(planted: Planted, begin: str, expected: str) -> None:
+    for command in ("heal", "status"):
+        done = planted.alertdrill(command)
+        assert done.returncode == 2
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"alertdrill: {begin}")
+        assert expected in line
+
+
 @pytest.mark.parametrize(("spoil", "name", "expected"), WRONG_ENTRIES)
 async def test_an_entry_that_somebody_else_could_have_written_is_refused(
     spoil: Callable[[Planted], None], name: str, expected: str, planted: Planted
 ) -> None:
     spoil(planted)
     assert planted.watched() == {}
-    for command in ("heal", "status"):
-        done = planted.alertdrill(command)
-        assert done.returncode == 2
-        (line,) = done.stderr.splitlines()
-        assert line.startswith(
-            f"alertdrill: the ledger entry {planted.ledger.directory / name} is not carried out: it "
-        )
-        assert expected in line
+    _require_refused(planted, f"the ledger entry {planted.ledger.directory / name} is not carried out: it ", expected)
     assert not planted.trace.exists()
     assert (planted.ledger.directory / name).is_symlink() or (planted.ledger.directory / name).exists()
 
@@ -210,12 +212,7 @@ async def test_a_folder_that_others_control_is_refused(
     entry = planted.ledger.read().entries["alertdrill-1"]
     spoil(planted)
     assert planted.watched() == {}
-    for command in ("heal", "status"):
-        done = planted.alertdrill(command)
-        assert done.returncode == 2
-        (line,) = done.stderr.splitlines()
-        assert line.startswith(f"alertdrill: {planted.ledger.directory}: ")
-        assert expected in line
+    _require_refused(planted, f"{planted.ledger.directory}: ", expected)
     assert not planted.trace.exists()
     with pytest.raises(FaultNotApplied, match="cannot be written, so nothing is broken: "):
         planted.ledger.write("alertdrill-3", entry)
