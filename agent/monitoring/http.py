@@ -77,7 +77,7 @@ class MonitoringClient:
             if refusal.is_page(body):
                 fault = "a web page, expected JSON: is that a login, or is the path of `url` wrong?"
             else:
-                fault = f"invalid JSON, perhaps it was cut off: {refusal.one_line(str(error))}"
+                fault = f"invalid JSON, perhaps it was cut off: {refusal.short_line(str(error))}"
             raise ServiceUnavailable(f"{self._at(path)} answered with {fault}") from error
 
     def shaped(self, path: str, adapter: TypeAdapter[_Shape], value: object) -> _Shape:
@@ -92,7 +92,7 @@ class MonitoringClient:
     def strange(self, path: str, what: str) -> ServiceUnavailable:
         """Return the error for an unexpected answer."""
         return ServiceUnavailable(
-            f"{self._at(path)} did not answer as {self._name} does: {refusal.one_line(what)}; is `url` right?"
+            f"{self._at(path)} did not answer as {self._name} does: {refusal.short_line(what)}; is `url` right?"
         )
 
     def _at(self, path: str) -> str:
@@ -128,7 +128,7 @@ class MonitoringClient:
         told = without(body.decode(errors="replace"), self._server.sent_headers().values())
         reason = refusal.excerpt(told.encode(errors="replace"))
         remedy = refusal.remedy(response.status, response.headers.get("Location", ""), reason, self._server)
-        query = f" to {refusal.one_line(params['query'])}" if params and "query" in params else ""
+        query = f" to {refusal.short_line(params['query'])}" if params and "query" in params else ""
         parts = "; ".join(part for part in (reason, remedy) if part) or "and nothing else"
         text = f"{self._at(path)} answered {response.status}{query}: {parts}"
         if response.status in {400, 422}:

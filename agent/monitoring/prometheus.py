@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.monitoring.http import MonitoringClient, NotServed
-from alertdrill.agent.monitoring.refusal import one_line
+from alertdrill.agent.monitoring.refusal import short_line
 from alertdrill.agent.monitoring.rules import RULE_PAGE, AlertingRule, RuleGroup
 from alertdrill.agent.monitoring.series import LABEL_VALUES, QUERY_RESULT, Series, join_series, query_series
 from alertdrill.agent.monitoring.status import BUILD_INFO, FLAGS, RUNTIME_INFO, Flags, RuntimeInfo
@@ -193,7 +193,7 @@ class Prometheus:
         answer: Any = await self._http.json(path, params)
         if not isinstance(answer, dict) or answer.get("status") != "success":
             message = str(answer.get("error", "")) if isinstance(answer, dict) else ""
-            raise self._http.strange(path, one_line(message) or "status: expected success")
+            raise self._http.strange(path, short_line(message) or "status: expected success")
         return self._http.shaped(path, adapter, answer.get("data"))
 
 

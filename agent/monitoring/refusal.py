@@ -19,7 +19,7 @@ _SPEAKS_HTTPS = "HTTP request to an HTTPS server"
 _WANTS_TENANT = "no org id"
 
 
-def one_line(text: str, longest: int = _LONGEST_EXCERPT) -> str:
+def short_line(text: str, longest: int = _LONGEST_EXCERPT) -> str:
     """Return a text from outside as one line, without control characters for a terminal."""
     line = "".join(character for character in " ".join(text.split()) if character.isprintable())
     return line if len(line) <= longest else line[: longest - 1] + "…"
@@ -38,16 +38,18 @@ def excerpt(body: bytes) -> str:
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
-        return one_line(text)
+        return short_line(text)
     if isinstance(answer, dict) and "error" in answer:
-        return one_line(f"{answer.get('errorType', 'error')}: {answer['error']}")
-    return one_line(answer if isinstance(answer, str) else text)
+        return short_line(f"{answer.get('errorType', 'error')}: {answer['error']}")
+    return short_line(answer if isinstance(answer, str) else text)
 
 
 def remedy(status: int, location: str, message: str, server: MonitoringServer) -> str:
     """Return a remedy for a status of 300 or more; empty if the answer itself has one."""
     if status < 400:
-        return f"it redirects to {one_line(shown_url(location)) or 'another page'}: set that `url`, or the credentials"
+        return (
+            f"it redirects to {short_line(shown_url(location)) or 'another page'}: set that `url`, or the credentials"
+        )
     if _SPEAKS_HTTPS in message:
         return "set a `url` of https://"
     if _WANTS_TENANT in message:
@@ -71,20 +73,20 @@ def unreachable(error: Exception, server: MonitoringServer) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"its certificate is not trusted: {_distrust(error)}; set `tls.ca_file` or `tls.server_name`"
     if isinstance(error, aiohttp.ClientConnectorSSLError | ssl.SSLError) or isinstance(cause, ssl.SSLError):
-        return f"TLS failed: {one_line(str(cause))}; does it speak http://, or require a `tls.cert_file`?"
+        return f"TLS failed: {short_line(str(cause))}; does it speak http://, or require a `tls.cert_file`?"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"its name is not known: {one_line(str(cause))}; is `url` right?"
+        return f"its name is not known: {short_line(str(cause))}; is `url` right?"
     if isinstance(cause, ConnectionRefusedError):
         return "connection refused; does it run, and is the port of `url` right?"
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
         wants_ours = server.url.startswith("https:") and server.tls.cert_file is None
         doubt = "does it require a `tls.cert_file`?" if wants_ours else "is `url` right?"
-        return f"it broke off: {one_line(str(error)) or type(error).__name__}; {doubt}"
+        return f"it broke off: {short_line(str(error)) or type(error).__name__}; {doubt}"
     if isinstance(error, aiohttp.ClientPayloadError):
-        return f"it broke off its answer: {one_line(str(error))}"
+        return f"it broke off its answer: {short_line(str(error))}"
     if isinstance(error, aiohttp.ClientResponseError):
-        return f"it does not speak HTTP: {one_line(error.message)}; is `url` right?"
-    return one_line(str(error)) or type(error).__name__
+        return f"it does not speak HTTP: {short_line(error.message)}; is `url` right?"
+    return short_line(str(error)) or type(error).__name__
 
 
 def _identification(server: MonitoringServer) -> str:
@@ -97,4 +99,4 @@ def _identification(server: MonitoringServer) -> str:
 
 def _distrust(error: aiohttp.ClientConnectorCertificateError) -> str:
     cause = error.certificate_error
-    return one_line(cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause))
+    return short_line(cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause))
