@@ -44,6 +44,11 @@ def format_duration(duration: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+def spell_seconds(seconds: float) -> str:
+    """Format seconds as Prometheus writes durations: `format_seconds` is for people, this is for files and rules."""
+    return format_duration(timedelta(seconds=seconds))
+
+
 @lru_cache(maxsize=1024)
 def format_seconds(seconds: float) -> str:
     """Format seconds for people: `7.5s` below a minute, and without decimals above it, as `1m35s`."""
@@ -53,9 +58,9 @@ def format_seconds(seconds: float) -> str:
 def _validate(value: object) -> object:
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, str):
+    if isinstance(value, str) and (value.strip() == "0" or not value.strip().isdigit()):
         return parse_duration(value)
-    msg = f"{value!r} has no unit, expected a duration such as 250ms, 15s, 5m or 1h30m"
+    msg = f"{value} has no unit, expected a duration such as 250ms, 15s, 5m or 1h30m"
     raise ValueError(msg)
 
 

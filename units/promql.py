@@ -18,12 +18,14 @@ MOST_STEPS = 1_000
 """The most brackets and operators of an expression."""
 DEEPEST = 200
 """The deepest nesting of an expression; `a or b or c` is nested two deep."""
-# Each step nests an expression one level deeper at most. Texts and comments hold none.
-_STEP = re.compile(
-    r"""(?P<step>[(\[+\-*/%^<>=!]|\b(?:and|or|unless|atan2)\b)"""
-    r"""|"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|`[^`]*+`?|\#[^\n]*+""",
-    re.DOTALL | re.IGNORECASE,
+_LONGEST_SECONDS = 2**63 // 10**9
+"""The longest duration of Prometheus, which counts nanoseconds; a longer one ends the parser in a panic."""
+_TEXT = r"""|"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|`[^`]*+`?|\#[^\n]*+"""
+_DURATIONS = re.compile(
+    r"\[(?P<range>[^\[\]\"'`#]*)\]|\boffset\s+(?P<offset>[+-]?[\w.]+(?:[+-]\d+)?)" + _TEXT, re.DOTALL | re.IGNORECASE
 )
+# Each step nests an expression one level deeper at most. Texts and comments hold none.
+_STEP = re.compile(r"(?P<step>[(\[+\-*/%^<>=!]|\b(?:and|or|unless|atan2)\b)" + _TEXT, re.DOTALL | re.IGNORECASE)
 
 
 _CHILDREN: dict[type, Callable[[Any], Sequence[Any]]] = {
@@ -45,11 +47,29 @@ def parse(expr: str) -> Any:  # noqa: ANN401 - the parser has no types
     if steps > MOST_STEPS:
         msg = f"it has more than {MOST_STEPS:,} brackets and operators"
         raise ValueError(msg)
+    _require_durations(expr)
     tree = promql.parse(expr)
     if steps > DEEPEST and _is_deeper(tree, DEEPEST):
         msg = f"it is nested more than {DEEPEST} deep"
         raise ValueError(msg)
     return tree
+
+
+def _require_durations(expr: str) -> None:
+    for found in _DURATIONS.finditer(expr):
+        for text in (found["range"] or found["offset"] or "").split(":"):
+            # Not `>`, for NaN is no duration either.
+            if not abs(_seconds(text)) <= _LONGEST_SECONDS:
+                msg = f"the duration {text.strip()} is not within the {_LONGEST_SECONDS:,} s that Prometheus can count"
+                raise ValueError(msg)
+
+
+def _seconds(text: str) -> float:
+    """Return a duration without a unit; zero for one with a unit, of which the parser itself refuses too many."""
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def children(node: Any) -> Sequence[Any]:  # noqa: ANN401 - the parser has no types

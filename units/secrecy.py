@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus
 
 SHOWN = "<secret>"
@@ -66,6 +67,17 @@ def secret_key(value: object) -> str | None:
     if isinstance(value, list | tuple):
         return next((found for item in value if (found := secret_key(item))), None)
     return None
+
+
+def masked(value: Any, name: str = "", *, named: bool = False) -> Any:  # noqa: ANN401 - JSON
+    """Mask in settings what may be secret: in URLs, and under the name of a secret in headers and JSON, or if `named`."""
+    if isinstance(value, dict):
+        return {key: masked(item, key, named=named or name in {"headers", "json"}) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(item, name, named=named) for item in value]
+    if name == "url" and isinstance(value, str):
+        return shown_url(value)
+    return SHOWN if named and is_secret_field(name) else value
 
 
 def without(text: str, secrets: Iterable[str]) -> str:

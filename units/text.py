@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
+_UTC = "%Y-%m-%dT%H:%M:%SZ"
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_MOST_NAMES = 5
 _LINES = frozenset("\t\n\r")
 
 
 def one_line(text: object) -> str:
     """Return a text as one line, without characters that are not printable."""
     return " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+
+
+def utc_text(instant: datetime) -> str:
+    """Format an instant in UTC, to the second; such texts have the order of their instants."""
+    return instant.astimezone(UTC).strftime(_UTC)
+
+
+def utc_instant(text: str) -> datetime:
+    """Return the instant of a text that `utc_text` wrote; raises ValueError."""
+    try:
+        return datetime.strptime(text, _UTC).replace(tzinfo=UTC)
+    except ValueError as error:
+        msg = f"{text!r} is no instant, expected one such as 2026-01-02T03:04:05Z"
+        raise ValueError(msg) from error
+
+
+def some_of(names: Sequence[str]) -> str:
+    """List names; of many only the first, and how many more there are."""
+    if len(names) <= _MOST_NAMES + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES:,} more"
 
 
 def shown(text: str) -> str:

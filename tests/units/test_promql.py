@@ -50,3 +50,28 @@ def test_brackets_in_texts_and_comments_do_not_count(text: str) -> None:
 def test_texts_without_an_end_are_refused_at_once(text: str) -> None:
     with pytest.raises(ValueError, match="is not PromQL"):
         require_promql(text)
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        *("a[9223372037]", "a[1e300]", "a[5m:1e300]", "a[1e300:5m]", "rate(a[18446744073709551616])"),
+        *("a offset 1e30", "a offset -1e30", "a offset 99999999999999999999", "a OFFSET NaN", "(a offset 1e30) + 1"),
+    ],
+)
+def test_a_duration_that_prometheus_cannot_count_is_refused(expr: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """The parser would panic, and print lines of its own."""
+    with pytest.raises(ValueError, match=r"is not within the 9,223,372,036 s that Prometheus can count"):
+        parse(expr)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        *("a[9223372036]", "a[300y:1m]", 'a{b="[1e300]"}', "a{b='x offset 1e300'}", "a # offset 1e300", "a > 1e300"),
+        *("a:1e300", "a offset 5 + 3", "a @ 1e30"),
+    ],
+)
+def test_a_long_number_that_is_no_duration_is_read(expr: str) -> None:
+    parse(expr)
