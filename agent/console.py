@@ -23,6 +23,17 @@ class LastingConsole(Console):
             super().on_broken_pipe()
 
 
+# Wider than any row: a name that is cut cannot be copied, and a wrapped `file:line` cannot be clicked.
+_WIDTH_OF_A_PIPE = 100_000
+
+
+def widened(console: Console) -> Console:
+    """Let nothing be wrapped or cut where the output is not a terminal: a file or a pipe has no width."""
+    if not console.is_terminal:
+        console.width = max(console.width, _WIDTH_OF_A_PIPE)
+    return console
+
+
 _DRAWN_EACH_SECOND = 4
 _LINE_EVERY_SECONDS = 5.0
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from traceback import extract_tb
 
 from alertdrill.units.text import shown
 
@@ -24,6 +26,16 @@ def leaves(error: BaseException) -> list[BaseException]:
     if not isinstance(error, BaseExceptionGroup):
         return [error]
     return [leaf for one in error.exceptions for leaf in leaves(one)]
+
+
+def place_of(error: BaseException) -> str:
+    """Return the kind of an error that nobody expected, and where it was raised.
+
+    Its text is left out, because it may hold anything, also a secret.
+    """
+    first = leaves(error)[0]
+    frames = extract_tb(first.__traceback__)
+    return type(first).__name__ + (f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "")
 
 
 PASSED = 0

@@ -17,6 +17,20 @@ def name_beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
 
 
+def identity(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when a file is written or replaced; None while it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def private(path: str, flags: int) -> int:
+    """Open a file for `open(…, opener=private)`: other users cannot read it if it is new; an old one keeps its mode."""
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
 def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file under another name, then rename it: no reader ever sees half of it. Other users cannot read it.
 

@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable
 import looptime
 import pytest
 from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
-from alertdrill.agent.console import Lines, showing
+from alertdrill.agent.console import Lines, showing, widened
 
 
 def _in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
@@ -70,3 +72,19 @@ def test_a_warning_is_a_line_among_the_others() -> None:
     out = io.StringIO()
     Lines(Console(file=out)).warn("worker 1 of 2 died")
     assert out.getvalue() == "   0.0 s  worker 1 of 2 died\n"
+
+
+def test_a_pipe_gets_whole_rows_without_spaces_at_their_ends() -> None:
+    """A name that is cut cannot be copied, and a `file:line` that is wrapped cannot be clicked."""
+    name = "a-very-long-name-of-a-drill" * 20
+    table = Table("drill", box=None, pad_edge=False)
+    table.add_row(name)
+    out = io.StringIO()
+    console = widened(Console(file=out, width=80))
+    console.print(table)
+    console.print(Padding.indent(Text(f"rules/{name}.yml:12: never fires"), 2))
+    assert out.getvalue().splitlines()[1:] == [name, f"  rules/{name}.yml:12: never fires"]
+
+
+def test_a_terminal_keeps_its_width() -> None:
+    assert widened(Console(file=io.StringIO(), width=60, force_terminal=True)).width == 60

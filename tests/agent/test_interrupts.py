@@ -1,0 +1,38 @@
+"""Signals at any moment of a start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SWALLOWED = """
+import os, signal
+from alertdrill.agent import interrupts
+interrupts.listen()
+with interrupts.exiting():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except BaseException:
+        pass  # as some imports do
+    with interrupts.cancelling(lambda: None):
+        print("it went on")
+"""
+
+
+def test_a_signal_that_an_import_swallowed_still_ends_the_command() -> None:
+    ended = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "alertdrill: interrupted\n")
+
+
+IN_C_CODE = """
+import ctypes, os, signal
+from alertdrill.agent import interrupts
+interrupts.listen()
+with interrupts.exiting():
+    ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), signal.SIGTERM))()
+"""
+
+
+def test_a_signal_within_c_code_that_cannot_raise_prints_no_traceback() -> None:
+    ended = subprocess.run([sys.executable, "-c", IN_C_CODE], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "alertdrill: interrupted\n")
