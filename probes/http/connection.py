@@ -15,10 +15,10 @@ from typing import Protocol, cast
 
 import httptools
 
-from alertdrill.probes.outcome import Reason
+from alertdrill.probes.checks.answer import LONGEST_BODY_BYTES
+from alertdrill.probes.outcome import Opening, Reason
 
 _LONGEST_HEAD_BYTES = 64 * 1024
-LONGEST_BODY_BYTES = 16 * 1024 * 1024
 _NO_HEADERS: dict[bytes, bytes] = {}
 
 
@@ -32,18 +32,40 @@ class BodyTooLong(Exception):
 class Exchange:
     """One request and its answer: `ended` is called once with the reason of a failure, or with None.
 
+    `opening` is what it waited for from `began` (monotonic seconds) to its send; None when it was sent at once.
+
     After its end `status` is that of the answer. Only a `ReadingConnection` also fills `headers` (names in lower case)
     and `body`.
     """
 
-    __slots__ = ("body", "connection", "deadline", "detail", "ended", "headers", "is_head", "request", "status")
+    __slots__ = (
+        "began",
+        "body",
+        "connection",
+        "deadline",
+        "detail",
+        "ended",
+        "headers",
+        "is_head",
+        "opening",
+        "request",
+        "status",
+    )
 
     def __init__(
-        self, request: bytes, *, is_head: bool, deadline: float, ended: Callable[[Exchange, Reason | None], None]
+        self,
+        request: bytes,
+        *,
+        is_head: bool,
+        began: float,
+        deadline: float,
+        ended: Callable[[Exchange, Reason | None], None],
     ) -> None:
         self.request = request
         self.is_head = is_head
+        self.began = began
         self.deadline = deadline
+        self.opening: Opening | None = None
         self.ended = ended
         self.connection: Connection | None = None
         self.status = 0

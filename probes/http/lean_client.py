@@ -8,10 +8,11 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
-from alertdrill.probes.checks.answer import Answer
+from alertdrill.probes.checks.answer import Answer, unpacked
 from alertdrill.probes.client import Ended
 from alertdrill.probes.data.template import RefusedValue
 from alertdrill.probes.http.connection import Exchange
@@ -19,6 +20,7 @@ from alertdrill.probes.http.origin import Origin
 from alertdrill.probes.http.pool import Limits, Pool
 from alertdrill.probes.http.settings import KEY_NAME, HttpProbe, HttpRequest
 from alertdrill.probes.http.step import HttpStep, compile_steps, compile_values
+from alertdrill.probes.http.tracing import naming, sampler, with_trace
 from alertdrill.probes.outcome import Outcome, Reason, Request
 
 _NO_VALUES: dict[str, object] = {}
@@ -28,11 +30,16 @@ class LeanHttpClient:
     """Makes the transactions of one `HttpProbe` over pooled connections; `pools` has one pool for each step."""
 
     def __init__(
-        self, steps: tuple[HttpStep, ...], pools: tuple[Pool, ...], draw: Callable[[], dict[str, object]] | None
+        self,
+        steps: tuple[HttpStep, ...],
+        pools: tuple[Pool, ...],
+        draw: Callable[[], dict[str, object]] | None,
+        trace_every: int | None = None,
     ) -> None:
         self._steps = steps
         self._pools = pools
         self._draw = draw
+        self._next_trace = None if trace_every is None else sampler(trace_every)
         self._first, self._first_pool = steps[0], pools[0]
         self._first_is_head = steps[0].request.method == "HEAD"
         self._acknowledged: list[str] = []
@@ -40,18 +47,28 @@ class LeanHttpClient:
     def start(self, ended: Ended) -> None:
         """Start a transaction; `ended` is called once with its outcome."""
         values = self._draw() if self._draw is not None else _NO_VALUES
+        trace_id = "" if self._next_trace is None else self._next_trace()
+        if trace_id:
+            ended = naming(ended, trace_id)
         if len(self._steps) > 1:
             # A copy, because carried values are added to it.
-            _Sequence(self._steps, self._pools, dict(values), partial(self._keep, ended, values)).start()
+            _Sequence(self._steps, self._pools, dict(values), partial(self._keep, ended, values), trace_id).start()
             return
         try:
             request = self._first.render(values)
         except RefusedValue as error:
             ended(self._first.without_answer("bad_answer", str(error)))
             return
+        if trace_id:
+            request = with_trace(request, trace_id)
         self._first_pool.send(
             request, partial(self._answered, ended, values, time.monotonic()), is_head=self._first_is_head
         )
+
+    def cut_off(self) -> None:
+        """End every transaction in flight with the reason `unfinished`."""
+        for pool in dict.fromkeys(self._pools):
+            pool.cut_off()
 
     def take_acknowledged(self) -> list[str]:
         """Return the idempotency keys of the transactions that succeeded since the last call."""
@@ -62,10 +79,12 @@ class LeanHttpClient:
         self, ended: Ended, values: Mapping[str, object], sent: float, exchange: Exchange, reason: Reason | None
     ) -> None:
         if reason is not None:
-            ended(self._first.without_answer(reason, exchange.detail))
-            return
-        answer = Answer(exchange.status, exchange.headers, exchange.body, time.monotonic() - sent)
-        self._keep(ended, values, self._first.judge(answer))
+            outcome = self._first.without_answer(reason, exchange.detail)
+        else:
+            outcome = self._first.judge(_answer(exchange, time.monotonic() - sent))
+        if exchange.opening is not None:
+            outcome = replace(outcome, opening=exchange.opening)
+        self._keep(ended, values, outcome)
 
     def _keep(self, ended: Ended, values: Mapping[str, object], outcome: Outcome) -> None:
         if outcome.reason is None and KEY_NAME in values:
@@ -73,16 +92,32 @@ class LeanHttpClient:
         ended(outcome)
 
 
+def _answer(exchange: Exchange, seconds: float) -> Answer:
+    """Return the answer of an exchange that took `seconds`, with its wait for a connection."""
+    if exchange.opening is not None:
+        seconds = max(seconds - exchange.opening.waited_seconds, 0.0)
+    body = exchange.body
+    if b"content-encoding" in exchange.headers:
+        body = unpacked(body, exchange.headers[b"content-encoding"])
+    return Answer(exchange.status, exchange.headers, body, seconds)
+
+
 class _Sequence:
     """One transaction of several requests; each is sent when the answer before it has passed its checks."""
 
     def __init__(
-        self, steps: tuple[HttpStep, ...], pools: tuple[Pool, ...], values: dict[str, object], ended: Ended
+        self,
+        steps: tuple[HttpStep, ...],
+        pools: tuple[Pool, ...],
+        values: dict[str, object],
+        ended: Ended,
+        trace_id: str,
     ) -> None:
         self._steps = steps
         self._pools = pools
         self._values = values
         self._ended = ended
+        self._trace_id = trace_id
         self._index = 0
         self._sent = 0.0
         self._requests: list[Request] = []
@@ -96,17 +131,19 @@ class _Sequence:
             self._requests.append(Request(step.request.title, 0.0, failed=True))
             self._end(step.without_answer("bad_answer", str(error)))
             return
+        if self._trace_id:
+            request = with_trace(request, self._trace_id)
         self._sent = time.monotonic()
         self._pools[self._index].send(request, self._answered, is_head=step.request.method == "HEAD")
 
     def _answered(self, exchange: Exchange, reason: Reason | None) -> None:
         step, seconds = self._steps[self._index], time.monotonic() - self._sent
+        answer = _answer(exchange, seconds)
         failed = reason is not None or exchange.status >= 400
-        self._requests.append(Request(step.request.title, seconds, failed))
+        self._requests.append(Request(step.request.title, answer.seconds, failed, exchange.opening))
         if reason is not None:
             self._end(step.without_answer(reason, f"{step.request.title}: {exchange.detail}"))
             return
-        answer = Answer(exchange.status, exchange.headers, exchange.body, seconds)
         outcome = step.judge(answer)
         if outcome.reason is not None:
             self._end(outcome)
@@ -159,7 +196,7 @@ async def opened(probe: HttpProbe, shard: int, shards: int) -> AsyncIterator[Lea
                 pools[key] = Pool(_origin(request, probe, context), limits, tasks, reads=reads)
                 await stack.enter_async_context(pools[key].opened())
         each = tuple(pools[_authority(request)] for request in probe.requests)
-        yield LeanHttpClient(steps, each, compile_values(probe, steps, shard, shards))
+        yield LeanHttpClient(steps, each, compile_values(probe, steps, shard, shards), probe.trace_every)
 
 
 def _authority(request: HttpRequest) -> tuple[str, str]:

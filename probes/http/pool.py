@@ -15,8 +15,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from alertdrill.probes.http.connection import Connection, Exchange, ReadingConnection
-from alertdrill.probes.http.origin import Dialer, LookUp, Origin, explain_connecting, look_up
-from alertdrill.probes.outcome import Reason
+from alertdrill.probes.http.origin import Dialer, Dialing, LookUp, Origin, explain_connecting, look_up
+from alertdrill.probes.outcome import UNFINISHED, Opening, Reason
+
+# A server that refused so often in a row is not asked again for this time, and what is to be sent meanwhile is refused as
+# well: otherwise a server that is down would take more of the processor than one that answers.
+_BACK_OFF_AFTER = 10
+_BACK_OFF_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,16 @@ class Pool:
         self._waiting: dict[Exchange, None] = {}
         self._queued: dict[Exchange, None] = {}
         self._connecting: dict[Exchange, asyncio.Task[None]] = {}
+        self._refusals = 0
+        self._refusal = OSError()
+        self._refused_until = 0.0
 
     def send(self, request: bytes, ended: Callable[[Exchange, Reason | None], None], *, is_head: bool = False) -> None:
         """Begin an exchange on an idle connection, or on a new one."""
         now = time.monotonic()
-        exchange = Exchange(request, is_head=is_head, deadline=now + self._limits.timeout_seconds, ended=ended)
+        exchange = Exchange(
+            request, is_head=is_head, began=now, deadline=now + self._limits.timeout_seconds, ended=ended
+        )
         self._waiting[exchange] = None
         while self._idle:
             connection = self._idle.pop()
@@ -66,7 +76,7 @@ class Pool:
         if len(self._waiting) - len(self._queued) > self._limits.max_connections:
             self._queued[exchange] = None
             return
-        self._connecting[exchange] = self._tasks.create_task(self._connect(exchange))
+        self._connect(exchange)
 
     def finish(self, exchange: Exchange, reason: Reason | None, reusable: Connection | None) -> None:
         """End an exchange, and take its connection back if it is reusable."""
@@ -83,24 +93,51 @@ class Pool:
         exchange = next(iter(self._queued))
         del self._queued[exchange]
         if connection is not None:
+            exchange.opening = Opening(time.monotonic() - exchange.began)
             connection.begin(exchange)
         else:
-            self._connecting[exchange] = self._tasks.create_task(self._connect(exchange))
+            self._connect(exchange)
 
-    async def _connect(self, exchange: Exchange) -> None:
+    def _connect(self, exchange: Exchange) -> None:
+        if exchange.began < self._refused_until:
+            self._fail(exchange, self._refusal)
+            return
         try:
-            connection = await self._dialer.opened(lambda: self._connection_class(self))
+            dialing = self._dialer.begun()
+        except OSError as error:
+            self._fail(exchange, error)
+            return
+        task = self._connecting[exchange] = self._tasks.create_task(self._connected(exchange, dialing))
+        # A task that is cancelled before it begins runs nothing, so it cannot close the socket itself.
+        task.add_done_callback(lambda ended: dialing.socket.close() if ended.cancelled() else None)
+
+    def _fail(self, exchange: Exchange, error: OSError) -> None:
+        if error is not self._refusal:
+            self._note(error)
+        reason, exchange.detail = explain_connecting(error, self._origin.authority, self._limits.connect_seconds)
+        self.finish(exchange, reason, None)
+
+    def _note(self, error: OSError) -> None:
+        self._refusals = self._refusals + 1 if isinstance(error, ConnectionRefusedError) else 0
+        if self._refusals >= _BACK_OFF_AFTER:
+            self._refusal, self._refused_until = error.with_traceback(None), time.monotonic() + _BACK_OFF_SECONDS
+
+    async def _connected(self, exchange: Exchange, dialing: Dialing) -> None:
+        try:
+            dialed = await self._dialer.opened(dialing, lambda: self._connection_class(self))
         except OSError as error:
             self._connecting.pop(exchange)
-            reason, exchange.detail = explain_connecting(error, self._origin.authority, self._limits.connect_seconds)
-            self.finish(exchange, reason, None)
+            self._fail(exchange, error)
             return
         self._connecting.pop(exchange)
-        if connection.is_closed:
-            reason, exchange.detail = connection.closed_early
+        if dialed.connection.is_closed:
+            reason, exchange.detail = dialed.connection.closed_early
             self.finish(exchange, reason, None)
             return
-        connection.begin(exchange)
+        self._refusals = 0
+        waited_seconds = time.monotonic() - exchange.began
+        exchange.opening = Opening(waited_seconds, dialed.connecting_seconds, dialed.tls_seconds)
+        dialed.connection.begin(exchange)
 
     async def _keep_sweeping(self) -> None:
         interval_seconds = min(max(self._limits.timeout_seconds / 50, 0.005), 0.25)
@@ -137,6 +174,19 @@ class Pool:
             exchange.connection.close()
         exchange.detail = f"no {missing} within {self._limits.timeout_seconds:g} s"
         self.finish(exchange, "timeout", None)
+
+    def cut_off(self) -> None:
+        """End every exchange with the reason `unfinished`."""
+        # From the newest on, so that none that is queued takes the place of one that ends.
+        while self._waiting:
+            exchange = next(reversed(self._waiting))
+            self._queued.pop(exchange, None)
+            if task := self._connecting.pop(exchange, None):
+                task.cancel()
+            if exchange.connection is not None:
+                exchange.connection.close()
+            exchange.detail = UNFINISHED
+            self.finish(exchange, "unfinished", None)
 
     def close(self) -> None:
         """Close every connection, without ending the exchanges on them."""

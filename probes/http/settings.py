@@ -11,7 +11,9 @@
       - {url: "http://shop:8080/orders/{{ id }}", checks: [{json: $.state, equals: open}]}
 
 `client: lean` knows only HTTP/1.1 and takes a quarter of the CPU of aiohttp's client. `client: aiohttp` knows the
-rest of HTTP: proxies from the environment, cookies, redirects, compressed bodies. It differs for unusual answers:
+rest of HTTP: proxies from the environment, redirects (at most `redirects`, and each request counts), cookies (each
+transaction begins without any). Neither asks for a compressed body unless the file has the header Accept-Encoding, and
+both unpack one, but the lean client only if it was packed by gzip or deflate. aiohttp's differs for unusual answers:
 
 - When the connection breaks before an answer, it sends an idempotent request a second time.
 - It does not always notice bytes that a server sends after its answer.
@@ -30,7 +32,7 @@ from pydantic import Field, field_validator, model_validator
 
 from alertdrill.probes.checks.checks import Check, compile_carry, compile_checks
 from alertdrill.probes.checks.kinds import StatusCheck
-from alertdrill.probes.data.data import AnyData, Name
+from alertdrill.probes.data.data import AnyData, Name, require_together
 from alertdrill.probes.data.template import compile_header, compile_json, compile_text, compile_url
 from alertdrill.probes.outcome import Counted
 from alertdrill.probes.probe import Probe
@@ -41,6 +43,7 @@ from alertdrill.units.settings import Secret, Settings
 from alertdrill.units.tls import TlsSettings
 
 KEY_NAME = "idempotency_key"
+DEFAULT_REDIRECTS = 10
 
 
 class HttpRequest(Settings):
@@ -116,11 +119,13 @@ class HttpProbe(HttpRequest, Probe):
     `{{ idempotency_key }}`. `timeout` is the limit for each request, from its send to the end of its answer.
     Idle connections are closed after `idle_timeout`, before the server closes them. There is a connection for each
     transaction in flight, or at most `max_connections` for each origin and worker: a transaction that waits for one
-    is in flight, and its latency counts. The same `seed` gives the same data; without one every run has other data.
+    is in flight, and its latency counts. With `trace_every: 1000` one of a thousand transactions of each worker has
+    the header `traceparent` with a new trace, which is sampled. `client: aiohttp` follows at most `redirects`, 10 unless set. The same `seed` gives the same data; without one every run has other data.
     """
 
     kind: Literal["http"] = "http"
     client: Literal["lean", "aiohttp"] = "lean"
+    redirects: int | None = Field(default=None, ge=0, le=100)
     idempotency_key: bool = False
     timeout: Duration = Field(default=timedelta(seconds=30), gt=timedelta(0))
     connect_timeout: Duration = Field(default=timedelta(seconds=10), gt=timedelta(0))
@@ -130,10 +135,26 @@ class HttpProbe(HttpRequest, Probe):
     tls: TlsSettings = TlsSettings()
     data: dict[Name, AnyData] = {}
     seed: int | None = None
+    trace_every: int | None = Field(default=None, ge=1)
     then: tuple[HttpRequest, ...] = ()
 
     @model_validator(mode="after")
+    def _can_follow(self) -> HttpProbe:
+        if self.redirects and self.client == "lean":
+            msg = f"has redirects: {self.redirects}, but the lean client follows none, expected client: aiohttp as well"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_traceparent(self) -> HttpProbe:
+        if self.trace_every and any(name.lower() == "traceparent" for one in self.requests for name in one.headers):
+            msg = "has both trace_every and a header traceparent, expected one of them"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _names_are_known(self) -> HttpProbe:
+        require_together(self.data)
         known = set(self.data) | ({KEY_NAME} if self.idempotency_key else set())
         for index, request in enumerate(self.requests):
             try:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import zlib
+from pathlib import Path
+
+import pytest
+from aiohttp import web
 
 from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import startable
+from alertdrill.probes.http.settings import HttpProbe
 from alertdrill.probes.outcome import Outcome
 from tests.probes.hostile_server import BODY, GOOD, HostileServer, answers, is_silent, read_request, then_closes
 from tests.probes.meeting import eventually, on_loop, probe, transact
+from tests.support.answering import answering
 
 
 def test_an_idempotent_request_is_sent_again_when_the_connection_breaks() -> None:
@@ -102,3 +108,45 @@ def test_closing_cancels_running_transactions() -> None:
             await eventually(lambda: server.open_connections == 0)
 
     on_loop("uvloop", main)
+
+
+async def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, str | None, str | None]] = []
+
+    def say(request: web.Request) -> web.Response:
+        headers = request.headers
+        seen.append((str(request.url), headers.get("Authorization"), headers.get("Proxy-Authorization")))
+        return web.Response(text="good")
+
+    async with answering(say) as server:
+        monkeypatch.setenv("http_proxy", server.url.replace("://", "://me:hush@"))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        for url in ("http://shop.example:81/pay", f"{server.url}/pay"):
+            given = {"kind": "http", "client": "aiohttp", "url": url, "bearer_token": "a"}
+            async with open_client(HttpProbe.model_validate(given)) as client:
+                assert await client.transact() == Outcome()  # type: ignore[attr-defined]
+    assert seen == [
+        ("http://shop.example:81/pay", "Bearer a", "Basic bWU6aHVzaA=="),
+        (f"{server.url}/pay", "Bearer a", None),
+    ]
+
+
+@pytest.mark.parametrize("token", [{}, {"bearer_token": "a"}])
+async def test_what_the_users_netrc_holds_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, token: dict[str, str]
+) -> None:
+    """It is for other programs, and the service under test may be anybody's."""
+    (tmp_path / "netrc").write_text("default login me password hush\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    seen: list[str | None] = []
+
+    def say(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Authorization"))
+        return web.Response(text="good")
+
+    async with answering(say) as server:
+        given = {"kind": "http", "client": "aiohttp", "url": server.url} | token
+        async with open_client(HttpProbe.model_validate(given)) as client:
+            assert await client.transact() == Outcome()  # type: ignore[attr-defined]
+    assert seen == ["Bearer a" if token else None]

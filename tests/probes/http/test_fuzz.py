@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alertdrill.probes.http.connection import LONGEST_BODY_BYTES, Connection, Exchange, ReadingConnection
+from alertdrill.probes.checks.answer import LONGEST_BODY_BYTES
+from alertdrill.probes.http.connection import Connection, Exchange, ReadingConnection
 from alertdrill.probes.outcome import Reason
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -68,7 +69,7 @@ class Meeting:
 
     def ask(self) -> None:
         """Begin an exchange."""
-        exchange = Exchange(REQUEST, is_head=self.is_head, deadline=0.0, ended=self._ended)
+        exchange = Exchange(REQUEST, is_head=self.is_head, began=0.0, deadline=0.0, ended=self._ended)
         self.connection.begin(exchange)
 
     def finish(self, exchange: Exchange, reason: Reason | None, reusable: Connection | None) -> None:

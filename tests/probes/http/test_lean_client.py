@@ -179,3 +179,46 @@ def test_the_keys_of_successful_transactions_are_returned_once(client: str) -> N
                 assert ours.take_acknowledged() == []
 
     on_loop("uvloop", main)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_each_third_transaction_has_a_trace_and_a_failure_names_it(client: str) -> None:
+    requests: list[bytes] = []
+
+    def answer(status: int) -> Behaviour:
+        def behave(connection: socket.socket) -> None:
+            while request := read_request(connection):
+                requests.append(request)
+                connection.sendall(b'HTTP/1.1 %d So\r\nContent-Length: 9\r\n\r\n{"id": 1}' % status)
+
+        return behave
+
+    def sent() -> list[list[tuple[bytes, bytes]]]:
+        # https://www.w3.org/TR/trace-context/#traceparent-header
+        form = rb"(?i)\r\ntraceparent: 00-([0-9a-f]{32})-([0-9a-f]{16})-01\r\n"
+        found = [re.findall(form, request) for request in requests]
+        requests.clear()
+        return found
+
+    async def main() -> None:
+        with HostileServer(answer(500)) as server:
+            settings = probe(server.port, client=client, trace_every=3, timeout="30s")
+            async with open_client(settings) as opened, startable(opened) as ours:
+                outcomes = [outcome for _ in range(6) for outcome in await transact(ours)]
+        traces = ["".join(trace.decode() for trace, _ in found) for found in sent()]
+        assert list(map(bool, traces)) == [False, False, True] * 2
+        assert [one.trace_id for one in outcomes] == traces
+        assert traces[2] != traces[5]
+        with HostileServer(answer(200)) as server:
+            async with open_client(sequence(server.port, client, trace_every=1)) as opened, startable(opened) as ours:
+                assert [one.trace_id for one in await transact(ours)] == [""]
+        ((first,), (second,), (third,)) = sent()
+        assert first[0] == second[0] == third[0]
+        assert len({first[1], second[1], third[1]}) == 3
+
+    on_loop("uvloop", main)
+
+
+def test_two_sources_of_the_trace_header_are_refused() -> None:
+    with pytest.raises(ValidationError, match="has both trace_every and a header traceparent"):
+        HttpProbe.model_validate({"url": "http://a/", "headers": {"Traceparent": "00-1-2-01"}, "trace_every": 10})
