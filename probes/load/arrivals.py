@@ -132,6 +132,38 @@ class Shard:
         return (total + self.count - 1 - self.index) // self.count
 
 
+@dataclass(frozen=True)
+class Until:
+    """The arrivals `of`, of which nothing is due at `duration_seconds` or later."""
+
+    of: Arrivals
+    duration_seconds: float
+
+    @cached_property
+    def total(self) -> int:
+        """The number of transactions that are due before the end."""
+        count = self.of.due_by(self.duration_seconds)
+        while count > 0 and self.of.due_seconds(count - 1) >= self.duration_seconds:
+            count -= 1
+        return count
+
+    def due_seconds(self, index: int) -> float:
+        """Return when a transaction is due; infinity for one beyond the last."""
+        return self.of.due_seconds(index) if index < self.total else math.inf
+
+    def due_times(self, first: int, last: int, step: int = 1) -> list[float]:
+        """Return the due times of a range of transactions, without those beyond the last."""
+        return self.of.due_times(first, up_to(last, self.total), step)
+
+    def due_by(self, elapsed_seconds: float) -> int:
+        """Count the transactions that are due up to and including an instant."""
+        return min(self.of.due_by(elapsed_seconds), self.total)
+
+    def rate_at(self, elapsed_seconds: float) -> float:
+        """Return the target rate at an instant; 0 from the end on."""
+        return self.of.rate_at(elapsed_seconds) if elapsed_seconds < self.duration_seconds else 0.0
+
+
 def settled(due_seconds: Callable[[int], float], count: int, elapsed_seconds: float) -> int:
     """Correct a count of due transactions that rounding may have made one too large or too small.
 

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from alertdrill.probes.client import AwaitedClient, Client, startable
-from alertdrill.probes.load.arrivals import Arrivals, Shard
+from alertdrill.probes.client import AwaitedClient, Client, CutsOff, startable
+from alertdrill.probes.load.arrivals import Arrivals, Shard, Until
 from alertdrill.probes.load.pacer import Pacer, pacing
 from alertdrill.probes.load.second_counter import SecondCounter, SecondCounts
 from alertdrill.probes.load.tally import Tally
@@ -24,6 +24,8 @@ from alertdrill.probes.outcome import Outcome
 _SHORTEST_GAP_SECONDS = 0.00025
 # After a stall, transactions that are later than this are not sent: they would be a burst beyond the planned rate.
 _LONGEST_LATENESS_SECONDS = 1.0
+# Transactions that are cut off end with the next rounds of the loop.
+_CUT_OFF_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class Sender:
     ) -> None:
         self._client = client
         self._plan = plan
-        self._arrivals = plan.arrivals
+        self._arrivals: Arrivals = plan.arrivals
         self._on_second = on_second
         self._clock = clock
         self._counter = SecondCounter()
@@ -182,10 +184,11 @@ class Sender:
     async def run(self, start: float) -> None:
         """Send from the instant `start` of the clock until the arrivals end and the last transaction is answered.
 
-        Transactions without an answer stay counted as in flight, when the task is cancelled and when the plan's time
-        for missing answers is over.
+        Transactions without an answer stay counted as in flight when the task is cancelled. When the plan's time for
+        missing answers is over, they are cut off and count as failed, with the reason `unfinished`.
         """
         self._start, self._index, self._second, self._all_sent = start, 0, 0, False
+        self._is_cut_off = False
         self._due, self._due_after = self._arrivals.due_seconds(0), self._arrivals.due_seconds(1)
         self._finished = asyncio.get_running_loop().create_future()
         ends_at = self._arrivals.duration_seconds
@@ -200,6 +203,20 @@ class Sender:
                 # A load whose duration is a number of full seconds leaves nothing here.
                 if self._counter.has_counted:
                     self._close_second(is_whole=False)
+
+    def end_at(self, second: int) -> int:
+        """Send nothing that is due from a second of the load on, and end when the rest is answered; return the second.
+
+        If it has begun already, it is the next one, because some of it may be sent.
+        """
+        second = max(second, math.floor(self._clock() - self._start) + 1)
+        self._arrivals = Until(self._plan.arrivals, second)
+        self._ends_at = self._arrivals.duration_seconds
+        self._gives_up_at = self._ends_at + self._plan.graceful_stop_seconds
+        self._due = self._arrivals.due_seconds(self._index)
+        self._due_after = self._arrivals.due_seconds(self._index + 1)
+        self._wake()
+        return second
 
     def _wake(self) -> None:
         try:
@@ -232,6 +249,8 @@ class Sender:
 
     def _end_or_wait(self, elapsed: float, now: float) -> None:
         """End after the arrivals' duration, or, if answers are missing then, after the plan's time for them."""
+        if self._counter.in_flight > 0 and elapsed >= self._gives_up_at:
+            self._cut_off(elapsed)
         ends_at = self._ends_at
         if self._counter.in_flight > 0 and elapsed >= ends_at:
             ends_at = self._gives_up_at
@@ -239,6 +258,13 @@ class Sender:
             self._wake_for(ends_at, now)
         elif not self._finished.done():
             self._finished.set_result(None)
+
+    def _cut_off(self, elapsed: float) -> None:
+        if self._is_cut_off or not isinstance(self._client, CutsOff):
+            return
+        self._is_cut_off = True
+        self._gives_up_at = elapsed + _CUT_OFF_SECONDS
+        self._client.cut_off()
 
     def _take_next(self) -> float:
         """Go on to the next transaction and return its due time; infinity after the last."""

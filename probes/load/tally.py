@@ -7,15 +7,19 @@ that it delayed (no coordinated omission). The time since the send and the laten
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hdrh.histogram import HdrHistogram
 
-from alertdrill.probes.load.second_counter import Samples, SecondCounts
+from alertdrill.probes.load.second_counter import OPENING_PARTS, OpeningCounts, Samples, SecondCounts
+from alertdrill.probes.outcome import UNANSWERED, WITHOUT_ANSWER
 
 _LOWEST_US, _HIGHEST_US, _DIGITS = 1, 3_600_000_000, 3
+MOST_FAILED_TRACES = 100
+"""The most trace ids of failed transactions that a tally keeps: its first ones."""
 # Adding a sample takes 1.5 µs, so this many block the event loop for a tenth of a millisecond.
 _FOLD_AT_ONCE = 64
 
@@ -25,6 +29,7 @@ class LoadSecond:
     """One second of load. Latencies are counted from the due time; they are None when nothing ended in the second.
 
     `due` counts transactions by their due time; `succeeded`, `failed` and the latencies by the instant of the end.
+    `unanswered` are those of the failed whose server did not answer.
     """
 
     offset: int
@@ -39,13 +44,23 @@ class LoadSecond:
     p95_seconds: float | None
     p99_seconds: float | None
     lateness_p99_seconds: float | None
+    unanswered: int = 0
+
+
+def freed_at_once(histogram: HdrHistogram) -> HdrHistogram:
+    """Let a histogram, whose encoder refers back to it, leave memory without waiting for the garbage collector.
+
+    Each scrape makes some, of 90 KB, and the collector rarely comes by for a few large objects.
+    """
+    histogram.encoder.histogram = weakref.proxy(histogram)
+    return histogram
 
 
 class Distribution:
     """Durations in an HDR histogram of microseconds with three digits, and their exact sum."""
 
     def __init__(self) -> None:
-        self.histogram = HdrHistogram(_LOWEST_US, _HIGHEST_US, _DIGITS)
+        self.histogram = freed_at_once(HdrHistogram(_LOWEST_US, _HIGHEST_US, _DIGITS))
         self.sum_seconds = 0.0
 
     @property
@@ -78,9 +93,25 @@ class Distribution:
         """Add samples, a few at each step of the iteration."""
         self.sum_seconds += samples.sum_seconds
         for number, (value, count) in enumerate(samples.counts.items(), 1):
-            self.histogram.record_value(min(max(value, _LOWEST_US), _HIGHEST_US), count)
+            self.histogram.record_value(min(max(value, 0), _HIGHEST_US), count)
             if number % _FOLD_AT_ONCE == 0:
                 yield
+
+
+def together(distributions: Iterable[Distribution]) -> Distribution:
+    """Return the distribution of all samples of several; the only one that has samples is returned itself."""
+    filled = [one for one in distributions if one.count]
+    if len(filled) == 1:
+        return filled[0]
+    total = Distribution()
+    for one in filled:
+        total.histogram.add(one.histogram)
+        total.sum_seconds += one.sum_seconds
+    if filled:
+        # The library takes the 0 of an empty histogram for its smallest value, and rounds the largest.
+        total.histogram.min_value = min(one.histogram.min_value for one in filled)
+        total.histogram.max_value = max(one.histogram.max_value for one in filled)
+    return total
 
 
 @dataclass
@@ -88,13 +119,29 @@ class RequestTally:
     """The counts of the requests with one name."""
 
     failed: int = 0
+    redirects: int = 0
     durations: Distribution = field(default_factory=Distribution)
+
+
+class OpeningTally:
+    """The requests that waited before they could be sent; the parts are those of `OpeningCounts`."""
+
+    def __init__(self) -> None:
+        self.transactions, self.requests = Distribution(), Distribution()
+        self.waited, self.connecting, self.tls = Distribution(), Distribution(), Distribution()
+
+    def folding(self, counts: OpeningCounts) -> Iterator[None]:
+        """Add the counts of a second, a few at each step of the iteration."""
+        for name in OPENING_PARTS:
+            distribution: Distribution = getattr(self, name)
+            yield from distribution.folding(getattr(counts, name))
 
 
 class Tally:
     """Adds seconds up; `due` always equals succeeded + failed + dropped + lost + in flight.
 
-    `seconds` has at least the last `kept_seconds` of them, or all when that is None. The sums count every second.
+    `seconds` and `parts` have at least the last `kept_seconds` of them, or all when that is None. The sums count every
+    second.
     """
 
     def __init__(self) -> None:
@@ -104,11 +151,15 @@ class Tally:
         self.parts: list[LoadSecond] = []
         self.due = self.succeeded = self.failed = self.dropped = self.lost = 0
         self.in_flight = self.most_in_flight = 0
-        self.refused_requests = 0
+        self.refused_requests = self.redirects = 0
         self.reasons: Counter[str] = Counter()
         self.details: dict[str, str] = {}
         self.failed_checks: Counter[str] = Counter()
-        self.latencies, self.durations, self.lateness = Distribution(), Distribution(), Distribution()
+        self.failed_traces: list[str] = []
+        self.latencies, self.lateness = Distribution(), Distribution()
+        self.openings = OpeningTally()
+        # Of the transactions whose single request was sent at once and answered: it took as long as they did.
+        self._undelayed = Distribution()
         self.requests: dict[str, RequestTally] = {}
         self._is_folding = False
 
@@ -116,6 +167,21 @@ class Tally:
     def ended(self) -> int:
         """The number of transactions that succeeded or failed."""
         return self.succeeded + self.failed
+
+    @property
+    def answered(self) -> int:
+        """The number of transactions that ended with an answer, whether it was right or not."""
+        return self.ended - sum(self.reasons[reason] for reason in WITHOUT_ANSWER)
+
+    @property
+    def durations(self) -> Distribution:
+        """The durations of the transactions from their send to their end."""
+        return together([self._undelayed, self.openings.transactions])
+
+    @property
+    def request_durations(self) -> Distribution:
+        """The durations of requests without a name, each without its wait for a connection."""
+        return together([self._undelayed, self.openings.requests])
 
     async def whole(self) -> None:
         """Wait until the second that is being added is complete: until then its counts and durations do not match."""
@@ -131,17 +197,20 @@ class Tally:
         """Add a second, a little at each step of the iteration, so that a load in the same loop is not delayed."""
         self._is_folding = True
         self._count(second)
-        (self.seconds if second.is_whole else self.parts).append(_summed_up(second))
+        kept = self.seconds if second.is_whole else self.parts
+        kept.append(_summed_up(second))
         # Removed only when there are half as many again: each removal moves all seconds that are kept.
-        if self.kept_seconds is not None and len(self.seconds) > self.kept_seconds * 1.5:
-            del self.seconds[: -self.kept_seconds]
+        if self.kept_seconds is not None and len(kept) > self.kept_seconds * 1.5:
+            del kept[: -self.kept_seconds]
         yield
         yield from self.latencies.folding(second.latencies)
-        yield from self.durations.folding(second.durations)
+        yield from self._undelayed.folding(second.durations)
+        yield from self.openings.folding(second.openings)
         yield from self.lateness.folding(second.lateness)
         for name, counts in second.requests.items():
             tally = self.requests.setdefault(name, RequestTally())
             tally.failed += counts.failed
+            tally.redirects += counts.redirects
             yield from tally.durations.folding(counts.durations)
         self._is_folding = False
 
@@ -154,9 +223,11 @@ class Tally:
         self.in_flight = second.in_flight
         self.most_in_flight = max(self.most_in_flight, second.most_in_flight)
         self.refused_requests += second.refused_requests
+        self.redirects += second.redirects
         self.reasons.update(second.reasons)
         self.details = second.details | self.details
         self.failed_checks.update(second.failed_checks)
+        self.failed_traces += second.failed_traces[: MOST_FAILED_TRACES - len(self.failed_traces)]
 
 
 class PhasedTally(Tally):
@@ -196,4 +267,5 @@ def _summed_up(second: SecondCounts) -> LoadSecond:
         p95_seconds=p95,
         p99_seconds=p99,
         lateness_p99_seconds=lateness_p99,
+        unanswered=sum(second.reasons[reason] for reason in UNANSWERED),
     )

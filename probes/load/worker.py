@@ -1,10 +1,12 @@
-"""One of several processes of a load: it receives when to start and stop, and sends the counts of each second."""
+"""One of several processes of a load: it receives when to start and to end, and sends the counts of each second."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -13,6 +15,8 @@ import uvloop
 from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.load.load import Plan, Sender
+
+OF_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,22 @@ class WorkerJob:
         return self.plan.shard(self.index, self.count)
 
 
+@dataclass(frozen=True)
+class EndAt:
+    """A message to a worker, and its answer: it sends nothing that is due from this second of the load on.
+
+    The answer names a later second if that one has begun already.
+    """
+
+    second: int
+
+
 def work(job: WorkerJob, connection: Connection) -> None:
     """Run a worker: the main function of its process, which ends when the other end of the connection is closed."""
-    # Ctrl-C in a terminal reaches every process of the group. Only the parent handles it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C in a terminal reaches every process of the group, and so does the SIGTERM of `timeout` and of some CI
+    # runners. Only the parent handles them.
+    for number in OF_THE_PARENT:
+        signal.signal(number, signal.SIG_IGN)
     # When the parent is gone, there is no one to report that to.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         uvloop.run(_work(job, connection))
@@ -41,22 +57,30 @@ def work(job: WorkerJob, connection: Connection) -> None:
 
 async def _work(job: WorkerJob, connection: Connection) -> None:
     messages = _received(connection)
-    async with open_client(job.probe, job.index, job.count) as opened, startable(opened) as client:
+    checks = job.probe.counted[0].checks
+    async with open_client(job.probe, job.index, job.count) as opened, startable(opened, checks) as client:
         connection.send("ready")
         start = await messages.get()
         if isinstance(start, float):
-            await _send(Sender(client, job.shard, connection.send), start, messages)
+            await _send(Sender(client, job.shard, connection.send), start, messages, connection)
         connection.send(None)
 
 
-async def _send(sender: Sender, start: float, messages: asyncio.Queue[object]) -> None:
-    """Send until the end or the next message; raises the sender's error, for then the share was not sent."""
+async def _send(sender: Sender, start: float, messages: asyncio.Queue[object], connection: Connection) -> None:
+    """Send until the end, a message to stop, or the second that a message names.
+
+    Raises the sender's error, for then the share was not sent.
+    """
     sending = asyncio.ensure_future(sender.run(start))
-    stopped = asyncio.ensure_future(messages.get())
-    await asyncio.wait({sending, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    while True:
+        message = asyncio.ensure_future(messages.get())
+        await asyncio.wait({sending, message}, return_when=asyncio.FIRST_COMPLETED)
+        if sending.done() or not isinstance(end := message.result(), EndAt):
+            break
+        connection.send(EndAt(sender.end_at(end.second)))
     sending.cancel()
-    stopped.cancel()
-    await asyncio.wait({sending, stopped})
+    message.cancel()
+    await asyncio.wait({sending, message})
     if not sending.cancelled():
         sending.result()
 
@@ -72,5 +96,12 @@ def _received(connection: Connection) -> asyncio.Queue[object]:
             loop.remove_reader(connection.fileno())
             messages.put_nowait("stop")
 
-    loop.add_reader(connection.fileno(), receive)
+    watch(connection, receive)
     return messages
+
+
+def watch(connection: Connection, receive: Callable[[], None]) -> None:
+    """Call `receive` on the running loop when a connection has a message, or was closed."""
+    asyncio.get_running_loop().add_reader(connection.fileno(), receive)
+    # uvloop makes it non-blocking. But a large message comes in pieces, and the rest of one must be waited for.
+    os.set_blocking(connection.fileno(), True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alertdrill.probes.load.arrivals import Arrivals, ConstantArrivals, Shard
+from alertdrill.probes.load.arrivals import Arrivals, ConstantArrivals, Shard, Until
 from alertdrill.probes.load.poisson import PoissonArrivals
 from alertdrill.probes.load.ramping import RampingArrivals, Stage
 
@@ -203,3 +203,14 @@ def test_all_shards_together_have_all_due_times(data: st.DataObject, arrivals: A
 def test_a_shard_out_of_range_is_refused(index: int, count: int) -> None:
     with pytest.raises(ValueError, match=f"no shard {index} of {count}"):
         Shard(ConstantArrivals(1.0), index, count)
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "total"), [(10.0, 2.0, 20), (10.0, 2.01, 21), (0.3, 3.0, 1), (7.0, 1.0, 7)]
+)
+def test_nothing_is_due_at_the_end_or_later(rate: float, seconds: float, total: int) -> None:
+    ended = Until(ConstantArrivals(rate), seconds)
+    assert ended.total == ended.due_by(seconds) == ended.due_by(seconds + 9) == total
+    assert [ended.due_seconds(index) for index in (total - 1, total)] == [(total - 1) / rate, math.inf]
+    assert ended.due_times(0, total + 5) == [index / rate for index in range(total)]
+    assert [ended.rate_at(at) for at in (0.0, seconds)] == [rate, 0.0]

@@ -109,6 +109,32 @@ def test_after_the_grace_period_transactions_without_an_answer_stay_in_flight() 
     assert adds_up(load.tally)
 
 
+class CuttingService(Service):
+    """A service that can end what is in flight; a transaction is answered in 0.1 s or never."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda number: math.inf if number % 2 else 0.1)
+        self._open: list[Callable[[Outcome], None]] = []
+
+    def start(self, ended: Callable[[Outcome], None]) -> None:
+        if len(self.sent) % 2:
+            self._open.append(ended)
+        super().start(ended)
+
+    def cut_off(self) -> None:
+        for ended in self._open:
+            ended(Outcome("unfinished", "late", ("c",)))
+
+
+def test_after_the_grace_period_transactions_without_an_answer_are_cut_off_and_fail() -> None:
+    load = run(CuttingService(), Plan(ConstantArrivals(10.0, 5.0), 10_000, 1.25))
+    assert load.took_seconds == pytest.approx(6.25, abs=0.001)  # type: ignore[attr-defined]
+    assert (load.tally.succeeded, load.tally.failed, load.tally.in_flight) == (25, 25, 0)
+    assert (load.tally.reasons, load.tally.failed_checks, load.tally.answered) == ({"unfinished": 25}, {"c": 25}, 25)
+    assert load.tally.refused_requests == 25
+    assert adds_up(load.tally)
+
+
 def test_without_a_grace_period_a_load_ends_with_its_arrivals() -> None:
     load = run(Service(lambda _: math.inf), Plan(ConstantArrivals(10.0, 2.5), 10_000, 0.0))
     assert load.took_seconds == pytest.approx(2.5, abs=0.001)  # type: ignore[attr-defined]

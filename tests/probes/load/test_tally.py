@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import math
 import pickle
+import weakref
 from collections import Counter
 
 import pytest
+from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +19,7 @@ from alertdrill.probes.client import AwaitedClient, startable
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.load.second_counter import Samples, SecondCounter, SecondCounts
-from alertdrill.probes.load.tally import Tally
+from alertdrill.probes.load.tally import Distribution, Tally, together
 from alertdrill.probes.outcome import Outcome, Reason, Request
 from tests.probes.virtual_service import Service, in_virtual_time
 
@@ -97,6 +100,36 @@ def test_a_quantile_is_the_nearest_rank(values: list[int], percentile: int) -> N
     assert samples.quantiles_seconds(percentile) == [sorted(values)[rank - 1] / 1000]
 
 
+def test_failures_without_an_answer_are_counted_by_themselves() -> None:
+    tally, counter = Tally(), SecondCounter()
+    reasons: tuple[Reason | None, ...] = (
+        *("refused", "reset", "timeout", "unreachable"),
+        *("check", "bad_answer", "tls", None),
+    )
+    for reason in reasons:
+        counter.sent(0.0)
+        counter.ended(Outcome(reason, "why" if reason else ""), 0.1, 0.1)
+    tally.add(counter.close(0, 8.0, [], is_whole=True))
+    assert (tally.seconds[0].failed, tally.seconds[0].unanswered) == (7, 4)
+
+
+def test_the_first_traces_of_failures_are_kept_also_of_several_workers() -> None:
+    def worker(name: str, count: int) -> SecondCounts:
+        counter = SecondCounter()
+        for number in range(count):
+            counter.sent(0.0)
+            counter.ended(Outcome("check", trace_id=f"{name}{number}"), 0.1, 0.1)
+        return counter.close(0, 1.0, [], is_whole=True)
+
+    tally, second = Tally(), worker("a", 2)
+    second.add(worker("b", 1))
+    tally.add(second)
+    assert tally.failed_traces == ["a0", "a1", "b0"]
+    tally.add(worker("c", 300))
+    tally.add(worker("d", 1))
+    assert tally.failed_traces == ["a0", "a1", "b0", *(f"c{number}" for number in range(97))]
+
+
 def test_a_cancelled_load_finishes_adding_its_last_second() -> None:
     service = Service(lambda number: 0.001 + number * 2e-5)
     running: list[asyncio.Future[None]] = []
@@ -140,16 +173,32 @@ def test_running_transactions_of_an_awaited_client_are_cancelled_at_the_end() ->
     assert (ended, broken_off) == ([Outcome()], [1, 1])
 
 
-def test_a_long_load_keeps_its_last_seconds_and_counts_all() -> None:
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_long_load_keeps_its_last_seconds_and_counts_all(*, is_whole: bool) -> None:
     tally = Tally()
     tally.kept_seconds = 10
+    kept = tally.seconds if is_whole else tally.parts
     for offset in range(100):
         counter = SecondCounter()
         counter.dropped()
-        tally.add(counter.close(offset, 5.0, [], is_whole=True))
-        assert [second.offset for second in tally.seconds][-10:] == list(range(max(0, offset - 9), offset + 1))
-        assert len(tally.seconds) <= 15
+        tally.add(counter.close(offset, 5.0, [], is_whole=is_whole))
+        assert [second.offset for second in kept][-10:] == list(range(max(0, offset - 9), offset + 1))
+        assert len(kept) <= 15
     assert (tally.due, tally.dropped) == (100, 100)
+
+
+def test_durations_leave_memory_without_the_garbage_collector() -> None:
+    """It rarely comes by: a few large objects of each scrape would add up to tens of megabytes until then."""
+    one, other = Distribution(), Distribution()
+    one.histogram.record_value(7)
+    other.histogram.record_value(9)
+    gc.disable()
+    try:
+        histogram = weakref.ref(together([one, other]).histogram)
+        assert histogram() is None
+    finally:
+        gc.enable()
+    assert HdrHistogram.decode(one.histogram.encode()).get_max_value() == 7
 
 
 async def test_a_reader_can_wait_until_a_second_is_complete() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import math
+import multiprocessing
 import os
 import re
 import signal
@@ -20,6 +21,8 @@ import pytest
 from alertdrill.probes.http.settings import HttpProbe
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Plan
+from alertdrill.probes.load.tally import Tally
+from alertdrill.probes.load.worker import watch
 from alertdrill.probes.load.workers import Workers, WorkersDied
 from tests.probes.hostile_server import HostileServer, is_silent
 from tests.probes.meeting import eventually, on_loop
@@ -138,7 +141,7 @@ def test_unanswered_transactions_of_a_dead_worker_are_lost_too() -> None:
 
     async def main() -> None:
         assert counted((await undisturbed(run)).tally) == {
-            "due": 40, "succeeded": 0, "failed": 0, "dropped": 0, "lost": 20, "in_flight": 20
+            "due": 40, "succeeded": 0, "failed": 20, "dropped": 0, "lost": 20, "in_flight": 0
         }  # fmt: skip
 
     on_loop("uvloop", main)
@@ -194,9 +197,11 @@ def test_a_cancelled_load_has_counted_all_transactions_due_until_then() -> None:
 
 
 @pytest.mark.parametrize("when", ["starting", "sending"])
-def test_ctrl_c_reaches_all_processes_and_only_the_parent_handles_it(when: str) -> None:
+def test_a_signal_reaches_all_processes_and_only_the_parent_handles_it(when: str) -> None:
     with HostileServer() as server, started(server.port, 2, 50, 60) as (load, pids):
         wait_until(lambda: when == "starting" or bool(server.requests))
+        for pid in pids:
+            os.kill(pid, signal.SIGTERM)
         os.killpg(load.pid, signal.SIGINT)
         output, errors = load.communicate(timeout=60)
         assert errors == ""
@@ -236,3 +241,122 @@ def test_a_stopped_process_drops_late_transactions_and_continues_as_planned() ->
     # The process went on between its continuation and the instant at which the server read its next request.
     assert 90 <= dropped_at(continued_at) <= counts["dropped"] <= dropped_at(server.read_at[sent_before])
     assert counts["succeeded"] == len(server.requests) == 500 - counts["dropped"]
+
+
+def test_further_tallies_count_whole_seconds_of_their_own_and_none_twice() -> None:
+    async def run() -> Workers:
+        with HostileServer() as server:
+            workers = Workers(http(server.port), Plan(ConstantArrivals(40.0)), 2)
+            running = asyncio.ensure_future(workers.run())
+            first, second = Tally(), Tally()
+            async with workers.counting(first):
+                begun = time.monotonic() - workers.began
+                await asyncio.sleep(1.2)
+            async with workers.counting(second):
+                pass
+            running.cancel()
+            await asyncio.wait([running])
+            offsets = [[one.offset for one in tally.seconds] for tally in (first, second)]
+            assert offsets[0][0] <= begun
+            assert len(offsets[0]) >= 2
+            assert offsets[0] == list(range(offsets[0][0], offsets[0][-1] + 1))
+            assert offsets[1][0] > offsets[0][-1]
+            assert [first.due, second.due] == [40 * len(one) for one in offsets]
+            assert len(offsets[1]) == 1 or workers.tally.dropped
+        return workers
+
+    async def main() -> None:
+        await undisturbed(run)
+
+    on_loop("uvloop", main)
+
+
+def test_a_count_ends_when_the_workers_have_died() -> None:
+    async def main() -> None:
+        with HostileServer() as server:
+            workers = Workers(http(server.port), Plan(ConstantArrivals(40.0)), 1)
+            running = asyncio.ensure_future(workers.run())
+            tally = Tally()
+            async with workers.counting(tally):
+                os.kill(workers.process_ids[0], signal.SIGKILL)
+                with pytest.raises(WorkersDied):
+                    await running
+            assert tally.due == tally.lost + tally.succeeded + tally.failed + tally.dropped
+            assert not workers.is_sending
+
+    on_loop("uvloop", main)
+
+
+def test_one_load_begins_at_the_instant_at_which_another_ends_without_a_gap() -> None:
+    """Both rates are whole, so each due time of the two is known."""
+
+    async def run() -> Workers:
+        tally = Tally()
+        with HostileServer() as server:
+            before = Workers(http(server.port), Plan(ConstantArrivals(40.0)), 2)
+            after = Workers(
+                http(server.port), Plan(ConstantArrivals(60.0)), 1, start_at=lambda: before.end_at_a_second(0.5)
+            )
+            before.tally = after.tally = tally
+            first = asyncio.ensure_future(before.run())
+            await before.begun()
+            second = asyncio.ensure_future(after.run())
+            await first
+            assert before.tally.due >= 40
+            await eventually(lambda: sum(one.target_rate == 60 for one in tally.seconds) >= 2)
+            second.cancel()
+            await asyncio.wait([second])
+            assert after.began == before.began + round(after.began - before.began)
+            whole = [one for one in tally.seconds if one.due]
+            assert {one.due - one.target_rate for one in whole} == {0}
+            assert sum(one.target_rate == 40 for one in whole) == round(after.began - before.began)
+            assert tally.due == tally.succeeded + tally.failed + tally.dropped + tally.lost + tally.in_flight
+            assert not before.is_running
+        return after
+
+    async def main() -> None:
+        await undisturbed(run)
+
+    on_loop("uvloop", main)
+
+
+def test_a_worker_that_stood_still_names_a_later_second_from_which_nothing_is_sent() -> None:
+    """A load that begins at the first second would send its transactions a second time."""
+
+    async def main() -> None:
+        with HostileServer() as server:
+            workers = Workers(http(server.port), Plan(ConstantArrivals(40.0)), 1)
+            running = asyncio.ensure_future(workers.run())
+            await eventually(lambda: workers.tally.due >= 40)
+            (pid,) = workers.process_ids
+            os.kill(pid, signal.SIGSTOP)
+            wanted = workers.second_after(0.1)
+            ending = asyncio.ensure_future(workers.end_at_a_second(0.1))
+            await eventually(lambda: time.monotonic() > workers.began + wanted + 0.3)
+            os.kill(pid, signal.SIGCONT)
+            ended = round(await ending - workers.began)
+            await running
+            assert ended > wanted
+            assert workers.tally.due == 40 * ended
+            assert len(server.requests) == workers.tally.due - workers.tally.dropped
+
+    on_loop("uvloop", main)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_message_that_comes_in_pieces_is_received_whole(loop: str) -> None:
+    """The counts of a second may be larger than what a pipe holds at once; half of them is no sign of a dead worker."""
+    message = b"x" * 8_000_000
+
+    async def main() -> None:
+        ours, theirs = multiprocessing.Pipe()
+        received: asyncio.Queue[bytes] = asyncio.Queue()
+        watch(ours, lambda: received.put_nowait(ours.recv()))
+        watch(theirs, lambda: None)
+        await asyncio.to_thread(theirs.send, message)
+        assert await received.get() == message
+        for end in (ours, theirs):
+            asyncio.get_running_loop().remove_reader(end.fileno())
+            end.close()
+
+    on_loop(loop, main)
