@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, runtime_checkable
 
-from alertdrill.probes.outcome import Outcome
+from alertdrill.probes.outcome import UNFINISHED, Outcome
 
 Ended = Callable[[Outcome], None]
 
@@ -30,6 +30,15 @@ class Client(KeepsIds, Protocol):
         ...
 
 
+@runtime_checkable
+class CutsOff(Protocol):
+    """Can end the transactions that are in flight."""
+
+    def cut_off(self) -> None:
+        """End every transaction in flight, at once or soon, with the reason `unfinished`; none is started after it."""
+        ...
+
+
 class AwaitedClient(Protocol):
     """Makes each transaction in a coroutine, as most kinds of probe do; may keep ids as well."""
 
@@ -45,9 +54,11 @@ Opened = AbstractAsyncContextManager[Client | AwaitedClient]
 class _TaskClient:
     """Starts a task for each transaction of an awaited client."""
 
-    def __init__(self, client: AwaitedClient, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, client: AwaitedClient, tasks: asyncio.TaskGroup, checks: tuple[str, ...]) -> None:
         self._client = client
         self._tasks = tasks
+        self._checks = checks
+        self._is_cut_off = False
         self.running: set[asyncio.Task[None]] = set()
 
     def start(self, ended: Ended) -> None:
@@ -56,20 +67,36 @@ class _TaskClient:
         task.add_done_callback(self.running.discard)
 
     async def _transact(self, ended: Ended) -> None:
-        ended(await self._client.transact())
+        try:
+            outcome = await self._client.transact()
+        except asyncio.CancelledError:
+            if not self._is_cut_off:
+                raise
+            outcome = Outcome("unfinished", UNFINISHED, self._checks)
+        ended(outcome)
+
+    def cut_off(self) -> None:
+        self._is_cut_off = True
+        if isinstance(self._client, CutsOff):
+            self._client.cut_off()
+        for task in list(self.running):
+            task.cancel()
 
     def take_acknowledged(self) -> list[str]:
         return self._client.take_acknowledged() if isinstance(self._client, KeepsIds) else []
 
 
 @asynccontextmanager
-async def startable(client: Client | AwaitedClient) -> AsyncIterator[Client]:
-    """Yield a client that starts transactions; those still running at the block's end are cancelled."""
+async def startable(client: Client | AwaitedClient, checks: tuple[str, ...] = ()) -> AsyncIterator[Client]:
+    """Yield a client that starts transactions; those still running at the block's end are cancelled.
+
+    `checks` are the names of the checks that a transaction without an answer fails.
+    """
     if isinstance(client, Client):
         yield client
         return
     async with asyncio.TaskGroup() as tasks:
-        each = _TaskClient(client, tasks)
+        each = _TaskClient(client, tasks, checks)
         try:
             yield each
         finally:

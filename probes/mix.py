@@ -13,12 +13,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from alertdrill.probes.client import Client, Ended, Opened, startable
+from alertdrill.probes.client import Client, CutsOff, Ended, Opened, startable
 from alertdrill.probes.data.data import Choice
 from alertdrill.probes.data.number_range import stream_seed
 from alertdrill.probes.outcome import Counted, Outcome, Request
@@ -84,6 +85,12 @@ class MixClient:
         name, client = self._parts[self._choose()]
         client.start(partial(_end_with_name, ended, name, time.monotonic()))
 
+    def cut_off(self) -> None:
+        """End the transactions in flight of every part."""
+        for _, client in self._parts:
+            if isinstance(client, CutsOff):
+                client.cut_off()
+
     def take_acknowledged(self) -> list[str]:
         """Return the ids that the parts acknowledged since the last call."""
         return [acknowledged for _, client in self._parts for acknowledged in client.take_acknowledged()]
@@ -98,14 +105,12 @@ def _end_with_name(ended: Ended, name: str, started: float, outcome: Outcome) ->
 
 def named(outcome: Outcome, name: str, seconds: float) -> Outcome:
     """Return the outcome of a single request with the request's name in it."""
+    if outcome.hops:
+        return replace(outcome, requests=tuple(replace(hop, name=name) for hop in outcome.hops), hops=())
     failed = outcome.refused_by_status or outcome.reason not in {None, "check"}
-    return Outcome(
-        outcome.reason,
-        outcome.detail,
-        outcome.failed_checks,
-        refused_by_status=outcome.refused_by_status,
-        requests=(Request(name, seconds, failed),),
-    )
+    waited_seconds = 0.0 if outcome.opening is None else outcome.opening.waited_seconds
+    request = Request(name, max(seconds - waited_seconds, 0.0), failed, outcome.opening)
+    return replace(outcome, requests=(request,), opening=None)
 
 
 @asynccontextmanager
@@ -117,6 +122,7 @@ async def opened(
         clients = []
         for part in mix.of:
             client = await stack.enter_async_context(open_part(part.probe, shard, shards))
-            clients.append(await stack.enter_async_context(startable(client)))
+            checks = part.probe.counted[0].checks
+            clients.append(await stack.enter_async_context(startable(client, checks)))
         parts = [(part.probe.counted[0].name, client) for part, client in zip(mix.of, clients, strict=True)]
         yield MixClient(parts, mix.chooser(shard, shards))

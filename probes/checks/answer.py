@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass
 
 _UNREAD = object()
@@ -15,8 +16,28 @@ class NotJson:
     reason: str
 
 
+LONGEST_BODY_BYTES = 16 * 1024 * 1024
+_DEFLATE_WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+
+
+def unpacked(body: bytes, encoding: bytes) -> bytes:
+    """Unpack a body that was compressed with gzip or deflate (RFC 9110, section 8.4.1).
+
+    It is returned as it is when it cannot be unpacked, or is longer than the limit for bodies: then checks do not hold.
+    """
+    window = _DEFLATE_WINDOWS.get(encoding.decode("latin-1").strip().lower())
+    if window is None or not body:
+        return body
+    unpacking = zlib.decompressobj(window)
+    try:
+        whole = unpacking.decompress(body, LONGEST_BODY_BYTES)
+    except zlib.error:
+        return body
+    return body if unpacking.unconsumed_tail else whole
+
+
 class Answer:
-    """One answer. The names in `headers` are in lower case, and `seconds` counts from the send.
+    """One answer. The names in `headers` are in lower case, and `seconds` counts from when the request could be sent.
 
     Header lines with the same name are one value, joined with `, ` (RFC 9110, section 5.3). A client may leave
     headers or body empty when no check needs them.

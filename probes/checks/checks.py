@@ -5,6 +5,7 @@
     - {header: content-type, contains: json}     or equals, matches, exists
     - {json: $.status, equals: ok}               or contains, matches, exists
     - {contains: OK}                             about the body; or equals, matches
+    - {all: [{status: 200}, {time: 500ms}]}      one check of several conditions, which counts once
 
 A regular expression may match anywhere in the value: write ^ and $ for the whole value.
 """
@@ -14,14 +15,14 @@ from __future__ import annotations
 import difflib
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BeforeValidator, Discriminator, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from alertdrill.probes.checks.answer import Answer, NotJson
-from alertdrill.probes.checks.comparison import NamedCheck
+from alertdrill.probes.checks.comparison import NamedCheck, Test
 from alertdrill.probes.checks.json_path import MISSING, compile_path
 from alertdrill.probes.checks.kinds import BodyCheck, HeaderCheck, JsonCheck, StatusCheck, TimeCheck
 
@@ -34,6 +35,7 @@ _KEYS = {
     "time": ("time", "name"),
     "header": ("header", *_COMPARISONS, "exists", "name"),
     "json": ("json", *_COMPARISONS, "exists", "name"),
+    "all": ("all", "name"),
     "body": (*_COMPARISONS, "name"),
 }
 _ALL_KEYS = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in keys))
@@ -75,9 +77,25 @@ def _require_key(key: object, subject: str) -> None:
 def _require_a_subject(check: dict[object, object], subject: str) -> None:
     if subject == "body" and not any(operator in check for operator in _COMPARISONS):
         msg = (
-            "checks nothing, expected one of status, time, header and json, or for the body equals, contains or matches"
+            "checks nothing, expected one of status, time, header and json, or for the body equals, contains or matches,"
+            " or all of several"
         )
         raise ValueError(msg)
+
+
+class AllCheck(NamedCheck):
+    """Several conditions that must all hold; they are counted as one check."""
+
+    all: tuple[Check, ...] = Field(min_length=1)
+
+    @property
+    def _description(self) -> str:
+        return " and ".join(check.title for check in self.all)
+
+    def test(self) -> Test:
+        """Compile the test."""
+        tests = tuple(check.test() for check in self.all)
+        return lambda answer: next((reason for test in tests if (reason := test(answer))), "")
 
 
 Check = Annotated[
@@ -85,11 +103,13 @@ Check = Annotated[
     | Annotated[TimeCheck, Tag("time check")]
     | Annotated[HeaderCheck, Tag("header check")]
     | Annotated[JsonCheck, Tag("json check")]
+    | Annotated[AllCheck, Tag("all check")]
     | Annotated[BodyCheck, Tag("body check")],
     Discriminator(_subject),
     BeforeValidator(_require_a_check),
 ]
 """A pydantic field type: one entry of `checks:`."""
+AllCheck.model_rebuild()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +135,22 @@ def compile_checks(checks: Sequence[Check]) -> Checks:
         msg = f"two checks are named {twice[0]!r}, expected a name of its own for each"
         raise ValueError(msg)
     tests = tuple((check.title, check.test()) for check in checks)
+    conditions = list(_conditions(checks))
     return Checks(
         names=names,
-        needs_headers=any(isinstance(check, HeaderCheck) for check in checks),
-        needs_body=any(isinstance(check, JsonCheck | BodyCheck) for check in checks),
+        needs_headers=any(isinstance(check, HeaderCheck) for check in conditions),
+        needs_body=any(isinstance(check, JsonCheck | BodyCheck) for check in conditions),
         failed=_failed(checks),
         detail=lambda answer: next((reason for _, test in tests if (reason := test(answer))), ""),
     )
+
+
+def _conditions(checks: Sequence[Check]) -> Iterator[Check]:
+    for check in checks:
+        if isinstance(check, AllCheck):
+            yield from _conditions(check.all)
+        else:
+            yield check
 
 
 def _failed(checks: Sequence[Check]) -> Callable[[Answer], tuple[str, ...]]:

@@ -60,7 +60,7 @@ class StatusCheck(NamedCheck):
 
 
 class TimeCheck(NamedCheck):
-    """The answer takes less than a time, counted from the send."""
+    """The answer takes less than a time, which begins when the request could be sent, as in k6's `timings.duration`."""
 
     time: Duration = Field(gt=timedelta(0))
 

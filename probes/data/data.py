@@ -69,11 +69,15 @@ class Sequence(Settings):
 
 
 class Choice(Settings):
-    """One of several values, chosen at random by weight; without weights all are equally likely."""
+    """One of several values, chosen at random by weight; without weights all are equally likely.
+
+    With `together_with: NAME` the value has the same place in `of` as that of the entry NAME: a user and a password.
+    """
 
     kind: Literal["choice"] = "choice"
     of: tuple[Scalar, ...]
     weights: tuple[Annotated[float, Field(ge=0)], ...] | None = None
+    together_with: Name | None = None
 
     @model_validator(mode="after")
     def _has_choices(self) -> Choice:
@@ -168,8 +172,26 @@ def rows(
     Each name has a random stream of its own, so that another entry in the file does not change its values. Raises
     ValueError as `CsvRows.values` does.
     """
-    drawn = [(name, data[name].values(stream_seed(seed, name), shard, shards)) for name in sorted(names)]
+    drawn = [(name, data[name].values(stream_seed(seed, _stream(data, name)), shard, shards)) for name in sorted(names)]
     return lambda: {name: value() for name, value in drawn}
+
+
+def _stream(data: Mapping[str, AnyData], name: str) -> str:
+    """Return the name whose random stream an entry uses."""
+    entry = data[name]
+    return name if not isinstance(entry, Choice) or entry.together_with is None else entry.together_with
+
+
+def require_together(data: Mapping[str, AnyData]) -> None:
+    """Raise ValueError where an entry is to be chosen together with one that has other choices."""
+    for name, entry in data.items():
+        if not isinstance(entry, Choice) or entry.together_with is None:
+            continue
+        other = data.get(entry.together_with)
+        is_alike = isinstance(other, Choice) and (len(other.of), other.weights) == (len(entry.of), entry.weights)
+        if not is_alike or (isinstance(other, Choice) and other.together_with is not None):
+            msg = f"data.{name} is together_with {entry.together_with!r}, expected a choice of as many values there"
+            raise ValueError(msg)
 
 
 def _iso(clock: Callable[[], float]) -> Values:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from hdrh.histogram import HdrHistogram
 
 from alertdrill.probes.figures.measures import Counter, Gauge, Measure, Rate, Trend, tagged
-from alertdrill.probes.load.tally import Distribution, Tally
+from alertdrill.probes.load.tally import Distribution, OpeningTally, Tally, together
 from alertdrill.probes.outcome import Counted
 
 
@@ -30,27 +30,40 @@ def measures(tally: Tally, requests: Iterable[Counted], seconds: float) -> Mappi
         figures[tagged("http_req_duration", "name", name)] = _trend(durations)
         figures[tagged("http_req_failed", "name", name)] = Rate(failed, durations.count)
         figures[tagged("http_reqs", "name", name)] = Counter(durations.count, seconds)
-    every = _sum([durations for durations, _ in by_name.values()])
+    every = together([durations for durations, _ in by_name.values()])
     figures["http_req_duration"] = _trend(every)
     figures["http_req_failed"] = Rate(sum(failed for _, failed in by_name.values()), every.count)
     figures["http_reqs"] = Counter(every.count, seconds)
-    return figures | _checks(tally, requests, {name: durations.count for name, (durations, _) in by_name.items()})
+    redirects = {name: counts.redirects for name, counts in tally.requests.items()} or {
+        requests[0].name: tally.redirects
+    }
+    answers = {name: durations.count - redirects[name] for name, (durations, _) in by_name.items()}
+    return figures | _openings(tally.openings, every.count) | _checks(tally, requests, answers)
+
+
+def _openings(openings: OpeningTally, requests: int) -> dict[str, Measure]:
+    """Return the figures of what came before requests were sent; as in k6 it took 0 s where there was no wait."""
+    if not openings.waited.count:
+        return {}
+    parts = {
+        "http_req_blocked": openings.waited,
+        "http_req_connecting": openings.connecting,
+        "http_req_tls_handshaking": openings.tls,
+    }
+    return {name: _with_zeros(part, requests) for name, part in parts.items() if part.count}
+
+
+def _with_zeros(distribution: Distribution, count: int) -> Trend:
+    at_once = Distribution()
+    if count > distribution.count:
+        at_once.histogram.record_value(0, count - distribution.count)
+    return _trend(together([distribution, at_once]))
 
 
 def _by_name(tally: Tally, requests: tuple[Counted, ...]) -> dict[str, tuple[Distribution, int]]:
     if tally.requests:
         return {name: (counts.durations, counts.failed) for name, counts in tally.requests.items()}
-    return {requests[0].name: (tally.durations, tally.refused_requests)}
-
-
-def _sum(distributions: list[Distribution]) -> Distribution:
-    if len(distributions) == 1:
-        return distributions[0]
-    total = Distribution()
-    for distribution in distributions:
-        total.histogram.add(distribution.histogram)
-        total.sum_seconds += distribution.sum_seconds
-    return total
+    return {requests[0].name: (tally.request_durations, tally.refused_requests)}
 
 
 def _trend(distribution: Distribution) -> Trend:

@@ -1,6 +1,8 @@
 """The named figures of a load, with k6's names and kinds.
 
 Names and their meaning: https://grafana.com/docs/k6/latest/using-k6/metrics/reference/
+`http_req_duration` begins when the request could be sent. `http_req_blocked` is the wait before that, of which
+`http_req_connecting` and `http_req_tls_handshaking` opened a connection; each is 0 for a request that did not wait.
 These are not in k6: `latency` counts from the instant at which a transaction was due, `lateness` is the time from
 then to its send, and `in_flight` is the number of transactions in flight.
 A tag selects a part of a metric's samples: `http_req_duration{name:payment}`, `checks{check:status is 201}`.
@@ -141,8 +143,11 @@ class Metric:
 METRICS = {
     "checks": Metric(Rate, "check"),
     "dropped_iterations": Metric(Counter),
+    "http_req_blocked": Metric(Trend),
+    "http_req_connecting": Metric(Trend),
     "http_req_duration": Metric(Trend, "name"),
     "http_req_failed": Metric(Rate, "name"),
+    "http_req_tls_handshaking": Metric(Trend),
     "http_reqs": Metric(Counter, "name"),
     "in_flight": Metric(Gauge),
     "iteration_duration": Metric(Trend),

@@ -30,10 +30,12 @@ _LONGEST_MS = 86_400_000
 class Threshold(Settings):
     """One threshold of a metric: in YAML its text alone, or a mapping that can stop the load when it is crossed.
 
-    The load is never stopped earlier than `delay_abort_eval` after its start.
+    The load is never stopped earlier than `delay_abort_eval` after its start. Reports show the text
+    of `written_as` instead of the threshold's own, if there is one: that of a script from which it comes.
     """
 
     threshold: str
+    written_as: str = ""
     abort_on_fail: bool = False
     delay_abort_eval: Duration = timedelta(0)
 
@@ -197,7 +199,7 @@ def unmatched(thresholds: Iterable[str], names: Collection[str], checks: Collect
 
 
 def _judge(metric: str, threshold: Threshold, measure: Measure) -> Judged:
-    expression, source = threshold.expression, threshold.threshold.strip()
+    expression, source = threshold.expression, (threshold.written_as or threshold.threshold).strip()
     observed = expression.observe(measure)
     ok = expression.holds(observed) or (measure.empty and isinstance(measure, Rate))
     # A count of 0 is a figure. Without samples there is no share and no percentile.

@@ -273,3 +273,13 @@ def test_a_value_that_cannot_be_carried_has_a_reason(body: bytes, expected: str)
 def test_a_wrong_path_to_carry_is_refused_when_a_file_is_read() -> None:
     with pytest.raises(ValueError, match="not a JSON path from character 2 on"):
         compile_carry({"id": "$..id"})
+
+
+def test_a_check_of_several_conditions_counts_once() -> None:
+    given = [{"name": "ok and quick", "all": [{"status": 200}, {"json": "$.id", "equals": 5}, {"time": "2s"}]}]
+    checks = compile_checks(TypeAdapter[Any](list[Check]).validate_python(given))
+    assert (checks.names, checks.needs_body) == (("ok and quick",), True)
+    assert checks.failed(Answer(200, {}, b'{"id": 5}', 0.1)) == ()
+    for answer in (Answer(500, {}, b'{"id": 5}', 0.1), Answer(200, {}, b"{}", 0.1), Answer(200, {}, b'{"id": 5}', 3.0)):
+        assert checks.failed(answer) == ("ok and quick",)
+    assert checks.detail(Answer(500, {}, b"", 0.1)) == "status 500, expected 200"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from alertdrill.probes.data.data import AnyData, Timestamp, rows
+from alertdrill.probes.http.settings import HttpProbe
 
 DATA: TypeAdapter[AnyData] = TypeAdapter(AnyData)
 SEEDS = st.integers()
@@ -229,3 +230,23 @@ def test_shards_draw_different_rows() -> None:
     one, other = rows(data, data, 7, 0, 2)(), rows(data, data, 7, 1, 2)()
     assert (one["n"], other["n"]) == (1, 2)
     assert one["key"] != other["key"]
+
+
+def test_choices_that_belong_together_have_the_same_place() -> None:
+    users, passwords = ["a", "b", "c"], ["x", "y", "z"]
+    data = {
+        "user": {"kind": "choice", "of": users},
+        "password": {"kind": "choice", "of": passwords, "together_with": "user"},
+    }
+    probe = HttpProbe.model_validate({"url": "http://shop/", "data": data})
+    draw = rows(probe.data, {"user", "password"}, seed=1)
+    drawn = [draw() for _ in range(50)]
+    assert {users.index(str(one["user"])) for one in drawn} == {0, 1, 2}
+    assert all(passwords[users.index(str(one["user"]))] == one["password"] for one in drawn)
+
+
+@pytest.mark.parametrize("other", [{}, {"user": {"kind": "uuid"}}, {"user": {"kind": "choice", "of": [1]}}])
+def test_a_choice_together_with_one_of_another_length_is_refused(other: dict[str, Any]) -> None:
+    data = other | {"password": {"kind": "choice", "of": [1, 2], "together_with": "user"}}
+    with pytest.raises(ValidationError, match=r"data.password is together_with 'user', expected a choice of as many"):
+        HttpProbe.model_validate({"url": "http://shop/", "data": data})

@@ -58,7 +58,7 @@ def test_thresholds_can_be_dumped_and_read_again() -> None:
     ("key", "threshold", "path", "problem"),
     [
         ("http_req_duratoin", "p(95)<2s", (), "unknown metric 'http_req_duratoin', did you mean http_req_duration?"),
-        ("zebra", "p(95)<2s", (), "unknown metric 'zebra', expected one of: checks, dropped_iterations, http_req_d"),
+        ("zebra", "p(95)<2s", (), "unknown metric 'zebra', expected one of: checks, dropped_iterations, http_req_b"),
         ("http_reqs{name:a", "count>1", (), "'http_reqs{name:a' is not a metric, expected one such as http_reqs or"),
         ("iterations{name:a}", "count>1", (), "iterations has no tags, write iterations"),
         ("http_reqs{check:a}", "count>1", (), "http_reqs has no tag 'check', expected http_reqs{name:…}"),
