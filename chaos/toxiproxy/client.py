@@ -89,16 +89,28 @@ class Toxiproxy:
 
     async def lost_toxic(self, proxy: str, toxic: dict[str, Any]) -> str:
         """Return why a toxic is not as it was added; empty if it is, or if the server does not answer."""
+        try:
+            changed = await self.changed_values(proxy, toxic)
+        except ToxiproxyError:
+            return ""
+        if changed is None:
+            return f"the toxic {toxic['name']} is gone from Toxiproxy: it was removed, or Toxiproxy was restarted"
+        return f"the toxic {toxic['name']} has other {changed[0]} than it was added with" if changed else ""
+
+    async def changed_values(self, proxy: str, toxic: dict[str, Any]) -> list[str] | None:
+        """Name the values of a toxic that differ from those it was added with; None when there is no such toxic.
+
+        Raises ToxiproxyError.
+        """
         path = _toxic_path(proxy, toxic["name"])
         try:
             found = await self._call("GET", path)
-            with self._shaped(path):
-                changed = [name for name, value in toxic.items() if not _same(found.get(name), value)]
         except ToxiproxyError as error:
             if error.status != 404:
-                return ""
-            return f"the toxic {toxic['name']} is gone from Toxiproxy: it was removed, or Toxiproxy was restarted"
-        return f"the toxic {toxic['name']} has other {changed[0]} than it was added with" if changed else ""
+                raise
+            return None
+        with self._shaped(path):
+            return [name for name, value in toxic.items() if not _same(found.get(name), value)]
 
     async def remove_toxic(self, proxy: str, name: str) -> None:
         """Remove a toxic and confirm that it is gone; a toxic that is gone already is not an error."""
@@ -160,6 +172,11 @@ def _parsed(content: bytes, request: str) -> Any:  # noqa: ANN401 - JSON
         return json_text.parse(content, _MOST_VALUES)
     except ValueError as error:
         raise ToxiproxyError(f"{request}: the answer is not JSON: {error}") from error
+
+
+def toxic_url(server_url: str, proxy: str, name: str) -> str:
+    """Return the URL of a toxic."""
+    return server_url.rstrip("/") + _toxic_path(proxy, name)
 
 
 def _toxic_path(proxy: str, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -24,6 +25,12 @@ class DownInjection(Injection):
         """The target, in words."""
         return f"proxy {self.proxy}"
 
+    @property
+    def by_hand(self) -> str:
+        """The request that enables the proxy."""
+        url = f"{self.toxiproxy_url.rstrip('/')}/proxies/{quote(self.proxy)}"
+        return f"curl -X POST -d '{{\"enabled\": true}}' {url}"
+
     async def inject(self) -> None:
         """Disable the proxy; raises FaultNotApplied."""
         try:
@@ -42,11 +49,19 @@ class DownInjection(Injection):
         return f"the proxy {self.proxy} was enabled, or Toxiproxy was restarted" if is_enabled else ""
 
     async def undo(self) -> None:
-        """Enable the proxy, and confirm that; a proxy that is gone is not an error. Raises FaultNotHealed."""
+        """Enable the proxy if it is disabled, and confirm that; a proxy that is gone is not an error.
+
+        Raises FaultNotHealed.
+        """
         server = Toxiproxy(self.toxiproxy_url)
         try:
-            if self.proxy in await server.proxies():
+            is_enabled = (await server.proxies()).get(self.proxy)
+            if is_enabled is False:
+                self._was_tried = True
                 await server.enable(self.proxy, enabled=True)
+            elif not self._was_tried:
+                gone = f"somebody removed the proxy {self.proxy}, so there is nothing to undo"
+                self._outcome = gone if is_enabled is None else "the proxy was enabled already"
         except ToxiproxyError as error:
             raise FaultNotHealed(str(error)) from error
 
@@ -63,9 +78,8 @@ class Down(Fault):
         return f"proxy {self.proxy}"
 
     def servers(self, endpoints: Endpoints) -> frozenset[str]:
-        """Return what no other drill may break at the same time: only Toxiproxy, which every drill locks."""
-        del endpoints
-        return frozenset()
+        """Return what no other drill may break at the same time: Toxiproxy, and not what is behind it."""
+        return frozenset({endpoints.toxiproxy_url})
 
     def contradicts(self, other: Fault) -> str:
         """Return why another fault of the same proxy cannot be in force at the same time."""

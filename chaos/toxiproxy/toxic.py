@@ -13,7 +13,7 @@ from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.machine.sockets import Peer, open_connections
-from alertdrill.chaos.toxiproxy.client import Toxiproxy, ToxiproxyError, require_proxy
+from alertdrill.chaos.toxiproxy.client import Toxiproxy, ToxiproxyError, require_proxy, toxic_url
 from alertdrill.units.duration import Duration
 
 Stream = Literal["downstream", "upstream"]
@@ -49,6 +49,11 @@ class ToxicInjection(Injection):
         """The target, in words."""
         return f"proxy {self.proxy} ({self.stream})"
 
+    @property
+    def by_hand(self) -> str:
+        """The request that removes the toxic."""
+        return f"curl -X DELETE {toxic_url(self.toxiproxy_url, self.proxy, self.name)}"
+
     async def inject(self) -> None:
         """Add the toxic, and cut the connections if requested; raises FaultNotApplied."""
         server = Toxiproxy(self.toxiproxy_url)
@@ -70,18 +75,30 @@ class ToxicInjection(Injection):
         return await Toxiproxy(self.toxiproxy_url).lost_toxic(self.proxy, self._toxic)
 
     async def undo(self) -> None:
-        """Remove the toxic, and confirm that it is gone; raises FaultNotHealed."""
+        """Remove the toxic, also one that somebody changed, and confirm that it is gone; raises FaultNotHealed."""
         if self._injected_at is not None:
             self._outcome = await self._escaped(time.monotonic() - self._injected_at)
             # Only at the first try: later the toxic may be gone already, and all connections carry traffic.
             self._injected_at = None
         server = Toxiproxy(self.toxiproxy_url)
         try:
+            if not self._was_tried:
+                self._outcome = "; ".join(filter(None, [self._outcome, await self._found(server)]))
+                self._was_tried = True
             await server.remove_toxic(self.proxy, self.name)
             if self.cut_connections:
                 await server.remove_toxic(self.proxy, self._cutter_name)
         except ToxiproxyError as error:
             raise FaultNotHealed(str(error)) from error
+
+    async def _found(self, server: Toxiproxy) -> str:
+        """Say what somebody else did to the toxic or its proxy; empty if it is as it was added. Raises ToxiproxyError."""
+        changed = await server.changed_values(self.proxy, self._toxic)
+        if changed is None:
+            if self.proxy not in await server.proxies():
+                return f"somebody removed the proxy {self.proxy}, so there is nothing to undo"
+            return "there was no such toxic: it was removed already, Toxiproxy was restarted, or it was never added"
+        return f"somebody changed its {', '.join(changed)}; it was removed all the same" if changed else ""
 
     async def _open_connections(self) -> dict[Peer, float | None]:
         return await open_connections(self._port) if self._port is not None else {}
@@ -144,9 +161,8 @@ class ToxicFault(Fault):
         return f"proxy {self.proxy} ({self.stream})"
 
     def servers(self, endpoints: Endpoints) -> frozenset[str]:
-        """Return what no other drill may break at the same time: only Toxiproxy, which every drill locks."""
-        del endpoints
-        return frozenset()
+        """Return what no other drill may break at the same time: Toxiproxy, and not what is behind it."""
+        return frozenset({endpoints.toxiproxy_url})
 
     def contradicts(self, other: Fault) -> str:  # noqa: ARG002 - toxics of one proxy add up
         """Return an empty text: toxics of one proxy act one after another."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
+import re
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 
 _BACKLOG = 4096
+# C libraries take spaces and a sign before a number, and so does the real server.
+_NUMBER = re.compile(r"[ \t\n\v\f\r]*(?P<sign>[+-]?)(?P<digits>[0-9]+)")
 
 
 class AddressError(Exception):
@@ -31,31 +36,61 @@ def join(host: str, port: int) -> str:
 
 
 def split(address: str) -> tuple[str, int]:
-    """Split an address into host and port, which may be the name of a service; raises AddressError."""
+    """Split an address into host and port, which may be the name of a service; raises AddressError.
+
+    The host is an address in its usual form, a name, or empty: 127.1 is not an address, although C libraries take it.
+    """
     host, colon, port = address.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or (bare == host and ":" in host) or "[" in bare or "]" in bare:
         raise AddressError(f"address {address}: expected HOST:PORT")
+    number = _port(port)
+    return _host(bare), number
+
+
+def _port(text: str) -> int:
+    if (found := _NUMBER.fullmatch(text)) is None:
+        try:
+            return socket.getservbyname(text.lower(), "tcp") if text else 0
+        except (OSError, UnicodeError):
+            raise AddressError(f"lookup tcp/{text}: unknown port") from None
+    number = int(found["digits"])
+    if number > 65535 or (number and found["sign"] == "-"):
+        raise AddressError(f"address {text.strip()}: invalid port")
+    return number
+
+
+def _host(text: str) -> str:
+    """Return an IP address in its shortest form, and a name as it is; raises AddressError."""
     try:
-        number = int(port or 0) if port.isdecimal() or not port else socket.getservbyname(port.lower(), "tcp")
-    except OSError:
-        raise AddressError(f"address {address}: {port} is not a port") from None
-    if number > 65535:
-        raise AddressError(f"address {address}: port above 65535")
-    return bare, number
+        ip = ipaddress.ip_address(text)
+    except ValueError:
+        with suppress(OSError, UnicodeError):
+            socket.inet_aton(text)
+            raise AddressError(f"lookup {text}: no such host") from None
+        return text
+    mapped = ip.ipv4_mapped if ip.version == 6 else None
+    return str(mapped or ip)
 
 
 async def resolve(address: str) -> Resolved:
     """Look up host and port, IPv4 first; raises AddressError."""
     host, port = split(address) if address else ("", 0)
-    if not host:
-        return Resolved("", port)
+    if not host or _is_ip(host):
+        return Resolved(host, port)
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, ValueError):
         raise AddressError(f"lookup {host}: no such host") from None
     return Resolved(str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0]), port)
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
 
 
 async def listen(address: str) -> socket.socket:
@@ -80,13 +115,24 @@ def _bind(resolved: Resolved) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if both:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.bind(("::" if both else resolved.ip, resolved.port))
+        listener.bind(("::", resolved.port) if both else _socket_address(resolved))
         listener.listen(_BACKLOG)
         listener.setblocking(False)
     except BaseException:
         listener.close()
         raise
     return listener
+
+
+def _socket_address(resolved: Resolved) -> tuple[str, int] | tuple[str, int, int, int]:
+    ip, percent, zone = resolved.ip.partition("%")
+    if not percent:
+        return ip, resolved.port
+    index = 0
+    # A zone that does not exist is none, as for the real server.
+    with suppress(OSError):
+        index = int(zone) if zone.isascii() and zone.isdecimal() else socket.if_nametoindex(zone)
+    return ip, resolved.port, 0, index
 
 
 def local_address(listener: socket.socket) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from alertdrill.chaos.toxiproxy.embedded.bodies import PROXIES, PROXY, ProxyBody, read_body
+from alertdrill.chaos.toxiproxy.embedded.bodies import PROXY, ProxyBody, read_object, read_objects
 from alertdrill.chaos.toxiproxy.embedded.errors import ApiError, missing_field, proxy_not_found
 from alertdrill.chaos.toxiproxy.embedded.proxy import Proxy, Surroundings
 
@@ -26,7 +27,7 @@ class Collection:
 
     async def create(self, body: bytes) -> Proxy:
         """Create the proxy that a body describes."""
-        given = read_body(body, PROXY)
+        given = ProxyBody(**read_object(body, PROXY))
         _require_fields(given, "")
         proxy = self._make(given)
         async with self._changing:
@@ -40,8 +41,8 @@ class Collection:
     async def update(self, name: str, body: bytes) -> Proxy:
         """Change a proxy."""
         proxy = self.get(name)
-        now = {"listen": proxy.listen, "upstream": proxy.upstream, "enabled": proxy.enabled}
-        given = ProxyBody.model_validate(now | read_body(body, PROXY).model_dump(exclude_unset=True))
+        now: dict[str, Any] = {"listen": proxy.listen, "upstream": proxy.upstream, "enabled": proxy.enabled}
+        given = ProxyBody(**now | read_object(body, PROXY))
         await proxy.update(given.listen, given.upstream, enabled=given.enabled)
         return proxy
 
@@ -53,7 +54,7 @@ class Collection:
 
     async def populate(self, body: bytes, done: list[Proxy]) -> None:
         """Create or replace the proxies of a list; unchanged ones stay. They are added to `done`, also before an error."""
-        wanted = read_body(body, PROXIES)
+        wanted = [ProxyBody(**one) for one in read_objects(body, PROXY)]
         for number, given in enumerate(wanted, 1):
             _require_fields(given, f" at proxy {number}")
         for given in wanted:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
 
@@ -15,23 +19,30 @@ promhttp_metric_handler_errors_total{cause="gathering"} 0
 """
 _LABELS = ("direction", "listener", "proxy", "upstream")
 
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
 # The values of the labels, in their order.
 Labels = tuple[str, str, str, str]
 
 
 @dataclass
 class Metrics:
-    """Counters `received` and `sent`: a connection counts when it has ended."""
+    """Counters `received` and `sent`: a connection counts when it has ended; and what the process uses, if wanted."""
 
+    of_proxies: bool = True
+    of_process: bool = False
     counters: dict[str, Counter[Labels]] = field(default_factory=lambda: {"received": Counter(), "sent": Counter()})
 
     def add(self, which: str, labels: Labels, count_bytes: int) -> None:
         """Count bytes."""
-        self.counters[which][labels] += count_bytes
+        if self.of_proxies:
+            self.counters[which][labels] += count_bytes
 
     def text(self) -> str:
         """Write all counters in the text format."""
-        return _HANDLER_ERRORS + "".join(_family(name, counter) for name, counter in self.counters.items() if counter)
+        process = _process() if self.of_process else ""
+        counted = "".join(_family(name, counter) for name, counter in self.counters.items() if counter)
+        return process + _HANDLER_ERRORS + counted
 
 
 def _family(which: str, counter: Counter[Labels]) -> str:
@@ -41,6 +52,23 @@ def _family(which: str, counter: Counter[Labels]) -> str:
         labels = ",".join(f'{key}="{_escape(value)}"' for key, value in zip(_LABELS, values, strict=True))
         lines.append(f"{name}{{{labels}}} {count}")
     return "\n".join(lines) + "\n"
+
+
+def _process() -> str:
+    """Write the metrics of this process; the real server has those of Go beside them."""
+    # The numbers that follow the name of the program, which may hold spaces.
+    stat = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(stat[19]) / _TICKS_PER_SECOND
+    figures = [
+        ("cpu_seconds_total", "counter", (int(stat[11]) + int(stat[12])) / _TICKS_PER_SECOND),
+        ("max_fds", "gauge", resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
+        ("open_fds", "gauge", len(list(Path("/proc/self/fd").iterdir()))),
+        ("resident_memory_bytes", "gauge", int(stat[21]) * resource.getpagesize()),
+        ("start_time_seconds", "gauge", time.time() - age),
+        ("virtual_memory_bytes", "gauge", int(stat[20])),
+    ]
+    lines = (f"# TYPE process_{name} {kind}\nprocess_{name} {value}\n" for name, kind, value in figures)
+    return "".join(lines)
 
 
 def _escape(value: str) -> str:

@@ -91,9 +91,15 @@ class Proxy:
             raise ApiError(str(error), 500) from error
         self.listen = local_address(self._listener)
         self.enabled = True
+        _log.info("Started proxy", extra={"fields": self._identity()})
         self._accepting = self._surroundings.spawn(self._accept(self._listener))
 
+    def _identity(self) -> dict[str, str]:
+        return {"name": self.name, "listen": self.listen, "upstream": self.upstream}
+
     def _stop(self) -> None:
+        if self.enabled:
+            _log.info("Terminated proxy", extra={"fields": self._identity()})
         self.enabled = False
         if self._accepting is not None:
             self._accepting.cancel()

@@ -23,6 +23,8 @@ from alertdrill.chaos.toxiproxy.embedded.toxics.noop import NoopToxic
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 _MILLISECOND = 0.001
+# Small pieces cost as much as large ones, and everybody else waits meanwhile.
+_MOST_CHUNKS_OF_A_TURN = 32
 
 
 class ToxicStage:
@@ -34,6 +36,7 @@ class ToxicStage:
         self.outlet = outlet
         self.closed = False
         self.passed_bytes = 0
+        self._sent_in_this_turn = 0
         self._spawn = spawn
         self._interrupting = False
         self._woken: asyncio.Future[None] | None = None
@@ -88,8 +91,12 @@ class ToxicStage:
                 raise Interrupted
 
     async def send(self, chunk: Chunk) -> None:
-        """Pass a chunk on, and wait until there is room for another."""
+        """Pass a chunk on, and wait until there is room for another; after many, until the next turn of the loop."""
         self.outlet.offer(chunk)
+        self._sent_in_this_turn += 1
+        if self._sent_in_this_turn >= _MOST_CHUNKS_OF_A_TURN:
+            self._sent_in_this_turn = 0
+            await asyncio.sleep(0)
         while self.outlet.full and not self._interrupting:
             await self._park(until_room=True)
 
@@ -107,6 +114,7 @@ class ToxicStage:
 
     async def _park(self, seconds: float = math.inf, *, until_input: bool = False, until_room: bool = False) -> None:
         loop = asyncio.get_running_loop()
+        self._sent_in_this_turn = 0
         self._woken = woken = loop.create_future()
         timer = None
         if seconds < math.inf:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from pydantic import ValidationError
-
-from alertdrill.chaos.toxiproxy.embedded.bodies import TOXIC, TOXIC_UPDATE, first_problem, read_body
+from alertdrill.chaos.toxiproxy.embedded.bodies import TOXIC, TOXIC_UPDATE, Malformed, ToxicBody, read_object
 from alertdrill.chaos.toxiproxy.embedded.errors import ApiError, bad_request_body
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes
 from alertdrill.chaos.toxiproxy.embedded.toxics.bandwidth import BandwidthToxic
@@ -58,7 +56,7 @@ class Toxic:
     def as_json(self) -> dict[str, Any]:
         """Return what the API shows, in its order."""
         return {
-            "attributes": self.attributes.model_dump(),
+            "attributes": self.attributes.as_json(),
             "name": self.name,
             "type": self.type,
             "stream": self.stream,
@@ -67,18 +65,17 @@ class Toxic:
 
     def update(self, body: bytes) -> None:
         """Take settings from a body; raises ApiError, and then nothing changes."""
-        given = read_body(body, TOXIC_UPDATE)
+        given = read_object(body, TOXIC_UPDATE)
         try:
-            self.attributes.update(given.attributes)
-        except ValidationError as error:
-            raise bad_request_body(first_problem(error)) from error
-        if "toxicity" in given.model_fields_set:
-            self.toxicity = given.toxicity
+            self.attributes.update(given.get("attributes", {}))
+        except Malformed as error:
+            raise bad_request_body(error) from error
+        self.toxicity = given.get("toxicity", self.toxicity)
 
 
 def read_toxic(body: bytes, is_taken: Callable[[str], bool]) -> Toxic:
     """Create the toxic that a body describes; raises ApiError."""
-    given = read_body(body, TOXIC)
+    given = ToxicBody(**read_object(body, TOXIC))
     if given.stream.lower() not in {direction.value for direction in Direction}:
         raise ApiError("stream was invalid, can be either upstream or downstream", 400)
     if given.type not in KINDS:
@@ -87,7 +84,7 @@ def read_toxic(body: bytes, is_taken: Callable[[str], bool]) -> Toxic:
     if is_taken(name):
         raise ApiError("toxic already exists", 409)
     try:
-        attributes = KINDS[given.type].model_validate(given.attributes)
-    except ValidationError as error:
-        raise bad_request_body(first_problem(error)) from error
+        attributes = KINDS[given.type].read(given.attributes)
+    except Malformed as error:
+        raise bad_request_body(error) from error
     return Toxic(name, given.type, given.stream, given.toxicity, attributes)

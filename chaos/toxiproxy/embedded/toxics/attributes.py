@@ -6,11 +6,12 @@ The settings are not frozen. As in the real server, a working toxic takes an upd
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Protocol, Self
 
-from alertdrill.chaos.toxiproxy.embedded.bodies import Body, lower_keys
+from alertdrill.chaos.toxiproxy.embedded.bodies import Malformed, int64, keys_of
 from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
 
 _NANOSECONDS = 1_000_000_000
@@ -38,11 +39,9 @@ class Stream(Protocol):
         """End the stream here."""
 
 
-class Attributes(Body):
-    """The settings of one toxic, all of them integers; a subclass's fields are the keys of the wire format.
-
-    Its validators refuse settings with which the real server would crash.
-    """
+@dataclass
+class Attributes(ABC):
+    """The settings of one toxic, all of them integers; a subclass's fields are the keys of the wire format."""
 
     # How many chunks may wait before it.
     buffer: ClassVar[int] = 0
@@ -55,11 +54,26 @@ class Attributes(Body):
     async def pipe(self, stream: Stream) -> None:
         """Pass the stream on until its end; raises Interrupted, and loses no byte by it."""
 
+    def problem(self) -> str:
+        """Return what is wrong with settings with which the real server would crash, or an empty text."""
+        return ""
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Read the settings of a new toxic; raises Malformed."""
+        made = cls(**keys_of(values, {one.name: int64 for one in fields(cls)}))
+        if problem := made.problem():
+            raise Malformed(problem)
+        return made
+
     def update(self, values: Mapping[str, Any]) -> None:
-        """Take new values for some settings; raises ValidationError, and then takes none."""
-        changed = self.model_validate({**self.model_dump(), **lower_keys(values)})
-        for name, value in changed:
-            setattr(self, name, value)
+        """Take new values for some settings; raises Malformed, and then takes none."""
+        given = keys_of(values, {one.name: int64 for one in fields(self)})
+        vars(self).update(vars(self.read({**self.as_json(), **given})))
+
+    def as_json(self) -> dict[str, int]:
+        """Return what the API shows."""
+        return asdict(self)
 
 
 def seconds(count: int, per_second: int) -> float:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from time import monotonic
-from typing import Self
 
-from pydantic import model_validator
-
-from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Interrupted, Stream
 
@@ -16,10 +13,11 @@ _BYTES_PER_KB = 1000
 _MAX_RATE = (2**63 - 1) // 100
 
 
+@dataclass
 class BandwidthToxic(Attributes):
     """A rate in KB/s (1 KB = 1000 B); with 0 nothing passes until the toxic is removed."""
 
-    rate: Int64 = 0
+    rate: int = 0
 
     async def pipe(self, stream: Stream) -> None:
         """Send each chunk when the rate allows it, a large one in slices of 100 ms."""
@@ -50,9 +48,6 @@ class BandwidthToxic(Attributes):
     def _seconds(self, chunk: Chunk) -> float:
         return len(chunk.data) / (self.rate * _BYTES_PER_KB) if self.rate > 0 else 0.0
 
-    @model_validator(mode="after")
-    def _slices_have_a_size(self) -> Self:
-        if 0 <= self.rate <= _MAX_RATE:
-            return self
-        msg = f"rate must be between 0 and {_MAX_RATE}"
-        raise ValueError(msg)
+    def problem(self) -> str:
+        """Slices must have a size that fits 64 bits."""
+        return "" if 0 <= self.rate <= _MAX_RATE else f"rate must be between 0 and {_MAX_RATE}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
+from dataclasses import dataclass
+
 from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Stream
 
 
+@dataclass
 class LimitDataToxic(Attributes):
     """A number of bytes for each connection, counted since the toxic was added, also across updates."""
 
-    bytes: Int64 = 0
+    bytes: int = 0
 
     async def pipe(self, stream: Stream) -> None:
         """Pass on what is left of the limit, then close."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from time import monotonic
 from typing import ClassVar
 
-from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Interrupted, Stream, milliseconds
 
 
+@dataclass
 class ResetPeerToxic(Attributes):
     """Ends a connection `timeout` ms after its first data, which is lost."""
 
     resets: ClassVar[bool] = True
 
-    timeout: Int64 = 0
+    timeout: int = 0
 
     async def pipe(self, stream: Stream) -> None:
         """Wait for data or the end, then for the timeout, also when interrupted."""

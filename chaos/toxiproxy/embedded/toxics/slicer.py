@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Self
+from dataclasses import dataclass
 
-from pydantic import model_validator
-
-from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
 from alertdrill.chaos.toxiproxy.embedded.channel import Chunk
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Interrupted, Stream, seconds
 
 _MICROSECONDS_PER_SECOND = 1_000_000
 
 
+@dataclass
 class SlicerToxic(Attributes):
     """Pieces of an average size in bytes, give or take a variation, each followed by a delay in µs."""
 
-    average_size: Int64 = 0
-    size_variation: Int64 = 0
-    delay: Int64 = 0
+    average_size: int = 0
+    size_variation: int = 0
+    delay: int = 0
 
     async def pipe(self, stream: Stream) -> None:
         """Send each chunk in pieces; an interruption sends the rest of it at once."""
@@ -45,12 +43,10 @@ class SlicerToxic(Attributes):
         yield from self.pieces(start, middle)
         yield from self.pieces(middle, end)
 
-    @model_validator(mode="after")
-    def _halving_ends(self) -> Self:
+    def problem(self) -> str:
+        """Halving must end."""
         if self.average_size + self.size_variation < 1:
-            msg = "average_size and size_variation must add up to 1 or more"
-            raise ValueError(msg)
+            return "average_size and size_variation must add up to 1 or more"
         if self.size_variation > self.average_size + 1:
-            msg = "size_variation must be at most average_size + 1"
-            raise ValueError(msg)
-        return self
+            return "size_variation must be at most average_size + 1"
+        return ""

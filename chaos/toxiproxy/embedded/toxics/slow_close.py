@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from alertdrill.chaos.toxiproxy.embedded.bodies import Int64
+from dataclasses import dataclass
+
 from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, Stream, milliseconds
 
 
+@dataclass
 class SlowCloseToxic(Attributes):
     """A delay in ms between one side's close and the other's."""
 
-    delay: Int64 = 0
+    delay: int = 0
 
     async def pipe(self, stream: Stream) -> None:
         """Pass everything on, and delay the end."""

@@ -26,7 +26,7 @@ SCENARIOS: dict[str, list[Step]] = {
     "methods": [
         (method, path)
         for path in ("/proxies", "/proxies/p", "/proxies/p/toxics", "/proxies/p/toxics/t", "/reset", "/populate")
-        for method in ("PUT", "OPTIONS", "HEAD", "DELETE")
+        for method in ("PUT", "OPTIONS", "DELETE")
     ],
     "a proxy's life": [
         ("GET", "/proxies"),
@@ -56,18 +56,38 @@ SCENARIOS: dict[str, list[Step]] = {
         ("PATCH", "/proxies/c", '{"enabled":false,"listen":"localhost:0"}'),
         ("GET", "/proxies"),
     ],
+    "addresses in unusual forms": [
+        *(
+            ("POST", "/proxies", f'{{"name":"{number}","listen":"{listen}","upstream":"x:1"}}')
+            for number, listen in enumerate(
+                (
+                    *("[::ffff:127.0.0.1]:{port0}", "127.0.0.1: {port1}", "127.0.0.1:+{port2}", "127.0.0.1:0{port3}"),
+                    *("[127.0.0.1]:0", "127.0.0.1:-0"),
+                )
+            )
+        ),
+        ("GET", "/proxies"),
+    ],
     "addresses that cannot be": [
         PROXY,
         *(
             ("POST", "/proxies", f'{{"name":"{number}","listen":"{listen}","upstream":"x:1"}}')
             for number, listen in enumerate(
-                ("bad", "a:b:c", "[::1", "[::1]", "[::1]x:3", "::1", "x]:1", "[a:1", "127.0.0.1:99999", "127.0.0.1:-1")
+                (
+                    *("bad", "a:b:c", "[::1", "[::1]", "[::1]x:3", "::1", "x]:1", "[a:1", "127.0.0.1:99999"),
+                    *("127.0.0.1:-1", "127.2:0", "127.0.00.1:0", "127.0.0:0", "7:0", "127.0.0.1.:0", "300.1.1.1:0"),
+                    *("127.0.0.1:0x5", "127.0.0.1:\u0663", "tcp:/tmp/socket", "127.0.0.1 :0", "[::127.0.0.1]:0"),
+                )
             )
         ),
         ("POST", "/proxies", '{"name":"q","listen":"127.0.0.1:{port0}","upstream":"x:1"}'),
         ("POST", "/proxies", '{"name":"q","listen":"127.0.0.1:nosuchservice","upstream":"x:1"}'),
         ("POST", "/proxies", '{"name":"q","listen":"192.0.2.1:0","upstream":"x:1"}'),
-        ("PATCH", "/proxies/p", '{"listen":"bad"}'),
+        *(
+            ("PATCH", "/proxies/p", f'{{"listen":"{listen}"}}')
+            for listen in ("bad", "7:0", "127.1:{port1}", "127.0.0.1:nosuchservice", "127.0.0.1:99999")
+        ),
+        ("GET", "/proxies/p"),
         ("PATCH", "/proxies/p", '{"listen":"192.0.2.1:{port1}"}'),
         ("GET", "/proxies"),
         ("POST", "/reset"),
@@ -258,6 +278,157 @@ def test_answers_are_equal(scenario: str, both: tuple[ToxiproxyServer, Toxiproxy
         server.clear()
     for step in SCENARIOS[scenario]:
         assert embedded.ask(*step) == real.ask(*step), step
+
+
+RAW: dict[str, bytes] = {
+    "an absolute address": b"GET http://any.test:1/version HTTP/1.1\r\nHost: a\r\n",
+    "an absolute address without a path": b"GET http://any.test HTTP/1.1\r\nHost: a\r\n",
+    "an absolute address that is not clean": b"GET http://any.test/a/../version?b=c HTTP/1.1\r\nHost: a\r\n",
+    "lines that end with LF": b"GET /version HTTP/1.1\nHost: a\n",
+    "an unknown method": b"BREW /version HTTP/1.1\r\nHost: a\r\n",
+    "an unknown method elsewhere": b"BREW /coffee HTTP/1.1\r\nHost: a\r\n",
+    "a method in lower case": b"get /version HTTP/1.1\r\nHost: a\r\n",
+    "TRACE of all": b"TRACE * HTTP/1.1\r\nHost: a\r\n",
+    "OPTIONS of all": b"OPTIONS * HTTP/1.1\r\nHost: a\r\n",
+    "CONNECT": b"CONNECT db.test:5432 HTTP/1.1\r\nHost: a\r\n",
+    "CONNECT to a path": b"CONNECT /proxies HTTP/1.1\r\nHost: a\r\n",
+    "two user agents": b"GET /version HTTP/1.1\r\nUser-Agent: curl\r\nUser-Agent: Mozilla/1\r\nHost: a\r\n",
+    "a long header": b"GET /version HTTP/1.1\r\nX: " + b"x" * 50_000 + b"\r\nHost: a\r\n",
+    "a long path": b"GET /proxies/" + b"p" * 50_000 + b" HTTP/1.1\r\nHost: a\r\n",
+    "HTTP/1.7": b"GET /version HTTP/1.7\r\nHost: a\r\n",
+    "an empty host": b"GET /version HTTP/1.1\r\nHost:\r\n",
+    "a header over two lines": b"GET /version HTTP/1.1\r\nX: y\r\n\tz\r\nHost: a\r\n",
+    "a header that is no UTF-8": b"GET /version HTTP/1.1\r\nX: \xe9\r\nHost: a\r\n",
+    "a path that is not quoted": "GET /proxies/bücher?ü HTTP/1.1\r\nHost: a\r\n".encode(),
+    "an offer of another protocol": (
+        b"GET /version HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
+    ),
+    "HEAD of nothing": b"HEAD /nothing HTTP/1.1\r\nHost: a\r\n",
+}
+
+MALFORMED: dict[str, bytes] = {
+    "an absolute address, but no host": b"GET http://any.test/version HTTP/1.1\r\n",
+    "a method that is none": b"G(T /version HTTP/1.1\r\nHost: a\r\n",
+    "a header too long": b"GET /version HTTP/1.1\r\nX: " + b"x" * 1_060_000 + b"\r\nHost: a\r\n",
+    "no version": b"GET /version\r\n",
+    "HTTP/0.9": b"GET /version HTTP/0.9\r\nHost: a\r\n",
+    "HTTP/2.0": b"GET /version HTTP/2.0\r\nHost: a\r\n",
+    "another protocol": b"GET /version SPDY/1.1\r\nHost: a\r\n",
+    "no host": b"GET /version HTTP/1.1\r\n",
+    "two hosts": b"GET /version HTTP/1.1\r\nHost: a\r\nHost: b\r\n",
+    "a host with a space": b"GET /version HTTP/1.1\r\nHost: a b\r\n",
+    "a space in a header's name": b"GET /version HTTP/1.1\r\nX Y: z\r\nHost: a\r\n",
+    "a header without a colon": b"GET /version HTTP/1.1\r\nxyz\r\nHost: a\r\n",
+    "a header without a name": b"GET /version HTTP/1.1\r\n: z\r\nHost: a\r\n",
+    "a header that begins with a space": b"GET /version HTTP/1.1\r\n X: y\r\nHost: a\r\n",
+    "a header with a control character": b"GET /version HTTP/1.1\r\nX: \x01\r\nHost: a\r\n",
+    "a relative path": b"GET version HTTP/1.1\r\nHost: a\r\n",
+    "a path that is wrongly quoted": b"GET /version%4 HTTP/1.1\r\nHost: a\r\n",
+    "a path with a control character": b"GET /version\x02 HTTP/1.1\r\nHost: a\r\n",
+    "two spaces": b"GET  /version HTTP/1.1\r\nHost: a\r\n",
+    "a length that is none": b"POST /reset HTTP/1.1\r\nContent-Length: five\r\nHost: a\r\n",
+    "a length below zero": b"POST /reset HTTP/1.1\r\nContent-Length: -5\r\nHost: a\r\n",
+    "two lengths": b"POST /reset HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: 2\r\nHost: a\r\n",
+    "an unknown coding": b"POST /reset HTTP/1.1\r\nTransfer-Encoding: gzip\r\nHost: a\r\n",
+    "an unknown expectation": b"POST /reset HTTP/1.1\r\nExpect: much\r\nHost: a\r\n",
+}
+
+BODIES: dict[str, tuple[bytes, bytes]] = {
+    "chunks": (b"Transfer-Encoding: chunked\r\n", b"1\r\n[\r\n1;a=b\r\n]\r\n0\r\nX: y\r\n\r\n"),
+    "chunks and a length": (b"Transfer-Encoding: Chunked\r\nContent-Length: 7\r\n", b"2\r\n[]\r\n0\r\n\r\n"),
+    "a broken chunk": (b"Transfer-Encoding: chunked\r\n", b"q\r\n[]\r\n"),
+    "chunks with LF, and a line that ends well": (b"Transfer-Encoding: chunked\r\n", b"2\n[]\n0\n\n\r\n"),
+    "a body on request": (b"Content-Length: 2\r\nExpect: 100-continue\r\n", b"[]"),
+    "a body and then another request": (
+        b"Content-Length: 2\r\n",
+        b"[]GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("request_", RAW)
+def test_unusual_requests_are_answered_alike(request_: str, both: tuple[ToxiproxyServer, ToxiproxyServer]) -> None:
+    real, embedded = both
+    sent = RAW[request_] + b"Connection: close\r\n\r\n"
+    sent = sent.replace(b"\r\n", b"\n") if request_ == "lines that end with LF" else sent
+    assert embedded.exchange(sent) == real.exchange(sent)
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_bodies_are_read_alike(body: str, both: tuple[ToxiproxyServer, ToxiproxyServer]) -> None:
+    real, embedded = both
+    headers, content = BODIES[body]
+    for path in (b"/populate", b"/nowhere"):
+        ending = b"" if b"GET" in content else b"Connection: close\r\n"
+        sent = b"POST " + path + b" HTTP/1.1\r\nHost: a\r\n" + headers + ending + b"\r\n" + content
+        assert embedded.exchange(sent) == real.exchange(sent), path
+
+
+@pytest.mark.parametrize("request_", MALFORMED)
+def test_malformed_requests_get_the_same_status_and_title_but_not_the_same_reason(
+    request_: str, both: tuple[ToxiproxyServer, ToxiproxyServer]
+) -> None:
+    real, embedded = (_status_and_title(server, MALFORMED[request_]) for server in both)
+    assert embedded == real
+    assert real[0] in {"4", "5"}
+
+
+def _status_and_title(server: ToxiproxyServer, sent: bytes) -> str:
+    answer = server.exchange(sent + b"Connection: close\r\n\r\n")
+    head, _, _ = answer.partition("\r\n\r\n")
+    assert "Connection: close" in head.split("\r\n")
+    first, _, _ = head.removeprefix("HTTP/1.1 ").partition("\r\n")
+    return first.partition(":")[0]
+
+
+def test_an_api_connection_serves_many_requests(both: tuple[ToxiproxyServer, ToxiproxyServer]) -> None:
+    sent = b"GET /version HTTP/1.1\r\nHost: a\r\n\r\nGET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    real, embedded = both
+    assert embedded.exchange(sent) == real.exchange(sent)
+    assert real.exchange(sent).count("HTTP/1.") == 2
+
+
+@pytest.mark.parametrize("length", [200, 5000])
+@pytest.mark.parametrize("headers", ["", "Connection: keep-alive\r\n"])
+def test_http_1_0_gets_the_same_answer_but_in_version_1_1_and_always_the_end_of_the_connection(
+    headers: str, length: int, both: tuple[ToxiproxyServer, ToxiproxyServer]
+) -> None:
+    path = _path_of_answer(length, both)
+    real, embedded = both
+    expected = real.exchange(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+    answer = embedded.exchange(f"GET {path} HTTP/1.0\r\n{headers}\r\n".encode())
+    assert answer.replace("HTTP/1.1", "HTTP/1.0", 1).replace("Connection: close\r\n", "", 1) == expected
+
+
+@pytest.mark.parametrize("path", ["/proxies", "/proxies/p", TOXICS, f"{TOXICS}/t", "/reset", "/populate", "/version"])
+def test_head_gets_the_same_answer_but_with_a_length(path: str, both: tuple[ToxiproxyServer, ToxiproxyServer]) -> None:
+    sent = f"HEAD {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
+    real, embedded = both
+    assert embedded.exchange(sent).replace("Content-Length: …\r\n", "") == real.exchange(sent)
+
+
+@pytest.mark.parametrize(("length", "header"), [(2048, "Content-Length: …"), (2049, "Transfer-Encoding: chunked")])
+def test_an_answer_of_more_than_2048_bytes_comes_in_chunks(
+    length: int, header: str, both: tuple[ToxiproxyServer, ToxiproxyServer]
+) -> None:
+    path = _path_of_answer(length, both)
+    sent = f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
+    real, embedded = (server.exchange(sent).partition("\r\n\r\n") for server in both)
+    assert sorted(embedded[0].split("\r\n")) == sorted(real[0].split("\r\n"))
+    assert header in embedded[0]
+    assert embedded[2] == real[2]
+
+
+def _path_of_answer(length: int, servers: tuple[ToxiproxyServer, ToxiproxyServer]) -> str:
+    """Create a proxy with a name so long that the answer about it has this length in bytes; returns its path."""
+    made = '{"name":"%s","listen":"127.0.0.1:1","upstream":"127.0.0.1:1","enabled":false}'
+    for server in servers:
+        server.clear()
+        server.json("POST", "/proxies", made % "p")
+        name = "p" * (1 + length - len(server.raw("GET", "/proxies/p")[2]))
+        server.json("POST", "/proxies", made % name)
+        assert len(server.raw("GET", f"/proxies/{name}")[2]) == length
+    return f"/proxies/{name}"
 
 
 def test_browsers_are_refused_alike(both: tuple[ToxiproxyServer, ToxiproxyServer]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from alertdrill.lab.ports import free_ports
 from tests.support.tcp_pair import proxied
 from tests.support.toxiproxies import KINDS, ROOT, ToxiproxyServer, running
+from tests.support.toxiproxies import command as command_of
 from tests.support.waiting import until
 
 EMBEDDED = [sys.executable, "-m", "alertdrill.chaos.toxiproxy.embedded"]
@@ -122,7 +126,68 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_version_is_printed(kind: str) -> None:
+    ended = _run([*command_of(kind), "-version"])
+    assert (ended.returncode, ended.stdout) == (0, "toxiproxy-server version 2.12.0\n")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "flag", ["-proxy-metrics", "-runtime-metrics", "-runtime-metrics=true", "-proxy-metrics=false"]
+)
+async def test_every_flag_of_the_real_server_is_known(kind: str, flag: str, tmp_path: Path) -> None:
+    async with running(kind, tmp_path, flag, "-seed", "7") as api:
+        status, _, body = api.raw("GET", "/metrics")
+        wanted = not flag.endswith("false")
+        assert status == (200 if wanted else 404)
+        assert (b"process_resident_memory_bytes " in body) is ("runtime" in flag)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("level", "shown"), [(None, True), ("info", True), ("", False), ("Warn", False)])
+async def test_the_log_says_what_was_started_and_heeds_its_level(
+    kind: str,
+    level: str | None,
+    shown: bool,  # noqa: FBT001 - a case
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("LOG_LEVEL", raising=False)
+    if level is not None:
+        monkeypatch.setenv("LOG_LEVEL", level)
+    async with running(kind, tmp_path) as api:
+        api.json("POST", "/proxies", '{"name":"db","listen":"127.0.0.1:0","upstream":"127.0.0.1:1"}')
+    lines = [json.loads(line) for line in (tmp_path / f"toxiproxy-{kind}.log").read_text().splitlines()]
+    told = {(line["level"], line.get("address") or line.get("name"), line.get("message")) for line in lines}
+    started = {
+        ("info", f"127.0.0.1:{api.port}", "Starting Toxiproxy HTTP server"),
+        ("info", "db", "Started proxy"),
+    }
+    assert started <= told if shown else not told
+
+
+async def test_clients_that_go_away_leave_no_line_in_the_log(tmp_path: Path) -> None:
+    async with running("embedded", tmp_path) as api:
+        for begun in (b"", b"GET /ver", b"POST /populate HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n["):
+            with socket.create_connection(("127.0.0.1", api.port)) as client:
+                client.sendall(begun)
+                api.json("GET", "/version")
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            api.json("GET", "/version")
+    lines = (tmp_path / "toxiproxy-embedded.log").read_text().splitlines()
+    assert {json.loads(line)["level"] for line in lines} == {"info"}, lines
+
+
 def test_the_help_of_both_commands_lists_the_flags() -> None:
     for command in (EMBEDDED, ALONE):
         told = _run([*command, "--help"]).stdout
         assert all(flag in told for flag in ("--host", "--port", "--config", "--proxy-metrics")), told
+
+
+def test_the_server_loads_no_large_library() -> None:
+    """Their import would take longer than all the rest of the start."""
+    server = "alertdrill.chaos.toxiproxy.embedded"
+    loaded = _run([sys.executable, "-c", f"import sys, {server}.__main__; print(*sys.modules)"]).stdout.split()
+    assert {"aiohttp", "pydantic", "typer", "prometheus_client"}.isdisjoint(loaded)
+    assert {f"{server}.server", "h11"} <= set(loaded)
