@@ -28,8 +28,17 @@ def _require_unprotected(namespace: str) -> str:
     return namespace
 
 
+def _require_requirement(selector: str) -> str:
+    if not selector.strip():
+        msg = "is blank, which would mean all: expected at least one requirement such as app=engine"
+        raise ValueError(msg)
+    return selector
+
+
 Name = Annotated[str, StringConstraints(pattern=DNS_NAME, max_length=253)]
 Namespace = Annotated[Name, AfterValidator(_require_unprotected)]
+# Labels, as kubectl takes them.
+Selector = Annotated[str, AfterValidator(_require_requirement)]
 
 
 class Reach(Settings):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import model_validator
 
@@ -12,7 +12,11 @@ from alertdrill.chaos.cluster_access import Namespace, Reach
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection
-from alertdrill.chaos.kubernetes.connection import breaking
+from alertdrill.chaos.kubernetes import workload
+from alertdrill.chaos.kubernetes.connection import NO_CLUSTER, breaking, longest_undo
+from alertdrill.chaos.kubernetes.place import Object, Place
+from alertdrill.chaos.kubernetes.whole import Before
+from alertdrill.units.duration import Duration
 from alertdrill.units.extras import require_library
 
 if TYPE_CHECKING:
@@ -20,7 +24,9 @@ if TYPE_CHECKING:
 
 
 class ClusterFault(Fault):
-    """A fault of a cluster."""
+    """A fault of a cluster's nodes, or of a part of it that a subclass names."""
+
+    client_module: ClassVar[str] = "alertdrill.chaos.kubernetes.client"
 
     @model_validator(mode="after")
     def _has_its_library(self) -> Self:
@@ -29,7 +35,15 @@ class ClusterFault(Fault):
 
     def servers(self, endpoints: Endpoints) -> frozenset[str]:
         """Return what no other drill may break at the same time."""
-        return frozenset({endpoints.kubernetes.words} if endpoints.kubernetes else ())
+        return frozenset({f"{self._part} of {endpoints.kubernetes.words}"} if endpoints.kubernetes else ())
+
+    def refusal(self, endpoints: Endpoints) -> str:
+        """Return that no cluster is open to drills, if none is."""
+        return NO_CLUSTER if endpoints.kubernetes is None else ""
+
+    @property
+    def _part(self) -> str:
+        return "nodes"
 
 
 class ClusterInjection(Injection):
@@ -55,10 +69,53 @@ class ClusterInjection(Injection):
         """Return what is not as the fault made it; empty while all is. Raises FaultNotApplied and ClusterError."""
 
 
-class WorkloadFault(ClusterFault):
-    """A fault of one workload, named as kubectl does (`deployment/engine`)."""
+class WorkloadInjection(Injection):
+    """A fault of one workload, with the fault's name."""
+
+    name: str
+    reach: Reach
+    namespace: Namespace
+    workload: str
+    before: Before
+
+    @property
+    def target(self) -> str:
+        """The target, in words."""
+        return f"namespace {self.namespace}: {self.workload}"
+
+    @property
+    def place(self) -> Place:
+        """The place of the workload."""
+        return workload.place(self.workload, self.namespace)
+
+
+class RolloutInjection(WorkloadInjection):
+    """A fault that begins a roll-out, and waits at its end until one is complete."""
+
+    complete_within: Duration
+
+    @property
+    def longest_undo(self) -> timedelta:
+        """The time after which an undo counts as hung."""
+        return longest_undo(self.complete_within)
+
+    def _missing(self, now: Object) -> str:
+        return "" if workload.keeps_template(now) else workload.missing_part(now, self.before.wanted)
+
+
+class NamespaceFault(ClusterFault):
+    """A fault of one namespace."""
 
     namespace: Namespace
+
+    @property
+    def _part(self) -> str:
+        return f"namespace {self.namespace}"
+
+
+class WorkloadFault(NamespaceFault):
+    """A fault of one workload, named as kubectl does (`deployment/engine`)."""
+
     workload: str
 
     @property

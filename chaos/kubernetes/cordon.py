@@ -11,22 +11,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
-from alertdrill.chaos.cluster_access import Kubernetes, Name
+from alertdrill.chaos.cluster_access import Kubernetes, Name, Selector
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.kubernetes import mark, place
 from alertdrill.chaos.kubernetes.cluster_fault import ClusterFault, ClusterInjection
 from alertdrill.chaos.kubernetes.connection import breaking, found, opened, require_permissions, undoing
 from alertdrill.chaos.kubernetes.opted_in import carries
-from alertdrill.chaos.kubernetes.place import Object
+from alertdrill.chaos.kubernetes.place import Object, Place
+from alertdrill.units.text import some_of
 
 if TYPE_CHECKING:
     from alertdrill.chaos.kubernetes.client import KubernetesCluster
 
-# Marks the nodes that this fault cordoned.
-_ANNOTATION = "alertdrill.io/cordoned-by"
+
+_CORDON: Object = {"spec": {"unschedulable": True}}
 
 
 class CordonInjection(ClusterInjection):
@@ -35,51 +36,95 @@ class CordonInjection(ClusterInjection):
     kind: Literal["cordon"] = "cordon"
     name: str
     nodes: tuple[Name, ...]
+    # The nodes that this process may have cordoned; None in a process that did not inject the fault.
+    _tried: set[str] | None = PrivateAttr(None)
 
     @property
     def target(self) -> str:
         """The target, in words."""
+        return f"nodes {some_of(self.nodes)}"
+
+    @property
+    def full_target(self) -> str:
+        """The target with the names of all nodes."""
         return f"nodes {', '.join(self.nodes)}"
 
+    @property
+    def by_hand(self) -> str:
+        """The commands that uncordon the nodes and remove their marks."""
+        marks = " && ".join(mark.removal(_place(name)) for name in self.nodes)
+        return f"kubectl uncordon {' '.join(self.nodes)} && {marks}"
+
     async def inject(self) -> None:
-        """Cordon each node under the fault's name; raises FaultNotApplied."""
-        change = {"metadata": {"annotations": {_ANNOTATION: self.name}}, "spec": {"unschedulable": True}}
+        """Cordon each node under the fault's mark; raises FaultNotApplied."""
+        self._tried = set()
         async with breaking(self.reach) as cluster:
             for name in self.nodes:
-                await mark.hold(cluster, place.nodes().named(name), self.name, change, _require_uncordoned)
+                self._tried.add(name)
+                try:
+                    await mark.hold(cluster, _place(name), mark.labels(self.name), _CORDON, _require_uncordoned)
+                except FaultNotApplied:
+                    self._tried.remove(name)
+                    raise
 
     async def lost(self, cluster: KubernetesCluster) -> str:
         """Return which node is not cordoned by this fault any more; empty while all are."""
         for name in self.nodes:
-            node = await found(cluster, place.nodes().named(name))
-            if node is None or _cordoned_by(node) != self.name or not _is_cordoned(node):
+            node = await found(cluster, _place(name))
+            if node is None or mark.fault_of(node) != self.name or not _is_cordoned(node):
                 return f"node {name} was uncordoned, or is gone"
         return ""
 
     async def undo(self) -> None:
-        """Uncordon the nodes that carry the fault's name, and confirm it; raises FaultNotHealed."""
-        async with undoing(self.reach) as cluster:
+        """Uncordon the nodes that carry the fault's mark, and confirm it; raises FaultNotHealed."""
+        told, problems = [], []
+        async with undoing(self.reach, self.name) as cluster:
             for name in self.nodes:
-                await self._uncordon(cluster, name)
-        self._outcome = f"{len(self.nodes)} nodes take pods again"
+                try:
+                    told += await self._uncordon(cluster, name)
+                except FaultNotHealed as error:
+                    problems.append(str(error))
+        if problems:
+            raise FaultNotHealed("; ".join(problems))
+        self._outcome = ", ".join([f"{len(self.nodes) - len(told)} nodes take pods again", *told])
 
-    async def _uncordon(self, cluster: KubernetesCluster, name: str) -> None:
-        where = place.nodes().named(name)
-        node = await found(cluster, where)
-        if node is not None and _cordoned_by(node) == self.name:
-            change = {"metadata": {"annotations": {_ANNOTATION: None}}, "spec": {"unschedulable": None}}
-            await cluster.patch(where, change)
-            node = await found(cluster, where)
-            if node is not None and _cordoned_by(node) == self.name:
-                raise FaultNotHealed(f"node {name} is still cordoned")
-        await mark.release(cluster, where, self.name)
+    async def _uncordon(self, cluster: KubernetesCluster, name: str) -> list[str]:
+        """Uncordon a node; return what others did to it meanwhile, in words, if anything."""
+        node = await found(cluster, _place(name))
+        if node is None:
+            return [f"node {name} was removed meanwhile"]
+        if mark.fault_of(node) != self.name:
+            return self._unmarked(node, name)
+        told = [] if _is_cordoned(node) else [f"somebody uncordoned node {name} meanwhile"]
+        await mark.release(cluster, _place(name), self.name, {"spec": {"unschedulable": None}})
+        node = await found(cluster, _place(name))
+        if node is not None and mark.fault_of(node) == self.name:
+            raise FaultNotHealed(f"node {name} is still cordoned")
+        if self._tried is not None:
+            self._tried.discard(name)
+        return told
+
+    def _unmarked(self, node: Object, name: str) -> list[str]:
+        """Return what others did to a node that does not carry the mark (any more); raises FaultNotHealed."""
+        is_ours = self._tried is None or name in self._tried
+        if not _is_cordoned(node):
+            return [f"somebody uncordoned node {name} meanwhile"] if self._tried and is_ours else []
+        if other := mark.fault_of(node):
+            return [f"node {name} is cordoned by the fault {other}"]
+        if not is_ours:
+            return [f"somebody else cordoned node {name}"]
+        raise FaultNotHealed(
+            f"node {name} is cordoned and has lost the mark of the fault, so somebody else may have cordoned it:"
+            f" if nobody did, kubectl uncordon {name}; if somebody did, give the entry up:"
+            f' alertdrill heal --give-up {self.name} --because "{name} stays cordoned"'
+        )
 
 
 class Cordon(ClusterFault):
     """Cordon one node, or the nodes with some labels."""
 
     kind: Literal["cordon"] = "cordon"
-    selector: str | None = Field(default=None, min_length=1)
+    selector: Selector | None = None
     node: Name | None = None
     most_nodes: int = Field(default=1, ge=1)
 
@@ -130,6 +175,10 @@ def _require_open(nodes: list[Object], access: Kubernetes) -> None:
         )
 
 
+def _place(name: str) -> Place:
+    return place.nodes().named(name)
+
+
 def _require_uncordoned(node: Object) -> None:
     if _is_cordoned(node):
         raise FaultNotApplied(f"node {node['metadata']['name']} was cordoned before the fault")
@@ -137,8 +186,3 @@ def _require_uncordoned(node: Object) -> None:
 
 def _is_cordoned(node: Object) -> bool:
     return bool(node["spec"].get("unschedulable"))
-
-
-def _cordoned_by(node: Object) -> str | None:
-    by: str | None = (node["metadata"].get("annotations") or {}).get(_ANNOTATION)
-    return by

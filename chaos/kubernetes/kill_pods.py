@@ -11,13 +11,13 @@ ready_within: 2m
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.kubernetes import place
-from alertdrill.chaos.kubernetes.connection import breaking
+from alertdrill.chaos.kubernetes.connection import all_done, breaking
 from alertdrill.chaos.kubernetes.place import ClusterError
 from alertdrill.chaos.kubernetes.pods import Pod, PodsFault, PodsInjection
 
@@ -31,10 +31,10 @@ class KillPodsInjection(PodsInjection):
     kind: Literal["kill_pods"] = "kill_pods"
 
     async def inject(self) -> None:
-        """Delete all pods at once; raises FaultNotApplied, also when one ended by itself."""
-        self._mark()
+        """Delete all pods, so many at once as an API server bears; raises FaultNotApplied, also when one ended by itself."""
         async with breaking(self.reach) as cluster:
-            await asyncio.gather(*(self._kill(cluster, pod) for pod in self.pods))
+            await self._begin(cluster)
+            await all_done(partial(self._kill, cluster), self.pods, "pods were killed")
 
     async def _kill(self, cluster: KubernetesCluster, pod: Pod) -> None:
         try:
@@ -50,6 +50,6 @@ class KillPods(PodsFault):
 
     kind: Literal["kill_pods"] = "kill_pods"
 
-    async def resolve(self, endpoints: Endpoints, entry_id: str) -> KillPodsInjection:  # noqa: ARG002 - creates nothing
+    async def resolve(self, endpoints: Endpoints, entry_id: str) -> KillPodsInjection:
         """Choose the pods; raises FaultNotApplied for none, for too few, and for pods that must not be touched."""
-        return KillPodsInjection(**await self._chosen(endpoints, ("delete", place.pods(self.namespace))))
+        return KillPodsInjection(**await self._chosen(endpoints, entry_id, ("delete", place.pods(self.namespace))))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 from urllib.parse import quote
 
+from alertdrill.units.secrecy import without
 from alertdrill.units.settings import Settings
+from alertdrill.units.text import one_line
 
 Object = dict[str, Any]
 
@@ -76,10 +79,35 @@ def nodes() -> Place:
 class ClusterError(Exception):
     """The API server refused, or could not be reached; `status` is None when it did not answer.
 
-    `causes` are the detailed reasons of a refusal, if there are any.
+    `causes` are the detailed reasons of a refusal, if there are any, and `by_budget` says that a PodDisruptionBudget
+    refused. `passes` says that the same request may succeed later, after `retry_after` seconds if the API server gave a
+    time. `is_unsure` says that it may have been carried out all the same, and `was_unsure` that an earlier, equal request
+    may have been.
     """
 
-    def __init__(self, text: str, status: int | None = None, causes: tuple[str, ...] = ()) -> None:
-        super().__init__(text)
+    def __init__(  # noqa: PLR0913 - what is known of an error
+        self,
+        text: str,
+        status: int | None = None,
+        *,
+        causes: tuple[str, ...] = (),
+        by_budget: bool = False,
+        passes: bool = False,
+        is_unsure: bool = False,
+        retry_after: float = 0.0,
+    ) -> None:
+        super().__init__(one_line(text))
         self.status = status
         self.causes = causes
+        self.by_budget = by_budget
+        self.passes = passes
+        self.is_unsure = is_unsure
+        self.was_unsure = False
+        self.retry_after = retry_after
+
+    def hiding(self, secrets: Iterable[str]) -> Self:
+        """Replace secrets in its text: an API server, or a proxy before it, may repeat what it was sent."""
+        hidden = tuple(secrets)
+        self.args = (without(str(self), hidden),)
+        self.causes = tuple(without(one, hidden) for one in self.causes)
+        return self
