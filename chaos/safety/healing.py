@@ -21,7 +21,9 @@ from alertdrill.units.extras import LibraryMissing
 # The dead owner's last request may still arrive: repeat the undo after 1 s if the entry is younger than 10 s.
 _SETTLE_SECONDS = 1.0
 _SETTLED_AFTER_SECONDS = 10.0
-_PAUSE_SECONDS = 0.2
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 1.0
+PATIENCE_SECONDS = 5.0
+"""Long enough for a server that is restarting, or for a network that is away for three seconds."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ async def undo(injection: Injection, *, patience_seconds: float = 0.0, settle: b
 async def _undo_patiently(injection: Injection, patience_seconds: float) -> None:
     clock = asyncio.get_running_loop().time
     until = clock() + patience_seconds
-    longest_seconds = injection.longest_undo.total_seconds()
+    longest_seconds, pause = injection.longest_undo.total_seconds(), _FIRST_PAUSE_SECONDS
     while True:
         try:
             async with asyncio.timeout(longest_seconds):
@@ -64,10 +66,13 @@ async def _undo_patiently(injection: Injection, patience_seconds: float) -> None
             # An unexpected error: the fault stays in the ledger, and the other faults are undone.
             if clock() >= until:
                 raise FaultNotHealed(f"undoing it failed: {type(error).__name__}: {error}") from error
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-async def heal(ledger: Ledger, entry_id: str, entry: Entry, *, is_handed_over: bool = False) -> None:
+async def heal(
+    ledger: Ledger, entry_id: str, entry: Entry, *, is_handed_over: bool = False, patience_seconds: float = 0.0
+) -> None:
     """Undo a fault in place of its owner, and remove its entry if the owner cannot inject it any more.
 
     The owner cannot when it is dead or has handed the fault over. Otherwise the entry stays, as lapsed: an owner that was
@@ -75,9 +80,10 @@ async def heal(ledger: Ledger, entry_id: str, entry: Entry, *, is_handed_over: b
     """
     if entry.owner.is_alive and not is_handed_over:
         ledger.lapse(entry_id)
-        await undo(entry.injection)
+        await undo(entry.injection, patience_seconds=patience_seconds)
         return
-    await undo(entry.injection, settle=time.time() - entry.written_at < _SETTLED_AFTER_SECONDS)
+    settle = time.time() - entry.written_at < _SETTLED_AFTER_SECONDS
+    await undo(entry.injection, patience_seconds=patience_seconds, settle=settle)
     ledger.remove(entry_id)
 
 
@@ -90,9 +96,13 @@ def abandoned(contents: Contents, *, force: bool = False) -> dict[str, Entry]:
     }
 
 
-async def heal_all(ledger: Ledger, chosen: dict[str, Entry]) -> AsyncGenerator[Healed, None]:
+async def heal_all(
+    ledger: Ledger, chosen: dict[str, Entry], patience_seconds: float = 0.0
+) -> AsyncGenerator[Healed, None]:
     """Undo faults all at once, and yield the result of each as soon as it is known."""
-    tasks = [asyncio.ensure_future(_healed(ledger, entry_id, entry)) for entry_id, entry in chosen.items()]
+    tasks = [
+        asyncio.ensure_future(_healed(ledger, entry_id, entry, patience_seconds)) for entry_id, entry in chosen.items()
+    ]
     try:
         for done in asyncio.as_completed(tasks):
             yield await done
@@ -102,15 +112,15 @@ async def heal_all(ledger: Ledger, chosen: dict[str, Entry]) -> AsyncGenerator[H
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _healed(ledger: Ledger, entry_id: str, entry: Entry) -> Healed:
+async def _healed(ledger: Ledger, entry_id: str, entry: Entry, patience_seconds: float) -> Healed:
     try:
-        await heal(ledger, entry_id, entry)
+        await heal(ledger, entry_id, entry, patience_seconds=patience_seconds)
     except (FaultNotHealed, OSError) as error:
         return Healed(entry_id, entry, str(error))
     return Healed(entry_id, entry)
 
 
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 1.0
+_FIRST_PAUSE_OF_THE_WATCHDOG_SECONDS = 0.1
 LOG = "watchdog.log"
 
 
@@ -139,7 +149,7 @@ class Undoing:
             self._under_way[entry_id] = asyncio.run_coroutine_threadsafe(self._undo(entry_id), self._loop)
 
     async def _undo(self, entry_id: str) -> None:
-        pause, logged = _FIRST_PAUSE_SECONDS, ""
+        pause, logged = _FIRST_PAUSE_OF_THE_WATCHDOG_SECONDS, ""
         while (entry := self._ledger.find(entry_id)) is not None:
             try:
                 await heal(self._ledger, entry_id, entry, is_handed_over=self.is_handed_over)
@@ -150,7 +160,8 @@ class Undoing:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             else:
-                self._log(f"healed: {entry_id}: {entry.fault} on {entry.target}, of process {entry.owner.pid}")
+                found = f"; {entry.injection.outcome}" if entry.injection.outcome else ""
+                self._log(f"healed: {entry_id}: {entry.fault} on {entry.target}, of process {entry.owner.pid}{found}")
                 return
 
     def _log(self, line: str) -> None:

@@ -22,16 +22,38 @@ from alertdrill.units.text import one_line
 
 
 @dataclass(frozen=True)
-class Contents:
-    """The contents of a ledger: entries by id, the ids that lapsed, and a line for each other entry.
+class SpoiltEntry:
+    """An entry that is not carried out, and a line that says why.
 
-    An unreadable entry is damaged; a refused one is not this user's alone, or was not written by this program.
+    A refused one is not this user's alone, or was not written by this program; any other is damaged.
+    """
+
+    entry_id: str
+    line: str
+    is_refused: bool = False
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The contents of a ledger: entries by id, the ids that lapsed, and the entries that are not carried out.
+
+    `problem` says why the ledger itself cannot be read.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict)
     lapsed: frozenset[str] = frozenset()
-    unreadable: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
+    spoilt: list[SpoiltEntry] = field(default_factory=list)
+    problem: str = ""
+
+    @property
+    def unreadable(self) -> list[str]:
+        """A line for the ledger, if it cannot be read, and for each damaged entry."""
+        return [*filter(None, [self.problem]), *(one.line for one in self.spoilt if not one.is_refused)]
+
+    @property
+    def refused(self) -> list[str]:
+        """A line for each refused entry."""
+        return [one.line for one in self.spoilt if one.is_refused]
 
 
 class Ledger:
@@ -55,38 +77,50 @@ class Ledger:
                 f"the ledger {self.directory} cannot be written, so nothing is broken: {error}"
             ) from error
 
-    def read(self) -> Contents:
-        """Read all entries; one that is unreadable or refused is reported and does not hide the others.
+    def rewrite(self, entry_id: str, entry: Entry) -> None:
+        """Write an entry of this process again, with what was learnt meanwhile; raises FaultNotApplied."""
+        try:
+            with ledger_files.opened(self.directory) as folder:
+                ledger_files.rewrite_entry(folder, entry_id, entry.model_dump_json())
+        except (OSError, LedgerRefused) as error:
+            raise FaultNotApplied(f"the ledger {self.directory} cannot be written: {error}") from error
+
+    def read(self, only: str | None = None) -> Contents:
+        """Read all entries, or one; one that is unreadable or refused is reported and does not hide the others.
 
         Raises LedgerRefused when other users control the folder.
         """
         try:
             with ledger_files.opened(self.directory) as folder:
-                return self._read(folder)
+                return self._read(folder, only)
         except FileNotFoundError:
             return Contents()
         except OSError as error:
-            return Contents(unreadable=[f"the ledger {self.directory} cannot be read: {error.strerror}"])
+            return Contents(problem=f"the ledger {self.directory} cannot be read: {error.strerror}")
 
-    def _read(self, folder: int) -> Contents:
-        entries, lapsed, unreadable, refused = {}, set(), [], []
+    def _read(self, folder: int, only: str | None) -> Contents:
+        entries, lapsed, spoilt = {}, set(), []
         for entry_id, name in ledger_files.entry_names(folder):
+            if only not in {None, entry_id}:
+                continue
             path = self.directory / name
             try:
                 entries[entry_id] = Entry.model_validate(ledger_files.read_entry(folder, name, entry_id))
             except FileNotFoundError:
                 continue  # removed, or lapsed, since the listing
             except LedgerRefused as error:
-                refused.append(one_line(f"the ledger entry {path} is not carried out: it {error}"))
+                line = one_line(f"the ledger entry {path} is not carried out: it {error}")
+                spoilt.append(SpoiltEntry(entry_id, line, is_refused=True))
             except (OSError, ValueError, RecursionError) as error:
-                unreadable.append(one_line(f"the ledger entry {path} cannot be read: {_explained(error)}"))
+                line = one_line(f"the ledger entry {path} cannot be read: {_explained(error)}")
+                spoilt.append(SpoiltEntry(entry_id, line))
             if name == ledger_files.lapsed(entry_id):
                 lapsed.add(entry_id)
-        return Contents(entries, frozenset(lapsed), unreadable, refused)
+        return Contents(entries, frozenset(lapsed), spoilt)
 
     def find(self, entry_id: str) -> Entry | None:
-        """Read one entry; None when there is none, or when it cannot be read. Raises LedgerRefused."""
-        return self.read().entries.get(entry_id)
+        """Read one entry, and load only its kind; None when there is none, or it cannot be read. Raises LedgerRefused."""
+        return self.read(entry_id).entries.get(entry_id)
 
     def is_kept(self, entry_id: str) -> bool:
         """Return whether a fault still belongs to its owner, and has not lapsed."""

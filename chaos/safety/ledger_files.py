@@ -1,8 +1,9 @@
 """The folder of the ledger and its files, which obey only the user who runs this program.
 
-`ID.json` belongs to its owner, `ID.lapsed.json` was taken from it. `key` signs every entry, `watchdog.log` is the
-watchdog's. The folder has mode 0700 and the files 0600. Each file is opened relative to the opened folder and without
-following links, so that nobody can exchange what was checked.
+`ID.json` belongs to its owner, `ID.lapsed.json` was taken from it. `given-up/ID.json` is the record of an entry that a
+person gave up; it is not in force. `key` signs every entry and record, `watchdog.log` is the watchdog's. The folders have
+mode 0700 and the files 0600. Each file is opened relative to the opened folder and without following links, so that
+nobody can exchange what was checked.
 
 The watchdog uses this before it loads anything else, so it imports little.
 """
@@ -25,6 +26,7 @@ from typing import Any
 from alertdrill.chaos.errors import LedgerRefused
 
 KEY = "key"
+GIVEN_UP = "given-up"
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _SIGNATURE = "signature"
 _KEY_BYTES = 32
@@ -84,18 +86,31 @@ def entry_names(folder: int) -> Iterator[tuple[str, str]]:
 
 def write_entry(folder: int, entry_id: str, text: str) -> None:
     """Sign an entry (JSON), write it, and sync it; raises OSError and LedgerRefused, and then leaves no entry."""
-    entry = json.loads(text)
-    signed = json.dumps(entry | {_SIGNATURE: _signature(_made_key(folder), entry_id, entry)})
+    _write_synced(folder, entry_id, _signed(_made_key(folder), entry_id, json.loads(text)))
+
+
+def rewrite_entry(folder: int, entry_id: str, text: str) -> None:
+    """Write an entry of this process again, and sync it; one that lapsed stays lapsed, one that was removed stays so.
+
+    Raises OSError and LedgerRefused; then the entry is as it was.
+    """
+    signed = _signed(_made_key(folder), entry_id, json.loads(text))
+    name = next((one for one in (kept(entry_id), lapsed(entry_id)) if is_there(folder, one)), None)
+    if name is None:
+        return
     beside = f"{entry_id}.tmp"
     try:
         _write_new(folder, beside, signed)
-        os.rename(beside, kept(entry_id), src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
         os.fsync(folder)
     except OSError:
-        for left in (beside, kept(entry_id)):
-            with contextlib.suppress(OSError):
-                os.unlink(left, dir_fd=folder)
+        with contextlib.suppress(OSError):
+            os.unlink(beside, dir_fd=folder)
         raise
+    # It lapsed between the look and the renaming: its owner must notice that all the same.
+    if name == kept(entry_id) and is_there(folder, lapsed(entry_id)):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(name, lapsed(entry_id), src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def read_entry(folder: int, name: str, entry_id: str) -> dict[str, Any]:
@@ -110,16 +125,59 @@ def read_entry(folder: int, name: str, entry_id: str) -> dict[str, Any]:
             "has no signature, so an older version of alertdrill wrote it, or somebody else did: "
             "run `alertdrill heal` of the older version, or undo it by hand; then remove the file"
         )
-    try:
-        key = _read_key(folder)
-    except FileNotFoundError:
-        key = b""
-    if not key or not hmac.compare_digest(signature.encode(), _signature(key, entry_id, written).encode()):
+    if not _is_signed(folder, entry_id, written, signature):
         raise LedgerRefused(
             "was not signed with the key of this ledger, so it was copied or changed: "
             "undo it by hand if it is in force, then remove the file"
         )
     return dict(written)
+
+
+def content_of(folder: int, entry_id: str, most_bytes: int) -> bytes | None:
+    """Read the beginning of an entry's file, whatever it holds; None if it is no file of this user, or cannot be read."""
+    for name in (kept(entry_id), lapsed(entry_id)):
+        with contextlib.suppress(OSError, LedgerRefused):
+            return _read_own(folder, name)[:most_bytes]
+    return None
+
+
+def write_given_up(directory: Path, entry_id: str, record: dict[str, Any]) -> Path:
+    """Sign the record of an entry that is given up, write it, sync it, and return its path.
+
+    Raises OSError and LedgerRefused, and then leaves no record.
+    """
+    with made(directory) as folder, made(directory / GIVEN_UP) as records:
+        _write_synced(records, entry_id, _signed(_made_key(folder), _record_id(entry_id), record))
+        os.fsync(folder)
+    return directory / GIVEN_UP / kept(entry_id)
+
+
+def read_given_up(directory: Path) -> dict[str, dict[str, Any] | str]:
+    """Read the records of entries that were given up, by id; in the place of a damaged or foreign one is the reason.
+
+    Raises OSError and LedgerRefused.
+    """
+    found: dict[str, dict[str, Any] | str] = {}
+    try:
+        with opened(directory) as folder, opened(directory / GIVEN_UP) as records:
+            for entry_id, name in entry_names(records):
+                try:
+                    written = json.loads(_read_own(records, name))
+                    signature = str(written.pop(_SIGNATURE))
+                    is_ours = _is_signed(folder, _record_id(entry_id), written, signature)
+                    found[entry_id] = written if is_ours else "was not signed with the key of this ledger"
+                except (LedgerRefused, OSError) as error:
+                    found[entry_id] = str(error)
+                except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                    found[entry_id] = "is damaged"
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def _record_id(entry_id: str) -> str:
+    # So that a record is not valid as an entry.
+    return f"{GIVEN_UP}/{entry_id}"
 
 
 def is_there(folder: int, name: str) -> bool:
@@ -180,10 +238,36 @@ def _read_key(folder: int) -> bytes:
     return key
 
 
+def _signed(key: bytes, entry_id: str, content: dict[str, Any]) -> str:
+    return json.dumps(content | {_SIGNATURE: _signature(key, entry_id, content)})
+
+
+def _is_signed(folder: int, entry_id: str, content: dict[str, Any], signature: str) -> bool:
+    try:
+        key = _read_key(folder)
+    except FileNotFoundError:
+        return False
+    return hmac.compare_digest(signature.encode(), _signature(key, entry_id, content).encode())
+
+
 def _signature(key: bytes, entry_id: str, entry: dict[str, Any]) -> str:
     """Sign an entry together with its id, so that it is not valid under another name."""
     written = json.dumps(entry, sort_keys=True, separators=(",", ":"))
     return hmac.new(key, f"{entry_id}\n{written}".encode(), hashlib.sha256).hexdigest()
+
+
+def _write_synced(folder: int, entry_id: str, signed: str) -> None:
+    """Write the file of an entry or a record, and sync it; raises OSError, and then leaves none."""
+    beside = f"{entry_id}.tmp"
+    try:
+        _write_new(folder, beside, signed)
+        os.rename(beside, kept(entry_id), src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+    except OSError:
+        for left in (beside, kept(entry_id)):
+            with contextlib.suppress(OSError):
+                os.unlink(left, dir_fd=folder)
+        raise
 
 
 def _write_new(folder: int, name: str, text: str) -> None:

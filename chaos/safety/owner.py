@@ -27,6 +27,12 @@ class Owner:
         return cls(os.getpid(), stat.started_ticks, boot_id())
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether a signal or a debugger stopped the process."""
+        stat = read_stat(self.pid)
+        return stat is not None and stat.state in "Tt"
+
+    @property
     def is_alive(self) -> bool:
         """Whether the process still runs; a stopped one does, a zombie does not."""
         stat = read_stat(self.pid)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from alertdrill.chaos.safety.entry import Entry
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.toxiproxy.down import DownInjection
 from alertdrill.chaos.toxiproxy.toxic import ToxicInjection
-from full_disk import files_of_at_most
+from tests.support.full_disk import files_of_at_most
 from tests.support.left_behind import FAULT
 
 TOXIC = ToxicInjection(
@@ -43,6 +45,46 @@ def test_an_entry_is_read_as_it_was_written(injection: ToxicInjection | DownInje
     entry = Entry.of(FAULT, injection, "slow")
     ledger.write("alertdrill-1", entry)
     assert ledger.read().entries == {"alertdrill-1": entry}
+
+
+def test_finding_an_entry_loads_nothing_for_the_others(ledger: Ledger) -> None:
+    """A fault must be undone soon, and loading another kind takes long on a busy machine."""
+    ledger.write("alertdrill-1", Entry.of(FAULT, TOXIC, "slow"))
+    ledger.write("alertdrill-2", Entry.of(FAULT, DOWN, "other"))
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom alertdrill.chaos.safety.ledger import Ledger\n"
+        "print(Ledger(Path(sys.argv[1])).find('alertdrill-1').target, 'alertdrill.chaos.toxiproxy.down' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(ledger.directory)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{TOXIC.target} False\n"
+
+
+def test_an_entry_can_be_written_again_with_what_was_learnt_meanwhile(ledger: Ledger) -> None:
+    ledger.write("alertdrill-1", Entry.of(FAULT, TOXIC, "slow"))
+    learnt = Entry.of(FAULT, TOXIC.model_copy(update={"attributes": {"latency": 2}}), "slow")
+    ledger.rewrite("alertdrill-1", learnt)
+    assert ledger.read().entries == {"alertdrill-1": learnt}
+    assert {path.stat().st_mode & 0o777 for path in ledger.directory.iterdir()} == {0o600}
+
+
+def test_an_entry_that_lapsed_stays_lapsed_when_it_is_written_again(ledger: Ledger) -> None:
+    entry = Entry.of(FAULT, TOXIC, "slow")
+    ledger.write("alertdrill-1", entry)
+    ledger.lapse("alertdrill-1")
+    learnt = Entry.of(FAULT, DOWN, "slow")
+    ledger.rewrite("alertdrill-1", learnt)
+    contents = ledger.read()
+    assert contents.entries == {"alertdrill-1": learnt}
+    assert contents.lapsed == {"alertdrill-1"}
+    assert not ledger.is_kept("alertdrill-1")
+
+
+def test_an_entry_that_was_removed_is_not_written_again(ledger: Ledger) -> None:
+    entry = Entry.of(FAULT, TOXIC, "slow")
+    ledger.write("alertdrill-1", entry)
+    ledger.remove("alertdrill-1")
+    ledger.rewrite("alertdrill-1", entry)
+    assert ledger.read().entries == {}
 
 
 @pytest.mark.parametrize(
@@ -84,6 +126,7 @@ def test_an_entry_with_an_odd_name_is_reported_in_one_line(ledger: Ledger) -> No
         ("{}", "fault: Field required"),
         ('{"injection": {"kind": "magic"}}', "unknown kind 'magic', expected one of: "),
         ('{"injection": {"kind": ["toxic"]}}', "unknown kind ['toxic'], expected one of: "),
+        ('{"injection": {"kind": "apply_manifest", "objects": [{"body": {}}]}}', "injection.objects.0.kind: "),
     ],
 )
 def test_a_signed_entry_that_is_no_fault_is_unreadable(text: str, expected: str, ledger: Ledger) -> None:

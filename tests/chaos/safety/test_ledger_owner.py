@@ -18,7 +18,7 @@ from alertdrill.chaos.safety import ledger_files
 from alertdrill.chaos.safety.entry import Entry
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.safety.owner import Owner
-from alertdrill.chaos.safety.watchdog import Watchdog
+from alertdrill.chaos.safety.watchdog import Watchdog, loaded
 from tests.support.breaking import endpoints, fault
 from tests.support.left_behind import FAULT
 
@@ -66,7 +66,8 @@ class Planted:
         """What a watchdog of the entry's owner would undo."""
         here = Owner.this_process()
         dead = Owner(here.pid, here.started - 1, here.boot)
-        return Watchdog(self.ledger.directory, "slow", dead)._entries()  # noqa: SLF001 - what it reads is the promise
+        watchdog = Watchdog(self.ledger.directory, "slow", dead, loaded(self.ledger.directory, ()))
+        return watchdog._entries()  # noqa: SLF001 - what it reads is the promise
 
 
 @pytest.fixture
