@@ -25,6 +25,23 @@ class DataServerFault(Fault):
 
     @property
     @abstractmethod
+    def needs_permission(self) -> bool:
+        """Whether the action destroys something, so that both files must allow it."""
+
+    def refusal(self, endpoints: Endpoints) -> str:
+        """Return what to write into the files that do not allow the action (`flush redis:6379`)."""
+        what = f"{self.action} {self.server_name}"
+        if not self.needs_permission:
+            return ""
+        if self.allow != what:
+            had = "it has none" if self.allow is None else f"it has {self.allow!r}"
+            return f"needs `allow: {what}` in the drill's fault, {had}"
+        return (
+            "" if what in endpoints.allowed else f"`{what}` is not allowed here: agent.yml needs it in its list `allow`"
+        )
+
+    @property
+    @abstractmethod
     def server(self) -> ServerUrl:
         """The server in the URL."""
 
@@ -67,10 +84,7 @@ class DataServerFault(Fault):
                     raise ValueError(msg)
 
 
-def require_allowed(what: str, written: str | None, endpoints: Endpoints) -> None:
-    """Require an action (`flush redis:6379`) in both files; raises FaultNotApplied that says what to write there."""
-    if written != what:
-        had = "it has none" if written is None else f"it has {written!r}"
-        raise FaultNotApplied(f"needs `allow: {what}` in the drill's fault, {had}")
-    if what not in endpoints.allowed:
-        raise FaultNotApplied(f"`{what}` is not allowed here: agent.yml needs it in its list `allow`")
+def require_allowed(fault: DataServerFault, endpoints: Endpoints) -> None:
+    """Require the permission of an action in both files; raises FaultNotApplied that says what to write there."""
+    if refusal := fault.refusal(endpoints):
+        raise FaultNotApplied(refusal)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 
 class FaultNotApplied(Exception):
-    """The fault could not be injected, and nothing is broken."""
+    """The fault could not be injected, and nothing is broken.
+
+    `in_part` says that a part of it was injected, and undone again.
+    """
+
+    def __init__(self, text: str = "", *, in_part: bool = False) -> None:
+        super().__init__(text)
+        self.in_part = in_part
 
 
 class FaultNotHealed(Exception):
-    """Something may still be broken: the undo could not be confirmed."""
+    """Something may still be broken: the undo could not be confirmed. `entry_id` is its entry, which is kept, if known."""
+
+    entry_id: str = ""
 
 
 class FaultTakenBack(Exception):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -22,12 +22,12 @@ from alertdrill.units.settings import Settings
 class Endpoints:
     """The servers that faults use, and the permissions of agent.yml.
 
-    `addresses` map the names of a drill file to real addresses: {"redis:6379": "127.0.0.1:31234"}. `allowed` is the
+    `toxiproxy_url` is empty where there is no Toxiproxy. `addresses` map the names of a drill file to real addresses: {"redis:6379": "127.0.0.1:31234"}. `allowed` is the
     list `allow` of agent.yml: {"flush redis:6379"}. `password_files` has the password file of each server by name.
     `kubernetes` is the part of a cluster that drills may touch.
     """
 
-    toxiproxy_url: str
+    toxiproxy_url: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
     allowed: frozenset[str] = frozenset()
     password_files: Mapping[str, Path] = field(default_factory=dict)
@@ -65,6 +65,11 @@ class Fault(Settings):
     `at_most` also limits a fault that lasts until the alerts fired, and a fault whose owner hangs.
     """
 
+    client_module: ClassVar[str] = ""
+    """The module that speaks to the target, if it is loaded only for use.
+
+    The watchdog loads it, and the module of the fault itself, before the fault is in force.
+    """
     kind: str
     at: Duration = Field(default=timedelta(0), ge=timedelta(0))
     lasts: Duration | Literal["until-fired"] = "until-fired"
@@ -96,8 +101,13 @@ class Fault(Settings):
     def target(self) -> str:
         """The target, in words."""
 
+    def refusal(self, endpoints: Endpoints) -> str:
+        """Return why the fault is refused whatever the servers say, as `resolve` would; an empty text if it is not."""
+        del endpoints
+        return ""
+
     def servers(self, endpoints: Endpoints) -> frozenset[str]:
-        """Return what no other drill may break at the same time, beside Toxiproxy: HOST:PORT, a URL, or words."""
+        """Return what no other drill may break at the same time: HOST:PORT, a URL, or words."""
         return frozenset({f"{self.kind} of {endpoints.located(self.target)}"})
 
     def steps(self) -> list[Fault]:

@@ -19,12 +19,14 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.secret_source import PathBesideFile
 from alertdrill.chaos.timeline import most_at_once, repetitions
 from alertdrill.units.settings import Settings
+
+_LONGEST_TARGET = 200
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -38,26 +40,27 @@ def _time(value: object) -> object:
     return value
 
 
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        msg = f"{name!r} is not a time zone, expected one such as Europe/Berlin or UTC"
+        raise ValueError(msg) from error
+    return name
+
+
 TimeOfDay = Annotated[time, BeforeValidator(_time)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+"""The name of an IANA time zone."""
 
 
 class Hours(Settings):
     """When drills may run, in a time zone; an `end` before `begin` is on the next day."""
 
-    time_zone: str
+    time_zone: TimeZone
     days: tuple[Day, ...] = _DAYS
     begin: TimeOfDay = time(0)
     end: TimeOfDay = time(0)
-
-    @field_validator("time_zone")
-    @classmethod
-    def _is_a_time_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            msg = f"{name!r} is not a time zone, expected one such as Europe/Berlin or UTC"
-            raise ValueError(msg) from error
-        return name
 
     def include(self, now: datetime) -> bool:
         """Return whether an instant is within these hours."""
@@ -95,10 +98,13 @@ class Blackout(Settings):
 
 
 class Guards(Settings):
-    """The limits of faults; patterns are those of shells (`*`, `?`, `[ab]`), for targets as `--dry-run` prints them.
+    """The limits of faults; patterns are those of shells (`*`, `?`, `[ab]`).
 
-    `kill_switch` is a file; when it exists, the drill ends. Alerts of `ignore_alerts` that fire do not stop a drill from
-    starting, nor do silences whose authors match `known_silences`. A fault that grows in steps counts as one.
+    They match a target as the drill names it (`nodes pool=drill`) or as `--dry-run` finds it (`nodes node-1, node-2`).
+
+    `kill_switch` is a file; when it exists, the drill ends. `ignore_alerts` are the
+    alerts that may fire in any drill that does not expect them, also before it starts. Silences whose authors match
+    `known_silences` do not stop a drill from starting. A fault that grows in steps counts as one.
     """
 
     allowed: tuple[str, ...] = ("*",)
@@ -110,13 +116,22 @@ class Guards(Settings):
     ignore_alerts: tuple[str, ...] = ()
     known_silences: tuple[str, ...] = ("*",)
 
-    def target_problem(self, target: str) -> str:
-        """Return why a target may not be touched; an empty text when it may."""
+    def target_problem(self, written: str, found: str) -> str:
+        """Return why a target may not be touched, as the drill names it and as it was found; empty when it may.
+
+        It is forbidden when one of the two is, and allowed when one of the two is.
+        """
+        if problem := self.forbidden_problem(written) or self.forbidden_problem(found):
+            return problem
+        if not any(fnmatchcase(target, pattern) for target in (written, found) for pattern in self.allowed):
+            return f"{_told(found)} is in none of guards.allowed: {', '.join(map(repr, self.allowed))}"
+        return ""
+
+    def forbidden_problem(self, target: str) -> str:
+        """Return why a target is forbidden in any case; an empty text when it is not."""
         for pattern in self.forbidden:
             if fnmatchcase(target, pattern):
-                return f"{target} is forbidden by guards.forbidden: {pattern!r}"
-        if not any(fnmatchcase(target, pattern) for pattern in self.allowed):
-            return f"{target} is in none of guards.allowed: {', '.join(map(repr, self.allowed))}"
+                return f"{_told(target)} is forbidden by guards.forbidden: {pattern!r}"
         return ""
 
     def time_problem(self, now: datetime) -> str:
@@ -143,3 +158,8 @@ def _instant(value: date) -> datetime:
     if not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def _told(target: str) -> str:
+    """Return a target as an error names it: it may have thousands of names."""
+    return target if len(target) <= _LONGEST_TARGET else f"{target[:_LONGEST_TARGET]}…"

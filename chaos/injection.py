@@ -6,6 +6,7 @@ The ledger keeps it while the fault is in force, so that any later process can u
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from datetime import timedelta
 
 from pydantic import PrivateAttr
@@ -18,6 +19,19 @@ class Injection(Settings):
 
     # Set by `undo`; not part of the data.
     _outcome: str = PrivateAttr("")
+    # Set by `undo` before its first request that changes something: what a later try finds may be the work of this one.
+    _was_tried: bool = PrivateAttr(False)
+    # Writes this to the ledger again; set by the process that keeps the fault in force.
+    _recorder: Callable[[], None] | None = PrivateAttr(None)
+
+    def recorded_by(self, recorder: Callable[[], None]) -> None:
+        """Set what writes this injection to the ledger again, for one that learns more while it is injected."""
+        self._recorder = recorder
+
+    def _record(self) -> None:
+        """Write this injection to the ledger again, if one keeps it; raises FaultNotApplied."""
+        if self._recorder is not None:
+            self._recorder()
 
     @property
     @abstractmethod
@@ -25,9 +39,19 @@ class Injection(Settings):
         """The target, in words."""
 
     @property
+    def full_target(self) -> str:
+        """The target with every name, which guards compare; `target` may leave out some of thousands."""
+        return self.target
+
+    @property
     def outcome(self) -> str:
-        """What `undo` found out, in words, such as how soon a process was back; may be empty."""
+        """What `undo` found out, in words: how soon a process was back, or what somebody else did; may be empty."""
         return self._outcome
+
+    @property
+    def by_hand(self) -> str:
+        """How a person undoes it without alertdrill: a command, or words; may be empty."""
+        return ""
 
     @property
     def longest_undo(self) -> timedelta:

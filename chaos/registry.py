@@ -1,77 +1,81 @@
-"""The table of faults: a row is the kind in a drill file, its class, and the class that the ledger keeps of it."""
+"""The tables of faults, by kind; the class behind a name is imported when it is first needed.
+
+A process that undoes one fault does not load all the others.
+"""
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
-
-from pydantic import Field
+from importlib import import_module
+from typing import Any
 
 from alertdrill.chaos.fault import Fault
-from alertdrill.chaos.http.fault import Http, HttpInjection
 from alertdrill.chaos.injection import Injection
-from alertdrill.chaos.kubernetes.apply_manifest import ApplyManifest, ApplyManifestInjection
-from alertdrill.chaos.kubernetes.cordon import Cordon, CordonInjection
-from alertdrill.chaos.kubernetes.evict_pods import EvictPods, EvictPodsInjection
-from alertdrill.chaos.kubernetes.kill_pods import KillPods, KillPodsInjection
-from alertdrill.chaos.kubernetes.restart_rollout import RestartRollout, RestartRolloutInjection
-from alertdrill.chaos.kubernetes.scale import Scale, ScaleInjection
-from alertdrill.chaos.machine.command import Command, CommandInjection
-from alertdrill.chaos.machine.cpu import Cpu, CpuInjection
-from alertdrill.chaos.machine.memory import Memory, MemoryInjection
-from alertdrill.chaos.machine.process import Process, ProcessInjection
-from alertdrill.chaos.postgres.fault import Postgres, PostgresInjection
-from alertdrill.chaos.redis.fault import Redis, RedisInjection
-from alertdrill.chaos.toxiproxy.bandwidth import Bandwidth
-from alertdrill.chaos.toxiproxy.down import Down, DownInjection
-from alertdrill.chaos.toxiproxy.latency import Latency
-from alertdrill.chaos.toxiproxy.limit_data import LimitData
-from alertdrill.chaos.toxiproxy.reset_peer import ResetPeer
-from alertdrill.chaos.toxiproxy.slicer import Slicer
-from alertdrill.chaos.toxiproxy.slow_close import SlowClose
-from alertdrill.chaos.toxiproxy.timeout import Timeout
-from alertdrill.chaos.toxiproxy.toxic import ToxicInjection
 
-
-class Row(NamedTuple):
-    """The settings of a fault, and its injection; several faults may share an injection."""
-
-    fault: type[Fault]
-    injection: type[Injection]
-
-
-ROWS = {
-    "apply_manifest": Row(ApplyManifest, ApplyManifestInjection),
-    "bandwidth": Row(Bandwidth, ToxicInjection),
-    "command": Row(Command, CommandInjection),
-    "cordon": Row(Cordon, CordonInjection),
-    "cpu": Row(Cpu, CpuInjection),
-    "down": Row(Down, DownInjection),
-    "evict_pods": Row(EvictPods, EvictPodsInjection),
-    "http": Row(Http, HttpInjection),
-    "kill_pods": Row(KillPods, KillPodsInjection),
-    "latency": Row(Latency, ToxicInjection),
-    "limit_data": Row(LimitData, ToxicInjection),
-    "memory": Row(Memory, MemoryInjection),
-    "postgres": Row(Postgres, PostgresInjection),
-    "process": Row(Process, ProcessInjection),
-    "redis": Row(Redis, RedisInjection),
-    "reset_peer": Row(ResetPeer, ToxicInjection),
-    "restart_rollout": Row(RestartRollout, RestartRolloutInjection),
-    "scale": Row(Scale, ScaleInjection),
-    "slicer": Row(Slicer, ToxicInjection),
-    "slow_close": Row(SlowClose, ToxicInjection),
-    "timeout": Row(Timeout, ToxicInjection),
+FAULTS = {
+    "apply_manifest": "alertdrill.chaos.kubernetes.apply_manifest:ApplyManifest",
+    "bandwidth": "alertdrill.chaos.toxiproxy.bandwidth:Bandwidth",
+    "command": "alertdrill.chaos.machine.command:Command",
+    "cordon": "alertdrill.chaos.kubernetes.cordon:Cordon",
+    "cpu": "alertdrill.chaos.machine.cpu:Cpu",
+    "down": "alertdrill.chaos.toxiproxy.down:Down",
+    "drain": "alertdrill.chaos.kubernetes.drain:Drain",
+    "evict_pods": "alertdrill.chaos.kubernetes.evict_pods:EvictPods",
+    "http": "alertdrill.chaos.http.fault:Http",
+    "kill_pods": "alertdrill.chaos.kubernetes.kill_pods:KillPods",
+    "latency": "alertdrill.chaos.toxiproxy.latency:Latency",
+    "limit_data": "alertdrill.chaos.toxiproxy.limit_data:LimitData",
+    "memory": "alertdrill.chaos.machine.memory:Memory",
+    "partition": "alertdrill.chaos.kubernetes.partition:Partition",
+    "postgres": "alertdrill.chaos.postgres.fault:Postgres",
+    "pressure": "alertdrill.chaos.kubernetes.pressure:Pressure",
+    "process": "alertdrill.chaos.machine.process:Process",
+    "redis": "alertdrill.chaos.redis.fault:Redis",
+    "reset_peer": "alertdrill.chaos.toxiproxy.reset_peer:ResetPeer",
+    "restart_rollout": "alertdrill.chaos.kubernetes.restart_rollout:RestartRollout",
+    "rollout_bad_image": "alertdrill.chaos.kubernetes.rollout_bad_image:RolloutBadImage",
+    "scale": "alertdrill.chaos.kubernetes.scale:Scale",
+    "slicer": "alertdrill.chaos.toxiproxy.slicer:Slicer",
+    "slow_close": "alertdrill.chaos.toxiproxy.slow_close:SlowClose",
+    "timeout": "alertdrill.chaos.toxiproxy.timeout:Timeout",
 }
+"""The kinds in a drill file, and the class of each."""
 
-FAULTS = {kind: row.fault for kind, row in ROWS.items()}
-INJECTIONS: dict[str, type[Injection]] = {
-    row.injection.model_fields["kind"].default: row.injection for row in ROWS.values()
+INJECTIONS = {
+    "apply_manifest": "alertdrill.chaos.kubernetes.apply_manifest:ApplyManifestInjection",
+    "command": "alertdrill.chaos.machine.command:CommandInjection",
+    "cordon": "alertdrill.chaos.kubernetes.cordon:CordonInjection",
+    "cpu": "alertdrill.chaos.machine.cpu:CpuInjection",
+    "down": "alertdrill.chaos.toxiproxy.down:DownInjection",
+    "drain": "alertdrill.chaos.kubernetes.drain:DrainInjection",
+    "evict_pods": "alertdrill.chaos.kubernetes.evict_pods:EvictPodsInjection",
+    "http": "alertdrill.chaos.http.fault:HttpInjection",
+    "kill_pods": "alertdrill.chaos.kubernetes.kill_pods:KillPodsInjection",
+    "memory": "alertdrill.chaos.machine.memory:MemoryInjection",
+    "partition": "alertdrill.chaos.kubernetes.partition:PartitionInjection",
+    "postgres": "alertdrill.chaos.postgres.fault:PostgresInjection",
+    "pressure": "alertdrill.chaos.kubernetes.pressure:PressureInjection",
+    "process": "alertdrill.chaos.machine.process:ProcessInjection",
+    "redis": "alertdrill.chaos.redis.fault:RedisInjection",
+    "restart_rollout": "alertdrill.chaos.kubernetes.restart_rollout:RestartRolloutInjection",
+    "rollout_bad_image": "alertdrill.chaos.kubernetes.rollout_bad_image:RolloutBadImageInjection",
+    "scale": "alertdrill.chaos.kubernetes.scale:ScaleInjection",
+    "toxic": "alertdrill.chaos.toxiproxy.toxic:ToxicInjection",
 }
+"""The kinds in the ledger, and the class of each; all toxics have the same one."""
 
-if TYPE_CHECKING:
-    # A type checker cannot make a union of a table's classes.
-    AnyFault: TypeAlias = Fault
-else:
-    AnyFault = Annotated[reduce(or_, FAULTS.values()), Field(discriminator="kind")]
+
+def fault_class(kind: str) -> type[Fault]:
+    """Import the settings of a fault; raises KeyError for an unknown kind."""
+    found: type[Fault] = _imported(FAULTS[kind])
+    return found
+
+
+def injection_class(kind: str) -> type[Injection]:
+    """Import what the ledger keeps of a fault; raises KeyError for an unknown kind."""
+    found: type[Injection] = _imported(INJECTIONS[kind])
+    return found
+
+
+def _imported(place: str) -> Any:  # noqa: ANN401 - a class, which only the caller knows
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)

@@ -50,5 +50,11 @@ def most_at_once(faults: Sequence[Fault]) -> int:
     return max((sum(other.at <= fault.at < _end(other) for other in faults) for fault in faults), default=0)
 
 
+def last_end(faults: Iterable[Fault]) -> timedelta:
+    """Return when the last fault with a duration ends; zero if there is none."""
+    ends = (_end(one) for fault in faults for one in repetitions(fault) if isinstance(one.lasts, timedelta))
+    return max(ends, default=timedelta(0))
+
+
 def _end(fault: Fault) -> timedelta:
     return fault.at + fault.lasts if isinstance(fault.lasts, timedelta) else timedelta.max

@@ -47,6 +47,11 @@ class HttpInjection(Injection):
         """The time after which an undo counts as hung."""
         return super().longest_undo + self.end.longest
 
+    @property
+    def by_hand(self) -> str:
+        """The call that ends the fault, without its secrets."""
+        return f"{self.end.method} {shown_url(self.end.url)}"
+
     async def inject(self) -> None:
         """Make the call that begins the fault, and check its effect; raises FaultNotApplied."""
         try:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -125,6 +126,11 @@ class CommandInjection(Injection):
     def target(self) -> str:
         """The target, in words."""
         return self.words
+
+    @property
+    def by_hand(self) -> str:
+        """The command that ends the fault."""
+        return f"cd {shlex.quote(str(self.folder))} && {shlex.join(self.end.run)}"
 
     async def inject(self) -> None:
         """Run `begin`, in a process that ends with the agent; raises FaultNotApplied with the end of its output."""

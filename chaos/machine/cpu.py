@@ -44,6 +44,11 @@ class CpuInjection(Injection):
         """The target, in words."""
         return _words(self.cores, self.burn.share)
 
+    @property
+    def by_hand(self) -> str:
+        """The processes to end."""
+        return f"end the processes with {self.name} in their command line"
+
     async def inject(self) -> None:
         """Start the processes; raises FaultNotApplied."""
         await holder.hold("alertdrill.chaos.machine.cpu", self.name, self.burn, self.cores)

@@ -37,6 +37,11 @@ class MemoryInjection(Injection):
         """The target, in words."""
         return _words(self.mebibytes)
 
+    @property
+    def by_hand(self) -> str:
+        """The processes to end."""
+        return f"end the processes with {self.name} in their command line"
+
     async def inject(self) -> None:
         """Start the process, and wait until it has its memory; raises FaultNotApplied."""
         await holder.hold("alertdrill.chaos.machine.memory", self.name, self)

@@ -15,6 +15,7 @@ import asyncio
 import os
 import pwd
 import re
+import shlex
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
@@ -78,13 +79,23 @@ class ProcessInjection(Injection):
         """The time after which an undo counts as hung."""
         return super().longest_undo + timedelta(seconds=_ENDS_WITHIN_SECONDS)
 
+    @property
+    def by_hand(self) -> str:
+        """How the processes continue, or come back."""
+        if self.action == "stop":
+            return f"kill -CONT {' '.join(str(process.pid) for process in self.processes)}"
+        return shlex.join(self.start) or f"start again what was {self.where.words}"
+
     async def inject(self) -> None:
         """Kill or stop the processes, and confirm it; raises FaultNotApplied."""
         try:
             if self.action == "stop":
                 await self._send(SIGSTOP)
                 await _until(
-                    self._all_in("Tt"), _CONTINUES_WITHIN_SECONDS, FaultNotApplied, f"{self.words}: it is still running"
+                    self._all_in("Tt"),
+                    _CONTINUES_WITHIN_SECONDS,
+                    FaultNotApplied,
+                    f"{self.words}: it is still running, or has ended",
                 )
                 return
             await self._kill()
@@ -148,6 +159,9 @@ class ProcessInjection(Injection):
                 raise error(f"no permission to signal {process.words}: {refused.strerror}") from refused
 
     async def _continue(self) -> None:
+        if not self._was_tried:
+            self._outcome = "; ".join(filter(None, map(_unlike_stopped, self.processes)))
+            self._was_tried = True
         self._send_to_the_rest(SIGCONT, FaultNotHealed)
         await _until(
             self._none_stopped, _CONTINUES_WITHIN_SECONDS, FaultNotHealed, f"{self.words}: it is still stopped"
@@ -156,7 +170,9 @@ class ProcessInjection(Injection):
     def _all_in(self, states: str | None) -> Callable[[], Awaitable[bool]]:
         async def holds() -> bool:
             found = [process.state for process in self.processes]
-            return all(state is None if states is None else (state or "") in states for state in found)
+            if states is None:
+                return all(state is None for state in found)
+            return all(state is not None and state in states for state in found)
 
         return holds
 
@@ -210,6 +226,10 @@ class Process(Fault):
     def _place(self) -> str | None:
         return self.pid_file or self.name or self.port
 
+    def servers(self, endpoints: Endpoints) -> frozenset[str]:
+        """Return what no other drill may break at the same time: the process, whatever the action is."""
+        return frozenset({f"process {endpoints.located(str(self._place))}"})
+
     def contradicts(self, other: Fault) -> str:
         """Return why another fault cannot be in force at the same time: a stopped process neither ends nor restarts."""
         same = isinstance(other, Process) and other._place == self._place  # noqa: SLF001 - of its own kind
@@ -249,6 +269,13 @@ class Process(Fault):
                 " `addresses` in agent.yml maps names to addresses"
             )
         return Whereabouts(port=int(number), host=here)
+
+
+def _unlike_stopped(process: RunningProcess) -> str:
+    state = process.state
+    if state is None:
+        return f"{process.words} has ended, so there is nothing to continue"
+    return "" if state in {"T", "t"} else f"{process.words} was not stopped"
 
 
 def _require_harmless(process: RunningProcess) -> None:

@@ -61,13 +61,21 @@ async def kill(target: PostgresTarget) -> None:
             await connection.execute("SELECT pg_terminate_backend($1)", pid)
 
 
-async def end_own(target: PostgresTarget) -> None:
-    """End the connections of a fault, and confirm that they are gone."""
-    async with _named_errors(target), asyncio.timeout(_LIMIT_SECONDS), _connected(target) as connection:
-        while pids := [row["pid"] for row in await connection.fetch(_OWN, target.name)]:
-            for pid in pids:
-                await connection.execute("SELECT pg_terminate_backend($1)", pid)
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+async def end_own(target: PostgresTarget) -> bool:
+    """End the connections of a fault, and confirm that they are gone.
+
+    Return whether their database still exists: without it they cannot.
+    """
+    async with _named_errors(target), asyncio.timeout(_LIMIT_SECONDS):
+        try:
+            async with _connected(target) as connection:
+                while pids := [row["pid"] for row in await connection.fetch(_OWN, target.name)]:
+                    for pid in pids:
+                        await connection.execute("SELECT pg_terminate_backend($1)", pid)
+                    await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        except asyncpg.InvalidCatalogNameError:
+            return False
+    return True
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ A holder keeps the lock or the connections, with the fault's id as application_n
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,7 @@ from alertdrill.chaos.secret_source import SecretMissing
 from alertdrill.units.extras import of_extra, require_library
 from alertdrill.units.server_url import PostgresUrl, ServerUrl, parse_postgres_url
 
+_ROBBED = "PostgreSQL ended a connection that held it, or was restarted"
 _KEYS = {"lock": ("table", "mode"), "fill_pool": ("connections",), "kill": ("backends",)}
 
 
@@ -42,6 +43,14 @@ class PostgresInjection(Injection, PostgresTarget):
     def target(self) -> str:
         """The target, in words."""
         return self.words
+
+    @property
+    def by_hand(self) -> str:
+        """The statement that ends the connections of the fault."""
+        if self.action == "kill":
+            return ""
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ="
+        return f"{ended} '{self.name}';"
 
     async def inject(self) -> None:
         """Lock, fill or kill; raises FaultNotApplied."""
@@ -66,7 +75,7 @@ class PostgresInjection(Injection, PostgresTarget):
             return None
         gone = await holder.lost(self.name)
         if gone and await holder.is_robbed(self.name):
-            return "PostgreSQL ended a connection that held it, or was restarted"
+            return _ROBBED
         return gone
 
     async def undo(self) -> None:
@@ -79,10 +88,14 @@ class PostgresInjection(Injection, PostgresTarget):
 
         if self.action == "kill":
             return
+        if await holder.is_robbed(self.name):
+            self._outcome = _ROBBED
         # First the holder: while it has all connections, there may be none for this process.
         await holder.release(self.name)
         try:
-            await end_own(self)
+            if not await end_own(self):
+                database = self.server.path or self.server.user
+                self._outcome = f"somebody dropped the database {database}, so there is nothing to undo"
         except (PostgresFailed, SecretMissing) as error:
             raise FaultNotHealed(str(error)) from error
 
@@ -90,6 +103,7 @@ class PostgresInjection(Injection, PostgresTarget):
 class Postgres(DataServerFault):
     """Lock a table, open many connections, or end the connections of a service, which needs a written permission."""
 
+    client_module: ClassVar[str] = "alertdrill.chaos.postgres.client"
     kind: Literal["postgres"] = "postgres"
     url: PostgresUrl
     action: Literal["lock", "fill_pool", "kill"]
@@ -118,12 +132,16 @@ class Postgres(DataServerFault):
         """Return why another fault cannot be in force at the same time; two faults that take connections add up."""
         return "" if self.action == "fill_pool" else super().contradicts(other)
 
+    @property
+    def needs_permission(self) -> bool:
+        """Whether connections of others are ended."""
+        return self.action == "kill"
+
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> PostgresInjection:
         """Check the permission, and that the table or the connections exist; raises FaultNotApplied."""
         from alertdrill.chaos.postgres.client import PostgresFailed, require_target
 
-        if self.action == "kill":
-            require_allowed(f"kill {self.server_name}", self.allow, endpoints)
+        require_allowed(self, endpoints)
         injection = PostgresInjection(
             name=entry_id,
             words=self.target,

@@ -14,7 +14,7 @@ from typing import Any
 from redis.asyncio import Redis as Server
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from alertdrill.chaos.redis.target import RedisTarget
 from alertdrill.chaos.secret_source import read_secret
@@ -27,6 +27,19 @@ _NO_KEY = "alertdrill:no-such-key"
 _MEBIBYTE = 1 << 20
 # With its header it fits in 1 MiB; the allocator would give 1.25 MiB to one that is a byte too long.
 _VALUE_BYTES = _MEBIBYTE - 64
+# A value of a fill is recognised by its type and its length: it is too long to compare.
+_UNLINK_OWN = """
+local left = 0
+for _, key in ipairs(KEYS) do
+  local kind = redis.call('TYPE', key).ok
+  if kind == 'string' and redis.call('STRLEN', key) == tonumber(ARGV[1]) then
+    redis.call('UNLINK', key)
+  elseif kind ~= 'none' then
+    left = left + 1
+  end
+end
+return left
+"""
 _BYTES_OF_A_KEY = _MEBIBYTE + 256
 # A fill takes at most this share of the memory that Redis does not use. Other programs need an unknown part of it, and
 # the kernel kills a program when no memory is free.
@@ -100,14 +113,30 @@ class RedisServer:
         some = _keys(name, written)[:: -(-written // _AT_ONCE) or 1]
         return (len(some) - await self._client.exists(*some) if some else 0), len(some)
 
-    async def empty(self, name: str, mebibytes: int) -> None:
-        """Remove the keys of a fill, and confirm that none is left; raises RedisFailed."""
-        keys = _keys(name, mebibytes)
+    async def empty(self, name: str, mebibytes: int) -> int:
+        """Remove the keys of a fill, and confirm that none is left; raises RedisFailed.
+
+        A key that somebody else has overwritten stays; return how many did.
+        """
+        keys, left = _keys(name, mebibytes), 0
         for at in range(0, len(keys), _AT_ONCE):
             some = keys[at : at + _AT_ONCE]
-            await self._client.unlink(*some)
-            if await self._client.exists(*some):
+            theirs = await self._unlink_own(some)
+            if await self._client.exists(*some) > theirs:
                 raise RedisFailed(f"it still has keys {name}:*")
+            left += theirs
+        return left
+
+    async def _unlink_own(self, keys: list[str]) -> int:
+        """Remove keys of a fill in one step, and return how many were overwritten and stay.
+
+        For a user who may not run scripts all are removed.
+        """
+        try:
+            return int(await self._client.eval(_UNLINK_OWN, len(keys), *keys, _VALUE_BYTES))
+        except ResponseError:
+            await self._client.unlink(*keys)
+            return 0
 
     async def block_writes(self, longest: timedelta) -> None:
         """Make the server delay all writes.

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -26,7 +26,7 @@ from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.redis.target import RedisTarget
 from alertdrill.chaos.secret_source import SecretMissing
-from alertdrill.units.duration import Duration
+from alertdrill.units.duration import Duration, format_duration
 from alertdrill.units.extras import of_extra, require_library
 from alertdrill.units.server_url import RedisUrl, ServerUrl, parse_redis_url
 
@@ -60,6 +60,15 @@ class RedisInjection(Injection, RedisTarget):
         """The target, in words."""
         return self.words
 
+    @property
+    def by_hand(self) -> str:
+        """The command that ends the fault, and when Redis itself does so."""
+        if self.action == "block":
+            return f"CLIENT UNPAUSE (Redis itself ends the pause after {format_duration(self.at_most)})"
+        if self.action == "fill":
+            return f"UNLINK {self.name}:0 to {self.name}:{self.mebibytes - 1} (they expire after {format_duration(self.ttl)})"
+        return ""
+
     async def inject(self) -> None:
         """Flush, fill or block; raises FaultNotApplied."""
         from alertdrill.chaos.redis.client import RedisFailed, connected
@@ -91,6 +100,10 @@ class RedisInjection(Injection, RedisTarget):
         except (RedisFailed, SecretMissing):
             return ""
 
+    async def _empty(self, server: RedisServer) -> None:
+        if left := await server.empty(self.name, self.mebibytes):
+            self._outcome = f"somebody overwrote {left} of its keys {self.name}:*, which stay"
+
     async def _emptied(self, server: RedisServer) -> str:
         missing, count = await server.missing(self.name, self._written)
         if not missing or (missing < count and await server.evicts()):
@@ -109,7 +122,7 @@ class RedisInjection(Injection, RedisTarget):
         try:
             if self.action != "flush":
                 async with connected(self) as server:
-                    await (server.empty(self.name, self.mebibytes) if self.action == "fill" else server.unblock())
+                    await (self._empty(server) if self.action == "fill" else server.unblock())
         except (RedisFailed, SecretMissing) as error:
             raise FaultNotHealed(str(error)) from error
 
@@ -117,6 +130,7 @@ class RedisInjection(Injection, RedisTarget):
 class Redis(DataServerFault):
     """Flush, fill or block a Redis server; flush and block need a written permission."""
 
+    client_module: ClassVar[str] = "alertdrill.chaos.redis.client"
     kind: Literal["redis"] = "redis"
     url: RedisUrl
     action: Literal["flush", "fill", "block"]
@@ -142,12 +156,16 @@ class Redis(DataServerFault):
         forever = ", cannot be undone" if self.action == "flush" else ""
         return f"{self.server_name} ({self.action}{forever})"
 
+    @property
+    def needs_permission(self) -> bool:
+        """Whether keys of others may be lost, or the server is blocked."""
+        return self.action != "fill" or self.allow is not None
+
     async def resolve(self, endpoints: Endpoints, entry_id: str) -> RedisInjection:
         """Check the permission, the connection, and that the server is not broken already; raises FaultNotApplied."""
         from alertdrill.chaos.redis.client import RedisFailed, connected
 
-        if self.action != "fill" or self.allow is not None:
-            require_allowed(f"{self.action} {self.server_name}", self.allow, endpoints)
+        require_allowed(self, endpoints)
         injection = RedisInjection(
             name=entry_id,
             words=self.target,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -21,6 +20,7 @@ from alertdrill.chaos.kubernetes.place import ClusterError, Place
 from alertdrill.chaos.toxiproxy.client import Toxiproxy, ToxiproxyError
 from tests.support import bombs
 from tests.support.answering import Answer, answering
+from tests.support.kubeconfig import write_kubeconfig
 
 pytestmark = pytest.mark.servers
 TOO_LARGE = {
@@ -69,24 +69,10 @@ async def test_an_endpoint(start: Start, answer: Any, packed: str) -> None:
     assert str(error.value) == f"POST {url} failed: its answer is larger than 8 MiB{packed}"
 
 
-def kubeconfig(tmp_path: Path, url: str) -> Path:
-    path = tmp_path / "kubeconfig"
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "here",
-        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
-        "clusters": [{"name": "here", "cluster": {"server": url}}],
-        "users": [{"name": "me", "user": {"token": "hush"}}],
-    }
-    path.write_text(json.dumps(config))
-    return path
-
-
 async def asked_cluster(tmp_path: Path, url: str) -> str:
     place = Place(api="v1", resource="pods", namespace="shop", name="a")
     with pytest.raises(ClusterError) as error:
-        async with connected(Reach(kubeconfig=kubeconfig(tmp_path, url))) as cluster:
+        async with connected(Reach(kubeconfig=write_kubeconfig(tmp_path, url))) as cluster:
             await cluster.get(place)
     return str(error.value)
 
@@ -97,6 +83,12 @@ async def test_a_cluster(start: Start, tmp_path: Path, answer: Any, packed: str)
     told = await asked_cluster(tmp_path, await start(answer))
     assert told.endswith(f": its answer is larger than 64 MiB{packed}")
     assert "\n" not in told
+
+
+@pytest.mark.usefixtures("memory")
+async def test_a_refusal_of_a_cluster_is_not_unpacked_without_a_limit(start: Start, tmp_path: Path) -> None:
+    told = await asked_cluster(tmp_path, await start(bombs.refusing_with_values))
+    assert told.endswith("get pods a in namespace shop: 500 Internal Server Error")
 
 
 ODD = [b"", b"[]", b"3", b'"text"', b"null", b'{"db": 3}', b'{"db": {}}', b"[" * 100_000, b"<html>", b"\xff"]

@@ -82,8 +82,29 @@ def test_a_blackout_may_have_instants() -> None:
     ],
 )
 def test_forbidden_comes_before_allowed(guards: dict[str, list[str]], problem: str) -> None:
-    said = Guards.model_validate(guards).target_problem("proxy db (downstream)")
+    target = "proxy db (downstream)"
+    said = Guards.model_validate(guards).target_problem(target, target)
     assert said == (f"proxy db (downstream) {problem}" if problem else "")
+
+
+WRITTEN, FOUND = "nodes pool=drill", "nodes node-1, node-2"
+
+
+@pytest.mark.parametrize(
+    ("guards", "problem"),
+    [
+        ({"allowed": [WRITTEN]}, ""),
+        ({"allowed": [FOUND]}, ""),
+        ({"allowed": ["nodes pool=test", "nodes node-3"]}, f"{FOUND} is in none of guards.allowed: "),
+        ({"forbidden": ["*pool=drill"]}, f"{WRITTEN} is forbidden by guards.forbidden: "),
+        ({"forbidden": ["*node-2*"]}, f"{FOUND} is forbidden by guards.forbidden: "),
+        ({"allowed": [WRITTEN], "forbidden": [FOUND]}, f"{FOUND} is forbidden by guards.forbidden: "),
+    ],
+)
+def test_a_target_is_allowed_or_forbidden_as_it_is_written_or_found(guards: dict[str, list[str]], problem: str) -> None:
+    said = Guards.model_validate(guards).target_problem(WRITTEN, FOUND)
+    assert said.startswith(problem)
+    assert bool(said) == bool(problem)
 
 
 @pytest.mark.parametrize(

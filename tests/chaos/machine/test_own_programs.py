@@ -27,7 +27,8 @@ os.environ |= json.loads(sys.argv[2])
 
 async def main(settings):
     kept = Ledger(Path(sys.argv[3]))
-    async with leased(kept, print) as dog, applied(fault(**settings), endpoints(), kept):
+    broken = fault(**settings)
+    async with leased(kept, print, [broken]) as dog, applied(broken, endpoints(), kept):
         print(dog.pid, flush=True)
         await asyncio.Event().wait()
 

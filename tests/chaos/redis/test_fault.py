@@ -114,6 +114,29 @@ async def test_a_fill_is_under_its_own_name_with_an_end_and_goes(
     assert sorted(await witness.keys("*")) == [b"session:1", b"theirs"]
 
 
+async def test_keys_that_somebody_else_has_overwritten_stay(
+    witness: Any, where: dict[str, Any], tmp_path: Path
+) -> None:
+    async with applied(fault(**FILL), endpoints(**where), Ledger(tmp_path / "ledger")) as injection:
+        name = injection.name  # type: ignore[attr-defined]
+        await witness.set(f"{name}:3", "theirs now")
+        await witness.delete(f"{name}:5")
+        await witness.hset(f"{name}:5", "theirs", "now")
+    assert sorted(await witness.keys(f"{name}:*")) == [f"{name}:3".encode(), f"{name}:5".encode()]
+    assert injection.outcome == f"somebody overwrote 2 of its keys {name}:*, which stay"
+
+
+@pytest.mark.parametrize("denied", ["-@scripting", "-strlen"])
+async def test_a_user_who_may_not_run_scripts_removes_all_keys_of_a_fill(
+    denied: str, witness: Any, where: dict[str, Any], tmp_path: Path
+) -> None:
+    await witness.execute_command("ACL", "SETUSER", "limited", "reset", "on", "nopass", "~*", "+@all", denied)
+    limited = FILL | {"url": f"redis://limited@{NAME}"}
+    async with applied(fault(**limited), endpoints(**where), Ledger(tmp_path / "ledger")):
+        assert len(await witness.keys("alertdrill-*")) == 8
+    assert await witness.keys("alertdrill-*") == []
+
+
 def test_a_fill_may_last_longer_than_five_minutes() -> None:
     assert fault(**FILL, lasts="10m", at_most="15m").at_most == timedelta(minutes=15)
 
