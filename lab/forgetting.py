@@ -16,7 +16,8 @@ import yaml
 
 from alertdrill.lab.errors import LabError
 
-_TIMEOUT = aiohttp.ClientTimeout(total=10.0)
+# Many times the usual time, for busy machines.
+_TIMEOUT = aiohttp.ClientTimeout(total=60.0)
 
 
 @asynccontextmanager

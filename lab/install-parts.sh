@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what the lab's optional parts need, if it is missing: Apache Kafka, Java, HAProxy.
+# Installs what the lab's optional parts and the tests of the pages need, if it is missing: Apache Kafka, Java, HAProxy,
+# Chromium.
 # Kafka goes to ~/.cache/alertdrill/kafka-VERSION, where the lab looks. Maven downloads the jars (56 MB)
-# and verifies their checksums. Java, Maven and HAProxy are installed from Debian if they are missing.
+# and verifies their checksums. Java, Maven, HAProxy and Chromium are installed from Debian if they are missing.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,6 +12,7 @@ folder=${XDG_CACHE_HOME:-$HOME/.cache}/alertdrill/kafka-$version
 missing=""
 command -v java >/dev/null 2>&1 || missing="default-jre-headless"
 [ -x /usr/sbin/haproxy ] || command -v haproxy >/dev/null 2>&1 || missing="$missing haproxy"
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 [ -d "$folder" ] || command -v mvn >/dev/null 2>&1 || missing="$missing maven"
 if [ -n "$missing" ]; then
     sh "$here/apt.sh" $missing

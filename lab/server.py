@@ -23,7 +23,7 @@ from alertdrill.lab.errors import LabError
 _log = logging.getLogger(__name__)
 
 # Many times the usual time, for busy machines. A server that fails to start usually ends at once, which is noticed.
-_READY_WITHIN_SECONDS = 60.0
+_READY_WITHIN_SECONDS = 180.0
 _STOP_WITHIN_SECONDS = 3.0
 
 
@@ -138,7 +138,7 @@ class Server:
         return " | ".join(lines[-5:]) or "its log is empty"
 
 
-async def supervise(start: Callable[[], Server], first: Server, pause: timedelta) -> None:
+async def supervise(start: Callable[[], Server], first: Server, pause: Callable[[], timedelta]) -> None:
     """Start the server again after the pause each time it ends, until cancelled; as systemd does with Restart=always.
 
     The pause is systemd's `RestartSec`: long enough for Prometheus to see the server down.
@@ -147,7 +147,7 @@ async def supervise(start: Callable[[], Server], first: Server, pause: timedelta
     while True:
         code = await server.ended()
         _log.info("%s ended with %d and is started again", server.spec.name, code)
-        await asyncio.sleep(pause.total_seconds())
+        await asyncio.sleep(pause().total_seconds())
         server = start()
         try:
             await server.wait_ready()

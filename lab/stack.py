@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -90,9 +91,7 @@ class Lab:
         self._layout = self._prepare(programs)
         self._reaper = Reaper(self.directory)
         try:
-            write_monitoring(
-                self._configs, self.directory, self._time_scale, self.addresses, self._targets(), self.webhook_token
-            )
+            self._write_monitoring()
             await self._start_all()
         except BaseException as error:
             await self._end()
@@ -123,6 +122,21 @@ class Lab:
             shutil.rmtree(self.directory / "alertmanager" / "data", ignore_errors=True)
             await self._start(services.alertmanager)
         await until_watched(prometheus)
+
+    async def change_scale(self, time_scale: float) -> None:
+        """Divide every duration by another number: starts Prometheus and Alertmanager anew; raises LabError."""
+        self._layout = replace(self._layout, time_scale=time_scale)
+        monitoring = {"prometheus": services.prometheus, "alertmanager": services.alertmanager}
+        await asyncio.gather(*(self.servers[name].stop() for name in monitoring))
+        for name in monitoring:
+            shutil.rmtree(self.directory / name / "data", ignore_errors=True)
+        self._write_monitoring()
+        await asyncio.gather(*(self._start(describe) for describe in monitoring.values()))
+        await until_watched(f"http://{self._layout.address('prometheus')}")
+
+    def _write_monitoring(self) -> None:
+        here, scale = self.directory, self._layout.time_scale
+        write_monitoring(self._configs, here, scale, self.addresses, self._targets(), self.webhook_token)
 
     def _prepare(self, programs: dict[str, Path]) -> Layout:
         """Choose ports and create the folder."""
@@ -173,8 +187,8 @@ class Lab:
         spec = describe(self._layout)
         server = self._launch(spec)
         await server.wait_ready()
-        pause = _RESTART_PAUSE / self._time_scale
-        self._supervisors.append(asyncio.create_task(supervise(lambda: self._launch(spec), server, pause)))
+        again = supervise(lambda: self._launch(spec), server, lambda: _RESTART_PAUSE / self._layout.time_scale)
+        self._supervisors.append(asyncio.create_task(again))
 
     def _launch(self, spec: Spec) -> Server:
         server = Server(spec, self.directory, self._layout.programs["setpriv"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from alertdrill.lab.kubernetes.api import KubernetesApi
-from alertdrill.lab.kubernetes.files import node, write_kubeconfig, write_tokens
+from alertdrill.lab.kubernetes.files import node, write_kubeconfig, write_stages, write_tokens
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_kubernetes, kwok_stages
 from alertdrill.lab.reaper import Reaper
@@ -97,7 +97,9 @@ class ControlPlane:
         await self.servers["state-metrics"].wait_ready()
 
     def _start_controllers(self) -> None:
-        common = ("--leader-elect=false", "--secure-port=0")
+        # By default a controller sends 20 requests a second, which for thousands of pods takes minutes.
+        unthrottled = ("--kube-api-qps=1000", "--kube-api-burst=2000")
+        common = ("--leader-elect=false", "--secure-port=0", *unthrottled)
         manager = f"--kubeconfig={self._kubeconfig('system:kube-controller-manager')}"
         credentials = ("--use-service-account-credentials", f"--root-ca-file={self.authority}")
         # By default a node is NotReady after 50 s without a heartbeat, which on a busy machine may come late.
@@ -105,7 +107,7 @@ class ControlPlane:
         self._start("kube-controller-manager", manager, *credentials, patience, *common)
         self._start("kube-scheduler", f"--kubeconfig={self._kubeconfig('system:kube-scheduler')}", *common)
         lease = "--node-lease-duration-seconds=40"
-        configs = [f"--config={path}" for path in kwok_stages()]
+        configs = [f"--config={path}" for path in write_stages(self.directory, kwok_stages())]
         self._start("kwok", f"--kubeconfig={self.kubeconfig}", "--manage-all-nodes=true", lease, *configs)
 
     async def _make_key(self) -> None:

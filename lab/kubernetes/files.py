@@ -1,11 +1,14 @@
-"""The files that the programs of a control plane read: users and their tokens, kubeconfigs, nodes."""
+"""The files that the programs of a control plane read: users and their tokens, kubeconfigs, nodes, kwok's stages."""
 
 from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 # The group of each user. Kubernetes has built-in roles for the last two; the administrator's group may do everything.
 _GROUPS = {"admin": "system:masters", "system:kube-controller-manager": "", "system:kube-scheduler": ""}
@@ -48,3 +51,16 @@ def node(name: str) -> dict[str, Any]:
         },
         "status": {"allocatable": capacity, "capacity": capacity},
     }
+
+
+def write_stages(folder: Path, shipped: Sequence[Path]) -> list[Path]:
+    """Write the stages of kwok, so that no pod becomes Ready whose image is of a registry that cannot exist (`.invalid`)."""
+    missing = {"key": '.spec.containers.[].image | select(test("^[^/]+[.]invalid/"))', "operator": "DoesNotExist"}
+    written = []
+    for path in shipped:
+        stage = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if stage["metadata"]["name"] == "pod-ready":
+            stage["spec"]["selector"]["matchExpressions"].append(missing)
+        written.append(folder / path.name)
+        written[-1].write_text(json.dumps(stage), encoding="utf-8")
+    return written

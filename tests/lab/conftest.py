@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from alertdrill.lab.stack import Lab
@@ -12,5 +13,8 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 @pytest_asyncio.fixture(scope="package")
 async def lab() -> AsyncIterator[Lab]:
-    async with Lab(CONFIGS, 30.0) as started:
-        yield started
+    # As many as a test makes payments at once.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALERTDRILL_LAB_CONNECTIONS", "200")
+        async with Lab(CONFIGS, 30.0) as started:
+            yield started

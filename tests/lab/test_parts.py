@@ -35,8 +35,10 @@ async def lab() -> AsyncIterator[Lab]:
         find_jars()
     except LabError as error:
         pytest.skip(str(error))
-    async with Lab(CONFIGS, 30.0, parts=LabParts(kafka=True, replicas=2)) as started:
-        yield started
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALERTDRILL_LAB_CONNECTIONS", "40")
+        async with Lab(CONFIGS, 30.0, parts=LabParts(kafka=True, replicas=2)) as started:
+            yield started
 
 
 @pytest_asyncio.fixture

@@ -1,0 +1,75 @@
+"""What this machine gives, and how late a Prometheus is, from its own metrics."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import aiohttp
+
+from alertdrill.lab.pace import read_timing, spare, timing
+from alertdrill.lab.stack import Lab
+from alertdrill.units.processor_time import processors
+
+METRICS = """\
+# TYPE prometheus_target_interval_length_seconds summary
+prometheus_target_interval_length_seconds{interval="250ms",quantile="0.5"} 0.25
+prometheus_target_interval_length_seconds{interval="250ms",quantile="0.99"} 0.2625
+prometheus_target_interval_length_seconds{interval="1s",quantile="0.99"} 1.5
+prometheus_target_interval_length_seconds{interval="1.333s",quantile="0.99"} 1.4
+prometheus_target_interval_length_seconds{interval="1m0s",quantile="0.99"} 60.1
+prometheus_target_interval_length_seconds{interval="5s",quantile="0.99"} NaN
+prometheus_target_interval_length_seconds_sum{interval="1s"} 99
+prometheus_rule_group_iterations_missed_total{rule_group="rules.yml;a"} 2
+prometheus_rule_group_iterations_missed_total{rule_group="rules.yml;b"} 1
+go_goroutines 40
+"""
+
+
+def test_the_latest_scrape_and_all_skipped_evaluations_are_read() -> None:
+    found = read_timing(METRICS, 0.03)
+    assert (found.scrape_late_seconds, found.scrape_seconds, found.evaluations_skipped) == (0.5, 0.03, 3)
+
+
+def test_a_prometheus_that_scraped_nothing_yet_is_not_late() -> None:
+    found = read_timing("go_goroutines 40\n", 0.0)
+    assert (found.scrape_late_seconds, found.evaluations_skipped) == (0.0, 0)
+
+
+async def test_a_machine_gives_some_time_and_no_more_than_it_has() -> None:
+    found = await spare()
+    assert 0 < found.free <= found.of * 1.05
+    assert found.of == processors()
+    assert found.speed > 0
+    assert 0 <= found.stolen <= 1
+
+
+async def test_a_lab_that_gets_another_time_scale_has_new_monitoring_and_the_same_services(lab: Lab) -> None:
+    engine, prometheus = lab.servers["payment-engine"].pid, lab.servers["prometheus"].pid
+    before = time.time()
+    await lab.change_scale(10.0)
+    try:
+        assert await _intervals(lab) == {"500ms"}
+        flags = await _asked(lab, "/api/v1/status/flags")
+        assert flags["query.lookback-delta"] == "30s"
+        assert (await _asked(lab, f"/api/v1/query?query=up[10m]&time={before:.3f}"))["result"] == []
+        assert lab.servers["payment-engine"].pid == engine
+        assert lab.servers["prometheus"].pid != prometheus
+        found = await timing(f"http://{lab.addresses['prometheus:9090']}")
+        assert found.scrape_seconds > 0
+    finally:
+        await lab.change_scale(30.0)
+    assert await _intervals(lab) == {"250ms"}
+
+
+async def _intervals(lab: Lab) -> set[str]:
+    targets = (await _asked(lab, "/api/v1/targets"))["activeTargets"]
+    return {target["scrapeInterval"] for target in targets if target["labels"]["job"] == "payment-engine"}
+
+
+async def _asked(lab: Lab, path: str) -> Any:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{lab.addresses['prometheus:9090']}{path}") as response,
+    ):
+        return (await response.json())["data"]
