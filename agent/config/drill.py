@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, FieldSerializationInfo, ValidationInfo, field_serializer, model_validator
 
 from alertdrill.agent.config.probe import read_probe
 from alertdrill.agent.config.yaml_source import from_its_file, read_settings
 from alertdrill.chaos.fault import Fault
-from alertdrill.chaos.registry import AnyFault
-from alertdrill.chaos.timeline import contradictions, repetitions
+from alertdrill.chaos.registry import FAULTS, fault_class
+from alertdrill.chaos.timeline import contradictions, last_end, repetitions
 from alertdrill.lab.parts import LabParts
 from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.figures.thresholds import Thresholds
 from alertdrill.units.duration import Duration
 from alertdrill.units.promql import PromQL
-from alertdrill.units.secrecy import SHOWN, is_secret_field, shown_url
+from alertdrill.units.secrecy import masked
 from alertdrill.units.settings import Settings
 from alertdrill.units.time_scale import scale_expr
 
@@ -27,6 +29,12 @@ SURGE = "surge"
 
 LONGEST_NAME = 200
 """The longest name of a drill: a recording's name has 35 characters more, a file that is being written 14, of 255."""
+
+if TYPE_CHECKING:
+    # A type checker cannot make a union of a table's classes.
+    _AnyFault: TypeAlias = Fault
+else:
+    _AnyFault = Annotated[reduce(or_, map(fault_class, FAULTS)), Field(discriminator="kind")]
 
 
 def _read_probe(probe: object, info: ValidationInfo) -> object:
@@ -44,7 +52,7 @@ class Surge(Settings):
 
     @field_serializer("probe", when_used="json")
     def _dump_without_secrets(self, probe: AnyProbe | None) -> Any:  # noqa: ANN401 - JSON
-        return None if probe is None else _masked(probe.model_dump(mode="json", by_alias=True, exclude_unset=True))
+        return None if probe is None else masked(probe.model_dump(mode="json", by_alias=True, exclude_unset=True))
 
     @property
     def target(self) -> str:
@@ -56,17 +64,6 @@ class Surge(Settings):
         """Divide its start and its length; its rate stays as it is."""
         lasts = self.lasts / time_scale if isinstance(self.lasts, timedelta) else self.lasts
         return self.model_copy(update={"at": self.at / time_scale, "lasts": lasts})
-
-
-def _masked(value: Any, name: str = "", *, named: bool = False) -> Any:  # noqa: ANN401 - JSON
-    """Mask in a probe what may be secret: in its URLs, and in headers and JSON under the name of a secret."""
-    if isinstance(value, dict):
-        return {key: _masked(item, key, named=named or name in {"headers", "json"}) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_masked(item, name, named=named) for item in value]
-    if name == "url" and isinstance(value, str):
-        return shown_url(value)
-    return SHOWN if named and is_secret_field(name) else value
 
 
 class DrillLoad(Settings):
@@ -103,6 +100,7 @@ class Drill(Settings):
 
     The drill is aborted when a query of `abort_if` has a result, or when a threshold of `abort_unless` on the figures
     of the load does not hold. `silence_others` silences the alerts that are not under test.
+    `shows: nothing` says that the load does not feel the fault, so that a silent alert is missed all the same.
     `lab` names the parts that the drill needs of a lab, and has no effect elsewhere.
     A drill without expectations is a control: it passes when no alert fires within `observe`.
     """
@@ -111,13 +109,14 @@ class Drill(Settings):
     summary: str = ""
     load: DrillLoad
     baseline: Duration = Field(default=timedelta(minutes=2), gt=timedelta(0))
-    faults: list[AnyFault] = []
+    faults: list[_AnyFault] = []
     expect: list[Expectation] = []
     observe: Duration = Field(default=timedelta(minutes=15), gt=timedelta(0))
     allow: list[str] = []
     abort_if: list[PromQL] = []
     abort_unless: Thresholds = {}
     silence_others: bool = False
+    shows: Literal["traffic", "nothing"] = "traffic"
     lab: LabParts = LabParts()
 
     @field_serializer("faults")
@@ -149,9 +148,15 @@ class Drill(Settings):
         return max((expectation.within for expectation in self.expect), default=self.observe)
 
     @property
+    def broken_for(self) -> timedelta:
+        """The longest time of the faults' phase: what has a duration lasts that long, also when the alerts fired."""
+        surges = (one.at + one.lasts for one in self.load.surges if isinstance(one.lasts, timedelta))
+        return max(self.observe_for, last_end(self.faults), *surges)
+
+    @property
     def longest(self) -> timedelta:
         """The longest time that the drill may take."""
-        return self.baseline + 2 * self.observe_for
+        return self.baseline + self.broken_for + self.observe_for
 
     def scaled(self, time_scale: float) -> Drill:
         """Divide the drill's time line and ranges; the effect of a fault (its latency, its jitter) stays as it is."""

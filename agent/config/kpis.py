@@ -124,13 +124,18 @@ class Kpi(Settings):
             buckets = f"sum by ({', '.join(('le', *self.by))}) (rate({self.series}[{span}]))"
             return f"histogram_quantile({self.quantile:g}, {buckets})"
         if self.of is not None:
-            return f"{rate} / sum{by}(rate({self.of}[{span}]))"
+            return f"{rate} / {self.rate_of(window)}"
         if self.per is not None:
             return rate if self.per == "second" else f"{_SECONDS_PER[self.per]} * {rate}"
         if self.increase is not None:
             return f"sum{by}(increase({self.series}[{format_duration(self.increase)}]))"
         worst = {True: "max", False: "min"}[self.is_upper_bound] if self.objective else "avg"
         return f"{worst}{by}(avg_over_time({self.series}[{span}]))"
+
+    def rate_of(self, window: timedelta) -> str:
+        """Return the rate by which a ratio divides, as PromQL."""
+        by = f" by ({', '.join(self.by)}) " if self.by else ""
+        return f"sum{by}(rate({self.of}[{format_duration(window)}]))"
 
 
 class Kpis(Settings):

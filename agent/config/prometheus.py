@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from alertdrill.agent.config.yaml_source import read_settings
 from alertdrill.units.duration import Duration
 from alertdrill.units.settings import Settings
 
 _DEFAULT = timedelta(minutes=1)
+_INTERVALS = {"scrape_interval", "scrape_timeout", "evaluation_interval"}
 
 
 class _Foreign(Settings):
     """A part of another program's file, which may have more keys."""
 
     model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_nothing_for_missing(cls, values: Any) -> Any:  # noqa: ANN401 - what YAML held
+        """Take an empty value, and an interval of 0, for one that is not there, as Prometheus does."""
+        if not isinstance(values, dict):
+            return values
+        zero = {name for name, value in values.items() if name in _INTERVALS and str(value) in {"0", "0s"}}
+        return {name: value for name, value in values.items() if value is not None and name not in zero}
 
 
 class Global(_Foreign):
@@ -63,4 +74,4 @@ class PrometheusFile(_Foreign):
 
 def read_prometheus_file(path: Path) -> PrometheusFile:
     """Read prometheus.yml; raises ConfigError with every problem of these keys."""
-    return read_settings(path, PrometheusFile)
+    return read_settings(path, PrometheusFile, is_plain=True)

@@ -122,9 +122,19 @@ class MonitoringServer(ServerSettings):
 
 
 class Grafana(ServerSettings):
-    """A Grafana, and the folder with the JSON of its dashboards; a relative path is relative to the file."""
+    """A Grafana, and the folder with the JSON of its dashboards; a relative path is relative to the file.
+
+    With `token`, that of a service account, `alertdrill run` writes an annotation for each fault.
+    """
 
     dashboards: Path
+    token: Secret | None = None
+    tls: TlsSettings = TlsSettings()
+
+    @field_validator("token")
+    @classmethod
+    def _token_is_ascii(cls, token: Secret | None) -> Secret | None:
+        return require_token(token)
 
     @model_validator(mode="before")
     @classmethod

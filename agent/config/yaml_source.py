@@ -2,7 +2,8 @@
 
 PyYAML gives nodes with their lines; pydantic gives the path of a wrong value. This module joins the two.
 `${NAME}` and `${NAME:-default}` in a text are replaced from the environment after parsing, so that a value can never
-change the structure of the file.
+change the structure of the file. A file of another program is read as plain texts: each value is the text that stands
+there, as readers in Go take it, and nothing is replaced.
 """
 
 from __future__ import annotations
@@ -23,32 +24,93 @@ from alertdrill.agent.interrupts import ending_at_once
 from alertdrill.units import yaml_text
 from alertdrill.units.text import shown
 
+_MERGE = "tag:yaml.org,2002:merge"
+_NOTHING = "tag:yaml.org,2002:null"
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+# What only a template has: each form, and how to make YAML of it. They are looked for only where a file is no YAML.
+_TEMPLATES = {
+    "is a template, not YAML yet: write it out first, with `helm template` if it is one of Helm": re.compile(
+        r"^\s*\{\{|\{\{-?\s*(?:\.(?:Values|Release|Chart|Capabilities)\b|(?:include|define|tpl|toYaml)\b)", re.MULTILINE
+    ),
+    "is a template of Jinja, not YAML yet: write it out first": re.compile(r"^\s*\{%", re.MULTILINE),
+    "is jsonnet, not YAML yet: write it out first, with `jsonnet FILE`": re.compile(
+        r"\A(?:\s|//.*)*(?:local\s+\w+\s*=|\(?import\b)|^\s*[\w'\"]+\s*\+?:::?\s", re.MULTILINE
+    ),
+}
+_KIND_WORDS: dict[type, str] = {
+    dict: "a mapping", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number",
+    type(None): "empty",
+}  # fmt: skip
+_EXPECTED = {
+    "string_type": "a text",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "model_attributes_type": "a mapping of keys to values",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
+"""What a file should hold instead, for pydantic's messages that use Python's words."""
 _Loc = tuple[int | str, ...]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def compose(path: Path) -> list[yaml.Node]:
-    """Return the tree of each document of a file; raises ConfigError."""
+class TemplateFound(ConfigError):
+    """A file is no YAML, but a template from which another program makes YAML."""
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file; raises ConfigError."""
     try:
-        return yaml_text.compose(yaml_text.read_text(path))
+        return yaml_text.read_text(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except yaml_text.YamlRefused as error:
+        raise ConfigError(f"{path}: {error.problem}") from error
+
+
+def compose(path: Path) -> list[yaml.Node]:
+    """Return the tree of each document of a file; raises ConfigError."""
+    return compose_text(read_text(path), path)
+
+
+def compose_text(text: str, path: Path) -> list[yaml.Node]:
+    """Return the tree of each document of a text that is, or was, the content of a file; raises ConfigError."""
+    try:
+        return yaml_text.compose(text)
+    except yaml_text.YamlRefused as error:
+        _refuse_template(path, text)
         place = path if error.line is None else f"{path}:{error.line}"
         raise ConfigError(f"{place}: {error.problem}") from error
+
+
+def _refuse_template(path: Path, text: str) -> None:
+    """Raise TemplateFound if a text that is no YAML is a template."""
+    for words, form in _TEMPLATES.items():
+        if found := form.search(text):
+            line = text.count("\n", 0, found.end()) + 1
+            raise TemplateFound(f"{path}:{line}: {words}")
 
 
 class Source:
     """One YAML file: its values, and the line of each of them.
 
-    `documents` are those of the file, if they were read before. Raises ConfigError when the file cannot be read, is not
+    `documents` are those of the file, if they were read before. With `is_plain` every value is the text of the file.
+    `passed_over` are lines about what was read over on purpose. Raises ConfigError when the file cannot be read, is not
     YAML, is beyond a limit, repeats a key or names an unset variable.
     """
 
-    def __init__(self, path: Path, documents: list[yaml.Node] | None = None) -> None:
+    def __init__(self, path: Path, documents: list[yaml.Node] | None = None, *, is_plain: bool = False) -> None:
         self.path = path
         self.problems: list[str] = []
+        self.passed_over: list[str] = []
+        self._is_plain = is_plain
         self._lines: dict[_Loc, int] = {}
         with ending_at_once():
             self._read(compose(path) if documents is None else documents)
@@ -61,6 +123,7 @@ class Source:
             raise ConfigError(f"{self.path}:{line}: a second document begins, expected one")
         self.values = self._construct(documents[0], ())
         if self.problems:
+            _refuse_template(self.path, yaml_text.read_text(self.path))
             raise ConfigError(*self.problems)
 
     def line(self, loc: _Loc) -> int:
@@ -80,6 +143,8 @@ class Source:
             return self._construct_mapping(node, loc)
         if isinstance(node, yaml.SequenceNode):
             return [self._construct(item, (*loc, index)) for index, item in enumerate(node.value)]
+        if self._is_plain:
+            return None if node.tag == _NOTHING else node.value
         try:
             value = yaml_text.construct(node)
         except yaml_text.YamlRefused as error:
@@ -89,16 +154,33 @@ class Source:
 
     def _construct_mapping(self, node: yaml.MappingNode, loc: _Loc) -> dict[Any, Any]:
         mapping: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
+        own = set()
+        # Merged keys come first, so that the line of a key is where the mapping itself has it.
+        for key_node, value_node in sorted(node.value, key=lambda pair: pair[0].tag != _MERGE):
+            if key_node.tag == _MERGE:
+                mapping |= self._merged(value_node, loc)
+                continue
             key = self._construct(key_node, (*loc, "<key>"))
             if isinstance(key, (dict, list)):
                 self.problems.append(self.problem((*loc, "<key>"), "a key must be a text"))
                 continue
-            if key in mapping:
+            if key in own:
                 line = key_node.start_mark.line + 1
                 self.problems.append(f"{self.path}:{line}: {_spell((*loc, key))}: is there twice, expected once")
+            own.add(key)
             self._lines[(*loc, key)] = key_node.start_mark.line + 1
             mapping[key] = self._construct(value_node, (*loc, key))
+        return mapping
+
+    def _merged(self, node: yaml.Node, loc: _Loc) -> dict[Any, Any]:
+        """Return the mapping that a merge key `<<` stands for: one mapping, or a list of which the first ones win."""
+        mapping: dict[Any, Any] = {}
+        for one in reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]:
+            if isinstance(one, yaml.MappingNode):
+                mapping |= self._construct_mapping(one, loc)
+            else:
+                line = one.start_mark.line + 1
+                self.problems.append(f"{self.path}:{line}: {_spell((*loc, '<<'))}: expected a mapping to merge")
         return mapping
 
     def _substitute(self, text: str, loc: _Loc) -> str:
@@ -117,7 +199,7 @@ class Source:
             raise ConfigError(self.problem((), "expected a mapping of keys to values"))
         try:
             with ending_at_once():
-                return model.model_validate(self.values, context={"directory": self.path.parent})
+                return model.model_validate(self.values, context={"directory": self.path.parent, "file": self.path})
         except ValidationError as error:
             raise ConfigError(*(self._explain(model, item) for item in error.errors())) from error
 
@@ -137,6 +219,9 @@ class Source:
             hint = f"did you mean {near[0]}? (known: {expected})" if near else f"expected one of: {expected}"
             text = f"unknown kind {given!r}, {hint}" if given else f"kind is missing, {hint}"
             return self.problem((*loc, "kind"), text)
+        if error["type"] in _EXPECTED:
+            given = _KIND_WORDS.get(type(error["input"]), "another value")
+            return self.problem(loc, f"is {given}, expected {_EXPECTED[error['type']]}")
         text = error["msg"].removeprefix("Value error, ")
         return self.problem(loc, text[:1].lower() + text[1:])
 
@@ -215,9 +300,9 @@ def _step(annotation: Any, part: int | str) -> Any:  # noqa: ANN401 - annotation
     return members[-1] if members else None
 
 
-def read_settings(path: Path, model: type[_Model]) -> _Model:
+def read_settings(path: Path, model: type[_Model], *, is_plain: bool = False) -> _Model:
     """Read one YAML file into a model; raises ConfigError with every problem of the file."""
-    return Source(path).into(model)
+    return Source(path, is_plain=is_plain).into(model)
 
 
 def from_its_file(given: object, info: ValidationInfo, read: Callable[[Path], object]) -> object:

@@ -7,6 +7,7 @@ import pytest
 from alertdrill.agent.config.agent import as_yaml, read_agent_config
 from alertdrill.agent.config.probe import read_probe_file
 from alertdrill.agent.errors import ConfigError
+from alertdrill.probes.mix import MixProbe
 
 SERVERS = """\
 prometheus: {url: "http://p"}
@@ -147,6 +148,7 @@ probe:
     )
     read = read_agent_config(path)
     moved = read.relocated({"shop:80": "127.0.0.1:1", "db:5432": "127.0.0.1:2", "cache:6379": "127.0.0.1:3"})
+    assert isinstance(moved.probe, MixProbe)
     assert [getattr(part.probe, "url", "") for part in moved.probe.of] == [
         "http://127.0.0.1:1/pay",
         "postgresql://me@127.0.0.1:2/shop",

@@ -7,6 +7,7 @@ import pytest
 from alertdrill.agent.config.agent import read_agent_config
 from alertdrill.agent.config.drill import read_drill
 from alertdrill.agent.errors import ConfigError
+from alertdrill.probes.http.settings import HttpProbe
 
 DRILL = """\
 drill: slow
@@ -74,6 +75,7 @@ def test_a_secret_comes_from_the_environment_and_is_never_printed(
     path = tmp_path / "agent.yml"
     path.write_text(AGENT)
     loaded = read_agent_config(path)
+    assert isinstance(loaded.probe, HttpProbe)
     assert loaded.probe.bearer_token is not None
     assert loaded.probe.bearer_token.get_secret_value() == "hush"
     assert "hush" not in repr(loaded)
@@ -85,9 +87,10 @@ def test_a_secret_comes_from_a_file_beside_the_configuration(tmp_path: Path) -> 
     (tmp_path / "token").write_text("hush\n")
     path = tmp_path / "agent.yml"
     path.write_text(AGENT.replace('bearer_token: "${TOKEN}"', "bearer_token_file: token"))
-    token = read_agent_config(path).probe.bearer_token
-    assert token is not None
-    assert token.get_secret_value() == "hush"
+    probe = read_agent_config(path).probe
+    assert isinstance(probe, HttpProbe)
+    assert probe.bearer_token is not None
+    assert probe.bearer_token.get_secret_value() == "hush"
 
 
 def test_a_missing_secret_file_is_named(tmp_path: Path) -> None:
