@@ -31,14 +31,15 @@ _LATENCY_SECONDS = (
 # A transaction that is later than a second is not sent.
 _LATENESS_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
-_Values = dict[tuple[str, ...], float]
+Values = Mapping[tuple[str, ...], float]
 """The samples of one family, by the values of its labels."""
 
 
-def registry(state: Callable[[], AgentState]) -> CollectorRegistry:
-    """Make the registry of a process; `state` is called at each scrape."""
+def registry(state: Callable[[], AgentState], more: Iterable[Collector] = ()) -> CollectorRegistry:
+    """Make the registry of a process, with further metrics; `state` is called at each scrape."""
     made = CollectorRegistry()
-    made.register(_Agent(state))
+    for collector in (_Agent(state), *more):
+        made.register(collector)
     return made
 
 
@@ -53,8 +54,8 @@ class _Agent(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every metric with its present value."""
         state = self._state()
-        build: _Values = {(__version__, platform.python_version()): 1}
-        yield _gauge("build_info", "The agent's version.", build, ("version", "python"))
+        build: Values = {(__version__, platform.python_version()): 1}
+        yield gauge("build_info", "The agent's version.", build, "version", "python")
         yield from _drill(state)
         if state.tally is not None:
             yield from _load(state.tally, state.checks)
@@ -62,21 +63,21 @@ class _Agent(Collector):
 
 def _drill(state: AgentState) -> Iterator[Metric]:
     drill = state.drill
-    phases: _Values = {} if drill is None else {(drill, phase): phase == state.phase for phase in get_args(Phase)}
-    faults: _Values = {labels: count > 0 for labels, count in state.faults.items()}
-    yield _gauge("drill_running", "Whether a drill is running.", {(): drill is not None})
-    yield _gauge("drill_phase", "Whether the drill is in a phase.", phases, ("drill", "phase"))
-    yield _gauge("fault_active", "Whether a fault is in force.", faults, ("kind", "target"))
+    phases: Values = {} if drill is None else {(drill, phase): phase == state.phase for phase in get_args(Phase)}
+    faults: Values = {labels: count > 0 for labels, count in state.faults.items()}
+    yield gauge("drill_running", "Whether a drill is running.", {(): drill is not None})
+    yield gauge("drill_phase", "Whether the drill is in a phase.", phases, "drill", "phase")
+    yield gauge("fault_active", "Whether a fault is in force.", faults, "kind", "target")
 
 
 def _load(tally: Tally, checks: tuple[str, ...]) -> Iterator[Metric]:
-    outcomes: _Values = {(name,): getattr(tally, name) for name in ("succeeded", "failed", "dropped", "lost")}
-    yield _counter("transactions", "Transactions that were due, by outcome.", outcomes, "outcome")
+    outcomes: Values = {(name,): getattr(tally, name) for name in ("succeeded", "failed", "dropped", "lost")}
+    yield counter("transactions", "Transactions that were due, by outcome.", outcomes, "outcome")
     reasons = _from_zero(get_args(Reason), tally.reasons)
-    yield _counter("transactions_failed", "Transactions that failed, by reason.", reasons, "reason")
+    yield counter("transactions_failed", "Transactions that failed, by reason.", reasons, "reason")
     failed = _from_zero(checks, tally.failed_checks)
-    yield _counter("checks_failed", "Failed checks on answers.", failed, "check")
-    yield _gauge("transactions_in_flight", "Transactions that were sent and have no answer yet.", {(): tally.in_flight})
+    yield counter("checks_failed", "Failed checks on answers.", failed, "check")
+    yield gauge("transactions_in_flight", "Transactions that were sent and have no answer yet.", {(): tally.in_flight})
     yield from _rates(tally)
     yield from _histograms(tally)
 
@@ -84,8 +85,8 @@ def _load(tally: Tally, checks: tuple[str, ...]) -> Iterator[Metric]:
 def _rates(tally: Tally) -> Iterator[Metric]:
     last = tally.seconds[-1] if tally.seconds else None
     target, achieved = (0.0, 0) if last is None else (last.target_rate, last.due - last.dropped - last.lost)
-    yield _gauge("target_transactions_per_second", "Target rate of the load in its last second.", {(): target})
-    yield _gauge("achieved_transactions_per_second", "Rate sent in the load's last second.", {(): achieved})
+    yield gauge("target_transactions_per_second", "Target rate of the load in its last second.", {(): target})
+    yield gauge("achieved_transactions_per_second", "Rate sent in the load's last second.", {(): achieved})
 
 
 def _histograms(tally: Tally) -> Iterator[Metric]:
@@ -94,20 +95,22 @@ def _histograms(tally: Tally) -> Iterator[Metric]:
     yield _histogram("send_lateness_seconds", "From the due time to the send.", tally.lateness, _LATENESS_SECONDS)
 
 
-def _from_zero(names: Iterable[str], counts: Counter[str]) -> _Values:
+def _from_zero(names: Iterable[str], counts: Counter[str]) -> Values:
     """Begin each series at zero: `rate()` would miss the first count of a series that begins with it."""
     return {(name,): counts[name] for name in dict.fromkeys([*names, *counts])}
 
 
-def _gauge(name: str, text: str, values: _Values, labels: tuple[str, ...] = ()) -> GaugeMetricFamily:
+def gauge(name: str, text: str, values: Values, *labels: str) -> GaugeMetricFamily:
+    """Make a gauge of this program."""
     family = GaugeMetricFamily(f"alertdrill_{name}", text, labels=labels)
     for label_values, value in values.items():
         family.add_metric(label_values, float(value))
     return family
 
 
-def _counter(name: str, text: str, values: _Values, label: str) -> CounterMetricFamily:
-    family = CounterMetricFamily(f"alertdrill_{name}", text, labels=(label,))
+def counter(name: str, text: str, values: Values, *labels: str) -> CounterMetricFamily:
+    """Make a counter of this program."""
+    family = CounterMetricFamily(f"alertdrill_{name}", text, labels=labels)
     for label_values, value in values.items():
         family.add_metric(label_values, value)
     return family
