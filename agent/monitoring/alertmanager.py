@@ -39,6 +39,9 @@ class Alertmanager:
     connections for the length of the block. Every method raises ServiceUnavailable.
     """
 
+    is_there = True
+    """Whether there is one to ask."""
+
     def __init__(self, server: MonitoringServer) -> None:
         self._http = MonitoringClient("Alertmanager", server)
 
@@ -102,6 +105,42 @@ class Alertmanager:
 
     async def _get(self, path: str, adapter: TypeAdapter[_Shape]) -> _Shape:
         return self._http.shaped(path, adapter, await self._http.json(path))
+
+
+class NoAlertmanager(Alertmanager):
+    """What stands in for an Alertmanager that agent.yml does not name: it holds nothing, and counts nothing."""
+
+    is_there = False
+
+    def __init__(self) -> None:
+        """Connect to nothing."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        pass
+
+    async def status(self) -> AlertmanagerStatus:
+        """Return a status without a configuration."""
+        return AlertmanagerStatus(version="none", config="")
+
+    async def alerts(self) -> list[HeldAlert]:
+        """List no alerts."""
+        return []
+
+    async def silences(self) -> list[Silence]:
+        """List no silences."""
+        return []
+
+    async def notification_counts(self) -> list[NotificationCount] | None:
+        """Count nothing."""
+        return None
+
+
+def alertmanager_of(server: MonitoringServer | None) -> Alertmanager:
+    """Return the client of an Alertmanager, or what stands in for it where there is none."""
+    return NoAlertmanager() if server is None else Alertmanager(server)
 
 
 async def status(server: MonitoringServer) -> AlertmanagerStatus:

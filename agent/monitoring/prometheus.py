@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar, cast
 
@@ -13,11 +13,30 @@ from pydantic import TypeAdapter
 from alertdrill.agent.config.servers import MonitoringServer
 from alertdrill.agent.monitoring.http import MonitoringClient, NotServed
 from alertdrill.agent.monitoring.refusal import short_line
-from alertdrill.agent.monitoring.rules import RULE_PAGE, AlertingRule, RuleGroup
+from alertdrill.agent.monitoring.rules import (
+    ANY_RULE_PAGE,
+    RECORDING_PAGE,
+    RULE_PAGE,
+    AlertingRule,
+    AnyRulePage,
+    AnyServedGroup,
+    RecordingGroup,
+    RuleGroup,
+    RulePage,
+)
 from alertdrill.agent.monitoring.series import LABEL_VALUES, QUERY_RESULT, Series, join_series, query_series
-from alertdrill.agent.monitoring.status import BUILD_INFO, FLAGS, RUNTIME_INFO, Flags, RuntimeInfo
+from alertdrill.agent.monitoring.status import (
+    BUILD_INFO,
+    FLAGS,
+    LOADED_CONFIG,
+    METADATA,
+    RUNTIME_INFO,
+    Flags,
+    RuntimeInfo,
+)
 from alertdrill.agent.monitoring.targets import TARGET_LIST, Target
 from alertdrill.agent.recording.records import AlertSamples, RuleRecord
+from alertdrill.units import yaml_text
 
 _GROUPS_A_PAGE = 500
 # The server refuses more than 11,000 points of a series.
@@ -26,6 +45,7 @@ _CLOCK_READINGS = 5
 # `time()` of the server is cut off to whole milliseconds.
 _RESOLUTION_SECONDS = 0.001
 _Shape = TypeVar("_Shape")
+_Page = TypeVar("_Page", RulePage, AnyRulePage)
 
 
 @dataclass(frozen=True)
@@ -86,19 +106,45 @@ class Prometheus:
         """Return the flags that affect alerts."""
         return await self._get_if_served("/api/v1/status/flags", FLAGS)
 
+    async def metric_types(self) -> dict[str, str]:
+        """Return the type of each metric that a target describes; empty if the server does not have them."""
+        listed = await self._get_if_served("/api/v1/metadata", METADATA) or {}
+        return {name: told[0].type for name, told in listed.items() if told and told[0].type != "unknown"}
+
+    async def recording_groups(self) -> list[RecordingGroup]:
+        """List the groups with recording rules."""
+        page = await self._get("/api/v1/rules", RECORDING_PAGE, {"type": "record"})
+        return [group for group in page.groups if group.rules]
+
     async def rule_groups(self) -> list[RuleGroup]:
         """List the groups with alerting rules and, from the same instant, their active alerts."""
-        groups: list[RuleGroup] = []
-        params, tokens = {"type": "alert", "group_limit": str(_GROUPS_A_PAGE)}, set[str]()
+        pages = [page async for page in self._rule_pages(RULE_PAGE, {"type": "alert"})]
+        return [group for page in pages for group in page.groups if group.rules]
+
+    async def all_rules(self) -> list[AnyServedGroup]:
+        """List the groups with all their rules, recording rules too."""
+        return [group async for page in self._rule_pages(ANY_RULE_PAGE, {}) for group in page.groups]
+
+    async def external_labels(self) -> dict[str, str]:
+        """Return the labels that the server adds to what it sends; empty if it does not show its configuration."""
+        loaded = await self._get_if_served("/api/v1/status/config", LOADED_CONFIG)
+        try:
+            (config,) = yaml_text.load_all(loaded.text) if loaded is not None else ({},)
+            return {str(name): str(value) for name, value in config["global"]["external_labels"].items()}
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return {}
+
+    async def _rule_pages(self, adapter: TypeAdapter[_Page], params: dict[str, str]) -> AsyncIterator[_Page]:
+        asked, tokens = params | {"group_limit": str(_GROUPS_A_PAGE)}, set[str]()
         while True:
-            page = await self._get("/api/v1/rules", RULE_PAGE, params)
-            groups += [group for group in page.groups if group.rules]
+            page = await self._get("/api/v1/rules", adapter, asked)
+            yield page
             if not page.next_token:
-                return groups
+                return
             if page.next_token in tokens:
                 raise self._http.strange("/api/v1/rules", "groupNextToken: the same page again")
             tokens.add(page.next_token)
-            params["group_next_token"] = page.next_token
+            asked["group_next_token"] = page.next_token
 
     async def rules(self) -> list[RuleRecord]:
         """List the alerting rules."""

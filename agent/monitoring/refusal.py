@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 
 import aiohttp
 
 from alertdrill.agent.config.servers import MonitoringServer
+from alertdrill.units import json_text
 from alertdrill.units.duration import format_duration
 from alertdrill.units.secrecy import shown_url
 
 _LONGEST_EXCERPT = 200
+# An error has a few values and a short text; of a longer one the rest is not looked at.
+_MOST_VALUES = 10_000
+_LONGEST_TEXT = 10_000
 _AWAY = "it is starting or overloaded, or the proxy in front of it does not reach it"
 # The text of Go's HTTP server, which Prometheus and Alertmanager use.
 _SPEAKS_HTTPS = "HTTP request to an HTTPS server"
@@ -21,7 +24,7 @@ _WANTS_TENANT = "no org id"
 
 def short_line(text: str, longest: int = _LONGEST_EXCERPT) -> str:
     """Return a text from outside as one line, without control characters for a terminal."""
-    line = "".join(character for character in " ".join(text.split()) if character.isprintable())
+    line = "".join(character for character in " ".join(text[:_LONGEST_TEXT].split()) if character.isprintable())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
@@ -36,8 +39,8 @@ def excerpt(body: bytes) -> str:
         return "a web page"
     text = body.decode(errors="replace")
     try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
+        answer = json_text.parse(body, _MOST_VALUES)
+    except ValueError:
         return short_line(text)
     if isinstance(answer, dict) and "error" in answer:
         return short_line(f"{answer.get('errorType', 'error')}: {answer['error']}")

@@ -76,6 +76,38 @@ class RuleGroup:
 
 
 @dataclass(frozen=True)
+class RecordingRule:
+    """A rule that records the result of an expression under a name."""
+
+    name: str
+    expr: Annotated[str, Field(alias="query")]
+    labels: Labels = field(default_factory=dict)
+
+
+def _only_recording(rules: Any) -> Any:  # noqa: ANN401 - JSON
+    if not isinstance(rules, list):
+        return () if rules is None else rules
+    return [rule for rule in rules if not (isinstance(rule, dict) and rule.get("type") == "alerting")]
+
+
+@dataclass(frozen=True)
+class RecordingGroup:
+    """A group with its recording rules alone."""
+
+    name: str
+    file: str
+    interval_seconds: Annotated[Interval, Field(alias="interval")]
+    rules: Annotated[tuple[RecordingRule, ...], BeforeValidator(_only_recording)]
+
+
+@dataclass(frozen=True)
+class RecordingPage:
+    """All groups with their recording rules."""
+
+    groups: Annotated[tuple[RecordingGroup, ...], NONE_IS_EMPTY]
+
+
+@dataclass(frozen=True)
 class RulePage:
     """A page of groups, and the token of the next page; empty on the last page."""
 
@@ -84,3 +116,40 @@ class RulePage:
 
 
 RULE_PAGE = TypeAdapter(RulePage)
+RECORDING_PAGE = TypeAdapter(RecordingPage)
+
+
+@dataclass(frozen=True)
+class AnyServedRule:
+    """An alerting or a recording rule (`type`)."""
+
+    name: str
+    expr: Annotated[str, Field(alias="query")]
+    type: str = "alerting"
+    for_seconds: Annotated[Seconds, Field(alias="duration")] = 0.0
+    keep_firing_for_seconds: Annotated[Seconds, Field(alias="keepFiringFor")] = 0.0
+    labels: Labels = field(default_factory=dict)
+    annotations: Labels = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AnyServedGroup:
+    """A group with all its rules, in order."""
+
+    name: str
+    file: str
+    interval_seconds: Annotated[Interval, Field(alias="interval")]
+    rules: Annotated[tuple[AnyServedRule, ...], NONE_IS_EMPTY]
+    limit: int = 0
+    query_offset_seconds: Annotated[Seconds | None, Field(alias="queryOffset")] = None
+
+
+@dataclass(frozen=True)
+class AnyRulePage:
+    """A page of groups with all their rules, and the token of the next page."""
+
+    groups: Annotated[tuple[AnyServedGroup, ...], NONE_IS_EMPTY]
+    next_token: Annotated[str, Field(alias="groupNextToken")] = ""
+
+
+ANY_RULE_PAGE = TypeAdapter(AnyRulePage)

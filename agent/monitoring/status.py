@@ -39,6 +39,22 @@ class Flags:
     lookback_delta_seconds: Annotated[Seconds | None, Field(alias="query.lookback-delta")] = None
 
 
+@dataclass(frozen=True)
+class MetricMetadata:
+    """What a target says of a metric: counter, gauge, histogram, summary or unknown."""
+
+    type: str = "unknown"
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """The configuration that the server loaded: YAML text with its secrets masked."""
+
+    text: Annotated[str, Field(alias="yaml")]
+
+
 BUILD_INFO = TypeAdapter(BuildInfo)
+METADATA = TypeAdapter(dict[str, list[MetricMetadata]])
 RUNTIME_INFO = TypeAdapter(RuntimeInfo)
 FLAGS = TypeAdapter(Flags)
+LOADED_CONFIG = TypeAdapter(LoadedConfig)

@@ -9,6 +9,9 @@ from pydantic import BeforeValidator, Field
 
 from alertdrill.units.duration import parse_duration
 
+# A time zone can lead beyond the last year of the calendar, and a recording cannot.
+_LATEST = 253_402_300_800
+
 
 def _instant(text: object) -> float | None:
     """Convert RFC 3339 to Unix seconds; Go writes "never" as the first instant of the year 1."""
@@ -18,6 +21,9 @@ def _instant(text: object) -> float | None:
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         msg = "expected an instant with a time zone"
+        raise ValueError(msg)
+    if instant.timestamp() > _LATEST:
+        msg = "expected an instant before the year 10000"
         raise ValueError(msg)
     return instant.timestamp() if instant.year > 1 else None
 

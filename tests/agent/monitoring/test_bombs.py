@@ -47,6 +47,17 @@ async def test_an_answer_that_is_too_large_is_one_line_and_bounded_memory(
     assert peak < 200 * 2**20
 
 
+@pytest.mark.parametrize("answer", [bombs.refusing_with_values, bombs.refusing_with_words])
+async def test_a_refusal_is_not_unpacked_beyond_its_first_words(serve: Serve, answer: Any) -> None:
+    url = (await serve(answer)).url
+    tracemalloc.start()
+    told = await refused("Prometheus", url, "60s")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(told) < 400
+    assert peak < 120 * 2**20
+
+
 @pytest.mark.parametrize("name", ["Prometheus", "Alertmanager"])
 async def test_an_answer_that_drips_is_cut_at_the_time_limit(serve: Serve, name: str) -> None:
     url = (await serve(bombs.dripping)).url

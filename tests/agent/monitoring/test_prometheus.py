@@ -161,6 +161,13 @@ async def test_flags_and_state_are_read(serve: Serve) -> None:
     assert await asking.runtime() == RuntimeInfo(AT, None, reload_succeeded=False)
 
 
+async def test_an_instant_that_no_recording_can_have_is_refused(serve: Serve) -> None:
+    """Its time zone leads into the year 10000."""
+    asking = await prometheus(serve, tabled(runtimeinfo={"startTime": "9999-12-31T23:59:59-23:59"}))
+    with pytest.raises(ServiceUnavailable, match="startTime: expected an instant before the year 10000"):
+        await asking.runtime()
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
