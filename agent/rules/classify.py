@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -11,11 +12,13 @@ import promql_parser as promql
 
 from alertdrill.agent.rules.expression import Selector, constant, reversed_comparison, selectors_of
 from alertdrill.agent.rules.shape import Kind, Shape
-from alertdrill.units.promql import parse
+from alertdrill.units.promql import nodes, parse
 
 _COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
 _SETS: dict[str, Kind] = {"and": "both", "or": "either", "unless": "unless"}
 _OTHER = Shape("other")
+# What looks back, or depends on the clock.
+_NOT_INSTANT = ("[", "time()", "absent", "timestamp(", "hour(", "minute(", "day_of_", "days_in_", "month(", "year(")
 
 
 @lru_cache(maxsize=256)
@@ -35,6 +38,30 @@ def guarded_metrics(expr: str) -> set[str]:
         return {one.metric for one in _within_absent(parse(expr))}
     except ValueError:
         return set()
+
+
+def guarding_targets(expr: str) -> tuple[Selector, ...]:
+    """Return the selectors of `up` that an expression compares so that it finds targets that are down."""
+    try:
+        tree = parse(expr)
+    except ValueError:
+        return ()
+    return tuple(
+        selector
+        for node in nodes(tree)
+        if _finds_down(node)
+        for selector in selectors_of(node)
+        if selector.metric == "up"
+    )
+
+
+def _finds_down(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
+    if isinstance(node, promql.Call) and node.func.name.startswith("absent"):
+        return True
+    if not isinstance(node, promql.BinaryExpr) or str(node.op) not in _COMPARISONS:
+        return False
+    # `up == 0`, `up != 1`, `avg_over_time(up[5m]) < 0.9`
+    return (str(node.op), constant(node.rhs)) == ("==", 0) or str(node.op) in {"<", "<=", "!="}
 
 
 def _within_absent(node: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parser has no types
@@ -85,6 +112,8 @@ def _comparison(node: Any) -> Shape:  # noqa: ANN401 - the parser has no types
         shape = _OTHER
     if shape.kind == "other" and _is_instant(node):
         return Shape("gauges", comparison)
+    if not math.isfinite(shape.threshold):
+        return _OTHER
     # It is unknown when a mean passes through one exact number.
     is_exact = comparison == "!=" or (comparison == "==" and shape.threshold != 0)
     return _OTHER if shape.range_seconds and is_exact else shape
@@ -110,6 +139,9 @@ def _aggregate(op: str, inner: Shape) -> Shape:
     """Return the shape of an aggregation: only a sum of rates is a rate again; the largest of gauges is a gauge."""
     if inner.kind == "rate" and op != "sum":
         return replace(inner, kind="mean")
+    if op == "sum" and inner.function == "avg_over_time":
+        # A sum of means has no largest value, even if each mean has one.
+        return replace(inner, function="")
     return inner if inner.kind in {"gauge", "up", "mean", "any", "all"} or op == "sum" else _OTHER
 
 
@@ -117,9 +149,9 @@ def _rate(node: Any, comparison: str, threshold: float, kind: Kind = "rate") -> 
     selector = _ranged(node)
     if selector is None or not selector.range_seconds:
         return _OTHER
-    counts = node.func.name in {"increase", "changes", "resets", "delta"}
+    counts = node.func.name in {"increase", "changes", "resets"}
     a_second = threshold / selector.range_seconds if counts else threshold
-    return Shape(kind, comparison, a_second, selector.range_seconds, selector)
+    return Shape(kind, comparison, a_second, selector.range_seconds, selector, function=node.func.name)
 
 
 def _mean(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN401 - the parser has no types
@@ -144,7 +176,9 @@ def _quantile(node: Any, comparison: str, bound: float) -> Shape:  # noqa: ANN40
     q, inner = constant(node.args[0]), _value(bare(node.args[1]), comparison, 0.0)
     if q is None or not 0 < q < 1 or inner.kind != "rate":
         return _OTHER
-    return replace(inner, kind="quantile", threshold=round(1 - q, 12), quantile=q, bound=bound, all=inner.bad)
+    return replace(
+        inner, kind="quantile", threshold=round(1 - q, 12), quantile=q, bound=bound, all=inner.bad, function=""
+    )
 
 
 _CALLS: dict[str, Callable[[Any, str, float], Shape]] = {
@@ -153,7 +187,6 @@ _CALLS: dict[str, Callable[[Any, str, float], Shape]] = {
     "avg_over_time": _mean,
     "changes": _mean,
     "resets": _mean,
-    "delta": _mean,
     "max_over_time": _extreme,
     "min_over_time": _extreme,
     "histogram_quantile": _quantile,
@@ -188,10 +221,14 @@ def _ratio(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN4
     bad, every = (_value(bare(side), comparison, 1.0) for side in (node.lhs, node.rhs))
     if bad.kind != "rate" or every.kind != "rate" or bad.range_seconds != every.range_seconds:
         return _OTHER
-    if any(_value(bare(side), comparison, 0.0).threshold != 0 for side in (node.lhs, node.rhs)):
+    # Only these two move a threshold of 0.
+    text = node.prettify()
+    if ("+" in text or "-" in text) and any(
+        _value(bare(side), comparison, 0.0).threshold != 0 for side in (node.lhs, node.rhs)
+    ):
         return _OTHER
     # With the threshold 1, the threshold of each side is its own factor.
-    return replace(bad, kind="ratio", threshold=threshold * bad.threshold / every.threshold, all=every.bad)
+    return replace(bad, kind="ratio", threshold=threshold * bad.threshold / every.threshold, all=every.bad, function="")
 
 
 def _age(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN401 - the parser has no types
@@ -212,7 +249,7 @@ def _is_instant(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
     """Return whether only the newest samples count: no range, no offset, no subquery, no clock."""
     text = node.prettify()
     looks_back = any(one.range_seconds is not None or one.offset_seconds for one in selectors_of(node))
-    return not looks_back and not any(word in text for word in ("[", "time()", "absent", "timestamp("))
+    return not looks_back and not any(word in text for word in _NOT_INSTANT)
 
 
 def bare(node: Any) -> Any:  # noqa: ANN401 - the parser has no types

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -21,6 +22,8 @@ from alertdrill.units.promql import children, nodes, parse
 
 _MATCH = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 _SETS = {"and", "or", "unless"}
+# Without these words, also in the text of a matcher, every selector must find series.
+_MAY_DO_WITHOUT = re.compile(r"\b(or|unless|absent\w*)\b", re.IGNORECASE)
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
@@ -35,6 +38,8 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "*": operator.mul,
     "/": operator.truediv,
 }
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _REVERSED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
 
 
@@ -48,7 +53,8 @@ class LabelMatcher:
 
     def __str__(self) -> str:
         """Format it as PromQL."""
-        return f"{self.label}{self.op}{json.dumps(self.value, ensure_ascii=False)}"
+        label = self.label if _LABEL.fullmatch(self.label) else json.dumps(self.label, ensure_ascii=False)
+        return f"{label}{self.op}{json.dumps(self.value, ensure_ascii=False)}"
 
 
 @dataclass(frozen=True)
@@ -62,10 +68,13 @@ class Selector:
 
     def __str__(self) -> str:
         """Format it as PromQL, without its range."""
-        inside = ", ".join(map(str, self.matchers))
+        name = self.metric if _NAME.fullmatch(self.metric) else ""
+        # Since 3.0 a name may have any characters, in quotes and within the braces.
+        quoted = [json.dumps(self.metric, ensure_ascii=False)] if self.metric and not name else []
+        inside = ", ".join([*quoted, *map(str, self.matchers)])
         braces = f"{{{inside}}}" if inside or not self.metric else ""
         offset = f" offset {format_duration(timedelta(seconds=self.offset_seconds))}" if self.offset_seconds else ""
-        return self.metric + braces + offset
+        return name + braces + offset
 
     def without(self, matcher: LabelMatcher) -> Selector:
         """Return it without one of its matchers."""
@@ -134,12 +143,38 @@ class Anatomy:
     @cached_property
     def required(self) -> tuple[Selector, ...]:
         """Every selector that must find series for a result: not the sides of `or`, and not the right side of `unless`."""
-        return tuple(dict.fromkeys(_required(self._tree)))
+        return tuple(dict.fromkeys(_required(self._tree))) if _MAY_DO_WITHOUT.search(self.text) else self.selectors
+
+    @cached_property
+    def needed(self) -> tuple[Selector, ...]:
+        """Every required selector, and those beside a constant: in `x or vector(0)` only `x` can make a difference."""
+        return tuple(dict.fromkeys(_required(self._tree, or_constant=True)))
+
+    @cached_property
+    def alternatives(self) -> tuple[str, ...]:
+        """The expressions of which any one is enough, if `or` joins several; else empty."""
+        found = tuple(dict.fromkeys(one.prettify() for one in _alternatives(self._tree)))
+        return found if len(found) > 1 else ()
+
+    @cached_property
+    def joins(self) -> tuple[Pairing, ...]:
+        """Every `and` and `unless` that joins conditions; its sides are those whose labels are compared."""
+        return tuple(dict.fromkeys(_joins(self._tree)))
 
     @cached_property
     def pairings(self) -> tuple[Pairing, ...]:
         """Every arithmetic or comparison operator between two vectors, the outermost first."""
         return tuple(dict.fromkeys(_pairings(self._tree)))
+
+    @property
+    def compared(self) -> Pairing | None:
+        """The two sides of the expression, if it compares two vectors with one another."""
+        tree = self._tree
+        while isinstance(tree, promql.ParenExpr):
+            tree = tree.expr
+        outermost = self.pairings[0] if self.pairings else None
+        is_whole = outermost is not None and outermost.text == tree.prettify()
+        return outermost if is_whole and outermost is not None and outermost.op in _COMPARISONS else None
 
     @cached_property
     def clauses(self) -> tuple[str, ...]:
@@ -153,11 +188,11 @@ class Anatomy:
         asked = [self.text]
         if self.condition is not None:
             asked.append(self.condition.value_expr)
-        for clause in self.clauses:
-            condition = split(clause)
-            asked += [clause, condition.value_expr] if condition else [clause]
+        for deeper in (*self.clauses, *self.alternatives):
+            asked += Anatomy(deeper).queries
         for pairing in self.pairings:
             asked += [pairing.text, pairing.lhs, pairing.rhs]
+        asked += (side for join in self.joins for side in (join.lhs, join.rhs))
         asked += map(str, self.selectors)
         return tuple(dict.fromkeys(asked))
 
@@ -225,19 +260,22 @@ def selectors_of(node: Any) -> tuple[Selector, ...]:  # noqa: ANN401 - the parse
     return tuple(dict.fromkeys(_selectors(node)))
 
 
-def _required(node: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parser has no types
+def _required(node: Any, *, or_constant: bool = False) -> Iterator[Selector]:  # noqa: ANN401 - the parser has no types
     match node:
         case promql.BinaryExpr() if str(node.op) == "or":
-            return
+            sides = [node.lhs, node.rhs]
+            changing = [side for side in sides if selectors_of(side)]
+            if or_constant and len(changing) == 1:
+                yield from _required(changing[0], or_constant=True)
         case promql.BinaryExpr() if str(node.op) == "unless":
-            yield from _required(node.lhs)
+            yield from _required(node.lhs, or_constant=or_constant)
         case promql.Call() if node.func.name.startswith("absent"):
             return
         case promql.VectorSelector() | promql.MatrixSelector():
             yield from _selectors(node)
         case _:
             for child in children(node):
-                yield from _required(child)
+                yield from _required(child, or_constant=or_constant)
 
 
 def _selectors(tree: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parser has no types
@@ -262,7 +300,7 @@ def _pairings(tree: Any) -> Iterator[Pairing]:  # noqa: ANN401 - the parser has 
             continue
         left, right = node.lhs, node.rhs
         if _is_vector(left) and _is_vector(right):
-            on, ignoring = _matching(node.modifier)
+            on, ignoring = matching_of(node.modifier)
             yield Pairing(node.prettify(), str(node.op), left.prettify(), right.prettify(), on, ignoring, (left, right))
 
 
@@ -279,6 +317,38 @@ def _clauses(node: Any) -> Iterator[str]:  # noqa: ANN401 - the parser has no ty
             yield node.prettify()
 
 
+def _alternatives(node: Any) -> Iterator[Any]:  # noqa: ANN401 - the parser has no types
+    match node:
+        case promql.ParenExpr():
+            yield from _alternatives(node.expr)
+        case promql.BinaryExpr() if str(node.op) == "or":
+            yield from _alternatives(node.lhs)
+            yield from _alternatives(node.rhs)
+        case _:
+            yield node
+
+
+def _joins(node: Any) -> Iterator[Pairing]:  # noqa: ANN401 - the parser has no types
+    match node:
+        case promql.ParenExpr():
+            yield from _joins(node.expr)
+        case promql.BinaryExpr() if str(node.op) in {"and", "unless"}:
+            left, right = _leading(node.lhs), _leading(node.rhs)
+            on, ignoring = matching_of(node.modifier)
+            yield Pairing(node.prettify(), str(node.op), left.prettify(), right.prettify(), on, ignoring, (left, right))
+            yield from _joins(node.lhs)
+
+
+def _leading(node: Any) -> Any:  # noqa: ANN401 - the parser has no types
+    """Return the condition whose labels a side of `and` or `unless` has: the first one that it joins."""
+    match node:
+        case promql.ParenExpr():
+            return _leading(node.expr)
+        case promql.BinaryExpr() if str(node.op) in {"and", "unless"}:
+            return _leading(node.lhs)
+    return node
+
+
 def _is_vector(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
     match node:
         case promql.NumberLiteral() | promql.StringLiteral():
@@ -292,7 +362,8 @@ def _is_vector(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
     return True
 
 
-def _matching(modifier: Any) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:  # noqa: ANN401 - no types
+def matching_of(modifier: Any) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:  # noqa: ANN401 - no types
+    """Return the labels of `on`, None if there is none, and those of `ignoring`."""
     matching = modifier.matching if modifier is not None else None
     if matching is None:
         return None, ()

@@ -7,12 +7,15 @@ https://prometheus.io/docs/alerting/latest/configuration/#route
 
 from __future__ import annotations
 
+import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, unquote
 
 import yaml
 
@@ -90,6 +93,85 @@ def receivers(config: str, labels: dict[str, str]) -> set[str]:
         return set()
 
 
+def webhook_problem(config: str, receiver: str, base: str) -> str:
+    """Return why a receiver certainly does not call an agent; empty if it does, or if that cannot be told.
+
+    `base` is the URL of the agent's webhooks, to which the receiver's name is added. Newer servers mask the URLs.
+    """
+    try:
+        known = {one["name"]: one for one in _whole(config).get("receivers") or ()}
+    except (ValueError, KeyError, TypeError):
+        return ""
+    if known and receiver not in known:
+        near = difflib.get_close_matches(receiver, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(sorted(known))}"
+        return f"Alertmanager has no receiver {receiver!r}, {hint}"
+    webhooks = known.get(receiver, {}).get("webhook_configs") or []
+    if not known or any(_may_call(one, receiver) for one in webhooks):
+        return ""
+    return (
+        f"the receiver {receiver} has no webhook to this agent, so nobody could see whether it is notified:"
+        f" add `- url: {base}{quote(receiver, safe='')}` to its webhook_configs in Alertmanager"
+    )
+
+
+def calls(config: str, receiver: str, base: str) -> bool:
+    """Return whether the configuration shows that a receiver has a webhook at the very address of an agent."""
+    try:
+        found = [one for one in _whole(config).get("receivers") or () if one["name"] == receiver]
+    except (ValueError, KeyError, TypeError):
+        return False
+    urls = (str(hook.get("url")) for one in found for hook in one.get("webhook_configs") or ())
+    return any(url.startswith(base) and _is_call(url, receiver) for url in urls)
+
+
+def integrations(config: str, receiver: str) -> set[str]:
+    """Return the kinds of integration that a receiver has, as Alertmanager counts them; empty if that is not known."""
+    try:
+        found = [one for one in _whole(config).get("receivers") or () if one["name"] == receiver]
+    except (ValueError, KeyError, TypeError):
+        return set()
+    return {key.removesuffix("_configs") for one in found for key in one if key.endswith("_configs") and one[key]}
+
+
+def _may_call(webhook: Any, receiver: str) -> bool:  # noqa: ANN401 - YAML
+    url = webhook.get("url") if isinstance(webhook, dict) else None
+    return not isinstance(url, str) or "://" not in url or _is_call(url, receiver)
+
+
+def _is_call(url: str, receiver: str) -> bool:
+    _, path, name = url.partition("?")[0].rpartition("/api/v1/webhook/")
+    return bool(path) and "/" not in name and unquote(name) == receiver
+
+
+@dataclass(frozen=True)
+class NearRoute:
+    """The route to a receiver that an alert came nearest to, and its matchers that the alert does not have."""
+
+    receiver: str
+    missed: tuple[RouteMatcher, ...]
+
+
+def nearest_route(config: str, labels: Mapping[str, str], receiver: str) -> NearRoute | None:
+    """Return the route to a receiver with the fewest matchers that fail; None if there is none, or it cannot be read."""
+    try:
+        found = list(_near(_root(config), "", (), labels, receiver))
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return min(found, key=lambda route: len(route.missed), default=None)
+
+
+def _near(
+    node: dict[str, Any], inherited: str, missed: tuple[RouteMatcher, ...], labels: Mapping[str, str], receiver: str
+) -> Iterator[NearRoute]:
+    missed += tuple(matcher for matcher in _matchers(node) if not matcher.holds(labels))
+    own = node.get("receiver") or inherited
+    if own == receiver:
+        yield NearRoute(receiver, missed)
+    for child in node.get("routes") or []:
+        yield from _near(child, own, missed, labels, receiver)
+
+
 def time_intervals(config: str) -> dict[str, list[dict[str, Any]]]:
     """Return the time intervals of a configuration by name; raises ValueError if it is not YAML."""
     whole = _whole(config)
@@ -128,9 +210,18 @@ def _walk(node: dict[str, Any], inherited: dict[str, Any], labels: dict[str, str
         return found
     waits = {name: parse_duration(value) for name, value in settings.items() if name in _WAITS}
     # Unlike the waits, these are not inherited.
-    muted, active = (tuple(node.get(f"{name}_time_intervals") or ()) for name in ("mute", "active"))
-    by = tuple(settings["group_by"])
-    return [Route(settings["receiver"], **waits, group_by=by, depth=depth, muted_in=muted, active_in=active)]
+    muted, active = (_names(node.get(f"{name}_time_intervals") or ()) for name in ("mute", "active"))
+    (receiver,) = _names([settings["receiver"]])
+    by = _names(settings["group_by"])
+    return [Route(receiver, **waits, group_by=by, depth=depth, muted_in=muted, active_in=active)]
+
+
+def _names(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - YAML
+    """Return a list of names; raises TypeError."""
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        msg = f"expected names, found {value!r:.100}"
+        raise TypeError(msg)
+    return tuple(value)
 
 
 def _matchers(node: dict[str, Any]) -> Iterator[RouteMatcher]:
@@ -157,6 +248,10 @@ class RouteMatcher:
     name: str
     op: str
     value: str
+
+    def __str__(self) -> str:
+        """Format it as in Alertmanager."""
+        return f"{self.name}{self.op}{json.dumps(self.value, ensure_ascii=False)}"
 
     def holds(self, labels: Mapping[str, str]) -> bool:
         """Return whether an alert's labels match; raises ValueError if the regular expression is invalid."""

@@ -29,6 +29,7 @@ class Shape:
 
     `threshold` is in the units of e (per second for `rate`) or of e/n. `bound` is the threshold of a quantile, and
     `quantile` its q. `bad` and `all` are the selectors of e and n. `parts` are the sides of `and`, `or`, `unless`.
+    `function` is the function over the range, where there is one alone.
     """
 
     kind: Kind
@@ -40,6 +41,7 @@ class Shape:
     quantile: float = 0.0
     bound: float = 0.0
     parts: tuple[Shape, ...] = ()
+    function: str = ""
 
     @property
     def words(self) -> str:

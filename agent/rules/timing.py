@@ -15,6 +15,8 @@ from alertdrill.agent.recording.records import RuleRecord
 
 DEFAULT_INTERVAL_SECONDS = 60.0
 """Prometheus' default for scrapes and for evaluations."""
+LOOKBACK_SECONDS = 300.0
+"""How old a sample may be to count as the newest one, by default (--query.lookback-delta)."""
 
 
 def in_whole_evaluations(duration_seconds: float, interval_seconds: float) -> float:
@@ -26,7 +28,8 @@ def in_whole_evaluations(duration_seconds: float, interval_seconds: float) -> fl
 class Timing:
     """The durations that decide how long an alert takes, in seconds.
 
-    `scrape_lag` is the time from a sample's instant until it can be queried.
+    `scrape_lag` is the time from a sample's instant until it can be queried, `record_lag` the time that recording rules
+    may add. `is_guess` says that the scrape interval is a default, not read from anywhere.
     """
 
     scrape: float
@@ -35,6 +38,14 @@ class Timing:
     keep_firing_for: float = 0.0
     query_offset: float = 0.0
     scrape_lag: float = 0.0
+    record_lag: float = 0.0
+    lookback: float = LOOKBACK_SECONDS
+    is_guess: bool = False
+
+    @property
+    def lag(self) -> float:
+        """The most from an instant until an evaluation sees it: a scrape, an evaluation, and what comes between them."""
+        return self.scrape + self.interval + self.scrape_lag + self.record_lag
 
     @property
     def wait(self) -> float:
@@ -50,7 +61,7 @@ class Timing:
         """Return the soonest and the latest time from the fault until an evaluation sees the condition hold."""
         # Extrapolation to the edges of a range can be a scrape ahead of the samples.
         soonest = max(bad_seconds - self.scrape, 0.0)
-        latest = bad_seconds + self.scrape + self.interval + self.scrape_lag
+        latest = bad_seconds + self.lag
         return soonest + self.query_offset, latest + self.query_offset
 
     def firing_span(self, bad_seconds: float) -> tuple[float, float]:
@@ -64,7 +75,7 @@ class Timing:
         `lingers_seconds` is how long the range still holds enough of the fault: W - x.
         """
         soonest = max(lingers_seconds - self.scrape, 0.0)
-        latest = lingers_seconds + self.scrape + self.interval + self.scrape_lag
+        latest = lingers_seconds + self.lag
         return soonest + self.query_offset + self.keep, latest + self.query_offset + self.keep
 
     def shortest_fault(self, bad_seconds: float, lingers_seconds: float) -> tuple[float, float]:
@@ -73,7 +84,7 @@ class Timing:
         It must last x seconds, and the condition, which holds for D - x + lingers, must last for all of `for`.
         """
         needed = max(bad_seconds, bad_seconds - lingers_seconds + self.wait)
-        return max(needed - self.scrape, 0.0), needed + self.scrape + self.interval + self.scrape_lag
+        return max(needed - self.scrape, 0.0), needed + self.lag
 
 
 def timing_of(rule: RuleRecord, scrape: float, query_offset: float = 0.0, scrape_lag: float = 0.0) -> Timing:

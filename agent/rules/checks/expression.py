@@ -8,18 +8,21 @@ from typing import Any
 
 import promql_parser as promql
 
+from alertdrill.agent.config.rules import is_logql
+from alertdrill.agent.rules.checks.proofs import not_whole
 from alertdrill.agent.rules.classify import bare, classify
 from alertdrill.agent.rules.expression import Pairing
 from alertdrill.agent.rules.kept_labels import keys, unpaired
-from alertdrill.agent.rules.remark import CheckedRule, CheckResult
+from alertdrill.agent.rules.remark import CheckedRule, CheckResult, Severity
+from alertdrill.agent.rules.values import is_always, is_never, passes_all
 from alertdrill.units.duration import format_seconds
-from alertdrill.units.promql import parse
+from alertdrill.units.promql import nodes, parse
 
 _COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
-_SETS = {"and", "or", "unless"}
-# Names of measured values, which never equal a constant exactly, and of counters.
+_SETS = {"and", "unless"}
+# Names of measured values, which never equal a constant exactly.
 _MEASURED = re.compile(r"_(seconds|bytes|ratio|percent|percentage|rate|usage|celsius|volts|amperes)$")
-_COUNTER = re.compile(r"_(total|sum|count|bucket)$")
+_GROWTH = re.compile(r"^(rate|irate|increase|delta|idelta|deriv|predict_linear|changes|resets)$")
 
 
 def unreadable(checked: CheckedRule) -> Iterator[CheckResult]:
@@ -27,6 +30,14 @@ def unreadable(checked: CheckedRule) -> Iterator[CheckResult]:
     try:
         parse(checked.rule.expr)
     except ValueError as error:
+        if is_logql(checked.rule.expr):
+            yield CheckResult(
+                "note",
+                "this is LogQL, a query on the lines of logs: its window follows from"
+                f" `for` {format_seconds(checked.timing.for_)} and the intervals alone",
+                "check it with `lokitool rules check`",
+            )
+            return
         reason = " ".join(str(error).split())
         yield CheckResult(
             "note",
@@ -38,32 +49,53 @@ def unreadable(checked: CheckedRule) -> Iterator[CheckResult]:
 
 def no_comparison(checked: CheckedRule) -> Iterator[CheckResult]:
     """Find an expression that is true whenever it has any series."""
-    if checked.tree is None or checked.shape.kind != "other" or _compares(parse(checked.rule.expr)):
+    if checked.tree is None:
         return
-    if not checked.tree.selectors:
+    node = parse(checked.rule.expr)
+    if _compares(node) or is_always(node) or is_never(node, checked.timing.lookback):
+        return
+    if _is_calculated(node):
         yield CheckResult(
-            "note", "0 series are looked at: it always fires", "keep it only as the proof that alerts arrive at all"
+            "problem",
+            f"nothing is compared: it fires for each of its series, whatever their value ({checked.rule.expr})",
+            "compare it with a number",
         )
         return
     yield CheckResult(
-        "problem",
-        f"nothing is compared: it fires for each of its series, whatever their value ({checked.rule.expr})",
-        "compare it with a number",
+        "note",
+        "nothing is compared: it fires for as long as there is a series, whatever its value, which is right only if the"
+        " series exists only while something is wrong",
+        f"`({' '.join(checked.rule.expr.split())}) > 0`, if the value tells",
     )
 
 
 def _compares(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
-    """Return whether anything in an expression may exclude series: a comparison, a set operator, absent()."""
+    """Return whether anything in an expression may exclude series: a comparison, `and`, `unless`, absent()."""
     node = bare(node)
     match node:
+        case promql.BinaryExpr() if str(node.op) == "or":
+            # What one side leaves out may still come from the other one.
+            return _compares(node.lhs) and _compares(node.rhs)
         case promql.BinaryExpr():
-            is_filter = str(node.op) in _COMPARISONS | _SETS
+            # What holds for every value leaves nothing out.
+            is_filter = str(node.op) in _SETS or (str(node.op) in _COMPARISONS and not passes_all(node))
             return is_filter or _compares(node.lhs) or _compares(node.rhs)
         case promql.Call():
             return node.func.name.startswith("absent") or any(_compares(argument) for argument in node.args)
         case promql.AggregateExpr() | promql.UnaryExpr() | promql.SubqueryExpr():
             return _compares(node.expr)
     return "ALERTS" in node.prettify()
+
+
+def _is_calculated(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
+    """Return whether the value of an expression is worth something: a growth, a difference, a ratio; not a mere series."""
+    for one in nodes(node):
+        if isinstance(one, promql.Call) and (_GROWTH.match(one.func.name) or one.func.name == "histogram_quantile"):
+            return True
+        # A product may only add the labels of an info series.
+        if isinstance(one, promql.BinaryExpr) and str(one.op) in {"-", "/", "+", "%"}:
+            return True
+    return False
 
 
 def bool_comparison(checked: CheckedRule) -> Iterator[CheckResult]:
@@ -87,7 +119,7 @@ def unpaired_sides(checked: CheckedRule) -> Iterator[CheckResult]:
             if not pairs:
                 yield CheckResult("problem", _as_count_pairs(checked, pairing), _PAIR_REMEDY)
             continue
-        proven = unpaired(pairing)
+        proven = unpaired(pairing, checked.context.recorded)
         if proven is not None:
             label, side = proven
             other = "right" if side == "left" else "left"
@@ -137,29 +169,42 @@ def one_label_more(checked: CheckedRule) -> Iterator[CheckResult]:
 
 def counter_without_rate(checked: CheckedRule) -> Iterator[CheckResult]:
     """Find counters that are compared without a rate."""
-    for leaf in checked.shape.leaves:
+    leaves = checked.shape.leaves
+    for leaf in leaves:
         selector = leaf.bad
-        if leaf.kind != "gauge" or selector is None or not _COUNTER.search(selector.metric) or ":" in selector.metric:
+        if leaf.kind != "gauge" or selector is None or not checked.context.is_counter(selector.metric):
             continue
+        # Beside another condition, a counter above 0 asks only whether there was anything at all.
+        if leaf.threshold == 0 and len(leaves) > 1:
+            continue
+        is_known = checked.context.type_of(selector.metric) is not None
+        severity: Severity = "problem" if leaf.comparison in {">", ">="} else "weakness"
         yield CheckResult(
-            "problem" if leaf.comparison in {">", ">="} else "weakness",
-            f"{selector.metric} is a counter: once past {leaf.threshold:g} it stays there until its process restarts",
-            f"compare how fast it grows: `rate({selector}[5m])` or `increase({selector}[5m])`",
+            severity if is_known else "note",
+            f"{selector.metric} is a counter{'' if is_known else ' by its name'}: once past {leaf.threshold:g} it stays"
+            " there until its process restarts",
+            f"compare how fast it grows: `rate({selector}[5m])` or `increase({selector}[5m])`"
+            + ("" if is_known else "; --metadata FILE tells its type"),
         )
 
 
 def exact_equality(checked: CheckedRule) -> Iterator[CheckResult]:
     """Find a measured value that would have to equal one number exactly."""
     for leaf in checked.shape.leaves:
-        if leaf.comparison not in {"==", "!="} or leaf.kind not in {"gauge", "ratio", "mean", "quantile"}:
+        if leaf.comparison not in {"==", "!="} or leaf.kind not in {"gauge", "ratio", "quantile"}:
             continue
         metric = leaf.bad.metric if leaf.bad is not None else ""
-        if leaf.kind != "gauge" or _MEASURED.search(metric) or not leaf.threshold.is_integer():
+        # Nothing at all is exactly 0.
+        is_measured = leaf.kind != "gauge" or _MEASURED.search(metric) or not leaf.threshold.is_integer()
+        if is_measured and leaf.threshold != 0:
+            by_name = leaf.kind == "gauge" and leaf.threshold.is_integer()
             yield CheckResult(
-                "weakness",
-                f"`{leaf.comparison} {leaf.threshold:g}` on a measured value: {leaf.threshold + 1e-9:.10g} is not equal",
+                "note" if by_name else "weakness",
+                f"`{leaf.comparison} {leaf.threshold:g}` on a measured value{', as its name says' if by_name else ''}:"
+                f" {leaf.threshold + 1e-9:.10g} is not equal",
                 "compare with `<` or `>`",
             )
+    yield from not_whole(checked)
 
 
 def nothing_by_nothing(checked: CheckedRule) -> Iterator[CheckResult]:

@@ -23,19 +23,27 @@ def series_absent(checked: CheckedRule) -> Iterator[CheckResult]:
                 "weakness",
                 "a target that is removed from the configuration or the discovery has no `up`: 0 alerts,"
                 f" and one that fired resolves within {format_seconds(_gone_seconds(checked))}",
-                f"`{checked.rule.expr} or absent({leaf.bad})`",
+                f"`{' '.join(checked.rule.expr.split())} or absent({leaf.bad})`",
             )
             return
     required = checked.tree.required if checked.tree else ()
     if any(_guarded(checked, selector) for selector in required) or not required:
         return
-    if not checked.context.watches_targets:
+    if not any(map(checked.context.watches_target_of, required)):
+        nothing = ", and a sum of nothing is nothing, not 0" if _sums_to_zero(checked) else ""
         yield CheckResult(
             "weakness",
-            f"if {required[0].metric or required[0]} is missing, it is silent: 0 of {len(checked.context.rules)}"
+            f"if {required[0].metric or required[0]} is missing, it is silent{nothing}: 0 of {len(checked.context.rules)}"
             " rules watch for that",
             f"a rule `absent({required[0]})`, or `up == 0` for its job",
         )
+
+
+def _sums_to_zero(checked: CheckedRule) -> bool:
+    """Return whether a sum is compared so that 0 would fire."""
+    holds = {"==": lambda limit: limit == 0, "<": lambda limit: limit > 0, "<=": lambda limit: limit >= 0}
+    leaves = (leaf for leaf in checked.shape.leaves if leaf.kind == "gauge" and leaf.comparison in holds)
+    return "sum" in checked.rule.expr and any(holds[leaf.comparison](leaf.threshold) for leaf in leaves)
 
 
 def _guarded(checked: CheckedRule, selector: Selector) -> bool:
@@ -54,13 +62,19 @@ def first_increment(checked: CheckedRule) -> Iterator[CheckResult]:
         selector = leaf.bad
         if leaf.kind not in {"rate", "ratio"} or selector is None or leaf.comparison not in {">", ">="}:
             continue
+        if any(
+            one.metric == selector.metric and one.offset_seconds
+            for one in (checked.tree.selectors if checked.tree else ())
+        ):
+            # It looks for new series itself.
+            continue
         by_label = any(m.label in _OUTCOME_LABELS and m.op in {"=", "=~"} for m in selector.matchers)
         if not by_label and not (leaf.threshold == 0 and _FAILURE.search(selector.metric)):
             continue
         scrape = format_seconds(checked.timing.scrape)
         if leaf.threshold == 0:
             text = "of a series that is new, the first increment has no sample before it: 1 single event never fires it"
-            remedy = f"let the service start its counters at 0, or add `or ({selector} unless {selector} offset 5m)`"
+            remedy = f"let the service start its counters at 0, or add `or ({selector} > 0 unless {selector} offset {format_seconds(leaf.range_seconds)})`"
             yield CheckResult("weakness", text, remedy)
         else:
             text = f"a label value that comes with the fault is a new series: its rate starts 1 scrape ({scrape}) later"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from alertdrill.agent.rules.remark import CheckedRule, CheckResult
+from alertdrill.agent.rules.remark import CheckedRule, CheckResult, Severity
 from alertdrill.units.duration import format_seconds
 
 # A rate needs two samples in its range. One scrape may fail, and another may be late.
@@ -17,10 +17,11 @@ _GROWTH = re.compile(r"\b(rate|irate|increase|delta|idelta|deriv|predict_linear)
 def for_short(checked: CheckedRule) -> Iterator[CheckResult]:
     """Find a `for` so short that one or two samples fire the alert."""
     scrape, for_ = checked.timing.scrape, checked.timing.for_
-    if checked.tree is None or checked.ranges or not checked.tree.selectors or for_ >= 2 * scrape:
+    is_known = checked.tree is not None and checked.tree.selectors and not checked.prospect.unknown
+    if not is_known or checked.ranges or for_ >= 2 * scrape:
         return
     yield CheckResult(
-        "weakness" if for_ == 0 else "note",
+        "weakness" if for_ == 0 and not checked.timing.is_guess else "note",
         f"`for` {format_seconds(for_)} is shorter than 2 scrapes ({format_seconds(2 * scrape)}):"
         f" {'1 bad sample fires it' if for_ < scrape else '2 bad samples fire it'}",
         f"`for: {format_seconds(2 * scrape)}` or more",
@@ -38,10 +39,12 @@ def range_short(checked: CheckedRule) -> Iterator[CheckResult]:
     then = (
         "growth needs 2 of them" if starves else f"{max(samples - 1, 1)} failed scrape(s) may leave it without a value"
     )
+    severity: Severity = "problem" if starves else "weakness"
+    guess = ", if it is scraped that rarely: the interval is a default" if checked.timing.is_guess else ""
     yield CheckResult(
-        "problem" if starves else "weakness",
+        "note" if checked.timing.is_guess else severity,
         f"the range of {format_seconds(width)} holds {samples} or {samples + 1} scrapes of"
-        f" {format_seconds(scrape)}: {then}",
+        f" {format_seconds(scrape)}: {then}{guess}",
         f"a range of {format_seconds(_SAMPLES_IN_A_RANGE * scrape)} or more",
     )
 
@@ -65,10 +68,16 @@ def blind_to_short(checked: CheckedRule) -> Iterator[CheckResult]:
     if shortest is None or shortest[1] < _LONG_BLIND_SECONDS:
         return
     lucky, certain = shortest
+    if lucky <= 0:
+        # A short one may fire it, if it is large.
+        return
+    seen = checked.prospect.reach
+    is_largest = seen is not None and seen.bad[0] == seen.bad[1]
+    for_certain = f", and for certain only from {format_seconds(certain)} on" if is_largest else ""
     yield CheckResult(
         "weakness" if checked.rule.labels.get("severity") in {"critical", "page"} else "note",
-        f"even the largest fault never fires it if shorter than {format_seconds(lucky)}, and for certain only"
-        f" from {format_seconds(certain)} on: a fault that comes and goes never fires it",
+        f"even the largest fault never fires it if shorter than {format_seconds(lucky)}{for_certain}:"
+        " a fault that comes and goes never fires it",
         "a shorter `for`, or a mean over a range, which still holds the past",
     )
 
@@ -90,12 +99,13 @@ def lingers(checked: CheckedRule) -> Iterator[CheckResult]:
 
 
 def recorded(checked: CheckedRule) -> Iterator[CheckResult]:
-    """Find series of a recording rule, which come one evaluation later."""
-    names = sorted({one.metric for one in checked.tree.selectors if ":" in one.metric}) if checked.tree else []
+    """Find series of a recording rule that is not known."""
+    names = checked.prospect.unknown
     if names:
         yield CheckResult(
             "note",
-            f"{', '.join(names)} comes from a recording rule: up to 1 evaluation"
-            f" ({format_seconds(checked.timing.interval)}) and that rule's own range come on top of this window",
-            "put both rules into one group, the recording one first",
+            f"{', '.join(names)} comes from a recording rule that is not at hand: up to 1 evaluation"
+            f" ({format_seconds(checked.timing.interval)}) and that rule's own range pass before it shows a fault,"
+            " so this window is not known",
+            "explain the file with that rule as well",
         )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from alertdrill.agent.config.kpis import Kpis
 from alertdrill.agent.recording.records import RuleRecord
@@ -15,6 +19,8 @@ from alertdrill.agent.rules.prospect import prospect
 from alertdrill.agent.rules.remark import CheckedRule, Remark, RuleContext
 from alertdrill.agent.rules.routing import routes
 from alertdrill.agent.rules.timing import Timing
+from alertdrill.units.promql import parse
+from benchmarks.explaining.promtool import answers
 from tests.agent.rules.test_shape import RULES, UNKNOWN
 
 KPIS = Kpis.model_validate(
@@ -37,6 +43,10 @@ route:
     - {matchers: [severity="critical"], receiver: on-call, group_interval: 1m}
     - {matchers: [severity="info"], receiver: daily, group_interval: 24h}
 """
+# What is known of some alerts besides their rules.
+SCRAPES = {"RarelyScraped": 420}
+LIMITS = {"Limited": 2}
+TYPES = {"Counted": {"errors_total": "counter"}, "Measured": {"region_count": "gauge"}}
 COMPLETE = {"summary": "s", "description": "d", "runbook_url": "https://example.org"}
 SUM_RATIO = "sum by (job) (rate(e_total[5m])) / sum by (job) (rate(n_total[5m])) > 0.0005"
 QUANTILE = "histogram_quantile(0.95, sum by (le) (rate(b_bucket[5m])))"
@@ -50,7 +60,7 @@ def rule(expr: str, for_: float = 60, severity: str | None = "critical", **value
         for_seconds=for_,
         keep_firing_for_seconds=values.get("keep", 0),
         interval_seconds=15,
-        labels={} if severity is None else {"severity": severity},
+        labels=({} if severity is None else {"severity": severity}) | values.get("labels", {}),
         annotations=values.get("annotations", COMPLETE),
         health="ok",
     )
@@ -59,10 +69,11 @@ def rule(expr: str, for_: float = 60, severity: str | None = "critical", **value
 def remarks(
     one: RuleRecord, others: tuple[RuleRecord, ...] = (), labels: Mapping[str, Any] | None = None
 ) -> list[Remark]:
-    timing = Timing(15, 15, one.for_seconds, one.keep_firing_for_seconds)
+    scrape = SCRAPES.get(one.alert, 15)
+    timing = Timing(scrape, 15, one.for_seconds, one.keep_firing_for_seconds, is_guess=one.alert == "Guessed")
     ways = tuple(routes(ROUTES, one.labels))
-    known = RuleContext(rules=(one, *others), kpis=KPIS, alertmanager=ROUTES, labels=labels or {})
-    return list(remarks_on(CheckedRule(prospect(one, timing, ways), known, ways)))
+    known = RuleContext((one, *others), KPIS, ROUTES, TYPES.get(one.alert, {}), frozenset({"recorded"}), labels or {})
+    return list(remarks_on(CheckedRule(prospect(one, timing, ways), known, ways, LIMITS.get(one.alert, 0))))
 
 
 def said(name: str, one: RuleRecord, *others: RuleRecord, **labels: Any) -> Remark | None:
@@ -74,7 +85,70 @@ def said(name: str, one: RuleRecord, *others: RuleRecord, **labels: Any) -> Rema
 SPEAKS: list[tuple[str, RuleRecord, str, str]] = [
     ("unreadable", rule("rate(x[5m+1m]) > 3"), "note", "its window follows from `for` 1m and the intervals alone"),
     ("no_comparison", rule("rate(x[5m])"), "problem", "it fires for each of its series"),
-    ("no_comparison", rule("vector(1)"), "note", "it always fires"),
+    ("no_comparison", rule("disk_broken"), "note", "which is right only if the series exists only while something"),
+    ("no_comparison", rule("sum(rate(x[5m]) > 1) or rate(y[5m])"), "problem", "whatever their value"),
+    ("no_comparison", rule("rate(x[5m]) >= 0"), "problem", "whatever their value"),
+    ("always_fires", rule("(count(x) or vector(0)) >= 0"), "problem", "it has a result at every instant"),
+    ("unanchored", rule('rate(http_requests_total{status!~"2|3"}[5m]) > 1'), "weakness", "no HTTP status is 2"),
+    ("always_fires", rule("vector(1)"), "note", "it always fires"),
+    ("always_fires", rule("(sum(depth) > 5) or vector(0)"), "problem", "it has a result at every instant"),
+    ("always_fires", rule("1 - clamp_max(sum(rate(a[5m])) or vector(0), 1)"), "problem", "a value of 0 is a result"),
+    ("always_fires", rule("scalar(depth)"), "problem", "it has a result at every instant"),
+    ("never_fires", rule("count by (queue) (worker) == 0"), "problem", "is a whole number, never below 1, so `== 0`"),
+    ("never_fires", rule("sum(increase(a[5m])) < 0"), "problem", "is never below 0, so `< 0` never holds"),
+    ("never_fires", rule("sum by (job) (ok == 0) > 0"), "problem", "is always 0, so `> 0` never holds"),
+    ("never_fires", rule("up == 2"), "problem", "a whole number, from 0 to 1, so `== 2` never holds"),
+    ("never_fires", rule("time() - timestamp(a) > 301"), "problem", "never above 300, so `> 301` never holds"),
+    ("never_fires", rule("histogram_quantile(0.9, sum(rate(a_bucket[5m]))) > 1"), "problem", "has no label `le`"),
+    ("never_fires", rule("a > 9 and b > 1 and a <= 9"), "problem", "`a > 9` and `a <= 9` never hold at once"),
+    ("never_fires", rule("a > 5 unless a >= 5"), "problem", "`unless` leaves out all that `a > 5` finds"),
+    ("never_fires", rule("count(a) == 0 or absent(a)"), "weakness", "one side of `or` never fires it"),
+    ("never_fires", rule("day_of_week() == 7"), "problem", "a whole number, from 0 to 6, so `== 7` never holds"),
+    ("never_fires", rule("depth % 100 > 100"), "problem", "so `> 100` never holds"),
+    ("quantile_range", rule("histogram_quantile(95, sum by (le) (rate(b_bucket[5m]))) > 2"), "problem", "always +Inf"),
+    (
+        "value_in_label",
+        rule("a > 3", labels={"t": "{{ $v := $value }}{{ printf `%.1f` $v }}"}),
+        "problem",
+        "never fire",
+    ),
+    ("unanchored", rule('rate(http_requests_total{code=~"50"}[5m]) > 1'), "problem", "no HTTP status is 50"),
+    ("self_ratio", rule('rate(a_total{code="500"}[5m]) / rate(a_total[5m]) > 0.1'), "problem", "divided by itself"),
+    (
+        "self_ratio",
+        rule('100 * sum by (code) (rate(a{code=~"5.."}[5m])) / sum by (code) (rate(a[5m])) > 3'),
+        "problem",
+        "both sides keep the label code, so the value is 1",
+    ),
+    ("value_in_label", rule("depth > 3", labels={"title": "{{ $value }}"}), "problem", "it may never fire"),
+    ("value_in_label", rule("depth > 3", 0, labels={"title": "{{ .Value }}"}), "weakness", "the one before it ends"),
+    ("label_lost", rule("sum(depth) > 3", labels={"pod": "{{ $labels.pod }}"}), "weakness", "the result has no label"),
+    (
+        "label_lost",
+        rule(
+            'absent(a{job="x"})', annotations=COMPLETE | {"description": "{{ $labels.instance }} of {{ .Labels.job }}"}
+        ),
+        "weakness",
+        "`$labels.instance` is always empty in description: the result has job",
+    ),
+    ("sets_unpaired", rule("rate(a[5m]) > 1 and sum by (job) (b) > 1"), "problem", "left side of `and` has the label"),
+    ("sets_unpaired", rule("a > 1 unless sum(b) > 1"), "weakness", "`unless` leaves nothing out"),
+    ("unanchored", rule('rate(http_requests_total{code=~"5"}[5m]) > 1'), "problem", "no HTTP status is 5"),
+    ("unanchored", rule('rate(a{path=~"/api"}[5m]) > 1'), "note", "it is the same as `=`, not a beginning"),
+    ("scalar_of_many", rule("depth > scalar(most)"), "weakness", "NaN unless there is exactly 1 series"),
+    ("absent_of_many", rule('absent(up{job=~"a|b"})'), "weakness", "it fires only once none of a, b is left"),
+    (
+        "counter_without_rate",
+        rule("errors_total > 1800", alert="Counted"),
+        "problem",
+        "errors_total is a counter: once",
+    ),
+    ("mean_of_counter", rule("sum_over_time(errors_total[5m]) > 5", alert="Counted"), "problem", "which is a counter"),
+    ("range_short", rule("increase(a[20s]) > 3", alert="Guessed"), "note", "the interval is a default"),
+    ("mean_of_counter", rule("sum_over_time(errors_total[5m]) > 5"), "note", "which by its name is a counter"),
+    ("group_limit", rule("depth > 3", alert="Limited"), "note", "the group's limit is 2"),
+    ("scrape_beyond_lookback", rule("up == 0", 360, alert="RarelyScraped"), "problem", "`for` of 6m is never over"),
+    ("exact_equality", rule("increase(restarts_total[10m]) == 1"), "weakness", "is extrapolated"),
     ("bool", rule("x > bool 3"), "problem", "`> bool` returns 0 or 1"),
     (
         "unpaired",
@@ -85,8 +159,13 @@ SPEAKS: list[tuple[str, RuleRecord, str, str]] = [
     ("unpaired", rule("sum by (x) (a) > sum by (y) (b)"), "problem", "the left side of `>` has the label `x`"),
     ("unpaired", rule("sum by (x) (a) / on (job) b > 1"), "problem", "the right side of `/` has the label `job`"),
     ("one_label_more", rule("rate(a[5m]) / rate(b[5m]) > 0.5"), "weakness", "leaves 0 pairs"),
-    ("counter_without_rate", rule("errors_total > 1800"), "problem", "once past 1800 it stays there"),
-    ("exact_equality", rule("usage_percent == 50"), "weakness", "`== 50` on a measured value"),
+    (
+        "counter_without_rate",
+        rule("errors_total > 1800"),
+        "note",
+        "a counter by its name: once past 1800 it stays there",
+    ),
+    ("exact_equality", rule("usage_percent == 50"), "note", "`== 50` on a measured value, as its name says"),
     ("exact_equality", rule("a == 0.5"), "weakness", "`== 0.5`"),
     ("nothing_by_nothing", rule(SUM_RATIO), "weakness", "once nothing was counted for 5m, as in a total outage"),
     ("series_absent", rule('up{job="a"} == 0'), "weakness", "resolves within 46.5s"),
@@ -133,6 +212,49 @@ SPEAKS: list[tuple[str, RuleRecord, str, str]] = [
     ("no_description", rule("depth > 3", annotations={"summary": "s"}), "note", "only a summary"),
 ]
 SILENT: list[tuple[str, RuleRecord]] = [
+    ("always_fires", rule("(sum(depth) or vector(0)) > 5")),
+    ("always_fires", rule("depth > 5 or vector(0) > 1")),
+    ("never_fires", rule("count(a) > 0")),
+    ("never_fires", rule("(count(a) or vector(0)) == 0")),
+    ("never_fires", rule("sum(rate(a[5m])) <= 0")),
+    ("never_fires", rule("delta(a[5m]) < 0")),
+    ("never_fires", rule("time() - timestamp(a) > 120")),
+    ("never_fires", rule("time() - timestamp(a offset 1h) > 3700")),
+    ("never_fires", rule("histogram_quantile(0.9, sum(rate(native[5m]))) > 1")),
+    ("never_fires", rule("a > 9 and on (job) a <= 9")),
+    ("never_fires", rule("a >= 9 and a <= 9")),
+    ("never_fires", rule("absent(up == 2)")),
+    ("quantile_range", rule("quantile(0.95, depth) > 2")),
+    ("value_in_label", rule("a > 3", labels={"t": "{{ $v := $value }}{{ if gt $v 9.0 }}large{{ end }}"})),
+    ("self_ratio", rule('sum(rate(a{code="500"}[5m])) / sum(rate(a[5m])) > 0.1')),
+    ("self_ratio", rule('sum by (job) (rate(a{code="500"}[5m])) / sum by (job) (rate(a[5m])) > 0.1')),
+    ("self_ratio", rule('rate(a{code="500"}[5m]) / ignoring (code) rate(b[5m]) > 0.1')),
+    ("self_ratio", rule('rate(a{code="500"}[5m]) / rate(a[10m]) > 0.1')),
+    ("value_in_label", rule("depth > 3", labels={"size": "{{ if gt $value 9.0 }}large{{ else }}small{{ end }}"})),
+    ("value_in_label", rule("up == 0", labels={"value": "{{ $value }}"})),
+    ("label_lost", rule("sum by (pod) (depth) > 3", labels={"pod": "{{ $labels.pod }}"})),
+    ("label_lost", rule("depth > 3", labels={"pod": "{{ $labels.pod }}"})),
+    ("label_lost", rule("sum(a) * on () group_right () b > 3", labels={"pod": "{{ $labels.pod }}"})),
+    ("sets_unpaired", rule("rate(a[5m]) > 1 and on (job) sum by (job) (b) > 1")),
+    ("sets_unpaired", rule("recorded > 1 and sum by (job) (b) > 1")),
+    ("unpaired", rule("recorded / sum by (job) (b) > 1")),
+    ("unanchored", rule('rate(http_requests_total{code=~"5..", job=~"shop"}[5m]) > 1')),
+    ("unanchored", rule('rate(exits_total{code=~"1"}[5m]) > 1 and a{path=~"/api.*"}')),
+    ("scalar_of_many", rule("depth > scalar(max(most))")),
+    ("absent_of_many", rule('absent(up{job=~"a.*"})')),
+    ("mean_of_counter", rule("sum_over_time(errors[5m]) > 5")),
+    ("group_limit", rule("depth > 3")),
+    ("scrape_beyond_lookback", rule("rate(a[30m]) == 0", 360, alert="RarelyScraped")),
+    ("exact_equality", rule("changes(replicas[10m]) == 1")),
+    ("exact_equality", rule("a > b and changes(replicas[10m]) == 0")),
+    ("exact_equality", rule("avg_over_time(a[5m]) == 0")),
+    ("counter_without_rate", rule("(disk_total - disk_used) / disk_total < 0.1 and disk_total > 0")),
+    ("counter_without_rate", rule("region_count > 5000", alert="Measured")),
+    ("no_comparison", rule('ALERTS{alertstate="firing"}')),
+    (
+        "first_increment",
+        rule("increase(failures_total[5m]) > 0 or (failures_total > 0 unless failures_total offset 5m)"),
+    ),
     ("unreadable", rule("depth > 3")),
     ("no_comparison", rule("absent(up)")),
     ("no_comparison", rule("count(up == 0)")),
@@ -195,6 +317,11 @@ def test_every_check_is_shown_speaking_and_silent(name: str) -> None:
     assert name in {one for one, *_ in SILENT}
 
 
+def test_the_page_names_every_check() -> None:
+    page = (Path(__file__).parents[3] / "docs/explain.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"`(\w+)`", page.partition("## Findings")[2])) >= set(CHECKS)
+
+
 @pytest.mark.parametrize("expr", [*(one[0] for one in RULES), *UNKNOWN])
 def test_no_expression_is_too_odd_for_the_checks(expr: str) -> None:
     found = remarks(rule(expr, annotations={}))
@@ -205,6 +332,14 @@ def test_the_worst_remark_comes_first() -> None:
     found = [remark.severity for remark in remarks(rule("rate(e_total[5m]) / rate(n_total[5m]) > 0.05"))]
     assert found == sorted(found, key=["problem", "weakness", "note"].index)
     assert {"problem", "weakness", "note"} == set(found)
+
+
+def test_a_rule_on_the_targets_of_another_job_guards_nothing() -> None:
+    printer = rule('up{job="printer"} == 0', alert="B")
+    assert said("series_absent", rule('sum(depth{job="a"}) == 0'), printer) is not None
+    assert said("series_absent", rule('sum(depth{job="printer"}) == 0'), printer) is None
+    assert said("series_absent", rule('depth{job="a"} > 3'), rule('count(up{job=~"a|b"} == 0) > 1', alert="B")) is None
+    assert said("series_absent", rule("printer_depth > 3"), printer) is None
 
 
 @pytest.mark.parametrize("other", ["up == 0", 'absent(depth{job="a"})', "up == 0 or absent(depth)"])
@@ -254,3 +389,41 @@ def test_buckets_that_a_server_shows_count_before_those_written_down() -> None:
 def test_promises_that_no_rule_watches_are_listed() -> None:
     rules = [rule(f"{QUANTILE} > 2"), rule("rate(n_total[5m]) > 1800"), rule("memory_usage > 85"), rule(SUM_RATIO)]
     assert [kpi.name for kpi in unwatched(KPIS.kpis, (classify(one.expr) for one in rules))] == ["p99", "load", "hits"]
+
+
+def _expressions(remark: Remark, expr: str) -> list[str]:
+    """Return what a remedy says in PromQL, whole."""
+    quoted = [one for one in re.findall(r"`([^`]+)`", remark.remedy) if "…" not in one]
+    whole = [one for one in quoted if re.match(r"(absent|sum|rate|increase|scalar|time|up|\()", one)]
+    return [*whole, *(f"{expr} {one}" for one in quoted if one.startswith("or "))]
+
+
+def test_promtool_takes_every_expression_of_a_remedy(tmp_path: Path) -> None:
+    told = ((one.expr, remark) for _, one, *_ in SPEAKS for remark in remarks(one))
+    found = sorted({text for expr, remark in told for text in _expressions(remark, expr)})
+    assert len(found) > 20
+    rules = [{"alert": f"A{number}", "expr": text} for number, text in enumerate(found)]
+    path = tmp_path / "rules.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": rules}]}))
+    ended = subprocess.run(["promtool", "check", "rules", path], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_a_name_of_any_characters_is_quoted_within_braces() -> None:
+    """Prometheus takes such names since 3.0."""
+    remark = said("series_absent", rule('{"queue.depth", "service.name"="shop"} > 5'))
+    assert remark is not None
+    (expr,) = _expressions(remark, "")[:1]
+    assert expr == 'absent({"queue.depth", "service.name"="shop"})'
+    assert parse(expr)
+
+
+def test_the_remedy_for_a_first_increment_is_silent_at_a_rollout(tmp_path: Path) -> None:
+    """A new process starts its counter at 0, and another one with its first error."""
+    remark = said("first_increment", rule("increase(failures_total[5m]) > 0"))
+    assert remark is not None
+    (expr,) = _expressions(remark, "increase(failures_total[5m]) > 0")
+    series = {'failures_total{case="fine"}': "_x40 0x300", 'failures_total{case="failing"}': "_x40 1x300"}
+    asked = ['max by (case) (max_over_time(ALERTS{alertstate="firing"}[2h]))']
+    (fired,) = answers(tmp_path, [{"alert": "A", "expr": expr}], series, asked, (15, 15))
+    assert set(fired) == {"failing"}

@@ -51,6 +51,8 @@ def test_set_operators_and_numbers_are_not_pairings(expr: str) -> None:
     [
         ("a unless b > 1", ["a"]),
         ("a > 1 or b > 1", []),
+        ("a > 1 OR b > 1", []),
+        ('a{path="/this or that"} / b > 1', ['a{path="/this or that"}', "b"]),
         ("absent(a) and on () b > 1", ["b"]),
         ("sum(rate(a[5m])) > 1 and max_over_time(b[5m:1m]) > 1", ["a", "b"]),
     ],

@@ -12,7 +12,7 @@ from alertdrill.agent.rules.prospect import Leg, Prospect, SizeRow, prospect
 from alertdrill.agent.rules.routing import Route
 from alertdrill.agent.rules.timing import Timing
 
-ERRORS = "rate(e[5m]) / rate(n[5m]) > 0.05"
+ERRORS = "rate(errors[5m]) / rate(requests[5m]) > 0.05"
 SLOW = "histogram_quantile(0.95, rate(b_bucket[5m])) > 2"
 ON_CALL = Route("on-call", timedelta(0), timedelta(minutes=1))
 
@@ -99,6 +99,81 @@ def test_without_a_formula_only_the_soonest_is_known() -> None:
     found = outlook("predict_linear(a[6h], 3600) < 0", 60)
     assert (leg(found, "firing").earliest, leg(found, "firing").latest) == (60, math.inf)
     assert found.shortest is None
+
+
+@pytest.mark.parametrize(
+    ("expr", "pending", "resolved"),
+    [
+        # A rate has no largest value: ten restarts within a minute are seen at once.
+        ("increase(restarts_total[1h]) > 3", (0, 3720), (0, 3720)),
+        ("changes(a[15m]) > 2", (0, 1020), (0, 1020)),
+        ("rate(sum_seconds_sum[5m]) / rate(sum_seconds_count[5m]) > 0.5", (0, 420), (0, 420)),
+        ("avg_over_time(depth[5m]) < 3", (0, 420), (0, 420)),
+        # The first sample of 0 makes the mean of five or six samples less than 0.9.
+        ('avg_over_time(up{job="app"}[5m]) < 0.9', (0, 120), (0, 480)),
+        ("avg_over_time(probe_success[5m]) < 0.55", (120, 240), (0, 420)),
+        # A counter may have stood still long before, and a value may rarely change.
+        ("rate(a[5m]) == 0", (0, 420), (0, 120)),
+        ("changes(a[10m]) == 0", (0, 720), (0, 120)),
+        ("increase(failures_total[5m]) > 0", (0, 120), (240, 420)),
+        ("absent(a)", (0, 360), (0, 120)),
+        ("count(a) < 3", (0, 420), (0, 120)),
+        ("time() - backup_at > 86400", (0, 86520), (0, 120)),
+        ("rate(e[5m]) > 10 or g > 0", (0, 420), (0, 420)),
+        ("g > 0 unless off", (0, 420), (0, 120)),
+        ("(sum(g) or vector(0)) == 0", (0, 420), (0, 120)),
+        ("delta(g[1h]) > 5", (0, math.inf), None),
+        ("absent(a) == 1", (0, 360), (0, 120)),
+        ("absent_over_time(a[10m]) > 0", (540, 720), (0, 120)),
+        # Two metrics may be any ratio, also above 1; an error rate and a part of one metric are a share.
+        ("rate(hits[5m]) / rate(misses[5m]) > 0.5", (0, 270), (90, 420)),
+        ("rate(errors[5m]) / rate(all[5m]) > 0.5", (90, 270), (90, 270)),
+        ('rate(a{hit="no"}[5m]) / rate(a[5m]) > 0.5', (90, 270), (90, 270)),
+        ('rate(a{hit="yes"}[5m]) / rate(a[5m]) < 0.5', (0, 270), (90, 420)),
+        ("increase(e[10m]) == 1", (0, math.inf), None),
+        ("rate(e[2m]) < 0.5 * rate(e[10m])", (0, math.inf), None),
+        ("stddev_over_time(g[5m]) > 1", (0, math.inf), None),
+        ("g > 0 and on () hour() > 8", (0, math.inf), None),
+        ('ALERTS{alertname="B"} == 1', (0, math.inf), None),
+        ("rate(e[5m]) / (rate(e[5m]) + rate(ok[5m])) > 0.2", (0, 420), (0, 420)),
+        ("job:errors:rate5m > 3", (0, math.inf), None),
+    ],
+)
+def test_a_window_holds_for_every_fault_that_is_large_enough(
+    expr: str, pending: tuple[float, float], resolved: tuple[float, float] | None
+) -> None:
+    found = outlook(expr, 0, scrape=60, interval=60)
+    spans = {leg.name: (leg.earliest, leg.latest) for leg in found.legs}
+    assert spans["pending"] == pytest.approx(pending)
+    assert spans.get("resolved") == (None if resolved is None else pytest.approx(resolved))
+
+
+def test_the_recorded_sides_of_a_burn_rate_end_with_the_shorter_range() -> None:
+    sides = (f"sum(rate(errors[{width}])) / sum(rate(all[{width}])) > 0.0144" for width in ("5m", "1h"))
+    found = leg(outlook(" and ".join(sides), 0, scrape=60, interval=30), "resolved")
+    assert (found.earliest, found.latest) == (pytest.approx(300 - 4.32 - 60), pytest.approx(300 - 4.32 + 90))
+
+
+@pytest.mark.parametrize(
+    ("expr", "shortest"),
+    [
+        ("increase(failures_total[5m]) > 0", (0, 0)),  # a counter keeps what happened
+        (ERRORS, (0, 15 * 300 / 285)),
+        ("depth > 3", (0, 30)),  # a gauge may be back before the next scrape
+        ("max_over_time(depth[5m]) > 3", (0, 30)),
+    ],
+)
+def test_a_counter_shows_a_short_fault_for_certain(expr: str, shortest: tuple[float, float]) -> None:
+    assert outlook(expr, 0).shortest == pytest.approx(shortest)
+
+
+def test_a_wait_that_is_longer_than_a_sample_counts_is_never_over() -> None:
+    """Every seven minutes a sample comes, which counts for five."""
+    found = outlook("up == 0", 360, scrape=420, interval=60)
+    assert [one.name for one in found.legs] == ["pending"]
+    assert "gone for 120 s of every 420 s" in found.legs[0].arithmetic
+    assert found.shortest is None
+    assert [one.name for one in outlook("rate(e[30m]) > 1", 360, scrape=420, interval=60).legs][1] == "firing"
 
 
 def test_every_latest_instant_is_what_its_arithmetic_adds_up_to() -> None:

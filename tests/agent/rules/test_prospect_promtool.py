@@ -13,7 +13,7 @@ import pytest
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.prospect import Prospect, prospect
 from alertdrill.agent.rules.timing import Timing
-from tests.support.promtool import answers
+from benchmarks.explaining.promtool import answers
 
 STARTS_AT = 1200.0
 HORIZON = 5400

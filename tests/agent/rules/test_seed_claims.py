@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import yaml
 
-from tests.support.promtool import answers
+from benchmarks.explaining.promtool import answers
 
 RULES = Path(__file__).parents[3] / "configs/prometheus/rules.yml"
 SCRAPE = EVALUATION = 15.0

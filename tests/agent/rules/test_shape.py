@@ -42,6 +42,8 @@ UNKNOWN = [
     "predict_linear(a[6h], 4 * 3600) < 0",
     "rate(a[5m]) == 3",
     "rate(a[5m]) / rate(b[1h]) > 2",
+    "(rate(a[5m]) + 1) / rate(b[5m]) > 0.1",
+    "rate(a[5m]) / (rate(b[5m]) - 1) > 0.1",
     "a - a offset 10m > 1",
     "max_over_time(rate(a[5m])[1h:1m]) > 1",
     "vector(1)",
@@ -87,3 +89,9 @@ def test_arithmetic_in_a_threshold_is_done() -> None:
 def test_how_much_of_a_range_must_be_bad(shape: Shape, levels: Levels, seconds: float | None) -> None:
     needed = bad_seconds(shape, levels)
     assert needed == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize("threshold", ["Inf", "-Inf", "NaN", "1e999", "1e308 * 1e308", "0 / 0"])
+@pytest.mark.parametrize("value", ["rate(errors_total[5m])", "queue_length", "sum(rate(a[1m])) / sum(rate(b[1m]))"])
+def test_of_a_threshold_that_is_no_finite_number_nothing_is_known(value: str, threshold: str) -> None:
+    assert classify(f"{value} > {threshold}").kind in {"other", "gauges"}
