@@ -10,12 +10,22 @@ from pathlib import Path
 
 from alertdrill.agent.config.kpis import Kpis, read_kpis
 from alertdrill.agent.config.prometheus import read_prometheus_file
-from alertdrill.agent.config.rules import AnyGroup, AnyRule, holds_rules, is_resource, parse_any_rules
-from alertdrill.agent.config.yaml_source import Source
+from alertdrill.agent.config.rules import (
+    AnyGroup,
+    AnyRule,
+    is_of_operator,
+    is_resource,
+    parse_any_rules,
+    rule_nodes,
+    rule_sources,
+)
+from alertdrill.agent.config.yaml_source import Source, TemplateFound, compose
 from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.explaining.metadata import read_types
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.explanation import Explanation, LocatedRule, RoutesUnreadable, explain
-from alertdrill.agent.rules.intervals import Intervals
+from alertdrill.agent.rules.intervals import Interval, Intervals
+from alertdrill.agent.rules.recorded import Recording, by_name, unfold
 from alertdrill.agent.rules.remark import RuleContext
 from alertdrill.agent.rules.routing import routes
 from alertdrill.agent.rules.timing import timing_of
@@ -33,12 +43,13 @@ class ExplainOptions:
     scrape_interval: timedelta | None = None
     evaluation_interval: timedelta | None = None
     rule: str | None = None
+    metadata: Path | None = None
 
 
 def from_files(options: ExplainOptions) -> Explanation:
     """Explain the rules of files; raises ConfigError with all problems of the first file that has any."""
-    sources = [Source(path) for path in rule_files(options.paths)]
-    beside = sources[0].path.parent
+    sources = sources_of(options.paths)
+    beside = sources.folder
     path = options.prometheus or _beside(beside, "prometheus.yml")
     config = read_prometheus_file(path) if path is not None else None
     intervals = Intervals(config, path, options.scrape_interval, options.evaluation_interval)
@@ -47,18 +58,24 @@ def from_files(options: ExplainOptions) -> Explanation:
     context = RuleContext(
         kpis=read_kpis(promises) if promises is not None else Kpis(),
         alertmanager=_read_routes(alertmanager) if alertmanager is not None else None,
+        types=read_types(options.metadata) if options.metadata is not None else {},
     )
     routed = (
         f"routes: {alertmanager}" if alertmanager is not None else "routes: not known, for there is no alertmanager.yml"
     )
-    placed = [one for source in sources for one in _rules_of(source, intervals)]
-    rules = tuple(one.rule for one in placed)
+    places = [place for source in sources.rules for place in _places(source)]
+    locating = _Locating(intervals, routed, by_name(_recordings(places, intervals)))
+    alerts = [place for place in places if place.rule.alert is not None]
+    rules = tuple(_record(place, locating.evaluation(place).seconds) for place in alerts)
     require_alert(options.rule, rules)
-    located = (_located(one, intervals, routed) for one in placed if options.rule in {None, one.rule.alert})
+    located = (locating.located(place) for place in alerts if options.rule in {None, place.rule.alert})
     try:
-        return explain(located, replace(context, rules=rules), has_all=options.rule is None)
+        explanation = explain(
+            located, replace(context, rules=rules, recorded=locating.recorded), has_all=options.rule is None
+        )
     except RoutesUnreadable as error:
         raise ConfigError(f"{alertmanager}: route: cannot be read: {error}") from error
+    return replace(explanation, passed_over=sources.passed_over)
 
 
 def require_alert(alert: str | None, rules: Iterable[RuleRecord]) -> None:
@@ -72,18 +89,37 @@ def require_alert(alert: str | None, rules: Iterable[RuleRecord]) -> None:
         raise ConfigError(f"--rule: no rule makes the alert {alert!r}, {hint}")
 
 
-def rule_files(paths: list[Path]) -> list[Path]:
-    """List the rule files among and below some paths; raises ConfigError if there is none."""
-    found = []
+@dataclass(frozen=True)
+class RuleSources:
+    """The documents with rules, the folder of the first file, and the files that were left out, one line each."""
+
+    rules: tuple[Source, ...]
+    folder: Path
+    left_out: tuple[str, ...]
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """What was not read, one line each; of a document only once it was parsed."""
+        return (*self.left_out, *(line for source in self.rules for line in source.passed_over))
+
+
+def sources_of(paths: list[Path]) -> RuleSources:
+    """Read the rule files among and below some paths; raises ConfigError if there is none."""
+    files: list[Path] = []
+    left_out: list[str] = []
     for path in paths:
-        if path.is_dir():
-            inside = sorted(one for one in path.rglob("*") if one.suffix in {".yml", ".yaml"})
-            found += [one for one in inside if holds_rules(Source(one))]
-        else:
-            found.append(path)
-    if not found:
-        raise ConfigError(f"{', '.join(map(str, paths))}: no rule file found, expected one with `groups`")
-    return found
+        inside = sorted(one for one in path.rglob("*") if one.suffix in {".yml", ".yaml"}) if path.is_dir() else None
+        if inside is None:
+            files.append(path)
+            continue
+        for one in inside:
+            try:
+                files += [one] if rule_nodes(compose(one)) else []
+            except TemplateFound as error:
+                left_out += error.problems
+    if not files:
+        raise ConfigError(*left_out, f"{', '.join(map(str, paths))}: no rule file found, expected one with `groups`")
+    return RuleSources(tuple(source for one in files for source in rule_sources(one)), files[0].parent, tuple(left_out))
 
 
 def _beside(folder: Path, name: str) -> Path | None:
@@ -104,48 +140,78 @@ def _read_routes(path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class _PlacedRule:
-    place: str
+class _Place:
+    """A rule with its group and its place in it; `group_key` tells groups of all files apart."""
+
+    source: Source
+    line: int
     group: AnyGroup
-    rule: RuleRecord
+    group_key: str
+    index: int
+    rule: AnyRule
 
 
-def _rules_of(source: Source, intervals: Intervals) -> Iterator[_PlacedRule]:
+def _places(source: Source) -> Iterator[_Place]:
     prefix: tuple[str, ...] = ("spec", "groups") if is_resource(source) else ("groups",)
     for number, group in enumerate(parse_any_rules(source).groups):
         for index, rule in enumerate(group.rules):
-            if rule.alert is not None:
-                line = source.line((*prefix, number, "rules", index))
-                record = _record(source.path, group, rule, intervals.evaluation(group).seconds)
-                yield _PlacedRule(f"{source.path}:{line}", group, record)
+            line = source.line((*prefix, number, "rules", index))
+            yield _Place(source, line, group, f"{id(source)} {number}", index, rule)
 
 
-def _record(path: Path, group: AnyGroup, rule: AnyRule, interval_seconds: float) -> RuleRecord:
+@dataclass(frozen=True)
+class _Locating:
+    """Makes the rules to be explained from their places in files."""
+
+    intervals: Intervals
+    routed: str
+    recordings: dict[str, list[Recording]]
+
+    @property
+    def recorded(self) -> frozenset[str]:
+        return frozenset(self.recordings)
+
+    def evaluation(self, place: _Place) -> Interval:
+        return self.intervals.evaluation(place.group, is_of_operator=is_of_operator(place.source))
+
+    def located(self, place: _Place) -> LocatedRule:
+        rule = _record(place, self.evaluation(place).seconds)
+        unfolded = unfold(rule.expr, place.group_key, place.index, self.recordings)
+        scrape = self.intervals.scrape(unfolded.expr, is_of_operator=is_of_operator(place.source))
+        evaluation = self.evaluation(place)
+        basis = (
+            f"scrape interval {format_seconds(scrape.seconds)}: {scrape.source}",
+            f"evaluation interval {format_seconds(evaluation.seconds)}: {evaluation.source}",
+            self.routed,
+        )
+        timeout = self.intervals.timeout_seconds(unfolded.expr, scrape.seconds)
+        timing = timing_of(rule, scrape.seconds, self.intervals.offset_seconds(place.group), timeout)
+        timing = replace(timing, record_lag=unfolded.lag_seconds, is_guess=scrape.is_guess)
+        return LocatedRule(rule, timing, f"{place.source.path}:{place.line}", basis, unfolded, place.group.limit)
+
+
+def _recordings(places: Iterable[_Place], intervals: Intervals) -> Iterator[Recording]:
+    for one in places:
+        if one.rule.record is not None:
+            seconds = intervals.evaluation(one.group, is_of_operator=is_of_operator(one.source)).seconds
+            labels = one.group.labels | one.rule.labels
+            yield Recording(one.rule.record, one.rule.expr, one.group_key, one.index, seconds, labels)
+
+
+def _record(place: _Place, interval_seconds: float) -> RuleRecord:
+    rule = place.rule
     return RuleRecord(
         alert=str(rule.alert),
-        group=group.name,
-        file=str(path),
+        group=place.group.name,
+        file=str(place.source.path),
         expr=rule.expr,
         for_seconds=_seconds(rule.for_),
         keep_firing_for_seconds=_seconds(rule.keep_firing_for),
         interval_seconds=interval_seconds,
-        labels=group.labels | rule.labels,
+        labels=place.group.labels | rule.labels,
         annotations=rule.annotations,
         health="unknown",
     )
-
-
-def _located(placed: _PlacedRule, intervals: Intervals, routed: str) -> LocatedRule:
-    rule = placed.rule
-    scrape, evaluation = intervals.scrape(rule.expr), intervals.evaluation(placed.group)
-    offset = intervals.offset_seconds(placed.group)
-    basis = (
-        f"scrape interval {format_seconds(scrape.seconds)}: {scrape.source}",
-        f"evaluation interval {format_seconds(evaluation.seconds)}: {evaluation.source}",
-        routed,
-    )
-    durations = timing_of(rule, scrape.seconds, offset, intervals.timeout_seconds(rule.expr))
-    return LocatedRule(rule, durations, placed.place, basis)
 
 
 def _seconds(duration: timedelta | None) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -57,7 +58,7 @@ def rules(tmp_path: Path) -> Path:
 
 
 def _explained(path: Path, **options: object) -> dict[str, ExplainedRule]:
-    explanation = from_files(ExplainOptions(paths=[path], **options))  # type: ignore[arg-type] - each test names its own
+    explanation = from_files(ExplainOptions(paths=[path], **options))  # each test names its own
     return {one.located.rule.alert: one for one in explanation.rules}
 
 
@@ -123,11 +124,92 @@ def test_a_prometheus_rule_of_kubernetes_is_read(tmp_path: Path, rules: Path) ->
     path = tmp_path / "resource.yaml"
     head = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: a}\nspec:\n"
     path.write_text(head + inside + "\n")
-    found, plain = _explained(path), _explained(rules)
+    given = timedelta(minutes=1)
+    found, plain = (_explained(one, scrape_interval=given, evaluation_interval=given) for one in (path, rules))
     assert {name: one.prospect.legs for name, one in found.items()} == {
         name: one.prospect.legs for name, one in plain.items()
     }
     assert found["Errors"].located.place == f"{path}:10"
+
+
+def test_the_defaults_of_a_prometheus_rule_are_those_of_the_operator(tmp_path: Path) -> None:
+    path = tmp_path / "resource.yaml"
+    rule = "{alert: A, expr: 'increase(e[1m]) > 0'}"
+    head = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: a}\n"
+    path.write_text(f"{head}spec: {{groups: [{{name: g, rules: [{rule}]}}]}}\n")
+    located = _explained(path)["A"].located
+    assert (located.timing.scrape, located.timing.interval, located.timing.is_guess) == (30, 30, True)
+    assert located.basis[0] == "scrape interval 30s: the Prometheus operator's default, for there is no prometheus.yml"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"status": "success", "data": {"hits_total": [{"type": "gauge", "help": ""}], "errors": [{"type": "counter"}]}}',
+        "# HELP hits_total h\n# TYPE hits_total gauge\nhits_total 5\n# TYPE errors counter\nerrors_total 5\n",
+    ],
+)
+def test_types_of_metrics_come_from_a_file(tmp_path: Path, rules: Path, text: str) -> None:
+    rules.write_text(
+        "groups: [{name: g, rules: [{alert: A, expr: hits_total > 5}, {alert: B, expr: errors_total > 5}]}]"
+    )
+    metadata = tmp_path / "metadata"
+    metadata.write_text(text)
+    known, guessed = _explained(rules, metadata=metadata), _explained(rules)
+    assert [_severities(found, "counter_without_rate") for found in (known, guessed)] == [
+        {"B": "problem"},
+        {"A": "note", "B": "note"},
+    ]
+    metadata.write_text("hits_total 5\n")
+    with pytest.raises(ConfigError, match="has no types, expected the answer of /api/v1/metadata or the text"):
+        _explained(rules, metadata=metadata)
+
+
+def _severities(found: dict[str, ExplainedRule], name: str) -> dict[str, str]:
+    return {alert: one.severity for alert, rule in found.items() for one in rule.remarks if one.name == name}
+
+
+def test_a_rule_that_cannot_work_has_no_window(rules: Path) -> None:
+    rules.write_text("groups: [{name: g, rules: [{alert: A, expr: count(x) == 0, for: 5m, labels: {severity: page}}]}]")
+    (rule,) = _explained(rules).values()
+    assert [(leg.name, leg.latest) for leg in rule.prospect.legs] == [("pending", math.inf)]
+    assert rule.prospect.shortest is None
+    assert {one.name for one in rule.remarks} == {"never_fires", "no_runbook", "no_description"}
+
+
+RECORDED = """\
+groups:
+  - name: a
+    interval: 30s
+    rules:
+      - {record: "job:err:ratio5m", expr: "sum(rate(err[5m])) / sum(rate(all[5m]))", labels: {of: shop}}
+      - {record: "job:err:ratio5m", expr: "sum(rate(err[1h])) / sum(rate(all[1h]))", labels: {of: bank}}
+      - {alert: Same, expr: 'max without (x) (job:err:ratio5m{of="shop"} > 0.1)'}
+      - {alert: Either, expr: 'job:err:ratio5m > 0.1'}
+  - name: b
+    interval: 30s
+    rules:
+      - {alert: Other, expr: 'job:err:ratio5m{of="shop"} > 0.1'}
+      - {alert: Gone, expr: 'job:err:ratio1d > 0.1'}
+      - {alert: InARange, expr: 'avg_over_time(job:err:ratio5m[10m]) > 0.1'}
+"""
+
+
+def test_a_recorded_series_is_explained_by_the_expression_of_its_rule(rules: Path) -> None:
+    """A tenth of five minutes must be bad; a rule of another group comes up to an evaluation later."""
+    rules.write_text(RECORDED)
+    found = _explained(rules)
+    windows = {name: (one.prospect.legs[0].earliest, one.prospect.legs[0].latest) for name, one in found.items()}
+    assert windows == {
+        "Same": (0, 30 + 60 + 30),
+        "Other": (0, 30 + 60 + 30 + 30),
+        "Either": (0, math.inf),
+        "Gone": (0, math.inf),
+        "InARange": (0, math.inf),
+    }
+    assert "for_short" not in {remark.name for remark in found["Same"].remarks}
+    for name in ("Either", "Gone", "InARange"):
+        assert "recorded" in {remark.name for remark in found[name].remarks}
 
 
 def test_rule_files_below_a_folder_are_found_among_others(tmp_path: Path, rules: Path) -> None:
@@ -201,6 +283,7 @@ def test_the_page_of_the_shipped_rules_is_up_to_date() -> None:
         (["configs/prometheus/rules.yml", "--strict", "--rule", "HighMemoryUsage"], 0),
         (["configs/prometheus/rules.yml", "--config", "configs/agent.yml"], 2),
         (["configs/prometheus/rules.yml", "--scrape-interval", "5"], 2),
+        (["configs/prometheus/rules.yml", "--evaluation-interval", "0s"], 2),
         (["configs/alertmanager"], 2),
         ([], 2),
     ],

@@ -30,6 +30,12 @@ groups:
         labels: {severity: page}
       - alert: NeverPairs
         expr: rate(prometheus_http_requests_total[1m]) / rate(process_cpu_seconds_total[1m]) > 2
+      - record: job:requests:rate1m
+        expr: rate(prometheus_http_requests_total[1m])
+      - alert: Recorded
+        expr: job:requests:rate1m > 1000
+      - alert: Level
+        expr: prometheus_http_requests_total > 5 or prometheus_sd_discovered_targets > 9
       - alert: Slow
         expr: histogram_quantile(0.9, rate(prometheus_http_request_duration_seconds_bucket[1m])) > 7
 """
@@ -111,6 +117,17 @@ async def test_labels_of_the_real_series_prove_whether_two_sides_pair(config: Pa
     assert "0 pairs: `/` has" in remarks["NeverPairs"]["unpaired"]
     assert "handler" in remarks["NeverPairs"]["unpaired"]
     assert not {"unpaired", "one_label_more"} & set(remarks["Pairs"])
+
+
+async def test_a_recorded_series_is_explained_by_the_rule_of_the_server(config: Path) -> None:
+    pending = (await _explained(config))["Recorded"].prospect.legs[0]
+    # The range of 60 s, a scrape of 1 s, and an evaluation of 3 s for each of the two rules.
+    assert (pending.earliest, pending.latest) == (0, 67)
+
+
+async def test_types_of_metrics_are_those_of_the_server(config: Path) -> None:
+    (told,) = (one for one in (await _explained(config))["Level"].remarks if one.name == "counter_without_rate")
+    assert (told.severity, "prometheus_http_requests_total is a counter:" in told.text) == ("problem", True)
 
 
 async def test_bounds_of_the_real_histogram_are_known(config: Path) -> None:
