@@ -9,7 +9,8 @@ from alertdrill.agent.config.drill import Expectation
 from alertdrill.agent.verdict.delivery import fired_at, notifications_of
 from alertdrill.agent.verdict.diagnosis.undelivered import UndeliveredAlert, held_back, why_undelivered
 from alertdrill.agent.verdict.fired import FiredAlert
-from alertdrill.agent.verdict.verdict import Finding, Milestone, Verdict, VerdictOutcome
+from alertdrill.agent.verdict.flapping import as_flapping, as_note
+from alertdrill.agent.verdict.verdict import ChainLink, Finding, Milestone, Verdict, VerdictOutcome
 from alertdrill.agent.verdict.waterfall import longest
 
 
@@ -32,14 +33,16 @@ def judge_fired(alert: FiredAlert, expected: Expectation, *, is_in_time: bool) -
         receiver=expected.receiver,
         finding=decision.finding,
         spans=alert.spans,
+        notes=() if decision.outcome is VerdictOutcome.INCONCLUSIVE else as_note(alert),
     )
 
 
 def _decisions(alert: FiredAlert, expected: Expectation, *, is_in_time: bool) -> Iterator[_Decision | None]:
     yield _outside(alert, alert.milestone("pending"))
     yield _outside(alert, alert.milestone("firing"))
-    yield None if is_in_time else _Decision(VerdictOutcome.LATE, over_budget(alert, expected))
+    yield None if is_in_time else _late(alert, expected)
     yield _notified(alert, expected)
+    yield _flapped(alert, expected)
     yield _resolved(alert, expected)
     yield _passed(expected)
 
@@ -51,6 +54,17 @@ def over_budget(alert: FiredAlert, expected: Expectation) -> str:
     if took <= budget:
         return ""
     return f"fired {took:.1f} s after the fault, the drill allows {budget:g} s: {longest(alert.spans)}"
+
+
+def _late(alert: FiredAlert, expected: Expectation) -> _Decision:
+    """Return that an alert was late, or that nobody can tell: a fault is in force somewhere in its injection."""
+    in_force_at = min((one.in_force_at or one.injected_at for one in alert.recording.faults), default=alert.fault_at)
+    took = fired_at(alert.recording, alert.timeline) - in_force_at
+    reason = over_budget(alert, expected)
+    if took > expected.within.total_seconds():
+        return _Decision(VerdictOutcome.LATE, reason)
+    slow = f"injecting the fault took {in_force_at - alert.fault_at:.1f} s, and the alert fired {took:.1f} s after that"
+    return _Decision(VerdictOutcome.INCONCLUSIVE, f"{slow}: it cannot be told whether it was late ({reason})")
 
 
 def _notified(alert: FiredAlert, expected: Expectation) -> _Decision | None:
@@ -65,11 +79,18 @@ def _notified(alert: FiredAlert, expected: Expectation) -> _Decision | None:
 
 
 def _not_notified(alert: FiredAlert, receiver: str, finding: Finding) -> _Decision:
+    if finding.link is ChainLink.NOT_CALLED:
+        return _Decision(VerdictOutcome.INCONCLUSIVE, finding.sentence, finding)
     others = sorted({one.receiver for one in notifications_of(alert.recording, alert.timeline)})
     if others:
         reason = f"told {', '.join(others)}, expected {receiver}: {finding.sentence}"
         return _Decision(VerdictOutcome.WRONG_RECEIVER, reason, finding)
     return _Decision(VerdictOutcome.NOT_NOTIFIED, f"{receiver} was never told: {finding.sentence}", finding)
+
+
+def _flapped(alert: FiredAlert, expected: Expectation) -> _Decision | None:
+    reason = as_flapping(alert) if expected.resolves else ""
+    return _Decision(VerdictOutcome.INCONCLUSIVE, reason) if reason else None
 
 
 def _resolved(alert: FiredAlert, expected: Expectation) -> _Decision | None:

@@ -1,7 +1,11 @@
 """Doubts about the drill itself, which make verdicts inconclusive, and notes on what could not be checked.
 
-A doubt without an alert or outcome undermines every verdict. A fault that did not show in the traffic excuses only an
-alert that stayed silent: one that fired has seen the fault. A skipped evaluation excuses only an alert that came late.
+A doubt without an alert or outcome undermines every verdict. A skipped evaluation excuses only an alert that came late.
+Scrapes that were lost on a busy machine excuse what they explain (`alertdrill.agent.verdict.lost_scrapes`).
+
+A fault that did not show in the traffic excuses only an alert that stayed silent, and only if nothing else shows the
+fault: no series of its rule moved, no other alert began with it, and its broken link does not stand without any fault.
+A drill may say that its traffic does not show the fault (`shows: nothing`).
 
 The load must be as requested and the baseline quiet; the servers must answer, run on and keep their rules.
 """
@@ -9,7 +13,6 @@ The load must be as requested and the baseline quiet; the servers must answer, r
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from statistics import median
 
 from alertdrill.agent.recording.recording import Recording
@@ -18,39 +21,33 @@ from alertdrill.agent.rules.expression import anatomy
 from alertdrill.agent.rules.labels import listed, templates
 from alertdrill.agent.verdict.delivery import is_led
 from alertdrill.agent.verdict.evaluations import skipped, watched
-from alertdrill.agent.verdict.verdict import Verdict, VerdictOutcome
+from alertdrill.agent.verdict.lost_scrapes import shortage_doubts, was_held_up, was_short
+from alertdrill.agent.verdict.moved import has_moved
+from alertdrill.agent.verdict.verdict import Doubt, VerdictOutcome
 from alertdrill.probes.figures.honesty import Sending, honesty
 
 _LONGEST_CLOCK_DIFFERENCE_SECONDS = 1.0
 _SMALLEST_CLOCK_DIFFERENCE_SECONDS = 0.05
 _LARGEST_BASELINE_FAILED_SHARE = 0.01
+# A request that got no answer began up to so long before its outage was noted.
+_OUTAGE_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class Doubt:
-    """A reason why verdicts may be wrong; `alert` and `outcome` limit which verdicts."""
-
-    text: str
-    alert: str | None = None
-    outcome: VerdictOutcome | None = None
-
-    @property
-    def undermines_all(self) -> bool:
-        """Return whether it undermines every verdict."""
-        return self.alert is None and self.outcome is None
-
-    def undermines(self, verdict: Verdict) -> bool:
-        """Return whether it undermines a verdict."""
-        return self.alert in {None, verdict.alert} and self.outcome in {None, verdict.outcome}
-
-
-def doubts(recording: Recording, fault_at: float) -> list[Doubt]:
-    """List every doubt, the gravest first."""
-    found = [Doubt(f"the drill was broken off: {recording.aborted}")] if recording.aborted else []
+def doubts(recording: Recording, fault_at: float, healed_at: float | None = None) -> list[Doubt]:
+    """List every doubt, the gravest first; without `healed_at` the fault lasts until the end of the drill."""
+    is_busy_at_all = was_short(recording, recording.started_at, recording.ended_at)
+    is_busy_before = was_short(recording, recording.started_at, fault_at)
+    before = _alerts_before(recording, fault_at, of_machine=is_busy_before)
+    is_excused = _is_excused(recording, is_busy_at_all, before if is_busy_before else [])
+    found = (
+        [Doubt(f"the drill was broken off: {recording.aborted}", of_machine=is_excused)] if recording.aborted else []
+    )
+    found += [Doubt("it is a recorded stretch of time without a drill")] if recording.is_stretch else []
     found += _outages(recording, fault_at)
-    found += [Doubt(problem) for problem in load_problems(recording)]
-    found += [Doubt(problem) for problem in _baseline_problems(recording)]
-    found += _alerts_before(recording, fault_at)
+    is_late = is_busy_at_all or was_held_up(recording)
+    found += [Doubt(problem, of_machine=is_late) for problem in load_problems(recording)]
+    found += [Doubt(problem, of_machine=is_busy_before) for problem in _baseline_problems(recording)]
+    found += before
     found += _restarts(recording, fault_at)
     found += _reloads(recording)
     found += _clocks(recording)
@@ -58,11 +55,29 @@ def doubts(recording: Recording, fault_at: float) -> list[Doubt]:
     for rule in _expected_rules(recording):
         found += _changes(recording, rule)
         found += _skipped_evaluations(recording, rule, fault_at)
+    found += shortage_doubts(recording, fault_at, recording.ended_at if healed_at is None else healed_at)
     # The traffic says nothing about the fault if the load was wrong or a server did not answer. And a fault that made
-    # an alert under test pending had an effect, whatever the traffic says.
+    # an alert under test pending, or another one fire, had an effect, whatever the traffic says.
     if not any(doubt.alert is None for doubt in found) and not _has_alert_after(recording, fault_at):
-        found += [Doubt(problem, outcome=VerdictOutcome.MISSED) for problem in _effect_problems(recording)]
+        found += _unfelt(recording, fault_at)
     return found
+
+
+def _unfelt(recording: Recording, fault_at: float) -> Iterator[Doubt]:
+    """Yield that the fault did not show in the traffic, for each alert whose own series did not move either."""
+    problems = _effect_problems(recording)
+    if not problems:
+        return
+    moved = {rule.alert for rule in _expected_rules(recording) if has_moved(recording, rule, fault_at)}
+    for alert in sorted(_expected_alerts(recording) - moved):
+        yield from (Doubt(one, alert, VerdictOutcome.MISSED, needs_effect=True) for one in problems)
+
+
+def _is_excused(recording: Recording, is_busy: bool, alerts: list[Doubt]) -> bool:  # noqa: FBT001 - as found
+    """Return whether a busy machine, and nothing else, may have broken the drill off."""
+    if recording.aborted_by == "unready":
+        return bool(alerts)
+    return recording.aborted_by in {"timeout", "watchdog"} and is_busy
 
 
 def _expected_alerts(recording: Recording) -> set[str]:
@@ -77,7 +92,8 @@ def _outages(recording: Recording, fault_at: float) -> list[Doubt]:
     return [
         Doubt(
             f"{outage.server} could not be asked for {outage.last_at - outage.first_at:.1f} s"
-            f" from {outage.first_at - fault_at:+.1f} s on: {outage.reason}"
+            f" from {outage.first_at - fault_at:+.1f} s on: {outage.reason}",
+            of_machine=was_short(recording, outage.first_at - _OUTAGE_SECONDS, outage.last_at),
         )
         for outage in recording.outages
     ]
@@ -121,9 +137,9 @@ def _effect_problems(recording: Recording) -> list[str]:
     """Return that the faults did not show in the traffic; empty if they did, or if there were none.
 
     They show when the median p95 grows by half and 10 ms, when failures grow by one in a hundred, or when a tenth
-    fewer transactions end. A surge is traffic itself.
+    fewer transactions end. A surge is traffic itself, and a drill may say that its traffic does not show the fault.
     """
-    if not recording.faults or any(fault.load for fault in recording.faults):
+    if not recording.faults or any(fault.load for fault in recording.faults) or recording.drill.shows == "nothing":
         return []
     before, during = _during(recording, "baseline"), _during(recording, "fault")
     slower = _p95(during) > 1.5 * _p95(before) + 0.010
@@ -161,7 +177,7 @@ def _ended_per_second(seconds: list[SecondRecord]) -> float:
     return sum(second.succeeded + second.failed for second in seconds) / len(seconds) if seconds else 0.0
 
 
-def _alerts_before(recording: Recording, fault_at: float) -> list[Doubt]:
+def _alerts_before(recording: Recording, fault_at: float, *, of_machine: bool) -> list[Doubt]:
     """Return a doubt for each alert under test that was active before the fault, and for each other that fired.
 
     An alert that fired without being allowed shows that the service had a problem already: this undermines all verdicts.
@@ -169,15 +185,23 @@ def _alerts_before(recording: Recording, fault_at: float) -> list[Doubt]:
     watched_alerts = _expected_alerts(recording)
     before = _active_between(recording, recording.started_at, fault_at)
     active = sorted(_names(before) & watched_alerts)
-    found = [Doubt(f"the baseline was not quiet: {alert} was active before the fault", alert) for alert in active]
+    found = [
+        Doubt(f"the baseline was not quiet: {alert} was active before the fault", alert, of_machine=of_machine)
+        for alert in active
+    ]
     firing = _names(one for one in before if one.state == "firing")
-    others = sorted(firing - watched_alerts - set(recording.drill.allow))
-    return found + [Doubt(f"the baseline was not quiet: {alert} fired before the fault") for alert in others]
+    others = sorted(firing - watched_alerts - recording.allowed)
+    return found + [
+        Doubt(f"the baseline was not quiet: {alert} fired before the fault", of_machine=of_machine) for alert in others
+    ]
 
 
 def _has_alert_after(recording: Recording, fault_at: float) -> bool:
+    """Return whether an alert under test was active after the fault began, or another one began to fire with it."""
     after = _active_between(recording, fault_at, float("inf"))
-    return bool(_names(after) & _expected_alerts(recording))
+    active_before = _names(_active_between(recording, recording.started_at, fault_at))
+    fired = _names(one for one in after if one.state == "firing") - active_before
+    return bool(_names(after) & _expected_alerts(recording) or fired)
 
 
 def _active_between(recording: Recording, start: float, end: float) -> list[AlertSamples]:
@@ -265,7 +289,8 @@ def _skipped_evaluations(recording: Recording, rule: RuleRecord, fault_at: float
     if missed:
         first = f"the first {missed[0] - fault_at:+.1f} s from the fault"
         text = f"Prometheus skipped {len(missed)} evaluation(s) of the group {rule.group}, {first}"
-        yield Doubt(text, rule.alert, VerdictOutcome.LATE)
+        is_busy = was_short(recording, missed[0] - 2 * rule.interval_seconds, missed[-1])
+        yield Doubt(text, rule.alert, VerdictOutcome.LATE, of_machine=is_busy)
 
 
 def notes(recording: Recording, rules: Iterable[RuleRecord]) -> tuple[str, ...]:

@@ -110,7 +110,9 @@ class RuleEvaluations:
     @cached_property
     def _unseen_since(self) -> list[float | None]:
         group = _group(self.recording, self.record)
-        return unseen_since(self.record, self._instants, group, self.targets, self.recording.ended_at)
+        since = unseen_since(self.record, self._instants, group, self.targets, self.recording.ended_at)
+        lag = _own_lag(self.record, self.targets)
+        return since if lag == 0 else [_first((at - lag, one)) for at, one in zip(self._instants, since, strict=True)]
 
     @cached_property
     def _took_place(self) -> list[bool]:
@@ -158,6 +160,9 @@ class _Certainty:
         first_at, step = self._between.first_at, self._between.step_seconds
         # The point before the scrape stands for the samples that were stored until then.
         first, last = math.ceil((since - first_at) / step) - 1, math.floor((at - first_at) / step)
+        if first < -1:
+            # It saw samples from before the recording.
+            return False
         points = range(max(first, 0), min(last, self._between.count - 1) + 1)
         return all(self._held_at(point) == self._held[number] for point in points)
 
@@ -258,6 +263,8 @@ _COMMIT_SECONDS = 0.020
 # The series of a removed target end with its first missing scrape, but Prometheus writes that end two intervals and a
 # tenth later (scrape/scrape.go, endOfRunStaleness).
 _REMOVAL_INTERVALS = 3.2
+# The newest sample is at most an interval old, and a little more on a busy machine.
+_INTERVALS_OF_OWN_TIMESTAMPS = 2.5
 
 
 def unseen_since(
@@ -273,6 +280,20 @@ def unseen_since(
         return [*instants]
     readable = _COMMIT_SECONDS + _busy_seconds(record, group, targets) - record.query_offset_seconds
     return [_first(_lacking(target, at, readable, recorded_until) for target in targets) for at in instants]
+
+
+def _own_lag(record: WatchedRecord, targets: list[TargetRecord]) -> float:
+    """Return how late samples come after their own timestamps, if an exporter sends these; 0 if none does.
+
+    An evaluation did not have the newest of them yet, and a later query for its instant finds them.
+    """
+    if not targets or not all(target.up and target.up[-1] for target in targets):
+        return 0.0
+    seen = [
+        age for text, age in record.sample_ages.items() if (found := part(record, text)) is not None and found.series
+    ]
+    lag, slowest = max(seen, default=0.0), max(target.interval_seconds for target in targets)
+    return lag if lag > _INTERVALS_OF_OWN_TIMESTAMPS * slowest else 0.0
 
 
 def _first(instants: Iterable[float | None]) -> float | None:

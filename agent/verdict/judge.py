@@ -18,12 +18,12 @@ from alertdrill.agent.verdict.audit import audit_problems
 from alertdrill.agent.verdict.conformance import breaches
 from alertdrill.agent.verdict.decision import judge_fired, over_budget
 from alertdrill.agent.verdict.diagnosis.silence import no_rule, why_silent
-from alertdrill.agent.verdict.doubts import Doubt, doubts, notes
+from alertdrill.agent.verdict.doubts import doubts, notes
 from alertdrill.agent.verdict.evaluations import rule_evaluations
 from alertdrill.agent.verdict.fired import fired_alerts
 from alertdrill.agent.verdict.runbook import runbook
 from alertdrill.agent.verdict.timeline import AlertTimeline, timelines
-from alertdrill.agent.verdict.verdict import Finding, Judgement, Milestone, Verdict, VerdictOutcome
+from alertdrill.agent.verdict.verdict import Doubt, Finding, Judgement, Milestone, Verdict, VerdictOutcome
 
 _Fault = tuple[float, float]
 """The start and the end of the fault, Unix seconds."""
@@ -35,17 +35,19 @@ def judge(recording: Recording) -> Judgement:
     fault = _fault(recording)
     fired = _fired_besides(recording)
     verdicts = [_judge_expectation(recording, expectation, fault) for expectation in recording.drill.expect]
-    verdicts += [_unexpected(recording, alert, fault[0]) for alert in fired if alert not in recording.drill.allow]
-    undermining = _undermining(doubts(recording, fault[0]), verdicts)
+    verdicts += [_unexpected(recording, alert, fault[0]) for alert in fired if alert not in recording.allowed]
+    undermining = _undermining(doubts(recording, *fault), verdicts)
+    is_sure = all(verdict.outcome is not VerdictOutcome.INCONCLUSIVE for verdict in verdicts)
     return Judgement(
         verdicts=tuple(
             replace(_with_doubts(verdict, undermining), runbook=runbook(recording, verdict.alert))
             for verdict in verdicts
         ),
-        undermined_by=tuple(doubt.text for doubt in undermining),
-        allowed=tuple(alert for alert in fired if alert in recording.drill.allow),
+        undermined_by=tuple(dict.fromkeys(doubt.text for doubt in undermining)),
+        allowed=tuple(alert for alert in fired if alert in recording.allowed),
         fault_at=fault[0],
         audit_problems=audit_problems(recording.audit),
+        doubts_of_machine=is_sure and bool(undermining) and all(doubt.of_machine for doubt in undermining),
     )
 
 
@@ -73,7 +75,8 @@ def _judge_expectation(recording: Recording, expected: Expectation, fault: _Faul
     rules = _rules_of(recording, expected)
     if not rules:
         return _missed(expected, no_rule(recording, expected.alert))
-    return replace(_judge_rules(recording, expected, rules, fault), notes=notes(recording, rules))
+    verdict = _judge_rules(recording, expected, rules, fault)
+    return replace(verdict, notes=(*verdict.notes, *notes(recording, rules)))
 
 
 def _rules_of(recording: Recording, expected: Expectation) -> list[RuleRecord]:

@@ -57,10 +57,10 @@ def _of_rates(
     targets: list[TargetRecord],
 ) -> Onset:
     bad, every = _counters(record, shape, labels)
-    bad_before, bad_during = _rates(bad, None, fault[0]), _rates(bad, fault[0], fault[1])
+    bad_before, bad_during = rates(bad, None, fault[0]), rates(bad, fault[0], fault[1])
     all_before, all_during = [1.0], [1.0]
     if every is not None:
-        all_before, all_during = _rates(every, None, fault[0]), _rates(every, fault[0], fault[1])
+        all_before, all_during = rates(every, None, fault[0]), rates(every, fault[0], fault[1])
     if not (bad_before and bad_during and all_before and all_during):
         return Onset(shape, None, None)
     first = _first_bad(bad, fault[0], (bad_before, bad_during))
@@ -151,7 +151,7 @@ def _bound(series: SeriesRecord) -> float | None:
     return None if math.isnan(bound) else bound
 
 
-def _rates(points: _Points, since: float | None, until: float) -> list[float]:
+def rates(points: _Points, since: float | None, until: float) -> list[float]:
     """Return the rate in each of a few stretches between two instants; empty if the counter was reset."""
     inside = [point for point in points if (since is None or point[0] >= since) and point[0] <= until]
     if since is not None:

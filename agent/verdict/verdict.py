@@ -42,15 +42,20 @@ class ChainLink(StrEnum):
     ROUTED_ELSEWHERE = "routed_elsewhere"
     STILL_WAITING = "still_waiting"
     NOT_DELIVERED = "not_delivered"
+    NOT_CALLED = "not_called"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The first broken link in one sentence, and more evidence, one line each."""
+    """The first broken link in one sentence, and more evidence, one line each.
+
+    `is_structural` if the link is broken whatever a fault does: such a rule can never fire.
+    """
 
     link: ChainLink
     sentence: str
     evidence: tuple[str, ...] = ()
+    is_structural: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,40 @@ class Verdict:
     notes: tuple[str, ...] = ()
     runbook: Runbook | None = None
 
+    @property
+    def explanation(self) -> str:
+        """The reason for people: beside doubts about the drill stands why the alert was silent."""
+        is_silent = self.outcome is VerdictOutcome.INCONCLUSIVE and not self.milestones
+        if not is_silent or self.finding is None:
+            return self.reason
+        return f"{self.reason}; why it was silent: {self.finding.sentence}"
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A reason why verdicts may be wrong; `alert` and `outcome` limit which verdicts.
+
+    With `needs_effect` it does not undermine a verdict whose link is broken whatever the fault does.
+    `of_machine` says that this machine was short of processor time, and that nothing else need be the reason.
+    """
+
+    text: str
+    alert: str | None = None
+    outcome: VerdictOutcome | None = None
+    needs_effect: bool = False
+    of_machine: bool = False
+
+    @property
+    def undermines_all(self) -> bool:
+        """Return whether it undermines every verdict."""
+        return self.alert is None and self.outcome is None
+
+    def undermines(self, verdict: Verdict) -> bool:
+        """Return whether it undermines a verdict."""
+        if self.needs_effect and verdict.finding is not None and verdict.finding.is_structural:
+            return False
+        return self.alert in {None, verdict.alert} and self.outcome in {None, verdict.outcome}
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -138,6 +177,7 @@ class Judgement:
 
     `allowed` names the alerts that fired, were not under test, and were allowed to fire.
     Milestones count from `fault_at` (Unix seconds). `audit_problems` are those of the payment audit.
+    `doubts_of_machine` says that every doubt comes from a machine that was short of processor time.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -145,6 +185,12 @@ class Judgement:
     allowed: tuple[str, ...]
     fault_at: float
     audit_problems: tuple[str, ...] = ()
+    doubts_of_machine: bool = False
+
+    @property
+    def spoiled_by_machine(self) -> bool:
+        """Whether it is inconclusive, and for want of processor time alone."""
+        return self.exit_code == 3 and self.doubts_of_machine
 
     @property
     def exit_code(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alertdrill.agent.rules.labels import is_of, listed
-from alertdrill.agent.verdict.diagnosis.silent import SilentAlert, not_scraped
+from alertdrill.agent.verdict.diagnosis.silent import SilentAlert, lookback_gap, not_scraped
 from alertdrill.agent.verdict.evaluations import value_at
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import ChainLink, Finding
@@ -34,6 +34,8 @@ def broken_off(silent: SilentAlert) -> Finding | None:
         f"true, but never for as long as `for`: pending for {longest:.1f} s at the longest,"
         f" its `for` is {silent.rule.for_seconds:g} s"
     )
+    if gap := lookback_gap(silent, silent.of_rule.targets):
+        text += f": {gap}"
     return Finding(ChainLink.BROKEN_OFF, text, _stretches(silent))
 
 
@@ -52,14 +54,13 @@ def _reset(silent: SilentAlert, one: AlertTimeline) -> str:
     if changed:
         return f", until its labels changed: {changed}"
     number = min(range(len(silent.instants)), key=lambda n: abs(silent.instants[n] - (one.ended_at or 0.0)), default=0)
-    value = silent.value
-    for series in value.series if value is not None else []:
-        if not is_of(one.labels, silent.rule, series.labels):
-            continue
+    every = silent.value.series if silent.value is not None else []
+    mine = [series for series in every if is_of(one.labels, silent.rule, series.labels)]
+    for series in mine:
         seen = value_at(series, number)
         if seen is not None:
             return f", until its value was {seen:.4g}"
-    return ", until its series had no value" + (not_scraped(silent, value.series[0]) if value and value.series else "")
+    return ", until its series had no value" + (not_scraped(silent, (mine or every)[0]) if every else "")
 
 
 def _changed_labels(silent: SilentAlert, one: AlertTimeline) -> str:

@@ -7,17 +7,18 @@ which data passes them, so the first finding is the cause of all later ones.
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import PartRecord, RuleRecord
-from alertdrill.agent.rules.expression import Condition, Pairing, Selector, split
-from alertdrill.agent.rules.labels import listed
-from alertdrill.agent.rules.shape import bad_seconds
+from alertdrill.agent.rules.expression import split
+from alertdrill.agent.verdict.diagnosis.form import is_constant, never_by_form
+from alertdrill.agent.verdict.diagnosis.pairs import excluded, never_agreed, no_pair
 from alertdrill.agent.verdict.diagnosis.pending import broken_off, still_pending
-from alertdrill.agent.verdict.diagnosis.silent import SilentAlert, not_scraped, true_instants
+from alertdrill.agent.verdict.diagnosis.series import nothing_matches, series_absent, series_stale
+from alertdrill.agent.verdict.diagnosis.silent import SilentAlert, true_instants
+from alertdrill.agent.verdict.diagnosis.threshold import extreme, never_crossed
 from alertdrill.agent.verdict.evaluations import part, value_at, watched
 from alertdrill.agent.verdict.timeline import AlertTimeline
 from alertdrill.agent.verdict.verdict import ChainLink, Finding
@@ -33,7 +34,7 @@ def no_rule(recording: Recording, alert: str) -> Finding:
     names = dict.fromkeys(rule.alert for rule in recording.rules)
     near = difflib.get_close_matches(alert, names, n=_SHOWN)
     hint = f"did you mean {' or '.join(near)}?" if near else "and none has a name like it"
-    return Finding(ChainLink.NO_RULE, f"no rule makes {alert}, {hint}")
+    return Finding(ChainLink.NO_RULE, f"no rule makes {alert}, {hint}", is_structural=True)
 
 
 def why_silent(
@@ -48,10 +49,10 @@ def why_silent(
 
 
 def _first_broken(silent: SilentAlert) -> Finding:
-    for link in CHAIN:
-        finding = link(silent)
-        if finding is not None:
-            return finding
+    return _first_of(CHAIN, silent) or _unknown(silent)
+
+
+def _unknown(silent: SilentAlert) -> Finding:
     if silent.tree is None:
         return Finding(ChainLink.NEVER_TRUE, "its expression was never true, and cannot be taken apart to see why")
     return Finding(ChainLink.NEVER_TRUE, "its expression was never true")
@@ -64,99 +65,37 @@ def _evaluation_failed(silent: SilentAlert) -> Finding | None:
     errors += [silent.record.parts[0].error] if silent.record.parts and silent.record.parts[0].error else []
     if not errors:
         return None
-    return Finding(ChainLink.EVALUATION_FAILED, f"Prometheus cannot evaluate the rule: {errors[0]}")
+    sentence = f"Prometheus cannot evaluate the rule: {errors[0]}"
+    return Finding(ChainLink.EVALUATION_FAILED, sentence, is_structural=True)
 
 
-def _series_absent(silent: SilentAlert) -> Finding | None:
-    for selector in _selectors(silent):
-        found = part(silent.record, str(selector.all_of_metric)) if selector.metric else None
-        if found is None or found.total:
-            continue
-        near = silent.record.near_names.get(selector.metric, [])
-        hint = f"did you mean {' or '.join(near)}?" if near else "nothing with a name like it exists"
-        return Finding(ChainLink.SERIES_ABSENT, f"there is no series {selector.metric}, {hint}")
-    return None
-
-
-def _nothing_matches(silent: SilentAlert) -> Finding | None:
-    for selector in _selectors(silent):
-        found = part(silent.record, str(selector))
-        if found is None or found.total or not selector.matchers:
-            continue
-        return Finding(ChainLink.NOTHING_MATCHES, _emptied_by(silent, selector))
-    return None
-
-
-def _emptied_by(silent: SilentAlert, selector: Selector) -> str:
-    """Return the matcher that excludes all series: the one without which there are some."""
-    for matcher in selector.matchers:
-        without = part(silent.record, str(selector.without(matcher)))
-        if without is None or not without.total:
-            continue
-        values = sorted({series.labels.get(matcher.label, "") for series in without.series})
-        has = f"it has {listed([repr(value) for value in values])}" if values != [""] else "no series has that label"
-        return f"no series {selector.metric or 'at all'} has {matcher}: {has}"
-    return f"no series has all of {selector}, though each of its matchers alone leaves some out"
-
-
-def _series_stale(silent: SilentAlert) -> Finding | None:
-    """Find series that ended during the fault, before the rule could see its condition hold."""
-    if silent.onset.shape.kind == "absent" or any(true_instants(silent)):
+def _either(silent: SilentAlert) -> Finding | None:
+    """Find why no side of `or` was true; a side that is a constant cannot become true."""
+    alternatives = silent.tree.alternatives if silent.tree else ()
+    if not alternatives or any(true_instants(silent)):
         return None
-    for selector in _selectors(silent):
-        found = part(silent.record, str(selector))
-        if found is None or not found.series:
-            continue
-        during = [n for n, at in enumerate(silent.instants) if silent.fault_at <= at <= silent.healed_at]
-        gone = [n for n in during if all(value_at(series, n) is None for series in found.series)]
-        if gone and len(gone) >= len(during) / 2:
-            reason = not_scraped(silent, found.series[0])
-            since = silent.offset(silent.instants[gone[0]])
-            return Finding(ChainLink.SERIES_STALE, f"{selector} was gone from {since} on{reason}")
-    return None
+    constants = [one for one in alternatives if is_constant(one)]
+    parts = [(one, side) for one in alternatives if one not in constants and (side := silent.of_part(one)) is not None]
+    if not parts or len(parts) + len(constants) < len(alternatives):
+        return None
+    findings = [(text, _first_of(EXPRESSION_CHAIN, side) or _unknown(side)) for text, side in parts]
+    first = findings[0][1]
+    sentence = first.sentence
+    if len(findings) > 1:
+        sides = "; ".join(f"`{text}`: {finding.sentence}" for text, finding in findings)
+        sentence = f"no side of `or` was true: {sides}"
+    sentence += "".join(f"; {hint}" for one in constants if (hint := _binds_alone(one)))
+    return Finding(first.link, sentence, is_structural=all(one.is_structural for _, one in findings))
 
 
-def _no_pair(silent: SilentAlert) -> Finding | None:
-    for pairing in silent.tree.pairings if silent.tree else ():
-        whole, left, right = (part(silent.record, text) for text in (pairing.text, pairing.lhs, pairing.rhs))
-        if whole is None or left is None or right is None or whole.total or not (left.total and right.total):
-            continue
-        if pairing.op in {"/", "*", "+", "-", "%", "^"}:
-            return Finding(ChainLink.NO_PAIR, _differing(pairing, left, right))
-        if not _has_pair(pairing, left, right):
-            return Finding(ChainLink.NO_PAIR, _differing(pairing, left, right))
-    return None
-
-
-def _has_pair(pairing: Pairing, left: PartRecord, right: PartRecord) -> bool:
-    keys = {_key(pairing, series.labels) for series in left.series}
-    return any(_key(pairing, series.labels) in keys for series in right.series)
-
-
-def _key(pairing: Pairing, labels: dict[str, str]) -> frozenset[tuple[str, str]]:
-    names = set(pairing.on) if pairing.on is not None else set(labels) - {"__name__", *pairing.ignoring}
-    return frozenset((name, labels.get(name, "")) for name in names if labels.get(name))
-
-
-def _differing(pairing: Pairing, left: PartRecord, right: PartRecord) -> str:
-    one, other = dict(_key(pairing, left.series[0].labels)), dict(_key(pairing, right.series[0].labels))
-    labels = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
-    sides = "; ".join(
-        f"{name} is {repr(one[name]) if name in one else 'absent'} on the left and"
-        f" {repr(other[name]) if name in other else 'absent'} on the right"
-        for name in labels
+def _binds_alone(constant_side: str) -> str:
+    condition = split(constant_side)
+    if condition is None:
+        return ""
+    return (
+        f"and in `or {constant_side}` the comparison belongs to `{condition.value_expr}` alone:"
+        f" `(… or {condition.value_expr}) {condition.comparison} {condition.threshold:g}` compares both sides"
     )
-    return f"the sides of `{pairing.op}` have no labels in common to pair by: {sides or 'none agree'}"
-
-
-def _never_crossed(silent: SilentAlert) -> Finding | None:
-    if any(true_instants(silent)):
-        return None
-    condition, value = silent.tree.condition if silent.tree else None, silent.value
-    if condition is None or value is None:
-        return None
-    text = _extreme(silent, condition, value)
-    return Finding(ChainLink.NEVER_CROSSED, text + _share_of_range(silent)) if text else None
 
 
 def _never_true(silent: SilentAlert) -> Finding | None:
@@ -170,39 +109,20 @@ def _never_true(silent: SilentAlert) -> Finding | None:
         value = part(silent.record, condition.value_expr) if condition else None
         if any(True for series in found.series for _ in silent.after_fault(series)):
             continue
-        why = _extreme(silent, condition, value) if condition and value else ""
-        link = ChainLink.NEVER_CROSSED if why else ChainLink.NEVER_TRUE
-        return Finding(link, f"`{text}`, which the alert needs, {why or 'was never true'}")
+        why = extreme(silent, condition, value) if condition and value else ""
+        if why:
+            return Finding(ChainLink.NEVER_CROSSED, f"`{text}`, which the alert needs, {why}")
+        side = silent.of_part(text)
+        deeper = _first_of(EXPRESSION_CHAIN, side) if side is not None and text != silent.rule.expr else None
+        if deeper is not None:
+            return replace(deeper, sentence=f"`{text}`, which the alert needs, was never true: {deeper.sentence}")
+        return Finding(ChainLink.NEVER_TRUE, f"`{text}`, which the alert needs, was never true")
+    return never_agreed(silent) or Finding(ChainLink.NEVER_TRUE, _never_at_once(known))
+
+
+def _never_at_once(known: list[tuple[str, PartRecord]]) -> str:
     listing = " and ".join(f"`{text}`" for text, _ in known)
-    return Finding(ChainLink.NEVER_TRUE, f"{listing} were true, but never at one evaluation and with labels that agree")
-
-
-def _extreme(silent: SilentAlert, condition: Condition, value: PartRecord) -> str:
-    """Return how near to its threshold a value came; empty if it had no value."""
-    values = [pair for series in value.series for pair in silent.after_fault(series)]
-    numbers = [(at, number) for at, number in values if not math.isnan(number)]
-    threshold = f"fires at {condition.comparison} {condition.threshold:g}"
-    if values and not numbers:
-        return f"its value was NaN throughout: nothing was counted in its series, or they are native histograms; it {threshold}"
-    if not numbers:
-        return ""
-    is_low = condition.comparison in {"<", "<="}
-    at, best = (min if is_low else max)(numbers, key=lambda pair: pair[1])
-    word = "smallest" if is_low else "largest"
-    return f"never crossed: {word} value {best:.4g}, at {silent.offset(at)}; it {threshold}"
-
-
-def _share_of_range(silent: SilentAlert) -> str:
-    """Return how much of a range had to be bad, and how long the fault lasted."""
-    found = silent.onset
-    width = found.shape.range_seconds
-    if not width or not found.levels:
-        return ""
-    needed = [seconds for one in found.levels if (seconds := bad_seconds(found.shape, one)) is not None]
-    if not needed:
-        return f"; even a range of {width:g} s full of it would not do"
-    lasted = min(silent.healed_at - silent.fault_at, width)
-    return f"; at least {min(needed):.3g} s of the {width:g} s range must be bad, and the fault lasted {lasted:.3g} s"
+    return f"{listing} were true, but never at one evaluation and with labels that agree"
 
 
 def _never_pending(silent: SilentAlert) -> Finding | None:
@@ -224,23 +144,24 @@ def _never_pending(silent: SilentAlert) -> Finding | None:
     return None
 
 
-def _selectors(silent: SilentAlert) -> tuple[Selector, ...]:
-    """Return the selectors without whose series the alert cannot fire."""
-    if silent.tree is None or silent.onset.shape.kind == "absent":
-        return ()
-    return silent.tree.required
+_Links = tuple[Callable[[SilentAlert], Finding | None], ...]
 
 
-CHAIN: tuple[Callable[[SilentAlert], Finding | None], ...] = (
-    _evaluation_failed,
-    _series_absent,
-    _nothing_matches,
-    _series_stale,
-    _no_pair,
-    _never_crossed,
+def _first_of(links: _Links, silent: SilentAlert) -> Finding | None:
+    return next((finding for link in links if (finding := link(silent)) is not None), None)
+
+
+EXPRESSION_CHAIN: _Links = (
+    series_absent,
+    nothing_matches,
+    series_stale,
+    _either,
+    never_by_form,
+    no_pair,
+    never_crossed,
     _never_true,
-    still_pending,
-    broken_off,
-    _never_pending,
+    excluded,
 )
-"""The links, in the order in which data passes them."""
+"""The links within an expression, in the order in which data passes them."""
+CHAIN: _Links = (_evaluation_failed, *EXPRESSION_CHAIN, still_pending, broken_off, _never_pending)
+"""All links."""

@@ -5,13 +5,15 @@ Each link is a function that returns a Finding if it is broken, and None if it h
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import DeliveryRecord, SilenceRecord, SuppressionRecord
 from alertdrill.agent.rules.labels import listed, spell
-from alertdrill.agent.rules.routing import Route, time_intervals
+from alertdrill.agent.rules.routing import Route, RouteMatcher, integrations, nearest_route, time_intervals
 from alertdrill.agent.rules.time_intervals import covers
 from alertdrill.agent.verdict.delivery import listings, notifications_of, routed_labels, routes_of
 from alertdrill.agent.verdict.timeline import AlertTimeline
@@ -62,6 +64,28 @@ def why_undelivered(undelivered: UndeliveredAlert) -> Finding:
     return Finding(ChainLink.NOT_DELIVERED, f"fired, and {who} was never told although nothing held it back")
 
 
+def _not_called(undelivered: UndeliveredAlert) -> Finding | None:
+    """Find notifications that Alertmanager counts as sent, and that did not come to this agent."""
+    recording, receiver = undelivered.recording, undelivered.receiver
+    if receiver is None or (recording.calls is not None and receiver in recording.calls.callers):
+        return None
+    sent = {
+        one.integration: one.sent - one.failed
+        for one in recording.alertmanager.deliveries
+        if one.sent > one.failed and _may_be_for(one.integration, undelivered)
+    }
+    received = len({(one.received_at, one.receiver) for one in recording.notifications})
+    webhooks = sum(count for name, count in sent.items() if name.partition(" of ")[0] == "webhook")
+    if not sent or (len(sent) == 1 and webhooks and webhooks <= received):
+        return None
+    counts = listed([f"{count} by {name}" for name, count in sorted(sent.items())])
+    text = (
+        f"fired, and Alertmanager counts notifications without a failure ({counts}), which did not come to this agent:"
+        f" whether {receiver} was told cannot be seen without a webhook of it to …/api/v1/webhook/{quote(receiver, safe='')}"
+    )
+    return Finding(ChainLink.NOT_CALLED, text)
+
+
 def _not_sent(undelivered: UndeliveredAlert) -> Finding | None:
     # If Alertmanager's list was never read, the alert's absence there proves nothing.
     if undelivered.listings or not undelivered.recording.alertmanager.looks:
@@ -104,8 +128,58 @@ def _routed_elsewhere(undelivered: UndeliveredAlert) -> Finding | None:
         return None
     notified = sorted({one.receiver for one in notifications_of(undelivered.recording, undelivered.timeline)})
     there = f" ({', '.join(notified)} was told)" if notified else ""
-    labels = spell(undelivered.labels)
-    return Finding(ChainLink.ROUTED_ELSEWHERE, f"fired, but its labels {labels} lead to {listed(receivers)}{there}")
+    text = f"fired, but its labels {spell(undelivered.labels)} lead to {listed(receivers)}{there}"
+    return Finding(ChainLink.ROUTED_ELSEWHERE, f"{text}{_relabelled(undelivered)}{_near_miss(undelivered)}")
+
+
+def _relabelled(undelivered: UndeliveredAlert) -> str:
+    """Return which labels an alert lost or changed on its way to Alertmanager, as the end of a sentence."""
+    sent, arrived = undelivered.timeline.labels, undelivered.labels
+    changed = {name: value for name, value in sent.items() if arrived.get(name, "") != value}
+    if not changed or not undelivered.listings:
+        return ""
+    words = [
+        f"with {name}={json.dumps(arrived[name])} instead of {json.dumps(value)}"
+        if arrived.get(name)
+        else f"without {name}={json.dumps(value)}"
+        for name, value in sorted(changed.items())
+    ]
+    return f"; Alertmanager has it {listed(words)}: alert_relabel_configs of Prometheus changed that"
+
+
+def _near_miss(undelivered: UndeliveredAlert) -> str:
+    """Return what an alert lacks for the route to its receiver, as the end of a sentence."""
+    receiver, labels = undelivered.receiver, undelivered.labels
+    near = nearest_route(undelivered.recording.alertmanager.config, labels, receiver or "")
+    if near is None:
+        return f"; no route leads to {receiver}" if undelivered.routes else ""
+    if not near.missed:
+        return f"; the route to {receiver} would match too, but an earlier one took it, without `continue: true`"
+    return f"; the route to {receiver} needs {listed(_lack(one, labels) for one in near.missed)}"
+
+
+def _lack(matcher: RouteMatcher, labels: dict[str, str]) -> str:
+    actual = labels.get(matcher.name)
+    has = f"{matcher.name} is {actual!r}" if actual else f"it has no label `{matcher.name}`"
+    return f"{matcher}, and {has}{_hint(matcher, actual or '')}"
+
+
+def _hint(matcher: RouteMatcher, actual: str) -> str:
+    """Return why a value that looks as if it matched does not."""
+    if matcher.op == "=" and _matches(replace(matcher, op="=~"), actual):
+        return " (`match` and `=` compare literally, `match_re` and `=~` by a regular expression)"
+    if matcher.op == "=~" and _matches(replace(matcher, value=f".*(?:{matcher.value}).*"), actual):
+        return " (a regular expression must match the whole value)"
+    if matcher.op == "=" and actual.lower() == matcher.value.lower() and actual:
+        return " (upper and lower case differ)"
+    return ""
+
+
+def _matches(matcher: RouteMatcher, actual: str) -> bool:
+    try:
+        return bool(actual) and matcher.holds({matcher.name: actual})
+    except ValueError:
+        return False
 
 
 def _muted(undelivered: UndeliveredAlert) -> Finding | None:
@@ -123,11 +197,16 @@ def _route_muted(undelivered: UndeliveredAlert) -> Finding | None:
         if not undelivered.is_for(route.receiver) or not route.time_intervals:
             continue
         first, every = since + route.group_wait.total_seconds(), max(route.group_interval.total_seconds(), 1.0)
-        flushes = [first + number * every for number in range(int(max(until - first, 0.0) / every) + 1)]
-        by = _muting(undelivered.recording.alertmanager.config, route, flushes)
+        by = _muting(undelivered.recording.alertmanager.config, route, flushes(first, every, until))
         if by:
             return Finding(ChainLink.MUTED, f"fired, but its route to {route.receiver} was muted all the while, {by}")
     return None
+
+
+def flushes(first: float, every: float, until: float) -> list[float]:
+    """Return the instants of flushes, at least one for each minute with a flush: time intervals have whole minutes."""
+    count, step = int(max(until - first, 0.0) / every) + 1, max(int(60.0 // every), 1)
+    return [first + number * every for number in sorted({*range(0, count, step), count - 1})]
 
 
 def _muting(config: str, route: Route, flushes: list[float]) -> str:
@@ -175,12 +254,17 @@ def _failed(undelivered: UndeliveredAlert) -> list[DeliveryRecord]:
     return [
         one
         for one in undelivered.recording.alertmanager.deliveries
-        if one.failed and _may_be_for(one.integration, undelivered.receiver)
+        if one.failed and _may_be_for(one.integration, undelivered)
     ]
 
 
-def _may_be_for(integration: str, receiver: str | None) -> bool:
-    return receiver is None or " of " not in integration or integration.endswith(f" of {receiver}")
+def _may_be_for(integration: str, undelivered: UndeliveredAlert) -> bool:
+    """Return whether a count of notifications may have those of a receiver in it."""
+    receiver, (kind, _, name) = undelivered.receiver, integration.partition(" of ")
+    if receiver is None:
+        return True
+    known = integrations(undelivered.recording.alertmanager.config, receiver)
+    return name in {"", receiver} and (not known or kind in known)
 
 
 def _waits_for_group(undelivered: UndeliveredAlert) -> Finding | None:
@@ -223,5 +307,6 @@ CHAIN: tuple[Callable[[UndeliveredAlert], Finding | None], ...] = (
     _not_delivered,
     _route_muted_at_times,
     _waits_for_interval,
+    _not_called,
 )
 """The links, in the order in which an alert passes them."""

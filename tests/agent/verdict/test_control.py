@@ -8,6 +8,7 @@ from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, FaultRecord
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import VerdictOutcome
+from tests.support.one_rule import at_rest
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_a_surge_has_its_effect_without_a_slower_answer(missed: Recording) -> No
     healthy = {"p95_seconds": 0.022, "succeeded": 100, "failed": 0}
     calm = [second.model_copy(update=healthy) for second in missed.load.seconds]
     load = missed.load.model_copy(update={"seconds": calm})
-    without = missed.model_copy(update={"load": load})
+    without = missed.model_copy(update={"load": load, "watched": [at_rest(one) for one in missed.watched]})
     assert judge(without).verdicts[0].outcome is VerdictOutcome.INCONCLUSIVE
     surging = without.model_copy(update={"faults": [_surge(missed, 100)]})
     assert judge(surging).verdicts[0].outcome is VerdictOutcome.MISSED

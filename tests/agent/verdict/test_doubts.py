@@ -12,6 +12,7 @@ from alertdrill.agent.recording.records import AlertSamples, EvaluationRecord, G
 from alertdrill.agent.verdict.doubts import doubts
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import VerdictOutcome
+from tests.support.one_rule import at_rest
 
 Change = Callable[[Recording], dict[str, Any]]
 
@@ -130,7 +131,7 @@ def test_a_fault_that_made_its_alert_pending_had_an_effect_whatever_the_traffic_
     """Memory pressure does not make any transaction slower."""
     healthy = {"p95_seconds": 0.022, "succeeded": 100, "failed": 0}
     load = missed.load.model_copy(update={"seconds": [one.model_copy(update=healthy) for one in missed.load.seconds]})
-    calm = missed.model_copy(update={"load": load})
+    calm = missed.model_copy(update={"load": load, "watched": [at_rest(one) for one in missed.watched]})
     assert judge(calm).verdicts[0].outcome is VerdictOutcome.INCONCLUSIVE
     labels = {"alertname": "OrdersSlow", "severity": "page"}
     pending = AlertSamples(labels=labels, state="pending", instants=[missed.faults[0].injected_at + 5.2])

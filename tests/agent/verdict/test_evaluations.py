@@ -72,6 +72,23 @@ def test_a_group_that_looks_back_far_enough_sees_every_scrape(passed: Recording)
 
 
 @pytest.mark.parametrize(
+    ("age", "seen"),
+    [
+        (0.9, "FFFFTTTT"),
+        (2.4, "FFFFTTTT"),
+        # An evaluation had none of the samples whose timestamps are up to four seconds older than their arrival.
+        (4.0, "????????"),
+        (2.6, "??FF???T"),
+    ],
+)
+def test_samples_with_timestamps_of_their_exporter_leave_results_unknown(
+    passed: Recording, age: float, seen: str
+) -> None:
+    record = watched("FFFFTTTT", sample_ages={"queue": age}, between=between("FFFFFFFFFTTTTTTT"))
+    assert _of(passed, record, target(SECONDS)) == seen
+
+
+@pytest.mark.parametrize(
     ("late", "phase_shift", "seen"),
     [(0.003, 0.0, "FFTTFF"), (0.08, 0.0, "?F?T?F"), (0.003, 0.08, "?F?T?F")],
 )

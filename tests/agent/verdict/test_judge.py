@@ -11,6 +11,7 @@ from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, OutageRecord
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import VerdictOutcome
+from tests.support.one_rule import at_rest
 
 Change = Callable[[Recording], dict[str, Any]]
 
@@ -85,14 +86,26 @@ def _outage(recording: Recording) -> dict[str, Any]:
 
 
 def _no_effect(recording: Recording) -> dict[str, Any]:
+    """Let neither the traffic nor the rule's own series show the fault."""
     calm = recording.load.seconds[0]
     seconds = [calm.model_copy(update={"at": second.at}) for second in recording.load.seconds]
-    return {"load": recording.load.model_copy(update={"seconds": seconds}), "alerts": []}
+    load = recording.load.model_copy(update={"seconds": seconds})
+    return {"load": load, "alerts": [], "watched": [at_rest(one) for one in recording.watched]}
 
 
 def _escaped(recording: Recording) -> dict[str, Any]:
     told = {"target": "proxy db", "outcome": "2 connections escaped it"}
     return _no_effect(recording) | {"faults": [fault.model_copy(update=told) for fault in recording.faults]}
+
+
+def _injected_within(seconds: float, budget: str) -> Change:
+    """Between the two instants of its injection a fault may or may not be in force."""
+
+    def change(recording: Recording) -> dict[str, Any]:
+        slow = [one.model_copy(update={"in_force_at": one.injected_at + seconds}) for one in recording.faults]
+        return _budget(budget)(recording) | {"faults": slow}
+
+    return change
 
 
 @pytest.mark.parametrize(
@@ -103,6 +116,13 @@ def _escaped(recording: Recording) -> dict[str, Any]:
         (_shift_firing(+1), VerdictOutcome.LATE, "firing 16.20 s after the fault, lawful is 15.20 to 15.20 s"),
         (_shift_firing(+3), VerdictOutcome.LATE, "firing 18.20 s after the fault"),
         (_budget("15s"), VerdictOutcome.LATE, "the drill allows 15 s"),
+        (
+            _injected_within(0.5, "15s"),
+            VerdictOutcome.INCONCLUSIVE,
+            "injecting the fault took 0.5 s, and the alert fired 14.7 s after that: it cannot be told whether it was late",
+        ),
+        (_injected_within(0.1, "15s"), VerdictOutcome.LATE, "fired 15.2 s after the fault, the drill allows 15 s"),
+        (_injected_within(0.5, "16s"), VerdictOutcome.PASSED, "fired in its window"),
         (
             lambda r: {"alerts": r.alerts[2:]},
             VerdictOutcome.MISSED,

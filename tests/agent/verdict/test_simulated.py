@@ -12,12 +12,12 @@ import pytest
 from alertdrill.agent.verdict.evaluations import RuleEvaluations
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import Verdict, VerdictOutcome
-from simulated_recording import Simulated, recorded
 from simulator import MUTANTS, Case, Life
 from simulator.drawn import cases, draw_many
+from tests.support.simulated_recording import Simulated, recorded
 
 _BATCH = 100
-_BATCHES = max(int(os.environ.get("ALERTDRILL_CASES", "400")) // _BATCH, 1)
+_BATCHES = max(int(os.environ.get("ALERTDRILL_CASES", "200")) // _BATCH, 1)
 # A right engine gets these verdicts; the truth decides which of them.
 # The wait can be checked only for a group that Alertmanager certainly did not have yet.
 _WAITS = {"before-group-wait", "twice-the-wait"}
