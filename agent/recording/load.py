@@ -31,6 +31,7 @@ def load_record(tally: Tally, started_at: float, money: list[MoneyRecord]) -> Lo
                 due=second.due,
                 succeeded=second.succeeded,
                 failed=second.failed,
+                unanswered=second.unanswered,
                 dropped=second.dropped,
                 in_flight=second.in_flight,
                 p50_seconds=second.p50_seconds,
@@ -40,4 +41,5 @@ def load_record(tally: Tally, started_at: float, money: list[MoneyRecord]) -> Lo
             for second in tally.seconds
         ],
         money=money,
+        failed_traces=list(tally.failed_traces),
     )

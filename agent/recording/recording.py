@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticSerializationError
@@ -31,6 +31,7 @@ from alertdrill.agent.recording.records import (
     Instant,
     KpiRecord,
     LoadRecord,
+    MachineRecord,
     NotificationRecord,
     OutageRecord,
     Phase,
@@ -38,13 +39,17 @@ from alertdrill.agent.recording.records import (
     PrometheusRecord,
     Record,
     RuleRecord,
+    ScheduledRecord,
     TargetRecord,
     WatchedRecord,
 )
+from alertdrill.agent.recording.replay import ReplayRecord
 from alertdrill.units import json_text
 from alertdrill.units.text import one_line
 
-VERSION = 2
+VERSION = 3
+_READABLE = (2, VERSION)
+"""Version 2 has no raw samples, so its rules cannot be replayed."""
 SUFFIX = ".recording.json.gz"
 """The end of each recording's file name."""
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -56,12 +61,23 @@ _MOST_BYTES = 128 * 2**20
 _MOST_VALUES = 8_000_000
 
 
+AbortedBy = Literal["", "unready", "timeout", "watchdog"]
+
+
 class Recording(Record):
     """One drill, from its first transaction to its last sample.
 
     `earlier` holds the alerts that fired from `earlier_since` to the drill's start: Alertmanager may still have their
-    groups. `dashboards` are the URLs of the dashboards for each alert. Without `calls`, in the recordings of older
-    versions, nothing is known of who made the notifications, and all of them count.
+    groups. `dashboards` are the URLs of the dashboards for each alert. `probed` are the addresses (host and port) that
+    the load's transactions were sent to. `scheduled` is the occurrence of the schedule that began the drill, None if
+    somebody did. Without `calls`, in the recordings of older versions, nothing is known of who made the notifications,
+    and all of them count; without `machine`, nothing of whether the machine was short of time.
+    Without `replay`, in the recordings of version 2 or when the samples could not be fetched, the rules cannot be evaluated
+    again. `ignored` are the alerts that `guards.ignore_alerts` names and that the drill does not expect: they may fire, as
+    those of its `allow` may. `is_stretch` if there was no drill: nothing was broken, and nothing was sent.
+    `aborted_by` says what broke it off, if that can be the fault of a busy machine: it was not ready (an alert fired
+    before), something did not answer in time, or its watchdog did not. `attempt` counts from 1: the later ones follow a
+    drill that a busy machine spoiled, and run alone at a smaller time scale.
     """
 
     version: int = VERSION
@@ -73,6 +89,8 @@ class Recording(Record):
     phases: list[PhaseRecord]
     faults: list[FaultRecord]
     load: LoadRecord
+    probed: list[str] = []
+    machine: MachineRecord | None = None
     prometheus: PrometheusRecord
     alertmanager: AlertmanagerRecord
     rules: list[RuleRecord]
@@ -88,15 +106,26 @@ class Recording(Record):
     calls: CallsRecord | None = None
     outages: list[OutageRecord]
     aborted: str = ""
+    aborted_by: AbortedBy = ""
+    attempt: int = Field(default=1, ge=1, le=1000)
     audit: AuditRecord | None = None
     kpis: list[KpiRecord] = []
     dashboards: dict[str, str] = {}
+    scheduled: ScheduledRecord | None = None
+    replay: ReplayRecord | None = None
+    is_stretch: bool = False
+    ignored: list[str] = []
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         for problem in _problems(self):
             raise ValueError(problem)
         return self
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The alerts that may fire without being expected."""
+        return frozenset((*self.drill.allow, *self.ignored))
 
     def phase(self, name: Phase) -> PhaseRecord | None:
         """Return a phase; None if the drill did not reach it."""
@@ -125,7 +154,14 @@ def _problems(recording: Recording) -> Iterator[str]:
 
 RESERVED_BYTES = 32 * 1024 * 1024
 """The space on a disk that a drill needs before it begins."""
-_WITHOUT_EVIDENCE: dict[str, Any] = {"watched": [], "targets": [], "groups": [], "earlier": [], "kpis": []}
+_WITHOUT_EVIDENCE: dict[str, Any] = {
+    "watched": [],
+    "targets": [],
+    "groups": [],
+    "earlier": [],
+    "kpis": [],
+    "replay": None,
+}
 _NOTIFICATIONS_WITHOUT_SPACE = 1_000
 
 
@@ -195,9 +231,11 @@ def read_recording(path: Path) -> Recording:
     except (EOFError, ValueError, zlib.error) as error:
         raise ConfigError(f"{path}: is not a complete recording: {one_line(error)}") from error
     version = values.get("version") if isinstance(values, dict) else None
-    if version != VERSION:
+    if version not in _READABLE or isinstance(version, bool):
         found = "no version" if version is None else f"version {json.dumps(version)}"
-        raise ConfigError(f"{path}: has {found}, expected {VERSION}: use the alertdrill that wrote it")
+        raise ConfigError(
+            f"{path}: has {found}, expected {' or '.join(map(str, _READABLE))}: use the alertdrill that wrote it"
+        )
     try:
         return Recording.model_validate(values)
     except ValidationError as error:
@@ -220,9 +258,13 @@ def _parsed(content: bytes) -> Any:  # noqa: ANN401 - JSON
 
 
 def recording_path(directory: Path, recording: Recording) -> Path:
-    """Return the path of a recording, with the name of the drill and its start (UTC)."""
-    stamp = time.strftime(_STAMP, time.gmtime(recording.started_at))
-    return directory / f"{recording.drill.name}-{stamp}{SUFFIX}"
+    """Return the path of a recording."""
+    return directory / recording_name(recording.drill.name, recording.started_at)
+
+
+def recording_name(drill: str, started_at: float) -> str:
+    """Return the name of the file of a recording: the name of the drill and its start (UTC)."""
+    return f"{drill}-{time.strftime(_STAMP, time.gmtime(started_at))}{SUFFIX}"
 
 
 def named_instant(path: Path) -> float | None:

@@ -14,6 +14,7 @@ Phase = Literal["baseline", "fault", "recovery"]
 Instant = Annotated[float, Field(ge=-62_135_596_800, le=253_402_300_800)]
 Seconds = Annotated[float, Field(ge=0, le=1e10)]
 Interval = Annotated[float, Field(ge=0.001, le=1e10)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 # A week of evaluations, ten a second.
 Points = Annotated[int, Field(ge=0, le=10_000_000)]
@@ -34,12 +35,16 @@ class PhaseRecord(Record):
 
 
 class SecondRecord(Record):
-    """One second of load; latencies in seconds from the due time, None if no transaction ended in it."""
+    """One second of load; latencies in seconds from the due time, None if no transaction ended in it.
+
+    `unanswered` are those of the failed whose server did not answer; None in the recordings of older versions.
+    """
 
     at: Instant
     due: Count
     succeeded: Count
     failed: Count
+    unanswered: Count | None = None
     dropped: Count
     in_flight: Count
     p50_seconds: Seconds | None
@@ -65,7 +70,8 @@ class LoadRecord(Record):
     `due` is succeeded + failed + dropped + in flight at the end, minus those in flight at the start: a load may have
     begun before the drill.
 
-    `money` is empty if the money of a transaction is unknown.
+    `money` is empty if the money of a transaction is unknown. `failed_traces` are the trace ids of the first failed
+    transactions that had one (`trace_every` of the probe).
     """
 
     target_rate: float
@@ -79,18 +85,22 @@ class LoadRecord(Record):
     lateness_p99_seconds: Seconds
     seconds: list[SecondRecord]
     money: list[MoneyRecord] = []
+    failed_traces: list[str] = []
 
 
 class FaultRecord(Record):
     """One fault, in force between its two instants. A surge has the record of its load.
 
-    `outcome` is the result of the undo, such as how soon a process was back.
+    It may be in force from `injected_at` on, and is so from `in_force_at` on, when its injection was confirmed, until
+    `undo_began_at`. `outcome` is the result of the undo, such as how soon a process was back.
     """
 
     kind: str
     target: str
     settings: dict[str, Any]
     injected_at: Instant
+    in_force_at: Instant | None = None
+    undo_began_at: Instant | None = None
     healed_at: Instant
     outcome: str = ""
     load: LoadRecord | None = None
@@ -136,15 +146,21 @@ class GroupRecord(Record):
 
 
 class TargetRecord(Record):
-    """One target of Prometheus with its scrapes: their exact starts, whether each succeeded, how long it took."""
+    """One target of Prometheus with its scrapes: their exact starts, whether each succeeded, how long it took.
+
+    `address` is the host and the port that are scraped. `last_error` is Prometheus' message about a scrape that failed
+    during the fault, or while an alert was active which the drill does not allow. Both are empty if they are not known.
+    """
 
     job: str
     instance: str
+    address: str = ""
     interval_seconds: Seconds
     timeout_seconds: Seconds
     instants: list[Instant]
     up: list[int]
     durations_seconds: list[Seconds]
+    last_error: str = ""
 
     @model_validator(mode="after")
     def _lists_are_equally_long(self) -> Self:
@@ -235,7 +251,9 @@ class WatchedRecord(Record):
     """A rule under test, evaluated again at every instant of its own evaluations: `first_at` + n intervals.
 
     Each evaluation reads the data of `query_offset_seconds` before. `between` is None if no scrapes are known.
-    `near_names` has the most similar existing names for each metric without series.
+    `near_names` has the most similar existing names for each metric without series; its own name among them means that
+    Prometheus knows it. `sample_ages` has the age in seconds, at the end of the drill, of the newest sample of each
+    selector; of one that no evaluation saw, if its exporter sends old timestamps.
     """
 
     alert: str
@@ -248,6 +266,7 @@ class WatchedRecord(Record):
     parts: list[PartRecord]
     between: BetweenRecord | None = None
     near_names: dict[str, list[str]] = {}
+    sample_ages: dict[str, Seconds] = {}
 
 
 class NotificationRecord(Record):
@@ -280,10 +299,38 @@ class CallsRecord(Record):
 
     `sent_by_alertmanager` is the number of calls of webhooks that Alertmanager counts itself, to any server. It is None
     if that does not say who called: Alertmanager has no such count, has several instances, or was restarted.
+    `callers` are the expected receivers for which Alertmanager's configuration showed a webhook at this agent's address.
     """
 
     refused: list[RefusalRecord] = []
     sent_by_alertmanager: Count | None = None
+    callers: list[str] = []
+
+
+class StrainRecord(Record):
+    """How short of processor time this machine was for some seconds from `at` on.
+
+    `loop_lag_seconds` is the longest time that this program's own timers came late. The others are shares of the time:
+    `busy` and `stolen` (by the host of a virtual machine) of all processors' time, `contended` while any program waited
+    for a processor, `throttled` while this program's control group was held back, `queued` while this program itself
+    waited. What the kernel does not report is None.
+    """
+
+    at: Instant
+    seconds: Seconds
+    loop_lag_seconds: Seconds
+    busy: Share
+    stolen: Share
+    contended: Share | None = None
+    throttled: Share | None = None
+    queued: Share | None = None
+
+
+class MachineRecord(Record):
+    """This machine during the drill, slice by slice; `has_prometheus` says whether Prometheus runs on it, too."""
+
+    has_prometheus: bool
+    slices: list[StrainRecord] = []
 
 
 class OutageRecord(Record):
@@ -332,6 +379,13 @@ class KpiRecord(Record):
 
     kpi: Kpi
     values: list[KpiValueRecord]
+
+
+class ScheduledRecord(Record):
+    """The occurrence of the schedule that began a drill: its entry, and its instant in UTC as 2026-01-02T03:04:05Z."""
+
+    entry: str
+    instant: str
 
 
 class PrometheusRecord(Record):
