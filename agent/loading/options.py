@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import ValidationError
 
 from alertdrill.agent import on_lab
 from alertdrill.agent.config.probe import ProbeFile
@@ -35,11 +38,37 @@ class LoadOptions:
     quiet: bool = False
     acknowledged: Path | None = None
     listen: str | None = None
+    url: str | None = None
+    require_honest: bool = False
 
     @property
     def lab_config(self) -> Path:
         """The configuration of the lab; the lab's other files are beside it."""
         return on_lab.configuration(self.config, lab=True)
+
+    def pointed(self, file: ProbeFile) -> ProbeFile:
+        """Return the file with the command line's URL; raises ConfigError.
+
+        A URL with a path replaces that of the first request. One without replaces scheme, host and port of every
+        request that has the same ones as the first.
+        """
+        if self.url is None:
+            return file
+        values = file.model_dump(by_alias=True, exclude_unset=True)
+        probe = values["probe"]
+        if "url" not in probe:
+            raise ConfigError(f"--url: {self.file} has no url to replace, for its probe is of kind {file.probe.kind}")
+        before, given = urlsplit(probe["url"]), urlsplit(self.url)
+        for request in (probe, *probe.get("then", ())):
+            url = urlsplit(request["url"])
+            if url[:2] == before[:2]:
+                request["url"] = urlunsplit(given[:2] + url[2:])
+        if given.path.strip("/") or given.query:
+            probe["url"] = self.url
+        try:
+            return ProbeFile.model_validate(values)
+        except ValidationError as error:
+            raise ConfigError(f"--url: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
 
     def load_settings(self, file: ProbeFile) -> LoadSettings:
         """Return the file's load with the command line's rate and duration; raises ConfigError."""

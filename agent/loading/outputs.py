@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.files import private
 from alertdrill.agent.report.load.lines import FORMATS, Format
 from alertdrill.probes.load.tally import LoadSecond, Tally
 
@@ -156,7 +157,7 @@ class SecondsFile:
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         path.parent.mkdir(parents=True, exist_ok=True)
         # Without a buffer, a program that follows the file sees each line at once.
-        self._file = path.open("ab", buffering=0)
+        self._file = open(path, "ab", buffering=0, opener=private)  # noqa: SIM115 - for the length of the load
         self._complete_bytes = 0
         self._thread = threading.Thread(target=self._take, daemon=True)
         self._thread.start()

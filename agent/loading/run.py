@@ -20,7 +20,7 @@ from alertdrill.agent.loading.view import LoadView
 from alertdrill.agent.report.load.story import LoadStory
 from alertdrill.agent.serving.metrics import AgentState
 from alertdrill.probes.any_probe import AnyProbe, open_client
-from alertdrill.probes.client import Opened
+from alertdrill.probes.client import Opened, startable
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.honesty import Sending, honesty
 from alertdrill.probes.figures.measures import Measures
@@ -80,7 +80,7 @@ class LoadRun:
 
             await self._show(Workers(probe, plan, workers, keep, self._lines.warn), console, outputs)
             return
-        async with self._open_client(probe) as client:
+        async with self._open_client(probe) as opened, startable(opened, probe.counted[0].checks) as client:
             await self._show(Load(client, plan, keep), console, outputs)
 
     def _phase_runner_of(self, servers: AgentConfig | None) -> PhaseRunner | None:

@@ -14,7 +14,7 @@ from rich.text import Text
 from alertdrill.agent import on_lab
 from alertdrill.agent.config.probe import ProbeFile, read_probe_file
 from alertdrill.agent.console import Lines
-from alertdrill.agent.errors import NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
+from alertdrill.agent.errors import INCONCLUSIVE, NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
 from alertdrill.agent.loading import outputs as load_outputs
 from alertdrill.agent.loading import reports as load_reports
 from alertdrill.agent.loading.options import LoadOptions
@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 async def run_load(options: LoadOptions, console: Console) -> int:
     """Run a load and return the exit code.
 
-    0, or the worst of these: 99 when a threshold was crossed, 1 when the audit failed, 2 when a file was not written.
+    0, or the worst of these: 99 when a threshold was crossed or nothing was answered, 3 when the load was not sent as
+    planned and has to be, 1 when the audit failed, 2 when a file was not written.
     Raises ConfigError, and ServiceUnavailable when it cannot listen.
     """
-    file = read_probe_file(options.file)
+    file = options.pointed(read_probe_file(options.file))
     settings = options.load_settings(file)
     reports, problems = load_reports.renderers(options.summary_export, options.html)
     lines = Lines(console, is_quiet=options.quiet)
@@ -57,7 +58,9 @@ async def run_load(options: LoadOptions, console: Console) -> int:
             try:
                 await load.run(console, outputs)
             finally:
-                codes = [*_report(load.story(), reports, console, lines), *await _audit(audit, console)]
+                honest = options.require_honest
+                codes = [*_report(load.story(), reports, console, lines, requires_honest=honest)]
+                codes += await _audit(audit, console)
     return worst([*codes, USAGE if outputs.failed else PASSED])
 
 
@@ -97,7 +100,9 @@ async def _metrics_served(listen: str | None, state: Callable[[], AgentState]) -
         yield
 
 
-def _report(story: LoadStory | None, reports: Mapping[Path, Render], console: Console, lines: Lines) -> tuple[int, ...]:
+def _report(
+    story: LoadStory | None, reports: Mapping[Path, Render], console: Console, lines: Lines, *, requires_honest: bool
+) -> tuple[int, ...]:
     """Write and print the summary of a load, also of one that was interrupted; return its exit codes."""
     if story is None:
         return ()
@@ -105,14 +110,18 @@ def _report(story: LoadStory | None, reports: Mapping[Path, Render], console: Co
     all_written = load_reports.write_all(reports, story, lines.warn)
     text = load_summary.render(story.summary)
     console.print(fold(text, console.width) if console.is_terminal else text, soft_wrap=True)
+    if story.verdict == "unanswered":
+        console.print(Text("not passed: no transaction was answered"), soft_wrap=True)
     if story.phases:
         from alertdrill.agent.report.load import phase_text
 
         console.print(phase_text.render(story.phases))
-    return THRESHOLD_CROSSED if story.verdict in {
-        "crossed",
-        "not carried",
-    } else PASSED, PASSED if all_written else USAGE
+    is_sent_as_planned = story.summary.honesty is None or story.summary.honesty.is_honest
+    return (
+        PASSED if story.verdict in {"passed", "stopped"} else THRESHOLD_CROSSED,
+        PASSED if all_written else USAGE,
+        PASSED if is_sent_as_planned or not requires_honest else INCONCLUSIVE,
+    )
 
 
 async def _audit(audit: PaymentAudit, console: Console) -> tuple[int, ...]:

@@ -36,6 +36,13 @@ async def _until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("name", ["csv", "jsonl"])
+def test_other_users_cannot_read_the_file(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "seconds"
+    with load_outputs.opened([f"{name}={path}"]):
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
 async def test_each_second_is_there_as_soon_as_it_is_over(tmp_path: Path) -> None:
     """At the end the last ones follow, with the part of a second."""
     load, path = Load(), tmp_path / "new" / "seconds.csv"
@@ -81,14 +88,14 @@ async def test_seconds_that_the_tally_forgets_are_in_the_file(tmp_path: Path) ->
 async def test_no_half_line_is_left(tmp_path: Path) -> None:
     """The part of a line that fitted on the disk is removed."""
     load, path, said = Load(), tmp_path / "seconds.csv", list[str]()
-    with files_of_at_most(1024), load_outputs.opened([f"csv={path}"]) as outputs:
+    with files_of_at_most(1010), load_outputs.opened([f"csv={path}"]) as outputs:
         async with outputs.following(load, said.append):
             for _ in range(30):
                 load.go_on()
     assert said == [f"{path} cannot be written completely: File too large"]
     text = path.read_text()
-    assert 900 < len(text) < 1024
-    assert text.endswith(",0.0001\n")
+    assert 900 < len(text) < 1010
+    assert text.endswith(",0.0001,0\n")
 
 
 @pytest.mark.parametrize(

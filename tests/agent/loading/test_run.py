@@ -100,3 +100,17 @@ async def test_a_last_phase_in_whose_last_second_nothing_is_due_is_judged() -> N
     )
     assert [(phase.name, phase.seconds, phase.passed) for phase in story.phases] == [("calm", 4, False)]
     assert story.verdict == "not carried"
+
+
+async def test_a_load_without_a_single_answer_does_not_pass() -> None:
+    """A bound on the times holds for what was refused at once, and still nothing was measured."""
+    story = await ran(
+        lambda _: Outcome("refused", "gone"), {"rate": 20, "duration": "1s"}, http_req_duration=["p(95)<5s"]
+    )
+    assert all(one.ok for one in story.summary.judged)
+    assert story.verdict == "unanswered"
+
+
+async def test_a_wrong_answer_is_an_answer() -> None:
+    story = await ran(lambda _: Outcome("bad_answer", "not HTTP"), {"rate": 20, "duration": "1s"})
+    assert story.verdict == "passed"
