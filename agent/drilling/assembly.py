@@ -6,15 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from alertdrill import __version__
+from alertdrill.agent.config.agent import is_loopback
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.config.servers import Grafana
-from alertdrill.agent.drilling.evidence import Evidence
+from alertdrill.agent.drilling.evidence import Evidence, address
 from alertdrill.agent.drilling.observer import EARLIER_SECONDS, Observer
+from alertdrill.agent.drilling.raw_samples import ReplaySpan, replay_record
 from alertdrill.agent.drilling.site import Site
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.recording.recording import Recording
@@ -24,14 +27,17 @@ from alertdrill.agent.recording.records import (
     CallsRecord,
     FaultRecord,
     LoadRecord,
+    MachineRecord,
     NotificationRecord,
     PhaseRecord,
     PrometheusRecord,
     RefusalRecord,
     RuleRecord,
+    StrainRecord,
     TargetRecord,
     WatchedRecord,
 )
+from alertdrill.agent.rules.routing import calls
 from alertdrill.agent.scorecard.measure import over_phases
 from alertdrill.units import json_text
 
@@ -47,12 +53,15 @@ class DrillNotes:
     load: LoadRecord
     notifications: list[NotificationRecord]
     refused: list[RefusalRecord]
+    slices: list[StrainRecord]
 
 
 async def assembled(site: Site, drill: Drill, observer: Observer, notes: DrillNotes) -> Recording:
     """Make the recording of a drill; a server that no longer answers is noted as an outage."""
     evidence = Evidence(site.prometheus, notes.started_at, notes.ended_at)
-    alerts, watched, targets = await _gathered(evidence, drill, observer)
+    alerts, watched, targets = await _gathered(evidence, drill, observer, _ignored(site, drill, observer))
+    span = ReplaySpan(notes.started_at, notes.ended_at, observer.lookback_seconds)
+    replay = await replay_record(site.prometheus, [expectation.alert for expectation in drill.expect], span)
     earlier = await observer.earlier(evidence)
     prometheus, alertmanager = await observer.prometheus_record(), await observer.alertmanager_record()
     return Recording(
@@ -65,10 +74,11 @@ async def assembled(site: Site, drill: Drill, observer: Observer, notes: DrillNo
         alerts=alerts,
         earlier=earlier or [],
         earlier_since=None if earlier is None else notes.started_at - EARLIER_SECONDS,
-        calls=await _calls(observer, notes),
+        calls=await _calls(site, drill, observer, notes),
         outages=observer.outages,
         kpis=await over_phases(site.config.kpis, site.prometheus, notes.phases, site.config.time_scale),
         dashboards=_dashboards(site, drill, observer),
+        replay=replay,
     )
 
 
@@ -96,37 +106,68 @@ def _noted(site: Site, drill: Drill, observer: Observer, notes: DrillNotes) -> d
         "phases": notes.phases,
         "faults": notes.faults,
         "load": notes.load,
+        "probed": sorted(_addresses(site.config.probe.model_dump(mode="json"))),
+        "machine": MachineRecord(has_prometheus=_is_here(site.config.prometheus.url), slices=notes.slices),
         "rules": observer.rules,
         "groups": observer.groups,
         "active": observer.active,
         "notifications": notes.notifications,
         "aborted": observer.aborted,
+        "aborted_by": observer.aborted_by,
+        "ignored": _ignored(site, drill, observer),
     }
 
 
-async def _calls(observer: Observer, notes: DrillNotes) -> CallsRecord:
+def _ignored(site: Site, drill: Drill, observer: Observer) -> list[str]:
+    """List the alerts of the rules that agent.yml ignores in all drills, without those under test."""
+    patterns, expected = site.config.guards.ignore_alerts, {one.alert for one in drill.expect}
+    names = {rule.alert for rule in observer.rules} - expected
+    return sorted(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
+
+
+def _is_here(url: str) -> bool:
+    return is_loopback(urlsplit(url).hostname or "")
+
+
+def _addresses(probe: Any) -> set[str]:  # noqa: ANN401 - settings hold anything
+    """Return the host and the port of every URL in the settings of a probe."""
+    if isinstance(probe, dict):
+        own = {address(value) for name, value in probe.items() if name == "url" and isinstance(value, str)}
+        return own.union(*(_addresses(value) for value in probe.values())) - {""}
+    return set().union(*map(_addresses, probe)) if isinstance(probe, list | tuple) else set()
+
+
+async def _calls(site: Site, drill: Drill, observer: Observer, notes: DrillNotes) -> CallsRecord:
+    wanted = sorted({one.receiver for one in drill.expect if one.receiver is not None})
+    config, base = observer.alertmanager_config, site.config.webhook_base
+    callers = [name for name in wanted if calls(config, name, base)]
     received = len({(one.received_at, one.receiver) for one in notes.notifications})
-    return CallsRecord(refused=notes.refused, sent_by_alertmanager=await observer.webhook_calls(received))
+    sent = await observer.webhook_calls(received)
+    return CallsRecord(refused=notes.refused, sent_by_alertmanager=sent, callers=callers)
 
 
 async def _gathered(
-    evidence: Evidence, drill: Drill, observer: Observer
+    evidence: Evidence, drill: Drill, observer: Observer, ignored: list[str]
 ) -> tuple[list[AlertSamples], list[WatchedRecord], list[TargetRecord]]:
-    """Fetch what Prometheus stored; when it does not answer, note an outage and return nothing."""
+    """Fetch what Prometheus stored; when it does not answer, note an outage and return nothing.
+
+    The rules of alerts that fired without being allowed are evaluated again, too: what they saw may excuse them.
+    """
     expected = {expectation.alert for expectation in drill.expect}
     watched: list[WatchedRecord] = []
     targets: dict[tuple[str, str], TargetRecord] = {}
     try:
         alerts = await evidence.alerts()
+        fired = {one.labels["alertname"] for one in alerts if one.state == "firing"}
         for rule in observer.rules:
-            if rule.alert in expected:
+            if rule.alert in expected | fired - {*drill.allow, *ignored}:
                 record, behind = await evidence.watched(rule, observer.groups, alerts, observer.active)
                 watched.append(record)
                 targets |= {(target.job, target.instance): target for target in behind}
     except ServiceUnavailable as error:
         observer.note_outage("Prometheus", str(error))
         return [], [], []
-    return alerts, watched, list(targets.values())
+    return alerts, watched, [observer.with_error(target) for target in targets.values()]
 
 
 def _dashboards(site: Site, drill: Drill, observer: Observer) -> dict[str, str]:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.report.words import settings_words
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.units.duration import format_duration
@@ -17,7 +18,8 @@ from alertdrill.units.duration import format_duration
 
 def render(drill: Drill, planned: Sequence[tuple[Fault, Injection]]) -> RenderableType:
     """Draw the plan of a drill; durations are divided by the time scale of its servers."""
-    table = Table("at", "lasts", "what", "target", "settings")
+    # The targets are copied into the guards of agent.yml, so they are whole on a narrow terminal, too.
+    table = Table("at", "lasts", "what", Column("target", overflow="fold"), Column("settings", overflow="fold"))
     table.add_row("0s", format_duration(drill.baseline), "baseline", "the load", f"{drill.load.rate:g}/s")
     for surge in drill.load.surges:
         table.add_row(
@@ -46,7 +48,7 @@ def _until_fired(drill: Drill) -> str:
 def _settings(fault: Fault) -> str:
     left_out = {"kind", "at", "lasts", "repeat"}
     values = fault.model_dump(mode="json", exclude=left_out, exclude_none=True, exclude_unset=True)
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+    return ", ".join(f"{name} {value}" for name, value in settings_words(values).items())
 
 
 def _expectations(drill: Drill) -> list[str]:

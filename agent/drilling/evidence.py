@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
+from urllib.parse import urlsplit
 
 from alertdrill.agent.monitoring.http import RequestRefused
 from alertdrill.agent.monitoring.prometheus import Prometheus
@@ -36,8 +37,11 @@ _MOST_SERIES = 50
 _NEAR_NAMES = 3
 # Prometheus gives instants in milliseconds.
 _SMALLEST_OFFSET_SECONDS = 0.005
+# Longer than any usual scrape interval, and shorter than the usual lookback.
+_SCRAPED_AGAIN_WITHIN_SECONDS = 90.0
 # A scrape ends at its timeout; whatever is longer is no duration.
 _LONGEST_SECONDS = 1e10
+_PORTS = {"http": 80, "https": 443, "postgres": 5432, "postgresql": 5432, "redis": 6379}
 
 
 class Evidence:
@@ -76,6 +80,7 @@ class Evidence:
         parts = [await self._part(expr, grid) for expr in _first_queries(rule, tree)]
         parts += [await self._part(expr, grid) for expr in _further_queries(tree, parts)]
         targets = await self._targets(parts, tree)
+        near_names = await self._near_names(tree, parts)
         record = WatchedRecord(
             alert=rule.alert,
             group=rule.group,
@@ -86,7 +91,8 @@ class Evidence:
             query_offset_seconds=offset,
             parts=parts,
             between=await self._between(rule.expr, offset, targets),
-            near_names=await self._near_names(tree, parts),
+            near_names=near_names,
+            sample_ages=await self._sample_ages(tree, near_names) | await self._ages(tree),
         )
         return record, targets
 
@@ -118,25 +124,13 @@ class Evidence:
         """Fetch every scrape of the targets whose series the rule selects."""
         selected = {str(selector) for selector in tree.selectors} if tree else set()
         behind = {
-            _target(series.labels)
+            key_of(series.labels)
             for part in parts
             if part.expr in selected
             for series in part.series
             if "job" in series.labels and "instance" in series.labels
         }
-        if not behind:
-            return []
-        jobs = "|".join(_literally(job) for job in sorted({job for job, _ in behind}))
-        of_jobs = f'{{job=~"{jobs}"}}'
-        up = await self._prometheus.raw_samples(f"up{of_jobs}", self._started_at, self._ended_at)
-        took = await self._prometheus.raw_samples(f"scrape_duration_seconds{of_jobs}", self._started_at, self._ended_at)
-        durations = {_key(series.labels): dict(series.samples) for series in took}
-        known = {_target(one.labels): one for one in await self._prometheus.targets() or ()}
-        return [
-            _target_record(series, durations.get(_key(series.labels), {}), known.get(_target(series.labels)))
-            for series in up
-            if _target(series.labels) in behind
-        ]
+        return await target_records(self._prometheus, behind, self._started_at, self._ended_at)
 
     async def _near_names(self, tree: Anatomy | None, parts: list[PartRecord]) -> dict[str, list[str]]:
         """Find the metrics with names like those that have no series."""
@@ -146,6 +140,39 @@ class Evidence:
             return {}
         names = await self._prometheus.label_values("__name__", self._started_at, self._ended_at)
         return {metric: difflib.get_close_matches(metric, names, n=_NEAR_NAMES) for metric in sorted(missing)}
+
+    async def _sample_ages(self, tree: Anatomy | None, near_names: dict[str, list[str]]) -> dict[str, float]:
+        """Return how old the newest samples of selectors without a value are, where their exporters set the time."""
+        known = [str(s) for s in tree.selectors if s.metric in near_names.get(s.metric, ())] if tree else []
+        ages = {selector: await self._sample_age(selector) for selector in known}
+        return {selector: age for selector, age in ages.items() if age is not None}
+
+    async def _ages(self, tree: Anatomy | None) -> dict[str, float]:
+        """Return how old the newest samples are that each selector finds at the end of the drill."""
+        ages: dict[str, float] = {}
+        for selector in dict.fromkeys(str(one) for one in tree.selectors if not one.offset_seconds) if tree else ():
+            try:
+                found = await self._prometheus.instant(f"time() - max(timestamp({selector}))", self._ended_at)
+            except RequestRefused:
+                continue
+            if found and found[0].samples and 0 <= (age := found[0].samples[0][1]) <= _LONGEST_SECONDS:
+                ages[selector] = round(age, 3)
+        return ages
+
+    async def _sample_age(self, selector: str) -> float | None:
+        try:
+            newest = await self._prometheus.instant(
+                f"max(max_over_time(timestamp({selector})[1h:30s]))", self._ended_at
+            )
+            if not newest or not newest[0].samples:
+                return None
+            at = newest[0].samples[0][1]
+            # A series that simply ended has a mark behind its last sample; one with timestamps of its own has none.
+            is_open = await self._prometheus.instant(selector, at + _SCRAPED_AGAIN_WITHIN_SECONDS)
+        except RequestRefused:
+            return None
+        age = self._ended_at - at
+        return age if is_open and age > _SCRAPED_AGAIN_WITHIN_SECONDS else None
 
 
 def _first_queries(rule: RuleRecord, tree: Anatomy | None) -> list[str]:
@@ -225,8 +252,44 @@ def _stretches(series: SeriesRecord) -> list[tuple[int, int]]:
     return stretches
 
 
-def _target(labels: dict[str, str]) -> tuple[str, str]:
+async def target_records(
+    prometheus: Prometheus, behind: Collection[tuple[str, str]], start: float, end: float
+) -> list[TargetRecord]:
+    """Fetch every scrape of some targets (job, instance) between two instants; raises ServiceUnavailable."""
+    if not behind:
+        return []
+    jobs = "|".join(literally(job) for job in sorted({job for job, _ in behind}))
+    of_jobs = f'{{job=~"{jobs}"}}'
+    up = await prometheus.raw_samples(f"up{of_jobs}", start, end)
+    took = await prometheus.raw_samples(f"scrape_duration_seconds{of_jobs}", start, end)
+    durations = {_key(series.labels): dict(series.samples) for series in took}
+    known = {key_of(one.labels): one for one in await prometheus.targets() or ()}
+    return [
+        _target_record(series, durations.get(_key(series.labels), {}), known.get(key_of(series.labels)))
+        for series in up
+        if key_of(series.labels) in behind
+    ]
+
+
+def key_of(labels: Mapping[str, str]) -> tuple[str, str]:
+    """Return the target of a series: its job and its instance."""
     return labels.get("job", ""), labels.get("instance", "")
+
+
+def scrape_error(target: Target) -> str:
+    """Return the error of the last scrape of a target without its URL, which may hold a secret: `Get "URL": error`."""
+    return target.last_error.rpartition('": ')[2]
+
+
+def address(url: str) -> str:
+    """Return the host and the port of a URL in one spelling, or an empty text."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return ""
+    host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname
+    return f"{host}:{port}" if host and port else ""
 
 
 def _target_record(up: Series, durations: dict[float, float], target: Target | None) -> TargetRecord:
@@ -234,10 +297,11 @@ def _target_record(up: Series, durations: dict[float, float], target: Target | N
     instants = [at for at, _ in up.samples]
     steps = sorted(after - before for before, after in pairwise(instants))
     usual = steps[len(steps) // 2] if steps else 0.0
-    job, instance = _target(up.labels)
+    job, instance = key_of(up.labels)
     return TargetRecord(
         job=job,
         instance=instance,
+        address=address(target.url) if target else "",
         interval_seconds=(target.interval_seconds if target else None) or usual,
         timeout_seconds=(target.timeout_seconds if target else None) or usual,
         instants=instants,
@@ -245,10 +309,11 @@ def _target_record(up: Series, durations: dict[float, float], target: Target | N
         durations_seconds=[
             took if 0 <= (took := durations.get(at, 0.0)) <= _LONGEST_SECONDS else 0.0 for at in instants
         ],
+        last_error=scrape_error(target) if target else "",
     )
 
 
-def _literally(text: str) -> str:
+def literally(text: str) -> str:
     """Quote a text for a regular expression in a PromQL string."""
     quoted = "".join(f"\\{char}" if char in r"\.+*?()|[]{}^$" else char for char in text)
     return json.dumps(quoted, ensure_ascii=False)[1:-1]

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from datetime import UTC, datetime, timedelta
 
 from alertdrill.agent.config.agent import relocate
 from alertdrill.agent.config.drill import SURGE, Surge
+from alertdrill.agent.drilling.healing import way_out
 from alertdrill.agent.drilling.observer import Observer
 from alertdrill.agent.drilling.progress import Progress
-from alertdrill.agent.drilling.site import Clocks, Site
+from alertdrill.agent.drilling.site import Clocks, FaultNote, Site
 from alertdrill.agent.recording.load import load_record
 from alertdrill.agent.recording.money import carried
 from alertdrill.agent.recording.records import FaultRecord
-from alertdrill.chaos.errors import FaultNotHealed, FaultTakenBack
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed, FaultTakenBack
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
 from alertdrill.probes.any_probe import AnyProbe
-from alertdrill.probes.load.load import running
-from alertdrill.units.text import one_line
+from alertdrill.units.text import one_line, utc_text
 
 _UNREADABLE = "cannot be read back"
 _LONGEST_LOOK_SECONDS = 5.0
@@ -30,6 +31,7 @@ _LONGEST_LOOK_SECONDS = 5.0
 class FaultRunner:
     """Injects the faults of a drill, each at its instant; `records` are those that are over.
 
+    A fault with a duration lasts that long, whatever the alerts do; the others end when the alerts fired.
     When another process undoes a fault, the observer aborts the drill.
     """
 
@@ -42,58 +44,97 @@ class FaultRunner:
         self._observer = observer
         self._ledger = ledger
         self._ending = asyncio.Event()
+        self._fired = asyncio.Event()
+        self._with_durations: list[asyncio.Task[None]] = []
         self._unreadable: set[tuple[str, str]] = set()
         progress.faults = {(fault.kind, fault.target): 0 for fault in self._faults}
         progress.faults |= {(SURGE, surge.target): 0 for surge in self._surges}
 
     def begin(self, tasks: asyncio.TaskGroup) -> None:
         """Start a task for each fault and each surge, which waits for its instant."""
-        for fault in spread(self._faults):
-            tasks.create_task(self._keep(fault))
-        for surge in self._surges:
-            tasks.create_task(self._surge(surge))
+        started = [(fault.lasts, tasks.create_task(self._keep(fault))) for fault in spread(self._faults)]
+        started += [(surge.lasts, tasks.create_task(self._surge(surge))) for surge in self._surges]
+        self._with_durations = [task for lasts, task in started if isinstance(lasts, timedelta)]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every fault with a duration came and is undone."""
+        return all(task.done() for task in self._with_durations)
+
+    def end_until_fired(self) -> None:
+        """Undo now what lasts until the alerts fired."""
+        self._fired.set()
 
     def end(self) -> None:
         """Undo now all that is in force; the tasks end when it is undone."""
+        self._fired.set()
         self._ending.set()
+
+    def _end_of(self, fault: Fault | Surge) -> asyncio.Event:
+        return self._ending if isinstance(fault.lasts, timedelta) else self._fired
 
     async def _keep(self, fault: Fault) -> None:
         """Inject one fault at its instant, and undo it at its end or when all faults end."""
-        if await _set_within(self._ending, fault.at.total_seconds()):
+        if await _set_within(self._end_of(fault), fault.at.total_seconds()):
             return
         kind, site, begun = fault.kind, self._site, _Beginning(self._site.clocks)
         longest = (fault.at_most if fault.lasts == "until-fired" else fault.lasts).total_seconds()
-        is_injected, outcome, problem, why = False, "", "", ""
+        is_injected, outcome, problem, why, unhealed = False, "", "", "", ""
         lost_at: float | None = None
         try:
             endpoints, forbids = site.config.endpoints, site.config.guards.target_problem
             async with applied(fault, endpoints, self._ledger, begun.note, forbids) as injection:
                 is_injected = True
-                self._progress.faults[kind, fault.target] += 1
+                begun.confirm()
+                self._note_begin(fault, begun)
                 self._progress.tell(f"fault injected: {kind} on {fault.target}")
                 # Like the watchdog, count `at_most` from the entry in the ledger: the injection may have taken long.
                 left = fault.at_most.total_seconds() - begun.seconds_ago
                 lost_at, why = await self._watched(fault, injection, max(min(longest, left), 0))
+                await self._note_undo(begun)
             outcome = injection.outcome
         except FaultTakenBack as error:
             if not self._observer.aborted:
                 self._observer.abort(str(error))
+        except FaultNotApplied as error:
+            if is_injected := error.in_part:
+                begun.confirm()
+                self._note_begin(fault, begun)
+                outcome = one_line(error)
+            raise
         except FaultNotHealed as error:
             problem = one_line(error)
+            unhealed = error.entry_id
             raise
         finally:
             # Also if the drill is interrupted: the recording then has the fault as well.
             if is_injected:
                 if lost_at is not None:
                     outcome = self._tell_lost(fault, why, lost_at, begun)
-                self._note_end(fault, begun.at, lost_at, outcome, problem)
+                self._note_end(fault, begun, lost_at, outcome, problem)
+            if unhealed:
+                self._progress.tell(way_out(site.config.heal_command, unhealed))
 
-    def _note_end(self, fault: Fault, injected_at: float, lost_at: float | None, outcome: str, problem: str) -> None:
+    async def _note_undo(self, begun: _Beginning) -> None:
+        if not self._fired.is_set():
+            await self._observer.note_scrape_errors()
+        begun.note_undo()
+
+    def _note_begin(self, fault: Fault, begun: _Beginning) -> None:
+        self._progress.begin_fault((fault.kind, fault.target), begun.at)
+        self._site.note_fault(FaultNote(begun.key, self._progress.drill.name, fault.kind, fault.target, begun.at))
+
+    def _note_end(self, fault: Fault, begun: _Beginning, lost_at: float | None, outcome: str, problem: str) -> None:
         """Record a fault; after `lost_at` it was not in force any more, and the reports must not show it so."""
         self._progress.faults[fault.kind, fault.target] -= 1
         what = f"{fault.kind} on {fault.target}"
         said = f"fault NOT healed: {what}: {problem}" if problem else f"fault healed: {what}"
         self._progress.tell(f"{said}, {outcome}" if outcome else said)
+        ended_at = max(self._site.clocks.wall() if lost_at is None else lost_at, begun.confirmed_at)
+        note = FaultNote(
+            begun.key, self._progress.drill.name, fault.kind, fault.target, begun.at, ended_at, not problem
+        )
+        self._site.note_fault(note)
         noted = [f"not undone: {problem}" if problem else outcome]
         if (fault.kind, fault.target) in self._unreadable:
             noted.append(_UNREADABLE)
@@ -102,8 +143,10 @@ class FaultRunner:
                 kind=fault.kind,
                 target=fault.target,
                 settings=fault.model_dump(mode="json"),
-                injected_at=injected_at,
-                healed_at=max(self._site.clocks.wall() if lost_at is None else lost_at, injected_at),
+                injected_at=begun.at,
+                in_force_at=begun.confirmed_at,
+                undo_began_at=begun.undone_at if lost_at is None else lost_at,
+                healed_at=ended_at,
                 outcome="; ".join(filter(None, noted)),
             )
         )
@@ -124,9 +167,9 @@ class FaultRunner:
                 return None, ""
             if why is None:
                 self._tell_unreadable(fault)
-                await _set_within(self._ending, left)
+                await _set_within(self._end_of(fault), left)
                 return None, ""
-            is_over = await _set_within(self._ending, min(every_seconds, left))
+            is_over = await _set_within(self._end_of(fault), min(every_seconds, left))
 
     def _tell_unreadable(self, fault: Fault) -> None:
         """Say once, also for a fault that repeats, that nobody would notice its end."""
@@ -136,7 +179,7 @@ class FaultRunner:
             self._progress.tell(f"fault {_UNREADABLE}: {fault.kind} on {fault.target}: if it ends early, nothing tells")
 
     def _tell_lost(self, fault: Fault, why: str, lost_at: float, begun: _Beginning) -> str:
-        instant = datetime.fromtimestamp(lost_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        instant = utc_text(datetime.fromtimestamp(lost_at, UTC))
         words = f"{why}; noticed at {instant}, {lost_at - begun.at:.1f} s after it began"
         self._progress.tell(f"fault not in force any more: {fault.kind} on {fault.target}: {words}")
         if not self._observer.aborted:
@@ -145,18 +188,16 @@ class FaultRunner:
 
     async def _surge(self, surge: Surge) -> None:
         """Send more transactions from its instant on, until its end or that of all faults."""
-        if await _set_within(self._ending, surge.at.total_seconds()):
+        if await _set_within(self._end_of(surge), surge.at.total_seconds()):
             return
         probe, wall = self._probe_of(surge), self._site.clocks.wall
-        async with self._site.connect(probe) as client:
-            load = self._site.make_load(client, surge.rate, surge.max_in_flight)
-            async with running(load):
-                begun_at = wall()
-                self._progress.faults[SURGE, surge.target] += 1
-                self._progress.tell(f"surge begins: {surge.target}")
-                lasts = surge.lasts.total_seconds() if isinstance(surge.lasts, timedelta) else None
-                await _set_within(self._ending, lasts)
-            ended_at = wall()
+        async with self._site.surging(surge, probe) as load:
+            begun_at = wall()
+            self._progress.begin_fault((SURGE, surge.target), begun_at)
+            self._progress.tell(f"surge begins: {surge.target}")
+            lasts = surge.lasts.total_seconds() if isinstance(surge.lasts, timedelta) else None
+            await _set_within(self._end_of(surge), lasts)
+        ended_at = wall()
         self._progress.faults[SURGE, surge.target] -= 1
         self._progress.tell(f"surge ended: {surge.target}")
         self.records.append(
@@ -178,16 +219,28 @@ class FaultRunner:
 
 
 class _Beginning:
-    """The instant at which a fault began, by both clocks; `at` is in Unix seconds."""
+    """The instant at which a fault began, by both clocks; the others are in Unix seconds.
+
+    It is in force for certain from `confirmed_at` until `undone_at`, at which its undo began.
+    """
 
     def __init__(self, clocks: Clocks) -> None:
-        self.at = 0.0
+        self.key = secrets.token_hex(8)
+        self.at = self.confirmed_at = 0.0
+        self.undone_at: float | None = None
         self._wall = clocks.wall
         self._clock = asyncio.get_running_loop().time
         self._noted = 0.0
 
     def note(self) -> None:
         self.at, self._noted = self._wall(), self._clock()
+
+    def confirm(self) -> None:
+        # Not the wall clock, which may be set back meanwhile.
+        self.confirmed_at = self.at + self.seconds_ago
+
+    def note_undo(self) -> None:
+        self.undone_at = self.at + self.seconds_ago
 
     @property
     def seconds_ago(self) -> float:

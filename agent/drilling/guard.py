@@ -36,13 +36,16 @@ class Guard:
             for metric, of_metric in drill.abort_unless.items()
         }
 
-    def require_allowed(self, targets: Iterable[str]) -> None:
-        """Raise FaultNotApplied unless the drill may break these targets now; it has a line for each reason."""
+    def require_not_forbidden(self) -> None:
+        """Raise FaultNotApplied when the drill may break nothing now, or no target of one of these names."""
         guards, faults = self._guards, self._drill.faults
-        problems = [guards.target_problem(target) for target in targets]
-        problems += [guards.count_problem(faults), guards.time_problem(self._now()), self._switch()]
-        if any(problems):
-            raise FaultNotApplied("\n".join(dict.fromkeys(problem for problem in problems if problem)))
+        problems = [guards.forbidden_problem(fault.target) for fault in faults]
+        _require_none([*problems, guards.count_problem(faults), guards.time_problem(self._now()), self._switch()])
+
+    def require_allowed(self, found: Iterable[str]) -> None:
+        """Raise FaultNotApplied unless the drill may break the targets that were found; it has a line for each reason."""
+        written = (fault.target for fault in self._drill.faults)
+        _require_none([self._guards.target_problem(*spellings) for spellings in zip(written, found, strict=True)])
 
     def unready(self, states: Mapping[str, str], silences: Iterable[Silence]) -> str:
         """Return why nothing may be broken now, as the end of a sentence; empty when all is quiet."""
@@ -54,6 +57,17 @@ class Guard:
             if silence.state == "active" and not _matches(author, self._guards.known_silences):
                 return f"{author} has set a silence: {silence.comment or silence.id}"
         return ""
+
+    def spoiled(self, seen: Mapping[str, str]) -> str:
+        """Return why a baseline cannot become quiet any more, as the end of a sentence; empty while it can.
+
+        `seen` has the state of each alert that was active in it: under test none may be, of the others none may fire.
+        """
+        active = sorted({one.alert for one in self._drill.expect} & seen.keys())
+        if active:
+            return f"{_are(active)} active in the baseline already"
+        fired = sorted(name for name, state in seen.items() if state == "firing" and not self._is_ignored(name))
+        return f"{', '.join(fired)} fired in the baseline" if fired else ""
 
     def problem(self, figures: Callable[[], Measures], elapsed_seconds: float) -> str:
         """Return why the drill must end now; empty when it may go on. `figures` are those of the load."""
@@ -72,6 +86,15 @@ class Guard:
 
     def _is_ignored(self, alert: str) -> bool:
         return alert in self._drill.allow or _matches(alert, self._guards.ignore_alerts)
+
+
+def _require_none(problems: Iterable[str]) -> None:
+    if left := [problem for problem in dict.fromkeys(problems) if problem]:
+        raise FaultNotApplied("\n".join(left))
+
+
+def _are(names: list[str]) -> str:
+    return f"{', '.join(names)} {'was' if len(names) == 1 else 'were'}"
 
 
 def _matches(text: str, patterns: Iterable[str]) -> bool:

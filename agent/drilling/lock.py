@@ -57,11 +57,15 @@ async def _is_here(host: str) -> bool:
         return False
 
 
+class TargetBusy(ConfigError):
+    """Another process holds the lock of a target."""
+
+
 @contextmanager
 def locked(directory: Path, targets: Iterable[str], drill: str) -> Iterator[None]:
     """Hold the locks of all targets for the length of the block.
 
-    Raises ConfigError, which names the drill that holds a lock, or says why no lock can be made.
+    Raises TargetBusy, which names the drill that holds a lock, or ConfigError, which says why no lock can be made.
     """
     with ExitStack() as held:
         for target in sorted(set(targets)):
@@ -89,6 +93,22 @@ def _locked(directory: Path, target: str, drill: str) -> Iterator[None]:
         os.close(lock)
 
 
+@contextmanager
+def only_agent(directory: Path, targets: Iterable[str]) -> Iterator[None]:
+    """Keep other agents of this machine from using the same targets and folders for the length of the block.
+
+    Raises ConfigError, which names the process of the other agent.
+    """
+    with ExitStack() as held:
+        for target in sorted(set(targets)):
+            try:
+                held.enter_context(_locked(directory, f"agent {target}", "agent"))
+            except TargetBusy as error:
+                process = str(error).partition(" of ")[2].partition(" drills ")[0] or "another process"
+                raise TargetBusy(f"an agent uses {target} already ({process}): end it first") from error
+        yield
+
+
 def _taken(path: Path, target: str) -> int:
     """Open and lock a file, and make sure that its path still leads to it: its holder removes it at the end."""
     while True:
@@ -98,7 +118,7 @@ def _taken(path: Path, target: str) -> int:
         except OSError as error:
             holder = _holder(lock)
             os.close(lock)
-            raise ConfigError(f"{holder} drills {target} already: wait for its end") from error
+            raise TargetBusy(f"{holder} drills {target} already: wait for its end") from error
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(lock), path.lstat()):
                 return lock

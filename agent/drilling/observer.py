@@ -9,17 +9,20 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import TypeVar
 
 from alertdrill.agent.config.drill import Drill
-from alertdrill.agent.drilling.evidence import Evidence
+from alertdrill.agent.drilling.evidence import Evidence, key_of, scrape_error
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager, NotificationCount
 from alertdrill.agent.monitoring.held import AlertmanagerStatus, HeldAlert, Silence, SilenceMatcher
 from alertdrill.agent.monitoring.prometheus import Prometheus, rule_record
 from alertdrill.agent.monitoring.rules import ActiveAlert, RuleGroup
 from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
+from alertdrill.agent.monitoring.targets import Target
 from alertdrill.agent.recording.alertmanager_config import without_secrets
+from alertdrill.agent.recording.recording import AbortedBy
 from alertdrill.agent.recording.records import (
     ActiveRecord,
     AlertmanagerRecord,
@@ -32,6 +35,7 @@ from alertdrill.agent.recording.records import (
     RuleRecord,
     SilenceRecord,
     SuppressionRecord,
+    TargetRecord,
 )
 
 # By then, Alertmanager has forgotten a group whose group_interval is five minutes.
@@ -40,12 +44,16 @@ EARLIER_SECONDS = 1500.0
 _PATIENCE_SECONDS = 5.0
 # For a Prometheus that has no rule.
 _INTERVAL_WITHOUT_RULES_SECONDS = 1.0
+_LONGEST_FOR_TARGETS_SECONDS = 2.0
 _COUNT_LOOKS, _BETWEEN_COUNTS_SECONDS = 20, 0.1
 _Answer = TypeVar("_Answer")
 
 
 class Observer:
-    """Watches the alerts of one drill; `states` holds the state of each active alert by name."""
+    """Watches the alerts of one drill; `states` holds the state of each active alert by name.
+
+    `seen` holds the gravest state of each alert that an evaluation found active since `began_at` (Unix seconds).
+    """
 
     def __init__(
         self,
@@ -58,6 +66,7 @@ class Observer:
         self._prometheus = prometheus
         self._alertmanager = alertmanager
         self._watched = {expectation.alert for expectation in drill.expect}
+        self._allowed = self._watched | set(drill.allow)
         self._abort_if = drill.abort_if
         self._tell = tell
         self._wall = wall
@@ -69,11 +78,15 @@ class Observer:
         self._active: dict[tuple[object, ...], ActiveRecord] = {}
         self._held: dict[tuple[object, ...], SuppressionRecord] = {}
         self._looks_at_alertmanager = 0
+        self._scrape_errors: dict[tuple[str, str], str] = {}
         self._open_outages: set[str] = set()
         self.states: dict[str, str] = {}
+        self.began_at: float | None = None
+        self.seen: dict[str, str] = {}
         self.outages: list[OutageRecord] = []
         self.rules: list[RuleRecord] = []
         self.aborted = ""
+        self.aborted_by: AbortedBy = ""
 
     async def begin(self) -> None:
         """Read the rules and the state of both servers before anything is broken; raises ServiceUnavailable."""
@@ -87,6 +100,11 @@ class Observer:
         """The shortest evaluation interval of an expected alert; of any alert when none is expected."""
         under_test = [rule for rule in self.rules if rule.alert in self._watched] or self.rules
         return min((rule.interval_seconds for rule in under_test), default=_INTERVAL_WITHOUT_RULES_SECONDS)
+
+    @property
+    def lookback_seconds(self) -> float | None:
+        """How long Prometheus uses the newest sample of a series; None if it does not say."""
+        return self._flags.lookback_delta_seconds if self._flags else None
 
     @property
     def is_away(self) -> bool:
@@ -106,10 +124,13 @@ class Observer:
         now = self._wall()
         for group in groups:
             self._note_evaluation(group, now)
+        self._note_seen(groups)
         self._looked_at = requested_at
         self._note_active([alert for group in groups for rule in group.rules for alert in rule.alerts], now)
-        if any(self.states.get(alert) == "firing" for alert in self._watched):
+        if self._alertmanager.is_there and any(self.states.get(alert) == "firing" for alert in self._watched):
             await self._look_at_alertmanager(now)
+        if self.states.keys() - self._allowed:
+            await self._look_at_targets()
 
     async def look_for_abort(self) -> None:
         """Abort the drill when a query of `abort_if` has a result."""
@@ -117,9 +138,23 @@ class Observer:
             if await self._answered("Prometheus", self._prometheus.holds(expr)):
                 self.abort(f"abort_if became true: {expr}")
 
-    def abort(self, reason: str) -> None:
-        """Note why the drill must end now."""
-        self.aborted = reason
+    async def note_scrape_errors(self) -> None:
+        """Keep why Prometheus cannot scrape some targets now; it forgets that with the next scrape that succeeds."""
+        if self.aborted or self.is_away:
+            return
+        # A fault is in force meanwhile. Without an answer, a verdict only says less.
+        with suppress(ServiceUnavailable, TimeoutError):
+            async with asyncio.timeout(_LONGEST_FOR_TARGETS_SECONDS):
+                self._keep_errors(await self._prometheus.targets())
+
+    def with_error(self, target: TargetRecord) -> TargetRecord:
+        """Return the record of a target with the last error that was seen of its scrapes."""
+        error = self._scrape_errors.get((target.job, target.instance), target.last_error)
+        return target.model_copy(update={"last_error": error})
+
+    def abort(self, reason: str, by: AbortedBy = "") -> None:
+        """Note why the drill must end now, and by what, if a busy machine may have done it."""
+        self.aborted, self.aborted_by = reason, by
         self._tell(reason)
 
     async def silences(self) -> tuple[Silence, ...]:
@@ -143,6 +178,15 @@ class Observer:
         self._groups[key] = GroupRecord(
             group=group.name, file=group.file, interval_seconds=group.interval_seconds, evaluations=evaluations
         )
+
+    def _note_seen(self, groups: Iterable[RuleGroup]) -> None:
+        if self.began_at is None:
+            return
+        # What an earlier evaluation found may be over by now.
+        fresh = (group for group in groups if (group.last_evaluation_at or 0.0) >= self.began_at)
+        for alert in (alert for group in fresh for rule in group.rules for alert in rule.alerts):
+            name = alert.labels["alertname"]
+            self.seen[name] = "firing" if "firing" in {alert.state, self.seen.get(name)} else alert.state
 
     def _note_active(self, alerts: Iterable[ActiveAlert], now: float) -> None:
         states: dict[str, str] = {}
@@ -172,6 +216,13 @@ class Observer:
             )
             first = self._held[key].first_seen_at if key in self._held else now
             self._held[key] = _suppression(alert, first, now)
+
+    async def _look_at_targets(self) -> None:
+        """Keep the errors of scrapes: when the drill is over, Prometheus knows only those of the last scrapes."""
+        self._keep_errors(await self._answered("Prometheus", self._prometheus.targets()))
+
+    def _keep_errors(self, targets: list[Target] | None) -> None:
+        self._scrape_errors |= {key_of(one.labels): scrape_error(one) for one in targets or () if one.last_error}
 
     async def _answered(self, server: str, answer: Awaitable[_Answer]) -> _Answer | None:
         """Wait for an answer; when there is none, return None and note an outage."""

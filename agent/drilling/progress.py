@@ -29,7 +29,14 @@ class Progress:
     phase_ends_by: float = 0.0
     # How many faults of each kind and target are in force.
     faults: dict[tuple[str, str], int] = field(default_factory=dict)
+    # When the first fault was in force (Unix seconds).
+    broken_at: float | None = None
     tell: Callable[[str], None] = lambda _: None
+
+    def begin_fault(self, key: tuple[str, str], at: float) -> None:
+        """Count a fault, by its kind and target, that is in force since an instant."""
+        self.faults[key] += 1
+        self.broken_at = at if self.broken_at is None else min(self.broken_at, at)
 
     @property
     def states(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ after another, under a load that keeps running, and each counts only what happen
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -16,21 +16,24 @@ from contextlib import (
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from aiohttp import web
 
 from alertdrill.agent.config.agent import AgentConfig, require_credential
-from alertdrill.agent.config.drill import Drill, DrillLoad
+from alertdrill.agent.config.drill import Drill, DrillLoad, Surge
 from alertdrill.agent.drilling.lock import FOLDER, canonical, locked
+from alertdrill.agent.drilling.machine import MachineWatch, watching
 from alertdrill.agent.drilling.progress import Progress
-from alertdrill.agent.monitoring.alertmanager import Alertmanager
+from alertdrill.agent.monitoring.alertmanager import Alertmanager, alertmanager_of
 from alertdrill.agent.monitoring.prometheus import Prometheus
 from alertdrill.agent.recording.records import NotificationRecord, RefusalRecord
+from alertdrill.agent.serving.access import Access
 from alertdrill.agent.serving.door import CallsPerSecond, Door, Refused
 from alertdrill.agent.serving.metrics import AgentState, registry
-from alertdrill.agent.serving.server import metrics_route, serving
+from alertdrill.agent.serving.server import Listener, metrics_route, serving
 from alertdrill.agent.serving.webhook import Inbox
+from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.safety.lease import leased
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.probes.any_probe import AnyProbe, open_client
@@ -40,6 +43,11 @@ from alertdrill.probes.load.load import Load, Plan, running
 from alertdrill.probes.load.tally import Tally
 from alertdrill.units.text import one_line
 
+if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
+    from alertdrill.probes.load.workers import Workers
+
 # The metrics show the last second of the load; each drill keeps all of its own.
 _KEPT_SECONDS = 60
 MOST_NOTIFICATIONS = 20_000
@@ -48,6 +56,7 @@ MOST_NOTIFICATIONS = 20_000
 _MOST_CHARACTERS = 16 * 1024 * 1024
 _LONGEST_REASON = 200
 _MOST_BYTES_OF_A_REASON = 4_096
+_PASSWORDS_PER_SECOND, _MOST_PASSWORDS_AT_ONCE = 5.0, 20.0
 
 
 @dataclass(frozen=True)
@@ -70,13 +79,14 @@ class Dependencies:
     """How a site reads the time and starts its helpers; tests replace these.
 
     `connect` opens a probe's client, `watchdog` starts the process that undoes a drill's faults if this one dies. `locks`
-    is the folder that all agents of a machine share.
+    is the folder that all agents of a machine share. `machine` watches how busy this machine is during a drill.
     """
 
     clocks: Clocks = Clocks()
     connect: Callable[[AnyProbe], AbstractAsyncContextManager[Client | AwaitedClient]] = open_client
-    watchdog: Callable[[Ledger, Callable[[str], None]], AbstractAsyncContextManager[Any]] = leased
+    watchdog: Callable[[Ledger, Callable[[str], None], Iterable[Fault]], AbstractAsyncContextManager[Any]] = leased
     locks: Path = FOLDER
+    machine: Callable[[Callable[[], float], float], AbstractAsyncContextManager[MachineWatch]] = watching
 
 
 @dataclass
@@ -110,10 +120,36 @@ class RunningDrill:
         self.refusals[reason] = known.model_copy(update={"count": known.count + 1, "last_at": at})
 
 
+class Lender(Protocol):
+    """Whoever runs the load on which all drills count: it changes the load for a drill, and sends surges beside it."""
+
+    def lent(self, settings: DrillLoad) -> AbstractAsyncContextManager[None]:
+        """Give the load the rate of a drill for the length of the block; raises ServiceUnavailable."""
+        ...
+
+    def surging(self, surge: Surge, probe: AnyProbe) -> AbstractAsyncContextManager[Workers]:
+        """Send the transactions of a surge for the length of the block; raises FaultNotApplied."""
+        ...
+
+
+@dataclass(frozen=True)
+class FaultNote:
+    """A fault began, or ended if `ended_at` is set, in Unix seconds; `key` is its own. It may not be undone."""
+
+    key: str
+    drill: str
+    kind: str
+    target: str
+    began_at: float
+    ended_at: float | None = None
+    is_undone: bool = True
+
+
 class Site:
     """The servers of a configuration, as drills use them; as a context manager it keeps its connections.
 
-    `acknowledged` is called each second with the ids of the transactions that succeeded.
+    `acknowledged` is called each second with the ids of the transactions that succeeded. `heard` is called with the
+    notifications of every call, and `note_fault` when a fault begins and ends; neither may raise or wait.
     """
 
     def __init__(
@@ -126,14 +162,18 @@ class Site:
     ) -> None:
         self.config = config
         self.prometheus = prometheus or Prometheus(config.prometheus)
-        self.alertmanager = alertmanager or Alertmanager(config.alertmanager)
+        self.alertmanager = alertmanager or alertmanager_of(config.alertmanager)
         self.clocks = dependencies.clocks
         self.connect = dependencies.connect
         self.watchdog = dependencies.watchdog
+        self.machine = dependencies.machine
         self._locks = dependencies.locks
         self._acknowledged = acknowledged
+        self.heard: Callable[[list[NotificationRecord]], None] = lambda _: None
+        self.note_fault: Callable[[FaultNote], None] = lambda _: None
         self.inbox = Inbox(self._receive, dependencies.clocks.wall)
-        self._load: Load | None = None
+        self._load: Load | Workers | None = None
+        self._lender: Lender | None = None
         self._running: RunningDrill | None = None
         self._is_serving = False
 
@@ -147,20 +187,35 @@ class Site:
         await self.prometheus.__aexit__(*error)
 
     @asynccontextmanager
-    async def locked(self, drill: Drill) -> AsyncIterator[None]:
+    async def locked(self, drill: Drill) -> AsyncIterator[frozenset[str]]:
         """Keep other agents of this machine from drilling the same targets for the length of the block.
 
+        Gives what `broken_by` returns, for which names may have to be looked up.
         Raises ConfigError.
         """
+        toxiproxy, broken = self.config.toxiproxy, await self.broken_by(drill)
+        shared = set() if toxiproxy is None else {await canonical(toxiproxy.url)}
+        with locked(self._locks, shared | broken, drill.name):
+            yield broken
+
+    async def broken_by(self, drill: Drill) -> frozenset[str]:
+        """Return the servers that the faults of a drill break, in one spelling."""
         endpoints = self.config.endpoints
-        broken = {endpoints.toxiproxy_url}.union(*(fault.servers(endpoints) for fault in drill.faults))
-        with locked(self._locks, [await canonical(one) for one in broken], drill.name):
-            yield
+        servers = frozenset[str]().union(*(fault.servers(endpoints) for fault in drill.faults))
+        return frozenset([await canonical(one) for one in servers])
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
+    async def serving(
+        self,
+        more: Callable[[Door], Iterable[web.RouteDef]] = lambda _: (),
+        metrics: Iterable[Collector] = (),
+        listener: Listener | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> AsyncIterator[None]:
         """Serve webhooks, metrics and `POST /-/stop` for the length of the block, unless the site does so already.
 
+        `more` returns further routes, `metrics` are further metrics. With a `listener`, which listens already, it serves
+        there. `tell` gets a line when web.yml was changed.
         Raises ServiceUnavailable when the address of `listen` is taken, and ConfigError when others can reach it and no
         credential is set.
         """
@@ -168,15 +223,28 @@ class Site:
             yield
             return
         require_credential(self.config)
-        door = Door(self.config.webhook_credentials, self._note_refusal, CallsPerSecond(clock=self.clocks.steady))
-        stop = web.post("/-/stop", door.guarding(self._stop, _MOST_BYTES_OF_A_REASON))
-        routes = [self.inbox.route(door), stop, metrics_route(registry(self._state))]
-        async with serving(routes, self.config.listen):
+        door = self._door(tell)
+        stop = web.post("/-/stop", door.guarding(self._stop, _MOST_BYTES_OF_A_REASON, need="stop"))
+        scraped = metrics_route(registry(self._state, metrics), door.reading)
+        routes = [self.inbox.route(door), stop, scraped, *more(door)]
+        tls = door.access.file.tls_server_config
+        async with serving(routes, self.config.listen, tls=tls) if listener is None else listener.answering(routes):
             self._is_serving = True
             try:
                 yield
             finally:
                 self._is_serving = False
+
+    def _door(self, tell: Callable[[str], None]) -> Door:
+        steady, config = self.clocks.steady, self.config
+        passwords = CallsPerSecond(_PASSWORDS_PER_SECOND, _MOST_PASSWORDS_AT_ONCE, steady)
+        access = Access(config.web.config_file, is_local=config.is_local, tell=tell, may_check=passwords.take)
+        return Door(config.webhook_credentials, self._note_refusal, CallsPerSecond(clock=steady), access=access)
+
+    @property
+    def running(self) -> RunningDrill | None:
+        """The drill that runs."""
+        return self._running
 
     @contextmanager
     def hosting(self, drill: RunningDrill) -> Iterator[None]:
@@ -190,22 +258,47 @@ class Site:
     @asynccontextmanager
     async def loaded(self, settings: DrillLoad) -> AsyncIterator[Load]:
         """Keep a load running for the length of the block, for every drill within it."""
-        async with self._prepared(settings) as load, running(load):
+        async with self._running_here(settings) as load, running(load):
             yield load
 
+    def use(self, load: Workers | None, lender: Lender | None = None) -> None:
+        """Let drills count on a load that `lender` runs, from now on; with None, each runs its own again."""
+        self._load, self._lender = load, lender
+
     @asynccontextmanager
-    async def sending(self, settings: DrillLoad, tally: Tally) -> AsyncIterator[Load]:
+    async def prepared(self, settings: DrillLoad) -> AsyncIterator[None]:
+        """Give a load that somebody else runs the rate of a drill for the length of the block."""
+        if self._lender is None:
+            yield
+            return
+        async with self._lender.lent(settings):
+            yield
+
+    @asynccontextmanager
+    async def surging(self, surge: Surge, probe: AnyProbe) -> AsyncIterator[Load | Workers]:
+        """Send the transactions of a surge for the length of the block."""
+        if self._lender is not None:
+            async with self._lender.surging(surge, probe) as workers:
+                yield workers
+            return
+        async with self.connect(probe) as client:
+            load = self.make_load(client, surge.rate, surge.max_in_flight)
+            async with running(load):
+                yield load
+
+    @asynccontextmanager
+    async def sending(self, settings: DrillLoad, tally: Tally) -> AsyncIterator[Load | Workers]:
         """Count in a tally what the load does within the block; a site without a load runs one for the block."""
         if self._load is not None:
             async with self._load.counting(tally):
                 yield self._load
             return
         # The load ends before the counting does, so that the last transactions are counted as well.
-        async with self._prepared(settings) as load, load.counting(tally), running(load):
+        async with self._running_here(settings) as load, load.counting(tally), running(load):
             yield load
 
     @asynccontextmanager
-    async def _prepared(self, settings: DrillLoad) -> AsyncIterator[Load]:
+    async def _running_here(self, settings: DrillLoad) -> AsyncIterator[Load]:
         async with self.connect(self.config.probe) as client:
             self._load = load = self.make_load(client, settings.rate, settings.max_in_flight)
             load.tally.kept_seconds = _KEPT_SECONDS
@@ -220,6 +313,7 @@ class Site:
         return Load(client, plan, self._acknowledged, self.clocks.steady, self.clocks.wall)
 
     def _receive(self, notifications: list[NotificationRecord]) -> None:
+        self.heard(notifications)
         if self._running is not None:
             self._running.take(notifications)
 

@@ -187,6 +187,8 @@ def test_a_fault_that_cannot_be_undone_is_recorded(world: World, tmp_path: Path)
     assert fault.outcome.startswith("not undone: ")
     assert "the service is away" in fault.outcome
     assert world.printed("fault NOT healed: slowness on service")
+    assert world.printed("what you can do: wait until the target is back, or mend it, and run `alertdrill heal`")
+    assert any(line.endswith(' --because "…"') for _, line in world.lines)
     _require_inconclusive(recording, tmp_path)
 
 
@@ -196,7 +198,29 @@ def test_a_fault_that_cannot_be_injected_is_recorded(world: World, tmp_path: Pat
     assert cut.error.subgroup(FaultNotApplied) is not None
     recording = cut.whole
     assert recording.aborted == "a fault could not be injected (the service is away) in the fault phase"
+    assert recording.aborted_by == ""
     assert recording.faults == []
+    _require_inconclusive(recording, tmp_path)
+
+
+def test_a_fault_that_is_not_injected_in_time_is_recorded_as_that(world: World, tmp_path: Path) -> None:
+    cut = _run(world, _nothing, inject_fails="in time")
+    assert cut.whole.aborted == "a fault could not be injected (the service does not answer) in the fault phase"
+    assert cut.whole.aborted_by == "timeout"
+    _require_inconclusive(cut.whole, tmp_path)
+
+
+def test_a_fault_that_is_injected_in_part_and_undone_is_recorded(world: World, tmp_path: Path) -> None:
+    cut = _run(world, _nothing, inject_fails="in part")
+    assert isinstance(cut.error, BaseExceptionGroup)
+    assert cut.error.subgroup(FaultNotApplied) is not None
+    recording = cut.whole
+    told = "the service is away; undone"
+    assert recording.aborted == f"a fault could not be injected ({told}) in the fault phase"
+    (fault,) = recording.faults
+    assert fault.outcome == told
+    assert fault.injected_at <= fault.in_force_at <= fault.healed_at
+    assert world.printed(f"fault healed: slowness on service, {told}")
     _require_inconclusive(recording, tmp_path)
 
 

@@ -324,6 +324,43 @@ async def test_a_metric_that_does_not_exist_has_the_nearest_names_recorded(serve
     assert near == ["queue_length", "queue_len", "queue_depth"]
 
 
+NEWEST = "max(max_over_time(timestamp(queue)"
+
+
+@pytest.mark.parametrize(
+    ("newest", "is_open", "ages"),
+    [
+        (-540.0, True, {"queue": 600.0}),
+        # A series that ended in the usual way has a mark behind its last sample.
+        (-540.0, False, {}),
+        (30.0, True, {}),
+        (None, True, {}),
+    ],
+)
+async def test_samples_with_timestamps_that_no_evaluation_sees_have_their_age_recorded(
+    server: Answering, stored: Stored, newest: float | None, *, is_open: bool, ages: dict[str, float]
+) -> None:
+    stored.names = ["queue", "queues"]
+    stored.raw[NEWEST] = [({}, {60.0: START + newest})] if newest is not None else []
+    stored.raw["queue"] = [(QUEUE, {-450.0: 1.0})] if is_open else []
+    record, _ = await _watched(server, _rule())
+    assert record.near_names == {"queue": ["queue", "queues"]}
+    assert record.sample_ages == ages
+
+
+async def test_the_ages_of_the_newest_samples_are_recorded(server: Answering, stored: Stored) -> None:
+    stored.curves["queue"] = [(QUEUE, _between(0, 60))]
+    stored.raw["time() - max(timestamp(queue))"] = [({}, {60.0: 45.5})]
+    record, _ = await _watched(server, _rule())
+    assert record.sample_ages == {"queue": 45.5}
+
+
+async def test_the_sides_of_set_operators_are_evaluated_too(server: Answering, stored: Stored) -> None:
+    await _watched(server, _rule("(queue > 5 unless on (job) quiet) or vector(0) > 1"))
+    expected = ["queue > 5 unless on (job) quiet", "vector(0) > 1", "vector(0)", "queue > 5", "quiet"]
+    assert set(expected) <= set(stored.queries)
+
+
 def _scraped(stored: Stored, *targets: dict[str, str], up: dict[float, float], took: dict[float, float]) -> None:
     stored.raw["up"] = [({"__name__": "up"} | one, up) for one in targets]
     stored.raw["scrape_duration_seconds"] = [({"__name__": "scrape_duration_seconds"} | one, took) for one in targets]
@@ -361,6 +398,26 @@ async def test_the_scrapes_of_the_targets_behind_a_rule_are_fetched(
     assert [round(at - START, 3) for at in target.instants] == [0.1, 10.1, 20.1, 50.1]
     assert target.up == [1, 1, 0, 1]
     assert target.durations_seconds == [0.02, 0.03, 5, 0]
+
+
+@pytest.mark.parametrize(
+    ("url", "scraped"),
+    [
+        ("http://shop:80/metrics", "shop:80"),
+        ("https://SHOP/metrics", "shop:443"),
+        ("http://localhost:8080/metrics", "127.0.0.1:8080"),
+        ("http://shop:port/metrics", ""),
+        ("", ""),
+    ],
+)
+async def test_the_address_of_a_target_is_that_of_its_url(
+    server: Answering, stored: Stored, url: str, scraped: str
+) -> None:
+    stored.curves["queue"] = [(QUEUE, _between(0, 60))]
+    stored.targets = [{"labels": SHOP, "health": "up", "scrapeUrl": url}]
+    _scraped(stored, SHOP, up={0.1: 1}, took={0.1: 0.02})
+    _, (target,) = await _watched(server, _rule())
+    assert target.address == scraped
 
 
 async def test_a_condition_is_evaluated_twice_for_each_scrape(server: Answering, stored: Stored) -> None:
@@ -440,3 +497,30 @@ async def test_a_real_prometheus_is_queried_at_the_exact_instants_of_its_evaluat
     assert not any(up for target in targets if target.job == ODD for up in target.up)
     assert "found duplicate series" in found["Pairs"][0].parts[0].error
     assert found["Misspelt"][0].near_names["prometheus_build_inf"][0] == "prometheus_build_info"
+
+
+def _stamped(request: web.Request) -> web.Response:
+    """Export samples that are ten minutes old, and others that are 40 s old, by their own timestamps."""
+    del request
+    lines = [f"{name} 1 {round((time.time() - age) * 1000)}\n" for name, age in (("ancient", 600), ("elder", 40))]
+    return web.Response(text="".join(lines))
+
+
+async def test_a_real_prometheus_tells_how_old_samples_with_own_timestamps_are(tmp_path: Path) -> None:
+    rules = [{"alert": name, "expr": f"{name.lower()} > 5"} for name in ("Ancient", "Elder")]
+    servers = monitoring_servers.find("old")
+    async with answering(_stamped) as exporter:
+        job = {"job_name": "batch", "static_configs": [{"targets": [exporter.url.removeprefix("http://")]}]}
+        configuration = Configuration(rule_groups=[{"name": "g", "rules": rules}], scrape_configs=[job])
+        async with servers.started(tmp_path, configuration) as started, Prometheus(started.prometheus) as prometheus:
+            begun = time.time()
+            scraped = "count_over_time(ancient[15m]) > 2 and on (job) count_over_time(elder[5m]) > 2"
+            await until(lambda: prometheus.holds(scraped), "both were scraped")
+            evidence = Evidence(prometheus, begun, time.time())
+            found = [await evidence.watched(rule, [], [], []) for rule in await prometheus.rules()]
+    ages = {name: age for record, _ in found for name, age in record.sample_ages.items()}
+    assert ages.keys() == {"ancient", "elder"}
+    # On a busy machine the last scrape may be a while ago.
+    assert ages["ancient"] >= 600
+    assert ages["ancient"] > ages["elder"] >= 40
+    assert [series for record, _ in found for series in record.parts[0].series] == []

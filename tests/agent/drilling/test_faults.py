@@ -12,6 +12,7 @@ from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.drilling.faults import FaultRunner
 from alertdrill.agent.drilling.observer import Observer
 from alertdrill.agent.drilling.progress import Progress
+from alertdrill.agent.drilling.site import FaultNote
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.safety.ledger import Ledger
 from tests.agent.drilling.virtual_site import World, in_virtual_time, since_start
@@ -24,6 +25,7 @@ class Drilling:
         self.runner = runner
         self.progress = progress
         self.ledger = ledger
+        self.notes: list[FaultNote] = []
 
     @property
     def aborted(self) -> str:
@@ -53,6 +55,7 @@ def _run(world: World, drill: Drill, main: Callable[[Drilling], Awaitable[None]]
             progress = Progress(drill, observer, tell=world.tell)
             ledger = Ledger(world.folder / "ledger", drill.name)
             drilling = Drilling(FaultRunner(site, progress, observer, ledger), progress, ledger)
+            site.note_fault = drilling.notes.append
             async with asyncio.TaskGroup() as tasks:
                 drilling.runner.begin(tasks)
                 await main(drilling)
@@ -64,6 +67,16 @@ def _run(world: World, drill: Drill, main: Callable[[Drilling], Awaitable[None]]
 
 def _after(seconds: float) -> Callable[[Drilling], Awaitable[None]]:
     return lambda _: asyncio.sleep(seconds)
+
+
+def test_others_are_told_when_each_fault_begins_and_ends(world: World) -> None:
+    """Grafana shows them while they are in force."""
+    drilling = _run(world, world.drill(world.slowness(at="2s", lasts="3s", inject_seconds=0.5)), _after(10))
+    begin, end = drilling.notes
+    assert (begin.key, begin.drill, begin.kind, begin.target) == (end.key, "slow-service", "slowness", "service")
+    assert (since_start(begin.began_at), begin.ended_at) == (2.0, None)
+    assert end.ended_at is not None
+    assert (since_start(end.ended_at), end.is_undone) == (5.5, True)
 
 
 def test_a_fault_is_in_force_from_its_instant_for_its_duration(world: World) -> None:
@@ -85,6 +98,45 @@ def test_a_fault_until_the_alerts_fired_ends_with_all_faults(world: World) -> No
     assert _run(world, drill, _after(7.5)).instants() == [(0.0, 7.5), (1.0, 3.0)]
 
 
+def test_a_fault_with_a_duration_lasts_that_long_whatever_the_alerts_do(world: World) -> None:
+    """The alerts fire at 4.5 s; the end of all faults comes at 15 s."""
+    timed = world.slowness(at="1s", lasts="8s", target_name="timed")
+    later = world.slowness(at="6s", lasts="2s", target_name="later")
+    until_fired = world.slowness(at="2s")
+    never_begun = world.slowness(at="5s", target_name="never begun")
+
+    async def fire(drilling: Drilling) -> None:
+        await asyncio.sleep(4.5)
+        drilling.runner.end_until_fired()
+        for at, is_over in ((8.9, False), (9.1, True)):
+            await asyncio.sleep(at - asyncio.get_running_loop().time())
+            assert drilling.runner.is_over is is_over
+        await asyncio.sleep(15 - asyncio.get_running_loop().time())
+
+    drilling = _run(world, world.drill(timed, later, until_fired, never_begun), fire)
+    assert drilling.instants() == [(1.0, 9.0), (2.0, 4.5), (6.0, 8.0)]
+
+
+def test_a_surge_with_a_duration_lasts_that_long_whatever_the_alerts_do(world: World) -> None:
+    drill = world.drill(load={"rate": 1, "surges": [{"rate": 10, "at": "1s", "lasts": "5s"}]})
+
+    async def fire(drilling: Drilling) -> None:
+        await asyncio.sleep(2)
+        drilling.runner.end_until_fired()
+        await asyncio.sleep(8)
+
+    assert _run(world, drill, fire).instants() == [(1.0, 6.0)]
+
+
+def test_the_end_of_all_faults_also_ends_those_with_a_duration(world: World) -> None:
+    assert _run(world, world.drill(world.slowness(at="1s", lasts="8s")), _after(4)).instants() == [(1.0, 4.0)]
+
+
+def test_the_begin_of_an_undo_is_recorded(world: World) -> None:
+    drilling = _run(world, world.drill(world.slowness(at="1s", lasts="2s")), _after(5))
+    assert drilling.runner.records[0].undo_began_at == drilling.runner.records[0].injected_at + 2
+
+
 def test_a_fault_whose_instant_is_after_the_end_is_not_injected(world: World) -> None:
     drilling = _run(world, world.drill(world.slowness(at="8s")), _after(7.5))
     assert (drilling.instants(), world.lines) == ([], [])
@@ -96,6 +148,9 @@ def test_the_longest_duration_counts_from_the_entry_in_the_ledger(world: World) 
     drilling = _run(world, world.drill(fault), _after(20))
     assert world.printed("fault injected") == [5.0]
     assert drilling.instants() == [(2.0, 7.0)]
+    (record,) = drilling.runner.records
+    assert record.in_force_at is not None
+    assert since_start(record.in_force_at) == 5.0
 
 
 def test_an_injection_longer_than_the_longest_duration_is_undone_at_once(world: World) -> None:

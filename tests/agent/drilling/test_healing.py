@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from alertdrill.agent.drilling.healing import heal_abandoned, require_no_other_toxics, require_nothing_in_force
+from alertdrill.agent.drilling.healing import (
+    heal_abandoned,
+    require_no_other_toxics,
+    require_nothing_in_force,
+    status,
+    status_given_up,
+)
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.entry import Entry
+from alertdrill.chaos.safety.given_up import record_end
 from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.chaos.safety.owner import Owner
 from alertdrill.chaos.toxiproxy.client import Toxiproxy
+from alertdrill.chaos.toxiproxy.down import Down
 from alertdrill.lab.server import Server
-from tests.support.left_behind import FAULT, leave, taken_back
-from tests.support.toxiproxy_server import endpoints, toxics, toxiproxy_server
-
-AGENT = """\
-probe: {{kind: tcp, url: "tcp://127.0.0.1:1"}}
-prometheus: {{url: "http://127.0.0.1:1"}}
-alertmanager: {{url: "http://127.0.0.1:1"}}
-toxiproxy: {{url: "http://127.0.0.1:1"}}
-ledger: {ledger}
-"""
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    async with toxiproxy_server(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "ledger", "slow")
+from crashing.relay import Relay
+from tests.support.left_behind import AGENT, FAULT, leave, taken_back
+from tests.support.toxiproxy_server import endpoints, toxics, witness
+from tools.fuzz.samples import INJECTIONS
 
 
 def alertdrill(ledger: Ledger, *words: str) -> subprocess.CompletedProcess[str]:
@@ -72,6 +67,19 @@ async def test_an_abandoned_fault_is_listed_then_healed_then_gone(server: Server
     assert alertdrill(ledger, "status").stdout == f"no fault is in force in {ledger.directory}\n"
 
 
+async def test_healing_ends_after_the_given_time_and_the_rest_stays_in_the_ledger(
+    server: Server, ledger: Ledger
+) -> None:
+    entry_id = await leave(ledger, server)
+    await server.stop()
+    done = alertdrill(ledger, "heal", "--within", "50ms")
+    left = (
+        f"alertdrill: not everything was undone within 50ms, the rest stays in {ledger.directory}: run `alertdrill heal"
+    )
+    assert (done.returncode, done.stderr.startswith(left)) == (4, True)
+    assert list(ledger.read().entries) == [entry_id]
+
+
 async def test_an_entry_that_cannot_be_read_is_reported_and_the_others_are_healed(
     server: Server, ledger: Ledger
 ) -> None:
@@ -99,15 +107,42 @@ async def test_a_drill_heals_first_what_a_dead_process_left(server: Server, ledg
     await heal_abandoned(ledger, lines.append)
     assert toxics(server) == {}
     assert [line.split(":")[0] for line in lines] == ["healed"]
-    require_nothing_in_force(ledger)
+    await require_nothing_in_force(ledger)
 
 
 async def test_a_drill_beside_a_running_one_is_refused(server: Server, ledger: Ledger) -> None:
     async with applied(FAULT, endpoints(server), ledger):
         await heal_abandoned(ledger, print)
         with pytest.raises(FaultNotApplied, match=r"drill slow: in force\n.* run `alertdrill heal` first"):
-            require_nothing_in_force(ledger)
+            await require_nothing_in_force(ledger)
         assert len(toxics(server)) == 1
+
+
+async def test_what_was_not_as_the_fault_left_it_is_said(server: Server, ledger: Ledger) -> None:
+    ids = [await leave(ledger, server), await leave(ledger, server, Down(proxy="db"))]
+    witness(server).get_proxy("db").enable()
+    witness(server).get_proxy("db").destroy_toxic(ids[0])
+    lines = alertdrill(ledger, "heal").stdout.splitlines()
+    assert f"healed: {ids[1]}: down on proxy db; the proxy was enabled already" in lines
+    assert (
+        f"healed: {ids[0]}: latency on proxy db (downstream); "
+        "there was no such toxic: it was removed already, Toxiproxy was restarted, or it was never added"
+    ) in lines
+
+
+async def test_a_server_that_is_away_for_a_moment_is_waited_for(server: Server, ledger: Ledger) -> None:
+    relay, entry_id = Relay(server.spec.port), await leave(ledger, server)
+    entry = ledger.read().entries[entry_id]
+    moved = entry.injection.model_copy(update={"toxiproxy_url": f"http://127.0.0.1:{relay.port}"})
+    ledger.write(entry_id, entry.model_copy(update={"injection": moved}))
+    lines: list[str] = []
+    healing = asyncio.ensure_future(heal_abandoned(ledger, lines.append))
+    await asyncio.sleep(0.5)
+    assert len(toxics(server)) == 1
+    await relay.restore()
+    await healing
+    await relay.cut()
+    assert (toxics(server), [line.split(":")[0] for line in lines]) == ({}, ["healed"])
 
 
 async def test_a_drill_is_refused_while_a_fault_cannot_be_healed(server: Server, ledger: Ledger) -> None:
@@ -144,3 +179,25 @@ async def test_a_fault_of_another_ledger_on_the_same_toxiproxy_is_named(server: 
     )
     with pytest.raises(FaultNotApplied, match=expected):
         await require_no_other_toxics(toxiproxy, mine)
+
+
+def test_what_a_manifest_brings_is_not_shown(ledger: Ledger) -> None:
+    """Only an older version's ledger holds it."""
+    (injection,) = (one for one in INJECTIONS if one["kind"] == "apply_manifest")
+    (made,) = injection["objects"]
+    config = made | {"body": made["body"] | {"data": {"password": "hush-hush"}}}
+    entry = Entry.model_validate(
+        {"fault": "apply_manifest", "target": "namespace shop", "drill": "slow", "owner": Owner(1, 1, "a")}
+        | {"written_at": 1.0, "expires_at": 2.0, "injection": injection | {"objects": [config]}}
+    )
+    ledger.write("alertdrill-1", entry)
+    console = Console(file=io.StringIO(), width=200)
+    status(ledger, console, as_json=False, command="alertdrill heal")
+    status(ledger, console, as_json=True, command="alertdrill heal")
+    record = record_end(ledger, "alertdrill-1", entry, "it is gone", "nothing")
+    status_given_up(ledger, console, as_json=True)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert shown.count('"resource": "networkpolicies"') == 2
+    assert "hush-hush" not in shown
+    assert "hush-hush" not in record.read_text()
+    assert record.stat().st_mode & 0o077 == 0

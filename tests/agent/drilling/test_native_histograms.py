@@ -36,6 +36,9 @@ class Answers:
     async def raw_samples(self, *_: object) -> list[Series]:
         return []
 
+    async def instant(self, *_: object) -> list[Series]:
+        return []
+
     async def targets(self) -> None:
         return None
 

@@ -19,7 +19,9 @@ from alertdrill.agent.drilling.observer import Observer
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager
 from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.recording.records import TargetRecord
 from tests.agent.monitoring.answers import GROUP, HELD, RULE, SILENCE, STATUS
+from tests.support import one_rule
 from tests.support.answering import Answering, answering
 
 AT = 1_767_323_045.5
@@ -221,6 +223,30 @@ async def test_only_groups_with_an_expected_alert_are_kept_and_the_shortest_inte
     assert watching.observer.interval_seconds == interval
 
 
+LATE = 'Get "http://shop:80/metrics?token=hush": context deadline exceeded'
+
+
+async def test_errors_of_scrapes_are_kept_while_an_alert_is_active_that_is_not_allowed(watching: Watching) -> None:
+    down = {
+        "labels": {"job": "shop", "instance": "shop:80"},
+        "health": "down",
+        "lastError": LATE,
+    }
+    watching.answers.answers["targets"] = {"activeTargets": [down, down | {"labels": {"job": "bank"}, "lastError": ""}]}
+    await watching.observer.look()
+    watching.answers.answers["rules"] = _groups(_active("firing"))
+    await watching.observer.look()
+    assert watching.asked_for("targets") == 0
+    watching.answers.answers["rules"] = _groups(_active("pending", name="ShopDown"))
+    await watching.observer.look()
+    watching.answers.answers["targets"] = {"activeTargets": [down | {"lastError": ""}]}
+    await watching.observer.look()
+    scraped = {"interval_seconds": 1, "timeout_seconds": 1, "instants": [], "up": [], "durations_seconds": []}
+    records = [TargetRecord(job=job, instance=f"{job}:80", **scraped) for job in ("shop", "bank")]
+    kept = [watching.observer.with_error(one).last_error for one in records]
+    assert kept == ["context deadline exceeded", ""]
+
+
 async def test_alertmanager_is_queried_only_while_an_expected_alert_fires(watching: Watching) -> None:
     for alerts, looks in (([_active("pending")], 0), ([_active("firing", "Full")], 0), ([_active("firing")], 1)):
         watching.answers.answers["rules"] = _groups(*alerts)
@@ -323,6 +349,27 @@ async def test_a_drill_is_aborted_when_an_abort_condition_has_a_result(watching:
     await watching.observer.look_for_abort()
     assert watching.observer.aborted == "abort_if became true: vector(1) > 2"
     assert watching.lines == ["abort_if became true: up == 0", "abort_if became true: vector(1) > 2"]
+
+
+def _targets(error: str) -> dict[str, Any]:
+    labels = {"job": "shop", "instance": "shop:80"}
+    return {"activeTargets": [{"labels": labels, "health": "down" if error else "up", "lastError": error}]}
+
+
+async def test_the_error_of_a_scrape_during_the_fault_is_kept(watching: Watching) -> None:
+    """Prometheus forgets it with the next scrape that succeeds."""
+    observer = watching.observer
+    for error in ("sample limit exceeded", ""):
+        watching.answers.answers["targets"] = _targets(error)
+        await observer.note_scrape_errors()
+    assert observer.with_error(one_rule.target(3)).last_error == "sample limit exceeded"
+    assert observer.with_error(one_rule.target(3, instance="other:80")).last_error == ""
+
+
+async def test_an_error_of_a_scrape_that_cannot_be_read_is_no_outage(watching: Watching) -> None:
+    watching.answers.answers["targets"] = 500
+    await watching.observer.note_scrape_errors()
+    assert watching.observer.outages == []
 
 
 async def test_version_flags_and_clock_of_prometheus_are_recorded(watching: Watching) -> None:

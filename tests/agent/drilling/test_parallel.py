@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.drilling.pace import LabTiming
 from alertdrill.agent.drilling.parallel import LabProcess, longest_first
+from alertdrill.lab.pace import Timing
 
 
 def test_the_longest_drills_begin_first() -> None:
@@ -62,3 +66,40 @@ def test_the_last_lines_of_a_lab_that_gave_no_reason_are_shown(code: int, printe
 )
 def test_of_a_lab_that_gave_a_reason_no_more_is_shown(code: int, printed: list[str]) -> None:
     assert _ended(code, printed).unexplained == []
+
+
+@pytest.mark.parametrize(
+    ("code", "printed", "counts"),
+    [
+        (0, [], None),
+        (1, ["recording a.gz"], None),
+        (3, ["recording a.gz"], None),
+        (2, ["alertdrill: the lab is on fire"], 2),
+        (4, ["recording a.gz"], 4),
+        (1, ["recording a.gz", "Traceback (most recent call last):"], 1),
+        (-11, [], 2),
+        (130, [], 2),
+    ],
+)
+def test_the_code_of_a_lab_counts_unless_it_only_says_how_its_drills_were_judged(
+    code: int, printed: list[str], counts: int | None
+) -> None:
+    """A drill may be tried again, and then its earlier verdict does not count."""
+    assert _ended(code, printed).code_of_error == counts
+
+
+def test_a_lab_tells_when_it_is_ready_and_what_it_can_keep() -> None:
+    lab = LabProcess()
+    found = LabTiming(Timing(0.012, 0.1, 1), 0.04)
+    lab.read("pace ready")
+    assert (lab.is_ready.is_set(), lab.is_measured.is_set()) == (True, False)
+    lab.read(f"pace measured {json.dumps(asdict(found))}")
+    assert (lab.is_measured.is_set(), lab.timing) == (True, found)
+
+
+def test_nobody_waits_for_a_lab_that_has_ended() -> None:
+    lab = LabProcess()
+    lab.end(2)
+    assert lab.is_ready.is_set()
+    assert lab.is_measured.is_set()
+    assert (lab.timing, lab.doing) == (None, "ended with exit code 2")

@@ -13,7 +13,7 @@ from alertdrill.agent.verdict.judge import judge
 from tests.support.full_disk import files_of_at_most
 
 
-@files_of_at_most(1_000_000)
+@files_of_at_most(20_000)
 def test_the_file_that_did_not_fit_is_named_and_the_others_are_kept(tmp_path: Path, passed: Recording) -> None:
     """The page with its plots is larger than the limit, all else is smaller."""
     path, printed = tmp_path / "orders.recording.json.gz", io.StringIO()

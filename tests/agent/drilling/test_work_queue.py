@@ -5,11 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from alertdrill.agent.drilling.work_queue import WorkQueue
+from alertdrill.agent.drilling.together import WorkQueue
 
 PROGRAM = (
-    "import sys; from alertdrill.agent.drilling.work_queue import WorkQueue;"
-    " print(*WorkQueue(int(sys.argv[1])).taken())"
+    "import sys; from alertdrill.agent.drilling.together import WorkQueue; print(*WorkQueue(int(sys.argv[1])).taken())"
 )
 
 

@@ -22,11 +22,13 @@ from pydantic import PrivateAttr
 
 from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.drilling.machine import MachineWatch
 from alertdrill.agent.drilling.site import Clocks, Dependencies, Site
+from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager, NotificationCount
 from alertdrill.agent.monitoring.held import AlertmanagerStatus, HeldAlert, Silence
 from alertdrill.agent.monitoring.prometheus import ClockOffset, Prometheus
-from alertdrill.agent.monitoring.rules import ActiveAlert, AlertingRule, RuleGroup
+from alertdrill.agent.monitoring.rules import ActiveAlert, AlertingRule, AnyServedGroup, RuleGroup
 from alertdrill.agent.monitoring.series import Series
 from alertdrill.agent.monitoring.status import Flags, RuntimeInfo
 from alertdrill.agent.monitoring.targets import Target
@@ -37,6 +39,7 @@ from alertdrill.chaos.injection import Injection
 from alertdrill.probes.client import Ended
 from alertdrill.probes.load.load import Load
 from alertdrill.probes.outcome import Outcome
+from alertdrill.units.processor_time import counters
 from simulator import alertmanager as simulated
 from simulator.group import Post
 from simulator.promql import Compare, Selector
@@ -115,7 +118,7 @@ class Slowness(Fault):
     kind: Literal["slowness"] = "slowness"
     target_name: str = "service"
     inject_seconds: float = 0.0
-    inject_fails: bool = False
+    inject_fails: bool | Literal["in part", "in time"] = False
     undo_fails: bool = False
     look_every_seconds: float = 1.0
     _service: Service | None = PrivateAttr(None)
@@ -140,7 +143,7 @@ class SlownessInjection(Injection):
     kind: Literal["slowness"] = "slowness"
     target_name: str
     inject_seconds: float
-    inject_fails: bool
+    inject_fails: bool | Literal["in part", "in time"]
     undo_fails: bool
     look_every_seconds: float
     _service: Service | None = PrivateAttr(None)
@@ -161,8 +164,10 @@ class SlownessInjection(Injection):
 
     async def inject(self) -> None:
         await asyncio.sleep(self.inject_seconds)
+        if self.inject_fails == "in time":
+            raise FaultNotApplied("the service does not answer") from TimeoutError()
         if self.inject_fails:
-            raise FaultNotApplied("the service is away")
+            raise FaultNotApplied("the service is away", in_part=self.inject_fails == "in part")
         self._service.faults_in_force += 1
         self._is_in_force = True
 
@@ -184,7 +189,10 @@ class VirtualPrometheus(Prometheus):
     def __init__(self, service: Service) -> None:
         self.machine = SimulatedRule(Rule("Slow", Compare(Selector("slow"), ">", 0.0), hold=5000), 1000)
         self._service = service
+        self.is_away = False
         self._last_at: float | None = None
+        self.others: dict[str, tuple[float, float]] = {}
+        """Further alerts, each with the time in which it fires, in seconds of the loop."""
         self._samples: dict[Labels, list[tuple[float, float]]] = {}
 
     def evaluate(self) -> Post:
@@ -192,6 +200,9 @@ class VirtualPrometheus(Prometheus):
         at = _millis(unix_time())
         shown = self.machine.evaluate(at, [_SLOW] if self._service.is_slow else [])
         self._last_at = at / 1000
+        for other in self._firing_others():
+            key = labels_of(__name__="ALERTS", alertstate="firing", alertname=other)
+            self._samples.setdefault(key, []).append((at / 1000, 1.0))
         for alert in shown:
             for name, labels, value in (
                 ("ALERTS", {"alertstate": alert.state.value}, 1.0),
@@ -201,6 +212,14 @@ class VirtualPrometheus(Prometheus):
                 self._samples.setdefault(key, []).append((at / 1000, float(value)))
         return Post(at, tuple(self.machine.to_send(at, 60_000)))
 
+    def evaluated_before(self, seconds: float) -> None:
+        """Set the instant of the evaluation before the drill, in seconds of the loop."""
+        self._last_at = EPOCH + seconds
+
+    def _firing_others(self) -> list[str]:
+        now = -math.inf if self._last_at is None else self._last_at - EPOCH
+        return [name for name, (begin, end) in self.others.items() if begin <= now < end]
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -208,13 +227,23 @@ class VirtualPrometheus(Prometheus):
         pass
 
     async def rule_groups(self) -> list[RuleGroup]:
+        if self.is_away:
+            raise ServiceUnavailable("Prometheus does not answer")
         active = tuple(
             ActiveAlert(dict(alert.labels), alert.state.value, alert.active_at / 1000, 1.0)
             for alert in self.machine.active.values()
             if alert.state is not State.INACTIVE
         )
+        firing = self._firing_others()
+        others = tuple(
+            AlertingRule(name, "vector(1)", 0.0, "ok", {}, {}, last_evaluation_at=self._last_at, alerts=alerts)
+            for name, alerts in ((name, _firing(name) if name in firing else ()) for name in self.others)
+        )
         rule = AlertingRule("Slow", "slow > 0", 5.0, "ok", {}, {}, last_evaluation_at=self._last_at, alerts=active)
-        return [RuleGroup("shop", "rules.yml", 1.0, (rule,), last_evaluation_at=self._last_at)]
+        return [RuleGroup("shop", "rules.yml", 1.0, (rule, *others), last_evaluation_at=self._last_at)]
+
+    async def all_rules(self) -> list[AnyServedGroup]:
+        return []
 
     async def flags(self) -> Flags:
         return Flags()
@@ -249,10 +278,17 @@ class VirtualPrometheus(Prometheus):
         return []
 
 
+def _firing(name: str) -> tuple[ActiveAlert, ...]:
+    return (ActiveAlert({"alertname": name}, "firing", EPOCH, 1.0),)
+
+
 class VirtualAlertmanager(Alertmanager):
     """Groups and notifies as Alertmanager does; `silenced` has the begin and the end of each silence."""
 
     def __init__(self) -> None:
+        url = "http://127.0.0.1:0/api/v1/webhook/pager"
+        receivers = f"[{{name: pager, webhook_configs: [{{url: '{url}'}}]}}]"
+        self.config = f"route: {{receiver: pager}}\nreceivers: {receivers}"
         self.engine = simulated.Alertmanager(simulated.Routing(group_wait=2000, group_interval=4000))
         self.silenced: list[tuple[float, float]] = []
 
@@ -263,7 +299,7 @@ class VirtualAlertmanager(Alertmanager):
         pass
 
     async def status(self) -> AlertmanagerStatus:
-        return AlertmanagerStatus("virtual", "route: {receiver: pager}\nreceivers: [{name: pager}]", EPOCH - 3600)
+        return AlertmanagerStatus("virtual", self.config, EPOCH - 3600)
 
     async def alerts(self) -> list[HeldAlert]:
         return []
@@ -354,9 +390,15 @@ class World:
     async def site(self) -> AsyncIterator[RecordedSite]:
         """Open a site, and run the monitoring for the length of the block."""
         dependencies = Dependencies(
-            Clocks(unix_time, self.steady), lambda _: nullcontext(self.service), lambda *_: nullcontext(), self.folder
+            Clocks(unix_time, self.steady),
+            lambda _: nullcontext(self.service),
+            lambda *_: nullcontext(),
+            self.folder,
+            lambda wall, _: nullcontext(MachineWatch(wall, counters, 1.0)),
         )
-        site = RecordedSite(self.settings(), lambda _: None, self.prometheus, self.alertmanager, dependencies)
+        settings = self.settings()
+        alertmanager = None if settings.alertmanager is None else self.alertmanager
+        site = RecordedSite(settings, lambda _: None, self.prometheus, alertmanager, dependencies)
         working = asyncio.ensure_future(self._work(site))
         try:
             async with site:
