@@ -50,7 +50,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Score:
-    """One KPI with its values; `problem` says why there is none, where that is known."""
+    """One KPI with its values; `problem` says why there is none, or why it is 0, where that is known."""
 
     kpi: Kpi
     expr: str

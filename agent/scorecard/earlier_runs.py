@@ -12,7 +12,9 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
+from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.files import private
 from alertdrill.agent.recording.records import Instant, Record, Seconds
 from alertdrill.agent.scorecard.card import Card, KpiTrend, Reading, Score
 
@@ -53,7 +55,7 @@ def add(path: Path, runs: Sequence[CardRun], card: Card) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as file:
+        with open(path, "a+b", opener=private) as file:
             _cut_broken_line(file)
             file.write(run.model_dump_json().encode() + b"\n")
     except OSError as error:
@@ -81,6 +83,16 @@ def _of(card: Card) -> CardRun:
         if math.isfinite(reading.value)
     ]
     return CardRun(at=card.at, window_seconds=card.window_seconds, values=values)
+
+
+def card_of(run: CardRun, kpis: Sequence[Kpi]) -> Card:
+    """Return the card of a run, as far as its values are kept."""
+    return Card(run.at, run.window_seconds, tuple(_score_of(run, kpi) for kpi in kpis))
+
+
+def _score_of(run: CardRun, kpi: Kpi) -> Score:
+    readings = tuple(Reading(one.value, one.labels) for one in run.values if one.kpi == kpi.name)
+    return Score(kpi, "", readings)
 
 
 _LAST_RUNS = 10

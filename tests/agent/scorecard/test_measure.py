@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,11 @@ from aiohttp import web
 from rich.console import Console
 
 from alertdrill.agent.commands.kpi import KpiOptions, show
+from alertdrill.agent.config.kpis import Kpis
+from alertdrill.agent.config.servers import MonitoringServer
+from alertdrill.agent.monitoring.prometheus import Prometheus
+from alertdrill.agent.report.scorecard import rows
+from alertdrill.agent.scorecard.measure import measure
 from tests.support.answering import answering
 
 KPI = {"kpi": "error rate", "series": "errors_total", "of": "requests_total", "objective": "< 0.01", "unit": "ratio"}
@@ -20,10 +26,9 @@ KPI = {"kpi": "error rate", "series": "errors_total", "of": "requests_total", "o
 
 async def shown(folder: Path, form: str, *values: str) -> tuple[int, str]:
     """Show a card of one KPI, with these values in Prometheus, each at one instant."""
-    kept = iter(values)
 
-    def answer(_: web.Request) -> web.Response:
-        vector = [{"metric": {}, "value": [1_790_000_000, next(kept)]}]
+    def answer(request: web.Request) -> web.Response:
+        vector = [{"metric": {}, "value": [1_790_000_000, values[round(float(request.query["time"])) - 1_790_000_000]]}]
         return web.json_response({"status": "success", "data": {"resultType": "vector", "result": vector}})
 
     out, code = io.StringIO(), 0
@@ -63,3 +68,51 @@ async def test_infinity_keeps_a_target_on_the_other_side(tmp_path: Path) -> None
 async def test_zero_divided_by_zero_is_no_data(tmp_path: Path) -> None:
     code, text = await shown(tmp_path, "text", "NaN")
     assert (code, "no data" in text) == (3, True)
+
+
+RATIO = KPI | {"series": 'requests_total{status=~"5.."}'}
+ONES_THERE = {
+    "count(count_over_time(requests_total[5m]))": "2",
+    'count(count_over_time(requests_total{status!=""}[5m]))': "2",
+}
+
+
+async def measured(kpi: dict[str, Any], answers: dict[str, str]) -> tuple[int, str, str]:
+    """Measure one KPI with a Prometheus that has these answers, and no series for other queries."""
+
+    def answer(request: web.Request) -> web.Response:
+        expr = request.query["query"]
+        vector = [{"metric": {}, "value": [1_790_000_000, answers[expr]]}] if expr in answers else []
+        return web.json_response({"status": "success", "data": {"resultType": "vector", "result": vector}})
+
+    async with answering(answer) as server:
+        prometheus = Prometheus(MonitoringServer(url=server.url))
+        card = await measure(Kpis.model_validate({"kpis": [kpi]}), prometheus, 1_790_000_000, timedelta(minutes=5), 1.0)
+    ((_, status, words, _),) = rows(card.scores[0])
+    return card.exit_code, status.value, words
+
+
+@pytest.mark.parametrize(
+    ("kpi", "answers", "found"),
+    [
+        # A service without an error so far, which counts its errors by a label.
+        (RATIO, ONES_THERE | {"0 * sum(rate(requests_total[5m])) / sum(rate(requests_total[5m]))": "0"},
+         (0, "green", '0 %: there is no series requests_total{status=~"5.."} yet, which counts as 0')),
+        (RATIO, ONES_THERE, (3, "unknown",
+         'no data: there is no series requests_total{status=~"5.."} yet, and requests_total did not grow')),
+        # Whether there is another label, or another name, cannot be known.
+        (RATIO, {"count(count_over_time(requests_total[5m]))": "2"}, (3, "unknown",
+         'no data: there is no series requests_total{status=~"5.."} yet; whether its name is right is not known')),
+        (KPI, ONES_THERE, (3, "unknown",
+         "no data: there is no series errors_total yet; whether its name is right is not known")),
+        (KPI, {}, (3, "unknown", "no data: there is no series requests_total yet, by which it divides")),
+        (KPI, ONES_THERE | {"count(count_over_time(errors_total[5m]))": "1"},
+         (3, "unknown", "no data: requests_total did not grow in the window")),
+        ({"kpi": "queue", "series": "queue_depth", "objective": "< 5"}, {},
+         (3, "unknown", "no data: there is no series queue_depth yet; whether its name is right is not known")),
+    ],
+)  # fmt: skip
+async def test_a_series_that_is_not_there_yet_is_named(
+    kpi: dict[str, Any], answers: dict[str, str], found: tuple[int, str, str]
+) -> None:
+    assert await measured(kpi, answers) == found
