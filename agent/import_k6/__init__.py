@@ -2,6 +2,7 @@
 
     syntax → script (names, scope, functions) → load, transaction (request, params, checks), thresholds → probe_yaml
 
-`constants` evaluates expressions, `values` has the types of their values, `scope` the variables, `notes` the reports.
+`constants` evaluates expressions, with `operators` and `calls`; `truth` has the rules of conditions, `values` the types
+of values, `scope` the variables, `environment` those of `__ENV`, `notes` the reports.
 To convert more: another form of check is a row in `condition`, another executor a row in `_EXECUTORS` of `load`.
 """

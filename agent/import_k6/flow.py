@@ -64,6 +64,28 @@ def changes(program: Node) -> dict[str, int]:
     return changed
 
 
+def changes_in_functions(program: Node) -> dict[str, int]:
+    """Return the line in which each variable first changes within a function, which may run at any time."""
+    changed: dict[str, int] = {}
+    waiting = [program]
+    while waiting:
+        node = waiting.pop(0)
+        if node.kind in FUNCTIONS:
+            for name, line in changes(node).items():
+                changed.setdefault(name, line)
+        else:
+            waiting += node.children
+    return changed
+
+
+def changed_at_once(node: Node) -> Iterator[str]:
+    """Yield the variables that a statement itself changes, not those that its functions change when they are called."""
+    yield from _changed_by(node, set())
+    for part in node.children:
+        if part.kind not in FUNCTIONS:
+            yield from changed_at_once(part)
+
+
 def _changed_by(node: Node, declared: set[str]) -> Iterable[str]:
     if node.kind in _ASSIGNMENTS and "kind" not in node.fields:  # `for (const a of …)` has one
         return _roots(node.fields["left"])

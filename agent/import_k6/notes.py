@@ -24,6 +24,7 @@ class UnusableScript(Exception):
     def __init__(self, line: int | None, why: str, column: int | None = None) -> None:
         super().__init__(why)
         self.why = why
+        self.file: str = getattr(line, "file", "")
         self.place = "".join(f":{number}" for number in (line, column) if number is not None)
 
 
@@ -62,11 +63,20 @@ class Notes:
         self._reasons.add((reason.line, reason.why))
         self.not_carried(reason.line, what, f"{reason.why}; {hint}" if hint else reason.why)
 
+    def say_once(self, line: int, text: str) -> None:
+        """Note how something was carried over, unless the same was noted before."""
+        if not any(note.text == text for note in self._notes):
+            self.say(line, text)
+
     def in_order(self) -> tuple[Note, ...]:
         """Return the notes by the script's lines, each once."""
         variables = self._variables.items()
         unused = [_loss(line, name, why) for (line, why), name in variables if (line, why) not in self._reasons]
-        return tuple(sorted(dict.fromkeys([*self._notes, *unused]), key=lambda note: note.line))
+        return tuple(sorted(dict.fromkeys([*self._notes, *unused]), key=_place))
+
+
+def _place(note: Note) -> tuple[str, int]:
+    return getattr(note.line, "file", ""), note.line
 
 
 def _loss(line: int, what: str, why: str) -> Note:

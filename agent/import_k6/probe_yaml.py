@@ -8,9 +8,25 @@ from typing import Any
 
 import yaml
 
-from alertdrill.agent.import_k6.values import EnvText, YamlKeys
+from alertdrill.agent.import_k6.values import EnvNumber, EnvText, Template, TemplateAsText, YamlKeys
 
-_PROBE_KEYS = ("kind", "name", "url", "method", "bearer_token", "timeout", "headers", "json", "body", "checks")
+_PROBE_KEYS = (
+    "kind",
+    "client",
+    "redirects",
+    "name",
+    "url",
+    "method",
+    "bearer_token",
+    "timeout",
+    "headers",
+    "json",
+    "body",
+    "checks",
+    "carry",
+    "then",
+    "data",
+)
 
 _RARE_BREAKS = re.compile("[\x85\u2028\u2029]")
 _LINE_START = re.compile("^(?=.)", re.MULTILINE)
@@ -40,7 +56,8 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
-_Dumper.add_representer(EnvText, _text)
+for _kind in (EnvNumber, EnvText, Template, TemplateAsText):
+    _Dumper.add_representer(_kind, _text)
 _Dumper.add_representer(
     _Flow, lambda dumper, value: dumper.represent_mapping("tag:yaml.org,2002:map", value.items(), flow_style=True)
 )
@@ -53,7 +70,7 @@ def render(comments: list[str], request: YamlKeys, load: YamlKeys | None, thresh
     """Format a probe file: comments, the probe with its request, then load and thresholds if there are any."""
     probe = {"kind": "http"} | request
     sections = ["".join(f"# {comment}\n" for comment in comments)]
-    sections[0] += _section("probe", {key: _laid_out(key, probe[key]) for key in _PROBE_KEYS if key in probe})
+    sections[0] += _section("probe", _in_order(probe))
     if load:
         sections.append(_section("load", {key: _laid_out(key, value) for key, value in load.items()}))
     if thresholds:
@@ -62,12 +79,24 @@ def render(comments: list[str], request: YamlKeys, load: YamlKeys | None, thresh
     return "\n".join(sections)
 
 
+def _in_order(request: YamlKeys) -> YamlKeys:
+    return {key: _laid_out(key, request[key]) for key in _PROBE_KEYS if key in request}
+
+
 def _laid_out(key: str, value: Any) -> Any:  # noqa: ANN401 - YAML holds anything
     if key == "checks":
-        return [
-            _Flow({name: _FlowList(of) if isinstance(of, list) else of for name, of in one.items()}) for one in value
-        ]
+        return [_flow(check) for check in value]
+    if key == "then":
+        return [_in_order(request) for request in value]
+    if key == "data":
+        return {name: _flow(entry) for name, entry in value.items()}
     return [_Flow(stage) for stage in value] if key == "stages" else value
+
+
+def _flow(value: Any) -> Any:  # noqa: ANN401 - YAML holds anything
+    if isinstance(value, dict):
+        return _Flow({name: _flow(of) for name, of in value.items()})
+    return _FlowList(map(_flow, value)) if isinstance(value, list) else value
 
 
 def _thresholds(of_metric: list[Any]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,12 @@ import pytest
 
 from alertdrill.agent.config.probe import ProbeFile, read_probe_file
 from alertdrill.agent.import_k6.conversion import convert
+from alertdrill.agent.import_k6.files import ScriptFiles
 
 HEAD = "import http from 'k6/http'; import { check, sleep, group } from 'k6'; import { Rate } from 'k6/metrics';"
+
+STEADY = "scenarios: { s: { executor: 'constant-arrival-rate', rate: 1, duration: '1m' } }"
+LOAD = f"{{ {STEADY} }}"
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,16 @@ class Imported:
 
 
 @pytest.fixture
-def whole(tmp_path: Path) -> Callable[[str], Imported]:
-    """Convert a whole script."""
+def whole(tmp_path: Path) -> Callable[..., Imported]:
+    """Convert a whole script, which is in the test's own folder."""
 
-    def imported(source: str) -> Imported:
-        converted = convert(source, "script.js")
+    def imported(
+        source: str,
+        name: str = "script.js",
+        scenario: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Imported:
+        converted = convert(source, name, ScriptFiles(tmp_path, tmp_path), scenario, environment)
         path = tmp_path / "probe.yml"
         path.write_text(converted.text)
         return Imported(
@@ -42,7 +51,7 @@ def whole(tmp_path: Path) -> Callable[[str], Imported]:
 def with_body(whole: Callable[[str], Imported]) -> Callable[[str], Imported]:
     """Convert a script with this default function, which starts in line 2."""
 
-    def imported(body: str, options: str = "{}") -> Imported:
+    def imported(body: str, options: str = LOAD) -> Imported:
         return whole(f"{HEAD} export const options = {options}; export default function () {{\n{body}\n}}\n")
 
     return imported

@@ -23,7 +23,7 @@ export default function () {
 """
 NOTES = """\
 {file}:3: numbers of virtual users become transactions a second: with sleep(1) a user makes about one iteration a second
-{file}:4: no check is carried over, so a status of 2xx is expected
+{file}:4: no check is carried over, so a status of 2xx or 3xx is expected
 {file}:6: sleep(1) is not carried over: the load is an open loop, and arrivals do not wait for it
 """
 TEXT = """\
@@ -31,9 +31,12 @@ TEXT = """\
 # The script sets no timeout: this is the default of k6.
 probe:
   kind: http
+  client: aiohttp
   url: http://shop/
   method: GET
   timeout: 60s
+  checks:
+    - {status: [2xx, 3xx]}
 
 load:
   rate: 5
@@ -50,6 +53,14 @@ def script(tmp_path: Path) -> Path:
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["import-k6", *map(str, arguments)])
+
+
+def test_variables_for_the_script_are_given_as_in_k6(script: Path) -> None:
+    script.write_text(SCRIPT.replace("'http://shop/'", "`http://${__ENV.HOST}/${__ENV.KEY}`"))
+    assert "url: http://shop/${KEY}" in run(script, "-e", "HOST=shop").stdout
+    wrong = run(script, "--env", "HOST")
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert "'HOST' is not a variable, expected NAME=VALUE" in wrong.stderr
 
 
 def test_the_probe_file_goes_to_standard_output_and_the_notes_to_standard_error(script: Path) -> None:
@@ -80,7 +91,7 @@ def test_an_existing_file_is_overwritten_only_with_force(script: Path, tmp_path:
     ("content", "text"),
     [
         (b"let x = ;", ":1:7: is not JavaScript from here on: '='"),
-        (b"let x = 1;", ": has no options, expected export const options = {…}"),
+        (b"let x = 1;", ": has no default function, expected export default … { http.get(…) }"),
         (b"export const options = {}; export default function () {}", ":1: makes no request with k6/http, expected"),
         (b"let x = '\xff';", ": is not UTF-8 text: invalid start byte"),
         (b"let x = " + b"[" * 5000 + b"]" * 5000, ": is nested too deeply to be read"),

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from alertdrill.agent.import_k6.notes import UnusableScript
+
 Import = Callable[..., Any]
 USERS = "2: numbers of virtual users become transactions a second"
 STEADY = "executor: 'constant-arrival-rate', preAllocatedVUs: 1"
@@ -21,9 +23,19 @@ def dumped(load: Any) -> dict[str, Any]:
     [
         ("{ vus: 10, duration: '30s' }", {"rate": 10, "duration": "30s"}),
         ("{ vus: '10', duration: 30000 }", {"rate": 10, "duration": "30s"}),
+        ("{ duration: '1m' }", {"rate": 1, "duration": "1m"}),
+        ("{ scenarios: { a: { executor: 'constant-vus', vus: 3, duration: '1m' } } }", {"rate": 3, "duration": "1m"}),
+        (
+            "{ scenarios: { a: { executor: 'ramping-vus', startVUs: 2, stages: [{ duration: '1m', target: 5 }] } } }",
+            {"start_rate": 2, "stages": [{"duration": "1m", "target": 5}]},
+        ),
+        (
+            "{ scenarios: { a: { executor: 'ramping-vus', stages: [{ duration: '1m', target: 5 }] } } }",
+            {"start_rate": 1, "stages": [{"duration": "1m", "target": 5}]},
+        ),
         (
             "{ stages: [{ duration: '1m', target: 5 }, { target: 0, duration: '0s' }] }",
-            {"stages": [{"duration": "1m", "target": 5}, {"duration": "0s", "target": 0}]},
+            {"start_rate": 1, "stages": [{"duration": "1m", "target": 5}, {"duration": "0s", "target": 0}]},
         ),
         (
             "{ vus: 3, stages: [{ duration: '1m', target: 5 }] }",
@@ -44,10 +56,11 @@ def test_numbers_of_virtual_users_become_rates_with_a_note(
     ("body", "text"),
     [
         ("sleep(1);", "with sleep(1) a user makes about one iteration a second"),
-        ("sleep(0.5); sleep(1.5);", "with sleep(2) a user makes about 0.5 a second, so check these rates"),
-        ("sleep(0.25);", "with sleep(0.25) a user makes about 4 a second, so check these rates"),
+        ("sleep(0.5); sleep(1.5);", "with sleep(2) a user makes about 0.5 a second, as written here"),
+        ("sleep(0.25);", "with sleep(0.25) a user makes about 4 a second, as written here"),
+        ("sleep(Math.random() * 4);", "with sleep(2) a user makes about 0.5 a second, as written here"),
         ("", "how many iterations a user makes depends on the answers, so check these rates"),
-        ("sleep(Math.random());", "how many iterations a user makes depends on the answers"),
+        ("sleep(pause());", "how many iterations a user makes depends on the answers"),
     ],
 )
 def test_the_rate_of_a_user_follows_from_its_sleep(with_body: Import, body: str, text: str) -> None:
@@ -87,10 +100,8 @@ def test_a_scenario_of_arrivals_keeps_its_rates(with_options: Import, scenario: 
 @pytest.mark.parametrize(
     ("executor", "why"),
     [
-        ("constant-vus", "constant-vus keeps virtual users busy, so its rate depends on the answers"),
-        ("ramping-vus", "ramping-vus keeps virtual users busy, so its rate depends on the answers"),
-        ("shared-iterations", "shared-iterations counts iterations; write a load with a rate and a duration"),
-        ("per-vu-iterations", "per-vu-iterations counts iterations; write a load with a rate and a duration"),
+        ("constant-vus", "duration is missing"),
+        ("ramping-vus", "stages is missing"),
         ("externally-controlled", "externally-controlled is controlled from outside while it runs"),
         ("warp-speed", "warp-speed is not an executor of k6"),
     ],
@@ -102,16 +113,106 @@ def test_any_other_executor_is_noted_with_the_reason(with_options: Import, execu
     assert note.startswith(f"3: options.scenarios.a is not carried over: {why}")
 
 
-def test_the_first_convertible_scenario_is_carried_over(with_options: Import) -> None:
-    imported = with_options(
-        f"{{ scenarios: {{ a: {{ executor: 'constant-vus', vus: 1, duration: '1m' }},"
-        f"\n b: {{ {STEADY}, rate: 5, duration: '1m' }},\n c: {{ {STEADY}, rate: 6, duration: '1m' }} }} }}"
+@pytest.mark.parametrize(
+    ("scenarios", "load"),
+    [
+        (
+            f"a: {{ executor: 'constant-vus', vus: 1, duration: '1m' }}, b: {{ {STEADY}, rate: 5, duration: '1m' }}",
+            {"rate": 6, "duration": "1m"},
+        ),
+        (
+            (
+                f"warm: {{ {STEADY}, rate: 5, duration: '30s' }},"
+                f" main: {{ {RAMP}, startRate: 10, startTime: '30s', stages: [{{ target: 20, duration: '2m' }}] }}"
+            ),
+            {
+                "start_rate": 5,
+                "stages": [
+                    {"duration": "30s", "target": 5},
+                    {"duration": "0s", "target": 10},
+                    {"duration": "2m", "target": 20},
+                ],
+            },
+        ),
+        (
+            (
+                f"a: {{ {RAMP}, stages: [{{ target: 10, duration: '20s' }}] }},"
+                f" b: {{ {STEADY}, rate: 1, startTime: '10s', duration: '20s', gracefulStop: '5s' }}"
+            ),
+            {
+                "start_rate": 0,
+                "stages": [
+                    {"duration": "10s", "target": 5},
+                    {"duration": "0s", "target": 6},
+                    {"duration": "10s", "target": 11},
+                    {"duration": "0s", "target": 1},
+                    {"duration": "10s", "target": 1},
+                ],
+                "graceful_stop": "5s",
+            },
+        ),
+    ],
+)
+def test_scenarios_of_the_same_function_are_added_up(
+    with_options: Import, scenarios: str, load: dict[str, Any]
+) -> None:
+    imported = with_options(f"{{ scenarios: {{ {scenarios} }} }}")
+    assert dumped(imported.file.load) == load
+    assert any("are added up to one load" in note for note in imported.notes)
+
+
+TWO_FUNCTIONS = (
+    f"import http from 'k6/http'; export const options = {{ scenarios: {{ a: {{ {STEADY}, rate: 5, duration: '1m' }},\n"
+    f" b: {{ {STEADY}, rate: 6, duration: '1m', exec: 'buy' }} }} }};\n"
+    "export default function () { http.get('http://shop/'); }\n"
+    "export function buy() { http.get('http://shop/buy'); }\n"
+)
+
+
+def test_scenarios_of_other_functions_can_be_imported_alone(whole: Import) -> None:
+    first, other = whole(TWO_FUNCTIONS), whole(TWO_FUNCTIONS, scenario="b")
+    assert (first.file.probe.url, first.file.load.rate) == ("http://shop/", 5)
+    assert any(
+        note.startswith("2: options.scenarios.b is not carried over")
+        and note.endswith("import this one with --scenario b")
+        for note in first.notes
     )
-    assert imported.file.load.rate == 5
-    assert (
-        "4: options.scenarios.c is not carried over: a probe file has one load, which is that of a scenario above"
-        in (imported.notes)
+    assert (other.file.probe.url, other.file.load.rate) == ("http://shop/buy", 6)
+    with pytest.raises(UnusableScript, match="has no scenario 'c', expected one of: a, b"):
+        whole(TWO_FUNCTIONS, scenario="c")
+
+
+@pytest.mark.parametrize(
+    ("options", "load"),
+    [
+        ("{ vus: 5, iterations: 10 }", {"rate": 5, "duration": "2s"}),
+        ("{ iterations: 10 }", {"rate": 1, "duration": "10s"}),
+        (
+            "{ scenarios: { a: { executor: 'shared-iterations', vus: 3, iterations: 10 } } }",
+            {"rate": 3, "duration": "3s333ms"},
+        ),
+        (
+            "{ scenarios: { a: { executor: 'per-vu-iterations', vus: 4, iterations: 10 } } }",
+            {"rate": 4, "duration": "10s"},
+        ),
+    ],
+)
+def test_a_number_of_iterations_becomes_a_load_of_as_many(
+    with_options: Import, options: str, load: dict[str, Any]
+) -> None:
+    imported = with_options(options)
+    assert dumped(imported.file.load) == load
+    assert imported.file.load.arrivals().total in {10, 40}
+    assert any("check this rate" in note for note in imported.notes)
+
+
+@pytest.mark.parametrize("options", ["", "export const options = {};", "export const options = { thresholds: {} };"])
+def test_without_a_load_there_is_one_transaction_as_k6_makes_one_iteration(whole: Import, options: str) -> None:
+    imported = whole(
+        f"import http from 'k6/http'; {options} export default function () {{ http.get('http://shop/'); }}"
     )
+    assert imported.file.load.arrivals().total == 1
+    assert any("alertdrill probe takes --rate and --duration" in note for note in imported.notes)
 
 
 def test_a_scenario_runs_the_function_that_it_names(whole: Import) -> None:
@@ -143,9 +244,7 @@ def test_other_parts_of_a_scenario_are_noted(with_options: Import, part: str) ->
 @pytest.mark.parametrize(
     ("options", "note"),
     [
-        ("{ vus: 5 }", "2: options.vus is not carried over: k6 ignores it without a duration or stages"),
-        ("{ duration: '1m' }", "2: options.duration is not carried over: vus is missing"),
-        ("{ vus: 5, iterations: 10 }", "2: options.iterations is not carried over: a load has a rate and a duration"),
+        ("{ iterations: __ENV.N }", "2: options.iterations is not carried over: a number of iterations from the env"),
         (
             "{ vus: 1, duration: '1m', stages: [] }",
             "2: options.duration is not carried over: stages is beside it, and k6 allows only one of them",
@@ -172,7 +271,7 @@ def test_other_parts_of_a_scenario_are_noted(with_options: Import, part: str) ->
         ),
         ("{ stages: [{ duration: '1m', target: 'many' }] }", "'many' is not a rate, expected a number"),
         ("{ stages: [{ duration: '1m', target: -5 }] }", "2: options.stages is not carried over: input should be"),
-        ("{ stages: [{ duration: '1m', target: 0 }] }", "has stages in which nothing is sent"),
+        ("{ vus: 0, stages: [{ duration: '1m', target: 0 }] }", "has stages in which nothing is sent"),
         ("{ vus: 200000, duration: '1m' }", "2: options.duration is not carried over: input should be less than"),
         ("{ scenarios: load() }", "2: options.scenarios is not carried over: load() is not a constant"),
         ("{ scenarios: { a: 5 } }", "2: options.scenarios.a is not carried over: 5 is not an object"),
@@ -201,9 +300,12 @@ def test_rates_and_durations_come_from_the_environment(with_options: Import, mon
 
 
 def test_other_options_are_noted(with_options: Import) -> None:
-    imported = with_options("{\n userAgent: 'me',\n insecureSkipTLSVerify: true,\n summaryTrendStats: ['avg'] }")
+    others = "\n tlsAuth: [],\n insecureSkipTLSVerify: true,\n summaryTrendStats: ['avg']"
+    imported = with_options(
+        f"{{ scenarios: {{ s: {{ {STEADY.split(',', maxsplit=1)[0]}, rate: 1, duration: '1m' }} }}, {others} }}"
+    )
     assert imported.notes == [
-        "3: options.userAgent is not carried over: write the header User-Agent",
+        "3: options.tlsAuth is not carried over: write tls: {cert_file: …, key_file: …} under probe",
         (
             "4: options.insecureSkipTLSVerify is not carried over:"
             " write tls: {insecure_skip_verify: true} under probe where this is intended"

@@ -8,9 +8,10 @@ import pytest
 
 from alertdrill.agent.import_k6.conversion import convert
 from alertdrill.agent.import_k6.notes import UnusableScript
+from tests.agent.import_k6.conftest import STEADY
 
 Import = Callable[..., Any]
-DEFAULT = "1: no check is carried over, so a status of 2xx is expected"
+DEFAULT = "1: no check is carried over, so a status of 2xx or 3xx is expected"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,8 @@ def test_the_module_has_the_name_of_its_import(whole: Import, head: str, call: s
     ],
 )
 def test_the_default_function_is_found_in_every_form(whole: Import, function: str) -> None:
-    imported = whole(f"import http from 'k6/http'; const options = {{}}; export {{ options }}; {function}")
+    head = f"import http from 'k6/http'; const options = {{ {STEADY} }}; export {{ options }};"
+    imported = whole(f"{head} {function}")
     assert imported.file.probe.url == "http://shop/"
     assert imported.notes == [DEFAULT]
 
@@ -153,11 +155,17 @@ def test_an_object_is_sent_as_a_form_as_k6_does(with_body: Import) -> None:
     [
         ("make()", "make() is not a constant"),
         ("JSON.stringify({\n id: uuidv4() })", "uuidv4() is not a constant"),
+        (
+            "JSON.stringify({ id: `${Math.floor(Math.random() * 9)}` })",
+            "{{ value }} would be in JSON without its quotes",
+        ),
+        ("JSON.stringify({ count: __ENV.COUNT || 5 })", "${COUNT:-5} is a number or a text in JSON"),
+        ("'{{ id }}'", "'{{ id }}' has {{…}} in it, which a probe file would replace"),
         ("JSON.stringify({ a: '{{' })", "'{{' is not a template"),
         ("`a ${new Date()}`", "new Date() is not a constant"),
         ("5", "5 is not a body"),
         ("[1]", "[1] is not a body"),
-        ("{ a: __ENV.A }", "it is a form with texts from the environment"),
+        ("{ a: make() }", "make() is not a constant"),
         ("{ a: [1] }", "a list is within a text"),
     ],
 )
@@ -195,7 +203,7 @@ def test_the_timeout_is_that_of_the_script_or_the_default_of_k6(
 def test_the_tag_name_becomes_the_name_of_the_request(with_body: Import) -> None:
     imported = with_body(
         "http.get('http://shop/', { tags: { name: 'home' } });",
-        "{ thresholds: { 'http_reqs{name:home}': ['count>1'] } }",
+        f"{{ {STEADY}, thresholds: {{ 'http_reqs{{name:home}}': ['count>1'] }} }}",
     )
     assert imported.file.probe.name == "home"
     assert list(imported.file.thresholds) == ["http_reqs{name:home}"]
@@ -231,8 +239,9 @@ def test_any_other_authorization_stays_a_header(with_body: Import) -> None:
         ("{ timeout: 0 }", "params.timeout is not carried over: a request needs a timeout above 0"),
         ("{ timeout: 'soon' }", "params.timeout is not carried over: 'soon' is not a duration of k6"),
         ("{ tags: { team: 'a' } }", "params.tags.team is not carried over: a request has a name and no other tags"),
-        ("{ redirects: 3 }", "params.redirects is not carried over: client: aiohttp follows redirects"),
-        ("{ cookies: { a: 'b' } }", "params.cookies is not carried over: write the header Cookie"),
+        ("{ redirects: 300 }", "params.redirects is not carried over: 300 is not a number of redirects from 0 to 100"),
+        ("{ cookies: { a: make() } }", "params.cookies is not carried over: make() is not a constant"),
+        ("{ jar: make() }", "params.jar is not carried over: client: aiohttp keeps the cookies of a transaction"),
         ("{ responseType: 'none' }", "params.responseType is not carried over: a request has no such setting"),
     ],
 )
@@ -246,11 +255,75 @@ def test_params_that_change_later_are_not_guessed(with_body: Import) -> None:
         "const params = { headers: { A: 'b' } };\nparams.headers.A = token();\nhttp.get('http://shop/', params);"
     )
     assert imported.file.probe.headers == {}
+    assert "3: the header A is not carried over: token() is not a constant" in imported.notes
+
+
+def test_params_that_a_loop_changes_are_not_guessed(with_body: Import) -> None:
+    imported = with_body(
+        "const params = { headers: { A: 'b' } };\nfor (const k in all) { params.headers.A = k; }\n"
+        "http.get('http://shop/', params);"
+    )
+    assert imported.file.probe.headers == {}
     assert "2: params is not carried over: params is not a constant, it is changed in line 3" in imported.notes
 
 
-def test_no_redirects_is_the_default_of_a_probe(with_body: Import) -> None:
-    assert with_body("http.get('http://shop/', { redirects: 0 });").notes == [DEFAULT]
+def test_params_of_the_whole_script_that_a_function_changes_are_not_guessed(whole: Import) -> None:
+    """A virtual user keeps them from one iteration to the next."""
+    imported = whole(
+        f"import http from 'k6/http'; export const options = {{ {STEADY} }};\nconst params = {{ headers: {{}} }};\n"
+        "export default function () {\n http.get('http://shop/a', params);\n params.headers.A = 'b';\n"
+        " http.get('http://shop/b', params); }"
+    )
+    assert [request.headers for request in imported.file.probe.requests] == [{}, {}]
+    assert sum("params is not a constant, it is changed in line 5" in note for note in imported.notes) >= 1
+
+
+def test_a_key_that_is_set_counts_from_there_on_for_every_holder_of_the_object(with_body: Import) -> None:
+    imported = with_body(
+        "const headers = {}, params = { headers }; function sign(p) { p.headers['X-Key'] = 'b'; }\n"
+        "http.get('http://shop/a', params); params.headers.A = 'b'; sign(params); http.get('http://shop/b', { headers });"
+    )
+    assert [request.headers for request in imported.file.probe.requests] == [{}, {"A": "b", "X-Key": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("params", "option", "client", "redirects"),
+    [
+        ("{}", "", "aiohttp", None),
+        ("{ redirects: 0 }", "", "lean", None),
+        ("{ redirects: 3 }", "", "aiohttp", 3),
+        ("{}", "maxRedirects: 0", "lean", None),
+        ("{}", "maxRedirects: 4", "aiohttp", 4),
+        ("{ redirects: 2 }", "maxRedirects: 0", "aiohttp", 2),
+    ],
+)
+def test_as_many_redirects_are_followed_as_in_k6(
+    with_body: Import, params: str, option: str, client: str, redirects: int | None
+) -> None:
+    imported = with_body(f"http.get('http://shop/', {params});", f"{{ {STEADY}, {option} }}")
+    assert (imported.file.probe.client, imported.file.probe.redirects) == (client, redirects)
+    assert imported.notes == [DEFAULT]
+
+
+def test_cookies_and_the_user_agent_become_headers(with_body: Import) -> None:
+    options = f"{{ {STEADY}, userAgent: 'me' }}"
+    imported = with_body("http.get('http://shop/', { cookies: { a: 'b', c: { value: 'd' } } });", options)
+    assert imported.file.probe.headers == {"User-Agent": "me", "Cookie": "a=b; c=d"}
+
+
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("`http://127.0.0.1:${__ENV.PORT || '8080'}/a`", "http://127.0.0.1:${PORT:-8080}/a"),
+        ("`http://${__ENV.HOST || 'shop:80'}/a`", "http://${HOST:-shop:80}/a"),
+        ("`http://shop:${__ENV.PORT || 8080}/a`", "http://shop:${PORT:-8080}/a"),
+        ("`http://${__ENV.HOST ? __ENV.HOST : 'shop'}/a`", "http://${HOST:-shop}/a"),
+    ],
+)
+def test_host_and_port_may_come_from_the_environment(with_body: Import, url: str, written: str) -> None:
+    imported = with_body(f"http.get({url});")
+    assert f"url: {written}\n" in imported.text
+    assert imported.notes == [DEFAULT]
 
 
 def test_a_url_from_the_environment_is_filled_in_when_the_file_is_read(

