@@ -1,0 +1,1 @@
+"""Recorded drills as tests of alerting rules, which promtool runs without any server."""
