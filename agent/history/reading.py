@@ -1,0 +1,113 @@
+"""Reads pages of runs, and the last verdict of each alert, for those who show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from alertdrill.agent.history.connection import Database, storable
+
+
+class RunRow(NamedTuple):
+    """One run; instants are Unix seconds, `instant` is that of its occurrence as text in UTC."""
+
+    id: str
+    drill: str
+    started_at: float
+    ended_at: float
+    exit_code: int
+    aborted: str
+    entry: str | None
+    instant: str | None
+    time_scale: float
+
+
+class VerdictRow(NamedTuple):
+    """One verdict of a run; `labels` is JSON, instants are Unix seconds."""
+
+    run: str
+    alert: str
+    labels: str
+    outcome: str
+    reason: str
+    explanation: str
+    expected: bool
+    fault_at: float
+    pending_at: float | None
+    firing_at: float | None
+    notified_at: float | None
+    resolved_at: float | None
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs, the newest first, with the verdicts of each by its id."""
+
+    rows: list[RunRow]
+    verdicts: dict[str, list[VerdictRow]]
+
+
+_RUN = "SELECT id, drill, started_at, ended_at, exit_code, aborted, entry, instant, time_scale FROM run WHERE agent = ?"
+_NEWEST = """
+AND (? = '' OR drill = ?) AND (started_at < ? OR (started_at = ? AND id < ?)) ORDER BY started_at DESC, id DESC LIMIT ?
+"""
+_VERDICTS = """
+SELECT run, alert, labels, outcome, reason, explanation, expected, fault_at, pending_at, firing_at, notified_at, resolved_at
+FROM verdict WHERE agent = ? AND run = ? ORDER BY ordinal
+"""
+# All verdicts are looked at for their instants alone, and only the newest are read whole.
+_LAST_AT = """
+SELECT verdict.alert, MAX(run.started_at) FROM verdict JOIN run ON run.agent = verdict.agent AND run.id = verdict.run
+WHERE verdict.expected = 1 AND run.agent = ? AND run.time_scale = ? GROUP BY verdict.alert
+"""
+
+
+def newest_runs(database: Database, drill: str, before: tuple[float, str], most: int) -> Runs:
+    """Return runs that began before another one (its start and its id); `drill` may be empty for all."""
+    started_at, run = before
+    return _found(database, f"{_RUN} {_NEWEST}", (drill, drill, started_at, started_at, run, most))
+
+
+def run_of(database: Database, run: str) -> Runs:
+    """Return one run, or none."""
+    return _found(database, f"{_RUN} AND id = ?", (run,))
+
+
+def runs_of_occurrence(database: Database, entry: str, instant: str) -> Runs:
+    """Return the runs of an occurrence of the schedule, or of a call."""
+    return _found(database, f"{_RUN} AND entry = ? AND instant = ? ORDER BY started_at", (entry, instant))
+
+
+def _found(database: Database, query: str, values: tuple[object, ...]) -> Runs:
+    rows = [RunRow(*row) for row in database.execute(query, (database.agent, *map(storable, values)))]
+    return Runs(rows, {row.id: _verdicts(database, row.id) for row in rows})
+
+
+def _verdicts(database: Database, run: str) -> list[VerdictRow]:
+    return [VerdictRow(*row) for row in database.execute(_VERDICTS, (database.agent, run))]
+
+
+@dataclass(frozen=True)
+class LastVerdict:
+    """The newest verdict on an alert that a drill expected."""
+
+    outcome: str
+    reason: str
+    run: str
+    drill: str
+    started_at: float
+
+
+def last_verdicts(database: Database, time_scale: float) -> dict[str, LastVerdict]:
+    """Return the newest verdict on each alert, by its name."""
+    newest: dict[str, float] = dict(database.execute(_LAST_AT, (database.agent, time_scale)))
+    found: dict[str, LastVerdict] = {}
+    for started_at in set(newest.values()):
+        runs = _found(
+            database, f"{_RUN} AND time_scale = ? AND started_at = ? ORDER BY id DESC", (time_scale, started_at)
+        )
+        for run in runs.rows:
+            for one in runs.verdicts[run.id]:
+                if one.expected and newest.get(one.alert) == started_at:
+                    found.setdefault(one.alert, LastVerdict(one.outcome, one.reason, run.id, run.drill, run.started_at))
+    return found
