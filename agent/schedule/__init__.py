@@ -1,0 +1,1 @@
+"""When drills run: the occurrences of the schedule, which drills each has, and what became of it."""
