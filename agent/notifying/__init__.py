@@ -1,0 +1,1 @@
+"""Telling others what a running agent found: notifications, annotations in Grafana, a heartbeat."""
