@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from alertdrill.agent.report import markdown
 from alertdrill.agent.report.markdown import code, plain
-from alertdrill.agent.report.terminal_rows import Column, Lines, Piece, paragraph, table
+from alertdrill.agent.report.terminal_rows import Column, Line, Lines, Piece, paragraph, table
 from alertdrill.agent.report.words import printable
 from alertdrill.agent.rules import prospect as prospects
-from alertdrill.agent.rules.explanation import ExplainedRule, Explanation
+from alertdrill.agent.rules.explanation import ExplainedRule, Explanation, Finding, LocatedRule
+from alertdrill.agent.rules.labels import listed
 from alertdrill.agent.rules.prospect import Leg, Prospect
 from alertdrill.agent.rules.remark import Remark
 from alertdrill.units.duration import format_seconds
@@ -29,15 +30,21 @@ _LEGS_COLUMNS = (
 )
 _SIZES_HEAD = ("fault", "must be bad", "pending", "firing", "shortest fault")
 _SIZES_COLUMNS = tuple(map(Column, _SIZES_HEAD))
+_RULES_AT_ONCE = 50
+_WEAKNESS_TEXTS, _RULES_NAMED = 3, 8
 
 
 def as_text(explanation: Explanation) -> Iterator[Lines]:
-    """Yield each rule as a terminal shows it: its window with the arithmetic, what it must see, and the remarks on it.
+    """Yield the rules as a terminal shows them, some at once.
 
-    It reads as well without colour, at 80 columns.
+    Each has its window with the arithmetic, what it must see, and the remarks on it. It reads as well without colour, at
+    80 columns.
     """
-    for rule in explanation.rules:
-        yield Lines(partial(_rule_lines, rule))
+    # Rich asks for the size of the terminal before each print.
+    for at in range(0, len(explanation.rules), _RULES_AT_ONCE):
+        yield Lines(partial(_rules_lines, explanation.rules[at : at + _RULES_AT_ONCE]))
+    if explanation.findings:
+        yield Lines(partial(_findings_lines, explanation.findings))
     if not explanation.rules:
         yield Lines(partial(paragraph, [("no alerting rules", "")]))
     for kpi in explanation.unwatched:
@@ -45,25 +52,30 @@ def as_text(explanation: Explanation) -> Iterator[Lines]:
         yield Lines(partial(paragraph, [(text, "yellow")]))
 
 
-def _rule_lines(rule: ExplainedRule, width: int) -> Iterator[list[Piece]]:
+def _rules_lines(rules: Iterable[ExplainedRule], width: int) -> Iterator[Line]:
+    for rule in rules:
+        yield from _rule_lines(rule, width)
+
+
+def _rule_lines(rule: ExplainedRule, width: int) -> list[Line]:
     located, prospect = rule.located, rule.prospect
     title = [(printable(located.rule.alert), "bold"), (f"  {printable(located.place)}", "bold dim")]
-    yield from paragraph(title, width)
+    lines = [*paragraph(title, width)]
     for line in (_one_line(located.rule.expr), _waits_words(rule), _kind_words(prospect)):
-        yield from paragraph([(printable(line), "")], width, 2)
-    yield from table(_LEGS_COLUMNS, _legs_rows(prospect.legs), width, 2)
+        lines += paragraph([(printable(line), "")], width, 2)
+    lines += table(_LEGS_COLUMNS, _legs_rows(prospect.legs), width, 2)
     shortest = _shortest_words(prospect)
     if shortest is not None:
-        yield from paragraph([(shortest, "")], width, 2)
+        lines += paragraph([(shortest, "")], width, 2)
     for sizes in prospect.tables:
         if sizes.formula:
-            yield from paragraph([(f"{sizes.formula}:", "dim")], width, 2)
-        yield from table(_SIZES_COLUMNS, map(_size_cells, sizes.rows), width, 2)
+            lines += paragraph([(f"{sizes.formula}:", "dim")], width, 2)
+        lines += table(_SIZES_COLUMNS, map(_size_cells, sizes.rows), width, 2)
     for line in located.basis:
-        yield from paragraph([(printable(line), "dim")], width, 2)
-    for remark in rule.remarks:
-        yield from _remark_lines(remark, width)
-    yield []
+        lines += paragraph([(printable(line), "dim")], width, 2)
+    if rule.remarks:
+        lines += paragraph([(f"findings: {_names_of_findings(rule.remarks)}", "")], width, 2)
+    return [*lines, ()]
 
 
 def _legs_rows(legs: Iterable[Leg]) -> Iterator[tuple[str | Piece, ...]]:
@@ -75,12 +87,42 @@ def _legs_rows(legs: Iterable[Leg]) -> Iterator[tuple[str | Piece, ...]]:
         yield printable(leg.name), seconds_words(leg.earliest), seconds_words(leg.latest), leg.arithmetic
 
 
-def _remark_lines(remark: Remark, width: int) -> Iterator[list[Piece]]:
-    head = f"{_MARKS[remark.severity]} {remark.severity} ({remark.name}): "
-    colour = _COLOURS[remark.severity]
-    text_style = colour if colour == "dim" else ""
-    yield from paragraph([(head, colour), (printable(remark.text), text_style)], width, 2)
-    yield from paragraph([(printable(f"→ {remark.remedy}"), "dim")], width, 4)
+def _findings_lines(findings: Iterable[Finding], width: int) -> Iterator[Line]:
+    """Yield each finding once, the worst first, with its rules."""
+    for finding in findings:
+        colour = _COLOURS[finding.severity]
+        head = f"{_MARKS[finding.severity]} {finding.severity} ({finding.name}), {_count_words(finding.rules)}: "
+        for number, (remark, rules) in enumerate(_shown(finding)):
+            pieces = [(printable(remark.text), colour if colour == "dim" else "")]
+            yield from paragraph(pieces if number else [(head, colour), *pieces], width, 4 if number else 0)
+            yield from paragraph([(printable(f"→ {remark.remedy}"), "dim")], width, 4)
+            yield from paragraph([(printable(_rules_words(rules)), "dim")], width, 4)
+        if rest := _left_words(finding):
+            yield from paragraph([(printable(rest), "dim")], width, 4)
+    yield ()
+
+
+def _shown(finding: Finding) -> Sequence[tuple[Remark, tuple[LocatedRule, ...]]]:
+    """Return the texts of a finding that are shown: all of a problem, some of a weakness, one of a note."""
+    return finding.told[: {"problem": None, "weakness": _WEAKNESS_TEXTS, "note": 1}[finding.severity]]
+
+
+def _left_words(finding: Finding) -> str:
+    """Name the rules of a finding whose own texts are not shown."""
+    left = [rule for _, rules in finding.told[len(_shown(finding)) :] for rule in rules]
+    return f"also, in other words: {_rules_words(left)}" if left else ""
+
+
+def _rules_words(rules: Sequence[LocatedRule]) -> str:
+    return listed((f"{one.rule.alert} ({one.place})" for one in rules), _RULES_NAMED)
+
+
+def _count_words(rules: Sequence[LocatedRule]) -> str:
+    return "1 rule" if len(rules) == 1 else f"{len(rules)} rules"
+
+
+def _names_of_findings(remarks: Iterable[Remark]) -> str:
+    return ", ".join(f"{_MARKS[one.severity]} {one.name}" for one in remarks)
 
 
 def as_markdown(explanation: Explanation) -> str:
@@ -88,6 +130,9 @@ def as_markdown(explanation: Explanation) -> str:
     blocks = ["# Alerting rules: when they fire, and what they miss"]
     for rule in explanation.rules:
         blocks += _rule_blocks(rule)
+    if explanation.findings:
+        blocks.append("## Findings")
+        blocks.append("\n".join(item for finding in explanation.findings for item in _finding_items(finding)))
     if explanation.unwatched:
         blocks.append("## Promises that no rule watches")
         blocks.append("\n".join(f"- {plain(f'{kpi.name} {kpi.objective}')}" for kpi in explanation.unwatched))
@@ -109,7 +154,7 @@ def _rule_blocks(rule: ExplainedRule) -> Iterator[str]:
     yield from (_sizes_block(sizes) for sizes in rule.prospect.tables)
     yield "\n".join(f"- {plain(line)}" for line in located.basis)
     if rule.remarks:
-        yield "\n".join(_remark_item(remark) for remark in rule.remarks)
+        yield f"Findings: {plain(_names_of_findings(rule.remarks))}."
 
 
 def _legs_block(legs: Iterable[Leg], head: str) -> str:
@@ -122,8 +167,12 @@ def _sizes_block(sizes: prospects.Table) -> str:
     return f"`{sizes.formula}`:\n\n{table}" if sizes.formula else table
 
 
-def _remark_item(remark: Remark) -> str:
-    return f"- **{remark.severity}** ({remark.name}): {plain(remark.text)}.\n  Remedy: {plain(remark.remedy)}."
+def _finding_items(finding: Finding) -> Iterator[str]:
+    for remark, rules in _shown(finding):
+        yield f"- **{remark.severity}** ({remark.name}): {plain(remark.text)}.\n  Remedy: {plain(remark.remedy)}."
+        yield f"  Rules: {plain(_rules_words(rules))}."
+    if rest := _left_words(finding):
+        yield f"  {plain(rest[0].upper() + rest[1:])}."
 
 
 def as_json(explanation: Explanation) -> str:
@@ -133,13 +182,21 @@ def as_json(explanation: Explanation) -> str:
     `after_the_end` is true; `latest` is null where it is not known; faults: sizes, each with what it needs, null where
     the alert never fires; shortest_fault: the shortest that can fire it, and the shortest that always does; remarks:
     name, severity (problem, weakness, note), text, remedy.
-    unwatched: promises that no rule watches.
+    unwatched: promises that no rule watches. findings: each check that found anything, the worst first, with its rules.
     Keys may be added; existing keys keep their meaning as long as `version` stays.
     """
     answer = {
         "version": JSON_VERSION,
         "rules": [],
         "unwatched": [{"kpi": kpi.name, "objective": kpi.objective} for kpi in explanation.unwatched],
+        "findings": [
+            {
+                "name": one.name,
+                "severity": one.severity,
+                "rules": [{"alert": rule.rule.alert, "place": rule.place} for rule in one.rules],
+            }
+            for one in explanation.findings
+        ],
     }
     # The objects of all rules at once would be a million, which the garbage collector would visit again and again.
     rules = [_dumped(_rule_object(rule)).replace("\n", "\n    ") for rule in explanation.rules]
@@ -242,6 +299,8 @@ def _shortest_words(prospect: Prospect) -> str | None:
     if prospect.shortest is None:
         return None
     lucky, certain = prospect.shortest
+    if certain <= 0:
+        return "shortest fault that fires it: any length, for certain"
     soonest = f"{format_seconds(lucky)} with luck" if lucky else "any length with luck"
     return f"shortest fault that fires it: {soonest}, {format_seconds(certain)} for certain"
 

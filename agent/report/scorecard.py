@@ -169,12 +169,13 @@ def rows(score: Score) -> list[tuple[str, Status, str, str]]:
     if not score.readings:
         why = f"no data: {score.problem}" if score.problem else "no data"
         return [(name_words(score.kpi, {}), Status.UNKNOWN, printable(why), "")]
-    return [_row(score.kpi, one) for one in score.readings]
+    return [_row(score, one) for one in score.readings]
 
 
-def _row(kpi: Kpi, one: Reading) -> tuple[str, Status, str, str]:
+def _row(score: Score, one: Reading) -> tuple[str, Status, str, str]:
+    kpi, why = score.kpi, f": {printable(score.problem)}" if score.problem else ""
     trend = "" if math.isinf(one.value) else trend_words(kpi, one.trend)
-    return name_words(kpi, one.labels), status_of(kpi, one.value), value_words(kpi, one.value), trend
+    return name_words(kpi, one.labels), status_of(kpi, one.value), value_words(kpi, one.value) + why, trend
 
 
 def name_words(kpi: Kpi, labels: Mapping[str, str]) -> str:

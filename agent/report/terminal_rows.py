@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, zip_longest
 
 from rich.cells import cell_len
@@ -19,6 +20,8 @@ from rich.style import Style
 
 Piece = tuple[str, str]
 """A text, and its style as Rich names it."""
+Line = tuple[Piece, ...]
+_KEPT = 512
 _GAP = 2
 _NARROWEST = 8
 _LINE = re.compile("^.*$", re.MULTILINE)
@@ -39,8 +42,13 @@ class Lines:
 
     made: Callable[[int], Iterable[Iterable[Piece]]]
 
-    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the pieces, those without a style joined across lines."""
+        if console.color_system is None:
+            # Rich would take each style away again.
+            texts = ("".join([text for text, _ in line]) for line in self.made(options.max_width))
+            yield Segment("".join([f"{text}\n" for text in texts]))
+            return
         plain: list[str] = []
         for line in self.made(options.max_width):
             for text, style in line:
@@ -54,26 +62,44 @@ class Lines:
         yield Segment("".join(plain))
 
 
-def paragraph(pieces: Sequence[Piece], width: int, indent: int = 0) -> Iterator[list[Piece]]:
-    """Yield the lines of a text, wrapped at words."""
-    whole = "".join(text for text, _ in pieces)
-    margin = [(" " * indent, "")] if indent else []
-    for start, end in _spans(whole, width - indent):
-        yield [*margin, *_cut(pieces, start, end)]
+def paragraph(pieces: Sequence[Piece], width: int, indent: int = 0) -> Sequence[Line]:
+    """Return the lines of a text, wrapped at words."""
+    return _paragraph(tuple(pieces), width, indent)
 
 
 def table(
-    columns: Sequence[Column], rows: Iterable[Sequence[str | Piece]], width: int, indent: int = 0
-) -> Iterator[list[Piece]]:
-    """Yield the lines of a table: its head, and its rows as high as the wrapped texts in them.
+    columns: tuple[Column, ...], rows: Iterable[Sequence[str | Piece]], width: int, indent: int = 0
+) -> Sequence[Line]:
+    """Return the lines of a table: its head, and its rows as high as the wrapped texts in them.
 
     A cell that is a piece has that style instead of its column's.
     """
+    return _table(columns, tuple(map(tuple, rows)), width, indent)
+
+
+# Rules of one file have many tables and remarks in common.
+@lru_cache(maxsize=_KEPT)
+def _paragraph(pieces: tuple[Piece, ...], width: int, indent: int) -> Sequence[Line]:
+    whole = "".join([text for text, _ in pieces])
+    margin = ((" " * indent, ""),) if indent else ()
+    return [(*margin, *_cut(pieces, start, end)) for start, end in _spans(whole, width - indent)]
+
+
+@lru_cache(maxsize=_KEPT)
+def _table(
+    columns: tuple[Column, ...], rows: tuple[tuple[str | Piece, ...], ...], width: int, indent: int
+) -> Sequence[Line]:
+    return list(_table_lines(columns, rows, width, indent))
+
+
+def _table_lines(
+    columns: Sequence[Column], rows: Iterable[Sequence[str | Piece]], width: int, indent: int
+) -> Iterator[Line]:
     head = [(column.head, "dim") for column in columns]
     body = [[_styled(cell, column) for cell, column in zip(row, columns, strict=True)] for row in rows]
     gaps = [_GAP] * (len(columns) - 1) + [0]
     natural = [
-        max(cell_len(text) for text, _ in cells) + gap
+        max([_cells(text) for text, _ in cells]) + gap
         for cells, gap in zip(zip(head, *body, strict=True), gaps, strict=True)
     ]
     shrunk = _shrunk(natural, [not column.is_number for column in columns], width - indent)
@@ -84,7 +110,12 @@ def table(
             for (text, _), column, most in zip(row, columns, widths, strict=True)
         ]
         for texts in zip_longest(*wrapped, fillvalue=""):
-            yield list(_row_line(texts, [style for _, style in row], columns, widths, indent))
+            yield tuple(_row_line(texts, [style for _, style in row], columns, widths, indent))
+
+
+def _cells(text: str) -> int:
+    """Return how many cells of a terminal a text takes."""
+    return len(text) if text.isascii() and text.isprintable() else cell_len(text)
 
 
 def _styled(cell: str | Piece, column: Column) -> Piece:
@@ -97,7 +128,7 @@ def _row_line(
     """Yield the pieces of one line; nothing follows its last text."""
     blank = indent
     for text, style, column, width in zip(texts, styles, columns, widths, strict=True):
-        left = width - cell_len(text)
+        left = width - _cells(text)
         blank += left if column.is_number else 0
         if text:
             yield " " * blank, ""
@@ -125,7 +156,7 @@ def _shrunk(widths: list[int], can_wrap: Sequence[bool], most: int) -> list[int]
 
 def _spans(text: str, width: int) -> Iterable[tuple[int, int]]:
     """Return the start and the end of each line of a text; a word that is longer than a line is divided."""
-    cells, most = cell_len(text), max(width, _NARROWEST)
+    cells, most = _cells(text), max(width, _NARROWEST)
     if cells <= most and "\n" not in text:
         return ((0, len(text)),)
     return _divided(text, most, is_plain=cells == len(text))

@@ -3,37 +3,44 @@
 The axis counts seconds after the fault.
 Below the bar of each judged alert is one lane for each milestone: its lawful window as a band, and a mark where the
 milestone was reached.
-Plotly reads some HTML in its labels, so every text from outside is escaped here.
+A lane has no more bars than a screen can show: where an alert changes more often, neighbours are drawn as one bar, whose
+text has their number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
-
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.recording.records import AlertSamples, PartRecord, WatchedRecord
+from alertdrill.agent.recording.records import AlertSamples, PartRecord, SeriesRecord, WatchedRecord
 from alertdrill.agent.report import plot, words
 from alertdrill.agent.report.drill import wording
+from alertdrill.agent.report.plot import Axis, Band, Bar, Figure, Key, Lane, Line, Mark, Row, Shape, Stack, Tone
 from alertdrill.agent.rules.expression import split
 from alertdrill.agent.verdict.delivery import is_led
 from alertdrill.agent.verdict.evaluations import instants, part
 from alertdrill.agent.verdict.verdict import Judgement, Milestone
 
-_STATES = {"pending": "#f59e0b", "firing": "#dc2626"}
-_VALUES = ("#0d9488", "#c026d3", "#ca8a04", "#64748b")
-_MARKERS = {True: ("circle", "#059669"), False: ("x", "#dc2626"), None: ("circle-open", "#64748b")}
-_NOTIFIED = {"symbol": "triangle-down", "color": "#8b5cf6", "size": 11}
-_WINDOW = "rgba(16, 185, 129, 0.38)"
-_FAULT = "rgba(220, 38, 38, 0.09)"
-_CHART_PIXELS, _LANE_PIXELS, _GAP_PIXELS = 150, 22, 46
-_LEGEND_LINES = 7
-_LONGEST_LABEL = 28
+_STATES: dict[str, tuple[Tone, float]] = {"pending": ("orange", 0.34), "firing": ("red", 0.64)}
+_MARKS: dict[bool | None, tuple[str, Tone, Shape]] = {
+    True: ("inside it", "green", "check"),
+    False: ("outside it", "red", "cross"),
+    None: ("", "grey", "ring"),
+}
+_WINDOW = "lawful window"
+_SHAPES: dict[str, Shape] = {"firing": "down", "resolved": "down-open"}
+_KEYS = (
+    *(Key(state, tone, "square") for state, (tone, _) in _STATES.items()),
+    Key(_WINDOW, "window", "square"),
+    *(Key(name, tone, shape) for name, tone, shape in _MARKS.values() if name),
+    *(Key(f"notified: {status}", "violet", shape) for status, shape in _SHAPES.items()),
+)
+# Of all lanes together, and of alerts that the drill does not judge.
+_MOST_BARS, _MOST_OTHERS = 400, 30
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -44,54 +51,61 @@ class _Lane:
     milestone: Milestone | None = None
 
     @property
-    def label(self) -> str:
-        """Its name, escaped."""
-        name = self.alert if self.milestone is None else self.milestone.name
-        return escape(name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…")
+    def drawn(self) -> Lane:
+        """Its name; an alert is the head of its milestones."""
+        return Lane(self.alert) if self.milestone is None else Lane(self.milestone.name, is_head=False)
 
 
 @dataclass(frozen=True)
-class _Row:
-    """A row of the figure, and the instant at which its axis is zero."""
+class _On:
+    """The lane of an alert, the instant of the fault, and how many bars or marks of a kind it may have."""
 
-    drawn: go.Figure
-    number: int
+    alert: str
+    y: int
     fault_at: float
+    most: int
 
 
-def figure(recording: Recording, judgement: Judgement) -> go.Figure:
+@dataclass(frozen=True)
+class _Stretch:
+    """A time in one state, in seconds after the fault, and what is to be said about it."""
+
+    start: float
+    end: float
+    text: str
+    count: int = 1
+
+
+def figure(recording: Recording, judgement: Judgement) -> Figure:
     """Draw all rows above one time axis."""
-    lanes = _lanes(recording, judgement)
-    alerts = _alerts_with_value(recording)
-    heights = [_CHART_PIXELS] * (2 + len(alerts)) + [max(_LANE_PIXELS * len(lanes), _LEGEND_LINES * 17)]
-    total = sum(heights) + _GAP_PIXELS * (len(heights) - 1)
-    titles = ["transactions a second", "latency from due time, seconds"]
-    titles += [f"{escape(alert)}: the value of its rule" for alert in alerts]
-    drawn = make_subplots(
-        rows=len(heights),
-        shared_xaxes=True,
-        row_heights=heights,
-        vertical_spacing=_GAP_PIXELS / total,
-        subplot_titles=[*titles, "alerts, and the lawful window of each milestone"],
+    fault_at = judgement.fault_at
+    start, end = recording.started_at - fault_at, recording.ended_at - fault_at
+    rows = [
+        *_load(recording, fault_at),
+        *(_value(recording, fault_at, alert) for alert in _alerts_with_value(recording)),
+    ]
+    return Figure(
+        "timeline",
+        [*rows, _alerts(recording, judgement)],
+        Axis(start, end, "seconds after the fault", "after"),
+        [_band(fault.kind, fault.injected_at - fault_at, fault.healed_at - fault_at) for fault in recording.faults],
     )
-    drawn.update_annotations(x=0, xanchor="left", font_size=13, yshift=3)
-    _draw_load(drawn, recording, judgement.fault_at)
-    for row, alert in enumerate(alerts, start=3):
-        _draw_value(_Row(drawn, row, judgement.fault_at), recording, alert)
-    _draw_alerts(_Row(drawn, len(heights), judgement.fault_at), recording, lanes)
-    _draw_faults(drawn, recording, judgement.fault_at)
-    _lay_out(_Row(drawn, len(heights), judgement.fault_at), recording, total)
-    return drawn
 
 
-def _lanes(recording: Recording, judgement: Judgement) -> list[_Lane]:
-    lanes = []
-    for verdict in judgement.verdicts:
-        lanes.append(_Lane(verdict.alert))
-        lanes += [_Lane(verdict.alert, milestone) for milestone in verdict.milestones if milestone.window]
-    judged = {verdict.alert for verdict in judgement.verdicts}
-    others = {series.labels.get("alertname", "") for series in recording.alerts} - judged
-    return lanes + [_Lane(alert) for alert in sorted(others)]
+def _band(kind: str, start: float, end: float) -> Band:
+    return Band(start, end, f"{words.shortened(kind, _LONGEST_NAME)} begins {start:+.1f} s, ends {end:+.1f} s")
+
+
+def _load(recording: Recording, fault_at: float) -> list[Row]:
+    seconds = recording.load.seconds
+    at = [second.at - fault_at for second in seconds]
+    counts = {name: [getattr(second, name) for second in seconds] for name in plot.COUNTS}
+    stack = Stack(at, at[-1] + 1 if at else 0.0, counts, plot.COUNTS)
+    latencies = [
+        Line(name, tone, at, [getattr(second, f"{name}_seconds") for second in seconds])
+        for name, tone in plot.QUANTILES.items()
+    ]
+    return [Row("transactions a second", stack=stack), Row("latency from due time", lines=latencies, unit="s")]
 
 
 def _alerts_with_value(recording: Recording) -> list[str]:
@@ -108,68 +122,81 @@ def _values(recording: Recording, alert: str) -> Iterator[tuple[WatchedRecord, P
             yield record, value
 
 
-def _draw_load(drawn: go.Figure, recording: Recording, fault_at: float) -> None:
-    seconds = recording.load.seconds
-    at = [second.at - fault_at for second in seconds]
-    for name, colour in plot.COUNTS.items():
-        counts = [getattr(second, name) for second in seconds]
-        line = {"width": 0.5, "color": colour, "shape": "hv"}
-        plot.add(drawn, go.Scatter(x=at, y=counts, name=name, stackgroup="load", line=line), 1)
-    for name, colour in plot.QUANTILES.items():
-        latencies = [getattr(second, f"{name}_seconds") for second in seconds]
-        plot.add(drawn, go.Scatter(x=at, y=latencies, name=name, mode="lines", line={"width": 1.6, "color": colour}), 2)
-
-
-def _draw_value(on: _Row, recording: Recording, alert: str) -> None:
+def _value(recording: Recording, fault_at: float, alert: str) -> Row:
     recorded = [(record, series) for record, value in _values(recording, alert) for series in value.series]
-    for index, (record, series) in enumerate(recorded):
-        name = "value" if len(recorded) == 1 else escape(words.labels_words(series.labels)) or "value"
-        at = [instant - on.fault_at for instant in instants(record)[series.first : series.first + len(series.values)]]
-        line = {"width": 1.6, "color": _VALUES[index % len(_VALUES)], "shape": "hv"}
-        plot.add(on.drawn, go.Scatter(x=at, y=series.values, name=name, mode="lines", line=line), on.number)
     conditions = [split(rule.expr) for rule in recording.rules if rule.alert == alert]
-    for condition in dict.fromkeys(condition for condition in conditions if condition is not None):
-        ends = [recording.started_at - on.fault_at, recording.ended_at - on.fault_at]
-        name = f"fires at {escape(condition.comparison)} {condition.threshold:g}"
-        line = {"width": 1.4, "color": "#dc2626", "dash": "dash"}
-        plot.add(
-            on.drawn, go.Scatter(x=ends, y=[condition.threshold] * 2, name=name, mode="lines", line=line), on.number
-        )
+    known = list(dict.fromkeys(condition for condition in conditions if condition is not None))
+    ends = [recording.started_at - fault_at, recording.ended_at - fault_at]
+    thresholds = [
+        Line(f"fires at {one.comparison} {one.threshold:g}", "red", ends, [one.threshold] * 2, is_threshold=True)
+        for one in known
+    ]
+    if known and known[0].comparison in {">", ">=", "<", "<="}:
+        # The first ones are drawn if there are too many.
+        recorded.sort(key=lambda one: _extreme(one[1], known[0].comparison))
+    lines = [_series(*one, fault_at, index, alone=len(recorded) == 1) for index, one in enumerate(recorded)]
+    return Row(f"{alert}: the value of its rule", lines=[*thresholds, *lines], from_zero=False)
 
 
-def _draw_alerts(on: _Row, recording: Recording, lanes: list[_Lane]) -> None:
+def _extreme(series: SeriesRecord, comparison: str) -> float:
+    known = [value for value in series.values if value is not None and not math.isnan(value)]
+    if not known:
+        return math.inf
+    return -max(known) if comparison.startswith(">") else min(known)
+
+
+def _series(record: WatchedRecord, series: SeriesRecord, fault_at: float, index: int, *, alone: bool) -> Line:
+    name = "value" if alone else words.labels_words(series.labels) or "value"
+    at = [instant - fault_at for instant in instants(record)[series.first : series.first + len(series.values)]]
+    return Line(name, plot.TONES[index % len(plot.TONES)], at, series.values, is_step=True)
+
+
+def _alerts(recording: Recording, judgement: Judgement) -> Row:
+    judged, others = _judged_lanes(judgement), _other_alerts(recording, judgement)
+    lanes, fault_at = [*judged, *(_Lane(alert) for alert in others[:_MOST_OTHERS])], judgement.fault_at
+    bars: list[Bar] = []
+    marks: list[Mark] = []
     for y, lane in enumerate(lanes):
         if lane.milestone is None:
-            _draw_states(on, recording, lane.alert, y)
-            _draw_notifications(on, recording, lane.alert, y)
+            most = max(_MOST_BARS // len(lanes), 8)
+            bars += _states(recording, _On(lane.alert, y, fault_at, most))
+            marks += _notifications(recording, _On(lane.alert, y, fault_at, most))
         else:
-            _draw_milestone(on, lane.milestone, y)
-    for state, colour in _STATES.items():
-        _key(on, state, {"symbol": "square", "color": colour, "size": 10})
-    _key(on, "lawful window", {"symbol": "square", "color": _WINDOW, "size": 10})
-    _key(on, "inside it", {"symbol": "circle", "color": "#059669", "size": 9})
-    _key(on, "outside it", {"symbol": "x", "color": "#dc2626", "size": 9})
-    _key(on, "notified: firing", _NOTIFIED)
-    _key(on, "notified: resolved", _NOTIFIED | {"symbol": "triangle-down-open"})
-    on.drawn.update_yaxes(
-        tickvals=list(range(len(lanes))),
-        ticktext=[lane.label if lane.milestone else f"<b>{lane.label}</b>" for lane in lanes],
-        range=[max(len(lanes), 1) - 0.5, -0.7],
-        showgrid=False,
-        row=on.number,
-    )
+            bars += _window(lane.milestone, y, fault_at)
+            marks += _reached(lane.milestone, y, fault_at)
+    note = f"{len(others) - _MOST_OTHERS} more alerts are not drawn" if len(others) > _MOST_OTHERS else ""
+    title = "alerts, and the lawful window of each milestone"
+    return Row(title, note, bars=bars, marks=marks, keys=_KEYS, lanes=[lane.drawn for lane in lanes])
 
 
-def _draw_states(on: _Row, recording: Recording, alert: str, y: int) -> None:
+def _judged_lanes(judgement: Judgement) -> list[_Lane]:
+    lanes = []
+    for verdict in judgement.verdicts:
+        lanes.append(_Lane(verdict.alert))
+        lanes += [_Lane(verdict.alert, milestone) for milestone in verdict.milestones if milestone.window]
+    return lanes
+
+
+def _other_alerts(recording: Recording, judgement: Judgement) -> list[str]:
+    judged = {verdict.alert for verdict in judgement.verdicts}
+    return sorted({series.labels.get("alertname", "") for series in recording.alerts} - judged)
+
+
+def _states(recording: Recording, on: _On) -> Iterator[Bar]:
+    alert, fault_at = on.alert, on.fault_at
     interval = next((rule.interval_seconds for rule in recording.rules if rule.alert == alert), 1.0)
-    for series in recording.alerts:
-        if series.labels.get("alertname") != alert:
-            continue
-        labels = escape(words.labels_words(series.labels))
-        for start, end in _stretches(series, interval):
-            since, until = wording.seconds_after(on.fault_at, start), wording.seconds_after(on.fault_at, end)
-            text = f"{escape(alert)} {series.state} {since} to {until}<br>{labels}"
-            _bar(on, (start, end), y, _STATES[series.state], text)
+    of_alert = [series for series in recording.alerts if series.labels.get("alertname") == alert]
+    for state, (tone, thickness) in _STATES.items():
+        found = [
+            _Stretch(start - fault_at, end - fault_at, words.labels_words(series.labels))
+            for series in of_alert
+            if series.state == state
+            for start, end in _stretches(series, interval)
+        ]
+        for one in _joined(found, on.most):
+            how_often = state if one.count == 1 else f"{state} {one.count} times"
+            text = f"{words.shortened(alert, _LONGEST_NAME)} {how_often} {one.start:+.2f} s to {one.end:+.2f} s\n{one.text}"
+            yield Bar(state, tone, one.start, one.end, on.y, text, thickness)
 
 
 def _stretches(series: AlertSamples, interval: float) -> list[tuple[float, float]]:
@@ -183,68 +210,46 @@ def _stretches(series: AlertSamples, interval: float) -> list[tuple[float, float
     return [(start, end + interval) for start, end in zip(starts, ends, strict=True)]
 
 
-def _draw_milestone(on: _Row, milestone: Milestone, y: int) -> None:
+def _joined(found: Sequence[_Stretch], most: int) -> list[_Stretch]:
+    """Join neighbours until there are not more than `most`."""
+    stretches = sorted(found, key=lambda one: (one.start, one.end))
+    if len(stretches) <= most:
+        return stretches
+    nearest = (max(one.end for one in stretches) - stretches[0].start) / most
+    joined = stretches[:1]
+    for one in stretches[1:]:
+        last = joined[-1]
+        if one.start - last.start < nearest:
+            joined[-1] = _Stretch(last.start, max(last.end, one.end), last.text, last.count + one.count)
+        else:
+            joined.append(one)
+    return joined
+
+
+def _window(milestone: Milestone, y: int, fault_at: float) -> Iterator[Bar]:
     window = milestone.window
     if window is not None:
-        text = f"lawful {wording.window_words(window, on.fault_at)}<br>{escape(window.arithmetic)}"
-        _bar(on, (window.earliest, window.latest), y, _WINDOW, text)
+        text = f"{milestone.name}: lawful {wording.window_words(window, fault_at)}\n{window.arithmetic}"
+        yield Bar(_WINDOW, "window", window.earliest - fault_at, window.latest - fault_at, y, text)
+
+
+def _reached(milestone: Milestone, y: int, fault_at: float) -> Iterator[Mark]:
     if milestone.at is not None:
-        symbol, colour = _MARKERS[milestone.lawful]
-        text = f"{escape(milestone.name)} {wording.came(milestone, on.fault_at)}"
-        _point(on, (milestone.at, y), {"symbol": symbol, "color": colour, "size": 9}, text)
+        key, tone, shape = _MARKS[milestone.lawful]
+        text = f"{milestone.name} {wording.came(milestone, fault_at)}"
+        yield Mark(key, tone, shape, milestone.at - fault_at, y, text)
 
 
-def _draw_notifications(on: _Row, recording: Recording, alert: str, y: int) -> None:
-    for one in recording.notifications:
-        if one.labels.get("alertname") != alert or not is_led(recording, one):
-            continue
-        text = f"{escape(one.receiver)} notified: {one.status} {wording.seconds_after(on.fault_at, one.received_at)}"
-        marker = _NOTIFIED if one.status == "firing" else _NOTIFIED | {"symbol": "triangle-down-open"}
-        _point(on, (one.received_at, y - 0.3), marker, text)
-
-
-def _bar(on: _Row, ends: tuple[float, float], y: int, colour: str, text: str) -> None:
-    # The outline keeps a window of one second visible in a drill of an hour.
-    marker = {"color": colour, "line": {"color": colour, "width": 1.5}}
-    base, length = ends[0] - on.fault_at, ends[1] - ends[0]
-    bar = go.Bar(base=[base], x=[length], y=[y], orientation="h", width=0.6, marker=marker)
-    plot.add(on.drawn, bar.update(hovertext=[text], hoverinfo="text", showlegend=False), on.number)
-
-
-def _point(on: _Row, place: tuple[float, float], marker: Mapping[str, object], text: str) -> None:
-    point = go.Scatter(x=[place[0] - on.fault_at], y=[place[1]], mode="markers", marker=marker)
-    plot.add(on.drawn, point.update(hovertext=[text], hoverinfo="text", showlegend=False), on.number)
-
-
-def _key(on: _Row, name: str, marker: Mapping[str, object]) -> None:
-    """Add a line to the legend for many traces."""
-    plot.add(on.drawn, go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=name), on.number)
-
-
-def _draw_faults(drawn: go.Figure, recording: Recording, fault_at: float) -> None:
-    for index, fault in enumerate(recording.faults):
-        start, end = fault.injected_at - fault_at, fault.healed_at - fault_at
-        drawn.add_vrect(x0=start, x1=end, fillcolor=_FAULT, line_width=0, layer="below", row="all", col=1)
-        for at in (start, end):
-            drawn.add_vline(x=at, line={"color": "#dc2626", "width": 1, "dash": "dot"}, row="all", col=1)
-        kind = escape(fault.kind)
-        # Begin to the left of its line and end to the right, so that a short fault keeps both apart.
-        for at, text, anchor in (
-            (start, f"{kind} begins {start:+.1f} s", "right"),
-            (end, f"{kind} ends {end:+.1f} s", "left"),
-        ):
-            drawn.add_annotation(
-                x=at, y=1, xref="x", yref="paper", text=text, showarrow=False, xanchor=anchor, yanchor="bottom",
-                yshift=22 + 16 * index, font={"size": 12, "color": "#dc2626"}, name="fault",
-            )  # fmt: skip
-
-
-def _lay_out(last: _Row, recording: Recording, plot_pixels: float) -> None:
-    drawn, rows, fault_at = last.drawn, last.number, last.fault_at
-    plot.lay_out(drawn, rows, plot_pixels, top_pixels=44 + 16 * len(recording.faults))
-    drawn.update_layout(barmode="overlay", hovermode="closest")
-    ends = [recording.started_at - fault_at, recording.ended_at - fault_at]
-    drawn.update_xaxes(range=ends)
-    drawn.update_yaxes(rangemode="tozero", row=1)
-    drawn.update_yaxes(rangemode="tozero", row=2)
-    drawn.update_xaxes(title_text="seconds after the fault", showticklabels=True, row=rows)
+def _notifications(recording: Recording, on: _On) -> Iterator[Mark]:
+    told = (one for one in recording.notifications if one.labels.get("alertname") == on.alert)
+    led = [one for one in told if is_led(recording, one)]
+    for status, shape in _SHAPES.items():
+        found = [
+            _Stretch(at, at, f"{words.shortened(one.receiver, _LONGEST_NAME)} notified: {status} {at:+.2f} s")
+            for one in led
+            if one.status == status
+            for at in [one.received_at - on.fault_at]
+        ]
+        for one in _joined(found, on.most):
+            text = one.text if one.count == 1 else f"{one.text}, and {one.count - 1} more up to {one.end:+.2f} s"
+            yield Mark(f"notified: {status}", "violet", shape, one.start, on.y - 0.3, text)

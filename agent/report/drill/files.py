@@ -34,7 +34,7 @@ REPORTS = (
     Report(".json", "alertdrill.agent.report.drill.json"),
     Report(".junit.xml", "alertdrill.agent.report.drill.junit", ("junitparser",), "report"),
     # The last one: `write` returns its path.
-    Report(".html", "alertdrill.agent.report.drill.html", ("jinja2", "plotly"), "report"),
+    Report(".html", "alertdrill.agent.report.drill.html", ("jinja2",), "report"),
 )
 """All reports, in the order in which they are written."""
 

@@ -29,6 +29,7 @@ BY_LINK = {
     ChainLink.MUTED: "check the time intervals of its route: it was muted",
     ChainLink.ROUTED_ELSEWHERE: "route it to its receiver in alertmanager.yml: it went to another one",
     ChainLink.STILL_WAITING: "shorten group_wait or group_interval of its route, or observe for longer: it was still waiting there",
+    ChainLink.NOT_CALLED: "give its receiver a webhook to this agent: Alertmanager notified it by another way",
     ChainLink.NOT_DELIVERED: "repair the integration of its receiver: Alertmanager could not deliver it",
 }
 """What to do about an alert, by the first broken link of its chain."""
@@ -83,7 +84,8 @@ def of_prevention(recording: Recording, judgement: Judgement) -> Iterator[str]:
 def _action(verdict: Verdict) -> str | None:
     if verdict.outcome is VerdictOutcome.PASSED:
         return None
-    if verdict.finding is not None and verdict.outcome is not VerdictOutcome.INCONCLUSIVE:
+    is_known = verdict.outcome is not VerdictOutcome.INCONCLUSIVE
+    if verdict.finding is not None and (is_known or verdict.finding.link is ChainLink.NOT_CALLED):
         return BY_LINK[verdict.finding.link]
     return BY_OUTCOME[verdict.outcome]
 

@@ -8,22 +8,22 @@ from alertdrill.agent.report.drill import figure, kpi_phases, waterfall, wording
 from alertdrill.agent.report.scorecard import MARKS, TONES
 from alertdrill.agent.verdict.verdict import Judgement
 
-_BADGES = {0: "good", 1: "bad", 3: "unsure"}
-
 
 def render(recording: Recording, judgement: Judgement) -> str:
     """Render a judgement as a self-contained HTML page."""
     return page.render(
         "report.html.j2",
+        has_figures=True,
         recording=recording,
         judgement=judgement,
-        figure=plot.html(figure.figure(recording, judgement), "timeline"),
+        figure=plot.html(figure.figure(recording, judgement)),
         words=words,
         wording=wording,
         parts=waterfall.parts,
         kpi_phases=kpi_phases,
         marks=MARKS,
         tones=TONES,
-        badge=_BADGES[judgement.exit_code],
+        badge=wording.BADGES[judgement.exit_code],
         outcome=wording.OVERALL[judgement.exit_code],
+        attempt=wording.attempt_words(recording),
     )

@@ -1,6 +1,6 @@
 """The report for a program: JSON whose keys are stable.
 
-drill, summary, exit_code (0 passed, 1 failed, 3 inconclusive), outcome (the same as a word);
+drill, attempt (only from the second try on), summary, exit_code (0 passed, 1 failed, 3 inconclusive), outcome (the same as a word);
 started_at, ended_at, fault_at: Unix seconds;
 verdicts: alert, labels, outcome, reason, receiver, and milestones by name, each with `at` (Unix seconds),
 `seconds_after_fault`, `lawful` (true, false, or null where there is nothing to compare), `judged` (false where the
@@ -11,7 +11,8 @@ and the notification; notes: what could not be checked, a sentence each;
 dashboard: null, or its URL at the time of the drill;
 runbook: null, or its `url`, and its `page` (null, or its path from the folder of this report);
 load: totals, rates in transactions a second, latencies in seconds, failure reasons;
-faults: kind, target, settings, injected_at, healed_at; allowed; undermined_by; versions;
+faults: kind, target, settings, injected_at, in_force_at and undo_began_at (only where they were recorded), healed_at;
+allowed; undermined_by; versions;
 kpis: kpi, objective (null where there is none), unit, and values: phase, labels, value, status (green, yellow, red,
 untargeted); values is empty where nothing could be measured;
 audit: null where there was no payment audit, or passed, problems, and how many of the acknowledged transactions were
@@ -25,12 +26,13 @@ import json
 from typing import Any
 
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.recording.records import KpiRecord
+from alertdrill.agent.recording.records import FaultRecord, KpiRecord
 from alertdrill.agent.report.drill import wording
 from alertdrill.agent.scorecard.card import status
 from alertdrill.agent.verdict.verdict import Finding, Judgement, Milestone, Verdict, Window
 
 VERSION = 1
+_NEWER_KEYS = ("in_force_at", "undo_began_at")
 
 
 def render(recording: Recording, judgement: Judgement) -> str:
@@ -38,6 +40,7 @@ def render(recording: Recording, judgement: Judgement) -> str:
     report = {
         "version": VERSION,
         "drill": recording.drill.name,
+        **({"attempt": recording.attempt} if recording.attempt > 1 else {}),
         "summary": recording.drill.summary,
         "exit_code": judgement.exit_code,
         "outcome": wording.OVERALL[judgement.exit_code],
@@ -50,7 +53,7 @@ def render(recording: Recording, judgement: Judgement) -> str:
             for verdict in judgement.verdicts
         ],
         "load": _load(recording),
-        "faults": [fault.model_dump(mode="json") for fault in recording.faults],
+        "faults": [_fault(fault) for fault in recording.faults],
         "kpis": [_kpi(record) for record in recording.kpis],
         "audit": _audit(recording, judgement),
         "allowed": list(judgement.allowed),
@@ -62,6 +65,10 @@ def render(recording: Recording, judgement: Judgement) -> str:
         },
     }
     return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _fault(fault: FaultRecord) -> dict[str, Any]:
+    return fault.model_dump(mode="json", exclude={key for key in _NEWER_KEYS if getattr(fault, key) is None})
 
 
 def _verdict(verdict: Verdict, fault_at: float) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def render(recording: Recording, judgement: Judgement) -> str:
 def _case(recording: Recording, verdict: Verdict, fault_at: float) -> TestCase:
     name = verdict.alert + words.labels_words(wording.stable_labels(recording, verdict))
     case = TestCase(_xml(name), classname=recording.drill.name, time=_seconds_to_firing(verdict, fault_at))
-    reason = _xml(f"{wording.outcome_words(verdict.outcome)}: {verdict.reason}")
+    reason = _xml(f"{wording.outcome_words(verdict.outcome)}: {verdict.explanation}")
     timeline = _xml(_timeline(recording, verdict, fault_at))
     if verdict.outcome is VerdictOutcome.PASSED:
         case.system_out = timeline
@@ -68,6 +68,8 @@ def _seconds_to_firing(verdict: Verdict, fault_at: float) -> float:
 
 def _timeline(recording: Recording, verdict: Verdict, fault_at: float) -> str:
     lines = [f"labels {words.labels_words(verdict.labels)}"] if verdict.labels else []
+    if attempt := wording.attempt_words(recording):
+        lines.append(f"{wording.outcome_words(verdict.outcome)} {attempt}")
     for milestone in verdict.milestones:
         window = wording.window_words(milestone.window, fault_at)
         why = f" {milestone.window.arithmetic}" if milestone.window else ""

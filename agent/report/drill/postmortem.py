@@ -53,6 +53,8 @@ def _summary(recording: Recording, judgement: Judgement) -> Iterator[str]:
         f"{failed + dropped:,} of {due:,} transactions did not succeed: {failed:,} failed, {dropped:,} never sent.",
         *(f"{plain(one.alert)}: {_detection_words(one, judgement.fault_at)}." for one in judgement.verdicts),
     ]
+    if attempt := wording.attempt_words(recording):
+        sentences.append(f"This is the run {attempt}: a machine without enough processor time spoiled the earlier one.")
     if recording.time_scale != 1:
         sentences.append(
             f"It ran {recording.time_scale:g} times as fast as written; every time here is that of the run."
@@ -106,7 +108,7 @@ def _root_cause(recording: Recording, fault_at: float) -> str:
         return "No fault was injected."
     lines = []
     for fault in recording.faults:
-        settings = ", ".join(f"{name} {value}" for name, value in fault.settings.items())
+        settings = ", ".join(f"{name} {value}" for name, value in wording.fault_settings(fault).items())
         lines.append(
             f"- {plain(fault.kind)} on {plain(fault.target)}{f': {code(settings)}' if settings else ''},"
             f" in force from {fault.injected_at - fault_at:+.1f} s to {fault.healed_at - fault_at:+.1f} s"
@@ -161,7 +163,7 @@ def _row(verdict: Verdict, fault_at: float) -> tuple[str, ...]:
 def _silent(recording: Recording, judgement: Judgement) -> Iterator[str]:
     for verdict in judgement.verdicts:
         if verdict.outcome in _NOT_FIRED and _milestone(verdict, "firing") is None:
-            yield f"{verdict.alert} was expected to fire: {verdict.reason}."
+            yield f"{verdict.alert} was expected to fire: {verdict.explanation}."
         elif verdict.outcome is VerdictOutcome.LATE:
             yield f"{verdict.alert} was too late: {verdict.reason}."
         elif verdict.outcome in {VerdictOutcome.NOT_NOTIFIED, VerdictOutcome.WRONG_RECEIVER}:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
+from alertdrill.agent.console import widened
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.report import words
 from alertdrill.agent.report.drill import wording
@@ -17,34 +18,38 @@ from alertdrill.agent.verdict.verdict import Judgement, Milestone, Verdict
 _MILESTONES = ("pending", "firing", "notified", "resolved")
 _COLOURS = {"good": "green", "bad": "red", "unsure": "yellow"}
 _OVERALL_COLOURS = {0: "green", 1: "red", 3: "yellow"}
-_WIDTH = 150
 
 
 def show(console: Console, drills: Sequence[tuple[Recording, Judgement]], requested: int, took_seconds: float) -> None:
     """Print the table, and how many of the requested drills passed; a file or a pipe gets the full width."""
-    if not console.is_terminal:
-        console.width = max(console.width, _WIDTH)
-    console.print(render(drills))
+    widened(console).print(render(drills))
     passed = sum(judgement.exit_code == 0 for _, judgement in drills)
-    console.print(f"{passed} of {requested} drills passed in {took_seconds:.1f} s")
+    later = "; ".join(
+        f"{recording.drill.name} {wording.OVERALL[judgement.exit_code]} {attempt}"
+        for recording, judgement in drills
+        if (attempt := wording.attempt_words(recording))
+    )
+    told = f"{passed} of {requested} drills passed in {took_seconds:.1f} s{f' ({later})' if later else ''}"
+    console.print(told, soft_wrap=True)
 
 
 def render(drills: Iterable[tuple[Recording, Judgement]]) -> Table:
     """Draw a row for each verdict; instants and windows are seconds after the fault."""
-    table = Table("drill, alert", *_MILESTONES, "verdict", "took", "audit", show_lines=True)
+    table = Table(Column("drill, alert", overflow="fold"), *_MILESTONES, "verdict", "took", "audit", show_lines=True)
     for recording, judgement in drills:
         name, took = recording.drill.name, f"{recording.ended_at - recording.started_at:.1f} s"
+        attempt = wording.attempt_words(recording)
         for verdict in judgement.verdicts:
             table.add_row(
                 _alert_cell(name, verdict.alert),
                 *_cells(verdict, judgement),
-                _outcome(verdict),
+                _outcome(verdict, attempt),
                 took,
                 _audit(recording),
             )
             name, took = "", ""
         if not judgement.verdicts:
-            overall = Text(wording.OVERALL[judgement.exit_code], _OVERALL_COLOURS[judgement.exit_code])
+            overall = _with(attempt, wording.OVERALL[judgement.exit_code], _OVERALL_COLOURS[judgement.exit_code])
             table.add_row(_alert_cell(name, "no alert"), *[""] * len(_MILESTONES), overall, took, _audit(recording))
     return table
 
@@ -65,8 +70,12 @@ def _cell(milestone: Milestone, fault_at: float) -> Text:
     return Text.assemble((wording.came(milestone, fault_at) + sign, colour), (window, "dim"))
 
 
-def _outcome(verdict: Verdict) -> Text:
-    return Text(wording.outcome_words(verdict.outcome), _COLOURS[wording.tone(verdict.outcome)])
+def _outcome(verdict: Verdict, attempt: str) -> Text:
+    return _with(attempt, wording.outcome_words(verdict.outcome), _COLOURS[wording.tone(verdict.outcome)])
+
+
+def _with(attempt: str, outcome: str, colour: str) -> Text:
+    return Text.assemble((outcome, colour), (f"\n{attempt}" if attempt else "", "dim"))
 
 
 def _audit(recording: Recording) -> Text:

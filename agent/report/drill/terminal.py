@@ -45,6 +45,8 @@ def _heading(recording: Recording, judgement: Judgement) -> Text:
     text.append(recording.drill.name, style="bold")
     text.append(" ")
     text.append(wording.OVERALL[judgement.exit_code], style=f"bold {_OVERALL_COLOURS[judgement.exit_code]}")
+    if attempt := wording.attempt_words(recording):
+        text.append(f" {attempt}")
     text.append(f"  {words.utc(recording.started_at)}, {recording.ended_at - recording.started_at:.0f} s")
     return text
 
@@ -57,16 +59,16 @@ def _verdict(verdict: Verdict, fault_at: float) -> list[RenderableType]:
     labels = words.printable(words.labels_words(verdict.labels))
     parts: list[RenderableType] = [title]
     if labels:
-        parts.append(Padding(Text(labels, style="dim"), (0, 0, 0, 2)))
+        parts.append(Padding.indent(Text(labels, style="dim"), 2))
     if verdict.milestones:
-        parts.append(Padding(_timeline(verdict.milestones, fault_at), (0, 0, 0, 2)))
-    parts.append(Padding(Text(words.printable(verdict.reason)), (0, 0, 0, 2)))
+        parts.append(Padding.indent(_timeline(verdict.milestones, fault_at), 2))
+    parts.append(Padding.indent(Text(words.printable(verdict.explanation)), 2))
     evidence = verdict.finding.evidence if verdict.finding else ()
-    parts += [Padding(Text(words.printable(line), style="dim"), (0, 0, 0, 4)) for line in evidence]
-    parts += [Padding(Text(words.printable(f"note: {note}"), style="yellow"), (0, 0, 0, 2)) for note in verdict.notes]
+    parts += [Padding.indent(Text(words.printable(line), style="dim"), 4) for line in evidence]
+    parts += [Padding.indent(Text(words.printable(f"note: {note}"), style="yellow"), 2) for note in verdict.notes]
     if verdict.runbook is not None:
         where = words.printable(f"runbook: {verdict.runbook.page or verdict.runbook.url}")
-        parts.append(Padding(Text(where, style="dim"), (0, 0, 0, 2)))
+        parts.append(Padding.indent(Text(where, style="dim"), 2))
     return parts
 
 

@@ -4,30 +4,60 @@ from __future__ import annotations
 
 import math
 from statistics import median
+from typing import Protocol
 from urllib.parse import quote
 
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.recording.records import AuditRecord, Phase
+from alertdrill.agent.recording.records import AuditRecord, FaultRecord, Phase
+from alertdrill.agent.report.words import settings_words
 from alertdrill.agent.verdict.audit import audit_problems
 from alertdrill.agent.verdict.verdict import Milestone, Runbook, Verdict, VerdictOutcome, Window
 
 OVERALL = {0: "passed", 1: "failed", 3: "inconclusive"}
 """The word for each exit code of a judgement."""
+BADGES = {0: "good", 1: "bad", 3: "unsure"}
+"""The CSS class for each exit code."""
+MARKS = {0: "✓", 1: "✗", 3: "?"}
+"""The sign for each exit code."""
 
 
-def mark(outcome: VerdictOutcome) -> str:
-    """Return the sign of an outcome: passed, inconclusive, or not as expected."""
-    return {VerdictOutcome.PASSED: "✓", VerdictOutcome.INCONCLUSIVE: "?"}.get(outcome, "✗")
+_ORDINALS = {2: "second", 3: "third"}
 
 
-def tone(outcome: VerdictOutcome) -> str:
+class Tried(Protocol):
+    """A recording, or what a report has of it."""
+
+    @property
+    def attempt(self) -> int:
+        """Its number, from 1 on."""
+
+    @property
+    def time_scale(self) -> float:
+        """What its durations were divided by."""
+
+
+def attempt_words(one: Tried) -> str:
+    """Say at which try a drill was judged; empty at the first one."""
+    if one.attempt == 1:
+        return ""
+    return f"at the {_ORDINALS.get(one.attempt, f'{one.attempt}th')} try, alone at time scale {one.time_scale:g}"
+
+
+def mark(outcome: str) -> str:
+    """Return the sign of an outcome (a VerdictOutcome, or its text): passed, inconclusive, or not as expected."""
+    signs: dict[str, str] = {VerdictOutcome.PASSED: "✓", VerdictOutcome.INCONCLUSIVE: "?"}
+    return signs.get(outcome, "✗")
+
+
+def tone(outcome: str) -> str:
     """Return the CSS class of an outcome: `good`, `unsure` or `bad`."""
-    return {VerdictOutcome.PASSED: "good", VerdictOutcome.INCONCLUSIVE: "unsure"}.get(outcome, "bad")
+    tones: dict[str, str] = {VerdictOutcome.PASSED: "good", VerdictOutcome.INCONCLUSIVE: "unsure"}
+    return tones.get(outcome, "bad")
 
 
-def outcome_words(outcome: VerdictOutcome) -> str:
+def outcome_words(outcome: str) -> str:
     """Format an outcome for people: `wrong receiver`."""
-    return outcome.value.replace("_", " ")
+    return outcome.replace("_", " ")
 
 
 def seconds_after(fault_at: float, instant: float) -> str:
@@ -74,6 +104,11 @@ def p95_seconds(recording: Recording, phase: Phase) -> float | None:
         if record.started_at <= second.at and second.at + 1 <= record.ended_at and second.p95_seconds is not None
     ]
     return median(values) if values else None
+
+
+def fault_settings(fault: FaultRecord) -> dict[str, str]:
+    """Format the settings of a fault as its file has them, except for its kind."""
+    return settings_words(fault.settings, without={"kind"})
 
 
 def fault_outcomes(recording: Recording) -> list[str]:

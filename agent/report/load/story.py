@@ -31,9 +31,15 @@ class LoadStory:
 
     @property
     def verdict(self) -> str:
-        """Return `passed`, `crossed`, `not carried` (a phase did not pass), or `stopped` (early, with no threshold crossed)."""
+        """Return one of these, the first that is true.
+
+        `crossed`: a threshold was crossed; `not carried`: a phase did not pass; `unanswered`: no transaction had an answer;
+        `stopped`: it ended early; `passed`.
+        """
         if self.was_crossed or crossed(self.summary.judged):
             return "crossed"
         if not all(phase.passed for phase in self.phases):
             return "not carried"
+        if not self.tally.answered:
+            return "unanswered"
         return "stopped" if self.ending else "passed"

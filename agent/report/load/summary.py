@@ -37,7 +37,14 @@ _STATS: dict[str, Callable[[Trend], float]] = {
 }
 OUR_STATS: dict[str, Callable[[Trend], float]] = {**_STATS, "p(99)": lambda trend: trend.percentile(99)}
 """The figures of a trend in seconds, by k6's names; k6 itself does not show the last one."""
-_HTTP = ("http_req_duration", "http_req_failed", "http_reqs")
+_HTTP = (
+    "http_req_blocked",
+    "http_req_connecting",
+    "http_req_duration",
+    "http_req_failed",
+    "http_req_tls_handshaking",
+    "http_reqs",
+)
 _EXECUTION = ("dropped_iterations", "iteration_duration", "iterations")
 _OURS = ("in_flight", "lateness", "latency")
 

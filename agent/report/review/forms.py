@@ -42,7 +42,7 @@ def _track(track: Track) -> list[RenderableType]:
         change = "" if track.change is None else f", {_change_words(track)} from the median before"
         trend = sparkline.text([run.detected_after for run in track.runs])
         lines.append(f"fired after {_detected_words(track)}{change}  {trend}")
-    return [title, *(Padding(Text(line), (0, 0, 0, 4)) for line in lines), Text()]
+    return [title, *(Padding.indent(Text(line), 4) for line in lines), Text()]
 
 
 def as_markdown(review: Review) -> str:

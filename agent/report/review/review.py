@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from alertdrill.agent.history.index import IndexedVerdict, ReviewedRun
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.verdict.verdict import Judgement, Verdict, VerdictOutcome
 
@@ -108,7 +109,7 @@ def drill_result(recording: Recording, judgement: Judgement) -> DrillResult:
             time_scale=recording.time_scale,
             alert=verdict.alert,
             outcome=verdict.outcome,
-            reason=verdict.reason,
+            reason=verdict.explanation,
             detected_after=_detected_after(verdict, judgement.fault_at) if verdict.alert in expected else None,
             is_expected=verdict.alert in expected,
         )
@@ -116,6 +117,29 @@ def drill_result(recording: Recording, judgement: Judgement) -> DrillResult:
     ]
     alerts = frozenset(rule.alert for rule in recording.rules)
     return DrillResult(recording.started_at, judgement.exit_code, tuple(runs), alerts)
+
+
+def run_result(run: ReviewedRun) -> DrillResult:
+    """Make of a run in the history what a review needs."""
+    runs = [
+        DrillRun(
+            at=run.started_at,
+            drill=run.drill,
+            time_scale=run.time_scale,
+            alert=one.alert,
+            outcome=one.outcome,
+            reason=one.explanation,
+            detected_after=_indexed_after(one),
+            is_expected=one.is_expected,
+        )
+        for one in run.verdicts
+    ]
+    return DrillResult(run.started_at, run.exit_code, tuple(runs), run.alerts)
+
+
+def _indexed_after(verdict: IndexedVerdict) -> float | None:
+    is_known = verdict.is_expected and verdict.outcome is not VerdictOutcome.INCONCLUSIVE
+    return verdict.firing_at - verdict.fault_at if is_known and verdict.firing_at is not None else None
 
 
 def _detected_after(verdict: Verdict, fault_at: float) -> float | None:

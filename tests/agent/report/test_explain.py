@@ -38,7 +38,7 @@ def given(expr: str, alert: str = "Errors", for_: float = 60) -> LocatedRule:
 @pytest.fixture
 def explanation() -> Explanation:
     """A ratio, an expression without a closed form, and a promise that no rule watches."""
-    rules = [given("rate(e[5m]) / rate(n[5m]) > 0.05"), given("predict_linear(a[6h], 3600) < 0", "Full")]
+    rules = [given("rate(errors[5m]) / rate(requests[5m]) > 0.05"), given("predict_linear(a[6h], 3600) < 0", "Full")]
     everything = tuple(one.rule for one in rules)
     return explain(
         rules, RuleContext(rules=everything, kpis=KPIS, alertmanager="route: {receiver: pager, group_wait: 0s}")

@@ -32,7 +32,7 @@ def test_each_report_has_its_suffix_and_the_last_path_is_returned(tmp_path: Path
     assert all(path.stat().st_size for path in tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("library", ["jinja2", "junitparser", "plotly"])
+@pytest.mark.parametrize("library", ["jinja2", "junitparser"])
 def test_an_installation_without_the_extra_writes_the_other_reports(
     tmp_path: Path, passed: Recording, library: str
 ) -> None:

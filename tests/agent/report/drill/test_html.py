@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import random
 import re
+from base64 import b64encode
+from hashlib import sha256
+
+import pytest
 
 from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.records import AlertSamples, SecondRecord, SeriesRecord, WatchedRecord
+from alertdrill.agent.report import plot
 from alertdrill.agent.report.drill import figure, html
 from alertdrill.agent.verdict.judge import judge
+from tests.support.drawn import DrawnRow, bands, drawn_rows, labels
+
+MOST_BYTES = 250_000
+
+
+def _figure(recording: Recording) -> str:
+    return plot.html(figure.figure(recording, judge(recording)))
+
+
+def _rows(recording: Recording) -> list[DrawnRow]:
+    return drawn_rows(_figure(recording))
 
 
 def _page(recording: Recording) -> str:
@@ -51,13 +69,29 @@ def test_the_page_loads_nothing(passed: Recording) -> None:
     assert "default-src 'none'" in head_and_body
 
 
+def test_the_page_allows_one_script_by_its_hash(passed: Recording) -> None:
+    page = _page(passed)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    hashed = b64encode(sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', page)
+    assert dict(part.split(" ", 1) for part in policy.split("; ")) == {
+        "default-src": "'none'",
+        "style-src": "'unsafe-inline'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "script-src": f"'sha256-{hashed}'",
+    }
+
+
 def test_foreign_text_is_escaped_everywhere(hostile: Recording) -> None:
     """Neither the page nor the figure's labels hold an element from outside."""
     page = _page(hostile)
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    drawn = figure.figure(hostile, judge(hostile)).to_json()
-    assert "script\\u003ealert" not in drawn.replace("\\u0026lt;script\\u0026gt;", "").replace("&lt;script&gt;", "")
+    drawn = _rows(hostile)
+    assert any("<script>alert(1)</script>" in text for _, _, _, text in drawn[-1].bars)
+    assert any("<script>alert(1)</script>" in text for _, _, _, text in drawn[-1].marks)
 
 
 def test_the_same_recording_gives_the_same_page(passed: Recording) -> None:
@@ -67,13 +101,47 @@ def test_the_same_recording_gives_the_same_page(passed: Recording) -> None:
 
 def test_the_figure_shows_windows_and_the_fault(passed: Recording) -> None:
     """Each milestone has its band in seconds after the fault; each row is shaded while the fault lasts."""
-    drawn = figure.figure(passed, judge(passed))
-    bands = [(bar.base[0], bar.base[0] + bar.x[0]) for bar in drawn.data if bar.type == "bar"]
-    assert any(abs(start - 15.198) < 1e-3 and abs(end - 15.202) < 1e-3 for start, end in bands)
-    shades = [shape for shape in drawn.layout.shapes if shape.type == "rect"]
-    assert [(shade.x0, shade.x1) for shade in shades] == [(0, 60)] * 4
-    notes = [note.text for note in drawn.layout.annotations if note.name == "fault"]
-    assert notes == ["latency begins +0.0 s", "latency ends +60.0 s"]
+    drawn = _figure(passed)
+    rows = drawn_rows(drawn)
+    windows = [(start, end) for key, start, end, _ in rows[-1].bars if key == "lawful window"]
+    assert any(abs(start - 15.198) < 1e-3 and abs(end - 15.202) < 1e-3 for start, end in windows)
+    assert bands(drawn) == [(0, 60)]
+    assert drawn.count('class="band"') == len(rows) == 4
+    assert labels(drawn) == ["latency begins +0.0 s, ends +60.0 s"]
+
+
+def test_the_figure_shows_the_load_and_the_value_of_the_rule(passed: Recording) -> None:
+    load, latency, value, alerts = _rows(passed)
+    seconds = passed.load.seconds
+    assert load.keys == ["succeeded", "failed", "dropped"]
+    assert load.areas["succeeded"][0] == (-30, seconds[0].succeeded)
+    assert max(top for _, top in load.areas["failed"]) == max(one.succeeded + one.failed for one in seconds)
+    assert load.areas["dropped"] == []
+    assert max(latency.values("p99")) == pytest.approx(max(one.p99_seconds or 0 for one in seconds), rel=1e-3)
+    assert value.title == "OrdersSlow: the value of its rule"
+    assert value.values("fires at > 0.5") == [0.5, 0.5]
+    assert set(value.values("value")) == {0.02, 0.66}
+    assert alerts.labels == ["OrdersSlow", "condition", "pending", "firing", "notified", "resolved", "QueueGrows"]
+
+
+def test_states_notifications_and_milestones_say_what_they_are(passed: Recording) -> None:
+    """A shape beside each colour: a check where a milestone was inside its window, a cross where it was not."""
+    alerts = _rows(passed)[-1]
+    texts = [text for _, _, _, text in alerts.bars]
+    assert any(text.startswith("OrdersSlow pending +5.20 s to +15.20 s\n") for text in texts)
+    assert any(text.startswith("firing: lawful [15.20 … 15.20]\n") for text in texts)
+    marks = {(key, shape) for key, shape, _, _ in alerts.marks}
+    assert {("notified: firing", "down"), ("notified: resolved", "down-open"), ("inside it", "check")} <= marks
+    assert ("firing +15.20 s") in [text for _, _, _, text in alerts.marks]
+
+
+def test_a_row_is_described_for_readers_who_do_not_see_it(passed: Recording) -> None:
+    for row in _rows(passed):
+        assert row.svg.get("role") == "img"
+        title, description = row.svg.findall("title") + row.svg.findall("desc")
+        assert row.svg.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
+        assert title.text
+        assert description.text
 
 
 def test_an_empty_recording_gives_a_page(missed: Recording) -> None:
@@ -81,3 +149,89 @@ def test_an_empty_recording_gives_a_page(missed: Recording) -> None:
     load = missed.load.model_copy(update={"seconds": [], "due": 0, "reasons": {}})
     empty = missed.model_copy(update={"load": load, "faults": [], "values": [], "rules": [], "phases": []})
     assert '<span class="badge unsure">inconclusive</span>' in _page(empty)
+
+
+def _noisy_second(at: float, chance: random.Random) -> SecondRecord:
+    ended, failed = chance.randrange(80, 120), chance.randrange(9)
+    late = chance.random()
+    return SecondRecord(
+        at=at, due=ended, succeeded=ended - failed, failed=failed, dropped=chance.randrange(3), in_flight=3,
+        p50_seconds=late / 3, p95_seconds=late / 2, p99_seconds=late,
+    )  # fmt: skip
+
+
+def _with_many_series(record: WatchedRecord, start: float, chance: random.Random) -> WatchedRecord:
+    whole, value = record.parts
+    series = [
+        SeriesRecord(labels={"pod": f"pod-{number}"}, first=0, values=[chance.random() for _ in range(3600)])
+        for number in range(60)
+    ]
+    parts = [whole, value.model_copy(update={"series": series, "total": len(series)})]
+    return record.model_copy(update={"parts": parts, "first_at": start, "count": 3600})
+
+
+def _hour(passed: Recording) -> Recording:
+    """A drill of an hour, in which everything changes every second."""
+    chance, start = random.Random(1), passed.started_at  # noqa: S311 - made data
+    load = passed.load.model_copy(update={"seconds": [_noisy_second(start + at, chance) for at in range(3600)]})
+    load.seconds[1234] = load.seconds[1234].model_copy(update={"failed": 70, "p99_seconds": 9.0})
+    flapping = [
+        AlertSamples(labels={"alertname": "QueueGrows", "n": f"{n}"}, state="firing", instants=[start + at + n / 9])
+        for n in range(9)
+        for at in range(0, 3600, 8)
+    ]
+    (told, *_), (fault, *_) = passed.notifications, passed.faults
+    begins = [start + at for at in range(60, 3600, 60)]
+    return passed.model_copy(
+        update={
+            "ended_at": start + 3600,
+            "load": load,
+            "watched": [_with_many_series(passed.watched[0], start, chance)],
+            "alerts": [*passed.alerts, *flapping],
+            "notifications": [told.model_copy(update={"received_at": start + at}) for at in range(0, 3600, 5)],
+            "faults": [fault.model_copy(update={"injected_at": at, "healed_at": at + 9}) for at in begins],
+        }
+    )
+
+
+def test_an_hour_with_changes_every_second_is_a_small_page_that_loses_no_peak(passed: Recording) -> None:
+    recording = _hour(passed)
+    page = _page(recording)
+    assert len(page.encode()) <= MOST_BYTES
+    load, latency, value, alerts = _rows(recording)
+    assert max(latency.values("p99")) == pytest.approx(9.0, rel=1e-3)
+    assert max(top for _, top in load.areas["failed"]) >= 70
+    assert len(value.keys) == 40
+    assert value.title.endswith("; 21 more lines are not drawn")
+    assert any(re.search(r"QueueGrows firing \d+ times", text) for _, _, _, text in alerts.bars)
+
+
+def test_names_of_ten_thousand_characters_are_cut_and_shown_whole_by_pointing_at_them(passed: Recording) -> None:
+    long = "Слишком" * 1500
+    expected = [one.model_copy(update={"alert": long}) for one in passed.drill.expect]
+    drill = passed.drill.model_copy(update={"name": long, "expect": expected})
+    faults = [fault.model_copy(update={"kind": long, "target": long}) for fault in passed.faults]
+    page = _page(passed.model_copy(update={"drill": drill, "faults": faults}))
+    assert f'<h1><span title="{long}">{long[:79]}…</span></h1>' in page
+    shown = re.sub(r"<script>.*</script>|<title>.*?</title>|<style>.*</style>|<[^>]*>", " ", page, flags=re.DOTALL)
+    assert max(map(len, shown.split())) <= 1000
+
+
+def test_settings_are_spelled_as_in_their_file(passed: Recording) -> None:
+    """No word of Python; what is not set is not shown."""
+    settings = {
+        "kind": "latency", "repeat": None, "ramp": {"every": "1m", "to": None}, "toxicity": 1.0, "match": ["a", "b, c"],
+        "force": True,
+    }  # fmt: skip
+    fault = passed.faults[0].model_copy(update={"settings": settings})
+    page = _page(passed.model_copy(update={"faults": [fault]}))
+    shown = re.findall(r"<code>(\w+: [^<]*)</code>", page)
+    assert shown == ["ramp: {every: 1m}", "toxicity: 1", "match: [a, &#34;b, c&#34;]", "force: true"]
+    assert not re.search(r"\b(None|True|False)\b", page)
+
+
+def test_a_later_try_is_told_with_its_reason(passed: Recording) -> None:
+    again = passed.model_copy(update={"attempt": 2, "time_scale": 15.0})
+    told = "run 15 times as fast as written, at the second try, alone at time scale 15"
+    assert f"{told}, because the machine was too busy before." in " ".join(_page(again).split())
+    assert "the machine was too busy" not in _page(passed)

@@ -39,3 +39,9 @@ def test_what_undermines_a_drill_is_listed(inconclusive: Recording) -> None:
     report = json.loads(json_report.render(inconclusive, judge(inconclusive)))
     assert report["exit_code"] == 3
     assert report["undermined_by"] == ["the drill was broken off: somebody pressed Ctrl-C"]
+
+
+def test_only_a_later_try_is_numbered(passed: Recording) -> None:
+    assert "attempt" not in json.loads(json_report.render(passed, judge(passed)))
+    again = passed.model_copy(update={"attempt": 3})
+    assert json.loads(json_report.render(again, judge(again)))["attempt"] == 3

@@ -63,3 +63,9 @@ def test_a_case_has_the_runbook_and_the_dashboard(passed: Recording, missed: Rec
         text = junit.render(recording.model_copy(update={"dashboards": {"OrdersSlow": dashboard}}), judgement)
         assert f"runbook: {runbook}\n" in text
         assert f"dashboard: {dashboard}" in text
+
+
+def test_a_later_try_is_in_the_text_of_its_case(passed: Recording) -> None:
+    (case,) = _suite(passed.model_copy(update={"attempt": 2, "time_scale": 7.5}))
+    assert case.is_passed
+    assert "passed at the second try, alone at time scale 7.5" in str(case.system_out)

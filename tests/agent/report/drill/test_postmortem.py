@@ -13,9 +13,9 @@ from alertdrill.agent.report.drill import postmortem
 from alertdrill.agent.report.drill.follow_ups import BY_LINK, BY_OUTCOME, of_monitoring
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.agent.verdict.verdict import ChainLink, VerdictOutcome
-from simulated_recording import recorded
 from simulator import Case
 from simulator.drawn import cases, draw_many
+from tests.support.simulated_recording import recorded
 
 SAMPLES = Path(__file__).parents[3] / "recordings"
 

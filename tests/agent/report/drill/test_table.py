@@ -51,3 +51,20 @@ def test_a_quiet_control_has_a_row(passed: Recording) -> None:
     text = _shown(quiet)
     assert "no alert" in text
     assert "1 of 1 drills passed" in text
+
+
+def _again(recording: Recording) -> Recording:
+    return recording.model_copy(update={"attempt": 2, "time_scale": 15.0})
+
+
+def test_a_later_try_is_named_in_its_row_and_in_the_last_line(passed: Recording) -> None:
+    text = _shown(passed, _again(passed))
+    assert text.count("at the second try, alone at time") == 1 + 1
+    last = text.splitlines()[-1]
+    assert last == ("2 of 2 drills passed in 41.3 s (slow-database passed at the second try, alone at time scale 15)")
+
+
+def test_a_control_that_passed_at_a_later_try_says_so(passed: Recording) -> None:
+    drill = passed.drill.model_copy(update={"expect": [], "allow": []})
+    quiet = passed.model_copy(update={"drill": drill, "alerts": [], "faults": [], "watched": [], "attempt": 3})
+    assert "(slow-database passed at the third try, alone at time scale 1)" in _shown(quiet)

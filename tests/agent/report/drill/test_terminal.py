@@ -65,3 +65,8 @@ def test_foreign_text_is_neither_markup_nor_escape_code(hostile: Recording) -> N
     text = _print(hostile)
     assert "[bold]" in text
     assert not {"\x1b", "\x00"} & set(text)
+
+
+def test_a_later_try_is_in_the_heading(passed: Recording) -> None:
+    text = _print(passed.model_copy(update={"attempt": 2, "time_scale": 15.0}), width=120)
+    assert text.startswith("slow-database passed at the second try, alone at time scale 15  2026-")

@@ -5,17 +5,21 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 
 import pytest
 from rich.console import Console
 
 from alertdrill.agent.config.kpis import Kpi
-from alertdrill.agent.report.load import phase_figure, phase_text
+from alertdrill.agent.report import plot
+from alertdrill.agent.report.load import figure as load_figure
+from alertdrill.agent.report.load import phase_text
 from alertdrill.agent.report.load import summary as load_summary
 from alertdrill.agent.scorecard.card import Reading, Score
 from alertdrill.agent.scorecard.phase_result import PhaseResult
 from alertdrill.probes.figures.honesty import Honesty
 from alertdrill.probes.figures.summary import LoadSummary
+from tests.support.drawn import DrawnRow, drawn_rows
 
 CPU = Kpi(kpi="CPU usage", series="cpu", objective="< 80", unit="%")
 P95 = Kpi(kpi="response time p95", series="a_bucket", quantile=0.95, objective="< 2", unit="seconds")
@@ -33,6 +37,10 @@ WALK = [
     phase("phase 1", 1500, None),
     phase(EVIL, 2000, 91, ("dropped 5 of 9 transactions, more than 1 %",)),
 ]
+
+
+def _capacity(walk: list[PhaseResult]) -> list[DrawnRow]:
+    return drawn_rows(plot.html(load_figure.capacity(walk)))
 
 
 def printed(walk: list[PhaseResult], width: int = 100) -> list[str]:
@@ -73,13 +81,21 @@ def test_it_says_when_no_phase_passed() -> None:
 
 
 def test_the_curve_has_a_point_for_each_phase_and_a_cross_where_it_did_not_pass() -> None:
-    drawn = phase_figure.figure(WALK)
-    curves = {trace.name: trace for trace in drawn.data}
-    assert list(curves) == ["asked", "achieved", "p50", "p95", "p99", "failed", "CPU usage"]
-    assert list(curves["p95"].x) == [100, 1500, 2000]
-    assert list(curves["CPU usage"].y) == [12.5, None, 91]
-    assert list(curves["p95"].marker.symbol) == ["circle", "circle", "x"]
-    assert "<script>" not in drawn.to_json()
+    rows = _capacity(WALK)
+    assert [row.keys for row in rows] == [
+        ["achieved", "asked", "passed", "did not pass"],
+        ["p50", "p95", "p99"],
+        ["failed"],
+        ["CPU usage"],
+    ]
+    assert [x for key, _, x, _ in rows[1].marks if key == "p95"] == [100, 1500, 2000]
+    assert sorted(set(rows[3].values("CPU usage"))) == pytest.approx([12.5, 91], rel=1e-3)
+    assert [(shape, text) for _, shape, _, text in rows[3].marks] == [
+        ("dot", "baseline: 12.5%"),
+        ("cross", f"{EVIL}: 91%".replace("\x1b", "\N{REPLACEMENT CHARACTER}")),
+    ]
+    assert [shape for key, shape, _, _ in rows[1].marks if key == "p95"] == ["dot", "dot", "cross"]
+    assert "<script>" not in plot.html(load_figure.capacity(WALK))
 
 
 @pytest.mark.parametrize("walk", [[], WALK])
@@ -94,6 +110,7 @@ def test_an_infinite_value_misses_its_target_and_is_shown_in_every_form() -> Non
     walk = [phase("baseline", 100, math.inf)]
     assert walk[0].failures == ("CPU usage < 80: inf",)
     assert any("+Inf" in line for line in printed(walk))
-    assert "Infinity" not in phase_figure.figure(walk).to_json()
+    assert _capacity(walk)[3].lines["CPU usage"] == []
+    assert not re.search(r"\b(inf|nan)\b", plot.html(load_figure.capacity(walk)))
     exported = json.loads(load_summary.export(LoadSummary({}, (), 1.0, 1.0, 1.0), walk))
     assert exported["load"]["phases"][0]["kpis"]["CPU usage"] == {"value": None, "status": "red"}

@@ -1,0 +1,1 @@
+"""What `regress run` and `gate` tell a CI server: one list of checks, in the forms that the servers read."""
