@@ -1,0 +1,1 @@
+"""The HTTP API of a running agent: `/api/v1`."""
