@@ -1,0 +1,280 @@
+"""The whole agent as a process, with a server to send to; no drill runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import pytest
+from typer.testing import CliRunner
+
+from alertdrill.agent.cli import app
+from alertdrill.agent.daemon.configured import read_configured
+from alertdrill.agent.errors import ConfigError
+from alertdrill.lab.ports import free_ports
+from tests.probes.hostile_server import HostileServer
+
+AGENT = """\
+probe: {{kind: http, url: "http://127.0.0.1:{port}/", timeout: 5s}}
+prometheus: {{url: "http://127.0.0.1:1"}}
+alertmanager: {{url: "http://127.0.0.1:1"}}
+toxiproxy: {{url: "http://127.0.0.1:1"}}
+listen: 127.0.0.1:{listen}
+ledger: ledger
+recordings: kept
+load: {{rate: 40}}
+web: {{enable_lifecycle: true}}
+schedule:
+  time_zone: Europe/Berlin
+  entries: [{{name: yearly, drills: ["*.drill"], cron: "0 10 1 1 *"}}]
+"""
+DRILL = "drill: slow\nload: {rate: 40}\nexpect: [{alert: Slow}]\n"
+
+
+@dataclass
+class Running:
+    """A running agent, with its file and the address it serves at."""
+
+    process: subprocess.Popen[str]
+    config: Path
+    url: str
+
+    def ask(
+        self, path: str, *, post: bool = False, body: str = "", more: dict[str, str] | None = None
+    ) -> tuple[int, str]:
+        headers = ({"Content-Type": "application/json"} if body else {}) | (more or {})
+        request = Request(self.url + path, data=body.encode() if post else None, headers=headers)  # noqa: S310 - http
+        try:
+            with urlopen(request, timeout=30) as answer:  # noqa: S310
+                return answer.status, answer.read().decode()
+        except HTTPError as error:
+            return error.code, error.read().decode()
+        except URLError:
+            return 0, ""
+
+    def metric(self, name: str) -> float:
+        found = re.search(rf"^{re.escape(name)} (\S+)$", self.ask("/metrics")[1], re.MULTILINE)
+        return float(found[1]) if found else -1.0
+
+    @property
+    def worker(self) -> int:
+        """The process id of the load's worker that was started last."""
+        pid = self.process.pid
+        children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        return max(one for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes())
+
+    def until(self, path: str, status: int = 200) -> str:
+        deadline = time.monotonic() + 60
+        while (found := self.ask(path))[0] != status:
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+        return found[1]
+
+    def until_metric(self, name: str, least: float) -> None:
+        deadline = time.monotonic() + 60
+        while self.metric(name) < least:
+            assert time.monotonic() < deadline, name
+            time.sleep(0.1)
+
+
+def start(config: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from alertdrill.agent.cli import main; main()", "run", "--config", str(config)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def written(folder: Path, port: int) -> tuple[Path, int]:
+    (listen,) = free_ports(1)
+    (folder / "slow.drill").write_text(DRILL)
+    config = folder / "agent.yml"
+    config.write_text(AGENT.format(port=port, listen=listen))
+    return config, listen
+
+
+@contextmanager
+def running(folder: Path, port: int) -> Iterator[Running]:
+    config, listen = written(folder, port)
+    process = start(config)
+    try:
+        yield Running(process, config, f"http://127.0.0.1:{listen}")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def a_call_starts_a_drill_once(agent: Running) -> None:
+    """Its Prometheus is away, so the drill cannot begin."""
+    call, key = '{"drill": "slow", "reason": "a try", "by": "Ada"}', {"Idempotency-Key": "one"}
+    assert agent.ask("/api/v1/starts?dry_run=true", post=True, body=call)[0] == 502
+    status, text = agent.ask("/api/v1/starts", post=True, body=call, more=key)
+    assert status == 202, text
+    (first, again) = json.loads(text), json.loads(agent.ask("/api/v1/starts", post=True, body=call, more=key)[1])
+    assert first["id"] == again["id"]
+    assert agent.ask("/api/v1/starts", post=True, body='{"drill": "slow"}', more=key)[0] == 422
+    deadline = time.monotonic() + 60
+    while (found := json.loads(agent.ask(f"/api/v1/starts/{first['id']}")[1]))["state"] == "running":
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    assert (found["state"], found["reason"], found["asked"]) == ("skipped", "target", "by Ada: a try")
+    words = ["ctl", "start", "slow", "--key", "one", "--reason", "a try", "--by", "Ada", "--server", agent.url]
+    ended = CliRunner().invoke(app, [*words, "--wait"])
+    assert (ended.exit_code, ended.output) == (2, f"started as {first['id']}: skipped, {found['why']}\n")
+    (kept,) = json.loads(agent.ask("/api/v1/occurrences")[1])["items"]
+    assert (kept["entry"], kept["asked"]) == ("@api", "by Ada: a try")
+    with urlopen(f"{agent.url}/api/v1/events", timeout=30) as events:  # noqa: S310 - http
+        while b"event: load" not in events.readline():
+            pass
+
+
+@pytest.mark.servers
+def test_an_agent_from_its_start_to_its_end(tmp_path: Path) -> None:
+    with HostileServer() as server, running(tmp_path, server.port) as agent:
+        assert agent.until("/-/healthy") == "alertdrill is healthy.\n"
+        assert agent.until("/-/ready") == "alertdrill is ready.\n"
+        agent.until_metric('alertdrill_transactions_total{outcome="succeeded"}', 20)
+        assert agent.metric('alertdrill_worker_up{worker="1"}') == 1
+        assert agent.metric("alertdrill_faults_unhealed") == 0
+        assert agent.metric('alertdrill_schedule_next_run_timestamp_seconds{entry="yearly"}') > time.time()
+
+        second = start(agent.config)
+        assert second.wait(60) == 2
+        refusal = second.communicate()[1]
+        assert refusal.startswith("alertdrill: an agent uses ")
+        assert f" already (process {agent.process.pid}): end it first" in refusal
+
+        agent.config.write_text(agent.config.read_text() + "guard: {}\n")
+        status, text = agent.ask("/-/reload", post=True)
+        assert status == 400
+        assert "agent.yml:13: guard: unknown key, did you mean guards?" in text
+        assert agent.metric("alertdrill_config_last_reload_successful") == 0
+        agent.config.write_text(agent.config.read_text().replace("guard: {}\n", "").replace("rate: 40", "rate: 80"))
+        agent.process.send_signal(signal.SIGHUP)
+        agent.until_metric("alertdrill_target_transactions_per_second", 80)
+        assert agent.metric("alertdrill_config_last_reload_successful") == 1
+
+        before = agent.metric('alertdrill_transactions_total{outcome="succeeded"}')
+        os.kill(agent.worker, signal.SIGKILL)
+        agent.until_metric("alertdrill_worker_deaths_total", 1)
+        agent.until_metric('alertdrill_transactions_total{outcome="succeeded"}', before + 20)
+        assert agent.metric('alertdrill_worker_up{worker="1"}') == 1
+        assert agent.ask("/-/ready")[0] == 200
+
+        call = '{"for": "2h", "reason": "the release", "by": "Ada"}'
+        assert agent.ask("/api/v1/pause", post=True, body=call)[0] == 200
+        assert agent.metric("alertdrill_paused_until_timestamp_seconds") > time.time()
+        status, text = agent.ask("/api/v1/pause", post=True, body='{"for": "8d", "reason": "holidays"}')
+        refusal = json.loads(text)
+        assert (status, refusal["title"], refusal["detail"][:6]) == (400, "it is no pause", "for: I")
+        assert agent.ask("/api/v1/resume", post=True)[0] == 415
+        assert agent.ask("/api/v1/resume", post=True, body="{}")[0] == 200
+        assert agent.metric("alertdrill_paused_until_timestamp_seconds") == 0
+
+        a_call_starts_a_drill_once(agent)
+
+        agent.process.send_signal(signal.SIGTERM)
+        out, err = agent.process.communicate(timeout=60)
+        assert agent.process.returncode == 0, err
+        assert out.rstrip().endswith("stopped")
+        assert "ending; nothing is broken" in out
+        assert (tmp_path / "kept" / "history.db").exists()
+        shown = CliRunner().invoke(app, ["history", "load", "--every", "all", "--json", "--config", str(agent.config)])
+        (load,) = json.loads(shown.stdout)
+        assert load["succeeded"] >= 20
+        assert load["due"] >= load["succeeded"] + load["failed"] + load["dropped"] + load["lost"]
+        assert 40 <= load["target_rate"] <= 80
+        assert 0 < load["p50_seconds"] <= load["p99_seconds"]
+
+
+def test_until_the_server_listens_nothing_is_imported_that_only_drills_and_verdicts_need() -> None:
+    """Importing it takes longer than all that comes before."""
+    later = ["drilling.conductor", "drilling.observer", "recording.recording", "verdict", "report", "history"]
+    code = f"""
+import sys
+import alertdrill.agent.commands.run, alertdrill.agent.daemon.starting
+found = [name for name in {later} if "alertdrill.agent." + name in sys.modules]
+assert not found, found
+import alertdrill.agent.daemon.agent
+found = [name for name in ["verdict.judge", "report.drill.json"] if "alertdrill.agent." + name in sys.modules]
+assert not found, found
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+DAMAGES = {
+    "probe": ("kind: http", "kind: htp"),
+    "load": ("load: {rate: 40}\n", ""),
+    "drills": ("*.drill", "*.dril"),
+    "cron": ("0 10 1 1 *", "0 10 1 1"),
+    "zone": ("Europe/Berlin", "Europe/Berlyn"),
+    "yaml": ("entries: [", "entries: [["),
+    "listen": ("web:", "listen: 1\nweb:"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_configuration_is_refused_with_file_and_line(tmp_path: Path, damage: str) -> None:
+    config, _ = written(tmp_path, 1)
+    read_configured(config)
+    before, after = DAMAGES[damage]
+    text = config.read_text()
+    assert before in text
+    config.write_text(text.replace(before, after))
+    with pytest.raises(ConfigError) as told:
+        read_configured(config)
+    assert all(re.match(rf"{re.escape(str(config))}:\d+: ", one) for one in told.value.problems)
+
+
+def damaged(text: str) -> Iterator[bytes]:
+    """Yield a hundred damages of a file: cut off, a line missing or doubled, a character changed, not text at all."""
+    chance = random.Random(100)  # noqa: S311 - a sample
+    lines = text.splitlines(keepends=True)
+    for number in range(len(lines)):
+        yield "".join(lines[:number] + lines[number + 1 :]).encode()
+        yield "".join(lines[: number + 1] + lines[number:]).encode()
+    for _ in range(40):
+        yield text[: chance.randrange(len(text))].encode()
+    while True:
+        at = chance.randrange(len(text))
+        yield (
+            text[:at].encode()
+            + chance.choice([b"\xff", b"\0", b"[", b"}", b":", b"- ", b"\t"])
+            + text[at + 1 :].encode()
+        )
+
+
+def test_of_a_hundred_damages_each_is_an_error_of_the_file_or_none(tmp_path: Path) -> None:
+    """Any other error would end the agent that is told to reload."""
+    config, _ = written(tmp_path, 1)
+    errors = 0
+    for content in islice(damaged(config.read_text()), 100):
+        (tmp_path / "damaged.yml").write_bytes(content)
+        try:
+            read_configured(tmp_path / "damaged.yml")
+        except ConfigError:
+            errors += 1
+    assert errors > 50
+
+
+def test_what_a_reload_cannot_change_is_named(tmp_path: Path) -> None:
+    config, _ = written(tmp_path, 1)
+    before = read_configured(config)
+    config.write_text(config.read_text().replace("ledger: ledger", "ledger: other").replace("rate: 40", "rate: 50"))
+    after = read_configured(config)
+    assert before.fixed_changes(after) == ["ledger"]
+    assert not before.has_the_load_of(after)
+    assert before.sha256 != after.sha256
+    config.write_text("# a comment\n" + config.read_text())
+    assert read_configured(config).sha256 == after.sha256
