@@ -1,0 +1,43 @@
+"""Small pictures of the pages, as SVG without a style of its own: the day's drills, and the trend of a detection time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from markupsafe import Markup, escape
+
+from alertdrill.agent.api import wire
+from alertdrill.agent.report.drill import wording
+from alertdrill.agent.report.review import sparkline
+
+_WIDTH, _HEIGHT = 1000, 30
+_NARROWEST = 4.0
+
+
+def strip(runs: Iterable[wire.Run], now: datetime, span: timedelta) -> Markup:
+    """Draw the drills of a time up to now on a line, each in the colour of its verdict."""
+    parts = [_mark(run, now - span, span) for run in runs]
+    ground = Markup('<rect class="ground" width="{}" height="{}" rx="4"/>').format(_WIDTH, _HEIGHT)
+    frame = Markup(
+        '<svg class="strip" viewBox="0 0 {} {}" preserveAspectRatio="none" role="group" aria-label="{}">{}</svg>'
+    )
+    return frame.format(_WIDTH, _HEIGHT, f"{len(parts)} drills in the last day", Markup("").join([ground, *parts]))
+
+
+def _mark(run: wire.Run, begin: datetime, span: timedelta) -> Markup:
+    left = max((run.started_at - begin) / span, 0.0) * _WIDTH
+    width = max((run.ended_at - run.started_at) / span * _WIDTH, _NARROWEST)
+    said = f"{run.drill[:80]}: {wording.OVERALL.get(run.exit_code, 'unknown')}, {run.started_at:%H:%M}"
+    mark = Markup(
+        '<a href="/runs/{}"><rect class="{}" x="{:.1f}" width="{:.1f}" height="{}"><title>{}</title></rect></a>'
+    )
+    tone = wording.BADGES.get(run.exit_code, "unsure")
+    return mark.format(run.id, tone, min(left, _WIDTH - width), width, _HEIGHT, escape(said))
+
+
+def trend(seconds: Sequence[float | None], outcomes: Sequence[str]) -> Markup:
+    """Draw detection times as a line; a cross where the alert did not fire."""
+    if len(seconds) < 2:
+        return Markup("")
+    return Markup(sparkline.svg(seconds, [wording.tone(one) for one in outcomes]))  # noqa: S704 - numbers, and three words of ours

@@ -1,0 +1,225 @@
+"""The pages of an agent in a real browser: what they show, that they renew themselves, and what they never do."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, expect
+
+from alertdrill.agent.api.calls import Call
+from alertdrill.agent.api.reading import Reading
+from alertdrill.agent.api.wire import Status
+from alertdrill.agent.config.drill import Expectation
+from alertdrill.agent.config.history import HistorySettings
+from alertdrill.agent.daemon.agent import Agent
+from alertdrill.agent.history.database import opened
+from alertdrill.agent.history.load import LoadPeriod, save_periods
+from alertdrill.agent.pages.routes import Pages
+from alertdrill.agent.recording.recording import Recording, write_recording
+from alertdrill.agent.schedule.journal import Journal
+from alertdrill.agent.schedule.occurrences import Pause
+from alertdrill.lab.ports import free_ports
+from alertdrill.probes.load.second_counter import SecondCounts
+from tests.support.browsing import chromium, needs_chromium, watched
+from tests.support.served_agent import PASSWORD, Served, basic, served, web_yml
+from tests.support.waiting import until
+
+PATHS = ("/", "/alerts", "/runs", "/schedule", "/drills", "/drills/slow-service", "/load", "/kpis")
+WIDTHS = (360, 1280, 3840)
+EVIL = '<script>document.title = "evil"</script><img src=x onerror=alert(1)>'
+LONG = "x" * 10_000
+
+pytestmark = [pytest.mark.servers, needs_chromium]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+def with_odd_names(passed: Recording) -> Recording:
+    """Let a drill expect alerts whose names and labels no page should trust."""
+    odd = [Expectation(alert=EVIL, labels={"team": EVIL}), Expectation(alert="Long", labels={"text": LONG})]
+    drill = passed.drill.model_copy(update={"expect": [*passed.drill.expect, *odd], "summary": EVIL})
+    return passed.model_copy(update={"drill": drill, "aborted": EVIL})
+
+
+@asynccontextmanager
+async def shown(folder: Path, *recordings: Recording, **config: Any) -> AsyncIterator[Served]:
+    """Serve an agent with its pages, and with some runs in its history."""
+    for number, one in enumerate(recordings):
+        write_recording(one, folder / "kept" / f"{number}.recording.json.gz")
+    async with served(folder, kind=Pages, **config) as agent:
+        tasks = [asyncio.ensure_future(work()) for work in (agent.agent.parts.history.run, agent.api.run)]
+
+        async def is_known() -> bool:
+            return agent.agent.parts.history.is_known
+
+        await until(is_known, "the history is read")
+        agent.agent.parts.history.put_load(LoadPeriod(10, int(time.time()) - 60, due=200, target=200.0).row())
+        counts = agent.agent.parts.history.counts
+        await until(lambda: asyncio.sleep(0, counts["ok"] > 0), "a period of the load is written")
+        try:
+            yield agent
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+class Failing(Reading):
+    """Fails in a way that nobody expects."""
+
+    async def status(self, _: Call) -> Status:
+        raise ZeroDivisionError("CANARY")
+
+
+class FailingPages(Pages):
+    """The API and the pages of an agent whose state cannot be told."""
+
+    def __init__(self, agent: Agent) -> None:
+        super().__init__(agent)
+        self.reading = Failing(agent)
+        self._handlers["status"] = self.reading.status
+
+
+def keep_load(folder: Path) -> None:
+    """Write some minutes of load into the history."""
+    now = int(time.time()) // 60 * 60
+    counts = {"whole_seconds": 60, "target": 2_400.0, "due": 2_400, "succeeded": 2_340, "failed": 60}
+    minutes = [LoadPeriod(60, now - ago, **counts) for ago in (300, 240, 180)]
+    with opened(HistorySettings(), folder) as database, database.writing():
+        save_periods(database, [one.row() for one in minutes])
+
+
+async def test_every_page_is_whole_on_each_screen_and_runs_nothing_of_others(
+    browser: Browser, tmp_path: Path, passed: Recording
+) -> None:
+    before = passed.model_copy(update={"started_at": passed.started_at - 86_400})
+    keep_load(tmp_path / "kept")
+    async with shown(tmp_path, before, with_odd_names(passed)) as one, watched(browser, one.url) as (page, wrong):
+        _, listed, _ = await one.get("/runs")
+        for path in (*PATHS, f"/runs/{listed['items'][0]['id']}"):
+            answer = await page.goto(one.url + path)
+            assert answer is not None
+            assert answer.status == 200, path
+            await page.wait_for_selector("#connection.good")
+            for scheme in ("light", "dark"):
+                await page.emulate_media(color_scheme=scheme)
+                found = await Axe().run(page)
+                assert found.response["violations"] == [], (path, scheme, found.generate_report())
+            for width in WIDTHS:
+                await page.set_viewport_size({"width": width, "height": 800})
+                assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert await page.title() != "evil"
+        assert wrong == []
+        assert EVIL[:8] in await page.inner_text("main")
+
+
+async def test_figures_arrive_while_one_looks(browser: Browser, tmp_path: Path) -> None:
+    async with shown(tmp_path) as one, watched(browser, one.url) as (page, wrong):
+        await page.goto(one.url)
+        await page.wait_for_selector("#connection.good")
+        tally = one.agent.parts.load.tally
+        tally.add(SecondCounts(offset=0, due=1_234, target_rate=1_500))
+        await expect(page.locator("[data-tile=sent]")).to_have_text("1,234")
+        tally.add(SecondCounts(offset=1, due=77, target_rate=1_500))
+        await expect(page.locator("[data-value=sent] output")).to_have_text("77")
+        assert wrong == []
+
+
+async def test_an_open_page_goes_on_with_an_agent_that_was_started_again(browser: Browser, tmp_path: Path) -> None:
+    listen = f"127.0.0.1:{free_ports(1)[0]}"
+    async with watched(browser, f"http://{listen}") as (page, _):
+        async with shown(tmp_path, listen=listen):
+            await page.goto(f"http://{listen}/schedule")
+            await page.wait_for_selector("#connection.good")
+        await page.wait_for_selector("#connection.unsure")
+        until_then = datetime.now(UTC) + timedelta(hours=1)
+        Journal(tmp_path / "kept").set_pause(Pause(until_then, "an update", "Ada"), datetime.now(UTC))
+        async with shown(tmp_path, listen=listen):
+            await page.wait_for_selector("#connection.good")
+            await expect(page.locator("#pause")).to_contain_text("by Ada: an update")
+
+
+async def test_the_schedule_is_paused_and_resumed_by_clicks(browser: Browser, tmp_path: Path) -> None:
+    async with shown(tmp_path) as one, watched(browser, one.url) as (page, wrong):
+        await page.goto(f"{one.url}/schedule")
+        await page.click("text=Pause")
+        assert one.agent.parts.journal.pause is None, "it has no reason yet"
+        await page.fill("input[name=reason]", EVIL)
+        await page.click("text=Pause")
+        await page.click("text=Resume")
+        await page.wait_for_selector("text=Pause")
+        assert [line for line in one.told if "pause" in line] == [
+            f"paused by 127.0.0.1 until {one.told[0][26:46]}: {EVIL}",
+            "the pause is ended",
+        ]
+        assert wrong == []
+
+
+async def test_without_javascript_the_tables_are_there(browser: Browser, tmp_path: Path, passed: Recording) -> None:
+    async with shown(tmp_path, passed) as one, watched(browser, one.url, java_script_enabled=False) as (page, _):
+        one.agent.parts.load.tally.add(SecondCounts(offset=0, due=1_234, target_rate=1_500))
+
+        async def is_counted() -> bool:
+            return bool((await one.get("/load"))[1]["seconds"])
+
+        await until(is_counted, "the second is counted")
+        await page.goto(one.url)
+        assert "1234" in await page.inner_text("noscript table")
+        assert not await page.is_visible("[data-chart]")
+        await page.goto(f"{one.url}/alerts")
+        assert passed.drill.expect[0].alert in await page.inner_text("#alerts table")
+
+
+async def test_a_page_with_all_that_it_loads_is_small(tmp_path: Path, passed: Recording) -> None:
+    async with shown(tmp_path, passed) as one:
+        compressed = {"Accept-Encoding": "gzip"}
+        async with one.session.get(one.url, headers=compressed, auto_decompress=False) as answer:
+            body = await answer.read()
+        whole = len(body)
+        links = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', gzip.decompress(body).decode()))
+        assert len(links) == 6
+        for link in links:
+            async with one.session.get(one.url + link, headers=compressed, auto_decompress=False) as answer:
+                assert answer.headers["Cache-Control"].endswith("immutable")
+                whole += len(await answer.read())
+        assert whole <= 120_000
+
+
+async def test_a_page_of_the_load_has_its_periods(tmp_path: Path) -> None:
+    async with shown(tmp_path) as one:
+        status, text, _ = await one.ask("GET", "/load?span=hour")
+        assert (status, '"due": 200' in text) == (200, True)
+
+
+async def test_a_page_that_fails_is_told_without_the_text_of_the_error(tmp_path: Path) -> None:
+    async with served(tmp_path, kind=FailingPages) as one:
+        for path in ("/kpis", "/api/v1/status"):
+            status, text, _ = await one.ask("GET", path)
+            assert (status, "CANARY" in str(text)) == (500, False)
+        assert [line.partition(" in ")[0] for line in one.told] == [
+            "the page /kpis failed: ZeroDivisionError",
+            "GET /api/v1/status failed: ZeroDivisionError",
+        ]
+
+
+async def test_who_may_not_read_sees_nothing_of_the_agent(tmp_path: Path) -> None:
+    async with served(tmp_path, kind=Pages, web={"config_file": web_yml(tmp_path)}) as one:
+        for path in PATHS[:-1]:
+            status, text, headers = await one.ask("GET", path)
+            assert (status, headers["WWW-Authenticate"].partition(" ")[0]) == (401, "Basic"), path
+            assert "slow-service" not in text
+            assert (await one.ask("GET", path, None, basic("alice", PASSWORD)))[0] == 200, path
