@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import warnings
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -16,6 +17,8 @@ from alertdrill.agent import interrupts
 # name: (module of agent.commands, help in one line). A command's module is imported when the command runs or is asked
 # for its own help; there it is a function with the command's name.
 COMMANDS = {
+    "run": ("run", "Run the load all the time, and drills by schedule."),
+    "ctl": ("ctl", "Call the API of a running agent."),
     "drill": ("drill", "Run drills now: load, fault, verdicts, reports."),
     "lab": ("lab", "Start the embedded stack of real servers, until Ctrl-C."),
     "heal": ("heal", "Undo every fault of the ledger whose drill has ended."),
@@ -25,8 +28,13 @@ COMMANDS = {
     "import-k6": ("import_k6", "Turn a k6 script into a probe file."),
     "judge": ("judge", "Give the verdicts again, from a recording alone."),
     "report": ("report", "Write the reports of a drill again, or its post-mortem."),
+    "record": ("record", "Record a stretch of time without a drill, such as an incident."),
+    "regress": ("regress", "Turn recordings into tests of alerting rules, or run these."),
+    "gate": ("gate", "Fail if an alert was not proven recently."),
     "review": ("review", "Review many drills: which alerts were proven, and when."),
     "kpi": ("kpi", "Show the value, target and trend of each KPI."),
+    "schedule": ("schedule", "Show every coming drill of the schedule, and why one will be skipped."),
+    "history": ("history", "Show runs, proofs and the load over time, or make the database again."),
     "check": ("check", "Check configuration, drills and rules."),
     "explain": ("explain", "Explain rules: how soon and how late each may fire."),
 }
@@ -87,4 +95,6 @@ def main() -> None:
     interrupts.listen()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTING)
+    # Python warns of its own plans for patterns such as `[[a]`, in a line that names a file of this program.
+    warnings.simplefilter("ignore", FutureWarning)
     app(prog_name="alertdrill")

@@ -72,4 +72,12 @@ def at_the_lab(
         "allow": _ALLOWED_AT_THE_LAB,
         "password_files": {"postgres:5432": ledger.parent / "postgres" / "password"},
     }
-    return config.relocated(addresses).model_copy(update=own)
+    return _with_all_servers(config).relocated(addresses).model_copy(update=own)
+
+
+def _with_all_servers(config: AgentConfig) -> AgentConfig:
+    """Name the servers that a lab has and the configuration does not: drills there may use them."""
+    named = {"alertmanager": "http://alertmanager:9093", "toxiproxy": "http://toxiproxy:8474"}
+    missing = {key: {"url": url} for key, url in named.items() if getattr(config, key) is None}
+    values = config.model_dump(by_alias=True, exclude_unset=True) | missing
+    return config.model_validate(values) if missing else config

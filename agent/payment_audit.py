@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from alertdrill.agent.errors import ConfigError
+from alertdrill.agent.files import private
 
 if TYPE_CHECKING:
     from alertdrill.agent.recording.records import AuditRecord
@@ -84,7 +85,7 @@ class AcknowledgedIds:
         self.problem = ""
         self._tell = tell
         try:
-            self._file = path.open("w", encoding="utf-8")
+            self._file = open(path, "w", encoding="utf-8", opener=private)  # noqa: SIM115 - for the length of the load
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
 

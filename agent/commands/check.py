@@ -23,16 +23,18 @@ def check(
 
     given = paths or [Path("configs")]
     findings = check_files(given)
-    for problem in findings.problems:
-        typer.echo(problem, err=True)
+    for line in (*findings.passed_over, *findings.problems):
+        typer.echo(line, err=True)
     if findings.is_empty and not findings.problems:
         fail(
             f"nothing to check in {', '.join(map(str, given))}, expected *.yml or *.yaml files of alertdrill (with the"
             " key probe, drill or kpis) or of Prometheus rules (with the key groups, or a PrometheusRule)"
         )
     read = (
-        f"{findings.agent} configuration(s), {findings.probes} probe file(s),"
+        f"{len(findings.agents)} configuration(s), {findings.probes} probe file(s),"
         f" {len(findings.drills)} drill(s), {len(findings.rules)} rule file(s)"
     )
+    for kind, count in (("KPI", findings.kpis), ("web.yml", findings.web_files)):
+        read += f", {count} {kind} file(s)" if count else ""
     typer.echo(f"{read}: {len(findings.problems)} problem(s)")
     raise typer.Exit(USAGE if findings.problems else 0)

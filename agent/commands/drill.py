@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from alertdrill.agent.commands.options import ConfigOption, NoColor, command, fail, finite, named, open_console
+from alertdrill.agent.commands.options import (
+    AUTO,
+    ConfigOption,
+    NoColor,
+    at_least_one,
+    command,
+    fail,
+    labs_at_once,
+    named,
+    open_console,
+)
 from alertdrill.agent.commands.running import explained, run
 
 _Files = Annotated[
@@ -21,7 +31,7 @@ _Files = Annotated[
 
 @command(
     "alertdrill drill database-latency --lab --time-scale 30",
-    "alertdrill drill configs/drills/*.yml --lab --time-scale 60 --parallel 3",
+    "alertdrill drill configs/drills/*.yml --lab --time-scale auto --parallel auto",
     "alertdrill drill drills/checkout.yml --config agent.yml --dry-run",
 )
 def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
@@ -29,20 +39,37 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     config: ConfigOption = None,
     lab: Annotated[bool, typer.Option("--lab", help="Run on the embedded stack of real servers.")] = False,
     time_scale: Annotated[
-        float | None, typer.Option(help="Divide every duration of the lab and the drill.", min=1.0, callback=finite)
+        str | None,
+        typer.Option(
+            help="Divide every duration of the lab and the drill; auto: as much as this machine can keep.",
+            metavar="NUMBER|auto",
+            callback=at_least_one,
+        ),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of recordings and reports.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Find every target and print what would be done, in order; break nothing.")
     ] = False,
     parallel: Annotated[
-        int, typer.Option(help="Number of labs at once; each runs the next drill that is left.", min=1, max=64)
-    ] = 1,
+        str,
+        typer.Option(
+            help="Number of labs at once, each of which runs the next drill that is left; auto: as many as fit.",
+            metavar="NUMBER|auto",
+            callback=labs_at_once,
+        ),
+    ] = "1",
+    proofs: Annotated[
+        Path | None,
+        typer.Option(help="Also note in this file what was proven, for `alertdrill gate`.", metavar="proofs.json"),
+    ] = None,
     turns: Annotated[int | None, typer.Option(hidden=True)] = None,
+    paced: Annotated[bool, typer.Option("--paced", hidden=True)] = False,
+    attempt: Annotated[int, typer.Option(hidden=True)] = 1,
     no_color: NoColor = False,
 ) -> None:
     """Run drills now: load, fault, verdicts, reports."""
-    if parallel > 1 and (not lab or dry_run):
+    labs = None if parallel == AUTO else int(parallel)
+    if labs != 1 and (not lab or dry_run):
         fail("--parallel needs --lab, and no --dry-run: servers of your own are drilled one drill at a time")
     if time_scale is not None and not lab:
         fail("--time-scale needs --lab: servers of your own keep their own durations")
@@ -56,18 +83,31 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
         files=[named(file, read.parent / "drills") for file in files],
         config=read,
         lab=lab,
-        time_scale=time_scale or 1.0,
+        time_scale=None if time_scale == AUTO else float(time_scale or 1),
         output=output,
         dry_run=dry_run,
         turns=turns,
+        is_paced=paced,
+        attempt=attempt,
+        proofs=proofs,
     )
+    if proofs is not None and proofs.exists():
+        _require_proofs(proofs)
     if turns is None:
         _report_missing_libraries(lab=lab)
-    if parallel > 1:
+    if labs != 1:
         from alertdrill.agent.drilling.parallel import run_parallel
 
-        raise typer.Exit(run(lambda: run_parallel(options, parallel, console)))
+        raise typer.Exit(run(lambda: run_parallel(options, labs, console)))
     raise typer.Exit(run(lambda: session.run_drills(options, console)))
+
+
+def _require_proofs(path: Path) -> None:
+    """Fail now if a file cannot take proofs, and not after the drills."""
+    from alertdrill.agent.gate.proofs import read_proofs
+
+    with explained():
+        read_proofs(path)
 
 
 def _report_missing_libraries(*, lab: bool) -> None:

@@ -32,6 +32,7 @@ class ExplanationForm(StrEnum):
     "alertdrill explain configs/prometheus/rules.yml",
     "alertdrill explain rules/ --rule HighErrorRate --format markdown",
     "alertdrill explain --config configs/agent.yml --strict",
+    "alertdrill explain rules/ --strict --baseline known.yml",
 )
 def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     paths: Annotated[
@@ -45,8 +46,13 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     kpis: Annotated[Path | None, typer.Option(help="kpis.yml: the service's objectives, found likewise.")] = None,
     scrape_interval: Annotated[str | None, typer.Option(help="Scrape interval of series without a known job.")] = None,
     evaluation_interval: Annotated[str | None, typer.Option(help="Evaluation interval of groups without one.")] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="Types of metrics: an answer of /api/v1/metadata, or the text of /metrics.")
+    ] = None,
     rule: Annotated[str | None, typer.Option(help="Only this alert.", metavar="NAME")] = None,
     form: Annotated[ExplanationForm, typer.Option("--format", help="How to print it.")] = ExplanationForm.TEXT,
+    baseline: Annotated[Path | None, typer.Option(help="Findings that are known: they are left out.")] = None,
+    write_baseline: Annotated[Path | None, typer.Option(help="Write all findings as a baseline.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when a rule has a problem.")] = False,
     no_color: NoColor = False,
 ) -> None:
@@ -64,15 +70,37 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
         scrape_interval=_interval(scrape_interval, "--scrape-interval"),
         evaluation_interval=_interval(evaluation_interval, "--evaluation-interval"),
         rule=rule,
+        metadata=metadata,
     )
 
-    explanation = _explanation(options, config)
+    explanation = _with_baseline(_explanation(options, config), baseline, write_baseline)
+    for line in explanation.passed_over:
+        typer.echo(line, err=True)
     _print(explanation, form, open_console(no_color=no_color))
     raise typer.Exit(int(strict and explanation.has_problem))
 
 
 def _interval(text: str | None, option: str) -> timedelta | None:
-    return None if text is None else duration_of(text, option)
+    if text is None:
+        return None
+    interval = duration_of(text, option)
+    return interval or fail(f"{option}: expected more than 0s")
+
+
+def _with_baseline(explanation: Explanation, known: Path | None, written: Path | None) -> Explanation:
+    """Write all findings to one file, and leave out those of another."""
+    from alertdrill.agent.explaining.baseline import baseline_of, read_baseline, without_accepted
+    from alertdrill.agent.files import write_whole
+
+    if written is not None:
+        try:
+            write_whole(written, baseline_of(explanation))
+        except OSError as error:
+            fail(f"--write-baseline: {written} cannot be written: {error.strerror}")
+    if known is None:
+        return explanation
+    with explained():
+        return without_accepted(explanation, read_baseline(known), known)
 
 
 def _print(explanation: Explanation, form: ExplanationForm, console: Console) -> None:

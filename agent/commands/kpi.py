@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from alertdrill.agent.config.agent import AgentConfig
     from alertdrill.agent.config.kpis import Kpis
     from alertdrill.agent.scorecard.card import Card
+    from alertdrill.agent.scorecard.earlier_runs import CardRun
 
 
 class CardForm(StrEnum):
@@ -124,6 +125,8 @@ async def show(options: KpiOptions, console: Console) -> int:
 
     Raises ConfigError, ServiceUnavailable.
     """
+    import asyncio
+
     from alertdrill.agent.config.agent import read_agent_config
     from alertdrill.agent.config.kpis import read_kpis
     from alertdrill.agent.errors import ConfigError
@@ -136,10 +139,29 @@ async def show(options: KpiOptions, console: Console) -> int:
     print_card = _printer(options.form, console)
     path = options.history or config.recordings / ("kpis-lab.jsonl" if options.lab else "kpis.jsonl")
     runs = earlier_runs.read(path)
+    if "history" in config.model_fields_set and options.history is None:
+        runs = await asyncio.to_thread(with_history, config, path.name, runs)
     card = earlier_runs.with_trends(await _measured(options, config, kpis), runs)
     print_card(card)
     earlier_runs.add(path, runs, card)
     return card.exit_code
+
+
+def with_history(config: AgentConfig, name: str, runs: list[CardRun]) -> list[CardRun]:
+    """Return the runs of a file together with those in the history, which gets them, too; without it, those of the file."""
+    from alertdrill.agent.errors import ConfigError
+    from alertdrill.agent.history.connection import HistoryUnavailable
+    from alertdrill.agent.history.database import opened
+    from alertdrill.agent.history.index import KpiRunText, kept_kpi_runs
+    from alertdrill.agent.scorecard.earlier_runs import CardRun
+
+    mine = [KpiRunText(one.at, one.window_seconds, one.model_dump_json()) for one in runs]
+    try:
+        with opened(config.history, config.recordings) as database:
+            return [CardRun.model_validate_json(one.text) for one in kept_kpi_runs(database, name, mine)]
+    except (ConfigError, HistoryUnavailable) as error:
+        typer.echo(f"alertdrill: trends are those of {name} alone: {error}", err=True)
+        return runs
 
 
 def _printer(form: str, console: Console) -> Callable[[Card], None]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -41,10 +42,10 @@ def command(*examples: str, note: str = "") -> Callable[[Callable[..., None]], T
 
 
 def open_console(*, no_color: bool) -> Console:
-    """Open standard output for text in colours, or without."""
-    from alertdrill.agent.console import LastingConsole
+    """Open standard output for text in colours, or without; in a file or a pipe nothing is wrapped or cut."""
+    from alertdrill.agent.console import LastingConsole, widened
 
-    return LastingConsole(no_color=no_color or None, highlight=False)
+    return widened(LastingConsole(no_color=no_color or None, highlight=False))
 
 
 def fail(text: str) -> NoReturn:
@@ -53,11 +54,47 @@ def fail(text: str) -> NoReturn:
     raise typer.Exit(USAGE)
 
 
+def variables(given: Sequence[str]) -> dict[str, str]:
+    """Return the values of `--env NAME=VALUE`."""
+    variables = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            fail(f"--env: {text!r} is not a variable, expected NAME=VALUE such as TOKEN=abc")
+        variables[name] = value
+    return variables
+
+
 def finite(number: float | None) -> float | None:
     """Return an option's number; infinity and NaN, which Python reads as numbers, are refused."""
     if number is not None and not math.isfinite(number):
         raise typer.BadParameter(f"{number} is not a finite number.")
     return number
+
+
+AUTO = "auto"
+_MOST_LABS = 64
+
+
+def at_least_one(text: str | None) -> str | None:
+    """Check an option that is a number from 1 on, or `auto`."""
+    if text is None or text == AUTO:
+        return text
+    try:
+        number = finite(float(text))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a number, expected one from 1 on, or auto.") from None
+    if number is None or number < 1:
+        raise typer.BadParameter(f"{text} is not in the range x>=1, expected a number, or auto.")
+    return text
+
+
+def labs_at_once(text: str) -> str:
+    """Check an option that is a number of labs, or `auto`."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST_LABS))
+    if text != AUTO and not (is_number and 1 <= int(text) <= _MOST_LABS):
+        raise typer.BadParameter(f"{text!r} is not in the range 1<=x<={_MOST_LABS}, expected a number, or auto.")
+    return text
 
 
 def duration_of(text: str, option: str = "--duration") -> timedelta:

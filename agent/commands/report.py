@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 _EXAMPLE = "alertdrill report recordings/database-latency-20260102T030405Z.recording.json.gz"
 
 
-@command(_EXAMPLE, f"{_EXAMPLE} --postmortem")
+@command(_EXAMPLE, f"{_EXAMPLE} --postmortem", "alertdrill report slow-database --config agent.yml")
 def report(  # noqa: PLR0913, PLR0917 - one parameter for each option
-    file: Annotated[Path, typer.Argument(help="A recording.", metavar="RECORDING")],
+    file: Annotated[
+        Path, typer.Argument(help="A recording; with --config also a drill's name or a run's id.", metavar="RECORDING")
+    ],
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="agent.yml, whose history has the newest recording.", metavar="FILE"),
+    ] = None,
     postmortem: Annotated[bool, typer.Option("--postmortem", help="The post-incident document, as Markdown.")] = False,
     output: Annotated[
         Path | None,
@@ -42,11 +48,31 @@ def report(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     console = open_console(no_color=no_color)
     with explained():
+        if config is not None and not file.exists():
+            file = _found(config, str(file))
         recording = read_recording(file)
         if postmortem:
             _write_postmortem(_with_money(recording, probe), slow_seconds, output, console)
         else:
             _write_reports(recording, (output or file.parent) / file.name, runbooks, console)
+
+
+def _found(config: Path, name: str) -> Path:
+    """Return the newest recording of a drill, or that of a run; raises ConfigError."""
+    from alertdrill.agent.config.agent import read_agent_config
+    from alertdrill.agent.errors import ConfigError
+    from alertdrill.agent.history.database import opened
+    from alertdrill.agent.history.index import catch_up, recording_of
+
+    agent = read_agent_config(config)
+    with opened(agent.history, agent.recordings) as database:
+        catch_up(database, agent.recordings)
+        path = recording_of(database, name)
+    if path is None:
+        raise ConfigError(
+            f"{name}: is neither a file nor a drill or run in the history, expected one of `alertdrill history`"
+        )
+    return agent.recordings / path
 
 
 def _write_reports(recording: Recording, path: Path, runbooks: Path, console: Console) -> None:

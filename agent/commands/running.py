@@ -22,7 +22,7 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, undoes: bool = True) ->
     stopping = "stopping: undoing what is broken …" if undoes else "stopping …"
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_until_signalled(main, stopping))
+            return runner.run(_until_signalled(main, stopping, undoes=undoes))
     except (asyncio.CancelledError, KeyboardInterrupt):
         typer.echo(f"alertdrill: interrupted{'; every fault was undone' if undoes else ''}", err=True)
         return INTERRUPTED
@@ -43,7 +43,7 @@ def explained() -> Iterator[None]:
         raise typer.Exit(_explain(BaseExceptionGroup("", [error]))) from None
 
 
-async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stopping: str) -> int:
+async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stopping: str, *, undoes: bool) -> int:
     import asyncio
 
     task = asyncio.current_task()
@@ -51,6 +51,9 @@ async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stoppin
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
+        # Where nothing is to be undone, a second signal would only break off the summary of the first.
+        if not undoes and task.cancelling():
+            return
         loop.call_soon_threadsafe(task.cancel)
         # The reader of standard error may have gone, or a line may be half written; that must not prevent stopping.
         with contextlib.suppress(OSError, RuntimeError):
@@ -64,13 +67,14 @@ async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stoppin
 def _explain(group: BaseExceptionGroup[BaseException]) -> int:
     """Print each expected error as a line and return the exit code; a bug is raised again."""
     from alertdrill.agent.errors import ConfigError, ServiceUnavailable, leaves
+    from alertdrill.agent.history.connection import HistoryUnavailable
     from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed, LedgerRefused
     from alertdrill.lab.errors import LabError
     from alertdrill.probes.load.workers import WorkersDied
     from alertdrill.units.extras import LibraryMissing
 
     of_faults = (FaultNotApplied, FaultNotHealed, LedgerRefused)
-    known = (ConfigError, ServiceUnavailable, *of_faults, LabError, WorkersDied, LibraryMissing)
+    known = (ConfigError, ServiceUnavailable, HistoryUnavailable, *of_faults, LabError, WorkersDied, LibraryMissing)
     matched, rest = group.split(known)
     if rest is not None or matched is None:
         raise group

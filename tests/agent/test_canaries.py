@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import gzip
+import json
 import os
 import re
 import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import bcrypt
 import pytest
 import yaml
 from aiohttp import web
 
+from alertdrill.agent.config.agent import read_agent_config, without_secrets
+from alertdrill.lab.ports import free_ports
 from tests.support.answering import answering
+from tests.support.canaries import Canaries, process_list, run, running, written
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.servers
 
-ROOT = Path(__file__).parents[2]
 # It breaks, as a drill does, each fault of a drill file, and prints what a drill would print.
 _BREAK = """
 import asyncio, sys
@@ -38,9 +36,10 @@ from alertdrill.chaos.safety.ledger import Ledger
 async def main():
     config = read_agent_config(Path("agent.yml"))
     ledger = Ledger(config.ledger, "canaries")
-    async with leased(ledger, print) as dog:
+    faults = read_drill(Path("drill.yml")).faults
+    async with leased(ledger, print, faults) as dog:
         print("watchdog", dog.pid)
-        for fault in read_drill(Path("drill.yml")).faults:
+        for fault in faults:
             try:
                 async with applied(fault, config.endpoints, ledger):
                     print("in force:", fault.kind, fault.target)
@@ -50,41 +49,7 @@ async def main():
 asyncio.run(main())
 """
 
-
-class Canaries:
-    """Makes secrets, and finds them again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.made: list[str] = []
-        self.variables: dict[str, str] = {}
-
-    def text(self) -> str:
-        self.made.append(f"CANARY{len(self.made):02}VALUE")
-        return self.made[-1]
-
-    def file(self) -> str:
-        path = self.folder / "secrets" / f"secret-{len(self.made)}"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"{self.text()}\n")
-        return f"secrets/{path.name}"
-
-    def variable(self) -> str:
-        name = f"CANARY_OF_TEST_{len(self.made)}"
-        self.variables[name] = self.text()
-        return name
-
-    def seen_in(self, text: str) -> list[str]:
-        """List the secrets of a text, also those in the encodings of basic authentication."""
-        decoded = [_decoded(word) for word in re.findall(r"[A-Za-z0-9+/=]{16,}", text)]
-        return [one for one in self.made if any(one in place for place in (text, *decoded))]
-
-
-def _decoded(word: str) -> str:
-    try:
-        return base64.b64decode(word + "=" * (-len(word) % 4)).decode(errors="replace")
-    except ValueError:
-        return ""
+READ = ("status", "load", "runs", "alerts", "schedule", "occurrences", "blackouts", "openapi.json")
 
 
 @pytest.fixture
@@ -111,6 +76,15 @@ def agent_yml(canaries: Canaries, url: str) -> dict[str, Any]:
         },
         "alertmanager": {"url": url, "bearer_token": canaries.text()},
         "toxiproxy": {"url": url},
+        "grafana": {"url": url, "token_file": canaries.file()},
+        "notify": {
+            "targets": [
+                {"webhook": {"url": f"{url}/{canaries.text()}", "secret": canaries.text()}},
+                {"slack": {"url": f"{url}/{canaries.text()}"}},
+                {"email": {"server": host, "from": "a@a", "to": ["b@b"], "username": "a", "password": canaries.text()}},
+            ]
+        },
+        "heartbeat": {"url": f"{url}/{canaries.text()}"},
         "listen": "127.0.0.1:0",
         "ledger": "state/ledger",
         "recordings": "state/recordings",
@@ -181,6 +155,12 @@ def wrong_files(canaries: Canaries) -> dict[str, dict[str, Any]]:
     agents += [agent | {"probe": {"kind": "http", "url": urls[number]}} for number in (0, 1, 3, 5)]
     agents += [
         agent | {"alertmanager": {"url": "http://a", "bearer_token": f"{canaries.text()} two words"}},
+        agent | {"heartbeat": {"url": canaries.text(), "every": "1s"}},
+        agent | {"notify": {"targets": [{"slack": {"url": f"http://a/ {canaries.text()}"}}]}},
+        agent | {"history": {"url": f"postgresql://me:{canaries.text()}@a/x", "agent": "shop"}},
+        agent | {"history": {"url": f"mysql://me:{canaries.text()}@a/x"}},
+        agent | {"history": {"url": "sqlite:a.db", "password": canaries.text()}},
+        agent | {"grafana": {"url": "http://a", "token": f"{canaries.text()}\n"}},
         agent | {"alertmanager": {"url": "http://a", "headers": {"X-A": f"{canaries.text()}\n"}}},
         agent | {"probe": {"kind": "http", "url": "http://a", "headers": {"Cookie": f"{canaries.text()}\x01"}}},
     ]
@@ -206,56 +186,14 @@ def wrong_files(canaries: Canaries) -> dict[str, dict[str, Any]]:
         {"kind": "command", "begin": {"run": ["x", f"--password={canaries.text()}"]}, "end": step},
     ]
     drill = {"drill": "d", "load": {"rate": 1}, "expect": [{"alert": "A"}]}
+    webs = [
+        {"basic_auth_users": {"alice": canaries.text()}},
+        {"basic_auth_users": {}, "alertdrill": {"bearer_token_files": {"ci": f"../{canaries.file()}"}, "x": 1}},
+        {"basic_auth_users": {}, "alertdrill": {"bearer_token_files": canaries.text()}},
+    ]
     files = {f"agent-{number}.yml": one for number, one in enumerate(agents)}
+    files |= {f"web-{number}.yml": one for number, one in enumerate(webs)}
     return files | {f"drill-{number}.yml": drill | {"faults": [one]} for number, one in enumerate(faults)}
-
-
-@contextmanager
-def process_list() -> Iterator[set[str]]:
-    """Collect every command line of the machine, again and again, for the length of the block."""
-    seen: set[str] = set()
-    is_over = threading.Event()
-
-    def look() -> None:
-        while not is_over.wait(0.02):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    seen.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-                except OSError:
-                    continue
-
-    looking = threading.Thread(target=look)
-    looking.start()
-    try:
-        yield seen
-    finally:
-        is_over.set()
-        looking.join()
-
-
-async def run(canaries: Canaries, *command: str) -> str:
-    """Run a command in the folder of the secrets, and return what it printed."""
-    ended = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-P", *command],
-        cwd=canaries.folder,
-        env=os.environ | canaries.variables | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert "Traceback" not in ended.stdout
-    return str(ended.stdout)
-
-
-def written(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every file that was written, as text."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            content = path.read_bytes()
-            yield path, (gzip.decompress(content) if path.suffix == ".gz" else content).decode(errors="replace")
 
 
 async def repeat(request: web.Request) -> web.Response:
@@ -264,13 +202,24 @@ async def repeat(request: web.Request) -> web.Response:
     return web.Response(status=500, text=text)
 
 
+def write_files(canaries: Canaries, url: str) -> None:
+    """Write agent.yml, a drill, and a probe file with the same probe as agent.yml."""
+    agent = agent_yml(canaries, url)
+    files = {"agent": agent, "drill": drill_yml(canaries, url), "probe": {"probe": agent["probe"]}}
+    for name, values in files.items():
+        (canaries.folder / f"{name}.yml").write_text(yaml.safe_dump(values))
+
+
+# The files are beside each other, and are looked through like all others.
+_PROBE_FILES = (
+    "--out csv=state/probe/a.csv --out jsonl=state/probe/a.jsonl --acknowledged state/probe/ids "
+    "--html state/probe/a.html --summary-export state/probe/a.json"
+)
+
+
 async def test_no_command_and_no_failure_shows_a_secret(canaries: Canaries) -> None:
     async with answering(repeat) as server:
-        for name, values in {
-            "agent": agent_yml(canaries, server.url),
-            "drill": drill_yml(canaries, server.url),
-        }.items():
-            (canaries.folder / f"{name}.yml").write_text(yaml.safe_dump(values))
+        write_files(canaries, server.url)
         printed: dict[str, str] = {}
         with process_list() as listed:
             printed["break"] = await run(canaries, "-c", _BREAK)
@@ -283,7 +232,7 @@ async def test_no_command_and_no_failure_shows_a_secret(canaries: Canaries) -> N
                 "status --json -c agent.yml",
                 "heal --dry-run --force -c agent.yml",
                 "heal --force -c agent.yml",
-                "probe agent.yml --duration 1s --rate 5",
+                f"probe probe.yml --duration 1s --rate 5 {_PROBE_FILES}",
                 "kpi -c agent.yml",
                 "explain -c agent.yml",
             ):
@@ -293,6 +242,8 @@ async def test_no_command_and_no_failure_shows_a_secret(canaries: Canaries) -> N
     assert "http FaultNotHealed" in printed["break"]
     assert "command FaultNotHealed" in printed["break"]
     assert "abandoned" in printed["status -c agent.yml"]
+    assert "failed" in printed[f"probe probe.yml --duration 1s --rate 5 {_PROBE_FILES}"]
+    assert len(list((canaries.folder / "state" / "probe").iterdir())) == 5
     for command, text in printed.items():
         assert (command, canaries.seen_in(text)) == (command, [])
     for path, text in written(canaries.folder / "state"):
@@ -300,6 +251,93 @@ async def test_no_command_and_no_failure_shows_a_secret(canaries: Canaries) -> N
         assert path.stat().st_mode & 0o077 == 0
     assert canaries.seen_in("\n".join(listed)) == []
     assert list((canaries.folder / "state" / "ledger").glob("alertdrill-*.json"))
+
+
+def test_the_configuration_that_the_api_tells_shows_no_secret(canaries: Canaries) -> None:
+    write_files(canaries, "http://127.0.0.1:1")
+    told = without_secrets(read_agent_config(canaries.folder / "agent.yml"))
+    assert canaries.seen_in(json.dumps(told)) == []
+    assert told["prometheus"]["basic_auth"] == {"username": "drill", "password": "<secret>"}
+    assert told["heartbeat"]["url"] == "<secret>"
+    assert told["probe"]["json"] == {"password": "<secret>"}
+
+
+async def test_the_metrics_of_a_running_agent_show_no_secret(canaries: Canaries) -> None:
+    async with answering(repeat) as server, aiohttp.ClientSession() as session:
+        write_files(canaries, server.url)
+        listen = f"127.0.0.1:{free_ports(1)[0]}"
+        words = f"-m alertdrill probe probe.yml --duration 5m --rate 5 --listen {listen}"
+        text = ""
+
+        async def shows_failures() -> bool:
+            nonlocal text
+            try:
+                async with session.get(f"http://{listen}/metrics") as answer:
+                    text = await answer.text()
+            except aiohttp.ClientConnectionError:
+                return False
+            return re.search('outcome="failed"} [1-9]', text) is not None
+
+        async with running(canaries, *words.split()) as agent:
+            await until(shows_failures, "the agent counts failed transactions")
+            agent.send_signal(signal.SIGINT)
+            printed, _ = await agent.communicate()
+    assert canaries.seen_in(text + printed.decode()) == []
+
+
+def write_agent_that_runs(canaries: Canaries, url: str, listen: str, database: str) -> str:
+    """Write agent.yml for `run`, with a web.yml and a history on a server that is away; returns the token of a caller."""
+    token = canaries.file()
+    # A token has at least 16 characters.
+    (canaries.folder / token).write_text(f"{canaries.made[-1]}-of-ci\n")
+    hashed = bcrypt.hashpw(canaries.text().encode(), bcrypt.gensalt(4)).decode()
+    canaries.made.append(hashed)
+    callers = {"bearer_token_files": {"ci": token}, "roles": {"ci": "write"}}
+    files = {
+        "web": {"basic_auth_users": {"alice": hashed}, "alertdrill": callers},
+        "agent": agent_yml(canaries, url)
+        | {"listen": listen, "load": {"rate": 5}, "web": {"enable_lifecycle": True, "config_file": "web.yml"}}
+        | {"history": {"url": f"postgresql://me@{database}/x", "password_file": canaries.file(), "agent": "shop"}}
+        | {"heartbeat": {"url": f"{url}/{canaries.text()}?key={canaries.text()}", "every": "1s"}},
+    }
+    for name, values in files.items():
+        (canaries.folder / f"{name}.yml").write_text(yaml.safe_dump(values))
+    return (canaries.folder / token).read_text().strip()
+
+
+async def test_an_agent_that_runs_shows_no_secret(canaries: Canaries) -> None:
+    ports = free_ports(2)
+    listen, database = (f"127.0.0.1:{port}" for port in ports)
+    texts: list[str] = []
+    async with answering(repeat) as server, aiohttp.ClientSession() as session:
+        token = write_agent_that_runs(canaries, server.url, listen, database)
+
+        async def answer(path: str, method: str = "GET") -> str:
+            headers = {"Authorization": f"Bearer {token}"}
+            try:
+                async with session.request(method, f"http://{listen}{path}", headers=headers) as answered:
+                    texts.append(await answered.text())
+            except aiohttp.ClientConnectionError:
+                return ""
+            return texts[-1]
+
+        async def has_failed() -> bool:
+            return re.search('heartbeats_total{result="failed"} [1-9]', await answer("/metrics")) is not None
+
+        with process_list() as listed:
+            async with running(canaries, "-m", "alertdrill", "run", "-c", "agent.yml") as agent:
+                await until(has_failed, "a heartbeat is refused")
+                for path in ("/", "/kpis", "/schedule", "/drills", *map("/api/v1/{}".format, READ)):
+                    assert await answer(path)
+                assert await answer("/-/reload", "POST")
+                agent.send_signal(signal.SIGINT)
+                printed, _ = await agent.communicate()
+    assert b"the heartbeat was not taken" in printed
+    assert b"Connection refused" in printed
+    assert b"Traceback" not in printed
+    assert canaries.seen_in("\n".join((printed.decode(), *texts, *listed))) == []
+    for path, text in written(canaries.folder / "state"):
+        assert (path, canaries.seen_in(text)) == (path, [])
 
 
 async def test_no_error_of_a_file_shows_a_secret(canaries: Canaries) -> None:

@@ -46,7 +46,7 @@ def test_a_wrong_name_suggests_the_near_one(typo: str, near: str) -> None:
     ("words", "word", "expected"),
     [
         ("alertdrill ", "1", set(COMMANDS)),
-        ("alertdrill re", "1", {"report", "review"}),
+        ("alertdrill re", "1", {"record", "regress", "report", "review"}),
         ("alertdrill drill --la", "2", {"--lab"}),
         ("alertdrill kpi --format m", "3", {"markdown"}),
     ],

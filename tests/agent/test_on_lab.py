@@ -48,3 +48,14 @@ def test_without_a_file_a_lab_uses_the_shipped_one_which_is_complete() -> None:
 
 def test_without_a_lab_the_shipped_file_is_never_used() -> None:
     assert on_lab.configuration(None) == HERE
+
+
+def test_a_lab_has_every_server_also_those_that_the_configuration_does_not_name(tmp_path: Path) -> None:
+    HERE.parent.mkdir()
+    HERE.write_text('probe: {kind: tcp, url: "tcp://engine:8080"}\nprometheus: {url: "http://prometheus:9090"}\n')
+    names = ("prometheus:9090", "alertmanager:9093", "toxiproxy:8474", "alertdrill:9095", "engine:8080")
+    addresses = {name: f"127.0.0.1:{3000 + number}" for number, name in enumerate(names)}
+    config = on_lab.at_the_lab(read_agent_config(HERE), addresses, tmp_path / "ledger", 30)
+    assert config.alertmanager is not None
+    assert config.alertmanager.url == "http://127.0.0.1:3001"
+    assert config.endpoints.toxiproxy_url == "http://127.0.0.1:3002"

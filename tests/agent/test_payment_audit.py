@@ -11,6 +11,12 @@ from alertdrill.agent.payment_audit import AcknowledgedIds
 from tests.support.full_disk import files_of_at_most
 
 
+def test_other_users_cannot_read_the_file(tmp_path: Path) -> None:
+    kept = AcknowledgedIds(tmp_path / "ids.txt", print)
+    kept.close()
+    assert kept.path.stat().st_mode & 0o777 == 0o600
+
+
 def test_each_second_is_in_the_file_at_once(tmp_path: Path) -> None:
     kept = AcknowledgedIds(tmp_path / "ids.txt", print)
     kept.keep(["a", "b"])

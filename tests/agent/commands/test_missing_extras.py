@@ -12,7 +12,7 @@ import pytest
 from alertdrill.chaos.fault import Fault
 from alertdrill.chaos.postgres.fault import Postgres
 from alertdrill.chaos.redis.fault import Redis
-from alertdrill.chaos.registry import INJECTIONS
+from alertdrill.chaos.registry import injection_class
 from alertdrill.chaos.safety.entry import Entry
 from alertdrill.chaos.safety.ledger import Ledger
 
@@ -61,15 +61,14 @@ def test_one_line_says_what_to_install(tmp_path: Path, command: str, module: str
     assert (ended.returncode, ended.stderr) == (2, line)
 
 
-@pytest.mark.parametrize("module", ["jinja2", "plotly"])
-def test_a_page_of_a_load_is_refused_before_the_load(tmp_path: Path, module: str) -> None:
+def test_a_page_of_a_load_is_refused_before_the_load(tmp_path: Path) -> None:
     (tmp_path / "load.yml").write_text(LOAD)
-    ended = without(module, tmp_path, "probe", "load.yml", "--html", "load.html")
-    line = f"alertdrill: --html: the library {module} is not installed: pip install 'alertdrill[report]'\n"
+    ended = without("jinja2", tmp_path, "probe", "load.yml", "--html", "load.html")
+    line = "alertdrill: --html: the library jinja2 is not installed: pip install 'alertdrill[report]'\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", line)
 
 
-@pytest.mark.parametrize("module", ["jinja2", "junitparser", "plotly"])
+@pytest.mark.parametrize("module", ["jinja2", "junitparser"])
 def test_reports_without_an_extra_are_still_written(tmp_path: Path, module: str) -> None:
     ended = without(module, tmp_path, "report", str(RECORDING), "--output", "reports")
     line = f"alertdrill: the library {module} is not installed: pip install 'alertdrill[report]'\n"
@@ -79,10 +78,10 @@ def test_reports_without_an_extra_are_still_written(tmp_path: Path, module: str)
 
 def test_a_drill_names_the_reports_it_will_lack_and_goes_on(tmp_path: Path) -> None:
     """Here it ends at its configuration, which is not there."""
-    ended = without("plotly", tmp_path, "drill", "drill.yml")
+    ended = without("jinja2", tmp_path, "drill", "drill.yml")
     assert ended.returncode == 2
     assert ended.stderr.splitlines()[0] == (
-        "alertdrill: only JSON reports will be written: the library plotly is not installed:"
+        "alertdrill: only JSON reports will be written: the library jinja2 is not installed:"
         " pip install 'alertdrill[report]'"
     )
     assert "configs/agent.yml: cannot be read" in ended.stderr
@@ -110,7 +109,7 @@ def test_a_fault_that_cannot_be_undone_says_what_to_install(
     """The agent that injected it had the library."""
     ledger = Ledger(tmp_path / "ledger", "drill")
     own = {"name": "left", "words": fault.target, "server_name": "there", "password_file": None, "may_evict": False}
-    injection = INJECTIONS[fault.kind].model_construct(**dict(fault) | own)
+    injection = injection_class(fault.kind).model_construct(**dict(fault) | own)
     entry = Entry.of(fault, injection, "drill")
     owner = replace(entry.owner, started=entry.owner.started - 1)
     ledger.write(ledger.new_id(), entry.model_copy(update={"owner": owner}))
@@ -120,3 +119,14 @@ def test_a_fault_that_cannot_be_undone_says_what_to_install(
     ended = without(module, tmp_path, "heal", "--config", "agent.yml")
     assert ended.returncode == 4
     assert f": the library {module} is not installed: pip install 'alertdrill[{extra}]'" in ended.stderr
+
+
+def test_a_schedule_with_calendars_needs_their_extra(tmp_path: Path) -> None:
+    servers = "".join(
+        f"{name}: {{url: 'http://127.0.0.1:1'}}\n" for name in ("prometheus", "alertmanager", "toxiproxy")
+    )
+    (tmp_path / "days.ics").write_text("BEGIN:VCALENDAR\nEND:VCALENDAR\n")
+    (tmp_path / "agent.yml").write_text(f"{PROBE}{servers}schedule: {{time_zone: UTC, calendars: [days.ics]}}\n")
+    ended = without("icalendar", tmp_path, "schedule", "--config", "agent.yml")
+    assert ended.returncode == 2
+    assert ended.stderr == ("alertdrill: the library icalendar is not installed: pip install 'alertdrill[calendars]'\n")

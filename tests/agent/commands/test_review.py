@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -88,3 +90,49 @@ def test_an_error_is_one_line(arguments: list[object], said: str) -> None:
     assert ended.exit_code == 2
     assert ended.stderr.startswith(said)
     assert ended.stderr.count("\n") == 1
+
+
+AGENT = """\
+probe: {kind: tcp, url: "tcp://127.0.0.1:1"}
+prometheus: {url: "http://127.0.0.1:1"}
+recordings: kept
+"""
+
+
+def test_a_review_by_the_history_is_that_of_the_recordings(
+    tmp_path: Path, passed: Recording, missed: Recording
+) -> None:
+    """The second time no recording is read: only the one that is new."""
+    config, kept = tmp_path / "agent.yml", tmp_path / "kept"
+    shutil.copytree(SAMPLES, kept)
+    kept.joinpath("cut-20260102T030405Z.recording.json.gz").write_bytes(b"cut")
+    for number, one in enumerate((passed, missed, passed)):
+        write_recording(one, kept / f"{number}.recording.json.gz")
+
+    def printed(*arguments: object) -> tuple[str, str]:
+        ended = review(*arguments, "--format", "html")
+        return re.sub(r"(since|up to) [^<]*", "", ended.stdout), ended.stderr
+
+    def turn_around() -> None:
+        """Make recordings unreadable, or readable again, without a trace in what the file system says of them."""
+        for path in kept.glob("[0-9].recording.json.gz"):
+            status = path.stat()
+            path.write_bytes(path.read_bytes()[::-1])
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    for since in ((), ("--since", "3650d"), ("--since", "1d")):
+        expected = printed(kept, *since)
+        config.write_text(AGENT)
+        assert printed("--config", config, *since) == expected
+        config.write_text(AGENT + "history: {url: 'sqlite:h.db'}\n")
+        assert printed("--config", config, *since) == expected
+        turn_around()
+        assert printed("--config", config, *since) == expected
+        turn_around()
+    assert "3 passed" in printed(kept)[0]
+    config.write_text(AGENT + "history: {url: 'sqlite:h.db'}\n")
+    (tmp_path / "h.db").write_bytes(b"no database" * 999)
+    page, said = printed("--config", config)
+    assert page == printed(kept)[0]
+    assert "alertdrill: the recordings are read, because the history cannot be: " in said
+    assert review("--config", config, kept).exit_code == 2
