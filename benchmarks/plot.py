@@ -1,4 +1,4 @@
-"""Line charts as SVG, written without a library: plotly would need a browser to write an image."""
+"""Line charts as SVG images for Markdown pages; those of reports need a browser's style sheet."""
 
 from __future__ import annotations
 

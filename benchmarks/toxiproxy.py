@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import statistics
@@ -22,6 +23,7 @@ from alertdrill.chaos.toxiproxy.embedded import VERSION
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.server import Spec
 from benchmarks import results, tcp_load, tcp_peer
+from benchmarks.api_times import api_seconds
 from benchmarks.errors import BenchmarkError, exit_on_error
 from benchmarks.servers import ROOT, Target, running
 from benchmarks.toxiproxy_page import MANY, ProxyFigures, page, row
@@ -31,6 +33,10 @@ _FOLDER = Path(__file__).parent
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
+# As many requests as are answered while the bytes of one measurement are sent a few times.
+_BYTES_PER_REQUEST = 5_000_000
+_FEWEST_REQUESTS = 20
+
 # Toxics without effect, to measure the cost of having toxics.
 _HARMLESS = [
     {"type": "latency", "stream": stream, "attributes": {"latency": 0}} for stream in ("upstream", "downstream")
@@ -39,11 +45,12 @@ _HARMLESS = [
 
 @dataclass(frozen=True)
 class Way:
-    """One way from client to server: the port to connect to, and the proxy's process id if there is a proxy."""
+    """One way from client to server: the port to connect to, and the proxy's process id and API's port if there is one."""
 
     name: str
     port: int
     pid: int | None
+    api_port: int | None = None
 
 
 def main(
@@ -71,7 +78,7 @@ def compare_proxies(rounds: int, count_bytes: int, messages: int) -> dict[str, l
         for name, describe in (("real", _describe_real), ("embedded", _describe_embedded)):
             target = stack.enter_context(running(describe))
             for title, toxics in ((name, []), (f"{name} with toxics", _HARMLESS)):
-                ways.append(Way(title, _proxy(target, title, peer, toxics), _pid(target)))
+                ways.append(Way(title, _proxy(target, title, peer, toxics), _pid(target), _port(target.url)))
         measured: dict[str, list[ProxyFigures]] = {way.name: [] for way in ways}
         for number in range(rounds):
             for way in ways if number % 2 == 0 else reversed(ways):
@@ -87,6 +94,7 @@ async def _measure(way: Way, count_bytes: int, messages: int) -> ProxyFigures:
     _, single = await tcp_load.round_trips(way.port, 1, messages)
     with _cpu(way.pid) as message_cpu:
         trip_seconds, many = await tcp_load.round_trips(way.port, MANY, messages // MANY)
+    api = await _api_seconds(way, count_bytes)
     percentiles, many_percentiles = (statistics.quantiles(times, n=100) for times in (single, many))
     return ProxyFigures(
         rate=count_bytes / seconds,
@@ -98,7 +106,19 @@ async def _measure(way: Way, count_bytes: int, messages: int) -> ProxyFigures:
         many_p99=many_percentiles[98],
         many_messages_per_second=len(many) / trip_seconds,
         cpu_per_message=message_cpu[0] / len(many),
+        api_p50=statistics.median(api) if api else 0.0,
+        api_p95=statistics.quantiles(api, n=20)[-1] if api else 0.0,
     )
+
+
+async def _api_seconds(way: Way, count_bytes: int) -> list[float]:
+    """Ask the proxy's API while data is sent over many connections; returns the seconds of each request."""
+    if way.api_port is None:
+        return []
+    asking = asyncio.create_task(api_seconds(way.api_port, max(_FEWEST_REQUESTS, count_bytes // _BYTES_PER_REQUEST)))
+    while not asking.done():
+        await tcp_load.transfer_seconds(way.port, MANY, count_bytes // MANY)
+    return await asking
 
 
 @contextmanager

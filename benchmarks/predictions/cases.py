@@ -321,6 +321,15 @@ def _not_notified() -> list[Case]:
             receiver="broken",
         ),
         Case(
+            "NotCalled",
+            "depth > 50",
+            labels={"way": "outside"},
+            link=ChainLink.NOT_CALLED,
+            says=("counts notifications without a failure", "by slack", "…/api/v1/webhook/outside"),
+            outcome=VerdictOutcome.INCONCLUSIVE,
+            receiver="outside",
+        ),
+        Case(
             "StillWaiting",
             "depth > 50",
             labels={"way": "never"},

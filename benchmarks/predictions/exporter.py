@@ -137,6 +137,9 @@ class StepExporter:
             await asyncio.sleep(self._hang_seconds)
         return web.Response()
 
+    async def _outside(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
     async def _broken(self, _: web.Request) -> web.Response:
         return web.Response(status=500, text="this receiver is broken")
 
@@ -152,6 +155,7 @@ class StepExporter:
         ):
             application.router.add_get(path, handler)
         application.router.add_post("/broken", self._broken)
+        application.router.add_post("/outside", self._outside)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
         try:

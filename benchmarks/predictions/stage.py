@@ -152,12 +152,14 @@ def _alertmanager_config(listen: str, exporter: int) -> dict[str, Any]:
                 way("elsewhere", "daily"),
                 way("never", "never", group_wait="1h"),
                 way("broken", "broken"),
+                way("outside", "outside"),
                 way("muted", "pager", mute_time_intervals=["round-the-clock"]),
             ],
         },
         "receivers": [
             *(receiver(name, f"http://{listen}/api/v1/webhook/{name}") for name in called),
             receiver("broken", f"http://127.0.0.1:{exporter}/broken"),
+            {"name": "outside", "slack_configs": [{"api_url": f"http://127.0.0.1:{exporter}/outside", "channel": "x"}]},
         ],
         "time_intervals": [
             {"name": "round-the-clock", "time_intervals": [{"times": [{"start_time": "00:00", "end_time": "24:00"}]}]}

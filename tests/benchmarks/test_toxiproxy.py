@@ -45,6 +45,8 @@ def _figures(scale: float) -> ProxyFigures:
         many_p99=2e-3 * scale,
         many_messages_per_second=30_000 / scale,
         cpu_per_message=0 if scale == 1 else 10e-6 * scale,
+        api_p50=2e-3 * scale,
+        api_p95=3e-3 * scale,
     )
 
 
@@ -53,8 +55,9 @@ def test_the_page_has_medians_and_added_times_and_notes_a_shared_machine(
     load: float,
     is_shared: bool,  # noqa: FBT001 - a case
 ) -> None:
-    measured = {"direct": [_figures(1)], "embedded": [_figures(2), _figures(4), _figures(3)]}
+    measured = {"direct": [_figures(1)], "real": [_figures(2)], "embedded": [_figures(2), _figures(4), _figures(3)]}
     text = page(Circumstances("today", "a CPU", 2, 4.0, "Linux", load), 3, measured)
-    assert "| direct | 1000 (1000) | 500 (500) |  | 20 / 40 |  | 1000 / 2000 | 30000 |  |" in text
-    assert "| embedded | 333 (500) | 167 (250) | 3.00 | 60 / 120 | 40 | 3000 / 6000 | 10000 | 30 |" in text
+    assert "| direct | 1000 (1000) | 500 (500) |  | 20 / 40 |  | 1000 / 2000 | 30000 |  |  |" in text
+    assert "| embedded | 333 (500) | 167 (250) | 3.00 | 60 / 120 | 40 | 3000 / 6000 | 10000 | 30 | 6.0 / 9.0 |" in text
+    assert "The embedded server's p95 is 1.5 times that of the real one." in text
     assert ("The machine was shared" in text) is is_shared

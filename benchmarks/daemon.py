@@ -1,0 +1,424 @@
+"""Whether `alertdrill run` keeps its load exact under abuse: `python -m benchmarks.daemon`, which writes DAEMON.md.
+
+The agent sends 2,000/s while its load is reloaded every 30 seconds, its history is locked for 20 seconds, a Prometheus
+scrapes it every second, and a drill with a higher rate runs every minute. At the end the load is lowered to almost
+nothing, so that the agent's counts and those of the server can be compared when nothing is in flight.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+from urllib.request import urlopen
+
+import typer
+
+from alertdrill.lab.ports import free_ports
+from benchmarks.counting_server import counts
+from benchmarks.errors import BenchmarkError, exit_on_error
+from benchmarks.results import Circumstances, circumstances
+from benchmarks.servers import ROOT, find
+
+PAGE = Path(__file__).with_name("DAEMON.md")
+DRILL_FACTOR = 1.25
+_BARE_SECONDS = 60
+_RELOAD_EVERY_SECONDS = 30.0
+_LOCKED_SECONDS = 20.0
+_SAMPLE_EVERY_SECONDS = 2.0
+_SETTLED_SECONDS = 120.0
+_QUIET_RATE = 0.1
+_READY_WITHIN_SECONDS = 120.0
+
+_RULES = "groups: [{name: bench, rules: [{alert: Never, expr: 'vector(0) > 1'}]}]\n"
+_PROMETHEUS = """\
+global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+rule_files: [rules.yml]
+scrape_configs: [{{job_name: agent, static_configs: [{{targets: ["127.0.0.1:{agent}"]}}]}}]
+"""
+_PROBE = '{{kind: http, url: "http://127.0.0.1:{server}/", idempotency_key: true, timeout: 5s}}'
+_AGENT = """\
+probe: {probe}
+prometheus: {{url: "http://127.0.0.1:{prometheus}"}}
+listen: 127.0.0.1:{agent}
+ledger: ledger
+recordings: kept
+load: {{rate: {rate}, max_in_flight: {in_flight}}}
+schedule:
+  time_zone: UTC
+  entries: [{{name: minutely, drills: [control.drill], cron: "* * * * *"}}]
+"""
+_DRILL = "drill: control\nload: {{rate: {rate}}}\nbaseline: 5s\nobserve: 10s\n"
+
+
+@dataclass
+class Memory:
+    """The memory of one process over the time, in MiB: its proportional set size, which counts shared pages once."""
+
+    samples: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def most(self) -> float:
+        """The largest sample."""
+        return max((mib for _, mib in self.samples), default=0.0)
+
+    @property
+    def growth(self) -> float:
+        """The last sample compared with the first one after two minutes, or after half the time of a short run."""
+        if not self.samples:
+            return 0.0
+        settled = min(_SETTLED_SECONDS, self.samples[-1][0] / 2)
+        return self.samples[-1][1] - next(mib for at, mib in self.samples if at >= settled)
+
+
+@dataclass
+class Outcome:
+    """What came of one run; counts are of transactions, `off` counts seconds in which the server saw neither rate."""
+
+    rate: int
+    minutes: float
+    healthy_seconds: float = 0.0
+    stop_seconds: float = 0.0
+    reloads: int = 0
+    drills: int = 0
+    ended: int = 0
+    arrived: int = 0
+    doubled: int = 0
+    dropped: int = 0
+    lost: int = 0
+    off: int = 0
+    late_p99_seconds: float = 0.0
+    bare_late_p99_seconds: float = 0.0
+    parent: Memory = field(default_factory=Memory)
+    worker: Memory = field(default_factory=Memory)
+
+
+def main(
+    rate: Annotated[int, typer.Option(help="Transactions a second.", min=1)] = 2000,
+    minutes: Annotated[float, typer.Option(help="How long.", min=0.5)] = 10.0,
+    output: Annotated[Path, typer.Option(help="The page to write.")] = PAGE,
+) -> None:
+    """Run the agent under abuse, and write what came of it."""
+    with exit_on_error(), tempfile.TemporaryDirectory() as folder:
+        before = circumstances({})
+        outcome = _run(Path(folder), rate, minutes)
+        output.write_text(page(before, outcome))
+    typer.echo(page(before, outcome))
+
+
+def _run(folder: Path, rate: int, minutes: float) -> Outcome:
+    outcome = Outcome(rate, minutes)
+    with ExitStack() as stack:
+        server = stack.enter_context(_server())
+        outcome.bare_late_p99_seconds = _bare(folder, server, rate, min(_BARE_SECONDS, minutes * 60))
+        typer.echo(f"bare load: lateness p99 {outcome.bare_late_p99_seconds * 1000:.3f} ms")
+        before = counts(server).total
+        bench = stack.enter_context(_started(folder, server, outcome))
+        bench.abuse(minutes * 60)
+        bench.compare(before)
+        bench.stop()
+    return outcome
+
+
+@contextmanager
+def _server() -> Iterator[int]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.counting_server"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+        yield int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _bare(folder: Path, server: int, rate: int, seconds: float) -> float:
+    """Return the lateness of `alertdrill probe` alone, from the same histogram as that of the agent."""
+    load = f"{{rate: {rate}, duration: {seconds:.0f}s}}"
+    (folder / "bare.yml").write_text(f"probe: {_PROBE.format(server=server)}\nload: {load}\n")
+    (listen,) = free_ports(1)
+    command = ["probe", str(folder / "bare.yml"), "--workers", "1", "--listen", f"127.0.0.1:{listen}", "--quiet"]
+    process = subprocess.Popen(_alertdrill(*command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    last: dict[str, float] = {}
+    while process.poll() is None:
+        last = _metrics(listen) or last
+        time.sleep(1.0)
+    if process.returncode != 0:
+        raise BenchmarkError(f"alertdrill probe ended with {process.returncode}")
+    return late_p99(last)
+
+
+@contextmanager
+def _started(folder: Path, server: int, outcome: Outcome) -> Iterator[_Bench]:
+    """Start a Prometheus and an agent, and wait until it sends."""
+    agent, prometheus = free_ports(2)
+    files = _Files(folder, server, agent, prometheus)
+    files.write(10_000, outcome.rate)
+    (folder / "rules.yml").write_text(_RULES)
+    (folder / "prometheus.yml").write_text(_PROMETHEUS.format(agent=agent))
+    (folder / "control.drill").write_text(_DRILL.format(rate=round(outcome.rate * DRILL_FACTOR)))
+    command = [str(find("prometheus", "prometheus")), f"--config.file={folder / 'prometheus.yml'}"]
+    command += [f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{prometheus}"]
+    begun = time.monotonic()
+    with files.log.open("w") as log:
+        process = subprocess.Popen(_alertdrill("run", "--config", str(files.config)), stdout=log, stderr=log)
+    other = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        bench = _Bench(files, process, outcome)
+        bench.wait_for("/-/healthy")
+        outcome.healthy_seconds = time.monotonic() - begun
+        bench.wait_for("/-/ready")
+        yield bench
+    finally:
+        for one in (process, other):
+            one.kill()
+            one.wait()
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The folder of an agent, and the ports of all servers."""
+
+    folder: Path
+    server: int
+    agent: int
+    prometheus: int
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "agent.yml"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    def write(self, in_flight: int, rate: float) -> None:
+        """Replace the configuration, as a whole."""
+        beside = self.folder / "agent.new"
+        beside.write_text(
+            _AGENT.format(
+                probe=_PROBE.format(server=self.server),
+                prometheus=self.prometheus,
+                agent=self.agent,
+                rate=rate,
+                in_flight=in_flight,
+            )
+        )
+        beside.rename(self.config)
+
+
+class _Bench:
+    """A running agent, and all that is done to it."""
+
+    def __init__(self, files: _Files, process: subprocess.Popen[bytes], outcome: Outcome) -> None:
+        self._files, self._process, self._outcome = files, process, outcome
+
+    def abuse(self, seconds: float) -> None:
+        """Reload, lock the history, and sample the memory for so long."""
+        begun, reloaded, sampled = time.monotonic(), time.monotonic(), 0.0
+        locking = threading.Timer(seconds / 3, self._lock_history)
+        locking.start()
+        while (elapsed := time.monotonic() - begun) < seconds:
+            self._require_running()
+            if time.monotonic() - reloaded >= _RELOAD_EVERY_SECONDS:
+                reloaded = time.monotonic()
+                self._outcome.reloads += 1
+                self._reload(10_000 - self._outcome.reloads % 2, self._outcome.rate)
+            if elapsed - sampled >= _SAMPLE_EVERY_SECONDS:
+                sampled = elapsed
+                self._sample(elapsed)
+            time.sleep(0.2)
+        locking.join()
+
+    def compare(self, before: int) -> None:
+        """Lower the load to almost nothing, wait until all is answered, and compare the counts."""
+        self._outcome.late_p99_seconds = late_p99(_metrics(self._files.agent))
+        self._reload(10_000, _QUIET_RATE)
+        deadline = time.monotonic() + _READY_WITHIN_SECONDS
+        while _metrics(self._files.agent).get("alertdrill_target_transactions_per_second") != _QUIET_RATE:
+            self._require_running()
+            if time.monotonic() > deadline:
+                raise BenchmarkError("the load was not lowered")
+            time.sleep(0.5)
+        # One transaction comes every ten seconds.
+        time.sleep(3.0)
+        found, now = counts(self._files.server), _metrics(self._files.agent)
+        outcome = self._outcome
+        outcome.ended = round(_transactions(now, "succeeded") + _transactions(now, "failed"))
+        outcome.dropped, outcome.lost = round(_transactions(now, "dropped")), round(_transactions(now, "lost"))
+        outcome.arrived, outcome.doubled = found.total - before, found.doubled
+        outcome.drills = round(sum(value for name, value in now.items() if name.startswith("alertdrill_runs_total")))
+        outcome.off = _off(found.by_second, outcome.rate)
+
+    def stop(self) -> None:
+        """Tell the agent to stop, and wait for its end."""
+        begun = time.monotonic()
+        self._process.send_signal(signal.SIGTERM)
+        if self._process.wait(60) != 0:
+            raise BenchmarkError(f"alertdrill run ended with {self._process.returncode}")
+        self._outcome.stop_seconds = time.monotonic() - begun
+
+    def _reload(self, in_flight: int, rate: float) -> None:
+        self._files.write(in_flight, rate)
+        self._process.send_signal(signal.SIGHUP)
+
+    def _lock_history(self) -> None:
+        with contextlib.closing(sqlite3.connect(self._files.folder / "kept" / "history.db", timeout=60)) as connection:
+            connection.execute("BEGIN EXCLUSIVE")
+            time.sleep(_LOCKED_SECONDS)
+            connection.rollback()
+
+    def _sample(self, elapsed: float) -> None:
+        pid = self._process.pid
+        self._outcome.parent.samples.append((elapsed, _pss_mib(pid)))
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        # During a change there are two workers, and a drill may just be judged.
+        workers = [one for one in children if "spawn_main" in _command_line(int(one))]
+        self._outcome.worker.samples += [(elapsed, max(map(_pss_mib, map(int, workers)), default=0.0))]
+
+    def wait_for(self, path: str) -> None:
+        """Wait until a path is answered with 200."""
+        deadline = time.monotonic() + _READY_WITHIN_SECONDS
+        while not _get(self._files.agent, path):
+            self._require_running()
+            if time.monotonic() > deadline:
+                raise BenchmarkError(f"{path} was not answered with 200")
+            time.sleep(0.01)
+
+    def _require_running(self) -> None:
+        if self._process.poll() is not None:
+            last = self._files.log.read_text().splitlines()[-3:]
+            raise BenchmarkError(f"alertdrill run ended with {self._process.returncode}: {' | '.join(last)}")
+
+
+def _alertdrill(*words: str) -> list[str]:
+    return [sys.executable, "-c", "from alertdrill.agent.cli import main; main()", *words]
+
+
+def _get(port: int, path: str) -> str:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
+
+
+def _metrics(port: int) -> dict[str, float]:
+    """Return the value of each series, by its name with its labels."""
+    return {
+        found[1]: float(found[2]) for found in re.finditer(r"^(\w\S*) (\S+)$", _get(port, "/metrics"), re.MULTILINE)
+    }
+
+
+def _transactions(metrics: dict[str, float], outcome: str) -> float:
+    return metrics[f'alertdrill_transactions_total{{outcome="{outcome}"}}']
+
+
+def late_p99(metrics: dict[str, float]) -> float:
+    """Return the 99th percentile of the sends' lateness, from the buckets as `histogram_quantile` does it."""
+    buckets = []
+    for name, count in metrics.items():
+        if (found := re.match(r'alertdrill_send_lateness_seconds_bucket\{le="(\S+)"\}', name)) is not None:
+            buckets.append((float(found[1]), count))
+    buckets.sort()
+    if not buckets or not buckets[-1][1]:
+        raise BenchmarkError("nothing was sent")
+    rank, low, below = 0.99 * buckets[-1][1], 0.0, 0.0
+    for bound, count in buckets:
+        if count >= rank:
+            return low + (bound - low) * (rank - below) / (count - below)
+        low, below = bound, count
+    return low
+
+
+def _off(by_second: dict[int, int], rate: int) -> int:
+    """Count the seconds in which the server saw neither rate, by more than a hundredth."""
+    whole = [by_second[at] for at in sorted(by_second)[1:-1] if by_second[at] > rate / 10]
+    return sum(min(abs(count - one) for one in (rate, rate * DRILL_FACTOR)) > rate / 100 for count in whole)
+
+
+def _pss_mib(pid: int) -> float:
+    with contextlib.suppress(OSError):
+        found = re.search(r"^Pss: +(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+        return int(found[1]) / 1024 if found else 0.0
+    return 0.0
+
+
+def _command_line(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
+
+def page(before: Circumstances, outcome: Outcome) -> str:
+    """Return the page with the figures of a run."""
+    versions = ", ".join(f"{name} {version}" for name, version in before.versions.items())
+    drill = round(outcome.rate * DRILL_FACTOR)
+    rows = [
+        ("transactions that ended, by the agent", f"{outcome.ended:,}"),
+        ("requests that arrived, by the server", f"{outcome.arrived:,}"),
+        ("sent and not arrived", f"{max(outcome.ended - outcome.arrived, 0):,}"),
+        ("arrived twice, by their idempotency keys", f"{outcome.doubled:,}"),
+        ("dropped (more than a second late, or too many in flight)", f"{outcome.dropped:,}"),
+        ("lost with a worker", f"{outcome.lost:,}"),
+        ("seconds with neither rate at the server", f"{outcome.off:,}"),
+        ("lateness p99 of a bare `alertdrill probe`", f"{outcome.bare_late_p99_seconds * 1000:.3f} ms"),
+        ("lateness p99 of the agent", f"{outcome.late_p99_seconds * 1000:.3f} ms"),
+        ("memory of the parent: most, growth", f"{outcome.parent.most:.1f} MiB, {outcome.parent.growth:+.1f} MiB"),
+        ("memory of a worker: most, growth", f"{outcome.worker.most:.1f} MiB, {outcome.worker.growth:+.1f} MiB"),
+        ("from the start to `/-/healthy`", f"{outcome.healthy_seconds:.2f} s"),
+        ("from SIGTERM to the end", f"{outcome.stop_seconds:.2f} s"),
+    ]
+    return _PAGE.format(
+        rate=outcome.rate,
+        minutes=outcome.minutes,
+        every=_RELOAD_EVERY_SECONDS,
+        reloads=outcome.reloads,
+        locked=_LOCKED_SECONDS,
+        drill=drill,
+        drills=outcome.drills,
+        machine=f"{before.date}, {before.cpu}, {before.cores} cores, {before.memory_gib:.1f} GiB, {before.kernel}",
+        load=before.load_before,
+        versions=versions,
+        rows="\n".join(f"| {name} | {value} |" for name, value in rows),
+    )
+
+
+_PAGE = """\
+# The agent under abuse
+Written by `make bench-daemon`; do not edit.
+
+`alertdrill run` sends {rate:,} transactions a second for {minutes:g} minutes with one worker.
+Meanwhile its load is reloaded every {every:.0f} s ({reloads} times), its history is locked for {locked:.0f} s,
+a Prometheus scrapes it every second, and a drill each minute has {drill:,} a second ({drills} drills were judged).
+
+- At the end the load is lowered to almost nothing, so that both sides have counted the same transactions.
+- **Seconds with neither rate** differ by more than a hundredth from both.
+  The server's seconds are not those of the load, so each change of the rate may make one.
+- **Lateness** is from the due time to the send, as the buckets of the histogram show it.
+  The bare run comes first, on the same machine and server.
+- **Memory** is the proportional set size.
+  **Growth** is from two minutes after the start, or from half the time of a shorter run.
+
+{machine}, load average before {load:.2f}. {versions}.
+
+| figure | value |
+| --- | --- |
+{rows}
+"""
+
+
+if __name__ == "__main__":
+    typer.run(main)

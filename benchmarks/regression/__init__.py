@@ -1,0 +1,1 @@
+"""Replays of public alerting rules: for each alert, series that fire it, a recording, a regress file, and its run."""
