@@ -1,6 +1,7 @@
 """Makes a PrometheusRule from a rule file: the Kubernetes resource from which the Prometheus operator reads rules.
 
-`python -m tools.prometheus_rule configs/prometheus/rules.yml > configs/kubernetes/prometheus-rule.yml` (`make docs`)
+`python -m tools.prometheus_rule configs/prometheus/rules.yml payment-engine > configs/kubernetes/prometheus-rule.yml`
+(`make docs`)
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ _HEAD = """\
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
-  name: payment-engine
+  name: {name}
   labels:
     role: alert-rules
 spec:
 """
 
 
-def resource(rules: str, source: str) -> str:
-    """Return a PrometheusRule with the text of a rule file, including its comments."""
-    return _HEAD.format(source=source) + textwrap.indent(rules, "  ")
+def resource(rules: str, source: str, name: str) -> str:
+    """Return a PrometheusRule of that name with the text of a rule file, including its comments."""
+    return _HEAD.format(source=source, name=name) + textwrap.indent(rules, "  ")
 
 
 def main() -> None:
-    """Write the resource for the given rule file to standard output."""
-    path = Path(sys.argv[1])
-    sys.stdout.write(resource(path.read_text(encoding="utf-8"), path.as_posix()))
+    """Write the resource for the given rule file and name to standard output."""
+    path, name = Path(sys.argv[1]), sys.argv[2]
+    sys.stdout.write(resource(path.read_text(encoding="utf-8"), path.as_posix(), name))
 
 
 if __name__ == "__main__":

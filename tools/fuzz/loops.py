@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Self
+from typing import Any, Self, cast
+
+import uvloop
 
 from tools.fuzz.target import Target
 
 _LONGEST_WAIT_SECONDS = 60.0
+# At the begin of a line: a path may hold the same words.
+_LENGTH = re.compile(rb"\ncontent-length: (\d+)", re.IGNORECASE)
 
 
 class LoopTarget(Target):
     """A target whose inputs are read on an event loop, one after another; nothing may reach the loop's error handler."""
 
     def __enter__(self) -> Self:
-        self._runner = asyncio.Runner()
+        # The loop of the agent.
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._runner.get_loop().set_exception_handler(self._note)
         self._noted: list[str] = []
         self._over = asyncio.Event()
@@ -105,16 +111,15 @@ class _Saying(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods, but is not a subclass
 
     def data_received(self, data: bytes) -> None:
         self._received += data
         head, end, body = self._received.partition(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        if not end or len(body) < int(length or b"0"):
+        length = _LENGTH.search(head)
+        if not end or len(body) < int(length[1] if length else b"0"):
             return
         self._received = b""
-        assert isinstance(self._transport, asyncio.Transport)  # noqa: S101 - of a TCP server
         answer, closes = self._sayer.answer_to(head)
         self._transport.write(answer)
         if closes:

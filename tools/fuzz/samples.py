@@ -1,4 +1,4 @@
-"""Valid calls and answers, from which broken ones are made."""
+"""Valid calls, answers and faults of the ledger, from which broken ones are made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from tests.agent.monitoring.answers import ALERT, AT, AT_MILLISECOND, GROUP, HELD, RULE, SILENCE, STATUS
 from tools.fuzz.target import ROOT
 
-__all__ = ["ALERTMANAGER", "ANSWER", "ANSWERS", "AT", "CALLS", "LATER", "PROBE", "PROMETHEUS", "STATUSES"]
+__all__ = ["ALERTMANAGER", "ANSWER", "ANSWERS", "AT", "CALLS", "INJECTIONS", "LATER", "PROBE", "PROMETHEUS", "STATUSES"]
 _RECORDED = json.loads(gzip.decompress((ROOT / "tests/recordings/passed.recording.json.gz").read_bytes()))
 LATER = datetime(2026, 1, 2, 4, tzinfo=UTC)
 
@@ -141,3 +141,94 @@ ANSWERS: tuple[bytes, ...] = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x05hello",
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 5\r\n\r\nsorry",
 )
+
+_ID = "alertdrill-1"
+_TOXIPROXY = {"toxiproxy_url": "http://127.0.0.1:8474", "proxy": "postgres"}
+_CLUSTER: dict[str, Any] = {"name": _ID, "reach": {"kubeconfig": "/etc/kube/config", "context": "staging"}}
+_OF_SHOP = _CLUSTER | {"namespace": "shop"}
+_BEFORE = {"owner": "deployment/engine", "uid": "5f1c0a56", "wanted": 3, "release": "0123456789abcdef"}
+_PODS: dict[str, Any] = _OF_SHOP | {
+    "reach": {"kubeconfig": None, "context": None},
+    "pods": [{"name": f"engine-{number}", "uid": f"5f1c0a56-{number}"} for number in range(3)],
+    "hits": [
+        {"workload": _BEFORE | {"owner": "replicaset/engine-5d9f7"}, "above": _BEFORE, "ready": 3, "releases": []}
+        | {"selector": "app=engine,tier in (a,b)"},
+        {"workload": _BEFORE | {"owner": "job/nightly"}, "above": None, "ready": 1, "releases": ["engine-7d4"]}
+        | {"selector": "job-name=nightly"},
+    ],
+    "grace_period": "30s",
+    "ready_within": "2m",
+}
+_MANIFEST = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "deny-all", "namespace": "shop", "labels": {"alertdrill.io/fault": _ID}},
+    "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+}
+_PLACE = {"api": "networking.k8s.io/v1", "resource": "networkpolicies", "namespace": "shop", "name": "deny-all"}
+_OBJECT = {"place": _PLACE, "kind": "NetworkPolicy", "changed_uid": None}
+_UIDS = {"/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/deny-all": "5f1c0a56-1"}
+_PROCESS = {"pid": 4321, "started_ticks": 123456, "boot_id": "0f3c", "parent": 1, "uid": 1000}
+_CALLED_BY_FAULT: dict[str, Any] = {
+    "url": "http://127.0.0.1:8080/actuator/chaosmonkey/enable?level=3",
+    "method": "PUT",
+    "headers": {"Accept": "application/json"},
+    "headers_file": {"Authorization": "/etc/secrets/token"},
+    "headers_env": {"X-Token": "CHAOS_TOKEN"},
+    "query_file": {"token": "/etc/secrets/query"},
+    "body": {"level": [1, 2.5, None]},
+    "body_file": None,
+    "status": [200, 204],
+    "timeout": "5s",
+    "confirm": {"url": "http://127.0.0.1:8080/status", "contains": '"enabled":true', "within": "5s"},
+}
+_STEP: dict[str, Any] = {
+    "run": ["/bin/sh", "-c", "tc qdisc add dev eth0 root netem delay 100ms"],
+    "within": "10s",
+    "environment": ["KUBECONFIG"],
+    "environment_file": {"TOKEN": "/etc/secrets/token"},
+    "stdin_file": "/etc/secrets/input",
+}
+_PASSWORD = {"password_file": "/etc/secrets/password", "password_env": None, "tls": {"server_name": "db.shop"}}
+INJECTIONS: tuple[dict[str, Any], ...] = (
+    _TOXIPROXY
+    | {"kind": "toxic", "name": _ID, "type": "latency", "stream": "downstream", "toxicity": 1.0}
+    | {"attributes": {"latency": 3000, "jitter": 200}, "cut_connections": True},
+    {"kind": "down"} | _TOXIPROXY,
+    {"kind": "http", "words": "chaosmonkey", "begin": _CALLED_BY_FAULT}
+    | {"end": {"url": "http://127.0.0.1:8080/off", "method": "POST", "body": "off", "timeout": "1m"}},
+    {"kind": "command", "name": _ID, "words": "tc on eth0", "folder": "/srv/drills"}
+    | {"begin": _STEP, "end": {"run": ["/sbin/tc", "qdisc", "del"]}, "confirm": _STEP | {"within": "500ms"}},
+    {"kind": "process", "name": _ID, "words": "port 8080", "action": "kill", "signal": "TERM"}
+    | {"where": {"port": 8080, "host": "127.0.0.1"}, "keep_down": True, "start": ["/usr/bin/engine", "--fast"]}
+    | {"processes": [_PROCESS | {"program": "engine", "command_sha256": "ab" * 32}], "restarts_within": "90s"},
+    {"kind": "cpu", "name": _ID, "cores": 2, "burn": {"share": 0.8, "niceness": 5}},
+    {"kind": "memory", "name": _ID, "mebibytes": 512},
+    {"kind": "postgres", "name": _ID, "words": "lock of payments in shop", "url": "postgresql://me@127.0.0.1/shop"}
+    | {"action": "kill", "table": "payments", "mode": "ACCESS EXCLUSIVE", "connections": 5}
+    | {"backends": {"application_name": "engine", "user": "me", "database": "shop"}}
+    | _PASSWORD,
+    {"kind": "redis", "name": _ID, "words": "memory of redis", "url": "redis://me@127.0.0.1:6379/0", "action": "fill"}
+    | {"server_name": "redis", "pattern": "session:*", "mebibytes": 64, "ttl": "1m", "at_most": "30s"}
+    | {"may_evict": False}
+    | _PASSWORD,
+    {"kind": "kill_pods"} | _PODS,
+    {"kind": "evict_pods"} | _PODS | {"grace_period": None},
+    {"kind": "scale", "workload": "deployment/engine", "replicas": 0, "replicas_before": 3, "ready_within": "2m"}
+    | {"before": _BEFORE, "ready_before": 3, "holder": "node-1.4321"}
+    | _OF_SHOP,
+    {"kind": "restart_rollout", "workload": "statefulset/engine", "complete_within": "5m"}
+    | {"before": _BEFORE}
+    | _OF_SHOP,
+    {"kind": "rollout_bad_image", "workload": "deployment/engine", "complete_within": "5m", "container": "engine"}
+    | {"before": _BEFORE, "image_before": "engine:1.2", "image": f"alertdrill.invalid/no-such-image:{_ID}"}
+    | _OF_SHOP,
+    {"kind": "cordon", "nodes": ["node-1", "node-2"]} | _CLUSTER,
+    {"kind": "drain", "nodes": ["node-1"], "evictions": [_PODS | {"evict_within": "1m"}]} | _CLUSTER,
+    {"kind": "pressure", "image": "busybox:1.37", "cpus": 2, "mebibytes": 512, "lasts": "5m", "starts_within": "1m"}
+    | {"pods": _PODS["pods"], "ready": ["engine-0"], "latest_start": 1_767_000_000, "ready_within": "2m"}
+    | _OF_SHOP,
+    {"kind": "partition", "pods": "app=engine", "objects": [_OBJECT], "gone_within": "1m", "uids": _UIDS} | _OF_SHOP,
+    {"kind": "apply_manifest", "objects": [{"place": _PLACE, "body": _MANIFEST}], "gone_within": "1m"} | _OF_SHOP,
+)
+"""What an entry of the ledger holds of a fault, for each kind."""

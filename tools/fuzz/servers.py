@@ -127,7 +127,8 @@ def _unwritable(record: Record, *, mends: bool = False) -> str:
         return "" if mends else f"was taken, and cannot be written: {error}"
     except ValueError as error:
         return f"was taken, and cannot be recorded: {error}"
-    return "" if again == record else "was taken, and would be recorded differently"
+    # As text, because NaN is not equal to itself.
+    return "" if again.model_dump_json() == record.model_dump_json() else "was taken, and would be recorded differently"
 
 
 class _Answers(LoopTarget):
