@@ -17,10 +17,12 @@ FROM python:3.12-slim
 RUN useradd --system --create-home --uid 10001 alertdrill
 COPY --from=build /opt/alertdrill /opt/alertdrill
 ENV PATH=/opt/alertdrill/bin:$PATH
-USER alertdrill
+# As a number, so that Kubernetes can see that it is not root (runAsNonRoot).
+USER 10001
 WORKDIR /work
 EXPOSE 9095
-# While a drill runs, the agent serves Alertmanager's webhooks and its own health on this port.
+# The agent serves Alertmanager's webhooks and its own health on this port: `run` always, `drill` while a drill runs.
+# It writes only to /tmp and to the folders that agent.yml names, so the root file system may be read-only.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:9095/-/healthy', timeout=2)"]
 ENTRYPOINT ["alertdrill"]
