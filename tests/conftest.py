@@ -13,8 +13,15 @@ WITH_SERVERS = (
     "agent/commands/test_probe.py",
     "agent/drilling/test_evidence.py",
     "agent/drilling/test_healing.py",
+    "agent/drilling/test_raw_samples.py",
     "agent/explaining/test_from_servers.py",
+    "agent/history/test_databases.py",
     "agent/loading/",
+    "agent/regression/test_promtool.py",
+    "agent/regression/test_pytest_plugin.py",
+    "agent/regression/test_regress.py",
+    "agent/regression/test_shipped_files.py",
+    "agent/regression/test_simulated.py",
     "agent/rules/test_prospect_promtool.py",
     "benchmarks/",
     "chaos/http/",
@@ -37,6 +44,7 @@ WITH_SERVERS = (
 )
 # Hundreds of drawn cases each.
 THOROUGH = (
+    "agent/regression/test_simulated.py",
     "agent/verdict/test_odd_values.py",
     "agent/verdict/test_simulated.py",
     "simulator/test_case.py",
@@ -45,7 +53,9 @@ THOROUGH = (
 # Files whose tests share something go to one worker together, in the order of this table: the longest groups first.
 # All others go by file.
 TOGETHER = {
-    "kubernetes/": "one control plane",
+    "kubernetes/test_every_step.py": "a control plane",
+    "kubernetes/test_drill.py": "a control plane",
+    "kubernetes/": "another control plane",
     "integration/test_drill.py": "a lab",
     "integration/test_guards.py": "another lab",
     "integration/test_strategy_drills.py": "another lab",

@@ -34,6 +34,16 @@ def refusing(_: web.Request) -> web.Response:
     return web.Response(status=500, body=_packed("gzip"), headers={"Content-Encoding": "gzip"})
 
 
+def refusing_with_values(_: web.Request) -> web.Response:
+    """Answer with an error of JSON whose values need twenty times the memory of its text."""
+    return web.Response(status=500, body=b"[" + b"{}," * 5_000_000 + b"{}]")
+
+
+def refusing_with_words(_: web.Request) -> web.Response:
+    """Answer with an error of text whose words need twenty times its memory."""
+    return web.Response(status=500, body=b"a " * 5_000_000)
+
+
 async def endless(request: web.Request) -> web.StreamResponse:
     """Answer as fast as it is read, without end."""
     response = web.StreamResponse()

@@ -9,16 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.machine.processes import RunningProcess, with_command
-from alertdrill.chaos.registry import AnyFault
+from alertdrill.chaos.registry import fault_class
 from alertdrill.chaos.safety.healing import abandoned, heal_all
 from alertdrill.chaos.safety.ledger import Ledger
 
-_FAULTS: TypeAdapter[Any] = TypeAdapter(AnyFault)
 NOWHERE = "http://127.0.0.1:1"
 
 _AGENT = """
@@ -36,7 +33,9 @@ threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).st
 async def main():
     settings, options, ledger, watched = json.loads(sys.argv[1])
     kept = Ledger(Path(ledger))
-    async with leased(kept, print) if watched else nullcontext(), applied(fault(**settings), endpoints(**options), kept):
+    broken = fault(**settings)
+    watching = leased(kept, print, [broken]) if watched else nullcontext()
+    async with watching, applied(broken, endpoints(**options), kept):
         print("in force", flush=True)
         await asyncio.Event().wait()
 
@@ -46,8 +45,7 @@ asyncio.run(main())
 
 def fault(**settings: Any) -> Fault:
     """Read a fault as a drill file holds it."""
-    read: Fault = _FAULTS.validate_python(settings)
-    return read
+    return fault_class(settings["kind"]).model_validate(settings)
 
 
 def endpoints(

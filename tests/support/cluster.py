@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import yaml
 
 from alertdrill.chaos.cluster_access import Kubernetes
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.lab.kubernetes.api import KubernetesApi
+from alertdrill.lab.kubernetes.api import ApiRefused, KubernetesApi
 from alertdrill.lab.kubernetes.control_plane import ControlPlane
 from alertdrill.lab.kubernetes.files import write_kubeconfig
 from tests.support.breaking import NOWHERE
@@ -30,20 +31,25 @@ _PATHS = {
 OTHERS = ("others", "kube-system")
 
 
+# A pod with this finds no node, so it never becomes Ready by itself.
+NO_NODE = {"nodeSelector": {"example.com/no-such-node": "true"}}
+
+
+def template(name: str, **spec: Any) -> dict[str, Any]:
+    """Describe pods that run nothing."""
+    return {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": name, "image": name}]} | spec}
+
+
 def deployment(name: str, replicas: int, **metadata: Any) -> dict[str, Any]:
     """Describe a Deployment whose pods run nothing."""
-    labels = {"app": name}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": name} | metadata,
         "spec": {
             "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"containers": [{"name": name, "image": name}]},
-            },
+            "selector": {"matchLabels": {"app": name}},
+            "template": template(name),
         },
     }
 
@@ -100,6 +106,13 @@ class Shop:
             made.append((one["kind"], one["metadata"]["name"]))
         return made
 
+    async def permit(self, group: str, resources: list[str], verbs: list[str]) -> None:
+        """Add a rule to the role of alertdrill, as a drill needs that creates other kinds of objects."""
+        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.name}/roles/alertdrill"
+        rules = (await self.api.get(path))["rules"]
+        rule = {"apiGroups": [group], "resources": resources, "verbs": verbs}
+        await self.api.patch(path, {"rules": [*rules, rule]})
+
     def opened(self, **changes: Any) -> dict[str, Any]:
         """Write the section `kubernetes` of agent.yml."""
         return {"kubeconfig": str(self.kubeconfig), "namespaces": [self.name]} | changes
@@ -108,7 +121,7 @@ class Shop:
         """Return the endpoints for faults."""
         return Endpoints(toxiproxy_url=NOWHERE, kubernetes=Kubernetes.model_validate(self.opened(**changes)))
 
-    async def deploy(self, name: str = "engine", replicas: int = 3, **metadata: Any) -> None:
+    async def deploy(self, name: str = "engine", replicas: int = 3, seconds: float = 60.0, **metadata: Any) -> None:
         """Run a Deployment, and wait until all of it is Ready."""
         await self.api.create(self.path("deployments", ""), deployment(name, replicas, **metadata))
 
@@ -116,7 +129,53 @@ class Shop:
             status = (await self.api.get(self.path("deployments", name)))["status"]
             return bool(status.get("readyReplicas", 0) == status.get("updatedReplicas", 0) == replicas)
 
-        await until(is_whole, f"{name} is Ready")
+        await until(is_whole, f"{name} is Ready", seconds)
+
+    async def run(self, resource: str, name: str = "engine", **spec: Any) -> None:
+        """Run a StatefulSet or a DaemonSet, and wait until all of its pods are Ready."""
+        body = {"selector": {"matchLabels": {"app": name}}, "template": template(name)} | spec
+        await self.api.create(self.path(resource, ""), {"metadata": {"name": name}, "spec": body})
+        count = spec.get("replicas", len(await self.api.listed("/api/v1/nodes")))
+        await until(lambda: self.has_ready(count, name), f"{name} is Ready")
+
+    async def run_job(self, name: str, parallelism: int = 1, **spec: Any) -> None:
+        """Run a Job whose pods stay Ready: on a node, kwok would end them at once."""
+        never = template(name, restartPolicy="Never", **NO_NODE)
+        body = {"parallelism": parallelism, "completions": parallelism, "template": never} | spec
+        await self.api.create(f"/apis/batch/v1/namespaces/{self.name}/jobs", {"metadata": {"name": name}, "spec": body})
+        await self.job_is_ready(name, parallelism)
+
+    async def job_is_ready(self, name: str, count: int) -> None:
+        """Wait until a Job has as many pods, and make them Ready."""
+
+        async def are_there() -> bool:
+            return len(await self.pods(name)) == count
+
+        await until(are_there, f"{name} has its pods")
+        for pod in await self.pods_of(name):
+            now = {
+                "phase": "Running",
+                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": _now()}],
+            }
+            await self.set_status(pod, now)
+
+    async def pods_of(self, name: str) -> list[dict[str, Any]]:
+        """List the pods that are not about to end."""
+        found = await self.api.listed(f"/api/v1/namespaces/{self.name}/pods?labelSelector=app={name}")
+        return [one for one in found if "deletionTimestamp" not in one["metadata"]]
+
+    async def set_status(self, pod: dict[str, Any], status: dict[str, Any]) -> None:
+        """Set the status of a pod, as its node does."""
+        path = f"/api/v1/namespaces/{self.name}/pods/{pod['metadata']['name']}/status"
+        await self.api.patch(path, {"status": status})
+
+    async def release(self, resource: str, name: str = "engine", **spec: Any) -> None:
+        """Change the template of a workload's pods, as a person does who rolls out another release."""
+        await self.api.patch(self.path(resource, name), {"spec": {"template": {"spec": spec}}})
+
+    async def scale(self, replicas: int, resource: str = "deployments") -> None:
+        """Set a number of replicas, as a person or an autoscaler does."""
+        await self.api.patch(self.path(resource) + "/scale", {"spec": {"replicas": replicas}})
 
     async def budget(self, at_least: int) -> None:
         """Set a PodDisruptionBudget for the engine, and wait until it is counted."""
@@ -129,6 +188,12 @@ class Shop:
 
         await until(counted, "the budget counts the pods")
 
+    async def removed(self, name: str = "engine") -> None:
+        """Remove a Deployment if it is there, and wait until its pods are gone."""
+        with suppress(ApiRefused):
+            await self.api.delete(self.path("deployments", name))
+        await until(lambda: self.has_ready(0, name), f"the pods of {name} are gone")
+
     def path(self, resource: str, name: str = "engine") -> str:
         """Return the path of an object of apps/v1."""
         return f"/apis/apps/v1/namespaces/{self.name}/{resource}/{name}".rstrip("/")
@@ -139,8 +204,7 @@ class Shop:
 
     async def pods(self, name: str = "engine") -> set[str]:
         """List the uids of the pods that are not about to end."""
-        found = await self.api.listed(f"/api/v1/namespaces/{self.name}/pods?labelSelector=app={name}")
-        return {one["metadata"]["uid"] for one in found if "deletionTimestamp" not in one["metadata"]}
+        return {one["metadata"]["uid"] for one in await self.pods_of(name)}
 
     @asynccontextmanager
     async def without_nodes(self) -> AsyncIterator[None]:
@@ -168,6 +232,10 @@ async def _has_ready(api: KubernetesApi, namespace: str, count: int, name: str =
 def _is_ready(pod: dict[str, Any]) -> bool:
     conditions = pod["status"].get("conditions", [])
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _written(file: str, namespace: str) -> list[dict[str, Any]]:

@@ -13,24 +13,23 @@ from pathlib import Path
 _AGENT = """
 import asyncio, json, sys
 from pathlib import Path
-from pydantic import TypeAdapter
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.safety.lease import leased
 from alertdrill.chaos.safety.ledger import Ledger
-from alertdrill.chaos.registry import AnyFault
+from alertdrill.chaos.registry import fault_class
 
 def tell(line):
     print(line, flush=True)
 
 async def main(settings, url, directory):
-    fault = TypeAdapter(AnyFault).validate_python(settings)
+    fault = fault_class(settings["kind"]).model_validate(settings)
     ledger = Ledger(Path(directory), "slow")
     lost = asyncio.Event()
     def lose(reason):
         tell("lost: " + reason)
         lost.set()
-    async with leased(ledger, lose) as dog:
+    async with leased(ledger, lose, [fault]) as dog:
         tell(f"watchdog {dog.pid}")
         try:
             async with applied(fault, Endpoints(toxiproxy_url=url), ledger):

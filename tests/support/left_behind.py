@@ -20,6 +20,15 @@ from tests.support.toxiproxy_server import endpoints
 
 FAULT = Latency(proxy="db", latency=timedelta(milliseconds=1500))
 
+# Its ledger is all that is used of it.
+AGENT = """\
+probe: {{kind: tcp, url: "tcp://127.0.0.1:1"}}
+prometheus: {{url: "http://127.0.0.1:1"}}
+alertmanager: {{url: "http://127.0.0.1:1"}}
+toxiproxy: {{url: "http://127.0.0.1:1"}}
+ledger: {ledger}
+"""
+
 
 async def leave(ledger: Ledger, server: Server, fault: Fault = FAULT) -> str:
     """Inject a fault that belongs to a process which has this one's number, but started earlier."""
@@ -27,7 +36,12 @@ async def leave(ledger: Ledger, server: Server, fault: Fault = FAULT) -> str:
     injection = await fault.resolve(endpoints(server), entry_id)
     here = Owner.this_process()
     earlier = Owner(here.pid, here.started - 1, here.boot)
-    ledger.write(entry_id, Entry.of(fault, injection, ledger.drill).model_copy(update={"owner": earlier}))
+    ledger.write(
+        entry_id,
+        Entry.of(fault, injection, ledger.drill, fault.servers(endpoints(server))).model_copy(
+            update={"owner": earlier}
+        ),
+    )
     await injection.inject()
     return entry_id
 

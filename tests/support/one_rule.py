@@ -109,3 +109,14 @@ def alerts(
         for letter, state in (("p", "pending"), ("f", "firing"))
         if any(kind == letter for kind, _, _ in stored)
     ]
+
+
+def at_rest(record: WatchedRecord) -> WatchedRecord:
+    """Return the record of a rule whose series keep their first value all the time, so that it is never true."""
+    whole, *others = record.parts
+    still = [one.model_copy(update={"series": [_still(series) for series in one.series]}) for one in others]
+    return record.model_copy(update={"parts": [whole.model_copy(update={"series": [], "total": 0}), *still]})
+
+
+def _still(of: SeriesRecord) -> SeriesRecord:
+    return of.model_copy(update={"values": [of.values[0]] * len(of.values)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 _PIECE_BYTES = 65536
@@ -13,7 +13,8 @@ class Relay:
     """A relay on a port of its own. It counts what clients send, piece by piece, while `counting` says so.
 
     At the piece numbered `cut_at` it is cut: all connections end, and new ones do too, for `cut_seconds`. With
-    `delivered` that piece still arrives, and only the answer is lost.
+    `delivered` that piece still arrives, and only the answer is lost. With an `event` it is not cut: the event happens
+    first, and then the piece arrives.
     """
 
     def __init__(self, upstream_port: int) -> None:
@@ -22,16 +23,23 @@ class Relay:
         self.port = 0
         self.counting: Callable[[], bool] = lambda: True
         self.on_cut: Callable[[], object] = lambda: None
+        self.event: Callable[[], Awaitable[object]] | None = None
         self.cut_at = 0
         self.cut_seconds = 0.0
         self.delivered = False
         self.seen = 0
         self._closed_until = 0.0
+        self._happening = asyncio.Lock()
 
     @property
     def was_cut(self) -> bool:
         """Return whether the piece at which to cut has arrived."""
         return 0 < self.cut_at <= self.seen
+
+    async def happened(self) -> None:
+        """Wait for the end of an event that has begun: what the client waits for may be over before."""
+        async with self._happening:
+            pass
 
     async def reopened(self) -> None:
         """Wait until it lets all connections through again, and stop cutting."""
@@ -62,6 +70,10 @@ class Relay:
         with suppress(OSError):
             while data := await reader.read(_PIECE_BYTES):
                 cuts = counted and self._is_the_one()
+                if cuts and self.event is not None:
+                    async with self._happening:
+                        await self.event()
+                    cuts = False
                 if not cuts or self.delivered:
                     writer.write(data)
                     await writer.drain()

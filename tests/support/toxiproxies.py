@@ -5,10 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 import struct
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ KINDS = ("real", "embedded")
 _REQUEST_ID = re.compile(r"[0-9a-v]{20}")
 _CHOSEN_PORT = re.compile(r'"listen":"127\.0\.0\.1:\d+"')
 _PORTS_OF_TESTS = 4
+_NOT_COMPARED = re.compile(r"(?<=Request-Id: )[0-9a-v]{20}|(?<=Date: )[^\r]+|(?<=Content-Length: )\d+")
 _WORDING = re.compile(r'((?<="error":")(?:bad request body: |(?:listen tcp: )?(?=address |lookup )))(?:[^"\\]|\\.)*')
 
 
@@ -78,6 +80,17 @@ class ToxiproxyServer:
         status, _, content = self.raw(method, path, body)
         assert status < 300, content
         return json.loads(content) if content else None
+
+    def exchange(self, sent: bytes) -> str:
+        """Send bytes on a new connection; return all that comes back until it ends, comparable between servers."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+            with suppress(OSError):
+                connection.sendall(sent)
+            received = b""
+            while data := connection.recv(65536):
+                received += data
+        text = received.decode("latin-1")
+        return _NOT_COMPARED.sub("…", _WORDING.sub(r"\1", text))
 
     def clear(self) -> None:
         """Delete every proxy."""

@@ -1,9 +1,11 @@
-"""Waiting for another process, which does not notify this one."""
+"""Waiting for another process, which does not notify this one, and tasks that run meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
 
 
 async def until(holds: Callable[[], Awaitable[bool]], promise: str, seconds: float = 60.0) -> None:
@@ -12,3 +14,15 @@ async def until(holds: Callable[[], Awaitable[bool]], promise: str, seconds: flo
     while not await holds():
         assert asyncio.get_running_loop().time() < deadline, f"not within {seconds:g} s: {promise}"
         await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run something beside the block, and cancel it at the end."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -15,10 +15,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from alertdrill.chaos.fault import Endpoints
-from alertdrill.chaos.registry import AnyFault
+from alertdrill.chaos.registry import fault_class
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.lease import leased
 from alertdrill.chaos.safety.ledger import Ledger
@@ -51,7 +49,8 @@ class _Agent:
 
     async def run(self) -> None:
         """Inject the fault and undo it, as a drill does; signals cancel it, as they cancel a command."""
-        fault = TypeAdapter(AnyFault).validate_python(self._spec["fault"])
+        given = self._spec["fault"]
+        fault = fault_class(given["kind"]).model_validate(given)
         endpoints = Endpoints(**self._spec["endpoints"])
         ledger = Ledger(Path(self._spec["ledger"]), "crashing")
         task = asyncio.current_task()
@@ -59,12 +58,14 @@ class _Agent:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         lost = asyncio.Event()
-        async with leased(ledger, lambda _: lost.set()) as dog:
+        async with leased(ledger, lambda _: lost.set(), [fault]) as dog:
             self.tell(("watchdog", dog.pid))
             with counted(self.steps):
-                async with applied(fault, endpoints, ledger):
+                async with applied(fault, endpoints, ledger) as injection:
+                    self.steps.be_in_force()
                     with suppress(TimeoutError):
                         await asyncio.wait_for(lost.wait(), _IN_FORCE_SECONDS)
+        self.tell(("said", injection.outcome))
 
 
 def main(spec: dict[str, Any], matrix: Connection) -> None:

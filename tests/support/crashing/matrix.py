@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import multiprocessing
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -14,9 +16,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from crashing.cell import EVENTS, Cell, Outcome, applies
+from crashing.cell import EVENTS, OF_THE_TARGET, Cell, Outcome, applies
 from crashing.report import page
 from crashing.targets import TARGETS, running
+
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ async def find_steps(fault: str) -> tuple[list[str], list[str]]:
             outcome = await Cell(fault, target, Path(made)).run()
             assert outcome.ended == "as planned", f"{fault}: {outcome}"
             assert not outcome.problems, f"{fault}: {outcome.problems}"
-            return outcome.steps, [event for event in EVENTS if applies(event, target)]
+            return outcome.steps, [event for event in (*EVENTS, *OF_THE_TARGET) if applies(event, target)]
 
 
 def run_cells(fault: str, cells: list[tuple[str, int]], steps: list[str]) -> list[Outcome]:
@@ -64,6 +68,13 @@ async def _run_cells(fault: str, cells: list[tuple[str, int]], steps: list[str])
     return outcomes
 
 
+def _end_with(parent: int) -> None:
+    """Let the kernel end this process, and so its servers, when the matrix is killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was killed before that
+        os._exit(1)
+
+
 def cells_of(steps: list[str], events: list[str], share: Share, fault: str) -> list[tuple[str, int]]:
     """List each event before each step, or those of them that a share has."""
     cells = [(event, at) for event in events for at in range(len(steps))]
@@ -78,7 +89,7 @@ def run_matrix(faults: list[str], share: Share, workers: int) -> tuple[list[Outc
     outcomes: list[Outcome] = []
     found: dict[str, list[str]] = {}
     # Processes, because toxiproxy-python supports one server for each process.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _end_with, (os.getpid(),)) as pool:
         for fault in faults:
             began = time.monotonic()
             steps, events = asyncio.run(find_steps(fault))
@@ -90,7 +101,9 @@ def run_matrix(faults: list[str], share: Share, workers: int) -> tuple[list[Outc
             here = [outcome for part in ran for outcome in part]
             outcomes += here
             healed, seconds = sum(not outcome.problems for outcome in here), time.monotonic() - began
-            sys.stderr.write(f"{fault}: {len(steps)} steps, {healed}/{len(cells)} healed, {seconds:.0f} s\n")
+            sys.stderr.write(
+                f"{fault}: {len(steps)} steps, {healed}/{len(cells)} ended as they must, {seconds:.0f} s\n"
+            )
     return outcomes, found
 
 
@@ -101,7 +114,8 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="only so many cells of each fault, drawn by the seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fault", action="append", choices=list(TARGETS), help="only this one; may be repeated")
-    parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1), help="cells at once")
+    # A cell waits for most of its time.
+    parser.add_argument("--workers", type=int, default=4 * (os.cpu_count() or 1), help="cells at once")
     parser.add_argument("--output", type=Path, help="write the page here, too")
     options = parser.parse_args()
     began = time.monotonic()

@@ -2,7 +2,7 @@
 
 There is no list of steps: a profile hook sees every call of a C function in every thread. Not counted are calls that only
 read, and calls whose number depends on time: the waiting of an event loop, the socket by which threads wake it, the
-heartbeats to the watchdog.
+heartbeats to the watchdog. While the fault is in force nothing is called, so that is a step of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _TOUCHES = {
     *("TextIOWrapper.write", "TextIOWrapper.flush", "TextIOWrapper.close", "FileIO.close", "_IOBase.__exit__"),
 }
 _OF_THE_LOOP = {"_write_to_self", "_read_from_self"}
+IN_FORCE = "in force: wait"
 _PHASES = {"resolve": "resolve", "write": "ledger", "inject": "inject", "undo": "undo", "remove": "ledger"}
 
 
@@ -46,6 +47,11 @@ class Steps:
             return  # it reads
         if name in _TOUCHES and frame.f_code.co_name not in _OF_THE_LOOP:
             self._count(name)
+
+    def be_in_force(self) -> None:
+        """Count that the fault is in force."""
+        self._phase, wait = IN_FORCE.split(": ")
+        self._count(wait)
 
     def _count(self, name: str) -> None:
         with self._lock:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from aiohttp import web
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from toxiproxy import Toxiproxy as Witness
+from toxiproxy.api import APIConsumer
 
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_programs
@@ -29,7 +32,7 @@ from alertdrill.lab.server import Server, Spec
 from crashing.relay import Relay
 from tests.support.postgres_server import postgres_server
 
-_DOWN_SECONDS = 0.3
+_SETTLES_WITHIN_SECONDS = 60.0
 
 
 class Target(ABC):
@@ -59,6 +62,40 @@ class Target(ABC):
     def can_restart(self) -> bool:
         """Return whether there is a server to restart."""
         return type(self).go_down is not Target.go_down
+
+    async def vanish(self) -> None:
+        """Remove what the fault is on, for good; its server, if it has one, goes on."""
+        raise NotImplementedError
+
+    async def return_anew(self) -> None:
+        """Make a new one in its place, for the next run."""
+        raise NotImplementedError
+
+    @property
+    def can_vanish(self) -> bool:
+        """Return whether it can be removed."""
+        return type(self).vanish is not Target.vanish
+
+    async def be_changed(self) -> None:
+        """Change, as somebody else, what the fault made or changed, if there is anything yet."""
+        raise NotImplementedError
+
+    @property
+    def can_be_changed(self) -> bool:
+        """Return whether somebody else can change what the fault does."""
+        return type(self).be_changed is not Target.be_changed
+
+    def keeps_the_change(self) -> bool:
+        """Return whether what somebody else changed is still so, as far as it is theirs; called in a thread."""
+        return True
+
+    async def settle(self) -> None:
+        """Wait a limited time until it has done by itself what follows from the change."""
+        return
+
+    async def mend(self) -> None:
+        """Undo by hand what a fault left that was given up."""
+        return
 
 
 class ToxiproxyTarget(Target):
@@ -92,9 +129,41 @@ class ToxiproxyTarget(Target):
     async def go_down(self) -> None:
         self._server.kill()
 
-    def is_broken(self) -> bool:
+    async def vanish(self) -> None:
+        await asyncio.to_thread(lambda: self._witness.get_proxy("db").destroy())
+
+    async def return_anew(self) -> None:
+        await self.go_down()
+        await self.come_back()
+
+    async def be_changed(self) -> None:
+        await asyncio.to_thread(self._change)
+
+    def _change(self) -> None:
         proxy = self._witness.get_proxy("db")
-        return not proxy.enabled or any(name.startswith("alertdrill") for name in proxy.toxics())
+        if self.fault["kind"] == "down":
+            proxy.enable()
+        for name in self._ours():
+            APIConsumer.post(f"/proxies/db/toxics/{name}", json={"toxicity": 0.25})
+
+    async def mend(self) -> None:
+        await asyncio.to_thread(self._mend)
+
+    def _mend(self) -> None:
+        proxy = self._witness.get_proxy("db")
+        proxy.enable()
+        for name in self._ours():
+            proxy.destroy_toxic(name)
+
+    def _ours(self) -> list[str]:
+        return [name for name in self._witness.get_proxy("db").toxics() if name.startswith("alertdrill")]
+
+    def is_broken(self) -> bool:
+        # One request, twenty times a second: toxiproxy-python makes two, for ten times the processor time.
+        with closing(HTTPConnection("127.0.0.1", self._port, timeout=5)) as connection:
+            connection.request("GET", "/proxies/db")
+            proxy = json.load(connection.getresponse())
+        return not proxy["enabled"] or any(toxic["name"].startswith("alertdrill") for toxic in proxy["toxics"])
 
     def others(self) -> Any:
         kept = {}
@@ -113,10 +182,14 @@ def _toxics(proxy: Any) -> list[Any]:
     return list(proxy.toxics().values())
 
 
+_THEIRS = b"theirs now"
+
+
 class RedisToBreak(Target):
     """A Redis with a key of another user."""
 
     def __init__(self, directory: Path, fault: dict[str, Any]) -> None:
+        self._changed: list[bytes] = []
         self.fault = {"kind": "redis", "url": "redis://redis:6379"} | fault
         (self._port,) = free_ports(1)
         self._directory = directory
@@ -138,13 +211,40 @@ class RedisToBreak(Target):
     async def go_down(self) -> None:
         self._server.kill()
 
+    async def be_changed(self) -> None:
+        await asyncio.to_thread(self._change)
+
+    def _change(self) -> None:
+        """Overwrite the keys of a fill, or end a pause."""
+        with self._client() as client:
+            self._changed = client.keys("alertdrill*")
+            for key in self._changed:
+                client.set(key, _THEIRS)
+            client.execute_command("CLIENT UNPAUSE")
+
+    def keeps_the_change(self) -> bool:
+        with self._client() as client:
+            kept = [client.get(key) == _THEIRS for key in self._changed]
+            for key in self._changed:
+                client.delete(key)
+        return all(kept)
+
+    async def mend(self) -> None:
+        await asyncio.to_thread(self._mend)
+
+    def _mend(self) -> None:
+        with self._client() as client:
+            client.execute_command("CLIENT UNPAUSE")
+            for key in client.keys("alertdrill*"):
+                client.delete(key)
+
     def is_broken(self) -> bool:
         with self._client() as client:
             try:
                 client.set("written", "now")
             except redis.TimeoutError:
                 return True
-            return bool(client.keys("alertdrill*"))
+            return any(client.get(key) not in {None, _THEIRS} for key in client.keys("alertdrill*"))
 
     def others(self) -> Any:
         with self._client() as client:
@@ -154,18 +254,21 @@ class RedisToBreak(Target):
         return redis.Redis(host="127.0.0.1", port=self._port, socket_timeout=0.3, retry=Retry(NoBackoff(), 0))
 
 
+_OURS = "FROM pg_stat_activity WHERE application_name LIKE 'alertdrill-%'"
+
+
 class PostgresToBreak(Target):
-    """A PostgreSQL with a table, and with a connection of another user."""
+    """A PostgreSQL with a database and a table, and with a connection of another user to another database."""
 
     def __init__(self, directory: Path, fault: dict[str, Any]) -> None:
         del directory
-        self.fault = {"kind": "postgres", "url": "postgresql://postgres@postgres:5432/postgres"} | fault
+        self.fault = {"kind": "postgres", "url": "postgresql://postgres@postgres:5432/shop"} | fault
         self._open = AsyncExitStack()
 
     async def come_back(self) -> None:
         self._server = await self._open.enter_async_context(postgres_server())
         theirs = await self._server.connect(server_settings={"application_name": "theirs"})
-        await theirs.execute("CREATE TABLE accounts ()")
+        await self.return_anew()
         self._open.push_async_callback(theirs.close)
         self.relay = Relay(int(self._server.address.rpartition(":")[2]))
         self.fault |= {"password_file": str(self._server.password_file)}
@@ -181,15 +284,28 @@ class PostgresToBreak(Target):
     def can_restart(self) -> bool:
         return False
 
+    async def vanish(self) -> None:
+        await self._fetch("DROP DATABASE shop WITH (FORCE)")
+
+    async def return_anew(self) -> None:
+        await self._fetch("CREATE DATABASE shop")
+        await self._fetch("CREATE TABLE accounts ()", "shop")
+
+    async def be_changed(self) -> None:
+        await self._fetch(f"SELECT pg_terminate_backend(pid) {_OURS}")
+
+    async def mend(self) -> None:
+        await self.be_changed()
+
     def is_broken(self) -> bool:
-        return bool(asyncio.run(self._fetch("SELECT 1 FROM pg_locks WHERE relation = 'accounts'::regclass")))
+        return bool(asyncio.run(self._fetch(f"SELECT 1 {_OURS}")))
 
     def others(self) -> Any:
         theirs = "SELECT pid FROM pg_stat_activity WHERE application_name = 'theirs'"
         return [row["pid"] for row in asyncio.run(self._fetch(theirs))]
 
-    async def _fetch(self, query: str) -> list[Any]:
-        connection = await self._server.connect()
+    async def _fetch(self, query: str, database: str = "postgres") -> list[Any]:
+        connection = await self._server.connect(database=database)
         rows: list[Any] = await connection.fetch(query)
         await connection.close()
         return rows
@@ -226,6 +342,12 @@ class HttpTarget(Target):
         assert self._runner is not None
         await self._runner.cleanup()
 
+    async def be_changed(self) -> None:
+        self._enabled = False
+
+    async def mend(self) -> None:
+        self._enabled = False
+
     def is_broken(self) -> bool:
         return self._enabled
 
@@ -259,12 +381,18 @@ class ProcessTarget(Target):
         self._ports = free_ports(2)
         self.fault = {"kind": "process", "port": self._ports[0]} | fault
         self.endpoints = {"toxiproxy_url": "http://127.0.0.1:1"}
-        self._supervisors: list[subprocess.Popen[bytes]] = []
+        self._supervisors: dict[int, subprocess.Popen[bytes]] = {}
 
     async def come_back(self) -> None:
         for port in self._ports:
-            command = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-S", "-c", _SUPERVISOR]
-            self._supervisors.append(subprocess.Popen([*command, _ENGINE, str(port)], stderr=subprocess.DEVNULL))  # noqa: ASYNC220
+            self._supervise(port)
+        await self._until_settled()
+
+    def _supervise(self, port: int) -> None:
+        command = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-S", "-c", _SUPERVISOR]
+        self._supervisors[port] = subprocess.Popen([*command, _ENGINE, str(port)], stderr=subprocess.DEVNULL)
+
+    async def _until_settled(self) -> None:
         before: list[list[int]] = []
         # A server whose port is taken restarts again and again, with a new number at each look.
         while before != (now := [self._pids(port) for port in self._ports]) or not all(now):
@@ -273,13 +401,39 @@ class ProcessTarget(Target):
 
     async def go_down(self) -> None:
         """End all servers and their supervisors."""
-        for one in self._supervisors:
-            one.kill()
-            one.wait()
+        for port in self._ports:
+            self._end_supervisor(port)
+
+    def _end_supervisor(self, port: int) -> None:
+        self._supervisors[port].kill()
+        self._supervisors[port].wait()
 
     @property
     def can_restart(self) -> bool:
         return False
+
+    async def vanish(self) -> None:
+        self._end_supervisor(self._ports[0])
+        self._end_server()
+
+    async def return_anew(self) -> None:
+        self._supervise(self._ports[0])
+        await self._until_settled()
+
+    async def be_changed(self) -> None:
+        """End the server, so that its supervisor starts another one."""
+        self._end_server()
+
+    async def settle(self) -> None:
+        """Wait for its supervisor, which starts it again."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLES_WITHIN_SECONDS):
+                await self._until_settled()
+
+    def _end_server(self) -> None:
+        for pid in self._pids(self._ports[0]):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def is_broken(self) -> bool:
         pids = self._pids(self._ports[0])
@@ -305,6 +459,12 @@ class PressureTarget(Target):
         self.endpoints = {"toxiproxy_url": "http://127.0.0.1:1"}
         self._module = f"alertdrill.chaos.machine.{fault['kind']}".encode()
 
+    async def be_changed(self) -> None:
+        """End the processes that hold the fault."""
+        for pid in _processes(self._is_ours):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def is_broken(self) -> bool:
         return bool(_processes(self._is_ours))
 
@@ -318,17 +478,34 @@ class CommandTarget(Target):
     def __init__(self, directory: Path, fault: dict[str, Any]) -> None:
         self._folder = Path(tempfile.mkdtemp(dir=directory))
         (self._folder / "theirs").touch()
-        broken = str(self._folder / "broken")
+        self._broken, self._program = self._folder / "broken", directory / "undo-it"
         self.fault = fault | {
             "kind": "command",
-            "begin": {"run": ["touch", broken]},
-            "end": {"run": ["rm", "-f", broken]},
-            "confirm": {"run": ["test", "!", "-e", broken]},
+            "begin": {"run": ["touch", str(self._broken)]},
+            "end": {"run": [str(self._program), str(self._broken)]},
+            "confirm": {"run": ["test", "!", "-e", str(self._broken)]},
         }
         self.endpoints = {"toxiproxy_url": "http://127.0.0.1:1"}
 
+    async def come_back(self) -> None:
+        self._program.write_text('#!/bin/sh\nrm -f "$1"\n')
+        self._program.chmod(0o755)
+
+    async def vanish(self) -> None:
+        """Remove the program that ends the fault."""
+        self._program.unlink()
+
+    async def return_anew(self) -> None:
+        await self.come_back()
+
+    async def be_changed(self) -> None:
+        await self.mend()
+
+    async def mend(self) -> None:
+        self._broken.unlink(missing_ok=True)
+
     def is_broken(self) -> bool:
-        return (self._folder / "broken").exists()
+        return self._broken.exists()
 
     def others(self) -> Any:
         return sorted(path.name for path in self._folder.iterdir() if path.name != "broken")
@@ -336,10 +513,12 @@ class CommandTarget(Target):
 
 def _processes(is_it: Callable[[list[bytes]], bool]) -> list[int]:
     found = []
-    for path in Path("/proc").glob("[0-9]*"):
+    for name in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 - as below
         try:
-            if is_it((path / "cmdline").read_bytes().split(b"\0")):
-                found.append(int(path.name))
+            with open(f"/proc/{name}/cmdline", "rb", buffering=0) as file:  # noqa: PTH123 - paths would take twice the time
+                command = file.read()
+            if is_it(command.split(b"\0")):
+                found.append(int(name))
         except (OSError, IndexError):
             continue
     return found
@@ -368,7 +547,7 @@ TARGETS: dict[str, tuple[Callable[[Path, dict[str, Any]], Target], dict[str, Any
     "postgres lock": (PostgresToBreak, {"action": "lock", "table": "accounts"}),
     "http": (HttpTarget, {}),
     "process stop": (ProcessTarget, {"action": "stop"}),
-    "process kept down": (ProcessTarget, {"action": "kill", "keep_down": True}),
+    "process kept down": (ProcessTarget, {"action": "kill", "keep_down": True, "restarts_within": "5s"}),
     "command": (CommandTarget, {}),
     "cpu": (PressureTarget, {"kind": "cpu"}),
     "memory": (PressureTarget, {"kind": "memory"}),
