@@ -14,6 +14,7 @@ from alertdrill.lab.kubernetes.api import KubernetesApi
 from alertdrill.lab.kubernetes.control_plane import ControlPlane
 from alertdrill.lab.programs import find_kubernetes
 from tests.support.cluster import LABEL, Shop, bystanders, seen
+from tests.support.front import Front
 
 _numbers = itertools.count(1)
 
@@ -49,6 +50,14 @@ async def shop(control_plane: ControlPlane, api: KubernetesApi, tmp_path: Path) 
     yield shop
     assert await seen(api) == before
     await api.delete(f"/api/v1/namespaces/{shop.name}")
+
+
+@pytest.fixture
+async def front(control_plane: ControlPlane, shop: Shop) -> AsyncIterator[Front]:
+    """A proxy before the API server; the shop's kubeconfig has its address."""
+    async with Front(control_plane.url, control_plane.authority).running() as front:
+        front.before(shop.kubeconfig)
+        yield front
 
 
 @pytest.fixture

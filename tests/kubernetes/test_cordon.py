@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.healing import heal
 from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.lab.kubernetes.files import node
 from tests.support.breaking import fault
 from tests.support.cluster import LABEL, Shop
 
@@ -27,15 +29,16 @@ async def test_a_node_takes_no_pods_until_the_end(nodes: Shop, ledger: Ledger) -
         assert await cordoned(nodes) == ["node-1"]
     assert await cordoned(nodes) == []
     assert injection.outcome == "1 nodes take pods again"
-    annotations = (await nodes.api.get("/api/v1/nodes/node-1"))["metadata"]["annotations"]
-    assert not [key for key in annotations if key.startswith("alertdrill")]
+    metadata = (await nodes.api.get("/api/v1/nodes/node-1"))["metadata"]
+    left = [key for key in metadata["annotations"] | metadata["labels"] if key.startswith("alertdrill")]
+    assert left == list(LABEL)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"spec": {"unschedulable": None}},
-        {"metadata": {"annotations": {"alertdrill.io/cordoned-by": "alertdrill-another"}}},
+        {"metadata": {"labels": {"alertdrill.io/fault": "alertdrill-another"}}},
     ],
 )
 async def test_a_node_that_another_user_uncordoned_is_noticed(
@@ -47,7 +50,7 @@ async def test_a_node_that_another_user_uncordoned_is_noticed(
         before = await nodes.api.get("/api/v1/nodes/node-2")
         await nodes.api.patch("/api/v1/nodes/node-2", change)
         assert await injection.taken_back() == "node node-2 was uncordoned, or is gone"
-        again = {"metadata": {"annotations": before["metadata"]["annotations"]}, "spec": {"unschedulable": True}}
+        again = {"metadata": {"labels": before["metadata"]["labels"]}, "spec": {"unschedulable": True}}
         await nodes.api.patch("/api/v1/nodes/node-2", again)
         assert await injection.taken_back() == ""
 
@@ -69,6 +72,32 @@ async def test_a_node_cordoned_at_the_last_moment_stays_cordoned(nodes: Shop) ->
         await injection.inject()
     await injection.undo()
     assert await cordoned(nodes) == ["node-1"]
+
+
+async def test_what_others_did_to_nodes_meanwhile_is_told(nodes: Shop, ledger: Ledger) -> None:
+    await nodes.api.create("/api/v1/nodes", node("node-3") | {"metadata": {"name": "node-3", "labels": LABEL}})
+    chosen = cordon(selector=",".join(f"{key}={value}" for key, value in LABEL.items()), most_nodes=3)
+    async with applied(chosen, nodes.endpoints(), ledger) as injection:
+        await nodes.api.patch("/api/v1/nodes/node-2", {"spec": {"unschedulable": None}})
+        await nodes.api.delete("/api/v1/nodes/node-3")
+    assert injection.outcome == (
+        "1 nodes take pods again, somebody uncordoned node node-2 meanwhile, node node-3 was removed meanwhile"
+    )
+
+
+LOST = {"metadata": {"labels": dict.fromkeys(f"alertdrill.io/{key}" for key in ("fault", "owner", "since"))}}
+
+
+async def test_a_cordoned_node_that_lost_its_mark_is_not_said_to_be_healed(nodes: Shop, ledger: Ledger) -> None:
+    both = cordon(selector="type=kwok", most_nodes=2)
+    with pytest.raises(FaultNotHealed, match=r"node node-1 is cordoned and has lost the mark.*kubectl uncordon node-1"):
+        async with applied(both, nodes.endpoints(), ledger):
+            await nodes.api.patch("/api/v1/nodes/node-1", LOST)
+    # The other one was uncordoned all the same.
+    assert await cordoned(nodes) == ["node-1"]
+    await nodes.api.patch("/api/v1/nodes/node-1", {"spec": {"unschedulable": None}})
+    ((entry_id, entry),) = ledger.read().entries.items()
+    await heal(ledger, entry_id, entry, is_handed_over=True)
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,31 @@
-"""A whole drill: killed pods find no node, and an alert on missing replicas fires, notifies and resolves."""
+"""Whole drills: killed pods find no node, and an alert on missing replicas fires, notifies and resolves.
+
+In some the API server is away while the undo waits.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from alertdrill.agent.errors import INCONCLUSIVE
+from alertdrill.agent.errors import INCONCLUSIVE, NOT_HEALED
 from alertdrill.agent.recording.recording import read_recording
+from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.lab.kubernetes.control_plane import ControlPlane
 from alertdrill.lab.ports import free_ports
 from tests.integration.drilling import verdicts
 from tests.support import monitoring_servers
 from tests.support.cluster import Shop
+from tests.support.front import Front, away_for
 from tests.support.monitoring_servers import Configuration, Started
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,18 +63,25 @@ def agent_yml(plane: ControlPlane, shop: Shop, servers: Started, listen: str) ->
         "recordings": "recordings",
         "ledger": str(shop.kubeconfig.parent / "ledger"),
         "kubernetes": shop.opened(),
+        # As the drill names them; the look at the cluster finds other words for both.
+        "guards": {"allowed": ["nodes type=kwok", f"namespace {shop.name}: pods of deployment/engine"]},
     }
 
 
-def drill_yml(shop: Shop, seconds: int) -> dict[str, Any]:
-    cordon = {"kind": "cordon", "selector": "type=kwok", "most_nodes": 2}
-    kill = {"kind": "kill_pods", "namespace": shop.name, "owner": "deployment/engine", "count": 2, "at": "1s"}
+CORDON = {"kind": "cordon", "selector": "type=kwok", "most_nodes": 2}
+
+
+def kill(shop: Shop, **settings: Any) -> dict[str, Any]:
+    return {"kind": "kill_pods", "namespace": shop.name, "owner": "deployment/engine", "count": 2, **settings}
+
+
+def drill_yml(seconds: int, faults: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "drill": "missing-replicas",
         "summary": "Pods are killed while no node takes new ones.",
         "load": {"rate": 10},
         "baseline": f"{5 * seconds}s",
-        "faults": [cordon, kill],
+        "faults": faults,
         "expect": [
             {"alert": "ReplicasMissing", "within": "1m", "receiver": "on-call", "labels": {"deployment": "engine"}}
         ],
@@ -114,15 +129,92 @@ async def test_missing_replicas_are_proven_to_fire_notify_and_resolve(
 
 async def planned_and_run(plane: ControlPlane, nodes: Shop, folder: Path, seconds: int) -> tuple[int, str]:
     """Plan the drill, which changes nothing, then run it beside servers that scrape once in so many seconds."""
-    (folder / "monitoring").mkdir(parents=True)
-    listen = f"127.0.0.1:{free_ports(1)[0]}"
-    servers = monitoring_servers.find("old")
-    async with servers.started(folder / "monitoring", monitored(plane, nodes, listen, seconds)) as started:
-        (folder / "agent.yml").write_text(yaml.safe_dump(agent_yml(plane, nodes, started, listen)))
-        (folder / "drill.yml").write_text(yaml.safe_dump(drill_yml(nodes, seconds)))
+    async with prepared(plane, nodes, folder, seconds, [CORDON, kill(nodes, at="1s")]):
         before = await nodes.pods()
         code, planned = await run(folder, "--dry-run")
         assert code == 0, planned
         assert "nodes node-1, node-2" in planned
         assert await nodes.pods() == before
         return await run(folder, "-o", str(folder / "out"))
+
+
+@asynccontextmanager
+async def prepared(
+    plane: ControlPlane, shop: Shop, folder: Path, seconds: int, faults: list[dict[str, Any]]
+) -> AsyncIterator[None]:
+    """Write the files of a drill, beside servers that scrape once in so many seconds."""
+    (folder / "monitoring").mkdir(parents=True)
+    listen = f"127.0.0.1:{free_ports(1)[0]}"
+    servers = monitoring_servers.find("old")
+    async with servers.started(folder / "monitoring", monitored(plane, shop, listen, seconds)) as started:
+        (folder / "agent.yml").write_text(yaml.safe_dump(agent_yml(plane, shop, started, listen)))
+        (folder / "drill.yml").write_text(yaml.safe_dump(drill_yml(seconds, faults)))
+        yield
+
+
+async def test_an_api_server_that_restarts_during_the_undo_spoils_nothing(
+    control_plane: ControlPlane, shop: Shop, front: Front, tmp_path: Path
+) -> None:
+    await shop.deploy()
+    for seconds in (1, 2, 4):
+        folder = tmp_path / f"every-{seconds}s"
+        async with prepared(control_plane, shop, folder, seconds, [kill(shop, ready_within="60s")]):
+            async with shop.without_nodes():
+                drill = await begun(folder, front)
+                await away_for(front, 3.0)
+            code, said = await drill
+        if code != INCONCLUSIVE:
+            break
+    assert code == 0, said
+    (verdict,) = verdicts(folder / "out")["verdicts"]
+    assert verdict["outcome"] == "passed", verdict
+    (path,) = (folder / "out").glob("*.recording.json.gz")
+    (fault,) = read_recording(path).faults
+    assert fault.outcome.startswith("all 3 pods Ready, after ")
+    assert fault.healed_at - fault.injected_at > 3.0
+
+
+async def test_a_drill_whose_undo_fails_leaves_its_recording_and_verdict(
+    control_plane: ControlPlane, shop: Shop, front: Front, tmp_path: Path
+) -> None:
+    await shop.deploy()
+    ledger = Ledger(shop.kubeconfig.parent / "ledger")
+    for seconds in (1, 2, 4):
+        folder = tmp_path / f"every-{seconds}s"
+        async with prepared(control_plane, shop, folder, seconds, [kill(shop, ready_within="3s")]):
+            async with shop.without_nodes():
+                drill = await begun(folder, front)
+                front.away = True
+                code, said = await drill
+            front.away = False
+            await until(lambda: is_empty(ledger), "the watchdog undoes the fault")
+        if "alert ReplicasMissing: firing" in said:
+            break
+    assert code == NOT_HEALED, said
+    assert "cannot be reached" in said
+    (path,) = (folder / "out").glob("*.recording.json.gz")
+    recording = read_recording(path)
+    (fault,) = recording.faults
+    assert fault.outcome.startswith("not undone: ")
+    assert recording.aborted.startswith("a fault could not be undone (")
+    (verdict,) = verdicts(folder / "out")["verdicts"]
+    assert verdict["outcome"] == "inconclusive"
+    assert verdict["milestones"]["firing"]["at"] > fault.injected_at
+    assert len(list((folder / "out").glob("*.html"))) == 1
+
+
+async def begun(folder: Path, front: Front) -> asyncio.Future[tuple[int, str]]:
+    """Run a drill, and wait until its undo waits for the pods."""
+    front.asked.clear()
+    drill = asyncio.ensure_future(run(folder, "-o", str(folder / "out")))
+
+    async def undoes() -> bool:
+        assert not drill.done(), drill.result()
+        return front.count("GET", "watch=true") > 0
+
+    await until(undoes, "the undo waits for the pods", 120.0)
+    return drill
+
+
+async def is_empty(ledger: Ledger) -> bool:
+    return ledger.read().entries == {}

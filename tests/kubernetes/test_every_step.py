@@ -1,6 +1,6 @@
-"""A fault is always undone, even when the network is cut or the agent is killed at any single step.
+"""A fault always ends: at any single step the network is cut, the agent is killed, or others change or remove its target.
 
-`make test` tries every third step, `make test-kubernetes` every one.
+`make test` tries every fifth step, and every third where agents are killed; `make test-kubernetes` tries every one.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,27 +18,42 @@ import pytest
 import yaml
 
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
+from alertdrill.chaos.fault import Endpoints
+from alertdrill.chaos.injection import Injection
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.healing import abandoned, heal, heal_all
 from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.lab.kubernetes.api import ApiRefused
 from alertdrill.lab.kubernetes.control_plane import ControlPlane
+from alertdrill.lab.kubernetes.files import node
 from tests.kubernetes.test_apply_manifest import DENY, policies
 from tests.kubernetes.test_cordon import cordoned
 from tests.support.breaking import fault, start_agent
-from tests.support.cluster import Shop
+from tests.support.cluster import LABEL, Shop
 from tests.support.relay import Relay
 
 # An injection takes three to seven pieces (two of them for TLS); the rest are of the undo, which may poll many times.
 _STEPS = 12
-_EVERY = int(os.environ.get("ALERTDRILL_EVERY_STEP", "3"))
+_EVERY = int(os.environ.get("ALERTDRILL_EVERY_STEP", "5"))
+# An injection has few steps, and agents are killed only in it.
+_EVERY_OF_AN_INJECTION = min(_EVERY, 3)
+# At least two steps were tried, and at least four where every one is.
+_BEYOND = max(4, 1 + _EVERY)
 FAULTS: list[dict[str, Any]] = [
     {"kind": "scale", "workload": "deployment/engine", "replicas": 1},
     {"kind": "apply_manifest", "file": "deny-all.yml"},
+    {"kind": "rollout_bad_image", "workload": "deployment/engine"},
+    {"kind": "partition", "selector": "app=engine"},
     {"kind": "kill_pods", "selector": "app=engine", "count": 2},
     {"kind": "evict_pods", "owner": "deployment/engine", "count": 2},
     {"kind": "restart_rollout", "workload": "deployment/engine"},
 ]
 CORDON = {"kind": "cordon", "node": "node-1"}
+OF_NODES: list[dict[str, Any]] = [
+    CORDON,
+    # All nodes, so that there are pods on them wherever the scheduler put these.
+    {"kind": "drain", "selector": "type=kwok", "most_nodes": 2, "evict_within": "0s"},
+]
 
 
 @pytest.fixture
@@ -57,14 +73,14 @@ def broken(shop: Shop, tmp_path: Path, settings: dict[str, Any]) -> dict[str, An
 
 
 async def assert_whole(shop: Shop) -> None:
-    workload = await shop.workload()
-    assert workload["spec"]["replicas"] == 3
-    assert workload["status"]["readyReplicas"] == 3
+    assert (await shop.workload())["spec"]["replicas"] == 3
+    assert await shop.has_ready(3)
     assert await policies(shop) == []
 
 
 async def assert_nothing_cordoned(shop: Shop) -> None:
     assert await cordoned(shop) == []
+    assert await shop.has_ready(3)
 
 
 async def cut_at_every_step(
@@ -84,7 +100,7 @@ async def cut_at_every_step(
             await heal(ledger, entry_id, entry, is_handed_over=True)
         assert ledger.read().entries == {}
         await assert_whole(shop)
-    assert step > 4
+    assert step > _BEYOND
 
 
 @pytest.fixture(params=[True, False], ids=["answers-lost", "requests-lost"])
@@ -102,10 +118,12 @@ async def test_a_network_that_is_cut_at_any_step_leaves_nothing_broken(
     await cut_at_every_step(shop, cutting, ledger, broken(shop, tmp_path, settings), assert_whole)
 
 
+@pytest.mark.parametrize("settings", OF_NODES, ids=lambda settings: str(settings["kind"]))
 async def test_a_network_that_is_cut_at_any_step_leaves_no_node_cordoned(
-    nodes: Shop, cutting: Relay, ledger: Ledger
+    nodes: Shop, cutting: Relay, ledger: Ledger, settings: dict[str, Any]
 ) -> None:
-    await cut_at_every_step(nodes, cutting, ledger, CORDON, assert_nothing_cordoned)
+    await nodes.deploy()
+    await cut_at_every_step(nodes, cutting, ledger, settings, assert_nothing_cordoned)
 
 
 async def killed_at_every_step(
@@ -113,7 +131,7 @@ async def killed_at_every_step(
 ) -> None:
     """Kill the agent one step of the injection later each time, until it completes the injection."""
     relay.counting = lambda: any(ledger.directory.glob("*.json"))
-    for step in itertools.count(1, _EVERY):
+    for step in itertools.count(1, _EVERY_OF_AN_INJECTION):
         relay.seen, relay.cut_at, relay.delivered = 0, step, step % 2 == 0
         agent = start_agent(ledger.directory, broken, kubernetes=shop.opened())
         assert agent.stdout is not None
@@ -140,7 +158,127 @@ async def test_an_agent_killed_at_any_step_of_breaking_is_healed_after(
     await killed_at_every_step(shop, relay, ledger, broken(shop, tmp_path, settings), assert_whole)
 
 
+@pytest.mark.parametrize("settings", OF_NODES, ids=lambda settings: str(settings["kind"]))
 async def test_an_agent_killed_at_any_step_of_cordoning_is_healed_after(
-    nodes: Shop, relay: Relay, ledger: Ledger
+    nodes: Shop, relay: Relay, ledger: Ledger, settings: dict[str, Any]
 ) -> None:
-    await killed_at_every_step(nodes, relay, ledger, CORDON, assert_nothing_cordoned)
+    await nodes.deploy()
+    await killed_at_every_step(nodes, relay, ledger, settings, assert_nothing_cordoned)
+
+
+# What can befall a target; the kinds of faults that touch a workload.
+OF_WORKLOADS = [settings for settings in FAULTS if settings["kind"] not in {"apply_manifest", "partition"}]
+Prepared = tuple[dict[str, Any], Endpoints]
+
+
+async def befallen_at_every_step(
+    relay: Relay,
+    ledger: Ledger,
+    prepare: Callable[[], Awaitable[Prepared]],
+    event: Callable[[], Awaitable[object]],
+    every: int = _EVERY,
+) -> AsyncIterator[Injection | None]:
+    """Let something happen one step later each time, until no step is left; yields the fault after its end.
+
+    None if it was refused before anything was broken.
+    """
+    relay.event = event
+    relay.counting = lambda: any(ledger.directory.glob("*.json"))
+    for step in itertools.count(1, every):
+        settings, endpoints = await prepare()
+        relay.seen, relay.cut_at = 0, step
+        injection: Injection | None = None
+        with suppress(FaultNotApplied):
+            async with applied(fault(**settings), endpoints, ledger) as injection:
+                pass
+        if not relay.was_cut:
+            break
+        await relay.happened()
+        assert ledger.read().entries == {}
+        # At the last steps, when the fault was healed already, nobody looks any more.
+        assert injection is None or re.search("meanwhile|Ready|rolled out|take pods again", injection.outcome)
+        yield injection
+    assert step > _BEYOND
+
+
+def engine(shop: Shop, settings: dict[str, Any]) -> Callable[[], Awaitable[Prepared]]:
+    """Prepare a new engine for each step."""
+
+    async def prepare() -> Prepared:
+        await shop.removed()
+        await shop.deploy()
+        return settings | {"namespace": shop.name}, shop.endpoints()
+
+    return prepare
+
+
+@pytest.mark.parametrize("settings", OF_WORKLOADS, ids=lambda settings: str(settings["kind"]))
+async def test_a_workload_that_is_removed_at_any_step_ends_the_fault(
+    shop: Shop, relay: Relay, ledger: Ledger, settings: dict[str, Any]
+) -> None:
+    async def remove() -> None:
+        await shop.api.delete(shop.path("deployments"))
+
+    async for _ in befallen_at_every_step(relay, ledger, engine(shop, settings), remove):
+        pass
+
+
+@pytest.mark.parametrize("settings", OF_WORKLOADS, ids=lambda settings: str(settings["kind"]))
+async def test_a_number_of_replicas_that_is_set_at_any_step_stays(
+    shop: Shop, relay: Relay, ledger: Ledger, settings: dict[str, Any]
+) -> None:
+    async def scale() -> None:
+        await shop.scale(2)
+
+    async for _ in befallen_at_every_step(relay, ledger, engine(shop, settings), scale):
+        now = await shop.workload()
+        assert now["spec"]["replicas"] == 2
+        left = [key for key in now["metadata"].get("labels") or {} if key.startswith("alertdrill")]
+        assert left == []
+
+
+@pytest.mark.parametrize("settings", OF_WORKLOADS, ids=lambda settings: str(settings["kind"]))
+async def test_a_namespace_that_is_removed_at_any_step_ends_the_fault(
+    control_plane: ControlPlane, shop: Shop, relay: Relay, ledger: Ledger, settings: dict[str, Any]
+) -> None:
+    """The account is of elsewhere, so it can still ask. Each step needs a namespace, so that fewer are tried."""
+    port = control_plane.url.rsplit(":", 1)[1]
+    kubeconfig = shop.kubeconfig.with_name("elsewhere")
+    kubeconfig.write_text(control_plane.kubeconfig.read_text().replace(f":{port}", f":{relay.port}"))
+    made: list[Shop] = []
+
+    async def prepare() -> Prepared:
+        made.append(Shop(shop.api, f"{shop.name}-{len(made)}", shop.kubeconfig.with_name("its-own")))
+        await made[-1].open(control_plane)
+        await made[-1].deploy()
+        return settings | {"namespace": made[-1].name}, made[-1].endpoints(kubeconfig=str(kubeconfig))
+
+    async def remove() -> None:
+        await shop.api.delete(f"/api/v1/namespaces/{made[-1].name}")
+
+    async for _ in befallen_at_every_step(relay, ledger, prepare, remove, every=min(3 * _EVERY, 9)):
+        pass
+    await remove()
+
+
+@pytest.mark.parametrize("is_removed", [True, False], ids=["removed", "uncordoned"])
+async def test_a_node_that_is_removed_or_uncordoned_at_any_step_ends_the_fault(
+    nodes: Shop,
+    relay: Relay,
+    ledger: Ledger,
+    is_removed: bool,  # noqa: FBT001
+) -> None:
+    path = "/api/v1/nodes/node-3"
+
+    async def prepare() -> Prepared:
+        with suppress(ApiRefused):
+            await nodes.api.delete(path)
+        await nodes.api.create("/api/v1/nodes", node("node-3") | {"metadata": {"name": "node-3", "labels": LABEL}})
+        return CORDON | {"node": "node-3"}, nodes.endpoints()
+
+    async def befall() -> None:
+        await (nodes.api.delete(path) if is_removed else nodes.api.patch(path, {"spec": {"unschedulable": None}}))
+
+    async for _ in befallen_at_every_step(relay, ledger, prepare, befall):
+        assert await cordoned(nodes) == []
+    await nodes.api.delete(path)

@@ -42,6 +42,17 @@ async def test_a_share_is_of_those_that_match_and_at_least_one(
         assert len(before - await shop.pods()) == killed
 
 
+async def test_a_share_is_rounded_down_and_bounded(shop: Shop) -> None:
+    await shop.deploy(replicas=7)
+
+    async def chosen(**settings: Any) -> int:
+        return len((await kill(shop, **settings).resolve(shop.endpoints(), "alertdrill-1")).pods)
+
+    assert await chosen(share=0.5) == 3
+    assert await chosen(share=0.5, max=2) == 2
+    assert await chosen(share=0.5, max=5) == 3
+
+
 async def test_a_seed_chooses_the_same_pods_again(shop: Shop) -> None:
     await shop.deploy(replicas=6)
     chosen = [
@@ -102,6 +113,25 @@ async def test_a_pod_without_a_controller_is_refused(shop: Shop) -> None:
     }
     await shop.api.create(f"/api/v1/namespaces/{shop.name}/pods", alone)
     with pytest.raises(FaultNotApplied, match=r"pod alone of namespace .* has no controller: nothing would replace it"):
+        await kill(shop).resolve(shop.endpoints(), "alertdrill-1")
+
+
+async def test_a_pod_of_a_controller_that_may_not_replace_it_is_refused(shop: Shop) -> None:
+    (owner,) = [one for one in await shop.api.listed("/api/v1/nodes") if one["metadata"]["name"] == "node-1"]
+    reference = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "name": "node-1",
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+    }
+    static = {
+        "metadata": {"name": "static", "labels": {"app": "engine"}, "ownerReferences": [reference]},
+        "spec": {"containers": [{"name": "a", "image": "a"}]},
+    }
+    await shop.api.create(f"/api/v1/namespaces/{shop.name}/pods", static)
+    told = r"pod static of .* belongs to Node node-1, which may not replace it: expected one of ReplicaSet, "
+    with pytest.raises(FaultNotApplied, match=told):
         await kill(shop).resolve(shop.endpoints(), "alertdrill-1")
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from alertdrill.chaos.errors import FaultNotApplied
+from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.safety.applied import applied
+from alertdrill.chaos.safety.healing import heal
 from alertdrill.chaos.safety.ledger import Ledger
 from tests.kubernetes.test_apply_manifest import DENY
 from tests.kubernetes.test_permissions import ROLE
@@ -21,6 +23,7 @@ from tests.support.cluster import Shop
 
 NODE = "/api/v1/nodes/node-1"
 SCALE = {"kind": "scale", "workload": "deployment/engine", "replicas": 1}
+BAD_IMAGE = {"kind": "rollout_bad_image", "workload": "deployment/engine"}
 RESTART = {"kind": "restart_rollout", "workload": "deployment/engine"}
 KEYS = {"alertdrill.io/fault", "alertdrill.io/owner", "alertdrill.io/since"}
 
@@ -30,7 +33,13 @@ async def marks(shop: Shop, path: str) -> dict[str, str]:
     return {key: value for key, value in labels.items() if key in KEYS}
 
 
-@pytest.mark.parametrize("settings", [SCALE, RESTART], ids=lambda settings: str(settings["kind"]))
+KILL = {"kind": "kill_pods", "selector": "app=engine"}
+EVICT = {"kind": "evict_pods", "owner": "deployment/engine"}
+
+
+@pytest.mark.parametrize(
+    "settings", [SCALE, RESTART, BAD_IMAGE, KILL, EVICT], ids=lambda settings: str(settings["kind"])
+)
 async def test_a_workload_carries_the_mark_until_the_end(shop: Shop, ledger: Ledger, settings: dict[str, Any]) -> None:
     await shop.deploy()
     path = shop.path("deployments")
@@ -53,14 +62,15 @@ async def test_a_node_carries_the_mark_until_the_end(nodes: Shop, ledger: Ledger
 
 @pytest.mark.parametrize(
     "second",
-    [SCALE | {"replicas": 2}, RESTART, {"kind": "kill_pods", "owner": "deployment/engine"}],
+    [SCALE | {"replicas": 2}, RESTART, BAD_IMAGE, EVICT, KILL],
     ids=lambda settings: str(settings["kind"]),
 )
+@pytest.mark.parametrize("first", [SCALE, KILL], ids=lambda settings: str(settings["kind"]))
 async def test_a_second_agent_is_refused_and_told_who_drills_the_workload(
-    shop: Shop, tmp_path: Path, second: dict[str, Any]
+    shop: Shop, tmp_path: Path, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     await shop.deploy()
-    first = SCALE | {"namespace": shop.name}
+    first = first | {"namespace": shop.name}
     agent = await KilledAgent.in_a_thread(tmp_path / "ledger", first, kubernetes=shop.opened())
     (entry_id,) = agent.ledger.read().entries
     host = socket.gethostname().split(".")[0]
@@ -127,6 +137,36 @@ async def test_of_two_agents_at_once_one_is_refused(shop: Shop, tmp_path: Path) 
     assert await marks(shop, shop.path("deployments")) == {}
 
 
+async def test_the_number_of_replicas_before_is_in_the_mark_for_a_person_who_undoes_it(
+    shop: Shop, tmp_path: Path
+) -> None:
+    await shop.deploy()
+    settings = SCALE | {"namespace": shop.name, "replicas": 0}
+    agent = await KilledAgent.in_a_thread(tmp_path / "ledger", settings, kubernetes=shop.opened())
+    agent.kill()
+    back = fault(**settings | {"replicas": 1})
+    told = r"undo it by hand \(it had 3 replicas\), and then kubectl label -n \S+ deployments engine .*replicas-before-"
+    with pytest.raises(FaultNotApplied, match=told):
+        await back.resolve(shop.endpoints(), "alertdrill-1")
+    await agent.heal()
+    labels = (await shop.workload())["metadata"].get("labels") or {}
+    assert not [key for key in labels if key.startswith("alertdrill")]
+
+
+async def test_a_fault_that_goes_on_marks_the_workload_when_the_first_ends(
+    shop: Shop, ledger: Ledger, tmp_path: Path
+) -> None:
+    await shop.deploy()
+    restart, scale = (fault(namespace=shop.name, **one) for one in (RESTART, SCALE))
+    async with AsyncExitStack() as until_first_ends:
+        await until_first_ends.enter_async_context(applied(restart, shop.endpoints(), ledger))
+        async with applied(scale, shop.endpoints(), Ledger(tmp_path / "another")) as second:
+            await until_first_ends.aclose()
+            marked = await marks(shop, shop.path("deployments"))
+            assert marked["alertdrill.io/fault"] == second.name  # type: ignore[attr-defined]
+    assert await marks(shop, shop.path("deployments")) == {}
+
+
 async def test_two_faults_of_one_drill_may_change_the_same_workload(shop: Shop, ledger: Ledger, tmp_path: Path) -> None:
     await shop.deploy()
     restart, scale = (fault(namespace=shop.name, **one) for one in (RESTART, SCALE))
@@ -154,4 +194,28 @@ async def test_a_mark_that_somebody_removed_does_not_hinder_the_undo(shop: Shop,
     await shop.deploy()
     async with applied(fault(namespace=shop.name, **SCALE), shop.endpoints(), ledger):
         await shop.api.patch(shop.path("deployments"), {"metadata": {"labels": dict.fromkeys(KEYS)}})
+    assert (await shop.workload())["spec"]["replicas"] == 3
+
+
+async def test_of_two_drills_that_scale_one_workload_the_last_to_end_leaves_it_as_it_was(
+    shop: Shop, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Somebody removed the mark, so that the second one was not refused."""
+    await shop.deploy()
+    first, second = (SCALE | {"namespace": shop.name, "replicas": replicas} for replicas in (0, 1))
+    agents: list[KilledAgent] = []
+
+    async def scale_again() -> None:
+        await shop.api.patch(shop.path("deployments"), {"metadata": {"labels": dict.fromkeys(KEYS)}})
+        agents.append(await KilledAgent.in_a_thread(tmp_path / "second", second, kubernetes=shop.opened()))
+
+    with pytest.raises(FaultNotHealed, match=r"is held by the fault alertdrill-.*, which will set back the 0 replicas"):
+        async with applied(fault(**first), shop.endpoints(), ledger):
+            await scale_again()
+    (agent,) = agents
+    agent.kill()
+    await agent.heal()
+    assert (await shop.workload())["spec"]["replicas"] == 0
+    ((entry_id, entry),) = ledger.read().entries.items()
+    await heal(ledger, entry_id, entry, is_handed_over=True)
     assert (await shop.workload())["spec"]["replicas"] == 3
