@@ -20,6 +20,12 @@ def verdicts(folder: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
 
 
+def verdict_of(folder: Path, alert: str = "HighResponseTime") -> dict[str, Any]:
+    """Return the verdict about one alert; on a busy machine the engine can miss its scrapes, and SystemDown fires too."""
+    (verdict,) = [one for one in verdicts(folder)["verdicts"] if one["alert"] == alert]
+    return dict(verdict)
+
+
 def judged(lab: KeptLab, drill: Path, folder: Path) -> tuple[subprocess.CompletedProcess[str], Path]:
     """Run a drill until it is judged; return how it ended, and the folder of its reports.
 

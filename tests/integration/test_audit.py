@@ -91,12 +91,13 @@ def test_every_acknowledged_payment_is_in_the_payments_table(alertdrill: Run, tm
 def test_the_payments_of_a_drill_on_its_own_lab_are_audited(alertdrill: Run, drill_file: Write, tmp_path: Path) -> None:
     """The latency of the fault leaves transactions without an answer at the end; those were not acknowledged."""
     # One minute divided by 60 is shorter than the fault's latency, in which nothing is processed.
-    drill = drill_file(abort_if=[])
+    drill = drill_file(abort_if=[], load={"rate": 100})
     ended = alertdrill("drill", drill, "--lab", "--time-scale", "60", "-o", tmp_path / "out")
     (path,) = [path for path in (tmp_path / "out").glob("*.json") if ".recording" not in path.name]
     report = json.loads(path.read_text())
     assert report["audit"]["passed"] is True, ended.stdout + ended.stderr
-    assert report["audit"]["acknowledged"] > 300
+    # A busy machine may cut the drill short; those of a second are enough to be audited.
+    assert report["audit"]["acknowledged"] >= 100
     assert report["audit"]["acknowledged"] == report["audit"]["found"] == report["load"]["succeeded"]
     told = f"audit: {report['load']['succeeded']:,} acknowledged transactions, all in the payments table exactly once;"
     assert told in ended.stdout

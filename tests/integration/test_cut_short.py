@@ -33,11 +33,16 @@ pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def _recorded(folder: Path) -> str:
-    """Return why the drill ended early; its recording is inconclusive, and so are its reports."""
+    """Return why the drill ended early; its recording is inconclusive, and so is each alert in its reports.
+
+    On a busy machine the engine can miss its scrapes: then SystemDown fires too.
+    """
     (path,) = folder.glob("*.recording.json.gz")
     recording = read_recording(path)
     assert judge(recording).exit_code == 3
-    assert [one["outcome"] for one in verdicts(folder)["verdicts"]] == ["inconclusive"]
+    outcomes = {one["alert"]: one["outcome"] for one in verdicts(folder)["verdicts"]}
+    assert outcomes.get("HighResponseTime") == "inconclusive"
+    assert set(outcomes.values()) == {"inconclusive"}
     assert list(folder.glob("*.html"))
     assert not list(folder.glob(".*"))
     return recording.aborted

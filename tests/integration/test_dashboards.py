@@ -112,16 +112,27 @@ async def test_the_load_shows_in_the_figures(runner: QueryRunner, loaded: Loaded
         lines = await runner.panel(panel, spec, Span(now - 3.0, now, 0.5))
         return {line.legend: line.samples[-1][1] for line in lines}
 
-    deadline = time.monotonic() + 60  # the load has just begun, and the rate is that of a while
-    # After a stall of this machine the load catches up, for a while beyond its rate.
-    while not 54 <= (rate := (await last(operations, "Transactions a second"))["transactions"]) < 66:
-        assert time.monotonic() < deadline, rate
-        await asyncio.sleep(0.2)
-    assert (await last(operations, "Transactions a second over time"))["synthetic, target"] == 60
-    assert (await last(operations, "Error rate"))["errors"] == 0
-    assert (await last(business, "Transactions a second by tenant")).keys() == {"acme", "globex", "initech"}
-    assert (await last(business, "Fees collected"))["USD"] > 0
-    assert set((await last(infrastructure, "Servers up")).values()) == {1.0}
-    assert (await last(infrastructure, "Brokers")).popitem()[1] == 1
-    pool = await last(health, "Pool in use")
-    assert 0 <= pool["in use"] < pool["pool"]
+    async def shown() -> dict[str, bool]:
+        rate = (await last(operations, "Transactions a second")).get("transactions", 0)
+        pool = await last(health, "Pool in use")
+        brokers = await last(infrastructure, "Brokers")
+        return {
+            "rate": 54 <= rate < 66,
+            "target": (await last(operations, "Transactions a second over time")).get("synthetic, target") == 60,
+            "errors": (await last(operations, "Error rate")).get("errors") == 0,
+            "tenants": (await last(business, "Transactions a second by tenant")).keys()
+            == {"acme", "globex", "initech"},
+            "fees": (await last(business, "Fees collected")).get("USD", 0) > 0,
+            "servers": set((await last(infrastructure, "Servers up")).values()) == {1.0},
+            "brokers": list(brokers.values()) == [1],
+            "pool": pool.keys() >= {"in use", "pool"} and 0 <= pool["in use"] < pool["pool"],
+        }
+
+    # The load has just begun, and the rate is that of a while. After a stall of this machine scrapes are missing, and the
+    # load catches up, for a while beyond its rate.
+    for _ in range(100):
+        said = await shown()
+        if all(said.values()):
+            break
+        await asyncio.sleep(0.5)
+    assert [title for title, is_right in said.items() if not is_right] == []

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from alertdrill.agent.recording.recording import read_recording
-from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab
-from tests.integration.drilling import changed, judged, start, verdicts, wait_for
+from tests.integration.conftest import ALERTDRILL, DRILL_RATE, ROOT, KeptLab
+from tests.integration.drilling import changed, judged, start, verdict_of, verdicts, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[..., Path]
@@ -47,7 +47,7 @@ def test_a_slow_database_is_proven_to_fire_notify_and_resolve(
 def test_without_its_fault_the_same_drill_is_missed(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
     ended, output = judged(lab, drill_file(faults=[], expect=SHORT), tmp_path)
     assert ended.returncode == 1, ended.stdout + ended.stderr
-    (verdict,) = verdicts(output)["verdicts"]
+    verdict = verdict_of(output)
     assert verdict["outcome"] == "missed"
     assert "never crossed" in verdict["reason"]
 
@@ -142,7 +142,7 @@ def test_the_metrics_show_a_fault_while_it_is_in_force(lab: KeptLab, drill_file:
     assert f"{fault} 1.0" in during
     assert 'alertdrill_drill_phase{drill="database-latency",phase="baseline"} 1.0' in before
     assert 'alertdrill_drill_phase{drill="database-latency",phase="fault"} 1.0' in during
-    assert "alertdrill_target_transactions_per_second 100.0" in during
+    assert f"alertdrill_target_transactions_per_second {DRILL_RATE}.0" in during
 
 
 def scraped(lab: KeptLab) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import KeptLab
-from tests.integration.drilling import call, changed, start, verdicts, wait_for
+from tests.integration.drilling import call, changed, start, verdict_of, wait_for
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -40,7 +40,7 @@ def test_a_forged_notification_passes_nothing(lab: KeptLab, drill_file: Callable
     forging.start()
     said, _ = process.communicate(timeout=300)
     forging.join()
-    (verdict,) = verdicts(tmp_path / "out")["verdicts"]
+    verdict = verdict_of(tmp_path / "out")
     assert verdict["outcome"] == "wrong_receiver", said
     assert process.returncode == 1
     assert "lead to team-lead" in verdict["reason"]

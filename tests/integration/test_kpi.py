@@ -108,10 +108,13 @@ def test_every_shipped_kpi_is_measured_on_the_lab(
 ) -> None:
     """Each names metrics that the engine has; at 20 a second the target of 2,000 is missed, and the exit code says so."""
     walk = tmp_path / "walk.yml"
-    walk.write_text(yaml.safe_dump({"probe": lab.settings()["probe"], "load": {"rate": 20, "duration": "3s"}}))
-    alertdrill("probe", walk, "--quiet")
-    ended = alertdrill("kpi", "--config", lab.config, "--history", tmp_path / "kpis.jsonl", "--format", "json")
-    assert ended.returncode == 1, ended.stderr
-    told = {one["kpi"]: one["status"] for one in json.loads(ended.stdout)["kpis"]}
+    for duration in ("3s", "10s", "30s"):  # a busy machine can keep Prometheus from its scrapes: again, for longer
+        walk.write_text(yaml.safe_dump({"probe": lab.settings()["probe"], "load": {"rate": 20, "duration": duration}}))
+        alertdrill("probe", walk, "--quiet")
+        ended = alertdrill("kpi", "--config", lab.config, "--history", tmp_path / "kpis.jsonl", "--format", "json")
+        assert ended.returncode == 1, ended.stderr
+        told = {one["kpi"]: one["status"] for one in json.loads(ended.stdout)["kpis"]}
+        if "unknown" not in told.values():
+            break
     assert [kpi for kpi, status in told.items() if status == "unknown"] == []
     assert told["transactions a second"] == "red"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -12,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from alertdrill.agent.errors import INCONCLUSIVE
-from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab
+from alertdrill.agent.recording.recording import read_recording
+from alertdrill.agent.report.drill import wording
+from alertdrill.agent.verdict.judge import judge
+from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab, run_alertdrill
 from tests.integration.drilling import verdicts, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -49,10 +53,12 @@ def test_after_a_drill_whose_fault_cannot_be_injected_the_next_one_runs(
     assert "1 of 2 drills passed" in ended.stdout
 
 
-def _start(files: list[Path], output: Path, folder: str, *, labs: int = 2, scale: int = 30) -> subprocess.Popen[str]:
-    where = ["--lab", "--time-scale", str(scale), "--parallel", str(labs)]
+def _start(
+    files: list[Path], output: Path, folder: str, *more: str, labs: str = "2", scale: str = "auto"
+) -> subprocess.Popen[str]:
+    where = ["--lab", "--time-scale", scale, "--parallel", labs]
     return subprocess.Popen(
-        [*ALERTDRILL, "drill", *map(str, files), *where, "-o", output],
+        [*ALERTDRILL, "drill", *map(str, files), *where, *more, "-o", output],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -77,28 +83,78 @@ def test_drills_on_two_labs_pass_and_are_shown_in_one_table(tmp_path: Path) -> N
     names = ["database-connections-exhausted", "high-error-rate", "system-down"]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)  # PostgreSQL runs as another user
-        # The machine can spoil a drill, which is then inconclusive: again more slowly, the last time alone.
-        for labs, scale in ((2, 30), (2, 15), (1, 8)):
-            output = tmp_path / f"{labs}-labs-at-{scale}"
-            process = _start([DRILLS / f"{name}.yml" for name in names], output, folder, labs=labs, scale=scale)
-            said, _ = process.communicate(timeout=400)
-            assert _left_of(folder) == []
-            if process.returncode != INCONCLUSIVE:
-                break
+        files = [DRILLS / f"{name}.yml" for name in names]
+        process = _start(files, tmp_path, folder, "--proofs", str(tmp_path / "proofs.json"))
+        said, _ = process.communicate(timeout=1200)
+        assert _left_of(folder) == []
     assert process.returncode == 0, said
+    assert re.search(
+        r"  2 labs at time scale [\d.]+: [\d.]+ of \d+ cores? (is|are) free, scrapes come \d+ ms late", said
+    )
     assert "3 of 3 drills passed in" in said
     assert said.count("exactly once") == 3
-    assert len(list(output.glob("*.recording.json.gz"))) == 3
+    # Those that the machine spoiled have another recording.
+    recordings = list(tmp_path.glob("*.recording.json.gz"))
+    assert len(recordings) >= 3
+    for path in recordings:
+        # Enough to evaluate every rule of the file again, and small enough to be kept.
+        replay = read_recording(path).replay
+        assert replay is not None
+        assert replay.series
+        assert replay.left_out == []
+        assert path.stat().st_size < 2**20
+    _require_proven({"DatabaseConnectionsExhausted", "HighErrorRate", "SystemDown"}, tmp_path / "proofs.json")
+
+
+def _require_proven(alerts: set[str], proofs: Path) -> None:
+    """Require proofs of the rules as they are in the file, though Prometheus spells them anew and at a time scale."""
+    rules = ROOT / "configs" / "prometheus" / "rules.yml"
+    ended = run_alertdrill("gate", rules, "--proofs", proofs, "--format", "json", timeout=60)
+    found = json.loads(ended.stdout)["alerts"]
+    assert {one["alert"] for one in found if one["coverage"] == "proven"} == alerts
+
+
+@pytest.mark.usefixtures("few_connections")
+def test_a_drill_that_was_held_up_is_tried_again_more_slowly_and_says_so(tmp_path: Path) -> None:
+    """Most of its first baseline long, the process is stopped, as on a machine that gives it no time."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        process = _start([DRILLS / "system-down.yml"], tmp_path, folder, labs="1")
+        baseline = float(_match(process, r"baseline begins, at most ([\d.]+) s")[1])
+        time.sleep(0.2 * baseline)  # until the load is under way
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(0.7 * baseline)
+        os.kill(process.pid, signal.SIGCONT)
+        said, _ = process.communicate(timeout=1200)
+        assert _left_of(folder) == []
+    first, *later = sorted(map(read_recording, tmp_path.glob("*.recording.json.gz")), key=lambda one: one.started_at)
+    assert judge(first).spoiled_by_machine, judge(first)
+    assert [one.attempt for one in (first, *later)] == list(range(1, len(later) + 2))
+    assert [one.time_scale for one in later] == [first.time_scale / 2**number for number in range(1, len(later) + 1)]
+    assert "the machine was too busy for drill system-down: again, one at a time, at time scale" in said
+    last = judge(later[-1])
+    how = f"at the {['second', 'third'][len(later) - 1]} try, alone at time scale {later[-1].time_scale:g}"
+    assert f"(system-down {wording.OVERALL[last.exit_code]} {how})" in said.splitlines()[-1]
+    assert process.returncode == last.exit_code
+    assert last.exit_code == 0 or last.spoiled_by_machine, said
+
+
+def _match(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
+    assert process.stdout is not None
+    return next(found for line in process.stdout if (found := re.search(pattern, line)))
 
 
 @pytest.mark.usefixtures("few_connections")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_signal_that_ends_several_drills_ends_their_labs(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(("scale", "words"), [("30", "fault injected"), ("auto", "lab: 8 servers are ready")])
+def test_a_signal_that_ends_several_drills_ends_their_labs(
+    tmp_path: Path, number: signal.Signals, scale: str, words: str
+) -> None:
     files = [DRILLS / f"{name}.yml" for name in ("database-latency", "low-cache-hit-rate")]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)
-        process = _start(files, tmp_path, folder)
-        wait_for(process, "fault injected")
+        process = _start(files, tmp_path, folder, scale=scale)
+        wait_for(process, words)
         process.send_signal(number)
         said, _ = process.communicate(timeout=300)
         assert process.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[number], said

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from alertdrill.chaos.registry import FAULTS
 from alertdrill.chaos.safety.owner import Owner
 from alertdrill.chaos.safety.watchdog import READY
 
@@ -153,12 +154,12 @@ def test_rules_are_explained(run: Run) -> None:
 
 
 def test_the_watchdog_starts(environment: Path, here: Path) -> None:
-    """As the lease starts it, with the pipe on which the owner's signs of life come."""
+    """As the lease starts it, with the pipe on which the owner's signs of life come, and for faults of every kind."""
     ledger, owner = here / "ledger", json.dumps(asdict(Owner.this_process()))
     ledger.mkdir()
     watchdog = [environment / "bin" / "python", "-P", "-m", "alertdrill.chaos.safety.watchdog"]
     with subprocess.Popen(
-        [*map(str, watchdog), str(ledger), "drill", owner],
+        [*map(str, watchdog), str(ledger), "drill", owner, *FAULTS],
         cwd=here,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

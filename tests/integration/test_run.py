@@ -1,0 +1,112 @@
+"""`alertdrill run` on the lab: a drill by schedule under the load that runs all the time."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from alertdrill.agent.recording.recording import Recording, read_recording
+from alertdrill.agent.schedule.journal import Journal, Watch
+from alertdrill.units.text import utc_text
+from tests.integration.conftest import ALERTDRILL, DRILL_RATE, ROOT, SCALE, KeptLab
+from tests.integration.drilling import call
+
+RATE = DRILL_RATE
+
+
+def written(lab: KeptLab, folder: Path, drill: Path) -> Path:
+    """Write the lab's configuration with an entry for every minute, of which the last one is due at once."""
+    entry = {"name": "minutely", "drills": [str(drill)], "cron": "* * * * *"}
+    own = {
+        "load": {"rate": RATE},
+        "recordings": str(folder / "kept"),
+        "schedule": {"time_zone": "Europe/Berlin", "entries": [entry]},
+    }
+    path = folder / "agent.yml"
+    path.write_text(yaml.safe_dump(lab.settings() | own))
+    minute_ago = utc_text(datetime.now(UTC) - timedelta(seconds=60))
+    Journal(folder / "kept").add(Watch("minutely", "* * * * *", minute_ago))
+    return path
+
+
+def start(config: Path, out: Path) -> subprocess.Popen[bytes]:
+    # An agent whose tests were killed must not stay.
+    command = ["setpriv", "--pdeathsig", "TERM", *ALERTDRILL, "run", "--config", str(config)]
+    with out.open("ab") as file:
+        return subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file)
+
+
+def wait_until(holds: Callable[[], Any], agent: subprocess.Popen[bytes], out: Path) -> None:
+    deadline = time.monotonic() + 300
+    while not holds():
+        assert agent.poll() is None, out.read_text()
+        assert time.monotonic() < deadline, out.read_text()
+        time.sleep(0.1)
+
+
+def states(folder: Path) -> list[str]:
+    # A minute may have passed before the agent looked: that occurrence is skipped, because a later one is due.
+    return [one.state for one in Journal(folder / "kept").records.values() if one.reason != "missed"]
+
+
+def recordings(folder: Path) -> list[Recording]:
+    return [read_recording(path) for path in sorted((folder / "kept").glob("*.recording.json.gz"))]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_scheduled_drill_that_is_stopped_is_undone_and_the_next_one_counts_on_the_running_load(
+    lab: KeptLab, drill_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    config, out = written(lab, tmp_path, drill_file(baseline="1m")), tmp_path / "out"
+    agent = start(config, out)
+    wait_until(lambda: "fault injected" in out.read_text(), agent, out)
+    agent.send_signal(signal.SIGTERM)
+    assert agent.wait(60) == 0, out.read_text()
+    assert lab.toxic_names() == []
+    assert states(tmp_path) == ["interrupted"]
+    (stopped,) = recordings(tmp_path)
+    assert stopped.aborted.startswith("it was interrupted in the fault phase")
+
+    agent = start(config, out)
+    wait_until(lambda: "done" in states(tmp_path), agent, out)
+    agent.send_signal(signal.SIGTERM)
+    assert agent.wait(60) == 0, out.read_text()
+    _, whole = recordings(tmp_path)
+    assert whole.scheduled is not None
+    assert whole.scheduled.entry == "minutely"
+    assert whole.load.target_rate == RATE
+    seconds = whole.load.seconds
+    assert whole.load.due == sum(second.due for second in seconds)
+    assert {round(later.at - second.at, 3) for second, later in pairwise(seconds)} == {1.0}
+    assert seconds[0].at >= whole.started_at - 0.1
+    assert seconds[-1].at <= whole.ended_at + 0.1
+
+
+def test_a_game_day_on_a_lab_of_its_own_says_where_to_look_and_ends_all_that_it_started(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = ["setpriv", "--pdeathsig", "TERM", *ALERTDRILL, "run", "--lab", "--time-scale", SCALE]
+    with out.open("wb") as file:
+        agent = subprocess.Popen(command, cwd=tmp_path, stdout=file, stderr=file)
+    wait_until(lambda: "drill database-latency, by game-day" in out.read_text(), agent, out)
+    (url,) = re.findall(r"look at this agent: (\S+)/\n", out.read_text())
+    metrics = call(f"{url}/metrics")
+    assert 'alertdrill_schedule_next_run_timestamp_seconds{entry="game-day"}' in metrics
+    assert call(f"{url}/-/healthy") == "alertdrill is healthy.\n"
+    assert "database-latency" in call(f"{url}/")
+    (config,) = re.findall(r"alertdrill history --config (\S+)", out.read_text())
+    assert (Path(config).parent / "prometheus").is_dir()
+    agent.send_signal(signal.SIGINT)
+    assert agent.wait(60) == 0, out.read_text()
+    assert not Path(config).parent.exists()
+    (folder,) = (tmp_path / "recordings").glob("game-day-*")
+    assert folder.joinpath("occurrences.jsonl").is_file()
