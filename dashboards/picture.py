@@ -2,69 +2,84 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from itertools import cycle
 
-import plotly.graph_objects as go
+from markupsafe import Markup
 
+from alertdrill.agent.report import plot
+from alertdrill.agent.report.axis import Unit
+from alertdrill.agent.report.plot import Axis, Figure, Line, Row, Stack, Tone
 from dashboards.panel import Dashboard, Limits, Panel
-from dashboards.prometheus_queries import Line
+from dashboards.prometheus_queries import Line as Answer
 
-_COLOURS = ("#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#37872d", "#8ab8ff")
-_SHADES = {"green": "#73bf69", "yellow": "#f2cc0c", "red": "#f2495c"}
-_UNITS = {"ops": "/s", "s": " s", "percent": " %", "bytes": " B", "Bps": " B/s", "short": "", "bool": ""}
-_STYLE = """
-body { background: #111217; color: #ccccdc; font: 14px system-ui, sans-serif; margin: 16px; }
+_TONES: tuple[Tone, ...] = ("blue", "orange", "green", "magenta", "teal", "violet", "ochre", "sky")
+_SHADES: Mapping[str, Tone] = {"green": "green", "yellow": "orange", "red": "red"}
+_UNITS: Mapping[str, Unit] = {"ops": "/s", "s": "s", "percent": "%", "percentunit": "%", "bytes": "B", "Bps": "B/s"}
+# For all panels of a page together.
+_MOST_POINTS = 15_000
+_STYLE = Markup("""
+:root { --paper: #f4f5f5; --card: #fff; --ink: #24292e; --soft: #5c636b; --line: #dcdfe3; --bad: #c81e1e; }
+@media screen and (prefers-color-scheme: dark) {
+  :root { --paper: #111217; --card: #181b1f; --ink: #ccccdc; --soft: #9a9aa6; --line: #2c3235; --bad: #ff7657; }
+}
+* { box-sizing: border-box; }
+body { background: var(--paper); color: var(--ink); font: 14px system-ui, sans-serif; margin: 16px; overflow-wrap: anywhere; }
 h1 { font-size: 20px; font-weight: 500; } h2 { font-size: 15px; font-weight: 500; margin: 16px 0 8px; }
-.row { display: grid; grid-template-columns: repeat(24, 1fr); gap: 8px; }
-.panel { background: #181b1f; border: 1px solid #2c3235; border-radius: 2px; padding: 8px; overflow: hidden; }
+.panels { display: grid; grid-template-columns: repeat(24, minmax(0, 1fr)); gap: 8px; }
+.panel { grid-column: span var(--span); background: var(--card); border: 1px solid var(--line); border-radius: 2px;
+  padding: 8px; break-inside: avoid; }
 .panel h3 { font-size: 13px; font-weight: 500; margin: 0 0 4px; }
-.figure { font-size: 40px; text-align: center; padding: 18px 0; border-radius: 2px; color: #111217; }
-.none { text-align: center; padding: 40px; color: #8e8e99; }
-"""
+.panel .row-title { display: none; }
+.number { font-size: 40px; text-align: center; padding: 14px 0; border-left: 8px solid var(--tone); }
+.none { text-align: center; padding: 40px; color: var(--soft); }
+@media (max-width: 900px) { .panel { grid-column: 1 / -1; } }
+""")
 
 
-def html_page(spec: Dashboard, answers: Mapping[str, Sequence[Line]]) -> str:
+def html_page(spec: Dashboard, answers: Mapping[str, Sequence[Answer]]) -> str:
     """Draw a dashboard as HTML; `answers` holds the lines of each panel by its title."""
-    rows, is_first = [], True
-    for row in spec.rows:
-        panels = []
-        for panel in row.panels:
-            body = _panel(panel, answers[panel.title], with_plotly=is_first)
-            is_first = is_first and "Plotly" not in body
-            title, text = html.escape(panel.title), html.escape(panel.text)
-            head = f'<div class="panel" style="grid-column: span {panel.width}"><h3 title="{text}">{title}</h3>'
-            panels.append(f"{head}{body}</div>")
-        rows.append(f'<h2>{html.escape(row.title)}</h2><div class="row">{"".join(panels)}</div>')
-    head = f'<!doctype html><meta charset="utf-8"><title>{html.escape(spec.title)}</title><style>{_STYLE}</style>'
-    return f"{head}<h1>{html.escape(spec.title)}</h1>{''.join(rows)}"
-
-
-def _panel(panel: Panel, lines: Sequence[Line], *, with_plotly: bool) -> str:
-    if not lines:
-        return '<div class="none">no data</div>'
-    if panel.form == "stat":
-        return "".join(_figure(panel, line) for line in lines)
-    return _plot(panel, lines, with_plotly=with_plotly)
-
-
-def _figure(panel: Panel, line: Line) -> str:
-    value = next((value for _, value in reversed(line.samples) if not math.isnan(value)), math.nan)
-    return (
-        f'<div class="figure" style="background: {_shade(panel.limits, value)}">{format_value(value, panel.unit)}</div>'
+    numbers = {panel.title: number for number, panel in enumerate(spec.panels)}
+    rows = Markup("").join(
+        Markup('<h2>{}</h2><div class="panels">{}</div>\n').format(
+            row.title,
+            Markup("").join(_panel(panel, answers[panel.title], numbers[panel.title], spec) for panel in row.panels),
+        )
+        for row in spec.rows
     )
+    return Markup(
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        '<meta http-equiv="Content-Security-Policy" content="{}"><link rel="icon" href="data:,">'
+        "<title>{}</title><style>{}{}</style></head>\n<body><h1>{}</h1>\n{}<script>{}</script></body></html>\n"
+    ).format(
+        plot.policy(has_figures=True), spec.title, _STYLE, plot.style(), spec.title, rows, plot.script()
+    )  # fmt: skip
 
 
-def _shade(limits: Limits | None, value: float) -> str:
-    if limits is None:
-        return "#5794f2"
-    colour = "green"
-    for bound, name in limits.steps:
-        if bound is None or value >= bound:
-            colour = name
-    return _SHADES[colour]
+def _panel(panel: Panel, answers: Sequence[Answer], number: int, spec: Dashboard) -> Markup:
+    frame = Markup('<div class="panel" style="--span: {}"><h3 title="{}">{}</h3>{}</div>\n')
+    return frame.format(panel.width, panel.text, panel.title, _body(panel, answers, number, spec))
+
+
+def _body(panel: Panel, answers: Sequence[Answer], number: int, spec: Dashboard) -> Markup:
+    if not any(answer.samples for answer in answers):
+        return Markup('<div class="none">no data</div>')
+    if panel.form == "stat":
+        return Markup("").join(_number(panel, answer) for answer in answers)
+    return plot.html(_figure(panel, answers, number, _MOST_POINTS // len(spec.panels)))
+
+
+def _number(panel: Panel, answer: Answer) -> Markup:
+    value = next((value for _, value in reversed(answer.samples) if not math.isnan(value)), math.nan)
+    shade = "blue" if panel.limits is None else _SHADES[_shade(panel.limits, value)]
+    return Markup('<div class="number {}">{}</div>').format(shade, format_value(value, panel.unit))
+
+
+def _shade(limits: Limits, value: float) -> str:
+    return [name for bound, name in limits.steps if bound is None or value >= bound][-1]
 
 
 def format_value(value: float, unit: str) -> str:
@@ -73,41 +88,51 @@ def format_value(value: float, unit: str) -> str:
         return "none"
     if unit == "percentunit":
         return f"{value * 100:.3g} %"
+    suffix = _UNITS.get(unit, "")
     for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= factor and unit != "s":
-            return f"{value / factor:.3g} {prefix}{_UNITS.get(unit, '').strip()}"
-    return f"{value:.3g}{_UNITS.get(unit, '')}"
+            return f"{value / factor:.3g} {prefix}{suffix}"
+    return f"{value:.3g}{'' if suffix in {'', '/s'} else ' '}{suffix}"
 
 
-def _plot(panel: Panel, lines: Sequence[Line], *, with_plotly: bool) -> str:
-    drawn = go.Figure()
-    for number, line in enumerate(lines):
-        at = [datetime.fromtimestamp(instant, UTC) for instant, _ in line.samples]
-        values = [None if math.isnan(value) else value for _, value in line.samples]
-        stroke = {"width": 1.6, "color": _COLOURS[number % len(_COLOURS)]}
-        stack = "all" if panel.form == "stack" else None
-        mode = "lines" if len(at) > 1 else "markers"
-        drawn.add_trace(go.Scatter(x=at, y=values, name=line.legend, mode=mode, line=stroke, stackgroup=stack))
-    for bound, name in panel.limits.steps if panel.limits is not None else ():
-        if bound is not None and _is_near(bound, lines):
-            drawn.add_hline(y=bound, line={"color": _SHADES[name], "width": 1, "dash": "dash"})
-    drawn.update_layout(
-        height=260,
-        margin={"l": 48, "r": 8, "t": 4, "b": 24},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": "#ccccdc", "size": 11},
-        showlegend=True,
-        legend={"orientation": "h", "y": -0.15},
-    )
-    drawn.update_xaxes(gridcolor="#2c3235")
-    as_percent = {"tickformat": ".2~%"} if panel.unit == "percentunit" else {"ticksuffix": _UNITS.get(panel.unit, "")}
-    drawn.update_yaxes(gridcolor="#2c3235", rangemode="tozero", **as_percent)
-    text: str = drawn.to_html(full_html=False, include_plotlyjs=with_plotly, config={"displayModeBar": False})
-    return text
+def _factor(unit: str) -> float:
+    return 100.0 if unit == "percentunit" else 1.0
 
 
-def _is_near(bound: float, lines: Sequence[Line]) -> bool:
+def _figure(panel: Panel, answers: Sequence[Answer], number: int, most_points: int) -> Figure:
+    instants = sorted({at for answer in answers for at, _ in answer.samples})
+    zero = instants[0]
+    stack = _stack(panel, answers, instants) if panel.form == "stack" else None
+    lines = [] if stack else [_line(panel, answer, zero, tone) for answer, tone in zip(answers, cycle(_TONES))]
+    row = Row(panel.title, lines=lines, stack=stack, unit=_UNITS.get(panel.unit, ""), limits=_limits(panel, answers))
+    along = Axis(0.0, instants[-1] - zero, "UTC", "clock", zero=zero)
+    return Figure(f"panel-{number}", [row], along, most_points=most_points)
+
+
+def _line(panel: Panel, answer: Answer, zero: float, tone: Tone) -> Line:
+    at = [instant - zero for instant, _ in answer.samples]
+    values = [None if math.isnan(value) else value * _factor(panel.unit) for _, value in answer.samples]
+    return Line(answer.legend, tone, at, values)
+
+
+def _stack(panel: Panel, answers: Sequence[Answer], instants: Sequence[float]) -> Stack:
+    """Stack the answers; an answer without a value at an instant adds nothing there."""
+    zero, counts, tones = instants[0], {}, {}
+    for number, answer in enumerate(answers):
+        name = answer.legend if answer.legend not in counts else f"{answer.legend} ({number})"
+        known = {at: value * _factor(panel.unit) for at, value in answer.samples if not math.isnan(value)}
+        counts[name] = [known.get(at, 0.0) for at in instants]
+        tones[name] = _TONES[number % len(_TONES)]
+    return Stack([at - zero for at in instants], instants[-1] - zero, counts, tones)
+
+
+def _limits(panel: Panel, answers: Sequence[Answer]) -> list[tuple[float, Tone]]:
+    steps = panel.limits.steps if panel.limits is not None else ()
+    near = [(bound, name) for bound, name in steps if bound is not None and _is_near(bound, answers)]
+    return [(bound * _factor(panel.unit), _SHADES[name]) for bound, name in near]
+
+
+def _is_near(bound: float, answers: Sequence[Answer]) -> bool:
     """Return whether a limit is close enough to the lines to be drawn without flattening them."""
-    highest = max((value for line in lines for _, value in line.samples if not math.isnan(value)), default=0.0)
+    highest = max((value for one in answers for _, value in one.samples if not math.isnan(value)), default=0.0)
     return bound <= 2 * highest

@@ -11,7 +11,7 @@ from simulator.drawn import cases, draw_many
 
 @pytest.fixture(scope="module")
 def drawn() -> dict[Case, Truth]:
-    return {case: case.run() for case in draw_many(cases(), 600)}
+    return {case: case.run() for case in draw_many(cases(), 300)}
 
 
 @pytest.mark.parametrize("name", MUTANTS)
