@@ -137,7 +137,9 @@ async def _connected(history: HistorySettings, busy_seconds: float) -> Any:  # n
     try:
         # Who may use the schema need not have the right to make one.
         if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", SCHEMA):
-            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            # Of two that create it at once, PostgreSQL refuses the second when the first is done.
+            with suppress(asyncpg.UniqueViolationError):
+                await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     except BaseException:
         await _closed(connection)
         raise

@@ -42,7 +42,11 @@ async def _serve(options: argparse.Namespace) -> None:
     _allow_many_connections()
     metrics = EngineMetrics()
     store = await Store.open(
-        options.postgres_url, options.pool_size, options.queue_limit, metrics.processing_time.observe
+        options.postgres_url,
+        options.pool_size,
+        options.queue_limit,
+        metrics.processing_time.observe,
+        expects_settlement=bool(options.kafka),
     )
     cache = Cache(options.redis_url, metrics.cache_time.observe)
     cache.remember_accounts(await store.all_accounts())
@@ -50,7 +54,6 @@ async def _serve(options: argparse.Namespace) -> None:
     readings.publish(metrics, store, cache, allowed_bytes)
     outbox = None
     if options.kafka:
-        await store.expect_settlement()
         outbox = Outbox(options.kafka, store.unsettled)
         readings.publish_outbox(metrics, outbox)
     service = Service(store, cache, metrics, options.token, outbox)

@@ -27,7 +27,7 @@ SELECT id, json_build_object(
     'paymentTypeId', payment_type, 'amount', amount, 'fee', fee, 'currencyCode', currency, 'bookedAt', booked_at)::text
 FROM payments WHERE settled_at IS NULL AND id > $1 ORDER BY id LIMIT $2
 """
-# One engine at a time: engines that start together would create the same tables.
+# One engine at a time: PostgreSQL refuses the second of two that create the same table or index at once.
 _ALONE = "SELECT pg_advisory_lock(8080)"
 _REFUSALS = {
     "conflict": (409, "idempotency_conflict", "this Idempotency-Key belongs to another payment"),
@@ -57,14 +57,25 @@ class Store:
         self.in_use = 0
 
     @classmethod
-    async def open(cls, url: str, pool_size: int, queue_limit: int, observe_seconds: Callable[[float], object]) -> Self:
+    async def open(
+        cls,
+        url: str,
+        pool_size: int,
+        queue_limit: int,
+        observe_seconds: Callable[[float], object],
+        *,
+        expects_settlement: bool = False,
+    ) -> Self:
         """Create the tables and open every connection: the pool's size is fixed, so none opens under load.
 
-        `observe_seconds` is called with the duration of each database call.
+        `observe_seconds` is called with the duration of each database call. With `expects_settlement`, unsettled
+        payments are indexed.
         """
         first = await asyncpg.connect(url, timeout=_STATEMENT_SECONDS)
         await first.execute(_ALONE)
         await first.execute((Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
+        if expects_settlement:
+            await first.execute(_INDEX)
         await first.close()
         pool = await asyncpg.create_pool(
             url,
@@ -108,10 +119,6 @@ class Store:
     async def all_accounts(self) -> list[str]:
         """List every account; raises Refused."""
         return [row["id"] for row in await self._call("SELECT id FROM accounts")]
-
-    async def expect_settlement(self) -> None:
-        """Create the index of unsettled payments; raises Refused."""
-        await self._call(_INDEX)
 
     async def unsettled(self, after: UUID, limit: int) -> list[tuple[UUID, str]]:
         """List unsettled payments as (id, message) in the order of their ids, after an id; raises Refused."""

@@ -13,8 +13,10 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from alertdrill.lab.engine.store import Store
 from alertdrill.lab.stack import Lab
 from tests.support.engine_client import Client
+from tests.support.postgres_server import PASSWORD, postgres_server
 from tests.support.waiting import until
 
 # The loop of the embedded Toxiproxy counts milliseconds.
@@ -244,3 +246,21 @@ async def test_a_killed_engine_comes_back(client: Client, lab: Lab) -> None:
 
     await until(is_another, "the killed engine is up again")
     assert (await client.pay())[0] == 201
+
+
+async def test_an_engine_makes_its_index_while_no_other_can() -> None:
+    async with postgres_server() as server:
+        url = f"postgresql://postgres:{PASSWORD}@{server.address}/postgres"
+        (await Store.open(url, 2, 10, float)).close()
+        watching = await server.connect()
+        async with watching.transaction():
+            await watching.execute("LOCK TABLE payments IN EXCLUSIVE MODE")
+            second = asyncio.create_task(Store.open(url, 2, 10, float, expects_settlement=True))
+            while not await watching.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+                assert not second.done()
+            alone = await watching.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+        (await second).close()
+        assert await watching.fetchval("SELECT count(*) FROM pg_indexes WHERE indexname = 'unsettled'") == 1
+        await watching.close()
+    assert alone == 1

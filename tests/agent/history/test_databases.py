@@ -171,6 +171,25 @@ async def test_two_agents_on_one_server_have_their_own_rows(
     assert await within(other, lambda database: reviewed(database, None)) == []
 
 
+async def test_an_agent_that_starts_while_another_makes_the_schema(
+    server: PostgresServer, on_server: HistorySettings
+) -> None:
+    assert on_server.server is not None
+    other = await server.connect(database=on_server.server.path)
+    making = other.transaction()
+    await making.start()
+    await other.execute("CREATE SCHEMA alertdrill")
+    asked = asyncio.create_task(within(on_server, lambda database: database.tables()))
+    watching = await server.connect()
+    while not await watching.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        await asyncio.sleep(0.01)
+        assert not asked.done()
+    await making.commit()
+    assert set(INDEX_TABLES) <= await asked
+    await other.close()
+    await watching.close()
+
+
 async def test_a_second_agent_of_the_same_name_writes_nothing(tmp_path: Path, on_server: HistorySettings) -> None:
     told: list[str] = []
     async with running((first := HistoryWriter(on_server, tmp_path / "a")).run()):
