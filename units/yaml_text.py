@@ -48,7 +48,8 @@ def read_text(path: Path) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise YamlRefused(f"is not UTF-8 text: {error.reason}") from error
+        line = content.count(b"\n", 0, error.start) + 1
+        raise YamlRefused(f"is not UTF-8 text: {error.reason}", line) from error
 
 
 def compose(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> list[yaml.Node]:
@@ -62,7 +63,13 @@ def compose(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> list[
         return list(_Composer(loader).documents(yaml.parse(text, Loader=_READER)))
     except yaml.MarkedYAMLError as error:
         raise YamlRefused(f"is not YAML: {error.problem}", _line(error.problem_mark)) from error
-    except (yaml.YAMLError, UnicodeEncodeError) as error:
+    except yaml.reader.ReaderError as error:
+        # Its position counts bytes.
+        line = text.encode().count(b"\n", 0, error.position) + 1
+        raise YamlRefused(f"is not YAML: the character #x{error.character:04x}: {error.reason}", line) from error
+    except UnicodeEncodeError as error:
+        raise YamlRefused(f"is not YAML: {error.reason}", text.count("\n", 0, error.start) + 1) from error
+    except yaml.YAMLError as error:
         raise YamlRefused(f"is not YAML: {' '.join(str(error).split())}") from error
 
 

@@ -262,8 +262,14 @@ def serving_config(source: Source, web_file: Path | None = None) -> AgentConfig:
     Raises ConfigError with every problem, also if others can reach the agent.
     """
     config = source.into(AgentConfig).with_web_file(web_file)
-    if config.listen_problem:
-        raise ConfigError(source.problem(("listen",), config.listen_problem))
+    try:
+        problem = config.listen_problem
+    except ConfigError as error:
+        if web_file is not None:
+            raise
+        raise ConfigError(*(source.problem(("web", "config_file"), one) for one in error.problems)) from error
+    if problem:
+        raise ConfigError(source.problem(("listen",), problem))
     return config
 
 

@@ -72,7 +72,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except yaml_text.YamlRefused as error:
-        raise ConfigError(f"{path}: {error.problem}") from error
+        raise _refused(path, error) from error
 
 
 def compose(path: Path) -> list[yaml.Node]:
@@ -86,8 +86,11 @@ def compose_text(text: str, path: Path) -> list[yaml.Node]:
         return yaml_text.compose(text)
     except yaml_text.YamlRefused as error:
         _refuse_template(path, text)
-        place = path if error.line is None else f"{path}:{error.line}"
-        raise ConfigError(f"{place}: {error.problem}") from error
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: yaml_text.YamlRefused) -> ConfigError:
+    return ConfigError(f"{path if error.line is None else f'{path}:{error.line}'}: {error.problem}")
 
 
 def _refuse_template(path: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from datetime import datetime
 from aiohttp import web
 
 from alertdrill.agent.config import runbooks
+from alertdrill.agent.config.yaml_source import Source
 from alertdrill.agent.daemon.configured import Configured, read_configured
 from alertdrill.agent.daemon.keeping import LoadKeeper
 from alertdrill.agent.daemon.metrics import AgentMetrics, Health, LoopLag
@@ -296,7 +297,8 @@ class Agent:
     def _read_again(self) -> Configured:
         found = read_configured(self._path, self._started.web_file)
         if changed := self._configured.fixed_changes(found):
-            raise ConfigError(f"{self._path}: a reload cannot change {', '.join(changed)}: start the agent again")
+            source, text = Source(self._path), "a reload cannot change it: start the agent again"
+            raise ConfigError(*(source.problem((name,), text) for name in changed))
         return found
 
     def _apply(self) -> None:

@@ -98,8 +98,8 @@ def _lines(node: yaml.Node) -> list[tuple[str, int]]:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"a: \xff", "is not UTF-8 text"),
-        (b"a: \x00", "is not YAML"),
+        (b"a: 1\nb: \xff", "line 2: is not UTF-8 text"),
+        ("ä: 1\nü: ö\nb: \0\nc: 1".encode(), "line 3: is not YAML: the character #x0000: control characters"),
         (b"a: !!python/name:os.system ''", "is not YAML"),
         (b"a: !!timestamp 'now'", "cannot be read"),
         (b"a: !!int ''", "cannot be read"),

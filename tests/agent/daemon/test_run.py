@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -85,8 +83,14 @@ class Running:
         return found[1]
 
     def until_metric(self, name: str, least: float) -> None:
+        self._until(name, lambda value: value >= least)
+
+    def until_metric_is(self, name: str, value: float) -> None:
+        self._until(name, lambda found: found == value)
+
+    def _until(self, name: str, holds: Callable[[float], bool]) -> None:
         deadline = time.monotonic() + 60
-        while self.metric(name) < least:
+        while not holds(self.metric(name)):
             assert time.monotonic() < deadline, name
             time.sleep(0.1)
 
@@ -105,8 +109,10 @@ def written(folder: Path, port: int) -> tuple[Path, int]:
 
 
 @contextmanager
-def running(folder: Path, port: int) -> Iterator[Running]:
+def running(folder: Path, port: int, more: str = "") -> Iterator[Running]:
+    """Run an agent until the end of the block; `more` are lines of its schedule."""
     config, listen = written(folder, port)
+    config.write_text(config.read_text() + more)
     process = start(config)
     try:
         yield Running(process, config, f"http://127.0.0.1:{listen}")
@@ -235,37 +241,6 @@ def test_a_damaged_configuration_is_refused_with_file_and_line(tmp_path: Path, d
     with pytest.raises(ConfigError) as told:
         read_configured(config)
     assert all(re.match(rf"{re.escape(str(config))}:\d+: ", one) for one in told.value.problems)
-
-
-def damaged(text: str) -> Iterator[bytes]:
-    """Yield a hundred damages of a file: cut off, a line missing or doubled, a character changed, not text at all."""
-    chance = random.Random(100)  # noqa: S311 - a sample
-    lines = text.splitlines(keepends=True)
-    for number in range(len(lines)):
-        yield "".join(lines[:number] + lines[number + 1 :]).encode()
-        yield "".join(lines[: number + 1] + lines[number:]).encode()
-    for _ in range(40):
-        yield text[: chance.randrange(len(text))].encode()
-    while True:
-        at = chance.randrange(len(text))
-        yield (
-            text[:at].encode()
-            + chance.choice([b"\xff", b"\0", b"[", b"}", b":", b"- ", b"\t"])
-            + text[at + 1 :].encode()
-        )
-
-
-def test_of_a_hundred_damages_each_is_an_error_of_the_file_or_none(tmp_path: Path) -> None:
-    """Any other error would end the agent that is told to reload."""
-    config, _ = written(tmp_path, 1)
-    errors = 0
-    for content in islice(damaged(config.read_text()), 100):
-        (tmp_path / "damaged.yml").write_bytes(content)
-        try:
-            read_configured(tmp_path / "damaged.yml")
-        except ConfigError:
-            errors += 1
-    assert errors > 50
 
 
 def test_what_a_reload_cannot_change_is_named(tmp_path: Path) -> None:
