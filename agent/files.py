@@ -85,7 +85,7 @@ def reserved(directory: Path, size_bytes: int) -> Iterator[ReservedSpace]:
             _remove_abandoned(directory)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             stack.callback(os.close, descriptor)
-            stack.callback(path.unlink, missing_ok=True)
+            stack.callback(_unlink, path)
             # The lock tells others that this process lives.
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             os.posix_fallocate(descriptor, 0, size_bytes)
@@ -95,6 +95,12 @@ def reserved(directory: Path, size_bytes: int) -> Iterator[ReservedSpace]:
                 f"recordings cannot be written to {directory}: {reason} ({size_bytes // 2**20} MiB are needed)"
             ) from error
         yield ReservedSpace(descriptor, path)
+
+
+def _unlink(path: Path) -> None:
+    """Delete a file, unless the folder went away or cannot be written any more: what is left is deleted later."""
+    with suppress(OSError):
+        path.unlink()
 
 
 def _remove_abandoned(directory: Path) -> None:

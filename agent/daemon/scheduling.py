@@ -71,6 +71,7 @@ class Scheduler:
         self._next: dict[str, Occurrence | None] = {}
         self._since: dict[str, datetime] = {}
         self._waiting: list[_Waiting] = []
+        self._unwritten: list[OccurrenceRecord] = []
         self._problem = ""
         self._told_next: Occurrence | None = None
         self._forgotten: Memory | None = None
@@ -105,14 +106,6 @@ class Scheduler:
         """Go on with another configuration."""
         self.configured = configured
         self._next.clear()
-        names = {entry.name for entry in configured.timetable.schedule.entries}
-        for one in [one for one in self._waiting if one.occurrence.entry.name not in names]:
-            self._waiting.remove(one)
-            self._write(
-                recorded(
-                    one.occurrence, "skipped", self._clock(), Skip("removed", "the entry was removed from the schedule")
-                )
-            )
 
     async def run(self) -> None:
         """Look at the time and run what is due, until this is cancelled; a drill that runs then is undone and recorded."""
@@ -139,6 +132,9 @@ class Scheduler:
 
     def _look(self, tasks: asyncio.TaskGroup) -> None:
         now, timetable = self._clock(), self.timetable
+        while self._unwritten:
+            self._write(self._unwritten[0])
+            del self._unwritten[0]
         for entry in timetable.schedule.entries:
             since = self._journal.watched_since(entry, now)
             # A clock that was set back brings times again.
@@ -152,7 +148,7 @@ class Scheduler:
                 if not self._is_over(occurrence):
                     self._decide(tasks, occurrence, skip, now)
             self._next[entry.name] = timetable.next_after(entry, self._journal.watched_since(entry, now))
-        self._begin_waiting(tasks, now)
+        self._begin_waiting(tasks, now, timetable)
         # The choice rests on what the history knows, which must include the drill before.
         if not self.is_running and self._is_ready() and self._history.memory is not self._forgotten:
             self._tell_next(timetable)
@@ -193,19 +189,23 @@ class Scheduler:
         else:
             self._write(recorded(one, "skipped", now, skip))
 
-    def _begin_waiting(self, tasks: asyncio.TaskGroup, now: datetime) -> None:
+    def _begin_waiting(self, tasks: asyncio.TaskGroup, now: datetime, timetable: Timetable) -> None:
+        names = {entry.name for entry in timetable.schedule.entries}
         for waiting in list(self._waiting):
             one = waiting.occurrence
-            if now > waiting.until:
-                self._waiting.remove(waiting)
+            if one.entry.name not in names:
+                self._write(recorded(one, "skipped", now, Skip("removed", "the entry was removed from the schedule")))
+            elif now > waiting.until:
                 skip = Skip("overlap", "other drills were running, or there was no load, until it was too late")
                 self._write(recorded(one, "skipped", now, skip))
-            elif not self.is_running and self._is_ready():
-                self._waiting.remove(waiting)
-                if closed := self.timetable.closed(one.entry, now):
-                    self._write(recorded(one, "skipped", now, closed))
-                else:
-                    self._begin(tasks, one, now)
+            elif self.is_running or not self._is_ready():
+                continue
+            elif closed := timetable.closed(one.entry, now):
+                self._write(recorded(one, "skipped", now, closed))
+            else:
+                self._begin(tasks, one, now)
+            # Not before it is written: it would never end if that failed.
+            self._waiting.remove(waiting)
 
     def _begin(self, tasks: asyncio.TaskGroup, one: Occurrence, now: datetime) -> None:
         configured = self.configured
@@ -286,7 +286,8 @@ class Scheduler:
             try:
                 self._write(ended)
             except OSError as error:
-                self._complain(f"{self._journal.path} cannot be written: {error}")
+                self._unwritten.append(ended)
+                self._complain(f"the end of {one.entry.name} is not in {self._journal.path} yet: {error}")
 
     async def _conducted(self, one: Occurrence, drill: Drill) -> tuple[int | None, Skip | None]:
         """Run a drill; return its exit code, None if it broke nothing, and why it could not run."""

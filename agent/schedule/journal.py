@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -108,7 +109,9 @@ class Journal:
             os.fsync(file.fileno())
         for line in lines:
             self._keep(line)
-        self.shorten()
+        # The lines are on the disk, whether it can be shortened or not.
+        with suppress(OSError):
+            self.shorten()
 
     def watched_since(self, entry: Entry, now: datetime) -> datetime:
         """Return the instant up to which every occurrence of an entry is decided on.

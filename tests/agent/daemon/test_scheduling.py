@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,84 @@ def test_a_journal_that_cannot_be_written_keeps_every_drill_from_running(tmp_pat
     (recording,) = agent.recordings
     assert since_start(recording["started_at"]) == pytest.approx(56, abs=2)
     assert agent.occurrences == [("e0", "14:14", "done", "", ENDED)]
+
+
+@contextmanager
+def replaced_by_a_file(folder: Path) -> Iterator[None]:
+    """Put a file in the place of a folder: nobody, root neither, can write there then."""
+    aside = folder.with_name("aside")
+    folder.rename(aside)
+    folder.touch()
+    try:
+        yield
+    finally:
+        folder.unlink()
+        aside.rename(folder)
+
+
+def test_without_a_folder_for_recordings_nothing_is_broken_and_what_was_missed_is_on_record(tmp_path: Path) -> None:
+    agent = Agent(tmp_path, {"cron": FIRST, "late_by": "30s"}, {"cron": "17 14 * * *"})
+
+    async def main() -> None:
+        async with agent.running() as scheduler:
+            await asyncio.sleep(5)
+            with replaced_by_a_file(tmp_path / "kept"):
+                await asyncio.sleep(100)
+                assert "cannot be written, so no drill runs" in scheduler.problem
+                assert agent.world.printed("drill") == []
+            await asyncio.sleep(200)
+            assert scheduler.problem == ""
+
+    in_virtual_time(main)
+    assert len(agent.world.printed("the journal")) == 1
+    assert agent.occurrences == [("e0", "14:14", "skipped", "missed", ()), ("e1", "14:17", "done", "", ENDED)]
+
+
+def test_a_drill_whose_folder_goes_away_ends_with_its_reason_on_record_and_what_waits_runs(tmp_path: Path) -> None:
+    entries = {"cron": FIRST}, {"cron": FIRST, "overlap": "wait"}, {"cron": "18 14 * * *"}
+    agent = Agent(tmp_path, *entries)
+
+    async def main() -> None:
+        async with agent.running():
+            await asyncio.sleep(53)
+            assert agent.world.service.is_slow
+            with replaced_by_a_file(tmp_path / "kept"):
+                await asyncio.sleep(60)
+                assert not agent.world.service.is_slow
+                assert len(agent.world.printed("drill slow-service, by")) == 1
+            await asyncio.sleep(240)
+
+    in_virtual_time(main)
+    assert sorted(agent.occurrences) == [
+        ("e0", "14:14", "skipped", "disk", ()),
+        ("e1", "14:14", "done", "", ENDED),
+        ("e2", "14:18", "done", "", ENDED),
+    ]
+    told = [line for _, line in agent.world.lines if "cannot be written" in line or "is not in" in line]
+    # By the drill, by the schedule for its end and for what waits, and at last with what became of it.
+    assert len(told) == 4, told
+
+
+def test_a_reload_without_a_folder_for_recordings_ends_what_waits_when_there_is_one_again(tmp_path: Path) -> None:
+    agent = Agent(tmp_path, {"cron": FIRST}, {"cron": FIRST, "overlap": "wait"})
+
+    async def main() -> None:
+        async with agent.running() as scheduler:
+            await asyncio.sleep(53)
+            configured = scheduler.configured
+            schedule = configured.config.schedule
+            assert schedule is not None
+            fewer = schedule.model_copy(update={"entries": schedule.entries[:1]})
+            with replaced_by_a_file(tmp_path / "kept"):
+                scheduler.change(replace(configured, config=configured.config.model_copy(update={"schedule": fewer})))
+                await asyncio.sleep(60)
+            await asyncio.sleep(5)
+
+    in_virtual_time(main)
+    assert sorted(one[:4] for one in agent.occurrences) == [
+        ("e0", "14:14", "skipped", "disk"),
+        ("e1", "14:14", "skipped", "removed"),
+    ]
 
 
 def test_a_drill_that_is_stopped_on_a_full_disk_is_the_last_one(tmp_path: Path) -> None:
