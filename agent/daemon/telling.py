@@ -132,18 +132,17 @@ class Telling:
     @property
     def metrics(self) -> Collector:
         """The metrics of what is told."""
-        return _Metrics(self._collected)
+        return TellingMetrics(self._collected)
 
     def _collected(self) -> Iterator[Metric]:
-        config, notifier = self._site.config, self._notifier
-        counts: Values = {key: float(count) for key, count in notifier.counts.items()}
-        yield counter("notifications", "Messages to a target, by result.", counts, "target", "result")
-        waiting: Values = {(name,): len(one.waiting) for name, one in notifier.deliveries.items()}
-        yield gauge("notifications_waiting", "Messages that wait for a target.", waiting, "target")
-        yield from _switches(config, self._watchdog, self._heartbeat.counts)
+        notifier = self._notifier
+        yield from of_messages(notifier.counts, {name: len(one.waiting) for name, one in notifier.deliveries.items()})
+        yield from _switches(self._site.config, self._watchdog, self._heartbeat.counts)
 
 
-class _Metrics(Collector):
+class TellingMetrics(Collector):
+    """The collector of what is told; `collected` is called at each scrape."""
+
     def __init__(self, collected: Callable[[], Iterator[Metric]]) -> None:
         self._collected = collected
 
@@ -154,6 +153,14 @@ class _Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every metric with its present value."""
         return self._collected()
+
+
+def of_messages(counts: Mapping[tuple[str, str], int], waiting: Mapping[str, int]) -> Iterator[Metric]:
+    """Yield the metrics of messages: counts by target and result, and how many wait by target."""
+    by_result: Values = {key: float(count) for key, count in counts.items()}
+    yield counter("notifications", "Messages to a target, by result.", by_result, "target", "result")
+    by_target: Values = {(name,): count for name, count in waiting.items()}
+    yield gauge("notifications_waiting", "Messages that wait for a target.", by_target, "target")
 
 
 def _switches(config: AgentConfig, watchdog: WatchdogSwitch, beats: Mapping[str, int]) -> Iterator[Metric]:

@@ -16,6 +16,7 @@ from prometheus_client.core import HistogramMetricFamily
 from alertdrill.agent.config.daemon import Freshness
 from alertdrill.agent.config.rules import read_rules
 from alertdrill.agent.daemon.metrics import AgentMetrics, Health
+from alertdrill.agent.daemon.telling import TellingMetrics, of_messages
 from alertdrill.agent.explaining.from_files import ExplainOptions, from_files
 from alertdrill.agent.history.index import Proof, Standing
 from alertdrill.agent.report.explain import seconds_words
@@ -66,6 +67,11 @@ WELL = {
     "schedule": [series("alertdrill_schedule_next_run_timestamp_seconds", "3600+120", 'entry="weekly"')],
     "reload": [constant("alertdrill_config_last_reload_successful", 1)],
     "history": [counted("alertdrill_history_writes_total", 0, 'result="failed"')],
+    "notifications": [
+        constant("alertdrill_notifications_waiting", 0, 'target="pager"'),
+        counted("alertdrill_notifications_total", 0, 'target="pager", result="given_up"'),
+        counted("alertdrill_notifications_total", 1, 'target="pager", result="sent"'),
+    ],
     "pause": [constant("alertdrill_paused_until_timestamp_seconds", 0)],
 }
 BROKEN: dict[str, tuple[str, list[dict[str, str]], int]] = {
@@ -99,6 +105,16 @@ BROKEN: dict[str, tuple[str, list[dict[str, str]], int]] = {
     ),
     "AlertdrillReloadFailed": ("reload", [constant("alertdrill_config_last_reload_successful", 0)], 1),
     "AlertdrillHistoryFailing": ("history", [counted("alertdrill_history_writes_total", 1, 'result="failed"')], 1),
+    # One target is away, and another does not want what it is sent.
+    "AlertdrillNotificationsFailing": (
+        "notifications",
+        [
+            constant("alertdrill_notifications_waiting", 1, 'target="pager"'),
+            constant("alertdrill_notifications_waiting", 0, 'target="mail"'),
+            counted("alertdrill_notifications_total", 1, 'target="mail", result="given_up"'),
+        ],
+        2,
+    ),
     # Seven days from the begin, as somebody may set it.
     "AlertdrillPausedLong": ("pause", [constant("alertdrill_paused_until_timestamp_seconds", 7 * 86_400)], 1),
 }
@@ -142,7 +158,8 @@ def shown() -> dict[str, set[str]]:
     health = Health("", is_reloaded=True, reloaded_at=0.0, workers={"1": True}, history_writes={"failed": 0},
                     next_runs={"weekly": at("2026-06-02T08:00")}, freshness=fresh,
                     standing=Standing(proofs=(Proof("Down", "critical", 0.0, None, None, None),)))  # fmt: skip
-    made = registry(lambda: AgentState(Tally()), [AgentMetrics(lambda: health)])
+    messages = TellingMetrics(lambda: of_messages({("pager", "given_up"): 0}, {"pager": 0}))
+    made = registry(lambda: AgentState(Tally()), [AgentMetrics(lambda: health), messages])
     return {
         sample.name: {*sample.labels}
         for family in made.collect()
