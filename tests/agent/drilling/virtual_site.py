@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import looptime
 from pydantic import PrivateAttr
@@ -59,8 +60,17 @@ def loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
+_AHEAD: WeakKeyDictionary[asyncio.AbstractEventLoop, float] = WeakKeyDictionary()
+
+
 def unix_time() -> float:
-    return EPOCH + loop_time()
+    return EPOCH + loop_time() + _AHEAD.get(asyncio.get_running_loop(), 0.0)
+
+
+def set_forward(seconds: float) -> None:
+    """Set all wall clocks forward, as after a machine was suspended: the clock of the loop stood still."""
+    loop = asyncio.get_running_loop()
+    _AHEAD[loop] = _AHEAD.get(loop, 0.0) + seconds
 
 
 def since_start(instant: float) -> float:
