@@ -109,10 +109,10 @@ def written(folder: Path, port: int) -> tuple[Path, int]:
 
 
 @contextmanager
-def running(folder: Path, port: int, more: str = "") -> Iterator[Running]:
+def running(folder: Path, port: int, more: str = "", rate: int = 40) -> Iterator[Running]:
     """Run an agent until the end of the block; `more` are lines of its schedule."""
     config, listen = written(folder, port)
-    config.write_text(config.read_text() + more)
+    config.write_text(config.read_text().replace("load: {rate: 40}", f"load: {{rate: {rate}}}") + more)
     process = start(config)
     try:
         yield Running(process, config, f"http://127.0.0.1:{listen}")

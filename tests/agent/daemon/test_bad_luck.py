@@ -1,0 +1,121 @@
+"""A real agent goes through bad luck: its target is away, its folder of recordings is gone, its processes stand still."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.agent.daemon.test_run import Running, running
+from tests.probes.hostile_server import HostileServer
+
+SUCCEEDED = 'alertdrill_transactions_total{outcome="succeeded"}'
+FAILED = 'alertdrill_transactions_total{outcome="failed"}'
+LIVE = ("/-/healthy", "/-/ready", "/metrics", "/api/v1/status", "/api/v1/load")
+OF_THE_HISTORY = ("/", "/runs", "/alerts", "/schedule", "/api/v1/runs", "/api/v1/occurrences", "/api/v1/alerts")
+PAUSE = '{"for": "2h", "reason": "a try"}'
+
+
+def goes_on(agent: Running, outcome: str, more: int = 20) -> None:
+    agent.until_metric(outcome, agent.metric(outcome) + more)
+
+
+def series(agent: Running) -> set[str]:
+    """Return the names and labels of all series."""
+    lines = agent.ask("/metrics")[1].splitlines()
+    return {line.rpartition(" ")[0] for line in lines if not line.startswith("#")}
+
+
+def resident_bytes(pid: int) -> int:
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return 1024 * int(found[1])
+
+
+def end(agent: Running) -> list[str]:
+    """End an agent, and return its log."""
+    agent.process.send_signal(signal.SIGTERM)
+    out, err = agent.process.communicate(timeout=60)
+    assert agent.process.returncode == 0, err
+    return out.splitlines()
+
+
+@pytest.mark.servers
+def test_while_the_target_is_away_the_load_goes_on_and_neither_log_nor_metrics_nor_memory_grow(tmp_path: Path) -> None:
+    """As many failures as a slow load has in hours; its Prometheus is away as well."""
+    with HostileServer() as server:
+        port = server.port
+    with running(tmp_path, port, rate=100) as agent:
+        agent.until("/-/ready")
+        agent.until_metric(FAILED, 200)
+        before, pids = series(agent), (agent.process.pid, agent.worker)
+        memory = [resident_bytes(pid) for pid in pids]
+        goes_on(agent, FAILED, 1_500)
+        assert series(agent) == before
+        for pid, then in zip(pids, memory, strict=True):
+            assert resident_bytes(pid) - then < 8 * 2**20
+        assert (agent.worker, agent.ask("/-/ready")[0]) == (pids[1], 200)
+        with HostileServer(port=port):
+            goes_on(agent, SUCCEEDED)
+            assert agent.ask("/-/ready")[0] == 200
+            lines = end(agent)
+    assert len(lines) < 20, lines
+
+
+@contextmanager
+def replaced_by_a_file(folder: Path) -> Iterator[None]:
+    """Put a file in the place of a folder: nobody, root neither, can write there then."""
+    aside = folder.with_name("aside")
+    folder.rename(aside)
+    folder.touch()
+    yield
+    folder.unlink()
+    aside.rename(folder)
+
+
+@pytest.mark.servers
+def test_without_a_folder_for_recordings_the_agent_lives_on_and_starts_no_drill(tmp_path: Path) -> None:
+    with HostileServer() as server, running(tmp_path, server.port) as agent:
+        agent.until("/-/ready")
+        goes_on(agent, SUCCEEDED)
+        with replaced_by_a_file(tmp_path / "kept"):
+            status, text = agent.ask("/api/v1/starts", post=True, body='{"drill": "slow"}')
+            assert (status, json.loads(text)["title"]) == (503, "the journal of occurrences cannot be written")
+            assert agent.ask("/api/v1/pause", post=True, body=PAUSE)[0] == 503
+            for path in LIVE:
+                assert agent.ask(path)[0] == 200, path
+            for path in OF_THE_HISTORY:
+                assert agent.ask(path)[0] in {200, 503}, path
+            goes_on(agent, SUCCEEDED)
+        assert agent.ask("/api/v1/pause", post=True, body=PAUSE)[0] == 200
+        for path in OF_THE_HISTORY:
+            assert agent.ask(path)[0] == 200, path
+        goes_on(agent, SUCCEEDED)
+        lines = end(agent)
+    assert len(lines) < 20, lines
+
+
+@pytest.mark.servers
+def test_after_all_its_processes_stood_still_the_load_goes_on(tmp_path: Path) -> None:
+    """So it is when a machine was suspended, or a container frozen."""
+    with HostileServer() as server, running(tmp_path, server.port) as agent:
+        agent.until("/-/ready")
+        goes_on(agent, SUCCEEDED)
+        worker, pids = agent.worker, (agent.process.pid, agent.worker)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        # Longer than a worker may be silent.
+        time.sleep(7)
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
+        goes_on(agent, SUCCEEDED, 100)
+        assert agent.until("/-/ready") == "alertdrill is ready.\n"
+        assert (agent.worker, agent.metric("alertdrill_worker_deaths_total")) == (worker, 0)
+        assert end(agent)[-1].endswith("stopped")
