@@ -184,6 +184,27 @@ def test_while_prometheus_is_away_each_occurrence_is_skipped_and_told_once(tmp_p
     assert ("done", "") in states[3:]
 
 
+def test_while_the_target_is_away_every_drill_says_why_and_afterwards_one_is_conclusive(tmp_path: Path) -> None:
+    agent = Agent(tmp_path, {"cron": "*/2 * * * *"})
+    agent.world.service.is_failing = True
+
+    async def main() -> None:
+        async with agent.running():
+            await asyncio.sleep(350)
+            agent.world.service.is_failing = False
+            await asyncio.sleep(150)
+
+    in_virtual_time(main)
+    reports = [json.loads(path.read_text()) for path in sorted((tmp_path / "kept").glob("*.json"))]
+    *away, back = [one for report in reports for one in report["verdicts"]]
+    reason = "transactions failed before any fault (timeout: too late)"
+    assert [(one["outcome"], reason in one["reason"]) for one in away] == [("inconclusive", True)] * 3
+    assert back["outcome"] != "inconclusive"
+    assert [one[2:4] for one in agent.occurrences] == [("done", "")] * 4
+    # One for each step of a drill, and none for a failure.
+    assert len(agent.world.lines) == 1 + 4 * 10
+
+
 @pytest.mark.parametrize("seconds", [45, 53, 56, 59])
 def test_an_agent_that_is_stopped_undoes_the_fault_and_writes_down_what_happened(
     tmp_path: Path, seconds: float
