@@ -15,15 +15,20 @@ import pytest
 from simulator import MUTANTS, RIGHT, Case, Truth, Version
 from simulator.drawn import KINDS, draw_many, plain_cases
 from simulator.promtool import sees_all, write_test
+from tests.support.promtools import BOTH
 
-PROMTOOL = "promtool"
 COUNT = int(os.environ.get("ALERTDRILL_CASES", "200"))
 # Mutants whose mistake promtool can see: it has no offset of a group, and no Alertmanager.
 MACHINES = [name for name, engine in MUTANTS.items() if engine.machine is not RIGHT.machine]
 
 
-def _version() -> Version:
-    told = subprocess.run([PROMTOOL, "--version"], capture_output=True, text=True, check=True)
+@pytest.fixture(scope="module", params=BOTH)
+def promtool(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def _version(promtool: str) -> Version:
+    told = subprocess.run([promtool, "--version"], capture_output=True, text=True, check=True)
     found = re.search(r"version (\d+)\.(\d+)", told.stdout + told.stderr)
     assert found is not None
     assert (int(found[1]), int(found[2])) < (2, 52) or int(found[1]) == 3
@@ -31,14 +36,14 @@ def _version() -> Version:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> dict[Case, Truth]:
-    return {case: case.run() for case in draw_many(plain_cases(version=_version()), COUNT)}
+def drawn(promtool: str) -> dict[Case, Truth]:
+    return {case: case.run() for case in draw_many(plain_cases(version=_version(promtool)), COUNT)}
 
 
-def _failures(tests: list[Path]) -> dict[str, str]:
+def _failures(promtool: str, tests: list[Path]) -> dict[str, str]:
     """Run all test files at once; return promtool's message on each that fails."""
     ended = subprocess.run(
-        [PROMTOOL, "test", "rules", *(test.name for test in tests)],
+        [promtool, "test", "rules", *(test.name for test in tests)],
         cwd=tests[0].parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -46,23 +51,24 @@ def _failures(tests: list[Path]) -> dict[str, str]:
         timeout=300,
         check=False,
     )
-    reports = re.split(r"^Unit Testing:\s+", ended.stdout, flags=re.MULTILINE)[1:]
+    # 2.42 writes `Unit Testing:  case1.test.yml`, and 3.16 `Processing test file: case1.test.yml`.
+    reports = re.split(r"^(?:Unit Testing|Processing test file):\s+", ended.stdout, flags=re.MULTILINE)[1:]
     assert ended.stdout.count("SUCCESS") + len([report for report in reports if "FAILED" in report]) == len(tests)
     return {report.split()[0]: report[:2000] for report in reports if "FAILED" in report}
 
 
 def test_promtool_agrees_on_every_value_and_every_state_of_hundreds_of_drawn_cases(
-    tmp_path: Path, drawn: dict[Case, Truth]
+    tmp_path: Path, promtool: str, drawn: dict[Case, Truth]
 ) -> None:
     assert len(drawn) == COUNT
     tests = [write_test(case, truth, tmp_path, f"case{index}") for index, (case, truth) in enumerate(drawn.items())]
-    assert _failures(tests) == {}
+    assert _failures(promtool, tests) == {}
     assert {case.kind for case, truth in drawn.items() if truth.fired() and sees_all(truth)} == set(KINDS)
 
 
 @pytest.mark.parametrize("name", MACHINES)
 def test_promtool_refuses_what_a_wrong_engine_makes_of_them(
-    name: str, tmp_path: Path, drawn: dict[Case, Truth]
+    name: str, tmp_path: Path, promtool: str, drawn: dict[Case, Truth]
 ) -> None:
     """Without this, promtool's agreement would prove nothing."""
     tests: list[Path] = []
@@ -72,4 +78,4 @@ def test_promtool_refuses_what_a_wrong_engine_makes_of_them(
             tests.append(write_test(case, wrong, tmp_path, f"case{len(tests)}"))
         if len(tests) == 6:
             break
-    assert set(_failures(tests)) == {test.name for test in tests}
+    assert set(_failures(promtool, tests)) == {test.name for test in tests}

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-
-import pytest
 
 from alertdrill.agent.regression.promtool import Promtool, find_promtool
 from alertdrill.agent.regression.replaying import run
+from tests.support.promtools import NEWER, needs_newer
 
 FOLDER = Path(__file__).parents[3] / "configs" / "regress"
-NEWER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alertdrill" / "bin" / "promtool"
 
 
 def test_every_recorded_drill_holds_with_the_shipped_rules() -> None:
@@ -21,7 +18,7 @@ def test_every_recorded_drill_holds_with_the_shipped_rules() -> None:
         assert (result.error, result.failures, result.differences) == ("", (), ()), result.path
 
 
-@pytest.mark.skipif(not NEWER.exists(), reason="no promtool of Prometheus 3 in the cache")
+@needs_newer
 def test_every_recorded_drill_holds_with_promtool_3_too() -> None:
     promtool = Promtool(str(NEWER))
     assert promtool.version.startswith("3.")
