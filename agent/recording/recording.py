@@ -229,7 +229,9 @@ def read_recording(path: Path) -> Recording:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (EOFError, ValueError, zlib.error) as error:
-        raise ConfigError(f"{path}: is not a complete recording: {one_line(error)}") from error
+        raise ConfigError(
+            f"{path}: is not a complete recording: {one_line(error)}; copy it again, or run the drill again"
+        ) from error
     version = values.get("version") if isinstance(values, dict) else None
     if version not in _READABLE or isinstance(version, bool):
         found = "no version" if version is None else f"version {json.dumps(version)}"

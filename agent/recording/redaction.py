@@ -14,6 +14,7 @@ from typing import Any
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.recording.recording import Recording
 
+HASH_PREFIX = "redacted-"
 # Without these a rule finds other series, or an alert has another name.
 _NEEDED = {"__name__", "alertname", "alertstate", "le", "quantile"}
 # A shorter value is found by chance in any text.
@@ -35,7 +36,7 @@ def redacted(recording: Recording, labels: Collection[str]) -> Recording:
 
 def hashed(value: str) -> str:
     """Return the hash of a label's value."""
-    return f"redacted-{hashlib.sha256(value.encode()).hexdigest()[:12]}"
+    return f"{HASH_PREFIX}{hashlib.sha256(value.encode()).hexdigest()[:12]}"
 
 
 def _matcher(label: str) -> re.Pattern[str]:

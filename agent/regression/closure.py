@@ -102,7 +102,8 @@ def _follow(rule: PlacedRule, before: float, found: _Found, depth: int = 0) -> N
     try:
         tree = parse(rule.rule.expr)
     except ValueError as error:
-        found.problem = found.problem or f"{rule.name} cannot be read here: {error}"
+        why = "it is a template: write it out first" if "{{" in rule.rule.expr else error
+        found.problem = found.problem or f"{rule.name} cannot be read here: {why}"
         return
     found.problem = found.problem or _bound_to_time(rule.name, tree)
     for selector, reach, edge in _reads(tree, before, found.lookback_seconds):

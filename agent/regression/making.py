@@ -18,6 +18,7 @@ from alertdrill.agent.config.drill import Expectation
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord
+from alertdrill.agent.recording.redaction import HASH_PREFIX
 from alertdrill.agent.regression.case import Case, first_difference, stretches
 from alertdrill.agent.regression.conversion import Converted, Manner, NotReplayable, converted
 from alertdrill.agent.regression.minimising import Minimised, Minimiser, Observed
@@ -211,7 +212,9 @@ class Maker:
             return ""
         expr, wait, keep = known[0]
         if _plain((expr,)) != _plain((rule.expr,)):
-            return f"expr is {expr!r} there, and {rule.expr!r} was recorded"
+            hidden = ": --redact hides a value that the rule names, so leave that label out of --redact"
+            told = f"expr is {expr!r} there, and {rule.expr!r} was recorded"
+            return told + (hidden if HASH_PREFIX in rule.expr else "")
         name, here, there = (
             ("for", wait, rule.for_seconds)
             if wait != rule.for_seconds

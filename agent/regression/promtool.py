@@ -24,6 +24,8 @@ from alertdrill.units.duration import format_duration
 
 _VARIABLE = "ALERTDRILL_PROMTOOL"
 _FOLDER = Path(".cache") / "alertdrill" / "bin"
+_OLDEST = (2, 42)
+_REMEDY = f"download Prometheus from prometheus.io, and name its promtool with --promtool or ${_VARIABLE}"
 _LONGEST_SECONDS = 600
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _SAMPLE = re.compile(rf"(?P<labels>\{{(?:[^{{}}\"]|{_TEXT})*\}}) (?P<value>[^\s,]+)")
@@ -112,13 +114,21 @@ def find_promtool(given: str | None = None) -> Promtool:
         if name:
             if shutil.which(name) is None:
                 raise ConfigError(f"{name}: is not a program that can be run, expected promtool")
-            return Promtool(name)
+            return _new_enough(Promtool(name))
     found = shutil.which("promtool") or shutil.which("promtool", path=str(Path.home() / _FOLDER))
     if found is None:
+        raise ConfigError(f"promtool is not installed: {_REMEDY}")
+    return _new_enough(Promtool(found))
+
+
+def _new_enough(promtool: Promtool) -> Promtool:
+    """Return a promtool that knows keep_firing_for; raises ConfigError."""
+    number = re.match(r"(\d+)\.(\d+)", promtool.version)
+    if number is not None and (int(number[1]), int(number[2])) < _OLDEST:
         raise ConfigError(
-            f"promtool is not installed: it comes with Prometheus; or name it with --promtool or ${_VARIABLE}"
+            f"{promtool.path}: is promtool {promtool.version}, which is too old, expected 2.42 or newer: {_REMEDY}"
         )
-    return Promtool(found)
+    return promtool
 
 
 def _write(folder: Path, number: int, job: Job) -> str:

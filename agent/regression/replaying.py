@@ -28,12 +28,17 @@ from alertdrill.agent.regression.regress_file import (
     seconds_of,
     snapshot,
 )
-from alertdrill.agent.regression.rule_slice import RuleSlice, rule_slice, timeline_of
+from alertdrill.agent.regression.rule_slice import AlertGone, RuleSlice, rule_slice, timeline_of
 from alertdrill.agent.rules.routing import receivers
 from alertdrill.units.duration import format_duration, spell_seconds
 
 _MARGIN = timedelta(minutes=1)
 _LOOKBACK_MS = round(DEFAULT_LOOKBACK_SECONDS * 1000)
+_IF_MOVED = "if the rule moved, name its file as `rules:`; if it was removed on purpose, delete this regress file"
+_IF_GONE = (
+    "if it has another name now, write that as `regress:`, after a split in a copy of this regress file for each;"
+    f" {_IF_MOVED}"
+)
 _LONGEST_END = timedelta(minutes=15)
 
 
@@ -140,8 +145,11 @@ def replay_of(path: Path) -> Replay | Result:
     file = read_regress_file(path)
     try:
         return Replay(path, file, rule_slice(file.rule_files(path), file.regress, file.evaluation))
+    except AlertGone as error:
+        return Result(file, path, error=f"{error}: {_IF_GONE}")
     except ConfigError as error:
-        return Result(file, path, error=str(error))
+        is_there = all(rules.exists() for rules in file.rule_files(path))
+        return Result(file, path, error=str(error) if is_there else f"{error}: {_IF_MOVED}")
 
 
 def replays(paths: Sequence[Path]) -> tuple[list[Replay], list[Result]]:
@@ -349,7 +357,10 @@ class _Judged:
             ended = spell_seconds((case.healed_ms - case.begins_ms) / 1000)
             yield f"the recorded fault ended after {ended}; its state when the alert fired was continued"
         if self.first is None and (names := self._absent()):
-            yield f"the file has no series of {', '.join(names)}, which the rule reads"
+            yield f"the file has no series of {', '.join(names)}, which the rule reads{self._if_recorded(names)}"
+        if replayed := self.replay.rule.replayed:
+            told = f"{', '.join(replayed)} {'is' if len(replayed) == 1 else 'are'} of a group with another interval"
+            yield f"{told}: what was recorded is replayed, and a change of its expression is not tested"
         if self.longer is not None:
             yield "after the end of the recording its last state was continued"
         if self.replay.file.contract.receiver is not None and self._alertmanager_config() is None:
@@ -374,6 +385,13 @@ class _Judged:
         recorded = [{"__name__": one.rule.record} for one in rule.reads.rules if one.rule.record]
         known = [*recorded, *(dict(line.labels) for line in self.replay.case.lines)]
         return [str(selector) for selector in rule.reads.reads if not any(selects(selector, one) for one in known)]
+
+    @staticmethod
+    def _if_recorded(names: list[str]) -> str:
+        """Tell what to do if a recording rule of another file makes them: its name has a colon."""
+        if any(":" in name.partition("{")[0] for name in names):
+            return ": if a recording rule makes it, name its file as `rules:`, too"
+        return ""
 
     def _alertmanager_config(self) -> str | None:
         named = self.replay.file.alertmanager

@@ -5,6 +5,7 @@ A test therefore judges the file of a pull request as it is, and takes no longer
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ from alertdrill.agent.regression.promtool import Answer, Query
 from alertdrill.agent.rules.expression import anatomy, split
 from alertdrill.units.promql import nodes, parse
 
+_MOST_SHOWN = 10
+
+
+class AlertGone(ConfigError):
+    """No rule of the files makes the alert."""
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -35,7 +42,10 @@ class Watched:
 
 @dataclass(frozen=True)
 class RuleSlice:
-    """An alert of a rule file with what it depends on; `rules` is a rule file for promtool."""
+    """An alert of a rule file with what it depends on; `rules` is a rule file for promtool.
+
+    `replayed` are the recording rules that it reads and that are not evaluated: their groups have another interval.
+    """
 
     alert: str
     file: Path
@@ -45,6 +55,7 @@ class RuleSlice:
     rules: dict[str, Any]
     reads: Closure
     watched: tuple[Watched, ...]
+    replayed: tuple[str, ...]
 
     def is_counter(self, labels: Labels) -> bool:
         """Return whether the rule reads a series as a counter."""
@@ -69,7 +80,7 @@ class RuleSlice:
 
 
 def rule_slice(files: Sequence[Path], alert: str, default_interval: timedelta) -> RuleSlice:
-    """Return the slice of an alert that is in one of some rule files; raises ConfigError."""
+    """Return the slice of an alert that is in one of some rule files; raises ConfigError, and AlertGone if none has it."""
     return slice_of([(path, read_text(path)) for path in files], alert, default_interval)
 
 
@@ -81,7 +92,9 @@ def slice_of(texts: Sequence[tuple[Path, str]], alert: str, default_interval: ti
     if not own:
         files = ", ".join(str(path) for path, _ in texts)
         known = sorted({rule.rule.alert for rule in every if rule.rule.alert})
-        raise ConfigError(f"{files}: no rule makes the alert {alert}, found {', '.join(known) or 'no alerts'}")
+        shown = known if len(known) <= _MOST_SHOWN else difflib.get_close_matches(alert, known, _MOST_SHOWN, 0.0)
+        more = f" and {len(known) - len(shown)} more" if len(known) > len(shown) else ""
+        raise AlertGone(f"{files}: no rule makes the alert {alert}, found {', '.join(shown) or 'no alerts'}{more}")
     interval = own[0].group.interval
     # Rules of another interval would be evaluated at this one: what they recorded is replayed instead.
     alike = [one for one in every if (one.group.interval or default_interval) == (interval or default_interval)]
@@ -97,6 +110,7 @@ def slice_of(texts: Sequence[tuple[Path, str]], alert: str, default_interval: ti
         rules={"groups": [{"name": alert, "rules": [_plain(one) for one in reads.rules]}]},
         reads=reads,
         watched=tuple(one for rule in own for one in _watched(rule.rule.expr)),
+        replayed=tuple(sorted({one.name for one in closure(own, every).rules} - {one.name for one in reads.rules})),
     )
 
 

@@ -91,8 +91,22 @@ def test_a_program_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.delenv("ALERTDRILL_PROMTOOL")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(ConfigError, match="promtool is not installed: it comes with Prometheus"):
+    with pytest.raises(
+        ConfigError, match=r"promtool is not installed: download Prometheus from prometheus\.io, and name"
+    ):
         find_promtool()
+
+
+@pytest.mark.parametrize(("version", "is_refused"), [("2.31.2", True), ("2.42.0", False), ("3.16.0-rc.0", False)])
+def test_an_old_promtool_is_refused_with_where_to_get_one(tmp_path: Path, version: str, is_refused: bool) -> None:  # noqa: FBT001
+    program = tmp_path / "promtool"
+    program.write_text(f"#!/bin/sh\necho 'promtool, version {version} (branch: HEAD)'\n")
+    program.chmod(0o755)
+    if not is_refused:
+        assert find_promtool(str(program)).version == version
+        return
+    with pytest.raises(ConfigError, match=r"2\.31\.2, which is too old, expected 2\.42 or newer: download Prometheus"):
+        find_promtool(str(program))
 
 
 def test_another_program_is_no_promtool() -> None:

@@ -211,12 +211,105 @@ def test_a_promtool_of_another_major_version_is_told_with_what_it_may_change(sho
     ), ran.stdout
 
 
-def test_a_rule_that_is_gone_cannot_be_judged(shop: Shop) -> None:
+def _queue(**update: Any) -> dict[str, Any]:
+    return next(one for one in RULES if one.get("alert") == "Queue") | update
+
+
+_OTHERS = [one for one in RULES if one.get("alert") != "Queue"]
+UNREADABLE = {
+    "renamed": (
+        yaml.safe_dump({"groups": [{"name": "shop", "rules": [*_OTHERS, _queue(alert="Backlog")]}]}),
+        "rules.yml: no rule makes the alert Queue, found Backlog, Down, Errors: if it has another name now, write that as `regress:`",
+    ),
+    "split under two names": (
+        yaml.safe_dump({"groups": [{"name": "shop", "rules": [_queue(alert="QueueLong"), _queue(alert="QueueFull")]}]}),
+        "found QueueFull, QueueLong: if it has another name now, write that as `regress:`, after a split in a copy of this regress file for each",
+    ),
+    "moved to another file": (
+        yaml.safe_dump({"groups": [{"name": "shop", "rules": _OTHERS}]}),
+        "; if the rule moved, name its file as `rules:`; if it was removed on purpose, delete this regress file",
+    ),
+    "among many": (
+        yaml.safe_dump({"groups": [{"name": "g", "rules": [_queue(alert=f"Queue{n}") for n in range(15)]}]}),
+        " and 5 more: if it has another name now",
+    ),
+    "no YAML": ("groups:\n- name: x\n  rules: [\n", "rules.yml:4: is not YAML"),
+    "no rules": ("groups: 5\n", "rules.yml:1: groups: is a text, expected a list"),
+    "no PromQL": (
+        yaml.safe_dump({"groups": [{"name": "shop", "rules": [_queue(expr="sum((queue")]}]}),
+        "rules.yml: Queue cannot be read here: unclosed left parenthesis",
+    ),
+    "a template": (
+        "groups:\n{{- range .Values.x }}\n- name: x\n{{- end }}\n",
+        "rules.yml:2: is a template, not YAML yet: write it out first, with `helm template` if it is one of Helm",
+    ),
+    "a template that is YAML": (
+        yaml.safe_dump({"groups": [{"name": "shop", "rules": [_queue(expr="queue > {{ .Values.most }}")]}]}),
+        "rules.yml: Queue cannot be read here: it is a template: write it out first",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_rule_that_cannot_be_judged_is_told_with_what_to_do(shop: Shop, name: str) -> None:
     shop.made(QUEUE)
-    write_rules(shop.rules, [one for one in RULES if one.get("alert") != "Queue"])
+    text, says = UNREADABLE[name]
+    shop.rules.write_text(text)
+    ran = shop.run()
+    assert (ran.exit_code, says in ran.stdout) == (3, True), ran.output
+
+
+def test_a_rule_file_that_is_gone_is_told_with_what_to_do(shop: Shop) -> None:
+    shop.made(QUEUE)
+    shop.rules.unlink()
     ran = shop.run()
     assert ran.exit_code == 3
-    assert "no rule makes the alert Queue, found Down, Errors" in ran.stdout
+    assert (
+        "rules.yml: cannot be read: No such file or directory: if the rule moved, name its file as `rules:`"
+        in ran.stdout
+    )
+
+
+def test_a_file_follows_its_rule_to_another_name_file_and_group(shop: Shop) -> None:
+    path = shop.made(QUEUE)
+    groups = [{"name": "first", "rules": _OTHERS}, {"name": "second", "rules": [_queue(alert="Backlog")]}]
+    (shop.folder / "other.yml").write_text(yaml.safe_dump({"groups": groups}))
+    shop.rules.unlink()
+    text = path.read_text().replace("regress: Queue", "regress: Backlog")
+    path.write_text(text.replace("rules: ../rules.yml", "rules: ../other.yml"))
+    ran = shop.run()
+    assert (ran.exit_code, "Backlog fires after 2m15s as recorded" in ran.stdout) == (0, True), ran.output
+
+
+def test_an_alert_that_is_split_under_one_name_is_tested_as_a_whole(shop: Shop) -> None:
+    shop.made(QUEUE)
+    write_rules(shop.rules, [*_OTHERS, _queue(), _queue(expr="queue > 1000", labels={"severity": "wake"})])
+    ran = shop.run()
+    assert (ran.exit_code, "Queue fires after 2m15s as recorded" in ran.stdout) == (0, True), ran.output
+    write_rules(shop.rules, [*_OTHERS, _queue(expr="queue > 1000"), _queue(labels={"severity": "wake"})])
+    ran = shop.run()
+    assert (ran.exit_code, "would fire with {" in ran.stdout) == (1, True), ran.output
+
+
+def test_a_rule_of_a_group_with_another_interval_is_replayed_and_told_not_to_be_tested(shop: Shop) -> None:
+    recorded = {'job:errors:rate1m{job="shop"}': "0.2x19 6x39 0.2x60"}
+    assert shop.make(shop.record(replace(ERRORS, series=ERRORS.series | recorded, rules=RULES[1:]))).exit_code == 0
+    others = {"name": "slow", "interval": "1m", "rules": RULES[:1]}
+    shop.rules.write_text(yaml.safe_dump({"groups": [others, {"name": "shop", "rules": RULES[1:]}]}))
+    ran = shop.run()
+    assert (ran.exit_code, "Errors fires after 1m15s as recorded" in ran.stdout) == (0, True), ran.output
+    assert "job:errors:rate1m is of a group with another interval: what was recorded is replayed" in ran.stdout
+
+
+def test_a_recording_rule_of_a_file_that_is_not_named_is_told(shop: Shop) -> None:
+    shop.made(ERRORS)
+    write_rules(shop.rules, [one for one in RULES if "record" not in one])
+    ran = shop.run()
+    assert ran.exit_code == 1
+    assert (
+        "the file has no series of job:errors:rate1m, which the rule reads: if a recording rule makes it, name its file as `rules:`, too"
+        in ran.stdout
+    )
 
 
 def test_a_group_with_another_interval_is_evaluated_at_it(shop: Shop) -> None:
@@ -368,6 +461,13 @@ def test_a_folder_without_files_is_reported(shop: Shop, *, is_there: bool) -> No
     ran = shop.run()
     assert ran.exit_code == 2
     assert "no file ends with .regress.yml" in ran.stderr
+
+
+def test_a_hidden_label_whose_value_a_rule_names_is_told(shop: Shop) -> None:
+    rules = [one | ({"expr": 'queue{instance="a:1"} > 50'} if one.get("alert") == "Queue" else {}) for one in RULES]
+    result = shop.make(shop.record(replace(QUEUE, rules=rules)), "--redact", "instance")
+    assert result.exit_code == 3
+    assert "--redact hides a value that the rule names, so leave that label out of --redact" in result.stderr
 
 
 def test_hidden_labels_are_hashes_in_the_file(shop: Shop) -> None:
