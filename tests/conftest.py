@@ -94,11 +94,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _rank(_path(item.nodeid)))
 
 
+# Each test of these goes to any worker: they are long, and share nothing.
+APART = ("agent/regression/test_simulated.py",)
+
+
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Gives each worker whole groups of tests."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = _path(nodeid)
+        if path in APART:
+            return nodeid
         return next((group for start, group in TOGETHER.items() if path.startswith(start)), path)
 
 

@@ -6,7 +6,7 @@ ALERTDRILL_CASES is the number of cases; `make regress-proof` draws five hundred
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from alertdrill.agent.regression.replaying import run
 from simulator import MUTANTS, Absent, Case, Gauge, Group, Rule, Selector, Service, Stretches, Target
 from simulator.drawn import draw_many, plain_cases
 from simulator.mutants import RIGHT, Engine
+from tests.agent.regression.conftest import OUTCOME
 from tests.support.replayable import rule_file, with_samples
 from tests.support.simulated_recording import Simulated, recorded
 
@@ -44,7 +45,9 @@ def _made(simulated: Simulated, folder: Path) -> Made | str:
 
 
 @pytest.mark.parametrize("batch", range(max(_CASES // _BATCH, 1)))
-def test_a_simulated_drill_becomes_a_test_that_notices_a_longer_wait(batch: int, tmp_path: Path) -> None:
+def test_a_simulated_drill_becomes_a_test_that_notices_a_longer_wait(
+    batch: int, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     promtool, proven = find_promtool(), 0
     caught: set[str] = set()
     for number, case in enumerate(draw_many(plain_cases(), _BATCH, batch)):
@@ -52,18 +55,24 @@ def test_a_simulated_drill_becomes_a_test_that_notices_a_longer_wait(batch: int,
         folder.mkdir()
         made = _made(recorded(case), folder)
         if isinstance(made, str):
-            assert any(reason in made for reason in _NOTHING_TO_PROVE), (case, made)
+            reasons = [reason for reason in _NOTHING_TO_PROVE if reason in made]
+            assert reasons, (case, made)
+            record_property(OUTCOME, f"refused: {reasons[0]}")
             continue
         made.path.write_text(made.text)
         (result,) = run([made.path], promtool)
         assert (result.error, result.failures, result.differences) == ("", (), ()), (case, result)
-        proven += 1
-        caught |= set(_caught(case, made))
+        noticed = set(_caught(case, made))
         rules = folder / "rules.yml"
         wait = timedelta(milliseconds=case.rule.hold + 2 * case.group.interval)
         rules.write_text(rules.read_text().replace(f"for: {case.rule.hold}ms", f"for: {wait.total_seconds():.0f}s"))
         (changed,) = run([made.path], promtool)
         assert changed.failures or changed.differences, (case, made.text)
+        proven += 1
+        caught |= noticed
+        record_property(OUTCOME, "written")
+        for name in noticed:
+            record_property(OUTCOME, f"noticed: {name}")
     assert proven
     assert len(caught) >= len(WRONG) // 2
 
