@@ -198,7 +198,8 @@ def _scraped(replay: ReplayRecord, target: TargetRecord, clock: _Clock) -> dict[
     """Return the instants of a target's scrapes, and how long each took; one more if it is gone, without samples."""
     found = {
         # Samples are recorded in whole milliseconds.
-        clock.at(round((instant - replay.since) * 1000)): round(took * 1000 * clock.scale)
+        # A scrape never takes longer than its interval.
+        clock.at(round((instant - replay.since) * 1000)): round(min(took, target.interval_seconds) * 1000 * clock.scale)
         for instant, took in zip(target.instants, target.durations_seconds, strict=True)
     }
     gone = max(found, default=0) + round(_ENDS_AFTER * target.interval_seconds * 1000 * clock.scale)
@@ -227,7 +228,15 @@ class _Grid:
         if grid is not None:
             return grid
         for fine in _GRIDS_MS:
-            found = cls(0, fine, {at: round(from_ms / fine) for at, from_ms in seen.items()})
+            # What lies right behind an evaluation must not be rounded to it.
+            found = cls(
+                0,
+                fine,
+                {
+                    at: math.ceil(from_ms / fine) if from_ms > at else round(from_ms / fine)
+                    for at, from_ms in seen.items()
+                },
+            )
             if fine < step_ms and not found.misfits(seen, clock):
                 return found
         return cls(0, 1, dict(seen))
@@ -261,13 +270,16 @@ class _Grid:
 
 def _seen_from(at: int, took: int, clock: _Clock) -> int:
     """Return the instant from which evaluations see a scrape: not those that began before it had ended."""
-    following = clock.next_evaluation(at)
-    number = following // clock.evaluation_ms
+    following = seen = clock.next_evaluation(at)
     # A sample behind an evaluation also comes into ranges that begin there. So it is put there only where that shows.
-    is_missed = clock.manner == "waiting" and took > 0 and at + took > clock.ran_ms.get(number, following)
-    if number in clock.turned and following - at < _LATEST_SECONDS * 1000 * clock.scale:
+    if clock.manner == "waiting" and took > 0:
+        # A scrape that hangs until its timeout may be missed by several evaluations.
+        while at + took > clock.ran_ms.get(seen // clock.evaluation_ms, seen):
+            seen += clock.evaluation_ms
+    is_missed = seen > following
+    if following // clock.evaluation_ms in clock.turned and following - at < _LATEST_SECONDS * 1000 * clock.scale:
         is_missed = not is_missed
-    return following + 1 if is_missed else at
+    return max(seen - clock.evaluation_ms, following) + 1 if is_missed else at
 
 
 def _regular(seen: Mapping[int, int], step: int, edges: Sequence[int], clock: _Clock) -> _Grid | None:

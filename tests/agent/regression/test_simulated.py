@@ -18,7 +18,7 @@ from alertdrill.agent.regression.making import Made, Maker, MakingOptions
 from alertdrill.agent.regression.promtool import find_promtool
 from alertdrill.agent.regression.regress_file import RegressFile, snapshot
 from alertdrill.agent.regression.replaying import run
-from simulator import MUTANTS, Absent, Case, Gauge, Group, Rule, Selector, Service, Stretches, Target
+from simulator import MUTANTS, Absent, Case, Compare, Gauge, Group, Rule, Selector, Service, Stretches, Target
 from simulator.drawn import draw_many, plain_cases
 from simulator.mutants import RIGHT, Engine
 from tests.agent.regression.conftest import OUTCOME
@@ -89,6 +89,18 @@ def test_the_series_of_a_target_that_is_gone_end_when_the_server_ended_them(tmp_
     assert not isinstance(made, str), made
     # The last scrape was at 300 s; 31.5 s later its series were ended.
     assert made.result.found[0].firing == (340_000 - gone_at) / 1000
+
+
+def test_a_scrape_that_hangs_is_missed_by_every_evaluation_until_its_timeout(tmp_path: Path) -> None:
+    fault = Stretches(((108_000, 213_000),))
+    service = Service((Gauge("queue_length", before=10, during=10),), starts=(-3_600_000,), fault=fault, outage="hangs")
+    target = Target("api", "1:8080", service, interval=30_000, phase=9_000, timeout=10_000)
+    rule = Rule("Drawn", Compare(Selector("up", (("job", "api"),)), "<", 1.0), keep=7_500)
+    case = Case("up", 0, 300_000, fault, (target,), rule, Group(interval=5_000, offset=0))
+    made = _made(recorded(case), tmp_path)
+    assert not isinstance(made, str), made
+    # The scrape of 129 s ends at 139 s, after the evaluations of 130 and 135 s.
+    assert made.result.found[0].firing == (140_000 - 108_000) / 1000
 
 
 def _caught(case: Case, made: Made) -> Iterator[str]:
