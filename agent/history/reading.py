@@ -51,6 +51,11 @@ _RUN = "SELECT id, drill, started_at, ended_at, exit_code, aborted, entry, insta
 _NEWEST = """
 AND (? = '' OR drill = ?) AND (started_at < ? OR (started_at = ? AND id < ?)) ORDER BY started_at DESC, id DESC LIMIT ?
 """
+_BEFORE = """
+AND (drill, time_scale) = (SELECT drill, time_scale FROM run AS this WHERE this.agent = run.agent AND this.id = ?)
+AND (started_at, id) < (SELECT started_at, id FROM run AS this WHERE this.agent = run.agent AND this.id = ?)
+ORDER BY started_at DESC, id DESC LIMIT 1
+"""
 _VERDICTS = """
 SELECT run, alert, labels, outcome, reason, explanation, expected, fault_at, pending_at, firing_at, notified_at, resolved_at
 FROM verdict WHERE agent = ? AND run = ? ORDER BY ordinal
@@ -71,6 +76,11 @@ def newest_runs(database: Database, drill: str, before: tuple[float, str], most:
 def run_of(database: Database, run: str) -> Runs:
     """Return one run, or none."""
     return _found(database, f"{_RUN} AND id = ?", (run,))
+
+
+def run_before(database: Database, run: str) -> Runs:
+    """Return the newest run before another one that can be compared with it: same drill, same time scale; or none."""
+    return _found(database, f"{_RUN} {_BEFORE}", (run, run))
 
 
 def runs_of_occurrence(database: Database, entry: str, instant: str) -> Runs:

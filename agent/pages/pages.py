@@ -190,10 +190,8 @@ class PageHandlers:
 
     async def _before(self, run: wire.RunDetail) -> wire.RunDetail | None:
         """Return the run of the same drill, at the same time scale, that was before."""
-        config, before = self._parts.configured.config, (run.started_at.timestamp(), run.id)
-        found = await from_history(config, lambda one: history.newest_runs(one, run.drill, before, 10))
-        same = next((row for row in found.rows if row.time_scale == run.time_scale), None)
-        return None if same is None else run_detail(same, found.verdicts[same.id])
+        found = await from_history(self._parts.configured.config, lambda one: history.run_before(one, run.id))
+        return next((run_detail(row, found.verdicts[row.id]) for row in found.rows), None)
 
     async def recording(self, request: web.Request) -> web.Response:
         """Answer the recording of a run, to download."""

@@ -33,7 +33,7 @@ from alertdrill.agent.history.index import (
 )
 from alertdrill.agent.history.load import LoadPeriod, periods, roll_up, save_periods
 from alertdrill.agent.history.outbox import Outbox, Waiting, put_annotation, put_told, put_waiting, remove_waiting
-from alertdrill.agent.history.reading import last_verdicts, newest_runs, run_of, runs_of_occurrence
+from alertdrill.agent.history.reading import last_verdicts, newest_runs, run_before, run_of, runs_of_occurrence
 from alertdrill.agent.history.schema import INDEX_TABLES
 from alertdrill.agent.history.writer import HistoryWriter
 from alertdrill.agent.recording.recording import Recording, write_recording
@@ -148,11 +148,29 @@ async def test_a_server_holds_the_same_as_a_file(
         (last,) = (await within(history, lambda database: newest_runs(database, "", before, 9))).rows
         assert last not in newest
         assert (await within(history, partial(run_of, run=last.id))).rows == [last]
+        for run, earlier in ((newest[0], newest[1:]), (newest[1], [last]), (last, [])):
+            assert (await within(history, partial(run_before, run=run.id))).rows == earlier
         assert (await within(history, lambda database: runs_of_occurrence(database, "weekly", "nul \0"))).rows == []
     assert [[one.at for one in runs] for runs in here["kpis"]] == [[20.0], [10.0, 20.0], [10.0, 20.0]]
     assert {row[1] for row in here["load_period"]} == {60, 600, 3_600}
     rebuilt = await within(on_server, lambda database: (rebuild(database, folder), rows(database, *INDEX_TABLES))[1])
     assert rebuilt == {table: here[table] for table in INDEX_TABLES}
+
+
+async def test_the_run_before_is_the_last_comparable_one_however_many_others_were_between(
+    in_file: HistorySettings,
+) -> None:
+    drills = [("slow", 1.0), *[("slow", 30.0), ("other", 1.0)] * 20, ("slow", 1.0)]
+    rows = [
+        (f"{number}", drill, float(number), number + 0.5, scale, 0, "", None, None, "1.0", "")
+        for number, (drill, scale) in enumerate(drills)
+    ]
+
+    def work(database: Database) -> list[str]:
+        database.insert("run", rows)
+        return [row.id for row in run_before(database, "41").rows]
+
+    assert await within(in_file, work) == ["0"]
 
 
 async def test_two_agents_on_one_server_have_their_own_rows(
