@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -31,6 +32,8 @@ _Model = TypeVar("_Model", bound=Wire)
 _Source = TypeVar("_Source")
 
 
+# Shorter texts become hardly smaller.
+_COMPRESSED_FROM_BYTES = 1_000
 class Wrong(Refused):
     """A refusal with a line for each of several problems."""
 
@@ -151,9 +154,25 @@ def _tag(listed: Page[Any]) -> str:
     """Return the weak tag of a list: it is the same while nothing changed but the passing of time."""
     steady = listed.model_dump_json(exclude={"items": {"__all__": _PASSING}})
     return f'W/"{hashlib.sha256(steady.encode()).hexdigest()[:32]}"'
+    body = compressed(request, body, headers)
 
 
 def position(query: PageQuery, kinds: Sequence[type]) -> list[Any] | None:
+def takes_gzip(request: web.Request) -> bool:
+    """Return whether a caller takes a body that is compressed."""
+    return "gzip" in request.headers.get("Accept-Encoding", "")
+
+
+def compressed(request: web.Request, body: bytes, headers: dict[str, str]) -> bytes:
+    """Compress a body if that is worth it and its caller takes it so, and say so in its headers."""
+    headers["Vary"] = "Accept-Encoding"
+    if not takes_gzip(request) or len(body) < _COMPRESSED_FROM_BYTES:
+        return body
+    headers["Content-Encoding"] = "gzip"
+    # The fastest level: it is made for one call.
+    return gzip.compress(body, 1)
+
+
     """Return the key of the last item of the part before; None for the first part. Raises Refused."""
     if not query.cursor:
         return None

@@ -13,9 +13,11 @@ from importlib import resources
 from aiohttp import web
 from jinja2 import Environment
 
+from alertdrill.agent.api.calls import compressed, takes_gzip
 from alertdrill.agent.pages.routes import STATIC
 from alertdrill.agent.report import page, words
 from alertdrill.agent.report.drill import wording
+from alertdrill.units.text import utc_text
 
 PAGES = (
     ("/", "Now"),
@@ -35,8 +37,6 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
 }
-# Shorter texts become hardly smaller.
-_COMPRESSED_FROM_BYTES = 1_000
 
 
 @dataclass(frozen=True)
@@ -76,22 +76,15 @@ def static(request: web.Request) -> web.Response:
         raise web.HTTPNotFound(text="there is no such file\n", headers=_HEADERS)
     headers = {**_HEADERS, "Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
     body = found.content
-    if _takes_gzip(request):
+    if takes_gzip(request):
         body, headers["Content-Encoding"] = found.compressed, "gzip"
     return web.Response(body=body, content_type=found.content_type, charset="utf-8", headers=headers)
 
 
-def _takes_gzip(request: web.Request) -> bool:
-    return "gzip" in request.headers.get("Accept-Encoding", "")
-
-
 def respond(request: web.Request, text: str, status: int = 200, policy: str = _POLICY) -> web.Response:
     """Answer a page; browsers keep no copy of it."""
-    headers = {**_HEADERS, "Content-Security-Policy": policy, "Cache-Control": "no-store", "Vary": "Accept-Encoding"}
-    body = text.encode()
-    if _takes_gzip(request) and len(body) >= _COMPRESSED_FROM_BYTES:
-        # The fastest level: a page is made for one call.
-        body, headers["Content-Encoding"] = gzip.compress(body, 1), "gzip"
+    headers = {**_HEADERS, "Content-Security-Policy": policy, "Cache-Control": "no-store"}
+    body = compressed(request, text.encode(), headers)
     return web.Response(status=status, body=body, content_type="text/html", charset="utf-8", headers=headers)
 
 
@@ -103,7 +96,7 @@ def render(template: str, **values: object) -> str:
 @cache
 def _environment() -> Environment:
     made = page.environment(_source)
-    made.filters |= {"utc": utc, "unix": unix, "age": age}
+    made.filters |= {"utc": utc, "iso": utc_text, "written": written, "unix": unix, "age": age}
     made.globals |= {
         "static": link,
         "pages": PAGES,
@@ -122,6 +115,11 @@ def _source(template: str) -> str:
 def utc(instant: datetime) -> str:
     """Format an instant in UTC, to the second."""
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def written(text: str) -> str:
+    """Format an instant that the API has as text, in the zone in which it is written."""
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S}"
 
 
 def unix(seconds: float) -> str:
