@@ -1,13 +1,14 @@
-"""The handlers that change something: start, abort, pause, resume, heal, reload."""
+"""The handlers that change something: start, abort, pause, resume, blackouts, heal, reload."""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from alertdrill.agent.api import wire
 from alertdrill.agent.api.calls import Answered, Call, Wrong
-from alertdrill.agent.api.reading import from_history, skipped
+from alertdrill.agent.api.reading import from_history, ordered_blackout, skipped
 from alertdrill.agent.api.table import BASE
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.daemon.agent import Agent
@@ -15,13 +16,14 @@ from alertdrill.agent.drilling.conductor import Conductor
 from alertdrill.agent.errors import ConfigError, ServiceUnavailable
 from alertdrill.agent.history.reading import Runs, runs_of_occurrence
 from alertdrill.agent.schedule.journal import OccurrenceRecord
-from alertdrill.agent.schedule.occurrences import CALLED, Pause, Skip
+from alertdrill.agent.schedule.occurrences import CALLED, Blackout, Pause, Skip
 from alertdrill.agent.serving.door import Refused
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed, LedgerRefused
 from alertdrill.units.duration import format_duration
-from alertdrill.units.text import one_line, some_of
+from alertdrill.units.text import one_line, some_of, utc_text
 
 _LONGEST_KEY = 200
+_MOST_BLACKOUTS = 100
 _ENDED = ("done", "skipped", "interrupted")
 
 
@@ -140,6 +142,42 @@ class Acting:
         except OSError as error:
             raise _unwritten(error) from error
 
+    async def add_blackout(self, call: Call) -> wire.Blackout:
+        """Run no drill from an instant until another one; a drill that runs then is stopped."""
+        journal, now = self._agent.parts.journal, self._agent.parts.site.clocks.now().replace(microsecond=0)
+        begins_at, until = call.body.from_ or now, call.body.until
+        if until <= now or until - begins_at > wire.LONGEST_BLACKOUT:
+            limit = (
+                f"expected an end after {utc_text(now)}, and at most {format_duration(wire.LONGEST_BLACKOUT)} in all"
+            )
+            raise Wrong(400, "it is no blackout", [f"until: {utc_text(until)}; {limit}"])
+        known = journal.blackouts(now)
+        if len(known) >= _MOST_BLACKOUTS:
+            raise Refused(409, "there are too many blackouts", f"end one of the {len(known)} first")
+        name, instant = _name(now), now
+        while name in {one.id for one in known}:
+            instant += timedelta(seconds=1)
+            name = _name(instant)
+        one = Blackout(name, begins_at, until, one_line(call.body.reason), _author(call))
+        self._keep(one, f"from {utc_text(begins_at)}: {one.why}")
+        return ordered_blackout(one, now)
+
+    async def end_blackout(self, call: Call) -> wire.EmptyCall:
+        """End a time without drills that a call ordered, also before it begins."""
+        wanted, now = call.body.id, self._agent.parts.site.clocks.now()
+        one = next((one for one in self._agent.parts.journal.blackouts(now) if one.id == wanted), None)
+        if one is None:
+            raise Refused(404, "no call ordered such a blackout, or it is over", wanted)
+        self._keep(replace(one, ends_at=now), f"the blackout is ended by {_author(call)}: {one.reason}")
+        return wire.EmptyCall()
+
+    def _keep(self, one: Blackout, told: str) -> None:
+        try:
+            self._agent.parts.journal.set_blackout(one)
+        except OSError as error:
+            raise _unwritten(error) from error
+        self._agent.parts.tell(told)
+
     async def heal(self, _: Call) -> wire.Healed:
         """Undo the faults that no drill will undo."""
         try:
@@ -179,6 +217,10 @@ def _unwritten(error: OSError) -> Refused:
 
 def _id(one: OccurrenceRecord) -> str:
     return one.instant.replace("-", "").replace(":", "")
+
+
+def _name(instant: datetime) -> str:
+    return f"{instant:%Y%m%dT%H%M%SZ}"
 
 
 def _start(one: OccurrenceRecord, drill: str | None, runs: Runs | None) -> wire.Start:

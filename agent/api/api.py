@@ -46,6 +46,8 @@ class Api(More):
             "abort": acting.abort,
             "pause": acting.pause,
             "resume": acting.resume,
+            "add_blackout": acting.add_blackout,
+            "end_blackout": acting.end_blackout,
             "heal": acting.heal,
             "reload": acting.reload,
         }

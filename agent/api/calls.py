@@ -23,8 +23,17 @@ from alertdrill.units.text import one_line
 
 _MOST_BYTES = 16_384
 _MOST_VALUES = 100
-_WORDS = {"StartCall": "start", "AbortCall": "abort", "PauseCall": "pause", "EmptyCall": "empty object"}
+_WORDS = {
+    "StartCall": "start",
+    "AbortCall": "abort",
+    "PauseCall": "pause",
+    "BlackoutCall": "blackout",
+    "EndBlackoutCall": "end of a blackout",
+    "EmptyCall": "empty object",
+}
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+# Shorter texts become hardly smaller.
+_COMPRESSED_FROM_BYTES = 1_000
 # What changes from second to second is no change of the list.
 _PASSING = {"age_seconds"}
 _Item = TypeVar("_Item", bound=Wire)
@@ -32,8 +41,6 @@ _Model = TypeVar("_Model", bound=Wire)
 _Source = TypeVar("_Source")
 
 
-# Shorter texts become hardly smaller.
-_COMPRESSED_FROM_BYTES = 1_000
 class Wrong(Refused):
     """A refusal with a line for each of several problems."""
 
@@ -147,17 +154,10 @@ def _response(request: web.Request, answered: Answered) -> web.Response:
         given = [one.strip() for one in request.headers.get("If-None-Match", "").split(",")]
         if tag in given or "*" in given:
             return web.Response(status=304, headers=headers)
+    body = compressed(request, body, headers)
     return web.Response(status=answered.status, body=body, content_type="application/json", headers=headers)
 
 
-def _tag(listed: Page[Any]) -> str:
-    """Return the weak tag of a list: it is the same while nothing changed but the passing of time."""
-    steady = listed.model_dump_json(exclude={"items": {"__all__": _PASSING}})
-    return f'W/"{hashlib.sha256(steady.encode()).hexdigest()[:32]}"'
-    body = compressed(request, body, headers)
-
-
-def position(query: PageQuery, kinds: Sequence[type]) -> list[Any] | None:
 def takes_gzip(request: web.Request) -> bool:
     """Return whether a caller takes a body that is compressed."""
     return "gzip" in request.headers.get("Accept-Encoding", "")
@@ -173,6 +173,13 @@ def compressed(request: web.Request, body: bytes, headers: dict[str, str]) -> by
     return gzip.compress(body, 1)
 
 
+def _tag(listed: Page[Any]) -> str:
+    """Return the weak tag of a list: it is the same while nothing changed but the passing of time."""
+    steady = listed.model_dump_json(exclude={"items": {"__all__": _PASSING}})
+    return f'W/"{hashlib.sha256(steady.encode()).hexdigest()[:32]}"'
+
+
+def position(query: PageQuery, kinds: Sequence[type]) -> list[Any] | None:
     """Return the key of the last item of the part before; None for the first part. Raises Refused."""
     if not query.cursor:
         return None

@@ -28,7 +28,7 @@ from alertdrill.agent.history.index import Proof, Standing
 from alertdrill.agent.recording.recording import recording_name
 from alertdrill.agent.schedule.choice import Planned, planned
 from alertdrill.agent.schedule.journal import OccurrenceRecord
-from alertdrill.agent.schedule.occurrences import Pause, Skip, Timetable
+from alertdrill.agent.schedule.occurrences import Blackout, Pause, Skip, Timetable
 from alertdrill.agent.serving.door import Refused
 from alertdrill.chaos.machine.threads import in_own_thread
 from alertdrill.units import json_text
@@ -386,3 +386,12 @@ def _when(one: Closed) -> tuple[Any, str]:
     if one.cron is not None and one.lasts is not None:
         return "cron", f"from each {one.cron} for {format_duration(one.lasts)}"
     return "days", f"{one.from_} to {one.to}"
+    for ordered in timetable.ordered:
+        yield ordered_blackout(ordered, now)
+
+
+def ordered_blackout(one: Blackout, now: datetime) -> wire.Blackout:
+    """Tell a time without drills that a call ordered."""
+    when, is_now = f"{utc_text(one.begins_at)} to {utc_text(one.ends_at)}, by {one.by}", one.begins_at <= now
+    until = one.ends_at if is_now else None
+    return wire.Blackout(kind="call", name=one.reason, when=when, in_force=is_now, until=until, id=one.id)

@@ -70,6 +70,18 @@ ROUTES: dict[str, Route] = {
     ),
     "pause": Route("POST", "/pause", "Run no drill for a while.", wire.Pause, body=wire.PauseCall, problems=(503,)),
     "resume": Route("POST", "/resume", "End the pause.", wire.EmptyCall, body=wire.EmptyCall, problems=(503,)),
+    "add_blackout": Route(
+        "POST",
+        "/blackouts",
+        "Run no drill from one instant until another.",
+        wire.Blackout,
+        body=wire.BlackoutCall,
+        status=201,
+        problems=(409,),
+    ),
+    "end_blackout": Route(
+        "POST", "/blackouts/end", "End such a time.", wire.EmptyCall, body=wire.EndBlackoutCall, problems=(404,)
+    ),
     "heal": Route("POST", "/heal", "Undo what no drill will undo.", wire.Healed, body=wire.EmptyCall, problems=(409,)),
     "reload": Route("POST", "/reload", "Read the configuration again.", wire.Reloaded, body=wire.EmptyCall),
 }

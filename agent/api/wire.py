@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from alertdrill.units.duration import Duration
-from alertdrill.units.text import utc_text
+from alertdrill.units.text import utc_instant, utc_text
 
 _Item = TypeVar("_Item")
 LONGEST_PAUSE = timedelta(days=7)
+LONGEST_BLACKOUT = timedelta(days=31)
 MOST_DAYS = 60
+INSTANT = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+"""What the text of an instant looks like."""
 _DURATION = {
     "type": "string",
     "pattern": "^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
@@ -26,6 +29,17 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-02T03:04:05Z"]}),
 ]
 """To the second, as everywhere in this project."""
+
+
+def _given(text: object) -> datetime:
+    return utc_instant(str(text))
+
+
+_GivenInstant = Annotated[
+    datetime,
+    BeforeValidator(_given),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{INSTANT}$"}),
+]
 
 
 class Wire(BaseModel):
@@ -322,16 +336,18 @@ class Occurrence(Wire):
 
 
 class Blackout(Wire):
-    """A time without drills: one of the configuration, an event of a calendar, a guard or the pause.
+    """A time without drills: one of the configuration, an event of a calendar, a guard, the pause, or one of a call.
 
-    `until` is the end of the one that is in force; null if none is, or if its end is not known.
+    `until` is the end of the one that is in force; null if none is, or if its end is not known. `id` is null for those
+    that no call ordered.
     """
 
-    kind: Literal["days", "cron", "calendar", "guard", "pause"]
+    kind: Literal["days", "cron", "calendar", "guard", "pause", "call"]
     name: str
     when: str
     in_force: bool
     until: Instant | None
+    id: str | None = None
 
 
 class StartCall(Wire):
@@ -406,6 +422,44 @@ class PauseCall(Wire):
     for_: Annotated[Duration, WithJsonSchema(_DURATION)] = Field(alias="for", gt=timedelta(0), le=LONGEST_PAUSE)
     reason: str = Field(min_length=1, max_length=200)
     by: str = Field(default="", max_length=100)
+
+
+class BlackoutCall(Wire):
+    """From when until when no drill runs, at most 31d, and why; without `from` it begins now."""
+
+    model_config = ConfigDict(
+        populate_by_name=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "from": "2099-12-20T00:00:00Z",
+                    "until": "2099-12-27T00:00:00Z",
+                    "reason": "the migration",
+                    "by": "Ada",
+                }
+            ]
+        },
+    )
+
+    from_: _GivenInstant | None = Field(default=None, alias="from")
+    until: _GivenInstant
+    reason: str = Field(min_length=1, max_length=200)
+    by: str = Field(default="", max_length=100)
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.from_ is not None and self.until <= self.from_:
+            msg = "until is not after from"
+            raise ValueError(msg)
+        return self
+
+
+class EndBlackoutCall(Wire):
+    """Which blackout of a call is ended."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "20260102T030405Z"}]})
+
+    id: str = Field(min_length=1, max_length=100)
 
 
 class EmptyCall(Wire):

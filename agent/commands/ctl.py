@@ -28,14 +28,17 @@ class Action(StrEnum):
     ABORT = "abort"
     PAUSE = "pause"
     RESUME = "resume"
+    BLACKOUT = "blackout"
     HEAL = "heal"
     RELOAD = "reload"
 
 
 _OPTIONS = {
     "--for": (Action.PAUSE,),
-    "--reason": (Action.START, Action.ABORT, Action.PAUSE),
-    "--by": (Action.START, Action.PAUSE),
+    "--from": (Action.BLACKOUT,),
+    "--until": (Action.BLACKOUT,),
+    "--reason": (Action.START, Action.ABORT, Action.PAUSE, Action.BLACKOUT),
+    "--by": (Action.START, Action.PAUSE, Action.BLACKOUT),
     "--key": (Action.START,),
     "--dry-run": (Action.START,),
     "--wait": (Action.START,),
@@ -47,8 +50,9 @@ _OPTIONS = {
     "alertdrill ctl start slow-database --dry-run",
     "alertdrill ctl start slow-database --reason 'after the upgrade' --key upgrade-7 --wait",
     "alertdrill ctl pause --for 2h --reason 'the release' --by Ada",
+    "alertdrill ctl blackout --from 2026-12-20T00:00:00Z --until 2026-12-27T00:00:00Z --reason 'the migration'",
     "alertdrill ctl abort --server https://agent.example:9095 --token-file secrets/ci --ca-file ca.crt",
-    note="ACTION is one of status, runs, start, abort, pause, resume, heal and reload. A refused call ends with code 2."
+    note="ACTION is one of status, runs, start, abort, pause, resume, blackout, heal and reload. A refused call ends with code 2."
     " With --wait, the exit code is that of the drill, 2 if it could not begin, and 3 if the agent ended meanwhile.",
 )
 def ctl(  # noqa: PLR0913, PLR0917 - the options of a command
@@ -58,8 +62,10 @@ def ctl(  # noqa: PLR0913, PLR0917 - the options of a command
     token_file: Annotated[Path | None, typer.Option(help="A file with a bearer token of web.yml.")] = None,
     ca_file: Annotated[Path | None, typer.Option(help="The authority of the agent's certificate.")] = None,
     duration: Annotated[str | None, typer.Option("--for", help="For pause: how long, at most 7d.")] = None,
-    reason: Annotated[str, typer.Option(help="For start, abort and pause: why.")] = "",
-    by: Annotated[str, typer.Option(help="For start and pause: who.")] = "",
+    begin: Annotated[str | None, typer.Option("--from", help="For blackout: an instant in UTC; else now.")] = None,
+    until: Annotated[str | None, typer.Option(help="For blackout: an instant in UTC.")] = None,
+    reason: Annotated[str, typer.Option(help="For start, abort, pause and blackout: why.")] = "",
+    by: Annotated[str, typer.Option(help="For start, pause and blackout: who.")] = "",
     key: Annotated[str, typer.Option(help="For start: of several calls with one key, only the first starts it.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="For start: only show what would happen.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="For start: until the drill ended, with its exit code.")] = False,
@@ -70,11 +76,23 @@ def ctl(  # noqa: PLR0913, PLR0917 - the options of a command
 
     if (action is Action.START) != (drill is not None):
         fail("start needs the name of a drill" if drill is None else f"{action.value} takes no name of a drill")
-    given = {"--for": duration, "--reason": reason, "--by": by, "--key": key, "--dry-run": dry_run, "--wait": wait}
+    given = {
+        "--for": duration,
+        "--from": begin,
+        "--until": until,
+        "--reason": reason,
+        "--by": by,
+        "--key": key,
+        "--dry-run": dry_run,
+        "--wait": wait,
+    }
     _refuse_options(action, [option for option, value in given.items() if value])
     if action is Action.PAUSE and not (duration and reason):
         fail('pause needs --for and --reason, such as --for 2h --reason "the release"')
-    body = {name: text for name, text in (("for", duration), ("drill", drill), ("reason", reason), ("by", by)) if text}
+    if action is Action.BLACKOUT and not (until and reason):
+        fail('blackout needs --until and --reason, such as --until 2026-12-27T00:00:00Z --reason "the migration"')
+    values = {"for": duration, "from": begin, "until": until, "drill": drill, "reason": reason, "by": by}
+    body = {name: text for name, text in values.items() if text}
     is_awaited = action is Action.START and wait and not dry_run
     with explained():
         client = Client.of(server, token_file, ca_file)
@@ -120,7 +138,7 @@ def _called(client: Client, action: Action, body: dict[str, str], key: str, *, d
         return client.get(f"/{action.value}")
     if action is Action.START:
         return client.post("/starts?dry_run=true" if dry_run else "/starts", body, key)
-    return client.post(f"/{action.value}", body)
+    return client.post("/blackouts" if action is Action.BLACKOUT else f"/{action.value}", body)
 
 
 def _told(action: Action, answer: dict[str, Any], *, dry_run: bool) -> list[str]:
@@ -129,19 +147,17 @@ def _told(action: Action, answer: dict[str, Any], *, dry_run: bool) -> list[str]
         case Action.STATUS:
             return _status(answer)
         case Action.RUNS:
-            return [_run(one) for one in answer["items"]] or ["no drill ended yet"]
-        case Action.START if dry_run:
-            return _plan(answer)
+            return _runs(answer)
         case Action.START:
-            why = f", {answer['why']}" if answer["why"] else ""
-            code = "" if answer["exit_code"] is None else f" with code {answer['exit_code']}"
-            return [f"started as {answer['id']}: {answer['state']}{code}{why}"]
+            return _plan(answer) if dry_run else [_start(answer)]
         case Action.ABORT:
             return [f"stopping {answer['drill'] or answer['occurrence']}: undoing what is broken"]
         case Action.PAUSE:
             return [f"paused until {answer['until']}: {answer['reason']}"]
         case Action.RESUME:
             return ["the pause is ended"]
+        case Action.BLACKOUT:
+            return [f"no drill runs from {answer['when']}: {answer['name']}"]
         case Action.HEAL:
             return list(answer["lines"])
         case Action.RELOAD:
@@ -159,6 +175,16 @@ def _status(answer: dict[str, Any]) -> list[str]:
         *(f"next: {entry} at {starts_at}" for entry, starts_at in sorted(answer["next"].items())),
     ]
     return [*lines, f"paused by {pause['by']} until {pause['until']}: {pause['reason']}"] if pause else lines
+
+
+def _start(answer: dict[str, Any]) -> str:
+    why = f", {answer['why']}" if answer["why"] else ""
+    code = "" if answer["exit_code"] is None else f" with code {answer['exit_code']}"
+    return f"started as {answer['id']}: {answer['state']}{code}{why}"
+
+
+def _runs(answer: dict[str, Any]) -> list[str]:
+    return [_run(one) for one in answer["items"]] or ["no drill ended yet"]
 
 
 def _run(one: dict[str, Any]) -> str:

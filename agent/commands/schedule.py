@@ -45,9 +45,10 @@ def schedule(
         agent = read_agent_config(path)
         if agent.schedule is None:
             raise ConfigError(f"{path}: has no `schedule`, expected one with entries")
-        pause = Journal(agent.recordings).pause
-        timetable = Timetable(agent.schedule, calendars_of(agent.schedule), agent.guards.time_problem, pause)
-        drills, now = scheduled_drills(agent.schedule), datetime.now(UTC)
+        journal, now = Journal(agent.recordings), datetime.now(UTC)
+        own = (calendars_of(agent.schedule), agent.guards.time_problem)
+        timetable = Timetable(agent.schedule, *own, journal.pause, journal.blackouts(now))
+        drills = scheduled_drills(agent.schedule)
         remembered = _memory(agent)
     rows = list(planned(timetable, drills, remembered, agent.freshness, now, now + timedelta(days=days)))
     if json:

@@ -86,8 +86,9 @@ class Scheduler:
 
     @property
     def timetable(self) -> Timetable:
-        """The timetable, with the pause that is in force."""
-        return replace(self.configured.timetable, pause=self._journal.pause)
+        """The timetable, with the pause that is in force, and the blackouts that were ordered."""
+        journal = self._journal
+        return replace(self.configured.timetable, pause=journal.pause, ordered=journal.blackouts(self._clock()))
 
     @property
     def problem(self) -> str:

@@ -14,6 +14,7 @@ from aiohttp import web
 from jinja2 import Environment
 
 from alertdrill.agent.api.calls import compressed, takes_gzip
+from alertdrill.agent.api.wire import INSTANT
 from alertdrill.agent.pages.routes import STATIC
 from alertdrill.agent.report import page, words
 from alertdrill.agent.report.drill import wording
@@ -99,6 +100,7 @@ def _environment() -> Environment:
     made.filters |= {"utc": utc, "iso": utc_text, "written": written, "unix": unix, "age": age}
     made.globals |= {
         "static": link,
+        "instant": INSTANT,
         "pages": PAGES,
         "wording": wording,
         "latency": words.latency_words,

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from alertdrill.agent.config.daemon import Entry
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import private, write_whole
-from alertdrill.agent.schedule.occurrences import Occurrence, Pause, Skip
+from alertdrill.agent.schedule.occurrences import Blackout, Occurrence, Pause, Skip
 from alertdrill.units import json_text
 from alertdrill.units.text import utc_instant, utc_text
 
@@ -72,7 +72,18 @@ class PauseLine:
     by: str = ""
 
 
-_Line = OccurrenceRecord | Watch | PauseLine
+@dataclass(frozen=True)
+class BlackoutLine:
+    """A line that says from when until when no drill runs; a later one of the same name holds in its place."""
+
+    blackout: str
+    begins_at: str
+    ends_at: str
+    reason: str
+    by: str
+
+
+_Line = OccurrenceRecord | Watch | PauseLine | BlackoutLine
 
 
 def recorded(one: Occurrence, state: State, at: datetime, skip: Skip | None = None) -> OccurrenceRecord:
@@ -94,6 +105,7 @@ class Journal:
         self._last: dict[str, str] = {}
         self._watches: dict[str, Watch] = {}
         self._pause: PauseLine | None = None
+        self._blackouts: dict[str, BlackoutLine] = {}
         for line in self._lines():
             self._keep(line)
 
@@ -152,13 +164,26 @@ class Journal:
         )
         self.add(line)
 
+    def blackouts(self, now: datetime) -> tuple[Blackout, ...]:
+        """Return the times without drills that somebody ordered, and that are not over."""
+        return tuple(
+            Blackout(line.blackout, utc_instant(line.begins_at), utc_instant(line.ends_at), line.reason, line.by)
+            for line in self._blackouts.values()
+            if line.ends_at > utc_text(now)
+        )
+
+    def set_blackout(self, one: Blackout) -> None:
+        """Add a time without drills, or change the one of that name; raises OSError."""
+        self.add(BlackoutLine(one.id, utc_text(one.begins_at), utc_text(one.ends_at), one.reason, one.by))
+
     def shorten(self, most_records: int = _MOST_RECORDS) -> None:
         """Leave out the older half when there are too many; raises OSError."""
         if len(self.records) <= most_records:
             return
         kept = list(self.records.values())[len(self.records) // 2 :]
         pauses = [] if self._pause is None else [asdict(self._pause)]
-        lines = [*map(asdict, self._watches.values()), *pauses, *map(asdict, kept)]
+        others: list[Watch | BlackoutLine] = [*self._watches.values(), *self._blackouts.values()]
+        lines = [*map(asdict, others), *pauses, *map(asdict, kept)]
         write_whole(self.path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
         self.records = {one.key: one for one in kept}
 
@@ -179,6 +204,8 @@ class Journal:
             self._last.pop(line.entry, None)
         elif isinstance(line, PauseLine):
             self._pause = line
+        elif isinstance(line, BlackoutLine):
+            self._blackouts[line.blackout] = line
         else:
             self.records[line.key] = line
             self._last[line.entry] = max(self._last.get(line.entry, ""), line.instant)
@@ -193,6 +220,10 @@ def _read(line: bytes) -> _Line | None:
         if "paused_until" in values:
             utc_instant(values["paused_until"])
             return PauseLine(**values)
+        if "blackout" in values:
+            for name in ("begins_at", "ends_at"):
+                utc_instant(values[name])
+            return BlackoutLine(**values)
         verdicts = tuple((str(name), int(code)) for name, code in values.pop("verdicts", ()))
         read = OccurrenceRecord(**values, verdicts=verdicts)
         utc_instant(read.instant)

@@ -88,6 +88,22 @@ class Pause:
         return f"paused{author} until {self.until:%Y-%m-%d %H:%M} UTC: {self.reason}"
 
 
+@dataclass(frozen=True)
+class Blackout:
+    """A time without drills that somebody ordered by a call, from one instant up to another, and why; `id` is its name."""
+
+    id: str
+    begins_at: datetime
+    ends_at: datetime
+    reason: str
+    by: str
+
+    @property
+    def why(self) -> str:
+        """The reason as a sentence, with its author and its end."""
+        return f"blackout by {self.by} until {self.ends_at:%Y-%m-%d %H:%M} UTC: {self.reason}"
+
+
 def instants(cron: str, zone: ZoneInfo, after: datetime, until: datetime) -> Iterator[datetime]:
     """Yield the times of an expression after one instant and not after another, in UTC, each once."""
     last = after
@@ -164,13 +180,14 @@ def delay(entry: Entry, instant: datetime) -> timedelta:
 class Timetable:
     """The occurrences of a schedule; `guard` says why no drill may run at an instant, or nothing.
 
-    During `pause` none may run either.
+    During `pause` and `ordered` none may run either.
     """
 
     schedule: Schedule
     calendars: Calendars = field(default_factory=Calendars)
     guard: Callable[[datetime], str] = field(default=lambda _: "")
     pause: Pause | None = None
+    ordered: tuple[Blackout, ...] = ()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -197,6 +214,9 @@ class Timetable:
             return Skip("paused", f"the entry is paused: {entry.paused}")
         if self.pause is not None and at < self.pause.until:
             return Skip("paused", self.pause.why)
+        for blackout in self.ordered:
+            if blackout.begins_at <= at < blackout.ends_at:
+                return Skip("blackout", blackout.why)
         for one in self.schedule.blackouts:
             if (end := self.end_of(one, at)) is not None:
                 return Skip("blackout", f"blackout {one.name}, until {self.local(end)}")

@@ -7,6 +7,7 @@ import json
 import re
 import ssl
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from alertdrill.agent.api.table import BASE, ROUTES
 from alertdrill.agent.cli import app
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.recording.recording import Recording, recording_name, write_recording
+from alertdrill.agent.schedule.occurrences import CALLED, Skip
 from alertdrill.agent.serving.access import Access
 from alertdrill.agent.serving.door import Door
 from alertdrill.probes.load.second_counter import SecondCounts
+from alertdrill.units.text import utc_instant, utc_text
 from tests.support.answering import answering
 from tests.support.certificates import make_certificates
 from tests.support.served_agent import CI, JSON, PAGER, PASSWORD, Served, basic, bearer, served, web_yml
@@ -307,6 +310,37 @@ async def test_a_start_is_refused_in_words(tmp_path: Path) -> None:
         assert (await one.ask("POST", f"{BASE}/abort", "{}", JSON))[0] == 409
 
 
+async def test_a_blackout_by_a_call_lasts_over_a_restart_and_refuses_starts_until_it_is_ended(tmp_path: Path) -> None:
+    path, whole = f"{BASE}/blackouts", {"until": "2099-01-01T00:00:00Z", "reason": "the\nmigration", "by": "Ada"}
+    wrong = {
+        "until: '2099-01-01' is no instant": {"until": "2099-01-01"},
+        "until: 2099-01-01T00:00:00Z; expected": {},
+        "until: 2020-01-01T00:00:00Z; expected": {"until": "2020-01-01T00:00:00Z"},
+        "it: until is not after from": {"from": whole["until"]},
+        "reason: ": {"reason": ""},
+    }
+    async with served(tmp_path) as one:
+        for says, values in wrong.items():
+            status, refusal, _ = await one.ask("POST", path, json.dumps(whole | values), JSON)
+            assert (status, refusal["title"]) == (400, "it is no blackout")
+            assert refusal["detail"].startswith(says)
+        soon, later = (utc_text(one.agent.parts.site.clocks.now() + timedelta(days=days)) for days in (3, 4))
+        status, made, _ = await one.ask("POST", path, json.dumps(whole | {"until": soon}), JSON)
+        assert (status, made["kind"], made["name"], made["in_force"]) == (201, "call", "the migration", True)
+        second = whole | {"from": soon, "until": later}
+        assert (await one.ask("POST", path, json.dumps(second), JSON))[1]["in_force"] is False
+    async with served(tmp_path) as one:
+        listed = [item for item in (await one.get("/blackouts"))[1]["items"] if item["kind"] == "call"]
+        assert [item["in_force"] for item in listed] == [True, False]
+        assert (listed[0]["until"], listed[0]["id"]) == (soon, made["id"])
+        assert one.agent.parts.schedule.timetable.closed(CALLED, utc_instant(soon) - timedelta(hours=1)) == Skip(
+            "blackout", f"blackout by Ada until {soon[:10]} {soon[11:16]} UTC: the migration"
+        )
+        ending = json.dumps({"id": made["id"]})
+        assert [(await one.ask("POST", f"{path}/end", ending, JSON))[0] for _ in range(2)] == [200, 404]
+        assert [item["kind"] for item in (await one.get("/blackouts"))[1]["items"]].count("call") == 1
+
+
 async def read_events(answer: aiohttp.ClientResponse, kind: str, count: int) -> list[tuple[str, str, Any]]:
     """Read events until there are so many of a kind; return these: kind, id and data of each."""
     found: list[tuple[str, str, Any]] = []
@@ -379,6 +413,10 @@ async def test_the_command_steers_an_agent(tmp_path: Path) -> None:
         )
         assert json.loads((await ctl("status", "--json"))[1])["pause"]["by"] == "Ada (ci)"
         assert await ctl("resume") == (0, "the pause is ended\n")
+        text = "no drill runs from 2099-01-01T00:00:00Z to 2099-01-02T00:00:00Z, by ci: the migration\n"
+        begin, end = "--from=2099-01-01T00:00:00Z", "--until=2099-01-02T00:00:00Z"
+        assert await ctl("blackout", begin, end, "--reason", "the migration") == (0, text)
+        assert (await ctl("blackout", begin))[0] == 2
         code, text = await ctl("start", "slow-service", "--dry-run")
         assert (code, text.splitlines()[1]) == (0, "0s  slowness on service, until fired")
         assert await ctl("abort") == (2, "alertdrill: the agent refused it (409): no drill is running\n")

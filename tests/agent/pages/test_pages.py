@@ -30,6 +30,7 @@ from alertdrill.agent.schedule.journal import Journal
 from alertdrill.agent.schedule.occurrences import Pause
 from alertdrill.lab.ports import free_ports
 from alertdrill.probes.load.second_counter import SecondCounts
+from alertdrill.units.text import utc_text
 from tests.support.browsing import chromium, needs_chromium, watched
 from tests.support.served_agent import PASSWORD, Served, basic, served, web_yml
 from tests.support.waiting import until
@@ -166,6 +167,19 @@ async def test_the_schedule_is_paused_and_resumed_by_clicks(browser: Browser, tm
             f"paused by 127.0.0.1 until {one.told[0][26:46]}: {EVIL}",
             "the pause is ended",
         ]
+        assert wrong == []
+
+
+async def test_a_blackout_is_added_and_ended_by_clicks(browser: Browser, tmp_path: Path) -> None:
+    async with shown(tmp_path) as one, watched(browser, one.url) as (page, wrong):
+        await page.goto(f"{one.url}/schedule")
+        await page.fill("form:has(input[name=until]) input[name=reason]", EVIL)
+        await page.fill("input[name=until]", utc_text(one.agent.parts.site.clocks.now() + timedelta(hours=1)))
+        await page.click("text=Add it")
+        await expect(page.locator("#closed")).to_contain_text(EVIL)
+        await page.click("text=End it")
+        await expect(page.locator("#closed")).not_to_contain_text(EVIL)
+        assert [line.partition(" ")[0] for line in one.told] == ["from", "the"]
         assert wrong == []
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.schedule.journal import Journal, OccurrenceRecord, recorded
-from alertdrill.agent.schedule.occurrences import Occurrence, Pause, Skip, Timetable
+from alertdrill.agent.schedule.occurrences import Blackout, Occurrence, Pause, Skip, Timetable
 from tests.support.schedules import at, entry, schedule
 
 NOW = at("2026-06-02T08:00")
@@ -93,6 +93,25 @@ def test_a_long_journal_is_shortened_and_keeps_what_is_newest(tmp_path: Path) ->
     again = Journal(tmp_path)
     assert len(again.records) == 50
     assert again.watched_since(entry(), weeks[-1].instant) == weeks[-1].instant
+
+
+def test_a_blackout_that_was_ordered_lasts_over_a_restart_until_it_is_over_or_ended(tmp_path: Path) -> None:
+    hour = timedelta(hours=1)
+    one = Blackout("20260602T080000Z", NOW + hour, NOW + 2 * hour, "the migration", "Ada")
+    Journal(tmp_path).set_blackout(one)
+    again = Journal(tmp_path)
+    assert again.blackouts(NOW) == (one,)
+    table = Timetable(schedule(), ordered=again.blackouts(NOW))
+    skip = table.closed(entry(), one.begins_at)
+    assert skip is not None
+    assert (skip.reason, skip.why) == ("blackout", "blackout by Ada until 2026-06-02 10:00 UTC: the migration")
+    assert [table.closed(entry(), at) for at in (NOW, one.ends_at)] == [None, None]
+    again.add(recorded(FIRST, "done", NOW))
+    again.shorten(most_records=0)
+    assert Journal(tmp_path).blackouts(NOW) == (one,)
+    assert Journal(tmp_path).blackouts(one.ends_at) == ()
+    again.set_blackout(replace(one, ends_at=NOW))
+    assert Journal(tmp_path).blackouts(NOW) == ()
 
 
 def test_a_pause_lasts_over_a_restart_until_it_is_ended(tmp_path: Path) -> None:
