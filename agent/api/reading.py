@@ -6,7 +6,7 @@ import asyncio
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -202,8 +202,15 @@ class Reading:
 
     async def alerts(self, call: Call) -> Page[wire.Alert]:
         """Answer how each alert stands that a drill saw or expects."""
+        return self.alerts_after(call, await self.last_verdicts())
+
+    async def last_verdicts(self) -> dict[str, history.LastVerdict]:
+        """Return the newest verdict on each alert; raises Refused when the history cannot be read now."""
+        return await self._last_verdicts.value()
+
+    def alerts_after(self, call: Call, last: Mapping[str, history.LastVerdict]) -> Page[wire.Alert]:
+        """Tell how each alert stands, with the newest verdict on each."""
         parts = self._agent.parts
-        last = await self._last_verdicts.value()
         expected = _expected(parts.configured.by_name.values())
         now, freshness = parts.site.clocks.now(), parts.configured.config.freshness
         seen = {(one.alert, one.severity): one for one in parts.history.standing.proofs}
@@ -380,12 +387,6 @@ def _blackouts(timetable: Timetable, now: datetime) -> Iterator[wire.Blackout]:
         yield wire.Blackout(kind="guard", name=guard, when="see guards in agent.yml", in_force=True, until=None)
     if (paused := pause(timetable.pause, now)) is not None:
         yield wire.Blackout(kind="pause", name=paused.reason, when=f"by {paused.by}", in_force=True, until=paused.until)
-
-
-def _when(one: Closed) -> tuple[Any, str]:
-    if one.cron is not None and one.lasts is not None:
-        return "cron", f"from each {one.cron} for {format_duration(one.lasts)}"
-    return "days", f"{one.from_} to {one.to}"
     for ordered in timetable.ordered:
         yield ordered_blackout(ordered, now)
 
@@ -395,3 +396,9 @@ def ordered_blackout(one: Blackout, now: datetime) -> wire.Blackout:
     when, is_now = f"{utc_text(one.begins_at)} to {utc_text(one.ends_at)}, by {one.by}", one.begins_at <= now
     until = one.ends_at if is_now else None
     return wire.Blackout(kind="call", name=one.reason, when=when, in_force=is_now, until=until, id=one.id)
+
+
+def _when(one: Closed) -> tuple[Any, str]:
+    if one.cron is not None and one.lasts is not None:
+        return "cron", f"from each {one.cron} for {format_duration(one.lasts)}"
+    return "days", f"{one.from_} to {one.to}"

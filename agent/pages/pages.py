@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from aiohttp import web
 from markupsafe import Markup
@@ -46,6 +47,7 @@ _SPANS = {
 _MOST_PERIODS = 60
 # Of these, a page shows all.
 _MOST_ALERTS, _MOST_COMING, _MOST_PAST = 500, 60, 30
+_Read = TypeVar("_Read")
 
 
 class _AlertsQuery(Wire):
@@ -100,6 +102,9 @@ class _DrillView:
     entries: list[str]
 
 
+_NO_RUNS = wire.Page[wire.Run](items=[])
+
+
 class PageHandlers:
     """The handlers of the pages of one agent; each raises Refused."""
 
@@ -132,7 +137,8 @@ class PageHandlers:
         """Answer the load, the drill that runs, and the last day."""
         load = await self._api.events.load(_call(request, wire.LoadQuery(seconds=_SECONDS_SHOWN)))
         since = self._parts.site.clocks.now() - _DAY
-        runs = await self._api.reading.runs(_call(request, wire.RunsQuery(limit=_MOST_OF_A_DAY)))
+        read = self._api.reading.runs(_call(request, wire.RunsQuery(limit=_MOST_OF_A_DAY)))
+        runs, away = await _unless_away(read, _NO_RUNS)
         day = [run for run in runs.items if run.ended_at >= since]
         running = self._parts.site.running
         return await self._page(
@@ -140,6 +146,7 @@ class PageHandlers:
             "now.html.j2",
             "Now",
             load=load,
+            away=away,
             day=day,
             strip=pictures.strip(day, since + _DAY, _DAY),
             expected=[] if running is None else awaited(running.progress),
@@ -148,7 +155,8 @@ class PageHandlers:
     async def alerts(self, request: web.Request) -> web.Response:
         """Answer the wall: each alert with its last proof, and with the drills that expect it."""
         query = validated(_AlertsQuery, dict(request.query), "its query is wrong")
-        found = await self._api.reading.alerts(_call(request, wire.PageQuery(limit=_MOST_ALERTS)))
+        (last, of_alerts), away = await _unless_away(self._drilled(), ({}, {}))
+        found = self._api.reading.alerts_after(_call(request, wire.PageQuery(limit=_MOST_ALERTS)), last)
         shown = [one for one in found.items if query.severity in {"", one.severity} and query.state in {"", one.state}]
         if query.order == "stalest":
             shown.sort(key=_staleness)
@@ -156,20 +164,25 @@ class PageHandlers:
             request,
             "alerts.html.j2",
             "Alerts",
+            away=away,
+            is_known=not away or bool(self._parts.history.standing.proofs),
             alerts=shown,
             proven=sum(one.state == "proven" for one in shown),
             severities=sorted({one.severity for one in found.items}),
-            tracks=_track_views(await self._tracks.value()),
+            tracks=_track_views(of_alerts),
             query=query,
         )
+
+    async def _drilled(self) -> tuple[Mapping[str, history.LastVerdict], Mapping[str, list[AlertTrack]]]:
+        """Return what drills said of each alert: the newest verdict, and its tracks."""
+        return await self._api.reading.last_verdicts(), await self._tracks.value()
 
     async def runs(self, request: web.Request) -> web.Response:
         """Answer a part of the list of runs."""
         query = validated(wire.RunsQuery, dict(request.query), "its query is wrong")
-        runs = await self._api.reading.runs(_call(request, query))
-        return await self._page(
-            request, "runs.html.j2", "Runs", runs=runs, query=query, drills=sorted(self._parts.configured.by_name)
-        )
+        runs, away = await _unless_away(self._api.reading.runs(_call(request, query)), _NO_RUNS)
+        drills = sorted(self._parts.configured.by_name)
+        return await self._page(request, "runs.html.j2", "Runs", away=away, runs=runs, query=query, drills=drills)
 
     async def run(self, request: web.Request) -> web.Response:
         """Answer one run, beside the one before it."""
@@ -264,6 +277,16 @@ class PageHandlers:
         except Wrong as error:
             problems = error.errors
         return await self._page(request, "drill.html.j2", name, name=name, plan=plan, problems=problems)
+
+
+async def _unless_away(read: Awaitable[_Read], without: _Read) -> tuple[_Read, str]:
+    """Return what is read from the history, or else what is known without it, and why it cannot be read."""
+    try:
+        return await read, ""
+    except Refused as error:
+        if error.status != 503:
+            raise
+        return without, str(error)
 
 
 def _call(request: web.Request, query: Wire | None = None) -> Call:

@@ -7,7 +7,7 @@ import gzip
 import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,13 @@ from alertdrill.lab.ports import free_ports
 from alertdrill.probes.load.second_counter import SecondCounts
 from alertdrill.units.text import utc_text
 from tests.support.browsing import chromium, needs_chromium, watched
+from tests.support.postgres_server import PASSWORD as PASSWORD_OF_SERVER
+from tests.support.postgres_server import postgres_server
 from tests.support.served_agent import PASSWORD, Served, basic, served, web_yml
 from tests.support.waiting import until
 
 PATHS = ("/", "/alerts", "/runs", "/schedule", "/drills", "/drills/slow-service", "/load", "/kpis")
+LISTS = ("/", "/alerts", "/runs")
 WIDTHS = (360, 1280, 3840)
 # A table that is too wide scrolls its card, and not the page.
 SIDEWAYS = """() => [...document.querySelectorAll("*")].filter((one) => one.scrollWidth > one.clientWidth
@@ -198,6 +201,32 @@ async def test_the_times_of_the_schedule_are_written_as_all_others(tmp_path: Pat
             in text
         )
         assert not re.search(r"<td[^>]*>[^<]*\d{4}-\d\d-\d\dT", text)
+
+
+async def test_without_its_history_an_agent_shows_what_it_knows(tmp_path: Path, passed: Recording) -> None:
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(postgres_server())
+        url = f"postgresql://postgres@{server.address}/postgres"
+        history = {"url": url, "agent": "shop", "password": PASSWORD_OF_SERVER}
+        async with shown(tmp_path, passed, history=history) as one:
+            alert, line = passed.drill.expect[0].alert, "! the history cannot be read now: PostgreSQL at 127.0.0.1:"
+            for path in ("/", "/runs"):
+                status, text, _ = await one.ask("GET", path)
+                assert (status, line in text, passed.drill.name in text) == (200, False, True), path
+            await stack.aclose()
+            for path in LISTS:
+                status, text, _ = await one.ask("GET", path)
+                assert (status, text.count(line)) == (200, 1), path
+                assert (alert in text, "No drill ended" in text) == (path == "/alerts", False)
+                assert f">{passed.drill.name}</a>" not in text
+            assert (await one.ask("GET", "/load"))[0] == 503
+
+
+async def test_of_a_history_that_was_never_read_no_proof_is_denied(tmp_path: Path) -> None:
+    tmp_path.joinpath("folder").mkdir()
+    async with served(tmp_path, kind=Pages, history={"url": f"sqlite:{tmp_path}/folder"}) as one:
+        status, text, _ = await one.ask("GET", "/alerts")
+        assert (status, text.count("not known"), "never" in text, "proven</span>" in text) == (200, 2, False, False)
 
 
 async def test_without_javascript_the_tables_are_there(browser: Browser, tmp_path: Path, passed: Recording) -> None:
