@@ -14,19 +14,24 @@ from typing import Any
 
 import pytest
 import yaml
+from playwright.async_api import expect
 
 from alertdrill.agent.recording.recording import Recording, read_recording
 from alertdrill.agent.schedule.journal import Journal, Watch
 from alertdrill.units.text import utc_text
 from tests.integration.conftest import ALERTDRILL, DRILL_RATE, ROOT, SCALE, KeptLab
 from tests.integration.drilling import call
+from tests.support.browsing import chromium, needs_chromium, watched
+from tests.support.waiting import until
 
 RATE = DRILL_RATE
+# None of them may end the drill of a busy machine before it is stopped.
+OTHER_ALERTS = ["HighErrorRate", "SystemDown", "HighTPS", "HighResponseTime", "HighMemoryUsage", "LowCacheHitRate"]
 
 
-def written(lab: KeptLab, folder: Path, drill: Path) -> Path:
-    """Write the lab's configuration with an entry for every minute, of which the last one is due at once."""
-    entry = {"name": "minutely", "drills": [str(drill)], "cron": "* * * * *"}
+def written(lab: KeptLab, folder: Path, drill: Path, cron: str = "* * * * *") -> Path:
+    """Write the lab's configuration with an entry, by default for every minute, of which the last one is due at once."""
+    entry = {"name": "minutely", "drills": [str(drill)], "cron": cron}
     own = {
         "load": {"rate": RATE},
         "recordings": str(folder / "kept"),
@@ -90,6 +95,50 @@ def test_a_scheduled_drill_that_is_stopped_is_undone_and_the_next_one_counts_on_
     assert {round(later.at - second.at, 3) for second, later in pairwise(seconds)} == {1.0}
     assert seconds[0].at >= whole.started_at - 0.1
     assert seconds[-1].at <= whole.ended_at + 0.1
+
+
+@needs_chromium
+@pytest.mark.usefixtures("quiet")
+async def test_a_drill_is_started_and_stopped_by_clicks(
+    lab: KeptLab, drill_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    # Far too few connections for its alert, and hours of fault: only the click ends it.
+    exhausted = {"alert": "DatabaseConnectionsExhausted", "within": "12h"}
+    drill = drill_file(baseline="1m", expect=[exhausted], allow=[*OTHER_ALERTS, "HighQueueDepth"], abort_if=[])
+    config, out = written(lab, tmp_path, drill, "@yearly"), tmp_path / "out"
+    url, agent = f"http://{lab.settings()['listen']}", start(config, out)
+    wait_until(lambda: "next, by minutely" in out.read_text(), agent, out)
+
+    async def is_in_history() -> bool:
+        return bool(call(f"{url}/api/v1/runs")["items"])
+
+    async with chromium() as browser, watched(browser, url) as (page, wrong):
+        await page.goto(f"{url}/drills/database-latency")
+        await page.fill("input[name=reason]", "a look at it")
+        await page.click("text=Start it")
+        await page.wait_for_url(f"{url}/")
+        await expect(page.locator("#drill")).to_contain_text("latency")
+        await expect(page.locator("#drill")).to_contain_text("● 1")
+        assert len(lab.toxic_names()) == 1
+        await page.fill("input[name=reason]", "customers call")
+        await page.click("text=Stop and heal")
+        await expect(page.locator("#drill")).not_to_contain_text("database-latency")
+        await expect(page.locator("#state")).to_contain_text("ready")
+        assert lab.toxic_names() == []
+        # On a busy machine, it takes a minute until it is judged.
+        await until(is_in_history, "the run is in the history", 300)
+        await page.goto(url)
+        await page.click("#day a:text('database-latency')")
+        await expect(page.locator("dl.facts")).to_contain_text("stopped by 127.0.0.1: customers call")
+        await expect(page.locator("h1 + .unsure")).to_contain_text("inconclusive")
+        assert wrong == []
+    status = call(f"{url}/api/v1/status")
+    assert (status["running"], status["faults_unhealed"], status["problem"]) == (None, 0, "")
+    agent.send_signal(signal.SIGTERM)
+    assert agent.wait(60) == 0, out.read_text()
+    (record,) = Journal(tmp_path / "kept").records.values()
+    assert (record.entry, record.state, record.verdicts) == ("@api", "done", (("database-latency", 3),))
+    assert record.asked == "by 127.0.0.1: a look at it"
 
 
 def test_a_game_day_on_a_lab_of_its_own_says_where_to_look_and_ends_all_that_it_started(tmp_path: Path) -> None:

@@ -225,6 +225,8 @@ async function call(button, form) {
     const answer = await fetch(button.dataset.call, { method: "POST", headers, body: JSON.stringify(values) });
     const text = await answer.text();
     said.textContent = answer.ok ? button.dataset.done : told(text);
+    // Nobody is writing any more, so its part may renew itself.
+    if (answer.ok && form?.contains(document.activeElement)) document.activeElement.blur();
     if (answer.ok && button.dataset.then) location.assign(button.dataset.then);
     renewSoon();
   } catch (error) {
