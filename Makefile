@@ -15,7 +15,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest --dist loadscope --no-loa
 COMPILE := $(BIN)/python -m compileall -q alertdrill alertdrill/*/ dashboards
 
 .DEFAULT_GOAL := help
-.PHONY: help setup parts demo drills regress docs dashboards test test-fast kubernetes test-kubernetes lint verdicts regress-proof predictions explain-proof crash-matrix bench schedule-proof bench-daemon bench-toxiproxy soak fuzz audit sbom lock clean
+.PHONY: help setup parts demo drills regress docs dashboards test test-fast kubernetes test-kubernetes lint verdicts regress-proof predictions explain-proof crash-matrix bench schedule-proof bench-daemon bench-pages bench-toxiproxy soak fuzz audit sbom lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -108,6 +108,9 @@ schedule-proof: setup ## compare the times of 50 expressions in all zones, and k
 
 bench-daemon: setup ## measure `alertdrill run` at 2,000/s under abuse for ten minutes (MINUTES=1: shorter)
 	$(BIN)/python -m benchmarks.daemon --minutes $(or $(MINUTES),10)
+
+bench-pages: setup parts ## measure the pages with ten thousand runs, 64 streams and a day's events, in half an hour (SHORT=1: three minutes)
+	$(BIN)/python -m benchmarks.pages $(if $(SHORT),--runs 300 --asks 20 --visits 2 --rounds 2 --seconds 5 --events 5400)
 
 soak: setup ## measure memory in half an hour at 2,000/s
 	sh benchmarks/install.sh

@@ -120,7 +120,7 @@ def main(
 def _run(folder: Path, rate: int, minutes: float) -> Outcome:
     outcome = Outcome(rate, minutes)
     with ExitStack() as stack:
-        server = stack.enter_context(_server())
+        server = stack.enter_context(counting())
         outcome.bare_late_p99_seconds = _bare(folder, server, rate, min(_BARE_SECONDS, minutes * 60))
         typer.echo(f"bare load: lateness p99 {outcome.bare_late_p99_seconds * 1000:.3f} ms")
         before = counts(server).total
@@ -132,7 +132,8 @@ def _run(folder: Path, rate: int, minutes: float) -> Outcome:
 
 
 @contextmanager
-def _server() -> Iterator[int]:
+def counting() -> Iterator[int]:
+    """Run the server that counts for the length of the block; yields its port."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.counting_server"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -150,10 +151,10 @@ def _bare(folder: Path, server: int, rate: int, seconds: float) -> float:
     (folder / "bare.yml").write_text(f"probe: {_PROBE.format(server=server)}\nload: {load}\n")
     (listen,) = free_ports(1)
     command = ["probe", str(folder / "bare.yml"), "--workers", "1", "--listen", f"127.0.0.1:{listen}", "--quiet"]
-    process = subprocess.Popen(_alertdrill(*command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(alertdrill(*command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     last: dict[str, float] = {}
     while process.poll() is None:
-        last = _metrics(listen) or last
+        last = metrics(listen) or last
         time.sleep(1.0)
     if process.returncode != 0:
         raise BenchmarkError(f"alertdrill probe ended with {process.returncode}")
@@ -173,7 +174,7 @@ def _started(folder: Path, server: int, outcome: Outcome) -> Iterator[_Bench]:
     command += [f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{prometheus}"]
     begun = time.monotonic()
     with files.log.open("w") as log:
-        process = subprocess.Popen(_alertdrill("run", "--config", str(files.config)), stdout=log, stderr=log)
+        process = subprocess.Popen(alertdrill("run", "--config", str(files.config)), stdout=log, stderr=log)
     other = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         bench = _Bench(files, process, outcome)
@@ -244,17 +245,17 @@ class _Bench:
 
     def compare(self, before: int) -> None:
         """Lower the load to almost nothing, wait until all is answered, and compare the counts."""
-        self._outcome.late_p99_seconds = late_p99(_metrics(self._files.agent))
+        self._outcome.late_p99_seconds = late_p99(metrics(self._files.agent))
         self._reload(10_000, _QUIET_RATE)
         deadline = time.monotonic() + _READY_WITHIN_SECONDS
-        while _metrics(self._files.agent).get("alertdrill_target_transactions_per_second") != _QUIET_RATE:
+        while metrics(self._files.agent).get("alertdrill_target_transactions_per_second") != _QUIET_RATE:
             self._require_running()
             if time.monotonic() > deadline:
                 raise BenchmarkError("the load was not lowered")
             time.sleep(0.5)
         # One transaction comes every ten seconds.
         time.sleep(3.0)
-        found, now = counts(self._files.server), _metrics(self._files.agent)
+        found, now = counts(self._files.server), metrics(self._files.agent)
         outcome = self._outcome
         outcome.ended = round(_transactions(now, "succeeded") + _transactions(now, "failed"))
         outcome.dropped, outcome.lost = round(_transactions(now, "dropped")), round(_transactions(now, "lost"))
@@ -291,7 +292,7 @@ class _Bench:
     def wait_for(self, path: str) -> None:
         """Wait until a path is answered with 200."""
         deadline = time.monotonic() + _READY_WITHIN_SECONDS
-        while not _get(self._files.agent, path):
+        while not get(self._files.agent, path):
             self._require_running()
             if time.monotonic() > deadline:
                 raise BenchmarkError(f"{path} was not answered with 200")
@@ -303,11 +304,13 @@ class _Bench:
             raise BenchmarkError(f"alertdrill run ended with {self._process.returncode}: {' | '.join(last)}")
 
 
-def _alertdrill(*words: str) -> list[str]:
+def alertdrill(*words: str) -> list[str]:
+    """Return the command line of an alertdrill of this interpreter."""
     return [sys.executable, "-c", "from alertdrill.agent.cli import main; main()", *words]
 
 
-def _get(port: int, path: str) -> str:
+def get(port: int, path: str) -> str:
+    """Return what an agent answers; empty when it does not answer with 200."""
     try:
         with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
             return str(answer.read().decode())
@@ -315,11 +318,9 @@ def _get(port: int, path: str) -> str:
         return ""
 
 
-def _metrics(port: int) -> dict[str, float]:
+def metrics(port: int) -> dict[str, float]:
     """Return the value of each series, by its name with its labels."""
-    return {
-        found[1]: float(found[2]) for found in re.finditer(r"^(\w\S*) (\S+)$", _get(port, "/metrics"), re.MULTILINE)
-    }
+    return {found[1]: float(found[2]) for found in re.finditer(r"^(\w\S*) (\S+)$", get(port, "/metrics"), re.MULTILINE)}
 
 
 def _transactions(metrics: dict[str, float], outcome: str) -> float:
