@@ -30,6 +30,7 @@ _OPTIONS = {
     "insecureSkipTLSVerify": "write tls: {insecure_skip_verify: true} under probe where this is intended",
     "tlsAuth": "write tls: {cert_file: …, key_file: …} under probe",
 }
+_EACH_TIME = "has a new value in each transaction, in k6 one from the start on"
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,16 @@ def _probe(
     for name in entries:
         if note := data[name].note:
             notes.say_once(*note)
+        if data[name].is_of_start:
+            notes.say(_first_use(transaction, name), f"{name} {_EACH_TIME}")
     leaders = {str(entry["together_with"]) for entry in entries.values() if "together_with" in entry}
     entries |= {name: data[name].entry for name in leaders - set(entries)}
     return probe | ({"data": entries} if entries else {})
+
+
+def _first_use(transaction: Transaction, name: str) -> int:
+    """Return the line of the first request with a value of `data`."""
+    return next(step.line for step in transaction.steps if f"{{{{ {name} }}}}" in repr((step.request, step.checks)))
 
 
 def _option(options: Mapping[str, Value], key: str, notes: Notes) -> Any:  # noqa: ANN401 - of any type
@@ -171,7 +179,7 @@ def _thresholds(
     checks = [name for step in transaction.steps for name in step.checks]
     if not all(step.checks for step in transaction.steps):
         checks.append(StatusCheck(status=("2xx", "3xx")).title)
-    whole = not transaction.sleeps and not transaction.lost_requests
+    whole = not transaction.sleeps and transaction.is_whole
     return read_thresholds(options["thresholds"], Judged(names, checks, scenarios, whole, environment), notes)
 
 

@@ -28,6 +28,7 @@ class Draw:
         self.hint = hint
         self.name = ""
         self.note: tuple[int, str] | None = None
+        self.is_of_start = draws.is_start
         self._draws = draws
         # The draws that take the same place in their choices; the first one of them has the random numbers.
         self._together = [] if leader is None else leader
@@ -74,6 +75,7 @@ class Row:
         self._draws = draws
         self._rows = rows
         self._csv_file = csv_file
+        self._is_of_start = draws.is_start
         self._columns: dict[str, Draw] = {}
         self._together: list[Draw] = []
 
@@ -82,6 +84,7 @@ class Row:
         if key not in self._columns:
             hint = f"{self.hint}_{key}" if self.hint else key
             draw = self._columns[key] = Draw(self._draws, self._entry(line, key), hint, self._together)
+            draw.is_of_start = self._is_of_start
             if self._csv_file:
                 draw.note = (line, f"the rows of {self._csv_file} are taken in order, and not at random")
         return self._columns[key]
@@ -109,6 +112,8 @@ class Draws:
         self.entries: dict[str, Draw] = {}
         self.taken: set[str] = {"idempotency_key"}
         self.users = 10
+        # Whether what is read runs before the iterations: the script's own statements, and setup.
+        self.is_start = True
 
     def add(self, draw: Draw) -> str:
         """Give a draw a name that is free."""

@@ -46,6 +46,11 @@ _STATEMENTS = {
     "switch_statement": _BRANCH,
     "while_statement": _LOOP,
 }
+_LOOPS = {kind for kind, words in _STATEMENTS.items() if words is _LOOP}
+# Calls that an iteration does not wait for: the log, metrics of the script, the cookies of the next request.
+_AT_ONCE = re.compile(r"^console\.|\.(?:add|set|push)$")
+# Modules of k6 whose calls wait for a server.
+_OTHER_PROTOCOLS = ("k6/ws.", "k6/net/", "k6/experimental/", "k6/browser", "k6/grpc")
 _SUCCEEDED = "is read as if it always ran, as when the requests before succeed"
 _FAILED = "a transaction is the same every time, and ends where a request or a check fails"
 _COMPUTED = "a probe has a request and its checks, and runs no code"
@@ -59,12 +64,12 @@ _JUMPS = {"break_statement", "continue_statement", "return_statement", "throw_st
 
 @dataclass
 class Transaction:
-    """The function in a `line`: the requests of an iteration, its sleeps in seconds, and how many of its requests were lost."""
+    """The function in a `line`: the requests of an iteration, its sleeps in seconds, and whether nothing else takes time."""
 
     line: int = 0
     steps: list[Step] = field(default_factory=list)
     sleeps: list[float | None] = field(default_factory=list)
-    lost_requests: int = 0
+    is_whole: bool = True
 
     @property
     def has_checks(self) -> bool:
@@ -85,6 +90,7 @@ def read_transaction(function: Function, setup: Function | None, notes: Notes) -
     """Read a function and before it the script's setup; raises UnusableScript without a request that can be converted."""
     walk = _Walk(notes)
     data = walk.setup(setup) if setup is not None else None
+    function.scope.context.draws.is_start = False
     walk.enter(function, [] if data is None else [data])
     found = walk.found
     found.line = function.node.line
@@ -244,7 +250,7 @@ class _Walk:
         returned = self.enter(function, [])
         self._is_setup, self.first_loss = False, loss
         self.found.sleeps.clear()
-        self.found.lost_requests = 0
+        self.found.is_whole = True
         return returned
 
     def enter(self, function: Function, arguments: list[Value], depth: int = 0) -> Value:
@@ -360,13 +366,16 @@ class _Walk:
     def _skip(self, node: Node, scope: Scope) -> None:
         what, why = _STATEMENTS.get(node.kind) or (node.excerpt, _COMPUTED)
         self._notes.not_carried(node.line, what, why)
-        names = scope.context.names
-        self.found.lost_requests += sum(
-            1
-            for call in node.walk()
-            if call.kind == "call_expression" and _http_function(names.called(call)) in REQUESTS
-        )
+        self._lose(node)
         self._forget_changes(node, scope)
+
+    def _lose(self, node: Node) -> None:
+        """Note that a part of the iteration is not carried over, which may take time."""
+        if any(
+            one.kind in _LOOPS or (one.kind == "call_expression" and not _AT_ONCE.search(one.fields["function"].text))
+            for one in node.walk()
+        ):
+            self.found.is_whole = False
 
     def _forget_changes(self, node: Node | None, scope: Scope) -> None:
         """Take as unknown what a statement may change that is not read."""
@@ -422,8 +431,10 @@ class _Walk:
             self._note_rest(node.fields["left"], scope)
             if self._is_code(node.fields["right"]):
                 self._notes.not_carried(node.fields["right"].line, node.fields["right"].excerpt, _COMPUTED)
+                self._lose(node.fields["right"])
         elif self._is_code(node):
             self._notes.not_carried(node.line, node.excerpt, self._reason(node))
+            self._lose(node)
             self._forget_changes(node, scope)
 
     @staticmethod
@@ -464,6 +475,8 @@ class _Walk:
             self._notes.not_carried(call.line, call.excerpt, "it is no request")
             self._handled.add(call)
         else:
+            if name.startswith(_OTHER_PROTOCOLS):
+                self.found.is_whole = False
             self._follow(call, scope)
 
     def _follow(self, call: Node, scope: Scope) -> None:
@@ -504,7 +517,7 @@ class _Walk:
             request = read_request(function, arguments, call.line, draws.taken, self._notes)
         except NotCarried as reason:
             self.first_loss = self.first_loss or reason
-            self.found.lost_requests += 1
+            self.found.is_whole = False
             self._notes.lost(call.excerpt, reason)
             why = f"{call.excerpt} is not carried over"
             return Value(call.line, Unknown(call, reason.line, why))
@@ -522,7 +535,7 @@ class _Walk:
             requests, keys = batched(evaluate(arguments[0], scope) if arguments else unknown(call))
         except NotCarried as reason:
             self.first_loss = self.first_loss or reason
-            self.found.lost_requests += 1
+            self.found.is_whole = False
             self._notes.lost(call.excerpt, reason)
             return unknown(call)
         if len(requests) > 1:

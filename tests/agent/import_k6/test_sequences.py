@@ -151,6 +151,19 @@ def test_a_random_value_becomes_data(whole: Import, source: str, entry: dict[str
     assert probe.url == f"http://shop/?a={{{{ {name} }}}}&b={{{{ {name} }}}}"
 
 
+@pytest.mark.parametrize(
+    "drawn",
+    ["const ID = Math.floor(Math.random() * 9);", "const ID = [{ a: 1 }, { a: 2 }][Math.floor(Math.random() * 2)].a;"],
+)
+def test_a_value_that_k6_draws_once_is_told_to_be_drawn_each_time(whole: Import, drawn: str) -> None:
+    head, use = f"{HEAD} export const options = {LOAD};", "http.get(`http://shop/${ID}`); }"
+    note = "has a new value in each transaction, in k6 one from the start on"
+    once = whole(f"{head} {drawn}\nexport default function () {{\n{use}")
+    assert [one for one in once.notes if one.startswith("3: ") and one.endswith(note)]
+    each_time = whole(f"{head} export default function () {{\n{drawn}\n{use}")
+    assert not [one for one in each_time.notes if one.endswith(note)]
+
+
 def test_fields_of_one_random_row_stay_together(with_body: Import) -> None:
     imported = with_body("""
         const users = [{ name: 'a', password: 'x' }, { name: 'b', password: 'y' }];

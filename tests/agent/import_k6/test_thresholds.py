@@ -42,12 +42,31 @@ def test_a_threshold_keeps_its_meaning_and_a_time_gets_its_unit(
     assert [(one.written_as or one.threshold) for of in imported.file.thresholds.values() for one in of] == [threshold]
 
 
-@pytest.mark.parametrize("body", ["sleep(1);", "if (more) { http.get('http://shop/2'); }", "http.get(url());"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "sleep(1);",
+        "if (more) { http.get('http://shop/2'); }",
+        "http.get(url());",
+        "if (more) { sleep(1); }",
+        "more && sleep(1);",
+        "const start = Date.now(); while (Date.now() - start < 1000) {}",
+        "wait();",
+    ],
+)
 def test_the_duration_of_an_iteration_without_all_its_parts_is_not_judged(with_body: Import, body: str) -> None:
     options = f"{{ {STEADY}, thresholds: {{ iteration_duration: ['p(95)<900'] }} }}"
     imported = with_body(f"http.get('http://shop/'); {body}", options)
     assert imported.file.thresholds == {}
     assert any("k6's iteration lasts through its sleeps" in note for note in imported.notes)
+
+
+@pytest.mark.parametrize("body", ["console.log('ok');", "errors.add(1);", "if (more) { errors.add(1); }"])
+def test_the_duration_of_an_iteration_is_judged_where_only_what_is_over_at_once_is_lost(
+    with_body: Import, body: str
+) -> None:
+    options = f"{{ {STEADY}, thresholds: {{ iteration_duration: ['p(95)<900'] }} }}"
+    assert list(with_body(f"http.get('http://shop/'); {body}", options).file.thresholds) == ["iteration_duration"]
 
 
 def test_the_tag_of_the_only_scenario_is_left_out(with_options: Import) -> None:
