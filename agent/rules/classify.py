@@ -104,7 +104,12 @@ def _labelled(node: Any) -> Shape:  # noqa: ANN401 - the parser has no types
 
 def _comparison(node: Any) -> Shape:  # noqa: ANN401 - the parser has no types
     comparison, left, right = str(node.op), constant(node.lhs), constant(node.rhs)
-    if left is not None:
+    before, after = _clock(node.lhs), _clock(node.rhs)
+    if after is not None:
+        shape = _age(node.lhs, reversed_comparison(comparison), -after)
+    elif before is not None:
+        shape = _age(node.rhs, comparison, -before)
+    elif left is not None:
         shape = _value(bare(node.rhs), reversed_comparison(comparison), left)
     elif right is not None:
         shape = _value(bare(node.lhs), comparison, right)
@@ -233,7 +238,24 @@ def _ratio(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN4
 
 def _age(node: Any, comparison: str, threshold: float) -> Shape:  # noqa: ANN401 - the parser has no types
     inner = _value(bare(node), comparison, 0.0)
-    return Shape("age", comparison, threshold, bad=inner.bad) if inner.kind in {"gauge", "any"} else _OTHER
+    # Something was added to the instant.
+    is_moved = inner.threshold != 0
+    return (
+        Shape("age", comparison, threshold, bad=inner.bad)
+        if inner.kind in {"gauge", "any"} and not is_moved
+        else _OTHER
+    )
+
+
+def _clock(node: Any) -> float | None:  # noqa: ANN401 - the parser has no types
+    """Return the number that is added to `time()`; None for any other expression."""
+    node = bare(node)
+    if _is_now(node):
+        return 0.0
+    if not isinstance(node, promql.BinaryExpr) or str(node.op) not in {"+", "-"} or not _is_now(node.lhs):
+        return None
+    number = constant(node.rhs)
+    return number if number is None or str(node.op) == "+" else -number
 
 
 def _is_now(node: Any) -> bool:  # noqa: ANN401 - the parser has no types

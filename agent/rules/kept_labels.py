@@ -20,14 +20,15 @@ _MAKES_LABELS = ("label_", "count_values", "info")
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The labels of a result: all of them (None if unknown), and those that it has at least."""
+    """The labels of a result: all of them (None if unknown), those that it has at least, and those taken away."""
 
     exact: frozenset[str] | None
     at_least: frozenset[str]
+    gone: frozenset[str] = frozenset()
 
     def lacks(self, label: str) -> bool:
         """Return whether it certainly does not have a label."""
-        return self.exact is not None and label not in self.exact
+        return label in self.gone or (self.exact is not None and label not in self.exact)
 
 
 def unpaired(pairing: Pairing, recorded: Collection[str] = ()) -> tuple[str, str] | None:
@@ -116,7 +117,8 @@ def _aggregated(node: Any) -> LabelSet:  # noqa: ANN401 - the parser has no type
 
 
 def _without(kept: LabelSet, labels: set[str] | frozenset[str]) -> LabelSet:
-    return LabelSet(None if kept.exact is None else kept.exact - labels, kept.at_least - labels)
+    exact = None if kept.exact is None else kept.exact - labels
+    return LabelSet(exact, kept.at_least - labels, kept.gone | labels)
 
 
 def _joined(node: Any) -> LabelSet:  # noqa: ANN401 - the parser has no types
@@ -146,10 +148,11 @@ def _matched(modifier: Any, left: LabelSet, right: LabelSet) -> LabelSet:  # noq
     if modifier is not None and not str(modifier.card).endswith("OneToOne"):
         many = left if str(modifier.card).endswith("ManyToOne") else right
         more = frozenset(modifier.group_labels or ())
-        return LabelSet(None if many.exact is None else many.exact | more, many.at_least)
+        return LabelSet(None if many.exact is None else many.exact | more, many.at_least, many.gone - more)
     if matching is None:
         exact = left.exact if left.exact is not None else right.exact
-        return LabelSet(exact, left.at_least if exact is None else exact & (left.at_least | right.at_least))
+        at_least = left.at_least if exact is None else exact & (left.at_least | right.at_least)
+        return LabelSet(exact, at_least, left.gone | right.gone)
     labels = frozenset(matching.labels)
     if str(matching.type).endswith("Include"):
         return LabelSet(labels, frozenset())

@@ -40,9 +40,11 @@ class Bounds:
         """Format them for a sentence."""
         if self.low == self.high:
             return f"always {self.low:g}"
+        # Without a minus before 0.
+        low, high = f"{self.low + 0.0:g}", f"{self.high + 0.0:g}"
         if math.isinf(self.high):
-            return f"never below {self.low:g}"
-        return f"never above {self.high:g}" if math.isinf(self.low) else f"from {self.low:g} to {self.high:g}"
+            return f"never below {low}"
+        return f"never above {high}" if math.isinf(self.low) else f"from {low} to {high}"
 
 
 _ANY, _POSITIVE, _ONE = Bounds(), Bounds(0.0), Bounds(1.0, 1.0, is_whole=True)
@@ -57,6 +59,7 @@ _CALLS = {
     "absent": _ONE,
     "absent_over_time": _ONE,
     "abs": _POSITIVE,
+    "sqrt": _POSITIVE,
     "stddev_over_time": _POSITIVE,
     "stdvar_over_time": _POSITIVE,
     "histogram_count": _POSITIVE,
@@ -70,7 +73,14 @@ _CALLS = {
     "days_in_month": Bounds(28, 31, is_whole=True),
     "month": Bounds(1, 12, is_whole=True),
 }
-_AGGREGATES = {"count": Bounds(1.0, is_whole=True), "group": _ONE, "stddev": _POSITIVE, "stdvar": _POSITIVE}
+_AT_LEAST_ONE = Bounds(1.0, is_whole=True)
+_AGGREGATES = {
+    "count": _AT_LEAST_ONE,
+    "count_values": _AT_LEAST_ONE,
+    "group": _ONE,
+    "stddev": _POSITIVE,
+    "stdvar": _POSITIVE,
+}
 _UP = Bounds(0.0, 1.0, is_whole=True)
 _METRICS = {"up": _UP, "probe_success": _UP, "ALERTS": _ONE}
 
@@ -132,11 +142,7 @@ def _of_aggregate(node: Any, lookback: float) -> Bounds:  # noqa: ANN401 - the p
         return Bounds(
             inner.low if inner.low >= 0 else -math.inf, inner.high if inner.high <= 0 else math.inf, inner.is_whole
         )
-    return (
-        Bounds(inner.low, inner.high, inner.is_whole and op in {"min", "max", "topk", "bottomk"})
-        if op != "count_values"
-        else _ANY
-    )
+    return Bounds(inner.low, inner.high, inner.is_whole and op in {"min", "max", "topk", "bottomk"})
 
 
 def _of_operator(node: Any, lookback: float) -> Bounds:  # noqa: ANN401 - the parser has no types
@@ -151,16 +157,31 @@ def _of_operator(node: Any, lookback: float) -> Bounds:  # noqa: ANN401 - the pa
     if op == "-" and _is_age(node):
         # A sample may have a timestamp that is ahead of the server's clock.
         return Bounds(-math.inf, lookback)
+    if op in _OF_ITSELF and _is_of_itself(node):
+        return _OF_ITSELF[op]
     return _CALCULATED[op](left, right) if op in _CALCULATED else _ANY
+
+
+def _is_of_itself(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
+    """Return whether an operator pairs each series with itself."""
+    return not _has_matching(node) and spelled(bare(node.lhs)) == spelled(bare(node.rhs))
+
+
+_OF_ITSELF = {"/": _ONE, "-": Bounds(0.0, 0.0, is_whole=True)}
 
 
 def _is_age(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
     """Return whether it is `time() - timestamp(series)`."""
-    now, then = bare(node.lhs), bare(node.rhs)
+    now = bare(node.lhs)
+    return isinstance(now, promql.Call) and now.func.name == "time" and _is_timestamp(node.rhs)
+
+
+def _is_timestamp(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
+    """Return whether it is the instant of the newest sample of a series, or of one of several."""
+    then = bare(node)
     while isinstance(then, promql.AggregateExpr) and str(then.op) in {"min", "max", "avg"}:
         then = bare(then.expr)
-    calls = isinstance(now, promql.Call) and isinstance(then, promql.Call)
-    if not calls or now.func.name != "time" or then.func.name != "timestamp":
+    if not isinstance(then, promql.Call) or then.func.name != "timestamp":
         return False
     inner = bare(then.args[0])
     return isinstance(inner, promql.VectorSelector) and not inner.offset
@@ -271,7 +292,7 @@ def _never_by_comparison(node: Any, lookback: float) -> str | None:  # noqa: ANN
     if constant(value) is not None:
         op, value, limit = reversed_comparison(op), limit, value
     if constant(limit) is None:
-        return None
+        return _never_between(node, lookback)
     found, number = bounds(value, lookback), bounds(limit).low
     if found == _ANY or math.isnan(number):
         return None
@@ -283,6 +304,43 @@ def _never_by_comparison(node: Any, lookback: float) -> str | None:  # noqa: ANN
     if not is_impossible:
         return None
     return f"`{spelled(value)}` is {text}, so `{op} {number:g}` never holds"
+
+
+def _never_between(node: Any, lookback: float) -> str | None:  # noqa: ANN401 - the parser has no types
+    """Return why a comparison of two expressions never holds."""
+    op = str(node.op)
+    if op in {">", "<"} and _is_of_itself(node):
+        return f"both sides of `{op}` are `{spelled(bare(node.lhs))}`, so it never holds"
+    left, right = _aged(node.lhs), _aged(node.rhs)
+    if left is None or right is None:
+        return None
+    now, then, number = (one - other for one, other in zip(left, right, strict=True))
+    if (now, then) not in {(1, -1), (-1, 1)}:
+        return None
+    # What is left is `age + number op 0`, or with a minus before the age.
+    op, limit = (op, -number) if now == 1 else (reversed_comparison(op), number)
+    is_reached = op not in {">", ">=", "=="} or limit < lookback or (limit == lookback and op != ">")
+    return (
+        None
+        if is_reached
+        else f"the age of a timestamp() is never above {lookback:g} s, so `{op} {limit:g}` never holds"
+    )
+
+
+def _aged(node: Any) -> tuple[float, float, float] | None:  # noqa: ANN401 - the parser has no types
+    """Return how often `time()`, a `timestamp()` and 1 stand in a sum; None if it is made of anything else."""
+    number = constant(node)
+    if number is not None:
+        return 0.0, 0.0, number
+    node = bare(node)
+    if isinstance(node, promql.BinaryExpr) and str(node.op) in {"+", "-"} and not _has_matching(node):
+        left, right, sign = _aged(node.lhs), _aged(node.rhs), 1 if str(node.op) == "+" else -1
+        if left is None or right is None:
+            return None
+        return left[0] + sign * right[0], left[1] + sign * right[1], left[2] + sign * right[2]
+    if isinstance(node, promql.Call) and node.func.name == "time":
+        return 1.0, 0.0, 0.0
+    return (0.0, 1.0, 0.0) if _is_timestamp(node) else None
 
 
 def passes_all(node: Any, lookback: float = LOOKBACK_SECONDS) -> bool:  # noqa: ANN401 - the parser has no types

@@ -9,12 +9,12 @@ from typing import Any
 import promql_parser as promql
 
 from alertdrill.agent.config.rules import is_logql
-from alertdrill.agent.rules.checks.proofs import not_whole
+from alertdrill.agent.rules.checks.proofs import in_brackets, not_whole
 from alertdrill.agent.rules.classify import bare, classify
 from alertdrill.agent.rules.expression import Pairing
 from alertdrill.agent.rules.kept_labels import keys, unpaired
 from alertdrill.agent.rules.remark import CheckedRule, CheckResult, Severity
-from alertdrill.agent.rules.values import is_always, is_never, passes_all
+from alertdrill.agent.rules.values import is_always, is_never, passes_all, spelled
 from alertdrill.units.duration import format_seconds
 from alertdrill.units.promql import nodes, parse
 
@@ -22,6 +22,7 @@ _COMPARISONS = {">", "<", ">=", "<=", "==", "!="}
 _SETS = {"and", "unless"}
 # Names of measured values, which never equal a constant exactly.
 _MEASURED = re.compile(r"_(seconds|bytes|ratio|percent|percentage|rate|usage|celsius|volts|amperes)$")
+_WITH_UNIT = re.compile(r"_(seconds|bytes|rate|celsius|volts|amperes)$")
 _GROWTH = re.compile(r"^(rate|irate|increase|delta|idelta|deriv|predict_linear|changes|resets)$")
 
 
@@ -54,11 +55,23 @@ def no_comparison(checked: CheckedRule) -> Iterator[CheckResult]:
     node = parse(checked.rule.expr)
     if _compares(node) or is_always(node) or is_never(node, checked.timing.lookback):
         return
+    remedy = _brackets(node)
+    if remedy is not None:
+        last = bare(node).rhs
+        yield CheckResult(
+            "problem" if _is_calculated(bare(node).lhs) else "note",
+            f"`{last.op} {spelled(last.rhs)}` is about the last side of `or` alone: the other side fires for each of its"
+            " series, whatever their value",
+            remedy,
+        )
+        return
     if _is_calculated(node):
+        passed = next((one for one in nodes(node) if _is_filter(one) and passes_all(one)), None)
+        nothing = "nothing is compared" if passed is None else f"`{spelled(passed)}` holds for every value there"
         yield CheckResult(
             "problem",
-            f"nothing is compared: it fires for each of its series, whatever their value ({checked.rule.expr})",
-            "compare it with a number",
+            f"{nothing}: it fires for each of its series, whatever their value ({checked.rule.expr})",
+            "compare it with a number" if passed is None else "compare it with a value that it may not have",
         )
         return
     yield CheckResult(
@@ -67,6 +80,15 @@ def no_comparison(checked: CheckedRule) -> Iterator[CheckResult]:
         " series exists only while something is wrong",
         f"`({' '.join(checked.rule.expr.split())}) > 0`, if the value tells",
     )
+
+
+def _brackets(node: Any) -> str | None:  # noqa: ANN401 - the parser has no types
+    is_either = isinstance(bare(node), promql.BinaryExpr) and str(bare(node).op) == "or"
+    return in_brackets(bare(node)) if is_either else None
+
+
+def _is_filter(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
+    return isinstance(node, promql.BinaryExpr) and str(node.op) in _COMPARISONS
 
 
 def _compares(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
@@ -178,6 +200,9 @@ def counter_without_rate(checked: CheckedRule) -> Iterator[CheckResult]:
         if leaf.threshold == 0 and len(leaves) > 1:
             continue
         is_known = checked.context.type_of(selector.metric) is not None
+        # Nobody waits for a counter to be small, so it is none in spite of its name.
+        if not is_known and leaf.comparison in {"<", "<="}:
+            continue
         severity: Severity = "problem" if leaf.comparison in {">", ">="} else "weakness"
         yield CheckResult(
             severity if is_known else "note",
@@ -196,12 +221,14 @@ def exact_equality(checked: CheckedRule) -> Iterator[CheckResult]:
         metric = leaf.bad.metric if leaf.bad is not None else ""
         # Nothing at all is exactly 0.
         is_measured = leaf.kind != "gauge" or _MEASURED.search(metric) or not leaf.threshold.is_integer()
-        if is_measured and leaf.threshold != 0:
+        # All of something is exactly 1, or 100 percent.
+        is_all = leaf.kind != "quantile" and leaf.threshold in {1, 100} and not _WITH_UNIT.search(metric)
+        if is_measured and leaf.threshold != 0 and not is_all:
             by_name = leaf.kind == "gauge" and leaf.threshold.is_integer()
             yield CheckResult(
                 "note" if by_name else "weakness",
                 f"`{leaf.comparison} {leaf.threshold:g}` on a measured value{', as its name says' if by_name else ''}:"
-                f" {leaf.threshold + 1e-9:.10g} is not equal",
+                f" {leaf.threshold * 1.001:g} is not equal",
                 "compare with `<` or `>`",
             )
     yield from not_whole(checked)

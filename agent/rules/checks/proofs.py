@@ -11,13 +11,14 @@ import promql_parser as promql
 from alertdrill.agent.rules.classify import bare
 from alertdrill.agent.rules.expression import LabelMatcher, Pairing, Selector, constant, matching_of, selectors_of
 from alertdrill.agent.rules.kept_labels import kept, unpaired
-from alertdrill.agent.rules.remark import CheckedRule, CheckResult
+from alertdrill.agent.rules.remark import CheckedRule, CheckResult, Severity
 from alertdrill.agent.rules.values import COMPARISONS, bounds, is_always, is_never, spelled
 from alertdrill.units.duration import format_seconds
 from alertdrill.units.promql import nodes, parse
 
 _NEWEST = {"gauge", "gauges", "up", "age", "absent"}
 _RATES = {"rate", "irate", "increase", "delta", "changes", "resets"}
+_OVER_TIME = {"avg_over_time", "sum_over_time", "min_over_time", "max_over_time", "last_over_time"}
 _ACTION = re.compile(r"\{\{-?\s*(?P<action>.*?)\s*-?\}\}", re.DOTALL)
 _VALUE = re.compile(r"\$value\b|(?<![\w)])\.Value\b")
 _NO_OUTPUT = re.compile(r"^(?:if|else|with|range|end|define|block)\b|^\$\w+\s*:?=|^/\*")
@@ -25,7 +26,14 @@ _LABEL = re.compile(r"\$labels\.(\w+)|(?<![\w$])\.Labels\.(\w+)")
 _PLAIN = re.compile(r"[\w/.:@ -]*")
 _META = re.compile(r"[.+*?()\[\]{}^$\\]")
 _STATUS_LABEL = re.compile(r"^(?:http_)?(?:code|status|status_code|response_code|http_status|statuscode)$")
-_STATUS = re.compile(r"^[1-5]\d?$")
+# What exporters write there: a status, none at all, or the class of one; nobody gives 555.
+_STATUSES = [
+    "0",
+    "000",
+    *map(str, (one for one in range(100, 600) if one % 111 or one == 444)),
+    *(f"{first}{rest}" for first in "12345" for rest in ("xx", "XX")),
+]
+_PATTERN = re.compile(r"\.[*+]|\.\.|\||\[.*\]|^\^|\$$")
 _ASSIGNED = re.compile(r"^(\$\w+)\s*:?=")
 
 
@@ -43,8 +51,28 @@ def never_fires(checked: CheckedRule) -> Iterator[CheckResult]:
             for side in (one.lhs, one.rhs):
                 dead = is_never(side, lookback)
                 if dead is not None:
-                    yield CheckResult("weakness", f"one side of `or` never fires it: {dead}", _remedy(dead))
+                    remedy = in_brackets(one) or _remedy(dead)
+                    yield CheckResult("weakness", f"one side of `or` never fires it: {dead}", remedy)
                     return
+
+
+def in_brackets(either: Any) -> str | None:  # noqa: ANN401 - the parser has no types
+    """Return the remedy for `a or vector(0) > 5`, whose comparison is about the last operand alone."""
+    last = either.rhs
+    if not _is_limited(last) or any(
+        isinstance(one, promql.BinaryExpr) and _is_filter(one) for one in nodes(either.lhs)
+    ):
+        return None
+    either_one = f"{spelled(either.lhs)} or {spelled(last.lhs)}"
+    return f"a comparison binds tighter than `or`: `({either_one}) {last.op} {spelled(last.rhs)}`"
+
+
+def _is_filter(operator: Any) -> bool:  # noqa: ANN401 - the parser has no types
+    return str(operator.op) in COMPARISONS | {"and", "unless"}
+
+
+def _is_limited(node: Any) -> bool:  # noqa: ANN401 - the parser has no types
+    return isinstance(node, promql.BinaryExpr) and str(node.op) in COMPARISONS and constant(node.rhs) is not None
 
 
 def _remedy(why: str) -> str:
@@ -70,25 +98,33 @@ def always_fires(checked: CheckedRule) -> Iterator[CheckResult]:
 
 
 def self_ratio(checked: CheckedRule) -> Iterator[CheckResult]:
-    """Find a ratio whose sides pair each series with itself."""
+    """Find a ratio, or a comparison with a share, whose sides pair each series with itself."""
     for node in nodes(parse(checked.rule.expr)) if checked.tree else ():
-        if not isinstance(node, promql.BinaryExpr) or str(node.op) != "/" or matching_of(node.modifier) != (None, ()):
+        if not isinstance(node, promql.BinaryExpr) or matching_of(node.modifier) != (None, ()):
             continue
-        more = _more_matchers(_without_factor(node.lhs), _without_factor(node.rhs))
+        op, sides = str(node.op), (_without_factor(node.lhs), _without_factor(node.rhs))
+        is_compared = op in COMPARISONS and not (node.modifier is not None and node.modifier.return_bool)
+        if op != "/" and not is_compared:
+            continue
+        more = _more_matchers(*sides) or (_more_matchers(*reversed(sides)) if is_compared else ())
         if more:
             labels = ", ".join(sorted({one.label for one in more}))
+            then = "so it is no share of the others" if is_compared else "so the value is 1 however large the share is"
             yield CheckResult(
                 "problem",
-                f"each series with {', '.join(map(str, more))} is divided by itself: both sides keep the label"
-                f" {labels}, so the value is 1 however large the share is",
-                f"sum that label away on both sides: `sum without ({labels}) (…) / sum without ({labels}) (…)`",
+                f"each series with {', '.join(map(str, more))} is {'compared with' if is_compared else 'divided by'}"
+                f" itself: both sides keep the label {labels}, {then}",
+                f"sum that label away on both sides: `sum without ({labels}) (…) {op} sum without ({labels}) (…)`",
             )
             return
 
 
 def _without_factor(node: Any) -> Any:  # noqa: ANN401 - the parser has no types
+    """Return an expression without a constant that it is multiplied with, and without `> 0`, which guards a division."""
     node = bare(node)
-    while isinstance(node, promql.BinaryExpr) and str(node.op) in {"*", "/"}:
+    while isinstance(node, promql.BinaryExpr) and str(node.op) in {"*", "/", ">"}:
+        if str(node.op) == ">" and constant(node.rhs) != 0:
+            break
         if constant(node.rhs) is not None:
             node = bare(node.lhs)
         elif constant(node.lhs) is not None and str(node.op) == "*":
@@ -104,7 +140,9 @@ def _more_matchers(left: Any, right: Any) -> tuple[LabelMatcher, ...]:  # noqa: 
     if type(left) is not type(right):
         return ()
     match left:
-        case promql.Call() if left.func.name == right.func.name and left.func.name in _RATES:
+        case promql.Call() if left.func.name == right.func.name and (
+            left.func.name in _RATES or left.func.name in _OVER_TIME
+        ):
             return _more_matchers(left.args[0], right.args[0])
         case promql.AggregateExpr() if str(left.op) == str(right.op) and str(left.op) in {"sum", "avg", "max", "min"}:
             inner = _more_matchers(left.expr, right.expr)
@@ -185,9 +223,10 @@ def label_lost(checked: CheckedRule) -> Iterator[CheckResult]:
         if labels.lacks(wanted):
             places = sorted(name for name, text in texts.items() if wanted in _named_in(text))
             has = ", ".join(sorted(labels.exact or ())) or "no label"
+            why = "the expression takes that label away" if labels.exact is None else f"the result has {has}"
             yield CheckResult(
                 "weakness",
-                f"`$labels.{wanted}` is always empty in {', '.join(places)}: the result has {has}",
+                f"`$labels.{wanted}` is always empty in {', '.join(places)}: {why}",
                 f"keep the label `{wanted}` in the expression, or leave it out of the text",
             )
 
@@ -225,19 +264,48 @@ def unanchored(checked: CheckedRule) -> Iterator[CheckResult]:
     """Find a regular expression that looks as if it were for a part of the value: it must match all of it."""
     for selector in checked.tree.selectors if checked.tree else ():
         for one in selector.matchers:
-            if one.op not in {"=~", "!~"} or not one.value or _META.search(one.value):
+            if one.op not in {"=~", "!~"} or not one.value:
                 continue
-            words = one.value.split("|")
-            is_status = _STATUS_LABEL.match(one.label) is not None and any(_STATUS.match(word) for word in words)
-            if is_status and "http" in selector.metric:
-                some = next(word for word in words if _STATUS.match(word))
+            some = _no_status(one.value) if _STATUS_LABEL.match(one.label) else None
+            if some is not None and "http" in selector.metric:
                 text = f"`{one}` matches all of a value: no HTTP status is {some}"
-                yield CheckResult("problem" if one.op == "=~" else "weakness", text, f'`{one.label}{one.op}"{some}.."`')
-            elif (is_status and one.label != "code") or one.value.startswith("/"):
+                first = next(digit for digit in some if digit in "12345")
+                yield CheckResult(
+                    "problem" if one.op == "=~" else "weakness", text, f'`{one.label}{one.op}"{first}.."`'
+                )
+            elif not _META.search(one.value) and (
+                (some is not None and one.label != "code") or one.value.startswith("/")
+            ):
                 text = f"`{one}` matches all of a value: it is the same as `{one.op[0]}=`, not a beginning".replace(
                     "=`,", "`,"
                 )
                 yield CheckResult("note", text, f'`{one.label}{one.op}"{one.value}.*"`, if a beginning is meant')
+
+
+def _no_status(pattern: str) -> str | None:
+    """Return the alternative of a regular expression that looks like the beginning of an HTTP status, and is none."""
+    for word in pattern.strip("()").split("|"):
+        try:
+            is_one = any(re.fullmatch(word, status) for status in _STATUSES)
+        except re.error:
+            return None
+        if not is_one and re.fullmatch(r"\^?[1-5][\dxX]?[*+]?\$?", word):
+            return word
+    return None
+
+
+def literal_pattern(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Find a regular expression behind `=`, which compares it as a text."""
+    for selector in checked.tree.selectors if checked.tree else ():
+        for one in selector.matchers:
+            if one.op not in {"=", "!="} or not _PATTERN.search(one.value):
+                continue
+            is_status = _STATUS_LABEL.match(one.label) is not None and re.match(r"\^?[1-5]", one.value) is not None
+            is_sure = is_status and "http" in selector.metric
+            why = f"no HTTP status is {one.value}" if is_sure else "a regular expression needs `=~`"
+            severity: Severity = ("problem" if one.op == "=" else "weakness") if is_sure else "note"
+            meant = LabelMatcher(one.label, "=~" if one.op == "=" else "!~", one.value)
+            yield CheckResult(severity, f"`{one}` compares with this very text: {why}", f"`{meant}`")
 
 
 def scalar_of_many(checked: CheckedRule) -> Iterator[CheckResult]:
@@ -261,14 +329,23 @@ def absent_of_many(checked: CheckedRule) -> Iterator[CheckResult]:
             continue
         for selector in selectors_of(node):
             for one in selector.matchers:
-                if one.op == "=~" and "|" in one.value and not _META.search(one.value):
-                    each = " or ".join(f"absent({_with(selector, one, word)})" for word in one.value.split("|"))
+                words = _words(one.value) if one.op == "=~" else []
+                if len(words) > 1:
+                    each = " or ".join(f"absent({_with(selector, one, word)})" for word in words)
                     yield CheckResult(
                         "weakness",
-                        f"it fires only once none of {one.value.replace('|', ', ')} is left:"
+                        f"it fires only once none of {', '.join(words)} is left:"
                         " absent() is silent as long as one series is there",
                         f"`{each}`",
                     )
+
+
+def _words(pattern: str) -> list[str]:
+    """Return the texts that a regular expression is an alternative of; a dot between letters is meant as a dot."""
+    inner = re.sub(r"^\((?:\?:)?([^()]*)\)$", r"\1", pattern).replace(r"\.", ".")
+    words = inner.split("|")
+    plain = re.compile(r"[^.+*?()\[\]{}^$\\]+(?:\.[^.+*?()\[\]{}^$\\]+)*")
+    return words if all(plain.fullmatch(word) for word in words) else []
 
 
 def _with(selector: Selector, matcher: LabelMatcher, value: str) -> Selector:
@@ -334,9 +411,10 @@ def not_whole(checked: CheckedRule) -> Iterator[CheckResult]:
         while isinstance(inner, promql.AggregateExpr):
             inner = bare(inner.expr)
         if isinstance(inner, promql.Call) and inner.func.name in {"increase", "rate", "irate", "delta"}:
+            then = "does not hold" if str(node.op) == "==" else "holds even so"
             yield CheckResult(
                 "weakness",
-                f"`{inner.func.name}()` is extrapolated to the edges of its range: an increase of {number:g} may be"
-                f" computed as {number * 1.017:.4g}, and `{node.op} {number:g}` does not hold",
+                f"`{inner.func.name}()` is extrapolated to the edges of its range: what is {number:g} may be"
+                f" computed as {number * 1.017:.4g}, and `{node.op} {number:g}` {then}",
                 "compare with `>` or `<`, between two whole numbers",
             )

@@ -27,6 +27,7 @@ CHECKS: dict[str, Callable[[CheckedRule], Iterable[CheckResult]]] = {
     "unpaired": expression.unpaired_sides,
     "sets_unpaired": proofs.sets_unpaired,
     "unanchored": proofs.unanchored,
+    "literal_pattern": proofs.literal_pattern,
     "scalar_of_many": proofs.scalar_of_many,
     "absent_of_many": proofs.absent_of_many,
     "label_lost": proofs.label_lost,
@@ -61,6 +62,7 @@ WITHOUT_WINDOW = {
     "sets_unpaired",
     "value_in_label",
     "unanchored",
+    "literal_pattern",
     "quantile_range",
 }
 """The checks whose problem leaves no window: the rule fires never, or not because of the fault."""

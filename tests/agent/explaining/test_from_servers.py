@@ -25,7 +25,7 @@ groups:
     interval: 3s
     rules:
       - alert: Pairs
-        expr: rate(prometheus_http_requests_total[1m]) / rate(prometheus_http_requests_total[1m]) > 2
+        expr: rate(prometheus_http_request_duration_seconds_sum[1m]) / rate(prometheus_http_request_duration_seconds_count[1m]) > 2
         for: 10s
         labels: {severity: page}
       - alert: NeverPairs
