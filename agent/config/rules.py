@@ -14,7 +14,9 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from alertdrill.agent.config.refused_rules import refused
 from alertdrill.agent.config.yaml_source import Source, compose_text, read_text
+from alertdrill.agent.errors import ConfigError
 from alertdrill.units.duration import Duration
 from alertdrill.units.promql import require_promql
 from alertdrill.units.settings import Settings
@@ -237,14 +239,31 @@ def parse_rules(source: Source) -> AnyRuleFile:
     if _is_of_victoriametrics(source):
         source.passed_over.append(f"{source.path}: its expressions may be MetricsQL, and are not checked")
         return parse_any_rules(source)
-    _pass_over(source)
-    return source.into(PrometheusRule).spec if is_resource(source) else source.into(RuleFile)
+    return _read(source, PrometheusRule, RuleFile)
 
 
 def parse_any_rules(source: Source) -> AnyRuleFile:
     """Read a rule file or a resource without checking its PromQL; raises ConfigError with every problem."""
+    return _read(source, AnyPrometheusRule, AnyRuleFile)
+
+
+def _read(source: Source, resource: type[AnyPrometheusRule], file: type[AnyRuleFile]) -> AnyRuleFile:
+    values = source.values
+    if isinstance(values, dict) and "groups" not in values and not is_resource(source) and "kind" in values:
+        known = "expected a rule file or a PrometheusRule; rules in a ConfigMap need a file of their own"
+        raise ConfigError(source.problem(("kind",), f"is {values['kind']}, {known}"))
+    # VictoriaMetrics takes more than Prometheus does.
+    is_prometheus = not _is_of_victoriametrics(source)
     _pass_over(source)
-    return source.into(AnyPrometheusRule).spec if is_resource(source) else source.into(AnyRuleFile)
+    rules = [(rule, loc) for rule, loc, keys in _parts(source) if keys is _RULE_KEYS]
+    problems = refused(source, rules) if is_prometheus else []
+    try:
+        found = source.into(resource).spec if is_resource(source) else source.into(file)
+    except ConfigError as error:
+        raise ConfigError(*error.problems, *problems) from error
+    if problems:
+        raise ConfigError(*problems)
+    return found
 
 
 def read_rules(path: Path) -> AnyRuleFile:
