@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -64,8 +65,10 @@ def from_files(options: ExplainOptions) -> Explanation:
         f"routes: {alertmanager}" if alertmanager is not None else "routes: not known, for there is no alertmanager.yml"
     )
     places = [place for source in sources.rules for place in _places(source)]
-    locating = _Locating(intervals, routed, by_name(_recordings(places, intervals)))
     alerts = [place for place in places if place.rule.alert is not None]
+    locating = _Locating(
+        intervals, routed, by_name(_recordings(places, intervals)), Counter(place.content for place in alerts)
+    )
     rules = tuple(_record(place, locating.evaluation(place).seconds) for place in alerts)
     require_alert(options.rule, rules)
     located = (locating.located(place) for place in alerts if options.rule in {None, place.rule.alert})
@@ -150,6 +153,11 @@ class _Place:
     index: int
     rule: AnyRule
 
+    @property
+    def content(self) -> tuple[str, ...]:
+        """Its group and all that it says: the same of two rules that are equal."""
+        return self.group_key, repr(self.rule)
+
 
 def _places(source: Source) -> Iterator[_Place]:
     prefix: tuple[str, ...] = ("spec", "groups") if is_resource(source) else ("groups",)
@@ -166,6 +174,7 @@ class _Locating:
     intervals: Intervals
     routed: str
     recordings: dict[str, list[Recording]]
+    copies: Mapping[tuple[str, ...], int]
 
     @property
     def recorded(self) -> frozenset[str]:
@@ -187,7 +196,15 @@ class _Locating:
         timeout = self.intervals.timeout_seconds(unfolded.expr, scrape.seconds)
         timing = timing_of(rule, scrape.seconds, self.intervals.offset_seconds(place.group), timeout)
         timing = replace(timing, record_lag=unfolded.lag_seconds, is_guess=scrape.is_guess)
-        return LocatedRule(rule, timing, f"{place.source.path}:{place.line}", basis, unfolded, place.group.limit)
+        return LocatedRule(
+            rule,
+            timing,
+            f"{place.source.path}:{place.line}",
+            basis,
+            unfolded,
+            place.group.limit,
+            self.copies[place.content],
+        )
 
 
 def _recordings(places: Iterable[_Place], intervals: Intervals) -> Iterator[Recording]:

@@ -32,7 +32,7 @@ class LocatedRule:
     """A rule with its place, its durations, and the source of each of these numbers.
 
     `unfolded` is its expression with those of recording rules in the place of their names; `limit` is the most alerts
-    of its group, 0 if there is none.
+    of its group, 0 if there is none; `copies` is how often it stands in its group.
     """
 
     rule: RuleRecord
@@ -41,6 +41,7 @@ class LocatedRule:
     basis: tuple[str, ...]
     unfolded: Unfolded | None = None
     limit: int = 0
+    copies: int = 1
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _explain(located: LocatedRule, context: RuleContext) -> ExplainedRule:
     except ValueError as error:
         raise RoutesUnreadable(str(error)) from error
     found = prospect(located.rule, located.timing, ways, located.unfolded)
-    remarks = remarks_on(CheckedRule(found, context, ways, located.limit))
+    remarks = remarks_on(CheckedRule(found, context, ways, located.limit, located.copies))
     broken = next((one for one in remarks if one.severity == "problem" and one.name in WITHOUT_WINDOW), None)
     if broken is not None:
         # Windows, and what else would be said of them, would be of a rule that is not there.

@@ -125,12 +125,16 @@ def _holds(matcher: LabelMatcher, labels: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True)
 class CheckedRule:
-    """The rule that the checks look at; `limit` is the most alerts of its group, 0 if there is none."""
+    """The rule that the checks look at.
+
+    `limit` is the most alerts of its group, 0 if there is none; `copies` is how often the rule stands in its group.
+    """
 
     prospect: Prospect
     context: RuleContext
     routes: tuple[Route, ...] = ()
     limit: int = 0
+    copies: int = 1
 
     @property
     def rule(self) -> RuleRecord:

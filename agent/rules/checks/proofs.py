@@ -379,6 +379,16 @@ def group_limit(checked: CheckedRule) -> Iterator[CheckResult]:
         )
 
 
+def repeated(checked: CheckedRule) -> Iterator[CheckResult]:
+    """Report that the very same rule stands more than once in its group."""
+    if checked.copies > 1:
+        yield CheckResult(
+            "note",
+            f"the same rule stands {checked.copies} times in its group: each makes the same alert",
+            "keep one of them",
+        )
+
+
 def scrape_beyond_lookback(checked: CheckedRule) -> Iterator[CheckResult]:
     """Find series whose newest sample is too old to count before the next one comes."""
     scrape, lookback = checked.timing.scrape, checked.timing.lookback

@@ -33,6 +33,7 @@ CHECKS: dict[str, Callable[[CheckedRule], Iterable[CheckResult]]] = {
     "label_lost": proofs.label_lost,
     "mean_of_counter": proofs.mean_of_counter,
     "group_limit": proofs.group_limit,
+    "repeated": proofs.repeated,
     "one_label_more": expression.one_label_more,
     "counter_without_rate": expression.counter_without_rate,
     "exact_equality": expression.exact_equality,

@@ -309,3 +309,13 @@ def test_a_program_gets_json() -> None:
         "response time p99",
         "CPU usage",
     ]
+
+
+def test_a_rule_that_stands_twice_in_its_group_is_told(tmp_path: Path) -> None:
+    one = "{alert: A, expr: depth > 3, for: 1m}"
+    path = tmp_path / "rules.yml"
+    path.write_text(
+        f"groups:\n- {{name: a, rules: [{one}, {one}, {one.replace('1m', '2m')}]}}\n- {{name: b, rules: [{one}]}}\n"
+    )
+    rules = from_files(ExplainOptions(paths=[path])).rules
+    assert [any(remark.name == "repeated" for remark in rule.remarks) for rule in rules] == [True, True, False, False]

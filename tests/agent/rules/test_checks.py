@@ -46,6 +46,7 @@ route:
 # What is known of some alerts besides their rules.
 SCRAPES = {"RarelyScraped": 420}
 LIMITS = {"Limited": 2}
+COPIES = {"Twice": 2}
 TYPES = {"Counted": {"errors_total": "counter"}, "Measured": {"region_count": "gauge"}}
 COMPLETE = {"summary": "s", "description": "d", "runbook_url": "https://example.org"}
 SUM_RATIO = "sum by (job) (rate(e_total[5m])) / sum by (job) (rate(n_total[5m])) > 0.0005"
@@ -73,7 +74,11 @@ def remarks(
     timing = Timing(scrape, 15, one.for_seconds, one.keep_firing_for_seconds, is_guess=one.alert == "Guessed")
     ways = tuple(routes(ROUTES, one.labels))
     known = RuleContext((one, *others), KPIS, ROUTES, TYPES.get(one.alert, {}), frozenset({"recorded"}), labels or {})
-    return list(remarks_on(CheckedRule(prospect(one, timing, ways), known, ways, LIMITS.get(one.alert, 0))))
+    return list(
+        remarks_on(
+            CheckedRule(prospect(one, timing, ways), known, ways, LIMITS.get(one.alert, 0), COPIES.get(one.alert, 1))
+        )
+    )
 
 
 def said(name: str, one: RuleRecord, *others: RuleRecord, **labels: Any) -> Remark | None:
@@ -197,6 +202,7 @@ SPEAKS: list[tuple[str, RuleRecord, str, str]] = [
     ("range_short", rule("increase(a[20s]) > 3", alert="Guessed"), "note", "the interval is a default"),
     ("mean_of_counter", rule("sum_over_time(errors_total[5m]) > 5"), "note", "which by its name is a counter"),
     ("group_limit", rule("depth > 3", alert="Limited"), "note", "the group's limit is 2"),
+    ("repeated", rule("depth > 3", alert="Twice"), "note", "the same rule stands 2 times in its group"),
     ("scrape_beyond_lookback", rule("up == 0", 360, alert="RarelyScraped"), "problem", "`for` of 6m is never over"),
     ("exact_equality", rule("increase(restarts_total[10m]) == 1"), "weakness", "and `== 1` does not hold"),
     ("exact_equality", rule("increase(restarts_total[10m]) != 1"), "weakness", "as 1.017, and `!= 1` holds even so"),
@@ -309,6 +315,7 @@ SILENT: list[tuple[str, RuleRecord]] = [
     ("absent_of_many", rule('absent(up{job=~"a[12]|b"})')),
     ("mean_of_counter", rule("sum_over_time(errors[5m]) > 5")),
     ("group_limit", rule("depth > 3")),
+    ("repeated", rule("depth > 3")),
     ("scrape_beyond_lookback", rule("rate(a[30m]) == 0", 360, alert="RarelyScraped")),
     ("exact_equality", rule("changes(replicas[10m]) == 1")),
     ("exact_equality", rule("a > b and changes(replicas[10m]) == 0")),
