@@ -52,8 +52,18 @@ class Answers:
     def read(self, node: Node) -> AnswerPart | None:
         """Return the part that an expression reads; None if it is not of the answer, or has no check."""
         content = evaluate(node, self.scope).content
-        is_readable = isinstance(content, AnswerPart) and content.kind in _READABLE and content.step is self.step
-        return content if is_readable else None
+        if not isinstance(content, AnswerPart) or content.kind not in _READABLE or content.step is not self.step:
+            return None
+        if content.kind == "header":
+            self._note_spelling(node.line, content.of)
+        return content
+
+    def _note_spelling(self, line: int, header: str) -> None:
+        """Note a name that k6 does not find: Go begins each word of a header with a capital, and no other letter is one."""
+        spelled = "-".join(word.capitalize() for word in header.split("-"))
+        if header != spelled:
+            why = f"k6 has the header {header} as {spelled} alone, so it is undefined there; here any spelling finds it"
+            self.notes.say_once(line, why)
 
 
 def read_condition(node: Node, answers: Answers) -> YamlKeys:

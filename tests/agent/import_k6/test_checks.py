@@ -257,3 +257,15 @@ def test_a_check_of_the_json_of_an_answer_is_one_of_that_answer(with_body: Impor
     checks = compile_checks(imported.file.probe.checks)
     assert checks.failed(Answer(200, {}, b'{"open": true, "items": [{"id": 7}]}', 0.1)) == ()
     assert checks.failed(Answer(200, {}, b'{"open": false, "items": []}', 0.1)) == ("open", "first")
+
+
+@pytest.mark.parametrize(
+    ("name", "spelled"), [("content-type", "Content-Type"), ("ETag", "Etag"), ("X-Request-ID", "X-Request-Id")]
+)
+def test_a_header_that_k6_spells_otherwise_is_noted(with_body: Import, name: str, spelled: str) -> None:
+    for written, notes in ((name, 1), (spelled, 0)):
+        check = f"{{ ok: (r) => r.headers['{written}'] === 'a' }}"
+        imported = with_body(f"const r = http.get('http://shop/');\ncheck(r, {check});")
+        told = [note for note in imported.notes if f"k6 has the header {name} as {spelled} alone" in note]
+        assert len(told) == notes
+        assert [one.model_dump()["header"] for one in imported.file.probe.checks] == [written]
