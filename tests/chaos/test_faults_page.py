@@ -47,10 +47,3 @@ def test_a_kind_is_the_name_of_its_file_and_its_class() -> None:
         cls = fault_class(kind)
         assert cls.__module__.removesuffix(".fault").rsplit(".", 1)[-1] == kind
         assert cls.__name__.lower() == kind.replace("_", "")
-
-
-@pytest.mark.parametrize("page", ["faults.md", "kubernetes.md", "adding-a-fault.md"])
-def test_the_links_of_a_page_lead_to_files(page: str) -> None:
-    links = re.findall(r"\]\(([^):#]+)\)", (DOCS / page).read_text(encoding="utf-8"))
-    assert links
-    assert [link for link in links if not (DOCS / link).exists()] == []

@@ -54,10 +54,3 @@ async def test_the_example_judges_an_answer(
         async with memcached.opened(probe, 0, 1) as client:
             outcome = await client.transact()
     assert (outcome.reason, outcome.detail) == (reason, detail)
-
-
-@pytest.mark.parametrize("page", ["adding-a-probe.md", "capacity.md"])
-def test_every_link_leads_to_a_file(page: str) -> None:
-    text = (PAGE.parent / page).read_text(encoding="utf-8")
-    for link in re.findall(r"\]\(([^)#]+)\)", text):
-        assert (PAGE.parent / link).exists(), link

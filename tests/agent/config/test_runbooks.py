@@ -93,12 +93,6 @@ def test_a_page_names_a_drill_that_expects_its_alert(alert: str, drill: str) -> 
     assert alert in {one.alert for one in read_drill(ROOT / f"configs/drills/{drill}.yml").expect}
 
 
-@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
-def test_every_link_of_a_page_leads_to_an_existing_file(page: Path) -> None:
-    for linked in re.findall(r"\]\((?!http)([^)]+)\)", page.read_text(encoding="utf-8")):
-        assert (PAGES / linked).is_file(), linked
-
-
 @pytest.mark.parametrize(
     ("url", "found"),
     [

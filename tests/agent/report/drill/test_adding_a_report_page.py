@@ -32,9 +32,3 @@ def test_the_row_fits_into_the_table() -> None:
 def test_the_test_is_python() -> None:
     assert "def test_each_milestone_has_a_line" in TEST
     compile(TEST, "test_milestones.py", "exec")
-
-
-def test_every_link_leads_to_a_file() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", PAGE)
-    assert links
-    assert [link for link in links if not (DOCS / link).exists()] == []
