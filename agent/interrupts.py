@@ -94,6 +94,9 @@ def _received(_number: int, _frame: FrameType | None) -> None:
         for number in _SIGNALS:
             signal.signal(number, _end)
         sys.unraisablehook = _without_exits
+        # What was half made, such as an event loop, may log that nobody closed it.
+        if "logging" in sys.modules:
+            sys.modules["logging"].disable()
         _EXITING.set()
         raise SystemExit(INTERRUPTED)
 

@@ -36,3 +36,25 @@ with interrupts.exiting():
 def test_a_signal_within_c_code_that_cannot_raise_prints_no_traceback() -> None:
     ended = subprocess.run([sys.executable, "-c", IN_C_CODE], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "alertdrill: interrupted\n")
+
+
+HALF_MADE = """
+import asyncio, os, signal, weakref
+from alertdrill.agent import interrupts
+
+class Signalled(weakref.WeakValueDictionary):
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+# The loop of uvloop makes one in the middle of its own making.
+weakref.WeakValueDictionary = Signalled
+import uvloop
+interrupts.listen()
+with interrupts.exiting():
+    uvloop.new_event_loop()
+"""
+
+
+def test_a_signal_while_a_loop_is_made_logs_nothing_of_the_loop() -> None:
+    ended = subprocess.run([sys.executable, "-c", HALF_MADE], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "alertdrill: interrupted\n")
