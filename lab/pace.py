@@ -1,16 +1,20 @@
 """Measures how fast a lab may run here: what this machine gives before a lab starts, and how late a lab's Prometheus is.
 
-Sources: the metrics that Prometheus has of itself, and `scrape_duration_seconds` that it stores with each scrape.
+Sources: the metrics that Prometheus has of itself, the intervals of its targets, and `scrape_duration_seconds`, which it
+stores with each scrape.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import re
 import sys
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import aiohttp
 
@@ -32,11 +36,11 @@ used = time.process_time() - used
 print(used / (time.perf_counter() - began), done / used)
 """
 _TIMEOUT = aiohttp.ClientTimeout(total=60.0)
-_SAMPLE = re.compile(r"(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
-_LABEL = re.compile(r'(\w+)="([^"]*)"')
+_SKIPPED = re.compile(r"^prometheus_rule_group_iterations_missed_total\{.*\} (\S+)$", re.MULTILINE)
 _GO_PART = re.compile(r"([\d.]+)(h|ms|m|s)")
 _SECONDS_OF_UNIT = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_LAST_SECONDS = 2
+MEASURED_SECONDS = 2.0
+"""How far back scrapes are looked at."""
 
 
 @dataclass(frozen=True)
@@ -89,33 +93,46 @@ async def _work() -> tuple[float, float]:
 
 async def timing(prometheus_url: str) -> Timing:
     """Ask a lab's Prometheus how it kept its intervals in the last seconds; raises LabError."""
+    now = time.time()
+    query = {"query": f"scrape_duration_seconds[{MEASURED_SECONDS:g}s]", "time": f"{now:.3f}"}
     try:
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
             async with session.get(f"{prometheus_url}/metrics") as response:
-                text = await response.text()
-            # The agent's target is down until the agent starts.
-            longest = f'max(max_over_time(scrape_duration_seconds{{job!="alertdrill"}}[{_LAST_SECONDS}s]))'
-            async with session.get(f"{prometheus_url}/api/v1/query", params={"query": longest}) as response:
+                metrics = await response.text()
+            async with session.get(f"{prometheus_url}/api/v1/targets", params={"state": "active"}) as response:
+                targets = (await response.json())["data"]["activeTargets"]
+            async with session.get(f"{prometheus_url}/api/v1/query", params=query) as response:
                 found = (await response.json())["data"]["result"]
+        intervals = {_target(one["labels"]): _go_seconds(one["scrapeInterval"]) for one in targets}
+        # The agent's target is down until the agent starts.
+        intervals = {target: interval for target, interval in intervals.items() if target[0] != "alertdrill"}
+        scrapes = {_target(one["metric"]): [(at, float(seconds)) for at, seconds in one["values"]] for one in found}
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
         raise LabError(f"Prometheus did not answer: {error}") from error
-    return read_timing(text, float(found[0]["value"][1]) if found else 0.0)
+    return read_timing(metrics, intervals, scrapes, now)
 
 
-def read_timing(metrics: str, scrape_seconds: float) -> Timing:
-    """Read the metrics of Prometheus in the text format."""
-    late, skipped = 0.0, 0
-    for sample in map(_SAMPLE.fullmatch, metrics.splitlines()):
-        if sample is None:
-            continue
-        labels = dict(_LABEL.findall(sample["labels"] or ""))
-        if sample["name"] == "prometheus_rule_group_iterations_missed_total":
-            skipped += int(float(sample["value"]))
-        elif sample["name"] == "prometheus_target_interval_length_seconds" and labels.get("quantile") == "0.99":
-            value, due = float(sample["value"]), _go_seconds(labels["interval"])
-            # Before the second scrape it is NaN.
-            late = max(late, value - due) if not math.isnan(value) else late
-    return Timing(late, scrape_seconds, skipped)
+_Target = tuple[str, str]
+
+
+def _target(labels: Mapping[str, Any]) -> _Target:
+    return str(labels["job"]), str(labels["instance"])
+
+
+def read_timing(
+    metrics: str,
+    intervals: Mapping[_Target, float],
+    scrapes: Mapping[_Target, Sequence[tuple[float, float]]],
+    now: float,
+) -> Timing:
+    """Read the metrics of Prometheus in the text format, and the scrapes of the last seconds: instant and duration."""
+    late = 0.0
+    for target, interval in intervals.items():
+        # What was before is not known.
+        instants = [now - MEASURED_SECONDS, *(at for at, _ in scrapes.get(target, ())), now]
+        late = max(late, max(after - before for before, after in pairwise(instants)) - interval)
+    longest = max((seconds for target in intervals for _, seconds in scrapes.get(target, ())), default=0.0)
+    return Timing(late, longest, sum(int(float(value)) for value in _SKIPPED.findall(metrics)))
 
 
 def _go_seconds(text: str) -> float:

@@ -20,7 +20,7 @@ from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import DrillLoad
 from alertdrill.agent.drilling.pace import LabTiming
 from alertdrill.agent.drilling.site import Site
-from alertdrill.lab.pace import Timing, timing
+from alertdrill.lab.pace import MEASURED_SECONDS, Timing, timing
 from alertdrill.probes.load.tally import Tally
 from alertdrill.units import json_text
 
@@ -29,8 +29,6 @@ READY, MEASURE, MEASURED, END = "ready", "measure", "measured ", "end"
 _BYTES = 2
 _MOST_VALUES = 100
 _MEASURED_RATE = 100.0
-# As far back as the longest scrape is looked for: what was slow while other labs still started counts for nothing.
-_MEASURED_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -58,10 +56,13 @@ class WorkQueue:
 
 
 async def measured(here: AgentConfig) -> LabTiming:
-    """Send a short load to a lab, and see how late it is and how late Prometheus is meanwhile; raises LabError."""
+    """Send a short load to a lab, and see how late it is and how late Prometheus is meanwhile; raises LabError.
+
+    What was slow before, while other labs still started, counts for nothing.
+    """
     tally = Tally()
     async with Site(here) as site, site.sending(DrillLoad(rate=_MEASURED_RATE), tally):
-        await asyncio.sleep(_MEASURED_SECONDS)
+        await asyncio.sleep(MEASURED_SECONDS)
     return LabTiming(await timing(here.prometheus.url), tally.lateness.percentile_seconds(99) or 0.0)
 
 

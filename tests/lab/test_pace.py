@@ -7,33 +7,39 @@ from typing import Any
 
 import aiohttp
 
-from alertdrill.lab.pace import read_timing, spare, timing
+from alertdrill.lab.pace import Timing, read_timing, spare, timing
 from alertdrill.lab.stack import Lab
 from alertdrill.units.processor_time import processors
 
 METRICS = """\
-# TYPE prometheus_target_interval_length_seconds summary
-prometheus_target_interval_length_seconds{interval="250ms",quantile="0.5"} 0.25
-prometheus_target_interval_length_seconds{interval="250ms",quantile="0.99"} 0.2625
-prometheus_target_interval_length_seconds{interval="1s",quantile="0.99"} 1.5
-prometheus_target_interval_length_seconds{interval="1.333s",quantile="0.99"} 1.4
-prometheus_target_interval_length_seconds{interval="1m0s",quantile="0.99"} 60.1
-prometheus_target_interval_length_seconds{interval="5s",quantile="0.99"} NaN
-prometheus_target_interval_length_seconds_sum{interval="1s"} 99
+# TYPE prometheus_rule_group_iterations_missed_total counter
 prometheus_rule_group_iterations_missed_total{rule_group="rules.yml;a"} 2
 prometheus_rule_group_iterations_missed_total{rule_group="rules.yml;b"} 1
 go_goroutines 40
 """
+FAST, SLOW = ("payment-engine", "127.0.0.1:1"), ("redis", "127.0.0.1:2")
+INTERVALS = {FAST: 0.25, SLOW: 1.0}
 
 
-def test_the_latest_scrape_and_all_skipped_evaluations_are_read() -> None:
-    found = read_timing(METRICS, 0.03)
+def scrapes(*instants: float, seconds: float = 0.02) -> list[tuple[float, float]]:
+    return [(at, seconds) for at in instants]
+
+
+def test_the_longest_gap_beside_its_interval_the_longest_scrape_and_skipped_evaluations_are_read() -> None:
+    fast = [*scrapes(98.25, 98.5, 98.75, 99.5, 99.75), (100.0, 0.03)]
+    found = read_timing(METRICS, INTERVALS, {FAST: fast, SLOW: scrapes(98.9, 99.9)}, 100.0)
     assert (found.scrape_late_seconds, found.scrape_seconds, found.evaluations_skipped) == (0.5, 0.03, 3)
 
 
-def test_a_prometheus_that_scraped_nothing_yet_is_not_late() -> None:
-    found = read_timing("go_goroutines 40\n", 0.0)
-    assert (found.scrape_late_seconds, found.evaluations_skipped) == (0.0, 0)
+def test_a_prometheus_that_stopped_scraping_is_late() -> None:
+    found = read_timing("", INTERVALS, {FAST: scrapes(98.25, 98.75), SLOW: scrapes(98.9, 99.9)}, 100.0)
+    assert found.scrape_late_seconds == 1.0
+    assert read_timing("", INTERVALS, {}, 100.0).scrape_late_seconds == 1.75
+
+
+def test_a_prometheus_that_scrapes_in_time_is_not_late() -> None:
+    assert read_timing("", {SLOW: 1.0}, {SLOW: scrapes(98.2, 99.2)}, 100.0) == Timing(0.0, 0.02, 0)
+    assert read_timing("go_goroutines 40\n", {("monthly", "a"): 5.0}, {}, 100.0) == Timing(0.0, 0.0, 0)
 
 
 async def test_a_machine_gives_some_time_and_no_more_than_it_has() -> None:
