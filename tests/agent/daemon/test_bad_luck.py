@@ -7,14 +7,13 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.agent.daemon.test_run import Running, running
 from tests.probes.hostile_server import HostileServer
+from tests.support.gone_folder import replaced_by_a_file
 
 SUCCEEDED = 'alertdrill_transactions_total{outcome="succeeded"}'
 FAILED = 'alertdrill_transactions_total{outcome="failed"}'
@@ -67,17 +66,6 @@ def test_while_the_target_is_away_the_load_goes_on_and_neither_log_nor_metrics_n
             assert agent.ask("/-/ready")[0] == 200
             lines = end(agent)
     assert len(lines) < 20, lines
-
-
-@contextmanager
-def replaced_by_a_file(folder: Path) -> Iterator[None]:
-    """Put a file in the place of a folder: nobody, root neither, can write there then."""
-    aside = folder.with_name("aside")
-    folder.rename(aside)
-    folder.touch()
-    yield
-    folder.unlink()
-    aside.rename(folder)
 
 
 @pytest.mark.servers

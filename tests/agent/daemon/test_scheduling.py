@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from alertdrill.agent.recording.recording import read_recording
 from alertdrill.agent.schedule.journal import Journal, OccurrenceRecord, Watch
 from alertdrill.chaos.machine.threads import in_thread
 from tests.agent.drilling.virtual_site import World, in_virtual_time, since_start
+from tests.support.gone_folder import replaced_by_a_file
 from tests.support.waiting import running
 
 SAMPLES = Path(__file__).parents[2] / "recordings"
@@ -278,19 +279,6 @@ def test_a_journal_that_cannot_be_written_keeps_every_drill_from_running(tmp_pat
     (recording,) = agent.recordings
     assert since_start(recording["started_at"]) == pytest.approx(56, abs=2)
     assert agent.occurrences == [("e0", "14:14", "done", "", ENDED)]
-
-
-@contextmanager
-def replaced_by_a_file(folder: Path) -> Iterator[None]:
-    """Put a file in the place of a folder: nobody, root neither, can write there then."""
-    aside = folder.with_name("aside")
-    folder.rename(aside)
-    folder.touch()
-    try:
-        yield
-    finally:
-        folder.unlink()
-        aside.rename(folder)
 
 
 def test_without_a_folder_for_recordings_nothing_is_broken_and_what_was_missed_is_on_record(tmp_path: Path) -> None:
