@@ -8,6 +8,7 @@ does with its values shows when it is carried out.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -55,7 +56,13 @@ _TEXT = re.compile(r'"(?:[^"\\]|' + _ESCAPE.format(quote='"') + r')*"')
 _CHARACTER = re.compile(r"'(?:[^'\\]|" + _ESCAPE.format(quote="'") + r")'")
 _AFTER_A_NAME = " \t\r\n.,|:()"
 _COMMENT = re.compile(r"\{\{(?:- )?/\*.*?\*/(?: -)?\}\}", re.DOTALL)
+_COMMENT_BEGINS = re.compile(r"\{\{(?:-\s)?/\*")
+_TRIMMED = re.compile(r"-\s")
+_ACTION_ENDS = re.compile(r"\s-\}\}|\}\}")
 _NO_CALL = {"text", "character", "number"}
+_LITERALS = {"true", "false", "nil"}
+# Brackets are parsed by calls within calls, of which Python allows a thousand.
+_DEEPEST = 100
 
 
 class TemplateRefused(ValueError):
@@ -84,7 +91,7 @@ def _actions(text: str) -> Iterator[list[_Token]]:
         if comment is not None:
             position = comment.end()
             continue
-        if re.match(r"\{\{(?:-\s)?/\*", text[start:]):
+        if _COMMENT_BEGINS.match(text, start):
             raise TemplateRefused("a comment is not closed")
         tokens, position = _lex(text, start + 2)
         yield tokens
@@ -92,10 +99,10 @@ def _actions(text: str) -> Iterator[list[_Token]]:
 
 def _lex(text: str, position: int) -> tuple[list[_Token], int]:
     tokens: list[_Token] = []
-    if re.compile(r"-\s").match(text, position):
+    if _TRIMMED.match(text, position):
         position += 1
     while True:
-        ending = re.compile(r"\s-\}\}|\}\}").match(text, position)
+        ending = _ACTION_ENDS.match(text, position)
         if ending is not None:
             return tokens, ending.end()
         found = _TOKEN.match(text, position)
@@ -125,18 +132,24 @@ def _unlexed(text: str, position: int) -> TemplateRefused:
 
 
 class _Parser:
-    """Parses the actions of one template; a block remembers how many variables were known before it."""
+    """Parses the actions of one template; a block remembers how many variables were known before it.
+
+    `_at` is the place of the next token: the work grows like the length of the text.
+    """
 
     def __init__(self, text: str, functions: set[str], variables: set[str]) -> None:
         self._actions = _actions(text)
         self._functions = functions
         self._variables = sorted(variables)
+        self._known = Counter(variables)
         self._tokens: list[_Token] = []
+        self._at = 0
+        self._depth = 0
         self._blocks: list[tuple[str, int, bool]] = []
 
     def parse(self) -> None:
         for tokens in self._actions:
-            self._tokens = tokens
+            self._tokens, self._at = tokens, 0
             self._action()
         if self._blocks:
             raise TemplateRefused(f"{{{{ end }}}} is missing, for {{{{ {self._blocks[-1][0]} }}}}")
@@ -159,7 +172,7 @@ class _Parser:
         elif word == "end":
             if not self._blocks:
                 raise TemplateRefused("unexpected {{ end }}")
-            del self._variables[self._blocks.pop()[1] :]
+            self._forget(self._blocks.pop()[1])
         elif word in {"break", "continue"}:
             if not any(block == "range" for block, _, _ in self._blocks):
                 raise TemplateRefused(f"{{{{ {word} }}}} outside {{{{ range }}}}")
@@ -183,7 +196,7 @@ class _Parser:
         if not self._blocks or self._blocks[-1][0] not in {"if", "with", "range"} or self._blocks[-1][2]:
             raise TemplateRefused("unexpected {{ else }}")
         word, before, _ = self._blocks.pop()
-        del self._variables[before:]
+        self._forget(before)
         again = self._peek()
         is_more = again.kind == "word" and again.text == word and word in {"if", "with"}
         self._blocks.append((word, before, not is_more))
@@ -192,6 +205,8 @@ class _Parser:
             self._pipeline()
 
     def _open(self, word: str) -> None:
+        if len(self._blocks) == _DEEPEST:
+            raise TemplateRefused(f"{{{{ {word} }}}} within {_DEEPEST} other blocks")
         self._blocks.append((word, len(self._variables), False))
 
     def _pipeline(self, *, is_range: bool = False) -> None:
@@ -207,19 +222,26 @@ class _Parser:
                 return
 
     def _declaration(self, *, is_range: bool) -> None:
-        plain = [token for token in self._tokens if token.kind != "space"]
-        names: list[str] = []
-        while len(plain) > 1 and plain[0].kind == "variable" and plain[1].text in {":=", "=", ","}:
-            names.append(plain[0].text)
-            sign = plain[1].text
+        begin, names = self._at, list[str]()
+        while self._peek().kind == "variable":
+            names.append(self._next().text)
+            sign = self._peek().text
+            if sign not in {":=", "=", ","}:
+                break
             if sign == "," and not is_range:
                 raise TemplateRefused("unexpected ',' within {{ }}")
-            plain = plain[2:]
+            self._next()
             if sign != ",":
-                while len([token for token in self._tokens if token.kind != "space"]) > len(plain):
-                    self._tokens.pop(0)
                 self._variables += names
+                self._known.update(names)
                 return
+        # They are operands.
+        self._at = begin
+
+    def _forget(self, count: int) -> None:
+        """Leave so many variables known."""
+        self._known.subtract(self._variables[count:])
+        del self._variables[count:]
 
     def _command(self, stage: int) -> None:
         count, first = 0, _END
@@ -228,9 +250,10 @@ class _Parser:
             if not self._operand():
                 break
             count += 1
-            if not self._tokens or self._tokens[0].kind != "space":
-                if self._tokens and self._tokens[0].text not in {"|", ")"}:
-                    raise TemplateRefused(f"unexpected {self._tokens[0].text} after an operand")
+            behind = self._here()
+            if behind.kind != "space":
+                if behind is not _END and behind.text not in {"|", ")"}:
+                    raise TemplateRefused(f"unexpected {behind.text} after an operand")
                 break
         if not count:
             token = self._peek()
@@ -239,7 +262,7 @@ class _Parser:
                 if token.text not in {"", "|", ")"}
                 else "a value is missing"
             )
-        is_literal = first.kind in _NO_CALL or (first.kind == "word" and first.text in {"true", "false", "nil"})
+        is_literal = first.kind in _NO_CALL or (first.kind == "word" and first.text in _LITERALS)
         if stage > 1 and (is_literal or first.text == "."):
             raise TemplateRefused(f"{first.text} is no function, and takes no value by |")
 
@@ -248,7 +271,7 @@ class _Parser:
         token = self._peek()
         if token.text == "(":
             self._next()
-            self._pipeline()
+            self._within_brackets()
             if self._peek().text != ")":
                 raise TemplateRefused(") is missing")
             self._next()
@@ -256,21 +279,28 @@ class _Parser:
             self._require_variable(token.text)
             self._next()
         elif token.kind == "word":
-            if token.text not in {*self._functions, "true", "false", "nil"}:
+            if token.text not in self._functions and token.text not in _LITERALS:
                 raise TemplateRefused(f"function {token.text!r} is not defined")
             self._next()
         elif token.kind in {*_NO_CALL, "field"} or token.text == ".":
             self._next()
         else:
             return False
-        if self._tokens and self._tokens[0].kind == "field" and token.kind in _NO_CALL | {"sign"} and token.text != "(":
-            raise TemplateRefused(f"unexpected {self._tokens[0].text} after {token.text}")
-        while self._tokens and self._tokens[0].kind == "field":
-            self._tokens.pop(0)
+        if self._here().kind == "field" and token.kind in _NO_CALL | {"sign"} and token.text != "(":
+            raise TemplateRefused(f"unexpected {self._here().text} after {token.text}")
+        while self._here().kind == "field":
+            self._at += 1
         return True
 
+    def _within_brackets(self) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise TemplateRefused(f"brackets within {_DEEPEST} other brackets")
+        self._pipeline()
+        self._depth -= 1
+
     def _require_variable(self, name: str) -> None:
-        if name not in self._variables:
+        if not self._known[name]:
             raise TemplateRefused(f"undefined variable {name}")
 
     def _require_end(self) -> None:
@@ -278,11 +308,18 @@ class _Parser:
         if token is not _END:
             raise TemplateRefused(f"unexpected {token.text} within {{{{ }}}}")
 
-    def _peek(self) -> _Token:
-        """Return the next token that is no space."""
-        return next((token for token in self._tokens if token.kind != "space"), _END)
+    def _here(self) -> _Token:
+        """Return the next token, which may be a space."""
+        return self._tokens[self._at] if self._at < len(self._tokens) else _END
 
-    def _next(self) -> None:
-        """Take the next token that is no space, with the spaces before it."""
-        while self._tokens.pop(0).kind == "space":
-            pass
+    def _peek(self) -> _Token:
+        """Return the next token that is no space, and pass over the space before it."""
+        if self._here().kind == "space":
+            self._at += 1
+        return self._here()
+
+    def _next(self) -> _Token:
+        """Take the next token that is no space."""
+        token = self._peek()
+        self._at += 1
+        return token

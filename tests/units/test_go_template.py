@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -83,4 +84,32 @@ def test_a_template_is_taken(text: str) -> None:
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_is_no_template_is_refused_with_the_reason(text: str) -> None:
     with pytest.raises(TemplateRefused, match=re.escape(REFUSED[text])):
+        require_template(text, FUNCTIONS, VARIABLES)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ print" + " (1)" * 20_000 + " }}",
+        "{{ range " + "$value, " * 20_000 + "$a := 1 }}{{ end }}",
+        "".join(f"{{{{ $a{number} := 1 }}}}" for number in range(20_000)) + "{{ $a7 }}" * 20_000,
+        "{{ if . }}" * 90 + "{{ range . }}" + "{{ break }}" * 20_000 + "{{ end }}" * 91,
+    ],
+    ids=["operands", "declarations", "variables", "breaks"],
+)
+def test_the_work_grows_like_the_length(text: str) -> None:
+    began = time.process_time()
+    require_template(text, FUNCTIONS, VARIABLES)
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}", "brackets within 100 other brackets"),
+        ("{{ if . }}" * 5_000, "{{ if }} within 100 other blocks"),
+    ],
+)
+def test_what_is_nested_too_deep_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(TemplateRefused, match=re.escape(problem)):
         require_template(text, FUNCTIONS, VARIABLES)
