@@ -41,6 +41,8 @@ _GO_PART = re.compile(r"([\d.]+)(h|ms|m|s)")
 _SECONDS_OF_UNIT = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 MEASURED_SECONDS = 2.0
 """How far back scrapes are looked at."""
+# Its job and instance.
+_Target = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,6 @@ async def timing(prometheus_url: str) -> Timing:
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
         raise LabError(f"Prometheus did not answer: {error}") from error
     return read_timing(metrics, intervals, scrapes, now)
-
-
-_Target = tuple[str, str]
 
 
 def _target(labels: Mapping[str, Any]) -> _Target:

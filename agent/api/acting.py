@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from itertools import count
 
 from alertdrill.agent.api import wire
 from alertdrill.agent.api.calls import Answered, Call, Wrong
@@ -154,10 +155,9 @@ class Acting:
         known = journal.blackouts(now)
         if len(known) >= _MOST_BLACKOUTS:
             raise Refused(409, "there are too many blackouts", f"end one of the {len(known)} first")
-        name, instant = _name(now), now
-        while name in {one.id for one in known}:
-            instant += timedelta(seconds=1)
-            name = _name(instant)
+        taken = {one.id for one in known}
+        names = (_compact(utc_text(now + timedelta(seconds=later))) for later in count())
+        name = next(name for name in names if name not in taken)
         one = Blackout(name, begins_at, until, one_line(call.body.reason), _author(call))
         self._keep(one, f"from {utc_text(begins_at)}: {one.why}")
         return ordered_blackout(one, now)
@@ -216,11 +216,11 @@ def _unwritten(error: OSError) -> Refused:
 
 
 def _id(one: OccurrenceRecord) -> str:
-    return one.instant.replace("-", "").replace(":", "")
+    return _compact(one.instant)
 
 
-def _name(instant: datetime) -> str:
-    return f"{instant:%Y%m%dT%H%M%SZ}"
+def _compact(instant: str) -> str:
+    return instant.replace("-", "").replace(":", "")
 
 
 def _start(one: OccurrenceRecord, drill: str | None, runs: Runs | None) -> wire.Start:

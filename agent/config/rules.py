@@ -238,22 +238,23 @@ def parse_rules(source: Source) -> AnyRuleFile:
     """
     if _is_of_victoriametrics(source):
         source.passed_over.append(f"{source.path}: its expressions may be MetricsQL, and are not checked")
-        return parse_any_rules(source)
-    return _read(source, PrometheusRule, RuleFile)
+        return _read(source, AnyPrometheusRule, AnyRuleFile, is_prometheus=False)
+    return _read(source, PrometheusRule, RuleFile, is_prometheus=True)
 
 
 def parse_any_rules(source: Source) -> AnyRuleFile:
     """Read a rule file or a resource without checking its PromQL; raises ConfigError with every problem."""
-    return _read(source, AnyPrometheusRule, AnyRuleFile)
+    return _read(source, AnyPrometheusRule, AnyRuleFile, is_prometheus=not _is_of_victoriametrics(source))
 
 
-def _read(source: Source, resource: type[AnyPrometheusRule], file: type[AnyRuleFile]) -> AnyRuleFile:
+def _read(
+    source: Source, resource: type[AnyPrometheusRule], file: type[AnyRuleFile], *, is_prometheus: bool
+) -> AnyRuleFile:
+    """Read a source; VictoriaMetrics takes more rules than Prometheus does."""
     values = source.values
     if isinstance(values, dict) and "groups" not in values and not is_resource(source) and "kind" in values:
         known = "expected a rule file or a PrometheusRule; rules in a ConfigMap need a file of their own"
         raise ConfigError(source.problem(("kind",), f"is {values['kind']}, {known}"))
-    # VictoriaMetrics takes more than Prometheus does.
-    is_prometheus = not _is_of_victoriametrics(source)
     _pass_over(source)
     rules = [(rule, loc) for rule, loc, keys in _parts(source) if keys is _RULE_KEYS]
     problems = refused(source, rules) if is_prometheus else []
