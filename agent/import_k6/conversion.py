@@ -122,21 +122,18 @@ def _probe(
     probe |= requests[0] | {"timeout": timeout}
     if len(requests) > 1:
         probe["then"] = requests[1:]
-    used = repr(requests)
-    entries = {name: draw.entry for name, draw in data.items() if f"{{{{ {name} }}}}" in used}
+    written = [(step.line, repr(request)) for step, request in zip(transaction.steps, requests, strict=True)]
+    # The lines of the requests that have each value.
+    used = {name: [line for line, text in written if f"{{{{ {name} }}}}" in text] for name in data}
+    entries = {name: draw.entry for name, draw in data.items() if used[name]}
     for name in entries:
         if note := data[name].note:
             notes.say_once(*note)
         if data[name].is_of_start:
-            notes.say(_first_use(transaction, name), f"{name} {_EACH_TIME}")
+            notes.say(used[name][0], f"{name} {_EACH_TIME}")
     leaders = {str(entry["together_with"]) for entry in entries.values() if "together_with" in entry}
     entries |= {name: data[name].entry for name in leaders - set(entries)}
     return probe | ({"data": entries} if entries else {})
-
-
-def _first_use(transaction: Transaction, name: str) -> int:
-    """Return the line of the first request with a value of `data`."""
-    return next(step.line for step in transaction.steps if f"{{{{ {name} }}}}" in repr((step.request, step.checks)))
 
 
 def _option(options: Mapping[str, Value], key: str, notes: Notes) -> Any:  # noqa: ANN401 - of any type
