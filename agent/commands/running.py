@@ -49,11 +49,14 @@ async def _until_signalled(main: Callable[[], Coroutine[Any, Any, int]], stoppin
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine always runs in one
     loop = asyncio.get_running_loop()
+    is_stopping = False
 
     def interrupt() -> None:
+        nonlocal is_stopping
         # Where nothing is to be undone, a second signal would only break off the summary of the first.
-        if not undoes and task.cancelling():
+        if not undoes and is_stopping:
             return
+        is_stopping = True
         loop.call_soon_threadsafe(task.cancel)
         # The reader of standard error may have gone, or a line may be half written; that must not prevent stopping.
         with contextlib.suppress(OSError, RuntimeError):

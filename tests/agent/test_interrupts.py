@@ -58,3 +58,30 @@ with interrupts.exiting():
 def test_a_signal_while_a_loop_is_made_logs_nothing_of_the_loop() -> None:
     ended = subprocess.run([sys.executable, "-c", HALF_MADE], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "alertdrill: interrupted\n")
+
+
+BURST = """
+import asyncio, os, signal
+from alertdrill.agent import interrupts
+from alertdrill.agent.commands.running import run
+
+async def main():
+    # The loop does nothing between two of them.
+    for _ in range(3):
+        os.kill(os.getpid(), signal.SIGINT)
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        await asyncio.sleep(0)
+        print("summary")
+        raise
+
+interrupts.listen()
+raise SystemExit(run(main, undoes=False))
+"""
+
+
+def test_a_burst_of_signals_is_told_once_and_leaves_the_summary_whole() -> None:
+    ended = subprocess.run([sys.executable, "-c", BURST], capture_output=True, text=True, check=False)
+    told = "alertdrill: stopping …\nalertdrill: interrupted\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "summary\n", told)
