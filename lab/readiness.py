@@ -1,4 +1,4 @@
-"""Waits until Prometheus watches the lab: it has scraped every target, and no alert from their start is active."""
+"""Waits until a lab is ready for a drill: its engines are idle, and Prometheus has scraped all and has no active alert."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
 
 from alertdrill.lab.errors import LabError
 from alertdrill.units.polling import poll
@@ -14,6 +15,7 @@ from alertdrill.units.polling import poll
 _WITHIN_SECONDS = 180.0
 # The agent's job: the agent starts after the lab.
 _AGENT_JOB = "alertdrill"
+_ACTIVE = "payment_engine_transactions_active"
 
 
 async def until_watched(prometheus_url: str) -> None:
@@ -25,6 +27,29 @@ async def until_watched(prometheus_url: str) -> None:
         problem = await poll(partial(_problem, session, prometheus_url), _WITHIN_SECONDS, every_seconds=0.1)
     if problem:
         raise LabError(f"after {_WITHIN_SECONDS:g} s {problem}")
+
+
+async def until_idle(engines: list[str]) -> None:
+    """Wait until payment engines, given by their addresses, have answered all transactions.
+
+    Raises LabError after three minutes, with what it still waits for.
+    """
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10.0)) as session:
+        for engine in engines:
+            problem = await poll(partial(_work, session, engine), _WITHIN_SECONDS, every_seconds=0.1)
+            if problem:
+                raise LabError(f"after {_WITHIN_SECONDS:g} s {problem}")
+
+
+async def _work(session: aiohttp.ClientSession, engine: str) -> str:
+    """Describe what an engine still does; empty when it is idle."""
+    try:
+        async with session.get(f"http://{engine}/actuator/prometheus") as response:
+            families = text_string_to_metric_families(await response.text())
+            (active,) = (family.samples[0].value for family in families if family.name == _ACTIVE)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        return f"the payment engine at {engine} does not answer: {error!r}"
+    return f"the payment engine at {engine} still works on {active:.0f} transactions" if active else ""
 
 
 async def _problem(session: aiohttp.ClientSession, url: str) -> str:

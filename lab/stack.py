@@ -26,7 +26,7 @@ from alertdrill.lab.monitoring_files import write_monitoring
 from alertdrill.lab.parts import LabParts, absent_targets, service_ports
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_programs
-from alertdrill.lab.readiness import until_watched
+from alertdrill.lab.readiness import until_idle, until_watched
 from alertdrill.lab.reaper import Reaper
 from alertdrill.lab.server import Server, Spec, supervise
 from alertdrill.lab.services import Layout
@@ -107,15 +107,20 @@ class Lab:
     def _targets(self) -> dict[str, list[str]]:
         """Return the scrape targets with no address (missing parts) or several addresses (engines)."""
         absent: dict[str, list[str]] = {target: [] for target in absent_targets(self._parts)}
-        engines = [self._layout.address(name) for name in self._parts.engines]
-        return absent | {"payment-engine:8080": engines}
+        return absent | {"payment-engine:8080": self._engines()}
+
+    def _engines(self) -> list[str]:
+        """Return the addresses of the payment engines."""
+        return [self._layout.address(name) for name in self._parts.engines]
 
     async def forget(self) -> None:
-        """Delete all samples and alerts of Prometheus and Alertmanager; raises LabError.
+        """Wait until the engines are idle, then delete all samples and alerts; raises LabError.
 
-        Without this a drill would see alerts of the drill before it: Prometheus keeps sending a resolved alert for
+        An engine that was overloaded works on for seconds, and the next drill would be blamed for its late answers.
+        Without the rest a drill would see alerts of the drill before it: Prometheus keeps sending a resolved alert for
         a quarter of an hour, and Alertmanager keeps the group of a daily summary for a day.
         """
+        await until_idle(self._engines())
         prometheus = f"http://{self._layout.address('prometheus')}"
         async with forgetting(prometheus, self.directory / "prometheus" / "prometheus.yml"):
             await self.servers["alertmanager"].stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import time
@@ -13,9 +14,11 @@ from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
 
+import aiohttp
 import pytest
 
 from alertdrill.lab.stack import Lab
+from tests.support.engine_client import Client
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +40,10 @@ class Monitoring:
     def sent_alerts(self) -> list[str]:
         return [alert["labels"]["alertname"] for alert in ask(self._alertmanager, "/api/v2/alerts")]
 
+    def health(self, job: str) -> str:
+        targets = ask(self._prometheus, "/api/v1/targets")["data"]["activeTargets"]
+        return next(str(target["health"]) for target in targets if target["labels"]["job"] == job)
+
     def rules(self) -> int:
         groups = ask(self._prometheus, "/api/v1/rules")["data"]["groups"]
         return sum(len(group["rules"]) for group in groups)
@@ -44,6 +51,11 @@ class Monitoring:
     def samples(self, selector: str, until: float) -> int:
         path = f"/api/v1/query?query={quote(selector)}[10m]&time={until:.3f}"
         return sum(len(series["values"]) for series in ask(self._prometheus, path)["data"]["result"])
+
+    def largest(self, selector: str) -> float:
+        query = quote(f"max(max_over_time({selector}[10m]))")
+        found = ask(self._prometheus, f"/api/v1/query?query={query}")["data"]["result"]
+        return float(found[0]["value"][1]) if found else math.nan
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -82,18 +94,38 @@ async def test_samples_and_alerts_of_a_drill_are_gone_before_the_next() -> None:
 
 
 @pytest.mark.usefixtures("few_connections")
-async def test_an_alert_whose_cause_remains_fires_again_after_forgetting() -> None:
+async def test_forgetting_ends_when_every_target_is_scraped_again() -> None:
     async with Lab(ROOT / "configs", 60.0) as lab:
         seen = Monitoring(lab)
-        engine = lab.servers["payment-engine"].pid
-        os.kill(engine, signal.SIGSTOP)
+        exporter = lab.servers["redis-exporter"].pid
+        os.kill(exporter, signal.SIGSTOP)
         try:
-            await until(lambda: seen.states().get("SystemDown") == "firing")
+            await until(lambda: seen.health("redis") == "down")
+            before = time.time()
             forgetting = asyncio.create_task(lab.forget())
-            await until(lambda: not seen.states())
-            await until(lambda: seen.states().get("SystemDown") == "firing")
+            await until(lambda: seen.samples("up", before) == 0)
+            await until(lambda: seen.samples("up", time.time()) > 20)
             assert not forgetting.done()
         finally:
-            os.kill(engine, signal.SIGCONT)
+            os.kill(exporter, signal.SIGCONT)
         await forgetting
         assert seen.states() == {}
+
+
+@pytest.mark.usefixtures("few_connections")
+async def test_what_an_engine_still_works_on_is_no_part_of_the_next_drill() -> None:
+    async with Lab(ROOT / "configs", 60.0) as lab, aiohttp.ClientSession() as session:
+        seen, client = Monitoring(lab), Client(session, lab)
+        await client.toxic("postgres", type="latency", stream="downstream", attributes={"latency": 600_000})
+        late = asyncio.create_task(client.pay())
+        await until(lambda: seen.largest("payment_engine_transactions_active") == 1)
+        forgetting = asyncio.create_task(lab.forget())
+        # Prometheus goes on scraping only because nothing was deleted yet.
+        begun = time.time()
+        await until(lambda: seen.samples("up", time.time()) > seen.samples("up", begun) + 10)
+        assert not forgetting.done()
+        assert seen.rules() > 0
+        await client.heal("postgres")
+        await late
+        await forgetting
+        await until(lambda: seen.largest("payment_engine_transactions_active") == 0)
