@@ -1,7 +1,8 @@
 """Whether `alertdrill run` keeps its load exact under abuse: `python -m benchmarks.daemon`, which writes DAEMON.md.
 
-The agent sends 2,000/s while its load is reloaded every 30 seconds, its history is locked for 20 seconds, a Prometheus
-scrapes it every second, and a drill with a higher rate runs every minute. At the end the load is lowered to almost
+The agent sends 2,000/s while its load is reloaded every 30 seconds, each fourth time from a damaged file, which it reports
+to a notification target that never answers. Its history is locked for 20 seconds, a Prometheus scrapes it every second,
+and a drill with a higher rate runs every minute. At the end the load is lowered to almost
 nothing, so that the agent's counts and those of the server can be compared when nothing is in flight.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -35,6 +37,7 @@ PAGE = Path(__file__).with_name("DAEMON.md")
 DRILL_FACTOR = 1.25
 _BARE_SECONDS = 60
 _RELOAD_EVERY_SECONDS = 30.0
+_DAMAGED_EVERY = 4
 _LOCKED_SECONDS = 20.0
 _SAMPLE_EVERY_SECONDS = 2.0
 _SETTLED_SECONDS = 120.0
@@ -58,6 +61,7 @@ load: {{rate: {rate}, max_in_flight: {in_flight}}}
 schedule:
   time_zone: UTC
   entries: [{{name: minutely, drills: [control.drill], cron: "* * * * *"}}]
+notify: {{targets: [{{name: hanging, webhook: {{url: "http://127.0.0.1:{hanging}/"}}}}]}}
 """
 _DRILL = "drill: control\nload: {{rate: {rate}}}\nbaseline: 5s\nobserve: 10s\n"
 
@@ -98,6 +102,7 @@ class Outcome:
     dropped: int = 0
     lost: int = 0
     off: int = 0
+    unsent: int = 0
     late_p99_seconds: float = 0.0
     bare_late_p99_seconds: float = 0.0
     parent: Memory = field(default_factory=Memory)
@@ -165,7 +170,9 @@ def _bare(folder: Path, server: int, rate: int, seconds: float) -> float:
 def _started(folder: Path, server: int, outcome: Outcome) -> Iterator[_Bench]:
     """Start a Prometheus and an agent, and wait until it sends."""
     agent, prometheus = free_ports(2)
-    files = _Files(folder, server, agent, prometheus)
+    # Nobody accepts: the kernel takes the connections, and no request is ever answered.
+    hanging = socket.create_server(("127.0.0.1", 0))
+    files = _Files(folder, server, agent, prometheus, hanging.getsockname()[1])
     files.write(10_000, outcome.rate)
     (folder / "rules.yml").write_text(_RULES)
     (folder / "prometheus.yml").write_text(_PROMETHEUS.format(agent=agent))
@@ -186,6 +193,7 @@ def _started(folder: Path, server: int, outcome: Outcome) -> Iterator[_Bench]:
         for one in (process, other):
             one.kill()
             one.wait()
+        hanging.close()
 
 
 @dataclass(frozen=True)
@@ -196,6 +204,7 @@ class _Files:
     server: int
     agent: int
     prometheus: int
+    hanging: int
 
     @property
     def config(self) -> Path:
@@ -205,13 +214,14 @@ class _Files:
     def log(self) -> Path:
         return self.folder / "log"
 
-    def write(self, in_flight: int, rate: float) -> None:
-        """Replace the configuration, as a whole."""
+    def write(self, in_flight: int, rate: float | str) -> None:
+        """Replace the configuration, as a whole; with a rate that is no number, it is damaged."""
         beside = self.folder / "agent.new"
         beside.write_text(
             _AGENT.format(
                 probe=_PROBE.format(server=self.server),
                 prometheus=self.prometheus,
+                hanging=self.hanging,
                 agent=self.agent,
                 rate=rate,
                 in_flight=in_flight,
@@ -236,7 +246,8 @@ class _Bench:
             if time.monotonic() - reloaded >= _RELOAD_EVERY_SECONDS:
                 reloaded = time.monotonic()
                 self._outcome.reloads += 1
-                self._reload(10_000 - self._outcome.reloads % 2, self._outcome.rate)
+                damaged = self._outcome.reloads % _DAMAGED_EVERY == 0
+                self._reload(10_000 - self._outcome.reloads % 2, "damaged" if damaged else self._outcome.rate)
             if elapsed - sampled >= _SAMPLE_EVERY_SECONDS:
                 sampled = elapsed
                 self._sample(elapsed)
@@ -262,6 +273,7 @@ class _Bench:
         outcome.arrived, outcome.doubled = found.total - before, found.doubled
         outcome.drills = round(sum(value for name, value in now.items() if name.startswith("alertdrill_runs_total")))
         outcome.off = _off(found.by_second, outcome.rate)
+        outcome.unsent = round(now['alertdrill_notifications_waiting{target="hanging"}'])
 
     def stop(self) -> None:
         """Tell the agent to stop, and wait for its end."""
@@ -271,7 +283,7 @@ class _Bench:
             raise BenchmarkError(f"alertdrill run ended with {self._process.returncode}")
         self._outcome.stop_seconds = time.monotonic() - begun
 
-    def _reload(self, in_flight: int, rate: float) -> None:
+    def _reload(self, in_flight: int, rate: float | str) -> None:
         self._files.write(in_flight, rate)
         self._process.send_signal(signal.SIGHUP)
 
@@ -375,6 +387,7 @@ def page(before: Circumstances, outcome: Outcome) -> str:
         ("dropped (more than a second late, or too many in flight)", f"{outcome.dropped:,}"),
         ("lost with a worker", f"{outcome.lost:,}"),
         ("seconds with neither rate at the server", f"{outcome.off:,}"),
+        ("messages that the hanging target has not taken", f"{outcome.unsent:,}"),
         ("lateness p99 of a bare `alertdrill probe`", f"{outcome.bare_late_p99_seconds * 1000:.3f} ms"),
         ("lateness p99 of the agent", f"{outcome.late_p99_seconds * 1000:.3f} ms"),
         ("memory of the parent: most, growth", f"{outcome.parent.most:.1f} MiB, {outcome.parent.growth:+.1f} MiB"),
@@ -402,8 +415,9 @@ _PAGE = """\
 Written by `make bench-daemon`; do not edit.
 
 `alertdrill run` sends {rate:,} transactions a second for {minutes:g} minutes with one worker.
-Meanwhile its load is reloaded every {every:.0f} s ({reloads} times), its history is locked for {locked:.0f} s,
-a Prometheus scrapes it every second, and a drill each minute has {drill:,} a second ({drills} drills were judged).
+Meanwhile its load is reloaded every {every:.0f} s ({reloads} times), each fourth time from a damaged file.
+It reports that to a notification target that takes connections and never answers.
+Its history is locked for {locked:.0f} s, a Prometheus scrapes it every second, and a drill each minute has {drill:,} a second ({drills} drills were judged).
 
 - At the end the load is lowered to almost nothing, so that both sides have counted the same transactions.
 - **Seconds with neither rate** differ by more than a hundredth from both.
