@@ -8,6 +8,8 @@ after the gap, and one that comes twice runs once. Where minute or hour begins w
 from __future__ import annotations
 
 import hashlib
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
@@ -44,6 +46,7 @@ CALLED = Entry.model_construct(name="@api", drills=(), cron="")
 
 # cronsim forgets which of two equal wall times it begins at, so it begins before any change of the clock.
 _BEFORE = timedelta(hours=4)
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def _with_star(cron: str, zone: ZoneInfo, after: datetime) -> Iterator[datetime]
             yield one.astimezone(UTC)
         if change is None:
             return
-        begin, at = change - timedelta(seconds=1), change
+        begin, at = change - _SECOND, change
 
 
 def _first_change(zone: ZoneInfo, low: datetime, high: datetime) -> datetime | None:
@@ -151,10 +154,11 @@ def _first_change(zone: ZoneInfo, low: datetime, high: datetime) -> datetime | N
         if later == high:
             return None
         low = later
-    while later - low > timedelta(seconds=1):
-        middle = low + timedelta(seconds=(later - low) // timedelta(seconds=2))
-        low, later = (middle, later) if middle.astimezone(zone).utcoffset() == offset else (low, middle)
-    return later
+    # An instant of now has microseconds, so the last step may be less than a second.
+    seconds = range(math.ceil((later - low) / _SECOND))
+    return low + _SECOND * bisect_left(
+        seconds, True, key=lambda second: (low + _SECOND * second).astimezone(zone).utcoffset() != offset
+    )
 
 
 def clock_change(cron: str, zone: ZoneInfo, instant: datetime) -> str:

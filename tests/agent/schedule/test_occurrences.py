@@ -44,6 +44,14 @@ def test_a_daemon_that_starts_within_the_hour_that_comes_twice_runs_nothing_agai
     assert next(instants("30 2 * * *", zone, again, again + timedelta(days=2))) == at("2026-10-26T01:30")
 
 
+@pytest.mark.parametrize("microseconds", [1, 500_000, 999_999])
+def test_asked_between_two_seconds_before_the_clock_changes_it_still_finds_the_next_times(microseconds: int) -> None:
+    """Looking for the change once halved a step of less than two seconds for ever."""
+    after = at("2026-10-25T00:31") + timedelta(microseconds=microseconds)
+    found = list(instants("*/30 * * * *", ZoneInfo("Europe/Berlin"), after, at("2026-10-25T02:00")))
+    assert found == [at(f"2026-10-25T{time}") for time in ("01:00", "01:30", "02:00")]
+
+
 @pytest.mark.parametrize(
     ("cron", "instant", "says"),
     [
