@@ -13,6 +13,7 @@ import re
 import signal
 import socket
 import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -79,11 +80,16 @@ class Memory:
 
     @property
     def growth(self) -> float:
-        """The last sample compared with the first one after two minutes, or after half the time of a short run."""
+        """The median of the last minute minus that of the minute after the first two; of a short run, of its parts.
+
+        A single sample is higher or lower by what a process that ends just then shared.
+        """
         if not self.samples:
             return 0.0
-        settled = min(_SETTLED_SECONDS, self.samples[-1][0] / 2)
-        return self.samples[-1][1] - next(mib for at, mib in self.samples if at >= settled)
+        end = self.samples[-1][0]
+        settled, minute = min(_SETTLED_SECONDS, end / 2), min(60.0, end / 4)
+        first = [mib for at, mib in self.samples if settled <= at <= settled + minute]
+        return statistics.median(mib for at, mib in self.samples if at >= end - minute) - statistics.median(first)
 
 
 @dataclass
@@ -425,7 +431,7 @@ Its history is locked for {locked:.0f} s, a Prometheus scrapes it every second, 
 - **Lateness** is from the due time to the send, as the buckets of the histogram show it.
   The bare run comes first, on the same machine and server.
 - **Memory** is the proportional set size.
-  **Growth** is from two minutes after the start, or from half the time of a shorter run.
+  **Growth** is from the median of the third minute to that of the last, or of parts of a shorter run.
 
 {machine}, load average before {load:.2f}. {versions}.
 

@@ -18,6 +18,11 @@ def test_growth_leaves_the_begin_out() -> None:
     assert (short.growth, long.growth, long.most) == (2.0, 1.0, 61.0)
 
 
+def test_a_single_sample_is_no_growth() -> None:
+    memory = Memory([(float(at), 90.0 if at in {130, 599} else 60.0) for at in range(600)])
+    assert (memory.growth, memory.most) == (0.0, 90.0)
+
+
 def test_the_page_says_what_did_not_arrive_and_what_arrived_twice() -> None:
     text = page(circumstances({}), Outcome(2000, 10.0, ended=1_000_003, arrived=1_000_001, doubled=4))
     assert "| sent and not arrived | 2 |" in text
