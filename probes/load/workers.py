@@ -129,7 +129,8 @@ class Workers:
         Every worker answers when it ends. One that stood still until then names a later second, which holds for all: the
         share of those that have ended by then is counted as lost. One that does not answer is killed.
         """
-        second = self.second_after(least_seconds)
+        # A load that has not sent anything yet ends before its first transaction.
+        second = max(self.second_after(least_seconds), 0)
         while (agreed := await self._agreed(second)) > second:
             second = agreed
         return self.began + second
@@ -226,6 +227,12 @@ class Workers:
             worker.send(self.began)
         self._begun.set()
 
+    @property
+    def _planned_seconds(self) -> float:
+        """How long the load is to last; infinity when nothing ends it."""
+        seconds = self._plan.arrivals.duration_seconds
+        return math.inf if seconds is None else seconds
+
     def _alive(self) -> list[WorkerProcess]:
         return [worker for worker in self._workers if not worker.is_dead]
 
@@ -275,7 +282,7 @@ class Workers:
             for worker in self._workers:
                 self._add_worker(second, worker)
             # After the end there are only late answers, and a rate of them means nothing.
-            second.is_whole = second.is_whole and second.offset < (self._plan.arrivals.duration_seconds or math.inf)
+            second.is_whole = second.is_whole and second.offset < self._planned_seconds
             # The target rate stays that of all workers, also after one has died.
             second.target_rate = self._plan.arrivals.rate_at(second.offset + 0.5)
             self._offset += 1
@@ -329,8 +336,7 @@ class Workers:
     async def _stop(self) -> None:
         """Tell the workers to end, and wait for their last counts."""
         self._has_ended = bool(self._alive()) and all(worker.is_done for worker in self._alive())
-        ends_at = self._plan.arrivals.duration_seconds or math.inf
-        self._until = ends_at if self._has_ended else time.monotonic() - self.began
+        self._until = self._planned_seconds if self._has_ended else time.monotonic() - self.began
         for worker in self._alive():
             worker.send("stop")
         with contextlib.suppress(TimeoutError):

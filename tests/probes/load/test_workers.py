@@ -320,6 +320,24 @@ def test_one_load_begins_at_the_instant_at_which_another_ends_without_a_gap() ->
     on_loop("uvloop", main)
 
 
+def test_a_load_that_is_replaced_before_its_first_second_sends_nothing() -> None:
+    """As after two changes of the configuration at once."""
+
+    async def in_three_seconds() -> float:
+        return time.monotonic() + 3.0
+
+    async def main() -> None:
+        with HostileServer() as server:
+            workers = Workers(http(server.port), Plan(ConstantArrivals(40.0)), 2, start_at=in_three_seconds)
+            running = asyncio.ensure_future(workers.run())
+            await workers.begun()
+            ended = await workers.end_at_a_second(0.5)
+            await running
+            assert workers.tally.due == len(server.requests) == 40 * round(ended - workers.began)
+
+    on_loop("uvloop", main)
+
+
 def test_a_worker_that_stood_still_names_a_later_second_from_which_nothing_is_sent() -> None:
     """A load that begins at the first second would send its transactions a second time."""
 
