@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+# On a busy machine an example may take any time. Each test keeps the profile that is in force when its file is read.
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
 
 # Folders and files whose tests mostly need real servers, or processes of their own.
 WITH_SERVERS = (
