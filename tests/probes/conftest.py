@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import trustme
-from hypothesis import settings
 from pydantic import TypeAdapter
 
 from alertdrill.lab.ports import free_ports
@@ -22,11 +21,8 @@ from alertdrill.lab.server import Server, Spec
 from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.outcome import Outcome
+from tests.probes.hostile_server import closed_port
 from tests.support.postgres_server import postgres_server
-
-# On a busy machine an example may take any time.
-settings.register_profile("without deadline", deadline=None)
-settings.load_profile("without deadline")
 
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Serving = Callable[..., AbstractAsyncContextManager[str]]
@@ -133,6 +129,7 @@ def server_context(authority: trustme.CA) -> Callable[..., ssl.SSLContext]:
 
 
 @pytest.fixture
-def closed_address() -> str:
+def closed_address() -> Iterator[str]:
     """An address without a listener."""
-    return f"127.0.0.1:{free_ports(1)[0]}"
+    with closed_port() as port:
+        yield f"127.0.0.1:{port}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import random
 import socket
 import ssl
 import struct
@@ -214,9 +215,15 @@ class HostileServer:
 
 @contextlib.contextmanager
 def closed_port(host: str = "127.0.0.1") -> Iterator[int]:
-    """Yield a port that is bound, but not listened on."""
+    """Yield a port that is bound, but not listened on: while it is held, no other program takes it.
+
+    It is none of those that the kernel gives to outgoing connections, so a server may listen on it afterwards.
+    """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
-        taken.bind((host, 0))
+        for port in random.sample(range(10_000, 32_000), 100):
+            with contextlib.suppress(OSError):
+                taken.bind((host, port))
+                break
         yield int(taken.getsockname()[1])
 
 

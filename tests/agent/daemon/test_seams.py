@@ -53,47 +53,46 @@ def by_second(began: float, loads: list[tuple[float, Tally]]) -> Counter[int]:
 @pytest.mark.servers
 def test_a_drill_with_a_rate_and_a_surge_of_its_own_leaves_no_seam(tmp_path: Path) -> None:
     async def main() -> None:
-        with HostileServer() as server:
-            path, _ = written(tmp_path, server.port)
-            configured = read_configured(path)
-            site, lines = Site(configured.config), list[str]()
-            keeper = LoadKeeper(site, configured, lines.append)
-            running = asyncio.ensure_future(keeper.run())
-            await eventually(lambda: keeper.is_sending)
-            usual = keeper.workers
-            assert usual is not None
-            keeper.tally = usual.tally = Tally()
-            usual_tally = usual.tally
-            await several_seconds(usual.tally, 1)
+        site, lines = Site(configured.config), list[str]()
+        keeper = LoadKeeper(site, configured, lines.append)
+        running = asyncio.ensure_future(keeper.run())
+        await eventually(lambda: keeper.is_sending)
+        usual = keeper.workers
+        assert usual is not None
+        keeper.tally = usual.tally = Tally()
+        usual_tally = usual.tally
+        await several_seconds(usual.tally, 1)
 
-            keeper.tally = drill_tally = Tally()
-            own = Tally()
-            async with site.prepared(SETTINGS), site.sending(SETTINGS, own):
-                drill = keeper.workers
-                keeper.tally = last_tally = Tally()
-                assert drill is not None
-                await several_seconds(own, 1)
-                async with site.surging(SETTINGS.surges[0], configured.config.probe) as surge:
-                    await several_seconds(surge.tally)
-            await eventually(lambda: keeper.workers is not drill)
-            last = keeper.workers
-            assert last is not None
-            await several_seconds(last_tally, 1)
-            running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await running
+        keeper.tally = drill_tally = Tally()
+        own = Tally()
+        async with site.prepared(SETTINGS), site.sending(SETTINGS, own):
+            drill = keeper.workers
+            keeper.tally = last_tally = Tally()
+            assert drill is not None
+            await several_seconds(own, 1)
+            async with site.surging(SETTINGS.surges[0], configured.config.probe) as surge:
+                await several_seconds(surge.tally)
+        await eventually(lambda: keeper.workers is not drill)
+        last = keeper.workers
+        assert last is not None
+        await several_seconds(last_tally, 1)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
 
-            loads = [(one.began, one.tally) for one in (usual, drill, last, surge)]
-            assert [one.tally for one in (usual, drill, last)] == [usual_tally, drill_tally, last_tally]
-            check(usual.began, loads, server)
-            # Its own figures are those of its whole seconds, at its rate.
-            offsets = [one.offset for one in own.seconds]
-            assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
-            assert {(one.due, one.target_rate) for one in own.seconds} == {(DRILL, DRILL)}
-            assert own.due == DRILL * len(own.seconds)
-            assert lines == [f"the load has {DRILL} transactions a second for the drill, {USUAL} otherwise"]
+        loads = [(one.began, one.tally) for one in (usual, drill, last, surge)]
+        assert [one.tally for one in (usual, drill, last)] == [usual_tally, drill_tally, last_tally]
+        check(usual.began, loads, server)
+        # Its own figures are those of its whole seconds, at its rate.
+        offsets = [one.offset for one in own.seconds]
+        assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
+        assert {(one.due, one.target_rate) for one in own.seconds} == {(DRILL, DRILL)}
+        assert own.due == DRILL * len(own.seconds)
+        assert lines == [f"the load has {DRILL} transactions a second for the drill, {USUAL} otherwise"]
 
-    on_loop("uvloop", main)
+    with HostileServer() as server:
+        configured = read_configured(written(tmp_path, server.port)[0])
+        on_loop("uvloop", main)
 
 
 def check(began: float, loads: list[tuple[float, Tally]], server: HostileServer) -> None:
@@ -120,27 +119,26 @@ def check(began: float, loads: list[tuple[float, Tally]], server: HostileServer)
 @pytest.mark.servers
 def test_a_drill_that_is_cut_short_gives_the_load_back_and_an_ending_agent_changes_nothing(tmp_path: Path) -> None:
     async def main() -> None:
-        with HostileServer() as server:
-            path, _ = written(tmp_path, server.port)
-            configured = read_configured(path)
-            site = Site(configured.config)
-            keeper = LoadKeeper(site, configured, lambda _: None)
-            running = asyncio.ensure_future(keeper.run())
-            await eventually(lambda: keeper.is_sending)
-            with contextlib.suppress(KeyError):
-                async with site.prepared(SETTINGS):
-                    await eventually(lambda: keeper.tally.seconds and keeper.tally.seconds[-1].target_rate == DRILL)
-                    raise KeyError
-            await eventually(lambda: keeper.tally.seconds and keeper.tally.seconds[-1].target_rate == USUAL)
-            before = keeper.workers
+        site = Site(configured.config)
+        keeper = LoadKeeper(site, configured, lambda _: None)
+        running = asyncio.ensure_future(keeper.run())
+        await eventually(lambda: keeper.is_sending)
+        with contextlib.suppress(KeyError):
             async with site.prepared(SETTINGS):
-                drill = keeper.workers
-                assert drill is not before
-                keeper.is_ending = True
-            await several_seconds(keeper.tally, 1)
-            assert keeper.workers is drill
-            running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await running
+                await eventually(lambda: keeper.tally.seconds and keeper.tally.seconds[-1].target_rate == DRILL)
+                raise KeyError
+        await eventually(lambda: keeper.tally.seconds and keeper.tally.seconds[-1].target_rate == USUAL)
+        before = keeper.workers
+        async with site.prepared(SETTINGS):
+            drill = keeper.workers
+            assert drill is not before
+            keeper.is_ending = True
+        await several_seconds(keeper.tally, 1)
+        assert keeper.workers is drill
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
 
-    on_loop("uvloop", main)
+    with HostileServer() as server:
+        configured = read_configured(written(tmp_path, server.port)[0])
+        on_loop("uvloop", main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import ssl
 from collections.abc import Awaitable, Callable
@@ -204,11 +205,11 @@ def test_transactions_that_are_cut_off_end_unfinished_and_fail_their_checks(kind
 
 
 async def test_a_server_that_is_down_is_refused_each_time_and_used_when_it_is_back() -> None:
-    with closed_port() as port:
-        taken = port
     ended: list[str | None] = []
     async with asyncio.TaskGroup() as tasks:
-        pool = Pool(Origin("127.0.0.1", taken), Limits(), tasks, reads=False)
+        down = contextlib.ExitStack()
+        port = down.enter_context(closed_port())
+        pool = Pool(Origin("127.0.0.1", port), Limits(), tasks, reads=False)
         send: Callable[[], Awaitable[None]] | Any = lambda: pool.send(  # noqa: E731 - it stays short
             b"GET / HTTP/1.1\r\nHost: here\r\n\r\n",
             lambda exchange, reason: ended.append(reason or str(exchange.status)),
@@ -218,7 +219,8 @@ async def test_a_server_that_is_down_is_refused_each_time_and_used_when_it_is_ba
                 send()
             await eventually(lambda: len(ended) == 100)
             assert set(ended) == {"refused"}
-            with HostileServer(*[answers(GOOD)] * 1000, port=taken):
+            down.close()
+            with HostileServer(*[answers(GOOD)] * 1000, port=port):
                 while ended[-1] == "refused":
                     before = len(ended)
                     send()

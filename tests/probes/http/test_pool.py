@@ -30,6 +30,7 @@ from tests.probes.hostile_server import (
     is_early,
     is_silent,
     open_files,
+    read_request,
     then_closes,
 )
 from tests.probes.meeting import LOOPS, eventually, on_loop, probe, transact
@@ -44,8 +45,9 @@ async def pool_to(
 ) -> AsyncIterator[Callable[[], Awaitable[Ended]]]:
     """Open a pool, and yield a function that makes one exchange."""
     options = {} if look_up is None else {"look_up": look_up}
+    given = Limits(**{"timeout_seconds": 30.0, "idle_seconds": 60.0} | limits)
     async with asyncio.TaskGroup() as tasks:
-        pool = Pool(Origin(host, port), Limits(**{"timeout_seconds": 30.0} | limits), tasks, reads=True, **options)
+        pool = Pool(Origin(host, port), given, tasks, reads=True, **options)
 
         async def exchange() -> Ended:
             ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
@@ -59,14 +61,15 @@ async def pool_to(
 @pytest.mark.parametrize("client", ["lean", "aiohttp"])
 def test_a_stopped_server_refuses_and_may_come_back(client: str) -> None:
     async def main() -> None:
-        with closed_port() as port:
-            taken = port
+        down = contextlib.ExitStack()
+        taken = down.enter_context(closed_port())
         settings = probe(taken, client=client)
         async with open_client(settings) as opened, startable(opened) as ours:
             (outcome,) = await transact(ours)
             assert (outcome.reason, outcome.detail) == ("refused", f"127.0.0.1:{taken} refused the connection")
             # No connection is free again before there are three, so none can be used twice.
             gate = threading.Event()
+            down.close()
             with HostileServer(*[holds_behind(gate)] * 3, port=taken) as server:
                 outcomes = asyncio.ensure_future(transact(ours, 3))
                 await eventually(lambda: server.accepted == 3)
@@ -220,9 +223,11 @@ def test_a_connection_is_closed_when_it_has_been_idle_for_too_long() -> None:
     async def main() -> None:
         with HostileServer() as server:
             async with pool_to(server.port, idle_seconds=2.0) as exchange:
+                began = time.monotonic()
                 await asyncio.gather(exchange(), exchange())
-                assert server.open_connections == 2
                 await eventually(lambda: server.open_connections == 0)
+                assert server.accepted == 2
+                assert time.monotonic() - began >= 2.0
                 assert await exchange() == (None, "")
 
     on_loop("uvloop", main)
@@ -233,10 +238,18 @@ def test_after_a_stall_answers_in_time_count_and_stale_connections_are_closed(lo
     """The process sleeps longer than both limits, while the server answers one exchange and closes the other connection."""
 
     async def main() -> None:
-        with HostileServer(answers(GOOD), then_closes(answers(GOOD))) as server:
+        was_asked = threading.Event()
+
+        def answers_in_the_stall(connection: socket.socket) -> None:
+            read_request(connection)
+            was_asked.set()
+            time.sleep(0.3)
+            connection.sendall(GOOD)
+
+        with HostileServer(answers_in_the_stall, then_closes(answers(GOOD))) as server:
             async with pool_to(server.port, timeout_seconds=1.2, idle_seconds=0.8) as exchange:
                 answered = asyncio.ensure_future(exchange())
-                await eventually(lambda: server.accepted == 1)
+                await eventually(was_asked.is_set)
                 time.sleep(2.0)  # noqa: ASYNC251 - this is the stall
                 assert await answered == (None, "")
                 assert await exchange() == (None, "")
@@ -271,12 +284,13 @@ def test_exchanges_wait_for_a_connection_in_order(loop: str) -> None:
 def test_an_exchange_that_times_out_in_the_queue_frees_no_connection() -> None:
     async def main() -> None:
         with HostileServer(is_silent, is_silent) as server:
-            async with pool_to(server.port, max_connections=1, timeout_seconds=2.0) as exchange:
+            async with pool_to(server.port, max_connections=1, timeout_seconds=4.0) as exchange:
                 first = asyncio.ensure_future(exchange())
-                await asyncio.sleep(0.1)
+                # So much time has the second one, when the first one has ended, until it is sent.
+                await asyncio.sleep(3.0)
                 second = asyncio.ensure_future(exchange())
-                assert await first == ("timeout", "no answer within 2 s")
-                assert await second == ("timeout", "no answer within 2 s")
+                assert await first == ("timeout", "no answer within 4 s")
+                assert await second == ("timeout", "no answer within 4 s")
                 blocked, third = asyncio.ensure_future(exchange()), asyncio.ensure_future(exchange())
                 assert await blocked == await third == (None, "")
             assert server.accepted == 3
