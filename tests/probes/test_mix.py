@@ -20,6 +20,7 @@ from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.mix import MixClient
 from alertdrill.probes.outcome import Outcome
+from tests.probes.steady_clock import SteadyClock
 
 PLAN = Plan(ConstantArrivals(200.0, 0.5))
 
@@ -56,15 +57,9 @@ def http(name: str, url: str, weight: float = 1.0, **settings: Any) -> dict[str,
 
 
 async def run(mix: Any, acknowledged: list[str] | None = None) -> Load:
-    """Run the load, and again if the machine kept it from being sent, which dropped transactions show."""
-    ids = [] if acknowledged is None else acknowledged
-    for _ in range(3):
-        ids.clear()
-        async with open_client(mix) as client:
-            load = Load(client, PLAN, ids.extend)
-            await load.run()
-        if not load.tally.dropped:
-            break
+    async with open_client(mix) as client:
+        load = Load(client, PLAN, (lambda _: None) if acknowledged is None else acknowledged.extend, SteadyClock())
+        await load.run()
     return load
 
 
@@ -140,7 +135,7 @@ async def test_requests_are_counted_by_name_and_judged_by_it(
             "http_req_failed{name:order}": ["rate<0.01"],
             "http_req_failed{name:broken}": ["rate<0.01"],
             "http_reqs{name:gone}": ["count>0"],
-            "http_req_duration{name:order}": ["p(95)<5s"],
+            "http_req_duration{name:order}": ["p(95)<60s"],
             "checks{check:is broken}": ["rate>0.99"],
         }
     )

@@ -14,6 +14,8 @@ from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.outcome import Outcome
+from tests.probes.steady_clock import SteadyClock
+from tests.support.waiting import until
 
 Probing = Callable[..., Awaitable[Outcome]]
 
@@ -136,7 +138,7 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def test_a_late_reply_is_never_taken_for_that_of_another_command(
     read: Callable[..., Any], databases: Any, server: Any
 ) -> None:
-    probe = read(kind="redis", url=databases.redis, command="BLPOP late 30", reply="nothing", pool_size=1, timeout="3s")
+    probe = read(kind="redis", url=databases.redis, command="BLPOP late 60", reply="nothing", pool_size=1, timeout="6s")
     async with open_client(probe) as client:
         assert (await client.transact()).reason == "timeout"
         await server.rpush("late", "first")
@@ -177,19 +179,22 @@ async def test_a_server_that_has_gone_refuses_on_an_open_connection_too(read: Ca
 async def test_transactions_waiting_for_a_connection_are_in_flight_and_delay_no_other(
     read: Callable[..., Any], databases: Any, server: Any
 ) -> None:
-    """Two connections wait 0.2 s each for a list that stays empty; thirty a second are due and all are sent."""
-    probe = read(kind="redis", url=databases.redis, command="BLPOP empty 0.2", reply="nil", pool_size=2)
+    """Two connections wait for a list that is empty; thirty commands are due within a second, and all are sent."""
+    clock = SteadyClock()
+    probe = read(kind="redis", url=databases.redis, command="BLPOP empty 0", pool_size=2, timeout="60s")
     async with open_client(probe) as client:
-        load = Load(client, Plan(ConstantArrivals(30.0, 1.0)))
+        load = Load(client, Plan(ConstantArrivals(30.0, 1.0)), clock=clock)
         running = asyncio.ensure_future(load.run())
-        at_most = 0
-        while not running.done():
-            blocked = (await server.info("clients"))["blocked_clients"]
-            at_most = max(at_most, blocked)
-            await asyncio.sleep(0.01)
+
+        async def all_wait() -> bool:
+            return clock() - load.began > 2 and (await server.info("clients"))["blocked_clients"] >= 2
+
+        await until(all_wait, "two commands are at the server, a second after the last one was due")
+        at_most = (await server.info("clients"))["blocked_clients"]
+        await server.rpush("empty", *range(30))
         await running
     assert (load.tally.due, load.tally.dropped, load.tally.failed) == (30, 0, 0)
-    assert load.tally.most_in_flight > 10
+    assert load.tally.most_in_flight == 30
     assert at_most == 2
 
 
