@@ -9,10 +9,11 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -73,7 +74,8 @@ async def _start(
     file = tmp_path / "shop.yml"
     file.write_text(PROBE.format(url=url))
     # Tests that run in the background ignore SIGINT, and so would this process.
-    command = ["env", "--default-signal=INT", sys.executable, "-m", "alertdrill", "probe", str(file), *options]
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "alertdrill", "probe", str(file)]
+    command += ["--summary-export", f"{tmp_path}/s.json", *options]
     return await asyncio.create_subprocess_exec(
         *command, stdout=stdout, stderr=asyncio.subprocess.PIPE, env=os.environ | environment
     )
@@ -81,7 +83,7 @@ async def _start(
 
 async def _ended(process: asyncio.subprocess.Process) -> Ran:
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             out, err = await process.communicate()
     except TimeoutError:
         process.kill()
@@ -94,11 +96,28 @@ async def _run(tmp_path: Path, url: str, *options: str) -> Ran:
     return await _ended(await _start(tmp_path, url, *options))
 
 
+async def _in_time(tmp_path: Path, run: Callable[[], Awaitable[Ran]], shop: Shop | None = None) -> Ran:
+    """Run a load again if the machine kept it from being sent in time, which its export shows."""
+    for _ in range(3):
+        if shop is not None:
+            shop.asked = 0
+        ran = await run()
+        export = _export(tmp_path)
+        if export["load"]["honest"] and "dropped_iterations" not in export["metrics"]:
+            break
+    return ran
+
+
+def _export(tmp_path: Path) -> dict[str, Any]:
+    export: dict[str, Any] = json.loads((tmp_path / "s.json").read_text())
+    return export
+
+
 async def test_every_file_shows_the_same_load(tmp_path: Path, shop: Shop) -> None:
     """Lines, page, export and summary agree with each other, and with the server."""
     outs = ["--out", f"csv={tmp_path}/s.csv", "--out", f"jsonl={tmp_path}/s.jsonl"]
-    exports = ["--html", f"{tmp_path}/s.html", "--summary-export", f"{tmp_path}/s.json"]
-    ran = await _run(tmp_path, f"{shop.url}/orders", *outs, *exports, "--quiet")
+    options = [*outs, "--html", f"{tmp_path}/s.html", "--quiet"]
+    ran = await _in_time(tmp_path, lambda: _run(tmp_path, f"{shop.url}/orders", *options), shop)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("  █ THRESHOLDS\n")
     rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
@@ -106,7 +125,7 @@ async def test_every_file_shows_the_same_load(tmp_path: Path, shop: Shop) -> Non
     assert [int(row["offset_seconds"]) for row in rows][:2] == [0, 1]
     for name in ("due", "succeeded"):
         assert sum(int(row[name]) for row in rows) == sum(line[name] for line in lines) == shop.asked == 100
-    assert json.loads((tmp_path / "s.json").read_text())["metrics"]["http_reqs"]["count"] == 100
+    assert _export(tmp_path)["metrics"]["http_reqs"]["count"] == 100
     assert re.search(r'<td class="right number">100</td><td class="right number">100</td>', _page(tmp_path))
     assert re.search(r" iterations\.+: 100 ", ran.out)
 
@@ -124,7 +143,7 @@ async def test_an_incomplete_file_is_worse_than_a_crossed_threshold(tmp_path: Pa
 
 
 async def test_an_incomplete_file_does_not_stop_the_load_and_sets_the_exit_code(tmp_path: Path, shop: Shop) -> None:
-    ran = await _with_a_reader_that_leaves(tmp_path, f"{shop.url}/orders")
+    ran = await _in_time(tmp_path, lambda: _with_a_reader_that_leaves(tmp_path, f"{shop.url}/orders"), shop)
     assert ran.code == 2
     assert "✓ 'rate<0.01' rate=0.00%" in ran.out
     assert ran.err.count("cannot be written completely") == 1
@@ -132,7 +151,8 @@ async def test_an_incomplete_file_does_not_stop_the_load_and_sets_the_exit_code(
 
 
 async def _with_a_reader_that_leaves(tmp_path: Path, url: str) -> Ran:
-    os.mkfifo(tmp_path / "pipe")
+    with suppress(FileExistsError):
+        os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     process = await _start(tmp_path, url, "--out", f"csv={tmp_path}/pipe", "--quiet")
     head = asyncio.Event()
@@ -145,30 +165,35 @@ async def _with_a_reader_that_leaves(tmp_path: Path, url: str) -> Ran:
 
 async def test_the_load_goes_on_when_the_reader_of_its_lines_ends(tmp_path: Path, shop: Shop) -> None:
     """As with `alertdrill probe shop.yml | head -1`: the first line without a reader comes after five seconds."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    process = await _start(
-        tmp_path, f"{shop.url}/orders", "--duration", "6s", "--summary-export", f"{tmp_path}/s.json", stdout=writer
-    )
-    os.close(writer)
-    ran = await _ended(process)
+
+    async def run() -> Ran:
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = await _start(tmp_path, f"{shop.url}/orders", "--duration", "6s", stdout=writer)
+        os.close(writer)
+        return await _ended(process)
+
+    ran = await _in_time(tmp_path, run, shop)
     assert (ran.code, ran.err, shop.asked) == (0, "", 300)
-    assert json.loads((tmp_path / "s.json").read_text())["metrics"]["http_reqs"]["count"] == 300
+    assert _export(tmp_path)["metrics"]["http_reqs"]["count"] == 300
 
 
 async def test_a_summary_that_cannot_be_printed_is_still_exported(tmp_path: Path, shop: Shop) -> None:
-    full = os.open("/dev/full", os.O_WRONLY)
-    options = ["--quiet", "--summary-export", f"{tmp_path}/s.json"]
-    process = await _start(tmp_path, f"{shop.url}/orders", *options, stdout=full)
-    os.close(full)
-    assert (await _ended(process)).code != 0
-    assert json.loads((tmp_path / "s.json").read_text())["metrics"]["http_reqs"]["count"] == 100
+    async def run() -> Ran:
+        full = os.open("/dev/full", os.O_WRONLY)
+        process = await _start(tmp_path, f"{shop.url}/orders", "--quiet", stdout=full)
+        os.close(full)
+        return await _ended(process)
+
+    assert (await _in_time(tmp_path, run)).code != 0
+    assert _export(tmp_path)["metrics"]["http_reqs"]["count"] == 100
 
 
 async def test_acknowledged_ids_that_cannot_be_kept_do_not_stop_the_load_and_set_the_exit_code(
     tmp_path: Path, shop: Shop
 ) -> None:
-    ran = await _run(tmp_path, f"{shop.url}/orders", "--acknowledged", "/dev/full", "--quiet")
+    options = ["--acknowledged", "/dev/full", "--quiet"]
+    ran = await _in_time(tmp_path, lambda: _run(tmp_path, f"{shop.url}/orders", *options), shop)
     assert ran.code == 2
     assert ran.out.splitlines()[-1] == "acknowledged: /dev/full cannot be written: No space left on device"
     assert ran.err.count("acknowledged transactions are no longer kept: /dev/full cannot be written") == 1
@@ -188,10 +213,10 @@ async def test_an_interrupted_load_shows_what_ran_so_far(tmp_path: Path, shop: S
     assert ran.err == "alertdrill: stopping …\nalertdrill: interrupted\n"
     counted = re.search(r" iterations\.+: (\d+) ", ran.out)
     assert counted is not None
-    # The last request may have had no answer yet.
-    assert shop.asked - int(counted[1]) in {0, 1}
-    assert "Ended early: interrupted." in _page(tmp_path)
     rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
+    # The last requests may have had no answer yet.
+    assert 0 <= shop.asked - int(counted[1]) <= int(rows[-1]["in_flight"])
+    assert "Ended early: interrupted." in _page(tmp_path)
     assert sum(int(row["succeeded"]) for row in rows) == int(counted[1])
 
 
@@ -264,7 +289,8 @@ def _has_loaded(process_id: int, part: str) -> bool:
 
 
 async def _run_file(file: Path, text: str, *options: str) -> Ran:
-    command = [sys.executable, "-m", "alertdrill", "probe", _written(file, text), "--quiet", *options]
+    command = [sys.executable, "-m", "alertdrill", "probe", _written(file, text), "--quiet"]
+    command += ["--summary-export", f"{file.parent}/s.json", *options]
     pipe = asyncio.subprocess.PIPE
     return await _ended(await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe))
 
@@ -272,9 +298,8 @@ async def _run_file(file: Path, text: str, *options: str) -> Ran:
 @pytest.mark.parametrize("client", ["lean", "aiohttp"])
 async def test_what_has_no_answer_at_the_end_has_failed(tmp_path: Path, silent: str, client: str) -> None:
     text = HUNG.format(url=silent, client=client, in_flight=10, threshold="rate<0.01")
-    ran = await _run_file(tmp_path / "a.yml", text, "--summary-export", f"{tmp_path}/a.json")
-    assert ran.code == 99
-    export = json.loads((tmp_path / "a.json").read_text())
+    assert (await _in_time(tmp_path, lambda: _run_file(tmp_path / "a.yml", text))).code == 99
+    export = _export(tmp_path)
     assert export["metrics"]["http_req_failed"] == {
         "passes": 10,
         "fails": 0,
@@ -297,17 +322,22 @@ async def test_a_load_that_was_not_sent_as_planned_is_an_error_if_asked(
     """Of ten transactions one is in flight, and the others are dropped."""
     text = HUNG.format(url=silent, client="lean", in_flight=1, threshold="rate<=1")
     assert (await _run_file(tmp_path / "a.yml", text, "--require-honest")).code == 3
-    assert (await _run(tmp_path, f"{shop.url}/orders", "--require-honest", "--quiet")).code == 0
+    options = ["--require-honest", "--quiet"]
+    assert (await _in_time(tmp_path, lambda: _run(tmp_path, f"{shop.url}/orders", *options))).code == 0
 
 
 async def test_url_and_variables_come_from_the_command_line(tmp_path: Path, shop: Shop) -> None:
     file = tmp_path / "a.yml"
     text = 'probe: {kind: http, url: "http://nowhere.invalid/${NAME}?a=1", checks: [{status: 201}]}\n'
     load = "load: {rate: 10, duration: 1s}\n"
-    ran = await _run_file(file, text + load, "-e", "NAME=orders", "--url", shop.url)
+
+    async def sent_to(url: str) -> Ran:
+        return await _in_time(tmp_path, lambda: _run_file(file, text + load, "-e", "NAME=orders", "--url", url), shop)
+
+    ran = await sent_to(shop.url)
     assert (ran.code, ran.err, shop.asked) == (0, "", 10)
-    ran = await _run_file(file, text + load, "-e", "NAME=orders", "--url", f"{shop.url}/broken")
-    assert (shop.asked, "status 500, expected 201" in ran.out) == (20, True)
+    ran = await sent_to(f"{shop.url}/broken")
+    assert (shop.asked, "status 500, expected 201" in ran.out) == (10, True)
     for wrong, said in (
         (["-e", "NAME"], "alertdrill: --env: 'NAME' is not a variable, expected NAME=VALUE such as TOKEN=abc"),
         (["-e", "NAME=a", "--url", "shop"], "alertdrill: --url: 'shop' is not a URL"),

@@ -42,9 +42,14 @@ async def test_parts_are_judged_by_name_and_workers_share_their_data(tmp_path: P
     shop = "{}:{}".format(*runner.addresses[0][:2])
     path, summary = tmp_path / "probe.yml", tmp_path / "summary.json"
     path.write_text(FILE.replace("SHOP", shop).replace("NOBODY", f"127.0.0.1:{free_ports(1)[0]}"))
-    code = await _probe(path, "--workers", "2", "--summary-export", str(summary))
+    for _ in range(3):
+        numbers.clear()
+        code = await _probe(path, "--workers", "2", "--summary-export", str(summary))
+        metrics = json.loads(summary.read_text())["metrics"]
+        if "dropped_iterations" not in metrics:
+            # The machine let it be sent in time.
+            break
     await runner.cleanup()
-    metrics = json.loads(summary.read_text())["metrics"]
     order, gone = metrics["http_reqs{name:order}"]["count"], metrics["http_reqs{name:gone}"]["count"]
     assert (order + gone, metrics["iterations"]["count"]) == (200, 200)
     assert 110 < order < 190
@@ -59,4 +64,4 @@ async def _probe(*arguments: Any) -> int:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "alertdrill", "probe", *map(str, arguments), cwd=ROOT, stdout=asyncio.subprocess.DEVNULL
     )
-    return await asyncio.wait_for(process.wait(), 60)
+    return await asyncio.wait_for(process.wait(), 120)

@@ -25,7 +25,7 @@ from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load, Plan
 from alertdrill.probes.outcome import Counted, Outcome
 from tests.probes.hostile_server import HostileServer, holds_behind
-from tests.probes.meeting import on_loop, probe
+from tests.probes.meeting import eventually, on_loop, probe
 from tests.probes.virtual_service import Service, in_virtual_time
 
 PERCENTILES = [50, 90, 94.9, 95.1, 97, 99, 99.5, 99.9, 100]
@@ -135,6 +135,8 @@ async def stalled_load() -> tuple[Load, Witness, list[float]]:
             load = Load(witness, Plan(ConstantArrivals(100.0, 3.0)))
             loop.call_later(1.0, close)
             await load.run()
+            # If this process stood still, the load may end first.
+            await eventually(lambda: len(stalled) == 2)
     return load, witness, stalled
 
 

@@ -12,6 +12,7 @@ import re
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,11 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-async def undisturbed(run: Callable[[], Awaitable[Workers]]) -> Workers:
+async def undisturbed(run: Callable[[], Awaitable[Workers]], was_in_time: Callable[[], bool] = lambda: True) -> Workers:
     """Run a load again if a process of it stood still for a second, which dropped transactions show."""
     for _ in range(3):
         workers = await run()
-        if not workers.tally.dropped:
+        if not workers.tally.dropped and was_in_time():
             break
     return workers
 
@@ -104,13 +105,15 @@ def test_a_dead_worker_is_reported_and_its_share_is_lost() -> None:
             workers = Workers(http(server.port), plan, 2, report=reported.append)
             running = asyncio.ensure_future(workers.run())
             await eventually(lambda: len(workers.tally.seconds) >= 1)
-            os.kill(workers.process_ids[0], signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(workers.process_ids[0], signal.SIGKILL)
             killed_at.append(time.monotonic() - workers.began)
             await running
         return workers
 
     async def main() -> None:
-        workers = await undisturbed(run)
+        # This process may have stood still until the load had ended.
+        workers = await undisturbed(run, lambda: killed_at[-1] < 4)
         counts = counted(workers.tally)
         assert counts["due"] == plan.arrivals.total == 362
         assert adds_up(counts)
@@ -221,18 +224,25 @@ def test_workers_end_when_their_parent_was_killed(when: str) -> None:
 
 def test_a_stopped_process_drops_late_transactions_and_continues_as_planned() -> None:
     """Stopped (SIGSTOP) for two seconds: transactions due in the first of them are more than a second late."""
-    with HostileServer() as server, started(server.port, 0, 100, 5) as (load, _):
-        wait_until(lambda: len(server.requests) >= 30)
-        load.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, load.pid, os.WSTOPPED | os.WNOWAIT)
-        time.sleep(2.0)
-        sent_before, continued_at = len(server.read_at), time.monotonic()
-        load.send_signal(signal.SIGCONT)
-        output, errors = load.communicate(timeout=60)
-        assert errors == ""
-    counts = json.loads(output)
-    assert counts["due"] == 500
-    assert adds_up(counts)
+    for _ in range(3):
+        with HostileServer() as server, started(server.port, 0, 100, 5) as (load, _):
+            wait_until(lambda: len(server.requests) >= 30)
+            load.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, load.pid, os.WSTOPPED | os.WNOWAIT)
+            # In pieces: between them the server reads what was sent before, also when this process stood still.
+            for _ in range(20):
+                time.sleep(0.1)
+            sent_before, continued_at = len(server.read_at), time.monotonic()
+            load.send_signal(signal.SIGCONT)
+            output, errors = load.communicate(timeout=60)
+            assert errors == ""
+        counts = json.loads(output)
+        assert counts["due"] == 500
+        assert adds_up(counts)
+        instants = [counts["began"], *server.read_at, counts["began"] + 5]
+        if sum(later - one > 0.5 for one, later in pairwise(instants)) == 1:
+            # Nothing but this stop kept it from being sent.
+            break
 
     def dropped_at(instant: float) -> int:
         """Count what was not sent before the stop and is more than a second late at an instant."""
@@ -253,7 +263,7 @@ def test_further_tallies_count_whole_seconds_of_their_own_and_none_twice() -> No
                 begun = time.monotonic() - workers.began
                 await asyncio.sleep(1.2)
             async with workers.counting(second):
-                pass
+                left = time.monotonic() - workers.began
             running.cancel()
             await asyncio.wait([running])
             offsets = [[one.offset for one in tally.seconds] for tally in (first, second)]
@@ -262,7 +272,8 @@ def test_further_tallies_count_whole_seconds_of_their_own_and_none_twice() -> No
             assert offsets[0] == list(range(offsets[0][0], offsets[0][-1] + 1))
             assert offsets[1][0] > offsets[0][-1]
             assert [first.due, second.due] == [40 * len(one) for one in offsets]
-            assert len(offsets[1]) == 1 or workers.tally.dropped
+            # One second, unless this process stood still before the block could end.
+            assert len(offsets[1]) == 1 or left >= offsets[1][0] + 1
         return workers
 
     async def main() -> None:
