@@ -25,7 +25,14 @@ def probe(
         checks += [{"header": "x-state", "equals": "good"}]
     scheme = settings.pop("scheme", "http")
     return HttpProbe.model_validate(
-        {"url": f"{scheme}://{host}:{port}/", "method": method, "checks": checks, "timeout": "30s"} | settings
+        {
+            "url": f"{scheme}://{host}:{port}/",
+            "method": method,
+            "checks": checks,
+            "timeout": "30s",
+            "idle_timeout": "60s",
+        }
+        | settings
     )
 
 

@@ -80,7 +80,7 @@ async def test_another_answer_fails_the_check_and_is_quoted(probing: Probing) ->
     [
         (hang_up, "10s", "bad_answer", "the connection was closed without an answer"),
         (reset, "10s", "reset", "Connection reset by peer"),
-        (greet, "3s", "timeout", "no answer within 3 s, only '220 mail ESMTP\\r\\nyou said x\\n'"),
+        (greet, "6s", "timeout", "no answer within 6 s, only '220 mail ESMTP\\r\\nyou said x\\n'"),
     ],
 )
 async def test_without_an_answer_there_is_a_reason(

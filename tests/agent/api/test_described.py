@@ -24,7 +24,7 @@ async def test_every_answer_is_as_described(tmp_path: Path) -> None:
         drawn = ("--phases", "examples,coverage,fuzzing", "--generation-deterministic", "--max-examples", CASES)
         process = await asyncio.create_subprocess_exec(
             *(program, "run", f"{one.url}/api/v1/openapi.json", "--exclude-path", "/api/v1/events", *drawn),
-            *("--exclude-checks", NOT_CHECKED, "--no-color"),
+            *("--exclude-checks", NOT_CHECKED, "--no-color", "--request-timeout", "60"),
             cwd=tmp_path,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -306,12 +306,12 @@ async def test_each_server_has_its_own_outages(watching: Watching) -> None:
 
 async def test_a_server_that_hangs_counts_as_away_after_its_timeout(answers: Answers) -> None:
     async with answering(answers.answer) as server:
-        watching = await _begun(server, answers, _drill(), patience="200ms")
+        watching = await _begun(server, answers, _drill(), patience="3s")
         answers.delay_seconds = 3600
         began = asyncio.get_running_loop().time()
         async with asyncio.timeout(60):
             await watching.observer.look()
-        assert asyncio.get_running_loop().time() - began >= 0.2
+        assert asyncio.get_running_loop().time() - began >= 3
     assert [one.server for one in watching.observer.outages] == ["Prometheus"]
 
 

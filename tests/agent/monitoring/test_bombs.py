@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import time
+import asyncio
 import tracemalloc
 from typing import Any
 
@@ -61,10 +61,10 @@ async def test_a_refusal_is_not_unpacked_beyond_its_first_words(serve: Serve, an
 @pytest.mark.parametrize("name", ["Prometheus", "Alertmanager"])
 async def test_an_answer_that_drips_is_cut_at_the_time_limit(serve: Serve, name: str) -> None:
     url = (await serve(bombs.dripping)).url
-    started = time.monotonic()
-    told = await refused(name, url, "500ms")
+    # Without the limit it would drip for ever.
+    async with asyncio.timeout(60):
+        told = await refused(name, url, "500ms")
     assert "no answer within 500ms" in told
-    assert time.monotonic() - started < 10
 
 
 async def test_an_answer_of_too_many_values_is_one_line(serve: Serve) -> None:

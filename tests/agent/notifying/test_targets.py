@@ -108,8 +108,8 @@ async def test_a_server_that_hangs_is_left_after_the_time_limit() -> None:
         raise AssertionError
 
     async with answering(hang) as server:
-        with pytest.raises(NotTaken, match=r"did not answer within 0\.5 s"):
-            await call(Place(f"{server.url}/", 0.5), "GET")
+        with pytest.raises(NotTaken, match="did not answer within 3 s"):
+            await call(Place(f"{server.url}/", 3.0), "GET")
         assert asked.is_set()
 
 

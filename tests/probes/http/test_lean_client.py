@@ -43,7 +43,7 @@ def sequence(port: int, client: str, **settings: Any) -> HttpProbe:
     again = {"url": url + "/given/{{ id }}", "carry": {"again": "$.id"}, "name": "second"}
     same = {"url": url + "/given/{{ again }}?{{ id }}", "name": "third", "checks": [{"status": "2xx"}]}
     return HttpProbe.model_validate(
-        {"url": url + "/new", "carry": {"id": "$.id"}, "then": [again, same], "client": client, "timeout": "2s"}
+        {"url": url + "/new", "carry": {"id": "$.id"}, "then": [again, same], "client": client, "timeout": "30s"}
         | settings
     )
 
