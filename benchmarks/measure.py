@@ -99,8 +99,11 @@ def _watch(
             elapsed = time.monotonic() - started
             if elapsed > within_seconds:
                 raise BenchmarkError(f"still runs after {within_seconds:g} s")
-            memories.append(_memory(pid))
-            watch(elapsed, memories[-1].resident_kib)
+            memory = _memory(pid)
+            # It may have ended just now.
+            if memory.peak_kib:
+                memories.append(memory)
+                watch(elapsed, memory.resident_kib)
     finally:
         os.close(ended)
     return memories

@@ -54,7 +54,7 @@ def describe(directory: Path, port: int) -> Spec:
 
 def count_requests(url: str) -> int:
     """Return how many requests nginx received before this one: a count that does not rely on the client."""
-    with closing(HTTPConnection(urlsplit(url).netloc, timeout=5.0)) as connection:
+    with closing(HTTPConnection(urlsplit(url).netloc, timeout=60.0)) as connection:
         connection.request("GET", COUNTER)
         text = connection.getresponse().read().decode("ascii")
     counted = re.search(r"^ \d+ \d+ (\d+) $", text, re.MULTILINE)

@@ -160,7 +160,7 @@ def _proxy(target: Target, name: str, upstream: int, toxics: list[dict[str, Any]
 
 
 def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
-    with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=10) as answer:  # noqa: S310 - a server on loopback
+    with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=60) as answer:  # noqa: S310 - a server on loopback
         made: dict[str, Any] = json.load(answer)
     return made
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,20 @@ from benchmarks import measure
 from benchmarks.errors import BenchmarkError
 
 BURN = "import time\nwhile time.process_time() < 0.5: pass\n"
-HOLD = "import time\nblock = bytearray(b'x') * 60_000_000\ntime.sleep(3)\n"
+HOLD = """
+import sys, time
+from pathlib import Path
+block = bytearray(b"x") * 60_000_000
+while not Path(sys.argv[1]).exists():
+    time.sleep(0.02)
+"""
 
 
-def run(directory: Path, *command: str, within_seconds: float = 60.0) -> measure.Usage:
-    return measure.run_command(list(command), directory, within_seconds=within_seconds, every_seconds=0.02)
+Watch = Callable[[float, int], None]
+
+
+def run(directory: Path, *command: str, within_seconds: float = 60.0, watch: Watch = lambda *_: None) -> measure.Usage:
+    return measure.run_command(list(command), directory, within_seconds=within_seconds, every_seconds=0.02, watch=watch)
 
 
 def is_alive(pid: int) -> bool:
@@ -36,8 +46,15 @@ def test_waiting_costs_no_cpu(tmp_path: Path) -> None:
 
 
 def test_memory_is_summed_over_the_tree_and_known_for_its_largest_process(tmp_path: Path) -> None:
-    twice = f"import subprocess, sys\nfor one in [subprocess.Popen([sys.executable, '-c', {HOLD!r}]) for _ in '12']: one.wait()"
-    usage = run(tmp_path, sys.executable, "-c", twice)
+    over = tmp_path / "over"
+    hold = f"[sys.executable, '-c', {HOLD!r}, {str(over)!r}]"
+    twice = f"import subprocess, sys\nfor one in [subprocess.Popen({hold}) for _ in '12']: one.wait()"
+
+    def watch(_: float, kib: int) -> None:
+        if kib * 1024 > 120_000_000:
+            over.touch()
+
+    usage = run(tmp_path, sys.executable, "-c", twice, watch=watch)
     assert usage.tree_kib * 1024 > 120_000_000
     assert 60_000_000 < usage.process_kib * 1024 < 120_000_000
 
@@ -62,8 +79,8 @@ def test_a_failed_program_is_reported_with_the_end_of_its_output(tmp_path: Path)
 def test_every_process_of_a_hanging_pipeline_is_killed(tmp_path: Path) -> None:
     pids = [tmp_path / "first", tmp_path / "second"]
     first, second = (f"sh -c 'echo $$ >{pid}; exec sleep 60'" for pid in pids)
-    with pytest.raises(BenchmarkError, match="still runs after 3 s"):
-        run(tmp_path, "sh", "-c", f"{first} | {second}", within_seconds=3)
+    with pytest.raises(BenchmarkError, match="still runs after 10 s"):
+        run(tmp_path, "sh", "-c", f"{first} | {second}", within_seconds=10)
     deadline = time.monotonic() + 60
     while any(is_alive(int(pid.read_text())) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -71,14 +88,14 @@ def test_every_process_of_a_hanging_pipeline_is_killed(tmp_path: Path) -> None:
 
 
 def test_each_sample_is_passed_on(tmp_path: Path) -> None:
-    samples: list[tuple[float, int]] = []
-    measure.run_command(
-        ["sleep", "0.3"],
-        tmp_path,
-        within_seconds=30.0,
-        every_seconds=0.05,
-        watch=lambda elapsed, kib: samples.append((elapsed, kib)),
-    )
-    assert len(samples) >= 2
+    samples, over = list[tuple[float, int]](), tmp_path / "over"
+
+    def watch(elapsed: float, kib: int) -> None:
+        samples.append((elapsed, kib))
+        if len(samples) == 3:
+            over.touch()
+
+    run(tmp_path, "sh", "-c", f"until [ -e {over} ]; do sleep 0.01; done", watch=watch)
+    assert len(samples) >= 3
     assert samples == sorted(samples, key=lambda sample: sample[0])
     assert all(kib > 0 for _, kib in samples)
