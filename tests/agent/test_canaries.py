@@ -322,11 +322,14 @@ async def test_an_agent_that_runs_shows_no_secret(canaries: Canaries) -> None:
             return texts[-1]
 
         async def has_failed() -> bool:
-            return re.search('heartbeats_total{result="failed"} [1-9]', await answer("/metrics")) is not None
+            text = await answer("/metrics")
+            return all(
+                re.search(f'{name}_total{{result="failed"}} [1-9]', text) for name in ("heartbeats", "history_writes")
+            )
 
         with process_list() as listed:
             async with running(canaries, "-m", "alertdrill", "run", "-c", "agent.yml") as agent:
-                await until(has_failed, "a heartbeat is refused")
+                await until(has_failed, "a heartbeat is refused, and the history cannot be written")
                 for path in ("/", "/kpis", "/schedule", "/drills", *map("/api/v1/{}".format, READ)):
                     assert await answer(path)
                 assert await answer("/-/reload", "POST")

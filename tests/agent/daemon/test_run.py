@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -56,11 +56,11 @@ class Running:
         headers = ({"Content-Type": "application/json"} if body else {}) | (more or {})
         request = Request(self.url + path, data=body.encode() if post else None, headers=headers)  # noqa: S310 - http
         try:
-            with urlopen(request, timeout=30) as answer:  # noqa: S310
+            with urlopen(request, timeout=60) as answer:  # noqa: S310
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             return error.code, error.read().decode()
-        except URLError:
+        except (URLError, ConnectionError):
             return 0, ""
 
     def metric(self, name: str) -> float:
@@ -71,8 +71,13 @@ class Running:
     def worker(self) -> int:
         """The process id of the load's worker that was started last."""
         pid = self.process.pid
-        children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        return max(one for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes())
+        found = []
+        for one in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+            # One of the load before may just have ended.
+            with suppress(OSError):
+                if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes():
+                    found.append(one)
+        return max(found)
 
     def until(self, path: str, status: int = 200) -> str:
         deadline = time.monotonic() + 60
@@ -140,7 +145,7 @@ def a_call_starts_a_drill_once(agent: Running) -> None:
     assert (ended.exit_code, ended.output) == (2, f"started as {first['id']}: skipped, {found['why']}\n")
     (kept,) = json.loads(agent.ask("/api/v1/occurrences")[1])["items"]
     assert (kept["entry"], kept["asked"]) == ("@api", "by Ada: a try")
-    with urlopen(f"{agent.url}/api/v1/events", timeout=30) as events:  # noqa: S310 - http
+    with urlopen(f"{agent.url}/api/v1/events", timeout=60) as events:  # noqa: S310 - http
         while b"event: load" not in events.readline():
             pass
 
@@ -151,7 +156,7 @@ def test_an_agent_from_its_start_to_its_end(tmp_path: Path) -> None:
         assert agent.until("/-/healthy") == "alertdrill is healthy.\n"
         assert agent.until("/-/ready") == "alertdrill is ready.\n"
         agent.until_metric('alertdrill_transactions_total{outcome="succeeded"}', 20)
-        assert agent.metric('alertdrill_worker_up{worker="1"}') == 1
+        agent.until_metric_is('alertdrill_worker_up{worker="1"}', 1)
         assert agent.metric("alertdrill_faults_unhealed") == 0
         assert agent.metric('alertdrill_schedule_next_run_timestamp_seconds{entry="yearly"}') > time.time()
 
@@ -174,9 +179,10 @@ def test_an_agent_from_its_start_to_its_end(tmp_path: Path) -> None:
         before = agent.metric('alertdrill_transactions_total{outcome="succeeded"}')
         os.kill(agent.worker, signal.SIGKILL)
         agent.until_metric("alertdrill_worker_deaths_total", 1)
-        agent.until_metric('alertdrill_transactions_total{outcome="succeeded"}', before + 20)
-        assert agent.metric('alertdrill_worker_up{worker="1"}') == 1
-        assert agent.ask("/-/ready")[0] == 200
+        # Its last second may be counted only now: this is more than that.
+        agent.until_metric('alertdrill_transactions_total{outcome="succeeded"}', before + 100)
+        agent.until_metric_is('alertdrill_worker_up{worker="1"}', 1)
+        agent.until("/-/ready")
 
         call = '{"for": "2h", "reason": "the release", "by": "Ada"}'
         assert agent.ask("/api/v1/pause", post=True, body=call)[0] == 200

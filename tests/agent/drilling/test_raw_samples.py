@@ -38,6 +38,8 @@ async def test_the_samples_of_every_rule_in_the_files_of_the_alerts_are_recorded
     async with servers.started(tmp_path, configuration) as started, Prometheus(started.prometheus) as prometheus:
         await until(lambda: prometheus.holds("count_over_time(job:up:sum[1m]) > 2"), "the rules are evaluated")
         now = time.time()
+        both = f"count(timestamp(up) > {now}) == 2"
+        await until(lambda: prometheus.holds(both), "whatever was scraped before that instant is stored")
         span = ReplaySpan(now - 1, now, lookback_seconds=3)
         whole = await replay_record(prometheus, ["Up"], span)
         # The rules with fewer samples are recorded all the same.

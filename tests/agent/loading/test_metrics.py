@@ -19,6 +19,7 @@ from alertdrill.agent.cli import app
 from alertdrill.agent.loading.options import LoadOptions
 from alertdrill.agent.loading.session import run_load
 from alertdrill.lab.ports import free_ports
+from tests.support.waiting import until
 
 PROBE = """\
 probe:
@@ -53,17 +54,21 @@ async def test_a_load_can_be_watched_while_it_runs(probe_file: Path, workers: in
     """With several workers the parent serves the metrics of all."""
     listen = f"127.0.0.1:{free_ports(1)[0]}"
     options = LoadOptions(probe_file, workers=workers, listen=listen, duration=timedelta(minutes=5))
-    load = asyncio.ensure_future(run_load(options, Console(file=io.StringIO())))
+    load, text = asyncio.ensure_future(run_load(options, Console(file=io.StringIO()))), ""
     try:
-        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
-            while "alertdrill_target_transactions_per_second 50.0" not in (text := await _scraped(session, listen)):
+        async with aiohttp.ClientSession() as session:
+
+            async def is_shown() -> bool:
+                nonlocal text
                 assert not load.done()
-                await asyncio.sleep(0.05)
+                text = await _scraped(session, listen)
+                return all(f"alertdrill_{rate}_transactions_per_second 50.0" in text for rate in ("target", "achieved"))
+
+            await until(is_shown, "fifty a second are sent")
     finally:
         load.cancel()
     with pytest.raises(asyncio.CancelledError):
         await load
-    assert "alertdrill_achieved_transactions_per_second 50.0" in text
     assert 'alertdrill_checks_failed_total{check="status is 201"} 0.0' in text
     assert "alertdrill_drill_running 0.0" in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -61,28 +62,23 @@ class Agent:
         async with running(outbox.run()), running(made.run(kept.annotations)):
             yield made
 
-    async def open_ones(self) -> int:
-        return len((await Outbox(HistorySettings(), self.folder).read()).annotations)
+    async def keeps(self, *ids: int | None) -> bool:
+        """Return whether the annotations that are not complete are kept with these ids of Grafana."""
+        problems: list[str] = []
+        kept = (await Outbox(HistorySettings(), self.folder, problems.append).read()).annotations
+        return not problems and tuple(json.loads(one)["grafana_id"] for one in kept.values()) == ids
 
 
 async def test_a_fault_is_a_region_from_its_injection_to_its_end(tmp_path: Path) -> None:
     server = GrafanaServer()
-
-    async def is_open() -> bool:
-        return bool(server.kept)
-
-    async def is_closed() -> bool:
-        return "timeEnd" in server.kept[7]
-
     async with answering(server.answer) as grafana:
         agent = Agent(tmp_path, grafana.url)
         async with agent.running() as annotations:
             annotations.begin("k", "slow-db", "latency", "db", 1_000.5)
-            await until(is_open, "the annotation is there while the fault is in force")
+            await until(lambda: agent.keeps(7), "the annotation is there while the fault is in force")
             assert "timeEnd" not in server.kept[7]
             annotations.end("k", 1_060.25, is_undone=True)
-            await until(is_closed, "it ends with the fault")
-        assert await agent.open_ones() == 0
+            await until(agent.keeps, "it ends with the fault")
     assert server.kept == {
         7: {
             "time": 1_000_500,
@@ -96,14 +92,14 @@ async def test_a_fault_is_a_region_from_its_injection_to_its_end(tmp_path: Path)
 async def test_the_next_agent_closes_what_a_killed_one_left_when_the_ledger_has_it_no_more(tmp_path: Path) -> None:
     server = GrafanaServer()
 
-    async def is_closed() -> bool:
-        return "timeEnd" in server.kept[7]
+    async def are_closed() -> bool:
+        return all("timeEnd" in one for one in server.kept.values())
 
     async with answering(server.answer) as grafana:
         agent = Agent(tmp_path, grafana.url)
         async with agent.running() as annotations:
             annotations.begin("k", "slow-db", "latency", "db", 1_000.0)
-            await until(lambda: asyncio.sleep(0, bool(server.kept)), "it is open")
+            await until(lambda: agent.keeps(7), "it is open, and its id is kept")
         agent.in_force, agent.now = {("slow-db", "latency")}, 1_100.0
         async with agent.running() as annotations:
             # Something happens, so that it looks at the ledger.
@@ -112,7 +108,7 @@ async def test_the_next_agent_closes_what_a_killed_one_left_when_the_ledger_has_
             assert "timeEnd" not in server.kept[7]
             agent.in_force, agent.now = set(), 1_200.0
             annotations.end("m", 1_150.0, is_undone=True)
-            await until(is_closed, "the old one is closed")
+            await until(are_closed, "the old one is closed as well")
     assert server.kept[7]["timeEnd"] == 1_200_000
     assert "its end is not known more exactly" in server.kept[7]["text"]
     assert server.kept[8]["timeEnd"] == 1_150_000
@@ -127,10 +123,10 @@ async def test_what_a_grafana_that_is_away_has_missed_is_written_later(tmp_path:
             annotations.begin("k", "slow-db", "latency", "db", 1_000.0)
             await until(lambda: asyncio.sleep(0, server.asked > 0), "it was asked")
             await until(lambda: asyncio.sleep(0, bool(agent.lines)), "the problem is told")
+            await until(lambda: agent.keeps(None), "it is kept without an id")
             server.is_away = False
             annotations.end("k", 1_060.0, is_undone=True)
-            await until(lambda: asyncio.sleep(0, bool(server.kept)), "it is written")
-        assert await agent.open_ones() == 0
+            await until(agent.keeps, "it is written")
     assert (server.kept[7]["time"], server.kept[7]["timeEnd"]) == (1_000_000, 1_060_000)
     assert "answered 503" in agent.lines[0]
     assert TOKEN not in agent.lines[0]

@@ -169,6 +169,7 @@ async def test_the_schedule_is_paused_and_resumed_by_clicks(browser: Browser, tm
         await page.fill("input[name=reason]", EVIL)
         await page.click("text=Pause")
         await page.click("text=Resume")
+        await until(lambda: asyncio.sleep(0, "the pause is ended" in one.told), "the pause is ended")
         await page.wait_for_selector("text=Pause")
         assert [line for line in one.told if "pause" in line] == [
             f"paused by 127.0.0.1 until {one.told[0][26:46]}: {EVIL}",

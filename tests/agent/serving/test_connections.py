@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from itertools import repeat
@@ -99,7 +100,7 @@ async def test_prometheus_gets_through_while_strangers_hold_all_connections() ->
         opened += 1
 
     trace.on_connection_create_end.append(count)
-    connector = aiohttp.TCPConnector(local_addr=(PROMETHEUS, 0))
+    connector = aiohttp.TCPConnector(local_addr=(PROMETHEUS, 0), keepalive_timeout=600)
     async with (
         served(LIMITS) as port,
         aiohttp.ClientSession(connector=connector, trace_configs=[trace]) as prometheus,
@@ -136,6 +137,8 @@ async def test_a_client_that_does_not_read_is_closed_for_others() -> None:
         strangers = [await held(port, sent=b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(2)]
         for one in strangers:
             await one.reader.readexactly(1)
+        # Garbage of earlier tests closes files when it is collected.
+        gc.collect()
         before = open_files()
         newcomers = [await held(port) for _ in range(2)]
         # Each newcomer opens two files in this process, and for each the server closes one.
