@@ -59,6 +59,6 @@ def test_the_shell_completes_commands_options_and_values(words: str, word: str, 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert set(ended.stdout.split()) == expected

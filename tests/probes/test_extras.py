@@ -31,7 +31,7 @@ print(*{"asyncpg", "dns", "redis"} & set(sys.modules))
 
 def run(program: str, *arguments: str) -> str:
     command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout.strip()
 
 
 @pytest.mark.parametrize("module", PROBES)

@@ -107,7 +107,7 @@ def test_a_signal_ends_a_command_that_computes(
     assert process.poll() is None, (tmp_path / "told").read_text()
     before = cpu_seconds(process.pid)
     process.send_signal(number)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while process.poll() is None and cpu_seconds(process.pid) - before < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     ended = process.poll()

@@ -37,7 +37,7 @@ FAULTS = {
 def without(module: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder of its own, as if a library were not installed."""
     command = [sys.executable, "-c", WITHOUT, module, *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def resident_bytes(pid: int) -> int:
 def end(agent: Running) -> list[str]:
     """End an agent, and return its log."""
     agent.process.send_signal(signal.SIGTERM)
-    out, err = agent.process.communicate(timeout=60)
+    out, err = agent.process.communicate(timeout=300)
     assert agent.process.returncode == 0, err
     return out.splitlines()
 

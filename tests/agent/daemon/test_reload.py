@@ -199,7 +199,7 @@ def test_at_sighup_a_damaged_file_is_refused_as_well(tmp_path: Path) -> None:
                 assert in_force(agent) == before, name
         agent.until_metric(SUCCEEDED, agent.metric(SUCCEEDED) + 1)
         agent.process.send_signal(signal.SIGTERM)
-        lines = agent.process.communicate(timeout=60)[0].splitlines()
+        lines = agent.process.communicate(timeout=300)[0].splitlines()
         refusals = [line for line in lines if "is not reloaded, and the one before stays in force" in line]
         assert len(refusals) == len(DRILLS)
         assert all(re.search(r"agent\.yml:\d+: schedule\.entries: \S*slow\.drill:\d+: ", line) for line in refusals)

@@ -22,7 +22,7 @@ def test_several_processes_take_each_number_once() -> None:
         number = queue.descriptor
         command = [sys.executable, "-c", PROGRAM, str(number)]
         started = [subprocess.Popen(command, stdout=subprocess.PIPE, pass_fds=(number,), text=True) for _ in range(3)]
-        printed = [process.communicate(timeout=60)[0] for process in started]
+        printed = [process.communicate(timeout=300)[0] for process in started]
     assert sorted(int(number) for text in printed for number in text.split()) == list(range(1000))
 
 

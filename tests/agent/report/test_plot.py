@@ -175,7 +175,7 @@ def _read_by_the_script(row: DrawnRow, at: list[float]) -> list[list[float | Non
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     top, step = float(data.get("data-top", "")), float(data.get("data-step", ""))
     found = json.loads(answer.stdout)

@@ -40,7 +40,7 @@ def _fired(tmp_path: Path, series: list[dict[str, str]], alerts: dict[str, int])
     test: dict[str, Any] = {"rule_files": files, "evaluation_interval": "15s", "tests": [case]}
     (tmp_path / "test.yml").write_text(yaml.safe_dump(test))
     command = ["promtool", "test", "rules", "test.yml"]
-    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.parametrize(

@@ -316,7 +316,7 @@ def test_broken_connections_make_room_for_new_ones() -> None:
 def test_a_process_without_free_files_reports_that_and_recovers(client: str) -> None:
     """In a process of its own, whose limit of open files is reached."""
     code = f"import tests.probes.http.test_pool as here; here.run_out_of_files({client!r})"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert ended.returncode == 0, ended.stderr
 
 

@@ -39,7 +39,7 @@ def test_an_installation_without_the_extra_writes_the_other_reports(
     """A sidecar has no libraries for pages and JUnit."""
     path = tmp_path / f"slow{SUFFIX}"
     write_recording(passed, path)
-    subprocess.run([sys.executable, "-c", WITHOUT_A_LIBRARY, path, library], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", WITHOUT_A_LIBRARY, path, library], check=True, timeout=300)
     path.unlink()
     light = sorted(f"slow{report.suffix}" for report in REPORTS if not report.libraries)
     assert sorted(one.name for one in tmp_path.iterdir()) == light
