@@ -76,8 +76,10 @@ def opened(path: Path, agent: str, busy_seconds: float) -> Iterator[SqliteDataba
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # What drills saw can be confidential. SQLite gives its other files the mode of this one.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # What drills saw can be confidential. SQLite gives its other files the mode of this one. A process that opens and
+        # closes a file loses all its locks on it, and then others remove what its connections still use.
+        with suppress(FileExistsError):
+            os.mknod(path, 0o600)
     except OSError as error:
         raise ConfigError(f"{path}: the history cannot be kept there: {error.strerror or error}") from error
     with _explained(path):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -95,6 +97,19 @@ def test_the_database_is_for_this_user_alone_and_has_a_write_ahead_log(tmp_path:
         assert connection.execute("PRAGMA journal_mode") == [("wal",)]
         modes = {path.stat().st_mode & 0o777 for path in tmp_path.glob("h.db*")}
         assert modes == {0o600}
+
+
+def test_another_process_that_closes_the_database_takes_nothing_away(tmp_path: Path) -> None:
+    path = tmp_path / "h.db"
+    other = "import sqlite3, sys; one = sqlite3.connect(sys.argv[1]); one.execute('SELECT * FROM run'); one.close()"
+    with opened(at_file(path), tmp_path) as connection:
+        with opened(at_file(path), tmp_path):
+            """A page is shown."""
+        subprocess.run([sys.executable, "-c", other, str(path)], check=True)
+        with connection.writing():
+            connection.insert("alert_set", [("id", "[]")])
+        with opened(at_file(path), tmp_path) as again:
+            assert again.execute("SELECT id FROM alert_set") == [("id",)]
 
 
 @pytest.mark.parametrize(
