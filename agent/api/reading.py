@@ -180,12 +180,12 @@ class Reading:
             ],
         )
 
-    async def runs(self, call: Call) -> Page[wire.Run]:
-        """Answer the drills that ended, the newest first."""
+    async def runs(self, call: Call, since: float = 0.0) -> Page[wire.Run]:
+        """Answer the drills that ended, the newest first; of this part, those that ended since an instant."""
         after = position(call.query, (float, str))
         before = (math.inf, "") if after is None else (after[0], after[1])
-        limit, config = call.query.limit, self._agent.parts.configured.config
-        found = await from_history(config, lambda one: history.newest_runs(one, call.query.drill, before, limit + 1))
+        drill, limit, config = call.query.drill, call.query.limit, self._agent.parts.configured.config
+        found = await from_history(config, lambda one: history.newest_runs(one, drill, before, limit + 1, since))
         rows = found.rows[:limit]
         items = [wire.Run(**_run(row, found.verdicts[row.id])) for row in rows]
         is_more = len(found.rows) > limit
@@ -216,11 +216,14 @@ class Reading:
         seen = {(one.alert, one.severity): one for one in parts.history.standing.proofs}
         known = {alert for alert, _ in seen}
         unseen = {key: Proof(*key, 0.0, None, None, None) for key in expected if key[0] not in known}
+        drills: dict[str, set[str]] = defaultdict(set)
+        for (alert, _), names in expected.items():
+            drills[alert] |= names
         items, following = part(
             (seen | unseen).values(),
             call.query,
             lambda one: [one.alert, one.severity],
-            lambda one: _alert(one, last.get(one.alert), _drills(expected, one.alert), freshness, now),
+            lambda one: _alert(one, last.get(one.alert), sorted(drills[one.alert]), freshness, now),
         )
         return Page[wire.Alert](items=items, next_cursor=following)
 
@@ -289,10 +292,6 @@ def _expected(drills: Iterable[Drill]) -> dict[tuple[str, str], set[str]]:
         for one in drill.expect:
             found[one.alert, one.labels.get("severity", "")].add(drill.name)
     return found
-
-
-def _drills(expected: dict[tuple[str, str], set[str]], alert: str) -> list[str]:
-    return sorted({name for (of_alert, _), names in expected.items() if of_alert == alert for name in names})
 
 
 def _alert(

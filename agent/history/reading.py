@@ -49,7 +49,7 @@ class Runs:
 
 _RUN = "SELECT id, drill, started_at, ended_at, exit_code, aborted, entry, instant, time_scale FROM run WHERE agent = ?"
 _NEWEST = """
-AND (? = '' OR drill = ?) AND (started_at < ? OR (started_at = ? AND id < ?)) ORDER BY started_at DESC, id DESC LIMIT ?
+AND (? = '' OR drill = ?) AND started_at <= ? AND (started_at < ? OR id < ?) ORDER BY started_at DESC, id DESC LIMIT ?
 """
 _BEFORE = """
 AND (drill, time_scale) = (SELECT drill, time_scale FROM run AS this WHERE this.agent = run.agent AND this.id = ?)
@@ -58,19 +58,32 @@ ORDER BY started_at DESC, id DESC LIMIT 1
 """
 _VERDICTS = """
 SELECT run, alert, labels, outcome, reason, explanation, expected, fault_at, pending_at, firing_at, notified_at, resolved_at
-FROM verdict WHERE agent = ? AND run = ? ORDER BY ordinal
+FROM verdict WHERE agent = ? AND run IN ({}) ORDER BY run, ordinal
 """
-# All verdicts are looked at for their instants alone, and only the newest are read whole.
-_LAST_AT = """
-SELECT verdict.alert, MAX(run.started_at) FROM verdict JOIN run ON run.agent = verdict.agent AND run.id = verdict.run
-WHERE verdict.expected = 1 AND run.agent = ? AND run.time_scale = ? GROUP BY verdict.alert
+# All verdicts are looked at for their instants alone, and only the newest are read whole: SQLite takes the tables of a
+# cross join in their order.
+_LAST = """
+WITH newest AS (
+  SELECT verdict.alert, MAX(run.started_at) AS at
+  FROM verdict JOIN run ON run.agent = verdict.agent AND run.id = verdict.run
+  WHERE verdict.expected = 1 AND run.agent = ? AND run.time_scale = ? GROUP BY verdict.alert
+)
+SELECT verdict.alert, verdict.outcome, verdict.reason, run.id, run.drill, run.started_at
+FROM newest CROSS JOIN run CROSS JOIN verdict
+WHERE run.agent = ? AND run.time_scale = ? AND run.started_at = newest.at
+  AND verdict.agent = run.agent AND verdict.run = run.id AND verdict.alert = newest.alert AND verdict.expected = 1
+ORDER BY run.id, verdict.ordinal DESC
 """
 
 
-def newest_runs(database: Database, drill: str, before: tuple[float, str], most: int) -> Runs:
-    """Return runs that began before another one (its start and its id); `drill` may be empty for all."""
+def newest_runs(database: Database, drill: str, before: tuple[float, str], most: int, since: float = 0.0) -> Runs:
+    """Return runs that began before another one (its start and its id); `drill` may be empty for all.
+
+    Of these, those that ended before `since` are left out.
+    """
     started_at, run = before
-    return _found(database, f"{_RUN} {_NEWEST}", (drill, drill, started_at, started_at, run, most))
+    query = f"SELECT * FROM ({_RUN} {_NEWEST}) AS newest WHERE ended_at >= ? ORDER BY started_at DESC, id DESC"  # noqa: S608 - our own names
+    return _found(database, query, (drill, drill, started_at, started_at, run, most, since))
 
 
 def run_of(database: Database, run: str) -> Runs:
@@ -90,11 +103,13 @@ def runs_of_occurrence(database: Database, entry: str, instant: str) -> Runs:
 
 def _found(database: Database, query: str, values: tuple[object, ...]) -> Runs:
     rows = [RunRow(*row) for row in database.execute(query, (database.agent, *map(storable, values)))]
-    return Runs(rows, {row.id: _verdicts(database, row.id) for row in rows})
-
-
-def _verdicts(database: Database, run: str) -> list[VerdictRow]:
-    return [VerdictRow(*row) for row in database.execute(_VERDICTS, (database.agent, run))]
+    verdicts: dict[str, list[VerdictRow]] = {row.id: [] for row in rows}
+    if rows:
+        of_runs = _VERDICTS.format(", ".join("?" * len(verdicts)))
+        for found in database.execute(of_runs, (database.agent, *verdicts)):
+            one = VerdictRow(*found)
+            verdicts[one.run].append(one)
+    return Runs(rows, verdicts)
 
 
 @dataclass(frozen=True)
@@ -109,15 +124,7 @@ class LastVerdict:
 
 
 def last_verdicts(database: Database, time_scale: float) -> dict[str, LastVerdict]:
-    """Return the newest verdict on each alert, by its name."""
-    newest: dict[str, float] = dict(database.execute(_LAST_AT, (database.agent, time_scale)))
-    found: dict[str, LastVerdict] = {}
-    for started_at in set(newest.values()):
-        runs = _found(
-            database, f"{_RUN} AND time_scale = ? AND started_at = ? ORDER BY id DESC", (time_scale, started_at)
-        )
-        for run in runs.rows:
-            for one in runs.verdicts[run.id]:
-                if one.expected and newest.get(one.alert) == started_at:
-                    found.setdefault(one.alert, LastVerdict(one.outcome, one.reason, run.id, run.drill, run.started_at))
-    return found
+    """Return the newest verdict on each alert, by its name; of runs that began at once, that of the greatest id."""
+    mine = (database.agent, time_scale)
+    # Of several verdicts, the last row stays.
+    return {alert: LastVerdict(*found) for alert, *found in database.execute(_LAST, mine * 2)}

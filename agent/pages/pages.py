@@ -136,10 +136,9 @@ class PageHandlers:
     async def now(self, request: web.Request) -> web.Response:
         """Answer the load, the drill that runs, and the last day."""
         load = await self._api.events.load(_call(request, wire.LoadQuery(seconds=_SECONDS_SHOWN)))
-        since = self._parts.site.clocks.now() - _DAY
-        read = self._api.reading.runs(_call(request, wire.RunsQuery(limit=_MOST_OF_A_DAY)))
-        runs, away = await _unless_away(read, _NO_RUNS)
-        day = [run for run in runs.items if run.ended_at >= since]
+        now = self._parts.site.clocks.now()
+        read = self._api.reading.runs(_call(request, wire.RunsQuery(limit=_MOST_OF_A_DAY)), (now - _DAY).timestamp())
+        day, away = await _unless_away(read, _NO_RUNS)
         running = self._parts.site.running
         return await self._page(
             request,
@@ -147,8 +146,8 @@ class PageHandlers:
             "Now",
             load=load,
             away=away,
-            day=day,
-            strip=pictures.strip(day, since + _DAY, _DAY),
+            day=day.items,
+            strip=pictures.strip(day.items, now, _DAY),
             expected=[] if running is None else awaited(running.progress),
         )
 
