@@ -13,7 +13,7 @@ _MOST_RUNS = 24
 
 
 class TrackRun(NamedTuple):
-    """One run; `detected_seconds` is the time from the fault to firing, None where the alert did not fire."""
+    """One run; `detected_seconds` is the time from the fault to firing, None where the alert did not fire after it."""
 
     alert: str
     drill: str
@@ -37,8 +37,8 @@ class AlertTrack:
 
 _TRACKS = """
 SELECT alert, drill, run, outcome, detected FROM (
-  SELECT verdict.alert, run.drill, verdict.run, verdict.outcome, verdict.firing_at - verdict.fault_at AS detected,
-    run.started_at,
+  SELECT verdict.alert, run.drill, verdict.run, verdict.outcome, run.started_at,
+    CASE WHEN verdict.firing_at >= verdict.fault_at THEN verdict.firing_at - verdict.fault_at END AS detected,
     ROW_NUMBER() OVER (PARTITION BY verdict.alert, run.drill ORDER BY run.started_at DESC, run.id) AS place
   FROM verdict JOIN run ON run.agent = verdict.agent AND run.id = verdict.run
   WHERE verdict.expected = 1 AND run.agent = ? AND run.time_scale = ?

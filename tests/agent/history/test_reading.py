@@ -15,6 +15,7 @@ from alertdrill.agent.history.connection import Database
 from alertdrill.agent.history.database import opened
 from alertdrill.agent.history.reading import LastVerdict, last_verdicts, newest_runs
 from alertdrill.agent.history.sqlite import SqliteDatabase
+from alertdrill.agent.history.tracks import tracks
 
 
 @pytest.fixture
@@ -83,3 +84,12 @@ def test_the_last_verdict_is_the_first_expected_one_of_the_newest_run(database: 
         "Slow": LastVerdict("missed", "of b", "b", "slow", 2.0),
         "Down": LastVerdict("passed", "of z", "z", "slow", 1.0),
     }
+
+
+def test_an_alert_that_fired_before_the_fault_has_no_detection_time(database: Database) -> None:
+    for run, fault_at, firing_at in (("a", 10.0, 9.7), ("b", 20.0, 24.5)):
+        keep_run(database, run, fault_at)
+        verdict = (run, 0, "Slow", "{}", "passed", "", "", True, fault_at, None, firing_at, None, None)
+        database.insert("verdict", [verdict])
+    (track,) = tracks(database, 1.0)["Slow"]
+    assert [one.detected_seconds for one in track.runs] == [None, 4.5]
