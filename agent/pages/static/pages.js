@@ -8,6 +8,7 @@ const LONGEST_SECONDS = 900;
 // Parts are asked for anew at most this often, however many events there are.
 const RENEW_AT_MOST_EVERY_MS = 1000;
 const REFUSED_AGAIN_MS = 5000;
+const SUMS_EVERY_MS = 10_000;
 
 const byId = (id) => document.getElementById(id);
 const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -116,6 +117,15 @@ function tiles(second) {
   }
 }
 
+// No event has the sums.
+function sums(load) {
+  const found = { ...load, missed: load.dropped + load.lost };
+  for (const element of document.querySelectorAll("[data-sum]")) {
+    element.textContent = found[element.dataset.sum].toLocaleString("en");
+  }
+  byId("missed")?.classList.toggle("bad", found.missed > 0);
+}
+
 // --- parts that renew themselves ---
 
 let renewing = null;
@@ -161,6 +171,12 @@ function drawKept(drawn) {
   }
 }
 
+// The agent may be restarting: then there is none, and the events come later.
+async function askLoad(seconds) {
+  const answer = await fetch(`/api/v1/load?seconds=${seconds}`).catch(() => null);
+  return answer?.ok ? answer.json() : null;
+}
+
 async function listen() {
   const drawn = typeof uPlot === "undefined" ? [] : charts();
   const show = (second) => {
@@ -169,10 +185,12 @@ async function listen() {
     tiles(known);
   };
   if (drawn.length && !byId("periods")) {
-    // The agent may be restarting: then the events come later.
-    const answer = await fetch(`/api/v1/load?seconds=${LONGEST_SECONDS}`).catch(() => null);
-    if (answer?.ok) (await answer.json()).seconds.forEach(show);
+    (await askLoad(LONGEST_SECONDS))?.seconds.forEach(show);
     drawn.forEach((chart) => chart.show());
+    setInterval(async () => {
+      const load = document.hidden ? null : await askLoad(1);
+      if (load) sums(load);
+    }, SUMS_EVERY_MS);
   }
   drawKept(drawn);
   follow((second) => {

@@ -144,6 +144,10 @@ async def test_figures_arrive_while_one_looks(browser: Browser, tmp_path: Path) 
         await expect(page.locator("[data-tile=sent]")).to_have_text("1,234")
         tally.add(SecondCounts(offset=1, due=77, target_rate=1_500))
         await expect(page.locator("[data-value=sent] output")).to_have_text("77")
+        assert await page.locator("#missed.bad").count() == 0
+        tally.add(SecondCounts(offset=2, due=2_000, dropped=1_500, lost=2, failed=498, target_rate=1_500))
+        await expect(page.locator("#missed.bad")).to_have_text(re.compile(r"1,502 of 3,311$"))
+        await expect(page.locator("[data-sum=failed]")).to_have_text("498")
         assert wrong == []
 
 
