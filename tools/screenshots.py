@@ -70,7 +70,7 @@ def main(
         (own,) = re.findall(r"alertdrill history --config (\S+)", day.printed.read_text())
         # Some KPIs may miss their targets, which is no matter here.
         subprocess.run([*_alertdrill("kpi"), "--config", own], cwd=place, check=False, stdout=subprocess.DEVNULL)
-        _until(day, lambda: day.get("/status")["running"] is None)
+        _until(day, lambda: day.get("/status")["occurrence"] is None)
         run = day.get("/runs")["items"][0]
         for name, path in _PATHS.items():
             url = day.url + path.format(run=run["id"], drill=run["drill"])
@@ -124,7 +124,7 @@ def _picture(
         page.wait_for_selector("#connection.good", timeout=60_000)
         # The first figures of the load, and what was asked for anew.
         page.wait_for_timeout(2_500)
-        height = min(page.evaluate("document.documentElement.scrollHeight"), _HIGHEST)
+        height = min(page.evaluate("document.body.offsetHeight"), _HIGHEST)
         page.set_viewport_size({"width": width, "height": height})
         name = path.name if number == 0 else f"{path.stem}-{width}.png"
         page.screenshot(path=path.with_name(name))
