@@ -52,7 +52,7 @@ def test_a_held_lock_is_waited_for_and_named_in_a_line(tmp_path: Path, environme
         assert installer.stdout.readline() == "installing with apt-get: no-such-package\n"
         waiting = installer.stdout.readline()
         fcntl.lockf(held, fcntl.LOCK_UN)
-    _, errors = installer.communicate(timeout=60)
+    _, errors = installer.communicate(timeout=300)
     start = "waiting at most 600 s for another package manager: Could not get lock"
     assert waiting.startswith(f"{start} {tmp_path / lock}. It is held by process {os.getpid()} ")
     assert "Unable to locate package no-such-package" in errors
@@ -61,7 +61,7 @@ def test_a_held_lock_is_waited_for_and_named_in_a_line(tmp_path: Path, environme
 
 def test_an_installation_without_a_held_lock_waits_for_nothing(environment: dict[str, str]) -> None:
     ended = subprocess.run(
-        ["sh", SCRIPT, "no-such-package"], env=environment, capture_output=True, text=True, timeout=60, check=False
+        ["sh", SCRIPT, "no-such-package"], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert ended.stdout == "installing with apt-get: no-such-package\n"
     assert "Unable to locate package no-such-package" in ended.stderr

@@ -95,9 +95,18 @@ async def test_a_wrong_token_is_refused_also_with_non_ascii_letters(client: Clie
     assert (await client.pay(token="fälsch"))[0] == 401  # noqa: S106
 
 
+async def _answers(client: Client, **order: Any) -> list[tuple[int, Any]]:
+    """Pay until the payment is over: if a busy Redis did not store an answer in time, it is in progress for a minute."""
+    answers = [await client.pay(**order)]
+    while answers[-1][1].get("error") == "in_progress":
+        await asyncio.sleep(0.5)
+        answers.append(await client.pay(**order))
+    return answers
+
+
 async def test_a_repeated_order_gets_the_first_answer_and_another_order_a_conflict(client: Client) -> None:
     first = await client.pay(key="once")
-    assert await client.pay(key="once") == first
+    assert (await _answers(client, key="once"))[-1] == first
     assert (await client.pay(key="once", amount=5))[0] == 409
 
 
@@ -131,8 +140,9 @@ async def test_the_error_total_is_one_series_and_the_sum_of_the_errors_by_type(c
 
 
 async def test_a_repeated_payment_counts_once_for_its_tenant_and_currency(client: Client) -> None:
-    for _ in range(2):
-        status, answer = await client.pay(tenantId="acme", currencyCode="EUR", amount=20_000.50, key="repeated")
+    order = {"tenantId": "acme", "currencyCode": "EUR", "amount": 20_000.50, "key": "repeated"}
+    answers = [await client.pay(**order), *await _answers(client, **order)]
+    for status, answer in (answers[0], answers[-1]):
         assert (status, answer["fee"]) == (201, 20.0)
     await client.pay(tenantId="acme", currencyCode="EUR", amount=100)
     after, labels = await client.values(), '{currency="EUR",tenant="acme"}'
@@ -141,7 +151,7 @@ async def test_a_repeated_payment_counts_once_for_its_tenant_and_currency(client
     assert after[f"payment_engine_fees_collected_total{labels}"] == 20.20
     assert after[f"payment_engine_transactions_high_value_total{labels}"] == 1
     assert after[f"payment_engine_transactions_high_value_amount_total{labels}"] == 20_000.50
-    assert after['payment_engine_tenants_response_time_seconds_count{tenant="acme"}'] == 3
+    assert after['payment_engine_tenants_response_time_seconds_count{tenant="acme"}'] == len(answers) + 1
 
 
 async def test_a_sender_pays_amount_and_fee_and_the_fee_is_booked(client: Client, lab: Lab) -> None:

@@ -10,6 +10,7 @@ import aiohttp
 from alertdrill.lab.pace import Timing, read_timing, spare, timing
 from alertdrill.lab.stack import Lab
 from alertdrill.units.processor_time import processors
+from tests.support.waiting import until
 
 METRICS = """\
 # TYPE prometheus_rule_group_iterations_missed_total counter
@@ -61,11 +62,14 @@ async def test_a_lab_that_gets_another_time_scale_has_new_monitoring_and_the_sam
         assert (await _asked(lab, f"/api/v1/query?query=up[10m]&time={before:.3f}"))["result"] == []
         assert lab.servers["payment-engine"].pid == engine
         assert lab.servers["prometheus"].pid != prometheus
-        found = await timing(f"http://{lab.addresses['prometheus:9090']}")
-        assert found.scrape_seconds > 0
+        await until(lambda: _has_scraped(lab), "there are scrapes within the time that is looked at")
     finally:
         await lab.change_scale(30.0)
     assert await _intervals(lab) == {"250ms"}
+
+
+async def _has_scraped(lab: Lab) -> bool:
+    return (await timing(f"http://{lab.addresses['prometheus:9090']}")).scrape_seconds > 0
 
 
 async def _intervals(lab: Lab) -> set[str]:

@@ -35,7 +35,7 @@ def test_a_lab_without_toxiproxy_uses_the_embedded_one(tmp_path: Path) -> None:
         env=os.environ | {"PATH": _path()},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=3000,
         check=False,
     )
     assert lab.returncode == 0, lab.stderr
@@ -68,7 +68,7 @@ def test_a_failed_build_of_toxiproxy_does_not_fail_the_set_up(tmp_path: Path) ->
         env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert ended.returncode == 0
