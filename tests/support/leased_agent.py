@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from alertdrill.chaos.safety.ledger import Ledger
+
 _AGENT = """
 import asyncio, json, sys
 from pathlib import Path
@@ -51,15 +53,23 @@ class LeasedAgent:
         self.dog = dog
 
     @classmethod
-    async def started(cls, ledger: Path, toxiproxy_url: str) -> LeasedAgent:
-        """Start it, and wait until its fault is in force."""
+    async def started(cls, ledger: Path, toxiproxy_url: str) -> LeasedAgent | None:
+        """Start it, and wait until its fault is in force.
+
+        None when a busy machine stopped it for so long that its watchdog has undone the fault already.
+        """
         arguments = json.dumps([FAULT, toxiproxy_url, str(ledger)])
         command = [sys.executable, "-c", _AGENT, arguments]
         process = await asyncio.to_thread(subprocess.Popen, command, stdout=subprocess.PIPE, text=True)
         agent = cls(process, 0)
         agent.dog = int((await agent.says()).removeprefix("watchdog "))
-        assert await agent.says() == "in force"
-        return agent
+        said = await agent.says()
+        if said == "in force" and not Ledger(ledger).read().lapsed:
+            return agent
+        assert said == "in force" or "did not respond" in said
+        process.kill()
+        await asyncio.to_thread(process.communicate)
+        return None
 
     async def says(self) -> str:
         """Read its next line; empty at its end."""

@@ -47,7 +47,9 @@ def ledger(tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 async def agent(server: Server, ledger: Ledger) -> AsyncIterator[LeasedAgent]:
-    running = await LeasedAgent.started(ledger.directory, f"http://{server.address}")
+    while (running := await LeasedAgent.started(ledger.directory, f"http://{server.address}")) is None:
+        await until_healed(server)
+        await until_removed(ledger)
     assert len(toxics(server)) == 1
     yield running
     running.close()

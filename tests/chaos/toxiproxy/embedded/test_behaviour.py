@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from tests.support.tcp_pair import WITHIN_SECONDS, Proxied, Side, proxied
 from tests.support.toxiproxies import ToxiproxyServer
+from tests.support.waiting import until
 
 # Longer than any test.
 FOREVER_MS = 600_000
@@ -287,13 +288,15 @@ class TestSlicer:
     async def test_pieces_have_about_the_size_and_are_apart(self, proxy: Proxied) -> None:
         await proxy.add("slicer", {"average_size": 100, "size_variation": 20, "delay": 20_000})
         client, server = await proxy.connect()
-        await server.send(b"x" * 600)
-        sizes = []
         started = monotonic()
-        while sum(sizes) < 600:
+        await server.send(b"x" * 600)
+        count = 0
+        while count < 600:
             async with asyncio.timeout(WITHIN_SECONDS):
-                sizes.append(len(await client.reader.read(65536)))
-        assert len(sizes) >= 4, sizes
+                count += len(await client.reader.read(65536))
+            # Who reads late finds several pieces at once, but never more than have been sent by then.
+            most = 1 + (monotonic() - started + RESOLUTION_SECONDS) / (0.02 - RESOLUTION_SECONDS)
+            assert count <= 120 * most
         assert monotonic() - started >= 0.06
 
     async def test_removal_sends_the_rest_at_once(self, proxy: Proxied) -> None:
@@ -335,12 +338,27 @@ class TestLimitData:
 
 
 class TestToxicity:
+    async def silent(self, clients: list[Side]) -> list[bool]:
+        """Tell of each whether its byte is held; those of four have arrived then, however slow this machine is."""
+        receiving = [asyncio.create_task(client.receive(1)) for client in clients]
+
+        async def four_have_arrived() -> bool:
+            return sum(one.done() for one in receiving) >= 4
+
+        await until(four_have_arrived, "four bytes arrive")
+        await asyncio.wait(receiving, timeout=0.5)
+        held = [not one.done() for one in receiving]
+        for one in receiving:
+            one.cancel()
+        await asyncio.gather(*receiving, return_exceptions=True)
+        return held
+
     async def test_it_is_drawn_for_each_connection_and_stays(self, proxy: Proxied) -> None:
         await proxy.add("latency", {"latency": FOREVER_MS}, toxicity=0.5)
         pairs = [await proxy.connect() for _ in range(40)]
         for _, server in pairs:
             await server.send(b"x")
-        silent = await asyncio.gather(*(client.is_silent(0.5) for client, _ in pairs))
+        silent = await self.silent([client for client, _ in pairs])
         assert 4 <= sum(silent) <= 36
         for (client, server), was_silent in zip(pairs, silent, strict=True):
             if not was_silent:
@@ -360,14 +378,14 @@ class TestToxicity:
         pairs = [await proxy.connect() for _ in range(30)]
         for _, server in pairs:
             await server.send(b"x")
-        before = await asyncio.gather(*(client.is_silent(0.4) for client, _ in pairs))
+        before = await self.silent([client for client, _ in pairs])
         await proxy.add("noop")
         for client, was_silent in zip((client for client, _ in pairs), before, strict=True):
             if was_silent:
                 await client.receive(1)
         for _, server in pairs:
             await server.send(b"y")
-        after = await asyncio.gather(*(client.is_silent(0.4) for client, _ in pairs))
+        after = await self.silent([client for client, _ in pairs])
         assert before != after
 
 
