@@ -34,7 +34,8 @@ KPIS = [
 async def started(monitoring_servers: MonitoringServers, tmp_path: Path) -> AsyncIterator[Started]:
     async with monitoring_servers.started(tmp_path, Configuration()) as started:
         asked = Prometheus(started.prometheus)
-        await until(lambda: asked.holds("sum(rate(prometheus_http_requests_total[1m])) > 0"), "it has scraped twice")
+        of_queries = 'increase(prometheus_http_requests_total{handler="/api/v1/query"}[1m]) > 0'
+        await until(lambda: asked.holds(of_queries), "it has scraped twice since the first query")
         yield started
 
 
@@ -93,14 +94,18 @@ def test_a_phase_is_judged_by_the_servers_kpis_as_well(
     lab: KeptLab, alertdrill: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     """The CPU that the engine took stands beside what the load saw; rates are none of a phase's KPIs."""
-    load = {"phases": [{"phase": "calm", "to": 20, "hold": "3s"}]}
     walk = tmp_path / "walk.yml"
-    walk.write_text(yaml.safe_dump({"probe": lab.settings()["probe"], "load": load}))
-    ended = alertdrill("probe", walk, "--config", lab.config, "--quiet", "--summary-export", tmp_path / "s.json")
-    (phase,) = json.loads((tmp_path / "s.json").read_text())["load"]["phases"]
-    assert phase["kpis"]["CPU usage"]["value"] > 0, ended.stdout
-    assert phase["kpis"]["error rate"] == {"value": 0, "status": "green"}
-    assert "transactions a second" not in phase["kpis"]
+    for duration in ("3s", "10s", "30s"):  # a busy machine can keep Prometheus from its scrapes: again, for longer
+        load = {"phases": [{"phase": "calm", "to": 20, "hold": duration}]}
+        walk.write_text(yaml.safe_dump({"probe": lab.settings()["probe"], "load": load}))
+        ended = alertdrill("probe", walk, "--config", lab.config, "--quiet", "--summary-export", tmp_path / "s.json")
+        (phase,) = json.loads((tmp_path / "s.json").read_text())["load"]["phases"]
+        kpis = phase.get("kpis", {})
+        if all(kpis.get(name, {}).get("value") is not None for name in ("CPU usage", "error rate")):
+            break
+    assert kpis["CPU usage"]["value"] > 0, ended.stdout
+    assert kpis["error rate"] == {"value": 0, "status": "green"}
+    assert "transactions a second" not in kpis
 
 
 def test_every_shipped_kpi_is_measured_on_the_lab(
@@ -112,9 +117,9 @@ def test_every_shipped_kpi_is_measured_on_the_lab(
         walk.write_text(yaml.safe_dump({"probe": lab.settings()["probe"], "load": {"rate": 20, "duration": duration}}))
         alertdrill("probe", walk, "--quiet")
         ended = alertdrill("kpi", "--config", lab.config, "--history", tmp_path / "kpis.jsonl", "--format", "json")
-        assert ended.returncode == 1, ended.stderr
         told = {one["kpi"]: one["status"] for one in json.loads(ended.stdout)["kpis"]}
         if "unknown" not in told.values():
             break
     assert [kpi for kpi, status in told.items() if status == "unknown"] == []
+    assert ended.returncode == 1, ended.stderr
     assert told["transactions a second"] == "red"

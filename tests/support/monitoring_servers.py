@@ -10,6 +10,7 @@ import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,8 @@ def _settings(guard: Guard | None, port: int) -> MonitoringServer:
     if guard is None:
         return patient_server(f"http://127.0.0.1:{port}")
     client = guard.client_config()
-    return MonitoringServer.model_validate({"url": f"https://127.0.0.1:{port}{guard.prefix}", **client})
+    url = f"https://127.0.0.1:{port}{guard.prefix}"
+    return MonitoringServer.model_validate({"url": url, "timeout": timedelta(minutes=1), **client})
 
 
 async def _answers(asked: Any) -> bool:
