@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import yaml
 from aiohttp import web
 
 from tests.integration.conftest import ROOT, KeptLab
+from tests.integration.drilling import until_quiet
 from tests.support.answering import answering
 from tests.support.canaries import Canaries, process_list, run, running, written
 from tests.support.waiting import until
@@ -88,16 +91,24 @@ async def test_a_whole_drill_shows_no_secret(lab: KeptLab, tmp_path: Path) -> No
 
         async def is_all_in_force() -> bool:
             nonlocal served, entries
-            assert drill.returncode is None, (await drill.communicate())[0].decode()
             served = await metrics(session, agent["listen"])
             entries = "".join(text for path, text in written(tmp_path / "state" / "ledger") if path.suffix == ".json")
             return served.count("\nalertdrill_fault_active{") == 4 and entries.count('"injection"') == 3
 
+        async def is_decided() -> bool:
+            return await is_all_in_force() or drill.returncode is not None
+
         with process_list(every_seconds=0.2) as listed:
             words = "-m alertdrill drill drill.yml -c agent.yml -o state/reports"
-            async with running(canaries, *words.split()) as drill:
-                await until(is_all_in_force, "the toxic, the call, the command and the surge are in force")
-                printed = (await drill.communicate())[0].decode()
+            for _ in range(5):  # the machine can spoil a baseline, after which nothing is broken
+                async with running(canaries, *words.split()) as drill:
+                    await until(is_decided, "the toxic, the call, the command and the surge are in force", 300)
+                    printed = (await drill.communicate())[0].decode()
+                if entries:
+                    break
+                shutil.rmtree(tmp_path / "state" / "reports", ignore_errors=True)
+                await asyncio.to_thread(until_quiet, lab)
+            assert entries.count('"injection"') == 3, printed
             for more in (
                 "judge {}",
                 "judge --json {}",

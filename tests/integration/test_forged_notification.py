@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-import threading
+import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import KeptLab
-from tests.integration.drilling import call, changed, start, verdict_of, wait_for
+from alertdrill.agent.errors import INCONCLUSIVE
+from tests.integration.conftest import LONGEST_SECONDS, KeptLab
+from tests.integration.drilling import begun, call, changed, until_quiet, verdict_of
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
 
-def _forge(lab: KeptLab) -> None:
+def _forge(lab: KeptLab, drill: subprocess.Popen[str]) -> None:
     """Notify `on-call` of HighResponseTime as soon as it fires, although the routes lead to team-lead."""
     settings = lab.settings()
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    while drill.poll() is None:
         for one in call(f"{settings['prometheus']['url']}/api/v1/alerts")["data"]["alerts"]:  # type: ignore[index]
             if one["state"] == "firing" and one["labels"]["alertname"] == "HighResponseTime":
                 alert = {"status": "firing", "labels": one["labels"], "startsAt": one["activeAt"]}
@@ -34,13 +35,17 @@ def test_a_forged_notification_passes_nothing(lab: KeptLab, drill_file: Callable
     """Even at an agent without a credential; the drill expects a receiver that is not notified."""
     config = changed(lab, tmp_path, webhook_token=None)
     drill = drill_file(expect=[{"alert": "HighResponseTime", "within": "12m", "receiver": "on-call"}])
-    process = start(config, drill, tmp_path / "out")
-    wait_for(process, "fault injected")
-    forging = threading.Thread(target=_forge, args=[lab])
-    forging.start()
-    said, _ = process.communicate(timeout=300)
-    forging.join()
-    verdict = verdict_of(tmp_path / "out")
+    for attempt in range(3):  # the machine can spoil a drill, which is then inconclusive
+        folder = tmp_path / f"attempt-{attempt}"
+        process = begun(lab, drill, folder, "fault injected", config)
+        with ThreadPoolExecutor() as threads:
+            forging = threads.submit(_forge, lab, process)
+            said, _ = process.communicate(timeout=LONGEST_SECONDS)
+        if process.returncode != INCONCLUSIVE and forging.exception() is None:
+            break
+        until_quiet(lab)
+    forging.result()
+    verdict = verdict_of(folder)
     assert verdict["outcome"] == "wrong_receiver", said
     assert process.returncode == 1
     assert "lead to team-lead" in verdict["reason"]

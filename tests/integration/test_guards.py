@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 
 from alertdrill.agent.errors import INCONCLUSIVE
-from tests.integration.conftest import KeptLab
-from tests.integration.drilling import call, changed, start, verdicts, wait_for
+from tests.integration.conftest import LONGEST_SECONDS, KeptLab, undisturbed
+from tests.integration.drilling import call, changed, start, until_quiet, verdicts, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[..., Path]
 pytestmark = pytest.mark.usefixtures("quiet")
-SHORT = [{"alert": "HighResponseTime", "within": "3m", "receiver": "team-lead"}]
 
 
 def silences(lab: KeptLab) -> list[dict[str, Any]]:
@@ -50,11 +49,11 @@ def test_a_kill_switch_ends_a_drill_and_refuses_the_next(
 ) -> None:
     switch, output = tmp_path / "stop", tmp_path / "out"
     config = changed(lab, tmp_path, guards={"kill_switch": str(switch)})
-    process = start(config, drill_file(), output)
+    process = start(config, drill_file(**undisturbed()), output)
     wait_for(process, "fault injected")
     assert len(lab.toxic_names()) == 1
     switch.touch()
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=LONGEST_SECONDS)
     assert process.returncode == 3, printed
     assert lab.toxic_names() == []
     assert f"the kill switch {switch} is there" in verdicts(output)["verdicts"][0]["reason"]
@@ -64,14 +63,14 @@ def test_a_kill_switch_ends_a_drill_and_refuses_the_next(
 
 
 def test_a_drill_is_stopped_over_http_with_a_reason(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
-    process = start(lab.config, drill_file(), tmp_path)
+    process = start(lab.config, drill_file(**undisturbed()), tmp_path)
     wait_for(process, "fault injected")
     url = f"http://{lab.settings()['listen']}/-/stop"
     with pytest.raises(urllib.error.HTTPError, match="401"):
         call(url, "POST", b"a stranger calls")
     token = str(lab.settings()["webhook_token"])
     assert call(url, "POST", b"customers\ncall", token) == "stopping: undoing what is broken\n"
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=LONGEST_SECONDS)
     assert process.returncode == 3, printed
     assert lab.toxic_names() == []
     assert "stopped by POST /-/stop from 127.0.0.1: customers call" in verdicts(tmp_path)["verdicts"][0]["reason"]
@@ -79,11 +78,12 @@ def test_a_drill_is_stopped_over_http_with_a_reason(lab: KeptLab, drill_file: Wr
 
 def test_a_load_that_fails_too_often_ends_the_drill(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
     drill = drill_file(
+        **undisturbed(),
         faults=[{"kind": "reset_peer", "proxy": "postgres", "toxicity": 1.0}],
         abort_unless={"http_req_failed": ["rate<0.02"]},
     )
     process = start(lab.config, drill, tmp_path)
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=LONGEST_SECONDS)
     assert process.returncode == 3, printed
     assert lab.toxic_names() == []
     assert "threshold rate<0.02 on http_req_failed was crossed" in verdicts(tmp_path)["verdicts"][0]["reason"]
@@ -92,11 +92,11 @@ def test_a_load_that_fails_too_often_ends_the_drill(lab: KeptLab, drill_file: Wr
 def test_a_second_drill_on_the_same_target_is_refused_at_once(
     lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
 ) -> None:
-    process = start(lab.config, drill_file(), tmp_path)
+    process = start(lab.config, drill_file(**undisturbed()), tmp_path)
     wait_for(process, "baseline begins")
     refused = alertdrill("drill", "--config", lab.config, drill_file(), "-o", tmp_path)
     process.terminate()
-    process.communicate(timeout=300)
+    process.communicate(timeout=LONGEST_SECONDS)
     assert refused.returncode == 2
     assert f"drill database-latency of process {process.pid} drills" in refused.stderr
 
@@ -108,7 +108,9 @@ def test_a_dry_run_finds_every_target_and_breaks_nothing(
         {"kind": "latency", "proxy": "redis", "latency": "1s", "at": "1m", "lasts": "1m"},
         {"kind": "latency", "proxy": "postgres", "latency": "3s", "ramp": {"steps": 3, "over": "30s"}},
     ]
-    ended = alertdrill("drill", "--config", lab.config, "--dry-run", drill_file(faults=faults), "-o", tmp_path / "out")
+    ended = alertdrill(
+        "drill", "--config", lab.config, "--dry-run", drill_file(**undisturbed(), faults=faults), "-o", tmp_path / "out"
+    )
     assert ended.returncode == 0, ended.stderr
     rows = [line for line in ended.stdout.splitlines() if "proxy" in line]
     assert ["redis" in row for row in rows] == [False, False, False, True]
@@ -121,11 +123,11 @@ def test_a_dry_run_finds_every_target_and_breaks_nothing(
 
 def test_a_latency_grows_in_steps_and_all_of_them_are_undone(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
     grows = {"kind": "latency", "proxy": "redis", "latency": "30ms", "ramp": {"steps": 3, "over": "30s"}}
-    process = start(lab.config, drill_file(faults=[grows], expect=SHORT), tmp_path)
+    process = start(lab.config, drill_file(**undisturbed("10m"), faults=[grows]), tmp_path)
     for _ in range(3):
         wait_for(process, "fault injected")
     assert len(lab.toxic_names()) == 3
-    process.communicate(timeout=300)
+    process.communicate(timeout=LONGEST_SECONDS)
     assert lab.toxic_names() == []
 
 
@@ -137,8 +139,8 @@ def test_a_fault_repeats(lab: KeptLab, drill_file: Write, tmp_path: Path) -> Non
         "lasts": "10s",
         "repeat": {"times": 3, "every": "20s"},
     }
-    process = start(lab.config, drill_file(faults=[again], expect=SHORT), tmp_path)
-    printed, _ = process.communicate(timeout=300)
+    process = start(lab.config, drill_file(**undisturbed("3m"), faults=[again]), tmp_path)
+    printed, _ = process.communicate(timeout=LONGEST_SECONDS)
     assert printed.count("fault injected") == printed.count("fault healed") == 3
     assert lab.toxic_names() == []
 
@@ -151,10 +153,11 @@ def test_other_alerts_are_silenced_with_an_author_and_an_end_while_the_drill_run
         process = start(lab.config, drill_file(silence_others=True), tmp_path)
         wait_for(process, "baseline begins")
         (set_here,) = [one for one in silences(lab) if one not in before]  # it is set before the first phase begins
-        printed, _ = process.communicate(timeout=300)
+        printed, _ = process.communicate(timeout=LONGEST_SECONDS)
         assert silences(lab) == before
         if process.returncode != INCONCLUSIVE:
             break
+        until_quiet(lab)
     assert process.returncode == 0, printed
     assert set_here["createdBy"] == "alertdrill"
     assert set_here["comment"] == "drill database-latency is running"
@@ -177,8 +180,8 @@ def test_a_silence_by_an_unknown_author_keeps_the_drill_from_breaking_anything(
     silence_id = call(url, "POST", json.dumps(theirs).encode())["silenceID"]
     try:
         config = changed(lab, tmp_path, guards={"known_silences": ["alertdrill"]})
-        process = start(config, drill_file(expect=SHORT), tmp_path / "out")
-        printed, _ = process.communicate(timeout=300)
+        process = start(config, drill_file(**undisturbed()), tmp_path / "out")
+        printed, _ = process.communicate(timeout=LONGEST_SECONDS)
     finally:
         call(url.removesuffix("s") + f"/{silence_id}", "DELETE")
     assert process.returncode == 3, printed

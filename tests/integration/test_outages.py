@@ -62,6 +62,6 @@ async def test_without_postgres_the_client_is_told_to_come_back(lab: KeptLab, cl
         postgres.enable()
     assert status == 503
     assert answer["error"] in {"database_unavailable", "database_error"}
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while (await pay(client))[0] != 201:  # noqa: ASYNC110 - the pool does not tell when it is whole again
             await asyncio.sleep(0.1)

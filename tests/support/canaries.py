@@ -87,7 +87,7 @@ def process_list(every_seconds: float = 0.02) -> Iterator[set[str]]:
 
 async def run(canaries: Canaries, *command: str) -> str:
     """Run a command in the folder of the secrets, and return what it printed."""
-    async with running(canaries, *command) as process, asyncio.timeout(120):
+    async with running(canaries, *command) as process, asyncio.timeout(600):
         printed, _ = await process.communicate()
     assert b"Traceback" not in printed
     return printed.decode()
