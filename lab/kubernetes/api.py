@@ -12,7 +12,8 @@ import yaml
 from alertdrill.lab.errors import LabError
 from alertdrill.units.polling import poll
 
-_LIMIT = aiohttp.ClientTimeout(total=10.0)
+# Many times the usual time, for busy machines.
+_LIMIT = aiohttp.ClientTimeout(total=60.0)
 
 
 class ApiRefused(Exception):

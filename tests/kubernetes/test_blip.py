@@ -60,7 +60,7 @@ async def test_throttled_requests_are_sent_again(  # noqa: PLR0913, PLR0917 - a 
     front.refuse = every_other(refusal, "/pods/", method)
     async with applied(fault(namespace=shop.name, **settings), shop.endpoints(), ledger) as injection:
         assert not before & await shop.pods()
-    assert await shop.has_ready(3)
+    await shop.require_ready(3)
     assert "stay" not in injection.outcome
     assert "all 3 pods Ready" in injection.outcome
 
@@ -84,7 +84,7 @@ async def test_pods_whose_answers_are_lost_did_not_end_by_themselves(
     async with applied(fault(namespace=shop.name, **settings), shop.endpoints(), ledger):
         assert front.count(method, "/pods/") >= 6
         assert not before & await shop.pods()
-    assert await shop.has_ready(3)
+    await shop.require_ready(3)
 
 
 async def test_an_object_whose_answer_is_lost_is_the_faults_own(
@@ -128,7 +128,7 @@ async def test_a_fault_that_is_refused_in_mid_injection_is_undone_and_told(
         async with applied(fault(namespace=shop.name, **KILL), shop.endpoints(), ledger):
             pass
     assert error.value.in_part
-    assert await shop.has_ready(3)
+    await shop.require_ready(3)
     assert before != await shop.pods()
 
 
@@ -141,7 +141,7 @@ async def test_an_undo_waits_through_an_api_server_that_restarts(
         tasks.create_task(away_for(front, _AWAY_SECONDS))
         await until(lambda: is_away(front), "it is away")
     assert not front.away
-    assert await shop.has_ready(3)
+    await shop.require_ready(3)
 
 
 async def is_away(front: Front) -> bool:
@@ -158,7 +158,7 @@ async def test_an_api_server_that_restarts_while_pods_are_waited_for_is_waited_f
         await away_for(front, _AWAY_SECONDS)
         assert not undoing.done()
     await undoing
-    assert await shop.has_ready(3)
+    await shop.require_ready(3)
 
 
 async def killed_and_undone(shop: Shop, ledger: Ledger) -> None:
@@ -208,12 +208,11 @@ async def test_pods_are_listed_once_and_then_watched(shop: Shop, front: Front) -
 
 
 async def test_a_role_without_watch_is_enough(shop: Shop, ledger: Ledger) -> None:
-    role = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{shop.name}/roles/alertdrill"
-    rules = (await shop.api.get(role))["rules"]
-    await shop.api.patch(role, {"rules": [one | {"verbs": [v for v in one["verbs"] if v != "watch"]} for one in rules]})
+    rules = (await shop.role())["rules"]
+    await shop.set_rules([one | {"verbs": [verb for verb in one["verbs"] if verb != "watch"]} for one in rules])
     await shop.deploy()
     await killed_and_undone(shop, ledger)
-    assert await shop.has_ready(3)
+    await shop.require_ready(3)
 
 
 async def test_thousands_of_pods_are_killed_without_a_lost_reply(shop: Shop, front: Front, ledger: Ledger) -> None:

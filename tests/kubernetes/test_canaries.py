@@ -108,6 +108,7 @@ async def permit(shop: Shop) -> None:
     await shop.api.create(
         f"{path}/rolebindings", {"metadata": {"name": "manifests"}, "roleRef": role, "subjects": [account]}
     )
+    await shop.until_permitted(rules)
 
 
 @pytest.fixture

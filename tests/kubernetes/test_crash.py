@@ -46,8 +46,7 @@ async def test_heal_undoes_the_fault_of_a_killed_agent(shop: Shop, tmp_path: Pat
     token = yaml.safe_load(shop.kubeconfig.read_text())["users"][0]["user"]["token"]
     assert token not in entry.read_text()
     await agent.heal()
-    assert (await shop.workload())["status"]["readyReplicas"] == 3
-    assert await shop.has_ready(3)
+    await shop.require_ready(3)
     assert await policies(shop) == []
 
 
@@ -65,7 +64,7 @@ async def test_an_api_server_that_is_away_delays_the_undo(tmp_path: Path) -> Non
         with pytest.raises(FaultNotApplied, match="cannot be reached"):
             await fault(namespace="shop", **SCALE).resolve(shop.endpoints(), "alertdrill-1")
         await plane.start_api_server()
-        await until(lambda: is_healed(ledger, entry_id, entry), "the next process undoes it")
+        await until(lambda: is_healed(ledger, entry_id, entry), "the next process undoes it", 300)
         assert ledger.read().entries == {}
         assert (await shop.workload())["status"]["readyReplicas"] == 3
 

@@ -17,7 +17,7 @@ from tests.support.waiting import until
 
 
 def drain(**settings: Any) -> Any:
-    return fault(**{"kind": "drain", "node": "node-1", "ready_within": "60s"} | settings)
+    return fault(**{"kind": "drain", "node": "node-1", "ready_within": "5m"} | settings)
 
 
 async def on_node(shop: Shop, node: str, name: str = "engine") -> list[str]:
@@ -51,7 +51,7 @@ async def test_a_node_is_empty_until_the_end(nodes: Shop, ledger: Ledger) -> Non
     assert await cordoned(nodes) == []
     told = f"1 nodes take pods again; namespace {nodes.name}: {count} of {count} pods evicted, all 3 pods Ready"
     assert injection.outcome.startswith(told)
-    assert await nodes.has_ready(3)
+    await nodes.require_ready(3)
 
 
 async def test_pods_that_a_budget_protects_stay_and_the_budget_is_named(nodes: Shop, ledger: Ledger) -> None:
@@ -69,7 +69,7 @@ async def test_an_eviction_is_asked_for_again_while_the_budget_refuses(nodes: Sh
     await spread(nodes, replicas=4)
     await nodes.budget(at_least=3)
     assert len(await on_node(nodes, "node-1")) > 1
-    async with applied(drain(evict_within="60s"), nodes.endpoints(), ledger):
+    async with applied(drain(evict_within="5m"), nodes.endpoints(), ledger):
 
         async def is_empty() -> bool:
             return not await on_node(nodes, "node-1")
@@ -140,4 +140,4 @@ async def test_heal_undoes_the_drain_of_a_killed_agent(nodes: Shop, tmp_path: Pa
     agent.kill()
     await agent.heal()
     assert await cordoned(nodes) == []
-    assert await nodes.has_ready(3)
+    await nodes.require_ready(3)

@@ -74,13 +74,13 @@ def broken(shop: Shop, tmp_path: Path, settings: dict[str, Any]) -> dict[str, An
 
 async def assert_whole(shop: Shop) -> None:
     assert (await shop.workload())["spec"]["replicas"] == 3
-    assert await shop.has_ready(3)
+    await shop.require_ready(3)
     assert await policies(shop) == []
 
 
 async def assert_nothing_cordoned(shop: Shop) -> None:
     assert await cordoned(shop) == []
-    assert await shop.has_ready(3)
+    await shop.require_ready(3)
 
 
 async def cut_at_every_step(

@@ -21,7 +21,7 @@ async def test_without_a_budget_all_pods_are_evicted_and_replaced(shop: Shop, le
     async with applied(evict(shop, share=1.0), shop.endpoints(), ledger) as injection:
         assert not before & await shop.pods()
         assert await injection.taken_back() is None
-    assert await shop.has_ready(3)
+    await shop.require_ready(3)
     assert injection.outcome.startswith("3 of 3 pods evicted, all 3 pods Ready, after ")
 
 

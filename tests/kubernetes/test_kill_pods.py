@@ -24,7 +24,7 @@ async def test_killed_pods_are_replaced_and_the_time_is_reported(shop: Shop, led
     async with applied(kill(shop, count=2), shop.endpoints(), ledger) as injection:
         assert len(before - await shop.pods()) == 2
         assert await injection.taken_back() is None
-    assert await shop.has_ready(3)
+    await shop.require_ready(3)
     assert len(before & await shop.pods()) == 1
     assert re.fullmatch(r"all 3 pods Ready, after \d+ s", injection.outcome)
 

@@ -17,7 +17,6 @@ from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.healing import heal
 from alertdrill.chaos.safety.ledger import Ledger
 from tests.kubernetes.test_apply_manifest import DENY
-from tests.kubernetes.test_permissions import ROLE
 from tests.support.breaking import KilledAgent, fault, start_agent
 from tests.support.cluster import Shop
 
@@ -180,10 +179,10 @@ async def test_two_faults_of_one_drill_may_change_the_same_workload(shop: Shop, 
 
 async def test_a_role_that_may_not_patch_workloads_scales_without_a_mark(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
-    role = await shop.api.get(ROLE.format(shop.name))
+    role = await shop.role()
     rules = [rule for rule in role["rules"] if not (rule["verbs"] == ["patch"] and "deployments" in rule["resources"])]
     assert len(rules) == len(role["rules"]) - 1
-    await shop.api.patch(ROLE.format(shop.name), {"rules": rules})
+    await shop.set_rules(rules)
     async with applied(fault(namespace=shop.name, **SCALE), shop.endpoints(), ledger):
         assert (await shop.workload())["spec"]["replicas"] == 1
         assert await marks(shop, shop.path("deployments")) == {}

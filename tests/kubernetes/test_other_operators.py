@@ -68,12 +68,12 @@ class Operator:
 
     async def says(self, **status: Any) -> None:
         """Write the status, as soon as the object is there."""
-        await self.shop.api.until(self.path, 60)
+        await self.shop.api.until(self.path, 180)
         await self.shop.api.patch(self.path, {"status": status})
 
     async def lets_go(self) -> None:
         """Wait until an object with a finalizer is being removed, and let it go."""
-        await self.shop.api.until(self.path, 60)
+        await self.shop.api.until(self.path, 180)
 
         async def is_being_removed() -> bool:
             return "deletionTimestamp" in (await self.shop.api.get(self.path))["metadata"]
@@ -91,7 +91,9 @@ async def _operators(api: KubernetesApi) -> AsyncIterator[None]:
     kinds = [("chaos-mesh.org", "NetworkChaos", "networkchaos"), ("litmuschaos.io", "ChaosEngine", "chaosengines")]
     for group, kind, plural in kinds:
         await api.create(DEFINITIONS, definition(group, kind, plural))
-        await api.until(f"/apis/{group}/v1alpha1/namespaces/default/{plural}", 60)
+        # The API server lists the kinds of a group later than it serves them.
+        await api.until(f"/apis/{group}/v1alpha1", 180)
+        await api.until(f"/apis/{group}/v1alpha1/namespaces/default/{plural}", 180)
     yield
     for group, _, plural in kinds:
         await api.delete(f"{DEFINITIONS}/{plural}.{group}")

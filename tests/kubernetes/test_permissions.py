@@ -36,10 +36,10 @@ MORE: list[dict[str, Any]] = [
 async def test_a_missing_permission_is_reported_before_anything_is_broken(shop: Shop, missing: str) -> None:
     await shop.deploy()
     before = await shop.pods(), (await shop.workload())["spec"]
-    role = await shop.api.get(ROLE.format(shop.name))
+    role = await shop.role()
     verb = missing.split(maxsplit=1)[0]
     rules = [rule | {"verbs": [one for one in rule["verbs"] if one != verb]} for rule in role["rules"]]
-    await shop.api.patch(ROLE.format(shop.name), {"rules": [rule for rule in rules if rule["verbs"]]})
+    await shop.set_rules([rule for rule in rules if rule["verbs"]])
     with pytest.raises(
         FaultNotApplied, match=f"not permitted to {missing} {shop.name}: the role of alertdrill needs that"
     ):
@@ -51,7 +51,7 @@ async def test_a_permission_removed_meanwhile_is_reported_by_its_verb(shop: Shop
     await shop.deploy()
     scale = fault(namespace=shop.name, **FAULTS["patch deployments.apps/scale engine in namespace"])
     injection = await scale.resolve(shop.endpoints(), "alertdrill-1")
-    await shop.api.patch(ROLE.format(shop.name), {"rules": []})
+    await shop.set_rules([])
     told = rf"not permitted to get deployments\.apps/scale engine in namespace {shop.name}: .*alertdrill"
     with pytest.raises(FaultNotApplied, match=told):
         await injection.inject()

@@ -14,6 +14,7 @@ from alertdrill.chaos.safety.healing import heal
 from alertdrill.chaos.safety.ledger import Ledger
 from tests.support.breaking import fault
 from tests.support.cluster import NO_NODE, Shop
+from tests.support.waiting import until
 
 
 def restart(shop: Shop, **settings: Any) -> Any:
@@ -21,7 +22,7 @@ def restart(shop: Shop, **settings: Any) -> Any:
         "kind": "restart_rollout",
         "namespace": shop.name,
         "workload": "deployment/engine",
-        "complete_within": "40s",
+        "complete_within": "5m",
     }
     return fault(**defaults | settings)
 
@@ -83,17 +84,23 @@ async def test_another_release_that_hangs_is_not_waited_for_after_the_time(shop:
     await shop.deploy()
     async with applied(restart(shop, complete_within="2s"), shop.endpoints(), ledger) as injection:
         await shop.release("deployments", **NO_NODE)
+        await until(shop.says, "its controller has seen it")
     told = r"somebody rolled out another release of deployment/engine meanwhile, which is not complete: \d of 3 replicas .*"
     assert re.fullmatch(told, injection.outcome)
 
 
 async def test_a_roll_out_that_hangs_because_of_the_fault_is_not_healed(shop: Shop, ledger: Ledger) -> None:
     await shop.deploy()
-    with pytest.raises(FaultNotHealed, match=r"deployment/engine: \d of 3 replicas are (there|up to date) after 1 s"):
-        async with shop.without_nodes(), applied(restart(shop, complete_within="1s"), shop.endpoints(), ledger):
-            pass
-    ((entry_id, entry),) = ledger.read().entries.items()
-    patient = entry.injection.model_copy(update={"complete_within": timedelta(seconds=40)})
+    async with shop.without_nodes():
+        with pytest.raises(FaultNotHealed):
+            async with applied(restart(shop, complete_within="1s"), shop.endpoints(), ledger):
+                pass
+        ((entry_id, entry),) = ledger.read().entries.items()
+        await until(shop.says, "its controller has seen it")
+        told = r"deployment/engine: \d of 3 replicas are (there|up to date) after 1 s"
+        with pytest.raises(FaultNotHealed, match=told):
+            await heal(ledger, entry_id, entry, is_handed_over=True)
+    patient = entry.injection.model_copy(update={"complete_within": timedelta(minutes=5)})
     await heal(ledger, entry_id, entry.model_copy(update={"injection": patient}), is_handed_over=True)
 
 

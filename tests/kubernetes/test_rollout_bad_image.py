@@ -16,12 +16,11 @@ from tests.support.waiting import until
 
 def bad_image(shop: Shop, **settings: Any) -> Any:
     defaults = {"kind": "rollout_bad_image", "namespace": shop.name, "workload": "deployment/engine"}
-    return fault(**defaults | {"complete_within": "60s"} | settings)
+    return fault(**defaults | {"complete_within": "5m"} | settings)
 
 
 async def images(shop: Shop) -> set[str]:
-    pods = await shop.api.listed(f"/api/v1/namespaces/{shop.name}/pods?labelSelector=app=engine")
-    return {one["spec"]["containers"][0]["image"] for one in pods}
+    return {one["spec"]["containers"][0]["image"] for one in await shop.pods_of("engine")}
 
 
 async def until_image(shop: Shop, image: str) -> None:
@@ -50,7 +49,7 @@ async def test_a_deployment_rolls_out_an_image_that_cannot_be_pulled_until_the_e
         assert (await shop.workload())["status"]["readyReplicas"] == 3
     assert (await shop.workload())["spec"]["template"] == before
     assert await images(shop) == {"engine"}
-    assert await shop.has_ready(3)
+    await shop.require_ready(3)
     assert injection.outcome == "rolled out engine again"
 
 
@@ -60,7 +59,7 @@ async def test_a_stateful_set_is_not_stuck_with_the_pod_that_cannot_start(shop: 
     async with applied(cannot_start, shop.endpoints(), ledger) as injection:
         await until_image(shop, f"registry.invalid/none:{injection.name}")  # type: ignore[attr-defined]
     assert await images(shop) == {"engine"}
-    assert await shop.has_ready(2)
+    await shop.require_ready(2)
 
 
 async def test_an_image_that_somebody_set_meanwhile_is_noticed_and_stays(shop: Shop, ledger: Ledger) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,6 +64,15 @@ async def bystanders(api: KubernetesApi) -> None:
         await api.create(f"/apis/apps/v1/namespaces/{namespace}/deployments", engine)
     for namespace in OTHERS:
         await until(lambda name=namespace: _has_ready(api, name, 2), "the bystanders are Ready")  # type: ignore[misc]
+    await until(lambda: _are_labelled(api), "the controllers have changed the nodes")
+
+
+async def _are_labelled(api: KubernetesApi) -> bool:
+    """Return whether each node has what the controllers add to a new one, which they do once."""
+    nodes = [one["metadata"] for one in await api.listed("/api/v1/nodes")]
+    return all("node.alpha.kubernetes.io/ttl" in one["annotations"] for one in nodes) and all(
+        "beta.kubernetes.io/os" in one["labels"] for one in nodes
+    )
 
 
 async def seen(api: KubernetesApi) -> list[tuple[str, ...]]:
@@ -92,26 +101,53 @@ class Shop:
     async def open(self, plane: ControlPlane, labels: dict[str, str] = LABEL) -> None:
         """Create the namespace, and give alertdrill the role from configs/."""
         await self.api.create("/api/v1/namespaces", {"metadata": {"name": self.name, "labels": labels}})
-        await self.apply("rbac.yml")
+        await self._create("rbac.yml")
         await _until_open(self.api, self.name)
         account = f"/api/v1/namespaces/{self.name}/serviceaccounts/alertdrill"
         answer = await self.api.create(f"{account}/token", {"spec": {}})
         write_kubeconfig(self.kubeconfig, plane.url, plane.authority, answer["status"]["token"])
+        await self.until_permitted((await self.role())["rules"])
 
     async def apply(self, file: str) -> list[tuple[str, str]]:
         """Create the objects of a file of configs/, for this namespace instead of `shop`; returns kinds and names."""
-        made = []
-        for one in _written(file, self.name):
+        made = await self._create(file)
+        await self.until_permitted([rule for one in made for rule in one.get("rules", [])])
+        return [(one["kind"], one["metadata"]["name"]) for one in made]
+
+    async def _create(self, file: str) -> list[dict[str, Any]]:
+        written = _written(file, self.name)
+        for one in written:
             await self.api.create(_PATHS[one["kind"]].format(self.name), one)
-            made.append((one["kind"], one["metadata"]["name"]))
-        return made
+        return written
+
+    async def role(self) -> Any:
+        """Read the role of alertdrill."""
+        return await self.api.get(_PATHS["Role"].format(self.name) + "/alertdrill")
 
     async def permit(self, group: str, resources: list[str], verbs: list[str]) -> None:
         """Add a rule to the role of alertdrill, as a drill needs that creates other kinds of objects."""
-        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.name}/roles/alertdrill"
-        rules = (await self.api.get(path))["rules"]
         rule = {"apiGroups": [group], "resources": resources, "verbs": verbs}
-        await self.api.patch(path, {"rules": [*rules, rule]})
+        await self.set_rules([*(await self.role())["rules"], rule])
+
+    async def set_rules(self, rules: list[dict[str, Any]]) -> None:
+        """Set the rules of the role of alertdrill."""
+        before = (await self.role())["rules"]
+        await self.api.patch(_PATHS["Role"].format(self.name) + "/alertdrill", {"rules": rules})
+        await self.until_permitted(rules, [rule for rule in before if rule not in rules])
+
+    async def until_permitted(self, rules: list[dict[str, Any]], gone: Sequence[dict[str, Any]] = ()) -> None:
+        """Wait until the API server judges by some rules, and by others no more: it learns of a change a moment later."""
+        path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+        async with KubernetesApi(self.kubeconfig) as ours:
+
+            async def is_known() -> bool:
+                try:
+                    found = (await ours.create(path, {"spec": {"namespace": self.name}}))["status"]["resourceRules"]
+                except ApiRefused:
+                    return False
+                return all(rule in found for rule in rules) and not any(rule in found for rule in gone)
+
+            await until(is_known, "the API server knows the role")
 
     def opened(self, **changes: Any) -> dict[str, Any]:
         """Write the section `kubernetes` of agent.yml."""
@@ -121,7 +157,7 @@ class Shop:
         """Return the endpoints for faults."""
         return Endpoints(toxiproxy_url=NOWHERE, kubernetes=Kubernetes.model_validate(self.opened(**changes)))
 
-    async def deploy(self, name: str = "engine", replicas: int = 3, seconds: float = 60.0, **metadata: Any) -> None:
+    async def deploy(self, name: str = "engine", replicas: int = 3, seconds: float = 180.0, **metadata: Any) -> None:
         """Run a Deployment, and wait until all of it is Ready."""
         await self.api.create(self.path("deployments", ""), deployment(name, replicas, **metadata))
 
@@ -137,6 +173,12 @@ class Shop:
         await self.api.create(self.path(resource, ""), {"metadata": {"name": name}, "spec": body})
         count = spec.get("replicas", len(await self.api.listed("/api/v1/nodes")))
         await until(lambda: self.has_ready(count, name), f"{name} is Ready")
+
+        async def is_known() -> bool:
+            status = (await self.api.get(self.path(resource, name)))["status"]
+            return bool(status.get("numberReady", status.get("readyReplicas")) == count)
+
+        await until(is_known, f"the controller of {name} knows that")
 
     async def run_job(self, name: str, parallelism: int = 1, **spec: Any) -> None:
         """Run a Job whose pods stay Ready: on a node, kwok would end them at once."""
@@ -184,7 +226,9 @@ class Shop:
         await self.api.create(path, {"metadata": {"name": "engine-budget"}, "spec": spec})
 
         async def counted() -> bool:
-            return bool((await self.api.get(f"{path}/engine-budget"))["status"].get("expectedPods", 0) > 0)
+            status = (await self.api.get(f"{path}/engine-budget"))["status"]
+            # Each in its own time: the pods that there should be, and those that are healthy.
+            return bool(status.get("expectedPods", 0) == status.get("currentHealthy", 0) > 0)
 
         await until(counted, "the budget counts the pods")
 
@@ -202,25 +246,51 @@ class Shop:
         """Read the engine."""
         return await self.api.get(self.path("deployments"))
 
+    async def says(self, resource: str = "deployments", **status: int) -> bool:
+        """Return whether the controller of the engine has seen its last change, and tells so many replicas."""
+        now = await self.api.get(self.path(resource))
+        seen = now["status"].get("observedGeneration") == now["metadata"]["generation"]
+        return bool(seen and {key: now["status"].get(key, 0) for key in status} == status)
+
     async def pods(self, name: str = "engine") -> set[str]:
         """List the uids of the pods that are not about to end."""
         return {one["metadata"]["uid"] for one in await self.pods_of(name)}
 
     @asynccontextmanager
     async def without_nodes(self) -> AsyncIterator[None]:
-        """Cordon every node for the length of the block."""
+        """Cordon every node for the length of the block, which begins when the scheduler knows it."""
         names = [node["metadata"]["name"] for node in await self.api.listed("/api/v1/nodes")]
         try:
             for name in names:
                 await self.api.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}})
+            await until(self._finds_no_node, "a new pod finds no node")
             yield
         finally:
             for name in names:
                 await self.api.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": None}})
 
+    async def _finds_no_node(self) -> bool:
+        """Return whether the scheduler finds no node for a pod, which is removed again."""
+        pods = f"/api/v1/namespaces/{self.name}/pods"
+        await self.api.create(pods, {"metadata": {"name": "tries"}} | {"spec": template("tries")["spec"]})
+
+        async def is_decided() -> bool:
+            pod = await self.api.get(f"{pods}/tries")
+            return "nodeName" in pod["spec"] or _condition(pod, "PodScheduled") == "False"
+
+        await until(is_decided, "the scheduler has looked at a pod")
+        found = "nodeName" in (await self.api.get(f"{pods}/tries"))["spec"]
+        await self.api.delete(f"{pods}/tries?gracePeriodSeconds=0")
+        return not found
+
     async def has_ready(self, count: int, name: str = "engine") -> bool:
         """Return whether there are exactly this many pods, all Ready."""
         return await _has_ready(self.api, self.name, count, name)
+
+    async def require_ready(self, count: int, name: str = "engine") -> None:
+        """Assert that so many pods are Ready now, and wait until no others are left: a node takes its time to end one."""
+        assert len([pod for pod in await self.pods_of(name) if _is_ready(pod)]) == count
+        await until(lambda: self.has_ready(count, name), f"no other pods of {name} are left")
 
 
 async def _has_ready(api: KubernetesApi, namespace: str, count: int, name: str = "engine") -> bool:
@@ -230,8 +300,12 @@ async def _has_ready(api: KubernetesApi, namespace: str, count: int, name: str =
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:
+    return _condition(pod, "Ready") == "True"
+
+
+def _condition(pod: dict[str, Any], kind: str) -> str:
     conditions = pod["status"].get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return next((str(one["status"]) for one in conditions if one["type"] == kind), "")
 
 
 def _now() -> str:
@@ -245,4 +319,4 @@ def _written(file: str, namespace: str) -> list[dict[str, Any]]:
 
 async def _until_open(api: KubernetesApi, namespace: str) -> None:
     """Wait until a new namespace has the service account with which its pods are made."""
-    await api.until(f"/api/v1/namespaces/{namespace}/serviceaccounts/default", 60)
+    await api.until(f"/api/v1/namespaces/{namespace}/serviceaccounts/default", 180)
