@@ -16,17 +16,18 @@ import pytest
 import yaml
 from playwright.async_api import expect
 
+from alertdrill.agent.errors import INCONCLUSIVE
 from alertdrill.agent.recording.recording import Recording, read_recording
 from alertdrill.agent.schedule.journal import Journal, Watch
+from alertdrill.agent.verdict.judge import judge
 from alertdrill.units.text import utc_text
-from tests.integration.conftest import ALERTDRILL, DRILL_RATE, ROOT, SCALE, KeptLab
+from tests.integration import conftest
+from tests.integration.conftest import ALERTDRILL, DRILL_RATE, LONGEST_SECONDS, ROOT, SCALE, KeptLab, undisturbed
 from tests.integration.drilling import call
 from tests.support.browsing import chromium, needs_chromium, watched
 from tests.support.waiting import until
 
 RATE = DRILL_RATE
-# None of them may end the drill of a busy machine before it is stopped.
-OTHER_ALERTS = ["HighErrorRate", "SystemDown", "HighTPS", "HighResponseTime", "HighMemoryUsage", "LowCacheHitRate"]
 
 
 def written(lab: KeptLab, folder: Path, drill: Path, cron: str = "* * * * *") -> Path:
@@ -76,17 +77,19 @@ def test_a_scheduled_drill_that_is_stopped_is_undone_and_the_next_one_counts_on_
     agent = start(config, out)
     wait_until(lambda: "fault injected" in out.read_text(), agent, out)
     agent.send_signal(signal.SIGTERM)
-    assert agent.wait(60) == 0, out.read_text()
+    assert agent.wait(LONGEST_SECONDS) == 0, out.read_text()
     assert lab.toxic_names() == []
-    assert states(tmp_path) == ["interrupted"]
-    (stopped,) = recordings(tmp_path)
+    # On a busy machine nothing may have been broken in those before, because an alert fired in the baseline.
+    *spoiled, stopped = recordings(tmp_path)
+    assert [judge(one).exit_code for one in spoiled] == [INCONCLUSIVE] * len(spoiled)
+    assert states(tmp_path) == ["done"] * len(spoiled) + ["interrupted"]
     assert stopped.aborted.startswith("it was interrupted in the fault phase")
 
     agent = start(config, out)
-    wait_until(lambda: "done" in states(tmp_path), agent, out)
+    wait_until(lambda: "done" in states(tmp_path)[len(spoiled) :], agent, out)
     agent.send_signal(signal.SIGTERM)
-    assert agent.wait(60) == 0, out.read_text()
-    _, whole = recordings(tmp_path)
+    assert agent.wait(LONGEST_SECONDS) == 0, out.read_text()
+    whole = recordings(tmp_path)[len(spoiled) + 1]
     assert whole.scheduled is not None
     assert whole.scheduled.entry == "minutely"
     assert whole.load.target_rate == RATE
@@ -102,9 +105,8 @@ def test_a_scheduled_drill_that_is_stopped_is_undone_and_the_next_one_counts_on_
 async def test_a_drill_is_started_and_stopped_by_clicks(
     lab: KeptLab, drill_file: Callable[..., Path], tmp_path: Path
 ) -> None:
-    # Far too few connections for its alert, and hours of fault: only the click ends it.
-    exhausted = {"alert": "DatabaseConnectionsExhausted", "within": "12h"}
-    drill = drill_file(baseline="1m", expect=[exhausted], allow=[*OTHER_ALERTS, "HighQueueDepth"], abort_if=[])
+    # Hours of fault: only the click ends it.
+    drill = drill_file(**undisturbed(), baseline="1m")
     config, out = written(lab, tmp_path, drill, "@yearly"), tmp_path / "out"
     url, agent = f"http://{lab.settings()['listen']}", start(config, out)
     wait_until(lambda: "next, by minutely" in out.read_text(), agent, out)
@@ -135,7 +137,7 @@ async def test_a_drill_is_started_and_stopped_by_clicks(
     status = call(f"{url}/api/v1/status")
     assert (status["running"], status["faults_unhealed"], status["problem"]) == (None, 0, "")
     agent.send_signal(signal.SIGTERM)
-    assert agent.wait(60) == 0, out.read_text()
+    assert agent.wait(LONGEST_SECONDS) == 0, out.read_text()
     (record,) = Journal(tmp_path / "kept").records.values()
     assert (record.entry, record.state, record.verdicts) == ("@api", "done", (("database-latency", 3),))
     assert record.asked == "by 127.0.0.1: a look at it"
@@ -155,7 +157,7 @@ def test_a_game_day_on_a_lab_of_its_own_says_where_to_look_and_ends_all_that_it_
     (config,) = re.findall(r"alertdrill history --config (\S+)", out.read_text())
     assert (Path(config).parent / "prometheus").is_dir()
     agent.send_signal(signal.SIGINT)
-    assert agent.wait(60) == 0, out.read_text()
-    assert not Path(config).parent.exists()
+    assert agent.wait(LONGEST_SECONDS) == 0, out.read_text()
+    conftest.wait_until(lambda: not Path(config).parent.exists(), "the lab's folder is gone")
     (folder,) = (tmp_path / "recordings").glob("game-day-*")
     assert folder.joinpath("occurrences.jsonl").is_file()

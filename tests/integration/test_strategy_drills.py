@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from alertdrill.agent.errors import INCONCLUSIVE
 from alertdrill.agent.recording.recording import read_recording
 from alertdrill.agent.report.drill import wording
 from alertdrill.agent.verdict.judge import judge
-from tests.integration.conftest import ALERTDRILL, ROOT, KeptLab, run_alertdrill
-from tests.integration.drilling import verdicts, wait_for
+from tests.integration.conftest import ALERTDRILL, LONGEST_SECONDS, ROOT, KeptLab, run_alertdrill, wait_until
+from tests.integration.drilling import call, read_to, until_quiet, verdicts
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 DRILLS = ROOT / "configs/drills"
@@ -29,6 +30,7 @@ def test_a_drill_on_an_engine_that_fails_already_is_inconclusive_and_says_so(
 ) -> None:
     os.kill(lab.pids["payment-engine"], signal.SIGSTOP)
     try:
+        wait_until(lambda: "SystemDown" in _firing(lab), "the engine counts as down")
         ended = alertdrill("drill", "--config", lab.config, DRILLS / "high-memory-usage.yml", "-o", tmp_path)
     finally:
         os.kill(lab.pids["payment-engine"], signal.SIGCONT)
@@ -37,6 +39,12 @@ def test_a_drill_on_an_engine_that_fails_already_is_inconclusive_and_says_so(
     assert any("SystemDown" in text for text in verdicts(tmp_path)["undermined_by"])
 
 
+def _firing(lab: KeptLab) -> set[str]:
+    alerts = call(f"{lab.settings()['prometheus']['url']}/api/v1/alerts")["data"]["alerts"]  # type: ignore[index]
+    return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+
+
+@pytest.mark.usefixtures("quiet")
 def test_after_a_drill_whose_fault_cannot_be_injected_the_next_one_runs(
     lab: KeptLab, alertdrill: Run, tmp_path: Path
 ) -> None:
@@ -46,7 +54,13 @@ def test_after_a_drill_whose_fault_cannot_be_injected_the_next_one_runs(
     impossible.write_text(f"drill: impossible\nload: {{rate: 40}}\nfaults: [{fault}]\nexpect: [{expected}]\n")
     control = tmp_path / "control.yml"
     control.write_text("drill: control\nload: {rate: 40}\nbaseline: 1m\nobserve: 1m\n")
-    ended = alertdrill("drill", "--config", lab.config, impossible, control, "-o", tmp_path)
+    for attempt in range(5):  # the machine can spoil a drill, which is then inconclusive
+        output = tmp_path / f"attempt-{attempt}"
+        ended = alertdrill("drill", "--config", lab.config, impossible, control, "-o", output)
+        (recording,) = output.glob("control-*.recording.json.gz")
+        if judge(read_recording(recording)).exit_code != INCONCLUSIVE:
+            break
+        until_quiet(lab)
     assert ended.returncode == 2, ended.stdout + ended.stderr
     assert "alertdrill: drill impossible: " in ended.stdout
     assert "nosuch" in ended.stdout
@@ -86,7 +100,7 @@ def test_drills_on_two_labs_pass_and_are_shown_in_one_table(tmp_path: Path) -> N
         files = [DRILLS / f"{name}.yml" for name in names]
         process = _start(files, tmp_path, folder, "--proofs", str(tmp_path / "proofs.json"))
         said, _ = process.communicate(timeout=1200)
-        assert _left_of(folder) == []
+        wait_until(lambda: not _left_of(folder), "their servers end")
     assert process.returncode == 0, said
     assert re.search(
         r"  2 labs at time scale [\d.]+: [\d.]+ of \d+ cores? (is|are) free, scrapes come \d+ ms late", said
@@ -109,7 +123,7 @@ def test_drills_on_two_labs_pass_and_are_shown_in_one_table(tmp_path: Path) -> N
 def _require_proven(alerts: set[str], proofs: Path) -> None:
     """Require proofs of the rules as they are in the file, though Prometheus spells them anew and at a time scale."""
     rules = ROOT / "configs" / "prometheus" / "rules.yml"
-    ended = run_alertdrill("gate", rules, "--proofs", proofs, "--format", "json", timeout=60)
+    ended = run_alertdrill("gate", rules, "--proofs", proofs, "--format", "json")
     found = json.loads(ended.stdout)["alerts"]
     assert {one["alert"] for one in found if one["coverage"] == "proven"} == alerts
 
@@ -126,7 +140,7 @@ def test_a_drill_that_was_held_up_is_tried_again_more_slowly_and_says_so(tmp_pat
         time.sleep(0.7 * baseline)
         os.kill(process.pid, signal.SIGCONT)
         said, _ = process.communicate(timeout=1200)
-        assert _left_of(folder) == []
+        wait_until(lambda: not _left_of(folder), "its servers end")
     first, *later = sorted(map(read_recording, tmp_path.glob("*.recording.json.gz")), key=lambda one: one.started_at)
     assert judge(first).spoiled_by_machine, judge(first)
     assert [one.attempt for one in (first, *later)] == list(range(1, len(later) + 2))
@@ -153,14 +167,15 @@ def test_a_signal_that_ends_several_drills_ends_their_labs(
     files = [DRILLS / f"{name}.yml" for name in ("database-latency", "low-cache-hit-rate")]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)
-        process = _start(files, tmp_path, folder, scale=scale)
-        wait_for(process, words)
+        for attempt in range(3):  # the machine can spoil both baselines
+            process = _start(files, tmp_path / f"attempt-{attempt}", folder, scale=scale)
+            if words in (said := read_to(process, words)) or process.wait(LONGEST_SECONDS) != INCONCLUSIVE:
+                break
+        assert words in said, said
         process.send_signal(number)
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate(timeout=LONGEST_SECONDS)
         assert process.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[number], said
         assert "Traceback" not in said
-        deadline = time.monotonic() + 60
-        while (_left_of(folder) or list(Path(folder).iterdir())) and time.monotonic() < deadline:
-            time.sleep(0.1)  # labs whose starter was killed end on their own, and tell nobody
-        assert _left_of(folder) == []
-        assert list(Path(folder).iterdir()) == []
+        # Labs whose starter was killed end on their own, and tell nobody.
+        wait_until(lambda: not _left_of(folder), "their servers end")
+        wait_until(lambda: not list(Path(folder).iterdir()), "their folders are gone")
