@@ -10,6 +10,7 @@ import ctypes
 import os
 import resource
 import signal
+import subprocess
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,6 +21,7 @@ from alertdrill.chaos.registry import fault_class
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.lease import leased
 from alertdrill.chaos.safety.ledger import Ledger
+from alertdrill.chaos.safety.watchdog import BEAT_SECONDS
 from crashing.steps import Steps, counted
 
 _IN_FORCE_SECONDS = 0.05
@@ -31,7 +33,8 @@ class _Agent:
     def __init__(self, spec: dict[str, Any], matrix: Connection) -> None:
         self._spec = spec
         self.tell = matrix.send
-        self._wait = matrix.recv
+        self._matrix = matrix
+        self._dog: subprocess.Popen[bytes] | None = None
         self.steps = Steps(spec["at"], self._happen)
 
     def _happen(self) -> None:
@@ -43,9 +46,16 @@ class _Agent:
         elif event == "disk full":
             resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
         else:
-            # The parent process does it, and this one waits.
+            # The parent process does it, and this one waits. It hangs only for that, so its heartbeats go on.
             self.tell(("please", event))
-            self._wait()
+            while not self._matrix.poll(BEAT_SECONDS):
+                self._beat()
+            self._matrix.recv()
+
+    def _beat(self) -> None:
+        if self._dog is not None and self._dog.stdin is not None:
+            with suppress(OSError):
+                os.write(self._dog.stdin.fileno(), b".")
 
     async def run(self) -> None:
         """Inject the fault and undo it, as a drill does; signals cancel it, as they cancel a command."""
@@ -59,6 +69,7 @@ class _Agent:
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         lost = asyncio.Event()
         async with leased(ledger, lambda _: lost.set(), [fault]) as dog:
+            self._dog = dog
             self.tell(("watchdog", dog.pid))
             with counted(self.steps):
                 async with applied(fault, endpoints, ledger) as injection:

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from crashing.cell import EVENTS, OF_THE_TARGET, Cell, Outcome, applies
+from crashing.cell import EVENTS, OF_THE_TARGET, Cell, Outcome, applies, undisturbed
 from crashing.report import page
 from crashing.targets import TARGETS, running
 
@@ -41,7 +41,7 @@ async def find_steps(fault: str) -> tuple[list[str], list[str]]:
     """Run a fault undisturbed, and return its steps and the events that can happen to it."""
     with tempfile.TemporaryDirectory(prefix="alertdrill-crash-") as made:
         async with running(fault, Path(made)) as target:
-            outcome = await Cell(fault, target, Path(made)).run()
+            outcome = await undisturbed(fault, target, Path(made))
             assert outcome.ended == "as planned", f"{fault}: {outcome}"
             assert not outcome.problems, f"{fault}: {outcome.problems}"
             return outcome.steps, [event for event in (*EVENTS, *OF_THE_TARGET) if applies(event, target)]

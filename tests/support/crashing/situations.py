@@ -16,7 +16,7 @@ from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.registry import fault_class
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
-from crashing.cell import OF_THE_TARGET, Cell, Outcome, applies
+from crashing.cell import OF_THE_TARGET, Cell, Outcome, applies, undisturbed
 from crashing.steps import IN_FORCE
 from crashing.targets import Target, running
 
@@ -156,7 +156,7 @@ async def _observed(fault: str) -> dict[str, Observed]:
     with tempfile.TemporaryDirectory(prefix="alertdrill-situation-") as made:
         directory = Path(made)
         async with running(fault, directory) as target:
-            steps = (await Cell(fault, target, directory / "undisturbed").run()).steps
+            steps = (await undisturbed(fault, target, directory)).steps
             found = {}
             for event in OF_THE_TARGET:
                 if applies(event, target):
