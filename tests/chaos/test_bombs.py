@@ -31,6 +31,11 @@ TOO_LARGE = {
 Start = Callable[[Answer], Awaitable[str]]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _packed() -> None:
+    bombs.prepare()
+
+
 @pytest_asyncio.fixture
 async def start() -> AsyncIterator[Start]:
     async with AsyncExitStack() as servers:
