@@ -21,7 +21,7 @@ import yaml
 from dashboards.catalogue import DASHBOARDS
 from dashboards.panel import Dashboard, Panel, Query
 from dashboards.prometheus_queries import QueryRunner, Span
-from tests.integration.conftest import ALERTDRILL, ROOT
+from tests.integration.conftest import ALERTDRILL, LONGEST_SECONDS, ROOT
 
 SCALE = 20
 # Those of a cluster are asked for where there is one: tests/kubernetes.
@@ -70,7 +70,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
         payment = yaml.safe_load((ROOT / "configs/probes/payment.yml").read_text())["probe"]
         probe.write_text(yaml.safe_dump({"probe": payment | {"url": settings["probe"]["url"]}, "load": {"rate": 60}}))
         load = subprocess.Popen(
-            [*ALERTDRILL, "probe", str(probe), "--listen", settings["listen"], "--quiet", "--duration", "5m"],
+            [*ALERTDRILL, "probe", str(probe), "--listen", settings["listen"], "--quiet", "--duration", "1h"],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
         )
@@ -78,10 +78,10 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
             yield Loaded(settings["prometheus"]["url"])
         finally:
             load.send_signal(signal.SIGINT)
-            load.wait(60)
+            load.wait(LONGEST_SECONDS)
     finally:
         lab.send_signal(signal.SIGINT)
-        lab.communicate(timeout=60)
+        lab.communicate(timeout=LONGEST_SECONDS)
 
 
 @pytest_asyncio.fixture
@@ -130,7 +130,7 @@ async def test_the_load_shows_in_the_figures(runner: QueryRunner, loaded: Loaded
 
     # The load has just begun, and the rate is that of a while. After a stall of this machine scrapes are missing, and the
     # load catches up, for a while beyond its rate.
-    for _ in range(100):
+    for _ in range(600):
         said = await shown()
         if all(said.values()):
             break
