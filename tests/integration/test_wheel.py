@@ -34,7 +34,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build(target: str, source: Path, folder: Path) -> Path:
     """Build a wheel or an sdist into an empty folder."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
-    subprocess.run(command, cwd=source, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=source, check=True, capture_output=True, timeout=300)
     (built,) = folder.iterdir()
     return built
 
@@ -43,10 +43,10 @@ def build(target: str, source: Path, folder: Path) -> Path:
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh environment with the wheel and decoys; it borrows the other libraries from this environment."""
     folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=300)
     (packages,) = folder.glob("lib/python*/site-packages")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(folder / "bin" / "python")]
-    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True, timeout=120)
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True, timeout=300)
     # A path file adds a folder to the end of sys.path, but does not follow that folder's own path files: the checkout
     # stays out.
     (packages / "libraries.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
@@ -63,7 +63,7 @@ def here(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(environment: Path, here: Path) -> Run:
-    def run(*command: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(*command: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(environment / "bin" / str(command[0])), *map(str, command[1:])],
             cwd=here,
@@ -171,7 +171,7 @@ def test_the_watchdog_starts(environment: Path, here: Path) -> None:
         assert process.stdin is not None
         assert process.stdout.readline() == f"{READY}\n", process.stderr.read()
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
 
 
 def test_heal_reads_the_ledger(run: Run, here: Path) -> None:
@@ -187,7 +187,7 @@ def test_heal_reads_the_ledger(run: Run, here: Path) -> None:
 def test_a_shipped_drill_passes_on_the_lab(run: Run, here: Path) -> None:
     """With nothing but the wheel; a drill that a busy machine made inconclusive is run again, slower."""
     for scale in (30, 15, 8):
-        ended = run("alertdrill", "drill", "database-latency", "--lab", "--time-scale", scale, timeout=400)
+        ended = run("alertdrill", "drill", "database-latency", "--lab", "--time-scale", scale, timeout=900)
         if ended.returncode != INCONCLUSIVE:
             break
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -310,7 +310,7 @@ async def _phases(stage: Stage) -> Phases:
             found.append(Phases(stage.pace, jobs, groups))
         return bool(found)
 
-    await until(are_known, "Prometheus scrapes and evaluates", 120)
+    await until(are_known, "Prometheus scrapes and evaluates", 300)
     return found[0]
 
 
