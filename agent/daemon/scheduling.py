@@ -6,6 +6,7 @@ The wall clock may be set and the machine may sleep: the scheduler looks at the 
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -272,6 +273,9 @@ class Scheduler:
                     refusal = refusal or closed
                     break
                 code, refused = await self._conducted(one, drill)
+                # An error refers to the frames that it went through, and they to it, with megabytes of figures: the
+                # garbage collector, which counts objects and not bytes, would let those of many drills pile up.
+                gc.collect()
                 refusal = refusal or refused
                 if code is not None:
                     verdicts[drill.name] = code

@@ -18,6 +18,7 @@ from tests.support.gone_folder import replaced_by_a_file
 
 SUCCEEDED = 'alertdrill_transactions_total{outcome="succeeded"}'
 FAILED = 'alertdrill_transactions_total{outcome="failed"}'
+SKIPPED = 'alertdrill_occurrences_total{entry="@api",reason="target",state="skipped"}'
 LIVE = ("/-/healthy", "/-/ready", "/metrics", "/api/v1/status", "/api/v1/load")
 OF_THE_HISTORY = ("/", "/runs", "/alerts", "/schedule", "/api/v1/runs", "/api/v1/occurrences", "/api/v1/alerts")
 PAUSE = '{"for": "2h", "reason": "a try"}'
@@ -67,6 +68,43 @@ def test_while_the_target_is_away_the_load_goes_on_and_neither_log_nor_metrics_n
             agent.until("/-/ready")
             lines = end(agent)
     assert len(lines) < 20, lines
+
+
+@pytest.mark.servers
+def test_while_prometheus_is_away_every_drill_is_skipped_and_nothing_grows(tmp_path: Path) -> None:
+    """As many drills as an hourly schedule has in four days."""
+    with HostileServer() as server, running(tmp_path, server.port) as agent:
+        agent.until("/-/ready")
+        for _ in range(10):
+            skipped_drill(agent)
+        agent.until_metric(SKIPPED, 10)
+        before, memory = series(agent), resident_bytes(agent.process.pid)
+        for _ in range(96):
+            skipped_drill(agent)
+        goes_on(agent, SUCCEEDED)
+        assert series(agent) == before
+        assert resident_bytes(agent.process.pid) - memory < 8 * 2**20
+        assert (agent.metric("alertdrill_worker_deaths_total"), agent.ask("/-/ready")[0]) == (0, 200)
+        lines = end(agent)
+    # Its begin, why it cannot begin, and its end.
+    assert len(lines) < 20 + 3 * 106
+    # Since when the schedule is watched; and of each drill its begin and its end.
+    assert len((tmp_path / "kept/occurrences.jsonl").read_bytes().splitlines()) == 1 + 2 * 106
+
+
+def skipped_drill(agent: Running) -> None:
+    """Start a drill, and wait until it is skipped."""
+    deadline = time.monotonic() + 60
+    # Calls that come too fast are refused.
+    while (answer := agent.ask("/api/v1/starts", post=True, body='{"drill": "slow"}'))[0] != 202:
+        assert answer[0] == 503, answer
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.1)
+    path = f"/api/v1/starts/{json.loads(answer[1])['id']}"
+    while (found := json.loads(agent.ask(path)[1]))["state"] == "running":
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    assert (found["state"], found["reason"]) == ("skipped", "target")
 
 
 @pytest.mark.servers
