@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from alertdrill.agent.config.daemon import Entry
 from alertdrill.agent.errors import ConfigError
@@ -28,6 +28,9 @@ State = Literal["waiting", "running", "done", "skipped", "interrupted"]
 NAME = "occurrences.jsonl"
 _MOST_VALUES_OF_A_LINE = 2_000
 _MOST_RECORDS = 40_000
+# Four times as many as calls may order at once, so that those of the half that ends first are over.
+_MOST_BLACKOUTS = 400
+_One = TypeVar("_One")
 
 
 @dataclass(frozen=True)
@@ -166,26 +169,32 @@ class Journal:
 
     def blackouts(self, now: datetime) -> tuple[Blackout, ...]:
         """Return the times without drills that somebody ordered, and that are not over."""
+        now_text = utc_text(now)
         return tuple(
             Blackout(line.blackout, utc_instant(line.begins_at), utc_instant(line.ends_at), line.reason, line.by)
             for line in self._blackouts.values()
-            if line.ends_at > utc_text(now)
+            if line.ends_at > now_text
         )
 
     def set_blackout(self, one: Blackout) -> None:
         """Add a time without drills, or change the one of that name; raises OSError."""
         self.add(BlackoutLine(one.id, utc_text(one.begins_at), utc_text(one.ends_at), one.reason, one.by))
 
-    def shorten(self, most_records: int = _MOST_RECORDS) -> None:
-        """Leave out the older half when there are too many; raises OSError."""
-        if len(self.records) <= most_records:
+    def shorten(self, most_records: int = _MOST_RECORDS, most_blackouts: int = _MOST_BLACKOUTS) -> None:
+        """Leave out the older half of occurrences when there are too many, and so of blackouts; raises OSError.
+
+        Of blackouts it is the half that ends first. The clock is not asked which are over: while it is ahead, one that
+        must still hold would be lost.
+        """
+        if len(self.records) <= most_records and len(self._blackouts) <= most_blackouts:
             return
-        kept = list(self.records.values())[len(self.records) // 2 :]
-        pauses = [] if self._pause is None else [asdict(self._pause)]
-        others: list[Watch | BlackoutLine] = [*self._watches.values(), *self._blackouts.values()]
-        lines = [*map(asdict, others), *pauses, *map(asdict, kept)]
-        write_whole(self.path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-        self.records = {one.key: one for one in kept}
+        records = _newer(list(self.records.values()), most_records)
+        blackouts = _newer(sorted(self._blackouts.values(), key=lambda one: one.ends_at), most_blackouts)
+        pauses = [] if self._pause is None else [self._pause]
+        lines: list[_Line] = [*self._watches.values(), *blackouts, *pauses, *records]
+        write_whole(self.path, "".join(json.dumps(asdict(line), ensure_ascii=False) + "\n" for line in lines))
+        self.records = {one.key: one for one in records}
+        self._blackouts = {one.blackout: one for one in blackouts}
 
     def _lines(self) -> Iterator[_Line]:
         try:
@@ -209,6 +218,11 @@ class Journal:
         else:
             self.records[line.key] = line
             self._last[line.entry] = max(self._last.get(line.entry, ""), line.instant)
+
+
+def _newer(lines: list[_One], most: int) -> list[_One]:
+    """Return the last half of lines if there are too many."""
+    return lines if len(lines) <= most else lines[len(lines) // 2 :]
 
 
 def _read(line: bytes) -> _Line | None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.schedule.journal import Journal, OccurrenceRecord, recorded
+from alertdrill.agent.schedule.journal import BlackoutLine, Journal, OccurrenceRecord, recorded
 from alertdrill.agent.schedule.occurrences import Blackout, Occurrence, Pause, Skip, Timetable
+from alertdrill.units.text import utc_text
 from tests.support.schedules import at, entry, schedule
 
 NOW = at("2026-06-02T08:00")
@@ -112,6 +113,28 @@ def test_a_blackout_that_was_ordered_lasts_over_a_restart_until_it_is_over_or_en
     assert Journal(tmp_path).blackouts(one.ends_at) == ()
     again.set_blackout(replace(one, ends_at=NOW))
     assert Journal(tmp_path).blackouts(NOW) == ()
+
+
+def test_of_many_blackouts_those_that_ended_first_are_left_out(tmp_path: Path) -> None:
+    """As many as releases have in a year, each with its own; one that is to come stays, and so does all else."""
+    hour = timedelta(hours=1)
+    ends = [NOW + number * hour for number in range(1, 5_001)]
+    coming = Blackout("coming", NOW + 6_000 * hour, NOW + 6_001 * hour, "the sale", "Ada")
+    pause = Pause(NOW + hour, "the release", "Ada")
+    journal = Journal(tmp_path)
+    journal.watched_since(entry(), NOW)
+    journal.add(recorded(FIRST, "done", NOW))
+    journal.set_pause(pause, NOW)
+    journal.set_blackout(coming)
+    lines = [BlackoutLine(utc_text(end), utc_text(end - hour), utc_text(end), "a release", "CI") for end in ends]
+    for number in range(0, len(lines), 100):
+        journal.add(*lines[number : number + 100])
+    for one in (journal, Journal(tmp_path)):
+        assert one.blackouts(ends[-1]) == (coming,)
+        assert [line.ends_at for line in one.blackouts(ends[-2])] == [ends[-1], coming.ends_at]
+        assert len(one.blackouts(NOW)) <= 400
+        assert (states(one), one.pause, one.watched_since(entry(), NOW)) == ([("2026-06-02", "done")], pause, NOW)
+    assert len(journal.path.read_bytes().splitlines()) < 410
 
 
 def test_a_pause_lasts_over_a_restart_until_it_is_ended(tmp_path: Path) -> None:
