@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test's own, started as the lab starts it."""
+"""A PostgreSQL server of a test's own, and its exporter, started as the lab starts them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,8 @@ class PostgresServer:
 
 
 @asynccontextmanager
-async def postgres_server() -> AsyncIterator[PostgresServer]:
-    """Run a server for the length of the block."""
+async def postgres_server(**settings: object) -> AsyncIterator[PostgresServer]:
+    """Run a server for the length of the block, with further settings of postgresql.conf."""
     user = "postgres" if os.geteuid() == 0 else None
     programs = find_programs()
     with tempfile.TemporaryDirectory(prefix="alertdrill-postgres-") as made:
@@ -65,7 +65,9 @@ async def postgres_server() -> AsyncIterator[PostgresServer]:
         how = ["--no-sync", "--username=postgres", "--auth-host=password", f"--pwfile={password}", "--locale=C.UTF-8"]
         command = [str(programs["initdb"]), *how, "--auth-local=reject", "-D", str(data)]
         await Server(Spec("initdb", command, 0, user=user), directory, programs["setpriv"]).finished()
-        server = Server(services.postgres(layout), directory, programs["setpriv"])
+        spec = services.postgres(layout)
+        more = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        server = Server(replace(spec, command=[*spec.command, *more]), directory, programs["setpriv"])
         try:
             await server.wait_ready()
             running = PostgresServer(server.address, password, directory / f"{server.spec.name}.log")
@@ -73,6 +75,20 @@ async def postgres_server() -> AsyncIterator[PostgresServer]:
             yield running
         finally:
             await server.stop()
+
+
+@asynccontextmanager
+async def postgres_exporter(server: PostgresServer) -> AsyncIterator[str]:
+    """Export the metrics of a server for the length of the block; yields the address of the exporter."""
+    ports = {"postgres": int(server.address.rpartition(":")[2]), "postgres-exporter": free_ports(1)[0]}
+    with tempfile.TemporaryDirectory(prefix="alertdrill-exporter-") as made:
+        layout = Layout(Path(made), find_programs(), ports, PASSWORD, 1.0, LabParts(), None)
+        exporter = Server(services.postgres_exporter(layout), layout.directory, layout.programs["setpriv"])
+        try:
+            await exporter.wait_ready()
+            yield exporter.address
+        finally:
+            await exporter.stop()
 
 
 def _give(user: str, passed: Path, *paths: Path) -> None:
