@@ -47,8 +47,9 @@ WITH_SERVERS = (
     "probes/test_extras.py",
     "simulator/test_against_",
 )
-# Hundreds of drawn cases each.
+# Hundreds of drawn cases each, or a whole day in virtual time.
 THOROUGH = (
+    "agent/daemon/test_away_for_a_day.py",
     "agent/regression/test_simulated.py",
     "agent/verdict/test_odd_values.py",
     "agent/verdict/test_simulated.py",

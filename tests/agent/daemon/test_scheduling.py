@@ -43,6 +43,7 @@ class Agent:
         self.world.config["schedule"] = {"time_zone": "UTC", "entries": values} | schedule
         self.world.config["recordings"] = folder / "kept"
         self.judges_for_ever = False
+        self.rate = 5.0
         self.drills: Sequence[Drill] = [self.world.drill(self.world.slowness())]
 
     @asynccontextmanager
@@ -53,7 +54,7 @@ class Agent:
         configured = Configured(config, SteadyLoad(rate=20), drills, Calendars(), "")
         history = HistoryWriter(HistorySettings(url=f"sqlite:{self.world.folder / 'h.db'}"), config.recordings)
         journal = Journal(config.recordings)
-        async with self.world.site() as site, site.loaded(DrillLoad(rate=5)):
+        async with self.world.site() as site, site.loaded(DrillLoad(rate=self.rate)):
             journal.interrupt_running(site.clocks.now(), "the agent ended")
             made = Scheduler(site, configured, journal, history, self.world.tell, is_ready, judging=self.judged)
             async with running(made.run()):

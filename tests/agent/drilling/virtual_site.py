@@ -8,7 +8,6 @@ Instants of tests are seconds since the start of the loop; Unix time begins at `
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
@@ -50,6 +49,8 @@ from simulator.values import Labels, labels_of
 
 EPOCH = 1_790_000_000.0
 _EVALUATED_AT, _STEP = 0.25, 0.25
+# While Prometheus is away nothing happens, and a day passes in seconds.
+_STEP_AWAY = 60.0
 # No transaction ends when another one is due.
 _HEALTHY_SECONDS, _SLOW_SECONDS = 0.0105, 0.6005
 _SLOW = labels_of(instance="shop:80", job="shop")
@@ -78,8 +79,9 @@ def since_start(instant: float) -> float:
     return round(instant - EPOCH, 4)
 
 
-def in_virtual_time(main: Callable[[], Awaitable[_Result]]) -> _Result:
-    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
+def in_virtual_time(main: Callable[[], Awaitable[_Result]], **settings: Any) -> _Result:
+    """Run in a loop of looptime, with further settings of it."""
+    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True, **settings)
     try:
         return loop.run_until_complete(main())
     finally:
@@ -236,9 +238,12 @@ class VirtualPrometheus(Prometheus):
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def rule_groups(self) -> list[RuleGroup]:
+    def _require_there(self) -> None:
         if self.is_away:
             raise ServiceUnavailable("Prometheus does not answer")
+
+    async def rule_groups(self) -> list[RuleGroup]:
+        self._require_there()
         active = tuple(
             ActiveAlert(dict(alert.labels), alert.state.value, alert.active_at / 1000, 1.0)
             for alert in self.machine.active.values()
@@ -253,37 +258,47 @@ class VirtualPrometheus(Prometheus):
         return [RuleGroup("shop", "rules.yml", 1.0, (rule, *others), last_evaluation_at=self._last_at)]
 
     async def all_rules(self) -> list[AnyServedGroup]:
+        self._require_there()
         return []
 
     async def flags(self) -> Flags:
+        self._require_there()
         return Flags()
 
     async def runtime(self) -> RuntimeInfo:
+        self._require_there()
         return RuntimeInfo(started_at=EPOCH - 3600)
 
     async def version(self) -> str:
+        self._require_there()
         return "virtual"
 
     async def clock_offset(self) -> ClockOffset:
+        self._require_there()
         return ClockOffset(0.0, 0.0)
 
     async def targets(self) -> list[Target]:
+        self._require_there()
         return []
 
     async def holds(self, expr: str) -> bool:
+        self._require_there()
         return expr == "slow > 0" and self._service.is_slow
 
     async def instant(self, expr: str, at: float | None = None) -> list[Series]:
+        self._require_there()
         del at
         name = expr.partition("[")[0]
         found = [(dict(labels), samples) for labels, samples in self._samples.items()]
         return [Series(labels, tuple(samples)) for labels, samples in found if labels["__name__"] == name]
 
     async def range(self, expr: str, start: float, end: float, step: float) -> list[Series]:
+        self._require_there()
         del expr, start, end, step
         return []
 
     async def label_values(self, label: str, start: float, end: float) -> list[str]:
+        self._require_there()
         del label, start, end
         return []
 
@@ -418,9 +433,9 @@ class World:
 
     async def _work(self, site: Site) -> None:
         """Evaluate at each full second and a quarter, and deliver each notification at its instant."""
-        delivered = 0
-        for number in itertools.count(math.ceil(loop_time() / _STEP) + 1):
-            step = number * _STEP
+        delivered, step = 0, math.ceil(loop_time() / _STEP) * _STEP
+        while True:
+            step += _STEP_AWAY if self.prometheus.is_away else _STEP
             await asyncio.sleep(step - loop_time())
             posts = [self.prometheus.evaluate()] if step % 1 == _EVALUATED_AT else []
             self.alertmanager.engine.run(posts, _millis(unix_time()))
