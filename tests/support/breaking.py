@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,9 +67,18 @@ def endpoints(
 
 
 def holders(module: str) -> list[RunningProcess]:
-    """List the processes of this checkout that hold a fault; other checkouts on this machine have their own."""
+    """List the processes that hold a fault for this worker; other workers, and other checkouts, have their own."""
     folder = str(Path(sys.executable).parent)
-    return with_command(lambda command: module in command and command[0].startswith(folder))
+    found = with_command(lambda command: module in command and command[0].startswith(folder))
+    return [one for one in found if _of_worker(one.pid) == os.environ.get("PYTEST_XDIST_WORKER")]
+
+
+def _of_worker(pid: int) -> str | None:
+    """Return the worker of pytest-xdist whose process, or whose program, started another; None without one."""
+    with contextlib.suppress(OSError):
+        variables = Path(f"/proc/{pid}/environ").read_text(errors="replace").split("\0")
+        return dict(one.split("=", 1) for one in variables if "=" in one).get("PYTEST_XDIST_WORKER")
+    return None
 
 
 def start_agent(
