@@ -185,7 +185,7 @@ class LoadKeeper:
 
     def _made(self, load: SteadyLoad) -> Workers:
         """Make workers that go on when those before them end."""
-        config, before = self._configured.config, self.workers
+        config = self._configured.config
 
         def report(text: str) -> None:
             self.deaths += 1
@@ -195,6 +195,8 @@ class LoadKeeper:
                 self._renew.set()
 
         async def start_at() -> float:
+            # A reference to the workers before, kept here, would keep all those before them as well.
+            before = self.workers
             if before is not None and before.is_running:
                 return await before.end_at_a_second(_SEAM_SECONDS)
             return time.monotonic() + _SEAM_SECONDS

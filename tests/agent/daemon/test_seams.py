@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections import Counter
 from itertools import accumulate
 from multiprocessing import resource_tracker
@@ -123,6 +125,8 @@ def test_a_drill_that_is_cut_short_gives_the_load_back_and_an_ending_agent_chang
         keeper = LoadKeeper(site, configured, lambda _: None)
         running = asyncio.ensure_future(keeper.run())
         await eventually(lambda: keeper.is_sending)
+        assert keeper.workers is not None
+        first = weakref.ref(keeper.workers)
         with contextlib.suppress(KeyError):
             async with site.prepared(SETTINGS):
                 await eventually(lambda: keeper.tally.seconds and keeper.tally.seconds[-1].target_rate == DRILL)
@@ -135,6 +139,9 @@ def test_a_drill_that_is_cut_short_gives_the_load_back_and_an_ending_agent_chang
             keeper.is_ending = True
         await several_seconds(keeper.tally, 1)
         assert keeper.workers is drill
+        # None of the loads before keeps the one before it: an agent that is reloaded for months would grow.
+        gc.collect()
+        assert first() is None
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
