@@ -22,7 +22,7 @@ needs_chromium = pytest.mark.skipif(not Path(_CHROMIUM).exists(), reason="`make 
 async def chromium() -> AsyncIterator[Browser]:
     """Run a browser for the length of the block."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"], timeout=180_000)
         try:
             yield browser
         finally:
