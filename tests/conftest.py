@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -101,6 +102,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if path.startswith(THOROUGH):
             item.add_marker("thorough")
     items.sort(key=lambda item: _rank(_path(item.nodeid)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Let no later collection of garbage visit the thousands of tests, and all modules, again."""
+    gc.collect()
+    gc.freeze()
 
 
 # Each test of these goes to any worker: they are long, and share nothing.
