@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -24,9 +25,7 @@ async def until_watched(prometheus_url: str) -> None:
     Raises LabError after three minutes, with the target or the alerts that it still waits for.
     """
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as session:
-        problem = await poll(partial(_problem, session, prometheus_url), _WITHIN_SECONDS, every_seconds=0.1)
-    if problem:
-        raise LabError(f"after {_WITHIN_SECONDS:g} s {problem}")
+        await _until_none(partial(_problem, session, prometheus_url))
 
 
 async def until_idle(engines: list[str]) -> None:
@@ -36,9 +35,12 @@ async def until_idle(engines: list[str]) -> None:
     """
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10.0)) as session:
         for engine in engines:
-            problem = await poll(partial(_work, session, engine), _WITHIN_SECONDS, every_seconds=0.1)
-            if problem:
-                raise LabError(f"after {_WITHIN_SECONDS:g} s {problem}")
+            await _until_none(partial(_work, session, engine))
+
+
+async def _until_none(problem: Callable[[], Awaitable[str]]) -> None:
+    if left := await poll(problem, _WITHIN_SECONDS, every_seconds=0.1):
+        raise LabError(f"after {_WITHIN_SECONDS:g} s {left}")
 
 
 async def _work(session: aiohttp.ClientSession, engine: str) -> str:
