@@ -45,6 +45,11 @@ class Arrivals(Protocol):
         ...
 
 
+def ends_at(arrivals: Arrivals) -> float:
+    """Return the instant from which on nothing is due; infinity when the arrivals have no end."""
+    return math.inf if arrivals.duration_seconds is None else arrivals.duration_seconds
+
+
 @dataclass(frozen=True)
 class ConstantArrivals:
     """Arrivals at a constant rate of `rate` a second; without a duration they have no end."""
@@ -74,13 +79,11 @@ class ConstantArrivals:
 
     def rate_at(self, elapsed_seconds: float) -> float:
         """Return the rate at an instant: 0 before the start and from the end on."""
-        ends_at = math.inf if self.duration_seconds is None else self.duration_seconds
-        return self.rate if 0 <= elapsed_seconds < ends_at else 0.0
+        return self.rate if 0 <= elapsed_seconds < ends_at(self) else 0.0
 
     def area_by(self, elapsed_seconds: float) -> float:
         """Compute N, the area under the rate from the start to an instant."""
-        ends_at = math.inf if self.duration_seconds is None else self.duration_seconds
-        return self.rate * min(max(elapsed_seconds, 0.0), ends_at)
+        return self.rate * min(max(elapsed_seconds, 0.0), ends_at(self))
 
     def seconds_at(self, area: float) -> float:
         """Return the instant at which N reaches an area; the inverse of `area_by`."""

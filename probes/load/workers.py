@@ -21,7 +21,7 @@ from functools import partial
 from multiprocessing import resource_tracker
 
 from alertdrill.probes.any_probe import AnyProbe
-from alertdrill.probes.load.arrivals import Until
+from alertdrill.probes.load.arrivals import Until, ends_at
 from alertdrill.probes.load.load import Plan
 from alertdrill.probes.load.second_counter import SecondCounts
 from alertdrill.probes.load.tally import Tally
@@ -137,9 +137,9 @@ class Workers:
 
     async def finish(self, least_seconds: float) -> None:
         """End at the next whole second that is far enough, and wait until all seconds before it were added up."""
-        ends_at = await self.end_at_a_second(least_seconds)
-        await asyncio.sleep(ends_at - time.monotonic())
-        await self._until_folded(round(ends_at - self.began))
+        ended_at = await self.end_at_a_second(least_seconds)
+        await asyncio.sleep(ended_at - time.monotonic())
+        await self._until_folded(round(ended_at - self.began))
 
     async def _agreed(self, second: int) -> int:
         """Tell all workers to end, and return the latest of the seconds that they name."""
@@ -227,12 +227,6 @@ class Workers:
             worker.send(self.began)
         self._begun.set()
 
-    @property
-    def _planned_seconds(self) -> float:
-        """How long the load is to last; infinity when nothing ends it."""
-        seconds = self._plan.arrivals.duration_seconds
-        return math.inf if seconds is None else seconds
-
     def _alive(self) -> list[WorkerProcess]:
         return [worker for worker in self._workers if not worker.is_dead]
 
@@ -282,7 +276,7 @@ class Workers:
             for worker in self._workers:
                 self._add_worker(second, worker)
             # After the end there are only late answers, and a rate of them means nothing.
-            second.is_whole = second.is_whole and second.offset < self._planned_seconds
+            second.is_whole = second.is_whole and second.offset < ends_at(self._plan.arrivals)
             # The target rate stays that of all workers, also after one has died.
             second.target_rate = self._plan.arrivals.rate_at(second.offset + 0.5)
             self._offset += 1
@@ -336,7 +330,7 @@ class Workers:
     async def _stop(self) -> None:
         """Tell the workers to end, and wait for their last counts."""
         self._has_ended = bool(self._alive()) and all(worker.is_done for worker in self._alive())
-        self._until = self._planned_seconds if self._has_ended else time.monotonic() - self.began
+        self._until = ends_at(self._plan.arrivals) if self._has_ended else time.monotonic() - self.began
         for worker in self._alive():
             worker.send("stop")
         with contextlib.suppress(TimeoutError):
