@@ -7,9 +7,9 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import yaml
 from toxiproxy import Toxiproxy
 
 from tests.support import monitoring_servers as servers
+from tests.support import waiting
 from tests.support.monitoring_servers import MonitoringServers
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,7 @@ ALERTDRILL = [sys.executable, "-m", "alertdrill"]
 SCALE = "30"
 # How long another process may take on a busy machine, before it counts as hung.
 LONGEST_SECONDS = 300
+wait_until = partial(waiting.wait_until, seconds=LONGEST_SECONDS, every_seconds=0.1)
 # Enough for every rule; test_wheel.py and test_strategy_drills.py run the shipped drill with its own load.
 DRILL_RATE = 40
 
@@ -77,14 +79,6 @@ def lab() -> Iterator[KeptLab]:
     wait_until(lambda: not kept.config.parent.exists(), "the lab's folder is gone")
 
 
-def wait_until(holds: Callable[[], bool], promise: str) -> None:
-    """Wait for another process, which does not tell this one."""
-    deadline = time.monotonic() + LONGEST_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {LONGEST_SECONDS} s: {promise}"
-        time.sleep(0.1)
-
-
 @pytest.fixture
 def quiet(lab: KeptLab) -> None:
     """The lab is kept for many tests: what an earlier one broke off may still be felt."""
@@ -106,7 +100,7 @@ def drill_file(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def undisturbed(within: str = "12h") -> dict[str, object]:
+def ended_by_no_alert(within: str = "12h") -> dict[str, object]:
     """Return what to change in a drill whose alerts are not under test: on a busy machine none of them ends it.
 
     The alert that it waits for needs ten times its connections.

@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 import yaml
 
-from tests.integration.conftest import ALERTDRILL, LONGEST_SECONDS, ROOT, KeptLab, undisturbed
+from tests.integration.conftest import ALERTDRILL, LONGEST_SECONDS, ROOT, KeptLab, ended_by_no_alert
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[..., Path]
@@ -100,7 +100,7 @@ def test_every_acknowledged_payment_is_in_the_payments_table(alertdrill: Run, pa
 def test_the_payments_of_a_drill_on_its_own_lab_are_audited(alertdrill: Run, drill_file: Write, tmp_path: Path) -> None:
     """The latency of the fault leaves transactions without an answer at the end; those were not acknowledged."""
     # One minute divided by 60 is shorter than the fault's latency, in which nothing is processed.
-    drill = drill_file(**undisturbed("12m"), load={"rate": 100})
+    drill = drill_file(**ended_by_no_alert("12m"), load={"rate": 100})
     ended = alertdrill("drill", drill, "--lab", "--time-scale", "60", "-o", tmp_path / "out")
     (path,) = [path for path in (tmp_path / "out").glob("*.json") if ".recording" not in path.name]
     report = json.loads(path.read_text())

@@ -21,7 +21,7 @@ from alertdrill.agent.verdict.judge import judge
 from alertdrill.lab.ports import free_ports
 from alertdrill.lab.programs import find_programs
 from alertdrill.lab.server import Server, Spec
-from tests.integration.conftest import LONGEST_SECONDS, KeptLab, run_alertdrill, undisturbed
+from tests.integration.conftest import LONGEST_SECONDS, KeptLab, ended_by_no_alert, run_alertdrill
 from tests.integration.drilling import begun, changed, start, until_quiet, verdicts, wait_for
 from tests.support.toxiproxy_server import spec, witness
 from tests.support.waiting import until
@@ -56,7 +56,7 @@ def test_a_sigterm_in_any_phase_leaves_a_recording(
     lab: KeptLab, drill_file: Write, tmp_path: Path, says: str, phase: str
 ) -> None:
     # There is a recovery only if an alert was active.
-    drill = drill_file() if phase == "recovery" else drill_file(**undisturbed(), baseline="6m")
+    drill = drill_file() if phase == "recovery" else drill_file(**ended_by_no_alert(), baseline="6m")
     process = begun(lab, drill, tmp_path, says)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=LONGEST_SECONDS)
@@ -75,7 +75,7 @@ async def test_a_fault_that_cannot_be_undone_leaves_a_recording_beside_exit_code
     ledger, port = tmp_path / "ledger", free_ports(1)[0]
     config = changed(lab, tmp_path, toxiproxy={"url": f"http://127.0.0.1:{port}"}, ledger=str(ledger))
     latency = {"kind": "latency", "proxy": "db", "latency": "1s", "at_most": "5m"}
-    drill = drill_file(**undisturbed(), faults=[latency], load={"rate": 20})
+    drill = drill_file(**ended_by_no_alert(), faults=[latency], load={"rate": 20})
     async with _toxiproxy(port, tmp_path):
         process = start(config, drill, tmp_path / "out")
         await asyncio.to_thread(wait_for, process, "fault injected")
@@ -97,7 +97,7 @@ async def test_a_toxiproxy_that_is_gone_when_the_fault_ends_leaves_a_recording_b
     ledger, port = tmp_path / "ledger", free_ports(1)[0]
     config = changed(lab, tmp_path, toxiproxy={"url": f"http://127.0.0.1:{port}"}, ledger=str(ledger))
     latency = {"kind": "latency", "proxy": "db", "latency": "1s", "lasts": "10m", "at_most": "15m"}
-    drill = drill_file(**undisturbed(), faults=[latency], load={"rate": 20})
+    drill = drill_file(**ended_by_no_alert(), faults=[latency], load={"rate": 20})
     async with _toxiproxy(port, tmp_path) as server:
         process = start(config, drill, tmp_path / "out")
         await asyncio.to_thread(wait_for, process, "fault injected")
@@ -123,7 +123,7 @@ async def test_a_toxiproxy_that_was_killed_and_started_again_makes_the_drill_inc
     ledger, port = tmp_path / "ledger", free_ports(1)[0]
     config = changed(lab, tmp_path, toxiproxy={"url": f"http://127.0.0.1:{port}"}, ledger=str(ledger))
     latency = {"kind": "latency", "proxy": "db", "latency": "1s", "at_most": "15m"}
-    drill = drill_file(**undisturbed(), faults=[latency], load={"rate": 20})
+    drill = drill_file(**ended_by_no_alert(), faults=[latency], load={"rate": 20})
     with_proxies = tmp_path / "proxies.json"
     with_proxies.write_text(json.dumps(proxies))
     async with _toxiproxy(port, tmp_path) as server:

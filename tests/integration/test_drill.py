@@ -22,7 +22,7 @@ from tests.integration.conftest import (
     LONGEST_SECONDS,
     ROOT,
     KeptLab,
-    undisturbed,
+    ended_by_no_alert,
     wait_until,
 )
 from tests.integration.drilling import begun, changed, judged, start, verdict_of, verdicts, wait_for
@@ -64,7 +64,7 @@ def test_without_its_fault_the_same_drill_is_missed(lab: KeptLab, drill_file: Wr
 def test_a_drill_whose_prometheus_hangs_is_inconclusive(
     lab: KeptLab, drill_file: Write, tmp_path: Path, number: signal.Signals
 ) -> None:
-    process = start(lab.config, drill_file(**undisturbed()), tmp_path)
+    process = start(lab.config, drill_file(**ended_by_no_alert()), tmp_path)
     wait_for(process, "fault injected")
     os.kill(lab.pids["prometheus"], number)
     try:
@@ -81,7 +81,7 @@ def test_a_drill_whose_load_cannot_run_is_inconclusive(
 ) -> None:
     probe = dict(lab.settings()["probe"]) | {"url": "http://127.0.0.1:1/"}  # type: ignore[call-overload]
     config = changed(lab, tmp_path, probe=probe)
-    ended = alertdrill("drill", "--config", config, drill_file(**undisturbed("3m")), "-o", tmp_path)
+    ended = alertdrill("drill", "--config", config, drill_file(**ended_by_no_alert("3m")), "-o", tmp_path)
     assert ended.returncode == 3, ended.stdout + ended.stderr
     assert "refused" in verdicts(tmp_path)["verdicts"][0]["reason"]
 
@@ -101,7 +101,7 @@ def test_an_interrupted_drill_leaves_nothing_broken(
 ) -> None:
     output = tmp_path / "recordings"
     needs_alert = words in {"alert HighResponseTime: pending", "recovery begins"}
-    process = begun(lab, drill_file(**{} if needs_alert else undisturbed()), output, words)
+    process = begun(lab, drill_file(**{} if needs_alert else ended_by_no_alert()), output, words)
     process.send_signal(number)
     printed, _ = process.communicate(timeout=LONGEST_SECONDS)
     assert process.returncode == 130, printed
@@ -118,7 +118,7 @@ def test_an_interrupted_drill_leaves_nothing_broken(
 def test_a_toxic_that_somebody_removed_makes_the_drill_inconclusive(
     lab: KeptLab, drill_file: Write, tmp_path: Path
 ) -> None:
-    process = start(lab.config, drill_file(**undisturbed()), tmp_path)
+    process = start(lab.config, drill_file(**ended_by_no_alert()), tmp_path)
     wait_for(process, "fault injected")
     (name,) = lab.toxic_names()
     url = lab.settings()["toxiproxy"]["url"]  # type: ignore[index]
@@ -139,7 +139,7 @@ def test_a_toxic_that_somebody_removed_makes_the_drill_inconclusive(
 
 
 def test_the_metrics_show_a_fault_while_it_is_in_force(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
-    process = start(lab.config, drill_file(**undisturbed(), baseline="6m"), tmp_path)
+    process = start(lab.config, drill_file(**ended_by_no_alert(), baseline="6m"), tmp_path)
     fault = 'alertdrill_fault_active{kind="latency",target="proxy postgres (downstream)"}'
     wait_for(process, "baseline begins")
     before = scraped(lab)
@@ -161,7 +161,7 @@ def scraped(lab: KeptLab) -> str:
 
 def test_a_killed_drill_is_healed_by_its_watchdog(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
     ledger = lab.config.parent / "ledger"
-    process = start(lab.config, drill_file(**undisturbed()), tmp_path)
+    process = start(lab.config, drill_file(**ended_by_no_alert()), tmp_path)
     wait_for(process, "fault injected")
     assert len(lab.toxic_names()) == len(list(ledger.glob("*.json"))) == 1
     process.kill()
@@ -233,7 +233,7 @@ def test_nothing_survives_the_lab(number: signal.Signals) -> None:
 @pytest.mark.usefixtures("few_connections")
 @pytest.mark.parametrize("words", ["lab: starting", "fault injected"])
 def test_an_interrupted_drill_removes_its_own_lab(drill_file: Write, tmp_path: Path, words: str) -> None:
-    drill = drill_file(**undisturbed())
+    drill = drill_file(**ended_by_no_alert())
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)  # PostgreSQL runs as another user
         process = subprocess.Popen(

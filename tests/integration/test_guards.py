@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from alertdrill.agent.errors import INCONCLUSIVE
-from tests.integration.conftest import LONGEST_SECONDS, KeptLab, undisturbed
+from tests.integration.conftest import LONGEST_SECONDS, KeptLab, ended_by_no_alert
 from tests.integration.drilling import call, changed, start, until_quiet, verdicts, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -49,7 +49,7 @@ def test_a_kill_switch_ends_a_drill_and_refuses_the_next(
 ) -> None:
     switch, output = tmp_path / "stop", tmp_path / "out"
     config = changed(lab, tmp_path, guards={"kill_switch": str(switch)})
-    process = start(config, drill_file(**undisturbed()), output)
+    process = start(config, drill_file(**ended_by_no_alert()), output)
     wait_for(process, "fault injected")
     assert len(lab.toxic_names()) == 1
     switch.touch()
@@ -63,7 +63,7 @@ def test_a_kill_switch_ends_a_drill_and_refuses_the_next(
 
 
 def test_a_drill_is_stopped_over_http_with_a_reason(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
-    process = start(lab.config, drill_file(**undisturbed()), tmp_path)
+    process = start(lab.config, drill_file(**ended_by_no_alert()), tmp_path)
     wait_for(process, "fault injected")
     url = f"http://{lab.settings()['listen']}/-/stop"
     with pytest.raises(urllib.error.HTTPError, match="401"):
@@ -78,7 +78,7 @@ def test_a_drill_is_stopped_over_http_with_a_reason(lab: KeptLab, drill_file: Wr
 
 def test_a_load_that_fails_too_often_ends_the_drill(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
     drill = drill_file(
-        **undisturbed(),
+        **ended_by_no_alert(),
         faults=[{"kind": "reset_peer", "proxy": "postgres", "toxicity": 1.0}],
         abort_unless={"http_req_failed": ["rate<0.02"]},
     )
@@ -92,7 +92,7 @@ def test_a_load_that_fails_too_often_ends_the_drill(lab: KeptLab, drill_file: Wr
 def test_a_second_drill_on_the_same_target_is_refused_at_once(
     lab: KeptLab, alertdrill: Run, drill_file: Write, tmp_path: Path
 ) -> None:
-    process = start(lab.config, drill_file(**undisturbed()), tmp_path)
+    process = start(lab.config, drill_file(**ended_by_no_alert()), tmp_path)
     wait_for(process, "baseline begins")
     refused = alertdrill("drill", "--config", lab.config, drill_file(), "-o", tmp_path)
     process.terminate()
@@ -109,7 +109,13 @@ def test_a_dry_run_finds_every_target_and_breaks_nothing(
         {"kind": "latency", "proxy": "postgres", "latency": "3s", "ramp": {"steps": 3, "over": "30s"}},
     ]
     ended = alertdrill(
-        "drill", "--config", lab.config, "--dry-run", drill_file(**undisturbed(), faults=faults), "-o", tmp_path / "out"
+        "drill",
+        "--config",
+        lab.config,
+        "--dry-run",
+        drill_file(**ended_by_no_alert(), faults=faults),
+        "-o",
+        tmp_path / "out",
     )
     assert ended.returncode == 0, ended.stderr
     rows = [line for line in ended.stdout.splitlines() if "proxy" in line]
@@ -123,7 +129,7 @@ def test_a_dry_run_finds_every_target_and_breaks_nothing(
 
 def test_a_latency_grows_in_steps_and_all_of_them_are_undone(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
     grows = {"kind": "latency", "proxy": "redis", "latency": "30ms", "ramp": {"steps": 3, "over": "30s"}}
-    process = start(lab.config, drill_file(**undisturbed("10m"), faults=[grows]), tmp_path)
+    process = start(lab.config, drill_file(**ended_by_no_alert("10m"), faults=[grows]), tmp_path)
     for _ in range(3):
         wait_for(process, "fault injected")
     assert len(lab.toxic_names()) == 3
@@ -139,7 +145,7 @@ def test_a_fault_repeats(lab: KeptLab, drill_file: Write, tmp_path: Path) -> Non
         "lasts": "10s",
         "repeat": {"times": 3, "every": "20s"},
     }
-    process = start(lab.config, drill_file(**undisturbed("3m"), faults=[again]), tmp_path)
+    process = start(lab.config, drill_file(**ended_by_no_alert("3m"), faults=[again]), tmp_path)
     printed, _ = process.communicate(timeout=LONGEST_SECONDS)
     assert printed.count("fault injected") == printed.count("fault healed") == 3
     assert lab.toxic_names() == []
@@ -180,7 +186,7 @@ def test_a_silence_by_an_unknown_author_keeps_the_drill_from_breaking_anything(
     silence_id = call(url, "POST", json.dumps(theirs).encode())["silenceID"]
     try:
         config = changed(lab, tmp_path, guards={"known_silences": ["alertdrill"]})
-        process = start(config, drill_file(**undisturbed()), tmp_path / "out")
+        process = start(config, drill_file(**ended_by_no_alert()), tmp_path / "out")
         printed, _ = process.communicate(timeout=LONGEST_SECONDS)
     finally:
         call(url.removesuffix("s") + f"/{silence_id}", "DELETE")

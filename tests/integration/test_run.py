@@ -21,8 +21,16 @@ from alertdrill.agent.recording.recording import Recording, read_recording
 from alertdrill.agent.schedule.journal import Journal, Watch
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.units.text import utc_text
-from tests.integration import conftest
-from tests.integration.conftest import ALERTDRILL, DRILL_RATE, LONGEST_SECONDS, ROOT, SCALE, KeptLab, undisturbed
+from tests.integration.conftest import (
+    ALERTDRILL,
+    DRILL_RATE,
+    LONGEST_SECONDS,
+    ROOT,
+    SCALE,
+    KeptLab,
+    ended_by_no_alert,
+    wait_until,
+)
 from tests.integration.drilling import call
 from tests.support.browsing import chromium, needs_chromium, watched
 from tests.support.waiting import until
@@ -52,7 +60,7 @@ def start(config: Path, out: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file)
 
 
-def wait_until(holds: Callable[[], Any], agent: subprocess.Popen[bytes], out: Path) -> None:
+def wait_while_alive(holds: Callable[[], Any], agent: subprocess.Popen[bytes], out: Path) -> None:
     deadline = time.monotonic() + 300
     while not holds():
         assert agent.poll() is None, out.read_text()
@@ -75,7 +83,7 @@ def test_a_scheduled_drill_that_is_stopped_is_undone_and_the_next_one_counts_on_
 ) -> None:
     config, out = written(lab, tmp_path, drill_file(baseline="1m")), tmp_path / "out"
     agent = start(config, out)
-    wait_until(lambda: "fault injected" in out.read_text(), agent, out)
+    wait_while_alive(lambda: "fault injected" in out.read_text(), agent, out)
     agent.send_signal(signal.SIGTERM)
     assert agent.wait(LONGEST_SECONDS) == 0, out.read_text()
     assert lab.toxic_names() == []
@@ -86,7 +94,7 @@ def test_a_scheduled_drill_that_is_stopped_is_undone_and_the_next_one_counts_on_
     assert stopped.aborted.startswith("it was interrupted in the fault phase")
 
     agent = start(config, out)
-    wait_until(lambda: "done" in states(tmp_path)[len(spoiled) :], agent, out)
+    wait_while_alive(lambda: "done" in states(tmp_path)[len(spoiled) :], agent, out)
     agent.send_signal(signal.SIGTERM)
     assert agent.wait(LONGEST_SECONDS) == 0, out.read_text()
     whole = recordings(tmp_path)[len(spoiled) + 1]
@@ -106,10 +114,10 @@ async def test_a_drill_is_started_and_stopped_by_clicks(
     lab: KeptLab, drill_file: Callable[..., Path], tmp_path: Path
 ) -> None:
     # Hours of fault: only the click ends it.
-    drill = drill_file(**undisturbed(), baseline="1m")
+    drill = drill_file(**ended_by_no_alert(), baseline="1m")
     config, out = written(lab, tmp_path, drill, "@yearly"), tmp_path / "out"
     url, agent = f"http://{lab.settings()['listen']}", start(config, out)
-    wait_until(lambda: "next, by minutely" in out.read_text(), agent, out)
+    wait_while_alive(lambda: "next, by minutely" in out.read_text(), agent, out)
 
     async def is_in_history() -> bool:
         return bool(call(f"{url}/api/v1/runs")["items"])
@@ -148,7 +156,7 @@ def test_a_game_day_on_a_lab_of_its_own_says_where_to_look_and_ends_all_that_it_
     command = ["setpriv", "--pdeathsig", "TERM", *ALERTDRILL, "run", "--lab", "--time-scale", SCALE]
     with out.open("wb") as file:
         agent = subprocess.Popen(command, cwd=tmp_path, stdout=file, stderr=file)
-    wait_until(lambda: "drill database-latency, by game-day" in out.read_text(), agent, out)
+    wait_while_alive(lambda: "drill database-latency, by game-day" in out.read_text(), agent, out)
     (url,) = re.findall(r"look at this agent: (\S+)/\n", out.read_text())
     metrics = call(f"{url}/metrics")
     assert 'alertdrill_schedule_next_run_timestamp_seconds{entry="game-day"}' in metrics
@@ -158,6 +166,6 @@ def test_a_game_day_on_a_lab_of_its_own_says_where_to_look_and_ends_all_that_it_
     assert (Path(config).parent / "prometheus").is_dir()
     agent.send_signal(signal.SIGINT)
     assert agent.wait(LONGEST_SECONDS) == 0, out.read_text()
-    conftest.wait_until(lambda: not Path(config).parent.exists(), "the lab's folder is gone")
+    wait_until(lambda: not Path(config).parent.exists(), "the lab's folder is gone")
     (folder,) = (tmp_path / "recordings").glob("game-day-*")
     assert folder.joinpath("occurrences.jsonl").is_file()

@@ -13,10 +13,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -25,9 +26,11 @@ from alertdrill.agent.schedule.journal import NAME, Journal, Watch
 from alertdrill.lab.ports import free_ports
 from alertdrill.units.text import utc_text
 from tests.support.breakable import Breakable, breakable
+from tests.support.waiting import wait_until
 
 _WITHIN_SECONDS = 120.0
-_LOOK_EVERY_SECONDS = 0.01
+# An agent is killed at an instant, which must not wait for a look.
+_until = partial(wait_until, seconds=_WITHIN_SECONDS, every_seconds=0.01)
 # A round is killed within this time after one of these lines, so that each phase of an occurrence has its share.
 _LATEST_SECONDS = 1.5
 AFTER = ("listening on", "drill {name}, by", "fault injected", "fault healed", "drill {name} ended")
@@ -223,13 +226,6 @@ class _Rounds:
 
     def _complain(self, problem: str) -> None:
         self._outcome.problems.append(problem)
-
-
-def _until(holds: Callable[[], bool], promise: str) -> None:
-    deadline = time.monotonic() + _WITHIN_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {_WITHIN_SECONDS:g} s: {promise}"
-        time.sleep(_LOOK_EVERY_SECONDS)
 
 
 def _answers(url: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -14,6 +15,14 @@ async def until(holds: Callable[[], Awaitable[bool]], promise: str, seconds: flo
     while not await holds():
         assert asyncio.get_running_loop().time() < deadline, f"not within {seconds:g} s: {promise}"
         await asyncio.sleep(0.05)
+
+
+def wait_until(holds: Callable[[], bool], promise: str, seconds: float = 60.0, *, every_seconds: float = 0.05) -> None:
+    """Wait like `until`, in a test without a loop."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {promise}"
+        time.sleep(every_seconds)
 
 
 @contextlib.asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,11 +73,7 @@ def what_always_holds(agent: Agent, more_objects: int) -> None:
 
 def test_without_prometheus_each_occurrence_has_its_reason_and_nothing_grows(tmp_path: Path) -> None:
     agent = hourly(tmp_path)
-
-    def set_away(is_away: bool) -> None:  # noqa: FBT001 - one value
-        agent.world.prometheus.is_away = is_away
-
-    told, more_objects = through_the_day(agent, set_away)
+    told, more_objects = through_the_day(agent, partial(setattr, agent.world.prometheus, "is_away"))
     first, *skipped, last = Journal(tmp_path / "kept").records.values()
     assert (first.state, first.verdicts) == ("done", UNKNOWN)
     why = ("skipped", "target", "Prometheus does not answer")
@@ -89,11 +86,7 @@ def test_without_prometheus_each_occurrence_has_its_reason_and_nothing_grows(tmp
 
 def test_without_the_target_each_drill_is_inconclusive_and_nothing_grows(tmp_path: Path) -> None:
     agent = hourly(tmp_path)
-
-    def set_away(is_away: bool) -> None:  # noqa: FBT001 - one value
-        agent.world.service.is_failing = is_away
-
-    told, more_objects = through_the_day(agent, set_away)
+    told, more_objects = through_the_day(agent, partial(setattr, agent.world.service, "is_failing"))
     _, *inconclusive, last = Journal(tmp_path / "kept").records.values()
     assert [(one.state, one.verdicts) for one in inconclusive] == [("done", UNKNOWN)] * 24
     assert (last.state, last.verdicts) == ("done", ENDED)

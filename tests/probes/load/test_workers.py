@@ -28,6 +28,7 @@ from alertdrill.probes.load.workers import Workers, WorkersDied
 from tests.probes.hostile_server import HostileServer, is_silent
 from tests.probes.meeting import eventually, on_loop
 from tests.probes.running_load import adds_up, counted, started
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -50,13 +51,6 @@ def state(pid: int) -> str:
 def is_there(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
     return state(pid) != "Z"
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 async def undisturbed(run: Callable[[], Awaitable[Workers]], was_in_time: Callable[[], bool] = lambda: True) -> Workers:
@@ -202,7 +196,7 @@ def test_a_cancelled_load_has_counted_all_transactions_due_until_then() -> None:
 @pytest.mark.parametrize("when", ["starting", "sending"])
 def test_a_signal_reaches_all_processes_and_only_the_parent_handles_it(when: str) -> None:
     with HostileServer() as server, started(server.port, 2, 50, 60) as (load, pids):
-        wait_until(lambda: when == "starting" or bool(server.requests))
+        wait_until(lambda: when == "starting" or bool(server.requests), "it sends")
         for pid in pids:
             os.kill(pid, signal.SIGTERM)
         os.killpg(load.pid, signal.SIGINT)
@@ -217,16 +211,16 @@ def test_a_signal_reaches_all_processes_and_only_the_parent_handles_it(when: str
 @pytest.mark.parametrize("when", ["starting", "sending"])
 def test_workers_end_when_their_parent_was_killed(when: str) -> None:
     with HostileServer() as server, started(server.port, 2, 50, 60) as (load, pids):
-        wait_until(lambda: when == "starting" or bool(server.requests))
+        wait_until(lambda: when == "starting" or bool(server.requests), "it sends")
         load.kill()
-        wait_until(lambda: not any(is_there(pid) for pid in pids))
+        wait_until(lambda: not any(is_there(pid) for pid in pids), "its workers end")
 
 
 def test_a_stopped_process_drops_late_transactions_and_continues_as_planned() -> None:
     """Stopped (SIGSTOP) for two seconds: transactions due in the first of them are more than a second late."""
     for _ in range(3):
         with HostileServer() as server, started(server.port, 0, 100, 5) as (load, _):
-            wait_until(lambda: len(server.requests) >= 30)
+            wait_until(lambda: len(server.requests) >= 30, "thirty are sent")
             load.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, load.pid, os.WSTOPPED | os.WNOWAIT)
             # In pieces: between them the server reads what was sent before, also when this process stood still.
