@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from alertdrill.chaos.safety.healing import PATIENCE_SECONDS, abandoned, heal_al
 from alertdrill.chaos.safety.ledger import Ledger
 from crashing import agent
 from crashing.relay import Relay
+from crashing.steps import IN_FORCE
 from crashing.targets import Target
 from tests.support.waiting import until
 
@@ -42,6 +44,7 @@ _LOOK_EVERY_SECONDS = 0.05
 _BECAUSE = "it is gone for good"
 # The difficult case is a process that continues after the watchdog has undone everything.
 _STOPPED_SECONDS = 2.2
+_TRIES = 5
 
 
 @dataclass
@@ -263,11 +266,39 @@ class Cell:
 
 async def undisturbed(name: str, target: Target, directory: Path) -> Outcome:
     """Run an agent without an event; again if the machine stopped it for so long that its watchdog undid the fault."""
-    for number in range(5):
-        outcome = await Cell(name, target, directory / f"undisturbed-{number}").run()
-        if outcome.ended != "FaultTakenBack":
+    return await _again_until(lambda one: one.ended != "FaultTakenBack", name, target, directory)
+
+
+async def at_step(name: str, target: Target, directory: Path, event: str, at: int) -> Outcome:
+    """Run an agent with an event at a step; again if the machine stopped it while it had to wait for its target."""
+    return await _again_until(_waited_itself, name, target, directory, event=event, at=at)
+
+
+async def while_in_force(name: str, target: Target, directory: Path, event: str, steps: list[str]) -> Outcome:
+    """Run an agent with an event while its fault is in force; `steps` are those of an undisturbed agent.
+
+    It runs again also if the event came at another step, because the machine stopped the agent before that.
+    """
+    at = steps.index(IN_FORCE)
+
+    def is_whole(outcome: Outcome) -> bool:
+        return outcome.steps[at : at + 1] == [IN_FORCE] and _waited_itself(outcome)
+
+    return await _again_until(is_whole, name, target, directory, event=event, at=at)
+
+
+async def _again_until(
+    is_whole: Callable[[Outcome], bool], name: str, target: Target, directory: Path, **when: Any
+) -> Outcome:
+    for number in range(_TRIES):
+        outcome = await Cell(name, target, directory / str(number), **when).run()
+        if is_whole(outcome):
             break
     return outcome
+
+
+def _waited_itself(outcome: Outcome) -> bool:
+    return outcome.event != "away for 3 s" or outcome.healed_by != "watchdog"
 
 
 def _is_watchdog(pid: int) -> bool:

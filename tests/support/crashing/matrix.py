@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from crashing.cell import EVENTS, OF_THE_TARGET, Cell, Outcome, applies, undisturbed
+from crashing.cell import EVENTS, OF_THE_TARGET, Outcome, applies, at_step, undisturbed
 from crashing.report import page
 from crashing.targets import TARGETS, running
 
@@ -57,9 +57,7 @@ async def _run_cells(fault: str, cells: list[tuple[str, int]], steps: list[str])
     with tempfile.TemporaryDirectory(prefix="alertdrill-crash-") as made:
         async with running(fault, Path(made)) as target:
             for number, (event, at) in enumerate(cells):
-                directory = Path(made) / str(number)
-                directory.mkdir()
-                outcome = await Cell(fault, target, directory, event, at).run()
+                outcome = await at_step(fault, target, Path(made) / str(number), event, at)
                 outcome.step = steps[at]
                 outcomes.append(outcome)
                 if outcome.problems:

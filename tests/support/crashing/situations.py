@@ -16,8 +16,7 @@ from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.registry import fault_class
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
-from crashing.cell import OF_THE_TARGET, Cell, Outcome, applies, undisturbed
-from crashing.steps import IN_FORCE
+from crashing.cell import OF_THE_TARGET, Outcome, applies, undisturbed, while_in_force
 from crashing.targets import Target, running
 
 PAGE = Path(__file__).parents[3] / "docs" / "faults-and-safety.md"
@@ -156,12 +155,11 @@ async def _observed(fault: str) -> dict[str, Observed]:
     with tempfile.TemporaryDirectory(prefix="alertdrill-situation-") as made:
         directory = Path(made)
         async with running(fault, directory) as target:
-            steps = (await undisturbed(fault, target, directory)).steps
+            steps = (await undisturbed(fault, target, directory / "undisturbed")).steps
             found = {}
             for event in OF_THE_TARGET:
                 if applies(event, target):
-                    cell = Cell(fault, target, directory / event, event, steps.index(IN_FORCE))
-                    found[event] = _of_a_cell(await cell.run())
+                    found[event] = _of_a_cell(await while_in_force(fault, target, directory / event, event, steps))
             if TABLE[fault][AT_ONCE] is not _NEVER:
                 found[AT_ONCE] = await _two_at_once(target, directory)
             return found
