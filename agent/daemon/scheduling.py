@@ -211,7 +211,9 @@ class Scheduler:
 
     def _begin(self, tasks: asyncio.TaskGroup, one: Occurrence, now: datetime) -> None:
         configured = self.configured
-        drills = chosen(one, configured.drills[one.entry.name], self._history.memory, configured.config.freshness)
+        drills = self._leave_to_other() or chosen(
+            one, configured.drills[one.entry.name], self._history.memory, configured.config.freshness
+        )
         if isinstance(drills, Skip):
             self._write(recorded(one, "skipped", now, drills))
             return
@@ -241,7 +243,11 @@ class Scheduler:
             return Skip("overlap", f"drills of {self.entry} are running")
         if self._tasks is None or not self._is_ready():
             return Skip("target", "the load does not run, or the history is not read yet")
-        return self.timetable.closed(CALLED, now)
+        return self._leave_to_other() or self.timetable.closed(CALLED, now)
+
+    def _leave_to_other(self) -> Skip | None:
+        """Return that another agent, perhaps on another machine, runs this schedule."""
+        return Skip("lock", self._history.problem) if self._history.is_name_taken else None
 
     def abort(self, reason: str) -> bool:
         """Stop what runs: its faults are undone, and no further drill of its occurrence begins; return whether any ran."""

@@ -14,6 +14,10 @@ class HistoryUnavailable(Exception):
     """The database cannot be read or written now: it is locked, the disk is full, the server or the file is gone."""
 
 
+class NameTaken(HistoryUnavailable):
+    """Another agent that runs has the name of this one."""
+
+
 class Database(ABC):
     """The rows of one agent in an open database, for use within one thread. Every method raises HistoryUnavailable."""
 

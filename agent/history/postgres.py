@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from alertdrill.agent.config.history import HistorySettings
-from alertdrill.agent.history.connection import Database, HistoryUnavailable, Row
+from alertdrill.agent.history.connection import Database, HistoryUnavailable, NameTaken, Row
 
 SCHEMA = "alertdrill"
 _CONNECT_SECONDS = 20.0
@@ -79,7 +79,7 @@ class PostgresDatabase(Database):
         """Be the only writer of this agent's rows while the connection is open; raises if there is another one."""
         ((is_mine,),) = self.execute("SELECT pg_try_advisory_lock(?)", (_lock_key(self.agent),))
         if not is_mine:
-            raise HistoryUnavailable(
+            raise NameTaken(
                 f"{self._shown}: another agent writes as {self.agent}: each needs a name of its own (history.agent)"
             )
 

@@ -21,9 +21,12 @@ from alertdrill.agent.daemon.configured import Configured
 from alertdrill.agent.daemon.judging import Judged, NotJudged, judged, judged_here
 from alertdrill.agent.daemon.scheduling import Scheduler
 from alertdrill.agent.drilling.lock import locked
+from alertdrill.agent.history.connection import NameTaken
+from alertdrill.agent.history.sqlite import SqliteDatabase
 from alertdrill.agent.history.writer import HistoryWriter
 from alertdrill.agent.recording.recording import read_recording
 from alertdrill.agent.schedule.journal import Journal, OccurrenceRecord, Watch
+from alertdrill.agent.schedule.occurrences import Skip
 from alertdrill.chaos.machine.threads import in_thread
 from tests.agent.drilling.virtual_site import World, in_virtual_time, since_start
 from tests.support.gone_folder import replaced_by_a_file
@@ -52,7 +55,8 @@ class Agent:
         assert config.schedule is not None
         drills = {entry.name: self.drills for entry in config.schedule.entries}
         configured = Configured(config, SteadyLoad(rate=20), drills, Calendars(), "")
-        history = HistoryWriter(HistorySettings(url=f"sqlite:{self.world.folder / 'h.db'}"), config.recordings)
+        settings = HistorySettings(url=f"sqlite:{self.world.folder / 'h.db'}")
+        self.history = history = HistoryWriter(settings, config.recordings)
         journal = Journal(config.recordings)
         async with self.world.site() as site, site.loaded(DrillLoad(rate=self.rate)):
             journal.interrupt_running(site.clocks.now(), "the agent ended")
@@ -226,6 +230,29 @@ def test_another_agent_on_the_target_is_the_reason(tmp_path: Path) -> None:
         agent.run_for(45)
     assert agent.occurrences == [("e0", "14:14", "skipped", "lock", ())]
     assert any("drill other of process" in line for _, line in agent.world.lines)
+
+
+def test_an_occurrence_is_left_to_another_agent_that_has_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def claim(_: SqliteDatabase) -> None:
+        raise NameTaken("another agent writes as shop")
+
+    monkeypatch.setattr(SqliteDatabase, "claim", claim)
+    agent = Agent(tmp_path, {"cron": FIRST})
+    asked: list[Skip | OccurrenceRecord] = []
+
+    async def main() -> None:
+        async with agent.running() as scheduler, running(agent.history.run()):
+            # Its thread lives in real time; a sleep of no seconds takes no virtual time.
+            while not agent.history.is_name_taken:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            asked.append(scheduler.start(agent.drills[0], "by a call"))
+            await asyncio.sleep(45)
+
+    in_virtual_time(main)
+    assert agent.occurrences == [("e0", "14:14", "skipped", "lock", ())]
+    assert asked == [Skip("lock", "another agent writes as shop")]
 
 
 def test_a_fault_that_cannot_be_injected_is_on_record_and_the_next_drill_runs(tmp_path: Path) -> None:

@@ -212,14 +212,19 @@ async def test_an_agent_that_starts_while_another_makes_the_schema(
     await watching.close()
 
 
-async def test_a_second_agent_of_the_same_name_writes_nothing(tmp_path: Path, on_server: HistorySettings) -> None:
+async def test_a_second_agent_of_the_same_name_writes_nothing_until_the_first_has_ended(
+    tmp_path: Path, on_server: HistorySettings
+) -> None:
     told: list[str] = []
     async with running((first := HistoryWriter(on_server, tmp_path / "a")).run()):
         await until(lambda: first.is_known)
         async with running((second := HistoryWriter(on_server, tmp_path / "b", tell=told.append)).run()):
             await until(lambda: bool(told))
             assert "another agent writes as shop: each needs a name of its own (history.agent)" in second.problem
-            assert not first.problem
+            assert (first.problem, first.is_name_taken, second.is_name_taken) == ("", False, True)
+    async with running((second := HistoryWriter(on_server, tmp_path / "b")).run()):
+        await until(lambda: second.is_known)
+        assert not second.is_name_taken
 
 
 async def test_a_server_that_never_answers_does_not_hold_up_the_end(tmp_path: Path) -> None:
