@@ -10,6 +10,7 @@ compared when nothing is in flight.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -34,6 +35,7 @@ from benchmarks.counting_server import counts
 from benchmarks.errors import BenchmarkError, exit_on_error
 from benchmarks.results import Circumstances, circumstances
 from benchmarks.servers import ROOT, find
+from tests.support.killed_agents import stop_agents
 
 PAGE = Path(__file__).with_name("DAEMON.md")
 DRILL_FACTOR = 1.25
@@ -45,6 +47,7 @@ _LOCKED_SECONDS = 20.0
 _SAMPLE_EVERY_SECONDS = 2.0
 _SETTLED_SECONDS = 120.0
 _QUIET_RATE = 0.1
+_STOPS = 10
 _READY_WITHIN_SECONDS = 120.0
 
 _RULES = "groups: [{name: bench, rules: [{alert: Never, expr: 'vector(0) > 1'}]}]\n"
@@ -95,6 +98,31 @@ class Memory:
 
 
 @dataclass
+class Cost:
+    """Processor time of a process that sends, and the transactions that it sent in that time.
+
+    Only what lies between two samples of one process counts: it ends with each change of the load.
+    """
+
+    cpu_seconds: float = 0.0
+    transactions: float = 0.0
+    _last: tuple[int, float, float] = (0, 0.0, 0.0)
+
+    @property
+    def cpu_microseconds(self) -> float:
+        """The processor time of one transaction."""
+        return self.cpu_seconds / self.transactions * 1e6 if self.transactions else 0.0
+
+    def add(self, pid: int, transactions: float) -> None:
+        """Add a sample: a process, 0 if there is none, and all transactions that were sent until now."""
+        before, now = self._last, (pid, _cpu_seconds(pid), transactions)
+        if pid and pid == before[0]:
+            self.cpu_seconds += now[1] - before[1]
+            self.transactions += now[2] - before[2]
+        self._last = now
+
+
+@dataclass
 class Outcome:
     """What came of one run; counts are of transactions, `off` counts seconds in which the server saw neither rate."""
 
@@ -114,6 +142,9 @@ class Outcome:
     late_p99_seconds: float = 0.0
     bare_late_p99_seconds: float = 0.0
     alone_late_p99_seconds: float = 0.0
+    cost: Cost = field(default_factory=Cost)
+    bare_cost: Cost = field(default_factory=Cost)
+    stops_seconds: list[float] = field(default_factory=list)
     parent: Memory = field(default_factory=Memory)
     worker: Memory = field(default_factory=Memory)
 
@@ -137,14 +168,16 @@ def _run(folder: Path, rate: int, minutes: float) -> Outcome:
         server, other = stack.enter_context(counting()), stack.enter_context(counting())
         with _bare(folder, other, rate) as bare:
             time.sleep(min(_ALONE_SECONDS, minutes * 60))
-            outcome.alone_late_p99_seconds = late_p99(metrics(bare))
+            outcome.alone_late_p99_seconds = late_p99(metrics(bare.port))
         before = counts(server).total
         bench = stack.enter_context(_started(folder, server, outcome))
         with _bare(folder, other, rate) as bare:
-            bench.abuse(minutes * 60)
-            outcome.bare_late_p99_seconds = late_p99(metrics(bare))
+            bench.abuse(minutes * 60, bare)
+            outcome.bare_late_p99_seconds = late_p99(metrics(bare.port))
             bench.compare(before)
         bench.stop()
+    (folder / "stops").mkdir()
+    outcome.stops_seconds = stop_agents(folder / "stops", _STOPS)
     return outcome
 
 
@@ -162,16 +195,29 @@ def counting() -> Iterator[int]:
         process.wait()
 
 
+@dataclass(frozen=True)
+class _Bare:
+    """A running `alertdrill probe`: where its metrics are, and its process."""
+
+    port: int
+    pid: int
+
+    @property
+    def worker(self) -> int:
+        """The process that sends; 0 until it has started."""
+        return next(iter(_workers(self.pid)), 0)
+
+
 @contextmanager
-def _bare(folder: Path, server: int, rate: int) -> Iterator[int]:
-    """Run `alertdrill probe` with the load of the agent for the length of the block; yields where its metrics are."""
+def _bare(folder: Path, server: int, rate: int) -> Iterator[_Bare]:
+    """Run `alertdrill probe` with the load of the agent for the length of the block."""
     load = f"{{rate: {rate}, duration: {_LONGEST}}}"
     (folder / "bare.yml").write_text(f"probe: {_PROBE.format(server=server)}\nload: {load}\n")
     (listen,) = free_ports(1)
     command = ["probe", str(folder / "bare.yml"), "--workers", "1", "--listen", f"127.0.0.1:{listen}", "--quiet"]
     process = subprocess.Popen(alertdrill(*command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        yield listen
+        yield _Bare(listen, process.pid)
         if process.poll() is not None:
             raise BenchmarkError(f"alertdrill probe ended with {process.returncode}")
     finally:
@@ -249,8 +295,8 @@ class _Bench:
     def __init__(self, files: _Files, process: subprocess.Popen[bytes], outcome: Outcome) -> None:
         self._files, self._process, self._outcome = files, process, outcome
 
-    def abuse(self, seconds: float) -> None:
-        """Reload, lock the history, and sample the memory for so long."""
+    def abuse(self, seconds: float, bare: _Bare) -> None:
+        """Reload, lock the history, and sample memory and processor time for so long."""
         begun, reloaded, sampled = time.monotonic(), time.monotonic(), 0.0
         locking = threading.Timer(seconds / 3, self._lock_history)
         locking.start()
@@ -264,6 +310,7 @@ class _Bench:
             if elapsed - sampled >= _SAMPLE_EVERY_SECONDS:
                 sampled = elapsed
                 self._sample(elapsed)
+                self._outcome.bare_cost.add(bare.worker, _sent(metrics(bare.port)))
             time.sleep(0.2)
         locking.join()
 
@@ -309,10 +356,10 @@ class _Bench:
     def _sample(self, elapsed: float) -> None:
         pid = self._process.pid
         self._outcome.parent.samples.append((elapsed, _pss_mib(pid)))
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        # During a change there are two workers, and a drill may just be judged.
-        workers = [one for one in children if "spawn_main" in _command_line(int(one))]
-        self._outcome.worker.samples += [(elapsed, max(map(_pss_mib, map(int, workers)), default=0.0))]
+        # During a change there are two.
+        workers = _workers(pid)
+        self._outcome.worker.samples += [(elapsed, max(map(_pss_mib, workers), default=0.0))]
+        self._outcome.cost.add(workers[0] if len(workers) == 1 else 0, _sent(metrics(self._files.agent)))
 
     def wait_for(self, path: str) -> None:
         """Wait until a path is answered with 200."""
@@ -327,6 +374,23 @@ class _Bench:
         if self._process.poll() is not None:
             last = self._files.log.read_text().splitlines()[-3:]
             raise BenchmarkError(f"alertdrill run ended with {self._process.returncode}: {' | '.join(last)}")
+
+
+def _workers(pid: int) -> list[int]:
+    """Return the processes that send for an agent; a drill may just be judged in another one."""
+    children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return [one for one in children if "spawn_main" in _command_line(one)]
+
+
+def _cpu_seconds(pid: int) -> float:
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def _sent(metrics: dict[str, float]) -> float:
+    return sum(metrics.get(f'alertdrill_transactions_total{{outcome="{one}"}}', 0.0) for one in ("succeeded", "failed"))
 
 
 def alertdrill(*words: str) -> list[str]:
@@ -391,7 +455,7 @@ def _command_line(pid: int) -> str:
 def page(before: Circumstances, outcome: Outcome) -> str:
     """Return the page with the figures of a run."""
     versions = ", ".join(f"{name} {version}" for name, version in before.versions.items())
-    drill = round(outcome.rate * DRILL_FACTOR)
+    drill, stops = round(outcome.rate * DRILL_FACTOR), outcome.stops_seconds
     rows = [
         ("transactions that ended, by the agent", f"{outcome.ended:,}"),
         ("requests that arrived, by the server", f"{outcome.arrived:,}"),
@@ -405,10 +469,18 @@ def page(before: Circumstances, outcome: Outcome) -> str:
         ("lateness p99 of the bare load beside it", f"{outcome.bare_late_p99_seconds * 1000:.3f} ms"),
         ("the first, as a multiple of the second", f"{outcome.late_p99_seconds / outcome.bare_late_p99_seconds:.2f}"),
         ("lateness p99 of the bare load alone", f"{outcome.alone_late_p99_seconds * 1000:.3f} ms"),
+        (
+            "processor time of a transaction: agent, bare load",
+            f"{outcome.cost.cpu_microseconds:.1f} µs, {outcome.bare_cost.cpu_microseconds:.1f} µs",
+        ),
         ("memory of the parent: most, growth", f"{outcome.parent.most:.1f} MiB, {outcome.parent.growth:+.1f} MiB"),
         ("memory of a worker: most, growth", f"{outcome.worker.most:.1f} MiB, {outcome.worker.growth:+.1f} MiB"),
         ("from the start to `/-/healthy`", f"{outcome.healthy_seconds:.2f} s"),
         ("from SIGTERM to the end", f"{outcome.stop_seconds:.2f} s"),
+        (
+            f"the same while a fault is in force, in {len(stops)} tries: median, most",
+            f"{statistics.median(stops):.2f} s, {max(stops):.2f} s",
+        ),
     ]
     return _PAGE.format(
         rate=outcome.rate,
@@ -427,7 +499,7 @@ def page(before: Circumstances, outcome: Outcome) -> str:
 
 _PAGE = """\
 # The agent under abuse
-Written by `make bench-daemon`; do not edit.
+Written by `python -m benchmarks.daemon --rate {rate:d} --minutes {minutes:g}`; do not edit.
 
 `alertdrill run` sends {rate:,} transactions a second for {minutes:g} minutes with one worker.
 Meanwhile its load is reloaded every {every:.0f} s ({reloads} times), each fourth time from a damaged file.
@@ -440,6 +512,7 @@ Its history is locked for {locked:.0f} s, a Prometheus scrapes it every second, 
 - **Lateness** is from the due time to the send, as the buckets of the histogram show it.
   The bare load is an `alertdrill probe` with the same rate and a server of its own.
   It runs beside the agent for the whole time, because both then share what else the machine does; and alone for a minute before.
+- **Processor time** is that of the process that sends, of both kinds, between samples of one process.
 - **Memory** is the proportional set size.
   **Growth** is from the median of the third minute to that of the last, or of parts of a shorter run.
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.daemon import Memory, Outcome, late_p99, page
+from benchmarks.daemon import Cost, Memory, Outcome, late_p99, page
 from benchmarks.results import circumstances
 
 
@@ -24,6 +24,12 @@ def test_a_single_sample_is_no_growth() -> None:
 
 
 def test_the_page_says_what_did_not_arrive_and_what_arrived_twice() -> None:
-    text = page(circumstances({}), Outcome(2000, 10.0, ended=1_000_003, arrived=1_000_001, doubled=4))
+    outcome = Outcome(2000, 10.0, ended=1_000_003, arrived=1_000_001, doubled=4, stops_seconds=[0.1, 0.3, 0.2])
+    outcome.late_p99_seconds, outcome.bare_late_p99_seconds = 0.0011, 0.001
+    outcome.cost, outcome.bare_cost = Cost(2.0, 100_000.0), Cost(1.0, 50_000.0)
+    text = page(circumstances({}), outcome)
+    assert "| the first, as a multiple of the second | 1.10 |" in text
+    assert "| processor time of a transaction: agent, bare load | 20.0 µs, 20.0 µs |" in text
+    assert "| the same while a fault is in force, in 3 tries: median, most | 0.20 s, 0.30 s |" in text
     assert "| sent and not arrived | 2 |" in text
     assert "| arrived twice, by their idempotency keys | 4 |" in text

@@ -78,6 +78,16 @@ def kill_agents(folder: Path, rounds: int, seed: int) -> Outcome:
         return _Rounds(folder, server, prometheus, random.Random(seed)).run(rounds)  # noqa: S311 - a sample
 
 
+def stop_agents(folder: Path, rounds: int) -> list[float]:
+    """Stop agents by SIGTERM just after they injected a fault; return the seconds until each has ended.
+
+    Raises AssertionError when a fault is in force then.
+    """
+    with breakable() as server, _prometheus(folder) as prometheus:
+        one = _Rounds(folder, server, prometheus, random.Random(0))  # noqa: S311 - it draws nothing
+        return [one.stop(f"s{number}") for number in range(rounds)]
+
+
 @contextmanager
 def _prometheus(folder: Path) -> Iterator[int]:
     (port,) = free_ports(1)
@@ -125,6 +135,19 @@ class _Rounds:
         self._look_at_the_one_before(name, begun)
         if self._chance.random() < 0.5:
             _until(lambda: name not in self._server.broken, f"the fault of {name} is undone by its watchdog")
+
+    def stop(self, name: str) -> float:
+        """Start an agent whose occurrence is due, and stop it while its fault is in force; return how long that took."""
+        self._add(name)
+        process, log = self._started(name)
+        _until(lambda: name in self._server.broken or process.poll() is not None, f"the fault of {name} is injected")
+        assert process.poll() is None, log.read_text()[-500:]
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(_WITHIN_SECONDS) == 0, log.read_text()[-500:]
+        took_seconds = time.monotonic() - begun
+        assert name not in self._server.broken, log.read_text()[-500:]
+        return took_seconds
 
     def _add(self, name: str) -> None:
         """Add an entry with one occurrence in the last minute, on which nobody decided yet."""
