@@ -32,9 +32,9 @@ class HistorySettings(Settings):
     """Where the history is: `sqlite:FILE`, relative to agent.yml, or a PostgreSQL server.
 
     By default it is history.db in the folder of recordings. `agent` is the name under which the rows of this agent are
-    kept: several agents may share a database, each with a name of its own, and of two with one name only the first drills. A server needs it. `password` and `tls` are
-    for a server. The figures of the load are kept for each hour over `keep_load` (and in more detail at first), and for
-    each day over `keep_load_days`.
+    kept: several agents may share a database, each with a name of its own, and of two with one name only the first
+    drills. A server needs it. `password` and `tls` are for a server. The figures of the load are kept for each hour over
+    `keep_load` (and in more detail at first), and for each day over `keep_load_days`.
     """
 
     url: str | None = None
