@@ -40,6 +40,7 @@ WITH_SERVERS = (
     "agent/regression/test_sample_repository.py",
     "agent/regression/test_shipped_files.py",
     "agent/regression/test_simulated.py",
+    "agent/report/test_in_browser.py",
     "agent/rules/test_prospect_promtool.py",
     "agent/rules/test_seed_claims.py",
     "agent/test_canaries.py",

@@ -1,5 +1,6 @@
 "use strict";
 // Reads the values of a figure from its paths; the figure is complete without it.
+// Also lets keys reach the cards that scroll, for browsers that do not do so by themselves.
 
 const CLOCK_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
 const HELP = "Point at the figure for its values; drag to enlarge a time, double-click to go back. With keys: ← and → move, "
@@ -310,3 +311,8 @@ function interactive(plot, number) {
 }
 
 document.querySelectorAll(".plot").forEach(interactive);
+
+function reachable(card) {
+  if (card.scrollWidth > card.clientWidth) card.tabIndex = 0; else card.removeAttribute("tabindex");
+}
+document.querySelectorAll(".card").forEach(card => new ResizeObserver(() => reachable(card)).observe(card));

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
 import pytest
 
 from alertdrill.agent.config.drill import Drill
@@ -21,6 +24,9 @@ from alertdrill.agent.recording.records import (
     TargetRecord,
     WatchedRecord,
 )
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 START = 1_790_000_000.0
 FAULT = START + 30
@@ -222,3 +228,12 @@ def hostile(passed: Recording) -> Recording:
             "watched": [_hostile(record, evil) for record in passed.watched],
         }
     )
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A real browser; most tests need none, and its library is large."""
+    from tests.support.browsing import chromium
+
+    async with chromium() as browser:
+        yield browser

@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 _CHROMIUM = "/usr/bin/chromium"
 # Long, because a busy machine is slow.
 _PATIENCE_MS = 60_000
 expect.set_options(timeout=_PATIENCE_MS)
+_WIDTHS = (360, 1280, 3840)
+# A table that is too wide would scroll its card, and not the page.
+_SIDEWAYS = """(inCards) => [...document.querySelectorAll("*")].filter((one) => one.scrollWidth > one.clientWidth
+  && (one === document.documentElement || inCards && ["auto", "scroll"].includes(getComputedStyle(one).overflowX)))
+  .map((one) => `${one.tagName} ${one.id}: ${one.scrollWidth} > ${one.clientWidth}`)"""
+_DRAWN = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
 
 needs_chromium = pytest.mark.skipif(not Path(_CHROMIUM).exists(), reason="`make parts` installs chromium")
 
@@ -41,3 +48,25 @@ async def watched(browser: Browser, url: str, **settings: Any) -> AsyncIterator[
     page.on("request", lambda call: None if call.url.startswith(url) else wrong.append(call.url[:100]))
     yield page, wrong
     await context.close()
+
+
+async def what_is_wrong(page: Page, *, in_cards: bool = True) -> list[str]:
+    """List what scrolls sideways at any width, and what axe finds on a light and on a dark screen.
+
+    Without `in_cards`, a card may scroll, and only the page may not.
+    """
+    found = list[str]()
+    for width in _WIDTHS:
+        await page.set_viewport_size({"width": width, "height": 800})
+        await page.evaluate(_DRAWN)
+        found += [f"at {width}: {one}" for one in await page.evaluate(_SIDEWAYS, in_cards)]
+        # A wider page has the same elements as the one before.
+        for scheme in ("light", "dark") if width < 3840 else ():
+            await page.emulate_media(color_scheme=scheme)
+            result = await Axe().run(page)
+            found += [
+                f"at {width}, {scheme}: {one['help']}: {part['html']}"
+                for one in result.response["violations"]
+                for part in one["nodes"]
+            ]
+    return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,11 +22,15 @@ from alertdrill.agent.config.daemon import SteadyLoad
 from alertdrill.agent.daemon.agent import Agent
 from alertdrill.agent.daemon.configured import Configured
 from alertdrill.agent.daemon.starting import Started
+from alertdrill.agent.history.load import LoadPeriod
+from alertdrill.agent.pages.routes import Pages
+from alertdrill.agent.recording.recording import Recording, write_recording
 from alertdrill.agent.schedule.journal import Journal
 from alertdrill.agent.serving.door import Door
 from alertdrill.agent.serving.server import serving
 from alertdrill.lab.ports import free_ports
 from tests.agent.drilling.virtual_site import World
+from tests.support.waiting import until
 
 CI, PAGER, PASSWORD = "ci-token-0123456789", "pager-token-0123456789", "correct horse"
 JSON = {"Content-Type": "application/json"}
@@ -101,3 +107,26 @@ async def served(folder: Path, door: Door | None = None, kind: type[Api] = Api, 
         own = site.serving(api.routes, tell=told.append)
         async with own if door is None else serving(api.routes(door), settings.listen):
             yield Served(agent, api, f"http://{settings.listen}", told, session)
+
+
+@asynccontextmanager
+async def shown(folder: Path, *recordings: Recording, **config: Any) -> AsyncIterator[Served]:
+    """Serve an agent with its pages, and with some runs in its history."""
+    for number, one in enumerate(recordings):
+        write_recording(one, folder / "kept" / f"{number}.recording.json.gz")
+    async with served(folder, kind=Pages, **config) as agent:
+        tasks = [asyncio.ensure_future(work()) for work in (agent.agent.parts.history.run, agent.api.run)]
+
+        async def is_known() -> bool:
+            return agent.agent.parts.history.is_known
+
+        await until(is_known, "the history is read")
+        agent.agent.parts.history.put_load(LoadPeriod(10, int(time.time()) - 60, due=200, target=200.0).row())
+        counts = agent.agent.parts.history.counts
+        await until(lambda: asyncio.sleep(0, counts["ok"] > 0), "a period of the load is written")
+        try:
+            yield agent
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)

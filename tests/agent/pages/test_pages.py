@@ -6,14 +6,11 @@ import asyncio
 import gzip
 import re
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
 from alertdrill.agent.api.calls import Call
@@ -25,35 +22,24 @@ from alertdrill.agent.daemon.agent import Agent
 from alertdrill.agent.history.database import opened
 from alertdrill.agent.history.load import LoadPeriod, save_periods
 from alertdrill.agent.pages.routes import Pages
-from alertdrill.agent.recording.recording import Recording, write_recording
+from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.schedule.journal import Journal
 from alertdrill.agent.schedule.occurrences import Pause
 from alertdrill.lab.ports import free_ports
 from alertdrill.probes.load.second_counter import SecondCounts
 from alertdrill.units.text import utc_text
-from tests.support.browsing import chromium, needs_chromium, watched
+from tests.support.browsing import needs_chromium, watched, what_is_wrong
 from tests.support.postgres_server import PASSWORD as PASSWORD_OF_SERVER
 from tests.support.postgres_server import postgres_server
-from tests.support.served_agent import PASSWORD, Served, basic, served, web_yml
+from tests.support.served_agent import PASSWORD, basic, served, shown, web_yml
 from tests.support.waiting import until
 
 PATHS = ("/", "/alerts", "/runs", "/schedule", "/drills", "/drills/slow-service", "/load", "/kpis")
 LISTS = ("/", "/alerts", "/runs")
-WIDTHS = (360, 1280, 3840)
-# A table that is too wide scrolls its card, and not the page.
-SIDEWAYS = """() => [...document.querySelectorAll("*")].filter((one) => one.scrollWidth > one.clientWidth
-  && (one === document.documentElement || ["auto", "scroll"].includes(getComputedStyle(one).overflowX)))
-  .map((one) => `${one.tagName} ${one.id}: ${one.scrollWidth} > ${one.clientWidth}`)"""
 EVIL = '<script>document.title = "evil"</script><img src=x onerror=alert(1)>'
 LONG = "x" * 10_000
 
 pytestmark = [pytest.mark.servers, needs_chromium]
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
 
 
 def with_odd_names(passed: Recording) -> Recording:
@@ -61,29 +47,6 @@ def with_odd_names(passed: Recording) -> Recording:
     odd = [Expectation(alert=EVIL, labels={"team": EVIL}), Expectation(alert="Long", labels={"text": LONG})]
     drill = passed.drill.model_copy(update={"expect": [*passed.drill.expect, *odd], "summary": EVIL})
     return passed.model_copy(update={"drill": drill, "aborted": EVIL})
-
-
-@asynccontextmanager
-async def shown(folder: Path, *recordings: Recording, **config: Any) -> AsyncIterator[Served]:
-    """Serve an agent with its pages, and with some runs in its history."""
-    for number, one in enumerate(recordings):
-        write_recording(one, folder / "kept" / f"{number}.recording.json.gz")
-    async with served(folder, kind=Pages, **config) as agent:
-        tasks = [asyncio.ensure_future(work()) for work in (agent.agent.parts.history.run, agent.api.run)]
-
-        async def is_known() -> bool:
-            return agent.agent.parts.history.is_known
-
-        await until(is_known, "the history is read")
-        agent.agent.parts.history.put_load(LoadPeriod(10, int(time.time()) - 60, due=200, target=200.0).row())
-        counts = agent.agent.parts.history.counts
-        await until(lambda: asyncio.sleep(0, counts["ok"] > 0), "a period of the load is written")
-        try:
-            yield agent
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
 
 
 class Failing(Reading):
@@ -123,13 +86,7 @@ async def test_every_page_is_whole_on_each_screen_and_runs_nothing_of_others(
             assert answer is not None
             assert answer.status == 200, path
             await page.wait_for_selector("#connection.good")
-            for scheme in ("light", "dark"):
-                await page.emulate_media(color_scheme=scheme)
-                found = await Axe().run(page)
-                assert found.response["violations"] == [], (path, scheme, found.generate_report())
-            for width in WIDTHS:
-                await page.set_viewport_size({"width": width, "height": 800})
-                assert await page.evaluate(SIDEWAYS) == [], (path, width)
+            assert await what_is_wrong(page) == [], path
             assert await page.title() != "evil"
         assert wrong == []
         assert EVIL[:8] in await page.inner_text("main")

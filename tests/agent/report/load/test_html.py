@@ -49,7 +49,7 @@ def _second(offset: int, check: str) -> SecondCounts:
     return second
 
 
-def _story(check: str = "status is 200", *thresholds: str, ending: str = "") -> LoadStory:
+def load_story(check: str = "status is 200", *thresholds: str, ending: str = "") -> LoadStory:
     tally = Tally()
     for offset in range(5):
         tally.add(_second(offset, check))
@@ -94,7 +94,7 @@ def _outline(page: str) -> _Outline:
 
 def test_the_page_is_well_formed_and_loads_nothing() -> None:
     """One script for two figures; no element fetches anything, and the policy in its head forbids it."""
-    page = load_html.render(_story())
+    page = load_html.render(load_story())
     outline = _outline(page)
     assert outline.open == []
     assert outline.sources == ["data:,"]
@@ -107,7 +107,7 @@ def test_the_page_is_well_formed_and_loads_nothing() -> None:
 
 
 def test_its_numbers_are_those_of_the_tally() -> None:
-    story = _story()
+    story = load_story()
     cells = [cell.strip() for cell in _outline(load_html.render(story)).cells]
     tally = story.tally
     counts = [tally.due, tally.succeeded, tally.failed, tally.dropped, tally.lost, tally.in_flight]
@@ -125,10 +125,10 @@ def test_its_numbers_are_those_of_the_tally() -> None:
 @pytest.mark.parametrize(
     ("story", "badge", "mark"),
     [
-        (_story(), '<span class="badge good">passed</span>', "✓"),
-        (_story("a check", "p(99)<1ms"), '<span class="badge bad">threshold crossed</span>', "✗"),
-        (replace(_story(), was_crossed=True), '<span class="badge bad">threshold crossed</span>', "✓"),
-        (_story(ending="interrupted"), '<span class="badge unsure">stopped early</span>', "✓"),
+        (load_story(), '<span class="badge good">passed</span>', "✓"),
+        (load_story("a check", "p(99)<1ms"), '<span class="badge bad">threshold crossed</span>', "✗"),
+        (replace(load_story(), was_crossed=True), '<span class="badge bad">threshold crossed</span>', "✓"),
+        (load_story(ending="interrupted"), '<span class="badge unsure">stopped early</span>', "✓"),
     ],
 )
 def test_it_shows_the_result_of_the_load(story: LoadStory, badge: str, mark: str) -> None:
@@ -141,7 +141,7 @@ def test_it_shows_the_result_of_the_load(story: LoadStory, badge: str, mark: str
 
 
 def test_it_warns_when_the_load_was_not_sent_as_requested() -> None:
-    story = _story()
+    story = load_story()
     words = "it dropped 5 of 50 transactions and lost 5 with a worker, more than 1 %"
     assert words in load_html.render(story)
     honest = replace(story, summary=replace(story.summary, honesty=Honesty()))
@@ -150,7 +150,7 @@ def test_it_warns_when_the_load_was_not_sent_as_requested() -> None:
 
 def test_foreign_text_is_escaped_everywhere() -> None:
     """Names of files, checks and the details of failures."""
-    page = load_html.render(replace(_story(EVIL, ending=EVIL), name=EVIL))
+    page = load_html.render(replace(load_story(EVIL, ending=EVIL), name=EVIL))
     assert EVIL not in page
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 5
     assert _outline(page).open == []
@@ -159,7 +159,7 @@ def test_foreign_text_is_escaped_everywhere() -> None:
 def test_a_load_of_less_than_a_second_gives_a_page() -> None:
     tally = Tally()
     tally.add(replace(_second(0, "c"), is_whole=False))
-    story = _story()
+    story = load_story()
     figures = measures(tally, [Counted("orders", ("c",))], 0.4)
     page = load_html.render(replace(story, tally=tally, summary=replace(story.summary, measures=figures)))
     assert _outline(page).open == []
@@ -167,7 +167,7 @@ def test_a_load_of_less_than_a_second_gives_a_page() -> None:
 
 def test_the_same_load_gives_the_same_page() -> None:
     """The page has no random names and reads no clock."""
-    assert load_html.render(_story()) == load_html.render(_story())
+    assert load_html.render(load_story()) == load_html.render(load_story())
 
 
 def _timeline(seconds: Sequence[LoadSecond]) -> list[DrawnRow]:
@@ -175,7 +175,7 @@ def _timeline(seconds: Sequence[LoadSecond]) -> list[DrawnRow]:
 
 
 def test_the_time_line_draws_every_second() -> None:
-    rates, outcomes, latency, lateness, in_flight = _timeline(_story().tally.seconds)
+    rates, outcomes, latency, lateness, in_flight = _timeline(load_story().tally.seconds)
     assert rates.lines["target"] == [(0, 10), (1, 11), (2, 12), (3, 13), (4, 14)]
     assert rates.lines["achieved"] == [(0.5, 8), (4.5, 8)]  # of equal values, the first and the last
     assert outcomes.areas == {
@@ -203,20 +203,20 @@ def test_a_day_of_load_is_a_small_page_that_loses_no_peak() -> None:
     assert max(latency.values("p99")) == pytest.approx(9.0, rel=1e-3)
     assert max(in_flight.values("in flight")) == 77
     assert lateness.lines["p99"] == []
-    story, tally = _story(), copy(_story().tally)
+    story, tally = load_story(), copy(load_story().tally)
     tally.seconds = seconds
     assert len(load_html.render(replace(story, tally=tally)).encode()) <= 250_000
 
 
 def test_a_time_line_without_its_first_seconds_says_so() -> None:
-    story, tally = _story(), copy(_story().tally)
+    story, tally = load_story(), copy(load_story().tally)
     assert "the seconds before are in the sums" not in load_html.render(story)
     tally.seconds = [replace(second, offset=second.offset + 14_400) for second in tally.seconds]
     assert "From 14,400 s on: the seconds before are in the sums" in load_html.render(replace(story, tally=tally))
 
 
 def test_the_distribution_ends_at_the_largest_sample() -> None:
-    figures = _story().summary.measures
+    figures = load_story().summary.measures
     latency, duration = figures["latency"], figures["iteration_duration"]
     assert isinstance(latency, Trend)
     assert isinstance(duration, Trend)
