@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alertdrill.agent.recording.recording import Recording
 from tests.agent.drilling.virtual_site import unix_time
+from tests.support.drilled import drilled
 from tests.support.served_agent import shown
 
 DAY = 86_400.0
@@ -16,19 +17,21 @@ SEVERITIES = {"Fresh": "page", "Old": "page", "Silent": "page", "Unlimited": "in
 
 def _drilled(recording: Recording, alert: str, days_ago: float) -> Recording:
     """Return the recording of the same drill of another alert, some days before now."""
-    text = recording.model_dump_json(by_alias=True).replace("OrdersSlow", alert)
-    other = Recording.model_validate_json(text.replace('"page"', f'"{SEVERITIES[alert]}"'))
     # An alert is gone when the newest recording has no rule of it.
     rules = [
-        other.rules[0].model_copy(update={"alert": name, "labels": {"severity": severity}})
+        recording.rules[0].model_copy(update={"alert": name, "labels": {"severity": severity}})
         for name, severity in SEVERITIES.items()
     ]
-    return other.model_copy(update={"started_at": unix_time() - days_ago * DAY, "rules": rules})
+    text = recording.model_dump_json(by_alias=True).replace('"page"', f'"{SEVERITIES[alert]}"')
+    other = drilled(Recording.model_validate_json(text), alert, unix_time() - days_ago * DAY)
+    return other.model_copy(update={"rules": rules})
 
 
 def _rows(text: str) -> dict[str, str]:
     """Return the rows of the table in their order, by the names of their alerts."""
-    return dict(re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', text, flags=re.DOTALL))
+    found = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', text, flags=re.DOTALL)
+    assert len(dict(found)) == len(found)
+    return dict(found)
 
 
 def _words(row: str) -> str:
