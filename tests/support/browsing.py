@@ -20,6 +20,8 @@ _WIDTHS = (360, 1280, 3840)
 _SIDEWAYS = """(inCards) => [...document.querySelectorAll("*")].filter((one) => one.scrollWidth > one.clientWidth
   && (one === document.documentElement || inCards && ["auto", "scroll"].includes(getComputedStyle(one).overflowX)))
   .map((one) => `${one.tagName} ${one.id}: ${one.scrollWidth} > ${one.clientWidth}`)"""
+_SQUEEZED = """() => [...document.querySelectorAll("caption")].filter((one) => one.offsetWidth < one.parentElement.offsetWidth / 2)
+  .map((one) => `${one.offsetWidth} px for "${one.innerText.slice(0, 20)}"`)"""
 _DRAWN = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
 
 needs_chromium = pytest.mark.skipif(not Path(_CHROMIUM).exists(), reason="`make parts` installs chromium")
@@ -51,7 +53,7 @@ async def watched(browser: Browser, url: str, **settings: Any) -> AsyncIterator[
 
 
 async def what_is_wrong(page: Page, *, in_cards: bool = True) -> list[str]:
-    """List what scrolls sideways at any width, and what axe finds on a light and on a dark screen.
+    """List what scrolls sideways or is squeezed at any width, and what axe finds on a light and on a dark screen.
 
     Without `in_cards`, a card may scroll, and only the page may not.
     """
@@ -60,6 +62,7 @@ async def what_is_wrong(page: Page, *, in_cards: bool = True) -> list[str]:
         await page.set_viewport_size({"width": width, "height": 800})
         await page.evaluate(_DRAWN)
         found += [f"at {width}: {one}" for one in await page.evaluate(_SIDEWAYS, in_cards)]
+        found += [f"at {width}: {one}" for one in await page.evaluate(_SQUEEZED)]
         # A wider page has the same elements as the one before.
         for scheme in ("light", "dark") if width < 3840 else ():
             await page.emulate_media(color_scheme=scheme)
