@@ -64,6 +64,10 @@ async def test_alerts_are_chosen_by_severity_and_state_and_the_stalest_is_the_fi
             status, text, _ = await one.ask("GET", f"/alerts{query}")
             assert (status, list(_rows(text))) == (200, names), query
             assert ("No alert matches." in text) == (not names), query
+        _, text, _ = await one.ask("GET", "/alerts?severity=info")
+        assert re.findall(r'<option value="([^"]*)" selected>', text) == ["info", "stalest"]
+        _, text, _ = await one.ask("GET", "/alerts")
+        assert re.findall(r'<option value="([^"]*)" selected>', text) == ["stalest"]
         for query in ("?state=unknown", "?order=newest", "?sort=name"):
             status, text, _ = await one.ask("GET", f"/alerts{query}")
             assert (status, "its query is wrong" in text) == (400, True), query
