@@ -9,6 +9,7 @@ import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -25,6 +26,7 @@ from alertdrill.agent.pages.routes import Pages
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.schedule.journal import Journal
 from alertdrill.agent.schedule.occurrences import Pause
+from alertdrill.agent.scorecard.earlier_runs import CardRun, KpiValue
 from alertdrill.lab.ports import free_ports
 from alertdrill.probes.load.second_counter import SecondCounts
 from alertdrill.units.text import utc_text
@@ -38,6 +40,12 @@ PATHS = ("/", "/alerts", "/runs", "/schedule", "/drills", "/drills/slow-service"
 LISTS = ("/", "/alerts", "/runs")
 EVIL = '<script>document.title = "evil"</script><img src=x onerror=alert(1)>'
 LONG = "x" * 10_000
+KPIS = [
+    {"kpi": "latency p95", "series": "a", "objective": "< 2", "yellow_from": 1, "unit": "seconds"},
+    {"kpi": EVIL, "series": "b", "objective": ">= 99.5", "unit": "%"},
+    {"kpi": LONG, "series": "c", "objective": "< 80"},
+    {"kpi": "queue", "series": "d"},
+]
 
 pytestmark = [pytest.mark.servers, needs_chromium]
 
@@ -74,12 +82,27 @@ def keep_load(folder: Path) -> None:
         save_periods(database, [one.row() for one in minutes])
 
 
+def keep_kpis(folder: Path) -> None:
+    """Write two runs of KPIs: one met only just, one missed, one far off with a label, one without a value."""
+    values = [
+        KpiValue(kpi="latency p95", value=1.5),
+        KpiValue(kpi=EVIL, value=98.0),
+        KpiValue(kpi=LONG, labels={"pod": LONG}, value=1e9),
+    ]
+    runs = [CardRun(at=at, window_seconds=300, values=values) for at in (1_790_000_000.0, 1_790_000_300.0)]
+    folder.joinpath("kpis.jsonl").write_text("".join(f"{run.model_dump_json()}\n" for run in runs))
+
+
 async def test_every_page_is_whole_on_each_screen_and_runs_nothing_of_others(
     browser: Browser, tmp_path: Path, passed: Recording
 ) -> None:
     before = passed.model_copy(update={"started_at": passed.started_at - 86_400})
     keep_load(tmp_path / "kept")
-    async with shown(tmp_path, before, with_odd_names(passed)) as one, watched(browser, one.url) as (page, wrong):
+    keep_kpis(tmp_path / "kept")
+    async with (
+        shown(tmp_path, before, with_odd_names(passed), kpis={"kpis": KPIS}) as one,
+        watched(browser, one.url) as (page, wrong),
+    ):
         _, listed, _ = await one.get("/runs")
         for path in (*PATHS, f"/runs/{listed['items'][0]['id']}"):
             answer = await page.goto(one.url + path)
@@ -88,8 +111,24 @@ async def test_every_page_is_whole_on_each_screen_and_runs_nothing_of_others(
             await page.wait_for_selector("#connection.good")
             assert await what_is_wrong(page) == [], path
             assert await page.title() != "evil"
+            assert await page.locator("main tbody tr:visible").count() > 0 or path == "/", path
         assert wrong == []
         assert EVIL[:8] in await page.inner_text("main")
+        await page.goto(f"{one.url}/kpis")
+        rows = (await page.inner_text("tbody")).splitlines()
+        assert [row.partition("\t")[0] for row in rows] == ["! yellow", "✗ red", "✗ red", "? unknown"]
+
+
+async def test_a_page_that_says_why_not_is_whole_too(browser: Browser, tmp_path: Path) -> None:
+    async with shown(tmp_path) as one, watched(browser, one.url) as (page, wrong):
+        answer = await page.goto(f"{one.url}/runs/{quote(EVIL, safe='')}")
+        assert answer is not None
+        assert answer.status == 404
+        await page.wait_for_selector("#connection.good")
+        assert "no such run" in await page.inner_text("main")
+        assert await what_is_wrong(page) == []
+        # Chromium itself tells of the status.
+        assert [line for line in wrong if "404" not in line] == []
 
 
 async def test_figures_arrive_while_one_looks(browser: Browser, tmp_path: Path) -> None:
