@@ -13,10 +13,12 @@ from alertdrill.agent.report.review import sparkline
 
 _WIDTH, _HEIGHT = 1000, 30
 _NARROWEST = 4.0
+# Not everybody can tell the colours apart: what failed is the tallest.
+_HEIGHTS = {"good": 14, "unsure": 22, "bad": _HEIGHT}
 
 
 def strip(runs: Iterable[wire.Run], now: datetime, span: timedelta) -> Markup:
-    """Draw the drills of a time up to now on a line, each in the colour of its verdict."""
+    """Draw the drills of a time up to now on a line, each in the colour and height of its verdict."""
     marks = [_mark(run, now - span, span) for run in runs]
     ground = f'<rect class="ground" width="{_WIDTH}" height="{_HEIGHT}" rx="4"/>'
     label = f"{len(marks)} drills in the last day"
@@ -31,14 +33,15 @@ def _mark(run: wire.Run, begin: datetime, span: timedelta) -> str:
     width = max((run.ended_at - run.started_at) / span * _WIDTH, _NARROWEST)
     said = f"{run.drill[:80]}: {wording.OVERALL.get(run.exit_code, 'unknown')}, {run.started_at:%H:%M}"
     tone = wording.BADGES.get(run.exit_code, "unsure")
+    height = _HEIGHTS[tone]
     return (
         f'<a href="/runs/{escape(run.id)}"><rect class="{tone}" x="{min(left, _WIDTH - width):.1f}" width="{width:.1f}"'
-        f' height="{_HEIGHT}"><title>{escape(said)}</title></rect></a>'
+        f' y="{(_HEIGHT - height) / 2:g}" height="{height}"><title>{escape(said)}</title></rect></a>'
     )
 
 
 def trend(seconds: Sequence[float | None], outcomes: Sequence[str]) -> Markup:
-    """Draw detection times as a line; a cross where the alert did not fire."""
+    """Draw detection times as a line with a mark for each; a cross where the alert did not fire."""
     if len(seconds) < 2:
         return Markup("")
     return Markup(sparkline.svg(seconds, [wording.tone(one) for one in outcomes]))  # noqa: S704 - numbers, and three words of ours

@@ -20,9 +20,10 @@ def text(values: Values) -> str:
 
 
 def svg(values: Values, tones: Sequence[str]) -> str:
-    """Draw the last values as a line with a dot for each; a cross where there was no value.
+    """Draw the last values as a line with a mark for each; a cross where there was no value.
 
-    Each of `tones` is the CSS class of a mark; it is not escaped.
+    Each of `tones` is the CSS class of a mark; it is not escaped. A mark is a dot, a ring if its tone is `bad`, a square
+    if it is `unsure`.
     """
     shown, colours = values[-_LONGEST:], tones[-_LONGEST:]
     step = (_WIDTH - 2 * _MARGIN) / max(len(shown) - 1, 1)
@@ -42,6 +43,11 @@ def _mark(x: float, y: float | None, tone: str) -> str:
     if y is None:
         start = f"M{x - 3:.1f} {_HEIGHT - _MARGIN - 6}"
         return f'<path class="{tone}" d="{start}l6 6m0 -6l-6 6" stroke="currentColor" stroke-width="1.5"/>'
+    # Not everybody can tell the colours apart.
+    if tone == "bad":
+        return f'<circle class="bad" cx="{x:.1f}" cy="{y:.1f}" r="3" fill="none" stroke="currentColor" stroke-width="1.5"/>'
+    if tone == "unsure":
+        return f'<rect class="unsure" x="{x - 2.5:.1f}" y="{y - 2.5:.1f}" width="5" height="5" fill="currentColor"/>'
     return f'<circle class="{tone}" cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="currentColor"/>'
 
 
