@@ -16,6 +16,7 @@ settings.load_profile("without deadline")
 # Folders and files whose tests mostly need real servers, or processes of their own.
 WITH_SERVERS = (
     "agent/api/test_described.py",
+    "agent/api/test_events.py",
     "agent/commands/test_interrupts.py",
     "agent/commands/test_missing_extras.py",
     "agent/commands/test_probe.py",
