@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.daemon.test_run import Running, running
+from tests.agent.daemon.test_run import Running, run_on, running, written
 from tests.probes.hostile_server import HostileServer
+from tests.support.waiting import wait_until
 
 CALENDAR = """\
 BEGIN:VCALENDAR
@@ -203,3 +205,53 @@ def test_at_sighup_a_damaged_file_is_refused_as_well(tmp_path: Path) -> None:
         refusals = [line for line in lines if "is not reloaded, and the one before stays in force" in line]
         assert len(refusals) == len(DRILLS)
         assert all(re.search(r"agent\.yml:\d+: schedule\.entries: \S*slow\.drill:\d+: ", line) for line in refusals)
+
+
+def as_config_map(folder: Path) -> None:
+    """Put the files of a folder as Kubernetes mounts them: each is a link through a link to a folder."""
+    (folder / "..one").mkdir()
+    (folder / "..data").symlink_to("..one")
+    for file in [path for path in folder.iterdir() if path.is_file()]:
+        file.rename(folder / "..one" / file.name)
+        file.symlink_to(Path("..data") / file.name)
+
+
+def update_config_map(folder: Path, name: str, old: str, new: str) -> None:
+    """Change one file as Kubernetes does: all files are there again, and one rename puts them in force."""
+    shutil.copytree(folder / "..one", folder / "..two")
+    file = folder / "..two" / name
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    (folder / "..data_tmp").symlink_to("..two")
+    (folder / "..data_tmp").rename(folder / "..data")
+
+
+@pytest.mark.servers
+def test_a_config_map_that_is_replaced_comes_into_force_by_itself(tmp_path: Path) -> None:
+    """Nobody signals or calls; the link agent.yml stays the same."""
+    with HostileServer() as server:
+        config, listen = written(tmp_path, server.port)
+        as_config_map(tmp_path)
+        with run_on(config, listen) as agent:
+            agent.until("/-/ready")
+            before, worker = in_force(agent), agent.worker
+            update_config_map(tmp_path, "agent.yml", "name: yearly", "name: once-a-year")
+            wait_until(lambda: in_force(agent) != before, "the new configuration is in force", 180)
+            assert agent.metric(RELOADED) == 1
+            agent.until_metric('alertdrill_schedule_next_run_timestamp_seconds{entry="once-a-year"}', 1)
+            assert agent.worker == worker
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("web", ["", "web: {enable_lifecycle: false}\n"])
+def test_without_the_setting_a_call_reloads_nothing_and_is_told_how_to_allow_it(tmp_path: Path, web: str) -> None:
+    with HostileServer() as server:
+        config, listen = written(tmp_path, server.port)
+        config.write_text(config.read_text().replace("web: {enable_lifecycle: true}\n", web))
+        with run_on(config, listen) as agent:
+            agent.until("/-/ready")
+            before = agent.metric("alertdrill_config_last_reload_success_timestamp_seconds")
+            told = "it is not allowed: set web: {enable_lifecycle: true} in agent.yml\n"
+            assert agent.ask("/-/reload", post=True) == (403, told)
+            assert agent.metric("alertdrill_config_last_reload_success_timestamp_seconds") == before

@@ -118,6 +118,13 @@ def running(folder: Path, port: int, more: str = "", rate: int = 40) -> Iterator
     """Run an agent until the end of the block; `more` are lines of its schedule."""
     config, listen = written(folder, port)
     config.write_text(config.read_text().replace("load: {rate: 40}", f"load: {{rate: {rate}}}") + more)
+    with run_on(config, listen) as agent:
+        yield agent
+
+
+@contextmanager
+def run_on(config: Path, listen: int) -> Iterator[Running]:
+    """Run an agent on its files until the end of the block."""
     process = start(config)
     try:
         yield Running(process, config, f"http://127.0.0.1:{listen}")
