@@ -11,10 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from alertdrill.agent.errors import NOT_HEALED
+from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.lab.ports import free_ports
-from tests.agent.daemon.test_run import Running, running
+from tests.agent.daemon.test_run import Running, running, start, written
 from tests.probes.hostile_server import HostileServer
 from tests.support.gone_folder import replaced_by_a_file
+from tests.support.left_behind import leave
+from tests.support.toxiproxy_server import toxiproxy_server
+from tests.support.waiting import wait_until
 
 SUCCEEDED = 'alertdrill_transactions_total{outcome="succeeded"}'
 FAILED = 'alertdrill_transactions_total{outcome="failed"}'
@@ -146,3 +151,58 @@ def test_after_all_its_processes_stood_still_the_load_goes_on(tmp_path: Path) ->
         assert agent.until("/-/ready") == "alertdrill is ready.\n"
         assert (agent.worker, agent.metric("alertdrill_worker_deaths_total")) == (worker, 0)
         assert end(agent)[-1].endswith("stopped")
+
+
+@pytest.mark.servers
+def test_an_agent_whose_worker_stands_still_is_not_healthy_until_it_goes_on(tmp_path: Path) -> None:
+    with HostileServer() as server, running(tmp_path, server.port) as agent:
+        agent.until("/-/ready")
+        goes_on(agent, SUCCEEDED)
+        worker = agent.worker
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            agent.until("/-/healthy", 503)
+            said = re.compile(r"a worker of the load has told nothing for \d+ s\n")
+            for path in ("/-/healthy", "/-/ready"):
+                status, text = agent.ask(path)
+                assert (status, bool(said.fullmatch(text))) == (503, True), text
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        agent.until("/-/healthy")
+        agent.until("/-/ready")
+        goes_on(agent, SUCCEEDED)
+        assert (agent.worker, agent.metric("alertdrill_worker_deaths_total")) == (worker, 0)
+
+
+async def leave_a_fault_of_a_toxiproxy_that_ends(folder: Path) -> str:
+    """Let an agent that was killed have left a fault in the ledger; return its id."""
+    async with toxiproxy_server(folder) as toxiproxy:
+        return await leave(Ledger(folder / "ledger", "slow"), toxiproxy)
+
+
+@pytest.mark.servers
+async def test_an_agent_that_cannot_undo_what_one_before_left_is_healthy_but_not_ready(tmp_path: Path) -> None:
+    await leave_a_fault_of_a_toxiproxy_that_ends(tmp_path)
+    with HostileServer() as server, running(tmp_path, server.port) as agent:
+        goes_on(agent, SUCCEEDED)
+        # On a busy machine its load may also be silent for a moment.
+        agent.until("/-/healthy")
+        wait_until(lambda: agent.ask("/-/ready")[1].startswith("1 fault(s) are not healed; run `"), "it says why")
+        assert agent.ask("/-/ready")[0] == 503
+        assert agent.metric("alertdrill_faults_unhealed") == 1
+        lines = end(agent)
+    assert any("ending with 1 fault(s) that are not healed" in line for line in lines), lines
+
+
+@pytest.mark.servers
+async def test_an_agent_that_must_find_nothing_broken_ends_with_a_code_of_its_own(tmp_path: Path) -> None:
+    left = await leave_a_fault_of_a_toxiproxy_that_ends(tmp_path)
+    config, _ = written(tmp_path, free_ports(1)[0])
+    process = start(config, "--require-clean")
+    try:
+        out, err = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    assert process.returncode == NOT_HEALED, err
+    assert f"alertdrill: {left} is not healed: " in err
+    assert "listening" not in out

@@ -29,6 +29,7 @@ def test_the_metrics_show_what_is_proven_what_ran_and_what_comes() -> None:
     fresh = Freshness.model_validate({"prove_within": {"critical": "30d", "warning": "90d"}})
     lines = shown(
         Health("c0ffee", is_reloaded=False, reloaded_at=5.0, standing=STANDING, freshness=fresh, unhealed=2,
+               loop_lag_seconds=0.25,
                workers={"1": True, "2": False}, worker_deaths=3, next_runs={"weekly": at("2026-06-02T08:00")},
                history_writes={"ok": 7}, history_queue=1)
     )  # fmt: skip
@@ -44,6 +45,8 @@ def test_the_metrics_show_what_is_proven_what_ran_and_what_comes() -> None:
         'alertdrill_occurrences_total{entry="weekly",reason="blackout",state="skipped"} 2.0',
         'alertdrill_schedule_next_run_timestamp_seconds{entry="weekly"} 1.7803872e+09',
         "alertdrill_config_last_reload_successful 0.0",
+        "alertdrill_config_last_reload_success_timestamp_seconds 5.0",
+        "alertdrill_loop_lag_seconds 0.25",
         'alertdrill_config_hash{sha256="c0ffee"} 1.0',
         'alertdrill_worker_up{worker="2"} 0.0',
         "alertdrill_worker_deaths_total 3.0",

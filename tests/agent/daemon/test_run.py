@@ -100,8 +100,9 @@ class Running:
             time.sleep(0.1)
 
 
-def start(config: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from alertdrill.agent.cli import main; main()", "run", "--config", str(config)]
+def start(config: Path, *words: str) -> subprocess.Popen[str]:
+    main = "from alertdrill.agent.cli import main; main()"
+    command = [sys.executable, "-c", main, "run", "--config", str(config), *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
