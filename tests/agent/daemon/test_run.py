@@ -158,6 +158,17 @@ def a_call_starts_a_drill_once(agent: Running) -> None:
             pass
 
 
+def another_agent_for_the_same_target_is_refused(agent: Running, port: int) -> None:
+    """It has a folder of its own, and so a ledger and recordings of its own, and its own address."""
+    folder = agent.config.parent / "another"
+    folder.mkdir()
+    with run_on(*written(folder, port)) as second:
+        told = second.process.communicate(timeout=300)
+        assert second.process.returncode == 2
+    refusal = f"alertdrill: an agent uses this machine:{port} already (process {agent.process.pid}): end it first\n"
+    assert told == ("", refusal)
+
+
 @pytest.mark.servers
 def test_an_agent_from_its_start_to_its_end(tmp_path: Path) -> None:
     with HostileServer() as server, running(tmp_path, server.port) as agent:
@@ -173,6 +184,7 @@ def test_an_agent_from_its_start_to_its_end(tmp_path: Path) -> None:
         refusal = second.communicate()[1]
         assert refusal.startswith("alertdrill: an agent uses ")
         assert f" already (process {agent.process.pid}): end it first" in refusal
+        another_agent_for_the_same_target_is_refused(agent, server.port)
 
         agent.config.write_text(agent.config.read_text() + "guard: {}\n")
         status, text = agent.ask("/-/reload", post=True)
