@@ -34,7 +34,7 @@ from alertdrill.agent.history.index import (
 from alertdrill.agent.history.load import LoadPeriod, periods, roll_up, save_periods
 from alertdrill.agent.history.outbox import Outbox, Waiting, put_annotation, put_told, put_waiting, remove_waiting
 from alertdrill.agent.history.reading import last_verdicts, newest_runs, run_before, run_of, runs_of_occurrence
-from alertdrill.agent.history.schema import INDEX_TABLES
+from alertdrill.agent.history.schema import INDEX_TABLES, VERSION, migrate
 from alertdrill.agent.history.writer import HistoryWriter
 from alertdrill.agent.recording.recording import Recording, write_recording
 from alertdrill.agent.schedule.journal import Journal, recorded
@@ -325,13 +325,37 @@ async def test_what_is_told_is_there_after_a_restart_and_after_a_rebuild(
         assert (other.waiting, other.told) == ([], {})
 
 
-async def test_a_database_of_the_first_schema_is_migrated(
-    tmp_path: Path, in_file: HistorySettings, on_server: HistorySettings, passed: Recording
+def nowhere_else(version: int) -> dict[str, tuple[object, ...]]:
+    """Return a row of each table of a schema that no file can replace."""
+    load = {"load_period": period(1_780_000_000, 5_000, 70_000, part=7).row()}
+    kpis = {"kpi_run": ("kpis.jsonl", 1780000000.25, 300.0, "{}")}
+    outbox = {
+        "outbox": ("1-a", "ops", "{}", 1780000000.25, 3, 9.5),
+        "told": ("alert A", "missed", 5.25),
+        "annotation": ("f", "{}"),
+    }
+    return (load | kpis if version >= 2 else {}) | (outbox if version >= 3 else {})
+
+
+@pytest.mark.parametrize("version", range(1, VERSION))
+async def test_a_database_of_an_earlier_schema_is_migrated(
+    tmp_path: Path, in_file: HistorySettings, on_server: HistorySettings, passed: Recording, version: int
 ) -> None:
-    """What has no recording any more stays; the other recordings are read again."""
+    """What is nowhere else stays, and so does what has no recording any more; the other recordings are read again."""
     write_recording(passed, tmp_path / "there.recording.json.gz")
+    kept = nowhere_else(version)
+
+    def fill(database: Database) -> None:
+        _fill(database, 1)
+        migrate(database, "", version)
+        for table, row in kept.items():
+            database.insert(table, [row])
+
     for history in (in_file, on_server):
-        await unchanged(history, lambda database: _fill(database, 1))
+        await unchanged(history, fill)
+        assert await within(history, lambda database: rows(database, *nowhere_else(VERSION))) == {
+            table: [("shop", *kept[table])] if table in kept else [] for table in nowhere_else(VERSION)
+        }
         found = await within(history, lambda database: rows(database, "run", "verdict", "proof", "occurrence"))
         assert found["run"] == [
             ("shop", "r1", "slow-database", 1780000000.25, 1780000140.5, 1.0, 0, "", "weekly", "2026-05-28T20:26:40Z", "0.1.0", ""),
