@@ -151,13 +151,14 @@ class HistoryWriter:
             database.claim()
             self.is_name_taken = False
             self._catch_up(database)
-            if self.problem:
-                self._say("the history can be written again")
-                self.problem = ""
             while True:
                 self._changed.clear()
                 self._write_jobs(database)
                 self._write_periods(database)
+                # Not before what waits is written: to catch up may need no write.
+                if self.problem:
+                    self._say("the history can be written again")
+                    self.problem = ""
                 if self._stopping.is_set() and not self.queued:
                     return
                 self._roll_up(database)

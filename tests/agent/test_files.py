@@ -14,7 +14,7 @@ from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import reserved
 from alertdrill.agent.recording.recording import Recording, read_recording, write_into
 from alertdrill.agent.verdict.judge import judge
-from tests.support.full_disk import files_of_at_most
+from tests.support.full_disk import disk_of, files_of_at_most, fill
 
 MIB = 1024 * 1024
 
@@ -22,28 +22,13 @@ MIB = 1024 * 1024
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
-
-
-def _fill(disk: Path) -> None:
-    with (disk / "other").open("wb", buffering=0) as file:
-        for size in (MIB, 4096, 1):
-            try:
-                while True:
-                    file.write(b"x" * size)
-            except OSError:
-                pass
+    with disk_of(tmp_path / "disk", 8) as disk:
+        yield disk
 
 
 def test_the_space_holds_a_file_on_a_disk_that_is_full_by_then(small_disk: Path) -> None:
     with reserved(small_disk / "recordings", 4 * MIB) as space:
-        _fill(small_disk)
+        fill(small_disk)
         with pytest.raises(OSError, match="No space left"):
             (small_disk / "recordings" / "another").write_bytes(b"x" * 4096)
         space.write(small_disk / "recordings" / "whole", b"y" * 4 * MIB)
@@ -105,7 +90,7 @@ def test_a_recording_that_outgrows_its_space_on_a_full_disk_is_written_without_i
     )
     path = small_disk / "a.recording.json.gz"
     with reserved(small_disk, 2 * MIB) as space:
-        _fill(small_disk)
+        fill(small_disk)
         written = write_into(space, passed.model_copy(update={"watched": [large]}), path)
     assert read_recording(path) == written
     assert written.aborted == (

@@ -13,10 +13,12 @@ import pytest
 from alertdrill.agent.config.history import HistorySettings
 from alertdrill.agent.history.database import opened
 from alertdrill.agent.history.index import indexed
+from alertdrill.agent.history.load import LoadPeriod
 from alertdrill.agent.history.sqlite import file_system
 from alertdrill.agent.history.writer import HistoryWriter
 from alertdrill.agent.recording.recording import Recording, write_recording
 from alertdrill.agent.verdict.judge import judge
+from tests.support.full_disk import disk_of, fill
 from tests.support.waiting import running
 
 
@@ -31,8 +33,12 @@ def at_file(path: Path) -> HistorySettings:
 
 
 def runs(path: Path) -> int:
+    return counted(path, "run")
+
+
+def counted(path: Path, table: str) -> int:
     with closing(sqlite3.connect(path)) as connection:
-        return int(connection.execute("SELECT COUNT(*) FROM run").fetchone()[0])
+        return int(connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])  # noqa: S608
 
 
 def kept(folder: Path, recording: Recording, number: int) -> Recording:
@@ -80,6 +86,36 @@ async def test_a_locked_database_keeps_nobody_waiting_and_loses_nothing(tmp_path
         await until(lambda: not writer.problem)
         assert runs(tmp_path / "h.db") == 20
     assert [line.split(" ", 3)[:3] for line in told] == [["the", "history", "cannot"], ["the", "history", "can"]]
+
+
+async def test_on_a_full_disk_nothing_is_lost_and_one_line_says_so(tmp_path: Path, passed: Recording) -> None:
+    """The recordings are on another one."""
+    told: list[str] = []
+    judgement = judge(passed)
+    with disk_of(tmp_path / "disk", 2) as disk:
+        database = disk / "h.db"
+        writer = HistoryWriter(at_file(database), tmp_path, tell=told.append)
+        async with running(writer.run()):
+            await until(lambda: writer.is_known and not writer.queued)
+            other = fill(disk)
+            for number in range(9):
+                writer.put_load(LoadPeriod(10, 10 * number, whole_seconds=10).row())
+            # It was opened and read again meanwhile.
+            await until(lambda: writer.counts["failed"] > 2)
+            for number in range(9):
+                writer.put_run(indexed(kept(tmp_path, passed, number), judgement))
+            failed = writer.counts["failed"]
+            await until(lambda: writer.counts["failed"] > failed)
+            assert "full" in writer.problem or "I/O" in writer.problem
+            assert (counted(database, "run"), counted(database, "load_period")) == (0, 0)
+            assert len(told) == 1
+            other.unlink()
+            await until(lambda: not writer.problem and not writer.queued)
+        # What it has written is there when it has ended.
+        await until(lambda: (counted(database, "run"), counted(database, "load_period")) == (9, 9))
+        assert list(disk.glob("*.damaged")) == []
+    assert [line.split(" ", 3)[:3] for line in told] == [["the", "history", "cannot"], ["the", "history", "can"]]
+    assert writer.counts["dropped"] == 0
 
 
 async def test_a_damaged_database_is_set_aside_and_made_again(tmp_path: Path, passed: Recording) -> None:
