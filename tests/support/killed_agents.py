@@ -46,7 +46,7 @@ schedule:
   time_zone: UTC
   entries: [{entries}]
 """
-_DRILL = """\
+DRILL = """\
 drill: {name}
 load: {{rate: 20}}
 baseline: 1s
@@ -74,7 +74,7 @@ class Outcome:
 
 def kill_agents(folder: Path, rounds: int, seed: int) -> Outcome:
     """Kill an agent in each of so many rounds, start a last one, and compare what is on record."""
-    with breakable() as server, _prometheus(folder) as prometheus:
+    with breakable() as server, quiet_prometheus(folder) as prometheus:
         return _Rounds(folder, server, prometheus, random.Random(seed)).run(rounds)  # noqa: S311 - a sample
 
 
@@ -89,7 +89,8 @@ def stop_agents(folder: Path, rounds: int) -> list[float]:
 
 
 @contextmanager
-def _prometheus(folder: Path) -> Iterator[int]:
+def quiet_prometheus(folder: Path) -> Iterator[int]:
+    """Run a Prometheus whose one rule never fires for the length of the block; yields its port."""
     (port,) = free_ports(1)
     (folder / "rules.yml").write_text(_RULES)
     (folder / "prometheus.yml").write_text(_PROMETHEUS)
@@ -156,7 +157,7 @@ class _Rounds:
         self._crons[name] = f"{at.minute} {at.hour} * * *"
         before = utc_text(at - timedelta(minutes=1))
         Journal(self._folder / "kept").add(Watch(name, self._crons[name], before))
-        (self._folder / f"{name}.drill").write_text(_DRILL.format(name=name, server=self._server.server_port))
+        (self._folder / f"{name}.drill").write_text(DRILL.format(name=name, server=self._server.server_port))
 
     def _started(self, name: str) -> tuple[subprocess.Popen[bytes], Path]:
         """Start an agent with the entries of this round and of the one before."""

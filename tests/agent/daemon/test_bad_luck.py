@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from alertdrill.agent.errors import NOT_HEALED
+from alertdrill.agent.schedule.journal import Journal
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.lab.ports import free_ports
-from tests.agent.daemon.test_run import Running, running, start, written
+from tests.agent.daemon.test_run import Running, run_on, running, start, written
 from tests.probes.hostile_server import HostileServer
+from tests.support.breakable import breakable
 from tests.support.gone_folder import replaced_by_a_file
+from tests.support.killed_agents import DRILL, quiet_prometheus
 from tests.support.left_behind import leave
 from tests.support.toxiproxy_server import toxiproxy_server
 from tests.support.waiting import wait_until
@@ -206,3 +209,31 @@ async def test_an_agent_that_must_find_nothing_broken_ends_with_a_code_of_its_ow
     assert process.returncode == NOT_HEALED, err
     assert f"alertdrill: {left} is not healed: " in err
     assert "listening" not in out
+
+
+def ends(folder: Path) -> list[tuple[str, str]]:
+    """Return what became of the occurrences, with the reasons."""
+    return [(one.state, one.reason) for one in Journal(folder / "kept").records.values()]
+
+
+@pytest.mark.servers
+def test_with_a_database_that_is_away_from_the_start_on_drills_run_and_are_recorded(tmp_path: Path) -> None:
+    (closed,) = free_ports(1)
+    with breakable() as server, quiet_prometheus(tmp_path) as prometheus:
+        config, listen = written(tmp_path, server.server_port)
+        lines = [one for one in config.read_text().splitlines() if not one.startswith(("alertmanager", "toxiproxy"))]
+        history = f"history: {{url: 'postgresql://shop@127.0.0.1:{closed}/shop', agent: shop}}\n"
+        config.write_text("\n".join([*lines, history]).replace('127.0.0.1:1"', f'127.0.0.1:{prometheus}"'))
+        (tmp_path / "slow.drill").write_text(DRILL.format(name="slow", server=server.server_port))
+        with run_on(config, listen) as agent:
+            agent.until("/-/ready")
+            agent.until_metric('alertdrill_history_writes_total{result="failed"}', 1)
+            assert agent.ask("/api/v1/starts", post=True, body='{"drill": "slow"}')[0] == 202
+            wait_until(lambda: ends(tmp_path) != [("running", "")], "the drill is over", 180)
+            assert ends(tmp_path) == [("done", "")]
+            assert (server.begun["slow"], server.broken) == (1, set())
+            agent.until("/-/ready")
+            goes_on(agent, SUCCEEDED)
+            lines = end(agent)
+    assert len(list((tmp_path / "kept").glob("*.recording.json.gz"))) == 1
+    assert sum("the history cannot be written" in line for line in lines) == 1

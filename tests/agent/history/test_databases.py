@@ -37,6 +37,7 @@ from alertdrill.agent.history.reading import last_verdicts, newest_runs, run_bef
 from alertdrill.agent.history.schema import INDEX_TABLES, VERSION, migrate
 from alertdrill.agent.history.writer import HistoryWriter
 from alertdrill.agent.recording.recording import Recording, write_recording
+from alertdrill.agent.schedule.choice import Memory
 from alertdrill.agent.schedule.journal import Journal, recorded
 from alertdrill.agent.schedule.occurrences import Occurrence
 from alertdrill.agent.verdict.judge import judge
@@ -415,6 +416,23 @@ async def test_a_server_that_is_away_is_told_in_plain_words() -> None:
     away = HistorySettings(url=f"postgresql://shop@127.0.0.1:{port}/shop", agent="shop")
     with pytest.raises(HistoryUnavailable, match=r"database shop: Connection refused$"):
         await within(away, lambda _: None)
+
+
+async def test_with_a_server_that_is_away_from_the_start_on_the_history_counts_as_read(
+    tmp_path: Path, passed: Recording
+) -> None:
+    """So that drills can run: what they need of it is not known then, and nothing was ever proven."""
+    (port,) = free_ports(1)
+    told: list[str] = []
+    away = HistorySettings(url=f"postgresql://shop@127.0.0.1:{port}/shop", agent="shop")
+    writer = HistoryWriter(away, tmp_path, tell=told.append)
+    assert not writer.is_known
+    async with running(writer.run()):
+        await until(lambda: writer.is_known)
+        assert writer.problem.endswith("database shop: Connection refused")
+        writer.put_run(indexed(passed, judge(passed)))
+        await until(lambda: writer.counts["failed"] > 1 and not writer.queued)
+    assert (writer.memory, len(told)) == (Memory(), 1)
 
 
 async def test_a_wrong_password_is_told_without_it(on_server: HistorySettings) -> None:
