@@ -133,6 +133,11 @@ async def test_a_changed_web_yml_is_in_force_and_a_broken_one_is_not(tmp_path: P
             "1: basic_auth_users.a: is a hash of cost 31",
         ),
         ("basic_auth_user: {}", "1: basic_auth_user: unknown key, did you mean basic_auth_users?"),
+        ("\nhttp_server_config: {http2: false}", "2: http_server_config: unknown key"),
+        (
+            "tls_server_config:\n  cert_file: a\n  key_file: a\n  cipher_suites: []",
+            "4: tls_server_config.cipher_suites: unknown key, expected one of: cert_file, key_file, client_auth_type,",
+        ),
         ("alertdrill:\n  roles: {a: admin}", "2: alertdrill.roles.a: "),
         ("alertdrill:\n  roles: {a: read}", "1: alertdrill.roles has 'a', who has neither"),
         ("alertdrill: {bearer_token_files: {a: none}}", "1: alertdrill.bearer_token_files: the secret in "),
