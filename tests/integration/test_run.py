@@ -8,15 +8,20 @@ import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 import yaml
 from playwright.async_api import expect
 
+from alertdrill.agent.api.table import BASE, ROUTES
 from alertdrill.agent.errors import INCONCLUSIVE
+from alertdrill.agent.pages.rendering import PAGES
 from alertdrill.agent.recording.recording import Recording, read_recording
 from alertdrill.agent.schedule.journal import Journal, Watch
 from alertdrill.agent.verdict.judge import judge
@@ -75,6 +80,15 @@ def states(folder: Path) -> list[str]:
 
 def recordings(folder: Path) -> list[Recording]:
     return [read_recording(path) for path in sorted((folder / "kept").glob("*.recording.json.gz"))]
+
+
+def answers(url: str) -> bool:
+    """Tell whether a call is answered with 200; one of events goes on for ever, so nothing is read."""
+    try:
+        with urlopen(url, timeout=LONGEST_SECONDS) as answer:  # noqa: S310 - of the lab
+            return bool(answer.status == 200)
+    except HTTPError:
+        return False
 
 
 @pytest.mark.usefixtures("quiet")
@@ -160,8 +174,14 @@ def test_a_game_day_on_a_lab_of_its_own_says_where_to_look_and_ends_all_that_it_
     (url,) = re.findall(r"look at this agent: (\S+)/\n", out.read_text())
     metrics = call(f"{url}/metrics")
     assert 'alertdrill_schedule_next_run_timestamp_seconds{entry="game-day"}' in metrics
-    assert call(f"{url}/-/healthy") == "alertdrill is healthy.\n"
+    for path, well in {"/-/healthy": "alertdrill is healthy.\n", "/-/ready": "alertdrill is ready.\n"}.items():
+        # On a busy machine a worker may be silent for a moment.
+        wait_while_alive(partial(answers, url + path), agent, out)
+        assert call(url + path) == well
     assert "database-latency" in call(f"{url}/")
+    paths = [path for path, _ in PAGES] + ["/drills/database-latency", "/metrics"]
+    paths += [BASE + one.path for one in ROUTES.values() if one.method == "GET" and "{" not in one.path]
+    assert [path for path in paths if not answers(url + path)] == []
     (config,) = re.findall(r"alertdrill history --config (\S+)", out.read_text())
     assert (Path(config).parent / "prometheus").is_dir()
     agent.send_signal(signal.SIGINT)
