@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from alertdrill.lab.programs import find_programs
 from alertdrill.lab.server import Server, Spec
 from tests.integration.conftest import LONGEST_SECONDS, KeptLab, ended_by_no_alert, run_alertdrill
 from tests.integration.drilling import begun, changed, start, until_quiet, verdicts, wait_for
+from tests.support.full_disk import disk_of
 from tests.support.toxiproxy_server import spec, witness
 from tests.support.waiting import until
 
@@ -180,14 +180,7 @@ def test_a_disk_that_fills_during_the_drill_does_not_lose_the_recording(
     lab: KeptLab, drill_file: Write, tmp_path: Path
 ) -> None:
     """Its space is reserved before anything is broken; only the reports do not fit."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
-    try:
+    with disk_of(tmp_path / "disk", 40) as disk:
         process = begun(lab, drill_file(), disk / "out", "fault injected")
         (disk / "other").write_bytes(b"x" * (disk_free(disk) - 4096))
         said, _ = process.communicate(timeout=LONGEST_SECONDS)
@@ -195,8 +188,6 @@ def test_a_disk_that_fills_during_the_drill_does_not_lose_the_recording(
         assert process.returncode in {0, 2, 3}, said
         assert judge(read_recording(path)).exit_code in {0, 3}
         assert "fault healed" in said
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 def disk_free(folder: Path) -> int:
@@ -208,15 +199,8 @@ def disk_free(folder: Path) -> int:
 def test_a_disk_without_the_space_of_a_recording_is_refused_before_anything_is_broken(
     lab: KeptLab, drill_file: Write, tmp_path: Path
 ) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
-    try:
+    with disk_of(tmp_path / "disk", 4) as disk:
         ended = run_alertdrill("drill", "--config", lab.config, drill_file(), "-o", disk)
-    finally:
-        subprocess.run(["umount", disk], check=True)
     assert ended.returncode == 2
     assert "No space left on device (32 MiB are needed)" in ended.stderr
     assert "fault injected" not in ended.stdout
