@@ -83,7 +83,7 @@ def stop_agents(folder: Path, rounds: int) -> list[float]:
 
     Raises AssertionError when a fault is in force then.
     """
-    with breakable() as server, _prometheus(folder) as prometheus:
+    with breakable() as server, quiet_prometheus(folder) as prometheus:
         one = _Rounds(folder, server, prometheus, random.Random(0))  # noqa: S311 - it draws nothing
         return [one.stop(f"s{number}") for number in range(rounds)]
 
