@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from alertdrill.chaos.machine.proc_stat import read_stat
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
 
 _HANDLER_ERRORS = """\
@@ -56,16 +58,17 @@ def _family(which: str, counter: Counter[Labels]) -> str:
 
 def _process() -> str:
     """Write the metrics of this process; the real server has those of Go beside them."""
-    # The numbers that follow the name of the program, which may hold spaces.
-    stat = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(stat[19]) / _TICKS_PER_SECOND
+    stat = read_stat(os.getpid())
+    if stat is None:
+        return ""  # on a machine without /proc
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - stat.started_ticks / _TICKS_PER_SECOND
     figures = [
-        ("cpu_seconds_total", "counter", (int(stat[11]) + int(stat[12])) / _TICKS_PER_SECOND),
+        ("cpu_seconds_total", "counter", stat.cpu_ticks / _TICKS_PER_SECOND),
         ("max_fds", "gauge", resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         ("open_fds", "gauge", len(list(Path("/proc/self/fd").iterdir()))),
-        ("resident_memory_bytes", "gauge", int(stat[21]) * resource.getpagesize()),
+        ("resident_memory_bytes", "gauge", stat.resident_pages * resource.getpagesize()),
         ("start_time_seconds", "gauge", time.time() - age),
-        ("virtual_memory_bytes", "gauge", int(stat[20])),
+        ("virtual_memory_bytes", "gauge", stat.virtual_bytes),
     ]
     lines = (f"# TYPE process_{name} {kind}\nprocess_{name} {value}\n" for name, kind, value in figures)
     return "".join(lines)
