@@ -1,7 +1,7 @@
 """Matches regular expressions that anyone may have written, within a fixed time.
 
-Prometheus and Alertmanager match in a time that grows with the length of the text. Python tries one way after another,
-and `(a+)+b` has more ways than anyone can wait for. Such a match would also keep a drill from undoing its fault.
+Prometheus and Alertmanager match in a time that grows with the length of the text. Python tries every way to match;
+`(a+)+b` has so many that it practically never ends. Such a match would also keep a drill from undoing its fault.
 """
 
 from __future__ import annotations

@@ -129,10 +129,10 @@ class _Composer:
     def _aliased_node(self, event: _Event) -> yaml.Node:
         line = _line(event.start_mark)
         if event.anchor not in self._anchors:
-            raise YamlRefused(f"the alias *{event.anchor} names nothing above it", line)
+            raise YamlRefused(f"the alias *{event.anchor} has no anchor above it", line)
         anchored = self._anchors[event.anchor]
         if anchored is None:
-            raise YamlRefused(f"the alias *{event.anchor} stands inside what it names", line)
+            raise YamlRefused(f"the alias *{event.anchor} is inside the node that it refers to", line)
         node, values = anchored
         self._aliased += values
         if self._aliased > MOST_ALIASED:

@@ -110,7 +110,10 @@ def only_agent(directory: Path, targets: Iterable[str]) -> Iterator[None]:
 
 
 def _taken(path: Path, target: str) -> int:
-    """Open and lock a file, and make sure that its path still leads to it: its holder removes it at the end."""
+    """Open and lock a file, and check that the path still names this file.
+
+    The process that held the lock deletes it when it ends.
+    """
     while True:
         lock = _opened(path)
         try:

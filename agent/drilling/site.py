@@ -262,7 +262,7 @@ class Site:
             yield load
 
     def use(self, load: Workers | None, lender: Lender | None = None) -> None:
-        """Let drills count on a load that `lender` runs, from now on; with None, each runs its own again."""
+        """Let drills use a load that `lender` already runs, from now on; with None, each runs its own again."""
         self._load, self._lender = load, lender
 
     @asynccontextmanager

@@ -181,9 +181,9 @@ class Journal:
         self.add(BlackoutLine(one.id, utc_text(one.begins_at), utc_text(one.ends_at), one.reason, one.by))
 
     def shorten(self, most_records: int = _MOST_RECORDS, most_blackouts: int = _MOST_BLACKOUTS) -> None:
-        """Leave out the older half of occurrences when there are too many, and so of blackouts; raises OSError.
+        """When there are too many occurrences, remove the older half; the same for blackouts; raises OSError.
 
-        Of blackouts it is the half that ends first. The clock is not asked which are over: while it is ahead, one that
+        Of blackouts, the half that ends first is removed. The clock is not asked which are over: while it is ahead, one that
         must still hold would be lost.
         """
         if len(self.records) <= most_records and len(self._blackouts) <= most_blackouts:

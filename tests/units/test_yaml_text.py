@@ -19,8 +19,12 @@ MERGED = "a0: &a0 {a: 1, b: 2}\n" + "".join(
 BEYOND_A_LIMIT = {
     "aliases that multiply": (LAUGHS, 6, "its aliases stand for more than 100,000 values"),
     "merged mappings that multiply": (MERGED, 6, "its aliases stand for more than 100,000 values"),
-    "an alias inside what it names": ("drill: x\nload: &a {q: *a}\n", 2, "the alias *a stands inside what it names"),
-    "an alias of nothing": ("drill: *a\n", 1, "the alias *a names nothing above it"),
+    "an alias inside the node that it refers to": (
+        "drill: x\nload: &a {q: *a}\n",
+        2,
+        "the alias *a is inside the node that it refers to",
+    ),
+    "an alias of nothing": ("drill: *a\n", 1, "the alias *a has no anchor above it"),
     "brackets without end": ("drill: x\nload: " + "[" * 50_000, 2, "is nested more than 100 deep"),
     "lists within lists": ("drill: x\nload:\n  " + "- " * 50_000 + "x", 3, "is nested more than 100 deep"),
     "a number of a million digits": (f"a: {'9' * 1_000_000}\n", 1, "a number or date of more than 500 characters"),

@@ -13,7 +13,10 @@ FILES = {
         "a: &a [x, x]\nb: &b [" + "*a, " * 40_000 + "]\n",
         ":2: its aliases stand for more than 100,000 values",
     ),
-    "circle": ("drill: x\nload: &a {rate: 5, q: *a}\nexpect: []\n", ":2: the alias *a stands inside what it names"),
+    "circle": (
+        "drill: x\nload: &a {rate: 5, q: *a}\nexpect: []\n",
+        ":2: the alias *a is inside the node that it refers to",
+    ),
     "depth": ("drill: x\nload: " + "[" * 20_000 + "]" * 20_000, ":2: is nested more than 100 deep"),
     "size": ("drill: " + "x" * 2**24, ": is larger than 16 MiB"),
 }

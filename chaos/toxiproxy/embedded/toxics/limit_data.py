@@ -10,7 +10,10 @@ from alertdrill.chaos.toxiproxy.embedded.toxics.attributes import Attributes, St
 
 @dataclass
 class LimitDataToxic(Attributes):
-    """A number of bytes for each connection, counted since the toxic was added, also across updates."""
+    """Let so many bytes of each connection pass.
+
+    Counting starts when the toxic is added; an update does not reset it.
+    """
 
     bytes: int = 0
 
