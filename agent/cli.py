@@ -26,7 +26,7 @@ COMMANDS = {
     "toxiproxy": ("toxiproxy", "Run the embedded Toxiproxy alone, until Ctrl-C."),
     "probe": ("probe", "Run a load alone, in the manner of k6."),
     "import-k6": ("import_k6", "Turn a k6 script into a probe file."),
-    "judge": ("judge", "Give the verdicts again, from a recording alone."),
+    "judge": ("judge", "Judge a drill again, from its recording alone."),
     "report": ("report", "Write the reports of a drill again, or its post-mortem."),
     "record": ("record", "Record a stretch of time without a drill, such as an incident."),
     "regress": ("regress", "Turn recordings into tests of alerting rules, or run these."),

@@ -68,7 +68,7 @@ def main(
         for scheme in ("light", "dark"):
             _picture(browser, day.url, folder / f"pages-now-{scheme}.png", widths, scheme)
         (own,) = re.findall(r"alertdrill history --config (\S+)", day.printed.read_text())
-        # Some KPIs may miss their targets, which is no matter here.
+        # Some KPIs may miss their targets, which does not matter here.
         subprocess.run([*_alertdrill("kpi"), "--config", own], cwd=place, check=False, stdout=subprocess.DEVNULL)
         _until(day, lambda: day.get("/status")["occurrence"] is None)
         run = day.get("/runs")["items"][0]

@@ -66,7 +66,7 @@ _DEEPEST = 100
 
 
 class TemplateRefused(ValueError):
-    """A text is no template; the message says why."""
+    """A text is not a template; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,9 @@ def _lex(text: str, position: int) -> tuple[list[_Token], int]:
         if (kind == "text" and token[0] == '"' and not _TEXT.fullmatch(token)) or (
             kind == "character" and not _CHARACTER.fullmatch(token)
         ):
-            raise TemplateRefused(f"{token} is no {'text' if kind == 'text' else 'single character'} of Go")
+            raise TemplateRefused(f"{token} is not a {'text' if kind == 'text' else 'single character'} of Go")
         if kind == "number" and (after.isalnum() or after == "_"):
-            raise TemplateRefused(f"{token}{after} is no number")
+            raise TemplateRefused(f"{token}{after} is not a number")
         tokens.append(_Token("sign" if kind == "declare" else kind, token))
         position = found.end()
 
@@ -264,7 +264,7 @@ class _Parser:
             )
         is_literal = first.kind in _NO_CALL or (first.kind == "word" and first.text in _LITERALS)
         if stage > 1 and (is_literal or first.text == "."):
-            raise TemplateRefused(f"{first.text} is no function, and takes no value by |")
+            raise TemplateRefused(f"{first.text} is not a function, so it takes no value by |")
 
     def _operand(self) -> bool:
         """Parse one operand with its fields; return whether there is one."""
@@ -313,13 +313,13 @@ class _Parser:
         return self._tokens[self._at] if self._at < len(self._tokens) else _END
 
     def _peek(self) -> _Token:
-        """Return the next token that is no space, and pass over the space before it."""
+        """Return the next token that is not a space, and pass over the space before it."""
         if self._here().kind == "space":
             self._at += 1
         return self._here()
 
     def _next(self) -> _Token:
-        """Take the next token that is no space."""
+        """Take the next token that is not a space."""
         token = self._peek()
         self._at += 1
         return token

@@ -60,7 +60,7 @@ class Strain:
         return is_full or max(self.stolen, self.throttled or 0.0, self.queued or 0.0) >= _MUCH
 
     def __str__(self) -> str:
-        """Spell the figures."""
+        """Return the figures as text."""
         known = {
             "used": self.busy,
             "taken by the host": self.stolen,

@@ -58,7 +58,7 @@ def parse(expr: str) -> Any:  # noqa: ANN401 - the parser has no types
 def _require_durations(expr: str) -> None:
     for found in _DURATIONS.finditer(expr):
         for text in (found["range"] or found["offset"] or "").split(":"):
-            # Not `>`, for NaN is no duration either.
+            # Not `>`, for NaN is not a duration either.
             if not abs(_seconds(text)) <= _LONGEST_SECONDS:
                 msg = f"the duration {text.strip()} is not within the {_LONGEST_SECONDS:,} s that Prometheus can count"
                 raise ValueError(msg)

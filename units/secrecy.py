@@ -34,7 +34,7 @@ def shown_url(url: str) -> str:
         return scheme + SHOWN
     plain = re.split(r"[?#]", rest, maxsplit=1)[0]
     authority, slash, path = plain.partition("/")
-    # What is no port may be a password without its host.
+    # What is not a port may be a password without its host.
     authority = _NO_PORT.sub(f":{SHOWN}", authority)
     return f"{scheme}{SHOWN if hidden else ''}{at}{authority}{slash}{path}{f'?{SHOWN}' if plain != rest else ''}"
 
@@ -49,7 +49,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_secret_field(name: str) -> bool:
-    """Return the same for a header or a parameter, where a mere `key` is one, too."""
+    """Return the same for a header or a parameter, where `key` alone is one, too."""
     return name.lower() in {"key", "x-key"} or is_secret_name(name)
 
 

@@ -27,7 +27,7 @@ def utc_instant(text: str) -> datetime:
     try:
         return datetime.strptime(text, _UTC).replace(tzinfo=UTC)
     except ValueError as error:
-        msg = f"{text!r} is no instant, expected one such as 2026-01-02T03:04:05Z"
+        msg = f"{text!r} is not an instant, expected one such as 2026-01-02T03:04:05Z"
         raise ValueError(msg) from error
 
 

@@ -142,7 +142,7 @@ def _called(client: Client, action: Action, body: dict[str, str], key: str, *, d
 
 
 def _told(action: Action, answer: dict[str, Any], *, dry_run: bool) -> list[str]:
-    """Tell an answer in lines."""
+    """Return the lines to print for an answer."""
     match action:
         case Action.STATUS:
             return _status(answer)

@@ -17,7 +17,7 @@ def judge(
     json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
     no_color: NoColor = False,
 ) -> None:
-    """Give the verdicts again, from a recording alone."""
+    """Judge a drill again, from its recording alone."""
     from alertdrill.agent.recording.recording import read_recording
     from alertdrill.agent.report.drill import json as json_report
     from alertdrill.agent.report.drill import terminal

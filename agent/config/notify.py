@@ -61,7 +61,7 @@ def _weekly(text: str) -> str:
     """Check a weekday with a time of day, such as `Mon 09:00`."""
     day, _, clock = text.partition(" ")
     if day not in _DAYS or not re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", clock):
-        msg = f'{text!r} is no time of a week, expected one such as "Mon 09:00"'
+        msg = f'{text!r} is not a time of a week, expected one such as "Mon 09:00"'
         raise ValueError(msg)
     return text
 

@@ -1,6 +1,6 @@
 """What Prometheus refuses in a rule whose keys all have values of the right type, as `promtool check rules` tells it.
 
-Prometheus 3 takes names of any characters, and 2 does not: such a name is no error, but noted.
+Prometheus 3 takes names of any characters, and 2 does not: such a name is not an error, but it is noted.
 """
 
 from __future__ import annotations
@@ -70,12 +70,15 @@ def _of_rule(rule: dict[Any, Any], loc: _Loc) -> Iterator[tuple[_Loc, str]]:
         texts = rule.get(key)
         for name, text in texts.items() if isinstance(texts, dict) else ():
             if name == "" or (key == "labels" and name == "__name__"):
-                yield (*loc, key, name), f"{name!r} is no name of {'a label' if key == 'labels' else 'an annotation'}"
+                yield (
+                    (*loc, key, name),
+                    f"{name!r} is not a name of {'a label' if key == 'labels' else 'an annotation'}",
+                )
             if rule.get("alert") and isinstance(text, str):
                 try:
                     require_template(text, _FUNCTIONS, _VARIABLES)
                 except TemplateRefused as error:
-                    yield (*loc, key, name), f"is no template: {error}"
+                    yield (*loc, key, name), f"is not a template: {error}"
 
 
 def _of_recording(rule: dict[Any, Any], loc: _Loc) -> Iterator[tuple[_Loc, str]]:

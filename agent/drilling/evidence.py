@@ -39,7 +39,7 @@ _NEAR_NAMES = 3
 _SMALLEST_OFFSET_SECONDS = 0.005
 # Longer than any usual scrape interval, and shorter than the usual lookback.
 _SCRAPED_AGAIN_WITHIN_SECONDS = 90.0
-# A scrape ends at its timeout; whatever is longer is no duration.
+# A scrape ends at its timeout; whatever is longer is not its duration.
 _LONGEST_SECONDS = 1e10
 _PORTS = {"http": 80, "https": 443, "postgres": 5432, "postgresql": 5432, "redis": 6379}
 
@@ -224,7 +224,7 @@ def _on_grid(rule: RuleRecord, group: GroupRecord | None, alerts: list[AlertSamp
 
 
 def _on_numbers(series: Series, grid: tuple[float, int, float]) -> SeriesRecord:
-    """Give each sample the number of its evaluation; a native histogram counts as present, without a value.
+    """Return the samples by the numbers of their evaluations; a native histogram counts as present, without a value.
 
     Samples at other times, which no right answer has, are left out: they could be any number of evaluations away.
     """

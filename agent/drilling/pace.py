@@ -107,7 +107,7 @@ def _skipped(labs: Sequence[LabTiming]) -> int:
 
 
 def _warning(wish: Wish, labs: int, scale: float, why: tuple[str, ...]) -> str:
-    """Say what the user gave and the machine hardly keeps; empty if nothing."""
+    """Return what the user asked for that may be too much for the machine; empty if nothing is."""
     given = [(_labs(wish.labs), _labs(labs))] if wish.labs is not None and wish.labs > labs else []
     if wish.scale is not None and wish.scale > scale:
         given.append((f"time scale {wish.scale:g}", f"{scale:g}"))
@@ -198,6 +198,6 @@ def _follows(later: Judged, earlier: Judged) -> bool:
 
 
 def announced(names: Sequence[str], scale: float) -> str:
-    """Say which drills are tried again, and how."""
+    """Return which drills are tried again, and how."""
     which = f"drill {names[0]}" if len(names) == 1 else f"{len(names)} drills ({', '.join(names)})"
     return f"the machine was too busy for {which}: again, one at a time, at time scale {scale:g}"

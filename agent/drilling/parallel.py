@@ -69,7 +69,7 @@ class LabProcess:
         return list(self.printed) if is_bug or not (self.code == 0 or self.problems or self.written) else []
 
     def answer(self, text: str) -> None:
-        """Answer its process, if that still runs."""
+        """Send its process a line, if that still runs."""
         if self.input is not None and self.code is None:
             self.input.write(f"{text}\n".encode())
 
@@ -159,7 +159,7 @@ class _Run:
         return chosen.result()
 
     async def _pace(self, labs: list[LabProcess], first: Pace, *, is_paced: bool) -> float:
-        """Tell the pace, and if it is to be chosen, choose it when all labs have started; return the time scale."""
+        """Choose the pace when all labs have started, if it is to be chosen; print it, and return the time scale."""
         chosen = first
         if is_paced and self.spare is not None:
             await asyncio.gather(*(lab.is_ready.wait() for lab in labs))

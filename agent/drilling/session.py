@@ -182,7 +182,7 @@ async def opened_lab(  # noqa: PLR0913, PLR0917 - what a lab and its configurati
 
 
 async def _at_scale(here: AgentConfig, lab: Lab, scale: float, tell: Callable[[str], None]) -> AgentConfig:
-    """Give a lab another time scale, unless it has that already."""
+    """Change the time scale of a lab, unless it has that already."""
     if scale != here.time_scale:
         tell(f"lab: the monitoring starts again at time scale {scale:g}")
         await lab.change_scale(scale)

@@ -124,7 +124,7 @@ class Lender(Protocol):
     """Whoever runs the load on which all drills count: it changes the load for a drill, and sends surges beside it."""
 
     def lent(self, settings: DrillLoad) -> AbstractAsyncContextManager[None]:
-        """Give the load the rate of a drill for the length of the block; raises ServiceUnavailable."""
+        """Change the load to the rate of a drill for the length of the block; raises ServiceUnavailable."""
         ...
 
     def surging(self, surge: Surge, probe: AnyProbe) -> AbstractAsyncContextManager[Workers]:
@@ -267,7 +267,7 @@ class Site:
 
     @asynccontextmanager
     async def prepared(self, settings: DrillLoad) -> AsyncIterator[None]:
-        """Give a load that somebody else runs the rate of a drill for the length of the block."""
+        """Change a load that somebody else runs to the rate of a drill for the length of the block."""
         if self._lender is None:
             yield
             return

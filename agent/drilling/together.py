@@ -67,7 +67,7 @@ async def measured(here: AgentConfig) -> LabTiming:
 
 
 async def given_scale(here: AgentConfig, say: Callable[[str], None]) -> float | None:
-    """Tell the starter of this process what its lab can keep, and return the time scale to use; None is to end."""
+    """Send the starter of this process what its lab can keep, and return the time scale to use; None is to end."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     heard, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

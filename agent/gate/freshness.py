@@ -157,7 +157,9 @@ def limits_of(text: str) -> dict[str, timedelta]:
     for part in text.split(","):
         severity, equals, duration = part.strip().partition("=")
         if not severity or not equals:
-            msg = f"{part.strip()!r} is no limit, expected severities with durations such as critical=30d,warning=90d"
+            msg = (
+                f"{part.strip()!r} is not a limit, expected severities with durations such as critical=30d,warning=90d"
+            )
             raise ValueError(msg)
         if severity in limits:
             msg = f"{severity} is there twice, expected once"

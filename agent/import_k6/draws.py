@@ -116,7 +116,7 @@ class Draws:
         self.is_start = True
 
     def add(self, draw: Draw) -> str:
-        """Give a draw a name that is free."""
+        """Add a draw, and return its name, which was free."""
         name = self.free_name(draw.hint or "value")
         self.entries[name] = draw
         return name

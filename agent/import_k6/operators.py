@@ -146,7 +146,7 @@ _FINEST_CHANCE = 20
 
 
 def _chance(sign: str, left: object, right: object, scope: Scope) -> Draw | None:
-    """Return true or false with the chance of `Math.random() < 0.3`; None if it is no such comparison."""
+    """Return true or false with the chance of `Math.random() < 0.3`; None if it is not such a comparison."""
     ends = left.bounds() if isinstance(left, Draw) else None
     if ends is None or ends[0] == ends[1] or not is_number(right) or sign not in {"<", "<=", ">", ">="}:
         return None

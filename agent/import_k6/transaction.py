@@ -159,7 +159,7 @@ def _drop_unused_setup(found: Transaction, setup: Function | None, notes: Notes)
 
 
 def _name_apart(steps: Sequence[Step]) -> None:
-    """Give a name to each request whose path another one has, too: requests are counted by name."""
+    """Name each request whose path another one has, too: requests are counted by name."""
     taken: set[str] = set()
     for step in steps:
         title = title_of(step)
@@ -472,7 +472,7 @@ class _Walk:
             results[call] = self._batch(call, scope)
             self._handled.add(call)
         elif name.startswith(_HTTP) and name not in {f"{_HTTP}url", f"{_HTTP}file"}:
-            self._notes.not_carried(call.line, call.excerpt, "it is no request")
+            self._notes.not_carried(call.line, call.excerpt, "it is not a request")
             self._handled.add(call)
         else:
             if name.startswith(_OTHER_PROTOCOLS):

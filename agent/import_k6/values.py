@@ -40,7 +40,7 @@ class Template(str):
 
 
 class TemplateAsText(Template):
-    """A text that is only `{{ name }}`, of a value that was no text: JSON in a probe file would have it without quotes."""
+    """A text that is only `{{ name }}`, of a value that was not a text: JSON in a probe file would have it without quotes."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Tells the targets what has changed, and once a week a digest.
+"""Sends the targets what has changed, and once a week a digest.
 
 It looks at the conditions every few seconds, and puts all changes that it finds into one message for each target. After
 a message it waits for a minute, so that whatever changes meanwhile is one message too.
@@ -61,7 +61,7 @@ class Notifier:
         self._quiet_until = 0.0
 
     async def run(self, kept: Kept, targets: Callable[[], tuple[NotifyTarget, ...]]) -> None:
-        """Tell what changes until this is cancelled; `targets` is asked at each look, because a reload changes them.
+        """Send what changes until this is cancelled; `targets` is asked at each look, because a reload changes them.
 
         It may run again after an error, and then goes on with what it knows; `kept` is used up.
         """

@@ -98,7 +98,7 @@ class HeartbeatSender:
         return True
 
     def _say(self, kind: str, problem: str) -> None:
-        """Tell a problem once, until it is solved or one of another kind takes its place."""
+        """Log a problem once, until it is solved or one of another kind takes its place."""
         if self._told != kind:
             self._tell(problem)
         self._told = kind

@@ -15,7 +15,7 @@ from alertdrill.units import yaml_text
 from alertdrill.units.secrecy import SHOWN, is_secret_name
 
 _OPEN_SECTIONS = {"route", "inhibit_rules", "time_intervals", "mute_time_intervals"}
-# A line that begins without a space, and is no comment or list item, begins a section.
+# A line that begins without a space, and is not a comment or a list item, begins a section.
 _SECTIONS = re.compile(r"^(?=[\w\"'])", re.MULTILINE)
 
 

@@ -191,19 +191,19 @@ def _steps(run: Sequence[tuple[int, int, int]]) -> list[Point]:
 
 
 def line_path(points: Sequence[Point], decimals: int) -> str:
-    """Spell a line from point to point; a single point is a dot."""
+    """Write a line from point to point; a single point is a dot."""
     drawn = " ".join(f"{_decimal(x, decimals)} {y}" for x, y in _moves(points)).replace(" -", "-")
     return f"{_start(points, decimals)}{'l' + drawn if drawn else 'h0'}"
 
 
 def step_path(points: Sequence[Point], decimals: int) -> str:
-    """Spell a line that keeps each value until the next instant."""
+    """Write a line that keeps each value until the next instant."""
     drawn = [f"h{_decimal(x, decimals)}{f'v{y}' if y else ''}" for x, y in _moves(points)]
     return f"{_start(points, decimals)}{''.join(drawn) or 'h0'}"
 
 
 def area_path(points: Sequence[Point], base: int, decimals: int) -> str:
-    """Spell the area between a line in steps and a base below it."""
+    """Write the area between a line in steps and a base below it."""
     return f"{step_path(points, decimals)}V{base}H{_decimal(points[0][0], decimals)}z"
 
 

@@ -125,7 +125,7 @@ def _hull(spans: list[_Span]) -> _Span:
 
 
 def _may_hold_before(shape: Shape) -> bool:
-    """Return whether a side of `and` may be no symptom but a guard, which holds long before the fault."""
+    """Return whether a side of `and` may be a guard and not a symptom: a guard holds long before the fault."""
     return not all(leaf.kind in {"ratio", "quantile"} and leaf.comparison in _RISES for leaf in shape.leaves)
 
 
@@ -217,7 +217,7 @@ def _ratio_reach(shape: Shape, timing: Timing) -> Reach | None:
     width, rises = shape.range_seconds, shape.comparison in _RISES
     if found is None or (rises and _is_part(shape)):
         return found
-    # It may have been anything before it falls, and above 1 if it is no share.
+    # It may have been anything before it falls, and above 1 if it is not a share.
     most = found.bad[1] if rises or _is_part(shape) else width
     text = found.text if rises else f"the better it was before, the more; {found.text} from 100%"
     return Reach(text, (0.0, most), (width - most, width))

@@ -162,7 +162,7 @@ def _first_change(zone: ZoneInfo, low: datetime, high: datetime) -> datetime | N
 
 
 def clock_change(cron: str, zone: ZoneInfo, instant: datetime) -> str:
-    """Say what a change of the clock makes of a time; empty when there is none."""
+    """Return what a change of the clock does to a time; empty when there is none."""
     local = instant.astimezone(zone)
     if local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset():
         often = "both times" if _has_star(cron) else "the first time only"

@@ -85,7 +85,7 @@ async def _score(kpi: Kpi, look: _Look) -> Score:
 
 
 async def _without_readings(kpi: Kpi, expr: str, look: _Look) -> Score:
-    """Say why a KPI of series has no value; what was never counted, beside others that were, is 0."""
+    """Return why a KPI of series has no value; what was never counted, beside others that were, is 0."""
     if kpi.series is None:
         return Score(kpi, expr, ())
     if kpi.of is not None and not await look.has(kpi.of):

@@ -224,7 +224,7 @@ def _require_no_foreign_page(request: web.Request, need: Need) -> None:
 
 
 def normal(authorization: str) -> bytes:
-    """Spell a value of `Authorization` for a comparison: its scheme has no case."""
+    """Return a value of `Authorization` for a comparison: its scheme has no case."""
     scheme, _, rest = authorization.partition(" ")
     return f"{scheme.lower()} {rest.strip()}".strip().encode("utf-8", "surrogateescape")
 

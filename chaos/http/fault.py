@@ -62,7 +62,7 @@ class HttpInjection(Injection):
     async def taken_back(self) -> str | None:
         """Return that the page of `begin` has not shown its effect for `within`; None if it has no page.
 
-        One look is no proof: a page may come from another replica than the one before, as when the call was made.
+        One look proves nothing: a page may come from another replica than the one before, as when the call was made.
         """
         if self.begin.confirm is None:
             return None

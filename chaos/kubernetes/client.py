@@ -18,7 +18,7 @@ from alertdrill.chaos.kubernetes.transport import SERVICE_ACCOUNT, WATCH_SECONDS
 
 _PAGE = 500
 MOST_OBJECTS = 100_000
-"""More of them are no answer of an API server, but a flood."""
+"""More of them are a flood, and not the answer of an API server."""
 # An API server that has just started refuses what it permits, until it has read its roles.
 _STARTING_SECONDS = 10.0
 _REVIEW = Place(api="authorization.k8s.io/v1", resource="selfsubjectaccessreviews")
@@ -68,7 +68,7 @@ class KubernetesCluster:
 
     @asynccontextmanager
     async def watched(self, place: Place, selector: str, version: str) -> AsyncIterator[AsyncIterator[Object]]:
-        """Give the changes since a version for some seconds; raises ClusterError (410: the version is too old).
+        """Yield the changes since a version for some seconds; raises ClusterError (410: the version is too old).
 
         Nothing is tried again here: the caller goes on from the last version that it saw.
         """

@@ -23,7 +23,7 @@ _NOTHING = object()
 
 def _require_both(text: str) -> str:
     if not _WRITTEN.fullmatch(text):
-        msg = f"{text!r} is no field with a value, expected for example status.conditions[AllInjected]=True"
+        msg = f"{text!r} is not a field with a value, expected for example status.conditions[AllInjected]=True"
         raise ValueError(msg)
     return text
 

@@ -92,11 +92,11 @@ def _problem(document: Object, metadata: Object, namespace: str) -> str:
 
 
 def _not_text(pairs: object, key: str) -> str:
-    """Return why labels or annotations are no mapping of text to text; an empty text when they are, or are missing."""
+    """Return why labels or annotations are not a mapping of text to text; an empty text when they are, or are missing."""
     if pairs is None:
         return ""
     if not isinstance(pairs, dict):
-        return f" whose {key} are no mapping, expected `{key}: {{name: text}}`"
+        return f" whose {key} are not a mapping, expected `{key}: {{name: text}}`"
     for name, value in pairs.items():
         if not isinstance(name, str) or not isinstance(value, str):
             return f" with {key}.{name} that is not text: put it in quotes"

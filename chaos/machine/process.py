@@ -104,7 +104,7 @@ class ProcessInjection(Injection):
         self._ended_at = time.time()
 
     async def taken_back(self) -> str | None:
-        """Return why the processes are not stopped, or not kept down, any more; a restart after a kill is no proof."""
+        """Return why the processes are not stopped, or not kept down, any more; a restart after a kill proves nothing."""
         if self.action == "stop":
             awake = [one for one in self.processes if (one.state or "") not in {"T", "t"}]
             return f"{awake[0].words} was continued, or has ended" if awake else ""

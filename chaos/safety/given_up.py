@@ -45,7 +45,7 @@ class GivenUp(Settings):
 
 
 def left_broken(entry: Entry, problem: str = "") -> str:
-    """Say what an entry that is not undone may leave broken, why it is not undone, and how a person undoes it."""
+    """Return what an entry that is not undone may leave broken, why it is not undone, and how a person undoes it."""
     said = [f"{entry.fault} on {entry.target} may still be in force", problem, _by_hand(entry.injection)]
     return "; ".join(filter(None, said))
 

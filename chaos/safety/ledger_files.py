@@ -134,7 +134,7 @@ def read_entry(folder: int, name: str, entry_id: str) -> dict[str, Any]:
 
 
 def content_of(folder: int, entry_id: str, most_bytes: int) -> bytes | None:
-    """Read the beginning of an entry's file, whatever it holds; None if it is no file of this user, or cannot be read."""
+    """Read the beginning of an entry's file, whatever it holds; None if it is not a file of this user, or cannot be read."""
     for name in (kept(entry_id), lapsed(entry_id)):
         with contextlib.suppress(OSError, LedgerRefused):
             return _read_own(folder, name)[:most_bytes]

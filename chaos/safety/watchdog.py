@@ -171,7 +171,7 @@ def _print(line: str) -> None:
 
 
 def short_of_time(found: Strain) -> str:
-    """Spell that the machine is short of time, with the figures."""
+    """Return that the machine is short of time, with the figures."""
     return f"this machine is short of processor time ({found})"
 
 

@@ -92,7 +92,7 @@ class ToxicInjection(Injection):
             raise FaultNotHealed(str(error)) from error
 
     async def _found(self, server: Toxiproxy) -> str:
-        """Say what somebody else did to the toxic or its proxy; empty if it is as it was added. Raises ToxiproxyError."""
+        """Return what somebody else did to the toxic or its proxy; empty if it is as it was added. Raises ToxiproxyError."""
         changed = await server.changed_values(self.proxy, self._toxic)
         if changed is None:
             if self.proxy not in await server.proxies():

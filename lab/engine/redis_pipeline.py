@@ -17,7 +17,7 @@ Command = tuple[object, ...]
 
 
 class RedisPipeline:
-    """Answers are None when Redis fails. A caller waits for at most the current round trip and the next one."""
+    """Results are None when Redis fails. A caller waits for at most the current round trip and the next one."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client

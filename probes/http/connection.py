@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
         return str(error.__context__) if isinstance(error.__context__, BodyTooLong) else f"not HTTP/1.1: {error}"
 
     def _feed_long(self, data: bytes) -> None:
-        """Give the parser only the allowed length of a head, even if more of it comes in one piece."""
+        """Pass the parser only the allowed length of a head, even if more of it comes in one piece."""
         beyond = len(self._head) - _LONGEST_HEAD_BYTES
         self._parser.feed_data(data[:-beyond])
         if self._in_body:

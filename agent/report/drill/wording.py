@@ -37,7 +37,7 @@ class Tried(Protocol):
 
 
 def attempt_words(one: Tried) -> str:
-    """Say at which try a drill was judged; empty at the first one."""
+    """Return at which try a drill was judged; empty at the first one."""
     if one.attempt == 1:
         return ""
     return f"at the {_ORDINALS.get(one.attempt, f'{one.attempt}th')} try, alone at time scale {one.time_scale:g}"
@@ -112,7 +112,7 @@ def fault_settings(fault: FaultRecord) -> dict[str, str]:
 
 
 def fault_outcomes(recording: Recording) -> list[str]:
-    """Say what came of each fault if there is something to say, once for a fault that repeats."""
+    """Return what came of each fault if something is known, once for a fault that repeats."""
     said = (f"{fault.kind} on {fault.target}: {fault.outcome}" for fault in recording.faults if fault.outcome)
     return list(dict.fromkeys(said))
 

@@ -110,7 +110,9 @@ def self_ratio(checked: CheckedRule) -> Iterator[CheckResult]:
         more = _more_matchers(*sides) or (_more_matchers(*reversed(sides)) if is_compared else ())
         if more:
             labels = ", ".join(sorted({one.label for one in more}))
-            then = "so it is no share of the others" if is_compared else "so the value is 1 however large the share is"
+            then = (
+                "so it is not a share of the others" if is_compared else "so the value is 1 however large the share is"
+            )
             yield CheckResult(
                 "problem",
                 f"each series with {', '.join(map(str, more))} is {'compared with' if is_compared else 'divided by'}"

@@ -116,7 +116,7 @@ def not_scraped(silent: SilentAlert, series: SeriesRecord) -> str:
     # Prometheus had still scraped it at that instant, and no more until the end of the recording.
     if target.instants and target.instants[-1] + 2.5 * target.interval_seconds < silent.recording.ended_at:
         last = silent.offset(target.instants[-1])
-        return f": {name} was scraped last at {last}: after that it was no target of Prometheus any more"
+        return f": {name} was scraped last at {last}: after that it was not a target of Prometheus any more"
     return ""
 
 

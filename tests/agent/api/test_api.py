@@ -318,7 +318,7 @@ async def test_a_start_is_refused_in_words(tmp_path: Path) -> None:
 async def test_a_blackout_by_a_call_lasts_over_a_restart_and_refuses_starts_until_it_is_ended(tmp_path: Path) -> None:
     path, whole = f"{BASE}/blackouts", {"until": "2099-01-01T00:00:00Z", "reason": "the\nmigration", "by": "Ada"}
     wrong = {
-        "until: '2099-01-01' is no instant": {"until": "2099-01-01"},
+        "until: '2099-01-01' is not an instant": {"until": "2099-01-01"},
         "until: 2099-01-01T00:00:00Z; expected": {},
         "until: 2020-01-01T00:00:00Z; expected": {"until": "2020-01-01T00:00:00Z"},
         "it: until is not after from": {"from": whole["until"]},

@@ -48,7 +48,7 @@ def test_urls_and_secrets_come_from_files_and_are_not_shown(tmp_path: Path) -> N
         ({"notify": {"targets": [SLACK, SLACK]}}, "2 targets are called 'slack', expected a `name`"),
         ({"notify": {"targets": [{"name": "a"}]}}, "has no place to send to, expected one of webhook, slack and"),
         ({"notify": {"targets": [SLACK | {"email": MAIL}]}}, "has slack and email, expected one of"),
-        ({"notify": {"targets": [SLACK | {"digest": "Mon 9:00"}]}}, "digest: 'Mon 9:00' is no time of a week"),
+        ({"notify": {"targets": [SLACK | {"digest": "Mon 9:00"}]}}, "digest: 'Mon 9:00' is not a time of a week"),
         ({"notify": {"targets": [SLACK | {"digest": "Mon 09:00"}]}}, "has a digest without time_zone"),
         ({"notify": {"targets": [SLACK | {"when": ["fail"]}]}}, "when[0]: input should be 'failed', 'inconclusive'"),
         ({"notify": {"targets": [{"email": MAIL | {"username": "a"}}]}}, "has one of username and password"),

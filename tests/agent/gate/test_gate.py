@@ -144,7 +144,7 @@ def test_the_coverage_tells_what_is_known_of_an_alert_without_a_proof(shop: Shop
 @pytest.mark.parametrize(
     ("limits", "says"),
     [
-        ("critical", "'critical' is no limit, expected severities with durations such as critical=30d,warning=90d"),
+        ("critical", "'critical' is not a limit, expected severities with durations such as critical=30d,warning=90d"),
         ("critical=30", "--prove-within: '30' is not a duration"),
         ("critical=0", "--prove-within: critical=0 would fail every alert"),
         ("a=1d,a=2d", "--prove-within: a is there twice"),

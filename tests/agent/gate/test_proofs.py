@@ -94,7 +94,7 @@ def test_a_later_drill_that_proves_nothing_keeps_the_proof(tmp_path: Path) -> No
         ("[]", "proofs.json: the file: "),
         ('{"version": 2, "proofs": []}', "version: "),
         ('{"version": 1, "proofs": [{"alert": "A", "proven": "x"}]}', "proofs.0.proven: Extra inputs"),
-        ('{"version": 1, "proofs": [{"alert": "A", "proven_at": "2026"}]}', "'2026' is no instant"),
+        ('{"version": 1, "proofs": [{"alert": "A", "proven_at": "2026"}]}', "'2026' is not an instant"),
         ('{"version": 1, "proofs": [\n<<<<<<< HEAD\n', "proofs.json:2: git left a conflict here"),
     ],
 )

@@ -19,7 +19,7 @@ REQUEST = "const res = http.get('http://shop/'); check(res, { ok: (r) => r.statu
         ("sleep(Math.random() * 3);", "sleep(Math.random() * 3) is not carried over: the load is an open loop"),
         ("http.post(url());", "http.post(url()) is not carried over: the URL cannot be carried over: url() is not"),
         ("http.batch(all());", "http.batch(all()) is not carried over: all() is not a constant"),
-        ("http.setResponseCallback(x);", "http.setResponseCallback(x) is not carried over: it is no request"),
+        ("http.setResponseCallback(x);", "http.setResponseCallback(x) is not carried over: it is not a request"),
         (
             "for (let i = 0; i < n; i++) { http.get(u); }",
             "the loop is not carried over: a transaction is the same every time, and has no loops",

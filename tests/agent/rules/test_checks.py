@@ -147,7 +147,7 @@ SPEAKS: list[tuple[str, RuleRecord, str, str]] = [
         "self_ratio",
         rule('increase(a{code="500"}[5m]) > 0.05 * increase(a[5m])'),
         "problem",
-        "compared with itself: both sides keep the label code, so it is no share of the others",
+        "compared with itself: both sides keep the label code, so it is not a share of the others",
     ),
     ("self_ratio", rule('0.05 * a < a{code="500"}'), "problem", "compared with itself"),
     ("self_ratio", rule('rate(a{code="5"}[5m]) / (rate(a[5m]) > 0) > 0.1'), "problem", "divided by itself"),

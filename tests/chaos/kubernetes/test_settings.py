@@ -104,11 +104,11 @@ def test_a_cluster_is_opened_namespace_by_namespace_and_with_a_label(written: di
         ),
         (
             "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, labels: 3}}",
-            r"has ConfigMap a whose labels are no mapping, expected `labels: \{name: text\}`",
+            r"has ConfigMap a whose labels are not a mapping, expected `labels: \{name: text\}`",
         ),
         (
             "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, annotations: [b]}}",
-            "has ConfigMap a whose annotations are no mapping",
+            "has ConfigMap a whose annotations are not a mapping",
         ),
         (
             "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, labels: {tier: 3}}}",
@@ -164,8 +164,8 @@ def test_no_error_repeats_what_a_manifest_holds(tmp_path: Path, text: str) -> No
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"ready_when": "status.ready"}, "'status.ready' is no field with a value, expected for example status"),
-        ({"recovered_when": "=True"}, "is no field with a value"),
+        ({"ready_when": "status.ready"}, "'status.ready' is not a field with a value, expected for example status"),
+        ({"recovered_when": "=True"}, "is not a field with a value"),
         ({"ready_when": {"Pod": "status.phase=Running"}}, r"ready_when has Pod, expected kinds of .*: ConfigMap"),
     ],
 )

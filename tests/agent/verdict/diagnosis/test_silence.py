@@ -214,7 +214,7 @@ def test_a_target_that_left_its_discovery_is_named(missed: Recording) -> None:
     finding = _found(missed, "queue > 5", parts, targets=[gone])
     assert finding.link is ChainLink.SERIES_STALE
     assert finding.sentence.endswith(
-        "shop:80 of job shop was scraped last at +9.1 s: after that it was no target of Prometheus any more"
+        "shop:80 of job shop was scraped last at +9.1 s: after that it was not a target of Prometheus any more"
     )
 
 
