@@ -1,6 +1,7 @@
 """Mistakes against security that were made once, and that no linter looks for: none is in the code again.
 
-Each rule is shown to catch its mistake, and each exception has its reason.
+Each rule is shown to catch its mistake, and each exception has its reason. A function that is too long is the one
+mistake that is not against security.
 """
 
 from __future__ import annotations
@@ -267,3 +268,25 @@ def test_the_rule_catches_its_mistake_and_not_what_is_right(rule: Rule) -> None:
 )
 def test_the_rule_catches_other_spellings(rule: str, sample: str) -> None:
     assert len(mistakes(RULES[rule], sample)) == 1
+
+
+MOST_LINES = 45
+
+
+def long_functions(text: str) -> list[str]:
+    """Return the names of the functions of a text that are too long; decorators do not count."""
+    functions = (one for one in ast.walk(ast.parse(text)) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
+    return [one.name for one in functions if (one.end_lineno or 0) - one.lineno + 1 > MOST_LINES]
+
+
+def test_no_function_is_too_long() -> None:
+    paths = (path for folder in (*PRODUCT, "lab", "dashboards") for path in (ROOT / folder).rglob("*.py"))
+    found = {str(path.relative_to(ROOT)): long_functions(path.read_text(encoding="utf-8")) for path in paths}
+    assert "agent/cli.py" in found
+    assert {path: names for path, names in found.items() if names} == {}, f"a function has at most {MOST_LINES} lines"
+
+
+def test_a_function_that_is_too_long_is_found() -> None:
+    body = "    a = 1\n" * MOST_LINES
+    text = f"def short():\n{body[10:]}@decorated\nasync def long():\n{body}class A:\n  def same(self):\n{body}"
+    assert long_functions(text) == ["long", "same"]

@@ -34,14 +34,14 @@ class Action(StrEnum):
 
 
 _OPTIONS = {
-    "--for": (Action.PAUSE,),
-    "--from": (Action.BLACKOUT,),
-    "--until": (Action.BLACKOUT,),
-    "--reason": (Action.START, Action.ABORT, Action.PAUSE, Action.BLACKOUT),
-    "--by": (Action.START, Action.PAUSE, Action.BLACKOUT),
-    "--key": (Action.START,),
-    "--dry-run": (Action.START,),
-    "--wait": (Action.START,),
+    "for": (Action.PAUSE,),
+    "from": (Action.BLACKOUT,),
+    "until": (Action.BLACKOUT,),
+    "reason": (Action.START, Action.ABORT, Action.PAUSE, Action.BLACKOUT),
+    "by": (Action.START, Action.PAUSE, Action.BLACKOUT),
+    "key": (Action.START,),
+    "dry-run": (Action.START,),
+    "wait": (Action.START,),
 }
 
 
@@ -76,23 +76,10 @@ def ctl(  # noqa: PLR0913, PLR0917 - the options of a command
 
     if (action is Action.START) != (drill is not None):
         fail("start needs the name of a drill" if drill is None else f"{action.value} takes no name of a drill")
-    given = {
-        "--for": duration,
-        "--from": begin,
-        "--until": until,
-        "--reason": reason,
-        "--by": by,
-        "--key": key,
-        "--dry-run": dry_run,
-        "--wait": wait,
-    }
-    _refuse_options(action, [option for option, value in given.items() if value])
-    if action is Action.PAUSE and not (duration and reason):
-        fail('pause needs --for and --reason, such as --for 2h --reason "the release"')
-    if action is Action.BLACKOUT and not (until and reason):
-        fail('blackout needs --until and --reason, such as --until 2026-12-27T00:00:00Z --reason "the migration"')
-    values = {"for": duration, "from": begin, "until": until, "drill": drill, "reason": reason, "by": by}
-    body = {name: text for name, text in values.items() if text}
+    values = {"for": duration, "from": begin, "until": until, "reason": reason, "by": by}
+    others = {"key": key, "dry-run": dry_run, "wait": wait}
+    _require_options(action, {option for option, value in {**values, **others}.items() if value})
+    body = {name: text for name, text in {**values, "drill": drill}.items() if text}
     is_awaited = action is Action.START and wait and not dry_run
     with explained():
         client = Client.of(server, token_file, ca_file)
@@ -110,11 +97,15 @@ def ctl(  # noqa: PLR0913, PLR0917 - the options of a command
         raise typer.Exit(_code(answer))
 
 
-def _refuse_options(action: Action, given: list[str]) -> None:
-    """Refuse options that an action does not have: `abort --dry-run` must not stop a drill."""
-    for option in given:
-        if action not in _OPTIONS[option]:
-            fail(f"{option} is for {', '.join(_OPTIONS[option])}, and {action.value} does not have it")
+def _require_options(action: Action, given: set[str]) -> None:
+    """Refuse what an action does not have or lacks: `abort --dry-run` must not stop a drill."""
+    for option, actions in _OPTIONS.items():
+        if option in given and action not in actions:
+            fail(f"--{option} is for {', '.join(actions)}, and {action.value} does not have it")
+    if action is Action.PAUSE and not {"for", "reason"} <= given:
+        fail('pause needs --for and --reason, such as --for 2h --reason "the release"')
+    if action is Action.BLACKOUT and not {"until", "reason"} <= given:
+        fail('blackout needs --until and --reason, such as --until 2026-12-27T00:00:00Z --reason "the migration"')
 
 
 def _ended(client: Client, answer: dict[str, Any]) -> dict[str, Any]:

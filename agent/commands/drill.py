@@ -27,6 +27,31 @@ _Files = Annotated[
         metavar="FILE…",
     ),
 ]
+_Lab = Annotated[bool, typer.Option("--lab", help="Run on the embedded stack of real servers.")]
+_TimeScale = Annotated[
+    str | None,
+    typer.Option(
+        help="Divide every duration of the lab and the drill; auto: as much as this machine can keep.",
+        metavar="NUMBER|auto",
+        callback=at_least_one,
+    ),
+]
+_Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder of recordings and reports.")]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Find every target and print what would be done, in order; break nothing.")
+]
+_Parallel = Annotated[
+    str,
+    typer.Option(
+        help="Number of labs at once, each of which runs the next drill that is left; auto: as many as fit.",
+        metavar="NUMBER|auto",
+        callback=labs_at_once,
+    ),
+]
+_Proofs = Annotated[
+    Path | None,
+    typer.Option(help="Also note in this file what was proven, for `alertdrill gate`.", metavar="proofs.json"),
+]
 
 
 @command(
@@ -37,31 +62,12 @@ _Files = Annotated[
 def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     files: _Files,
     config: ConfigOption = None,
-    lab: Annotated[bool, typer.Option("--lab", help="Run on the embedded stack of real servers.")] = False,
-    time_scale: Annotated[
-        str | None,
-        typer.Option(
-            help="Divide every duration of the lab and the drill; auto: as much as this machine can keep.",
-            metavar="NUMBER|auto",
-            callback=at_least_one,
-        ),
-    ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of recordings and reports.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Find every target and print what would be done, in order; break nothing.")
-    ] = False,
-    parallel: Annotated[
-        str,
-        typer.Option(
-            help="Number of labs at once, each of which runs the next drill that is left; auto: as many as fit.",
-            metavar="NUMBER|auto",
-            callback=labs_at_once,
-        ),
-    ] = "1",
-    proofs: Annotated[
-        Path | None,
-        typer.Option(help="Also note in this file what was proven, for `alertdrill gate`.", metavar="proofs.json"),
-    ] = None,
+    lab: _Lab = False,
+    time_scale: _TimeScale = None,
+    output: _Output = None,
+    dry_run: _DryRun = False,
+    parallel: _Parallel = "1",
+    proofs: _Proofs = None,
     turns: Annotated[int | None, typer.Option(hidden=True)] = None,
     paced: Annotated[bool, typer.Option("--paced", hidden=True)] = False,
     attempt: Annotated[int, typer.Option(hidden=True)] = 1,
@@ -75,11 +81,10 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
         fail("--time-scale needs --lab: servers of your own keep their own durations")
     from alertdrill.agent import on_lab
     from alertdrill.agent.drilling import session
-    from alertdrill.agent.drilling.session import DrillOptions
 
     console = open_console(no_color=no_color)
     read = on_lab.configuration(config, lab=lab)
-    options = DrillOptions(
+    options = session.DrillOptions(
         files=[named(file, read.parent / "drills") for file in files],
         config=read,
         lab=lab,
@@ -91,8 +96,7 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
         attempt=attempt,
         proofs=proofs,
     )
-    if proofs is not None and proofs.exists():
-        _require_proofs(proofs)
+    _require_proofs(proofs)
     if turns is None:
         _report_missing_libraries(lab=lab)
     if labs != 1:
@@ -102,8 +106,10 @@ def drill(  # noqa: PLR0913, PLR0917 - one parameter for each option
     raise typer.Exit(run(lambda: session.run_drills(options, console)))
 
 
-def _require_proofs(path: Path) -> None:
+def _require_proofs(path: Path | None) -> None:
     """Fail now if a file cannot take proofs, and not after the drills."""
+    if path is None or not path.exists():
+        return
     from alertdrill.agent.gate.proofs import read_proofs
 
     with explained():

@@ -9,6 +9,19 @@ import typer
 from alertdrill.agent.commands.options import ConfigOption, NoColor, command, fail, open_console, positive_duration_of
 from alertdrill.agent.commands.running import run
 
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be undone, or given up.")]
+_Force = Annotated[bool, typer.Option("--force", help="Undo the faults of drills that still run, too.")]
+_Within = Annotated[
+    str | None, typer.Option(help="End after this time; the rest stays in the ledger.", metavar="DURATION")
+]
+_GiveUp = Annotated[
+    str | None,
+    typer.Option("--give-up", metavar="ENTRY", help="Try once more to undo this entry, and end it if that fails."),
+]
+_Because = Annotated[
+    str | None, typer.Option("--because", metavar="TEXT", help="Why it is given up; kept in the record.")
+]
+
 
 @command(
     "alertdrill heal --dry-run",
@@ -18,18 +31,11 @@ from alertdrill.agent.commands.running import run
 )
 def heal(  # noqa: PLR0913, PLR0917 - one parameter for each option
     config: ConfigOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be undone, or given up.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Undo the faults of drills that still run, too.")] = False,
-    within: Annotated[
-        str | None, typer.Option(help="End after this time; the rest stays in the ledger.", metavar="DURATION")
-    ] = None,
-    give_up: Annotated[
-        str | None,
-        typer.Option("--give-up", metavar="ENTRY", help="Try once more to undo this entry, and end it if that fails."),
-    ] = None,
-    because: Annotated[
-        str | None, typer.Option("--because", metavar="TEXT", help="Why it is given up; kept in the record.")
-    ] = None,
+    dry_run: _DryRun = False,
+    force: _Force = False,
+    within: _Within = None,
+    give_up: _GiveUp = None,
+    because: _Because = None,
 ) -> None:
     """Undo every fault of the ledger whose drill has ended.
 
@@ -47,14 +53,10 @@ def heal(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
     seconds = None if within is None else positive_duration_of(within, "--within").total_seconds()
     reason = one_line(because or "")
-    if give_up is not None and not reason:
-        fail('--give-up needs --because "…": why this entry is given up')
     if give_up is None and because is not None:
         fail("--because needs --give-up ENTRY; `alertdrill status` shows the entries")
-    if give_up is not None and within is not None:
-        fail("--give-up and --within exclude each other: an entry is given up at once")
-    if give_up is not None and force:
-        fail("--give-up and --force exclude each other: a fault of a running drill is not given up")
+    if give_up is not None:
+        _require_to_give_up(reason, within, force=force)
 
     async def undo() -> int:
         agent = read_agent_config(on_lab.configuration(config))
@@ -69,6 +71,16 @@ def heal(  # noqa: PLR0913, PLR0917 - one parameter for each option
             raise FaultNotHealed(f"{left}: run `{agent.heal_command}` again") from error
 
     raise typer.Exit(run(undo, undoes=False))
+
+
+def _require_to_give_up(reason: str, within: str | None, *, force: bool) -> None:
+    """Fail if the other options do not go with `--give-up`."""
+    if not reason:
+        fail('--give-up needs --because "…": why this entry is given up')
+    if within is not None:
+        fail("--give-up and --within exclude each other: an entry is given up at once")
+    if force:
+        fail("--give-up and --force exclude each other: a fault of a running drill is not given up")
 
 
 @command("alertdrill status", "alertdrill status --json", "alertdrill status --given-up")

@@ -46,6 +46,18 @@ _Action = Annotated[
     HistoryAction,
     typer.Argument(help="What to show, or `rebuild`: make the database again from the recordings.", metavar="WHAT"),
 ]
+_Last = Annotated[int, typer.Option(help="How many of the newest to show; of the load, all.", min=1)]
+_Since = Annotated[
+    str | None,
+    typer.Option(help="Only this last time, such as 7d; of the load, a day unless given.", metavar="DURATION"),
+]
+_Every = Annotated[
+    str, typer.Option(help="The length of the periods of load, or `all` for a single one.", metavar="DURATION")
+]
+_Write = Annotated[
+    Path | None,
+    typer.Option(help="proofs: add those of all recordings to this file, for `alertdrill gate`.", metavar="FILE"),
+]
 _ALL = "all"
 _ANY_LENGTH = 10**10
 
@@ -63,19 +75,11 @@ _ANY_LENGTH = 10**10
 def history(  # noqa: PLR0913, PLR0917 - one parameter for each option
     action: _Action = HistoryAction.RUNS,
     config: ConfigOption = None,
-    last: Annotated[int, typer.Option(help="How many of the newest to show; of the load, all.", min=1)] = 20,
-    since: Annotated[
-        str | None,
-        typer.Option(help="Only this last time, such as 7d; of the load, a day unless given.", metavar="DURATION"),
-    ] = None,
-    every: Annotated[
-        str, typer.Option(help="The length of the periods of load, or `all` for a single one.", metavar="DURATION")
-    ] = "1h",
+    last: _Last = 20,
+    since: _Since = None,
+    every: _Every = "1h",
     json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
-    write: Annotated[
-        Path | None,
-        typer.Option(help="proofs: add those of all recordings to this file, for `alertdrill gate`.", metavar="FILE"),
-    ] = None,
+    write: _Write = None,
     no_color: NoColor = False,
 ) -> None:
     """Show runs, proofs and the load over time, or make the database again.

@@ -16,6 +16,32 @@ from alertdrill.agent.commands.running import run as run_loop
 
 if TYPE_CHECKING:
     from alertdrill.agent.daemon.starting import Rest
+    from alertdrill.agent.log import Log
+
+_RequireClean = Annotated[
+    bool, typer.Option("--require-clean", help="End with code 4 if an earlier fault cannot be undone.")
+]
+_WebConfig = Annotated[
+    Path | None,
+    typer.Option("--web-config", help="TLS, and who may call what; instead of web.config_file in agent.yml."),
+]
+_Lab = Annotated[
+    bool, typer.Option("--lab", help="On the embedded stack of real servers, with a drill every few minutes.")
+]
+_TimeScale = Annotated[
+    str | None,
+    typer.Option(
+        help="Divide every duration of the lab and of its drills; auto: as much as this machine can keep.",
+        metavar="NUMBER|auto",
+        show_default=AUTO,
+        callback=at_least_one,
+    ),
+]
+_LogFormat = Annotated[Literal["text", "logfmt", "json"], typer.Option("--log-format", help="How a line is written.")]
+_LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"],
+    typer.Option("--log-level", help="The least grave lines to write."),
+]
 
 
 @command(
@@ -29,32 +55,12 @@ if TYPE_CHECKING:
 )
 def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     config: ConfigOption = None,
-    require_clean: Annotated[
-        bool, typer.Option("--require-clean", help="End with code 4 if an earlier fault cannot be undone.")
-    ] = False,
-    web_config: Annotated[
-        Path | None,
-        typer.Option("--web-config", help="TLS, and who may call what; instead of web.config_file in agent.yml."),
-    ] = None,
-    lab: Annotated[
-        bool, typer.Option("--lab", help="On the embedded stack of real servers, with a drill every few minutes.")
-    ] = False,
-    time_scale: Annotated[
-        str | None,
-        typer.Option(
-            help="Divide every duration of the lab and of its drills; auto: as much as this machine can keep.",
-            metavar="NUMBER|auto",
-            show_default=AUTO,
-            callback=at_least_one,
-        ),
-    ] = None,
-    log_format: Annotated[
-        Literal["text", "logfmt", "json"], typer.Option("--log-format", help="How a line is written.")
-    ] = "text",
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        typer.Option("--log-level", help="The least grave lines to write."),
-    ] = "info",
+    require_clean: _RequireClean = False,
+    web_config: _WebConfig = None,
+    lab: _Lab = False,
+    time_scale: _TimeScale = None,
+    log_format: _LogFormat = "text",
+    log_level: _LogLevel = "info",
 ) -> None:
     """Run the load all the time, and drills by schedule.
 
@@ -65,20 +71,16 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     import asyncio
 
     from alertdrill.agent import on_lab
+    from alertdrill.agent.log import Log, LogFormat, LogLevel
 
     if time_scale is not None and not lab:
         fail("--time-scale needs --lab: servers of your own keep their own durations")
     path = on_lab.configuration(config, lab=lab)
-
-    from alertdrill.agent.log import Log, LogFormat, LogLevel
-
     log = Log(_write, lambda: datetime.now(UTC), time.monotonic, LogFormat(log_format), LogLevel(log_level))
 
     async def run_here() -> None:
         if lab:
-            from alertdrill.agent.daemon.game_day import run_game_day
-
-            await run_game_day(path, None if time_scale in {None, AUTO} else float(time_scale or 1), log, _rest)
+            await _run_game_day(path, time_scale, log)
             return
         from alertdrill.agent.daemon.starting import Started, run_agent
 
@@ -95,6 +97,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option
     # Otherwise Python looks through all objects once more before it ends, and a pod has little time for that.
     gc.freeze()
     raise typer.Exit(code)
+
+
+async def _run_game_day(path: Path, time_scale: str | None, log: Log) -> None:
+    from alertdrill.agent.daemon.game_day import run_game_day
+
+    await run_game_day(path, None if time_scale in {None, AUTO} else float(time_scale or 1), log, _rest)
 
 
 def _rest() -> Rest:
