@@ -41,7 +41,7 @@ Namespace = Annotated[Name, AfterValidator(_require_unprotected)]
 Selector = Annotated[str, AfterValidator(_require_requirement)]
 
 
-class Reach(Settings):
+class ClusterReach(Settings):
     """How to reach a cluster, without its secrets: the ledger keeps it for the process that undoes a fault."""
 
     kubeconfig: PathBesideFile | None = None
@@ -55,7 +55,7 @@ class Reach(Settings):
         return f"the cluster of {self.kubeconfig}" + (f" ({self.context})" if self.context else "")
 
 
-class Kubernetes(Reach):
+class Kubernetes(ClusterReach):
     """A cluster, and the part that drills may touch: these namespaces, if they or their objects carry the label."""
 
     namespaces: tuple[Namespace, ...] = Field(min_length=1)
@@ -71,9 +71,9 @@ class Kubernetes(Reach):
         return context
 
     @property
-    def reach(self) -> Reach:
+    def reach(self) -> ClusterReach:
         """How to reach it."""
-        return Reach(kubeconfig=self.kubeconfig, context=self.context)
+        return ClusterReach(kubeconfig=self.kubeconfig, context=self.context)
 
     @property
     def label_words(self) -> str:

@@ -60,7 +60,7 @@ class Spare:
 
 
 @dataclass(frozen=True)
-class Timing:
+class ScrapeTiming:
     """How late a lab's Prometheus was: scrapes beside their interval, the longest scrape, and skipped evaluations."""
 
     scrape_late_seconds: float
@@ -93,7 +93,7 @@ async def _work() -> tuple[float, float]:
     return share, work
 
 
-async def timing(prometheus_url: str) -> Timing:
+async def timing(prometheus_url: str) -> ScrapeTiming:
     """Ask a lab's Prometheus how it kept its intervals in the last seconds; raises LabError."""
     now = time.time()
     query = {"query": f"scrape_duration_seconds[{MEASURED_SECONDS:g}s]", "time": f"{now:.3f}"}
@@ -123,7 +123,7 @@ def read_timing(
     intervals: Mapping[_Target, float],
     scrapes: Mapping[_Target, Sequence[tuple[float, float]]],
     now: float,
-) -> Timing:
+) -> ScrapeTiming:
     """Read the metrics of Prometheus in the text format, and the scrapes of the last seconds: instant and duration."""
     late = 0.0
     for target, interval in intervals.items():
@@ -131,7 +131,7 @@ def read_timing(
         instants = [now - MEASURED_SECONDS, *(at for at, _ in scrapes.get(target, ())), now]
         late = max(late, max(after - before for before, after in pairwise(instants)) - interval)
     longest = max((seconds for target in intervals for _, seconds in scrapes.get(target, ())), default=0.0)
-    return Timing(late, longest, sum(int(float(value)) for value in _SKIPPED.findall(metrics)))
+    return ScrapeTiming(late, longest, sum(int(float(value)) for value in _SKIPPED.findall(metrics)))
 
 
 def _go_seconds(text: str) -> float:

@@ -41,7 +41,7 @@ CommentOption = Annotated[
 
 
 @dataclass(frozen=True)
-class Outputs:
+class ReportOutputs:
     """Where reports go: files by their forms, annotations on standard output, a summary, and a comment."""
 
     files: list[tuple[str, Path]] = field(default_factory=list)
@@ -50,14 +50,14 @@ class Outputs:
     request: PullRequest | None = None
 
 
-def asked_for(reports: list[str] | None, form: RunForm, *, wants_comment: bool) -> Outputs:
+def asked_for(reports: list[str] | None, form: RunForm, *, wants_comment: bool) -> ReportOutputs:
     """Return the outputs of the options and of the variables of GitHub; raises ConfigError."""
     from alertdrill.agent.commands.github_comment import pull_request
 
     files = [_file(text) for text in reports or ()]
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
     summary = os.environ.get("GITHUB_STEP_SUMMARY", "") if on_github else ""
-    return Outputs(
+    return ReportOutputs(
         files=files,
         annotates=form is RunForm.GITHUB or (on_github and form is RunForm.TEXT),
         summary=Path(summary) if summary else None,
@@ -74,7 +74,7 @@ def _file(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-def tell(report: CiReport, outputs: Outputs) -> None:
+def tell(report: CiReport, outputs: ReportOutputs) -> None:
     """Write all outputs; raises ConfigError for a file. A comment that cannot be written changes no result."""
     from alertdrill.agent.files import private, write_whole
     from alertdrill.agent.report.ci import github

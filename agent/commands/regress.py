@@ -18,7 +18,7 @@ from alertdrill.agent.errors import INCONCLUSIVE, NOT_AS_EXPECTED
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from alertdrill.agent.commands.ci_reports import Outputs
+    from alertdrill.agent.commands.ci_reports import ReportOutputs
     from alertdrill.agent.regression.changed import Choice
     from alertdrill.agent.regression.making import Maker
     from alertdrill.agent.regression.replaying import Result
@@ -152,7 +152,7 @@ class _Run:
 
     console: Console
     form: RunForm
-    outputs: Outputs
+    outputs: ReportOutputs
     program: str | None
     alertmanager: Path | None
     update: bool

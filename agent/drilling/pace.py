@@ -14,7 +14,7 @@ from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.errors import NOT_HEALED, worst
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.verdict.verdict import Judgement
-from alertdrill.lab.pace import Spare, Timing
+from alertdrill.lab.pace import ScrapeTiming, Spare
 
 MOST_TRIES = 3
 SLOWEST_SCALE = 1.0
@@ -28,7 +28,7 @@ _SLOW = 0.8
 
 
 @dataclass(frozen=True)
-class Step:
+class ScaleStep:
     """A time scale, what it needs of a usual processor for each lab, and how late a scrape and the load may be there."""
 
     scale: float
@@ -39,11 +39,11 @@ class Step:
 
 # A scrape has a timeout of 0.25 s at the scales 60 and 30, then of 0.33, 0.67 and 1.33 s.
 _STEPS = (
-    Step(_FASTEST_SCALE, 0.52, 0.07, 0.05),
-    Step(30.0, 0.40, 0.12, 0.10),
-    Step(15.0, 0.25, 0.17, 0.17),
-    Step(7.5, 0.12, 0.33, 0.33),
-    Step(_SLOWEST_CHOSEN_SCALE, 0.0, math.inf, math.inf),
+    ScaleStep(_FASTEST_SCALE, 0.52, 0.07, 0.05),
+    ScaleStep(30.0, 0.40, 0.12, 0.10),
+    ScaleStep(15.0, 0.25, 0.17, 0.17),
+    ScaleStep(7.5, 0.12, 0.33, 0.33),
+    ScaleStep(_SLOWEST_CHOSEN_SCALE, 0.0, math.inf, math.inf),
 )
 
 
@@ -51,7 +51,7 @@ _STEPS = (
 class LabTiming:
     """What one lab could keep: the timing of its Prometheus, and how late 99 of 100 transactions of a load were sent."""
 
-    timing: Timing
+    timing: ScrapeTiming
     load_late_seconds: float
 
 

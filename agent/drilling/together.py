@@ -20,7 +20,7 @@ from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.config.drill import DrillLoad
 from alertdrill.agent.drilling.pace import LabTiming
 from alertdrill.agent.drilling.site import Site
-from alertdrill.lab.pace import MEASURED_SECONDS, Timing, timing
+from alertdrill.lab.pace import MEASURED_SECONDS, ScrapeTiming, timing
 from alertdrill.probes.load.tally import Tally
 from alertdrill.units import json_text
 
@@ -85,4 +85,4 @@ async def given_scale(here: AgentConfig, say: Callable[[str], None]) -> float | 
 def read_measured(text: str) -> LabTiming:
     """Read what `given_scale` told after `measured`."""
     found = json_text.parse(text.encode(), _MOST_VALUES)
-    return LabTiming(Timing(**found["timing"]), found["load_late_seconds"])
+    return LabTiming(ScrapeTiming(**found["timing"]), found["load_late_seconds"])

@@ -26,7 +26,7 @@ from alertdrill.agent.explaining.metadata import read_types
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.explanation import Explanation, LocatedRule, RoutesUnreadable, explain
 from alertdrill.agent.rules.intervals import Interval, Intervals
-from alertdrill.agent.rules.recorded import Recording, by_name, unfold
+from alertdrill.agent.rules.recorded import RecordingRule, by_name, unfold
 from alertdrill.agent.rules.remark import RuleContext
 from alertdrill.agent.rules.routing import routes
 from alertdrill.agent.rules.timing import timing_of
@@ -173,7 +173,7 @@ class _Locating:
 
     intervals: Intervals
     routed: str
-    recordings: dict[str, list[Recording]]
+    recordings: dict[str, list[RecordingRule]]
     copies: Mapping[tuple[str, ...], int]
 
     @property
@@ -207,12 +207,12 @@ class _Locating:
         )
 
 
-def _recordings(places: Iterable[_Place], intervals: Intervals) -> Iterator[Recording]:
+def _recordings(places: Iterable[_Place], intervals: Intervals) -> Iterator[RecordingRule]:
     for one in places:
         if one.rule.record is not None:
             seconds = intervals.evaluation(one.group, is_of_operator=is_of_operator(one.source)).seconds
             labels = one.group.labels | one.rule.labels
-            yield Recording(one.rule.record, one.rule.expr, one.group_key, one.index, seconds, labels)
+            yield RecordingRule(one.rule.record, one.rule.expr, one.group_key, one.index, seconds, labels)
 
 
 def _record(place: _Place, interval_seconds: float) -> RuleRecord:

@@ -19,7 +19,7 @@ from alertdrill.agent.monitoring.status import Flags
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.explanation import Explanation, LocatedRule, RoutesUnreadable, explain
 from alertdrill.agent.rules.expression import anatomy
-from alertdrill.agent.rules.recorded import Recording, Unfolded, by_name, unfold
+from alertdrill.agent.rules.recorded import RecordingRule, Unfolded, by_name, unfold
 from alertdrill.agent.rules.remark import GRACE_SECONDS, RuleContext
 from alertdrill.agent.rules.timing import DEFAULT_INTERVAL_SECONDS, LOOKBACK_SECONDS, timing_of
 from alertdrill.units.duration import format_seconds
@@ -60,7 +60,7 @@ async def from_servers(config: Path, options: ExplainOptions) -> Explanation:
 
 
 async def _labels(
-    prometheus: Prometheus, rules: Sequence[RuleRecord], recordings: Mapping[str, list[Recording]]
+    prometheus: Prometheus, rules: Sequence[RuleRecord], recordings: Mapping[str, list[RecordingRule]]
 ) -> _Labels:
     """Fetch the labels of the series that each selector of a rule finds, and of both sides of its operators."""
     found: dict[str, tuple[Mapping[str, str], ...]] = {}
@@ -74,7 +74,7 @@ async def _labels(
     return found
 
 
-def _parts(expr: str, recordings: Mapping[str, list[Recording]]) -> list[str]:
+def _parts(expr: str, recordings: Mapping[str, list[RecordingRule]]) -> list[str]:
     """List the selectors of an expression and of its recording rules, and the sides of its own operators."""
     tree, unfolded = anatomy(expr), anatomy(_unfolded(expr, recordings).expr)
     if tree is None:
@@ -83,14 +83,14 @@ def _parts(expr: str, recordings: Mapping[str, list[Recording]]) -> list[str]:
     return [*map(str, tree.selectors), *map(str, unfolded.selectors if unfolded else ()), *sides]
 
 
-def _unfolded(expr: str, recordings: Mapping[str, list[Recording]]) -> Unfolded:
+def _unfolded(expr: str, recordings: Mapping[str, list[RecordingRule]]) -> Unfolded:
     # The place of an alerting rule among the recording ones of its group is not told.
     return unfold(expr, "", 0, recordings)
 
 
-async def _recordings(prometheus: Prometheus) -> dict[str, list[Recording]]:
+async def _recordings(prometheus: Prometheus) -> dict[str, list[RecordingRule]]:
     return by_name(
-        Recording(rule.name, rule.expr, f"{group.file} {group.name}", index, group.interval_seconds, rule.labels)
+        RecordingRule(rule.name, rule.expr, f"{group.file} {group.name}", index, group.interval_seconds, rule.labels)
         for group in await prometheus.recording_groups()
         for index, rule in enumerate(group.rules)
     )
@@ -103,7 +103,7 @@ class _Asked:
     url: str
     scrapes: Mapping[str, float]
     labels: _Labels
-    recordings: dict[str, list[Recording]]
+    recordings: dict[str, list[RecordingRule]]
     flags: Flags
 
     def located(self, rule: RuleRecord) -> LocatedRule:

@@ -19,7 +19,7 @@ from alertdrill.agent.import_k6.request import DEFAULT_TIMEOUT, redirects_of
 from alertdrill.agent.import_k6.scope import Context
 from alertdrill.agent.import_k6.script import Script
 from alertdrill.agent.import_k6.syntax import parse
-from alertdrill.agent.import_k6.thresholds import Judged, read_thresholds
+from alertdrill.agent.import_k6.thresholds import ThresholdSubjects, read_thresholds
 from alertdrill.agent.import_k6.transaction import Transaction, read_transaction, title_of
 from alertdrill.agent.import_k6.values import Function, Value, constant
 from alertdrill.probes.checks.kinds import StatusCheck
@@ -177,7 +177,9 @@ def _thresholds(
     if not all(step.checks for step in transaction.steps):
         checks.append(StatusCheck(status=("2xx", "3xx")).title)
     whole = not transaction.sleeps and transaction.is_whole
-    return read_thresholds(options["thresholds"], Judged(names, checks, scenarios, whole, environment), notes)
+    return read_thresholds(
+        options["thresholds"], ThresholdSubjects(names, checks, scenarios, whole, environment), notes
+    )
 
 
 def _comments(name: str, request: Mapping[str, Any]) -> list[str]:

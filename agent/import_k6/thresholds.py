@@ -31,7 +31,7 @@ _OURS = {"in_flight", "lateness", "latency"}
 
 
 @dataclass(frozen=True)
-class Judged:
+class ThresholdSubjects:
     """What thresholds may be about: the names of requests and of checks, and the scenarios that are carried over.
 
     `whole_iteration` is false where an iteration of k6 takes longer, because of sleeps and of requests that were lost.
@@ -44,12 +44,12 @@ class Judged:
     environment: Environment
 
 
-def read_thresholds(thresholds: Value, judged: Judged, notes: Notes) -> dict[str, Any]:
+def read_thresholds(thresholds: Value, subjects: ThresholdSubjects, notes: Notes) -> dict[str, Any]:
     """Return the thresholds by metric, each a text or a mapping."""
     read: dict[str, list[_Written]] = {}
     for key, threshold in _one_by_one(thresholds, notes):
         try:
-            canonical, written = _threshold(_without_scenario(key, judged), threshold, judged)
+            canonical, written = _threshold(_without_scenario(key, subjects), threshold, subjects)
         except NotCarried as reason:
             notes.lost(f"threshold on {key}", reason)
             continue
@@ -70,33 +70,33 @@ def _one_by_one(thresholds: Value, notes: Notes) -> Iterator[tuple[str, Value]]:
             notes.lost(f"threshold on {key}", reason)
 
 
-def _without_scenario(key: str, judged: Judged) -> str:
+def _without_scenario(key: str, subjects: ThresholdSubjects) -> str:
     """Leave out the tag of the only scenario, which all samples have."""
-    only = next(iter(judged.scenarios), "default")
-    is_only = len(judged.scenarios) <= 1
+    only = next(iter(subjects.scenarios), "default")
+    is_only = len(subjects.scenarios) <= 1
     return key.partition("{")[0] if is_only and key.replace(" ", "").endswith(f"{{scenario:{only}}}") else key
 
 
-def _require_metric(line: int, key: str, judged: Judged) -> None:
+def _require_metric(line: int, key: str, subjects: ThresholdSubjects) -> None:
     metric = split(key)[0].strip()
     if metric in _OURS or (metric not in METRICS and not metric.startswith(_BUILT_IN)):
         raise NotCarried(line, f"unknown metric {metric!r}, a metric of the script's own has no counterpart")
-    if metric == "iteration_duration" and not judged.whole_iteration:
+    if metric == "iteration_duration" and not subjects.whole_iteration:
         raise NotCarried(line, "k6's iteration lasts through its sleeps and through requests that are not carried over")
 
 
 _BUILT_IN = ("http_req", "iteration", "vus", "data_", "dropped_", "group_", "ws_", "grpc_", "checks")
 
 
-def _threshold(key: str, value: Value, judged: Judged) -> tuple[str, _Written]:
+def _threshold(key: str, value: Value, subjects: ThresholdSubjects) -> tuple[str, _Written]:
     parts = entries(value, "threshold") if isinstance(value.content, dict) else {"threshold": value}
     unknown = [part for part in parts if part not in _CARRIED]
     if unknown:
         raise NotCarried(parts[unknown[0]].line, f"{unknown[0]} is unknown")
     line, source = parts["threshold"].line, constant(parts["threshold"])
     if isinstance(source, EnvText):
-        source = judged.environment.required(line, source)
-    _require_metric(line, key, judged)
+        source = subjects.environment.required(line, source)
+    _require_metric(line, key, subjects)
     written: dict[str, Any] = {"threshold": _expression(line, key, source)}
     if written["threshold"] != source.strip():
         written["written_as"] = source.strip()
@@ -105,7 +105,7 @@ def _threshold(key: str, value: Value, judged: Judged) -> tuple[str, _Written]:
     if "delayAbortEval" in parts:
         written["delay_abort_eval"] = duration(parts["delayAbortEval"])
     canonical = _canonical(line, key, written)
-    problem = unmatched([canonical], judged.names, judged.checks).get(canonical)
+    problem = unmatched([canonical], subjects.names, subjects.checks).get(canonical)
     if problem:
         raise NotCarried(line, problem)
     return canonical, written if len(written) > 1 else written["threshold"]

@@ -13,7 +13,7 @@ from alertdrill.agent.report.markdown import code, plain
 from alertdrill.agent.report.terminal_rows import Column, Line, Lines, Piece, paragraph, table
 from alertdrill.agent.report.words import printable
 from alertdrill.agent.rules import prospect as prospects
-from alertdrill.agent.rules.explanation import ExplainedRule, Explanation, Finding, LocatedRule
+from alertdrill.agent.rules.explanation import CheckFinding, ExplainedRule, Explanation, LocatedRule
 from alertdrill.agent.rules.labels import listed
 from alertdrill.agent.rules.prospect import Leg, Prospect
 from alertdrill.agent.rules.remark import Remark
@@ -87,7 +87,7 @@ def _legs_rows(legs: Iterable[Leg]) -> Iterator[tuple[str | Piece, ...]]:
         yield printable(leg.name), seconds_words(leg.earliest), seconds_words(leg.latest), leg.arithmetic
 
 
-def _findings_lines(findings: Iterable[Finding], width: int) -> Iterator[Line]:
+def _findings_lines(findings: Iterable[CheckFinding], width: int) -> Iterator[Line]:
     """Yield each finding once, the worst first, with its rules."""
     for finding in findings:
         colour = _COLOURS[finding.severity]
@@ -102,12 +102,12 @@ def _findings_lines(findings: Iterable[Finding], width: int) -> Iterator[Line]:
     yield ()
 
 
-def _shown(finding: Finding) -> Sequence[tuple[Remark, tuple[LocatedRule, ...]]]:
+def _shown(finding: CheckFinding) -> Sequence[tuple[Remark, tuple[LocatedRule, ...]]]:
     """Return the texts of a finding that are shown: all of a problem, some of a weakness, one of a note."""
     return finding.told[: {"problem": None, "weakness": _WEAKNESS_TEXTS, "note": 1}[finding.severity]]
 
 
-def _left_words(finding: Finding) -> str:
+def _left_words(finding: CheckFinding) -> str:
     """Name the rules of a finding whose own texts are not shown."""
     left = [rule for _, rules in finding.told[len(_shown(finding)) :] for rule in rules]
     return f"also, in other words: {_rules_words(left)}" if left else ""
@@ -167,7 +167,7 @@ def _sizes_block(sizes: prospects.Table) -> str:
     return f"`{sizes.formula}`:\n\n{table}" if sizes.formula else table
 
 
-def _finding_items(finding: Finding) -> Iterator[str]:
+def _finding_items(finding: CheckFinding) -> Iterator[str]:
     for remark, rules in _shown(finding):
         yield f"- **{remark.severity}** ({remark.name}): {plain(remark.text)}.\n  Remedy: {plain(remark.remedy)}."
         yield f"  Rules: {plain(_rules_words(rules))}."

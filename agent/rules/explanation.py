@@ -54,7 +54,7 @@ class ExplainedRule:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckFinding:
     """All remarks of one check and one severity, each with the rules that it is about."""
 
     name: str
@@ -76,7 +76,7 @@ class Explanation:
     passed_over: tuple[str, ...] = ()
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[CheckFinding, ...]:
         """The remarks on all rules by their checks: the worst first, then in the order of the table of checks."""
         ranks = {(severity, name): at for at, (severity, name) in enumerate(product(SEVERITIES, CHECKS))}
         found: dict[tuple[Severity, str], dict[str, tuple[Remark, list[LocatedRule]]]] = {}
@@ -85,7 +85,7 @@ class Explanation:
                 told = found.setdefault((one.severity, one.name), {})
                 told.setdefault(one.text, (one, []))[1].append(rule.located)
         return tuple(
-            Finding(name, severity, _most_first(found[severity, name].values()))
+            CheckFinding(name, severity, _most_first(found[severity, name].values()))
             for severity, name in sorted(found, key=lambda kind: ranks[kind])
         )
 

@@ -111,7 +111,7 @@ class Pairing:
 
 
 @dataclass(frozen=True)
-class Condition:
+class ThresholdCondition:
     """`value comparison threshold`, with the value as PromQL."""
 
     value_expr: str
@@ -131,7 +131,7 @@ class Anatomy:
         self._tree = parse(expr)
 
     @cached_property
-    def condition(self) -> Condition | None:
+    def condition(self) -> ThresholdCondition | None:
         """The value and the threshold, if the expression is a comparison with a number."""
         return split(self.text)
 
@@ -206,7 +206,7 @@ def anatomy(expr: str) -> Anatomy | None:
         return None
 
 
-def split(expr: str) -> Condition | None:
+def split(expr: str) -> ThresholdCondition | None:
     """Split `value > number` or `number < value`; None if it is another expression, or if it cannot be read."""
     try:
         tree = parse(expr)
@@ -221,9 +221,9 @@ def split(expr: str) -> Condition | None:
         return None
     comparison, left, right = str(tree.op), constant(tree.lhs), constant(tree.rhs)
     if left is None and right is not None:
-        return Condition(tree.lhs.prettify(), comparison, right)
+        return ThresholdCondition(tree.lhs.prettify(), comparison, right)
     if left is not None and right is None:
-        return Condition(tree.rhs.prettify(), reversed_comparison(comparison), left)
+        return ThresholdCondition(tree.rhs.prettify(), reversed_comparison(comparison), left)
     return None
 
 

@@ -18,7 +18,7 @@ from alertdrill.units.regex import matches_whole
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordingRule:
     """A recording rule; `group` is unique among all files, `index` its place in the group."""
 
     name: str
@@ -41,15 +41,15 @@ class Unfolded:
     left: frozenset[str] = frozenset()
 
 
-def by_name(recordings: Iterable[Recording]) -> dict[str, list[Recording]]:
+def by_name(recordings: Iterable[RecordingRule]) -> dict[str, list[RecordingRule]]:
     """Return the recording rules of each name."""
-    found: dict[str, list[Recording]] = {}
+    found: dict[str, list[RecordingRule]] = {}
     for one in recordings:
         found.setdefault(one.name, []).append(one)
     return found
 
 
-def unfold(expr: str, group: str, index: int, recordings: Mapping[str, list[Recording]]) -> Unfolded:
+def unfold(expr: str, group: str, index: int, recordings: Mapping[str, list[RecordingRule]]) -> Unfolded:
     """Return an expression with those of recording rules in the place of their names.
 
     Names that cannot be replaced stay: of a rule that is not known or of several that differ, within a range or with an
@@ -59,7 +59,7 @@ def unfold(expr: str, group: str, index: int, recordings: Mapping[str, list[Reco
 
 
 def _unfold(
-    expr: str, at: tuple[str, int], recordings: Mapping[str, list[Recording]], above: frozenset[str]
+    expr: str, at: tuple[str, int], recordings: Mapping[str, list[RecordingRule]], above: frozenset[str]
 ) -> Unfolded:
     try:
         tree = parse(expr)
@@ -89,11 +89,11 @@ def _unfold(
     return Unfolded(whole.prettify(), max((one.lag_seconds for one in used), default=0.0), frozenset(left))
 
 
-def _own_lag(one: Recording, at: tuple[str, int]) -> float:
+def _own_lag(one: RecordingRule, at: tuple[str, int]) -> float:
     return 0.0 if one.group == at[0] and one.index < at[1] else one.interval_seconds
 
 
-def _meant(node: Any, recordings: list[Recording]) -> Iterator[Recording]:  # noqa: ANN401 - the parser has no types
+def _meant(node: Any, recordings: list[RecordingRule]) -> Iterator[RecordingRule]:  # noqa: ANN401 - the parser has no types
     """Yield the rules whose own labels agree with a selector."""
     (selector,) = selectors_of(node)
     for one in recordings:

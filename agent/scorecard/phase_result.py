@@ -9,7 +9,7 @@ from alertdrill.agent.scorecard.card import Score, Status
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.honesty import SMALLEST_RATE_SHARE, Honesty, Sending, honesty
 from alertdrill.probes.figures.measures import Trend
-from alertdrill.probes.figures.thresholds import Judged, Threshold, evaluate
+from alertdrill.probes.figures.thresholds import JudgedThreshold, Threshold, evaluate
 from alertdrill.probes.load.phases import PhaseSettings
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Counted
@@ -32,7 +32,7 @@ class PhaseResult:
     p50_seconds: float | None
     p95_seconds: float | None
     p99_seconds: float | None
-    judged: tuple[Judged, ...]
+    judged: tuple[JudgedThreshold, ...]
     honesty: Honesty
     scores: tuple[Score, ...] = ()
     problem: str = ""

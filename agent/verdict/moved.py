@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import PartRecord, RuleRecord, SeriesRecord
-from alertdrill.agent.rules.expression import Anatomy, Condition, anatomy, split
+from alertdrill.agent.rules.expression import Anatomy, ThresholdCondition, anatomy, split
 from alertdrill.agent.verdict.evaluations import instants, part, value_at, watched
 from alertdrill.agent.verdict.onset import rates
 
@@ -41,7 +41,7 @@ def has_moved(recording: Recording, rule: RuleRecord, fault_at: float) -> bool:
     return any(fault.changed(found) for found in selected)
 
 
-def _conditions(tree: Anatomy) -> Iterator[Condition]:
+def _conditions(tree: Anatomy) -> Iterator[ThresholdCondition]:
     if tree.condition is not None:
         yield tree.condition
     yield from (found for clause in tree.clauses if (found := split(clause)) is not None)
@@ -71,7 +71,7 @@ class _Fault:
         """Return whether a part has values before or during the fault."""
         return any(self._values(one, [*self._before, *self._during]) for one in found.series)
 
-    def approached(self, condition: Condition, found: PartRecord) -> bool:
+    def approached(self, condition: ThresholdCondition, found: PartRecord) -> bool:
         """Return whether a value came a good part of the way to its threshold, or came, or went away."""
         if condition.comparison not in _RISING | _FALLING:
             return self.changed(found)

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.explanation import LocatedRule, explain
 from alertdrill.agent.rules.prospect import Prospect
-from alertdrill.agent.rules.recorded import Recording, by_name, unfold
+from alertdrill.agent.rules.recorded import RecordingRule, by_name, unfold
 from alertdrill.agent.rules.remark import RuleContext
 from alertdrill.agent.rules.timing import Timing
 from benchmarks.explaining.drawn import FORS, LONG_SECONDS, Drawn, draw_one
@@ -93,7 +93,7 @@ def foretell(draw: random.Random, number: int, grid: tuple[float, float]) -> For
         alert="A", group="g", expr=drawn.expr, for_seconds=wait, keep_firing_for_seconds=keep,
         interval_seconds=grid[1], labels={}, annotations={}, health="ok",
     )  # fmt: skip
-    recordings = [Recording(name, expr, "g", at, grid[1]) for at, (name, expr) in enumerate(drawn.recordings)]
+    recordings = [RecordingRule(name, expr, "g", at, grid[1]) for at, (name, expr) in enumerate(drawn.recordings)]
     unfolded = unfold(drawn.expr, "g", len(recordings), by_name(recordings))
     located = LocatedRule(rule, timing, "", (), unfolded)
     (explained,) = explain([located], RuleContext(rules=(rule,))).rules

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from alertdrill.chaos.cluster_access import PROTECTED, Reach
+from alertdrill.chaos.cluster_access import PROTECTED, ClusterReach
 from alertdrill.chaos.kubernetes.patience import MOST_AT_ONCE, Patience
 from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
 from alertdrill.chaos.kubernetes.transport import SERVICE_ACCOUNT, WATCH_SECONDS, Request, Transport
@@ -185,7 +185,7 @@ class KubernetesCluster:
 
 @asynccontextmanager
 async def connected(
-    reach: Reach, patience_seconds: float = 0.0, account: Path = SERVICE_ACCOUNT
+    reach: ClusterReach, patience_seconds: float = 0.0, account: Path = SERVICE_ACCOUNT
 ) -> AsyncIterator[KubernetesCluster]:
     """Connect to a cluster for the length of the block; raises ClusterError when it is unknown.
 

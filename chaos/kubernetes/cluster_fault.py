@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import model_validator
 
-from alertdrill.chaos.cluster_access import Namespace, Reach
+from alertdrill.chaos.cluster_access import ClusterReach, Namespace
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.fault import Endpoints, Fault
 from alertdrill.chaos.injection import Injection
@@ -49,7 +49,7 @@ class ClusterFault(Fault):
 class ClusterInjection(Injection):
     """A fault of a cluster that can be read back."""
 
-    reach: Reach
+    reach: ClusterReach
 
     @property
     def look_every(self) -> timedelta:
@@ -73,7 +73,7 @@ class WorkloadInjection(Injection):
     """A fault of one workload, with the fault's name."""
 
     name: str
-    reach: Reach
+    reach: ClusterReach
     namespace: Namespace
     workload: str
     before: Before

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from alertdrill.chaos.cluster_access import Kubernetes, Reach
+from alertdrill.chaos.cluster_access import ClusterReach, Kubernetes
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.kubernetes import mark
@@ -32,7 +32,7 @@ _AWAY = timedelta(seconds=30)
 
 
 @asynccontextmanager
-async def breaking(reach: Reach) -> AsyncIterator[KubernetesCluster]:
+async def breaking(reach: ClusterReach) -> AsyncIterator[KubernetesCluster]:
     """Connect for the length of the block; a refusal raises FaultNotApplied."""
     from alertdrill.chaos.kubernetes.client import connected
 
@@ -44,7 +44,7 @@ async def breaking(reach: Reach) -> AsyncIterator[KubernetesCluster]:
 
 
 @asynccontextmanager
-async def undoing(reach: Reach, entry_id: str, within: timedelta = _AWAY) -> AsyncIterator[KubernetesCluster]:
+async def undoing(reach: ClusterReach, entry_id: str, within: timedelta = _AWAY) -> AsyncIterator[KubernetesCluster]:
     """Connect for the length of the block; a refusal, or an API server that is away for `within`, raises FaultNotHealed.
 
     The error says what a person can do about a refusal.

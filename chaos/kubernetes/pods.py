@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from alertdrill.chaos.cluster_access import Kubernetes, Name, Namespace, Reach, Selector
+from alertdrill.chaos.cluster_access import ClusterReach, Kubernetes, Name, Namespace, Selector
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.injection import Injection
@@ -56,7 +56,7 @@ class ChosenPods(Injection):
     """A fault of some pods of a namespace, with the fault's name."""
 
     name: str
-    reach: Reach
+    reach: ClusterReach
     namespace: Namespace
     pods: tuple[Pod, ...]
 

@@ -21,7 +21,7 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 from kubernetes_asyncio.client.exceptions import OpenApiException
 from kubernetes_asyncio.config.config_exception import ConfigException
 
-from alertdrill.chaos.cluster_access import Reach
+from alertdrill.chaos.cluster_access import ClusterReach
 from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
 from alertdrill.units import json_text, yaml_text
 from alertdrill.units.http_body import MOST_VALUES, BodyTooLong, read_body
@@ -68,7 +68,7 @@ class Request:
 class Transport:
     """Connections to one API server during a block; `renewals` counts how often its credentials were read again."""
 
-    def __init__(self, reach: Reach, account: Path) -> None:
+    def __init__(self, reach: ClusterReach, account: Path) -> None:
         self._reach = reach
         self._account = account
         self._opened = AsyncExitStack()
@@ -180,7 +180,7 @@ class Transport:
         return answer
 
 
-async def _client(reach: Reach, account: Path) -> ApiClient:
+async def _client(reach: ClusterReach, account: Path) -> ApiClient:
     configuration = Configuration()
     configuration.retries = 0
     try:
@@ -211,7 +211,7 @@ def _place(error: yaml.YAMLError) -> str:
     return f"line {mark.line + 1} is not YAML" if mark is not None else "it is not YAML"
 
 
-def _secrets(reach: Reach) -> tuple[str, ...]:
+def _secrets(reach: ClusterReach) -> tuple[str, ...]:
     """Return the secrets of a kubeconfig: of its users, and what their programs for credentials are given."""
     try:
         values = yaml_text.load_all(yaml_text.read_text(reach.kubeconfig)) if reach.kubeconfig else []

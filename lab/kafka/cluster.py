@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 
 @dataclass(frozen=True)
-class Partition:
+class KafkaPartition:
     """One partition of a topic: its offsets, and the node ids of its leader and copies."""
 
     topic: str
@@ -35,7 +35,7 @@ class KafkaCluster:
     """Brokers by node id, partitions and consumer groups; all empty if the cluster does not answer."""
 
     brokers: dict[int, str] = field(default_factory=dict)
-    partitions: tuple[Partition, ...] = ()
+    partitions: tuple[KafkaPartition, ...] = ()
     groups: tuple[ConsumerGroup, ...] = ()
 
 
@@ -48,12 +48,12 @@ async def read_cluster(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -
     return KafkaCluster(brokers, await _partitions(admin, consumer), groups)
 
 
-async def _partitions(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> tuple[Partition, ...]:
+async def _partitions(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> tuple[KafkaPartition, ...]:
     topics = [topic for topic in await admin.describe_topics() if not topic["is_internal"]]
     known = {TopicPartition(topic["topic"], one["partition"]): one for topic in topics for one in topic["partitions"]}
     oldest, current = await consumer.beginning_offsets(list(known)), await consumer.end_offsets(list(known))
     return tuple(
-        Partition(
+        KafkaPartition(
             topic=place.topic,
             number=place.partition,
             leader=one["leader"],

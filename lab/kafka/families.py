@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from alertdrill.lab.kafka.cluster import ConsumerGroup, KafkaCluster, Partition
+from alertdrill.lab.kafka.cluster import ConsumerGroup, KafkaCluster, KafkaPartition
 
 _Row = tuple[tuple[str, ...], float]
 
@@ -32,8 +32,8 @@ class ClusterMetrics(Collector):
         yield from _of_groups(cluster)
 
 
-def _of_partitions(partitions: tuple[Partition, ...]) -> Iterator[Metric]:
-    figures: dict[str, tuple[str, Callable[[Partition], float]]] = {
+def _of_partitions(partitions: tuple[KafkaPartition, ...]) -> Iterator[Metric]:
+    figures: dict[str, tuple[str, Callable[[KafkaPartition], float]]] = {
         "current_offset": ("The offset of the next message.", lambda one: one.current_offset),
         "oldest_offset": ("The offset of the oldest message.", lambda one: one.oldest_offset),
         "leader": ("The node id of the leader.", lambda one: one.leader),

@@ -34,7 +34,7 @@ class RefusedValue(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class CompiledTemplate:
     """A compiled text: `render` puts it together from the values of its `names`, as UTF-8.
 
     `constant` is the complete text when it has no names. `render` raises KeyError for a name without a value, and
@@ -46,17 +46,17 @@ class Template:
     render: Callable[[Mapping[str, object]], bytes]
 
 
-def compile_text(text: str, known: Collection[str]) -> Template:
+def compile_text(text: str, known: Collection[str]) -> CompiledTemplate:
     """Compile a body: values are not escaped. Raises ValueError for a wrong template or an unknown name."""
     return _template(_segments(text, known, value_text))
 
 
-def compile_json(value: object, known: Collection[str]) -> Template:
+def compile_json(value: object, known: Collection[str]) -> CompiledTemplate:
     """Compile a value that is sent as JSON, with templates in its texts and keys. Raises ValueError."""
     return _template(list(_json_segments(value, known, "")))
 
 
-def compile_url(url: str, known: Collection[str]) -> Template:
+def compile_url(url: str, known: Collection[str]) -> CompiledTemplate:
     """Compile a URL, or its path and query: values are percent-encoded (RFC 3986, section 2). Raises ValueError.
 
     Scheme, host and port cannot have templates, because connections are opened before values are drawn.
@@ -69,7 +69,7 @@ def compile_url(url: str, known: Collection[str]) -> Template:
     return _template([quote(part, _URL_AS_IT_IS) if isinstance(part, str) else part for part in segments])
 
 
-def compile_header(text: str, known: Collection[str]) -> Template:
+def compile_header(text: str, known: Collection[str]) -> CompiledTemplate:
     """Compile the value of a header, which refuses control characters such as line breaks. Raises ValueError."""
     return _template(
         [_header_value(part) if isinstance(part, str) else part for part in _segments(text, known, _header_value)]
@@ -189,12 +189,12 @@ def _json_literal(value: object, path: str) -> str:
         raise ValueError(msg) from error
 
 
-def _template(segments: list[_Segment]) -> Template:
+def _template(segments: list[_Segment]) -> CompiledTemplate:
     parts, slots = _merged(segments)
     names = frozenset(name for _, name, _ in slots)
     if not slots:
         constant = "".join(parts).encode()
-        return Template(names, constant, lambda _: constant)
+        return CompiledTemplate(names, constant, lambda _: constant)
 
     def render(values: Mapping[str, object]) -> bytes:
         filled = parts.copy()
@@ -206,7 +206,7 @@ def _template(segments: list[_Segment]) -> Template:
             msg = f"{error.object!r} has half a character (a lone surrogate), which UTF-8 cannot hold"
             raise RefusedValue(msg) from error
 
-    return Template(names, None, render)
+    return CompiledTemplate(names, None, render)
 
 
 def _merged(segments: list[_Segment]) -> tuple[list[str], tuple[tuple[int, str, _AsText], ...]]:

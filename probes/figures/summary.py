@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from alertdrill.probes.figures.honesty import Honesty
 from alertdrill.probes.figures.measures import Measure, Measures, Rate, blank, split
-from alertdrill.probes.figures.thresholds import Judged
+from alertdrill.probes.figures.thresholds import JudgedThreshold
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class LoadSummary:
     """
 
     measures: Measures
-    judged: tuple[Judged, ...]
+    judged: tuple[JudgedThreshold, ...]
     target_rate: float
     achieved_rate: float
     seconds: float

@@ -139,7 +139,7 @@ def _with_unit(expression: Expression, milliseconds: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedThreshold:
     """The result of one threshold: its metric and text, whether it passed, and the figure that was observed.
 
     `observed` is in seconds for times, and None without samples; `spelling` is the figure as in k6: `p(95)=1.2ms`.
@@ -152,7 +152,7 @@ class Judged:
     spelling: str
 
 
-def evaluate(thresholds: Mapping[str, Iterable[Threshold]], measures: Measures) -> list[Judged]:
+def evaluate(thresholds: Mapping[str, Iterable[Threshold]], measures: Measures) -> list[JudgedThreshold]:
     """Judge every threshold, in the order of the file."""
     return [
         _judge(metric, threshold, measures.get(metric) or blank(metric))
@@ -161,7 +161,7 @@ def evaluate(thresholds: Mapping[str, Iterable[Threshold]], measures: Measures) 
     ]
 
 
-def crossed(judged: Iterable[Judged]) -> list[str]:
+def crossed(judged: Iterable[JudgedThreshold]) -> list[str]:
     """Return the metrics with a threshold that did not pass, each once, in alphabetical order."""
     return sorted({one.metric for one in judged if not one.ok})
 
@@ -198,11 +198,11 @@ def unmatched(thresholds: Iterable[str], names: Collection[str], checks: Collect
     return problems
 
 
-def _judge(metric: str, threshold: Threshold, measure: Measure) -> Judged:
+def _judge(metric: str, threshold: Threshold, measure: Measure) -> JudgedThreshold:
     expression, source = threshold.expression, (threshold.written_as or threshold.threshold).strip()
     observed = expression.observe(measure)
     ok = expression.holds(observed) or (measure.empty and isinstance(measure, Rate))
     # A count of 0 is a figure. Without samples there is no share and no percentile.
     if measure.empty and not isinstance(measure, Counter):
-        return Judged(metric, source, ok, None, "no samples")
-    return Judged(metric, source, ok, observed, expression.observed_text(measure))
+        return JudgedThreshold(metric, source, ok, None, "no samples")
+    return JudgedThreshold(metric, source, ok, observed, expression.observed_text(measure))

@@ -11,20 +11,20 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 from alertdrill.probes.checks.answer import Answer
 from alertdrill.probes.checks.checks import Checks, compile_carry, compile_checks
 from alertdrill.probes.data.data import Uuid, rows
-from alertdrill.probes.data.template import Template, compile_header, compile_json, compile_text, compile_url
+from alertdrill.probes.data.template import CompiledTemplate, compile_header, compile_json, compile_text, compile_url
 from alertdrill.probes.http.settings import KEY_NAME, HttpProbe, HttpRequest
 from alertdrill.probes.outcome import Outcome, Reason
 
-_EMPTY = Template(frozenset(), b"", lambda _: b"")
+_EMPTY = CompiledTemplate(frozenset(), b"", lambda _: b"")
 
 
 @dataclass(frozen=True)
 class RequestParts:
     """A request as templates: the path with its query, the headers in order, and the body."""
 
-    path: Template
-    headers: tuple[tuple[str, Template], ...]
-    body: Template
+    path: CompiledTemplate
+    headers: tuple[tuple[str, CompiledTemplate], ...]
+    body: CompiledTemplate
 
     @property
     def names(self) -> frozenset[str]:
@@ -122,7 +122,7 @@ def _renderer(request: HttpRequest, parts: RequestParts) -> Callable[[Mapping[st
     """Return a function that makes the request's bytes; the constant parts are joined here, once."""
     has_body = parts.body is not _EMPTY or request.method in {"POST", "PUT", "PATCH"}
     length = _length(parts.body.constant) if has_body else b"\r\n"
-    pieces: list[bytes | Template] = [f"{request.method} ".encode(), parts.path, b" HTTP/1.1\r\n"]
+    pieces: list[bytes | CompiledTemplate] = [f"{request.method} ".encode(), parts.path, b" HTTP/1.1\r\n"]
     for name, value in parts.headers:
         pieces += [f"{name}: ".encode(), value, b"\r\n"]
     filled, slots = _merged([*pieces, length, parts.body] if length else pieces)
@@ -149,7 +149,7 @@ def _length(body: bytes | None) -> bytes:
 
 
 def _merged(
-    pieces: list[bytes | Template],
+    pieces: list[bytes | CompiledTemplate],
 ) -> tuple[list[bytes], list[tuple[int, Callable[[Mapping[str, object]], bytes]]]]:
     """Join neighbouring constants; each slot is the index of a piece and the function that renders it."""
     filled, slots = [b""], []
@@ -157,7 +157,7 @@ def _merged(
         constant = piece if isinstance(piece, bytes) else piece.constant
         if constant is not None:
             filled[-1] += constant
-        elif isinstance(piece, Template):
+        elif isinstance(piece, CompiledTemplate):
             slots.append((len(filled), piece.render))
             filled += [b"", b""]
     return filled, slots

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from alertdrill.chaos.cluster_access import Reach
+from alertdrill.chaos.cluster_access import ClusterReach
 from alertdrill.chaos.http.call import Call
 from alertdrill.chaos.http.client import CallFailed, make_call
 from alertdrill.chaos.kubernetes.client import connected
@@ -77,7 +77,7 @@ async def test_an_endpoint(start: Start, answer: Any, packed: str) -> None:
 async def asked_cluster(tmp_path: Path, url: str) -> str:
     place = Place(api="v1", resource="pods", namespace="shop", name="a")
     with pytest.raises(ClusterError) as error:
-        async with connected(Reach(kubeconfig=write_kubeconfig(tmp_path, url))) as cluster:
+        async with connected(ClusterReach(kubeconfig=write_kubeconfig(tmp_path, url))) as cluster:
             await cluster.get(place)
     return str(error.value)
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from aiohttp import web
 
-from alertdrill.chaos.cluster_access import Reach
+from alertdrill.chaos.cluster_access import ClusterReach
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
 from alertdrill.chaos.kubernetes import place
 from alertdrill.chaos.kubernetes.client import connected
@@ -193,7 +193,7 @@ async def test_the_token_of_a_pod_is_read_again(
     host, port = control_plane.url.removeprefix("https://").split(":")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
-    async with connected(Reach(), account=tmp_path) as cluster:
+    async with connected(ClusterReach(), account=tmp_path) as cluster:
         (tmp_path / "token").write_text(token)
         assert await cluster.listed(place.pods(shop.name)) == []
 

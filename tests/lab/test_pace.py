@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from alertdrill.lab.pace import Timing, read_timing, spare, timing
+from alertdrill.lab.pace import ScrapeTiming, read_timing, spare, timing
 from alertdrill.lab.stack import Lab
 from alertdrill.units.processor_time import processors
 from tests.support.waiting import until
@@ -39,8 +39,8 @@ def test_a_prometheus_that_stopped_scraping_is_late() -> None:
 
 
 def test_a_prometheus_that_scrapes_in_time_is_not_late() -> None:
-    assert read_timing("", {SLOW: 1.0}, {SLOW: scrapes(98.2, 99.2)}, 100.0) == Timing(0.0, 0.02, 0)
-    assert read_timing("go_goroutines 40\n", {("monthly", "a"): 5.0}, {}, 100.0) == Timing(0.0, 0.0, 0)
+    assert read_timing("", {SLOW: 1.0}, {SLOW: scrapes(98.2, 99.2)}, 100.0) == ScrapeTiming(0.0, 0.02, 0)
+    assert read_timing("go_goroutines 40\n", {("monthly", "a"): 5.0}, {}, 100.0) == ScrapeTiming(0.0, 0.0, 0)
 
 
 async def test_a_machine_gives_some_time_and_no_more_than_it_has() -> None:

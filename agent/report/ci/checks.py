@@ -34,7 +34,7 @@ DESCRIPTIONS = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class CiFinding:
     """One thing to be told about an alert: it fails the run unless it is a difference from a snapshot."""
 
     kind: Kind
@@ -57,7 +57,7 @@ class Check:
     group: str
     file: str
     line: int
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[CiFinding, ...] = ()
     held: str = ""
     notes: tuple[str, ...] = ()
     seconds: float | None = None
@@ -81,7 +81,7 @@ class CiReport:
         """The number of checks that fail."""
         return sum(one.fails for one in self.checks)
 
-    def found(self, *, fails: bool) -> list[tuple[Check, Finding]]:
+    def found(self, *, fails: bool) -> list[tuple[Check, CiFinding]]:
         """Return the findings that fail the run, or those that do not."""
         return [(check, one) for check in self.checks for one in check.findings if one.fails is fails]
 
@@ -106,11 +106,11 @@ def _check(result: Result) -> Check:
     )
 
 
-def _findings(result: Result) -> Iterator[Finding]:
+def _findings(result: Result) -> Iterator[CiFinding]:
     if result.error:
-        yield Finding(Kind.NOT_JUDGED, result.error)
-    yield from (Finding(Kind.CONTRACT, text) for text in result.failures)
-    yield from (Finding(Kind.SNAPSHOT, text) for text in result.differences)
+        yield CiFinding(Kind.NOT_JUDGED, result.error)
+    yield from (CiFinding(Kind.CONTRACT, text) for text in result.failures)
+    yield from (CiFinding(Kind.SNAPSHOT, text) for text in result.differences)
 
 
 _OF_STANDING = {Standing.STALE: Kind.STALE, Standing.VOID: Kind.VOID, Standing.UNPROVEN: Kind.UNPROVEN}
@@ -128,7 +128,7 @@ def _gated(one: GatedAlert) -> Check:
         group=one.severity or "no severity",
         file=_relative(one.file),
         line=one.line,
-        findings=() if kind is None else (Finding(kind, one.told),),
+        findings=() if kind is None else (CiFinding(kind, one.told),),
         held=one.told,
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from alertdrill import __version__
-from alertdrill.agent.report.ci.checks import DESCRIPTIONS, Check, CiReport, Finding, Kind
+from alertdrill.agent.report.ci.checks import DESCRIPTIONS, Check, CiFinding, CiReport, Kind
 from alertdrill.agent.report.ci.github import summary
 
 # XML 1.0 cannot hold these characters, not even escaped.
@@ -59,7 +59,7 @@ def code_quality(report: CiReport) -> str:
     return _json([_quality(check, one) for check, one in _all(report)])
 
 
-def _quality(check: Check, finding: Finding) -> dict[str, Any]:
+def _quality(check: Check, finding: CiFinding) -> dict[str, Any]:
     return {
         "description": f"{check.alert} {finding.text}",
         "check_name": f"alertdrill/{finding.kind.value}",
@@ -83,7 +83,7 @@ def sarif(report: CiReport) -> str:
     return _json({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
-def _sarif_result(check: Check, finding: Finding, kinds: list[Kind]) -> dict[str, Any]:
+def _sarif_result(check: Check, finding: CiFinding, kinds: list[Kind]) -> dict[str, Any]:
     location = {"artifactLocation": {"uri": quote(check.file)}, "region": {"startLine": check.line}}
     return {
         "ruleId": finding.kind.value,
@@ -95,11 +95,11 @@ def _sarif_result(check: Check, finding: Finding, kinds: list[Kind]) -> dict[str
     }
 
 
-def _all(report: CiReport) -> Iterator[tuple[Check, Finding]]:
+def _all(report: CiReport) -> Iterator[tuple[Check, CiFinding]]:
     yield from ((check, one) for check in report.checks for one in check.findings)
 
 
-def _fingerprint(check: Check, finding: Finding) -> str:
+def _fingerprint(check: Check, finding: CiFinding) -> str:
     """Return what stays the same while the finding does, though lines move and its times change."""
     alike = (one for one in check.findings if one.kind is finding.kind)
     number = next(number for number, one in enumerate(alike) if one is finding)

@@ -20,7 +20,7 @@ from rich.text import Text
 from alertdrill.agent.report import words
 from alertdrill.probes.figures.measures import Counter, Gauge, Measure, Rate, Trend, split
 from alertdrill.probes.figures.summary import LoadSummary
-from alertdrill.probes.figures.thresholds import Judged
+from alertdrill.probes.figures.thresholds import JudgedThreshold
 from alertdrill.probes.spelling import duration_text, number_text, share_text
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _thresholds(summary: LoadSummary) -> list[Text]:
     return lines
 
 
-def _threshold(margin: str, judged: Judged) -> Text:
+def _threshold(margin: str, judged: JudgedThreshold) -> Text:
     figure, equals, value = judged.spelling.partition("=")
     mark = ("✓", "green") if judged.ok else ("✗", "red")
     return Text.assemble(margin, mark, f" '{_one_line(judged.source)}' {figure}{equals}", (value, "cyan"))

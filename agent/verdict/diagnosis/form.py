@@ -9,7 +9,7 @@ from typing import Any
 import promql_parser as promql
 
 from alertdrill.agent.rules.classify import bare
-from alertdrill.agent.rules.expression import Condition, selectors_of, split
+from alertdrill.agent.rules.expression import ThresholdCondition, selectors_of, split
 from alertdrill.agent.rules.timing import LOOKBACK_SECONDS
 from alertdrill.agent.rules.values import is_never
 from alertdrill.agent.verdict.diagnosis.silent import SilentAlert, true_instants
@@ -98,7 +98,7 @@ def _range_without_two_samples(silent: SilentAlert) -> Iterator[str]:
             )
 
 
-def _conditions(silent: SilentAlert) -> Iterator[Condition]:
+def _conditions(silent: SilentAlert) -> Iterator[ThresholdCondition]:
     texts = (silent.rule.expr, *silent.tree.clauses) if silent.tree is not None else ()
     yield from (found for text in texts if (found := split(text)) is not None)
 

@@ -7,7 +7,7 @@ import math
 import promql_parser as promql
 
 from alertdrill.agent.recording.records import PartRecord, SeriesRecord
-from alertdrill.agent.rules.expression import Condition, Selector, selectors_of
+from alertdrill.agent.rules.expression import Selector, ThresholdCondition, selectors_of
 from alertdrill.agent.rules.labels import spell
 from alertdrill.agent.rules.shape import bad_seconds
 from alertdrill.agent.verdict.diagnosis.pairs import sides_apart
@@ -46,7 +46,7 @@ def _looked_elsewhere(silent: SilentAlert) -> str:
     return ""
 
 
-def _first_increment(silent: SilentAlert, condition: Condition) -> str:
+def _first_increment(silent: SilentAlert, condition: ThresholdCondition) -> str:
     """Find counters that began with the fault, and would have been enough if they had begun at 0."""
     growth = _growth(condition.value_expr)
     if growth is None or condition.comparison not in {">", ">="}:
@@ -88,7 +88,7 @@ def _named(series: SeriesRecord) -> str:
     return series.labels.get("__name__", "") + spell(labels)
 
 
-def extreme(silent: SilentAlert, condition: Condition, value: PartRecord) -> str:
+def extreme(silent: SilentAlert, condition: ThresholdCondition, value: PartRecord) -> str:
     """Return how near to its threshold a value came; empty if it had no value."""
     values = [pair for series in value.series for pair in silent.after_fault(series)]
     numbers = [(at, number) for at, number in values if not math.isnan(number)]

@@ -18,7 +18,7 @@ from alertdrill.agent.drilling.pace import (
 )
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.verdict.verdict import Judgement, Verdict, VerdictOutcome
-from alertdrill.lab.pace import Spare, Timing
+from alertdrill.lab.pace import ScrapeTiming, Spare
 
 AUTO = Wish(None, None)
 
@@ -53,8 +53,8 @@ def _labs(
     *, late: float = 0.001, scrape: float = 0.02, load: float = 0.002, skipped: int = 0, count: int = 3
 ) -> list[LabTiming]:
     return [
-        LabTiming(Timing(0.0, 0.01, 0), 0.001),
-        *[LabTiming(Timing(late, scrape, skipped), load)] * (count - 1),
+        LabTiming(ScrapeTiming(0.0, 0.01, 0), 0.001),
+        *[LabTiming(ScrapeTiming(late, scrape, skipped), load)] * (count - 1),
     ]
 
 

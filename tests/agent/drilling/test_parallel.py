@@ -12,7 +12,7 @@ import pytest
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.drilling.pace import LabTiming
 from alertdrill.agent.drilling.parallel import LabProcess, longest_first
-from alertdrill.lab.pace import Timing
+from alertdrill.lab.pace import ScrapeTiming
 
 
 def test_the_longest_drills_begin_first() -> None:
@@ -90,7 +90,7 @@ def test_the_code_of_a_lab_counts_unless_it_only_says_how_its_drills_were_judged
 
 def test_a_lab_tells_when_it_is_ready_and_what_it_can_keep() -> None:
     lab = LabProcess()
-    found = LabTiming(Timing(0.012, 0.1, 1), 0.04)
+    found = LabTiming(ScrapeTiming(0.012, 0.1, 1), 0.04)
     lab.read("pace ready")
     assert (lab.is_ready.is_set(), lab.is_measured.is_set()) == (True, False)
     lab.read(f"pace measured {json.dumps(asdict(found))}")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from alertdrill.chaos.cluster_access import Reach
+from alertdrill.chaos.cluster_access import ClusterReach
 from alertdrill.chaos.kubernetes import place
 from alertdrill.chaos.kubernetes.client import KubernetesCluster, connected
 from alertdrill.chaos.kubernetes.connection import undoing, until
@@ -34,8 +34,8 @@ BUDGET = (429, {"message": "no", "details": {"causes": [{"reason": "DisruptionBu
 Answer = tuple[int, Object] | None
 
 
-def write_access(folder: Path, url: str, **user: Any) -> Reach:
-    return Reach(kubeconfig=write_kubeconfig(folder, url, user))
+def write_access(folder: Path, url: str, **user: Any) -> ClusterReach:
+    return ClusterReach(kubeconfig=write_kubeconfig(folder, url, user))
 
 
 class Scripted:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from alertdrill.chaos.cluster_access import Reach
+from alertdrill.chaos.cluster_access import ClusterReach
 from alertdrill.chaos.kubernetes.client import connected
 from alertdrill.chaos.kubernetes.place import ClusterError, Place
 from tests.support.answering import answering
@@ -54,7 +54,7 @@ async def told(folder: Path, text: str) -> str:
     path = folder / "kubeconfig"
     path.write_text(text)
     with pytest.raises(ClusterError) as error:
-        async with connected(Reach(kubeconfig=path)) as cluster:
+        async with connected(ClusterReach(kubeconfig=path)) as cluster:
             await cluster.get(Place(resource="pods", namespace="shop", name="a"))
     assert "\n" not in str(error.value)
     assert str(error.value).isprintable()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from alertdrill.chaos.cluster_access import PROTECTED, Kubernetes, Reach
+from alertdrill.chaos.cluster_access import PROTECTED, ClusterReach, Kubernetes
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.guard import Guards
 from alertdrill.chaos.kubernetes.kill_pods import KillPodsInjection
@@ -214,7 +214,7 @@ async def test_outside_of_a_cluster_a_kubeconfig_is_required() -> None:
 
 def test_guards_see_every_pod_although_only_the_first_are_named() -> None:
     pods = tuple(Pod(name=f"engine-{n}", uid=str(n)) for n in range(5000))
-    where = {"name": "alertdrill-1", "reach": Reach(), "namespace": "shop", "hits": ()}
+    where = {"name": "alertdrill-1", "reach": ClusterReach(), "namespace": "shop", "hits": ()}
     injection = KillPodsInjection(**where, pods=pods, grace_period=None, ready_within=timedelta(minutes=2))
     assert injection.target == ("namespace shop: pods engine-0, engine-1, engine-2, engine-3, engine-4 and 4,995 more")
     written = "namespace shop: pods of app=engine"

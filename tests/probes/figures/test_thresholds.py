@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from alertdrill.probes.figures.measures import Counter, Gauge, Measures, Rate, Trend
 from alertdrill.probes.figures.thresholds import (
-    Judged,
+    JudgedThreshold,
     Threshold,
     Thresholds,
     abort_reason,
@@ -37,7 +37,7 @@ def trend(microseconds: list[int]) -> Trend:
     return Trend(histogram, sum(microseconds) / 1e6)
 
 
-def judge(metric: str, threshold: str, measures: Measures) -> Judged:
+def judge(metric: str, threshold: str, measures: Measures) -> JudgedThreshold:
     [judged] = evaluate(read({metric: [threshold]}), measures)
     return judged
 

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from alertdrill.agent.report.ci import files, github
-from alertdrill.agent.report.ci.checks import Check, CiReport, Finding, Kind
+from alertdrill.agent.report.ci.checks import Check, CiFinding, CiReport, Kind
 
 LATER = "would fire 5m later: 8m14s → 13m14s; contract 12m: fails"
 
@@ -17,7 +17,7 @@ LATER = "would fire 5m later: 8m14s → 13m14s; contract 12m: fails"
 def check(alert: str = "Queue", *found: tuple[Kind, str], **more: object) -> Check:
     values: dict[str, object] = {"file": "rules/shop.yml", "line": 7, "held": "fires after 8m as recorded"}
     return Check(
-        alert=alert, group=f"regress/shop.{alert}.regress.yml", findings=tuple(Finding(*one) for one in found),
+        alert=alert, group=f"regress/shop.{alert}.regress.yml", findings=tuple(CiFinding(*one) for one in found),
         **(values | more),  # type: ignore[arg-type]
     )  # fmt: skip
 
