@@ -68,7 +68,7 @@ async def heal(  # noqa: PLR0913 - all but two have names
 def way_out(command: str, entry_id: str) -> str:
     """Return what a person can do about an entry that cannot be healed, with the command to copy."""
     return (
-        f"what you can do: wait until the target is back, or mend it, and run `{command}`; "
+        f"what you can do: wait until the target is back, or repair it, and run `{command}`; "
         f"if that is hopeless, give it up: {_give_up_command(command, entry_id)}"
     )
 

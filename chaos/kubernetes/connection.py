@@ -69,7 +69,7 @@ def _when_refused(entry_id: str) -> str:
 
 
 def longest_undo(within: timedelta) -> timedelta:
-    """Return when an undo counts as hung that waits `within` for the API server, and as long for what it mends."""
+    """Return when an undo counts as hung that waits `within` for the API server, and as long for what it restores."""
     return _REQUESTS + 2 * within
 
 

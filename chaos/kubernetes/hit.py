@@ -1,7 +1,7 @@
 """The workloads whose pods were hit, and whether each has again what it wants.
 
 What counts is what the workload wants now, and no more than was Ready before. What was removed, has ended, or waits for
-a roll-out of somebody else is not for a fault to mend, and is told.
+a roll-out of somebody else is not restored by the fault, but reported.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What a fault remembers of a workload, and the wait until it is whole again, as far as that is for the fault to mend.
+"""What a fault remembers of a workload, and the wait until that is restored.
 
-What was removed is not, nor is a roll-out that somebody else began: that one may hang, and is told instead.
+The fault does not restore what was removed, nor wait for a roll-out that somebody else began: that one may hang, and is
+reported instead.
 """
 
 from __future__ import annotations

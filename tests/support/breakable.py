@@ -1,4 +1,4 @@
-"""A server that a drill breaks and mends by calls, and that counts them: it shares no code with alertdrill."""
+"""A server that a drill breaks and restores by calls, and that counts them: it shares no code with alertdrill."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Breakable(ThreadingHTTPServer):
-    """`POST /begin/NAME` breaks it, `POST /end/NAME` mends it; every other request is answered with 200.
+    """`POST /begin/NAME` breaks it, `POST /end/NAME` restores it; every other request is answered with 200.
 
-    `begun` counts the calls of each name, `ended` has the instants (`time.monotonic`) of those that mended something,
+    `begun` counts the calls of each name, `ended` has the instants (`time.monotonic`) of those that restored something,
     and `requests` counts all other requests by whole seconds of `time.monotonic`.
     """
 

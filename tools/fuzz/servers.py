@@ -116,15 +116,15 @@ class WebhookCalls(LoopTarget):
         self._connection = None
 
 
-def _unwritable(record: Record, *, mends: bool = False) -> str:
+def _unwritable(record: Record, *, repairs: bool = False) -> str:
     """Return why a record would not be the same again in a recording; empty if it would.
 
-    Halves of characters are mended when a recording is written, so they are no reason if `mends`.
+    Halves of characters are replaced when a recording is written, so they are not a reason if `repairs`.
     """
     try:
         again = type(record).model_validate_json(record.model_dump_json())
     except PydanticSerializationError as error:
-        return "" if mends else f"was taken, and cannot be written: {error}"
+        return "" if repairs else f"was taken, and cannot be written: {error}"
     except ValueError as error:
         return f"was taken, and cannot be recorded: {error}"
     # As text, because NaN is not equal to itself.
@@ -268,7 +268,7 @@ async def _drilled(prometheus: Prometheus, alertmanager: Alertmanager) -> str:
         watched, targets = await evidence.watched(rule, observer.groups, alerts, observer.active)
         records += [rule, watched, *targets]
     records += [await observer.prometheus_record(), await observer.alertmanager_record()]
-    return crooked(told) or next((problem for one in records if (problem := _unwritable(one, mends=True))), "")
+    return crooked(told) or next((problem for one in records if (problem := _unwritable(one, repairs=True))), "")
 
 
 class _ProbeAnswers(LoopTarget):

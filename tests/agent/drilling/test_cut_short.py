@@ -187,7 +187,7 @@ def test_a_fault_that_cannot_be_undone_is_recorded(world: World, tmp_path: Path)
     assert fault.outcome.startswith("not undone: ")
     assert "the service is away" in fault.outcome
     assert world.printed("fault NOT healed: slowness on service")
-    assert world.printed("what you can do: wait until the target is back, or mend it, and run `alertdrill heal`")
+    assert world.printed("what you can do: wait until the target is back, or repair it, and run `alertdrill heal`")
     assert any(line.endswith(' --because "…"') for _, line in world.lines)
     _require_inconclusive(recording, tmp_path)
 

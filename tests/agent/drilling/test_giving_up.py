@@ -59,7 +59,7 @@ async def test_what_cannot_be_healed_says_how_to_give_it_up_and_the_command_can_
     problem, advice = done.stderr.splitlines()
     assert problem.startswith(f"alertdrill: {hopeless} is not healed: Toxiproxy at ")
     assert advice == (
-        "alertdrill: what you can do: wait until the target is back, or mend it, and run "
+        "alertdrill: what you can do: wait until the target is back, or repair it, and run "
         f"`alertdrill heal --config {config_of(ledger)}`; if that is hopeless, give it up: {command}"
     )
     assert command in alertdrill(ledger, "status").stdout
