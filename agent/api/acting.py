@@ -13,6 +13,7 @@ from alertdrill.agent.api.reading import from_history, ordered_blackout, skipped
 from alertdrill.agent.api.table import BASE
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.daemon.agent import Agent
+from alertdrill.agent.drilling import dry_run
 from alertdrill.agent.drilling.conductor import Conductor
 from alertdrill.agent.errors import ConfigError, ServiceUnavailable
 from alertdrill.agent.history.reading import Runs, runs_of_occurrence
@@ -85,20 +86,23 @@ class Acting:
         scaled = drill.scaled(site.config.time_scale)
         steps = [
             wire.PlannedStep(
-                at_seconds=fault.at.total_seconds(),
-                lasts=format_duration(fault.lasts) if isinstance(fault.lasts, timedelta) else "until fired",
-                kind=fault.kind,
-                target=injection.target,
+                at_seconds=one.at.total_seconds(),
+                lasts=one.lasts,
+                kind=one.kind,
+                target=one.target,
+                settings=one.settings,
             )
-            for fault, injection in planned
+            for one in dry_run.steps(scaled, planned)
         ]
         return wire.Plan(
             drill=drill.name,
             refused=skipped(refused),
             baseline_seconds=scaled.baseline.total_seconds(),
+            rate=scaled.load.rate,
             longest_seconds=scaled.longest.total_seconds(),
             steps=steps,
             expects=[one.alert for one in drill.expect],
+            expectations=dry_run.expectations(scaled),
         )
 
     async def start_of(self, call: Call) -> wire.Start:

@@ -363,23 +363,32 @@ class StartCall(Wire):
 
 
 class PlannedStep(Wire):
-    """A fault that a drill would inject; times count from the end of the baseline, `lasts` may be `until fired`."""
+    """A fault or a surge of a drill; its time counts from the end of the baseline.
+
+    `lasts` is a duration, or says that it lasts until the alerts fired. `settings` are those of the drill's file.
+    """
 
     at_seconds: float
     lasts: str
     kind: str
     target: str
+    settings: str
 
 
 class Plan(Wire):
-    """What a drill would do; `refused` says why it would not be started now."""
+    """What a drill would do, in the words of `alertdrill drill --dry-run`; `refused` says why it would not be started now.
+
+    `rate` is that of the load. `expects` has the alerts, `expectations` a sentence for each, with receiver and limit.
+    """
 
     drill: str
     refused: Skipped | None
     baseline_seconds: float
+    rate: float
     longest_seconds: float
     steps: list[PlannedStep]
     expects: list[str]
+    expectations: list[str]
 
 
 class Start(Wire):

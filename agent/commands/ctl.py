@@ -186,8 +186,13 @@ def _run(one: dict[str, Any]) -> str:
 def _plan(answer: dict[str, Any]) -> list[str]:
     refused = answer["refused"]
     return [
-        f"drill {answer['drill']} would do this; nothing was broken",
-        *(f"{one['at_seconds']:g}s  {one['kind']} on {one['target']}, {one['lasts']}" for one in answer["steps"]),
-        f"expects: {', '.join(answer['expects']) or 'no alert'}",
+        f"drill {answer['drill']} would do this at {answer['rate']:g}/s; nothing was broken",
+        *(_planned(one) for one in answer["steps"]),
+        *answer["expectations"],
         *([f"it would not be started now ({refused['reason']}): {refused['why']}"] if refused else []),
     ]
+
+
+def _planned(one: dict[str, Any]) -> str:
+    settings = f": {one['settings']}" if one["settings"] else ""
+    return f"{one['at_seconds']:g}s  {one['kind']} on {one['target']}, {one['lasts']}{settings}"

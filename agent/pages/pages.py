@@ -18,7 +18,7 @@ from alertdrill.agent.api.api import Api
 from alertdrill.agent.api.calls import Call, Wrong, validated
 from alertdrill.agent.api.reading import OncePerWrite, from_history, run_detail
 from alertdrill.agent.api.wire import Wire
-from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.config.drill import SURGE, Drill
 from alertdrill.agent.daemon.agent import Parts
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.history import reading as history
@@ -300,8 +300,9 @@ def _staleness(one: wire.Alert) -> tuple[bool, float, str]:
 
 
 def _drill_view(drill: Drill, entries: list[str]) -> _DrillView:
-    faults = [f"{fault.kind} on {fault.target}" for fault in drill.faults]
-    return _DrillView(drill.name, drill.summary, [one.alert for one in drill.expect], faults, entries)
+    broken = [f"{fault.kind} on {fault.target}" for fault in drill.faults]
+    broken += [f"{SURGE} of {surge.target}" for surge in drill.load.surges]
+    return _DrillView(drill.name, drill.summary, [one.alert for one in drill.expect], broken, entries)
 
 
 def _track_views(found: Mapping[str, list[AlertTrack]]) -> dict[str, list[_TrackView]]:

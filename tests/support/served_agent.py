@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from alertdrill.agent.api.api import Api
 from alertdrill.agent.api.table import BASE
 from alertdrill.agent.config.calendars import Calendars
 from alertdrill.agent.config.daemon import SteadyLoad
+from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.daemon.agent import Agent
 from alertdrill.agent.daemon.configured import Configured
 from alertdrill.agent.daemon.starting import Started
@@ -84,8 +85,20 @@ class Served:
         return await self.ask("GET", BASE + path, None, sent)
 
 
+def with_a_surge(world: World) -> Drill:
+    """Make a drill with a surge, and with a fault that has settings and comes later."""
+    surge = {"rate": 50, "at": "2s", "lasts": "10s"}
+    return world.drill(world.slowness(at="5s", inject_seconds=0.5), load={"rate": 30, "surges": [surge]})
+
+
 @asynccontextmanager
-async def served(folder: Path, door: Door | None = None, kind: type[Api] = Api, **config: Any) -> AsyncIterator[Served]:
+async def served(
+    folder: Path,
+    door: Door | None = None,
+    kind: type[Api] = Api,
+    drill: Callable[[World], Drill] = lambda world: world.drill(world.slowness()),
+    **config: Any,
+) -> AsyncIterator[Served]:
     """Serve an agent that sends no load and runs no drill by itself, behind a door of its own or a given one."""
     world = World(folder)
     (port,) = free_ports(1)
@@ -98,9 +111,7 @@ async def served(folder: Path, door: Door | None = None, kind: type[Api] = Api, 
         "freshness": {"prove_within": {"page": "30d"}},
     } | config
     settings, told = world.settings(), list[str]()
-    configured = Configured(
-        settings, SteadyLoad(rate=20), {"weekly": [world.drill(world.slowness())]}, Calendars(), "abc"
-    )
+    configured = Configured(settings, SteadyLoad(rate=20), {"weekly": [drill(world)]}, Calendars(), "abc")
     async with world.site() as site, aiohttp.ClientSession() as session:
         agent = Agent(Started(folder / "agent.yml"), configured, site, Journal(folder / "kept"), told.append)
         api = kind(agent)

@@ -28,7 +28,7 @@ from alertdrill.probes.load.second_counter import SecondCounts
 from alertdrill.units.text import utc_instant, utc_text
 from tests.support.answering import answering
 from tests.support.certificates import make_certificates
-from tests.support.served_agent import CI, JSON, PAGER, PASSWORD, Served, basic, bearer, served, web_yml
+from tests.support.served_agent import CI, JSON, PAGER, PASSWORD, Served, basic, bearer, served, web_yml, with_a_surge
 from tests.support.waiting import until
 
 NO_ONE, ALICE, BOB = JSON, basic("alice", PASSWORD), basic("bob", PASSWORD)
@@ -315,6 +315,19 @@ async def test_a_start_is_refused_in_words(tmp_path: Path) -> None:
         assert (await one.ask("POST", f"{BASE}/abort", "{}", JSON))[0] == 409
 
 
+async def test_a_dry_run_tells_surges_settings_and_what_is_expected(tmp_path: Path) -> None:
+    async with served(tmp_path, drill=with_a_surge) as one:
+        call = '{"drill": "slow-service"}'
+        status, plan, _ = await one.ask("POST", f"{BASE}/starts?dry_run=true", call, JSON)
+        assert status == 200, plan
+        assert [tuple(step.values()) for step in plan["steps"]] == [
+            (2.0, "10s", "surge", "the load", "50 transactions a second more"),
+            (5.0, "until fired, at most 30s", "slowness", "service", "inject_seconds 0.5"),
+        ]
+        assert plan["rate"] == 30
+        assert plan["expectations"] == ["expects Slow within 30s of the first fault, and pager notified"]
+
+
 async def test_a_blackout_by_a_call_lasts_over_a_restart_and_refuses_starts_until_it_is_ended(tmp_path: Path) -> None:
     path, whole = f"{BASE}/blackouts", {"until": "2099-01-01T00:00:00Z", "reason": "the\nmigration", "by": "Ada"}
     wrong = {
@@ -423,7 +436,7 @@ async def test_the_command_steers_an_agent(tmp_path: Path) -> None:
         assert await ctl("blackout", begin, end, "--reason", "the migration") == (0, text)
         assert (await ctl("blackout", begin))[0] == 2
         code, text = await ctl("start", "slow-service", "--dry-run")
-        assert (code, text.splitlines()[1]) == (0, "0s  slowness on service, until fired")
+        assert (code, text.splitlines()[1]) == (0, "0s  slowness on service, until fired, at most 30s")
         assert await ctl("abort") == (2, "alertdrill: the agent refused it (409): no drill is running\n")
         code, text = await ctl("heal")
         assert (code, text[:27]) == (0, "0 fault(s) healed, none in ")

@@ -17,7 +17,7 @@ from playwright.async_api import Browser, expect
 from alertdrill.agent.api.calls import Call
 from alertdrill.agent.api.reading import Reading
 from alertdrill.agent.api.wire import Status
-from alertdrill.agent.config.drill import Expectation
+from alertdrill.agent.config.drill import Drill, Expectation
 from alertdrill.agent.config.history import HistorySettings
 from alertdrill.agent.daemon.agent import Agent
 from alertdrill.agent.history.database import opened
@@ -30,10 +30,11 @@ from alertdrill.agent.scorecard.earlier_runs import CardRun, KpiValue
 from alertdrill.lab.ports import free_ports
 from alertdrill.probes.load.second_counter import SecondCounts
 from alertdrill.units.text import utc_text
+from tests.agent.drilling.virtual_site import World
 from tests.support.browsing import needs_chromium, watched, what_is_wrong
 from tests.support.postgres_server import PASSWORD as PASSWORD_OF_SERVER
 from tests.support.postgres_server import postgres_server
-from tests.support.served_agent import PASSWORD, basic, served, shown, web_yml
+from tests.support.served_agent import PASSWORD, basic, served, shown, web_yml, with_a_surge
 from tests.support.waiting import until
 
 PATHS = ("/", "/alerts", "/runs", "/schedule", "/drills", "/drills/slow-service", "/load", "/kpis")
@@ -189,6 +190,21 @@ async def test_a_blackout_is_added_and_ended_by_clicks(browser: Browser, tmp_pat
         await expect(page.locator("#closed")).not_to_contain_text(EVIL)
         assert [line.partition(" ")[0] for line in one.told] == ["from", "the"]
         assert wrong == []
+
+
+async def test_a_drill_that_only_surges_is_not_shown_as_harmless(tmp_path: Path) -> None:
+    def surging(world: World) -> Drill:
+        return with_a_surge(world).model_copy(update={"faults": []})
+
+    async with served(tmp_path, kind=Pages, drill=surging) as one:
+        _, text, _ = await one.ask("GET", "/drills/slow-service")
+        rows = [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", text)]
+        assert rows[1:] == [
+            ["0 s", "10 s", "baseline", "the load", "30/s"],
+            ["12 s", "10s", "surge", "the load", "50 transactions a second more"],
+        ]
+        assert "<li>expects Slow within 30s of the first fault, and pager notified</li>" in text
+        assert "surge of 50 transactions a second more" in (await one.ask("GET", "/drills"))[1]
 
 
 async def test_the_times_of_the_schedule_are_written_as_all_others(tmp_path: Path) -> None:
