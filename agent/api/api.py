@@ -34,6 +34,7 @@ class Api(More):
             "run": reading.run,
             "recording": self.files.recording,
             "report": self.files.report,
+            "postmortem": self.files.postmortem,
             "config": reading.config,
             "alerts": reading.alerts,
             "schedule": reading.schedule,

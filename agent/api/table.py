@@ -46,6 +46,9 @@ ROUTES: dict[str, Route] = {
         "GET", "/runs/{id}/recording", "Its recording.", None, problems=(404, 503), content="application/gzip"
     ),
     "report": Route("GET", "/runs/{id}/report", "Its report.", None, problems=(404, 503), content="text/html"),
+    "postmortem": Route(
+        "GET", "/runs/{id}/postmortem", "Its post-mortem.", None, problems=(404, 503), content="text/markdown"
+    ),
     "config": Route("GET", "/config", "The configuration in force.", wire.ConfigInForce),
     "alerts": Route("GET", "/alerts", "Each alert with its last proof.", Page[wire.Alert], PageQuery, problems=(503,)),
     "schedule": Route("GET", "/schedule", "The coming occurrences.", Page[wire.Coming], wire.ScheduleQuery),

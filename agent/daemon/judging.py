@@ -2,7 +2,8 @@
 
 The agent's own process then needs neither the modules nor the memory for it, and a stop need not wait for it.
 
-    python -m alertdrill.agent.daemon.judging RECORDING RUNBOOKS
+    python -m alertdrill.agent.daemon.judging RECORDING RUNBOOKS     # the reports
+    python -m alertdrill.agent.daemon.judging RECORDING              # the post-mortem alone
 """
 
 from __future__ import annotations
@@ -43,7 +44,24 @@ class Judged:
 
 async def judged(_: Recording, path: Path, runbooks: Path) -> Judged:
     """Judge the recording at a path; raises NotJudged. When it is cancelled, the process is killed."""
-    command = python_module("alertdrill.agent.daemon.judging", *map(os.path.abspath, (path, runbooks)))
+    out = await _printed(path, runbooks)
+    try:
+        found: dict[str, Any] = json_text.parse(out, _MOST_VALUES)
+    except ValueError as error:
+        raise NotJudged(f"what its process wrote {error}") from error
+    return Judged(**found | {"run": IndexedRun(**found["run"])})
+
+
+async def postmortem(path: Path) -> str:
+    """Return the post-mortem of the recording at a path, as `alertdrill report --postmortem` writes it.
+
+    Raises NotJudged. When it is cancelled, the process is killed.
+    """
+    return (await _printed(path)).decode(errors="replace")
+
+
+async def _printed(*arguments: Path) -> bytes:
+    command = python_module("alertdrill.agent.daemon.judging", *map(os.path.abspath, arguments))
     try:
         process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=own_environment())
     except OSError as error:
@@ -56,11 +74,7 @@ async def judged(_: Recording, path: Path, runbooks: Path) -> Judged:
     if process.returncode != 0:
         why = err.decode(errors="replace").strip().rpartition("\n")[2]
         raise NotJudged(why or f"its process ended with code {process.returncode}")
-    try:
-        found: dict[str, Any] = json_text.parse(out, _MOST_VALUES)
-    except ValueError as error:
-        raise NotJudged(f"what its process wrote {error}") from error
-    return Judged(**found | {"run": IndexedRun(**found["run"])})
+    return out
 
 
 def judged_here(recording: Recording, path: Path, runbooks: Path) -> Judged:
@@ -79,12 +93,24 @@ def judged_here(recording: Recording, path: Path, runbooks: Path) -> Judged:
     return Judged(judgement.exit_code, said, indexed(recording, judgement), report, problem)
 
 
-def main(path: Path, runbooks: Path) -> None:
-    """Print what `judged` returns."""
+def postmortem_here(recording: Recording) -> str:
+    """Write a post-mortem in this process."""
+    from alertdrill.agent.report.drill.postmortem import SLOW_SECONDS, render
+    from alertdrill.agent.verdict.judge import judge
+
+    return render(recording, judge(recording), SLOW_SECONDS)
+
+
+def main(path: Path, runbooks: Path | None = None) -> None:
+    """Print what `judged` returns, or without runbooks what `postmortem` does."""
     # The load has processes on this machine.
     os.nice(_NICE)
-    sys.stdout.write(json.dumps(asdict(judged_here(read_recording(path), path, runbooks))))
+    recording = read_recording(path)
+    if runbooks is None:
+        sys.stdout.buffer.write(postmortem_here(recording).encode(errors="replace"))
+    else:
+        sys.stdout.write(json.dumps(asdict(judged_here(recording, path, runbooks))))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:]))

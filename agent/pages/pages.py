@@ -214,6 +214,12 @@ class PageHandlers:
         _, content = await self._api.files.read(_call(request), "report")
         return rendering.respond(request, content.decode(errors="replace"), policy=plot.policy(has_figures=True))
 
+    async def postmortem(self, request: web.Request) -> web.Response:
+        """Answer the post-mortem of a run, to look at and to copy."""
+        run = await self._api.reading.run(_call(request))
+        text = await self._api.files.postmortem_of(run)
+        return await self._page(request, "postmortem.html.j2", f"Post-mortem of {run.drill}", run=run, text=text)
+
     async def schedule(self, request: web.Request) -> web.Response:
         """Answer what comes, when nothing may run, and what became of the last occurrences."""
         return await self._page(

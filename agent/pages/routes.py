@@ -27,6 +27,7 @@ _PAGES = {
     "/runs/{id}": "run",
     "/runs/{id}/recording": "recording",
     "/runs/{id}/report": "report",
+    "/runs/{id}/postmortem": "postmortem",
     "/schedule": "schedule",
     "/load": "load",
     "/kpis": "kpis",

@@ -17,6 +17,8 @@ from alertdrill.agent.verdict.verdict import Judgement, Milestone, Verdict, Verd
 from alertdrill.agent.verdict.waterfall import longest
 from alertdrill.units.duration import format_seconds
 
+SLOW_SECONDS = 2.0
+"""Transactions above this count as slow, unless something else is said."""
 _NOT_FIRED = frozenset({VerdictOutcome.MISSED, VerdictOutcome.INCONCLUSIVE})
 
 

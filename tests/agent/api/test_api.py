@@ -20,10 +20,12 @@ from alertdrill.agent.api.openapi import document
 from alertdrill.agent.api.table import BASE, ROUTES
 from alertdrill.agent.cli import app
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.recording.recording import Recording, recording_name, write_recording
+from alertdrill.agent.recording.recording import Recording, read_recording, recording_name, write_recording
+from alertdrill.agent.report.drill import postmortem
 from alertdrill.agent.schedule.occurrences import CALLED, Skip
 from alertdrill.agent.serving.access import Access
 from alertdrill.agent.serving.door import Door
+from alertdrill.agent.verdict.judge import judge
 from alertdrill.probes.load.second_counter import SecondCounts
 from alertdrill.units.text import utc_instant, utc_text
 from tests.support.answering import answering
@@ -255,6 +257,11 @@ async def files_are_downloaded(one: Served, folder: Path, run: str) -> None:
     async with one.session.get(f"{url}/recording") as answer:
         assert await answer.read() == (folder / name).read_bytes()
         assert answer.headers["Content-Disposition"] == f"attachment; filename*=UTF-8''{name}"
+    async with one.session.get(f"{url}/postmortem") as answer:
+        recording = read_recording(folder / name)
+        assert await answer.text() == postmortem.render(recording, judge(recording), slow_seconds=2)
+        assert answer.content_type == "text/markdown"
+        assert answer.headers["Content-Disposition"].endswith(f"''{name.replace('.recording.json.gz', '.md')}")
     assert (await one.get(f"/runs/{run}/report"))[1]["title"] == "the file is gone"
     folder.joinpath(name.replace(".recording.json.gz", ".html")).write_text("<p>a report")
     async with one.session.get(f"{url}/report") as answer:

@@ -23,7 +23,7 @@ from alertdrill.agent.daemon.agent import Agent
 from alertdrill.agent.history.database import opened
 from alertdrill.agent.history.load import LoadPeriod, save_periods
 from alertdrill.agent.pages.routes import Pages
-from alertdrill.agent.recording.recording import Recording
+from alertdrill.agent.recording.recording import Recording, recording_name
 from alertdrill.agent.schedule.journal import Journal
 from alertdrill.agent.schedule.occurrences import Pause
 from alertdrill.agent.scorecard.earlier_runs import CardRun, KpiValue
@@ -130,6 +130,27 @@ async def test_a_page_that_says_why_not_is_whole_too(browser: Browser, tmp_path:
         assert await what_is_wrong(page) == []
         # Chromium itself tells of the status.
         assert [line for line in wrong if "404" not in line] == []
+
+
+async def test_a_run_links_to_its_post_mortem_as_long_as_its_recording_is_there(
+    browser: Browser, tmp_path: Path, passed: Recording
+) -> None:
+    async with shown(tmp_path, with_odd_names(passed)) as one, watched(browser, one.url) as (page, wrong):
+        run = (await one.get("/runs"))[1]["items"][0]["id"]
+        await page.goto(f"{one.url}/runs/{run}")
+        await page.click("text=post-mortem")
+        assert (await page.inner_text("pre")).startswith("# Post-incident report: slow-database\n")
+        assert EVIL[:8] in await page.inner_text("pre")
+        await page.wait_for_selector("#connection.good")
+        assert await what_is_wrong(page) == []
+        assert wrong == []
+        recording = tmp_path / "kept" / recording_name(passed.drill.name, passed.started_at)
+        recording.write_bytes(b"broken")
+        status, text, _ = await one.ask("GET", f"/runs/{run}/postmortem")
+        assert (status, "the post-mortem cannot be made" in text) == (503, True)
+        recording.unlink()
+        assert (await one.ask("GET", f"/runs/{run}/postmortem"))[0] == 404
+        assert "post-mortem" not in (await one.ask("GET", f"/runs/{run}"))[1]
 
 
 async def test_figures_arrive_while_one_looks(browser: Browser, tmp_path: Path) -> None:
