@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from alertdrill.agent.config.drill import Drill
+from alertdrill.agent.drilling.changes import Changes
 from alertdrill.agent.drilling.evidence import Evidence, key_of, scrape_error
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager, NotificationCount
@@ -52,7 +53,8 @@ _Answer = TypeVar("_Answer")
 class Observer:
     """Watches the alerts of one drill; `states` holds the state of each active alert by name.
 
-    `seen` holds the gravest state of each alert that an evaluation found active since `began_at` (Unix seconds).
+    `seen` holds the gravest state of each alert that an evaluation found active since `began_at` (Unix seconds),
+    `changes` when the expected alerts changed their states.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Observer:
         self._scrape_errors: dict[tuple[str, str], str] = {}
         self._open_outages: set[str] = set()
         self.states: dict[str, str] = {}
+        self.changes = Changes(self._watched)
         self.began_at: float | None = None
         self.seen: dict[str, str] = {}
         self.outages: list[OutageRecord] = []
@@ -125,6 +128,7 @@ class Observer:
         for group in groups:
             self._note_evaluation(group, now)
         self._note_seen(groups)
+        self.changes.note(groups)
         self._looked_at = requested_at
         self._note_active([alert for group in groups for rule in group.rules for alert in rule.alerts], now)
         if self._alertmanager.is_there and any(self.states.get(alert) == "firing" for alert in self._watched):

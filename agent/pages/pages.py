@@ -148,7 +148,7 @@ class PageHandlers:
             away=away,
             day=day.items,
             strip=pictures.strip(day.items, now, _DAY),
-            expected=[] if running is None else awaited(running.progress),
+            expected=[] if running is None else awaited(running),
         )
 
     async def alerts(self, request: web.Request) -> web.Response:

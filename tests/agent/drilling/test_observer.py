@@ -162,6 +162,29 @@ async def test_an_active_alert_is_kept_once_for_each_begin_and_state_with_its_la
     assert active[0].seen_at < active[1].seen_at < before <= active[2].seen_at <= time.time()
 
 
+async def test_a_change_of_an_expected_alert_is_noted_with_the_evaluation_that_found_it(watching: Watching) -> None:
+    for number, alerts in (
+        (0, []),
+        (1, [_active("pending")]),
+        (2, [_active("pending")]),
+        # The state of the next evaluation is shown a moment before its instant.
+        (2, [_active("firing")]),
+        (3, [_active("firing"), _active("pending", instance="b")]),
+        (6, [_active("firing", instance="b")]),
+    ):
+        at = AT + 15 * number
+        watching.answers.answers["rules"] = _groups(*alerts, evaluated=at, lastEvaluation=_spell(at))
+        await watching.observer.look()
+    found = [(one.labels["instance"], one.state, one.at - AT, one.before) for one in watching.observer.changes.seen]
+    assert found == [
+        ("a", "pending", 15, AT),
+        ("a", "firing", 45, AT + 30),
+        ("b", "pending", 45, AT + 30),
+        ("b", "firing", 90, AT + 45),
+        ("a", "inactive", 90, AT + 45),
+    ]
+
+
 async def test_an_evaluation_is_noted_once_with_the_looks_before_and_after_it(
     watching: Watching,
 ) -> None:
