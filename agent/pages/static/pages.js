@@ -131,14 +131,22 @@ function sums(load) {
 let renewing = null;
 let asked = false;
 
+const parsed = (text) => new DOMParser().parseFromString(text, "text/html");
+
+// Each part as the agent sent it last. What was written or told in it since then is no reason to renew it.
+const sent = new Map();
+for (const part of parsed(document.documentElement.outerHTML).querySelectorAll("[data-live]")) sent.set(part.id, part.innerHTML);
+
 async function renew() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
   if (!answer.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const page = parsed(await answer.text());
   for (const old of document.querySelectorAll("[data-live]")) {
     const fresh = page.getElementById(old.id);
     // A part in which somebody is writing is left alone.
-    if (fresh && fresh.innerHTML !== old.innerHTML && !old.contains(document.activeElement)) old.replaceChildren(...fresh.childNodes);
+    if (!fresh || fresh.innerHTML === sent.get(old.id) || old.contains(document.activeElement)) continue;
+    sent.set(old.id, fresh.innerHTML);
+    old.replaceChildren(...fresh.childNodes);
   }
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import re
 import time
 from contextlib import AsyncExitStack
@@ -16,10 +17,12 @@ from playwright.async_api import Browser, expect
 
 from alertdrill.agent.api.calls import Call
 from alertdrill.agent.api.reading import Reading
+from alertdrill.agent.api.table import BASE
 from alertdrill.agent.api.wire import Status
 from alertdrill.agent.config.drill import Drill, Expectation
 from alertdrill.agent.config.history import HistorySettings
 from alertdrill.agent.daemon.agent import Agent
+from alertdrill.agent.drilling.conductor import Conductor
 from alertdrill.agent.history.database import opened
 from alertdrill.agent.history.load import LoadPeriod, save_periods
 from alertdrill.agent.pages.routes import Pages
@@ -34,7 +37,7 @@ from tests.agent.drilling.virtual_site import World
 from tests.support.browsing import needs_chromium, watched, what_is_wrong
 from tests.support.postgres_server import PASSWORD as PASSWORD_OF_SERVER
 from tests.support.postgres_server import postgres_server
-from tests.support.served_agent import PASSWORD, basic, served, shown, web_yml, with_a_surge
+from tests.support.served_agent import JSON, PASSWORD, Served, basic, served, shown, web_yml, with_a_surge
 from tests.support.waiting import until
 
 PATHS = ("/", "/alerts", "/runs", "/schedule", "/drills", "/drills/slow-service", "/load", "/kpis")
@@ -167,6 +170,63 @@ async def test_figures_arrive_while_one_looks(browser: Browser, tmp_path: Path) 
         await expect(page.locator("#missed.bad")).to_have_text(re.compile(r"1,502 of 3,311$"))
         await expect(page.locator("[data-sum=failed]")).to_have_text("498")
         assert wrong == []
+
+
+@asynccontextmanager
+async def drilling(one: Served) -> AsyncIterator[None]:
+    """Run the agent's drill for the length of the block."""
+    drill = one.agent.parts.configured.by_name["slow-service"]
+    running = asyncio.ensure_future(Conductor(one.agent.parts.site, drill, lambda _: None).run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def test_what_is_typed_stays_while_the_page_is_kept_new(browser: Browser, tmp_path: Path) -> None:
+    def long(world: World) -> Drill:
+        return world.drill(world.slowness(), baseline="1h")
+
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(shown(tmp_path, drill=long))
+        page, wrong = await stack.enter_async_context(watched(browser, one.url))
+        await stack.enter_async_context(drilling(one))
+        await page.goto(one.url)
+        phase, reason = page.locator("[aria-current=step]"), page.locator("#stop input[name=reason]")
+
+        async def is_renewed() -> None:
+            await expect(phase).not_to_have_text(await phase.inner_text())
+
+        await expect(page.locator("#told")).to_have_text("slow-service, baseline, Slow inactive")
+        await reason.fill("customers call")
+        await is_renewed()
+        await reason.blur()
+        await is_renewed()
+        await expect(reason).to_have_value("customers call")
+        await page.click("text=Stop and heal")
+        # No occurrence of the schedule runs it.
+        await expect(page.locator("#stopped")).to_have_text("no drill is running")
+        await is_renewed()
+        await expect(page.locator("#stopped")).to_have_text("no drill is running")
+        assert await page.evaluate(
+            "[...document.querySelectorAll('[aria-live], [role=status]')].map((one) => one.id)"
+        ) == [
+            "connection",
+            "told",
+        ]
+        assert (await Axe().run(page)).response["violations"] == []
+        await page.goto(f"{one.url}/schedule")
+        reason = page.locator("#pause input[name=reason]")
+        await reason.fill("the release")
+        await reason.blur()
+        soon = utc_text(one.agent.parts.site.clocks.now() + timedelta(hours=1))
+        call = json.dumps({"until": soon, "reason": "the migration"})
+        assert (await one.ask("POST", f"{BASE}/blackouts", call, JSON))[0] == 201
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await expect(page.locator("#closed")).to_contain_text("the migration")
+        await expect(reason).to_have_value("the release")
+        assert [line for line in wrong if "409" not in line] == []
 
 
 async def test_an_open_page_goes_on_with_an_agent_that_was_started_again(browser: Browser, tmp_path: Path) -> None:
