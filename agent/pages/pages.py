@@ -47,6 +47,8 @@ _SPANS = {
 _MOST_PERIODS = 60
 # Of these, a page shows all.
 _MOST_ALERTS, _MOST_COMING, _MOST_PAST = 500, 60, 30
+# In the address of the page an empty text means all.
+_NO_SEVERITY = "(none)"
 _Read = TypeVar("_Read")
 
 
@@ -156,9 +158,9 @@ class PageHandlers:
         query = validated(_AlertsQuery, dict(request.query), "its query is wrong")
         (last, of_alerts), away = await _unless_away(self._drilled(), ({}, {}))
         found = self._api.reading.alerts_after(_call(request, wire.PageQuery(limit=_MOST_ALERTS)), last)
-        shown = [one for one in found.items if query.severity in {"", one.severity} and query.state in {"", one.state}]
+        shown = [one for one in found.items if _is_wanted(one, query)]
         if query.order == "stalest":
-            shown.sort(key=_staleness)
+            shown.sort(key=staleness)
         return await self._page(
             request,
             "alerts.html.j2",
@@ -167,7 +169,7 @@ class PageHandlers:
             is_known=not away or bool(self._parts.history.standing.proofs),
             alerts=shown,
             proven=sum(one.state == "proven" for one in shown),
-            severities=sorted({one.severity for one in found.items}),
+            severities=sorted({one.severity or _NO_SEVERITY for one in found.items}),
             tracks=_track_views(of_alerts),
             query=query,
         )
@@ -298,11 +300,17 @@ def _call(request: web.Request, query: Wire | None = None) -> Call:
     return Call(request, "", query)
 
 
-def _staleness(one: wire.Alert) -> tuple[bool, float, str]:
-    """Order alerts: never proven first, then those that need a proof soonest, then the oldest proofs."""
+def _is_wanted(one: wire.Alert, query: _AlertsQuery) -> bool:
+    return query.severity in {"", one.severity or _NO_SEVERITY} and query.state in {"", one.state}
+
+
+def staleness(one: wire.Alert) -> tuple[int, float, str]:
+    """Order alerts: those that are not proven, then by the part of `prove_within` that is over, the others by age."""
     if one.age_seconds is None or one.state == "not_proven":
-        return False, 0.0, one.alert
-    return True, -one.age_seconds / (one.prove_within_seconds or one.age_seconds + 1), one.alert
+        return 0, 0.0, one.alert
+    if one.prove_within_seconds is None:
+        return 2, -one.age_seconds, one.alert
+    return 1, -one.age_seconds / one.prove_within_seconds, one.alert
 
 
 def _drill_view(drill: Drill, entries: list[str]) -> _DrillView:

@@ -7,7 +7,8 @@ import gzip
 import json
 import re
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -18,13 +19,14 @@ from playwright.async_api import Browser, expect
 from alertdrill.agent.api.calls import Call
 from alertdrill.agent.api.reading import Reading
 from alertdrill.agent.api.table import BASE
-from alertdrill.agent.api.wire import Status
+from alertdrill.agent.api.wire import Alert, Status
 from alertdrill.agent.config.drill import Drill, Expectation
 from alertdrill.agent.config.history import HistorySettings
 from alertdrill.agent.daemon.agent import Agent
 from alertdrill.agent.drilling.conductor import Conductor
 from alertdrill.agent.history.database import opened
 from alertdrill.agent.history.load import LoadPeriod, save_periods
+from alertdrill.agent.pages.pages import staleness
 from alertdrill.agent.pages.routes import Pages
 from alertdrill.agent.recording.recording import Recording, recording_name
 from alertdrill.agent.schedule.journal import Journal
@@ -215,7 +217,7 @@ async def test_what_is_typed_stays_while_the_page_is_kept_new(browser: Browser, 
             "connection",
             "told",
         ]
-        assert (await Axe().run(page)).response["violations"] == []
+        assert await what_is_wrong(page) == []
         await page.goto(f"{one.url}/schedule")
         reason = page.locator("#pause input[name=reason]")
         await reason.fill("the release")
@@ -340,6 +342,48 @@ async def test_without_javascript_the_tables_are_there(browser: Browser, tmp_pat
         assert not await page.is_visible("[data-chart]")
         await page.goto(f"{one.url}/alerts")
         assert passed.drill.expect[0].alert in await page.inner_text("#alerts table")
+
+
+async def test_alerts_are_filtered_and_sorted_without_javascript(
+    browser: Browser, tmp_path: Path, passed: Recording
+) -> None:
+    async with shown(tmp_path, passed) as one, watched(browser, one.url, java_script_enabled=False) as (page, _):
+        await page.goto(f"{one.url}/alerts")
+        names, selected = page.locator("#alerts tbody th"), page.locator("option[selected]")
+        assert await names.all_inner_texts() == ["QueueGrows", "Slow", "OrdersSlow"]
+        assert re.fullmatch(r". \d+ \w+ ago\s+allowed 30 d", await page.inner_text("td:has-text('ago')"))
+        assert await selected.all_text_contents() == ["the stalest first"]
+        for name, value, left in (
+            ("order", "name", ["OrdersSlow", "QueueGrows", "Slow"]),
+            ("severity", "page", ["OrdersSlow", "QueueGrows"]),
+            ("severity", "(none)", ["Slow"]),
+            ("state", "proven", []),
+        ):
+            await page.select_option(f"select[name={name}]", value)
+            await page.click("text=Show")
+            await expect(names).to_have_text(left)
+        await expect(selected).to_have_text(["(none)", "proven", "by name"])
+
+
+def test_the_stalest_alert_has_used_the_most_of_its_time() -> None:
+    ages = {
+        "new": (1, None),
+        "fresh": (9, 90),
+        "never": (None, 30),
+        "old": (99, None),
+        "half": (15, 30),
+        "stale": (40, 30),
+    }
+    alerts = [
+        Alert.model_validate(
+            dict.fromkeys(("last_proven_at", "proven_by", "prove_by", "last_verdict"))
+            | {"alert": name, "severity": "", "state": "proven" if age else "not_proven", "reason": "", "drills": []}
+            | {"age_seconds": age, "prove_within_seconds": within}
+        )
+        for name, (age, within) in ages.items()
+    ]
+    in_order = sorted(alerts, key=staleness)
+    assert [one.alert for one in in_order] == ["never", "stale", "half", "fresh", "old", "new"]
 
 
 async def test_a_page_with_all_that_it_loads_is_small(tmp_path: Path, passed: Recording) -> None:
