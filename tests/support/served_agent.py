@@ -25,7 +25,7 @@ from alertdrill.agent.daemon.configured import Configured
 from alertdrill.agent.daemon.starting import Started
 from alertdrill.agent.history.load import LoadPeriod
 from alertdrill.agent.pages.routes import Pages
-from alertdrill.agent.recording.recording import Recording, write_recording
+from alertdrill.agent.recording.recording import Recording, recording_name, write_recording
 from alertdrill.agent.schedule.journal import Journal
 from alertdrill.agent.serving.door import Door
 from alertdrill.agent.serving.server import serving
@@ -123,8 +123,8 @@ async def served(
 @asynccontextmanager
 async def shown(folder: Path, *recordings: Recording, **config: Any) -> AsyncIterator[Served]:
     """Serve an agent with its pages, and with some runs in its history."""
-    for number, one in enumerate(recordings):
-        write_recording(one, folder / "kept" / f"{number}.recording.json.gz")
+    for one in recordings:
+        write_recording(one, folder / "kept" / recording_name(one.drill.name, one.started_at))
     async with served(folder, kind=Pages, **config) as agent:
         tasks = [asyncio.ensure_future(work()) for work in (agent.agent.parts.history.run, agent.api.run)]
 

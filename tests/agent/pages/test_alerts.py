@@ -49,12 +49,12 @@ async def test_alerts_are_chosen_by_severity_and_state_and_the_stalest_is_the_fi
         _drilled(missed, "Silent", 1.5),
     )
     shows = {
-        "": ["Silent", "Slow", "Old", "Unlimited", "Fresh"],
+        "": ["Silent", "Slow", "Old", "Fresh", "Unlimited"],
         "?order=name": ["Fresh", "Old", "Silent", "Slow", "Unlimited"],
         "?severity=page": ["Silent", "Old", "Fresh"],
         "?severity=info": ["Unlimited"],
         "?severity=nobody": [],
-        "?state=proven": ["Unlimited", "Fresh"],
+        "?state=proven": ["Fresh", "Unlimited"],
         "?state=stale": ["Old"],
         "?state=not_proven&order=name": ["Silent", "Slow"],
         "?state=proven&severity=page": ["Fresh"],
