@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from alertdrill.agent.config.rules import is_resource
-from alertdrill.agent.config.yaml_source import Source
+from alertdrill.agent.config.rules import is_resource, parse_any_rules, rule_nodes
+from alertdrill.agent.config.yaml_source import Source, compose
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.regression.case import Case
 from alertdrill.agent.regression.promtool import input_series, spell_series, spelled_ms, unit_ms
@@ -33,13 +33,22 @@ def exported(paths: Sequence[Path], output: Path) -> Iterator[tuple[str, str]]:
     for replay in ready:
         stem = replay.path.name.removesuffix(SUFFIX)
         files = replay.file.rule_files(replay.path)
-        if any(is_resource(Source(path)) for path in files):
-            # promtool reads no resources of Kubernetes.
+        if all(_is_for_promtool(path) for path in files):
+            names = [os.path.relpath(path, output) for path in files]
+        else:
             yield f"{stem}.rules.yml", yaml.safe_dump(replay.rule.rules, sort_keys=False)
             names = [f"{stem}.rules.yml"]
-        else:
-            names = [os.path.relpath(path, output) for path in files]
         yield f"{stem}.test.yml", yaml.safe_dump(_test_file(replay, names), sort_keys=False, width=10_000)
+
+
+def _is_for_promtool(path: Path) -> bool:
+    """Return whether promtool reads a rule file as it is: one document, no resource, no key of another ruler."""
+    documents = compose(path)
+    if len(documents) != 1 or rule_nodes(documents) != documents:
+        return False
+    source = Source(path, documents, is_plain=True)
+    parse_any_rules(source)
+    return not is_resource(source) and not source.passed_over
 
 
 def _test_file(replay: Replay, names: list[str]) -> dict[str, Any]:

@@ -320,20 +320,54 @@ def test_a_group_with_another_interval_is_evaluated_at_it(shop: Shop) -> None:
     assert "Queue would fire 45s later: 2m15s → 3m; contract 10m: holds" in ran.stdout
 
 
-def test_rules_of_the_prometheus_operator_are_read(shop: Shop) -> None:
+def _resource(*rules: dict[str, Any]) -> dict[str, Any]:
+    spec = {"groups": [{"name": "shop", "rules": list(rules)}]}
+    head = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "metadata": {"name": "shop"}}
+    return head | {"spec": spec}
+
+
+_PLAIN = {"name": "shop", "rules": RULES}
+_CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shop"}, "data": {"a": "b"}}
+_HELM = (_CONFIG_MAP, _resource(*_OTHERS), _resource(_queue()))
+# How rules are written, and whether promtool reads them as they are.
+FORMS: dict[str, tuple[str, bool]] = {
+    "one document": (yaml.safe_dump({"groups": [_PLAIN]}), True),
+    "JSON": (json.dumps({"groups": [_PLAIN]}), True),
+    "two documents": (
+        yaml.safe_dump_all(
+            [{"groups": [_PLAIN | {"rules": _OTHERS}]}, {"groups": [{"name": "q", "rules": [_queue()]}]}]
+        ),
+        False,
+    ),
+    "a PrometheusRule": (yaml.safe_dump(_resource(*RULES)), False),
+    "a PrometheusRule as JSON": (json.dumps(_resource(*RULES)), False),
+    "output of Helm": ("---\n# Source: shop/templates/rules.yaml\n".join(["", *map(yaml.safe_dump, _HELM)]), False),
+    "a List": (
+        yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [_CONFIG_MAP, _resource(*RULES)]}),
+        False,
+    ),
+    "a List as JSON": (json.dumps({"apiVersion": "v1", "kind": "List", "items": [_resource(*RULES)]}), False),
+    "a key of Thanos": (yaml.safe_dump({"groups": [_PLAIN | {"partial_response_strategy": "warn"}]}), False),
+    "keys of Mimir": (yaml.safe_dump({"namespace": "a", "groups": [_PLAIN | {"source_tenants": ["b"]}]}), False),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_rules_of_any_form_are_replayed_and_exported(shop: Shop, form: str) -> None:
     shop.made(QUEUE)
-    groups = yaml.safe_load(shop.rules.read_text())
-    resource = {
-        "apiVersion": "monitoring.coreos.com/v1",
-        "kind": "PrometheusRule",
-        "metadata": {"name": "a"},
-        "spec": groups,
-    }
-    shop.rules.write_text(yaml.safe_dump(resource))
-    assert shop.run().exit_code == 0
-    exported = shop.run("--export", "promtool", "-o", str(shop.folder / "plain"))
-    assert exported.exit_code == 0
-    _promtool(shop.folder / "plain", code=0)
+    text, is_for_promtool = FORMS[form]
+    shop.rules.write_text(text)
+    ran = shop.run()
+    assert (ran.exit_code, "Queue fires after 2m15s as recorded" in ran.stdout) == (0, True), ran.output
+    plain = shop.folder / "plain"
+    assert shop.run("--export", "promtool", "-o", str(plain)).exit_code == 0
+    (test,) = plain.glob("*.test.yml")
+    named = yaml.safe_load(test.read_text())["rule_files"]
+    assert named == ["../rules.yml" if is_for_promtool else "shop.Queue.rules.yml"]
+    _promtool(plain, code=0)
+    shop.rules.write_text(text.replace("2m", "12m"))
+    assert shop.run("--export", "promtool", "-o", str(plain)).exit_code == 0
+    _promtool(plain, code=1)
 
 
 def test_an_update_writes_only_the_snapshot(shop: Shop) -> None:
