@@ -205,6 +205,16 @@ def snapshot(found: Sequence[Stretch]) -> list[SnapshotEntry]:
     ]
 
 
+def timeline_text(entries: Sequence[SnapshotEntry]) -> str:
+    """Return a snapshot in words, without its labels: when each alert was pending, fired and was resolved."""
+    return "; ".join(map(_times_text, entries)) or "never active"
+
+
+def _times_text(entry: SnapshotEntry) -> str:
+    times = {"pending": entry.pending, "firing": entry.firing, "resolved": entry.resolved}
+    return ", ".join(f"{word} {at}" for word, at in times.items() if at is not None)
+
+
 def grouped(lines: Sequence[Line]) -> list[Scrapes]:
     """Return series in the groups of their scrapes, with what they have in common told once."""
     groups: dict[tuple[int, int], list[Line]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from aiohttp import web
+
+from tests.support.answering import answering
 
 RULE = {"alert": "Queue", "expr": "queue > 50", "for": "1m", "labels": {"severity": "page"}}
 FILE = """\
@@ -77,8 +81,79 @@ def test_a_contract_that_fails_is_told_without_a_traceback(project: Path) -> Non
     assert ran.returncode == 1
     assert "Queue would fire 19m later: 1m15s → 20m15s; contract 5m: fails" in ran.stdout
     assert "rules.yml:4" in ran.stdout
+    assert "recorded: pending 15s, firing 1m15s, resolved 5m15s\n" in ran.stdout
+    assert "now: pending 15s, resolved 5m15s\n" in ran.stdout
     assert "Traceback" not in ran.stdout
     assert "runtest" not in ran.stdout
+
+
+def test_an_alert_that_is_silent_now_is_told_beside_what_was_recorded(project: Path) -> None:
+    _rules(project, expr="queue > 500")
+    assert "now: never active\n" in _pytest(project, "--alertdrill").stdout
+
+
+def _own(project: Path, body: str) -> None:
+    """Write a test of the user's own."""
+    (project / "test_own.py").write_text(textwrap.dedent(body))
+
+
+def test_the_fixture_rules_has_the_files_that_the_setting_names(project: Path) -> None:
+    _own(project, """
+        def test_own(rules):
+            assert [path.name for path in rules] == ["rules.yml", "a.yml", "b.yml"]
+            assert all("alert: Queue" in path.read_text() for path in rules)
+    """)  # fmt: skip
+    (project / "more").mkdir()
+    for name in ("b", "a"):
+        (project / "more" / f"{name}.yml").write_text((project / "rules.yml").read_text())
+    ran = _pytest(project)
+    assert "alertdrill_rules: it is not set, expected such as alertdrill_rules = rules.yml" in ran.stdout
+    ini = project / "pytest.ini"
+    ini.write_text("[pytest]\nalertdrill_rules = rules.yml gone.yml\n")
+    assert f"alertdrill_rules: there is no {project}/gone.yml" in _pytest(project).stdout
+    ini.write_text("[pytest]\nalertdrill_rules = rules.yml more/*.yml\n")
+    assert "1 passed" in _pytest(project).stdout
+
+
+def test_the_fixture_replay_gives_the_result_of_a_file(project: Path) -> None:
+    _own(project, """
+        import pytest
+        from alertdrill.agent.errors import ConfigError
+
+        def test_own(replay):
+            result = replay("shop.Queue.regress.yml")
+            assert (result.error, result.failures) == ("", ())
+            assert [(one.pending, one.firing) for one in result.snapshot] == [("15s", "1m15s")]
+            with pytest.raises(ConfigError, match="cannot be read"):
+                replay("gone.regress.yml")
+    """)  # fmt: skip
+    assert "1 passed" in _pytest(project).stdout
+    _rules(project, **{"for": "20m"})
+    ran = _pytest(project)
+    assert "1 failed" in ran.stdout
+    assert "would fire 19m later: 1m15s → 20m15s; contract 5m: fails" in ran.stdout
+
+
+async def test_a_drill_is_run_only_with_the_option(project: Path) -> None:
+    """A drill asks its Prometheus before it breaks anything; this one has none, so the drill has no verdict either."""
+    _own(project, """
+        def test_own(drill):
+            drill("canary.drill.yml", "--config", "agent.yml")
+    """)  # fmt: skip
+    (project / "canary.drill.yml").write_text(
+        "{drill: canary, load: {rate: 1}, faults: [], expect: [{alert: Queue, within: 1m}]}\n"
+    )
+    async with answering(lambda _: web.Response(status=404)) as server:
+        url = server.url
+        (project / "agent.yml").write_text(
+            f'{{probe: {{kind: http, url: "{url}/"}}, prometheus: {{url: "{url}"}}, alertmanager: {{url: "{url}"}}}}\n'
+        )
+        ran = await asyncio.to_thread(_pytest, project, "--alertdrill")
+        assert "1 passed, 1 skipped" in ran.stdout
+        assert server.asked == []
+        ran = await asyncio.to_thread(_pytest, project, "--alertdrill", "--alertdrill-live")
+        assert "canary.drill.yml: the drill gave no verdict, and ended with exit code 2" in ran.stdout
+        assert server.asked
 
 
 def test_a_wrong_file_fails_its_own_test_with_the_line(project: Path) -> None:
