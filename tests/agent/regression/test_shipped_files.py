@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from alertdrill.agent.config.drill import read_drill
 from alertdrill.agent.regression.promtool import Promtool, find_promtool
 from alertdrill.agent.regression.replaying import run
 from tests.support.promtools import NEWER, needs_newer
 
-FOLDER = Path(__file__).parents[3] / "configs" / "regress"
+CONFIGS = Path(__file__).parents[3] / "configs"
+FOLDER = CONFIGS / "regress"
+
+
+def test_every_shipped_drill_that_expects_an_alert_has_its_file() -> None:
+    drills = [read_drill(path) for path in (CONFIGS / "drills").glob("*.yml")]
+    assert [one.name for one in drills if not one.expect] == ["control"]
+    expected = {f"{one.name}.{alert.alert}.regress.yml" for one in drills for alert in one.expect}
+    assert {path.name for path in FOLDER.iterdir()} == expected
 
 
 def test_every_recorded_drill_holds_with_the_shipped_rules() -> None:
-    paths = sorted(FOLDER.glob("*.regress.yml"))
-    assert len(paths) > 6
-    for result in run(paths, find_promtool()):
+    for result in run(sorted(FOLDER.glob("*.regress.yml")), find_promtool()):
         assert (result.error, result.failures, result.differences) == ("", (), ()), result.path
 
 
