@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median_low
-from typing import Literal
+from typing import Literal, TypeVar
 
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord, TargetRecord
@@ -27,6 +27,9 @@ _GRIDS_MS = (60_000, 30_000, 10_000, 5_000, 1_000, 500, 100, 50, 10, 5, 1)
 _LATEST_SECONDS = 1.0
 # Of a target that is no longer scraped, Prometheus ends the series so many intervals after the last scrape.
 _ENDS_AFTER = 2.1
+# With so many intervals between two scrapes the target was gone until after that; two are a scrape that was left out.
+_GONE_AFTER = 2.5
+_Instant = TypeVar("_Instant", int, float)
 # The share of scrapes that may be left out because they do not fit a regular grid.
 _MOST_MISFITS = 0.1
 
@@ -43,12 +46,23 @@ class Converted:
     timeline: Timeline
 
 
-Manner = Literal["regular", "exact", "waiting", "fine"]
+GridKind = Literal["regular", "exact", "waiting", "fine"]
 """How scrapes are put on grids.
 
 On a regular grid away from the edges of ranges, where 2.x and 3.x differ; on one that may lie on these edges; on the
 first, but each scrape that ended after an evaluation had begun behind that evaluation; or each at its own instant.
 """
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a recording is read where it does not say everything.
+
+    With `ends_in_gaps`, a target that was not scraped for long was gone, and its series ended; else the server stood still.
+    """
+
+    grid: GridKind = "regular"
+    ends_in_gaps: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,7 +74,7 @@ class _Clock:
     evaluation_ms: int
     turned: frozenset[int] = frozenset()
     ran_ms: Mapping[int, int] = field(default_factory=dict)
-    manner: Manner = "regular"
+    manner: Manner = Manner()
     ended_ms: int = 0
 
     def at(self, milliseconds: float) -> int:
@@ -75,8 +89,7 @@ def converted(
     rule: RuleRecord,
     reads: Closure,
     turned: frozenset[int] = frozenset(),
-    *,
-    manner: Manner = "regular",
+    manner: Manner = Manner(),
 ) -> Converted:
     """Return the case of a rule that was active during a recording; raises NotReplayable.
 
@@ -195,15 +208,28 @@ def _is_per_second(selectors: Iterable[Selector], labels: Mapping[str, str]) -> 
 
 
 def _scraped(replay: ReplayRecord, target: TargetRecord, clock: _Clock) -> dict[int, int]:
-    """Return the instants of a target's scrapes, and how long each took; one more if it is gone, without samples."""
+    """Return the instants of a target's scrapes, and how long each took; one without samples wherever its series end."""
     found = {
         # Samples are recorded in whole milliseconds.
         # A scrape never takes longer than its interval.
         clock.at(round((instant - replay.since) * 1000)): round(min(took, target.interval_seconds) * 1000 * clock.scale)
         for instant, took in zip(target.instants, target.durations_seconds, strict=True)
     }
-    gone = max(found, default=0) + round(_ENDS_AFTER * target.interval_seconds * 1000 * clock.scale)
-    return found | ({gone: 0} if found and gone < clock.ended_ms else {})
+    interval_ms = target.interval_seconds * 1000 * clock.scale
+    last = _before_gaps(found, interval_ms) if clock.manner.ends_in_gaps else []
+    ends = [at + round(_ENDS_AFTER * interval_ms) for at in (*last, *sorted(found)[-1:])]
+    return found | {at: 0 for at in ends if at < clock.ended_ms}
+
+
+def has_gaps(replay: ReplayRecord) -> bool:
+    """Return whether a target was not scraped for so long that it may have been gone, and was scraped again."""
+    return any(_before_gaps(target.instants, target.interval_seconds) for target in replay.targets)
+
+
+def _before_gaps(instants: Iterable[_Instant], interval: float) -> list[_Instant]:
+    """Return each instant after which there is none for clearly longer than two intervals."""
+    longest = _GONE_AFTER * interval
+    return [before for before, after in pairwise(sorted(instants)) if after - before > longest > 0]
 
 
 def _usual_step(instants: Iterable[int]) -> int:
@@ -224,7 +250,7 @@ class _Grid:
         """Return the coarsest grid on which nearly all scrapes lie between the same evaluations as before."""
         seen = {at: _seen_from(at, took, clock) for at, took in sorted(scraped.items())}
         edges = sorted({0, *(round(edge * 1000) for edge in reads.edges)})
-        grid = None if clock.manner == "fine" else _regular(seen, step_ms, edges, clock)
+        grid = None if clock.manner.grid == "fine" else _regular(seen, step_ms, edges, clock)
         if grid is not None:
             return grid
         for fine in _GRIDS_MS:
@@ -272,7 +298,7 @@ def _seen_from(at: int, took: int, clock: _Clock) -> int:
     """Return the instant from which evaluations see a scrape: not those that began before it had ended."""
     following = seen = clock.next_evaluation(at)
     # A sample behind an evaluation also comes into ranges that begin there. So it is put there only where that shows.
-    if clock.manner == "waiting" and took > 0:
+    if clock.manner.grid == "waiting" and took > 0:
         # A scrape that hangs until its timeout may be missed by several evaluations.
         while at + took > clock.ran_ms.get(seen // clock.evaluation_ms, seen):
             seen += clock.evaluation_ms
@@ -310,7 +336,7 @@ def _regular(seen: Mapping[int, int], step: int, edges: Sequence[int], clock: _C
 
 def _candidates(exact: int, unit: int, step: int, edges: Sequence[int], clock: _Clock) -> list[int]:
     """List offsets near the exact one, the nearest first, at which no sample lies on the edge of a range."""
-    if clock.manner == "exact":
+    if clock.manner.grid == "exact":
         return [exact % step]
     apart = math.gcd(step, clock.evaluation_ms)
     near = sorted((round(exact / unit) + shift for shift in (-1, 0, 1)), key=lambda number: abs(number * unit - exact))

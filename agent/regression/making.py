@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 
 from alertdrill import __version__
@@ -20,7 +21,7 @@ from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.recording.redaction import HASH_PREFIX
 from alertdrill.agent.regression.case import Case, first_difference, stretches
-from alertdrill.agent.regression.conversion import Converted, Manner, NotReplayable, converted
+from alertdrill.agent.regression.conversion import Converted, GridKind, Manner, NotReplayable, converted, has_gaps
 from alertdrill.agent.regression.minimising import Minimised, Minimiser, Observed
 from alertdrill.agent.regression.promtool import Job, Promtool, spell_series
 from alertdrill.agent.regression.regress_file import (
@@ -41,7 +42,7 @@ from alertdrill.units.duration import format_duration, parse_duration
 from alertdrill.units.text import utc_text
 from alertdrill.units.time_scale import scale_duration, scale_expr
 
-_MANNERS: tuple[Manner, ...] = ("regular", "exact", "waiting", "fine")
+_GRIDS: tuple[GridKind, ...] = ("regular", "exact", "waiting", "fine")
 # The name of an alert may be any text.
 _NOT_OF_A_NAME = re.compile(r"[^\w:-]")
 # With more, the recording says too little of what the server saw.
@@ -103,8 +104,10 @@ class Maker:
     def _converted(self, sliced: RuleSlice, rule: RuleRecord) -> Converted:
         """Return the case that gives the recorded timeline."""
         first: tuple[Converted, Observed] | None = None
-        for manner in _MANNERS:
-            whole, seen = self._turned(sliced, rule, manner)
+        replay = self._recording.replay
+        gaps = (True, False) if replay is not None and has_gaps(replay) else (True,)
+        for ends_in_gaps, grid in product(gaps, _GRIDS):
+            whole, seen = self._turned(sliced, rule, Manner(grid, ends_in_gaps))
             if not seen.error and first_difference(whole.timeline, seen.timeline, whole.case.since) is None:
                 return whole
             first = first or (whole, seen)
@@ -116,7 +119,7 @@ class Maker:
         """Convert a recording; where the timeline shows whether an evaluation saw the scrape before it, it decides."""
         turned: frozenset[int] = frozenset()
         while True:
-            whole = converted(self._recording, rule, sliced.reads, turned, manner=manner)
+            whole = converted(self._recording, rule, sliced.reads, turned, manner)
             (seen,) = self._observed(sliced, [whole.case], values=False)
             found = None if seen.error else first_difference(whole.timeline, seen.timeline, whole.case.since)
             if found is None or found[0] in turned or len(turned) == _MOST_TURNED:

@@ -64,6 +64,19 @@ def test_a_dropped_target_is_marked_as_of_the_next_scrape_but_two_and_a_tenth_in
     assert found[DEPTH][-1] == Sample(24_000, None, 35_000)
 
 
+def test_a_target_that_returns_is_scraped_again_and_was_marked_only_if_it_was_gone_for_long() -> None:
+    found = scraped(replace(target(), dropped_at=20_000, returns_at=40_000))
+    assert found[UP] == [
+        Sample(4000, 1, 4200),
+        Sample(14_000, 1, 14_200),
+        Sample(24_000, None, 35_000),
+        Sample(44_000, 1, 44_200),
+    ]
+    found = scraped(replace(target(), dropped_at=20_000, returns_at=30_000))
+    assert [sample.at for sample in found[UP] if sample.value is not None] == [4000, 14_000, 34_000, 44_000]
+    assert len(found[UP]) == 4
+
+
 def test_while_prometheus_is_down_nothing_is_written_and_vanished_series_get_no_marker() -> None:
     restart = Restart(down_at=14_100, up_at=25_000)
     found = scraped(target("refuses"), 35_000, restart)

@@ -453,6 +453,26 @@ def test_what_cannot_be_replayed_is_told_and_not_written(
     assert not (shop.folder / "regress").exists()
 
 
+def _without_five_scrapes(recording: Recording) -> Recording:
+    """Leave out the scrapes for which the series of `standing_still` have no sample."""
+    assert recording.replay is not None
+    (target,) = recording.replay.targets
+    gone = slice(35, 40)
+    shorter = target.model_copy(deep=True)
+    for values in (shorter.instants, shorter.up, shorter.durations_seconds):
+        del values[gone]  # type: ignore[attr-defined]
+    return recording.model_copy(update={"replay": recording.replay.model_copy(update={"targets": [shorter]})})
+
+
+def test_a_server_that_did_not_scrape_for_a_while_ended_no_series(shop: Shop) -> None:
+    """The alert went on in that time, as it would not if the target had been gone."""
+    standing_still = {'queue{job="shop",instance="a:1"}': "10x19 80x14 _x5 80x19 10x60"}
+    result = shop.make(shop.record(replace(QUEUE, series=standing_still), _without_five_scrapes))
+    assert result.exit_code == 0, result.output
+    (entry,) = read_regress_file(shop.folder / "regress" / "shop.Queue.regress.yml").snapshot
+    assert (entry.pending, entry.firing, entry.resolved) == ("15s", "2m15s", "10m15s")
+
+
 def test_a_rule_file_that_is_not_the_recorded_one_is_named_as_the_reason(shop: Shop) -> None:
     path = shop.record(QUEUE)
     shop.change("Queue", **{"for": "3m"})

@@ -77,18 +77,26 @@ def test_a_simulated_drill_becomes_a_test_that_notices_a_longer_wait(
     assert len(caught) >= len(WRONG) // 2
 
 
-def test_the_series_of_a_target_that_is_gone_end_when_the_server_ended_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("returns_at", [None, 526_000])
+def test_the_series_of_a_target_that_is_gone_end_when_the_server_ended_them(
+    tmp_path: Path, returns_at: int | None
+) -> None:
     gone_at, interval = 311_000, 15_000
     service = Service((Gauge("queue_length", before=10, during=10),), starts=(-3_600_000,))
-    target = Target("api", "1:8080", service, interval=interval, phase=0, timeout=10_000, dropped_at=gone_at)
+    target = Target(
+        "api", "1:8080", service, interval=interval, phase=0, timeout=10_000, dropped_at=gone_at, returns_at=returns_at
+    )
     rule = Rule("Drawn", Absent(Selector("up", (("job", "api"),))), keep=60_000)
     case = Case(
         "absent", 0, 1_400_000, Stretches(((gone_at, 526_000),)), (target,), rule, Group(interval=10_000, offset=0)
     )
     made = _made(recorded(case), tmp_path)
     assert not isinstance(made, str), made
+    assert list(_caught(case, made))
     # The last scrape was at 300 s; 31.5 s later its series were ended.
-    assert made.result.found[0].firing == (340_000 - gone_at) / 1000
+    (found,) = made.result.found
+    assert found.firing == (340_000 - gone_at) / 1000
+    assert (found.resolved is None) is (returns_at is None)
 
 
 def test_a_scrape_that_hangs_is_missed_by_every_evaluation_until_its_timeout(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ class Target:
     `duration` is how long an answer, or a refusal, takes; a service that hangs takes `timeout`.
     `reads_after` is how long after the start of the scrape the service reads its own state: so a sample may show a fault
     that is younger than its timestamp.
-    `dropped_at` is when discovery removes the target.
+    `dropped_at` is when discovery removes the target, and `returns_at` when it has it again, if it ever does.
     """
 
     job: str
@@ -31,6 +31,7 @@ class Target:
     duration: Millis = 0
     reads_after: Millis = 0
     dropped_at: Millis | None = None
+    returns_at: Millis | None = None
 
     @property
     def labels(self) -> Labels:
@@ -41,6 +42,10 @@ class Target:
         """The instants of its schedule within `[begin, end]`."""
         first = begin + (self.phase - begin) % self.interval
         return range(first, end + 1, self.interval)
+
+    def is_gone(self, at: Millis) -> bool:
+        """Whether discovery does not have the target."""
+        return self.dropped_at is not None and self.dropped_at <= at < (self.returns_at or at + 1)
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,11 @@ def scrape(target: Target, storage: Storage, begin: Millis, end: Millis, restart
         if restart and at >= restart.up_at and not forgot:
             # Series that vanished meanwhile get no marker: Prometheus has lost them.
             known, forgot = set(), True
-        dropped = target.dropped_at is not None and at >= target.dropped_at
-        found, written_at = _forget(target, at) if dropped else _ask(target, at)
+        is_gone = target.is_gone(at)
+        if is_gone and not (known and target.is_gone(at + target.interval)):
+            # It was marked already; or it is back too soon, and a marker behind its new samples is refused.
+            continue
+        found, written_at = _forget(target, at) if is_gone else _ask(target, at)
         is_lost = restart is not None and at < restart.up_at and written_at > restart.down_at
         if not is_lost:
             for labels, value in found.items():
@@ -68,8 +76,6 @@ def scrape(target: Target, storage: Storage, begin: Millis, end: Millis, restart
             for labels in known - set(found):
                 storage.write(labels, Sample(at, None, written_at))
             known = set(found)
-        if dropped:
-            return
 
 
 def _ask(target: Target, at: Millis) -> tuple[Vector, Millis]:
