@@ -38,6 +38,7 @@ WITH_SERVERS = (
     "agent/regression/test_promtool.py",
     "agent/regression/test_pytest_plugin.py",
     "agent/regression/test_regress.py",
+    "agent/regression/test_incident.py",
     "agent/regression/test_sample_repository.py",
     "agent/regression/test_shipped_files.py",
     "agent/regression/test_simulated.py",

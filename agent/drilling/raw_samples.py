@@ -1,6 +1,7 @@
 """Fetches what a replay needs: the rules, and the raw samples of every selector that they depend on.
 
-It costs Prometheus one query for the size of all selectors, one for each selector, and three for the scrapes.
+It costs Prometheus one query for the sizes of every fifteen selectors, one for each selector and hour, and two for the
+scrapes.
 """
 
 from __future__ import annotations
