@@ -73,7 +73,7 @@ async def _record(config: Path, stretch: Stretch, output: Path | None, redact: l
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
     for left in recording.replay.left_out if recording.replay is not None else ():
-        typer.echo(f"alertdrill: {left.rule} cannot be replayed: {left.reason}", err=True)
+        typer.echo(f"alertdrill: {left.rule} cannot be replayed: {left.told}", err=True)
     typer.echo(f"recording {path}")
     return 0
 

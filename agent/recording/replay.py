@@ -40,6 +40,14 @@ class LeftOutRecord(Record):
     reason: str
     selectors: list[SelectorRecord] = []
 
+    @property
+    def told(self) -> str:
+        """The reason in words, with the selectors that are too wide."""
+        widest = "; ".join(
+            f"{one.selector}: {one.samples:,} samples in {one.series:,} series" for one in self.selectors
+        )
+        return f"{self.reason} ({widest})" if widest else self.reason
+
 
 class ReplayRecord(Record):
     """The raw samples from `since` to the end of the drill, of every selector that the rules under test depend on.

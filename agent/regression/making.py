@@ -136,8 +136,7 @@ class Maker:
         replay = self._recording.replay
         for one in replay.left_out if replay is not None else ():
             if one.rule == alert:
-                widest = "; ".join(f"{s.selector}: {s.samples:,} samples in {s.series:,} series" for s in one.selectors)
-                raise NotReplayable(f"{alert}: {one.reason}{' (' + widest + ')' if widest else ''}")
+                raise NotReplayable(f"{alert}: {one.told}")
 
     def _rule_files(self, rule: RuleRecord) -> list[Path]:
         """Return the given rule files that have the alert; without any, the file that Prometheus read, if it is here."""

@@ -56,9 +56,10 @@ SERIES: list[tuple[dict[str, str], list[tuple[float, str]]]] = [
 ]
 
 
-def _queried(query: str, at: float) -> dict[str, Any]:
+def _queried(query: str, at: float, samples: int) -> dict[str, Any]:
     if "label_replace" in query:
-        rows = [{"metric": {"of": "0", "what": what}, "value": [at, "160"]} for what in ("series", "samples")]
+        counts = {"series": 1, "samples": samples}
+        rows = [{"metric": {"of": "0", "what": what}, "value": [at, str(count)]} for what, count in counts.items()]
         return {"resultType": "vector", "result": rows}
     found = re.fullmatch(r"(?P<name>\w+).*\[(?P<ms>\d+)ms\]", query)
     return {
@@ -74,10 +75,10 @@ def _ranges(name: str, at: float, seconds: float) -> Iterator[dict[str, Any]]:
             yield {"metric": labels, "values": values}
 
 
-def _answer(request: web.Request, pages: dict[str, Any]) -> web.Response:
+def _answer(request: web.Request, pages: dict[str, Any], samples: int) -> web.Response:
     last = request.path.rsplit("/", 1)[1]
     if last == "query":
-        data: Any = _queried(request.query["query"], float(request.query["time"]))
+        data: Any = _queried(request.query["query"], float(request.query["time"]), samples)
     elif last in pages:
         data = pages[last]
     else:
@@ -89,9 +90,11 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(START + seconds, UTC).isoformat()
 
 
-async def _recorded(folder: Path, pages: dict[str, Any]) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+async def _recorded(
+    folder: Path, pages: dict[str, Any], samples: int = len(SCRAPES)
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     """Run `alertdrill record`; return how it ended, and what it asked of the server."""
-    async with answering(lambda request: _answer(request, {"rules": {"groups": [GROUP]}} | pages)) as server:
+    async with answering(lambda request: _answer(request, {"rules": {"groups": [GROUP]}} | pages, samples)) as server:
         (folder / "agent.yml").write_text(
             f'{{probe: {{kind: http, url: "http://127.0.0.1:1/"}}, prometheus: {{url: "{server.url}/prometheus"}}}}\n'
         )
@@ -126,6 +129,13 @@ def test_an_incident_becomes_a_test_that_notices_a_changed_rule(tmp_path: Path, 
     _write(rules, RULE | {"for": "20m"})
     ran_again = _alertdrill("regress", "run", tmp_path / "regress")
     assert (ran_again.exit_code, "QueueGrows would not fire" in ran_again.stdout) == (1, True), ran_again.output
+
+
+def test_a_rule_that_reads_too_much_is_told_with_its_widest_selector(tmp_path: Path) -> None:
+    ran, _ = asyncio.run(_recorded(tmp_path, PAGES, samples=200_000))
+    reason = "its selectors find 200,000 samples, and at most 100,000 are recorded for a rule"
+    says = f"alertdrill: QueueGrows cannot be replayed: {reason} (queue: 200,000 samples in 1 series)\n"
+    assert (ran.returncode, ran.stderr) == (0, says)
 
 
 def _write(path: Path, rule: dict[str, Any]) -> None:
