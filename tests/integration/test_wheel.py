@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -151,6 +152,23 @@ def test_rules_are_explained(run: Run) -> None:
     ended = run("alertdrill", "explain", ROOT / "configs/prometheus/rules.yml", "--format", "json")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert {"SystemDown", "HighResponseTime"} <= {rule["alert"] for rule in json.loads(ended.stdout)["rules"]}
+
+
+def test_a_regress_file_is_a_test_of_pytest(run: Run, environment: Path, here: Path) -> None:
+    """The plugin is found by its entry point, beside packages of the service that are named as ours are inside."""
+    # The borrowed libraries may have one of the checkout.
+    (entry_points,) = environment.glob("lib/python*/site-packages/alertdrill-*.dist-info/entry_points.txt")
+    assert "[pytest11]" in entry_points.read_text()
+    sample = ROOT / "docs" / "sample-repository"
+    shutil.copytree(sample, here / "sample")
+    arguments = ("python", "-m", "pytest", "-p", "no:cacheprovider", "-v", "sample")
+    ended = run(*arguments)
+    assert "collected 0 items" in ended.stdout, ended.stdout + ended.stderr
+    ended = run(*arguments, "--alertdrill")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    names = {path.name.split(".")[1] for path in (sample / "regress").iterdir()}
+    assert len(names) == ended.stdout.count(" PASSED") > 1
+    assert all(f"{name}.regress.yml::{name} PASSED" in ended.stdout for name in names)
 
 
 def test_the_watchdog_starts(environment: Path, here: Path) -> None:
