@@ -16,7 +16,9 @@ from typer.testing import CliRunner
 
 from alertdrill.agent.cli import app
 from alertdrill.agent.recording.recording import Recording, write_recording
+from alertdrill.agent.recording.records import WatchedRecord
 from alertdrill.agent.recording.replay import LeftOutRecord, SelectorRecord
+from alertdrill.agent.regression.promtool import find_promtool
 from alertdrill.agent.regression.regress_file import read_regress_file
 from tests.support.replayable import Written, write_rules
 
@@ -131,6 +133,15 @@ CHANGES: list[tuple[Written, dict[str, Any], int, str]] = [
     (QUEUE, {"labels": {"severity": "info"}}, 1, "contract receiver pager: fails"),
     (QUEUE, {"labels": {"severity": "page", "team": "x"}}, 0, 'team="x"} instead of {instance="a:1"'),
     (QUEUE, {"keep_firing_for": "5m"}, 0, "Queue would resolve 5m later: 10m15s → 15m15s"),
+    (QUEUE, {"keep_firing_for": "10m"}, 1, "Queue would resolve 15s too late; contract 10m after the fault: fails"),
+    (QUEUE, {"keep_firing_for": "30m"}, 1, "Queue would not resolve; contract 10m after the fault: fails"),
+    (QUEUE, {"expr": "vector(1) > 0", "for": "30s"}, 1, "Queue would fire 1m30s before the fault: fails"),
+    (
+        QUEUE,
+        {"expr": "vector(1) > 0"},
+        1,
+        'Queue would fire even without queue{instance="a:1",job="shop"}: this file proves nothing any more: fails',
+    ),
     (QUEUE, {"annotations": {"a": "other"}}, 0, "Queue fires after 2m15s as recorded; contract 10m: holds"),
     (QUEUE, {"expr": "queue > on () queue"}, 1, "would not fire"),
     (QUEUE, {"expr": "queue > 50 and on () vector(time()) > 1"}, 3, "reads the clock with time()"),
@@ -451,6 +462,61 @@ def test_what_cannot_be_replayed_is_told_and_not_written(
     assert result.exit_code == 3
     assert says in result.stderr
     assert not (shop.folder / "regress").exists()
+
+
+def _on(recording: Recording, version: str) -> Recording:
+    """Say that a recording is from another Prometheus, or from that of the promtool here."""
+    server = recording.prometheus.model_copy(update={"version": version})
+    return recording.model_copy(update={"prometheus": server})
+
+
+def _unlike_promtool(recording: Recording) -> Recording:
+    return _on(_one_evaluation_less(recording), find_promtool().version)
+
+
+def _of_another_version(recording: Recording) -> Recording:
+    return _on(_one_evaluation_less(recording), "1.8.2")
+
+
+def _with_query_offset(recording: Recording) -> Recording:
+    watched = WatchedRecord(
+        alert="Queue", group="shop", file="rules.yml", first_at=recording.started_at, interval_seconds=15, count=0,
+        query_offset_seconds=30, parts=[],
+    )  # fmt: skip
+    return _unlike_promtool(recording).model_copy(update={"watched": [watched]})
+
+
+def _firing_from_the_begin(recording: Recording) -> Recording:
+    """The samples begin with the drill, and the alert fired before."""
+    instants = sorted(at for one in recording.alerts for at in one.instants)
+    firing = recording.alerts[0].model_copy(update={"state": "firing", "instants": instants})
+    return recording.model_copy(update={"alerts": [firing]})
+
+
+ALWAYS = replace(QUEUE, series={'queue{job="shop",instance="a:1"}': "80x119"}, lead=30)
+
+
+@pytest.mark.parametrize(
+    ("written", "change", "says"),
+    [
+        (ALWAYS, _firing_from_the_begin, "It was active already when the recording began."),
+        (QUEUE, _of_another_version, "It was recorded on Prometheus 1.8.2, and this is promtool "),
+        (QUEUE, _with_query_offset, "Its group has a query offset of 30 s."),
+        (
+            ERRORS,
+            _unlike_promtool,
+            "It reads job:errors:rate1m, which the server may have evaluated up to one interval",
+        ),
+        (QUEUE, _unlike_promtool, "An evaluation of the server may have come late, or read a scrape before it was"),
+    ],
+)
+def test_what_promtool_does_not_reproduce_is_told_with_the_likely_reason(
+    shop: Shop, written: Written, change: Callable[[Recording], Recording], says: str
+) -> None:
+    result = shop.make(shop.record(written, change))
+    assert result.exit_code == 3
+    assert "promtool does not reproduce the recording: at " in result.stderr
+    assert says in result.stderr
 
 
 def _without_five_scrapes(recording: Recording) -> Recording:
