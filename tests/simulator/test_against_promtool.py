@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from simulator import MUTANTS, RIGHT, Case, Truth, Version
+from simulator import MUTANTS, RIGHT, Case, Truth
 from simulator.drawn import KINDS, draw_many, plain_cases
 from simulator.promtool import sees_all, write_test
-from tests.support.promtools import BOTH
+from tests.support.promtools import BOTH, version_of
 
 COUNT = int(os.environ.get("ALERTDRILL_CASES", "200"))
 # Mutants whose mistake promtool can see: it has no offset of a group, and no Alertmanager.
@@ -27,17 +27,9 @@ def promtool(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def _version(promtool: str) -> Version:
-    told = subprocess.run([promtool, "--version"], capture_output=True, text=True, check=True)
-    found = re.search(r"version (\d+)\.(\d+)", told.stdout + told.stderr)
-    assert found is not None
-    assert (int(found[1]), int(found[2])) < (2, 52) or int(found[1]) == 3
-    return Version.V3 if int(found[1]) == 3 else Version.V2
-
-
 @pytest.fixture(scope="module")
 def drawn(promtool: str) -> dict[Case, Truth]:
-    return {case: case.run() for case in draw_many(plain_cases(version=_version(promtool)), COUNT)}
+    return {case: case.run() for case in draw_many(plain_cases(version=version_of(promtool)), COUNT)}
 
 
 def _failures(promtool: str, tests: list[Path]) -> dict[str, str]:

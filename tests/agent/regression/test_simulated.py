@@ -1,6 +1,6 @@
 """Recordings of simulated drills become tests that promtool agrees with, and that notice a changed rule.
 
-ALERTDRILL_CASES is the number of cases; `make regress-proof` draws five hundred. The simulator is an independent witness: it shares no code with promtool.
+ALERTDRILL_CASES is the number of cases for each promtool; `make regress-proof` draws five hundred. The simulator is an independent witness: it shares no code with promtool.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from simulator import MUTANTS, Absent, Case, Compare, Gauge, Group, Rule, Select
 from simulator.drawn import draw_many, plain_cases
 from simulator.mutants import RIGHT, Engine
 from tests.agent.regression.conftest import OUTCOME
+from tests.support.promtools import BOTH, version_of
 from tests.support.replayable import rule_file, with_samples
 from tests.support.simulated_recording import Simulated, recorded
 
@@ -33,27 +34,28 @@ WRONG = {name: engine for name, engine in MUTANTS.items() if engine.machine is n
 _NOTHING_TO_PROVE = ("was never active", "never fired", "the test would fail as it is", "was active already")
 
 
-def _made(simulated: Simulated, folder: Path) -> Made | str:
+def _made(simulated: Simulated, folder: Path, program: str | None = None) -> Made | str:
     recording, rules = with_samples(simulated), rule_file(folder, simulated)
     path = folder / "drawn.recording.json.gz"
     path.write_bytes(b"")
-    maker = Maker(path, recording, find_promtool(), MakingOptions(folder, [rules]))
+    maker = Maker(path, recording, find_promtool(program), MakingOptions(folder, [rules]))
     try:
         return maker.made(recording.drill.expect[0])
     except NotReplayable as error:
         return str(error)
 
 
+@pytest.mark.parametrize("program", BOTH)
 @pytest.mark.parametrize("batch", range(max(_CASES // _BATCH, 1)))
 def test_a_simulated_drill_becomes_a_test_that_notices_a_longer_wait(
-    batch: int, tmp_path: Path, record_property: Callable[[str, object], None]
+    batch: int, program: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    promtool, proven = find_promtool(), 0
+    promtool, proven = find_promtool(program), 0
     caught: set[str] = set()
-    for number, case in enumerate(draw_many(plain_cases(), _BATCH, batch)):
+    for number, case in enumerate(draw_many(plain_cases(version=version_of(program)), _BATCH, batch)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        made = _made(recorded(case), folder)
+        made = _made(recorded(case), folder, program)
         if isinstance(made, str):
             reasons = [reason for reason in _NOTHING_TO_PROVE if reason in made]
             assert reasons, (case, made)
