@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
+import jsonschema_rs
 import pytest
 
 from alertdrill.agent.report.ci import files, github
 from alertdrill.agent.report.ci.checks import Check, CiFinding, CiReport, Kind
 
+# From the npm package @microsoft/jest-sarif 1.0.0-beta.0, under the MIT licence.
+_SCHEMA = Path(__file__).with_name("sarif-2.1.0-rtm.5.json.gz")
+# Regular expressions of JavaScript may have a bracket that closes nothing; this reader needs a backslash before it.
+_TEXT = gzip.decompress(_SCHEMA.read_bytes()).decode().replace("{2}]?$", r"{2}\\]?$")
+_SARIF = jsonschema_rs.Draft4Validator(json.loads(_TEXT), validate_formats=True)
 LATER = "would fire 5m later: 8m14s → 13m14s; contract 12m: fails"
 
 
@@ -140,3 +148,15 @@ def test_sarif_names_rules_levels_and_places() -> None:
     assert run["results"][0]["locations"] == [
         {"physicalLocation": {"artifactLocation": {"uri": "rules/shop.yml"}, "region": {"startLine": 7}}}
     ]
+
+
+@pytest.mark.parametrize("report", [REPORT, MANY, CiReport("gate", ())], ids=["all kinds", "many", "nothing"])
+def test_sarif_follows_the_public_schema(report: CiReport) -> None:
+    _SARIF.validate(json.loads(files.sarif(report)))
+
+
+def test_the_public_schema_refuses_what_is_no_sarif() -> None:
+    wrong = json.loads(files.sarif(REPORT))
+    wrong["runs"][0]["results"][0]["level"] = "fatal"
+    with pytest.raises(jsonschema_rs.ValidationError, match="fatal"):
+        _SARIF.validate(wrong)
