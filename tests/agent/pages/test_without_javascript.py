@@ -19,7 +19,11 @@ OF_THE_SCHEDULE = {
     "/alerts": ["no drill of it ran yet; slow-service would", "0 of 1 proven"],
     "/schedule": ["freeze", "skipped (blackout)", "Nothing yet.", 'ctl pause --for 2h --reason "the release"'],
     "/drills": ["slow-service", "weekly"],
-    "/drills/slow-service": ["so far nothing was broken", "expects Slow within 30s", "alertdrill ctl start slow-service"],
+    "/drills/slow-service": [
+        "so far nothing was broken",
+        "expects Slow within 30s",
+        "alertdrill ctl start slow-service",
+    ],
     "/load": ["The load of the last day", "20"],
 }
 OF_AN_EMPTY_HISTORY = OF_THE_SCHEDULE | {
