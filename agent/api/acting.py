@@ -155,7 +155,7 @@ class Acting:
             limit = (
                 f"expected an end after {utc_text(now)}, and at most {format_duration(wire.LONGEST_BLACKOUT)} in all"
             )
-            raise Wrong(400, "it is no blackout", [f"until: {utc_text(until)}; {limit}"])
+            raise Wrong(400, "it is not a blackout", [f"until: {utc_text(until)}; {limit}"])
         known = journal.blackouts(now)
         if len(known) >= _MOST_BLACKOUTS:
             raise Refused(409, "there are too many blackouts", f"end one of the {len(known)} first")

@@ -96,7 +96,7 @@ class Scrapes(Settings):
     def _are_series(cls, series: dict[str, str]) -> dict[str, str]:
         for name, values in series.items():
             if not _SERIES.fullmatch(name) or not name:
-                msg = f'{name!r} is no series, expected one such as queue{{job="shop"}}'
+                msg = f'{name!r} is not a series, expected one such as queue{{job="shop"}}'
                 raise ValueError(msg)
             parse_values(values)
         return series

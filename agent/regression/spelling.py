@@ -1,8 +1,8 @@
 """The values of a series as promtool writes them: `0x12 5+3x20 _x3 stale`, read, written, and made shorter.
 
 `a+bxn` is a and n more values, each of which is the one before plus b. Sums of decimals are rounded at each step, as in
-promtool, so a text always stands for exactly one list of floating-point numbers. `_` is no sample, and `_xn` are n of
-these. https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/#series
+promtool, so a text always stands for exactly one list of floating-point numbers. `_` stands for a missing sample, and
+`_xn` are n of these. https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/#series
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def parse_values(text: str) -> list[Value]:
     for word in text.split():
         item = _ITEM.fullmatch(word)
         if item is None:
-            msg = f"{word!r} is no value of a series, expected one such as 5, 0+3x20, _x4 or stale"
+            msg = f"{word!r} is not a value of a series, expected one such as 5, 0+3x20, _x4 or stale"
             raise ValueError(msg)
         if len(values) + int(item["times"] or 0) > MOST_VALUES:
             msg = f"the values are more than {MOST_VALUES:,}"

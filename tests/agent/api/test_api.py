@@ -347,7 +347,7 @@ async def test_a_blackout_by_a_call_lasts_over_a_restart_and_refuses_starts_unti
     async with served(tmp_path) as one:
         for says, values in wrong.items():
             status, refusal, _ = await one.ask("POST", path, json.dumps(whole | values), JSON)
-            assert (status, refusal["title"]) == (400, "it is no blackout")
+            assert (status, refusal["title"]) == (400, "it is not a blackout")
             assert refusal["detail"].startswith(says)
         soon, later = (utc_text(one.agent.parts.site.clocks.now() + timedelta(days=days)) for days in (3, 4))
         status, made, _ = await one.ask("POST", path, json.dumps(whole | {"until": soon}), JSON)

@@ -560,7 +560,7 @@ def test_a_drill_without_a_file_of_its_rules_needs_the_option(shop: Shop) -> Non
         ("evaluation: 15s", "evaluation: 0s", "evaluation: input should be greater than 0"),
         ("every: 15s", "every: 0s", "every: input should be greater than 0"),
         ("pending: 15s", "pending: soon", "pending: 'soon' is not a duration"),
-        ("10x", "ten x", "'ten' is no value of a series"),
+        ("10x", "ten x", "'ten' is not a value of a series"),
         ("contract:", "contracts:", "contract"),
         ("'queue{", "'queue{{", "is no series"),
     ],
