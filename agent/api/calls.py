@@ -24,12 +24,12 @@ from alertdrill.units.text import one_line
 _MOST_BYTES = 16_384
 _MOST_VALUES = 100
 _WORDS = {
-    "StartCall": "start",
-    "AbortCall": "abort",
-    "PauseCall": "pause",
-    "BlackoutCall": "blackout",
-    "EndBlackoutCall": "end of a blackout",
-    "EmptyCall": "empty object",
+    "StartCall": "a start",
+    "AbortCall": "an abort",
+    "PauseCall": "a pause",
+    "BlackoutCall": "a blackout",
+    "EndBlackoutCall": "the end of a blackout",
+    "EmptyCall": "an empty object",
 }
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
 # Shorter texts become hardly smaller.
@@ -106,7 +106,7 @@ async def _called(door: Door, route: Route, request: web.Request) -> Call:
 
 
 def _body(model: type[Wire], content: bytes) -> Wire:
-    what = f"it is no {_WORDS[model.__name__]}"
+    what = f"it is not {_WORDS[model.__name__]}"
     example = json.dumps(model.model_json_schema()["examples"][0])
     try:
         values = json_text.parse(content.strip() or b"{}", _MOST_VALUES)

@@ -38,7 +38,7 @@ class Client:
         except ValueError:
             is_right = False
         if not is_right or parts.username or parts.query or parts.fragment:
-            raise ConfigError("--server: it is no URL of an agent, expected one such as http://127.0.0.1:9095")
+            raise ConfigError("--server: it is not the URL of an agent, expected one such as http://127.0.0.1:9095")
         try:
             token = read_secret(token_file, None)
             context = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None

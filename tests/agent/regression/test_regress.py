@@ -562,7 +562,7 @@ def test_a_drill_without_a_file_of_its_rules_needs_the_option(shop: Shop) -> Non
         ("pending: 15s", "pending: soon", "pending: 'soon' is not a duration"),
         ("10x", "ten x", "'ten' is not a value of a series"),
         ("contract:", "contracts:", "contract"),
-        ("'queue{", "'queue{{", "is no series"),
+        ("'queue{", "'queue{{", "is not a series"),
     ],
 )
 def test_a_wrong_file_is_reported_with_its_line(shop: Shop, old: str, new: str, says: str) -> None:
