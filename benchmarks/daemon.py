@@ -109,9 +109,9 @@ class Cost:
     _last: tuple[int, float, float] = (0, 0.0, 0.0)
 
     @property
-    def cpu_microseconds(self) -> float:
+    def text(self) -> str:
         """The processor time of one transaction."""
-        return self.cpu_seconds / self.transactions * 1e6 if self.transactions else 0.0
+        return f"{self.cpu_seconds / self.transactions * 1e6:.1f} µs" if self.transactions else "—"
 
     def add(self, pid: int, transactions: float) -> None:
         """Add a sample: a process, 0 if there is none, and all transactions that were sent until now."""
@@ -204,8 +204,8 @@ class _Bare:
 
     @property
     def worker(self) -> int:
-        """The process that sends; 0 until it has started."""
-        return next(iter(_workers(self.pid)), 0)
+        """The process that sends: one worker alone may do so in the first process."""
+        return next(iter(_workers(self.pid)), self.pid)
 
 
 @contextmanager
@@ -471,7 +471,7 @@ def page(before: Circumstances, outcome: Outcome) -> str:
         ("lateness p99 of the bare load alone", f"{outcome.alone_late_p99_seconds * 1000:.3f} ms"),
         (
             "processor time of a transaction: agent, bare load",
-            f"{outcome.cost.cpu_microseconds:.1f} µs, {outcome.bare_cost.cpu_microseconds:.1f} µs",
+            f"{outcome.cost.text}, {outcome.bare_cost.text}",
         ),
         ("memory of the parent: most, growth", f"{outcome.parent.most:.1f} MiB, {outcome.parent.growth:+.1f} MiB"),
         ("memory of a worker: most, growth", f"{outcome.worker.most:.1f} MiB, {outcome.worker.growth:+.1f} MiB"),
