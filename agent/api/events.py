@@ -28,8 +28,6 @@ _STATUS_EVERY_SECONDS = 2.0
 _KEPT = 900
 _BUFFER = 256
 _MOST_CLIENTS = 64
-# All at once, they would keep the load waiting for a processor; a reader does not see a fifth of a second.
-_APART_SECONDS = 0.003
 # Proxies close a connection that is silent for a minute.
 _PING_EVERY_SECONDS = 15.0
 _HEADERS = {
@@ -42,19 +40,17 @@ _HEADERS = {
 
 @dataclass(eq=False)
 class _Client:
-    """One open stream: its place among all, what waits to be sent, and how to cut it off."""
+    """One open stream: what waits to be sent, and how to cut it off."""
 
     request: web.Request
-    place: int
-    waiting: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(_BUFFER))
-    has_ended: bool = False
+    waiting: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(_BUFFER))
 
     @property
     def is_gone(self) -> bool:
         transport = self.request.transport
         return transport is None or transport.is_closing()
 
-    def put(self, text: bytes) -> None:
+    def put(self, text: bytes | None) -> None:
         """Let it be sent; a client that has not read what came before is cut off."""
         try:
             self.waiting.put_nowait(text)
@@ -90,8 +86,7 @@ class Events:
                 await asyncio.sleep(_LOOK_EVERY_SECONDS)
         finally:
             for client in self._clients:
-                client.has_ended = True
-                client.put(b"")
+                client.put(None)
 
     def _look_at_load(self) -> None:
         for second in self._new_seconds():
@@ -141,7 +136,7 @@ class Events:
         if len(self._clients) >= _MOST_CLIENTS:
             raise Refused(503, "too many streams are open", f"at most {_MOST_CLIENTS}", Retry_After="10")
         response = web.StreamResponse(headers=_HEADERS)
-        client = _Client(call.request, self._free_place())
+        client = _Client(call.request)
         begin = b"".join(self._first(call.request.headers.get("Last-Event-ID", "")))
         self._clients.add(client)
         try:
@@ -152,10 +147,6 @@ class Events:
         finally:
             self._clients.discard(client)
         return response
-
-    def _free_place(self) -> int:
-        taken = {one.place for one in self._clients}
-        return next(place for place in range(_MOST_CLIENTS) if place not in taken)
 
     def _first(self, last_id: str) -> Iterator[bytes]:
         """Yield what a client gets at once: what it missed, or the state as it is now."""
@@ -183,19 +174,12 @@ class Events:
 
 
 async def _send(client: _Client, response: web.StreamResponse) -> None:
-    while not client.has_ended:
-        if text := await _next(client):
-            await response.write(text)
-
-
-async def _next(client: _Client) -> bytes:
-    """Return all that waits to be sent, or a ping."""
-    try:
-        async with asyncio.timeout(_PING_EVERY_SECONDS):
-            texts = [await client.waiting.get()]
-    except TimeoutError:
-        return b": ping\n\n"
-    await asyncio.sleep(client.place * _APART_SECONDS)
-    while not client.waiting.empty():
-        texts.append(client.waiting.get_nowait())
-    return b"".join(texts)
+    while True:
+        try:
+            async with asyncio.timeout(_PING_EVERY_SECONDS):
+                text = await client.waiting.get()
+        except TimeoutError:
+            text = b": ping\n\n"
+        if text is None:
+            return
+        await response.write(text)
