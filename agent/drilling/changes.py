@@ -12,7 +12,7 @@ from alertdrill.agent.monitoring.rules import ActiveAlert, AlertingRule, RuleGro
 
 
 @dataclass(frozen=True)
-class Change:
+class AlertChange:
     """A new state of an alert, which is pending, firing or inactive, active since `active_at` (all in Unix seconds).
 
     It was found by the evaluation that began at `at`, or by one before that which no look saw, after that at `before`.
@@ -26,13 +26,13 @@ class Change:
     before: float | None
 
 
-class Changes:
+class AlertChanges:
     """The changes of some alerts, by name, in the order in which they were seen."""
 
     def __init__(self, alerts: Iterable[str]) -> None:
         self._watched = frozenset(alerts)
         self._known: dict[tuple[str, str, int], tuple[float, dict[tuple[tuple[str, str], ...], ActiveAlert]]] = {}
-        self.seen: list[Change] = []
+        self.seen: list[AlertChange] = []
 
     def note(self, groups: Iterable[RuleGroup]) -> None:
         """Compare an answer of Prometheus with the one before."""
@@ -51,8 +51,8 @@ class Changes:
         for labels, one in active.items():
             old = known.get(labels)
             if old is None or (old.state, old.active_at) != (one.state, one.active_at):
-                self.seen.append(Change(one.labels, one.state, one.active_at, at, before))
+                self.seen.append(AlertChange(one.labels, one.state, one.active_at, at, before))
         for labels in known.keys() - active.keys():
             over = known[labels]
-            self.seen.append(Change(over.labels, "inactive", over.active_at, at, before))
+            self.seen.append(AlertChange(over.labels, "inactive", over.active_at, at, before))
         self._known[key] = at, active

@@ -21,7 +21,7 @@ LOAD = "the load"
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedStep:
     """A surge or a fault of a plan; `at` counts from the end of the baseline."""
 
     at: timedelta
@@ -44,11 +44,11 @@ def render(drill: Drill, planned: Sequence[tuple[Fault, Injection]]) -> Renderab
     return Group(heading, table, *(Text(line) for line in expectations(drill)))
 
 
-def steps(drill: Drill, planned: Sequence[tuple[Fault, Injection]]) -> list[Step]:
+def steps(drill: Drill, planned: Sequence[tuple[Fault, Injection]]) -> list[PlannedStep]:
     """List the surges and the faults of a drill in the order of its time line; a surge acts on the load."""
-    surges = [Step(one.at, _lasts(drill, one), SURGE, LOAD, one.target) for one in drill.load.surges]
+    surges = [PlannedStep(one.at, _lasts(drill, one), SURGE, LOAD, one.target) for one in drill.load.surges]
     faults = [
-        Step(fault.at, _lasts(drill, fault), fault.kind, injection.target, _settings(fault))
+        PlannedStep(fault.at, _lasts(drill, fault), fault.kind, injection.target, _settings(fault))
         for fault, injection in planned
     ]
     return sorted([*surges, *faults], key=lambda one: one.at)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from alertdrill.agent.config.drill import Drill
-from alertdrill.agent.drilling.changes import Changes
+from alertdrill.agent.drilling.changes import AlertChanges
 from alertdrill.agent.drilling.evidence import Evidence, key_of, scrape_error
 from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.monitoring.alertmanager import Alertmanager, NotificationCount
@@ -83,7 +83,7 @@ class Observer:
         self._scrape_errors: dict[tuple[str, str], str] = {}
         self._open_outages: set[str] = set()
         self.states: dict[str, str] = {}
-        self.changes = Changes(self._watched)
+        self.changes = AlertChanges(self._watched)
         self.began_at: float | None = None
         self.seen: dict[str, str] = {}
         self.outages: list[OutageRecord] = []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from alertdrill.agent.config.drill import Expectation
-from alertdrill.agent.drilling.changes import Change
+from alertdrill.agent.drilling.changes import AlertChange
 from alertdrill.agent.drilling.site import RunningDrill
 from alertdrill.agent.recording.records import NotificationRecord, RuleRecord
 from alertdrill.agent.rules.labels import has
@@ -72,7 +72,7 @@ class _Window:
         why = f"for {format_seconds(self.rule.for_seconds)}, an evaluation every {every}"
         return f"from {soonest} to {_clock(self.latest)} ({why})"
 
-    def has(self, firing: Change) -> bool | None:
+    def has(self, firing: AlertChange) -> bool | None:
         """Return whether an alert fired inside; None if other evaluations, which nobody saw, may have been before."""
         is_early = firing.at < max(self.due - _ROUNDING_SECONDS, self.fault_at)
         is_late = firing.at > self.deadline or (firing.before is not None and firing.before >= self.due)
@@ -91,7 +91,7 @@ def awaited(running: RunningDrill) -> list[Awaited]:
 def standing(
     one: Expectation,
     broken_at: float | None,
-    changes: Iterable[Change],
+    changes: Iterable[AlertChange],
     rules: Iterable[RuleRecord],
     notifications: Iterable[NotificationRecord] = (),
 ) -> Awaited:
@@ -121,7 +121,7 @@ def standing(
     return Awaited(one.alert, state, observed, lawful, is_lawful)
 
 
-def _state(newest: Iterable[Change], *, has_fired: bool) -> str:
+def _state(newest: Iterable[AlertChange], *, has_fired: bool) -> str:
     states = {change.state for change in newest}
     if found := states & {"firing", "pending"}:
         return min(found)
@@ -141,7 +141,7 @@ def _allowed(one: Expectation, broken_at: float | None) -> str:
 
 
 def _observed(
-    first: Change, own: Iterable[Change], told: Sequence[NotificationRecord], rules: Iterable[RuleRecord]
+    first: AlertChange, own: Iterable[AlertChange], told: Sequence[NotificationRecord], rules: Iterable[RuleRecord]
 ) -> Iterator[str]:
     """Yield what was seen of an alert, in order; of its end only the newest one."""
     interval = min((rule.interval_seconds for rule in rules), default=0.0)
@@ -158,13 +158,13 @@ def _observed(
         yield f"resolved {_when(ends[-1], interval)}"
 
 
-def _when(change: Change, interval_seconds: float) -> str:
+def _when(change: AlertChange, interval_seconds: float) -> str:
     if _is_exact(change, interval_seconds):
         return f"at {_clock(change.at)}"
     return f"by {_clock(change.at)}" + (f", after {_clock(change.before)}" if change.before is not None else "")
 
 
-def _is_exact(change: Change, interval_seconds: float) -> bool:
+def _is_exact(change: AlertChange, interval_seconds: float) -> bool:
     return change.before is not None and change.at - change.before < _NEXT_INTERVALS * interval_seconds
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from alertdrill.agent.config.drill import Expectation
-from alertdrill.agent.drilling.changes import Change
+from alertdrill.agent.drilling.changes import AlertChange
 from alertdrill.agent.pages.live import Awaited, standing
 from alertdrill.agent.recording.records import NotificationRecord, RuleRecord
 
@@ -35,10 +35,10 @@ WINDOW = "from 12:00:20.2 to 12:00:21.2 (for 5s, an evaluation every 1s)"
 LATE = 0.003
 
 
-def change(state: str, at: float, *, before: float | None = 1, since: float = 15.2, **labels: str) -> Change:
+def change(state: str, at: float, *, before: float | None = 1, since: float = 15.2, **labels: str) -> AlertChange:
     """Make a change at some seconds after noon; the evaluation before it was `before` seconds earlier."""
     seen = NOON + at + LATE
-    return Change(SLOW | labels, state, NOON + since, seen, None if before is None else seen - before)
+    return AlertChange(SLOW | labels, state, NOON + since, seen, None if before is None else seen - before)
 
 
 def notified(at: float, status: str = "firing", receiver: str = "pager", since: float = 20.2) -> NotificationRecord:
