@@ -72,8 +72,8 @@ async def _record(config: Path, stretch: Stretch, output: Path | None, redact: l
         write_recording(recording, path)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
-    for left in recording.replay.left_out if recording.replay is not None else ():
-        typer.echo(f"alertdrill: {left.rule} cannot be replayed: {left.told}", err=True)
+    for one in recording.left_out:
+        typer.echo(one.warning, err=True)
     typer.echo(f"recording {path}")
     return 0
 

@@ -315,9 +315,10 @@ def write_index(folder: Path, console: Console, *, is_told: bool) -> None:
 def write_reports(recording: Recording, judgement: Judgement, path: Path, console: Console) -> None:
     """Write every report beside the recording, and print their paths; the page's path is the last line.
 
-    Before them stands which rules cannot be replayed from the recording. Raises ConfigError that names the file which could not be written; what comes before it is written and printed.
+    Before them stands which rules cannot be replayed from the recording. Raises ConfigError that names the file which
+    could not be written; what comes before it is written and printed.
     """
-    for left in recording.replay.left_out if recording.replay is not None else ():
-        console.print(Text(f"alertdrill: {left.rule} cannot be replayed: {left.told}"), soft_wrap=True)
+    for one in recording.left_out:
+        console.print(Text(one.warning), soft_wrap=True)
     console.print(f"recording {path}", soft_wrap=True)
     console.print(f"report {report_files.write(recording, judgement, path)}", soft_wrap=True)

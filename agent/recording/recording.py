@@ -43,7 +43,7 @@ from alertdrill.agent.recording.records import (
     TargetRecord,
     WatchedRecord,
 )
-from alertdrill.agent.recording.replay import ReplayRecord
+from alertdrill.agent.recording.replay import LeftOutRecord, ReplayRecord
 from alertdrill.units import json_text
 from alertdrill.units.text import one_line
 
@@ -126,6 +126,11 @@ class Recording(Record):
     def allowed(self) -> frozenset[str]:
         """The alerts that may fire without being expected."""
         return frozenset((*self.drill.allow, *self.ignored))
+
+    @property
+    def left_out(self) -> list[LeftOutRecord]:
+        """The rules that cannot be replayed from its samples; empty also when it has no samples at all."""
+        return self.replay.left_out if self.replay is not None else []
 
     def phase(self, name: Phase) -> PhaseRecord | None:
         """Return a phase; None if the drill did not reach it."""

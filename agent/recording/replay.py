@@ -41,12 +41,17 @@ class LeftOutRecord(Record):
     selectors: list[SelectorRecord] = []
 
     @property
-    def told(self) -> str:
+    def why(self) -> str:
         """The reason in words, with the selectors that are too wide."""
         widest = "; ".join(
             f"{one.selector}: {one.samples:,} samples in {one.series:,} series" for one in self.selectors
         )
         return f"{self.reason} ({widest})" if widest else self.reason
+
+    @property
+    def warning(self) -> str:
+        """The line that a command prints of it."""
+        return f"alertdrill: {self.rule} cannot be replayed: {self.why}"
 
 
 class ReplayRecord(Record):

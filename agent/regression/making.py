@@ -133,10 +133,9 @@ class Maker:
         return rule
 
     def _require_recorded(self, alert: str) -> None:
-        replay = self._recording.replay
-        for one in replay.left_out if replay is not None else ():
+        for one in self._recording.left_out:
             if one.rule == alert:
-                raise NotReplayable(f"{alert}: {one.told}")
+                raise NotReplayable(f"{alert}: {one.why}")
 
     def _rule_files(self, rule: RuleRecord) -> list[Path]:
         """Return the given rule files that have the alert; without any, the file that Prometheus read, if it is here."""
