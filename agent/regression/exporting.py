@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,12 @@ def exported(paths: Sequence[Path], output: Path) -> Iterator[tuple[str, str]]:
     ready, broken = replays(paths)
     if broken:
         raise ConfigError(*(f"{one.path}: {one.error}" for one in broken))
+    # Many tests are of one rule file.
+    reads = cache(_is_for_promtool)
     for replay in ready:
         stem = replay.path.name.removesuffix(SUFFIX)
         files = replay.file.rule_files(replay.path)
-        if all(_is_for_promtool(path) for path in files):
+        if all(map(reads, files)):
             names = [os.path.relpath(path, output) for path in files]
         else:
             yield f"{stem}.rules.yml", yaml.safe_dump(replay.rule.rules, sort_keys=False)
