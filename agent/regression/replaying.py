@@ -32,6 +32,8 @@ from alertdrill.agent.regression.rule_slice import AlertGone, RuleSlice, rule_sl
 from alertdrill.agent.rules.routing import receivers
 from alertdrill.units.duration import format_duration, spell_seconds
 
+MAY_DIFFER = "a difference may come from that"
+"""A part of the note that tells why another version of promtool may give another timeline."""
 _MARGIN = timedelta(minutes=1)
 _LOOKBACK_MS = round(DEFAULT_LOOKBACK_SECONDS * 1000)
 _IF_MOVED = "if the rule moved, name its file as `rules:`; if it was removed on purpose, delete this regress file"
@@ -369,14 +371,14 @@ class _Judged:
     def _edge_words(self) -> str:
         """Tell whether 2.x and 3.x may see different samples: those at the very begin of a range count only in 2.x."""
         if self.replay.rule.has_subquery:
-            return "the begin of a subquery counts only in 2.x, so a difference may come from that"
+            return f"the begin of a subquery counts only in 2.x, so {MAY_DIFFER}"
         edges = {round(edge * 1000) for edge in self.replay.rule.reads.edges} | {_LOOKBACK_MS}
         count = sum(self.replay.case.samples_on(edge) for edge in edges)
         if not count:
             return "no sample lies at the begin of a range, where only 2.x counts it, so both see the same"
         return (
             f"{count} times a sample lies at the very begin of a range, where only 2.x counts it;"
-            " a difference may come from that, so take the promtool of that Prometheus"
+            f" {MAY_DIFFER}, so take the promtool of that Prometheus"
         )
 
     def _absent(self) -> list[str]:

@@ -19,7 +19,7 @@ from alertdrill.agent.regression.closure import PlacedRule, placed
 from alertdrill.agent.regression.conversion import NotReplayable
 from alertdrill.agent.regression.making import Made, Maker, MakingOptions
 from alertdrill.agent.regression.promtool import Promtool, find_promtool
-from alertdrill.agent.regression.replaying import Result, run
+from alertdrill.agent.regression.replaying import MAY_DIFFER, Result, run
 from alertdrill.agent.regression.rule_slice import RuleSlice, rule_slice
 from benchmarks.regression.drawn import NotDrawn, drawn
 from benchmarks.regression.recording import Situation, recorded, states
@@ -137,7 +137,7 @@ def _told(result: Result) -> str:
 
 def _is_explained(result: Result) -> bool:
     """Return whether only the snapshot differs, and the run says that the other version of promtool may be the reason."""
-    return not (result.error or result.failures) and any("may come from that" in note for note in result.notes)
+    return not (result.error or result.failures) and any(MAY_DIFFER in note for note in result.notes)
 
 
 @dataclass(frozen=True)
