@@ -30,6 +30,7 @@ from urllib.request import urlopen
 
 import typer
 
+from alertdrill.chaos.machine.proc_stat import read_stat
 from alertdrill.lab.ports import free_ports
 from benchmarks.counting_server import counts
 from benchmarks.errors import BenchmarkError, exit_on_error
@@ -113,13 +114,16 @@ class Cost:
         """The processor time of one transaction."""
         return f"{self.cpu_seconds / self.transactions * 1e6:.1f} µs" if self.transactions else "—"
 
-    def add(self, pid: int, transactions: float) -> None:
-        """Add a sample: a process, 0 if there is none, and all transactions that were sent until now."""
-        before, now = self._last, (pid, _cpu_seconds(pid), transactions)
-        if pid and pid == before[0]:
+    def add(self, pid: int, metrics: dict[str, float]) -> None:
+        """Add a sample: a process, 0 if there is none, and the metrics of its load; without any, it is no sample."""
+        stat, before = read_stat(pid) if pid and metrics else None, self._last
+        if stat is None:
+            self._last = 0, 0.0, 0.0
+            return
+        self._last = now = pid, stat.cpu_ticks / os.sysconf("SC_CLK_TCK"), _ended(metrics)
+        if pid == before[0]:
             self.cpu_seconds += now[1] - before[1]
             self.transactions += now[2] - before[2]
-        self._last = now
 
 
 @dataclass
@@ -310,7 +314,7 @@ class _Bench:
             if elapsed - sampled >= _SAMPLE_EVERY_SECONDS:
                 sampled = elapsed
                 self._sample(elapsed)
-                self._outcome.bare_cost.add(bare.worker, _sent(metrics(bare.port)))
+                self._outcome.bare_cost.add(bare.worker, metrics(bare.port))
             time.sleep(0.2)
         locking.join()
 
@@ -328,7 +332,7 @@ class _Bench:
         time.sleep(3.0)
         found, now = counts(self._files.server), metrics(self._files.agent)
         outcome = self._outcome
-        outcome.ended = round(_transactions(now, "succeeded") + _transactions(now, "failed"))
+        outcome.ended = round(_ended(now))
         outcome.dropped, outcome.lost = round(_transactions(now, "dropped")), round(_transactions(now, "lost"))
         outcome.arrived, outcome.doubled = found.total - before, found.doubled
         outcome.drills = round(sum(value for name, value in now.items() if name.startswith("alertdrill_runs_total")))
@@ -359,7 +363,7 @@ class _Bench:
         # During a change there are two.
         workers = _workers(pid)
         self._outcome.worker.samples += [(elapsed, max(map(_pss_mib, workers), default=0.0))]
-        self._outcome.cost.add(workers[0] if len(workers) == 1 else 0, _sent(metrics(self._files.agent)))
+        self._outcome.cost.add(workers[0] if len(workers) == 1 else 0, metrics(self._files.agent))
 
     def wait_for(self, path: str) -> None:
         """Wait until a path is answered with 200."""
@@ -380,17 +384,6 @@ def _workers(pid: int) -> list[int]:
     """Return the processes that send for an agent; a drill may just be judged in another one."""
     children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
     return [one for one in children if "spawn_main" in _command_line(one)]
-
-
-def _cpu_seconds(pid: int) -> float:
-    with contextlib.suppress(OSError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
-
-
-def _sent(metrics: dict[str, float]) -> float:
-    return sum(metrics.get(f'alertdrill_transactions_total{{outcome="{one}"}}', 0.0) for one in ("succeeded", "failed"))
 
 
 def alertdrill(*words: str) -> list[str]:
@@ -414,6 +407,10 @@ def metrics(port: int) -> dict[str, float]:
 
 def _transactions(metrics: dict[str, float], outcome: str) -> float:
     return metrics[f'alertdrill_transactions_total{{outcome="{outcome}"}}']
+
+
+def _ended(metrics: dict[str, float]) -> float:
+    return _transactions(metrics, "succeeded") + _transactions(metrics, "failed")
 
 
 def late_p99(metrics: dict[str, float]) -> float:
