@@ -7,6 +7,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -217,15 +218,15 @@ async def test_a_second_agent_of_the_same_name_writes_nothing_until_the_first_ha
     tmp_path: Path, on_server: HistorySettings
 ) -> None:
     told: list[str] = []
-    async with running((first := HistoryWriter(on_server, tmp_path / "a")).run()):
-        await until(lambda: first.is_known)
-        async with running((second := HistoryWriter(on_server, tmp_path / "b", tell=told.append)).run()):
+    first, second = HistoryWriter(on_server, tmp_path / "a"), HistoryWriter(on_server, tmp_path / "b", tell=told.append)
+    async with AsyncExitStack() as later:
+        async with running(first.run()):
+            await until(lambda: first.is_known)
+            await later.enter_async_context(running(second.run()))
             await until(lambda: bool(told))
             assert "another agent writes as shop: each needs a name of its own (history.agent)" in second.problem
             assert (first.problem, first.is_name_taken, second.is_name_taken) == ("", False, True)
-    async with running((second := HistoryWriter(on_server, tmp_path / "b")).run()):
-        await until(lambda: second.is_known)
-        assert not second.is_name_taken
+        await until(lambda: not second.is_name_taken)
 
 
 async def test_a_server_that_never_answers_does_not_hold_up_the_end(tmp_path: Path) -> None:
