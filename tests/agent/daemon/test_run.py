@@ -209,7 +209,7 @@ def test_an_agent_from_its_start_to_its_end(tmp_path: Path) -> None:
         assert agent.metric("alertdrill_paused_until_timestamp_seconds") > time.time()
         status, text = agent.ask("/api/v1/pause", post=True, body='{"for": "8d", "reason": "holidays"}')
         refusal = json.loads(text)
-        assert (status, refusal["title"], refusal["detail"][:6]) == (400, "it is no pause", "for: I")
+        assert (status, refusal["title"], refusal["detail"][:6]) == (400, "it is not a pause", "for: I")
         assert agent.ask("/api/v1/resume", post=True)[0] == 415
         assert agent.ask("/api/v1/resume", post=True, body="{}")[0] == 200
         assert agent.metric("alertdrill_paused_until_timestamp_seconds") == 0
