@@ -38,7 +38,7 @@ _DRAWN_EACH_SECOND = 4
 _LINE_EVERY_SECONDS = 5.0
 
 
-class Lines:
+class ConsoleLines:
     """One line for each event, with the seconds since the start."""
 
     def __init__(self, console: Console, *, is_quiet: bool = False) -> None:

@@ -1,6 +1,6 @@
 """The log of `alertdrill run`: one line for each event, as text, as logfmt or as JSON.
 
-A part of the agent gets a function that takes a text. A `Line` is such a text with a level and further values, so that
+A part of the agent gets a function that takes a text. A `LogLine` is such a text with a level and further values, so that
 only those who have more to say than a text know of it.
 """
 
@@ -42,7 +42,7 @@ class LogLevel(StrEnum):
 _RANKS = {level: rank for rank, level in enumerate(LogLevel)}
 
 
-class Line(str):
+class LogLine(str):
     """A text with its level, and values such as the name of a drill."""
 
     __slots__ = ("level", "values")
@@ -50,8 +50,8 @@ class Line(str):
     def __new__(cls, text: str, level: LogLevel = LogLevel.INFO, **values: str) -> Self:
         """Make a line; a text that is a line already keeps its level, and adds its values."""
         made = super().__new__(cls, text)
-        made.level = text.level if isinstance(text, Line) else level
-        made.values = values | text.values if isinstance(text, Line) else values
+        made.level = text.level if isinstance(text, LogLine) else level
+        made.values = values | text.values if isinstance(text, LogLine) else values
         return made
 
     level: LogLevel
@@ -60,7 +60,7 @@ class Line(str):
 
 def leveled(tell: Tell, level: LogLevel = LogLevel.INFO, **values: str) -> Tell:
     """Return a function that tells each text with a level and values, unless it is a line with its own."""
-    return lambda text: tell(Line(text, level, **values))
+    return lambda text: tell(LogLine(text, level, **values))
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Log:
 
     def __call__(self, text: str) -> None:
         """Write a line for an event."""
-        line = Line(text)
+        line = LogLine(text)
         if _RANKS[line.level] < _RANKS[self._level]:
             return
         self._tell_left_out()
@@ -107,10 +107,10 @@ class Log:
             return
         self._put(line)
 
-    def _put(self, line: Line) -> None:
+    def _put(self, line: LogLine) -> None:
         self._write(spelled(self._form, utc_text(self._now()), line))
 
-    def _is_one_too_many(self, line: Line) -> bool:
+    def _is_one_too_many(self, line: LogLine) -> bool:
         shape = re.sub(r"\d+", "0", line)
         one = self._alike.get(shape)
         if one is None:
@@ -128,10 +128,12 @@ class Log:
                 return
             del self._alike[shape]
             if one.left_out:
-                self._put(Line(f"{one.left_out} more lines were left out that are like: {one.text}", LogLevel.WARNING))
+                self._put(
+                    LogLine(f"{one.left_out} more lines were left out that are like: {one.text}", LogLevel.WARNING)
+                )
 
 
-def spelled(form: LogFormat, instant: str, line: Line) -> str:
+def spelled(form: LogFormat, instant: str, line: LogLine) -> str:
     """Write a line in one of the forms."""
     text = one_line(line)[:_LONGEST_LINE]
     if form is LogFormat.TEXT:

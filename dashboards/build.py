@@ -20,7 +20,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common, dashboard
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from dashboards.panel import Dashboard, Form, Limits, Panel, Query, Variable
+from dashboards.panel import Dashboard, Form, Panel, Query, Thresholds, Variable
 
 RANGES = ("1h", "6h", "24h", "7d")
 _TAG = "payment-engine"
@@ -133,7 +133,7 @@ def _target(query: Query, name: str, *, is_instant: bool) -> prometheus.Dataquer
     return made.instant().format(PromQueryFormat.TABLE) if is_instant else made.range()
 
 
-def _thresholds(limits: Limits) -> builders.ThresholdsConfig:
+def _thresholds(limits: Thresholds) -> builders.ThresholdsConfig:
     steps = [dashboard.Threshold(value=value, color=colour) for value, colour in limits.steps]
     return builders.ThresholdsConfig().mode(dashboard.ThresholdsMode.ABSOLUTE).steps(steps)
 

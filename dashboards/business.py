@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.panel import Dashboard, Limits, Panel, Query, Row, Variable
+from dashboards.panel import Dashboard, Panel, Query, Row, Thresholds, Variable
 
 _CHOSEN = '{tenant=~"$tenant", currency=~"$currency"}'
 _TENANT = '{tenant=~"$tenant"}'
@@ -141,7 +141,7 @@ BUSINESS = Dashboard(
                             "{{tenant}}",
                         ),
                     ),
-                    Limits(1, 2),
+                    Thresholds(1, 2),
                     width=8,
                 ),
                 Panel(
@@ -154,7 +154,7 @@ BUSINESS = Dashboard(
                             "{{tenant}}",
                         ),
                     ),
-                    Limits(0.1, 1),
+                    Thresholds(0.1, 1),
                     width=8,
                 ),
                 Panel(

@@ -12,7 +12,7 @@ import aiohttp
 from dashboards.catalogue import DASHBOARDS
 from dashboards.panel import Dashboard
 from dashboards.picture import html_page
-from dashboards.prometheus_queries import QueryRunner, Span
+from dashboards.prometheus_queries import QueryRunner, TimeRange
 
 _POINTS = 240
 
@@ -33,7 +33,7 @@ def main() -> None:
 
 async def _draw(options: argparse.Namespace) -> None:
     now = time.time()
-    span = Span(now - options.seconds, now, max(options.seconds / _POINTS, 0.1))
+    span = TimeRange(now - options.seconds, now, max(options.seconds / _POINTS, 0.1))
     async with aiohttp.ClientSession() as session:
         runner = QueryRunner(session, options.prometheus, options.time_scale)
         for spec in DASHBOARDS:
@@ -46,7 +46,7 @@ def _write(path: Path, page: str) -> None:
     print(path)  # noqa: T201 - the command's output
 
 
-async def _page(runner: QueryRunner, spec: Dashboard, span: Span) -> str:
+async def _page(runner: QueryRunner, spec: Dashboard, span: TimeRange) -> str:
     return html_page(spec, {panel.title: await runner.panel(panel, spec, span) for panel in spec.panels})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.panel import Dashboard, Limits, Panel, Query, Row
+from dashboards.panel import Dashboard, Panel, Query, Row, Thresholds
 
 _RESOURCES = "payment_engine_resources"
 
@@ -19,14 +19,14 @@ HEALTH = Dashboard(
                     "Of one core, by instance; the promise is below 80 % on average.",
                     "percent",
                     (Query(f"{_RESOURCES}_cpu_usage", "{{instance}}"),),
-                    Limits(70, 80),
+                    Thresholds(70, 80),
                 ),
                 Panel(
                     "Memory usage",
                     "Of the allowed memory; HighMemoryUsage warns above 85 %.",
                     "percent",
                     (Query(f"{_RESOURCES}_memory_usage", "{{instance}}"),),
-                    Limits(75, 85),
+                    Thresholds(75, 85),
                     max=100,
                 ),
                 Panel(
@@ -51,14 +51,14 @@ HEALTH = Dashboard(
                         Query(f"{_RESOURCES}_database_connections", "in use"),
                         Query(f"{_RESOURCES}_database_pool_size", "pool"),
                     ),
-                    Limits(300, 400),
+                    Thresholds(300, 400),
                 ),
                 Panel(
                     "Pool usage",
                     "Share of the pool's connections in use; the promise is below 80 %.",
                     "percentunit",
                     (Query(f"{_RESOURCES}_database_connections / {_RESOURCES}_database_pool_size", "{{instance}}"),),
-                    Limits(0.6, 0.8),
+                    Thresholds(0.6, 0.8),
                     max=1,
                 ),
                 Panel(
@@ -66,7 +66,7 @@ HEALTH = Dashboard(
                     "Transactions that wait for a free connection.",
                     "short",
                     (Query("payment_engine_transactions_queued", "{{instance}}"),),
-                    Limits(500, 1000),
+                    Thresholds(500, 1000),
                 ),
             ),
         ),
@@ -78,7 +78,7 @@ HEALTH = Dashboard(
                     "Of account look-ups; the promise is above 95 %, LowCacheHitRate fires below 90 %.",
                     "percent",
                     (Query(f"{_RESOURCES}_cache_hit_rate", "{{instance}}"),),
-                    Limits(95, 90),
+                    Thresholds(95, 90),
                     max=100,
                 ),
                 Panel(
@@ -107,7 +107,7 @@ HEALTH = Dashboard(
                             "command, mean",
                         ),
                     ),
-                    Limits(0.001, 0.01),
+                    Thresholds(0.001, 0.01),
                 ),
             ),
         ),
@@ -123,7 +123,7 @@ HEALTH = Dashboard(
                             "sum by (consumergroup, topic) (kafka_consumergroup_lag)", "{{consumergroup}} on {{topic}}"
                         ),
                     ),
-                    Limits(1000, 10_000),
+                    Thresholds(1000, 10_000),
                     width=12,
                 ),
                 Panel(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.panel import Dashboard, Limits, Panel, Query, Row
+from dashboards.panel import Dashboard, Panel, Query, Row, Thresholds
 
 _DATABASE = '{datname!~"template.*"}'
 
@@ -26,7 +26,7 @@ INFRASTRUCTURE = Dashboard(
                     "Pods that should be ready and are not; each is missing capacity.",
                     "short",
                     (Query('sum by (namespace) (kube_pod_status_ready{condition="false"})', "{{namespace}}"),),
-                    Limits(1, 2),
+                    Thresholds(1, 2),
                 ),
                 Panel(
                     "Replicas available",
@@ -47,7 +47,7 @@ INFRASTRUCTURE = Dashboard(
                     "Whether each engine passes the load balancer's health check: 1 is up.",
                     "short",
                     (Query('haproxy_server_status{state="UP"}', "{{proxy}} {{server}}"),),
-                    Limits(1, 0.5),
+                    Thresholds(1, 0.5),
                     form="state",
                 ),
                 Panel(
@@ -73,7 +73,7 @@ INFRASTRUCTURE = Dashboard(
                             "answers of 5xx",
                         ),
                     ),
-                    Limits(1, 10),
+                    Thresholds(1, 10),
                 ),
             ),
         ),
@@ -118,7 +118,7 @@ INFRASTRUCTURE = Dashboard(
                             "hits",
                         ),
                     ),
-                    Limits(0.99, 0.95),
+                    Thresholds(0.99, 0.95),
                     width=6,
                     max=1,
                 ),
@@ -142,7 +142,7 @@ INFRASTRUCTURE = Dashboard(
                     "Whether the exporter reaches Redis: 1 is up.",
                     "short",
                     (Query("redis_up", "{{instance}}"),),
-                    Limits(1, 0.5),
+                    Thresholds(1, 0.5),
                     form="state",
                     width=6,
                 ),
@@ -184,7 +184,7 @@ INFRASTRUCTURE = Dashboard(
                     "Brokers of the cluster that answer.",
                     "short",
                     (Query("kafka_brokers", "{{instance}}"),),
-                    Limits(1, 0.5),
+                    Thresholds(1, 0.5),
                     form="stat",
                     width=6,
                 ),
@@ -205,7 +205,7 @@ INFRASTRUCTURE = Dashboard(
                     "Messages that a group has not read yet.",
                     "short",
                     (Query("sum by (consumergroup) (kafka_consumergroup_lag)", "{{consumergroup}}"),),
-                    Limits(1000, 10_000),
+                    Thresholds(1000, 10_000),
                     width=6,
                 ),
                 Panel(
@@ -213,7 +213,7 @@ INFRASTRUCTURE = Dashboard(
                     "A group without members settles nothing.",
                     "short",
                     (Query("kafka_consumergroup_members", "{{consumergroup}}"),),
-                    Limits(1, 0.5),
+                    Thresholds(1, 0.5),
                     width=6,
                 ),
             ),

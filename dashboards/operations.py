@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.panel import Dashboard, Limits, Panel, Query, Row
+from dashboards.panel import Dashboard, Panel, Query, Row, Thresholds
 
 _RATE = "sum(rate(payment_engine_transactions_processed_total[1m]))"
 _BUCKETS = "sum by (le) (rate(payment_engine_transactions_response_time_seconds_bucket[$__rate_interval]))"
@@ -29,7 +29,7 @@ OPERATIONS = Dashboard(
                     "Mean of the last minute; HighTPS warns above 1,800/s, and 2,000/s is what the engine is built for.",
                     "ops",
                     (Query(_RATE, "transactions"),),
-                    Limits(1800, 2000),
+                    Thresholds(1800, 2000),
                     form="stat",
                     width=5,
                 ),
@@ -38,7 +38,7 @@ OPERATIONS = Dashboard(
                     "The promise is below 2 s; HighResponseTime warns above that.",
                     "s",
                     (Query(f"histogram_quantile(0.95, {_BUCKETS})", "p95"),),
-                    Limits(1, 2),
+                    Thresholds(1, 2),
                     form="stat",
                     width=5,
                 ),
@@ -47,7 +47,7 @@ OPERATIONS = Dashboard(
                     "The promise is below 0.1 %; HighErrorRate wakes the engineer on call above 5 %.",
                     "percentunit",
                     (Query(f"sum(rate(payment_engine_errors_total[1m])) / {_RATE}", "errors"),),
-                    Limits(0.001, 0.05),
+                    Thresholds(0.001, 0.05),
                     form="stat",
                     width=5,
                 ),
@@ -56,7 +56,7 @@ OPERATIONS = Dashboard(
                     "Accepted and not yet answered.",
                     "short",
                     (Query("sum(payment_engine_transactions_active)", "active"),),
-                    Limits(500, 1000),
+                    Thresholds(500, 1000),
                     form="stat",
                     width=5,
                 ),
@@ -65,7 +65,7 @@ OPERATIONS = Dashboard(
                     "Whether Prometheus reaches the engine: 1 is up; SystemDown wakes the engineer on call.",
                     "short",
                     (Query('min(up{job="payment-engine"})', "up"),),
-                    Limits(1, 0.5),
+                    Thresholds(1, 0.5),
                     form="stat",
                     width=4,
                 ),
@@ -82,7 +82,7 @@ OPERATIONS = Dashboard(
                         Query(_RATE, "answered"),
                         Query("sum(alertdrill_target_transactions_per_second)", "synthetic, target"),
                     ),
-                    Limits(1800, 2000),
+                    Thresholds(1800, 2000),
                     width=12,
                 ),
                 Panel(
@@ -90,7 +90,7 @@ OPERATIONS = Dashboard(
                     "From the request to its answer, as the engine measures it.",
                     "s",
                     _quantiles(_BUCKETS),
-                    Limits(2, 5),
+                    Thresholds(2, 5),
                     width=12,
                 ),
             ),
@@ -103,7 +103,7 @@ OPERATIONS = Dashboard(
                     "The share of transactions that were answered with a server error.",
                     "percentunit",
                     (Query(f"sum(rate(payment_engine_errors_total[1m])) / {_RATE}", "errors"),),
-                    Limits(0.001, 0.05),
+                    Thresholds(0.001, 0.05),
                     width=12,
                 ),
                 Panel(
@@ -132,7 +132,7 @@ OPERATIONS = Dashboard(
                     "Transactions that wait for a connection to the database; HighQueueDepth fires above 1,000.",
                     "short",
                     (Query("sum(payment_engine_transactions_queued)", "queued"),),
-                    Limits(500, 1000),
+                    Thresholds(500, 1000),
                     width=8,
                 ),
                 Panel(
@@ -140,7 +140,7 @@ OPERATIONS = Dashboard(
                     "Accepted and not yet answered.",
                     "short",
                     (Query("sum(payment_engine_transactions_active)", "active"),),
-                    Limits(500, 1000),
+                    Thresholds(500, 1000),
                     width=8,
                 ),
                 Panel(
@@ -148,7 +148,7 @@ OPERATIONS = Dashboard(
                     "From getting a database connection until the database has booked the transaction.",
                     "s",
                     _quantiles(f"sum by (le) (rate({_WORK}[$__rate_interval]))"),
-                    Limits(1, 2),
+                    Thresholds(1, 2),
                     width=8,
                 ),
             ),

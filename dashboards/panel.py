@@ -17,7 +17,7 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Limits:
+class Thresholds:
     """The values at which a panel turns yellow and red, in its unit.
 
     If red is below yellow, low values are bad.
@@ -42,7 +42,7 @@ class Panel:
     text: str
     unit: str
     queries: tuple[Query, ...]
-    limits: Limits | None = None
+    limits: Thresholds | None = None
     form: Form = "line"
     width: int = 8
     max: float | None = None

@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from alertdrill.agent.report import plot
 from alertdrill.agent.report.axis import Unit
-from alertdrill.agent.report.plot import Axis, Figure, Line, Row, Stack, Tone
-from dashboards.panel import Dashboard, Limits, Panel
-from dashboards.prometheus_queries import Line as Answer
+from alertdrill.agent.report.plot import Axis, Figure, Line, PlotRow, Stack, Tone
+from dashboards.panel import Dashboard, Panel, Thresholds
+from dashboards.prometheus_queries import PanelSeries as Answer
 
 _TONES: tuple[Tone, ...] = ("blue", "orange", "green", "magenta", "teal", "violet", "ochre", "sky")
 _SHADES: Mapping[str, Tone] = {"green": "green", "yellow": "orange", "red": "red"}
@@ -78,7 +78,7 @@ def _number(panel: Panel, answer: Answer) -> Markup:
     return Markup('<div class="number {}">{}</div>').format(shade, format_value(value, panel.unit))
 
 
-def _shade(limits: Limits, value: float) -> str:
+def _shade(limits: Thresholds, value: float) -> str:
     return [name for bound, name in limits.steps if bound is None or value >= bound][-1]
 
 
@@ -104,7 +104,9 @@ def _figure(panel: Panel, answers: Sequence[Answer], number: int, most_points: i
     zero = instants[0]
     stack = _stack(panel, answers, instants) if panel.form == "stack" else None
     lines = [] if stack else [_line(panel, answer, zero, tone) for answer, tone in zip(answers, cycle(_TONES))]
-    row = Row(panel.title, lines=lines, stack=stack, unit=_UNITS.get(panel.unit, ""), limits=_limits(panel, answers))
+    row = PlotRow(
+        panel.title, lines=lines, stack=stack, unit=_UNITS.get(panel.unit, ""), limits=_limits(panel, answers)
+    )
     along = Axis(0.0, instants[-1] - zero, "UTC", "clock", zero=zero)
     return Figure(f"panel-{number}", [row], along, most_points=most_points)
 

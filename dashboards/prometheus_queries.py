@@ -18,7 +18,7 @@ _LIMIT = aiohttp.ClientTimeout(total=10.0)
 
 
 @dataclass(frozen=True)
-class Span:
+class TimeRange:
     """A time range in Unix seconds, with a point at every step."""
 
     start: float
@@ -27,7 +27,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Line:
+class PanelSeries:
     """One series of a panel: its legend, and its samples as (Unix seconds, value)."""
 
     legend: str
@@ -42,7 +42,7 @@ class QueryRunner:
         self._url = url.rstrip("/")
         self._time_scale = time_scale
 
-    async def lines(self, query: Query, spec: Dashboard, span: Span) -> list[Line]:
+    async def lines(self, query: Query, spec: Dashboard, span: TimeRange) -> list[PanelSeries]:
         """Run one query over a time range; raises aiohttp.ClientError, and ValueError if Prometheus rejects it."""
         expr = scale_expr(filled(query.expr, spec), self._time_scale)
         params = {"query": expr, "start": f"{span.start:.3f}", "end": f"{span.end:.3f}", "step": f"{span.step_seconds}"}
@@ -53,11 +53,11 @@ class QueryRunner:
             msg = f"{expr}: {answer.get('error')}"
             raise ValueError(msg)
         return [
-            Line(_legend(query, one["metric"]), [(float(at), float(value)) for at, value in one["values"]])
+            PanelSeries(_legend(query, one["metric"]), [(float(at), float(value)) for at, value in one["values"]])
             for one in answer["data"]["result"]
         ]
 
-    async def panel(self, panel: Panel, spec: Dashboard, span: Span) -> list[Line]:
+    async def panel(self, panel: Panel, spec: Dashboard, span: TimeRange) -> list[PanelSeries]:
         """Run all queries of a panel, in order."""
         return [line for query in panel.queries for line in await self.lines(query, spec, span)]
 

@@ -22,7 +22,7 @@ from pydantic import Field, field_validator, model_validator
 from alertdrill.probes.client import Client, CutsOff, Ended, Opened, startable
 from alertdrill.probes.data.data import Choice
 from alertdrill.probes.data.number_range import stream_seed
-from alertdrill.probes.outcome import Counted, Outcome, Request
+from alertdrill.probes.outcome import Counted, NamedRequest, Outcome
 from alertdrill.probes.probe import Probe
 from alertdrill.probes.registry import RegisteredProbe
 from alertdrill.units.settings import Settings
@@ -109,7 +109,7 @@ def named(outcome: Outcome, name: str, seconds: float) -> Outcome:
         return replace(outcome, requests=tuple(replace(hop, name=name) for hop in outcome.hops), hops=())
     failed = outcome.refused_by_status or outcome.reason not in {None, "check"}
     waited_seconds = 0.0 if outcome.opening is None else outcome.opening.waited_seconds
-    request = Request(name, max(seconds - waited_seconds, 0.0), failed, outcome.opening)
+    request = NamedRequest(name, max(seconds - waited_seconds, 0.0), failed, outcome.opening)
     return replace(outcome, requests=(request,), opening=None)
 
 

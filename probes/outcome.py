@@ -31,7 +31,7 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class NamedRequest:
     """A named request of a transaction, for transactions of several requests and for those of a mix.
 
     `failed` is what k6's http_req_failed counts: no answer, or a status of 400 or more. `seconds` begin when the
@@ -60,9 +60,9 @@ class Outcome:
     detail: str = ""
     failed_checks: tuple[str, ...] = ()
     refused_by_status: bool = False
-    requests: tuple[Request, ...] = ()
+    requests: tuple[NamedRequest, ...] = ()
     opening: Opening | None = field(default=None, compare=False)
-    hops: tuple[Request, ...] = field(default=(), compare=False)
+    hops: tuple[NamedRequest, ...] = field(default=(), compare=False)
     trace_id: str = field(default="", compare=False)
 
 

@@ -17,7 +17,7 @@ from alertdrill.probes.tls import TlsProbe
 
 
 @dataclass(frozen=True)
-class Kind:
+class ProbeKind:
     """A kind of probe: the class of its settings, and the module whose `opened(probe, shard, shards)` makes a client.
 
     The module is given as a text, and imported when a client is opened: its library may be slow to load, or not be
@@ -29,12 +29,12 @@ class Kind:
 
 
 PROBES = {
-    "dns": Kind(DnsProbe, "alertdrill.probes.dns.{probe.client}_client"),
-    "http": Kind(HttpProbe, "alertdrill.probes.http.{probe.client}_client"),
-    "postgres": Kind(PostgresProbe, "alertdrill.probes.postgres_client"),
-    "redis": Kind(RedisProbe, "alertdrill.probes.redis_client"),
-    "tcp": Kind(TcpProbe, "alertdrill.probes.tcp"),
-    "tls": Kind(TlsProbe, "alertdrill.probes.tls"),
+    "dns": ProbeKind(DnsProbe, "alertdrill.probes.dns.{probe.client}_client"),
+    "http": ProbeKind(HttpProbe, "alertdrill.probes.http.{probe.client}_client"),
+    "postgres": ProbeKind(PostgresProbe, "alertdrill.probes.postgres_client"),
+    "redis": ProbeKind(RedisProbe, "alertdrill.probes.redis_client"),
+    "tcp": ProbeKind(TcpProbe, "alertdrill.probes.tcp"),
+    "tls": ProbeKind(TlsProbe, "alertdrill.probes.tls"),
 }
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import count
 
 from alertdrill.agent.api import wire
-from alertdrill.agent.api.calls import Answered, Call, Wrong
+from alertdrill.agent.api.calls import Answered, ApiCall, Wrong
 from alertdrill.agent.api.reading import from_history, ordered_blackout, skipped
 from alertdrill.agent.api.table import BASE
 from alertdrill.agent.config.drill import Drill
@@ -35,7 +35,7 @@ class Acting:
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
 
-    async def start(self, call: Call) -> wire.Wire | Answered:
+    async def start(self, call: ApiCall) -> wire.Wire | Answered:
         """Start a drill, or tell what it would do; a call with a key that is known starts nothing."""
         drill, schedule = self._drill(call.body.drill), self._agent.parts.schedule
         if call.query.dry_run:
@@ -74,7 +74,7 @@ class Acting:
         return Answered(_start(one, drill, None), 202, {"Location": f"{BASE}/starts/{_id(one)}"})
 
     async def plan(self, name: str) -> wire.Plan:
-        """Tell what a drill would do; breaks nothing. Raises Refused, with a line for each problem."""
+        """Return what a drill would do; breaks nothing. Raises Refused, with a line for each problem."""
         drill, site = self._drill(name), self._agent.parts.site
         refused = self._agent.parts.schedule.may_start(site.clocks.now())
         try:
@@ -105,8 +105,8 @@ class Acting:
             expectations=dry_run.expectations(scaled),
         )
 
-    async def start_of(self, call: Call) -> wire.Start:
-        """Answer what became of a drill that a call started."""
+    async def start_of(self, call: ApiCall) -> wire.Start:
+        """Return what became of a drill that a call started."""
         wanted, parts = call.request.match_info["id"], self._agent.parts
         records = (one for one in parts.journal.records.values() if one.entry == CALLED.name)
         one = next((one for one in records if _id(one) == wanted), None)
@@ -118,7 +118,7 @@ class Acting:
             runs = await from_history(config, lambda connection: runs_of_occurrence(connection, *one.key))
         return _start(one, None, runs)
 
-    async def abort(self, call: Call) -> wire.Aborted:
+    async def abort(self, call: ApiCall) -> wire.Aborted:
         """Stop the drill that runs, and what its occurrence would run after it."""
         parts = self._agent.parts
         running, entry = parts.site.running, parts.schedule.entry
@@ -129,14 +129,14 @@ class Acting:
             drill=None if running is None else running.progress.drill.name, occurrence=entry, reason=reason
         )
 
-    async def pause(self, call: Call) -> wire.Pause:
+    async def pause(self, call: ApiCall) -> wire.Pause:
         """Run no drill until an instant."""
         until = (self._agent.parts.site.clocks.now() + call.body.for_).replace(microsecond=0)
         pause = Pause(until, one_line(call.body.reason), _author(call))
         self._set_pause(pause)
         return wire.Pause(until=pause.until, reason=pause.reason, by=pause.by)
 
-    async def resume(self, _: Call) -> wire.EmptyCall:
+    async def resume(self, _: ApiCall) -> wire.EmptyCall:
         """End the pause."""
         self._set_pause(None)
         return wire.EmptyCall()
@@ -147,7 +147,7 @@ class Acting:
         except OSError as error:
             raise _unwritten(error) from error
 
-    async def add_blackout(self, call: Call) -> wire.Blackout:
+    async def add_blackout(self, call: ApiCall) -> wire.Blackout:
         """Run no drill from an instant until another one; a drill that runs then is stopped."""
         journal, now = self._agent.parts.journal, self._agent.parts.site.clocks.now().replace(microsecond=0)
         begins_at, until = call.body.from_ or now, call.body.until
@@ -166,7 +166,7 @@ class Acting:
         self._keep(one, f"from {utc_text(begins_at)}: {one.why}")
         return ordered_blackout(one, now)
 
-    async def end_blackout(self, call: Call) -> wire.EmptyCall:
+    async def end_blackout(self, call: ApiCall) -> wire.EmptyCall:
         """End a time without drills that a call ordered, also before it begins."""
         wanted, now = call.body.id, self._agent.parts.site.clocks.now()
         one = next((one for one in self._agent.parts.journal.blackouts(now) if one.id == wanted), None)
@@ -182,21 +182,21 @@ class Acting:
             raise _unwritten(error) from error
         self._agent.parts.tell(told)
 
-    async def heal(self, _: Call) -> wire.Healed:
+    async def heal(self, _: ApiCall) -> wire.Healed:
         """Undo the faults that no drill will undo."""
         try:
             return wire.Healed(lines=await self._agent.heal())
         except (FaultNotHealed, LedgerRefused) as error:
             raise Wrong(409, "not everything could be undone", str(error).splitlines()) from error
 
-    async def reload(self, _: Call) -> wire.Reloaded:
+    async def reload(self, _: ApiCall) -> wire.Reloaded:
         """Read the configuration again."""
         if problems := self._agent.reload():
             raise Wrong(400, "the configuration is not reloaded, and the one before stays in force", problems)
         return wire.Reloaded(sha256=self._agent.health.config_sha256, waits_for_the_drill=self._agent.is_reload_waiting)
 
 
-def _author(call: Call) -> str:
+def _author(call: ApiCall) -> str:
     """Return who calls: the name of web.yml, or else what the body says, or the address."""
     said = one_line(getattr(call.body, "by", ""))
     if not said or said == call.caller:
@@ -204,7 +204,7 @@ def _author(call: Call) -> str:
     return f"{said} ({call.caller})" if call.caller != call.request.remote else said
 
 
-def _wanted(call: Call) -> str:
+def _wanted(call: ApiCall) -> str:
     """Return what two calls have in common that have the same key, and then what they have if they also ask the same."""
     key = call.request.headers.get("Idempotency-Key", "")
     if not key:

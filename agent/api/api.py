@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from alertdrill.agent.api.acting import Acting
-from alertdrill.agent.api.calls import Call, Handler, answering, not_there, problem
+from alertdrill.agent.api.calls import ApiCall, Handler, answering, not_there, problem
 from alertdrill.agent.api.events import Events
 from alertdrill.agent.api.openapi import document
-from alertdrill.agent.api.reading import Reading
+from alertdrill.agent.api.reading import ReadHandlers
 from alertdrill.agent.api.run_files import RunFiles
 from alertdrill.agent.api.table import BASE, ROUTES
 from alertdrill.agent.api.wire import Document
@@ -24,7 +24,7 @@ class Api(More):
 
     def __init__(self, agent: Agent) -> None:
         super().__init__(agent)
-        self.reading, self.acting, self.events = Reading(agent), Acting(agent), Events(agent)
+        self.reading, self.acting, self.events = ReadHandlers(agent), Acting(agent), Events(agent)
         self.files = RunFiles(agent, self.reading)
         reading, acting = self.reading, self.acting
         self._handlers: dict[str, Handler] = {
@@ -65,7 +65,7 @@ class Api(More):
         await self.events.run()
 
 
-async def _document(_: Call) -> Document:
+async def _document(_: ApiCall) -> Document:
     return Document(**document())
 
 

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import ValidationError
 
-from alertdrill.agent.api.table import BASE, Route
+from alertdrill.agent.api.table import BASE, ApiRoute
 from alertdrill.agent.api.wire import Page, PageQuery, Problem, Wire
 from alertdrill.agent.errors import place_of
-from alertdrill.agent.log import Line, LogLevel
+from alertdrill.agent.log import LogLevel, LogLine
 from alertdrill.agent.serving.door import Door, Refused, require_type
 from alertdrill.units import json_text
 from alertdrill.units.text import one_line
@@ -50,7 +50,7 @@ class Wrong(Refused):
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiCall:
     """A call that was let in: by whom, with its parameters and its body, as the models of its route."""
 
     request: web.Request
@@ -68,11 +68,11 @@ class Answered:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-Handler = Callable[[Call], Awaitable[Wire | Answered | web.StreamResponse]]
+Handler = Callable[[ApiCall], Awaitable[Wire | Answered | web.StreamResponse]]
 
 
 def answering(
-    door: Door, route: Route, handle: Handler, tell: Callable[[str], None]
+    door: Door, route: ApiRoute, handle: Handler, tell: Callable[[str], None]
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Return the handler of a route, which answers a refusal as a problem; `tell` gets a line for an unexpected error."""
 
@@ -83,7 +83,7 @@ def answering(
             return problem(error)
         except Exception as error:  # noqa: BLE001 - the agent goes on, whatever one call does
             said = place_of(error)
-            tell(Line(f"{route.method} {BASE}{route.path} failed: {said}", LogLevel.ERROR))
+            tell(LogLine(f"{route.method} {BASE}{route.path} failed: {said}", LogLevel.ERROR))
             return problem(Refused(500, "alertdrill failed", said))
         if isinstance(found, web.StreamResponse):
             return found
@@ -93,16 +93,16 @@ def answering(
     return answer
 
 
-async def _called(door: Door, route: Route, request: web.Request) -> Call:
+async def _called(door: Door, route: ApiRoute, request: web.Request) -> ApiCall:
     caller = await door.admit(request, route.need)
     query = validated(route.query, dict(request.query), "its query is wrong")
     if route.body is None:
-        return Call(request, caller, query)
+        return ApiCall(request, caller, query)
     # A page of another server can send a form without asking first, and no JSON.
     is_token = request.headers.get("Authorization", "").lower().startswith("bearer ")
     require_type(request, None if is_token else "application/json")
     content = await door.body(request, _MOST_BYTES)
-    return Call(request, caller, query, _body(route.body, content))
+    return ApiCall(request, caller, query, _body(route.body, content))
 
 
 def _body(model: type[Wire], content: bytes) -> Wire:
@@ -128,7 +128,7 @@ def validated(model: type[_Model], values: object, what: str, hint: str = "") ->
 
 
 def problem(error: Refused) -> web.Response:
-    """Answer a refusal, as RFC 9457 says."""
+    """Return a refusal as a problem document (RFC 9457)."""
     detail = str(error).removeprefix(f"{error.reason}: ") if str(error) != error.reason else ""
     said = Problem(
         title=error.reason, status=error.status, detail=one_line(detail), errors=getattr(error, "errors", [])

@@ -22,7 +22,7 @@ _MOST_VALUES = 500_000
 
 
 @dataclass(frozen=True)
-class Client:
+class ApiClient:
     """The agent at a URL; `headers` are sent with each call."""
 
     server: str

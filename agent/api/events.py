@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from alertdrill.agent.api import wire
-from alertdrill.agent.api.calls import Call
+from alertdrill.agent.api.calls import ApiCall
 from alertdrill.agent.api.reading import running_drill, status
 from alertdrill.agent.daemon.agent import Agent
 from alertdrill.agent.serving.door import Refused
@@ -130,8 +130,8 @@ class Events:
         for client in self._clients:
             client.put(text)
 
-    async def events(self, call: Call) -> web.StreamResponse:
-        """Answer a stream that ends with the agent, or when the client does not read."""
+    async def events(self, call: ApiCall) -> web.StreamResponse:
+        """Send a stream of events; it ends with the agent, or when the client does not read."""
         self._clients -= {one for one in self._clients if one.is_gone}
         if len(self._clients) >= _MOST_CLIENTS:
             raise Refused(503, "too many streams are open", f"at most {_MOST_CLIENTS}", Retry_After="10")
@@ -158,10 +158,10 @@ class Events:
             return
         yield f"event: status\ndata: {status(self._agent).model_dump_json()}\n\n".encode()
 
-    async def load(self, call: Call) -> wire.Load:
-        """Answer the load and its last seconds."""
+    async def load(self, call: ApiCall) -> wire.LoadStatus:
+        """Return the load and its last seconds."""
         tally = self._agent.parts.load.tally
-        return wire.Load(
+        return wire.LoadStatus(
             due=tally.due,
             succeeded=tally.succeeded,
             failed=tally.failed,

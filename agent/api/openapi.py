@@ -10,7 +10,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from alertdrill import __version__
-from alertdrill.agent.api.table import BASE, GENERAL_PROBLEMS, ROUTES, Route
+from alertdrill.agent.api.table import BASE, GENERAL_PROBLEMS, ROUTES, ApiRoute
 from alertdrill.agent.api.wire import Page, Problem, Wire
 
 _AT = "#/components/schemas/{model}"
@@ -43,7 +43,7 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(name: str, route: Route, places: Any) -> dict[str, Any]:  # noqa: ANN401 - pydantic's
+def _operation(name: str, route: ApiRoute, places: Any) -> dict[str, Any]:  # noqa: ANN401 - pydantic's
     found: dict[str, Any] = {
         "operationId": name,
         "summary": route.summary,
@@ -57,7 +57,7 @@ def _operation(name: str, route: Route, places: Any) -> dict[str, Any]:  # noqa:
     return found
 
 
-def _in_path(route: Route) -> list[dict[str, Any]]:
+def _in_path(route: ApiRoute) -> list[dict[str, Any]]:
     return [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", route.path)
@@ -69,17 +69,17 @@ def _in_query(model: type[Wire]) -> list[dict[str, Any]]:
     return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in properties.items()]
 
 
-def _in_headers(name: str, route: Route) -> list[dict[str, Any]]:
+def _in_headers(name: str, route: ApiRoute) -> list[dict[str, Any]]:
     names = {"start": ["Idempotency-Key"], "events": ["Last-Event-ID"]}.get(name, [])
     names += ["If-None-Match"] if _is_list(route) else []
     return [{"name": one, "in": "header", "required": False, "schema": {"type": "string"}} for one in names]
 
 
-def _is_list(route: Route) -> bool:
+def _is_list(route: ApiRoute) -> bool:
     return route.answer is not None and issubclass(route.answer, Page)
 
 
-def _responses(route: Route, places: Any) -> dict[str, Any]:  # noqa: ANN401 - pydantic's
+def _responses(route: ApiRoute, places: Any) -> dict[str, Any]:  # noqa: ANN401 - pydantic's
     is_text = route.content.startswith("text/")
     schema = ({"type": "string"} if is_text else {}) if route.answer is None else places[route.answer, "serialization"]
     found = {str(route.status): {"description": route.summary, "content": {route.content: {"schema": schema}}}}

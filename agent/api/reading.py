@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from alertdrill import __version__
 from alertdrill.agent.api import wire
-from alertdrill.agent.api.calls import Call, cursor, part, position
+from alertdrill.agent.api.calls import ApiCall, cursor, part, position
 from alertdrill.agent.api.wire import Page
 from alertdrill.agent.config.agent import AgentConfig, without_secrets
 from alertdrill.agent.config.daemon import Closed, Freshness
@@ -24,7 +24,7 @@ from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.history import reading as history
 from alertdrill.agent.history.connection import Database, HistoryUnavailable
 from alertdrill.agent.history.database import opened
-from alertdrill.agent.history.index import Proof, Standing
+from alertdrill.agent.history.index import HistorySummary, Proof
 from alertdrill.agent.recording.recording import recording_name
 from alertdrill.agent.schedule.choice import Planned, planned
 from alertdrill.agent.schedule.journal import OccurrenceRecord
@@ -81,7 +81,7 @@ class OncePerWrite(Generic[_Result]):
         self._agent = agent
         self._read = read
         # The standing is another one after each write.
-        self._kept: tuple[Standing, _Result] | None = None
+        self._kept: tuple[HistorySummary, _Result] | None = None
 
     async def value(self) -> _Result:
         """Return it; raises Refused when the history cannot be read now."""
@@ -93,7 +93,7 @@ class OncePerWrite(Generic[_Result]):
 
 
 def status(agent: Agent) -> wire.Status:
-    """Tell the state of an agent."""
+    """Return the state of an agent."""
     parts, health = agent.parts, agent.health
     now, running = parts.site.clocks.now(), parts.site.running
     return wire.Status(
@@ -122,7 +122,7 @@ def status(agent: Agent) -> wire.Status:
 
 
 def running_drill(running: RunningDrill, entry: str) -> wire.RunningDrill:
-    """Tell how far a drill has come."""
+    """Return how far a drill has come."""
     progress, clock = running.progress, asyncio.get_running_loop().time()
     is_begun = progress.phase is not None
     return wire.RunningDrill(
@@ -141,7 +141,7 @@ def running_drill(running: RunningDrill, entry: str) -> wire.RunningDrill:
 
 
 def pause(one: Pause | None, now: datetime) -> wire.Pause | None:
-    """Tell the pause that is in force."""
+    """Return the pause that is in force."""
     if one is None or one.until <= now:
         return None
     return wire.Pause(until=one.until, reason=one.reason, by=one.by)
@@ -156,19 +156,19 @@ def _maybe(unix_seconds: float | None) -> datetime | None:
     return None if unix_seconds is None else at(unix_seconds)
 
 
-class Reading:
+class ReadHandlers:
     """The handlers of one agent."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._last_verdicts = OncePerWrite(agent, history.last_verdicts)
 
-    async def status(self, _: Call) -> wire.Status:
-        """Answer the state of the agent."""
+    async def status(self, _: ApiCall) -> wire.Status:
+        """Return the state of the agent."""
         return status(self._agent)
 
-    async def config(self, _: Call) -> wire.ConfigInForce:
-        """Answer the configuration in force, without its secrets."""
+    async def config(self, _: ApiCall) -> wire.ConfigInForce:
+        """Return the configuration in force, without its secrets."""
         configured, health = self._agent.parts.configured, self._agent.health
         return wire.ConfigInForce(
             sha256=health.config_sha256,
@@ -180,8 +180,8 @@ class Reading:
             ],
         )
 
-    async def runs(self, call: Call, since: float = 0.0) -> Page[wire.Run]:
-        """Answer the drills that ended, the newest first; of this part, those that ended since an instant."""
+    async def runs(self, call: ApiCall, since: float = 0.0) -> Page[wire.Run]:
+        """Return the drills that ended, the newest first; of this part, those that ended since an instant."""
         after = position(call.query, (float, str))
         before = (math.inf, "") if after is None else (after[0], after[1])
         drill, limit, config = call.query.drill, call.query.limit, self._agent.parts.configured.config
@@ -191,8 +191,8 @@ class Reading:
         is_more = len(found.rows) > limit
         return Page[wire.Run](items=items, next_cursor=cursor([rows[-1].started_at, rows[-1].id]) if is_more else None)
 
-    async def run(self, call: Call) -> wire.RunDetail:
-        """Answer one drill with its verdicts."""
+    async def run(self, call: ApiCall) -> wire.RunDetail:
+        """Return one drill with its verdicts."""
         config, wanted = self._agent.parts.configured.config, call.request.match_info["id"]
         found = await from_history(config, lambda one: history.run_of(one, wanted))
         if not found.rows:
@@ -200,16 +200,16 @@ class Reading:
         (row,) = found.rows
         return run_detail(row, found.verdicts[row.id])
 
-    async def alerts(self, call: Call) -> Page[wire.Alert]:
-        """Answer how each alert stands that a drill saw or expects."""
+    async def alerts(self, call: ApiCall) -> Page[wire.Alert]:
+        """Return the state of each alert that a drill saw or expects."""
         return self.alerts_after(call, await self.last_verdicts())
 
     async def last_verdicts(self) -> dict[str, history.LastVerdict]:
         """Return the newest verdict on each alert; raises Refused when the history cannot be read now."""
         return await self._last_verdicts.value()
 
-    def alerts_after(self, call: Call, last: Mapping[str, history.LastVerdict]) -> Page[wire.Alert]:
-        """Tell how each alert stands, with the newest verdict on each."""
+    def alerts_after(self, call: ApiCall, last: Mapping[str, history.LastVerdict]) -> Page[wire.Alert]:
+        """Return the state of each alert, with the newest verdict on it."""
         parts = self._agent.parts
         expected = _expected(parts.configured.by_name.values())
         now, freshness = parts.site.clocks.now(), parts.configured.config.freshness
@@ -227,8 +227,8 @@ class Reading:
         )
         return Page[wire.Alert](items=items, next_cursor=following)
 
-    async def schedule(self, call: Call) -> Page[wire.Coming]:
-        """Answer the coming occurrences, and why some will be skipped."""
+    async def schedule(self, call: ApiCall) -> Page[wire.Coming]:
+        """Return the coming occurrences, and why some will be skipped."""
         parts, timetable = self._agent.parts, self._agent.parts.schedule.timetable
         now, freshness = parts.site.clocks.now(), parts.configured.config.freshness
         until, drills, memory = now + timedelta(days=call.query.days), parts.configured.drills, parts.history.memory
@@ -240,16 +240,16 @@ class Reading:
         items, following = part(found, call.query, _place, lambda one: _coming(one, timetable))
         return Page[wire.Coming](items=items, next_cursor=following)
 
-    async def occurrences(self, call: Call) -> Page[wire.Occurrence]:
-        """Answer what became of occurrences, the newest first."""
+    async def occurrences(self, call: ApiCall) -> Page[wire.Occurrence]:
+        """Return what became of occurrences, the newest first."""
         records = list(self._agent.parts.journal.records.values())
         items, following = await _apart(
             lambda: part(records, call.query, lambda one: [one.instant, one.entry], _occurrence, last_first=True)
         )
         return Page[wire.Occurrence](items=items, next_cursor=following)
 
-    async def blackouts(self, call: Call) -> Page[wire.Blackout]:
-        """Answer the times without drills."""
+    async def blackouts(self, call: ApiCall) -> Page[wire.Blackout]:
+        """Return the times without drills."""
         timetable, now = self._agent.parts.schedule.timetable, self._agent.parts.site.clocks.now()
         items, following = part(
             _blackouts(timetable, now), call.query, lambda one: [one.kind, one.name, one.when], lambda one: one
@@ -258,7 +258,7 @@ class Reading:
 
 
 def run_detail(row: history.RunRow, verdicts: list[history.VerdictRow]) -> wire.RunDetail:
-    """Tell one run with its verdicts."""
+    """Return one run with its verdicts."""
     recording = recording_name(row.drill, row.started_at)
     return wire.RunDetail(**_run(row, verdicts), recording=recording, verdicts=list(map(_verdict, verdicts)))
 
@@ -355,7 +355,7 @@ def _coming(row: Planned, timetable: Timetable) -> wire.Coming:
 
 
 def skipped(skip: Skip | None) -> wire.Skipped | None:
-    """Tell why something does not run."""
+    """Return why something does not run."""
     return None if skip is None else wire.Skipped(reason=skip.reason, why=skip.why)
 
 
@@ -391,7 +391,7 @@ def _blackouts(timetable: Timetable, now: datetime) -> Iterator[wire.Blackout]:
 
 
 def ordered_blackout(one: Blackout, now: datetime) -> wire.Blackout:
-    """Tell a time without drills that a call ordered."""
+    """Return a time without drills that a call ordered."""
     when, is_now = f"{utc_text(one.begins_at)} to {utc_text(one.ends_at)}, by {one.by}", one.begins_at <= now
     until = one.ends_at if is_now else None
     return wire.Blackout(kind="call", name=one.reason, when=when, in_force=is_now, until=until, id=one.id)

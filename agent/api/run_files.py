@@ -11,8 +11,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from alertdrill.agent.api import wire
-from alertdrill.agent.api.calls import Call
-from alertdrill.agent.api.reading import Reading
+from alertdrill.agent.api.calls import ApiCall
+from alertdrill.agent.api.reading import ReadHandlers
 from alertdrill.agent.daemon.agent import Agent
 from alertdrill.agent.daemon.judging import NotJudged, postmortem
 from alertdrill.agent.recording.recording import SUFFIX
@@ -28,7 +28,7 @@ _MOST_KEPT = 8
 class RunFiles:
     """The files of the runs of one agent; each handler raises Refused."""
 
-    def __init__(self, agent: Agent, reading: Reading) -> None:
+    def __init__(self, agent: Agent, reading: ReadHandlers) -> None:
         self._agent, self._reading = agent, reading
         # Each takes a processor for a second or more, and the load needs them.
         self._one_at_a_time = asyncio.Lock()
@@ -63,7 +63,7 @@ class RunFiles:
         except NotJudged as error:
             raise Refused(503, "the post-mortem cannot be made", one_line(error)) from error
 
-    async def read(self, call: Call, name: Name) -> tuple[str, bytes]:
+    async def read(self, call: ApiCall, name: Name) -> tuple[str, bytes]:
         """Read a file of a run; returns its name and its content."""
         path = self._path(await self._reading.run(call), name)
         try:
@@ -71,16 +71,16 @@ class RunFiles:
         except OSError as error:
             raise _gone(path, error) from error
 
-    async def recording(self, call: Call) -> web.Response:
-        """Answer the recording of a run, to download."""
+    async def recording(self, call: ApiCall) -> web.Response:
+        """Return the recording of a run, to download."""
         return _download(*await self.read(call, "recording"), "application/gzip")
 
-    async def report(self, call: Call) -> web.Response:
-        """Answer the report of a run, to download."""
+    async def report(self, call: ApiCall) -> web.Response:
+        """Return the report of a run, to download."""
         return _download(*await self.read(call, "report"), "text/html")
 
-    async def postmortem(self, call: Call) -> web.Response:
-        """Answer the post-mortem of a run, to download."""
+    async def postmortem(self, call: ApiCall) -> web.Response:
+        """Return the post-mortem of a run, to download."""
         run = await self._reading.run(call)
         text = await self.postmortem_of(run)
         return _download(run.recording.removesuffix(SUFFIX) + ".md", text.encode(), "text/markdown")

@@ -215,7 +215,7 @@ class LoadSecond(Wire):
     lateness_p99_seconds: float | None
 
 
-class Load(Wire):
+class LoadStatus(Wire):
     """The load since the agent began, and its last seconds."""
 
     due: int

@@ -13,7 +13,7 @@ from alertdrill.agent.commands.running import explained
 from alertdrill.agent.errors import INCONCLUSIVE, USAGE
 
 if TYPE_CHECKING:
-    from alertdrill.agent.api.client import Client
+    from alertdrill.agent.api.client import ApiClient
 
 _LOOK_EVERY_SECONDS = 1.0
 _SERVER = "http://127.0.0.1:9095"
@@ -72,7 +72,7 @@ def ctl(  # noqa: PLR0913, PLR0917 - the options of a command
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Call the API of a running agent."""
-    from alertdrill.agent.api.client import Client
+    from alertdrill.agent.api.client import ApiClient
 
     if (action is Action.START) != (drill is not None):
         fail("start needs the name of a drill" if drill is None else f"{action.value} takes no name of a drill")
@@ -82,7 +82,7 @@ def ctl(  # noqa: PLR0913, PLR0917 - the options of a command
     body = {name: text for name, text in {**values, "drill": drill}.items() if text}
     is_awaited = action is Action.START and wait and not dry_run
     with explained():
-        client = Client.of(server, token_file, ca_file)
+        client = ApiClient.of(server, token_file, ca_file)
         answer = _called(client, action, body, key, dry_run=dry_run)
         if is_awaited:
             answer = _ended(client, answer)
@@ -108,7 +108,7 @@ def _require_options(action: Action, given: set[str]) -> None:
         fail('blackout needs --until and --reason, such as --until 2026-12-27T00:00:00Z --reason "the migration"')
 
 
-def _ended(client: Client, answer: dict[str, Any]) -> dict[str, Any]:
+def _ended(client: ApiClient, answer: dict[str, Any]) -> dict[str, Any]:
     """Wait until a drill ended, and return what became of it."""
     import time
 
@@ -124,7 +124,7 @@ def _code(answer: dict[str, Any]) -> int:
     return INCONCLUSIVE if answer["state"] == "interrupted" else USAGE
 
 
-def _called(client: Client, action: Action, body: dict[str, str], key: str, *, dry_run: bool) -> dict[str, Any]:
+def _called(client: ApiClient, action: Action, body: dict[str, str], key: str, *, dry_run: bool) -> dict[str, Any]:
     if action in {Action.STATUS, Action.RUNS}:
         return client.get(f"/{action.value}")
     if action is Action.START:

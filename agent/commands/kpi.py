@@ -200,20 +200,20 @@ async def _servers(options: KpiOptions, config: AgentConfig) -> AsyncIterator[Ag
     from rich.console import Console
 
     from alertdrill.agent import on_lab
-    from alertdrill.agent.console import Lines
+    from alertdrill.agent.console import ConsoleLines
     from alertdrill.probes.any_probe import open_client
     from alertdrill.probes.load.arrivals import ConstantArrivals
-    from alertdrill.probes.load.load import Load, Plan, running
+    from alertdrill.probes.load.load import Load, LoadPlan, running
     from alertdrill.units.duration import format_seconds
 
     # Standard output holds the card alone, which a program may read.
-    lines = Lines(Console(stderr=True, highlight=False))
+    lines = ConsoleLines(Console(stderr=True, highlight=False))
     seconds = options.window.total_seconds() / options.time_scale
     async with on_lab.started(options.config.parent, options.time_scale, lines.tell) as lab:
         here = on_lab.at_the_lab(config, lab.addresses, lab.ledger, options.time_scale)
         async with (
             open_client(here.probe) as client,
-            running(Load(client, Plan(ConstantArrivals(options.rate), 10_000))),
+            running(Load(client, LoadPlan(ConstantArrivals(options.rate), 10_000))),
         ):
             lines.tell(f"lab: {options.rate:g} transactions a second for {format_seconds(seconds)}")
             await asyncio.sleep(seconds)

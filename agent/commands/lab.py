@@ -44,11 +44,11 @@ async def _keep_up(config: Path, time_scale: float, parts: LabParts, console: Co
 
     from alertdrill.agent import on_lab
     from alertdrill.agent.config.agent import as_yaml, read_agent_config
-    from alertdrill.agent.console import Lines
+    from alertdrill.agent.console import ConsoleLines
     from alertdrill.agent.files import write_whole
 
     loaded = read_agent_config(config)
-    async with on_lab.started(config.parent, time_scale, Lines(console).tell, parts) as lab:
+    async with on_lab.started(config.parent, time_scale, ConsoleLines(console).tell, parts) as lab:
         _show_servers(lab.table(), console)
         own = lab.directory / "agent.yml"
         here = on_lab.at_the_lab(loaded, lab.addresses, lab.ledger, time_scale, lab.webhook_token)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from alertdrill.agent.commands.ci_reports import ReportOutputs
-    from alertdrill.agent.regression.changed import Choice
+    from alertdrill.agent.regression.changed import Selection
     from alertdrill.agent.regression.making import Maker
     from alertdrill.agent.regression.replaying import Result
 
@@ -174,7 +174,7 @@ class _Run:
             _update(results, self.console)
         return _code(results)
 
-    def _print(self, results: list[Result], choice: Choice | None) -> None:
+    def _print(self, results: list[Result], choice: Selection | None) -> None:
         skipped = choice.skipped if choice is not None else ()
         if self.form is RunForm.JSON:
             typer.echo(_as_json(results, skipped), nl=False)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from alertdrill.agent.config.agent import AgentConfig
-    from alertdrill.agent.schedule.choice import Memory, Planned
+    from alertdrill.agent.schedule.choice import EarlierDrills, Planned
 
 
 @command("alertdrill schedule --days 14", "alertdrill schedule --config agent.yml --days 60 --json")
@@ -59,22 +59,22 @@ def schedule(
     console.print(f"{len(rows)} occurrence(s) within {days} days, {sum(row.skip is not None for row in rows)} skipped")
 
 
-def _memory(agent: AgentConfig) -> Memory:
+def _memory(agent: AgentConfig) -> EarlierDrills:
     """Return what the history knows; without one, or when it cannot be read, nothing was ever proven."""
     from alertdrill.agent.errors import ConfigError
     from alertdrill.agent.history.connection import HistoryUnavailable
     from alertdrill.agent.history.database import opened
     from alertdrill.agent.history.index import memory
-    from alertdrill.agent.schedule.choice import Memory
+    from alertdrill.agent.schedule.choice import EarlierDrills
 
     if agent.history.server is None and not agent.history.file(agent.recordings).exists():
-        return Memory()
+        return EarlierDrills()
     try:
         with opened(agent.history, agent.recordings) as database:
             return memory(database, agent.time_scale)
     except (ConfigError, HistoryUnavailable) as error:
         typer.echo(f"alertdrill: what was proven is not known: {error}", err=True)
-        return Memory()
+        return EarlierDrills()
 
 
 def _as_table(rows: Sequence[Planned], zone: ZoneInfo) -> Table:

@@ -32,7 +32,7 @@ _FREQUENCIES = {"DAILY", "WEEKLY", "MONTHLY", "YEARLY"}
 
 
 @dataclass(frozen=True)
-class Span:
+class EventSpan:
     """A stretch of time with a name; both instants are in UTC, and the second one is the first after it."""
 
     name: str
@@ -41,7 +41,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Event:
+class CalendarEvent:
     """An event, at wall times without a zone: when it begins, how long it lasts, and what repeats it."""
 
     name: str
@@ -53,12 +53,12 @@ class Event:
     more: frozenset[datetime] = frozenset()
     without: frozenset[datetime] = frozenset()
 
-    def spans(self, after: datetime, until: datetime) -> Iterator[Span]:
+    def spans(self, after: datetime, until: datetime) -> Iterator[EventSpan]:
         """Yield what of it lies between two instants."""
         first = after.astimezone(self.zone).replace(tzinfo=None) - self.lasts - timedelta(days=1)
         last = until.astimezone(self.zone).replace(tzinfo=None) + timedelta(days=1)
         for begin in sorted({*self._repeated(first, last), *self.more} - self.without):
-            span = Span(self.name, self._instant(begin), self._instant(begin + self.lasts))
+            span = EventSpan(self.name, self._instant(begin), self._instant(begin + self.lasts))
             if span.ends_at > after and span.begins_at < until:
                 yield span
 
@@ -78,22 +78,22 @@ class Event:
 class Calendars:
     """The events of all files, computed for some weeks at a time when they are asked for."""
 
-    def __init__(self, events: Iterable[Event] = ()) -> None:
+    def __init__(self, events: Iterable[CalendarEvent] = ()) -> None:
         self._events = tuple(events)
-        self._known: dict[int, list[Span]] = {}
+        self._known: dict[int, list[EventSpan]] = {}
 
-    def at(self, instant: datetime) -> Span | None:
+    def at(self, instant: datetime) -> EventSpan | None:
         """Return what lasts at an instant and ends last; None when nothing does."""
         found = (span for span in self._around(instant) if span.begins_at <= instant < span.ends_at)
         return max(found, key=lambda span: span.ends_at, default=None)
 
-    def between(self, after: datetime, until: datetime) -> list[Span]:
+    def between(self, after: datetime, until: datetime) -> list[EventSpan]:
         """List what lies between two instants, at least in part."""
         return sorted(
             (span for event in self._events for span in event.spans(after, until)), key=lambda span: span.begins_at
         )
 
-    def _around(self, instant: datetime) -> list[Span]:
+    def _around(self, instant: datetime) -> list[EventSpan]:
         number = (instant - _FIRST) // _COMPUTED_AT_ONCE
         if number not in self._known:
             if len(self._known) >= _MOST_KNOWN:
@@ -108,7 +108,7 @@ class Calendars:
 def read_calendars(paths: Iterable[Path], zone: tzinfo) -> Calendars:
     """Read calendar files; `zone` is for times without one. Raises ConfigError with every problem, and LibraryMissing."""
     problems: list[str] = []
-    events: list[Event] = []
+    events: list[CalendarEvent] = []
     for path in paths:
         try:
             events += _read(path, zone)
@@ -124,7 +124,7 @@ def calendars_of(schedule: Schedule) -> Calendars:
     return read_calendars(schedule.calendars, ZoneInfo(schedule.time_zone))
 
 
-def _read(path: Path, zone: tzinfo) -> list[Event]:
+def _read(path: Path, zone: tzinfo) -> list[CalendarEvent]:
     with of_extra("calendars"):
         from icalendar import Calendar
     try:
@@ -152,7 +152,7 @@ def _moved(events: Iterable[Any]) -> dict[str, list[date]]:
     return moved
 
 
-def _event(path: Path, event: Any, zone: tzinfo, moved: dict[str, list[date]]) -> Event | None:  # noqa: ANN401 - icalendar's own
+def _event(path: Path, event: Any, zone: tzinfo, moved: dict[str, list[date]]) -> CalendarEvent | None:  # noqa: ANN401 - icalendar's own
     """Return an event; None for one that is cancelled."""
     name = one_line(event.get("SUMMARY") or "an event without a name")
     if str(event.get("STATUS") or "").upper() == "CANCELLED":
@@ -167,7 +167,7 @@ def _event(path: Path, event: Any, zone: tzinfo, moved: dict[str, list[date]]) -
         rule, until = _rule(event, own)
         is_series = bool(rule) or event.get("RDATE") is not None
         elsewhere = (_wall(one, own) for one in moved.get(str(event.get("UID")), ()) if is_series)
-        return Event(
+        return CalendarEvent(
             name,
             own,
             wall,

@@ -113,7 +113,7 @@ class Closed(Settings):
         return self
 
 
-class Entry(Settings):
+class ScheduleEntry(Settings):
     """When which drills run.
 
     `spread` delays each start by a part of it, which is known beforehand. A start that was missed still happens
@@ -154,11 +154,11 @@ class Schedule(Settings):
     time_zone: TimeZone
     blackouts: tuple[Closed, ...] = ()
     calendars: tuple[PathBesideFile, ...] = ()
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[ScheduleEntry, ...] = ()
 
     @field_validator("entries")
     @classmethod
-    def _have_their_own_names(cls, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    def _have_their_own_names(cls, entries: tuple[ScheduleEntry, ...]) -> tuple[ScheduleEntry, ...]:
         names = [entry.name for entry in entries]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             msg = f"the name {twice[0]!r} is there twice, expected once"
@@ -199,7 +199,7 @@ def scheduled_drills(schedule: Schedule) -> dict[str, list[Drill]]:
     return of_entry
 
 
-def _found(entry: Entry, problems: list[str]) -> Iterator[Path]:
+def _found(entry: ScheduleEntry, problems: list[str]) -> Iterator[Path]:
     for pattern in entry.drills:
         paths = sorted(map(Path, glob.glob(pattern)))  # noqa: PTH207 - a whole path, with a folder of any kind
         if not paths:

@@ -30,7 +30,7 @@ from alertdrill.agent.files import identity
 from alertdrill.agent.history.apart import reading_apart
 from alertdrill.agent.history.load import LoadPeriods
 from alertdrill.agent.history.writer import HistoryWriter
-from alertdrill.agent.log import Line, LogLevel, leveled
+from alertdrill.agent.log import LogLevel, LogLine, leveled
 from alertdrill.agent.schedule.journal import Journal
 from alertdrill.agent.schedule.occurrences import Pause
 from alertdrill.agent.serving.door import Door, Refused
@@ -162,7 +162,7 @@ class Agent:
                 history.cancel()
                 left = self._unhealed()
                 warning = f"ending with {left} fault(s) that are not healed; run `{self._heal_command}`"
-                self._tell(Line(warning, LogLevel.ERROR) if left else "ending; nothing is broken")
+                self._tell(LogLine(warning, LogLevel.ERROR) if left else "ending; nothing is broken")
 
     async def _end(self, schedule: asyncio.Task[None]) -> None:
         """End the drill that runs, before the load on which it counts."""
@@ -288,7 +288,7 @@ class Agent:
             self._is_reloaded = False
             problems = str(error).splitlines()[:_MOST_PROBLEMS]
             text = f"the configuration is not reloaded, and the one before stays in force: {one_line(problems[0])}"
-            self._tell(Line(text, LogLevel.ERROR, component="reload"))
+            self._tell(LogLine(text, LogLevel.ERROR, component="reload"))
             return problems
         self._is_reloaded, self._next = True, found
         self._apply()

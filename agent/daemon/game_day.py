@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alertdrill.agent.config.agent import AgentConfig, as_yaml, read_agent_config
-from alertdrill.agent.config.daemon import Entry, Freshness, Schedule, SteadyLoad, Web
+from alertdrill.agent.config.daemon import Freshness, Schedule, ScheduleEntry, SteadyLoad, Web
 from alertdrill.agent.config.history import HistorySettings
 from alertdrill.agent.config.notify import Notify
 from alertdrill.agent.daemon.starting import Rest, Started, run_agent
@@ -67,7 +67,7 @@ def game_day_settings(here: AgentConfig, drills: tuple[str, ...], recordings: Pa
     """Add to a lab's configuration what an agent needs: a load, a schedule, and a folder of its own."""
     minutes = _minutes_between(here.time_scale)
     cron = f"*/{minutes} * * * *" if minutes < 60 else "@hourly"
-    entry = Entry(name=_ENTRY, drills=drills, cron=cron, most=1, order="stalest")
+    entry = ScheduleEntry(name=_ENTRY, drills=drills, cron=cron, most=1, order="stalest")
     own = {
         "load": here.load or SteadyLoad(rate=_RATE),
         "schedule": Schedule(time_zone="UTC", entries=(entry,)),

@@ -16,11 +16,11 @@ from alertdrill.agent.config.drill import DrillLoad, Surge
 from alertdrill.agent.daemon.configured import Configured
 from alertdrill.agent.drilling.site import Site
 from alertdrill.agent.errors import ServiceUnavailable
-from alertdrill.agent.log import Line, LogLevel
+from alertdrill.agent.log import LogLevel, LogLine
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Plan
+from alertdrill.probes.load.load import LoadPlan
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.load.workers import Follower, Workers, WorkersDied
 
@@ -92,7 +92,7 @@ class LoadKeeper:
 
     @asynccontextmanager
     async def lent(self, settings: DrillLoad) -> AsyncIterator[None]:
-        """Give the load the rate of a drill, from a whole second to a whole second; raises ServiceUnavailable."""
+        """Run the load at the rate of a drill, from a whole second to a whole second; raises ServiceUnavailable."""
         usual, self._lent = self._wanted, settings
         lent = self._wanted
         try:
@@ -124,7 +124,7 @@ class LoadKeeper:
 
         Raises FaultNotApplied when they do not begin. If a process dies later, the drill is stopped.
         """
-        plan = Plan(ConstantArrivals(surge.rate), surge.max_in_flight)
+        plan = LoadPlan(ConstantArrivals(surge.rate), surge.max_in_flight)
         count = self._configured.load.workers
         made = Workers(probe, plan, count, report=self._stop_drill, start_at=self._next_second)
         async with asyncio.TaskGroup() as tasks:
@@ -201,7 +201,7 @@ class LoadKeeper:
                 return await before.end_at_a_second(_SEAM_SECONDS)
             return time.monotonic() + _SEAM_SECONDS
 
-        plan = Plan(ConstantArrivals(load.rate), load.max_in_flight)
+        plan = LoadPlan(ConstantArrivals(load.rate), load.max_in_flight)
         made = Workers(config.probe, plan, load.workers, report=report, start_at=start_at)
         made.tally = self.tally
         made.followers += self._followers
@@ -211,7 +211,7 @@ class LoadKeeper:
         try:
             await workers.run()
         except WorkersDied as error:
-            self._tell(Line(f"{error}; the load begins again", LogLevel.WARNING))
+            self._tell(LogLine(f"{error}; the load begins again", LogLevel.WARNING))
             if self.workers is workers:
                 self._renew.set()
 

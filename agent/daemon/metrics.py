@@ -14,7 +14,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from alertdrill.agent.config.daemon import Freshness
-from alertdrill.agent.history.index import Standing
+from alertdrill.agent.history.index import HistorySummary
 from alertdrill.agent.serving.metrics import Values, counter, gauge
 
 _LOOK_EVERY_SECONDS = 0.25
@@ -39,7 +39,7 @@ class Health:
     unhealed: int = 0
     paused_until: float = 0.0
     loop_lag_seconds: float = 0.0
-    standing: Standing = field(default_factory=Standing)
+    standing: HistorySummary = field(default_factory=HistorySummary)
     freshness: Freshness = field(default_factory=Freshness)
 
 
@@ -80,7 +80,7 @@ def _own(health: Health) -> Iterator[Metric]:
     yield gauge("history_queue", "Writes to the history that wait.", {(): health.history_queue})
 
 
-def _proven(standing: Standing, freshness: Freshness) -> Iterator[Metric]:
+def _proven(standing: HistorySummary, freshness: Freshness) -> Iterator[Metric]:
     of_alert = ("alert", "severity")
     proven: Values = {(one.alert, one.severity): one.proven_at or 0.0 for one in standing.proofs}
     yield gauge("alert_last_proven_timestamp_seconds", "The last proof of an alert; 0 if none.", proven, *of_alert)
@@ -91,7 +91,7 @@ def _proven(standing: Standing, freshness: Freshness) -> Iterator[Metric]:
     yield gauge("alert_prove_by_timestamp_seconds", "When an alert needs a new proof; 0 if now.", due, *of_alert)
 
 
-def _done(standing: Standing) -> Iterator[Metric]:
+def _done(standing: HistorySummary) -> Iterator[Metric]:
     last: Values = {(alert, outcome): 1.0 for alert, outcome, _ in standing.verdicts}
     yield gauge("alert_last_verdict", "The last verdict on an alert.", last, "alert", "verdict")
     steps: Values = {(alert, step): seconds for alert, _, took in standing.verdicts for step, seconds in took.items()}

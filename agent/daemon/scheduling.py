@@ -23,10 +23,10 @@ from alertdrill.agent.drilling.lock import TargetBusy
 from alertdrill.agent.drilling.site import Site
 from alertdrill.agent.errors import NOT_HEALED, USAGE, ConfigError, ServiceUnavailable, leaves
 from alertdrill.agent.history.writer import HistoryWriter
-from alertdrill.agent.log import Line, LogLevel, leveled
+from alertdrill.agent.log import LogLevel, LogLine, leveled
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import ScheduledRecord
-from alertdrill.agent.schedule.choice import Memory, chosen
+from alertdrill.agent.schedule.choice import EarlierDrills, chosen
 from alertdrill.agent.schedule.journal import Journal, OccurrenceRecord, State, recorded
 from alertdrill.agent.schedule.occurrences import CALLED, Occurrence, Skip, SkipReason, Timetable
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed, LedgerRefused
@@ -75,7 +75,7 @@ class Scheduler:
         self._unwritten: list[OccurrenceRecord] = []
         self._problem = ""
         self._told_next: Occurrence | None = None
-        self._forgotten: Memory | None = None
+        self._forgotten: EarlierDrills | None = None
         self._task: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._aborted = ""
@@ -129,7 +129,7 @@ class Scheduler:
 
     def _complain(self, problem: str) -> None:
         if problem != self._problem:
-            self._tell(Line(problem, LogLevel.ERROR))
+            self._tell(LogLine(problem, LogLevel.ERROR))
         self._problem = problem
 
     def _look(self, tasks: asyncio.TaskGroup) -> None:
@@ -164,7 +164,7 @@ class Scheduler:
         return True
 
     def _tell_next(self, timetable: Timetable) -> None:
-        """Tell once what comes next."""
+        """Write once what comes next."""
         coming = [one for one in self._next.values() if one is not None]
         one = min(coming, key=lambda occurrence: occurrence.starts_at, default=None)
         if one is None or one == self._told_next:
@@ -327,7 +327,7 @@ class Scheduler:
         if not all(isinstance(leaf, _REFUSED) for leaf in found):
             raise ended.cut
         for leaf in found:
-            self._tell(Line(f"drill {drill.name}: {leaf}", LogLevel.ERROR, drill=drill.name))
+            self._tell(LogLine(f"drill {drill.name}: {leaf}", LogLevel.ERROR, drill=drill.name))
         code = NOT_HEALED if any(isinstance(leaf, FaultNotHealed) for leaf in found) else USAGE
         return None if ended.recording is None else code, Skip(_reason(found), one_line(found[0]))
 

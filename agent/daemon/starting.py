@@ -16,7 +16,7 @@ from aiohttp import web
 from alertdrill.agent.config.agent import AgentConfig, require_credential
 from alertdrill.agent.daemon.configured import Configured, load_targets, read_configured
 from alertdrill.agent.drilling.lock import FOLDER, only_agent
-from alertdrill.agent.log import Line, LogLevel
+from alertdrill.agent.log import LogLevel, LogLine
 from alertdrill.agent.serving.server import Listener, serving
 from alertdrill.chaos.errors import FaultNotHealed, LedgerRefused
 from alertdrill.chaos.machine.threads import in_own_thread
@@ -70,7 +70,7 @@ async def _heal(config: AgentConfig, tell: Callable[[str], None], *, require_cle
         if require_clean:
             raise
         for line in str(error).splitlines():
-            tell(Line(line, LogLevel.ERROR))
+            tell(LogLine(line, LogLevel.ERROR))
 
 
 # Each answer ends its connection: a client that kept it would never meet the routes that come later.

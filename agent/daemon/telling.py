@@ -13,9 +13,9 @@ from prometheus_client.registry import Collector
 from alertdrill.agent.config.agent import AgentConfig
 from alertdrill.agent.drilling.site import FaultNote, Site
 from alertdrill.agent.errors import place_of
-from alertdrill.agent.history.index import Standing
-from alertdrill.agent.history.outbox import Kept, Outbox
-from alertdrill.agent.log import Line, LogLevel, Tell, leveled
+from alertdrill.agent.history.index import HistorySummary
+from alertdrill.agent.history.outbox import HistoryOutbox, Kept
+from alertdrill.agent.log import LogLevel, LogLine, Tell, leveled
 from alertdrill.agent.notifying.annotations import Annotations
 from alertdrill.agent.notifying.conditions import Condition, of_history, of_part
 from alertdrill.agent.notifying.notifier import Notifier
@@ -39,7 +39,7 @@ class Found:
     `standing` is None while the history was not read yet. `unhealed` counts faults that nobody will undo.
     """
 
-    standing: Standing | None
+    standing: HistorySummary | None
     unhealed: int
     schedule: str
     load: str
@@ -55,7 +55,7 @@ class Telling:
         self._site = site
         self._find = find
         self._tell = leveled(tell, LogLevel.WARNING, component="notify")
-        self._outbox = Outbox(config.history, config.recordings, self._tell)
+        self._outbox = HistoryOutbox(config.history, config.recordings, self._tell)
         wall = site.clocks.wall
         self._watchdog = WatchdogSwitch(wall)
         self._heartbeat = HeartbeatSender(lambda: site.config.heartbeat, self._why_silent, self._tell)
@@ -65,7 +65,7 @@ class Telling:
         site.note_fault = self._note
 
     async def run(self) -> None:
-        """Tell until this is cancelled."""
+        """Write lines until this is cancelled."""
         kept = await self._outbox.read()
         async with asyncio.TaskGroup() as tasks:
             saving = tasks.create_task(self._outbox.run(), name="outbox")
@@ -92,7 +92,7 @@ class Telling:
             try:
                 await run()
             except Exception as error:  # noqa: BLE001 - see above
-                self._tell(Line(f"{name}: failed, and begins again: {place_of(error)}", LogLevel.ERROR))
+                self._tell(LogLine(f"{name}: failed, and begins again: {place_of(error)}", LogLevel.ERROR))
             await asyncio.sleep(_AGAIN_AFTER_SECONDS)
 
     async def _notified(self, kept: Kept) -> None:
@@ -195,7 +195,7 @@ def _all(found: Found, site: Site, watchdog: WatchdogSwitch) -> Iterator[Conditi
 
 
 def load_problem(seconds: Iterable[LoadSecond]) -> str:
-    """Say why the last seconds of a load were not sent as planned; empty when they were, or when there are none."""
+    """Return why the last seconds of a load were not sent as planned; empty when they were, or when there are none."""
     last = list(seconds)[-_LOOKED_AT_SECONDS:]
     if not last:
         return ""

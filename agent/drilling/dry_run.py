@@ -67,7 +67,7 @@ def _settings(fault: Fault) -> str:
 
 
 def expectations(drill: Drill) -> list[str]:
-    """Say what a drill expects: a sentence for each alert, with its receiver and its limit."""
+    """List what a drill expects: a sentence for each alert, with its receiver and its limit."""
     if not drill.expect:
         return [f"expects no alert within {format_duration(drill.observe)} of the baseline"]
     return [

@@ -172,7 +172,7 @@ class FaultRunner:
             is_over = await _set_within(self._end_of(fault), min(every_seconds, left))
 
     def _tell_unreadable(self, fault: Fault) -> None:
-        """Say once, also for a fault that repeats, that nobody would notice its end."""
+        """Write once, also for a fault that repeats, that its end would not be seen."""
         what = fault.kind, fault.target
         if what not in self._unreadable:
             self._unreadable.add(what)

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alertdrill.agent.config.drill import Drill
-from alertdrill.agent.console import Lines, showing
+from alertdrill.agent.console import ConsoleLines, showing
 from alertdrill.agent.drilling.pace import LabTiming, Pace, Tries, Wish, announced, first_pace, pace, slower
 from alertdrill.agent.drilling.session import DrillOptions, keep_proofs, read_files, write_index
 from alertdrill.agent.drilling.together import END, MEASURE, MEASURED, PREFIX, READY, WorkQueue, read_measured
@@ -108,7 +108,7 @@ async def run_parallel(options: DrillOptions, labs: int | None, console: Console
     """
     config, loaded = read_files(options)
     output = options.output or config.recordings
-    lines, began, tries = Lines(console), time.monotonic(), Tries()
+    lines, began, tries = ConsoleLines(console), time.monotonic(), Tries()
     by_path = dict(zip(options.files, loaded, strict=True))
     options = replace(options, files=longest_first(options.files, loaded), output=output)
     wish = Wish(labs and min(labs, len(loaded)), options.time_scale)
@@ -136,7 +136,7 @@ class _Run:
     """One call of `run_parallel`: what all its rounds share."""
 
     console: Console
-    lines: Lines
+    lines: ConsoleLines
     wish: Wish
     spare: Spare | None
     tries: Tries
@@ -191,7 +191,7 @@ def longest_first(files: Sequence[Path], loaded: Sequence[Drill]) -> list[Path]:
     return [path for path, _ in sorted(zip(files, loaded, strict=True), key=lambda one: -one[1].longest)]
 
 
-async def _run(lab: LabProcess, command: list[str], queue: WorkQueue, lines: Lines, *, is_paced: bool) -> None:
+async def _run(lab: LabProcess, command: list[str], queue: WorkQueue, lines: ConsoleLines, *, is_paced: bool) -> None:
     async with _process(command, queue, is_paced=is_paced) as process:
         assert process.stdout is not None  # noqa: S101 - it was started with a pipe
         lab.input = process.stdin

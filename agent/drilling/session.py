@@ -19,7 +19,7 @@ from alertdrill.agent.config import runbooks
 from alertdrill.agent.config.agent import AgentConfig, missing_servers, read_agent_config, serving_config
 from alertdrill.agent.config.drill import Drill, read_drill
 from alertdrill.agent.config.yaml_source import Source
-from alertdrill.agent.console import Lines, showing
+from alertdrill.agent.console import ConsoleLines, showing
 from alertdrill.agent.drilling import dry_run
 from alertdrill.agent.drilling import progress as drill_view
 from alertdrill.agent.drilling.conductor import Conductor
@@ -116,7 +116,7 @@ class _Command:
         self._options = options
         self._config = config
         self._console = console
-        self.lines = Lines(console)
+        self.lines = ConsoleLines(console)
         self.tries = Tries()
 
     async def plan(self, loaded: list[Drill]) -> None:
@@ -213,7 +213,7 @@ class Session:
     """Drills one after another on the same servers; `done` has those with a verdict."""
 
     def __init__(
-        self, config: AgentConfig, lab: Lab | None, options: DrillOptions, console: Console, lines: Lines
+        self, config: AgentConfig, lab: Lab | None, options: DrillOptions, console: Console, lines: ConsoleLines
     ) -> None:
         self.done: list[tuple[Recording, Judgement]] = []
         self._config = config

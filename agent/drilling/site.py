@@ -39,7 +39,7 @@ from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.client import AwaitedClient, Client
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load, Plan, running
+from alertdrill.probes.load.load import Load, LoadPlan, running
 from alertdrill.probes.load.tally import Tally
 from alertdrill.units.text import one_line
 
@@ -309,7 +309,7 @@ class Site:
 
     def make_load(self, client: Client | AwaitedClient, rate: float, max_in_flight: int) -> Load:
         """Make a constant load, which does not run yet."""
-        plan = Plan(ConstantArrivals(rate), max_in_flight)
+        plan = LoadPlan(ConstantArrivals(rate), max_in_flight)
         return Load(client, plan, self._acknowledged, self.clocks.steady, self.clocks.wall)
 
     def _receive(self, notifications: list[NotificationRecord]) -> None:

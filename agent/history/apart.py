@@ -28,7 +28,7 @@ _MOST_VALUES = 2_000_000
 
 @contextmanager
 def reading_apart() -> Iterator[Callable[[Path], IndexedRun | str]]:
-    """Give what `read_run` is, in a process that ends with the block; it raises HistoryUnavailable when that dies."""
+    """Yield a function like `read_run` that reads in a process of its own, for the length of the block; it raises HistoryUnavailable if that process dies."""
     started: list[subprocess.Popen[str]] = []
 
     def read(path: Path) -> IndexedRun | str:
@@ -69,7 +69,7 @@ def _asked(process: subprocess.Popen[str], path: Path) -> IndexedRun | str:
 
 
 def main() -> None:
-    """Answer each path with what `read_run` returns of it."""
+    """Read paths from the parent, and send back what `read_run` returns for each."""
     # The load has processes on this machine.
     os.nice(_NICE)
     for line in sys.stdin:

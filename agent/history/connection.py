@@ -58,7 +58,7 @@ class Database(ABC):
 
     @abstractmethod
     def shrink(self) -> None:
-        """Give back the space of rows that were deleted."""
+        """Free the space of deleted rows."""
 
     @contextmanager
     def writing(self) -> Iterator[None]:

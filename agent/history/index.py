@@ -21,7 +21,7 @@ from alertdrill.agent.history.schema import INDEX_TABLES
 from alertdrill.agent.recording.recording import SUFFIX, Recording, read_recording
 from alertdrill.agent.recording.records import RuleRecord
 from alertdrill.agent.rules.labels import has, may_be_of
-from alertdrill.agent.schedule.choice import Memory
+from alertdrill.agent.schedule.choice import EarlierDrills
 from alertdrill.agent.schedule.journal import Journal, OccurrenceRecord
 from alertdrill.agent.verdict.verdict import VerdictOutcome
 from alertdrill.units import json_text
@@ -306,7 +306,7 @@ def _valid(one: Proof) -> Proof:
     return Proof(one.alert, one.severity, one.seen_at, one.proven_at, one.drill, None)
 
 
-def memory(database: Database, time_scale: float = 1.0) -> Memory:
+def memory(database: Database, time_scale: float = 1.0) -> EarlierDrills:
     """Return what the schedule needs to know of earlier drills."""
     proven: dict[str, dict[str, datetime]] = defaultdict(dict)
     for one in proofs(database, time_scale):
@@ -316,7 +316,7 @@ def memory(database: Database, time_scale: float = 1.0) -> Memory:
         "SELECT drill, MAX(started_at) FROM run WHERE agent = ? AND time_scale = ? GROUP BY drill",
         (database.agent, time_scale),
     )
-    return Memory(dict(proven), {drill: datetime.fromtimestamp(at, UTC) for drill, at in ran})
+    return EarlierDrills(dict(proven), {drill: datetime.fromtimestamp(at, UTC) for drill, at in ran})
 
 
 @dataclass(frozen=True)
@@ -331,7 +331,7 @@ class Latest:
 
 
 @dataclass(frozen=True)
-class Standing:
+class HistorySummary:
     """What the history says of all runs of one time scale, for metrics and notifications; instants are Unix seconds.
 
     `verdicts` has the last verdict of each alert, with the seconds from the fault to each of its steps.
@@ -385,7 +385,7 @@ WHERE run.agent = ? AND run.time_scale = ? GROUP BY run.drill
 _STEPS = ("pending", "firing", "notified", "resolved")
 
 
-def standing(database: Database, time_scale: float = 1.0) -> Standing:
+def standing(database: Database, time_scale: float = 1.0) -> HistorySummary:
     """Return what metrics and notifications show of the history."""
     mine = (database.agent, time_scale)
     verdicts = [
@@ -398,7 +398,7 @@ def standing(database: Database, time_scale: float = 1.0) -> Standing:
     occurrences = database.execute(
         "SELECT entry, state, reason, COUNT(*) FROM occurrence WHERE agent = ? GROUP BY entry, state, reason", mine[:1]
     )
-    return Standing(
+    return HistorySummary(
         tuple(proofs(database, time_scale)),
         tuple(verdicts),
         tuple(sorted(runs)),

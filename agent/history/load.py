@@ -161,7 +161,7 @@ class LoadPeriods:
         self._close([one for one in self._open if abs(one - start) >= _OPEN_SECONDS])
 
     def close(self) -> None:
-        """Give away all periods, also those that are not over."""
+        """Return all periods, also those that are not over."""
         self._close(self._open)
 
     def _close(self, starts: Iterable[int]) -> None:

@@ -90,7 +90,7 @@ def put_annotation(key: str, content: str | None) -> Change:
     return lambda database: database.replace("annotation", ("id",), [(key, content)])
 
 
-class Outbox:
+class HistoryOutbox:
     """Writes changes in a thread, in their order; while the database is away they wait in memory.
 
     `tell` gets a line when it cannot be written, and when it can be again.

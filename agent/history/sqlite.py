@@ -59,7 +59,7 @@ class SqliteDatabase(Database):
         """Do nothing: two agents on one machine cannot have the same recordings."""
 
     def shrink(self) -> None:
-        """Give back the space of rows that were deleted."""
+        """Free the space of deleted rows."""
         self.execute("VACUUM")
 
     def _roll_back(self) -> None:

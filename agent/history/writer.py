@@ -22,8 +22,8 @@ from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.history.connection import Database, HistoryUnavailable, NameTaken
 from alertdrill.agent.history.database import opened
 from alertdrill.agent.history.index import (
+    HistorySummary,
     IndexedRun,
-    Standing,
     catch_up,
     memory,
     read_run,
@@ -33,7 +33,7 @@ from alertdrill.agent.history.index import (
 )
 from alertdrill.agent.history.load import roll_up, save_periods
 from alertdrill.agent.history.sqlite import set_aside
-from alertdrill.agent.schedule.choice import Memory
+from alertdrill.agent.schedule.choice import EarlierDrills
 from alertdrill.agent.schedule.journal import OccurrenceRecord
 from alertdrill.units.extras import LibraryMissing
 from alertdrill.units.text import one_line
@@ -69,8 +69,8 @@ class HistoryWriter:
             read_run
         ),
     ) -> None:
-        self.memory = Memory()
-        self.standing = Standing()
+        self.memory = EarlierDrills()
+        self.standing = HistorySummary()
         self.counts: Counter[str] = Counter(ok=0, failed=0, skipped=0, dropped=0)
         self.problem = ""
         self.is_known = self.is_name_taken = False

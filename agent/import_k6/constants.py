@@ -11,7 +11,7 @@ from typing import Any
 
 from alertdrill.agent.import_k6.answers import AnswerOf, AnswerPart, part
 from alertdrill.agent.import_k6.calls import FUNCTIONS_OF_K6_UTILS, METHODS, PAPAPARSE, PURE, TEXT_METHODS, of_date
-from alertdrill.agent.import_k6.draws import CsvFile, Draw, Row
+from alertdrill.agent.import_k6.draws import CsvFile, DataRow, Draw
 from alertdrill.agent.import_k6.flow import FUNCTIONS, calls_made
 from alertdrill.agent.import_k6.notes import NotCarried, Notes
 from alertdrill.agent.import_k6.operators import assume, binary, is_number, not_constant, or_default, unary
@@ -244,7 +244,7 @@ _OF_THE_EXECUTION = {
 def _inside(node: Node, content: object, key: object, scope: Scope) -> object:
     if isinstance(content, AnswerOf | AnswerPart):
         return part(content, key)
-    if isinstance(content, Row):
+    if isinstance(content, DataRow):
         return content.column(node.line, key) if isinstance(key, str) else None
     if isinstance(content, CsvFile):
         return _of_csv(content, key, scope)
@@ -290,7 +290,7 @@ def _of_csv(content: CsvFile, key: object, scope: Scope) -> object:
         return content.rows
     ends = key.whole_bounds() if isinstance(key, Draw) else None
     if ends and ends[0] >= 0 and ends[1] < content.rows:
-        return Row(scope.context.draws, "", (), content.file)
+        return DataRow(scope.context.draws, "", (), content.file)
     return content if key == "data" else None
 
 
@@ -662,7 +662,7 @@ def bind(pattern: Node, value: Value, scope: Scope) -> None:
     """Set the names in a pattern to a value, or to its parts."""
     content = value.content
     if pattern.kind in _NAMES:
-        if isinstance(content, Draw | Row) and not content.hint:
+        if isinstance(content, Draw | DataRow) and not content.hint:
             content.hint = pattern.text
         elif isinstance(content, AnswerPart):
             content.step.hints.setdefault(content.of, pattern.text)

@@ -67,7 +67,7 @@ class Draw:
         return None if ends is None else (ends[0] + ends[1]) / 2
 
 
-class Row:
+class DataRow:
     """One of several objects, or a line of a CSV file, that is drawn for each transaction."""
 
     def __init__(self, draws: Draws, hint: str, rows: Sequence[Mapping[str, Value]], csv_file: str = "") -> None:
@@ -136,11 +136,11 @@ class Draws:
         """Return a new draw."""
         return Draw(self, {("from" if key == "from_" else key): value for key, value in entry.items()}, hint)
 
-    def one_of(self, line: int, items: Sequence[Value], hint: str = "") -> Draw | Row:
+    def one_of(self, line: int, items: Sequence[Value], hint: str = "") -> Draw | DataRow:
         """Return one of several values or objects, drawn at random; raises NotCarried."""
         if items and all(isinstance(item.content, dict) for item in items):
             _require_few(line, items)
-            return Row(self, hint, [item.content for item in items])
+            return DataRow(self, hint, [item.content for item in items])
         return Draw(self, choice(line, items), hint)
 
 

@@ -41,13 +41,13 @@ _TYPESCRIPT = (".ts", ".mts", ".cts")
 _LONGEST_EXCERPT = 40
 
 
-class Line(int):
+class SourceLine(int):
     """A line of a file, from 1; `file` is empty for the script itself, and the name of a module that it imports."""
 
     file = ""
 
     @classmethod
-    def of(cls, number: int, file: str) -> Line:
+    def of(cls, number: int, file: str) -> SourceLine:
         """Return a line of a file."""
         line = cls(number)
         line.file = file
@@ -126,7 +126,7 @@ def _node(source: bytes, parsed: tree_sitter.Node, file: str) -> Node:
             children.append(node)
         if name := parsed.field_name_for_child(index):
             fields[name] = node
-    line = Line.of(parsed.start_point.row + 1, file)
+    line = SourceLine.of(parsed.start_point.row + 1, file)
     return Node(parsed.type, line, tuple(children), fields, tuple(tokens), source, parsed.start_byte, parsed.end_byte)
 
 

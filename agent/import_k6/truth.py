@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from alertdrill.agent.import_k6.answers import AnswerOf, AnswerPart
-from alertdrill.agent.import_k6.draws import CsvFile, Draw, Row
+from alertdrill.agent.import_k6.draws import CsvFile, DataRow, Draw
 from alertdrill.agent.import_k6.environment import Environment
 from alertdrill.agent.import_k6.values import (
     Assumed,
@@ -30,7 +30,7 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 }
 _EQUALITIES = {"===": True, "==": True, "!==": False, "!=": False}
 COMPARISONS = {*_ORDERS, *_EQUALITIES}
-_ALWAYS_TRUE = (dict, list, Function, Json, Row, CsvFile)
+_ALWAYS_TRUE = (dict, list, Function, Json, DataRow, CsvFile)
 _SUCCESS, _FAILURE, _ALL = range(200, 400), range(400, 600), range(100, 600)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from alertdrill.agent.config.probe import ProbeFile
-from alertdrill.agent.console import Lines, showing
+from alertdrill.agent.console import ConsoleLines, showing
 from alertdrill.agent.loading.options import LoadOptions
 from alertdrill.agent.loading.outputs import Outputs
 from alertdrill.agent.loading.view import LoadView
@@ -26,7 +26,7 @@ from alertdrill.probes.figures.honesty import Sending, honesty
 from alertdrill.probes.figures.measures import Measures
 from alertdrill.probes.figures.summary import LoadSummary
 from alertdrill.probes.figures.thresholds import abort_reason, evaluate
-from alertdrill.probes.load.load import Load, Plan
+from alertdrill.probes.load.load import Load, LoadPlan
 from alertdrill.probes.load.settings import LoadSettings
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class LoadRun:
         file: ProbeFile,
         settings: LoadSettings,
         options: LoadOptions,
-        lines: Lines,
+        lines: ConsoleLines,
         acknowledged: Callable[[list[str]], None],
         servers: AgentConfig | None = None,
         open_client: Callable[[AnyProbe], Opened] = open_client,
@@ -72,7 +72,7 @@ class LoadRun:
     async def run(self, console: Console, outputs: Outputs) -> None:
         """Send until the load ends, a threshold aborts it, or the task is cancelled."""
         settings, probe, keep = self._settings, self._file.probe, self._acknowledged
-        plan = Plan(self._arrivals, settings.max_in_flight, settings.graceful_stop.total_seconds())
+        plan = LoadPlan(self._arrivals, settings.max_in_flight, settings.graceful_stop.total_seconds())
         workers = self._options.worker_count(settings)
         if workers > 1:
             # Imported only for several workers.

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from alertdrill.agent import on_lab
 from alertdrill.agent.config.probe import ProbeFile, read_probe_file
-from alertdrill.agent.console import Lines
+from alertdrill.agent.console import ConsoleLines
 from alertdrill.agent.errors import INCONCLUSIVE, NOT_AS_EXPECTED, PASSED, THRESHOLD_CROSSED, USAGE, worst
 from alertdrill.agent.loading import outputs as load_outputs
 from alertdrill.agent.loading import reports as load_reports
@@ -42,7 +42,7 @@ async def run_load(options: LoadOptions, console: Console) -> int:
     file = options.pointed(read_probe_file(options.file))
     settings = options.load_settings(file)
     reports, problems = load_reports.renderers(options.summary_export, options.html)
-    lines = Lines(console, is_quiet=options.quiet)
+    lines = ConsoleLines(console, is_quiet=options.quiet)
     _allow_many_connections()
     with load_outputs.opened(options.out, problems) as outputs:
         async with AsyncExitStack() as stack:
@@ -101,7 +101,12 @@ async def _metrics_served(listen: str | None, state: Callable[[], AgentState]) -
 
 
 def _report(
-    story: LoadStory | None, reports: Mapping[Path, Render], console: Console, lines: Lines, *, requires_honest: bool
+    story: LoadStory | None,
+    reports: Mapping[Path, Render],
+    console: Console,
+    lines: ConsoleLines,
+    *,
+    requires_honest: bool,
 ) -> tuple[int, ...]:
     """Write and print the summary of a load, also of one that was interrupted; return its exit codes."""
     if story is None:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from alertdrill.agent.config.servers import Grafana
-from alertdrill.agent.history.outbox import Outbox, put_annotation
-from alertdrill.agent.notifying.calling import NotTaken, Place, call
+from alertdrill.agent.history.outbox import HistoryOutbox, put_annotation
+from alertdrill.agent.notifying.calling import CallTarget, NotTaken, call
 from alertdrill.units import json_text
 from alertdrill.units.text import one_line
 
@@ -55,7 +55,7 @@ class Annotations:
         self,
         grafana: Callable[[], Grafana | None],
         in_force: Callable[[], set[tuple[str, str]] | None],
-        outbox: Outbox,
+        outbox: HistoryOutbox,
         wall: Callable[[], float],
         tell: Callable[[str], None],
     ) -> None:
@@ -148,7 +148,7 @@ class Annotations:
         self._pause_seconds, self._problem = _FIRST_PAUSE_SECONDS, ""
         return True
 
-    async def _written(self, place: Place, key: str, one: Annotation) -> None:
+    async def _written(self, place: CallTarget, key: str, one: Annotation) -> None:
         if one.grafana_id is None:
             tags = ["alertdrill", f"drill:{one.drill}", f"fault:{one.kind}"]
             ended_at = one.ended_at
@@ -162,13 +162,13 @@ class Annotations:
             await _sent(place, "PATCH", f"/{one.grafana_id}", {"timeEnd": _millis(one.ended_at), "text": one.text})
             self._drop(key)
 
-    def _place(self) -> Place | None:
+    def _place(self) -> CallTarget | None:
         grafana = self._grafana()
         if grafana is None or grafana.token is None:
             return None
         token = grafana.token.get_secret_value()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        return Place(f"{grafana.url}/api/annotations", _TIMEOUT_SECONDS, grafana.tls, headers, (token,))
+        return CallTarget(f"{grafana.url}/api/annotations", _TIMEOUT_SECONDS, grafana.tls, headers, (token,))
 
     def _keep(self, key: str) -> None:
         # It may be given up while its call is under way.
@@ -188,12 +188,12 @@ class Annotations:
         self._problem = one_line(error)
 
 
-async def _sent(place: Place, method: str, path: str, values: object) -> bytes:
-    there = Place(place.url + path, place.timeout_seconds, place.tls, place.headers, place.secrets)
+async def _sent(place: CallTarget, method: str, path: str, values: object) -> bytes:
+    there = CallTarget(place.url + path, place.timeout_seconds, place.tls, place.headers, place.secrets)
     return await call(there, method, json.dumps(values).encode())
 
 
-def _id_of(answer: bytes, place: Place) -> int:
+def _id_of(answer: bytes, place: CallTarget) -> int:
     """Return the id in Grafana's answer; raises NotTaken, after which it would be written twice, so it is final."""
     try:
         return int(json_text.parse(answer, _MOST_VALUES)["id"])

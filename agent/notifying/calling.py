@@ -38,7 +38,7 @@ class NotTaken(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class CallTarget:
     """Where calls go: the URL, and what holds for each call. Errors show neither the path of the URL nor `secrets`."""
 
     url: str
@@ -48,7 +48,7 @@ class Place:
     secrets: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, target: HttpTarget, *secrets: str, **headers: str) -> Place:
+    def of(cls, target: HttpTarget, *secrets: str, **headers: str) -> CallTarget:
         """Return the place of a target, whose whole URL is a secret."""
         url = target.url.get_secret_value()
         parts = urlsplit(url)
@@ -62,7 +62,7 @@ class Place:
         return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
 
 
-async def call(place: Place, method: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
+async def call(place: CallTarget, method: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
     """Make one call, and return the answer's body if it is 2xx and not too long; raises NotTaken."""
     try:
         async with asyncio.timeout(place.timeout_seconds), _session(place) as session:
@@ -83,7 +83,7 @@ async def call(place: Place, method: str, body: bytes = b"", headers: Mapping[st
     )
 
 
-def _session(place: Place) -> aiohttp.ClientSession:
+def _session(place: CallTarget) -> aiohttp.ClientSession:
     is_tls = place.url.startswith("https:")
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=place.tls.context() if is_tls else True, force_close=True),
@@ -92,7 +92,7 @@ def _session(place: Place) -> aiohttp.ClientSession:
 
 
 async def _answered(
-    session: aiohttp.ClientSession, place: Place, method: str, body: bytes, headers: Mapping[str, str]
+    session: aiohttp.ClientSession, place: CallTarget, method: str, body: bytes, headers: Mapping[str, str]
 ) -> tuple[aiohttp.ClientResponse, bytes]:
     name = place.tls.server_name if place.url.startswith("https:") else None
     data = body or None

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from alertdrill.agent.config.daemon import Freshness
 from alertdrill.agent.config.notify import Kind
-from alertdrill.agent.history.index import Proof, Standing
-from alertdrill.agent.notifying.message import Event
+from alertdrill.agent.history.index import HistorySummary, Proof
+from alertdrill.agent.notifying.message import StateChange
 from alertdrill.units.duration import format_duration
 from alertdrill.units.text import one_line, some_of
 
@@ -43,7 +43,9 @@ class Condition:
         return _HOLDS_SECONDS.get(self.kind, 0.0)
 
 
-def of_history(standing: Standing, freshness: Freshness, now: float, inconclusive_after: int) -> Iterator[Condition]:
+def of_history(
+    standing: HistorySummary, freshness: Freshness, now: float, inconclusive_after: int
+) -> Iterator[Condition]:
     """Yield the conditions of alerts and drills; `now` is in Unix seconds."""
     for one in standing.latest:
         subject = f"alert {one.alert} in drill {one.drill}"
@@ -64,7 +66,7 @@ def of_history(standing: Standing, freshness: Freshness, now: float, inconclusiv
     yield from _stale(standing, freshness, now)
 
 
-def _inconclusive(standing: Standing, most: int) -> Iterator[Condition]:
+def _inconclusive(standing: HistorySummary, most: int) -> Iterator[Condition]:
     for drill, count in standing.inconclusive:
         subject, details = f"drill {drill}", {"drill": drill}
         if count >= most:
@@ -74,7 +76,7 @@ def _inconclusive(standing: Standing, most: int) -> Iterator[Condition]:
             yield Condition("inconclusive", subject, GOOD, f"{subject} is conclusive", details)
 
 
-def _stale(standing: Standing, freshness: Freshness, now: float) -> Iterator[Condition]:
+def _stale(standing: HistorySummary, freshness: Freshness, now: float) -> Iterator[Condition]:
     for one in standing.proofs:
         limit = freshness.prove_within.get(one.severity)
         if limit is None:
@@ -111,11 +113,11 @@ class Changes:
         self.told = dict(told)
         self._since: dict[str, tuple[str, float]] = {}
 
-    def found(self, conditions: Iterable[Condition], now: float, steady: float) -> list[Event]:
+    def found(self, conditions: Iterable[Condition], now: float, steady: float) -> list[StateChange]:
         """Return the changes, and count them as told; `now` is in Unix seconds, `steady` in those of another clock."""
         return [event for one in conditions if (event := self._changed(one, now, steady)) is not None]
 
-    def _changed(self, one: Condition, now: float, steady: float) -> Event | None:
+    def _changed(self, one: Condition, now: float, steady: float) -> StateChange | None:
         if one.state == self.told.get(one.subject, (GOOD, 0.0))[0]:
             self._since.pop(one.subject, None)
             return None
@@ -127,4 +129,4 @@ class Changes:
             return None
         del self._since[one.subject]
         self.told[one.subject] = one.state, now
-        return Event(one.kind, one.subject, one.state, one.is_problem, one.text, now, one.details)
+        return StateChange(one.kind, one.subject, one.state, one.is_problem, one.text, now, one.details)

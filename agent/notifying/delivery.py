@@ -12,8 +12,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from alertdrill.agent.history.outbox import Outbox, Waiting, put_waiting, remove_waiting
-from alertdrill.agent.log import Line, LogLevel
+from alertdrill.agent.history.outbox import HistoryOutbox, Waiting, put_waiting, remove_waiting
+from alertdrill.agent.log import LogLevel, LogLine
 from alertdrill.agent.notifying.calling import NotTaken
 from alertdrill.agent.notifying.message import Message
 from alertdrill.agent.notifying.targets import Send
@@ -36,7 +36,7 @@ class Delivery:
         self,
         name: str,
         send: Send,
-        outbox: Outbox,
+        outbox: HistoryOutbox,
         wall: Callable[[], float],
         tell: Callable[[str], None],
         kept: Iterable[Waiting] = (),
@@ -108,14 +108,16 @@ class Delivery:
             return
         self.counts["failed"] += 1
         if one.attempts == 0:
-            self._tell(Line(f"{self.name} was not told yet, and is tried again for a day: {error}", LogLevel.WARNING))
+            self._tell(
+                LogLine(f"{self.name} was not told yet, and is tried again for a day: {error}", LogLevel.WARNING)
+            )
         self._waiting[0] = replace(one, attempts=one.attempts + 1, next_at=next_at)
         self._outbox.put(put_waiting(self._waiting[0]))
 
     def _give_up(self, one: Waiting, why: str) -> None:
         self.counts["given_up"] += 1
         self._remove(one)
-        self._tell(Line(f"{self.name} is not told, a message is given up: {why}", LogLevel.ERROR))
+        self._tell(LogLine(f"{self.name} is not told, a message is given up: {why}", LogLevel.ERROR))
 
     def _remove(self, one: Waiting) -> None:
         self._waiting.remove(one)

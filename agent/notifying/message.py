@@ -19,7 +19,7 @@ _LONGEST_TEXT = 3_000
 
 
 @dataclass(frozen=True)
-class Event:
+class StateChange:
     """The state of a subject has changed, at an instant in Unix seconds; `text` is a sentence about it.
 
     `subject` is the same for all events about one thing, such as `alert Slow`. `details` are further names and values.
@@ -42,7 +42,7 @@ class Message:
     agent: str
     made_at: float
     title: str
-    events: tuple[Event, ...] = ()
+    events: tuple[StateChange, ...] = ()
     text: str = ""
 
     @property
@@ -89,10 +89,10 @@ class Message:
     def read(cls, content: str) -> Message:
         """Make a message again; raises ValueError, TypeError or KeyError for what is none."""
         values = json_text.parse(content.encode(), _MOST_VALUES)
-        return cls(**(values | {"events": tuple(Event(**one) for one in values["events"])}))
+        return cls(**(values | {"events": tuple(StateChange(**one) for one in values["events"])}))
 
 
-def title_of(events: Iterable[Event]) -> str:
+def title_of(events: Iterable[StateChange]) -> str:
     """Return a title for events: the sentence of a single one, or counts."""
     found = list(events)
     if len(found) == 1:

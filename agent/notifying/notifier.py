@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from alertdrill.agent.config.notify import NotifyTarget
-from alertdrill.agent.history.outbox import Kept, Outbox, Waiting, put_told
-from alertdrill.agent.log import Line, LogLevel
+from alertdrill.agent.history.outbox import HistoryOutbox, Kept, Waiting, put_told
+from alertdrill.agent.log import LogLevel, LogLine
 from alertdrill.agent.notifying.conditions import Changes, Condition
 from alertdrill.agent.notifying.delivery import Delivery
-from alertdrill.agent.notifying.message import Event, Message, title_of
+from alertdrill.agent.notifying.message import Message, StateChange, title_of
 from alertdrill.agent.notifying.targets import Send, sender_of
 from alertdrill.agent.schedule.occurrences import instants
 
@@ -42,7 +42,7 @@ class Notifier:
         agent: str,
         conditions: Callable[[], Iterable[Condition] | None],
         digest: Digest,
-        outbox: Outbox,
+        outbox: HistoryOutbox,
         wall: Callable[[], float],
         tell: Callable[[str], None],
         senders: Callable[[NotifyTarget], Send] = sender_of,
@@ -95,20 +95,20 @@ class Notifier:
             self._tasks[name] = tasks.create_task(made.run(), name=f"notifications to {name}")
         self._targets = targets
 
-    def _tell_changes(self, events: list[Event]) -> None:
+    def _tell_changes(self, events: list[StateChange]) -> None:
         if not events:
             return
         self._quiet_until = asyncio.get_running_loop().time() + _APART_SECONDS
         for event in events:
             level = LogLevel.WARNING if event.is_problem else LogLevel.INFO
-            self._tell(Line(f"{'problem' if event.is_problem else 'solved'}: {event.text}", level, **event.details))
+            self._tell(LogLine(f"{'problem' if event.is_problem else 'solved'}: {event.text}", level, **event.details))
         self._outbox.put(*(put_told(event.subject, event.state, event.at) for event in events))
         for target in self._targets or ():
             wanted = tuple(one for one in events if _wants(target, one))
             if wanted:
                 self._put(target, title_of(wanted), wanted)
 
-    def _put(self, target: NotifyTarget, title: str, events: tuple[Event, ...] = (), text: str = "") -> None:
+    def _put(self, target: NotifyTarget, title: str, events: tuple[StateChange, ...] = (), text: str = "") -> None:
         made_at = self._wall()
         message = Message(f"{made_at:.0f}-{secrets.token_hex(8)}", self._agent, made_at, title, events, text)
         self.deliveries[target.title].put(message)
@@ -145,6 +145,6 @@ def digest_due(target: NotifyTarget, last: datetime, now: datetime) -> datetime 
     return due
 
 
-def _wants(target: NotifyTarget, event: Event) -> bool:
+def _wants(target: NotifyTarget, event: StateChange) -> bool:
     is_named = target.when is None or event.kind in target.when
     return is_named and (event.is_problem or target.send_resolved)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 
 from alertdrill.agent.config.notify import Email, NotifyTarget, Slack, Webhook
-from alertdrill.agent.notifying.calling import NotTaken, Place, call
+from alertdrill.agent.notifying.calling import CallTarget, NotTaken, call
 from alertdrill.agent.notifying.message import Message
 from alertdrill.units.secrecy import without
 from alertdrill.units.text import one_line
@@ -46,7 +46,7 @@ async def to_webhook(target: Webhook, message: Message) -> str:
     secrets = [one.get_secret_value() for one in (target.secret, target.bearer_token) if one is not None]
     if target.bearer_token is not None:
         headers |= {"Authorization": f"Bearer {target.bearer_token.get_secret_value()}"}
-    await call(Place.of(target, *secrets), "POST", body, headers)
+    await call(CallTarget.of(target, *secrets), "POST", body, headers)
     return ""
 
 
@@ -57,7 +57,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 async def to_slack(target: Slack, message: Message) -> str:
     """Send a message to an incoming webhook of Slack."""
-    await call(Place.of(target), "POST", json.dumps(message.as_slack()).encode(), _JSON)
+    await call(CallTarget.of(target), "POST", json.dumps(message.as_slack()).encode(), _JSON)
     return ""
 
 

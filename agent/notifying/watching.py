@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from alertdrill.agent.config.notify import Heartbeat, WatchdogAlert
-from alertdrill.agent.notifying.calling import NotTaken, Place, call
+from alertdrill.agent.notifying.calling import CallTarget, NotTaken, call
 from alertdrill.agent.recording.records import NotificationRecord
 from alertdrill.units.duration import format_seconds
 
@@ -85,7 +85,7 @@ class HeartbeatSender:
             self._last = "withheld"
             return False
         try:
-            await call(Place.of(settings), settings.method)
+            await call(CallTarget.of(settings), settings.method)
         except NotTaken as error:
             self.counts["failed"] += 1
             self._say("failed", f"the heartbeat was not taken: {error}")

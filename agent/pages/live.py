@@ -95,7 +95,7 @@ def standing(
     rules: Iterable[RuleRecord],
     notifications: Iterable[NotificationRecord] = (),
 ) -> Awaited:
-    """Tell how an expected alert stands; `broken_at` is when the first fault was in force (Unix seconds).
+    """Return the state of an expected alert; `broken_at` is when the first fault was in force (Unix seconds).
 
     Of several alerts with its labels, the first one that fires counts, as for the drill's `within`.
     """
@@ -133,7 +133,7 @@ def _wait(rule: RuleRecord) -> float:
 
 
 def _allowed(one: Expectation, broken_at: float | None) -> str:
-    """Say when an alert may fire of which no rule says more yet."""
+    """Return when an alert may fire while no rule says more."""
     within = f"within {format_duration(one.within)} of the fault"
     if broken_at is None:
         return f"only {within}"

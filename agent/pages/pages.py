@@ -15,7 +15,7 @@ from pydantic import Field
 
 from alertdrill.agent.api import wire
 from alertdrill.agent.api.api import Api
-from alertdrill.agent.api.calls import Call, Wrong, validated
+from alertdrill.agent.api.calls import ApiCall, Wrong, validated
 from alertdrill.agent.api.reading import OncePerWrite, from_history, run_detail
 from alertdrill.agent.api.wire import Wire
 from alertdrill.agent.config.drill import SURGE, Drill
@@ -120,11 +120,11 @@ class PageHandlers:
 
     @staticmethod
     def static(request: web.Request) -> web.Response:
-        """Answer a file that pages load."""
+        """Return a file that pages load."""
         return rendering.static(request)
 
     async def refused(self, request: web.Request, error: Refused) -> web.Response:
-        """Answer why a page cannot be shown."""
+        """Return a page that says why the page asked for cannot be shown."""
         return await self._page(request, "problem.html.j2", error.reason, error.status, problem=str(error))
 
     async def _page(
@@ -136,7 +136,7 @@ class PageHandlers:
         return rendering.respond(request, text, code)
 
     async def now(self, request: web.Request) -> web.Response:
-        """Answer the load, the drill that runs, and the last day."""
+        """Show the load, the drill that runs, and the last day."""
         load = await self._api.events.load(_call(request, wire.LoadQuery(seconds=_SECONDS_SHOWN)))
         now = self._parts.site.clocks.now()
         read = self._api.reading.runs(_call(request, wire.RunsQuery(limit=_MOST_OF_A_DAY)), (now - _DAY).timestamp())
@@ -154,7 +154,7 @@ class PageHandlers:
         )
 
     async def alerts(self, request: web.Request) -> web.Response:
-        """Answer the wall: each alert with its last proof, and with the drills that expect it."""
+        """Show the wall: each alert with its last proof, and with the drills that expect it."""
         query = validated(_AlertsQuery, dict(request.query), "its query is wrong")
         (last, of_alerts), away = await _unless_away(self._drilled(), ({}, {}))
         found = self._api.reading.alerts_after(_call(request, wire.PageQuery(limit=_MOST_ALERTS)), last)
@@ -179,14 +179,14 @@ class PageHandlers:
         return await self._api.reading.last_verdicts(), await self._tracks.value()
 
     async def runs(self, request: web.Request) -> web.Response:
-        """Answer a part of the list of runs."""
+        """Show a part of the list of runs."""
         query = validated(wire.RunsQuery, dict(request.query), "its query is wrong")
         runs, away = await _unless_away(self._api.reading.runs(_call(request, query)), _NO_RUNS)
         drills = sorted(self._parts.configured.by_name)
         return await self._page(request, "runs.html.j2", "Runs", away=away, runs=runs, query=query, drills=drills)
 
     async def run(self, request: web.Request) -> web.Response:
-        """Answer one run, beside the one before it."""
+        """Show one run, beside the one before it."""
         run = await self._api.reading.run(_call(request))
         before = await self._before(run)
         again = json.dumps({"drill": run.drill, "reason": "again, from its page"})
@@ -208,22 +208,22 @@ class PageHandlers:
         return next((run_detail(row, found.verdicts[row.id]) for row in found.rows), None)
 
     async def recording(self, request: web.Request) -> web.Response:
-        """Answer the recording of a run, to download."""
+        """Return the recording of a run, to download."""
         return await self._api.files.recording(_call(request))
 
     async def report(self, request: web.Request) -> web.Response:
-        """Answer the report of a run, to look at."""
+        """Show the report of a run."""
         _, content = await self._api.files.read(_call(request), "report")
         return rendering.respond(request, content.decode(errors="replace"), policy=plot.policy(has_figures=True))
 
     async def postmortem(self, request: web.Request) -> web.Response:
-        """Answer the post-mortem of a run, to look at and to copy."""
+        """Show the post-mortem of a run."""
         run = await self._api.reading.run(_call(request))
         text = await self._api.files.postmortem_of(run)
         return await self._page(request, "postmortem.html.j2", f"Post-mortem of {run.drill}", run=run, text=text)
 
     async def schedule(self, request: web.Request) -> web.Response:
-        """Answer what comes, when nothing may run, and what became of the last occurrences."""
+        """Show what comes, when nothing may run, and what became of the last occurrences."""
         return await self._page(
             request,
             "schedule.html.j2",
@@ -234,7 +234,7 @@ class PageHandlers:
         )
 
     async def load(self, request: web.Request) -> web.Response:
-        """Answer the load over an hour, up to a year, from the history."""
+        """Show the load over an hour, up to a year, from the history."""
         query = validated(_LoadQuery, dict(request.query), "its query is wrong")
         span, every = _SPANS[query.span]
         config, now = self._parts.configured.config, self._parts.site.clocks.wall()
@@ -248,7 +248,7 @@ class PageHandlers:
         )
 
     async def kpis(self, request: web.Request) -> web.Response:
-        """Answer the last values of the KPIs that `alertdrill kpi` measured, and their trends."""
+        """Show the last values of the KPIs that `alertdrill kpi` measured, and their trends."""
         config = self._parts.configured.config
         try:
             runs = await in_thread(earlier_runs.read, config.recordings / "kpis.jsonl")
@@ -267,7 +267,7 @@ class PageHandlers:
         )
 
     async def drills(self, request: web.Request) -> web.Response:
-        """Answer the drills that may be started."""
+        """Show the drills that may be started."""
         configured = self._parts.configured
         entries: dict[str, list[str]] = defaultdict(list)
         for entry, of_entry in configured.drills.items():
@@ -277,7 +277,7 @@ class PageHandlers:
         return await self._page(request, "drills.html.j2", "Start a drill", drills=views)
 
     async def drill(self, request: web.Request) -> web.Response:
-        """Answer what a drill would do."""
+        """Show what a drill would do."""
         name, plan, problems = request.match_info["name"], None, []
         try:
             plan = await self._api.acting.plan(name)
@@ -296,8 +296,8 @@ async def _unless_away(read: Awaitable[_Read], without: _Read) -> tuple[_Read, s
         return without, str(error)
 
 
-def _call(request: web.Request, query: Wire | None = None) -> Call:
-    return Call(request, "", query)
+def _call(request: web.Request, query: Wire | None = None) -> ApiCall:
+    return ApiCall(request, "", query)
 
 
 def _is_wanted(one: wire.Alert, query: _AlertsQuery) -> bool:

@@ -71,7 +71,7 @@ def link(name: str) -> str:
 
 
 def static(request: web.Request) -> web.Response:
-    """Answer a file of the pages; a browser keeps it, because its address changes with its content."""
+    """Return a file of the pages; a browser keeps it, because its address changes with its content."""
     found = _files().get(request.match_info["name"])
     if found is None:
         raise web.HTTPNotFound(text="there is no such file\n", headers=_HEADERS)
@@ -83,7 +83,7 @@ def static(request: web.Request) -> web.Response:
 
 
 def respond(request: web.Request, text: str, status: int = 200, policy: str = _POLICY) -> web.Response:
-    """Answer a page; browsers keep no copy of it."""
+    """Return a page; browsers keep no copy of it."""
     headers = {**_HEADERS, "Content-Security-Policy": policy, "Cache-Control": "no-store"}
     body = compressed(request, text.encode(), headers)
     return web.Response(status=status, body=body, content_type="text/html", charset="utf-8", headers=headers)

@@ -12,7 +12,7 @@ from aiohttp import web
 from alertdrill.agent.api.api import Api
 from alertdrill.agent.daemon.agent import Agent
 from alertdrill.agent.errors import place_of
-from alertdrill.agent.log import Line, LogLevel
+from alertdrill.agent.log import LogLevel, LogLine
 from alertdrill.agent.serving.door import Door, Refused
 from alertdrill.chaos.machine.threads import in_thread
 from alertdrill.units.extras import LibraryMissing, require_library
@@ -67,7 +67,7 @@ class Pages(Api):
             except Refused as error:
                 found = await made.refused(request, error)
             except Exception as error:  # noqa: BLE001 - the agent goes on, whatever one page does
-                self.agent.parts.tell(Line(f"the page {request.path} failed: {place_of(error)}", LogLevel.ERROR))
+                self.agent.parts.tell(LogLine(f"the page {request.path} failed: {place_of(error)}", LogLevel.ERROR))
                 found = web.Response(status=500, text="alertdrill failed: its log says where\n")
             return found
 

@@ -20,7 +20,7 @@ _CONTINUED_FROM = 4
 
 
 @dataclass(frozen=True)
-class Line:
+class InputSeries:
     """One series: a value at `offset_ms`, and one more every `step_ms`."""
 
     labels: Labels
@@ -56,7 +56,7 @@ class Case:
     evaluation_ms: int
     evaluations: int
     since: int
-    lines: tuple[Line, ...]
+    lines: tuple[InputSeries, ...]
     begins_ms: int = 0
     healed_ms: int | None = None
 
@@ -73,7 +73,7 @@ class Case:
             for number, value in enumerate(line.values)
         )
 
-    def with_lines(self, lines: Iterable[Line]) -> Case:
+    def with_lines(self, lines: Iterable[InputSeries]) -> Case:
         """Return it with other series."""
         return replace(self, lines=tuple(lines))
 
@@ -120,13 +120,13 @@ class Case:
         )
 
 
-def _cut(line: Line, zero: int, last: int) -> Line:
+def _cut(line: InputSeries, zero: int, last: int) -> InputSeries:
     first = line.slots_before(zero)
     values = line.values[first : line.slots_before(last + 1)]
     return replace(line, offset_ms=line.offset_ms + first * line.step_ms - zero, values=values)
 
 
-def _repeated(line: Line, until_ms: int, is_counter: IsCounter) -> Line:
+def _repeated(line: InputSeries, until_ms: int, is_counter: IsCounter) -> InputSeries:
     before = line.values[: line.slots_before(until_ms)]
     if not before:
         return replace(line, values=())
@@ -137,7 +137,7 @@ def _repeated(line: Line, until_ms: int, is_counter: IsCounter) -> Line:
     return replace(line, values=_grown(before, growth, length))
 
 
-def _continued(line: Line, from_ms: int, until_ms: int, is_counter: IsCounter) -> Line:
+def _continued(line: InputSeries, from_ms: int, until_ms: int, is_counter: IsCounter) -> InputSeries:
     before = line.values[: line.slots_before(from_ms)]
     length = replace(line, values=line.values + (None,) * (until_ms // line.step_ms + 1)).slots_before(until_ms + 1)
     if not before:
@@ -171,7 +171,7 @@ def _grown(values: Sequence[Value], growth: Sequence[float], length: int) -> tup
 
 
 @dataclass(frozen=True)
-class Stretch:
+class AlertActivity:
     """An alert that was active once: seconds since the begin of the fault, None where that did not happen."""
 
     labels: Labels
@@ -180,13 +180,13 @@ class Stretch:
     resolved: float | None
 
 
-def stretches(timeline: Mapping[Labels, str], case: Case) -> list[Stretch]:
+def stretches(timeline: Mapping[Labels, str], case: Case) -> list[AlertActivity]:
     """List when alerts were active, among the evaluations that count, the first to fire first."""
     found = [one for labels, states in timeline.items() for one in _stretches(labels, states, case)]
     return sorted(found, key=lambda one: (one.firing is None, one.firing or 0.0, one.pending, one.labels))
 
 
-def _stretches(labels: Labels, states: str, case: Case) -> Iterable[Stretch]:
+def _stretches(labels: Labels, states: str, case: Case) -> Iterable[AlertActivity]:
     def seconds(number: int) -> float:
         return (number * case.evaluation_ms - case.begins_ms) / 1000
 
@@ -196,7 +196,7 @@ def _stretches(labels: Labels, states: str, case: Case) -> Iterable[Stretch]:
         end, here = at + length, states[at : at + length]
         if is_active and end > case.since:
             firing = here.find("f")
-            yield Stretch(
+            yield AlertActivity(
                 labels,
                 seconds(at),
                 None if firing < 0 else seconds(at + firing),

@@ -19,7 +19,7 @@ from alertdrill.units import yaml_text
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """The files to run, those that are skipped, and the revision with its commit."""
 
     chosen: tuple[Path, ...]
@@ -36,14 +36,14 @@ class Choice:
         )
 
 
-def changed(paths: Sequence[Path], base: str, alertmanager: Path | None = None) -> Choice:
+def changed(paths: Sequence[Path], base: str, alertmanager: Path | None = None) -> Selection:
     """Choose files by what changed since a revision; `alertmanager` replaces the one that they name.
 
     Raises ConfigError if git cannot tell, or if a regress file is wrong.
     """
     revision = Revision(base, paths[0].resolve().parent)
     chosen = [path for path in paths if _is_changed(path, revision, alertmanager)]
-    return Choice(tuple(chosen), tuple(path for path in paths if path not in chosen), str(revision))
+    return Selection(tuple(chosen), tuple(path for path in paths if path not in chosen), str(revision))
 
 
 def _is_changed(path: Path, revision: Revision, alertmanager: Path | None) -> bool:

@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import RuleRecord, TargetRecord
 from alertdrill.agent.recording.replay import ReplayRecord
-from alertdrill.agent.regression.case import Case, Labels, Line, Timeline
+from alertdrill.agent.regression.case import Case, InputSeries, Labels, Timeline
 from alertdrill.agent.regression.closure import Closure, selects
 from alertdrill.agent.regression.spelling import Value
 from alertdrill.agent.rules.expression import Selector
@@ -176,7 +176,7 @@ def _last_evaluation(clock: _Clock) -> int:
     return max(clock.ended_ms // clock.evaluation_ms - 1, 0)
 
 
-def _lines(replay: ReplayRecord, reads: Closure, clock: _Clock) -> list[Line]:
+def _lines(replay: ReplayRecord, reads: Closure, clock: _Clock) -> list[InputSeries]:
     """Return every series that the rule reads and does not record itself."""
     own = {rule.rule.record for rule in reads.rules if rule.rule.record is not None}
     scrapes = {(target.job, target.instance): target for target in replay.targets}
@@ -279,7 +279,7 @@ class _Grid:
             taken.add(number)
         return wrong
 
-    def line(self, labels: Mapping[str, str], samples: Mapping[int, float]) -> Line:
+    def line(self, labels: Mapping[str, str], samples: Mapping[int, float]) -> InputSeries:
         """Return a series of these scrapes; one that is missing at a scrape ends there."""
         values: dict[int, Value] = {}
         before = False
@@ -291,7 +291,7 @@ class _Grid:
             before = at in samples
         numbers = [number for number in values if number >= 0]
         listed = tuple(values.get(number) for number in range(max(numbers, default=-1) + 1))
-        return Line(tuple(sorted(labels.items())), self.offset_ms, self.step_ms, listed)
+        return InputSeries(tuple(sorted(labels.items())), self.offset_ms, self.step_ms, listed)
 
 
 def _seen_from(at: int, took: int, clock: _Clock) -> int:

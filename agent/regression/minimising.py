@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from alertdrill.agent.regression.case import Case, IsCounter, Labels, Line, Timeline
+from alertdrill.agent.regression.case import Case, InputSeries, IsCounter, Labels, Timeline
 from alertdrill.agent.regression.spelling import Value, fitted, spell_values
 
 _TOLERANCE, _OF_DISTANCE = 0.01, 0.1
@@ -74,8 +74,8 @@ class Minimiser:
         return case.with_lines(line for unit in units for line in unit)
 
     def _removed(
-        self, case: Case, whole: Observed, units: list[list[Line]], removable: list[list[list[Line]]]
-    ) -> list[list[Line]]:
+        self, case: Case, whole: Observed, units: list[list[InputSeries]], removable: list[list[list[InputSeries]]]
+    ) -> list[list[InputSeries]]:
         """Remove what can be removed at once, else one after another."""
         if len(removable) > 1:
             (together,) = self._probe([case.with_lines(_without(units, removable))])
@@ -110,7 +110,7 @@ class Minimiser:
         same = [one for one, seen in zip(made, found, strict=True) if self._is_same(whole, seen, case)]
         return min([case, *same], key=_length)
 
-    def _fit(self, line: Line, share: float) -> Line:
+    def _fit(self, line: InputSeries, share: float) -> InputSeries:
         numbers = [value for value in line.values if isinstance(value, float)]
         span = max(numbers, default=0.0) - min(numbers, default=0.0)
         counter = self._is_counter(line.labels)
@@ -168,9 +168,9 @@ def _shifted(whole: Observed, first: int, last: int) -> Observed:
     )
 
 
-def _units(lines: Iterable[Line]) -> list[list[Line]]:
+def _units(lines: Iterable[InputSeries]) -> list[list[InputSeries]]:
     """Group the buckets of each histogram; every other series is alone."""
-    units: dict[Labels, list[Line]] = {}
+    units: dict[Labels, list[InputSeries]] = {}
     for line in lines:
         units.setdefault(without_bucket(line.labels), []).append(line)
     return list(units.values())
@@ -181,12 +181,12 @@ def without_bucket(labels: Labels) -> Labels:
     return tuple(pair for pair in labels if pair[0] != "le")
 
 
-def _left(units: list[list[Line]], chunks: Iterable[list[list[Line]]]) -> list[list[Line]]:
+def _left(units: list[list[InputSeries]], chunks: Iterable[list[list[InputSeries]]]) -> list[list[InputSeries]]:
     gone = {id(unit) for chunk in chunks for unit in chunk}
     return [unit for unit in units if id(unit) not in gone]
 
 
-def _without(units: list[list[Line]], chunks: Iterable[list[list[Line]]]) -> list[Line]:
+def _without(units: list[list[InputSeries]], chunks: Iterable[list[list[InputSeries]]]) -> list[InputSeries]:
     gone = {unit[0].labels for chunk in chunks for unit in chunk}
     return [line for unit in units for line in unit if unit[0].labels not in gone]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import private
-from alertdrill.agent.regression.case import Labels, Line
+from alertdrill.agent.regression.case import InputSeries, Labels
 from alertdrill.agent.regression.spelling import Value, spell_number, spell_values
 from alertdrill.units import json_text
 from alertdrill.units.duration import format_duration
@@ -38,7 +38,7 @@ _NOTHING = [{"labels": '{no="series"}', "value": 0}]
 
 
 @dataclass(frozen=True)
-class Query:
+class InstantQuery:
     """An expression, and the instants at which it is evaluated, in milliseconds."""
 
     expr: str
@@ -51,8 +51,8 @@ class Job:
 
     rules: dict[str, Any]
     evaluation_ms: int
-    lines: tuple[Line, ...]
-    queries: tuple[Query, ...]
+    lines: tuple[InputSeries, ...]
+    queries: tuple[InstantQuery, ...]
     external_labels: dict[str, str] = field(default_factory=dict)
 
 
@@ -60,7 +60,7 @@ Vector = dict[Labels, float]
 
 
 @dataclass(frozen=True)
-class Answer:
+class QueryResult:
     """What each query found at each of its instants; `error` is that of promtool, if it could not evaluate the rules."""
 
     vectors: tuple[tuple[Vector, ...], ...] = ()
@@ -78,7 +78,7 @@ class Promtool:
         found = re.search(r"version (\d[^\s,+]*)", self._run(["--version"]))
         return found[1] if found else "unknown"
 
-    def run(self, jobs: Sequence[Job]) -> list[Answer]:
+    def run(self, jobs: Sequence[Job]) -> list[QueryResult]:
         """Run all jobs in one process; raises ConfigError if promtool itself fails."""
         if not jobs:
             return []
@@ -157,18 +157,18 @@ def test_file(job: Job, rules: str) -> dict[str, Any]:
     return {"rule_files": [rules], "evaluation_interval": spelled_ms(job.evaluation_ms), "tests": [test]}
 
 
-def unit_ms(lines: Sequence[Line]) -> int:
+def unit_ms(lines: Sequence[InputSeries]) -> int:
     """Return the interval on which all samples of all series lie."""
     return gcd(*(number for line in lines for number in (line.offset_ms, line.step_ms)))
 
 
-def input_series(lines: Sequence[Line]) -> list[dict[str, str]]:
+def input_series(lines: Sequence[InputSeries]) -> list[dict[str, str]]:
     """Return series as promtool reads them, on the interval of all."""
     unit = unit_ms(lines)
     return [{"series": spell_series(line.labels), "values": _values(line, unit)} for line in lines if line.values]
 
 
-def _values(line: Line, unit: int) -> str:
+def _values(line: InputSeries, unit: int) -> str:
     if not line.offset_ms and line.step_ms == unit:
         return spell_values(line.values)
     between = line.step_ms // unit - 1
@@ -199,17 +199,17 @@ def spelled_ms(milliseconds: int) -> str:
     return format_duration(timedelta(milliseconds=milliseconds))
 
 
-def _answer(said: str, job: Job) -> Answer:
+def _answer(said: str, job: Job) -> QueryResult:
     parts = _ANSWER.split(said)
     expected = sum(len(query.at_ms) for query in job.queries)
     if len(parts) != expected + 1:
         why = _ERROR.search(said)
-        return Answer(error=" ".join((why["why"] if why else said).split())[:500] or "promtool said nothing")
+        return QueryResult(error=" ".join((why["why"] if why else said).split())[:500] or "promtool said nothing")
     if any("got:" not in part for part in parts[1:]):
         refused = next(part for part in parts[1:] if "got:" not in part)
-        return Answer(error=" ".join(refused.split())[:500])
+        return QueryResult(error=" ".join(refused.split())[:500])
     found = iter([_vector(part.split("got:", 1)[1]) for part in parts[1:]])
-    return Answer(vectors=tuple(tuple(next(found) for _ in query.at_ms) for query in job.queries))
+    return QueryResult(vectors=tuple(tuple(next(found) for _ in query.at_ms) for query in job.queries))
 
 
 def _vector(text: str) -> Vector:

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from alertdrill.agent.config.yaml_source import read_settings
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.regression.case import Case, Labels, Line, Stretch
+from alertdrill.agent.regression.case import AlertActivity, Case, InputSeries, Labels
 from alertdrill.agent.regression.promtool import labels_of, spell_series
 from alertdrill.agent.regression.spelling import parse_values, spell_values
 from alertdrill.units.duration import Duration, format_duration, parse_duration, spell_seconds
@@ -143,13 +143,13 @@ def _ms(duration: timedelta) -> int:
     return round(duration / timedelta(milliseconds=1))
 
 
-def _lines(group: Scrapes) -> Iterable[Line]:
+def _lines(group: Scrapes) -> Iterable[InputSeries]:
     for name, values in group.series.items():
         found = _SERIES.fullmatch(name)
         labels = dict(labels_of(found["labels"] or "")) if found else {}
         named = {"__name__": found["name"]} if found and found["name"] else {}
         whole = tuple(sorted((group.labels | labels | named).items()))
-        yield Line(whole, _ms(group.first), _ms(group.every), tuple(parse_values(values)))
+        yield InputSeries(whole, _ms(group.first), _ms(group.every), tuple(parse_values(values)))
 
 
 def read_regress_file(path: Path) -> RegressFile:
@@ -192,7 +192,7 @@ def with_snapshot(text: str, entries: Sequence[SnapshotEntry]) -> str:
     return changed
 
 
-def snapshot(found: Sequence[Stretch]) -> list[SnapshotEntry]:
+def snapshot(found: Sequence[AlertActivity]) -> list[SnapshotEntry]:
     """Return stretches as a snapshot."""
     return [
         SnapshotEntry(
@@ -215,15 +215,15 @@ def _times_text(entry: SnapshotEntry) -> str:
     return ", ".join(f"{word} {at}" for word, at in times.items() if at is not None)
 
 
-def grouped(lines: Sequence[Line]) -> list[Scrapes]:
+def grouped(lines: Sequence[InputSeries]) -> list[Scrapes]:
     """Return series in the groups of their scrapes, with what they have in common told once."""
-    groups: dict[tuple[int, int], list[Line]] = {}
+    groups: dict[tuple[int, int], list[InputSeries]] = {}
     for line in lines:
         groups.setdefault((line.offset_ms, line.step_ms), []).append(line)
     return [_group(offset, step, of) for (offset, step), of in sorted(groups.items())]
 
 
-def _group(offset: int, step: int, lines: Sequence[Line]) -> Scrapes:
+def _group(offset: int, step: int, lines: Sequence[InputSeries]) -> Scrapes:
     shared = set(lines[0].labels).intersection(*(line.labels for line in lines)) if len(lines) > 1 else set()
     shared = {pair for pair in shared if pair[0] != "__name__"}
     return Scrapes(

@@ -16,10 +16,10 @@ from typing import Any
 
 from alertdrill.agent.config.yaml_source import read_text
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.regression.case import Case, Stretch, Timeline, stretches
+from alertdrill.agent.regression.case import AlertActivity, Case, Timeline, stretches
 from alertdrill.agent.regression.closure import DEFAULT_LOOKBACK_SECONDS, selects
 from alertdrill.agent.regression.minimising import without_bucket
-from alertdrill.agent.regression.promtool import Answer, Job, Promtool, spell_series
+from alertdrill.agent.regression.promtool import Job, Promtool, QueryResult, spell_series
 from alertdrill.agent.regression.regress_file import (
     RegressFile,
     SnapshotEntry,
@@ -51,7 +51,7 @@ class Result:
     file: RegressFile
     path: Path
     rule: RuleSlice | None = None
-    found: tuple[Stretch, ...] = ()
+    found: tuple[AlertActivity, ...] = ()
     failures: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -212,10 +212,10 @@ class _Judged:
     """The judgement of one file."""
 
     replay: Replay
-    answers: list[Answer | None]
+    answers: list[QueryResult | None]
     alertmanager: Path | None
-    found: list[Stretch] = field(default_factory=list)
-    held: list[Stretch] | None = None
+    found: list[AlertActivity] = field(default_factory=list)
+    held: list[AlertActivity] | None = None
     longer: Case | None = None
 
     def __post_init__(self) -> None:
@@ -226,11 +226,11 @@ class _Judged:
     def error(self) -> str:
         return next((answer.error for answer in self.answers if answer is not None and answer.error), "")
 
-    def _stretches(self, case: Case, answer: Answer | None) -> list[Stretch]:
+    def _stretches(self, case: Case, answer: QueryResult | None) -> list[AlertActivity]:
         timeline: Timeline = timeline_of(answer, case.evaluations) if answer is not None else {}
         return stretches(timeline, case)
 
-    def more(self) -> Iterator[tuple[Callable[[Case, Answer], None], Case]]:
+    def more(self) -> Iterator[tuple[Callable[[Case, QueryResult], None], Case]]:
         """Yield what must be evaluated besides, if the recorded time is too short for the rule as it is now."""
         if self.error:
             return
@@ -242,15 +242,15 @@ class _Judged:
             by = replay.file.contract.resolves_within or _LONGEST_END
             yield self._judge_longer, replay.case.longer(round(by / timedelta(milliseconds=1)), replay.rule.is_counter)
 
-    def _judge_held(self, case: Case, answer: Answer) -> None:
+    def _judge_held(self, case: Case, answer: QueryResult) -> None:
         if not answer.error:
             self.held = self._stretches(case, answer)
 
-    def _judge_longer(self, case: Case, answer: Answer) -> None:
+    def _judge_longer(self, case: Case, answer: QueryResult) -> None:
         if not answer.error:
             self.found, self.longer = self._stretches(case, answer), case
 
-    def _first(self, found: Sequence[Stretch]) -> Stretch | None:
+    def _first(self, found: Sequence[AlertActivity]) -> AlertActivity | None:
         """Return the first alert to fire; one that fires after the recorded fault is no detection of it."""
         case = self.replay.case
         ended = None if case.healed_ms is None else (case.healed_ms - case.begins_ms) / 1000
@@ -262,12 +262,12 @@ class _Judged:
         of_contract = [one for one in fired if self._has_labels(one)]
         return next(iter(of_contract or fired), None)
 
-    def _has_labels(self, one: Stretch) -> bool:
+    def _has_labels(self, one: AlertActivity) -> bool:
         labels = dict(one.labels)
         return all(labels.get(name, "") == value for name, value in self.replay.file.contract.labels.items())
 
     @property
-    def first(self) -> Stretch | None:
+    def first(self) -> AlertActivity | None:
         return self._first(self.found) or (self._first(self.held) if self.held is not None else None)
 
     def result(self, version: str) -> Result:
@@ -296,7 +296,7 @@ class _Judged:
             yield from self._late_end(first)
         yield from self._controls()
 
-    def _wrong_labels(self, first: Stretch) -> Iterator[str]:
+    def _wrong_labels(self, first: AlertActivity) -> Iterator[str]:
         contract = self.replay.file.contract
         if not self._has_labels(first):
             expected = labels_text(tuple(contract.labels.items()))
@@ -309,7 +309,7 @@ class _Judged:
             found = ", ".join(sorted(reached)) or "nobody"
             yield f"would be sent to {found}; contract receiver {contract.receiver}: fails"
 
-    def _late_end(self, first: Stretch) -> Iterator[str]:
+    def _late_end(self, first: AlertActivity) -> Iterator[str]:
         contract, case = self.replay.file.contract, self.replay.case
         if contract.resolves_within is None or case.healed_ms is None or first not in self.found:
             return
@@ -369,7 +369,7 @@ class _Judged:
             yield f"the receiver {self.replay.file.contract.receiver} was not checked: no alertmanager.yml is named"
 
     def _edge_words(self) -> str:
-        """Tell whether 2.x and 3.x may see different samples: those at the very begin of a range count only in 2.x."""
+        """Return in words whether 2.x and 3.x may see different samples: those at the very begin of a range count only in 2.x."""
         if self.replay.rule.has_subquery:
             return f"the begin of a subquery counts only in 2.x, so {MAY_DIFFER}"
         edges = {round(edge * 1000) for edge in self.replay.rule.reads.edges} | {_LOOKBACK_MS}
@@ -390,7 +390,7 @@ class _Judged:
 
     @staticmethod
     def _if_recorded(names: list[str]) -> str:
-        """Tell what to do if a recording rule of another file makes them: its name has a colon."""
+        """Return what to do if a recording rule of another file makes them: its name has a colon."""
         if any(":" in name.partition("{")[0] for name in names):
             return ": if a recording rule makes it, name its file as `rules:`, too"
         return ""
@@ -401,12 +401,12 @@ class _Judged:
         return None if path is None else read_text(path)
 
 
-def _shown(one: Stretch) -> tuple[tuple[str, str], ...]:
+def _shown(one: AlertActivity) -> tuple[tuple[str, str], ...]:
     return tuple(pair for pair in one.labels if pair[0] != "alertname")
 
 
 def _other_differences(before: list[SnapshotEntry], after: list[SnapshotEntry], told: bool) -> Iterator[str]:  # noqa: FBT001
-    """Tell what else is different: the number of alerts, their labels, when they end or become pending."""
+    """List what else is different: the number of alerts, their labels, when they end or become pending."""
     if len(before) != len(after):
         yield f"would be active {_times(len(after))} instead of {_times(len(before))}"
         return

@@ -21,7 +21,7 @@ from alertdrill.agent.config.yaml_source import Source, read_text
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.regression.case import Labels, Timeline
 from alertdrill.agent.regression.closure import Closure, PlacedRule, closure, placed, selects
-from alertdrill.agent.regression.promtool import Answer, Query
+from alertdrill.agent.regression.promtool import InstantQuery, QueryResult
 from alertdrill.agent.rules.expression import anatomy, split
 from alertdrill.units.promql import nodes, parse
 
@@ -72,11 +72,11 @@ class RuleSlice:
         """Everything of the rules that a replay evaluates, as one text: equal texts give equal results."""
         return json.dumps([self.rules, self.interval and self.interval.total_seconds()], sort_keys=True)
 
-    def queries(self, at_ms: Sequence[int], *, values: bool = False) -> tuple[Query, ...]:
+    def queries(self, at_ms: Sequence[int], *, values: bool = False) -> tuple[InstantQuery, ...]:
         """Return the query of the alert's state at some instants, and those of the values that it compares."""
         watched = self.watched if values else ()
-        state = Query(f"ALERTS{{alertname={json.dumps(self.alert, ensure_ascii=False)}}}", tuple(at_ms))
-        return (state, *(Query(one.expr, tuple(at_ms)) for one in watched))
+        state = InstantQuery(f"ALERTS{{alertname={json.dumps(self.alert, ensure_ascii=False)}}}", tuple(at_ms))
+        return (state, *(InstantQuery(one.expr, tuple(at_ms)) for one in watched))
 
 
 def rule_slice(files: Sequence[Path], alert: str, default_interval: timedelta) -> RuleSlice:
@@ -159,7 +159,7 @@ def _watched(expr: str) -> list[Watched]:
     return [Watched(one.value_expr, one.threshold) for one in conditions if one is not None]
 
 
-def timeline_of(answer: Answer, evaluations: int) -> Timeline:
+def timeline_of(answer: QueryResult, evaluations: int) -> Timeline:
     """Return the states of an alert from the answers at all evaluations."""
     states: dict[Labels, list[str]] = {}
     for number, vector in enumerate(answer.vectors[0]):

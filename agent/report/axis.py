@@ -30,7 +30,7 @@ _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 
 
 @dataclass(frozen=True)
-class Scale:
+class AxisScale:
     """The range of a vertical axis in whole steps of `step`; on a logarithmic axis that is a step of the logarithm."""
 
     top: int
@@ -71,7 +71,7 @@ class Scale:
         return [value for value in _decades(low, high, range(2, 10)) if low <= value <= high]
 
 
-def linear(values: Iterable[float | None], *, from_zero: bool, has_margin_below: bool = False) -> Scale:
+def linear(values: Iterable[float | None], *, from_zero: bool, has_margin_below: bool = False) -> AxisScale:
     """Return an axis for values, with a margin; `from_zero` includes zero, which needs none below it."""
     drawn = [value for value in values if value is not None and _is_drawn(value)] or [0.0]
     known = [value if abs(value) > 1 / _LARGEST else 0.0 for value in drawn]
@@ -85,15 +85,17 @@ def linear(values: Iterable[float | None], *, from_zero: bool, has_margin_below:
     step = 10.0 ** (digits - _DIGITS)
     if all(value == int(value) for value in known):
         step = max(step, min(1.0, 10.0 ** (digits - 1)))
-    return Scale(math.ceil(high / step), math.floor(low / step), step)
+    return AxisScale(math.ceil(high / step), math.floor(low / step), step)
 
 
-def logarithmic(values: Iterable[float | None]) -> Scale:
+def logarithmic(values: Iterable[float | None]) -> AxisScale:
     """Return a logarithmic axis for values, with a margin; values that are not above zero have no place on it."""
     known = [math.log10(value) for value in values if value is not None and _is_drawn(value, is_log=True)] or [0.0]
     margin = max(_MARGIN * (max(known) - min(known)), 0.05)
     step = 10.0**-_DIGITS
-    return Scale(math.ceil((max(known) + margin) / step), math.floor((min(known) - margin) / step), step, is_log=True)
+    return AxisScale(
+        math.ceil((max(known) + margin) / step), math.floor((min(known) - margin) / step), step, is_log=True
+    )
 
 
 def _is_drawn(value: float, *, is_log: bool = False) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from alertdrill.agent.report import markdown
 from alertdrill.agent.report.markdown import code, plain
-from alertdrill.agent.report.terminal_rows import Column, Line, Lines, Piece, paragraph, table
+from alertdrill.agent.report.terminal_rows import Column, Line, Piece, RenderedLines, paragraph, table
 from alertdrill.agent.report.words import printable
 from alertdrill.agent.rules import prospect as prospects
 from alertdrill.agent.rules.explanation import CheckFinding, ExplainedRule, Explanation, LocatedRule
@@ -34,7 +34,7 @@ _RULES_AT_ONCE = 50
 _WEAKNESS_TEXTS, _RULES_NAMED = 3, 8
 
 
-def as_text(explanation: Explanation) -> Iterator[Lines]:
+def as_text(explanation: Explanation) -> Iterator[RenderedLines]:
     """Yield the rules as a terminal shows them, some at once.
 
     Each has its window with the arithmetic, what it must see, and the remarks on it. It reads as well without colour, at
@@ -42,14 +42,14 @@ def as_text(explanation: Explanation) -> Iterator[Lines]:
     """
     # Rich asks for the size of the terminal before each print.
     for at in range(0, len(explanation.rules), _RULES_AT_ONCE):
-        yield Lines(partial(_rules_lines, explanation.rules[at : at + _RULES_AT_ONCE]))
+        yield RenderedLines(partial(_rules_lines, explanation.rules[at : at + _RULES_AT_ONCE]))
     if explanation.findings:
-        yield Lines(partial(_findings_lines, explanation.findings))
+        yield RenderedLines(partial(_findings_lines, explanation.findings))
     if not explanation.rules:
-        yield Lines(partial(paragraph, [("no alerting rules", "")]))
+        yield RenderedLines(partial(paragraph, [("no alerting rules", "")]))
     for kpi in explanation.unwatched:
         text = printable(f"no rule watches: {kpi.name} {kpi.objective}")
-        yield Lines(partial(paragraph, [(text, "yellow")]))
+        yield RenderedLines(partial(paragraph, [(text, "yellow")]))
 
 
 def _rules_lines(rules: Iterable[ExplainedRule], width: int) -> Iterator[Line]:

@@ -19,7 +19,7 @@ from typing import Literal
 from markupsafe import Markup
 
 from alertdrill.agent.report import axis
-from alertdrill.agent.report.axis import Scale, Unit, Values
+from alertdrill.agent.report.axis import AxisScale, Unit, Values
 from alertdrill.agent.report.words import printable, shortened
 
 Tone = Literal["blue", "sky", "violet", "red", "orange", "green", "teal", "magenta", "ochre", "grey", "window"]
@@ -118,7 +118,7 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Row:
+class PlotRow:
     """One plot above the common axis. With `lanes`, their names are its vertical axis.
 
     `limits` are dashed lines without an entry in the legend; `note` says what is not drawn.
@@ -182,7 +182,7 @@ class Figure:
     """Rows above one axis; `name` is its id on the page."""
 
     name: str
-    rows: Sequence[Row]
+    rows: Sequence[PlotRow]
     axis: Axis
     bands: Sequence[Band] = ()
     most_points: int = _MOST_POINTS
@@ -247,7 +247,7 @@ def _joined(parts: Iterable[Markup]) -> Markup:
     return Markup("").join(parts)
 
 
-def _without_too_many_lines(row: Row) -> Row:
+def _without_too_many_lines(row: PlotRow) -> PlotRow:
     left_out = len(row.lines) - _MOST_LINES
     if left_out <= 0:
         return row
@@ -290,7 +290,7 @@ class _Drawing:
 
     figure: Figure
     number: int
-    row: Row
+    row: PlotRow
     columns: int
 
     def html(self) -> Markup:
@@ -309,10 +309,10 @@ class _Drawing:
         )  # fmt: skip
 
     @cached_property
-    def _scale(self) -> Scale:
+    def _scale(self) -> AxisScale:
         row = self.row
         if row.lanes:
-            return Scale(0, -_LANE * len(row.lanes) - _ABOVE_LANES, 1)
+            return AxisScale(0, -_LANE * len(row.lanes) - _ABOVE_LANES, 1)
         values = [value for line in row.lines for value in line.values]
         values += [mark.y for mark in row.marks]
         values += [sum(counts) for counts in zip(*row.stack.counts.values(), strict=True)] if row.stack else []

@@ -16,24 +16,30 @@ from alertdrill import __version__
 from alertdrill.agent.config.kpis import Kpi
 from alertdrill.agent.report.words import finite, latency_words, printable, utc
 from alertdrill.agent.rules.labels import spell
-from alertdrill.agent.scorecard.card import Card, KpiTrend, Reading, Score, Status
+from alertdrill.agent.scorecard.card import Card, KpiStatus, KpiTrend, Reading, Score
 from alertdrill.agent.scorecard.card import status as status_of
 from alertdrill.units.duration import format_seconds
 
 JSON_VERSION = 1
 COLOURS = {
-    Status.GREEN: "green",
-    Status.YELLOW: "yellow",
-    Status.RED: "red",
-    Status.UNKNOWN: "magenta",
-    Status.UNTARGETED: "dim",
+    KpiStatus.GREEN: "green",
+    KpiStatus.YELLOW: "yellow",
+    KpiStatus.RED: "red",
+    KpiStatus.UNKNOWN: "magenta",
+    KpiStatus.UNTARGETED: "dim",
 }
 """The colour of each status on a terminal."""
 
-TONES = {Status.GREEN: "good", Status.YELLOW: "unsure", Status.RED: "bad", Status.UNKNOWN: "unsure"}
+TONES = {KpiStatus.GREEN: "good", KpiStatus.YELLOW: "unsure", KpiStatus.RED: "bad", KpiStatus.UNKNOWN: "unsure"}
 """The CSS class of each status on a page; UNTARGETED has none."""
 
-MARKS = {Status.GREEN: "✓", Status.YELLOW: "!", Status.RED: "✗", Status.UNKNOWN: "?", Status.UNTARGETED: " "}
+MARKS = {
+    KpiStatus.GREEN: "✓",
+    KpiStatus.YELLOW: "!",
+    KpiStatus.RED: "✗",
+    KpiStatus.UNKNOWN: "?",
+    KpiStatus.UNTARGETED: " ",
+}
 """The sign of each status; UNTARGETED has none."""
 
 _BADGES = {0: ("good", "kept"), 1: ("bad", "broken"), 3: ("unsure", "not known")}
@@ -43,7 +49,7 @@ _BADGES = {0: ("good", "kept"), 1: ("bad", "broken"), 3: ("unsure", "not known")
 class KpiCell:
     """The value of a KPI in one phase of a drill or a load, as text."""
 
-    status: Status
+    status: KpiStatus
     words: str
 
 
@@ -79,7 +85,7 @@ def as_markdown(card: Card) -> str:
     lines = ["| KPI | status | value | target | trend |", "| --- | --- | ---: | --- | --- |"]
     for score in card.scores:
         for name, status, value, trend in rows(score):
-            word = "" if status is Status.UNTARGETED else f"{MARKS[status]} {status.value}"
+            word = "" if status is KpiStatus.UNTARGETED else f"{MARKS[status]} {status.value}"
             cells = (name, word, value, target_words(score.kpi), trend)
             lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
     head = f"KPIs at {utc(card.at)}, over {format_seconds(card.window_seconds)}: {_counts_words(card)}."
@@ -156,7 +162,12 @@ def as_html(card: Card) -> str:
 
 def _counts_words(card: Card) -> str:
     """Count the KPIs: `5 green, 1 yellow, 2 red, 1 without data`."""
-    names = {Status.GREEN: "green", Status.YELLOW: "yellow", Status.RED: "red", Status.UNKNOWN: "without data"}
+    names = {
+        KpiStatus.GREEN: "green",
+        KpiStatus.YELLOW: "yellow",
+        KpiStatus.RED: "red",
+        KpiStatus.UNKNOWN: "without data",
+    }
     return ", ".join(f"{card.count(status)} {name}" for status, name in names.items())
 
 
@@ -164,15 +175,15 @@ def _yellow_words(kpi: Kpi) -> str:
     return "" if kpi.yellow_from is None else f"yellow from {value_words(kpi, kpi.yellow_from)}"
 
 
-def rows(score: Score) -> list[tuple[str, Status, str, str]]:
+def rows(score: Score) -> list[tuple[str, KpiStatus, str, str]]:
     """List name, status, value and trend for each value of a KPI, or one row that says there is none."""
     if not score.readings:
         why = f"no data: {score.problem}" if score.problem else "no data"
-        return [(name_words(score.kpi, {}), Status.UNKNOWN, printable(why), "")]
+        return [(name_words(score.kpi, {}), KpiStatus.UNKNOWN, printable(why), "")]
     return [_row(score, one) for one in score.readings]
 
 
-def _row(score: Score, one: Reading) -> tuple[str, Status, str, str]:
+def _row(score: Score, one: Reading) -> tuple[str, KpiStatus, str, str]:
     kpi, why = score.kpi, f": {printable(score.problem)}" if score.problem else ""
     trend = "" if math.isinf(one.value) else trend_words(kpi, one.trend)
     return name_words(kpi, one.labels), status_of(kpi, one.value), value_words(kpi, one.value) + why, trend

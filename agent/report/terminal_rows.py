@@ -37,7 +37,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Lines:
+class RenderedLines:
     """The lines that a function makes for the width of a terminal, as Rich prints them."""
 
     made: Callable[[int], Iterable[Iterable[Piece]]]

@@ -23,7 +23,7 @@ _AGAIN_AFTER = 4
 
 
 @dataclass(frozen=True)
-class Memory:
+class EarlierDrills:
     """What is known of earlier drills: when each alert was proven last, by its severity, and when each drill ran last."""
 
     proven: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
@@ -36,17 +36,17 @@ class Memory:
             return of_alert.get(severity)
         return min(of_alert.values(), default=None)
 
-    def with_run(self, drill: Drill, at: datetime) -> Memory:
+    def with_run(self, drill: Drill, at: datetime) -> EarlierDrills:
         """Return this memory as if a drill had run at an instant and proven all its alerts."""
         proven = {alert: dict(of_alert) for alert, of_alert in self.proven.items()}
         for one in drill.expect:
             known = proven.setdefault(one.alert, {})
             for severity in [one.labels["severity"]] if "severity" in one.labels else [*known] or [""]:
                 known[severity] = at
-        return Memory(proven, {**self.ran, drill.name: at})
+        return EarlierDrills(proven, {**self.ran, drill.name: at})
 
 
-def needed_by(drill: Drill, memory: Memory, freshness: Freshness) -> datetime:
+def needed_by(drill: Drill, memory: EarlierDrills, freshness: Freshness) -> datetime:
     """Return by when a drill must run so that its alerts stay proven; the earliest of all times if it never ran."""
     longest = max(freshness.prove_within.values(), default=_USUAL)
     ran = memory.ran.get(drill.name, _NEVER)
@@ -63,13 +63,15 @@ def _later(instant: datetime, by: timedelta) -> datetime:
     return instant if instant == _NEVER else instant + by
 
 
-def _limit(alert: str, severity: str | None, memory: Memory, freshness: Freshness, longest: timedelta) -> timedelta:
+def _limit(
+    alert: str, severity: str | None, memory: EarlierDrills, freshness: Freshness, longest: timedelta
+) -> timedelta:
     severities = [severity] if severity is not None else [*memory.proven.get(alert, {})]
     known = [freshness.prove_within[one] for one in severities if one in freshness.prove_within]
     return min(known, default=longest)
 
 
-def chosen(one: Occurrence, drills: Sequence[Drill], memory: Memory, freshness: Freshness) -> list[Drill] | Skip:
+def chosen(one: Occurrence, drills: Sequence[Drill], memory: EarlierDrills, freshness: Freshness) -> list[Drill] | Skip:
     """Return the drills of an occurrence in their order, or why there is none."""
     entry, due = one.entry, {drill.name: needed_by(drill, memory, freshness) for drill in drills}
     if entry.due_within is not None:
@@ -101,7 +103,7 @@ class Planned:
 def planned(  # noqa: PLR0913, PLR0917 - all that decides on what comes
     timetable: Timetable,
     drills: Mapping[str, Sequence[Drill]],
-    memory: Memory,
+    memory: EarlierDrills,
     freshness: Freshness,
     after: datetime,
     until: datetime,

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from alertdrill.agent.config.daemon import Entry
+from alertdrill.agent.config.daemon import ScheduleEntry
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.files import private, write_whole
 from alertdrill.agent.schedule.occurrences import Blackout, Occurrence, Pause, Skip
@@ -128,7 +128,7 @@ class Journal:
         with suppress(OSError):
             self.shorten()
 
-    def watched_since(self, entry: Entry, now: datetime) -> datetime:
+    def watched_since(self, entry: ScheduleEntry, now: datetime) -> datetime:
         """Return the instant up to which every occurrence of an entry is decided on.
 
         A new entry, and one whose expression was changed, is watched from now on. So is one that was decided on in the

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from alertdrill.agent.config.calendars import Calendars
-from alertdrill.agent.config.daemon import Closed, Entry, Schedule
+from alertdrill.agent.config.daemon import Closed, Schedule, ScheduleEntry
 from alertdrill.units.duration import format_duration
 from alertdrill.units.text import utc_text
 
@@ -41,7 +41,7 @@ SkipReason = Literal[
 ]
 """Why an occurrence did not run."""
 
-CALLED = Entry.model_construct(name="@api", drills=(), cron="")
+CALLED = ScheduleEntry.model_construct(name="@api", drills=(), cron="")
 """The entry of drills that a call started; no entry of a file can have its name."""
 
 # cronsim forgets which of two equal wall times it begins at, so it begins before any change of the clock.
@@ -56,7 +56,7 @@ class Occurrence:
     One that a call started has in `asked` who called and why, and in `call` what the same call has in common with it.
     """
 
-    entry: Entry
+    entry: ScheduleEntry
     instant: datetime
     starts_at: datetime
     asked: str = ""
@@ -173,7 +173,7 @@ def clock_change(cron: str, zone: ZoneInfo, instant: datetime) -> str:
     return ""
 
 
-def delay(entry: Entry, instant: datetime) -> timedelta:
+def delay(entry: ScheduleEntry, instant: datetime) -> timedelta:
     """Return the part of `spread` for one time, in whole seconds: always the same for the same time."""
     digest = hashlib.sha256(f"{entry.name} {utc_text(instant)}".encode()).digest()
     share = int.from_bytes(digest[:8]) / 2**64
@@ -198,12 +198,12 @@ class Timetable:
         """The time zone of all its expressions."""
         return ZoneInfo(self.schedule.time_zone)
 
-    def of(self, entry: Entry, after: datetime, until: datetime) -> Iterator[Occurrence]:
+    def of(self, entry: ScheduleEntry, after: datetime, until: datetime) -> Iterator[Occurrence]:
         """Yield the occurrences of an entry whose instants are after one time and not after another."""
         for instant in instants(entry.cron, self.zone, after, until):
             yield Occurrence(entry, instant, instant + delay(entry, instant))
 
-    def next_after(self, entry: Entry, after: datetime) -> Occurrence | None:
+    def next_after(self, entry: ScheduleEntry, after: datetime) -> Occurrence | None:
         """Return the first occurrence after an instant; None if there is none within fifty years."""
         return next(self.of(entry, after, after + timedelta(days=366 * 50)), None)
 
@@ -212,7 +212,7 @@ class Timetable:
         found = [one for entry in self.schedule.entries for one in self.of(entry, after, until)]
         return sorted(found, key=lambda one: (one.starts_at, one.instant, one.entry.name))
 
-    def closed(self, entry: Entry, at: datetime) -> Skip | None:
+    def closed(self, entry: ScheduleEntry, at: datetime) -> Skip | None:
         """Return why an entry may not run at an instant, as far as that is known beforehand."""
         if entry.paused:
             return Skip("paused", f"the entry is paused: {entry.paused}")
@@ -246,7 +246,7 @@ class Timetable:
         """Format an instant in the time zone."""
         return f"{at.astimezone(self.zone):%a %Y-%m-%d %H:%M %Z}"
 
-    def due(self, entry: Entry, after: datetime, now: datetime) -> list[tuple[Occurrence, Skip | None]]:
+    def due(self, entry: ScheduleEntry, after: datetime, now: datetime) -> list[tuple[Occurrence, Skip | None]]:
         """Decide on every occurrence of an entry after an instant that should have started by now.
 
         At most the last one runs, and only within `late_by`: a machine that was suspended for a month drills once.

@@ -13,7 +13,7 @@ from alertdrill.agent.errors import INCONCLUSIVE, NOT_AS_EXPECTED, PASSED, worst
 _KEPT = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
-class Status(StrEnum):
+class KpiStatus(StrEnum):
     """The status of a KPI; UNTARGETED without an objective, UNKNOWN where nothing could be measured."""
 
     GREEN = "green"
@@ -23,7 +23,7 @@ class Status(StrEnum):
     UNTARGETED = "untargeted"
 
 
-_WORST_FIRST = (Status.RED, Status.UNKNOWN, Status.YELLOW, Status.GREEN, Status.UNTARGETED)
+_WORST_FIRST = (KpiStatus.RED, KpiStatus.UNKNOWN, KpiStatus.YELLOW, KpiStatus.GREEN, KpiStatus.UNTARGETED)
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class Score:
     problem: str = ""
 
     @property
-    def status(self) -> Status:
+    def status(self) -> KpiStatus:
         """The worst status of all values."""
         if not self.readings:
-            return Status.UNKNOWN
+            return KpiStatus.UNKNOWN
         return worst_of(status(self.kpi, reading.value) for reading in self.readings)
 
     @property
@@ -84,26 +84,26 @@ class Card:
         """1 where an objective is missed, 3 where one has no data, else 0."""
         return worst(_EXIT_CODES.get(score.status, PASSED) for score in self.scores if score.kpi.objective is not None)
 
-    def count(self, status: Status) -> int:
+    def count(self, status: KpiStatus) -> int:
         """Count the KPIs with this status."""
         return sum(score.status is status for score in self.scores)
 
 
-_EXIT_CODES = {Status.RED: NOT_AS_EXPECTED, Status.UNKNOWN: INCONCLUSIVE}
+_EXIT_CODES = {KpiStatus.RED: NOT_AS_EXPECTED, KpiStatus.UNKNOWN: INCONCLUSIVE}
 
 
-def status(kpi: Kpi, value: float) -> Status:
+def status(kpi: Kpi, value: float) -> KpiStatus:
     """Compare one value with the objective; `yellow_from` itself is yellow."""
     if kpi.objective is None:
-        return Status.UNTARGETED
+        return KpiStatus.UNTARGETED
     if not _KEPT[kpi.comparison](value, kpi.limit):
-        return Status.RED
+        return KpiStatus.RED
     if kpi.yellow_from is None:
-        return Status.GREEN
+        return KpiStatus.GREEN
     is_near = value >= kpi.yellow_from if kpi.is_upper_bound else value <= kpi.yellow_from
-    return Status.YELLOW if is_near else Status.GREEN
+    return KpiStatus.YELLOW if is_near else KpiStatus.GREEN
 
 
-def worst_of(statuses: Iterable[Status]) -> Status:
+def worst_of(statuses: Iterable[KpiStatus]) -> KpiStatus:
     """Return the worst status; UNTARGETED when there are none."""
-    return min(statuses, key=_WORST_FIRST.index, default=Status.UNTARGETED)
+    return min(statuses, key=_WORST_FIRST.index, default=KpiStatus.UNTARGETED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from alertdrill.agent.scorecard.card import Score, Status
+from alertdrill.agent.scorecard.card import KpiStatus, Score
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.honesty import SMALLEST_RATE_SHARE, Honesty, Sending, honesty
 from alertdrill.probes.figures.measures import Trend
@@ -50,7 +50,7 @@ class PhaseResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What could not be judged."""
-        unknown = [score.kpi.name for score in self.scores if score.status is Status.UNKNOWN]
+        unknown = [score.kpi.name for score in self.scores if score.status is KpiStatus.UNKNOWN]
         missing = "any KPI: was the service scraped?" if len(unknown) == len(self.scores) else ", ".join(unknown)
         return tuple(text for text in (self.problem, f"no data of {missing}" if unknown else "") if text)
 
@@ -61,7 +61,7 @@ class PhaseResult:
             yield f"answered {self.achieved_rate:.0f} of {self.asked_rate:.0f} a second"
         yield from (f"{one.metric} {one.source}: {one.spelling}" for one in self.judged if not one.ok)
         for score in self.scores:
-            if score.status is Status.RED:
+            if score.status is KpiStatus.RED:
                 yield f"{score.kpi.name} {score.kpi.objective}: {score.worst_value:.4g}"
 
 

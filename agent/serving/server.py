@@ -29,7 +29,7 @@ _SECONDS_FOR_A_HANDSHAKE = 10.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConnectionLimits:
     """How many connections a server has at once, and how long one may wait for a whole head of a request."""
 
     connections: int = 512
@@ -37,7 +37,7 @@ class Limits:
     seconds_for_a_head: float = 25.0
 
 
-_LIMITS = Limits()
+_LIMITS = ConnectionLimits()
 
 
 def metrics_route(registry: CollectorRegistry, guarded: Callable[[Answer], Answer] = lambda one: one) -> web.RouteDef:
@@ -87,7 +87,7 @@ class _Certificate:
 class Listener:
     """A server that listens; a new connection is answered by the routes that were given last."""
 
-    def __init__(self, limits: Limits, certificate: _Certificate | None = None) -> None:
+    def __init__(self, limits: ConnectionLimits, certificate: _Certificate | None = None) -> None:
         self._limits = limits
         self._certificate = certificate
         self._connections = Connections(limits.connections)
@@ -101,7 +101,7 @@ class Listener:
 
     @asynccontextmanager
     async def answering(self, routes: Iterable[web.RouteDef]) -> AsyncIterator[None]:
-        """Answer by health and by other routes for the length of the block; after it, as before."""
+        """Serve health and other routes for the length of the block; after it, as before."""
         application = web.Application(middlewares=[self._connections.handling])
         given = list(routes)
         if all(route.path != "/-/healthy" for route in given):
@@ -131,7 +131,7 @@ async def serving(
     routes: Iterable[web.RouteDef],
     listen: str,
     setting: str = "`listen` in agent.yml",
-    limits: Limits = _LIMITS,
+    limits: ConnectionLimits = _LIMITS,
     tls: ServerTls | None = None,
 ) -> AsyncIterator[Listener]:
     """Serve health and other routes on HOST:PORT for the length of the block, within limits of its connections.

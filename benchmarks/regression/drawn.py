@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from alertdrill.agent.regression.case import Labels, Line
+from alertdrill.agent.regression.case import InputSeries, Labels
 from alertdrill.agent.regression.closure import selects
 from alertdrill.agent.regression.promtool import Job, Promtool
 from alertdrill.agent.regression.rule_slice import RuleSlice
@@ -49,7 +49,7 @@ class Drawn:
     """Series on regular scrapes that fire an alert."""
 
     times: Times
-    lines: tuple[Line, ...]
+    lines: tuple[InputSeries, ...]
 
 
 _Values = Callable[[int, Times], Value]
@@ -91,11 +91,11 @@ def _selectors(sliced: RuleSlice) -> Iterator[Selector]:
 
 def _candidate(
     draw: random.Random, sliced: RuleSlice, selectors: list[Selector], texts: str, times: Times
-) -> tuple[Line, ...]:
+) -> tuple[InputSeries, ...]:
     common = _common(texts)
     numbers = sorted({float(text) for text in _NUMBER.findall(texts)} | {0.0, 1.0})
     has_neighbour = draw.random() < 0.5
-    lines: dict[Labels, Line] = {}
+    lines: dict[Labels, InputSeries] = {}
     for selector in selectors:
         labels = _labels(selector, common)
         is_counter = sliced.is_counter(tuple(labels.items()))
@@ -106,11 +106,11 @@ def _candidate(
     return tuple(lines.values())
 
 
-def _add(lines: dict[Labels, Line], labels: dict[str, str], values: _Values, times: Times) -> None:
+def _add(lines: dict[Labels, InputSeries], labels: dict[str, str], values: _Values, times: Times) -> None:
     key = tuple(sorted(labels.items()))
     if key not in lines:
         found = [values(at, times) for at in range(PHASE_MS, times.ends, SCRAPE_MS)]
-        lines[key] = Line(key, PHASE_MS, SCRAPE_MS, tuple(_with_end(found)))
+        lines[key] = InputSeries(key, PHASE_MS, SCRAPE_MS, tuple(_with_end(found)))
 
 
 def _with_end(values: list[Value]) -> Iterator[Value]:
@@ -222,7 +222,7 @@ def _counter(before: float | None, during: float | None, per_second: float = 1.0
 
 
 def _fire(
-    promtool: Promtool, sliced: RuleSlice, evaluation_ms: int, times: Times, candidates: list[tuple[Line, ...]]
+    promtool: Promtool, sliced: RuleSlice, evaluation_ms: int, times: Times, candidates: list[tuple[InputSeries, ...]]
 ) -> list[bool]:
     """Return which candidates fire the alert in the fault, and have no alert active before it and at the end."""
     at = (times.begins - evaluation_ms, times.heals - evaluation_ms, times.ends - evaluation_ms)

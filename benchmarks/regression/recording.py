@@ -19,7 +19,7 @@ from alertdrill.agent.recording.records import (
     TargetRecord,
 )
 from alertdrill.agent.recording.replay import ReplayRecord, packed
-from alertdrill.agent.regression.case import Line, Timeline
+from alertdrill.agent.regression.case import InputSeries, Timeline
 from alertdrill.agent.regression.promtool import Job, Promtool
 from alertdrill.agent.regression.rule_slice import RuleSlice, timeline_of
 from alertdrill.units.duration import format_duration
@@ -130,7 +130,7 @@ def _alerts(situation: Situation) -> Iterable[AlertSamples]:
                 yield AlertSamples(labels=dict(labels), state=state, instants=[_at(at) for at in instants])
 
 
-def _replay(lines: Iterable[Line], alert: str) -> ReplayRecord:
+def _replay(lines: Iterable[InputSeries], alert: str) -> ReplayRecord:
     """Return the samples: each scrape of a target comes some milliseconds early or late."""
     draw, jitter = random.Random(alert), dict[tuple[tuple[str, str], int], int]()  # noqa: S311 - the same in each run
     samples, seen = [], dict[tuple[str, str], int]()

@@ -14,7 +14,7 @@ from pathlib import Path
 from alertdrill.chaos.cluster_access import PROTECTED, ClusterReach
 from alertdrill.chaos.kubernetes.patience import MOST_AT_ONCE, Patience
 from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
-from alertdrill.chaos.kubernetes.transport import SERVICE_ACCOUNT, WATCH_SECONDS, Request, Transport
+from alertdrill.chaos.kubernetes.transport import SERVICE_ACCOUNT, WATCH_SECONDS, ClusterRequest, Transport
 
 _PAGE = 500
 MOST_OBJECTS = 100_000
@@ -36,7 +36,7 @@ class KubernetesCluster:
 
     async def get(self, place: Place) -> Object:
         """Read an object; raises ClusterError (404: there is none)."""
-        return await self._call(Request("get", place))
+        return await self._call(ClusterRequest("get", place))
 
     async def listed(self, place: Place, selector: str = "") -> list[Object]:
         """List the objects that carry some labels, in the order of their names; raises ClusterError."""
@@ -59,7 +59,7 @@ class KubernetesCluster:
         rest = ""
         for _ in range(MOST_OBJECTS // _PAGE):
             going_on = [("continue", rest)] if rest else []
-            answer = await self._call(Request("list", place, query=(*query, *going_on)))
+            answer = await self._call(ClusterRequest("list", place, query=(*query, *going_on)))
             found += map(without_managers, answer["items"])
             rest = str(answer["metadata"].get("continue") or "")
             if not rest:
@@ -81,7 +81,7 @@ class KubernetesCluster:
         )
         before = self._transport.renewals
         try:
-            async with self._transport.stream(Request("watch", place, query=query)) as events:
+            async with self._transport.stream(ClusterRequest("watch", place, query=query)) as events:
                 yield events
         except ClusterError as error:
             self._may_pass(error)
@@ -90,7 +90,7 @@ class KubernetesCluster:
 
     async def resources(self, api: str) -> list[Object]:
         """List the resources of an API (`apps/v1`); raises ClusterError (404: there is no such API)."""
-        answer = await self._call(Request("get", Place(api=api, resource="")))
+        answer = await self._call(ClusterRequest("get", Place(api=api, resource="")))
         found: list[Object] = answer["resources"]
         return found
 
@@ -100,7 +100,7 @@ class KubernetesCluster:
         `manager` is the name under which the API server notes who set the object's fields. A dry run only checks.
         """
         try:
-            return await self._write(Request("create", place, body, _options(manager, dry_run=dry_run)))
+            return await self._write(ClusterRequest("create", place, body, _options(manager, dry_run=dry_run)))
         except ClusterError as error:
             if error.status != 409 or not error.was_unsure or place.subresource:
                 raise
@@ -111,14 +111,14 @@ class KubernetesCluster:
 
     async def patch(self, place: Place, change: Object, *, dry_run: bool = False) -> Object:
         """Change some fields of an object (RFC 7386: null removes one); raises ClusterError. A dry run only checks."""
-        return await self._write(Request("patch", place, change, _options(dry_run=dry_run)))
+        return await self._write(ClusterRequest("patch", place, change, _options(dry_run=dry_run)))
 
     async def apply(self, place: Place, body: Object, manager: str, *, dry_run: bool = False) -> Object:
         """Set the fields that a manager wants, and remove those that it no longer names (server-side apply).
 
         Raises ClusterError (409: others own a field, or the object of that uid is gone). A dry run only checks.
         """
-        return await self._write(Request("apply", place, body, _options(manager, dry_run=dry_run)))
+        return await self._write(ClusterRequest("apply", place, body, _options(manager, dry_run=dry_run)))
 
     async def delete(
         self, place: Place, uid: str, grace_seconds: int | None = None, *, children_first: bool = False
@@ -132,7 +132,7 @@ class KubernetesCluster:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         try:
-            await self._write(Request("delete", place, options))
+            await self._write(ClusterRequest("delete", place, options))
         except ClusterError as error:
             # It is gone because of an earlier delete whose answer was lost.
             if error.status not in {404, 409} or not error.was_unsure:
@@ -143,16 +143,16 @@ class KubernetesCluster:
         what = {"verb": verb, "group": place.group, "resource": place.resource, "subresource": place.subresource}
         where = {"namespace": place.namespace or "", "name": place.name}
         spec = {"resourceAttributes": what | where}
-        answer = await self._call(Request("create", _REVIEW, {"spec": spec}))
+        answer = await self._call(ClusterRequest("create", _REVIEW, {"spec": spec}))
         return bool(answer["status"]["allowed"])
 
-    async def _write(self, request: Request) -> Object:
+    async def _write(self, request: ClusterRequest) -> Object:
         # The last barrier: no caller may change the namespaces of Kubernetes itself.
         if request.place.namespace in PROTECTED:
             raise ClusterError(f"{request.place.words} belongs to Kubernetes and is never touched")
         return await self._call(request)
 
-    async def _call(self, request: Request) -> Object:
+    async def _call(self, request: ClusterRequest) -> Object:
         """Send a request, and again while its error may pass."""
         clock, patience, was_unsure = asyncio.get_running_loop().time, Patience(self._until), False
         async with self._slots:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from alertdrill.chaos.kubernetes.client import MOST_OBJECTS, without_managers
 from alertdrill.chaos.kubernetes.place import ClusterError, Object, Place
-from alertdrill.chaos.kubernetes.transport import Request, refusal
+from alertdrill.chaos.kubernetes.transport import ClusterRequest, refusal
 
 if TYPE_CHECKING:
     from alertdrill.chaos.kubernetes.client import KubernetesCluster
@@ -99,7 +99,7 @@ class Followed:
         """Note a change, and return its version; raises ClusterError when the API server ends the watch with one."""
         one = event["object"]
         if event["type"] == "ERROR":
-            raise refusal(int(one.get("code") or 0), one, Request("watch", self._place))
+            raise refusal(int(one.get("code") or 0), one, ClusterRequest("watch", self._place))
         name = one["metadata"].get("name", "")
         if event["type"] == "DELETED":
             self._objects.pop(name, None)

@@ -56,7 +56,7 @@ _sent: ContextVar[list[str]] = ContextVar("_sent")
 
 
 @dataclass(frozen=True)
-class Request:
+class ClusterRequest:
     """A request to an API server: its verb in the words of roles, its place, and what is sent."""
 
     verb: str
@@ -96,7 +96,7 @@ class Transport:
         in_use = self._api.configuration.api_key.values()
         self._secrets = (*_secrets(self._reach), *map(str, in_use))
 
-    async def send(self, request: Request) -> Object:
+    async def send(self, request: ClusterRequest) -> Object:
         """Send a request once, and return its answer; raises ClusterError."""
         sent: list[str] = []
         _sent.set(sent)
@@ -110,7 +110,7 @@ class Transport:
         raise error
 
     @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[Object]]:
+    async def stream(self, request: ClusterRequest) -> AsyncIterator[AsyncIterator[Object]]:
         """Open a watch for the length of the block, and give its events until the API server ends it.
 
         Raises ClusterError, also while the events are read.
@@ -126,7 +126,7 @@ class Transport:
                 raise self._refusal(response, content, request)
             yield self._events(request, response)
 
-    async def _events(self, request: Request, response: aiohttp.ClientResponse) -> AsyncIterator[Object]:
+    async def _events(self, request: ClusterRequest, response: aiohttp.ClientResponse) -> AsyncIterator[Object]:
         rest = b""
         with self._speaking(request):
             async for piece in response.content.iter_any():
@@ -136,7 +136,7 @@ class Transport:
                 for line in lines:
                     yield self._parsed(line)
 
-    async def _response(self, request: Request, limit: float | aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+    async def _response(self, request: ClusterRequest, limit: float | aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         response: aiohttp.ClientResponse = await self._api.call_api(
             request.place.path,
             _METHODS[request.verb],
@@ -152,7 +152,7 @@ class Transport:
         return response
 
     @contextmanager
-    def _speaking(self, request: Request, sent: Sequence[str] = ()) -> Iterator[None]:
+    def _speaking(self, request: ClusterRequest, sent: Sequence[str] = ()) -> Iterator[None]:
         """Raise what goes wrong in the block as a ClusterError; `sent` is what left this machine by then."""
         try:
             yield
@@ -166,7 +166,7 @@ class Transport:
                 is_unsure=bool(sent),
             ).hiding(self._secrets) from error
 
-    def _refusal(self, response: aiohttp.ClientResponse, content: bytes, request: Request) -> ClusterError:
+    def _refusal(self, response: aiohttp.ClientResponse, content: bytes, request: ClusterRequest) -> ClusterError:
         status, wait = _status(content), response.headers.get("Retry-After", "")
         return refusal(response.status, status, request, response.reason or "", wait).hiding(self._secrets)
 
@@ -251,7 +251,9 @@ def _may_pass(error: Exception) -> bool:
     return not isinstance(error, lasting) and isinstance(error, (aiohttp.ClientError, TimeoutError, OSError))
 
 
-def refusal(code: int, status: Object, request: Request, reason: str = "", retry_after: str = "") -> ClusterError:
+def refusal(
+    code: int, status: Object, request: ClusterRequest, reason: str = "", retry_after: str = ""
+) -> ClusterError:
     """Return the error for a refusal with a Status object, which may be empty."""
     message, details = str(status.get("message") or reason).strip(), status.get("details") or {}
     causes = details.get("causes") or []

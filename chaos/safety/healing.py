@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Healed:
+class HealResult:
     """The result for one fault; `problem` is empty when it is undone."""
 
     entry_id: str
@@ -98,7 +98,7 @@ def abandoned(contents: Contents, *, force: bool = False) -> dict[str, Entry]:
 
 async def heal_all(
     ledger: Ledger, chosen: dict[str, Entry], patience_seconds: float = 0.0
-) -> AsyncGenerator[Healed, None]:
+) -> AsyncGenerator[HealResult, None]:
     """Undo faults all at once, and yield the result of each as soon as it is known."""
     tasks = [
         asyncio.ensure_future(_healed(ledger, entry_id, entry, patience_seconds)) for entry_id, entry in chosen.items()
@@ -112,12 +112,12 @@ async def heal_all(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _healed(ledger: Ledger, entry_id: str, entry: Entry, patience_seconds: float) -> Healed:
+async def _healed(ledger: Ledger, entry_id: str, entry: Entry, patience_seconds: float) -> HealResult:
     try:
         await heal(ledger, entry_id, entry, patience_seconds=patience_seconds)
     except (FaultNotHealed, OSError) as error:
-        return Healed(entry_id, entry, str(error))
-    return Healed(entry_id, entry)
+        return HealResult(entry_id, entry, str(error))
+    return HealResult(entry_id, entry)
 
 
 _FIRST_PAUSE_OF_THE_WATCHDOG_SECONDS = 0.1

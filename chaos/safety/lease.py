@@ -25,7 +25,7 @@ _FRESH_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Patience:
+class WatchdogTimes:
     """How long a watchdog may take to be ready, and to look again, on a machine that has time for it and one that has not.
 
     It looks ten times a second, and says so every second.
@@ -42,7 +42,7 @@ async def leased(
     ledger: Ledger,
     lost: Callable[[str], None],
     faults: Iterable[Fault],
-    patience: Patience = Patience(),
+    patience: WatchdogTimes = WatchdogTimes(),
     read: Callable[[int], Counters] = counters,
 ) -> AsyncIterator[subprocess.Popen[bytes]]:
     """Run a watchdog for the length of the block, which undoes this process's faults when this process cannot.
@@ -70,7 +70,7 @@ class _Lease:
         self,
         dog: subprocess.Popen[bytes],
         lost: Callable[[str], None],
-        patience: Patience,
+        patience: WatchdogTimes,
         read: Callable[[int], Counters],
     ) -> None:
         assert dog.stdin is not None  # noqa: S101 - it was started with pipes

@@ -19,15 +19,15 @@ from yarl import URL
 
 from alertdrill.probes.checks.answer import LONGEST_BODY_BYTES, Answer
 from alertdrill.probes.data.template import RefusedValue
-from alertdrill.probes.http.connection import BodyTooLong
+from alertdrill.probes.http.connection import UncheckableBody
 from alertdrill.probes.http.origin import explain_connecting
 from alertdrill.probes.http.settings import DEFAULT_REDIRECTS, KEY_NAME, HttpProbe
 from alertdrill.probes.http.step import HttpStep, compile_steps, compile_values
 from alertdrill.probes.http.tracing import HEADER, sampler, traceparent
-from alertdrill.probes.outcome import UNFINISHED, Opening, Outcome, Reason, Request
+from alertdrill.probes.outcome import UNFINISHED, NamedRequest, Opening, Outcome, Reason
 from alertdrill.units.text import one_line
 
-_FAILURES = (TimeoutError, OSError, aiohttp.ClientError, RefusedValue, UnicodeError, BodyTooLong)
+_FAILURES = (TimeoutError, OSError, aiohttp.ClientError, RefusedValue, UnicodeError, UncheckableBody)
 
 
 class _Hop(NamedTuple):
@@ -101,7 +101,7 @@ class AiohttpClient:
         """Make one transaction; every failure is an Outcome with a reason."""
         values = self._draw() if self._draw is not None else {}
         trace_id = self._next_trace()
-        requests: list[Request] = []
+        requests: list[NamedRequest] = []
         # A transaction is one visitor: its cookies are its own.
         cookies = aiohttp.CookieJar(unsafe=True, quote_cookie=False)
         for step in self._steps:
@@ -121,7 +121,7 @@ class AiohttpClient:
             outcome = replace(outcome, trace_id=trace_id)
         return self._with_requests(outcome, tuple(requests))
 
-    def _with_requests(self, outcome: Outcome, requests: tuple[Request, ...]) -> Outcome:
+    def _with_requests(self, outcome: Outcome, requests: tuple[NamedRequest, ...]) -> Outcome:
         if len(self._steps) > 1:
             return replace(outcome, requests=requests)
         if len(requests) > 1:
@@ -138,7 +138,7 @@ class AiohttpClient:
         return taken
 
     async def _request(
-        self, step: HttpStep, first: Callable[[], _Hop], cookies: aiohttp.CookieJar, requests: list[Request]
+        self, step: HttpStep, first: Callable[[], _Hop], cookies: aiohttp.CookieJar, requests: list[NamedRequest]
     ) -> tuple[Outcome, Answer | None]:
         """Make a request and those that it is redirected to, and add each to `requests`."""
         began, before = time.monotonic(), len(requests)
@@ -157,19 +157,21 @@ class AiohttpClient:
         ended = began + sum(
             one.seconds + (one.opening.waited_seconds if one.opening else 0) for one in requests[before:]
         )
-        requests.append(Request(step.request.title, max(time.monotonic() - ended, 0.0), failed=True))
+        requests.append(NamedRequest(step.request.title, max(time.monotonic() - ended, 0.0), failed=True))
         return step.without_answer(reason, one_line(detail)), None
 
-    async def _followed(self, title: str, hop: _Hop, cookies: aiohttp.CookieJar, requests: list[Request]) -> Answer:
+    async def _followed(
+        self, title: str, hop: _Hop, cookies: aiohttp.CookieJar, requests: list[NamedRequest]
+    ) -> Answer:
         for left in range(self._most_redirects, -1, -1):
             timer = _Timer()
             answer, target = await self._exchange(hop, timer, cookies)
             if target is None or not self._most_redirects:
-                requests.append(Request(title, answer.seconds, answer.status >= 400, timer.opening))
+                requests.append(NamedRequest(title, answer.seconds, answer.status >= 400, timer.opening))
                 return answer
             if not left:
                 break
-            requests.append(Request(title, answer.seconds, failed=False, opening=timer.opening, is_redirect=True))
+            requests.append(NamedRequest(title, answer.seconds, failed=False, opening=timer.opening, is_redirect=True))
             hop = target
         raise aiohttp.ClientError(f"more than {self._most_redirects} redirects")
 
@@ -255,7 +257,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     async for piece in response.content.iter_any():
         size += len(piece)
         if size > LONGEST_BODY_BYTES:
-            raise BodyTooLong
+            raise UncheckableBody
         pieces.append(piece)
     return b"".join(pieces)
 

@@ -22,7 +22,7 @@ _LONGEST_HEAD_BYTES = 64 * 1024
 _NO_HEADERS: dict[bytes, bytes] = {}
 
 
-class BodyTooLong(Exception):
+class UncheckableBody(Exception):
     """The body is longer than the limit for bodies with checks."""
 
     def __str__(self) -> str:
@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
     def _explain(self, error: httptools.HttpParserError) -> str:
         if self._complete:
             return "the server sent more than its one answer"
-        return str(error.__context__) if isinstance(error.__context__, BodyTooLong) else f"not HTTP/1.1: {error}"
+        return str(error.__context__) if isinstance(error.__context__, UncheckableBody) else f"not HTTP/1.1: {error}"
 
     def _feed_long(self, data: bytes) -> None:
         """Pass the parser only the allowed length of a head, even if more of it comes in one piece."""
@@ -232,7 +232,7 @@ class ReadingConnection(Connection):
         self._headers[name] = self._headers[name] + b", " + value if name in self._headers else value
 
     def on_headers_complete(self) -> None:
-        """Forget the headers of an interim answer; the parser calls this."""
+        """Drop the headers of an interim answer; the parser calls this."""
         super().on_headers_complete()
         if not self._in_body:
             self._headers = {}
@@ -241,7 +241,7 @@ class ReadingConnection(Connection):
         """Keep a piece of the body; the parser calls this, and stops when it raises."""
         self._body_bytes += len(body)
         if self._body_bytes > LONGEST_BODY_BYTES:
-            raise BodyTooLong
+            raise UncheckableBody
         self._body.append(body)
 
     def _succeed(self, exchange: Exchange) -> None:
@@ -263,7 +263,7 @@ class _Lengths:
         httptools.HttpResponseParser(self).feed_data(received)
 
     def on_message_begin(self) -> None:
-        """Forget the head of an interim answer; the parser calls this."""
+        """Drop the head of an interim answer; the parser calls this."""
         self.are_missing = True
 
     def on_header(self, name: bytes, value: bytes) -> None:

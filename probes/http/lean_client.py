@@ -17,11 +17,11 @@ from alertdrill.probes.client import Ended
 from alertdrill.probes.data.template import RefusedValue
 from alertdrill.probes.http.connection import Exchange
 from alertdrill.probes.http.origin import Origin
-from alertdrill.probes.http.pool import Limits, Pool
+from alertdrill.probes.http.pool import Pool, PoolLimits
 from alertdrill.probes.http.settings import KEY_NAME, HttpProbe, HttpRequest
 from alertdrill.probes.http.step import HttpStep, compile_steps, compile_values
 from alertdrill.probes.http.tracing import naming, sampler, with_trace
-from alertdrill.probes.outcome import Outcome, Reason, Request
+from alertdrill.probes.outcome import NamedRequest, Outcome, Reason
 
 _NO_VALUES: dict[str, object] = {}
 
@@ -120,7 +120,7 @@ class _Sequence:
         self._trace_id = trace_id
         self._index = 0
         self._sent = 0.0
-        self._requests: list[Request] = []
+        self._requests: list[NamedRequest] = []
 
     def start(self) -> None:
         """Send the next request."""
@@ -128,7 +128,7 @@ class _Sequence:
         try:
             request = step.render(self._values)
         except RefusedValue as error:
-            self._requests.append(Request(step.request.title, 0.0, failed=True))
+            self._requests.append(NamedRequest(step.request.title, 0.0, failed=True))
             self._end(step.without_answer("bad_answer", str(error)))
             return
         if self._trace_id:
@@ -140,7 +140,7 @@ class _Sequence:
         step, seconds = self._steps[self._index], time.monotonic() - self._sent
         answer = _answer(exchange, seconds)
         failed = reason is not None or exchange.status >= 400
-        self._requests.append(Request(step.request.title, answer.seconds, failed, exchange.opening))
+        self._requests.append(NamedRequest(step.request.title, answer.seconds, failed, exchange.opening))
         if reason is not None:
             self._end(step.without_answer(reason, f"{step.request.title}: {exchange.detail}"))
             return
@@ -178,7 +178,7 @@ class _Sequence:
 async def opened(probe: HttpProbe, shard: int, shards: int) -> AsyncIterator[LeanHttpClient]:
     """Open the pools that all transactions share, for the length of the block."""
     steps = compile_steps(probe)
-    limits = Limits(
+    limits = PoolLimits(
         timeout_seconds=probe.timeout.total_seconds(),
         connect_seconds=min(probe.connect_timeout, probe.timeout).total_seconds(),
         idle_seconds=probe.idle_timeout.total_seconds(),

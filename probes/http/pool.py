@@ -25,7 +25,7 @@ _BACK_OFF_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
-class Limits:
+class PoolLimits:
     """Time limits in seconds, and the largest number of connections."""
 
     timeout_seconds: float = 30.0
@@ -42,7 +42,7 @@ class Pool:
     """
 
     def __init__(
-        self, origin: Origin, limits: Limits, tasks: asyncio.TaskGroup, *, reads: bool, look_up: LookUp = look_up
+        self, origin: Origin, limits: PoolLimits, tasks: asyncio.TaskGroup, *, reads: bool, look_up: LookUp = look_up
     ) -> None:
         self._origin = origin
         self._dialer = Dialer(origin, limits.connect_seconds, look_up)

@@ -29,14 +29,14 @@ _CUT_OFF_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoadPlan:
     """When to send, how many transactions may be in flight, and how long to wait for the last answers."""
 
     arrivals: Arrivals
     max_in_flight: int = 10_000
     graceful_stop_seconds: float = 30.0
 
-    def shard(self, index: int, count: int) -> Plan:
+    def shard(self, index: int, count: int) -> LoadPlan:
         """Return the plan of one of several workers, which share the arrivals and the limit."""
         return replace(
             self, arrivals=Shard(self.arrivals, index, count), max_in_flight=max(self.max_in_flight // count, 1)
@@ -58,7 +58,7 @@ class Load:
     def __init__(
         self,
         client: Client | AwaitedClient,
-        plan: Plan,
+        plan: LoadPlan,
         acknowledged: Callable[[list[str]], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -157,7 +157,7 @@ class Sender:
     def __init__(
         self,
         client: Client,
-        plan: Plan,
+        plan: LoadPlan,
         on_second: Callable[[SecondCounts], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from alertdrill.probes.outcome import Opening, Outcome, Request
+from alertdrill.probes.outcome import NamedRequest, Opening, Outcome
 
 
 @dataclass
@@ -161,7 +161,7 @@ class SecondCounter:
         self._lateness_seconds: list[float] = []
         self._latency_seconds: list[float] = []
         self._duration_seconds: list[float] = []
-        self._requests: dict[str, list[Request]] = {}
+        self._requests: dict[str, list[NamedRequest]] = {}
         self._delayed_seconds: list[float] = []
         self._request_seconds: list[float] = []
         self._openings: list[Opening] = []
@@ -252,7 +252,7 @@ class SecondCounter:
         return second
 
 
-def _request_counts(requests: list[Request]) -> RequestCounts:
+def _request_counts(requests: list[NamedRequest]) -> RequestCounts:
     return RequestCounts(
         failed=sum(request.failed for request in requests),
         redirects=sum(request.is_redirect for request in requests),

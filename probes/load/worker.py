@@ -14,7 +14,7 @@ import uvloop
 
 from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.client import startable
-from alertdrill.probes.load.load import Plan, Sender
+from alertdrill.probes.load.load import LoadPlan, Sender
 
 OF_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
 
@@ -24,12 +24,12 @@ class WorkerJob:
     """The work of one worker: shard `index` of `count` of a load."""
 
     probe: AnyProbe
-    plan: Plan
+    plan: LoadPlan
     index: int
     count: int
 
     @property
-    def shard(self) -> Plan:
+    def shard(self) -> LoadPlan:
         """The worker's part of the plan."""
         return self.plan.shard(self.index, self.count)
 

@@ -22,7 +22,7 @@ from multiprocessing import resource_tracker
 
 from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.probes.load.arrivals import Until, ends_at
-from alertdrill.probes.load.load import Plan
+from alertdrill.probes.load.load import LoadPlan
 from alertdrill.probes.load.second_counter import SecondCounts
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.load.worker import OF_THE_PARENT, EndAt, WorkerJob, watch, work
@@ -62,7 +62,7 @@ class Workers:
     def __init__(  # noqa: PLR0913, PLR0917 - all that a load works with
         self,
         probe: AnyProbe,
-        plan: Plan,
+        plan: LoadPlan,
         count: int,
         acknowledged: Callable[[list[str]], None] = lambda _: None,
         report: Callable[[str], None] = lambda _: None,
@@ -142,7 +142,7 @@ class Workers:
         await self._until_folded(round(ended_at - self.began))
 
     async def _agreed(self, second: int) -> int:
-        """Tell all workers to end, and return the latest of the seconds that they name."""
+        """Make all workers end, and return the latest of the seconds that they name."""
         self._plan = replace(self._first_plan, arrivals=Until(self._first_plan.arrivals, second))
         for worker in self._alive():
             worker.job = replace(worker.job, plan=self._plan)
@@ -328,7 +328,7 @@ class Workers:
             worker.open_transactions = 0
 
     async def _stop(self) -> None:
-        """Tell the workers to end, and wait for their last counts."""
+        """Make the workers end, and wait for their last counts."""
         self._has_ended = bool(self._alive()) and all(worker.is_done for worker in self._alive())
         self._until = ends_at(self._plan.arrivals) if self._has_ended else time.monotonic() - self.began
         for worker in self._alive():

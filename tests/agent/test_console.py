@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from alertdrill.agent.console import Lines, showing, widened
+from alertdrill.agent.console import ConsoleLines, showing, widened
 
 
 def _in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
@@ -61,7 +61,7 @@ def test_the_view_is_erased_at_the_end() -> None:
 
 def test_quiet_lines_print_only_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     out = io.StringIO()
-    lines = Lines(Console(file=out), is_quiet=True)
+    lines = ConsoleLines(Console(file=out), is_quiet=True)
     lines.tell("lab: 8 servers are ready")
     lines.warn("worker 1 of 2 died")
     assert out.getvalue() == ""
@@ -70,7 +70,7 @@ def test_quiet_lines_print_only_warnings(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_warning_is_a_line_among_the_others() -> None:
     out = io.StringIO()
-    Lines(Console(file=out)).warn("worker 1 of 2 died")
+    ConsoleLines(Console(file=out)).warn("worker 1 of 2 died")
     assert out.getvalue() == "   0.0 s  worker 1 of 2 died\n"
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from alertdrill.agent.log import Line, Log, LogFormat, LogLevel, leveled
+from alertdrill.agent.log import Log, LogFormat, LogLevel, LogLine, leveled
 
 NOW = datetime(2026, 9, 21, 14, 0, tzinfo=UTC)
 
@@ -33,7 +33,7 @@ class Written:
 def test_an_event_is_one_line_in_each_form(form: LogFormat, line: str) -> None:
     written = Written(form)
     tell = leveled(written.log, drill="db")
-    tell(Line('it\'s\n1 "x"\x1b é', LogLevel.WARNING))
+    tell(LogLine('it\'s\n1 "x"\x1b é', LogLevel.WARNING))
     assert written.lines == [line]
     if form is LogFormat.JSON:
         assert json.loads(line)["level"] == "warning"

@@ -20,7 +20,7 @@ import yaml
 
 from dashboards.catalogue import DASHBOARDS
 from dashboards.panel import Dashboard, Panel, Query
-from dashboards.prometheus_queries import QueryRunner, Span
+from dashboards.prometheus_queries import QueryRunner, TimeRange
 from tests.integration.conftest import ALERTDRILL, LONGEST_SECONDS, ROOT
 
 SCALE = 20
@@ -96,7 +96,7 @@ async def test_every_query_has_data(runner: QueryRunner, spec: Dashboard, panel:
     deadline = time.monotonic() + 60
     while not values and time.monotonic() < deadline:
         now = time.time()
-        lines = await runner.lines(query, spec, Span(now - 2.0, now, 0.5))
+        lines = await runner.lines(query, spec, TimeRange(now - 2.0, now, 0.5))
         values = [value for line in lines for _, value in line.samples if not math.isnan(value)]
     assert values, panel.title
 
@@ -109,7 +109,7 @@ async def test_the_load_shows_in_the_figures(runner: QueryRunner, loaded: Loaded
     async def last(spec: Dashboard, title: str) -> dict[str, float]:
         now = time.time()
         (panel,) = (one for one in spec.panels if one.title == title)
-        lines = await runner.panel(panel, spec, Span(now - 3.0, now, 0.5))
+        lines = await runner.panel(panel, spec, TimeRange(now - 3.0, now, 0.5))
         return {line.legend: line.samples[-1][1] for line in lines}
 
     async def shown() -> dict[str, bool]:

@@ -17,7 +17,7 @@ import uvloop
 from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.http.settings import HttpProbe
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load, Plan
+from alertdrill.probes.load.load import Load, LoadPlan
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.load.workers import Workers
 
@@ -29,7 +29,7 @@ def main(port: int, workers: int, rate: float, seconds: float) -> None:
     # The children of a shell's background job ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     probe = HttpProbe.model_validate({"url": f"http://127.0.0.1:{port}/", "timeout": "30s"})
-    plan = Plan(ConstantArrivals(rate, seconds), graceful_stop_seconds=1.0)
+    plan = LoadPlan(ConstantArrivals(rate, seconds), graceful_stop_seconds=1.0)
     reported: list[str] = []
     kept: list[Load | Workers] = []
 

@@ -17,12 +17,12 @@ from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Trend
 from alertdrill.probes.figures.thresholds import Thresholds, evaluate
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load, Plan
+from alertdrill.probes.load.load import Load, LoadPlan
 from alertdrill.probes.mix import MixClient
 from alertdrill.probes.outcome import Outcome
 from tests.probes.steady_clock import SteadyClock
 
-PLAN = Plan(ConstantArrivals(200.0, 0.5))
+PLAN = LoadPlan(ConstantArrivals(200.0, 0.5))
 
 
 @pytest_asyncio.fixture

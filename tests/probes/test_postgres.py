@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load, Plan
+from alertdrill.probes.load.load import Load, LoadPlan
 from alertdrill.probes.outcome import Outcome
 from tests.probes.steady_clock import SteadyClock
 from tests.support.waiting import until
@@ -143,7 +143,7 @@ async def test_transactions_waiting_for_a_connection_are_in_flight_and_delay_no_
     locking = await asyncpg.connect(databases.postgres, password=databases.password)
     await locking.execute("SELECT pg_advisory_lock(30)")
     async with open_client(read(kind="postgres", query=query, pool_size=2, timeout="60s", **account)) as client:
-        load = Load(client, Plan(ConstantArrivals(30.0, 1.0)), clock=clock)
+        load = Load(client, LoadPlan(ConstantArrivals(30.0, 1.0)), clock=clock)
         running = asyncio.ensure_future(load.run())
 
         async def all_wait() -> bool:

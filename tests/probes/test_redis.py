@@ -12,7 +12,7 @@ from redis.asyncio import Redis as Server
 
 from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load, Plan
+from alertdrill.probes.load.load import Load, LoadPlan
 from alertdrill.probes.outcome import Outcome
 from tests.probes.steady_clock import SteadyClock
 from tests.support.waiting import until
@@ -183,7 +183,7 @@ async def test_transactions_waiting_for_a_connection_are_in_flight_and_delay_no_
     clock = SteadyClock()
     probe = read(kind="redis", url=databases.redis, command="BLPOP empty 0", pool_size=2, timeout="60s")
     async with open_client(probe) as client:
-        load = Load(client, Plan(ConstantArrivals(30.0, 1.0)), clock=clock)
+        load = Load(client, LoadPlan(ConstantArrivals(30.0, 1.0)), clock=clock)
         running = asyncio.ensure_future(load.run())
 
         async def all_wait() -> bool:

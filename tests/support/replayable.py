@@ -14,7 +14,7 @@ from alertdrill.agent.drilling.raw_samples import text_of
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, FaultRecord, PhaseRecord, RuleRecord, TargetRecord
 from alertdrill.agent.recording.replay import ReplayRecord, packed
-from alertdrill.agent.regression.case import Line
+from alertdrill.agent.regression.case import InputSeries
 from alertdrill.agent.regression.promtool import Job, find_promtool, labels_of
 from alertdrill.agent.regression.rule_slice import rule_slice, timeline_of
 from alertdrill.agent.regression.spelling import parse_values
@@ -104,7 +104,7 @@ class Written:
     def _at(self, seconds: float) -> float:
         return START + seconds / self.scale
 
-    def _recording(self, base: Recording, alerts: list[AlertSamples], lines: tuple[Line, ...]) -> Recording:
+    def _recording(self, base: Recording, alerts: list[AlertSamples], lines: tuple[InputSeries, ...]) -> Recording:
         found = [
             (
                 dict(line.labels),
@@ -145,7 +145,7 @@ class Written:
         }  # fmt: skip
         return base.model_copy(update=update)
 
-    def _targets(self, lines: tuple[Line, ...]) -> list[TargetRecord]:
+    def _targets(self, lines: tuple[InputSeries, ...]) -> list[TargetRecord]:
         instants = [self._at(4 + 15 * n) for n in range(len(lines[0].values))]
         return [
             TargetRecord(
@@ -156,7 +156,7 @@ class Written:
         ]  # fmt: skip
 
 
-def _line(name: str, values: str) -> Line:
+def _line(name: str, values: str) -> InputSeries:
     metric, brace, inside = name.partition("{")
     labels = (*labels_of(brace + inside), ("__name__", metric))
-    return Line(tuple(sorted(labels)), 4_000, 15_000, tuple(parse_values(values)))
+    return InputSeries(tuple(sorted(labels)), 4_000, 15_000, tuple(parse_values(values)))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from alertdrill.agent.config.daemon import Closed, Entry, Schedule
+from alertdrill.agent.config.daemon import Closed, Schedule, ScheduleEntry
 from alertdrill.agent.config.drill import Drill
 
 
@@ -20,8 +20,8 @@ def drill(name: str, *alerts: str, severity: str | None = None) -> Drill:
     )
 
 
-def entry(**values: Any) -> Entry:
-    return Entry.model_validate({"name": "weekly", "drills": ["*.yml"], "cron": "0 10 * * TUE", **values})
+def entry(**values: Any) -> ScheduleEntry:
+    return ScheduleEntry.model_validate({"name": "weekly", "drills": ["*.yml"], "cron": "0 10 * * TUE", **values})
 
 
 def schedule(*blackouts: dict[str, Any], zone: str = "Europe/Berlin", **values: Any) -> Schedule:

@@ -12,7 +12,7 @@ from alertdrill.agent.gate.freshness import Gate, GatedAlert, Standing
 from alertdrill.agent.regression.replaying import Result
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What a finding is about. The texts are stable: CI servers know a finding again by them."""
 
     CONTRACT = "contract"
@@ -24,12 +24,12 @@ class Kind(StrEnum):
 
 
 DESCRIPTIONS = {
-    Kind.CONTRACT: "The alert would break its contract on a recorded fault.",
-    Kind.SNAPSHOT: "The alert would behave otherwise than recorded, within its contract.",
-    Kind.NOT_JUDGED: "The rule cannot be evaluated on its recording.",
-    Kind.STALE: "No drill proved the alert recently.",
-    Kind.VOID: "The expression of the alert was changed since a drill proved it.",
-    Kind.UNPROVEN: "No drill ever proved the alert.",
+    FindingKind.CONTRACT: "The alert would break its contract on a recorded fault.",
+    FindingKind.SNAPSHOT: "The alert would behave otherwise than recorded, within its contract.",
+    FindingKind.NOT_JUDGED: "The rule cannot be evaluated on its recording.",
+    FindingKind.STALE: "No drill proved the alert recently.",
+    FindingKind.VOID: "The expression of the alert was changed since a drill proved it.",
+    FindingKind.UNPROVEN: "No drill ever proved the alert.",
 }
 
 
@@ -37,13 +37,13 @@ DESCRIPTIONS = {
 class CiFinding:
     """One thing to be told about an alert: it fails the run unless it is a difference from a snapshot."""
 
-    kind: Kind
+    kind: FindingKind
     text: str
 
     @property
     def fails(self) -> bool:
         """Whether it fails the run."""
-        return self.kind is not Kind.SNAPSHOT
+        return self.kind is not FindingKind.SNAPSHOT
 
 
 @dataclass(frozen=True)
@@ -108,12 +108,16 @@ def _check(result: Result) -> Check:
 
 def _findings(result: Result) -> Iterator[CiFinding]:
     if result.error:
-        yield CiFinding(Kind.NOT_JUDGED, result.error)
-    yield from (CiFinding(Kind.CONTRACT, text) for text in result.failures)
-    yield from (CiFinding(Kind.SNAPSHOT, text) for text in result.differences)
+        yield CiFinding(FindingKind.NOT_JUDGED, result.error)
+    yield from (CiFinding(FindingKind.CONTRACT, text) for text in result.failures)
+    yield from (CiFinding(FindingKind.SNAPSHOT, text) for text in result.differences)
 
 
-_OF_STANDING = {Standing.STALE: Kind.STALE, Standing.VOID: Kind.VOID, Standing.UNPROVEN: Kind.UNPROVEN}
+_OF_STANDING = {
+    Standing.STALE: FindingKind.STALE,
+    Standing.VOID: FindingKind.VOID,
+    Standing.UNPROVEN: FindingKind.UNPROVEN,
+}
 
 
 def of_gate(gate: Gate) -> CiReport:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from alertdrill import __version__
-from alertdrill.agent.report.ci.checks import DESCRIPTIONS, Check, CiFinding, CiReport, Kind
+from alertdrill.agent.report.ci.checks import DESCRIPTIONS, Check, CiFinding, CiReport, FindingKind
 from alertdrill.agent.report.ci.github import summary
 
 # XML 1.0 cannot hold these characters, not even escaped.
@@ -22,7 +22,7 @@ _SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sche
 def junit(report: CiReport) -> str:
     """Render JUnit XML: a case for each check; what cannot be judged is an error, a difference is output."""
     kinds = [{one.kind for one in check.findings if one.fails} for check in report.checks]
-    errors = sum(Kind.NOT_JUDGED in found for found in kinds)
+    errors = sum(FindingKind.NOT_JUDGED in found for found in kinds)
     counts = {"tests": len(kinds), "failures": sum(map(bool, kinds)) - errors, "errors": errors}
     counted = {name: str(count) for name, count in counts.items()}
     root = ET.Element("testsuites", {"name": "alertdrill", **counted})
@@ -38,7 +38,7 @@ def _case(suite: ET.Element, check: Check) -> None:
     case = ET.SubElement(suite, "testcase", {**names, "line": str(check.line), "time": f"{check.seconds or 0:g}"})
     for one in check.findings:
         if one.fails:
-            tag = "error" if one.kind is Kind.NOT_JUDGED else "failure"
+            tag = "error" if one.kind is FindingKind.NOT_JUDGED else "failure"
             text = _xml(f"{check.alert} {one.text}")
             ET.SubElement(case, tag, {"message": text, "type": one.kind.value}).text = f"{text}\n{_place(check)}"
     told = [one.text for one in check.findings if not one.fails] or ([] if check.findings else [check.held])
@@ -83,7 +83,7 @@ def sarif(report: CiReport) -> str:
     return _json({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
-def _sarif_result(check: Check, finding: CiFinding, kinds: list[Kind]) -> dict[str, Any]:
+def _sarif_result(check: Check, finding: CiFinding, kinds: list[FindingKind]) -> dict[str, Any]:
     location = {"artifactLocation": {"uri": quote(check.file)}, "region": {"startLine": check.line}}
     return {
         "ruleId": finding.kind.value,

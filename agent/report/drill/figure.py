@@ -18,7 +18,7 @@ from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import AlertSamples, PartRecord, SeriesRecord, WatchedRecord
 from alertdrill.agent.report import plot, words
 from alertdrill.agent.report.drill import wording
-from alertdrill.agent.report.plot import Axis, Band, Bar, Figure, Key, Lane, Line, Mark, Row, Shape, Stack, Tone
+from alertdrill.agent.report.plot import Axis, Band, Bar, Figure, Key, Lane, Line, Mark, PlotRow, Shape, Stack, Tone
 from alertdrill.agent.rules.expression import split
 from alertdrill.agent.verdict.delivery import is_led
 from alertdrill.agent.verdict.evaluations import instants, part
@@ -96,7 +96,7 @@ def _band(kind: str, start: float, end: float) -> Band:
     return Band(start, end, f"{words.shortened(kind, _LONGEST_NAME)} begins {start:+.1f} s, ends {end:+.1f} s")
 
 
-def _load(recording: Recording, fault_at: float) -> list[Row]:
+def _load(recording: Recording, fault_at: float) -> list[PlotRow]:
     seconds = recording.load.seconds
     at = [second.at - fault_at for second in seconds]
     counts = {name: [getattr(second, name) for second in seconds] for name in plot.COUNTS}
@@ -105,7 +105,7 @@ def _load(recording: Recording, fault_at: float) -> list[Row]:
         Line(name, tone, at, [getattr(second, f"{name}_seconds") for second in seconds])
         for name, tone in plot.QUANTILES.items()
     ]
-    return [Row("transactions a second", stack=stack), Row("latency from due time", lines=latencies, unit="s")]
+    return [PlotRow("transactions a second", stack=stack), PlotRow("latency from due time", lines=latencies, unit="s")]
 
 
 def _alerts_with_value(recording: Recording) -> list[str]:
@@ -122,7 +122,7 @@ def _values(recording: Recording, alert: str) -> Iterator[tuple[WatchedRecord, P
             yield record, value
 
 
-def _value(recording: Recording, fault_at: float, alert: str) -> Row:
+def _value(recording: Recording, fault_at: float, alert: str) -> PlotRow:
     recorded = [(record, series) for record, value in _values(recording, alert) for series in value.series]
     conditions = [split(rule.expr) for rule in recording.rules if rule.alert == alert]
     known = list(dict.fromkeys(condition for condition in conditions if condition is not None))
@@ -135,7 +135,7 @@ def _value(recording: Recording, fault_at: float, alert: str) -> Row:
         # The first ones are drawn if there are too many.
         recorded.sort(key=lambda one: _extreme(one[1], known[0].comparison))
     lines = [_series(*one, fault_at, index, alone=len(recorded) == 1) for index, one in enumerate(recorded)]
-    return Row(f"{alert}: the value of its rule", lines=[*thresholds, *lines], from_zero=False)
+    return PlotRow(f"{alert}: the value of its rule", lines=[*thresholds, *lines], from_zero=False)
 
 
 def _extreme(series: SeriesRecord, comparison: str) -> float:
@@ -151,7 +151,7 @@ def _series(record: WatchedRecord, series: SeriesRecord, fault_at: float, index:
     return Line(name, plot.TONES[index % len(plot.TONES)], at, series.values, is_step=True)
 
 
-def _alerts(recording: Recording, judgement: Judgement) -> Row:
+def _alerts(recording: Recording, judgement: Judgement) -> PlotRow:
     judged, others = _judged_lanes(judgement), _other_alerts(recording, judgement)
     lanes, fault_at = [*judged, *(_Lane(alert) for alert in others[:_MOST_OTHERS])], judgement.fault_at
     bars: list[Bar] = []
@@ -166,7 +166,7 @@ def _alerts(recording: Recording, judgement: Judgement) -> Row:
             marks += _reached(lane.milestone, y, fault_at)
     note = f"{len(others) - _MOST_OTHERS} more alerts are not drawn" if len(others) > _MOST_OTHERS else ""
     title = "alerts, and the lawful window of each milestone"
-    return Row(title, note, bars=bars, marks=marks, keys=_KEYS, lanes=[lane.drawn for lane in lanes])
+    return PlotRow(title, note, bars=bars, marks=marks, keys=_KEYS, lanes=[lane.drawn for lane in lanes])
 
 
 def _judged_lanes(judgement: Judgement) -> list[_Lane]:

@@ -54,7 +54,7 @@ class _Report(BaseModel):
 
 
 @dataclass(frozen=True)
-class Entry:
+class IndexEntry:
     """A drill of the index: the name of its page, and its report."""
 
     page: str
@@ -124,9 +124,9 @@ def _age(report: Path) -> tuple[float, str]:
     return -(named_instant(_recording(report)) or 0.0), report.name
 
 
-def _read(path: Path) -> Entry | None:
+def _read(path: Path) -> IndexEntry | None:
     try:
-        return Entry(path.with_suffix(".html").name, _Report.model_validate_json(path.read_bytes()))
+        return IndexEntry(path.with_suffix(".html").name, _Report.model_validate_json(path.read_bytes()))
     except (OSError, ValidationError):
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.agent.recording.records import KpiRecord, Phase
 from alertdrill.agent.report.scorecard import KpiCell, KpiRow, name_words, target_words, value_words
-from alertdrill.agent.scorecard.card import Status, status
+from alertdrill.agent.scorecard.card import KpiStatus, status
 
 
 def phases(recording: Recording) -> tuple[Phase, ...]:
@@ -33,5 +33,5 @@ def _row(record: KpiRecord, labels: Mapping[str, str], names: tuple[Phase, ...])
 
 def _cell(record: KpiRecord, value: float | None) -> KpiCell:
     if value is None:
-        return KpiCell(Status.UNKNOWN, "no data")
+        return KpiCell(KpiStatus.UNKNOWN, "no data")
     return KpiCell(status(record.kpi, value), value_words(record.kpi, value))

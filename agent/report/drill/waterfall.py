@@ -12,7 +12,7 @@ _THINNEST = 0.4
 
 
 @dataclass(frozen=True)
-class Bar:
+class Section:
     """A section of the axis, in per cent of its length."""
 
     left: float
@@ -24,8 +24,8 @@ class WaterfallPart:
     """One part: its bar, the lawful window for its end, its length in seconds, and its explanation."""
 
     name: str
-    bar: Bar
-    window: Bar | None
+    bar: Section
+    window: Section | None
     lawful: bool | None
     seconds: float
     text: str
@@ -40,10 +40,10 @@ def parts(verdict: Verdict, fault_at: float) -> tuple[WaterfallPart, ...]:
     if length <= 0:
         return ()
 
-    def bar(starts_at: float, ends_at: float) -> Bar:
+    def bar(starts_at: float, ends_at: float) -> Section:
         left = 100 * (max(starts_at, fault_at) - fault_at) / length
         width = max(100 * (ends_at - fault_at) / length - left, _THINNEST)
-        return Bar(round(min(left, 100 - _THINNEST), 2), round(width, 2))
+        return Section(round(min(left, 100 - _THINNEST), 2), round(width, 2))
 
     return tuple(
         WaterfallPart(

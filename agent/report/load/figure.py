@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from alertdrill.agent.report import axis, plot
-from alertdrill.agent.report.plot import Axis, Figure, Key, Line, Mark, Row, Shape, Stack, Tone
+from alertdrill.agent.report.plot import Axis, Figure, Key, Line, Mark, PlotRow, Shape, Stack, Tone
 from alertdrill.agent.scorecard.phase_result import PhaseResult
 from alertdrill.probes.figures.measures import Trend
 from alertdrill.probes.load.tally import LoadSecond
@@ -35,11 +35,11 @@ def timeline(seconds: Sequence[LoadSecond]) -> Figure:
     lateness = Line("p99", "teal", middles, [second.lateness_p99_seconds for second in seconds])
     in_flight = Line("in flight", "magenta", ends, [each.in_flight for each in seconds])
     rows = [
-        Row("transactions sent a second, and the target", lines=[Line("achieved", "blue", middles, sent), target]),
-        Row("their outcomes, a second", stack=_outcomes(seconds, starts)),
-        Row("latency from due time", lines=latencies, unit="s"),
-        Row("send lateness", lines=[lateness], unit="s"),
-        Row("in flight", lines=[in_flight]),
+        PlotRow("transactions sent a second, and the target", lines=[Line("achieved", "blue", middles, sent), target]),
+        PlotRow("their outcomes, a second", stack=_outcomes(seconds, starts)),
+        PlotRow("latency from due time", lines=latencies, unit="s"),
+        PlotRow("send lateness", lines=[lateness], unit="s"),
+        PlotRow("in flight", lines=[in_flight]),
     ]
     along = Axis(starts[0] if starts else 0, ends[-1] if ends else 1, "seconds since the start", "seconds")
     return Figure("timeline", rows, along)
@@ -69,10 +69,10 @@ def capacity(phases: Sequence[PhaseResult]) -> Figure:
         for number, name in enumerate(_percent_kpis(walk))
     ]
     rows = [
-        Row("achieved rate, transactions a second", lines=rates, keys=_PHASE_KEYS),
-        Row("latency from due time", lines=latencies, unit="s", is_log=True),
-        Row("failed, per cent", lines=[_curve("failed", "red", walk, shares)], unit="%"),
-        *([Row("KPIs, per cent", lines=kpis, unit="%")] if kpis else []),
+        PlotRow("achieved rate, transactions a second", lines=rates, keys=_PHASE_KEYS),
+        PlotRow("latency from due time", lines=latencies, unit="s", is_log=True),
+        PlotRow("failed, per cent", lines=[_curve("failed", "red", walk, shares)], unit="%"),
+        *([PlotRow("KPIs, per cent", lines=kpis, unit="%")] if kpis else []),
     ]
     return Figure("capacity", [_with_points(row, walk) for row in rows], _rates(walk))
 
@@ -81,7 +81,7 @@ def _curve(name: str, tone: Tone, walk: Sequence[PhaseResult], values: Sequence[
     return Line(name, tone, [one.rate for one in walk], values)
 
 
-def _with_points(row: Row, walk: Sequence[PhaseResult]) -> Row:
+def _with_points(row: PlotRow, walk: Sequence[PhaseResult]) -> PlotRow:
     points = [
         Mark(line.name, line.tone, _SHAPES[one.passed], one.rate, value, f"{one.name}: {axis.short(value, row.unit)}")
         for line in row.lines
@@ -117,7 +117,7 @@ def distribution(trends: Mapping[str, Trend]) -> Figure:
         values = [trend.percentile(100 * (1 - 10**-one)) for one in nines]
         lines.append(Line(name, tone, nines, values))
     ticks = {0.0: "0%", math.log10(2): "50%"} | {float(n): _percent(n) for n in range(1, 12) if n <= end}
-    row = Row("duration", lines=lines, unit="s", is_log=True)
+    row = PlotRow("duration", lines=lines, unit="s", is_log=True)
     return Figure("distribution", [row], Axis(0.0, end, "percentile", "percentile", ticks))
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from alertdrill.agent.report.scorecard import COLOURS, MARKS, KpiCell, KpiRow, target_words, value_words
 from alertdrill.agent.report.words import latency_words, printable
-from alertdrill.agent.scorecard.card import Status
+from alertdrill.agent.scorecard.card import KpiStatus
 from alertdrill.agent.scorecard.phase_result import PhaseResult, highest_passed
 from alertdrill.probes.spelling import share_text
 
@@ -89,5 +89,5 @@ def _cell(phase: PhaseResult, name: str) -> KpiCell:
     score = next((score for score in phase.scores if score.kpi.name == name), None)
     value = None if score is None else score.worst_value
     if score is None or value is None:
-        return KpiCell(Status.UNKNOWN, "no data")
+        return KpiCell(KpiStatus.UNKNOWN, "no data")
     return KpiCell(score.status, value_words(score.kpi, value))

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 from alertdrill.chaos.toxiproxy.embedded import VERSION
 from alertdrill.chaos.toxiproxy.embedded.collection import Collection
 from alertdrill.chaos.toxiproxy.embedded.errors import ApiError
-from alertdrill.chaos.toxiproxy.embedded.http_server import Request, Response
+from alertdrill.chaos.toxiproxy.embedded.http_server import Response, ToxiproxyRequest
 from alertdrill.chaos.toxiproxy.embedded.metrics import CONTENT_TYPE, Metrics
 from alertdrill.chaos.toxiproxy.embedded.proxy import Proxy
 
@@ -57,7 +57,7 @@ class ToxiproxyApi:
             "/version": {"GET": self._version},
         }
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: ToxiproxyRequest) -> Response:
         """Answer a request."""
         if (request.method, request.path) == ("OPTIONS", "*"):
             return Response(200, headers={"Content-Length": "0"})
@@ -74,7 +74,7 @@ class ToxiproxyApi:
                 return Response(405)
         return Response(404, b"404 page not found\n", _TEXT)
 
-    async def _handle(self, request: Request, handler: Handler, names: tuple[str, ...]) -> Response:
+    async def _handle(self, request: ToxiproxyRequest, handler: Handler, names: tuple[str, ...]) -> Response:
         if request.user_agent.startswith("Mozilla/"):
             return _identified(Response(403, b"User agent not allowed\n", _TEXT))
         task = asyncio.ensure_future(_answer(handler, names, await request.read_body()))

@@ -43,7 +43,7 @@ class Response:
 
 
 @dataclass(frozen=True)
-class Request:
+class ToxiproxyRequest:
     """A request; `origin` is the scheme and the host of an absolute address, and `query` begins with `?`."""
 
     method: str
@@ -54,7 +54,7 @@ class Request:
     read_body: Callable[[], Awaitable[bytes]]
 
 
-Answer = Callable[[Request], Awaitable[Response]]
+Answer = Callable[[ToxiproxyRequest], Awaitable[Response]]
 
 
 async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer) -> None:
@@ -106,7 +106,7 @@ class _Connection:
             self._http.start_next_cycle()
         return may_follow
 
-    async def _read_request(self) -> Request | None:
+    async def _read_request(self) -> ToxiproxyRequest | None:
         """Read the head of a request; returns None at the end of the stream, and raises RemoteProtocolError."""
         if not self._http.trailing_data[0]:
             async with asyncio.timeout(_IDLE_SECONDS):
@@ -154,7 +154,7 @@ class _Connection:
         self._writer.writelines(self._http.send(event) or b"" for event in (head, body, h11.EndOfMessage()))
 
 
-def _request(head: h11.Request, read_body: Callable[[], Awaitable[bytes]]) -> Request:
+def _request(head: h11.Request, read_body: Callable[[], Awaitable[bytes]]) -> ToxiproxyRequest:
     # Of equal names the first counts.
     headers = {name.decode(): value.decode("latin-1") for name, value in reversed(head.headers)}
     if not head.http_version.startswith(b"1."):
@@ -167,4 +167,4 @@ def _request(head: h11.Request, read_body: Callable[[], Awaitable[bytes]]) -> Re
     if found is None and head.method != b"CONNECT":
         raise h11.RemoteProtocolError("a malformed target")
     origin, path, query = found.groups("") if found else (f"//{target}", "", "")
-    return Request(head.method.decode(), origin, path, query, headers.get("user-agent", ""), read_body)
+    return ToxiproxyRequest(head.method.decode(), origin, path, query, headers.get("user-agent", ""), read_body)

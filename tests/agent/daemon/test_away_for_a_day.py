@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from alertdrill.agent.daemon.telling import Found, Telling
-from alertdrill.agent.history.index import Standing
+from alertdrill.agent.history.index import HistorySummary
 from alertdrill.agent.recording.records import NotificationRecord
 from alertdrill.agent.schedule.journal import Journal
 from tests.agent.daemon.test_scheduling import ENDED, Agent
@@ -107,7 +107,7 @@ def test_a_watchdog_alert_that_stays_away_for_a_day_is_told_once_and_so_is_its_r
 
     async def main() -> None:
         async with world.site() as site:
-            telling = Telling(site, lambda: Found(Standing(), 0, "", "", is_reloaded=True), world.tell)
+            telling = Telling(site, lambda: Found(HistorySummary(), 0, "", "", is_reloaded=True), world.tell)
             async with running(telling.run()):
                 site.heard([call])
                 await asyncio.sleep(DAY)

@@ -4,10 +4,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from alertdrill.agent.config.daemon import Freshness
 from alertdrill.agent.daemon.metrics import AgentMetrics, Health
-from alertdrill.agent.history.index import Proof, Standing
+from alertdrill.agent.history.index import HistorySummary, Proof
 from tests.support.schedules import at
 
-STANDING = Standing(
+STANDING = HistorySummary(
     proofs=(
         Proof("Down", "critical", 9e8, 1e9, "stop", None),
         Proof("Slow", "warning", 9e8, None, None, None),

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from alertdrill.agent.config.history import HistorySettings
 from alertdrill.agent.daemon.telling import load_problem
-from alertdrill.agent.history.outbox import Outbox
+from alertdrill.agent.history.outbox import HistoryOutbox
 from alertdrill.agent.recording.recording import Recording, write_recording
 from alertdrill.lab.ports import free_ports
 from alertdrill.probes.load.tally import LoadSecond
@@ -130,7 +130,7 @@ async def test_what_was_missed_is_told_once_also_after_the_agent_was_killed(tmp_
 
             async def is_noted() -> bool:
                 problems: list[str] = []
-                kept = await Outbox(HistorySettings(), tmp_path / "kept", problems.append).read()
+                kept = await HistoryOutbox(HistorySettings(), tmp_path / "kept", problems.append).read()
                 return not problems and bool(kept.told) and all(one.target != "webhook" for one in kept.waiting)
 
             await until(is_counted, "the message is counted as sent")

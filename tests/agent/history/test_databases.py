@@ -33,12 +33,19 @@ from alertdrill.agent.history.index import (
     unreadable,
 )
 from alertdrill.agent.history.load import LoadPeriod, periods, roll_up, save_periods
-from alertdrill.agent.history.outbox import Outbox, Waiting, put_annotation, put_told, put_waiting, remove_waiting
+from alertdrill.agent.history.outbox import (
+    HistoryOutbox,
+    Waiting,
+    put_annotation,
+    put_told,
+    put_waiting,
+    remove_waiting,
+)
 from alertdrill.agent.history.reading import last_verdicts, newest_runs, run_before, run_of, runs_of_occurrence
 from alertdrill.agent.history.schema import INDEX_TABLES, VERSION, migrate
 from alertdrill.agent.history.writer import HistoryWriter
 from alertdrill.agent.recording.recording import Recording, write_recording
-from alertdrill.agent.schedule.choice import Memory
+from alertdrill.agent.schedule.choice import EarlierDrills
 from alertdrill.agent.schedule.journal import Journal, recorded
 from alertdrill.agent.schedule.occurrences import Occurrence
 from alertdrill.agent.verdict.judge import judge
@@ -310,7 +317,7 @@ async def test_what_is_told_is_there_after_a_restart_and_after_a_rebuild(
 ) -> None:
     one, two = Waiting("1-a", "ops", "{}", 1.0), Waiting("2-b", "ops", "{}", 2.0, attempts=3, next_at=9.5)
     for history in (in_file, on_server):
-        outbox = Outbox(history, tmp_path)
+        outbox = HistoryOutbox(history, tmp_path)
         async with running(outbox.run()):
             outbox.put(
                 put_waiting(two), put_waiting(one), put_told("alert A", "missed", 5.0), put_annotation("f", "{}")
@@ -321,9 +328,9 @@ async def test_what_is_told_is_there_after_a_restart_and_after_a_rebuild(
             # Written at the end.
             outbox.put(remove_waiting(one), put_told("alert A", "late", 6.0), put_annotation("f", None))
         await within(history, lambda database: rebuild(database, tmp_path))
-        kept = await Outbox(history, tmp_path).read()
+        kept = await HistoryOutbox(history, tmp_path).read()
         assert (kept.waiting, kept.told, kept.annotations) == ([two], {"alert A": ("late", 6.0)}, {})
-        other = await Outbox(history.model_copy(update={"agent": "other"}), tmp_path).read()
+        other = await HistoryOutbox(history.model_copy(update={"agent": "other"}), tmp_path).read()
         assert (other.waiting, other.told) == ([], {})
 
 
@@ -433,7 +440,7 @@ async def test_with_a_server_that_is_away_from_the_start_on_the_history_counts_a
         assert writer.problem.endswith("database shop: Connection refused")
         writer.put_run(indexed(passed, judge(passed)))
         await until(lambda: writer.counts["failed"] > 1 and not writer.queued)
-    assert (writer.memory, len(told)) == (Memory(), 1)
+    assert (writer.memory, len(told)) == (EarlierDrills(), 1)
 
 
 async def test_a_wrong_password_is_told_without_it(on_server: HistorySettings) -> None:

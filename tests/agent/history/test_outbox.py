@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alertdrill.agent.config.history import HistorySettings
 from alertdrill.agent.history.outbox import (
-    Outbox,
+    HistoryOutbox,
     Waiting,
     put_waiting,
 )
@@ -18,7 +18,7 @@ ONE, TWO = Waiting("1-a", "ops", "{}", 1.0), Waiting("2-b", "ops", "{}", 2.0, at
 
 async def test_what_cannot_be_written_waits_for_the_database(tmp_path: Path) -> None:
     lines: list[str] = []
-    outbox = Outbox(HistorySettings(), tmp_path, lines.append)
+    outbox = HistoryOutbox(HistorySettings(), tmp_path, lines.append)
     await outbox.read()
     with closing(sqlite3.connect(tmp_path / "history.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

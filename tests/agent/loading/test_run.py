@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from alertdrill.agent.config.probe import ProbeFile
-from alertdrill.agent.console import Lines
+from alertdrill.agent.console import ConsoleLines
 from alertdrill.agent.loading.options import LoadOptions
 from alertdrill.agent.loading.outputs import Outputs
 from alertdrill.agent.loading.run import LoadRun
@@ -63,7 +63,7 @@ async def _ran(outcome: Callable[[int], Outcome], load: dict[str, Any], threshol
     file = ProbeFile.model_construct(probe=cast("Any", Client(outcome)), thresholds=read)
     console = Console(file=io.StringIO())
     options = LoadOptions(Path("shop.yml"), workers=1, quiet=True)
-    settings, lines = LoadSettings.model_validate(load), Lines(console, is_quiet=True)
+    settings, lines = LoadSettings.model_validate(load), ConsoleLines(console, is_quiet=True)
     run = LoadRun(file, settings, options, lines, lambda _: None, open_client=_as_it_is)
     await run.run(console, Outputs([]))
     story = run.story()

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from alertdrill.agent.config.history import HistorySettings
 from alertdrill.agent.config.servers import Grafana
-from alertdrill.agent.history.outbox import Outbox
+from alertdrill.agent.history.outbox import HistoryOutbox
 from alertdrill.agent.notifying.annotations import Annotations
 from tests.support.answering import answering
 from tests.support.waiting import running, until
@@ -56,7 +56,7 @@ class Agent:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Annotations]:
-        outbox = Outbox(HistorySettings(), self.folder)
+        outbox = HistoryOutbox(HistorySettings(), self.folder)
         kept = await outbox.read()
         made = Annotations(lambda: self.grafana, lambda: self.in_force, outbox, lambda: self.now, self.lines.append)
         async with running(outbox.run()), running(made.run(kept.annotations)):
@@ -65,7 +65,7 @@ class Agent:
     async def keeps(self, *ids: int | None) -> bool:
         """Return whether the annotations that are not complete are kept with these ids of Grafana."""
         problems: list[str] = []
-        kept = (await Outbox(HistorySettings(), self.folder, problems.append).read()).annotations
+        kept = (await HistoryOutbox(HistorySettings(), self.folder, problems.append).read()).annotations
         return not problems and tuple(json.loads(one)["grafana_id"] for one in kept.values()) == ids
 
 

@@ -3,13 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from alertdrill.agent.config.daemon import Freshness
-from alertdrill.agent.history.index import Latest, Proof, Standing
+from alertdrill.agent.history.index import HistorySummary, Latest, Proof
 from alertdrill.agent.notifying.conditions import Changes, Condition, of_history, of_part
 
 DAY = 86_400.0
 NOW = 100 * DAY
 FRESH = Freshness.model_validate({"prove_within": {"page": "30d"}})
-STANDING = Standing(
+STANDING = HistorySummary(
     proofs=(
         Proof("Fresh", "page", 0.0, NOW - 29 * DAY, "one", None),
         Proof("Old", "page", 0.0, NOW - 31 * DAY, "one", None),
@@ -25,7 +25,7 @@ STANDING = Standing(
 )
 
 
-def states(standing: Standing) -> dict[str, tuple[str, str]]:
+def states(standing: HistorySummary) -> dict[str, tuple[str, str]]:
     return {one.subject: (one.kind, one.state) for one in of_history(standing, FRESH, NOW, 3)}
 
 

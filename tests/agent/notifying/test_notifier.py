@@ -11,7 +11,7 @@ import pytest
 
 from alertdrill.agent.config.history import HistorySettings
 from alertdrill.agent.config.notify import Notify, NotifyTarget
-from alertdrill.agent.history.outbox import Kept, Outbox, Waiting
+from alertdrill.agent.history.outbox import HistoryOutbox, Kept, Waiting
 from alertdrill.agent.notifying.calling import NotTaken
 from alertdrill.agent.notifying.conditions import GOOD, Condition
 from alertdrill.agent.notifying.delivery import Delivery
@@ -39,7 +39,7 @@ class World:
         self.sent: list[tuple[str, float, str]] = []
         self.lines: list[str] = []
         self.hanging: set[str] = set()
-        self.outbox = Outbox(HistorySettings(), folder)
+        self.outbox = HistoryOutbox(HistorySettings(), folder)
         self.notifier = self.made()
 
     def made(self) -> Notifier:
@@ -185,7 +185,7 @@ def delivered(folder: Path, receiver: Receiver, seconds: float, count: int = 1) 
     made: list[Delivery] = []
 
     async def main() -> None:
-        made.append(Delivery("ops", receiver.send, Outbox(HistorySettings(), folder), unix_time, lambda _: None))
+        made.append(Delivery("ops", receiver.send, HistoryOutbox(HistorySettings(), folder), unix_time, lambda _: None))
         task = asyncio.ensure_future(made[0].run())
         for number in range(count):
             made[0].put(Message(f"{number}", "host", unix_time(), "t"))

@@ -18,14 +18,14 @@ from aiohttp import web
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 
 from alertdrill.agent.config.notify import Email, Slack, Webhook
-from alertdrill.agent.notifying.calling import NotTaken, Place, call, retry_after
-from alertdrill.agent.notifying.message import Event, Message
+from alertdrill.agent.notifying.calling import CallTarget, NotTaken, call, retry_after
+from alertdrill.agent.notifying.message import Message, StateChange
 from alertdrill.agent.notifying.targets import to_email, to_slack, to_webhook
 from tests.support.answering import answering
 from tests.support.certificates import make_certificates
 
-SLOW = Event("failed", "alert Slow", "missed", True, "alert Slow <b> is missed & silent", 1_790_000_000.0)
-DONE = Event("load", "load", "good", False, "the load is sent as planned", 1_790_000_060.0)
+SLOW = StateChange("failed", "alert Slow", "missed", True, "alert Slow <b> is missed & silent", 1_790_000_000.0)
+DONE = StateChange("load", "load", "good", False, "the load is sent as planned", 1_790_000_060.0)
 MESSAGE = Message("17-ab", "host", 1_790_000_060.0, "1 problem, 1 solved", (DONE, SLOW))
 SECRET = "CANARY-of-the-receiver"  # noqa: S105 - of a test
 
@@ -109,7 +109,7 @@ async def test_a_server_that_hangs_is_left_after_the_time_limit() -> None:
 
     async with answering(hang) as server:
         with pytest.raises(NotTaken, match="did not answer within 3 s"):
-            await call(Place(f"{server.url}/", 3.0), "GET")
+            await call(CallTarget(f"{server.url}/", 3.0), "GET")
         assert asked.is_set()
 
 

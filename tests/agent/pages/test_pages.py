@@ -16,8 +16,8 @@ from urllib.parse import quote
 import pytest
 from playwright.async_api import Browser, expect
 
-from alertdrill.agent.api.calls import Call
-from alertdrill.agent.api.reading import Reading
+from alertdrill.agent.api.calls import ApiCall
+from alertdrill.agent.api.reading import ReadHandlers
 from alertdrill.agent.api.table import BASE
 from alertdrill.agent.api.wire import Alert, Status
 from alertdrill.agent.config.drill import Drill, Expectation
@@ -63,10 +63,10 @@ def with_odd_names(passed: Recording) -> Recording:
     return passed.model_copy(update={"drill": drill, "aborted": EVIL})
 
 
-class Failing(Reading):
+class Failing(ReadHandlers):
     """Fails in a way that nobody expects."""
 
-    async def status(self, _: Call) -> Status:
+    async def status(self, _: ApiCall) -> Status:
         raise ZeroDivisionError("CANARY")
 
 

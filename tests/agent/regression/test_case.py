@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alertdrill.agent.regression.case import Case, Line, Stretch, first_difference, stretches
+from alertdrill.agent.regression.case import AlertActivity, Case, InputSeries, first_difference, stretches
 from alertdrill.agent.regression.spelling import Value
 
 QUEUE, ERRORS = (("__name__", "queue"),), (("__name__", "errors_total"),)
@@ -14,7 +14,7 @@ def _is_counter(labels: tuple[tuple[str, str], ...]) -> bool:
 
 def _case(gauge: list[Value], counter: list[Value]) -> Case:
     """Return a case with a fault from 60 to 105 s."""
-    lines = (Line(QUEUE, 4_000, 15_000, tuple(gauge)), Line(ERRORS, 4_000, 15_000, tuple(counter)))
+    lines = (InputSeries(QUEUE, 4_000, 15_000, tuple(gauge)), InputSeries(ERRORS, 4_000, 15_000, tuple(counter)))
     return Case(15_000, 10, 1, lines, begins_ms=60_000, healed_ms=105_000)
 
 
@@ -74,9 +74,9 @@ def test_a_counter_that_was_reset_grows_from_zero() -> None:
 def test_times_of_an_alert_are_from_the_fault() -> None:
     timeline = {QUEUE: "....ppff.p", ERRORS: "..f......."}
     assert stretches(timeline, CASE) == [
-        Stretch(ERRORS, -30.0, -30.0, -15.0),
-        Stretch(QUEUE, 0.0, 30.0, 60.0),
-        Stretch(QUEUE, 75.0, None, None),
+        AlertActivity(ERRORS, -30.0, -30.0, -15.0),
+        AlertActivity(QUEUE, 0.0, 30.0, 60.0),
+        AlertActivity(QUEUE, 75.0, None, None),
     ]
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from alertdrill.agent.errors import ConfigError
-from alertdrill.agent.regression.case import Line
-from alertdrill.agent.regression.promtool import Answer, Job, Promtool, Query, find_promtool
+from alertdrill.agent.regression.case import InputSeries
+from alertdrill.agent.regression.promtool import InstantQuery, Job, Promtool, QueryResult, find_promtool
 from alertdrill.agent.regression.spelling import Value, parse_values
 
 ODD = 'a "quoted" {text}, with \\ and =, é'
@@ -29,14 +29,14 @@ NUMBERS = [
 ]
 
 
-def _job(lines: list[Line], *exprs: str, rules: list[dict[str, Any]] | None = None, count: int = 1) -> Job:
+def _job(lines: list[InputSeries], *exprs: str, rules: list[dict[str, Any]] | None = None, count: int = 1) -> Job:
     at = tuple(15_000 * number for number in range(count))
     file = {"groups": [{"name": "g", "rules": rules or []}]}
-    return Job(file, 15_000, tuple(lines), tuple(Query(expr, at) for expr in exprs))
+    return Job(file, 15_000, tuple(lines), tuple(InstantQuery(expr, at) for expr in exprs))
 
 
-def _line(values: list[Value], offset: int = 0, step: int = 15_000, **labels: str) -> Line:
-    return Line(tuple(sorted({"__name__": "queue", **labels}.items())), offset, step, tuple(values))
+def _line(values: list[Value], offset: int = 0, step: int = 15_000, **labels: str) -> InputSeries:
+    return InputSeries(tuple(sorted({"__name__": "queue", **labels}.items())), offset, step, tuple(values))
 
 
 def test_every_number_and_label_comes_back() -> None:
@@ -74,7 +74,7 @@ def test_one_rule_that_cannot_be_evaluated_does_not_hide_the_others() -> None:
     right = _job(lines, "count(ALERTS)", rules=[{"alert": "A", "expr": "queue > 0"}])
     first, second, third = find_promtool().run([wrong, right, _job(lines, "queue + on () queue")])
     assert "many-to-many" in first.error
-    assert second == Answer((({(): 2.0},),))
+    assert second == QueryResult((({(): 2.0},),))
     assert third.error
 
 

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alertdrill.agent.report import axis, plot
-from alertdrill.agent.report.plot import Axis, Band, Bar, Figure, Key, Lane, Line, Mark, Row, Stack
+from alertdrill.agent.report.plot import Axis, Band, Bar, Figure, Key, Lane, Line, Mark, PlotRow, Stack
 from tests.support.drawn import DrawnRow, drawn_rows
 
 ALONG = Axis(0, 10, "seconds", "seconds")
 EVIL = "</title><script>alert(1)</script>\x1b\x00\"'"
 
 
-def _drawn(row: Row, along: Axis = ALONG) -> DrawnRow:
+def _drawn(row: PlotRow, along: Axis = ALONG) -> DrawnRow:
     (drawn,) = drawn_rows(plot.html(Figure("figure", [row], along)))
     return drawn
 
@@ -32,25 +32,25 @@ def _line(*values: float | None, is_step: bool = False) -> Line:
 
 @pytest.mark.parametrize("is_step", [False, True])
 def test_a_line_has_gaps_where_there_is_no_value(*, is_step: bool) -> None:
-    row = _drawn(Row("", lines=[_line(1, None, 3, math.nan, math.inf, 2, 4, is_step=is_step)]))
+    row = _drawn(PlotRow("", lines=[_line(1, None, 3, math.nan, math.inf, 2, 4, is_step=is_step)]))
     assert set(row.lines["line"]) >= {(0, 1), (2, 3), (5, 2), (6, 4)}
     (path,) = (one for one in row.svg.iter("path") if one.get("data-key") == "0")
     assert path.get("d", "").count("M") == 3
 
 
 def test_a_step_lasts_until_the_next_value() -> None:
-    assert _drawn(Row("", lines=[_line(1, 5, is_step=True)])).lines["line"] == [(0, 1), (1, 1), (1, 5)]
+    assert _drawn(PlotRow("", lines=[_line(1, 5, is_step=True)])).lines["line"] == [(0, 1), (1, 1), (1, 5)]
 
 
 def test_a_line_of_one_value_is_a_visible_dot() -> None:
-    (path,) = (one for one in _drawn(Row("", lines=[_line(1)])).svg.iter("path") if one.get("data-key") == "0")
+    (path,) = (one for one in _drawn(PlotRow("", lines=[_line(1)])).svg.iter("path") if one.get("data-key") == "0")
     assert path.get("class") == "line blue single"
     assert path.get("d", "").endswith("h0")
 
 
 def test_areas_lie_on_each_other_and_are_absent_where_nothing_is_counted() -> None:
     stack = Stack([0, 1, 2], 3, {"good": [5, 0, 5], "bad": [0, 2, 1]}, {"good": "blue", "bad": "red"})
-    areas = _drawn(Row("", stack=stack)).areas
+    areas = _drawn(PlotRow("", stack=stack)).areas
     assert areas["good"] == [(0, 5), (1, 5), (2, 5), (3, 5)]
     assert areas["bad"] == [(1, 2), (2, 2), (2, 6), (3, 6)]
 
@@ -112,7 +112,7 @@ def test_a_clock_has_ticks_at_full_minutes_in_utc() -> None:
 
 def test_more_lines_than_a_legend_can_hold_are_left_out_and_counted() -> None:
     lines = [Line(f"line {number}", "blue", [0, 1], [1, 2]) for number in range(50)]
-    row = _drawn(Row("many", lines=lines))
+    row = _drawn(PlotRow("many", lines=lines))
     assert len(row.lines) == 40
     assert row.title == "many; 10 more lines are not drawn"
 
@@ -120,8 +120,8 @@ def test_more_lines_than_a_legend_can_hold_are_left_out_and_counted() -> None:
 def test_no_text_becomes_an_element() -> None:
     """Titles, names, lanes, hover texts and bands, with control characters replaced."""
     rows = [
-        Row(EVIL, lines=[Line(EVIL, "red", [0, 1], [1, 2])], marks=[Mark(EVIL, "red", "dot", 1, 1, EVIL)]),
-        Row(EVIL, bars=[Bar("", "red", 1, 2, 0, EVIL)], keys=[Key(EVIL, "red", "dot")], lanes=[Lane(EVIL)]),
+        PlotRow(EVIL, lines=[Line(EVIL, "red", [0, 1], [1, 2])], marks=[Mark(EVIL, "red", "dot", 1, 1, EVIL)]),
+        PlotRow(EVIL, bars=[Bar("", "red", 1, 2, 0, EVIL)], keys=[Key(EVIL, "red", "dot")], lanes=[Lane(EVIL)]),
     ]
     drawn = plot.html(Figure("figure", rows, ALONG, [Band(1, 2, EVIL)]))
     assert "<script" not in drawn
@@ -131,17 +131,17 @@ def test_no_text_becomes_an_element() -> None:
 
 
 def test_a_long_name_is_cut_and_shown_whole_by_pointing_at_it() -> None:
-    drawn = plot.html(Figure("figure", [Row("", lines=[Line("n" * 10_000, "red", [0, 1], [1, 2])])], ALONG))
+    drawn = plot.html(Figure("figure", [PlotRow("", lines=[Line("n" * 10_000, "red", [0, 1], [1, 2])])], ALONG))
     assert f'<span class="name"><span title="{"n" * 10_000}">{"n" * 59}…</span></span>' in drawn
     assert plot.cut("short") == "short"
 
 
 def test_each_figure_can_be_drawn_when_its_axis_has_no_length() -> None:
-    assert _drawn(Row("", lines=[_line(1)]), Axis(3, 3, "", "seconds")).values("line")[0] == 1
+    assert _drawn(PlotRow("", lines=[_line(1)]), Axis(3, 3, "", "seconds")).values("line")[0] == 1
 
 
 def test_marks_and_labels_are_placed_in_per_cent_so_that_every_width_fits() -> None:
-    row = _drawn(Row("", lines=[_line(0, 1)], marks=[Mark("line", "blue", "cross", 2.5, 1, "here")]))
+    row = _drawn(PlotRow("", lines=[_line(0, 1)], marks=[Mark("line", "blue", "cross", 2.5, 1, "here")]))
     (mark,) = row.svg.findall("svg[@class='mark']")
     assert mark.get("x") == "25%"
     assert re.fullmatch(r"\d[\d.]*%", mark.get("y", ""))
@@ -189,7 +189,7 @@ def test_the_script_reads_the_values_that_were_drawn() -> None:
     lines = [_line(*values), _line(*values, is_step=True)]
     stack = Stack([0, 1, 2, 3], 4, {"good": [3, 0, 2, 2]}, {"good": "red"})
     read = _read_by_the_script(
-        _drawn(Row("", lines=lines, stack=stack)), [-1, 0, 0.4, 0.9, 1.5, 2, 3.2, 4.7, 5.9, 6, 9]
+        _drawn(PlotRow("", lines=lines, stack=stack)), [-1, 0, 0.4, 0.9, 1.5, 2, 3.2, 4.7, 5.9, 6, 9]
     )
     assert read == [
         [None, 1, 1, 2.5, None, None, 4, 4, 0, 0, None],

@@ -9,12 +9,12 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from alertdrill.agent.report.terminal_rows import Column, Lines, Piece, paragraph, table
+from alertdrill.agent.report.terminal_rows import Column, Piece, RenderedLines, paragraph, table
 
 COLUMNS = (Column("name"), Column("s", is_number=True), Column("", style="dim"))
 
 
-def printed(lines: Lines, width: int, *, colours: bool = False) -> list[str]:
+def printed(lines: RenderedLines, width: int, *, colours: bool = False) -> list[str]:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=colours, color_system="standard" if colours else None)
     console.print(lines, crop=False, end="")
@@ -22,7 +22,7 @@ def printed(lines: Lines, width: int, *, colours: bool = False) -> list[str]:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    return printed(Lines(partial(paragraph, [(text, "")])), width)
+    return printed(RenderedLines(partial(paragraph, [(text, "")])), width)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_no_character_is_lost_or_added() -> None:
 
 def test_a_table_fits_and_its_numbers_stand_at_the_right() -> None:
     rows: list[tuple[str | Piece, ...]] = [("first", "1m", "a long sentence that is wrapped"), (("end", "dim"), "", "")]
-    assert printed(Lines(partial(table, COLUMNS, rows, indent=2)), 30) == [
+    assert printed(RenderedLines(partial(table, COLUMNS, rows, indent=2)), 30) == [
         "  name    s",
         "  first  1m  a long sentence",
         "             that is wrapped",
@@ -60,5 +60,5 @@ def test_a_table_fits_and_its_numbers_stand_at_the_right() -> None:
 
 
 def test_a_style_is_of_its_own_text_alone() -> None:
-    lines = printed(Lines(partial(paragraph, [("! ", "yellow"), ("text", "")])), 30, colours=True)
+    lines = printed(RenderedLines(partial(paragraph, [("! ", "yellow"), ("text", "")])), 30, colours=True)
     assert lines == ["\x1b[33m! \x1b[0mtext"]

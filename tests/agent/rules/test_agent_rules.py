@@ -18,7 +18,7 @@ from alertdrill.agent.config.rules import read_rules
 from alertdrill.agent.daemon.metrics import AgentMetrics, Health
 from alertdrill.agent.daemon.telling import TellingMetrics, of_messages
 from alertdrill.agent.explaining.from_files import ExplainOptions, from_files
-from alertdrill.agent.history.index import Proof, Standing
+from alertdrill.agent.history.index import HistorySummary, Proof
 from alertdrill.agent.report.explain import seconds_words
 from alertdrill.agent.serving.metrics import AgentState, registry
 from alertdrill.probes.load.tally import Tally
@@ -157,7 +157,7 @@ def shown() -> dict[str, set[str]]:
     fresh = Freshness.model_validate({"prove_within": {"critical": "30d"}})
     health = Health("", is_reloaded=True, reloaded_at=0.0, workers={"1": True}, history_writes={"failed": 0},
                     next_runs={"weekly": at("2026-06-02T08:00")}, freshness=fresh,
-                    standing=Standing(proofs=(Proof("Down", "critical", 0.0, None, None, None),)))  # fmt: skip
+                    standing=HistorySummary(proofs=(Proof("Down", "critical", 0.0, None, None, None),)))  # fmt: skip
     messages = TellingMetrics(lambda: of_messages({("pager", "given_up"): 0}, {"pager": 0}))
     made = registry(lambda: AgentState(Tally()), [AgentMetrics(lambda: health), messages])
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alertdrill.agent.config.kpis import Kpi
-from alertdrill.agent.scorecard.card import Card, Reading, Score, Status, status
+from alertdrill.agent.scorecard.card import Card, KpiStatus, Reading, Score, status
 
 
 def kpi(objective: str | None, yellow_from: float | None = None) -> Kpi:
@@ -15,21 +15,21 @@ def kpi(objective: str | None, yellow_from: float | None = None) -> Kpi:
 @pytest.mark.parametrize(
     ("objective", "yellow_from", "value", "expected"),
     [
-        ("< 2", 1.5, 1.49, Status.GREEN),
-        ("< 2", 1.5, 1.5, Status.YELLOW),
-        ("< 2", 1.5, 2, Status.RED),
-        ("<= 2", 1.5, 2, Status.YELLOW),
-        ("< 2", None, 1.999, Status.GREEN),
-        (">= 2000", 2100, 2101, Status.GREEN),
-        (">= 2000", 2100, 2100, Status.YELLOW),
-        (">= 2000", 2100, 2000, Status.YELLOW),
-        (">= 2000", 2100, 1999, Status.RED),
-        ("> 95", None, 95, Status.RED),
-        (None, None, 7, Status.UNTARGETED),
+        ("< 2", 1.5, 1.49, KpiStatus.GREEN),
+        ("< 2", 1.5, 1.5, KpiStatus.YELLOW),
+        ("< 2", 1.5, 2, KpiStatus.RED),
+        ("<= 2", 1.5, 2, KpiStatus.YELLOW),
+        ("< 2", None, 1.999, KpiStatus.GREEN),
+        (">= 2000", 2100, 2101, KpiStatus.GREEN),
+        (">= 2000", 2100, 2100, KpiStatus.YELLOW),
+        (">= 2000", 2100, 2000, KpiStatus.YELLOW),
+        (">= 2000", 2100, 1999, KpiStatus.RED),
+        ("> 95", None, 95, KpiStatus.RED),
+        (None, None, 7, KpiStatus.UNTARGETED),
     ],
 )
 def test_a_value_is_compared_with_its_objective(
-    objective: str | None, yellow_from: float | None, value: float, expected: Status
+    objective: str | None, yellow_from: float | None, value: float, expected: KpiStatus
 ) -> None:
     assert status(kpi(objective, yellow_from), value) is expected
 
@@ -39,7 +39,7 @@ def score(objective: str | None, *values: float) -> Score:
 
 
 def test_the_worst_of_several_values_counts() -> None:
-    assert score("< 2", 1, 3, 1).status is Status.RED
+    assert score("< 2", 1, 3, 1).status is KpiStatus.RED
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ import pytest
 from aiohttp import web
 
 from alertdrill.agent.serving.metrics import AgentState, registry
-from alertdrill.agent.serving.server import Limits, metrics_route, serving
+from alertdrill.agent.serving.server import ConnectionLimits, metrics_route, serving
 from alertdrill.lab.ports import free_ports
 from tests.support.waiting import until
 
-LIMITS = Limits(connections=8, seconds_for_a_head=60.0)
+LIMITS = ConnectionLimits(connections=8, seconds_for_a_head=60.0)
 PROMETHEUS, STRANGER = "127.0.0.2", "127.0.0.3"
 
 
@@ -41,7 +41,7 @@ class Held(NamedTuple):
 
 
 @asynccontextmanager
-async def served(limits: Limits) -> AsyncIterator[int]:
+async def served(limits: ConnectionLimits) -> AsyncIterator[int]:
     """Serve metrics on a free port."""
     (port,) = free_ports(1)
     async with serving([metrics_route(registry(AgentState))], f"127.0.0.1:{port}", limits=limits):
@@ -77,7 +77,7 @@ def scraper() -> aiohttp.ClientSession:
 @pytest.mark.parametrize("first", [b"", b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n"])
 async def test_a_head_that_comes_slowly_is_not_waited_for(first: bytes) -> None:
     """Each byte comes in time; the whole head does not."""
-    async with served(Limits(seconds_for_a_head=0.3)) as port:
+    async with served(ConnectionLimits(seconds_for_a_head=0.3)) as port:
         stranger = await held(port, sent=first)
         sending = asyncio.ensure_future(stranger.send(repeat(b"x"), 0.02))
         assert await is_closed(stranger)
@@ -85,7 +85,7 @@ async def test_a_head_that_comes_slowly_is_not_waited_for(first: bytes) -> None:
 
 
 async def test_a_connection_that_is_not_used_is_closed() -> None:
-    async with served(Limits(seconds_for_a_head=0.3)) as port:
+    async with served(ConnectionLimits(seconds_for_a_head=0.3)) as port:
         assert await is_closed(await held(port, sent=b""))
         assert await is_closed(await held(port, sent=b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n"))
 
@@ -132,7 +132,7 @@ async def test_a_client_that_does_not_read_is_closed_for_others() -> None:
         return web.Response(body=large)
 
     (port,) = free_ports(1)
-    limits = Limits(connections=2, seconds_for_a_head=60.0)
+    limits = ConnectionLimits(connections=2, seconds_for_a_head=60.0)
     async with serving([web.get("/large", answer)], f"127.0.0.1:{port}", limits=limits):
         strangers = [await held(port, sent=b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(2)]
         for one in strangers:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from alertdrill.chaos.safety.healing import Healed, abandoned, heal_all
+from alertdrill.chaos.safety.healing import HealResult, abandoned, heal_all
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.toxiproxy.down import Down
 from alertdrill.lab.server import Server
@@ -24,7 +24,7 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(tmp_path / "ledger", "slow")
 
 
-async def healed(ledger: Ledger, *, force: bool = False) -> list[Healed]:
+async def healed(ledger: Ledger, *, force: bool = False) -> list[HealResult]:
     return [one async for one in heal_all(ledger, abandoned(ledger.read(), force=force))]
 
 

@@ -25,7 +25,7 @@ from alertdrill.chaos.machine.processes import with_command
 from alertdrill.chaos.registry import FAULTS, fault_class
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.entry import Entry
-from alertdrill.chaos.safety.lease import Patience, leased
+from alertdrill.chaos.safety.lease import WatchdogTimes, leased
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.safety.owner import Owner
 from alertdrill.chaos.safety.watchdog import HUNG_AFTER_SECONDS
@@ -203,7 +203,7 @@ def _machine(busy: float) -> Callable[[int], Counters]:
 
 async def test_a_watchdog_that_is_stopped_hangs_if_the_machine_had_time_for_it(ledger: Ledger) -> None:
     said = asyncio.Queue[str]()
-    async with leased(ledger, said.put_nowait, [], patience=Patience(look_seconds=2), read=_machine(0.0)) as dog:
+    async with leased(ledger, said.put_nowait, [], patience=WatchdogTimes(look_seconds=2), read=_machine(0.0)) as dog:
         os.kill(dog.pid, signal.SIGSTOP)
         reason = await said.get()
         os.kill(dog.pid, signal.SIGCONT)
@@ -223,7 +223,7 @@ async def test_a_watchdog_that_is_slow_does_not_hang_while_the_machine_is_short_
         return len(looks) > before + 5
 
     async with leased(
-        ledger, said.append, [], patience=Patience(look_seconds=2, look_if_short_seconds=900), read=read
+        ledger, said.append, [], patience=WatchdogTimes(look_seconds=2, look_if_short_seconds=900), read=read
     ) as dog:
         os.kill(dog.pid, signal.SIGSTOP)
         before = len(looks)
@@ -235,7 +235,7 @@ async def test_a_watchdog_that_is_slow_does_not_hang_while_the_machine_is_short_
 
 async def test_a_watchdog_that_never_gets_the_processor_is_not_called_hanging(ledger: Ledger) -> None:
     said = asyncio.Queue[str]()
-    patience = Patience(look_seconds=0.5, look_if_short_seconds=1.5)
+    patience = WatchdogTimes(look_seconds=0.5, look_if_short_seconds=1.5)
     async with leased(ledger, said.put_nowait, [], patience=patience, read=_machine(1.0)) as dog:
         os.kill(dog.pid, signal.SIGSTOP)
         reason = await said.get()
@@ -247,7 +247,7 @@ async def test_a_watchdog_that_never_gets_the_processor_is_not_called_hanging(le
 
 
 async def test_a_busy_machine_has_more_time_for_the_start(ledger: Ledger) -> None:
-    patience = Patience(ready_seconds=0, ready_if_short_seconds=300)
+    patience = WatchdogTimes(ready_seconds=0, ready_if_short_seconds=300)
     async with leased(ledger, pytest.fail, [], patience=patience, read=_machine(1.0)) as dog:
         assert dog.poll() is None
 
@@ -260,7 +260,7 @@ async def test_a_watchdog_that_is_not_ready_in_time_lets_nothing_be_broken(
     ledger: Ledger, busy: float, why: str
 ) -> None:
     with pytest.raises(FaultNotApplied, match=f"the watchdog does not start{why}, so nothing is broken"):
-        async with leased(ledger, pytest.fail, [], patience=Patience(0, 0), read=_machine(busy)):
+        async with leased(ledger, pytest.fail, [], patience=WatchdogTimes(0, 0), read=_machine(busy)):
             pass
 
 

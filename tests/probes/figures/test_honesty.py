@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from alertdrill.probes.figures.honesty import Sending, honesty
 from alertdrill.probes.load.arrivals import Arrivals, ConstantArrivals
-from alertdrill.probes.load.load import Load, Plan
+from alertdrill.probes.load.load import Load, LoadPlan
 from alertdrill.probes.load.poisson import PoissonArrivals
 from alertdrill.probes.load.ramping import RampingArrivals, Stage
 from alertdrill.probes.load.tally import Tally
@@ -78,7 +78,9 @@ class _Service:
 
 def _sent(arrivals: Arrivals, delay_seconds: float = 0.01, max_in_flight: int = 10_000) -> Tally:
     """Run a load to its end in virtual time."""
-    load = Load(_Service(delay_seconds), Plan(arrivals, max_in_flight), clock=lambda: asyncio.get_running_loop().time())
+    load = Load(
+        _Service(delay_seconds), LoadPlan(arrivals, max_in_flight), clock=lambda: asyncio.get_running_loop().time()
+    )
     _in_virtual_time(load.run)
     return load.tally
 

@@ -18,7 +18,7 @@ from alertdrill.probes.client import CutsOff, startable
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Counter, Rate, Trend
 from alertdrill.probes.http.origin import Origin
-from alertdrill.probes.http.pool import Limits, Pool
+from alertdrill.probes.http.pool import Pool, PoolLimits
 from alertdrill.probes.http.settings import HttpProbe
 from alertdrill.probes.load.second_counter import SecondCounter
 from alertdrill.probes.load.tally import Tally
@@ -209,7 +209,7 @@ async def test_a_server_that_is_down_is_refused_each_time_and_used_when_it_is_ba
     async with asyncio.TaskGroup() as tasks:
         down = contextlib.ExitStack()
         port = down.enter_context(closed_port())
-        pool = Pool(Origin("127.0.0.1", port), Limits(), tasks, reads=False)
+        pool = Pool(Origin("127.0.0.1", port), PoolLimits(), tasks, reads=False)
         send: Callable[[], Awaitable[None]] | Any = lambda: pool.send(  # noqa: E731 - it stays short
             b"GET / HTTP/1.1\r\nHost: here\r\n\r\n",
             lambda exchange, reason: ended.append(reason or str(exchange.status)),

@@ -19,7 +19,7 @@ import pytest
 from alertdrill.probes.any_probe import open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.http.origin import Origin
-from alertdrill.probes.http.pool import Limits, Pool
+from alertdrill.probes.http.pool import Pool, PoolLimits
 from alertdrill.probes.outcome import Outcome, Reason
 from tests.probes.hostile_server import (
     GOOD,
@@ -45,7 +45,7 @@ async def pool_to(
 ) -> AsyncIterator[Callable[[], Awaitable[Ended]]]:
     """Open a pool, and yield a function that makes one exchange."""
     options = {} if look_up is None else {"look_up": look_up}
-    given = Limits(**{"timeout_seconds": 30.0, "idle_seconds": 60.0} | limits)
+    given = PoolLimits(**{"timeout_seconds": 30.0, "idle_seconds": 60.0} | limits)
     async with asyncio.TaskGroup() as tasks:
         pool = Pool(Origin(host, port), given, tasks, reads=True, **options)
 

@@ -22,7 +22,7 @@ from alertdrill.probes.client import Client, Ended, startable
 from alertdrill.probes.figures.figures import measures
 from alertdrill.probes.figures.measures import Trend
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load, Plan
+from alertdrill.probes.load.load import Load, LoadPlan
 from alertdrill.probes.outcome import Counted, Outcome
 from tests.probes.hostile_server import HostileServer, holds_behind
 from tests.probes.meeting import eventually, on_loop, probe
@@ -60,7 +60,7 @@ def test_the_percentiles_from_the_due_time_are_those_of_the_arithmetic(
 ) -> None:
     """Within the histogram's three digits and the quarter of a millisecond between two callbacks."""
     service = stalling(stall_at, 0.002)
-    load = Load(service, Plan(ConstantArrivals(float(rate), float(seconds))), clock=service.clock)
+    load = Load(service, LoadPlan(ConstantArrivals(float(rate), float(seconds))), clock=service.clock)
     in_virtual_time(load.run)
     trend = latency(load)
     assert trend.count == rate * seconds
@@ -132,7 +132,7 @@ async def stalled_load() -> tuple[Load, Witness, list[float]]:
     with HostileServer(*[holds_behind(gate)] * 300) as server:
         async with open_client(probe(server.port, timeout="30s")) as opened, startable(opened) as client:
             witness = Witness(client)
-            load = Load(witness, Plan(ConstantArrivals(100.0, 3.0)))
+            load = Load(witness, LoadPlan(ConstantArrivals(100.0, 3.0)))
             loop.call_later(1.0, close)
             await load.run()
             # If this process stood still, the load may end first.

@@ -10,7 +10,7 @@ import looptime
 import pytest
 
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load, Plan, running
+from alertdrill.probes.load.load import Load, LoadPlan, running
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome
 
@@ -37,7 +37,7 @@ def in_virtual_time(main: Callable[[], Awaitable[Any]]) -> None:
 
 def run(service: Service, rate: float, seconds: float, max_in_flight: int = 10_000) -> Load:
     clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
-    load = Load(service, Plan(ConstantArrivals(rate), max_in_flight), clock=clock)
+    load = Load(service, LoadPlan(ConstantArrivals(rate), max_in_flight), clock=clock)
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
@@ -78,7 +78,7 @@ def test_latency_counts_from_the_due_time() -> None:
 def test_full_seconds_and_the_last_part_add_up_to_the_load(seconds: float, whole: int, in_part: int) -> None:
     """The last second is a full one although its last answer comes before its end."""
     clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
-    load = Load(Service(lambda _: 0.01), Plan(ConstantArrivals(10, seconds)), clock=clock)
+    load = Load(Service(lambda _: 0.01), LoadPlan(ConstantArrivals(10, seconds)), clock=clock)
     in_virtual_time(load.run)
     tally = load.tally
     assert [second.due for second in tally.seconds] == [10] * whole
@@ -88,7 +88,7 @@ def test_full_seconds_and_the_last_part_add_up_to_the_load(seconds: float, whole
 
 def test_an_answer_after_the_last_second_is_in_a_part_of_its_own() -> None:
     clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
-    load = Load(Service(lambda _: 0.25), Plan(ConstantArrivals(10, 2.0)), clock=clock)
+    load = Load(Service(lambda _: 0.25), LoadPlan(ConstantArrivals(10, 2.0)), clock=clock)
     in_virtual_time(load.run)
     assert [second.offset for second in load.tally.seconds] == [0, 1]
     assert [(part.offset, part.due, part.succeeded) for part in load.tally.parts] == [(2, 0, 2)]
@@ -97,7 +97,7 @@ def test_an_answer_after_the_last_second_is_in_a_part_of_its_own() -> None:
 def _intervals(service: Service, *bounds: tuple[float, float]) -> tuple[Load, list[Tally]]:
     """Run a load of 97 a second for 12.3 s, and count what happens between instants of it."""
     clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
-    load, tallies = Load(service, Plan(ConstantArrivals(97.0)), clock=clock), [Tally() for _ in bounds]
+    load, tallies = Load(service, LoadPlan(ConstantArrivals(97.0)), clock=clock), [Tally() for _ in bounds]
 
     async def main() -> None:
         async with running(load):

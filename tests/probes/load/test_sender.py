@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertdrill.probes.load.arrivals import Arrivals, ConstantArrivals
-from alertdrill.probes.load.load import Load, Plan
+from alertdrill.probes.load.load import Load, LoadPlan
 from alertdrill.probes.load.poisson import PoissonArrivals
 from alertdrill.probes.load.ramping import RampingArrivals, Stage
 from alertdrill.probes.load.tally import Tally
@@ -22,7 +22,9 @@ from tests.probes.virtual_service import Service, in_virtual_time
 RAMP = RampingArrivals(0.0, (Stage(4.0, 100.0), Stage(2.0, 100.0), Stage(3.0, 0.0)))
 
 
-def run(service: Service, plan: Plan, *events: tuple[float, Callable[[], Any]], cancel_at: float | None = None) -> Load:
+def run(
+    service: Service, plan: LoadPlan, *events: tuple[float, Callable[[], Any]], cancel_at: float | None = None
+) -> Load:
     """Run a load to its end; events happen at instants of the loop."""
     load = Load(service, plan, clock=service.clock)
 
@@ -48,7 +50,7 @@ def adds_up(tally: Tally) -> bool:
 def test_every_arrival_is_sent_at_its_due_time(arrivals: Arrivals) -> None:
     """Except for the shortest gap between two callbacks, a quarter of a millisecond."""
     service = Service(lambda _: 0.25)
-    tally = run(service, Plan(arrivals)).tally
+    tally = run(service, LoadPlan(arrivals)).tally
     assert arrivals.total is not None
     due = arrivals.due_times(0, arrivals.total)
     assert len(service.sent) == tally.due == tally.succeeded == arrivals.total
@@ -57,7 +59,7 @@ def test_every_arrival_is_sent_at_its_due_time(arrivals: Arrivals) -> None:
 
 @pytest.mark.parametrize("arrivals", [ConstantArrivals(100.0, 8.0), RAMP])
 def test_each_second_counts_the_transactions_due_in_it(arrivals: Arrivals) -> None:
-    tally = run(Service(lambda _: 3.0), Plan(arrivals)).tally
+    tally = run(Service(lambda _: 3.0), LoadPlan(arrivals)).tally
     assert arrivals.total is not None
     due = arrivals.due_times(0, arrivals.total)
     for second in tally.seconds:
@@ -68,7 +70,7 @@ def test_each_second_counts_the_transactions_due_in_it(arrivals: Arrivals) -> No
 def test_transactions_beyond_the_limit_in_flight_are_dropped() -> None:
     """Each takes two seconds and ten may be in flight, so five of a hundred a second are sent."""
     service = Service(lambda _: 2.0)
-    tally = run(service, Plan(ConstantArrivals(100.0, 10.0), max_in_flight=10)).tally
+    tally = run(service, LoadPlan(ConstantArrivals(100.0, 10.0), max_in_flight=10)).tally
     assert tally.most_in_flight == 10
     assert tally.succeeded == 50
     assert tally.dropped == 950
@@ -78,7 +80,7 @@ def test_transactions_beyond_the_limit_in_flight_are_dropped() -> None:
 def test_most_in_flight_is_the_largest_number_at_any_instant() -> None:
     """Ten a second; the first eight are answered together, just after the eighth was sent."""
     service = Service(lambda number: max(0.75 - number % 10 * 0.1, 0.05))
-    tally = run(service, Plan(ConstantArrivals(10.0, 3.0))).tally
+    tally = run(service, LoadPlan(ConstantArrivals(10.0, 3.0))).tally
     assert [second.in_flight for second in tally.seconds] == [0, 0, 0]
     assert (tally.in_flight, tally.most_in_flight) == (0, 8)
 
@@ -88,7 +90,7 @@ def test_after_a_stall_late_transactions_are_dropped_and_the_schedule_stays() ->
     service = Service(lambda _: 0.1)
     tally = run(
         service,
-        Plan(ConstantArrivals(100.0, 15.0)),
+        LoadPlan(ConstantArrivals(100.0, 15.0)),
         (3.005, lambda: setattr(service.clock, "held_up_seconds", 5.0)),
     ).tally
     assert tally.due == 1500
@@ -103,7 +105,9 @@ def test_after_a_stall_late_transactions_are_dropped_and_the_schedule_stays() ->
 
 
 def test_after_the_grace_period_transactions_without_an_answer_stay_in_flight() -> None:
-    load = run(Service(lambda number: math.inf if number % 2 else 0.1), Plan(ConstantArrivals(10.0, 5.0), 10_000, 1.25))
+    load = run(
+        Service(lambda number: math.inf if number % 2 else 0.1), LoadPlan(ConstantArrivals(10.0, 5.0), 10_000, 1.25)
+    )
     assert load.took_seconds == pytest.approx(6.25, abs=0.001)  # type: ignore[attr-defined]
     assert (load.tally.succeeded, load.tally.in_flight) == (25, 25)
     assert adds_up(load.tally)
@@ -127,7 +131,7 @@ class CuttingService(Service):
 
 
 def test_after_the_grace_period_transactions_without_an_answer_are_cut_off_and_fail() -> None:
-    load = run(CuttingService(), Plan(ConstantArrivals(10.0, 5.0), 10_000, 1.25))
+    load = run(CuttingService(), LoadPlan(ConstantArrivals(10.0, 5.0), 10_000, 1.25))
     assert load.took_seconds == pytest.approx(6.25, abs=0.001)  # type: ignore[attr-defined]
     assert (load.tally.succeeded, load.tally.failed, load.tally.in_flight) == (25, 25, 0)
     assert (load.tally.reasons, load.tally.failed_checks, load.tally.answered) == ({"unfinished": 25}, {"c": 25}, 25)
@@ -136,7 +140,7 @@ def test_after_the_grace_period_transactions_without_an_answer_are_cut_off_and_f
 
 
 def test_without_a_grace_period_a_load_ends_with_its_arrivals() -> None:
-    load = run(Service(lambda _: math.inf), Plan(ConstantArrivals(10.0, 2.5), 10_000, 0.0))
+    load = run(Service(lambda _: math.inf), LoadPlan(ConstantArrivals(10.0, 2.5), 10_000, 0.0))
     assert load.took_seconds == pytest.approx(2.5, abs=0.001)  # type: ignore[attr-defined]
     assert load.tally.in_flight == load.tally.due == 25
 
@@ -144,7 +148,7 @@ def test_without_a_grace_period_a_load_ends_with_its_arrivals() -> None:
 @pytest.mark.parametrize(("delay_seconds", "ends_at"), [(0.0, 2.25), (0.02, 2.25), (0.5, 2.7)])
 def test_a_load_ends_with_its_duration_or_its_last_answer(delay_seconds: float, ends_at: float) -> None:
     """The last transaction is due after 2.2 seconds."""
-    load = run(Service(lambda _: delay_seconds), Plan(ConstantArrivals(10.0, 2.25)))
+    load = run(Service(lambda _: delay_seconds), LoadPlan(ConstantArrivals(10.0, 2.25)))
     assert load.took_seconds == pytest.approx(ends_at, abs=0.001)  # type: ignore[attr-defined]
 
 
@@ -157,7 +161,7 @@ def test_a_load_ends_with_its_duration_or_its_last_answer(delay_seconds: float, 
     ],
 )
 def test_seconds_without_due_transactions_are_full_seconds_too(arrivals: Arrivals) -> None:
-    load = run(Service(lambda _: 0.1), Plan(arrivals))
+    load = run(Service(lambda _: 0.1), LoadPlan(arrivals))
     assert load.took_seconds == pytest.approx(10.0, abs=0.001)  # type: ignore[attr-defined]
     assert [second.offset for second in load.tally.seconds] == list(range(10))
     assert load.tally.parts == []
@@ -189,7 +193,7 @@ def test_the_counts_always_add_up(  # noqa: PLR0913 - all that can vary at once
     service = Service(lambda number: delays[number % len(delays)], lambda number: outcomes[number % len(outcomes)])
     hold = lambda: stall and setattr(service.clock, "held_up_seconds", stall[1])  # noqa: E731
     events = [(stall[0], hold)] if stall else []
-    tally = run(service, Plan(arrivals, bound, grace), *events, cancel_at=cancel_at if not stall else None).tally
+    tally = run(service, LoadPlan(arrivals, bound, grace), *events, cancel_at=cancel_at if not stall else None).tally
     assert adds_up(tally)
     assert tally.in_flight <= tally.most_in_flight <= bound
     assert sum(tally.reasons.values()) == tally.failed

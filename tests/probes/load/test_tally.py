@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from alertdrill.probes.client import AwaitedClient, startable
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Load, Plan
+from alertdrill.probes.load.load import Load, LoadPlan
 from alertdrill.probes.load.second_counter import Samples, SecondCounter, SecondCounts
 from alertdrill.probes.load.tally import Distribution, Tally, together
-from alertdrill.probes.outcome import Outcome, Reason, Request
+from alertdrill.probes.outcome import NamedRequest, Outcome, Reason
 from tests.probes.virtual_service import Service, in_virtual_time
 
 REASONS = st.sampled_from(["refused", "reset", "timeout", "tls", "bad_answer", "check", "unreachable", None])
@@ -33,7 +33,7 @@ def outcomes(draw: st.DrawFn) -> Outcome:
     checks = tuple(draw(st.sets(st.sampled_from("abc"), min_size=1))) if reason == "check" else ()
     refused = draw(st.booleans()) if reason in {None, "check"} else False
     requests = tuple(
-        Request(name, draw(SECONDS), draw(st.booleans())) for name in draw(st.lists(st.sampled_from("xy")))
+        NamedRequest(name, draw(SECONDS), draw(st.booleans())) for name in draw(st.lists(st.sampled_from("xy")))
     )
     return Outcome(reason, "why" if reason else "", checks, refused, requests)
 
@@ -135,7 +135,7 @@ def test_a_cancelled_load_finishes_adding_its_last_second() -> None:
     running: list[asyncio.Future[None]] = []
     # The ids are handed over just before the second is added.
     cancel = lambda _: running[0].cancel()  # noqa: E731
-    load = Load(service, Plan(ConstantArrivals(2000.0, 0.9)), cancel, service.clock)
+    load = Load(service, LoadPlan(ConstantArrivals(2000.0, 0.9)), cancel, service.clock)
 
     async def main() -> None:
         running.append(asyncio.ensure_future(load.run()))

@@ -21,7 +21,7 @@ import pytest
 
 from alertdrill.probes.http.settings import HttpProbe
 from alertdrill.probes.load.arrivals import ConstantArrivals
-from alertdrill.probes.load.load import Plan
+from alertdrill.probes.load.load import LoadPlan
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.load.worker import watch
 from alertdrill.probes.load.workers import Workers, WorkersDied
@@ -71,7 +71,7 @@ def test_two_workers_send_the_arrivals_of_one_with_different_data() -> None:
         acknowledged.clear()
         with HostileServer() as server:
             probe = http(server.port, idempotency_key=True, seed=7)
-            workers = Workers(probe, Plan(ConstantArrivals(100.3, 1.5)), 2, acknowledged.extend)
+            workers = Workers(probe, LoadPlan(ConstantArrivals(100.3, 1.5)), 2, acknowledged.extend)
             await workers.run()
             requests[:] = server.requests
         return workers
@@ -90,7 +90,7 @@ def test_two_workers_send_the_arrivals_of_one_with_different_data() -> None:
 
 def test_a_dead_worker_is_reported_and_its_share_is_lost() -> None:
     reported: list[str] = []
-    plan = Plan(ConstantArrivals(80.4, 4.5))
+    plan = LoadPlan(ConstantArrivals(80.4, 4.5))
     killed_at: list[float] = []
 
     async def run() -> Workers:
@@ -128,7 +128,7 @@ def test_a_dead_worker_is_reported_and_its_share_is_lost() -> None:
 def test_unanswered_transactions_of_a_dead_worker_are_lost_too() -> None:
     async def run() -> Workers:
         with HostileServer(*[is_silent] * 1000) as server:
-            workers = Workers(http(server.port), Plan(ConstantArrivals(20.0, 2.0), graceful_stop_seconds=5.0), 2)
+            workers = Workers(http(server.port), LoadPlan(ConstantArrivals(20.0, 2.0), graceful_stop_seconds=5.0), 2)
             running = asyncio.ensure_future(workers.run())
             await eventually(lambda: len(workers.tally.seconds) >= 1)
             assert workers.tally.in_flight == workers.tally.due - workers.tally.dropped
@@ -148,7 +148,7 @@ def test_unanswered_transactions_of_a_dead_worker_are_lost_too() -> None:
 def test_a_load_whose_workers_all_died_raises_workers_died(when: str) -> None:
     async def main() -> None:
         with HostileServer() as server:
-            workers = Workers(http(server.port), Plan(ConstantArrivals(50.0)), 2)
+            workers = Workers(http(server.port), LoadPlan(ConstantArrivals(50.0)), 2)
             running = asyncio.ensure_future(workers.run())
             await eventually(lambda: len(workers.process_ids) == 2 and (when == "starting" or bool(server.requests)))
             for pid in workers.process_ids:
@@ -169,7 +169,7 @@ def test_a_cancelled_load_has_counted_all_transactions_due_until_then() -> None:
 
     async def main() -> None:
         with HostileServer() as server:
-            plan = Plan(ConstantArrivals(100.0))
+            plan = LoadPlan(ConstantArrivals(100.0))
             workers = Workers(http(server.port), plan, 2)
             running = asyncio.ensure_future(workers.run())
             await eventually(lambda: len(workers.tally.seconds) >= 1)
@@ -250,7 +250,7 @@ def test_a_stopped_process_drops_late_transactions_and_continues_as_planned() ->
 def test_further_tallies_count_whole_seconds_of_their_own_and_none_twice() -> None:
     async def run() -> Workers:
         with HostileServer() as server:
-            workers = Workers(http(server.port), Plan(ConstantArrivals(40.0)), 2)
+            workers = Workers(http(server.port), LoadPlan(ConstantArrivals(40.0)), 2)
             running = asyncio.ensure_future(workers.run())
             first, second = Tally(), Tally()
             async with workers.counting(first):
@@ -279,7 +279,7 @@ def test_further_tallies_count_whole_seconds_of_their_own_and_none_twice() -> No
 def test_a_count_ends_when_the_workers_have_died() -> None:
     async def main() -> None:
         with HostileServer() as server:
-            workers = Workers(http(server.port), Plan(ConstantArrivals(40.0)), 1)
+            workers = Workers(http(server.port), LoadPlan(ConstantArrivals(40.0)), 1)
             running = asyncio.ensure_future(workers.run())
             tally = Tally()
             async with workers.counting(tally):
@@ -298,9 +298,9 @@ def test_one_load_begins_at_the_instant_at_which_another_ends_without_a_gap() ->
     async def run() -> Workers:
         tally = Tally()
         with HostileServer() as server:
-            before = Workers(http(server.port), Plan(ConstantArrivals(40.0)), 2)
+            before = Workers(http(server.port), LoadPlan(ConstantArrivals(40.0)), 2)
             after = Workers(
-                http(server.port), Plan(ConstantArrivals(60.0)), 1, start_at=lambda: before.end_at_a_second(0.5)
+                http(server.port), LoadPlan(ConstantArrivals(60.0)), 1, start_at=lambda: before.end_at_a_second(0.5)
             )
             before.tally = after.tally = tally
             first = asyncio.ensure_future(before.run())
@@ -333,7 +333,7 @@ def test_a_load_that_is_replaced_before_its_first_second_sends_nothing() -> None
 
     async def main() -> None:
         with HostileServer() as server:
-            workers = Workers(http(server.port), Plan(ConstantArrivals(40.0)), 2, start_at=in_three_seconds)
+            workers = Workers(http(server.port), LoadPlan(ConstantArrivals(40.0)), 2, start_at=in_three_seconds)
             running = asyncio.ensure_future(workers.run())
             await workers.begun()
             ended = await workers.end_at_a_second(0.5)
@@ -348,7 +348,7 @@ def test_a_worker_that_stood_still_names_a_later_second_from_which_nothing_is_se
 
     async def main() -> None:
         with HostileServer() as server:
-            workers = Workers(http(server.port), Plan(ConstantArrivals(40.0)), 1)
+            workers = Workers(http(server.port), LoadPlan(ConstantArrivals(40.0)), 1)
             running = asyncio.ensure_future(workers.run())
             await eventually(lambda: workers.tally.due >= 40)
             (pid,) = workers.process_ids

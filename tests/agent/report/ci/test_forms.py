@@ -12,7 +12,7 @@ import jsonschema_rs
 import pytest
 
 from alertdrill.agent.report.ci import files, github
-from alertdrill.agent.report.ci.checks import Check, CiFinding, CiReport, Kind
+from alertdrill.agent.report.ci.checks import Check, CiFinding, CiReport, FindingKind
 
 # From the npm package @microsoft/jest-sarif 1.0.0-beta.0, under the MIT licence.
 _SCHEMA = Path(__file__).with_name("sarif-2.1.0-rtm.5.json.gz")
@@ -22,7 +22,7 @@ _SARIF = jsonschema_rs.Draft4Validator(json.loads(_TEXT), validate_formats=True)
 LATER = "would fire 5m later: 8m14s → 13m14s; contract 12m: fails"
 
 
-def check(alert: str = "Queue", *found: tuple[Kind, str], **more: object) -> Check:
+def check(alert: str = "Queue", *found: tuple[FindingKind, str], **more: object) -> Check:
     values: dict[str, object] = {"file": "rules/shop.yml", "line": 7, "held": "fires after 8m as recorded"}
     return Check(
         alert=alert, group=f"regress/shop.{alert}.regress.yml", findings=tuple(CiFinding(*one) for one in found),
@@ -33,17 +33,17 @@ def check(alert: str = "Queue", *found: tuple[Kind, str], **more: object) -> Che
 REPORT = CiReport(
     "regress",
     (
-        check("Queue", (Kind.CONTRACT, LATER), notes=("continued",), seconds=794.0),
-        check("Moved", (Kind.SNAPSHOT, "would resolve 1m later: 9m → 10m")),
-        check("Gone", (Kind.NOT_JUDGED, "no rule makes the alert Gone")),
+        check("Queue", (FindingKind.CONTRACT, LATER), notes=("continued",), seconds=794.0),
+        check("Moved", (FindingKind.SNAPSHOT, "would resolve 1m later: 9m → 10m")),
+        check("Gone", (FindingKind.NOT_JUDGED, "no rule makes the alert Gone")),
         check("Held", seconds=494.0),
     ),
     ("skipped 2 files",),
 )
 MANY = CiReport(
     "regress",
-    tuple(check(f"A{n}", *[(Kind.CONTRACT, f"fails {n} " + "x" * 300)] * 2) for n in range(400))
-    + tuple(check(f"B{n}", (Kind.SNAPSHOT, f"moved {n}")) for n in range(30)),
+    tuple(check(f"A{n}", *[(FindingKind.CONTRACT, f"fails {n} " + "x" * 300)] * 2) for n in range(400))
+    + tuple(check(f"B{n}", (FindingKind.SNAPSHOT, f"moved {n}")) for n in range(30)),
 )
 
 
@@ -56,7 +56,9 @@ def test_each_finding_is_shown_at_the_line_of_its_rule() -> None:
 
 
 def test_a_name_cannot_add_a_command_or_a_property() -> None:
-    report = CiReport("gate", (check("A,line=1::x\n::set-output", (Kind.STALE, "100%\r\nold"), file="a,b:c.yml"),))
+    report = CiReport(
+        "gate", (check("A,line=1::x\n::set-output", (FindingKind.STALE, "100%\r\nold"), file="a,b:c.yml"),)
+    )
     (line,) = github.at_lines(report)
     assert line == (
         "::error file=a%2Cb%3Ac.yml,line=7,title=A%2Cline=1%3A%3Ax%0A%3A%3Aset-output"
@@ -87,7 +89,7 @@ def test_a_comment_tells_what_fails_first_and_folds_what_holds() -> None:
 
 
 def test_a_label_in_a_comment_notifies_nobody_and_adds_no_row() -> None:
-    report = CiReport("regress", (check("Queue", (Kind.CONTRACT, 'labels {team="@all"} | x\n| `y` <img>')),))
+    report = CiReport("regress", (check("Queue", (FindingKind.CONTRACT, 'labels {team="@all"} | x\n| `y` <img>')),))
     (row,) = [line for line in github.comment(report).splitlines() if "@all" in line]
     assert re.search(r"`[^`]*@all[^`]*<img>`", row)
     assert len(re.findall(r"(?<!\\)\|", row)) == 5
@@ -113,7 +115,7 @@ def test_junit_has_a_case_for_each_file_with_its_time_and_its_rule() -> None:
 
 
 def test_junit_is_xml_whatever_a_label_holds() -> None:
-    root = ET.fromstring(files.junit(CiReport("gate", (check("A\x00<\ud800", (Kind.VOID, "\x1b[1m&")),))))  # noqa: S314
+    root = ET.fromstring(files.junit(CiReport("gate", (check("A\x00<\ud800", (FindingKind.VOID, "\x1b[1m&")),))))  # noqa: S314
     assert root[0][0].get("name") == "A\ufffd<\ufffd"
 
 
@@ -135,7 +137,7 @@ def test_a_finding_is_known_again_when_its_line_and_its_times_changed(form: obje
         text = form(report)  # type: ignore[operator]
         return re.findall(r'"(?:fingerprint|alertdrill/v1)": "(\w+)"', text)
 
-    later = CiReport("regress", (check("Queue", (Kind.CONTRACT, "would not fire"), line=99),))
+    later = CiReport("regress", (check("Queue", (FindingKind.CONTRACT, "would not fire"), line=99),))
     assert prints(later) == prints(REPORT)[:1]
 
 

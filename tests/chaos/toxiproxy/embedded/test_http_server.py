@@ -8,7 +8,7 @@ import re
 import looptime
 import pytest
 
-from alertdrill.chaos.toxiproxy.embedded.http_server import Answer, Request, Response, serve_connection
+from alertdrill.chaos.toxiproxy.embedded.http_server import Answer, Response, ToxiproxyRequest, serve_connection
 
 HEAD = b"POST /a HTTP/1.1\r\nHost: a\r\n"
 LONG_SECONDS = 1000.0
@@ -43,11 +43,11 @@ class Client(asyncio.Transport):
         return re.findall(r"HTTP/1\.1 (.*)\r\n", self.received.decode())
 
 
-async def _echo(request: Request) -> Response:
+async def _echo(request: ToxiproxyRequest) -> Response:
     return Response(200, f"{request.origin} {request.path} {request.query} ".encode() + await request.read_body())
 
 
-async def _ignore(_: Request) -> Response:
+async def _ignore(_: ToxiproxyRequest) -> Response:
     return Response(404)
 
 
@@ -191,7 +191,7 @@ def test_other_targets_are_refused(target: str) -> None:
 
 
 def test_a_request_that_fails_ends_its_connection_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async def fail(_: Request) -> Response:
+    async def fail(_: ToxiproxyRequest) -> Response:
         raise ValueError("of a bug")
 
     assert _serve(OTHER, ends=False, answer=fail).closed_at == 0
