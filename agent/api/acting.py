@@ -16,7 +16,7 @@ from alertdrill.agent.daemon.agent import Agent
 from alertdrill.agent.drilling import dry_run
 from alertdrill.agent.drilling.conductor import Conductor
 from alertdrill.agent.errors import ConfigError, ServiceUnavailable
-from alertdrill.agent.history.reading import Runs, runs_of_occurrence
+from alertdrill.agent.history.reading import runs_of_occurrence
 from alertdrill.agent.schedule.journal import OccurrenceRecord
 from alertdrill.agent.schedule.occurrences import CALLED, Blackout, Pause, Skip
 from alertdrill.agent.serving.door import Refused
@@ -53,11 +53,11 @@ class Acting:
             raise Refused(status, f"the drill is not started ({found.reason})", found.why)
         return self._answered(found, drill.name)
 
-    def _drill(self, name: str) -> Drill:
+    def _drill(self, name: str, status: int = 422) -> Drill:
         drills = self._agent.parts.configured.by_name
         if name not in drills:
             known = some_of(sorted(drills)) or "none"
-            raise Refused(422, "the schedule has no such drill", f"{name}; it has: {known}")
+            raise Refused(status, "the schedule has no such drill", f"{name}; it has: {known}")
         return drills[name]
 
     def _called(self, wanted: str) -> OccurrenceRecord | None:
@@ -71,11 +71,11 @@ class Acting:
         return None
 
     def _answered(self, one: OccurrenceRecord, drill: str | None) -> Answered:
-        return Answered(_start(one, drill, None), 202, {"Location": f"{BASE}/starts/{_id(one)}"})
+        return Answered(_start(one, drill, []), 202, {"Location": f"{BASE}/starts/{_id(one)}"})
 
     async def plan(self, name: str) -> wire.Plan:
         """Return what a drill would do; breaks nothing. Raises Refused, with a line for each problem."""
-        drill, site = self._drill(name), self._agent.parts.site
+        drill, site = self._drill(name, 404), self._agent.parts.site
         refused = self._agent.parts.schedule.may_start(site.clocks.now())
         try:
             planned = await Conductor(site, drill, lambda _: None).plan()
@@ -112,11 +112,21 @@ class Acting:
         one = next((one for one in records if _id(one) == wanted), None)
         if one is None:
             raise Refused(404, "no call started such a drill", wanted[:100])
-        runs = None
+        runs: list[str] | None = []
         if one.state in _ENDED:
-            config = parts.configured.config
-            runs = await from_history(config, lambda connection: runs_of_occurrence(connection, *one.key))
+            runs = await self._runs_of(one)
         return _start(one, None, runs)
+
+    async def _runs_of(self, one: OccurrenceRecord) -> list[str] | None:
+        config = self._agent.parts.configured.config
+        try:
+            found = await from_history(config, lambda connection: runs_of_occurrence(connection, *one.key))
+        except Refused as error:
+            if error.status != 503:
+                raise
+            # The journal knows the end, also while the history is away.
+            return None
+        return [row.id for row in found.rows]
 
     async def abort(self, call: ApiCall) -> wire.Aborted:
         """Stop the drill that runs, and what its occurrence would run after it."""
@@ -227,7 +237,7 @@ def _compact(instant: str) -> str:
     return instant.replace("-", "").replace(":", "")
 
 
-def _start(one: OccurrenceRecord, drill: str | None, runs: Runs | None) -> wire.Start:
+def _start(one: OccurrenceRecord, drill: str | None, runs: list[str] | None) -> wire.Start:
     codes = dict(one.verdicts)
     return wire.Start(
         id=_id(one),
@@ -238,5 +248,5 @@ def _start(one: OccurrenceRecord, drill: str | None, runs: Runs | None) -> wire.
         reason=one.reason,
         why=one.why,
         exit_code=next(iter(codes.values()), None),
-        runs=[] if runs is None else [row.id for row in runs.rows],
+        runs=runs,
     )

@@ -58,7 +58,7 @@ ROUTES: dict[str, ApiRoute] = {
     "blackouts": ApiRoute("GET", "/blackouts", "The times without drills.", Page[wire.Blackout], PageQuery),
     "events": ApiRoute("GET", "/events", "Server-sent events.", None, problems=(503,), content="text/event-stream"),
     "openapi": ApiRoute("GET", "/openapi.json", "This document.", wire.Document),
-    "start_of": ApiRoute("GET", "/starts/{id}", "A drill that a call started.", wire.Start, problems=(404, 503)),
+    "start_of": ApiRoute("GET", "/starts/{id}", "A drill that a call started.", wire.Start, problems=(404,)),
     "start": ApiRoute(
         "POST",
         "/starts",

@@ -392,7 +392,7 @@ class Plan(Wire):
 
 
 class Start(Wire):
-    """A drill that a call started; `runs` are its runs in the history, once it ended."""
+    """A drill that a call started; `runs` are its runs in the history once it ended, and null while that cannot be read."""
 
     id: str
     drill: str | None
@@ -402,7 +402,7 @@ class Start(Wire):
     reason: str
     why: str
     exit_code: int | None
-    runs: list[str]
+    runs: list[str] | None
 
 
 class AbortCall(Wire):

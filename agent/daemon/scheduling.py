@@ -356,7 +356,10 @@ class Scheduler:
 
     async def _judged(self, recording: Recording, path: Path) -> int:
         """Judge a recording, and write its reports and its rows in the history."""
-        name = recording.drill.name
+        name, left_out = recording.drill.name, recording.left_out
+        if left_out:
+            more = f" (and {len(left_out) - 1} more)" if len(left_out) > 1 else ""
+            self._tell(f"drill {name}: {left_out[0].rule} cannot be replayed{more}: {left_out[0].why}")
         try:
             found = await self._judging(recording, path, self._pages)
         except NotJudged as error:

@@ -22,6 +22,7 @@ from alertdrill.agent.cli import app
 from alertdrill.agent.errors import ConfigError
 from alertdrill.agent.recording.recording import Recording, read_recording, recording_name, write_recording
 from alertdrill.agent.report.drill import postmortem
+from alertdrill.agent.schedule.journal import OccurrenceRecord
 from alertdrill.agent.schedule.occurrences import CALLED, Skip
 from alertdrill.agent.serving.access import Access
 from alertdrill.agent.serving.door import Door
@@ -320,6 +321,22 @@ async def test_a_start_is_refused_in_words(tmp_path: Path) -> None:
         assert [step["kind"] for step in plan["steps"]] == ["slowness"]
         assert (plan["refused"]["reason"], plan["expects"]) == ("target", ["Slow"])
         assert (await one.ask("POST", f"{BASE}/abort", "{}", JSON))[0] == 409
+
+
+async def test_the_end_of_a_start_is_known_while_the_history_is_away(tmp_path: Path) -> None:
+    began, ended = "2026-11-30T10:00:00Z", "2026-11-30T10:05:00Z"
+    record = OccurrenceRecord(CALLED.name, began, began, "done", ended, verdicts=(("slow-service", 1),), asked="by Ada")
+    async with served(tmp_path) as one:
+        one.agent.parts.journal.add(record)
+        path = "/starts/20261130T100000Z"
+        status, start, _ = await one.get(path)
+        assert (status, start["state"], start["exit_code"], start["runs"]) == (200, "done", 1, [])
+        for file in (tmp_path / "kept").glob("history.db*"):
+            file.unlink()
+        (tmp_path / "kept" / "history.db").mkdir()
+        assert (await one.get("/runs"))[0] == 503
+        status, start, _ = await one.get(path)
+        assert (status, start["state"], start["exit_code"], start["runs"]) == (200, "done", 1, None)
 
 
 async def test_a_dry_run_tells_surges_settings_and_what_is_expected(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from alertdrill.agent.daemon.configured import Configured
 from alertdrill.agent.daemon.judging import Judged, NotJudged, judged, judged_here
 from alertdrill.agent.daemon.scheduling import Scheduler
 from alertdrill.agent.drilling.lock import locked
+from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.history.connection import NameTaken
 from alertdrill.agent.history.sqlite import SqliteDatabase
 from alertdrill.agent.history.writer import HistoryWriter
@@ -28,7 +29,7 @@ from alertdrill.agent.recording.recording import read_recording
 from alertdrill.agent.schedule.journal import Journal, OccurrenceRecord, Watch
 from alertdrill.agent.schedule.occurrences import Skip
 from alertdrill.chaos.machine.threads import in_thread
-from tests.agent.drilling.virtual_site import World, in_virtual_time, since_start
+from tests.agent.drilling.virtual_site import VirtualPrometheus, World, in_virtual_time, since_start
 from tests.support.gone_folder import replaced_by_a_file
 from tests.support.waiting import running
 
@@ -106,6 +107,18 @@ def test_a_drill_runs_at_its_time_and_its_recording_says_why(tmp_path: Path) -> 
     told = [line for _, line in agent.world.lines]
     assert told[0] == "next, by e0 at 2026-09-21T14:14:00Z: slow-service"
     assert told[-1] == f"drill slow-service ended with code 1: Slow early; report {report}"
+
+
+def test_the_log_says_that_a_recording_cannot_be_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(_: object) -> None:
+        raise ServiceUnavailable("it refused the query")
+
+    agent = Agent(tmp_path, {"cron": FIRST})
+    monkeypatch.setattr(VirtualPrometheus, "all_rules", refused)
+    agent.run_for(90)
+    assert agent.occurrences == [("e0", "14:14", "done", "", ENDED)]
+    words = "drill slow-service: Slow cannot be replayed: its samples could not be fetched: it refused the query"
+    assert agent.world.lines[-2][1] == words
 
 
 @pytest.mark.parametrize("state", ["skipped", "done"])

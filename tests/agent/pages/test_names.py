@@ -1,4 +1,4 @@
-"""An alert with a name of ten thousand characters: each page shows its beginning, and keeps its form."""
+"""Long names: the usual ones stay whole, and of one with ten thousand characters each page shows its beginning."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from tests.support.drilled import drilled
 from tests.support.served_agent import shown
 
 LONG = "x" * 10_000
+USUAL = "DatabaseConnectionsExhausted"
+_LINES = """(one) => { const range = document.createRange(); range.selectNodeContents(one);
+  return new Set([...range.getClientRects()].map((line) => line.top)).size; }"""
 
 pytestmark = [pytest.mark.servers, needs_chromium]
 
@@ -38,3 +41,15 @@ async def test_a_long_name_is_cut_and_leaves_no_page_wider(browser: Browser, tmp
             assert all(word.endswith("x…") for word in words if word.startswith("xxx")), path
             assert await what_is_wrong(page) == [], path
         assert wrong == []
+
+
+async def test_a_usual_name_is_on_one_line(browser: Browser, tmp_path: Path, passed: Recording) -> None:
+    async with (
+        shown(tmp_path, *(drilled(passed, name, unix_time() - 3600) for name in (USUAL, LONG))) as one,
+        watched(browser, one.url) as (page, _),
+    ):
+        for width in (1280, 900, 360):
+            await page.set_viewport_size({"width": width, "height": 800})
+            await page.goto(f"{one.url}/alerts")
+            assert await page.locator("th", has_text=USUAL).evaluate(_LINES) == 1, width
+            assert await page.locator("th", has_text="xxx").evaluate(_LINES) > 1, width

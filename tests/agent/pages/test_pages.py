@@ -127,12 +127,13 @@ async def test_every_page_is_whole_on_each_screen_and_runs_nothing_of_others(
 
 async def test_a_page_that_says_why_not_is_whole_too(browser: Browser, tmp_path: Path) -> None:
     async with shown(tmp_path) as one, watched(browser, one.url) as (page, wrong):
-        answer = await page.goto(f"{one.url}/runs/{quote(EVIL, safe='')}")
-        assert answer is not None
-        assert answer.status == 404
-        await page.wait_for_selector("#connection.good")
-        assert "no such run" in await page.inner_text("main")
-        assert await what_is_wrong(page) == []
+        for path, words in (("runs", "no such run"), ("drills", "the schedule has no such drill")):
+            answer = await page.goto(f"{one.url}/{path}/{quote(EVIL, safe='')}")
+            assert answer is not None
+            assert answer.status == 404
+            await page.wait_for_selector("#connection.good")
+            assert words in await page.inner_text("main")
+            assert await what_is_wrong(page) == []
         # Chromium itself tells of the status.
         assert [line for line in wrong if "404" not in line] == []
 
