@@ -1,7 +1,8 @@
 """The stream of events: the state, each second of the load, the phases of drills, and the states of alerts.
 
-Nobody is waited for. Each client has a bounded buffer, and one that does not read is cut off. A client that comes again
-with `Last-Event-ID` gets what it missed, as far as it is kept.
+An event is written to all clients at once, without a task for each of them: the load has the same processors. Nobody is
+waited for, and a client that does not read is cut off. One that comes again with `Last-Event-ID` gets what it missed, as
+far as it is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from alertdrill.agent.api import wire
 from alertdrill.agent.api.calls import ApiCall
@@ -26,7 +27,8 @@ _LOOK_EVERY_SECONDS = 0.25
 _STATUS_EVERY_SECONDS = 2.0
 # A quarter of an hour of the load.
 _KEPT = 900
-_BUFFER = 256
+_MOST_UNREAD_BYTES = 256 * 1024
+_BEGIN_WITHIN_SECONDS = 60.0
 _MOST_CLIENTS = 64
 # Proxies close a connection that is silent for a minute.
 _PING_EVERY_SECONDS = 15.0
@@ -40,23 +42,24 @@ _HEADERS = {
 
 @dataclass(eq=False)
 class _Client:
-    """One open stream: what waits to be sent, and how to cut it off."""
+    """One open stream, which gets events once it `has_begun`, until it `is_over`.
 
-    request: web.Request
-    waiting: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(_BUFFER))
+    Its text has the framing of RFC 9112, 7.1; HTTP/1.0 has none.
+    """
 
-    @property
-    def is_gone(self) -> bool:
-        transport = self.request.transport
-        return transport is None or transport.is_closing()
+    transport: asyncio.Transport
+    is_chunked: bool
+    has_begun: bool = False
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def put(self, text: bytes | None) -> None:
-        """Let it be sent; a client that has not read what came before is cut off."""
-        try:
-            self.waiting.put_nowait(text)
-        except asyncio.QueueFull:
-            if self.request.transport is not None:
-                self.request.transport.abort()
+    def write(self, text: bytes) -> None:
+        """Send a text, without waiting; a client that has not read what came before is cut off."""
+        if self.transport.get_write_buffer_size() > _MOST_UNREAD_BYTES:
+            self.transport.abort()
+        if self.transport.is_closing():
+            self.is_over.set()
+        else:
+            self.transport.write(b"%x\r\n%b\r\n" % (len(text), text) if self.is_chunked else text)
 
 
 class Events:
@@ -86,7 +89,7 @@ class Events:
                 await asyncio.sleep(_LOOK_EVERY_SECONDS)
         finally:
             for client in self._clients:
-                client.put(None)
+                client.is_over.set()
 
     def _look_at_load(self) -> None:
         for second in self._new_seconds():
@@ -128,25 +131,41 @@ class Events:
         text = f"id: {self._begin}-{self._number}\nevent: {event}\ndata: {told.model_dump_json()}\n\n".encode()
         self._kept.append((self._number, text))
         for client in self._clients:
-            client.put(text)
+            if client.has_begun:
+                client.write(text)
 
     async def events(self, call: ApiCall) -> web.StreamResponse:
         """Send a stream of events; it ends with the agent, or when the client does not read."""
-        self._clients -= {one for one in self._clients if one.is_gone}
+        self._clients -= {one for one in self._clients if one.transport.is_closing()}
         if len(self._clients) >= _MOST_CLIENTS:
             raise Refused(503, "too many streams are open", f"at most {_MOST_CLIENTS}", Retry_After="10")
-        response = web.StreamResponse(headers=_HEADERS)
-        client = _Client(call.request)
-        begin = b"".join(self._first(call.request.headers.get("Last-Event-ID", "")))
+        response, transport = web.StreamResponse(headers=_HEADERS), call.request.transport
+        if transport is None or transport.is_closing():
+            return response
+        client = _Client(transport, is_chunked=call.request.version >= HttpVersion11)
         self._clients.add(client)
         try:
-            with contextlib.suppress(ConnectionError):
-                await response.prepare(call.request)
-                await response.write(begin)
-                await _send(client, response)
+            await self._begin_stream(client, response, call.request)
+            while not await _ended_before_a_ping(client):
+                client.write(b": ping\n\n")
+        except ConnectionError:
+            pass
+        except TimeoutError:
+            transport.abort()
         finally:
             self._clients.discard(client)
         return response
+
+    async def _begin_stream(self, client: _Client, response: web.StreamResponse, request: web.Request) -> None:
+        """Send what a client gets at once, and all events up to now; raises ConnectionError and TimeoutError."""
+        async with asyncio.timeout(_BEGIN_WITHIN_SECONDS):
+            await response.prepare(request)
+            sent = self._number
+            await response.write(b"".join(self._first(request.headers.get("Last-Event-ID", ""))))
+            while sent < self._number:
+                since, sent = sent, self._number
+                await response.write(b"".join(self._kept_after(since)))
+        client.has_begun = True
 
     def _first(self, last_id: str) -> Iterator[bytes]:
         """Yield what a client gets at once: what it missed, or the state as it is now."""
@@ -154,9 +173,12 @@ class Events:
         begin, _, number = last_id.partition("-")
         is_known = begin == self._begin and number.isdecimal() and len(number) < 20
         if is_known and self._kept and self._kept[0][0] - 1 <= int(number) <= self._number:
-            yield from (text for kept, text in self._kept if kept > int(number))
+            yield from self._kept_after(int(number))
             return
         yield f"event: status\ndata: {status(self._agent).model_dump_json()}\n\n".encode()
+
+    def _kept_after(self, number: int) -> Iterator[bytes]:
+        return (text for kept, text in self._kept if kept > number)
 
     async def load(self, call: ApiCall) -> wire.LoadStatus:
         """Return the load and its last seconds."""
@@ -173,13 +195,8 @@ class Events:
         )
 
 
-async def _send(client: _Client, response: web.StreamResponse) -> None:
-    while True:
-        try:
-            async with asyncio.timeout(_PING_EVERY_SECONDS):
-                text = await client.waiting.get()
-        except TimeoutError:
-            text = b": ping\n\n"
-        if text is None:
-            return
-        await response.write(text)
+async def _ended_before_a_ping(client: _Client) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PING_EVERY_SECONDS):
+            return await client.is_over.wait()
+    return False

@@ -420,26 +420,6 @@ async def test_events_go_on_where_a_client_left_off(tmp_path: Path) -> None:
             assert (await answer.content.read()).count(b"event: status") == 1
 
 
-async def test_a_client_that_does_not_read_is_cut_off_and_others_are_served(tmp_path: Path) -> None:
-    async with served(tmp_path) as one:
-        watching = asyncio.ensure_future(one.api.run())
-        tally, url = one.agent.parts.load.tally, f"{one.url}{BASE}/events"
-        tally.kept_seconds = None
-        async with one.session.get(url) as answer:
-            await read_events(answer, "status", 1)
-            # In one go, so that more waits than may, however fast this machine is.
-            for offset in range(300):
-                tally.add(SecondCounts(offset=offset, due=7))
-            with pytest.raises(aiohttp.ClientError):
-                await answer.content.read()
-        async with one.session.get(url) as answer:
-            await read_events(answer, "status", 1)
-            tally.add(SecondCounts(offset=300, due=7))
-            assert await read_events(answer, "load", 1)
-        watching.cancel()
-        await asyncio.wait([watching])
-
-
 async def test_the_command_steers_an_agent(tmp_path: Path) -> None:
     async def ctl(*words: str, token: str = "ci") -> tuple[int, str]:  # noqa: S107 - the name of a file
         given = ["ctl", *words, "--server", one.url, "--token-file", str(tmp_path / token)]
