@@ -178,7 +178,8 @@ def test_a_game_day_on_a_lab_of_its_own_says_where_to_look_and_ends_all_that_it_
         # On a busy machine a worker may be silent for a moment.
         wait_while_alive(partial(answers, url + path), agent, out)
         assert call(url + path) == well
-    assert "database-latency" in call(f"{url}/")
+    # Between the line in the log and the drill lies what is looked at before it.
+    wait_while_alive(lambda: "database-latency" in call(f"{url}/"), agent, out)
     paths = [path for path, _ in PAGES] + ["/drills/database-latency", "/metrics"]
     paths += [BASE + one.path for one in ROUTES.values() if one.method == "GET" and "{" not in one.path]
     assert [path for path in paths if not answers(url + path)] == []
