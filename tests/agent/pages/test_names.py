@@ -44,12 +44,9 @@ async def test_a_long_name_is_cut_and_leaves_no_page_wider(browser: Browser, tmp
 
 
 async def test_a_usual_name_is_on_one_line(browser: Browser, tmp_path: Path, passed: Recording) -> None:
-    async with (
-        shown(tmp_path, *(drilled(passed, name, unix_time() - 3600) for name in (USUAL, LONG))) as one,
-        watched(browser, one.url) as (page, _),
-    ):
+    run = drilled(passed, USUAL, unix_time() - 3600)
+    async with shown(tmp_path, run) as one, watched(browser, one.url) as (page, _):
         for width in (1280, 900, 360):
             await page.set_viewport_size({"width": width, "height": 800})
             await page.goto(f"{one.url}/alerts")
             assert await page.locator("th", has_text=USUAL).evaluate(_LINES) == 1, width
-            assert await page.locator("th", has_text="xxx").evaluate(_LINES) > 1, width
