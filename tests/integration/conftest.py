@@ -70,6 +70,20 @@ def start_lab() -> KeptLab:
     raise AssertionError("the lab ended without saying where its configuration is")
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _fewer_connections() -> Iterator[None]:
+    """Let labs start and end faster, but have as many connections as payments may wait for a slow database."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALERTDRILL_LAB_CONNECTIONS", "100")
+        yield
+
+
+@pytest.fixture
+def all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the labs of a test have all 500 connections."""
+    monkeypatch.delenv("ALERTDRILL_LAB_CONNECTIONS")
+
+
 @pytest.fixture(scope="package")
 def lab() -> Iterator[KeptLab]:
     kept = start_lab()

@@ -92,6 +92,7 @@ def _cwd(link: Path) -> str:
         return ""
 
 
+@pytest.mark.usefixtures("all_connections")
 def test_drills_on_two_labs_pass_and_are_shown_in_one_table(tmp_path: Path) -> None:
     """Three causes: connections run out, connections are reset, and a process is killed."""
     names = ["database-connections-exhausted", "high-error-rate", "system-down"]

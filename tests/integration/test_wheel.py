@@ -202,6 +202,7 @@ def test_heal_reads_the_ledger(run: Run, here: Path) -> None:
     assert (ended.returncode, ended.stdout) == (0, expected), ended.stderr
 
 
+@pytest.mark.usefixtures("all_connections")
 def test_a_shipped_drill_passes_on_the_lab(run: Run, here: Path) -> None:
     """With nothing but the wheel; a drill that a busy machine made inconclusive is run again, slower."""
     for scale in (30, 15, 8):
