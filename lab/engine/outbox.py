@@ -24,6 +24,9 @@ _LINGER_SECONDS = 0.05
 _BATCH_BYTES = 256 * 1024
 _BATCH = 1000
 _REQUEST_MS = 5_000
+# A client may wait for ever for a broker that was killed; a new one does not.
+_CONFIRMED_WITHIN_SECONDS, _STOPPED_WITHIN_SECONDS = 30.0, 10.0
+_METADATA_MS = 30_000
 _RETRY_SECONDS = 1.0
 
 # Reads the unsettled payments after an id: [(id, message)], in the order of their ids.
@@ -74,12 +77,14 @@ class Outbox:
             enable_idempotence=True,
             max_batch_size=_BATCH_BYTES,
             request_timeout_ms=_REQUEST_MS,
+            metadata_max_age_ms=_METADATA_MS,
         )
         try:
             await producer.start()
             await self._send_all(producer)
         finally:
-            await producer.stop()
+            async with asyncio.timeout(_STOPPED_WITHIN_SECONDS):
+                await producer.stop()
 
     async def _send_all(self, producer: AIOKafkaProducer) -> None:
         partitions = itertools.cycle(sorted(await producer.partitions_for(TOPIC)))
@@ -117,5 +122,6 @@ async def _send(producer: AIOKafkaProducer, partition: int, messages: Iterable[b
         if batch.append(key=None, value=message, timestamp=None) is None:
             break
     count = int(batch.record_count())
-    await (await producer.send_batch(batch, TOPIC, partition=partition))
+    async with asyncio.timeout(_CONFIRMED_WITHIN_SECONDS):
+        await (await producer.send_batch(batch, TOPIC, partition=partition))
     return count

@@ -60,7 +60,7 @@ async def _paid(client: Client, count: int) -> list[str]:
     return [answer["transactionId"] for _, answer in answers]
 
 
-async def _until_settled(database: Any, ids: list[str], seconds: float = 90.0) -> None:
+async def _until_settled(database: Any, ids: list[str], seconds: float = 300.0) -> None:
     query = "SELECT count(settled_at) FROM payments WHERE id = ANY($1::uuid[])"
 
     async def are_settled() -> bool:
@@ -239,7 +239,7 @@ async def test_a_killed_broker_is_not_counted_until_it_is_back(client: Client, d
         return await brokers() == 1
 
     await until(are_none, "the broker is gone")
-    await until(is_one, "the broker is back", seconds=90)
+    await until(is_one, "the broker is back", seconds=300)
     await _until_settled(database, await _paid(client, 5))
 
 
