@@ -9,7 +9,7 @@ from itertools import count
 
 from alertdrill.agent.api import wire
 from alertdrill.agent.api.calls import Answered, ApiCall, Wrong
-from alertdrill.agent.api.reading import from_history, ordered_blackout, skipped
+from alertdrill.agent.api.reading import from_history, ordered_blackout, skipped, unless_away
 from alertdrill.agent.api.table import BASE
 from alertdrill.agent.config.drill import Drill
 from alertdrill.agent.daemon.agent import Agent
@@ -114,19 +114,11 @@ class Acting:
             raise Refused(404, "no call started such a drill", wanted[:100])
         runs: list[str] | None = []
         if one.state in _ENDED:
-            runs = await self._runs_of(one)
-        return _start(one, None, runs)
-
-    async def _runs_of(self, one: OccurrenceRecord) -> list[str] | None:
-        config = self._agent.parts.configured.config
-        try:
-            found = await from_history(config, lambda connection: runs_of_occurrence(connection, *one.key))
-        except Refused as error:
-            if error.status != 503:
-                raise
+            read = from_history(parts.configured.config, lambda connection: runs_of_occurrence(connection, *one.key))
             # The journal knows the end, also while the history is away.
-            return None
-        return [row.id for row in found.rows]
+            found, _ = await unless_away(read, None)
+            runs = None if found is None else [row.id for row in found.rows]
+        return _start(one, None, runs)
 
     async def abort(self, call: ApiCall) -> wire.Aborted:
         """Stop the drill that runs, and what its occurrence would run after it."""

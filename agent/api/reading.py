@@ -6,7 +6,7 @@ import asyncio
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -69,6 +69,19 @@ async def from_history(config: AgentConfig, read: Callable[[Database], _Result])
         return await _apart(work)
     except (HistoryUnavailable, ConfigError) as error:
         raise Refused(503, "the history cannot be read now", one_line(error), Retry_After="5") from error
+
+
+async def unless_away(read: Awaitable[_Result], without: _Result) -> tuple[_Result, str]:
+    """Return what is read from the history, or else what is known without it, and why it cannot be read.
+
+    Raises any other Refused.
+    """
+    try:
+        return await read, ""
+    except Refused as error:
+        if error.status != 503:
+            raise
+        return without, str(error)
 
 
 class OncePerWrite(Generic[_Result]):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 from aiohttp import web
 from markupsafe import Markup
@@ -16,7 +15,7 @@ from pydantic import Field
 from alertdrill.agent.api import wire
 from alertdrill.agent.api.api import Api
 from alertdrill.agent.api.calls import ApiCall, Wrong, validated
-from alertdrill.agent.api.reading import OncePerWrite, from_history, run_detail
+from alertdrill.agent.api.reading import OncePerWrite, from_history, run_detail, unless_away
 from alertdrill.agent.api.wire import Wire
 from alertdrill.agent.config.drill import SURGE, Drill
 from alertdrill.agent.daemon.agent import Parts
@@ -49,7 +48,6 @@ _MOST_PERIODS = 60
 _MOST_ALERTS, _MOST_COMING, _MOST_PAST = 500, 60, 30
 # In the address of the page an empty text means all.
 _NO_SEVERITY = "(none)"
-_Read = TypeVar("_Read")
 
 
 class _AlertsQuery(Wire):
@@ -140,7 +138,7 @@ class PageHandlers:
         load = await self._api.events.load(_call(request, wire.LoadQuery(seconds=_SECONDS_SHOWN)))
         now = self._parts.site.clocks.now()
         read = self._api.reading.runs(_call(request, wire.RunsQuery(limit=_MOST_OF_A_DAY)), (now - _DAY).timestamp())
-        day, away = await _unless_away(read, _NO_RUNS)
+        day, away = await unless_away(read, _NO_RUNS)
         running = self._parts.site.running
         return await self._page(
             request,
@@ -156,7 +154,7 @@ class PageHandlers:
     async def alerts(self, request: web.Request) -> web.Response:
         """Show the wall: each alert with its last proof, and with the drills that expect it."""
         query = validated(_AlertsQuery, dict(request.query), "its query is wrong")
-        (last, of_alerts), away = await _unless_away(self._drilled(), ({}, {}))
+        (last, of_alerts), away = await unless_away(self._drilled(), ({}, {}))
         found = self._api.reading.alerts_after(_call(request, wire.PageQuery(limit=_MOST_ALERTS)), last)
         shown = [one for one in found.items if _is_wanted(one, query)]
         if query.order == "stalest":
@@ -181,7 +179,7 @@ class PageHandlers:
     async def runs(self, request: web.Request) -> web.Response:
         """Show a part of the list of runs."""
         query = validated(wire.RunsQuery, dict(request.query), "its query is wrong")
-        runs, away = await _unless_away(self._api.reading.runs(_call(request, query)), _NO_RUNS)
+        runs, away = await unless_away(self._api.reading.runs(_call(request, query)), _NO_RUNS)
         drills = sorted(self._parts.configured.by_name)
         return await self._page(request, "runs.html.j2", "Runs", away=away, runs=runs, query=query, drills=drills)
 
@@ -284,16 +282,6 @@ class PageHandlers:
         except Wrong as error:
             problems = error.errors
         return await self._page(request, "drill.html.j2", name, name=name, plan=plan, problems=problems)
-
-
-async def _unless_away(read: Awaitable[_Read], without: _Read) -> tuple[_Read, str]:
-    """Return what is read from the history, or else what is known without it, and why it cannot be read."""
-    try:
-        return await read, ""
-    except Refused as error:
-        if error.status != 503:
-            raise
-        return without, str(error)
 
 
 def _call(request: web.Request, query: Wire | None = None) -> ApiCall:
