@@ -19,6 +19,8 @@ from aiokafka import AIOKafkaProducer
 _log = logging.getLogger(__name__)
 
 TOPIC = "transactions"
+METADATA_MS = 30_000
+"""How often a client looks for the brokers; by default every five minutes."""
 _LIMIT = 20_000
 _LINGER_SECONDS = 0.05
 _BATCH_BYTES = 256 * 1024
@@ -26,7 +28,6 @@ _BATCH = 1000
 _REQUEST_MS = 5_000
 # A client may wait for ever for a broker that was killed; a new one does not.
 _CONFIRMED_WITHIN_SECONDS, _STOPPED_WITHIN_SECONDS = 30.0, 10.0
-_METADATA_MS = 30_000
 _RETRY_SECONDS = 1.0
 
 # Reads the unsettled payments after an id: [(id, message)], in the order of their ids.
@@ -77,7 +78,7 @@ class Outbox:
             enable_idempotence=True,
             max_batch_size=_BATCH_BYTES,
             request_timeout_ms=_REQUEST_MS,
-            metadata_max_age_ms=_METADATA_MS,
+            metadata_max_age_ms=METADATA_MS,
         )
         try:
             await producer.start()

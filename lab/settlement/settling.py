@@ -16,7 +16,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from alertdrill.lab.engine.outbox import TOPIC
+from alertdrill.lab.engine.outbox import METADATA_MS, TOPIC
 from alertdrill.lab.settlement.metrics import SettlementMetrics
 
 _log = logging.getLogger(__name__)
@@ -24,8 +24,6 @@ _log = logging.getLogger(__name__)
 GROUP = "settlement"
 _BATCH = 1000
 _POLL_MS = 1000
-# By default a consumer looks for another broker every five minutes.
-_METADATA_MS = 30_000
 _STATEMENT_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
 _SETTLE = """
@@ -61,7 +59,7 @@ class Settlement:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_records=_BATCH,
-            metadata_max_age_ms=_METADATA_MS,
+            metadata_max_age_ms=METADATA_MS,
         )
         connection = await asyncpg.connect(self._postgres_url, timeout=_STATEMENT_SECONDS)
         try:
