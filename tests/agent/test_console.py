@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-import looptime
 import pytest
 from rich.console import Console
 from rich.padding import Padding
@@ -14,14 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alertdrill.agent.console import ConsoleLines, showing, widened
-
-
-def _in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
-    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
-    try:
-        loop.run_until_complete(main())
-    finally:
-        loop.close()
+from tests.support.virtual_time import in_virtual_time
 
 
 def _shown(console: Console, line: Callable[[], str], seconds: float) -> list[str]:
@@ -31,7 +23,7 @@ def _shown(console: Console, line: Callable[[], str], seconds: float) -> list[st
         async with showing(console, lambda: Text("the view"), line, said.append):
             await asyncio.sleep(seconds)
 
-    _in_virtual_time(main)
+    in_virtual_time(main)
     return said
 
 

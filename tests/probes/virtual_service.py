@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-import looptime
+from collections.abc import Callable
 
 from alertdrill.probes.client import Ended
 from alertdrill.probes.outcome import Outcome
@@ -45,13 +42,3 @@ class Service:
 
     def take_acknowledged(self) -> list[str]:
         return []
-
-
-def in_virtual_time(main: Callable[[], Awaitable[Any]]) -> float:
-    """Run a coroutine in virtual time, and return the seconds that it took."""
-    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
-    try:
-        loop.run_until_complete(main())
-        return loop.time()
-    finally:
-        loop.close()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import looptime
 import pytest
 
 from alertdrill.units.polling import poll
+from tests.support.virtual_time import in_virtual_time
 
 
 class Problem:
@@ -26,11 +26,7 @@ class Problem:
 
 
 def polled(problem: Problem, within_seconds: float) -> str:
-    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
-    try:
-        return loop.run_until_complete(poll(problem, within_seconds, every_seconds=1))
-    finally:
-        loop.close()
+    return in_virtual_time(lambda: poll(problem, within_seconds, every_seconds=1))
 
 
 def test_it_looks_until_all_is_well() -> None:

@@ -15,7 +15,8 @@ from alertdrill.agent.history.index import HistorySummary
 from alertdrill.agent.recording.records import NotificationRecord
 from alertdrill.agent.schedule.journal import Journal
 from tests.agent.daemon.test_scheduling import ENDED, Agent
-from tests.agent.drilling.virtual_site import World, in_virtual_time
+from tests.agent.drilling.virtual_site import World
+from tests.support.virtual_time import in_virtual_time
 from tests.support.waiting import running
 
 HOUR = 3600.0
@@ -50,7 +51,7 @@ def through_the_day(agent: Agent, set_away: Callable[[bool], None]) -> tuple[int
             return told, more
 
     # Nothing outside of the loop is waited for, so it need not look around so often before each step.
-    return in_virtual_time(main, noop_cycles=0)
+    return in_virtual_time(main)
 
 
 def hourly(folder: Path) -> Agent:
@@ -114,7 +115,7 @@ def test_a_watchdog_alert_that_stays_away_for_a_day_is_told_once_and_so_is_its_r
                 site.heard([call])
                 await asyncio.sleep(60)
 
-    in_virtual_time(main, noop_cycles=0)
+    in_virtual_time(main)
     problem, solved = (line for _, line in world.lines)
     assert problem.startswith("problem: the alert Watchdog was not received for 7m")
     assert solved == "solved: the alert Watchdog is received"

@@ -17,8 +17,9 @@ import pytest
 from alertdrill.agent.schedule.journal import Journal
 from alertdrill.agent.schedule.occurrences import Pause
 from tests.agent.daemon.test_scheduling import ENDED, FIRST, Agent
-from tests.agent.drilling.virtual_site import in_virtual_time, set_forward
+from tests.agent.drilling.virtual_site import set_forward
 from tests.support.schedules import at
+from tests.support.virtual_time import in_virtual_time
 
 HOUR = 3600.0
 HOURLY = "14 * * * *"

@@ -29,8 +29,9 @@ from alertdrill.agent.recording.recording import read_recording
 from alertdrill.agent.schedule.journal import Journal, OccurrenceRecord, Watch
 from alertdrill.agent.schedule.occurrences import Skip
 from alertdrill.chaos.machine.threads import in_thread
-from tests.agent.drilling.virtual_site import VirtualPrometheus, World, in_virtual_time, since_start
+from tests.agent.drilling.virtual_site import VirtualPrometheus, World, since_start
 from tests.support.gone_folder import replaced_by_a_file
+from tests.support.virtual_time import in_virtual_time
 from tests.support.waiting import running
 
 SAMPLES = Path(__file__).parents[2] / "recordings"

@@ -25,15 +25,8 @@ from alertdrill.chaos.http.fault import HttpInjection
 from alertdrill.chaos.safety.entry import Entry
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.safety.owner import Owner
-from tests.agent.drilling.virtual_site import (
-    EPOCH,
-    RecordedSite,
-    Slowness,
-    World,
-    in_virtual_time,
-    instants,
-    since_start,
-)
+from tests.agent.drilling.virtual_site import EPOCH, RecordedSite, Slowness, World, instants, since_start
+from tests.support.virtual_time import in_virtual_time
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from alertdrill.agent.errors import ServiceUnavailable
 from alertdrill.agent.recording.recording import Recording, read_recording, write_recording
 from alertdrill.agent.verdict.judge import judge
 from alertdrill.chaos.errors import FaultNotApplied, FaultNotHealed
-from tests.agent.drilling.virtual_site import World, in_virtual_time, instants
+from tests.agent.drilling.virtual_site import World, instants
+from tests.support.virtual_time import in_virtual_time
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from alertdrill.agent.drilling.progress import Progress
 from alertdrill.agent.drilling.site import FaultNote
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.safety.ledger import Ledger
-from tests.agent.drilling.virtual_site import World, in_virtual_time, since_start
+from tests.agent.drilling.virtual_site import World, since_start
+from tests.support.virtual_time import in_virtual_time
 
 
 class Drilling:

@@ -17,7 +17,8 @@ from alertdrill.agent.drilling.progress import Progress
 from alertdrill.agent.drilling.site import RunningDrill
 from alertdrill.agent.recording.recording import Recording
 from alertdrill.lab.ports import free_ports
-from tests.agent.drilling.virtual_site import EPOCH, World, in_virtual_time, instants
+from tests.agent.drilling.virtual_site import EPOCH, World, instants
+from tests.support.virtual_time import in_virtual_time
 
 Event = tuple[float, Callable[[], object]]
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from alertdrill.agent.drilling.machine import watching
 from alertdrill.agent.recording.records import StrainRecord
 from alertdrill.units.processor_time import Counters
-from tests.agent.drilling.virtual_site import in_virtual_time, since_start, unix_time
+from tests.agent.drilling.virtual_site import since_start, unix_time
+from tests.support.virtual_time import in_virtual_time
 
 
 def _readings() -> Iterator[Counters]:

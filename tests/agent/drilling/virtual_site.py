@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 from weakref import WeakKeyDictionary
 
-import looptime
 from pydantic import PrivateAttr
 
 from alertdrill.agent.config.agent import AgentConfig
@@ -46,6 +45,7 @@ from simulator.promql import Compare, Selector
 from simulator.rules import AlertingRule as SimulatedRule
 from simulator.rules import Rule, State
 from simulator.values import Labels, labels_of
+from tests.support.virtual_time import loop_time
 
 EPOCH = 1_790_000_000.0
 _EVALUATED_AT, _STEP = 0.25, 0.25
@@ -54,11 +54,6 @@ _STEP_AWAY = 60.0
 # No transaction ends when another one is due.
 _HEALTHY_SECONDS, _SLOW_SECONDS = 0.0105, 0.6005
 _SLOW = labels_of(instance="shop:80", job="shop")
-_Result = TypeVar("_Result")
-
-
-def loop_time() -> float:
-    return asyncio.get_running_loop().time()
 
 
 _AHEAD: WeakKeyDictionary[asyncio.AbstractEventLoop, float] = WeakKeyDictionary()
@@ -77,15 +72,6 @@ def set_forward(seconds: float) -> None:
 def since_start(instant: float) -> float:
     """Convert Unix seconds into seconds of the loop, rounded: large floats are not exact."""
     return round(instant - EPOCH, 4)
-
-
-def in_virtual_time(main: Callable[[], Awaitable[_Result]], **settings: Any) -> _Result:
-    """Run in a loop of looptime, with further settings of it."""
-    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True, **settings)
-    try:
-        return loop.run_until_complete(main())
-    finally:
-        loop.close()
 
 
 class Service:

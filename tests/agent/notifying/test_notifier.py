@@ -18,7 +18,8 @@ from alertdrill.agent.notifying.delivery import Delivery
 from alertdrill.agent.notifying.message import Message
 from alertdrill.agent.notifying.notifier import Notifier, digest_due
 from alertdrill.agent.notifying.targets import Send
-from tests.agent.drilling.virtual_site import in_virtual_time, loop_time, unix_time
+from tests.agent.drilling.virtual_site import unix_time
+from tests.support.virtual_time import in_virtual_time, loop_time
 from tests.support.waiting import running
 
 

@@ -25,7 +25,8 @@ from alertdrill.agent.serving.door import CallsPerSecond, Door, Refused
 from alertdrill.agent.serving.server import serving
 from alertdrill.agent.serving.webhook import MOST_ALERTS, MOST_BYTES, Inbox
 from alertdrill.lab.ports import free_ports
-from tests.agent.drilling.virtual_site import World, loop_time
+from tests.agent.drilling.virtual_site import World
+from tests.support.virtual_time import loop_time
 
 WEBHOOK, STOP = "/api/v1/webhook/pager", "/-/stop"
 TOKEN = "hush-hush"  # noqa: S105 - of a test

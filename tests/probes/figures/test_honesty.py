@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-import looptime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +16,7 @@ from alertdrill.probes.load.poisson import PoissonArrivals
 from alertdrill.probes.load.ramping import RampingArrivals, Stage
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome
+from tests.support.virtual_time import in_virtual_time
 
 ALL_WELL: dict[str, Any] = {
     "target_rate": 100.0,
@@ -81,16 +80,8 @@ def _sent(arrivals: Arrivals, delay_seconds: float = 0.01, max_in_flight: int = 
     load = Load(
         _Service(delay_seconds), LoadPlan(arrivals, max_in_flight), clock=lambda: asyncio.get_running_loop().time()
     )
-    _in_virtual_time(load.run)
+    in_virtual_time(load.run)
     return load.tally
-
-
-def _in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
-    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
-    try:
-        loop.run_until_complete(main())
-    finally:
-        loop.close()
 
 
 @pytest.mark.parametrize(

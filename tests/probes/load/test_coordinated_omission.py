@@ -26,7 +26,8 @@ from alertdrill.probes.load.load import Load, LoadPlan
 from alertdrill.probes.outcome import Counted, Outcome
 from tests.probes.hostile_server import HostileServer, holds_behind
 from tests.probes.meeting import eventually, on_loop, probe
-from tests.probes.virtual_service import Service, in_virtual_time
+from tests.probes.virtual_service import Service
+from tests.support.virtual_time import in_virtual_time
 
 PERCENTILES = [50, 90, 94.9, 95.1, 97, 99, 99.5, 99.9, 100]
 

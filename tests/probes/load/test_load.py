@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
-import looptime
 import pytest
 
 from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load, LoadPlan, running
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome
+from tests.support.virtual_time import in_virtual_time
 
 
 class Service:
@@ -25,14 +24,6 @@ class Service:
     async def transact(self) -> Outcome:
         await asyncio.sleep(self._delay_seconds(asyncio.get_running_loop().time()))
         return self._outcome
-
-
-def in_virtual_time(main: Callable[[], Awaitable[Any]]) -> None:
-    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
-    try:
-        loop.run_until_complete(main())
-    finally:
-        loop.close()
 
 
 def run(service: Service, rate: float, seconds: float, max_in_flight: int = 10_000) -> Load:

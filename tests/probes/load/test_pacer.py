@@ -7,11 +7,11 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 
-import looptime
 import pytest
 
 from alertdrill.probes.load.pacer import Pacer, pacing
 from tests.probes.meeting import LOOPS
+from tests.support.virtual_time import in_virtual_time, loop_time
 
 # On a busy machine a callback may be very late: only "never before" is exact. A lost callback never comes.
 PATIENCE_SECONDS = 60.0
@@ -156,17 +156,15 @@ def test_after_the_block_there_are_no_callbacks(loop: str, way: str) -> None:
 
 
 def test_in_virtual_time_it_calls_back_at_the_exact_instant() -> None:
-    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
     asked = [0.25, 1.5, 1.500001, 100.0]
     woken: list[float] = []
 
     async def main() -> None:
-        wakes = Wakes(lambda: pacer, loop.time, asked[1:])
-        with pacing(wakes, loop.time) as pacer:
+        wakes = Wakes(lambda: pacer, loop_time, asked[1:])
+        with pacing(wakes, loop_time) as pacer:
             pacer.wake_at(asked[0], math.inf)
             await wakes.done.wait()
         woken.extend(wakes.instants)
 
-    loop.run_until_complete(main())
-    loop.close()
+    in_virtual_time(main)
     assert woken == pytest.approx([0.25, 1.5, 1.500001, 100.0], abs=2e-6)

@@ -17,7 +17,8 @@ from alertdrill.probes.load.poisson import PoissonArrivals
 from alertdrill.probes.load.ramping import RampingArrivals, Stage
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome
-from tests.probes.virtual_service import Service, in_virtual_time
+from tests.probes.virtual_service import Service
+from tests.support.virtual_time import in_virtual_time, loop_time
 
 RAMP = RampingArrivals(0.0, (Stage(4.0, 100.0), Stage(2.0, 100.0), Stage(3.0, 0.0)))
 
@@ -33,11 +34,12 @@ def run(
             asyncio.get_running_loop().call_at(at, event)
         if cancel_at is None:
             await load.run()
-            return
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(load.run(), cancel_at)
+        else:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(load.run(), cancel_at)
+        load.took_seconds = loop_time()  # type: ignore[attr-defined]
 
-    load.took_seconds = in_virtual_time(main)  # type: ignore[attr-defined]
+    in_virtual_time(main)
     return load
 
 

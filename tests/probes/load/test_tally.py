@@ -21,7 +21,8 @@ from alertdrill.probes.load.load import Load, LoadPlan
 from alertdrill.probes.load.second_counter import Samples, SecondCounter, SecondCounts
 from alertdrill.probes.load.tally import Distribution, Tally, together
 from alertdrill.probes.outcome import NamedRequest, Outcome, Reason
-from tests.probes.virtual_service import Service, in_virtual_time
+from tests.probes.virtual_service import Service
+from tests.support.virtual_time import in_virtual_time
 
 REASONS = st.sampled_from(["refused", "reset", "timeout", "tls", "bad_answer", "check", "unreachable", None])
 SECONDS = st.floats(min_value=0, max_value=3000)

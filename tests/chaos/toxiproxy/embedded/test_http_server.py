@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 
-import looptime
 import pytest
 
 from alertdrill.chaos.toxiproxy.embedded.http_server import Answer, Response, ToxiproxyRequest, serve_connection
+from tests.support.virtual_time import in_virtual_time
 
 HEAD = b"POST /a HTTP/1.1\r\nHost: a\r\n"
 LONG_SECONDS = 1000.0
@@ -75,11 +75,7 @@ def _serve(
             await serving
         return client
 
-    loop = looptime.patch_event_loop(asyncio.new_event_loop(), start=0, _enabled=True)
-    try:
-        return loop.run_until_complete(serve())
-    finally:
-        loop.close()
+    return in_virtual_time(serve)
 
 
 @pytest.mark.parametrize(
