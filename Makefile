@@ -60,20 +60,21 @@ dashboards: setup ## write the JSON of the Grafana dashboards
 	$(BIN)/python -m dashboards
 
 # The checks run beside the tests, and their lines appear together when they end. With $(MAKE), `make -n` would run it all.
-test: setup parts ## run all checks and tests, with the real servers
+test: setup parts ## run all checks and tests, with the real servers; those on Kubernetes are in test-kubernetes
 	@{ said=$$(make --no-print-directory lint 2>&1); code=$$?; printf '\n%s\n' "$$said"; exit $$code; } & checks=$$!; \
-	$(PYTEST) -n $(TESTERS); tests=$$?; \
+	$(PYTEST) -n $(TESTERS) --ignore=tests/kubernetes; tests=$$?; \
 	wait $$checks || { echo "make lint failed, see above" >&2; exit 1; }; \
 	exit $$tests
 
 test-fast: setup ## run the tests that start no servers
-	$(PYTEST) -n auto -m "not servers and not thorough"
+	$(PYTEST) -n auto --ignore=tests/kubernetes -m "not servers and not thorough"
 
 kubernetes: ## build a Kubernetes control plane, once for each machine (eight minutes)
 	nice sh lab/install-kubernetes.sh
 
-test-kubernetes: setup kubernetes ## test the faults in Kubernetes and a whole drill on a real control plane
-	ALERTDRILL_EVERY_STEP=1 ALERTDRILL_PODS=5000 $(BIN)/pytest tests/kubernetes
+# Two workers, each with a control plane.
+test-kubernetes: setup kubernetes ## test the faults in Kubernetes and whole drills on a real control plane (SHORT=1: some of the steps, fewer pods)
+	$(if $(SHORT),,ALERTDRILL_EVERY_STEP=1 ALERTDRILL_PODS=5000) $(PYTEST) -n 2 tests/kubernetes
 
 verdicts: setup ## judge ten thousand simulated drills, with correct and with faulty rule engines, and check the simulator by promtool
 	ALERTDRILL_CASES=10000 $(BIN)/pytest tests/agent/verdict/test_simulated.py

@@ -1,6 +1,6 @@
 """A fault always ends: at any single step the network is cut, the agent is killed, or others change or remove its target.
 
-`make test` tries every fifth step, and every third where agents are killed; `make test-kubernetes` tries every one.
+`make test-kubernetes` tries every step; with SHORT=1 every fifth, and every third where agents are killed.
 """
 
 from __future__ import annotations
