@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import gc
+import os
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.scratch import folder_in_memory
+
 # On a busy machine an example may take any time. Each test keeps the profile that is in force when its file is read.
 settings.register_profile("without deadline", deadline=None)
 settings.load_profile("without deadline")
+
+_FOLDER = pytest.StashKey[Path]()
 
 # Folders and files whose tests mostly need real servers, or processes of their own.
 WITH_SERVERS = (
@@ -101,6 +109,21 @@ TOGETHER = {
     "probes/test_postgres.py": "databases",
     "probes/test_redis.py": "databases",
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep temporary files in memory, those of all workers and of the programs that they start; TMPDIR overrides it."""
+    if "TMPDIR" in os.environ or (folder := folder_in_memory()) is None:
+        return
+    os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
+    config.stash[_FOLDER] = folder
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Give the memory back, unless a test failed: then its files may tell why."""
+    if exitstatus == pytest.ExitCode.OK and (folder := session.config.stash.get(_FOLDER, None)) is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
