@@ -230,9 +230,9 @@ def hostile(passed: Recording) -> Recording:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """A real browser; most tests need none, and its library is large."""
+    """A real browser for all tests of a worker; most need none, and its library is large."""
     from tests.support.browsing import chromium
 
     async with chromium() as browser:
