@@ -23,6 +23,7 @@ from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.timeline import spread
 from alertdrill.probes.any_probe import AnyProbe
 from alertdrill.units.text import one_line, utc_text
+from alertdrill.units.waiting import set_within
 
 _UNREADABLE = "cannot be read back"
 _LONGEST_LOOK_SECONDS = 5.0
@@ -75,7 +76,7 @@ class FaultRunner:
 
     async def _keep(self, fault: Fault) -> None:
         """Inject one fault at its instant, and undo it at its end or when all faults end."""
-        if await _set_within(self._end_of(fault), fault.at.total_seconds()):
+        if await set_within(self._end_of(fault), fault.at.total_seconds()):
             return
         kind, site, begun = fault.kind, self._site, _Beginning(self._site.clocks)
         longest = (fault.at_most if fault.lasts == "until-fired" else fault.lasts).total_seconds()
@@ -167,9 +168,9 @@ class FaultRunner:
                 return None, ""
             if why is None:
                 self._tell_unreadable(fault)
-                await _set_within(self._end_of(fault), left)
+                await set_within(self._end_of(fault), left)
                 return None, ""
-            is_over = await _set_within(self._end_of(fault), min(every_seconds, left))
+            is_over = await set_within(self._end_of(fault), min(every_seconds, left))
 
     def _tell_unreadable(self, fault: Fault) -> None:
         """Write once, also for a fault that repeats, that its end would not be seen."""
@@ -188,7 +189,7 @@ class FaultRunner:
 
     async def _surge(self, surge: Surge) -> None:
         """Send more transactions from its instant on, until its end or that of all faults."""
-        if await _set_within(self._end_of(surge), surge.at.total_seconds()):
+        if await set_within(self._end_of(surge), surge.at.total_seconds()):
             return
         probe, wall = self._probe_of(surge), self._site.clocks.wall
         async with self._site.surging(surge, probe) as load:
@@ -196,7 +197,7 @@ class FaultRunner:
             self._progress.begin_fault((SURGE, surge.target), begun_at)
             self._progress.tell(f"surge begins: {surge.target}")
             lasts = surge.lasts.total_seconds() if isinstance(surge.lasts, timedelta) else None
-            await _set_within(self._end_of(surge), lasts)
+            await set_within(self._end_of(surge), lasts)
         ended_at = wall()
         self._progress.faults[SURGE, surge.target] -= 1
         self._progress.tell(f"surge ended: {surge.target}")
@@ -254,12 +255,3 @@ async def _taken_back(injection: Injection) -> str | None:
     except TimeoutError:
         # A target that does not answer in time proves nothing.
         return ""
-
-
-async def _set_within(event: asyncio.Event, seconds: float | None) -> bool:
-    """Wait for an event for at most some seconds (None: for ever); return whether it was set."""
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True

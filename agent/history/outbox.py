@@ -19,6 +19,7 @@ from alertdrill.agent.history.database import opened
 from alertdrill.chaos.machine.threads import in_thread
 from alertdrill.units.extras import LibraryMissing
 from alertdrill.units.text import one_line
+from alertdrill.units.waiting import set_within
 
 _BUSY_SECONDS = 1.0
 _PAUSE_SECONDS = 5.0
@@ -126,11 +127,7 @@ class HistoryOutbox:
 
     async def saved(self) -> bool:
         """Wait until everything is written, for a few seconds at most; return whether it is."""
-        try:
-            await asyncio.wait_for(self._is_saved.wait(), _SAVED_WITHIN_SECONDS)
-        except TimeoutError:
-            return False
-        return True
+        return await set_within(self._is_saved, _SAVED_WITHIN_SECONDS)
 
     async def run(self) -> None:
         """Write until this is cancelled, and then what is left."""

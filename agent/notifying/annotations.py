@@ -17,6 +17,7 @@ from alertdrill.agent.history.outbox import HistoryOutbox, put_annotation
 from alertdrill.agent.notifying.calling import CallTarget, NotTaken, call
 from alertdrill.units import json_text
 from alertdrill.units.text import one_line
+from alertdrill.units.waiting import set_within
 
 _TIMEOUT_SECONDS = 10.0
 _LOOK_EVERY_SECONDS = 5.0
@@ -104,15 +105,9 @@ class Annotations:
             self._has_changed.clear()
             pause = _LOOK_EVERY_SECONDS if await self._write() else self._pause_seconds
             if self._open:
-                await self._changed_within(pause)
+                await set_within(self._has_changed, pause)
             else:
                 await self._has_changed.wait()
-
-    async def _changed_within(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._has_changed.wait(), seconds)
-        except TimeoutError:
-            return
 
     def _close_left(self) -> None:
         """Close those that no drill will close, when their faults are not in the ledger any more."""

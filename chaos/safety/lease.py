@@ -18,6 +18,7 @@ from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.safety.owner import Owner
 from alertdrill.chaos.safety.watchdog import BEAT_SECONDS, LAPSED, READY, WATCHING, short_of_time
 from alertdrill.units.processor_time import Counters, Strain, counters, strain
+from alertdrill.units.waiting import set_within
 
 _ENDS_WITHIN_SECONDS = 0.5
 # After an older look the figures since that look are kept.
@@ -99,9 +100,7 @@ class _Lease:
             raise FaultNotApplied(f"the watchdog does not start{why}, so nothing is broken")
 
     async def _is_ready_within(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ready.wait(), seconds)
-        return self._ready.is_set()
+        return await set_within(self._ready, seconds)
 
     @property
     def _strain(self) -> Strain:

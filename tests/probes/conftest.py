@@ -70,7 +70,8 @@ def outcome_of(read: Callable[..., Any]) -> Callable[..., Awaitable[Outcome]]:
         async with open_client(read(**settings)) as opened, startable(opened) as client:
             ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
             client.start(ended.set_result)
-            return await asyncio.wait_for(ended, 60)
+            async with asyncio.timeout(60):
+                return await ended
 
     return transact
 

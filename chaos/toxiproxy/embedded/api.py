@@ -81,7 +81,8 @@ class ToxiproxyApi:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
-            return _identified(await asyncio.wait_for(asyncio.shield(task), _ANSWER_WITHIN_SECONDS))
+            async with asyncio.timeout(_ANSWER_WITHIN_SECONDS):
+                return _identified(await asyncio.shield(task))
         except TimeoutError:
             return _identified(Response(503))
 

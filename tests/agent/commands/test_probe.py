@@ -20,6 +20,7 @@ from aiohttp import web
 from typer.testing import CliRunner
 
 from alertdrill.agent.cli import app
+from alertdrill.units.waiting import set_within
 
 PROBE = """
 probe:
@@ -157,7 +158,7 @@ async def _with_a_reader_that_leaves(tmp_path: Path, url: str) -> Ran:
     process = await _start(tmp_path, url, "--out", f"csv={tmp_path}/pipe", "--quiet")
     head = asyncio.Event()
     asyncio.get_running_loop().add_reader(reader, head.set)
-    await asyncio.wait_for(head.wait(), 60)
+    assert await set_within(head, 60)
     asyncio.get_running_loop().remove_reader(reader)
     os.close(reader)
     return await _ended(process)

@@ -64,4 +64,5 @@ async def _probe(*arguments: Any) -> int:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "alertdrill", "probe", *map(str, arguments), cwd=ROOT, stdout=asyncio.subprocess.DEVNULL
     )
-    return await asyncio.wait_for(process.wait(), 120)
+    async with asyncio.timeout(120):
+        return await process.wait()

@@ -52,7 +52,8 @@ async def pool_to(
         async def exchange() -> Ended:
             ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
             pool.send(REQUEST, lambda exchange, reason: ended.set_result((reason, exchange.detail)))
-            return await asyncio.wait_for(ended, 60)
+            async with asyncio.timeout(60):
+                return await ended
 
         async with pool.opened():
             yield exchange

@@ -32,7 +32,8 @@ def run(service: Service, rate: float, seconds: float, max_in_flight: int = 10_0
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(load.run(), seconds)
+            async with asyncio.timeout(seconds):
+                await load.run()
 
     in_virtual_time(main)
     return load

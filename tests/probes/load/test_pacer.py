@@ -49,8 +49,12 @@ class Wakes:
 
 
 def on_each(loop: str, main: Callable[[], Awaitable[None]]) -> None:
+    async def patiently() -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await main()
+
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-        runner.run(asyncio.wait_for(main(), PATIENCE_SECONDS))
+        runner.run(patiently())
 
 
 @pytest.mark.parametrize("loop", LOOPS)

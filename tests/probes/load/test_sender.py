@@ -36,7 +36,8 @@ def run(
             await load.run()
         else:
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(load.run(), cancel_at)
+                async with asyncio.timeout_at(cancel_at):
+                    await load.run()
         load.took_seconds = loop_time()  # type: ignore[attr-defined]
 
     in_virtual_time(main)

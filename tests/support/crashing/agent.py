@@ -22,6 +22,7 @@ from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.lease import leased
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.safety.watchdog import BEAT_SECONDS
+from alertdrill.units.waiting import set_within
 from crashing.steps import Steps, counted
 
 _IN_FORCE_SECONDS = 0.05
@@ -74,8 +75,7 @@ class _Agent:
             with counted(self.steps):
                 async with applied(fault, endpoints, ledger) as injection:
                     self.steps.be_in_force()
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(lost.wait(), _IN_FORCE_SECONDS)
+                    await set_within(lost, _IN_FORCE_SECONDS)
         self.tell(("said", injection.outcome))
 
 

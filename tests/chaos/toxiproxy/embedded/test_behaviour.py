@@ -413,7 +413,8 @@ async def test_a_client_that_does_not_read_makes_the_sender_wait(proxy: Proxied)
     client, server = await proxy.connect()
     client.pause()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(_send_much(server), 1.0)
+        async with asyncio.timeout(1.0):
+            await _send_much(server)
 
 
 async def _send_much(side: Side) -> None:
