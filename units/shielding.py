@@ -1,4 +1,4 @@
-"""Finishing work in spite of a cancellation."""
+"""Finishing work in spite of a cancellation, and not forgetting the cancellation because of an error."""
 
 from __future__ import annotations
 
@@ -21,3 +21,9 @@ async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
     task.result()
     if cancelled is not None:
         raise cancelled
+
+
+def is_cancelled() -> bool:
+    """Whether somebody asked the current task to end, also if an error at the same moment took the place of that."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -40,6 +40,7 @@ from alertdrill.agent.verdict.runbook import located
 from alertdrill.agent.verdict.verdict import Judgement
 from alertdrill.chaos.errors import FaultNotHealed
 from alertdrill.lab.parts import LabParts
+from alertdrill.units.shielding import is_cancelled
 
 if TYPE_CHECKING:
     from alertdrill.lab.stack import Lab
@@ -234,9 +235,9 @@ class Session:
             site = Site(self._config, audit.keep)
             conductor = Conductor(site, drill, self._lines.tell)
             async with drilled(conductor, self._output, self._shown(site, conductor, drill)) as ended:
-                is_spoiled = self._is_spoiled(ended)
-                if ended.cut is not None and not is_spoiled:
-                    if alone or not ended.is_refused:
+                is_stopped = is_cancelled()
+                if ended.cut is not None and (is_stopped or not self._is_spoiled(ended)):
+                    if is_stopped or alone or not ended.is_refused:
                         self._file_short(ended)
                         raise ended.cut
                     codes += self._told(drill, ended.cut)
