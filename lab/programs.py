@@ -78,3 +78,13 @@ def _kubernetes_folder() -> Path:
     """Return the folder into which lab/install-kubernetes.sh builds the programs, once for each machine."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return caches / "alertdrill" / "kubernetes" / KUBERNETES_VERSION
+
+
+def ends_with_this_process(setpriv: Path, signal: str, *options: str) -> list[str]:
+    """Return what to put before a command: the kernel sends it the signal when this process ends.
+
+    `options` are others of setpriv. The command is not run if this process was killed before setpriv asked for the signal:
+    then none will come.
+    """
+    only_if_alive = ["sh", "-c", 'test "$PPID" = "$0" && exec "$@"', str(os.getpid())]
+    return [str(setpriv), "--pdeathsig", signal, *options, "--", *only_if_alive]

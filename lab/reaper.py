@@ -7,6 +7,7 @@ The pipe closes when the lab's process ends, for whatever reason. Then the reape
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -50,7 +51,8 @@ def main(directory: Path) -> None:
     while (left := _left(directory)) and time.monotonic() < deadline:
         time.sleep(0.05)
     for pid in left:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     shutil.rmtree(directory, ignore_errors=True)
 
 

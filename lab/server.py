@@ -19,6 +19,7 @@ from pathlib import Path
 import aiohttp
 
 from alertdrill.lab.errors import LabError
+from alertdrill.lab.programs import ends_with_this_process
 
 _log = logging.getLogger(__name__)
 
@@ -51,13 +52,12 @@ class Server:
     def __init__(self, spec: Spec, directory: Path, setpriv: Path) -> None:
         self.spec = spec
         self._log = directory / f"{spec.name}.log"
-        command = [str(setpriv), "--pdeathsig", spec.death_signal]
-        if spec.user is not None:
-            command += ["--reuid", spec.user, "--regid", spec.user, "--clear-groups"]
+        as_user = [] if spec.user is None else ["--reuid", spec.user, "--regid", spec.user, "--clear-groups"]
+        command = [*ends_with_this_process(setpriv, spec.death_signal, *as_user), *spec.command]
         with self._log.open("ab") as log:
             # The signal follows the thread that forked, so this must run in the main thread.
             self._process = subprocess.Popen(
-                [*command, "--", *spec.command],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

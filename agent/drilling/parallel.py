@@ -202,10 +202,10 @@ async def _run(lab: LabProcess, command: list[str], queue: WorkQueue, lines: Con
 
 
 def _command(options: DrillOptions) -> list[str]:
-    from alertdrill.lab.programs import find_programs
+    from alertdrill.lab.programs import ends_with_this_process, find_programs
 
     # When this process ends, even by SIGKILL, the kernel interrupts the labs, and they undo their faults.
-    command = [str(find_programs()["setpriv"]), "--pdeathsig", "INT", "--", *python_module("alertdrill", "drill")]
+    command = [*ends_with_this_process(find_programs()["setpriv"], "INT"), *python_module("alertdrill", "drill")]
     command += ["--lab", "--time-scale", f"{options.time_scale:g}", "--config", str(options.config)]
     command += ["--output", str(options.output), "--turns", str(options.turns), "--attempt", str(options.attempt)]
     command += ["--no-color", *(["--paced"] if options.is_paced else [])]
