@@ -107,7 +107,8 @@ def test_an_interrupted_drill_leaves_nothing_broken(
     assert process.returncode == 130, printed
     assert "Traceback" not in printed
     assert lab.toxic_names() == []
-    assert [path.name for path in (lab.config.parent / "ledger").glob("*")] in ([], ["key"])
+    # A watchdog that had to act, because the machine stopped the drill, leaves its log.
+    assert {path.name for path in (lab.config.parent / "ledger").glob("*")} <= {"key", "watchdog.log"}
     # A recording and its reports, whole, and nothing else.
     kinds = sorted(path.name.partition(".")[2] for path in output.iterdir())
     assert kinds == ["html", "json", "junit.xml", "recording.json.gz"]

@@ -371,16 +371,20 @@ class HttpTarget(Target):
         return web.json_response({"enabled": self._enabled})
 
 
+# A supervisor that is killed just after a fork would leave an engine that nobody told of its death.
 _ENGINE = """
 import os, socket, sys
+if os.getppid() != int(sys.argv[2]):
+    sys.exit()
 listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 while True:
     listening.accept()[0].close()
 """
 _SUPERVISOR = """
-import subprocess, sys, time
+import os, subprocess, sys, time
+command = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-S", "-c", *sys.argv[1:], str(os.getpid())]
 while True:
-    subprocess.run(["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-S", "-c", *sys.argv[1:]])
+    subprocess.run(command)
     time.sleep(0.05)
 """
 
