@@ -110,7 +110,7 @@ schedule-proof: setup ## compare the times of 50 expressions in all zones, and k
 bench-daemon: setup ## measure `alertdrill run` at 2,000/s under abuse for ten minutes (MINUTES=1: shorter)
 	$(BIN)/python -m benchmarks.daemon --minutes $(or $(MINUTES),10)
 
-bench-pages: setup parts ## measure the pages with ten thousand runs, 64 streams and a day's events, in half an hour (SHORT=1: three minutes)
+bench-pages: setup parts ## measure the pages with ten thousand runs, 64 browsers and a day's events, in half an hour (SHORT=1: three minutes)
 	$(BIN)/python -m benchmarks.pages $(if $(SHORT),--runs 300 --asks 20 --visits 2 --rounds 2 --seconds 5 --events 5400)
 
 soak: setup ## measure memory in half an hour at 2,000/s

@@ -1,8 +1,8 @@
 """What the pages of `alertdrill run` cost: `python -m benchmarks.pages`, which writes PAGES.md.
 
 An agent has thousands of runs in its history and sends a load all the time. Its pages are asked for, and shown by a
-Chromium. Then event streams are opened beside the load, in turns with none. At last one page gets as many events as it
-would get in a day.
+Chromium. Then event streams, or browsers, are open beside the load, in turns with none. At last one page gets as many
+events as it would get in a day.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from alertdrill.agent.config.history import HistorySettings
 from alertdrill.agent.history.database import opened
@@ -94,19 +94,19 @@ class Heap:
 class Outcome:
     """What came of one run: by path, seconds to the answer, bytes over the wire and seconds to the first paint.
 
-    `late_p99_seconds` has those with no stream, and with `streams` of them, round by round.
+    `late_p99_seconds` has the lateness of sends by who watched: in each round, and `late_p99_of_all_seconds` in all of
+    them together.
     """
 
     runs: int
     rate: int
-    streams: int
+    watchers: int
     seconds: float
     answers: dict[str, list[float]] = field(default_factory=dict)
     weights: dict[str, int] = field(default_factory=dict)
     paints: dict[str, list[float]] = field(default_factory=dict)
-    without_streams: list[float] = field(default_factory=list)
-    with_streams: list[float] = field(default_factory=list)
-    late_p99_seconds: tuple[float, float] = (0.0, 0.0)
+    late_p99_seconds: dict[str, list[float]] = field(default_factory=dict)
+    late_p99_of_all_seconds: dict[str, float] = field(default_factory=dict)
     heaps: list[Heap] = field(default_factory=list)
 
 
@@ -115,21 +115,18 @@ def main(  # noqa: PLR0913, PLR0917 - the sizes of all parts
     rate: Annotated[int, typer.Option(help="Transactions a second.", min=1)] = 1_000,
     asks: Annotated[int, typer.Option(help="How often each page is asked for.", min=20)] = 200,
     visits: Annotated[int, typer.Option(help="How often a browser opens each page.", min=1)] = 10,
-    streams: Annotated[int, typer.Option(help="Streams at once.", min=1, max=64)] = 64,
-    rounds: Annotated[int, typer.Option(help="Rounds with and without streams.", min=1)] = 10,
-    seconds: Annotated[float, typer.Option(help="Of a round, each with and without.", min=1)] = 30.0,
+    watchers: Annotated[int, typer.Option(help="Streams, or browsers, at once.", min=1, max=64)] = 64,
+    rounds: Annotated[int, typer.Option(help="Rounds without watchers, with streams, and with browsers.", min=1)] = 12,
+    seconds: Annotated[float, typer.Option(help="Of each of the three in a round.", min=1)] = 20.0,
     events: Annotated[int, typer.Option(help="Events that one page gets.", min=2_000)] = 86_400,
     output: Annotated[Path, typer.Option(help="The page to write.")] = PAGE,
 ) -> None:
     """Measure the pages, and write what came of it."""
     with exit_on_error(), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="alertdrill-pages-")))
-        browser = stack.enter_context(sync_playwright()).chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"]
-        )
-        stack.callback(browser.close)
+        browser = stack.enter_context(_chromium(stack.enter_context(sync_playwright())))
         before = circumstances({"Chromium": browser.version})
-        outcome = Outcome(runs, rate, streams, seconds)
+        outcome = Outcome(runs, rate, watchers, seconds)
         _fill(folder / "kept", runs)
         port = stack.enter_context(_agent(folder, rate))
         for path in _ASKED:
@@ -204,44 +201,83 @@ def _answer_seconds(port: int, path: str, count: int) -> list[float]:
 
 
 def _lateness(port: int, outcome: Outcome, rounds: int) -> None:
-    """Measure the lateness of sends with no stream and with many, in turns, so that both have the same machine."""
-    sums = (Counter[str](), Counter[str]())
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _yield_the_processor) as reader:
+    """Measure the lateness of sends with each kind of watchers, in turns, so that all have the same machine."""
+    sums = {name: Counter[str]() for name in _WATCHERS}
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _yield_the_processor) as watching:
         for _ in range(rounds):
-            for index, (streams, found) in enumerate(
-                ((0, outcome.without_streams), (outcome.streams, outcome.with_streams))
-            ):
-                before = metrics(port)
-                reader.submit(_stream, port, streams, outcome.seconds).result()
-                counted = {name: value - before.get(name, 0.0) for name, value in metrics(port).items()}
-                sums[index].update(counted)
-                found.append(late_p99(counted))
-    outcome.late_p99_seconds = late_p99(dict(sums[0])), late_p99(dict(sums[1]))
+            for name, total in sums.items():
+                counted = watching.submit(_counted_beside, name, port, outcome.watchers, outcome.seconds).result()
+                total.update(counted)
+                outcome.late_p99_seconds.setdefault(name, []).append(late_p99(counted))
+    outcome.late_p99_of_all_seconds = {name: late_p99(dict(total)) for name, total in sums.items()}
 
 
 def _yield_the_processor() -> None:
-    """Let this process run only when no other wants to: it stands for browsers, which have machines of their own."""
+    """Let this process and its children run only when no other wants to: browsers have machines of their own."""
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
-def _stream(port: int, count: int, seconds: float) -> None:
-    """Keep so many streams open for a time, and read all that they send."""
-    deadline, answered = time.monotonic() + seconds, set[int]()
+def _counted_beside(name: str, port: int, count: int, seconds: float) -> dict[str, float]:
+    """Count by series what happens in so many seconds, once all watchers are there."""
+    with _WATCHERS[name](port, count) as watch:
+        before = metrics(port)
+        watch(seconds)
+        return {name: value - before.get(name, 0.0) for name, value in metrics(port).items()}
+
+
+@contextmanager
+def _nobody(_port: int, _count: int) -> Iterator[Callable[[float], None]]:
+    yield time.sleep
+
+
+@contextmanager
+def _streams(port: int, count: int) -> Iterator[Callable[[float], None]]:
+    """Open so many streams; yields what reads all that they send, for so many seconds."""
     with selectors.DefaultSelector() as selector, ExitStack() as stack:
+
+        def read(seconds: float) -> None:
+            deadline = time.monotonic() + seconds
+            while (left := deadline - time.monotonic()) > 0:
+                for key, _ in selector.select(left):
+                    if not key.fileobj.recv(65_536):  # type: ignore[union-attr]
+                        raise BenchmarkError("a stream ended")
+
         for _ in range(count):
             one = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
             one.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            if not one.recv(65_536).startswith(b"HTTP/1.1 200 "):
+                raise BenchmarkError("a stream was refused")
             selector.register(one, selectors.EVENT_READ)
-        while (left := deadline - time.monotonic()) > 0:
-            if not count:
-                time.sleep(left)
-            for key, _ in selector.select(left):
-                received = key.fileobj.recv(65_536)  # type: ignore[union-attr]
-                if not received or (key.fd not in answered and not received.startswith(b"HTTP/1.1 200 ")):
-                    raise BenchmarkError("a stream was refused or ended")
-                answered.add(key.fd)
-    if len(answered) < count:
-        raise BenchmarkError(f"{count - len(answered)} streams were not answered")
+        yield read
+
+
+@contextmanager
+def _browsers(port: int, count: int) -> Iterator[Callable[[float], None]]:
+    """Open the first page in so many browsers with nothing in common; yields what keeps them open."""
+    with sync_playwright() as playwright, _chromium(playwright) as browser:
+        pages = [browser.new_context().new_page() for _ in range(count)]
+
+        def live() -> None:
+            for one in pages:
+                one.wait_for_selector("#connection.good", timeout=_READY_WITHIN_SECONDS * 1_000)
+
+        for one in pages:
+            one.goto(f"http://127.0.0.1:{port}/", timeout=_READY_WITHIN_SECONDS * 1_000)
+        live()
+        yield lambda seconds: pages[0].wait_for_timeout(seconds * 1_000)
+        live()
+
+
+_WATCHERS = {"nobody": _nobody, "streams": _streams, "browsers": _browsers}
+
+
+@contextmanager
+def _chromium(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 def _visit(browser: Browser, url: str) -> tuple[int, float]:
@@ -298,13 +334,11 @@ def page(before: Circumstances, outcome: Outcome) -> str:
         f" | {max(outcome.paints[path]) * 1000:.0f} ms |"
         for path, size in outcome.weights.items()
     )
-    without, beside = outcome.late_p99_seconds
+    without = outcome.late_p99_of_all_seconds.get("nobody", 0.0)
     late = "\n".join(
-        f"| {name} | {whole * 1000:.3f} ms | {', '.join(f'{one * 1000:.3f}' for one in rounds)} ms |"
-        for name, whole, rounds in (
-            ("no stream", without, outcome.without_streams),
-            (f"{outcome.streams} streams", beside, outcome.with_streams),
-        )
+        f"| {name} | {whole * 1000:.3f} ms | {f'{(whole / without - 1) * 100:+.1f} %' if without else '—'}"
+        f" | {', '.join(f'{one * 1000:.3f}' for one in outcome.late_p99_seconds.get(name, []))} ms |"
+        for name, whole in outcome.late_p99_of_all_seconds.items()
     )
     heaps = "\n".join(
         f"| {one.events:,} | {one.mib:.2f} MiB | {one.nodes:,} | {one.listeners:,} |" for one in outcome.heaps
@@ -318,7 +352,7 @@ def page(before: Circumstances, outcome: Outcome) -> str:
         answers=answers,
         shown=shown,
         late=late,
-        change=f"{(beside / without - 1) * 100:+.1f} %" if without else "—",
+        watchers=outcome.watchers,
         heaps=heaps,
         every=_EVENTS_AT_ONCE,
         machine=before.words,
@@ -347,16 +381,15 @@ The first paint counts from the begin of the navigation.
 | --- | --- | --- | --- |
 {shown}
 
-## Streams beside a load
-Rounds of {seconds:g} s without and with open event streams, in turns, on one agent.
+## Watchers beside a load
+Rounds of {seconds:g} s without watchers, with {watchers} event streams, and with the first page open in {watchers} browsers, in
+turns, on one agent. Counted is from when all are open.
 Lateness is from the due time to the send, p99, as the buckets of the histogram show it.
-The reader of the streams runs only when no other process wants to, as browsers have machines of their own.
+The streams' reader and the browsers run only when no other process wants to, as they would be on machines of their own.
 
-| streams | all rounds together | each round |
-| --- | --- | --- |
+| who watches | all rounds together | change | each round |
+| --- | --- | --- | --- |
 {late}
-
-The streams change it by {change}.
 
 ## A page left open
 The first page gets the events of its stream as fast as it takes them: one for each second, and a change of the status
