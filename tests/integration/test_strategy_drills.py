@@ -81,13 +81,29 @@ def _start(
     )
 
 
-def _left_of(folder: str) -> list[str]:
-    return [path.name for path in Path("/proc").glob("[0-9]*") if folder in _cwd(path / "cwd")]
+def _wait_until_nothing_is_left_of(folder: str) -> None:
+    left: list[str] = []
 
+    def is_none_left() -> bool:
+        left[:] = [_command(path) for path in Path("/proc").glob("[0-9]*") if _works_in(path, folder)]
+        return not left
 
-def _cwd(link: Path) -> str:
     try:
-        return str(link.readlink())
+        wait_until(is_none_left, "their servers end")
+    except AssertionError as error:
+        raise AssertionError(f"{error}, but {left} and {list(Path(folder).iterdir())} are left") from None
+
+
+def _works_in(process: Path, folder: str) -> bool:
+    try:
+        return folder in str((process / "cwd").readlink())
+    except OSError:
+        return False
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text().replace("\0", " ")
     except OSError:
         return ""
 
@@ -101,7 +117,7 @@ def test_drills_on_two_labs_pass_and_are_shown_in_one_table(tmp_path: Path) -> N
         files = [DRILLS / f"{name}.yml" for name in names]
         process = _start(files, tmp_path, folder, "--proofs", str(tmp_path / "proofs.json"))
         said, _ = process.communicate(timeout=1200)
-        wait_until(lambda: not _left_of(folder), "their servers end")
+        _wait_until_nothing_is_left_of(folder)
     assert process.returncode == 0, said
     assert re.search(
         r"  2 labs at time scale [\d.]+: [\d.]+ of \d+ cores? (is|are) free, scrapes come \d+ ms late", said
@@ -141,7 +157,7 @@ def test_a_drill_that_was_held_up_is_tried_again_more_slowly_and_says_so(tmp_pat
         time.sleep(0.7 * baseline)
         os.kill(process.pid, signal.SIGCONT)
         said, _ = process.communicate(timeout=1200)
-        wait_until(lambda: not _left_of(folder), "its servers end")
+        _wait_until_nothing_is_left_of(folder)
     first, *later = sorted(map(read_recording, tmp_path.glob("*.recording.json.gz")), key=lambda one: one.started_at)
     assert judge(first).spoiled_by_machine, judge(first)
     assert [one.attempt for one in (first, *later)] == list(range(1, len(later) + 2))
@@ -178,5 +194,5 @@ def test_a_signal_that_ends_several_drills_ends_their_labs(
         assert process.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[number], said
         assert "Traceback" not in said
         # Labs whose starter was killed end on their own, and tell nobody.
-        wait_until(lambda: not _left_of(folder), "their servers end")
+        _wait_until_nothing_is_left_of(folder)
         wait_until(lambda: not list(Path(folder).iterdir()), "their folders are gone")
