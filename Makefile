@@ -67,7 +67,7 @@ test: setup parts ## run all checks and tests, with the real servers; those on K
 	exit $$tests
 
 test-fast: setup ## run the tests that start no servers
-	$(PYTEST) -n auto --ignore=tests/kubernetes -m "not servers and not thorough"
+	$(PYTEST) -n 4 --ignore=tests/kubernetes -m "not servers and not thorough"
 
 kubernetes: ## build a Kubernetes control plane, once for each machine (eight minutes)
 	nice sh lab/install-kubernetes.sh

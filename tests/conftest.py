@@ -75,9 +75,10 @@ WITH_SERVERS = (
     "probes/test_redis.py",
     "simulator/test_against_",
 )
-# Hundreds of drawn cases each, or a whole day in virtual time.
+# Hundreds of drawn cases each, or hours in virtual time.
 THOROUGH = (
     "agent/daemon/test_away_for_a_day.py",
+    "agent/daemon/test_clock_steps.py",
     "agent/regression/test_simulated.py",
     "agent/verdict/test_odd_values.py",
     "agent/verdict/test_simulated.py",

@@ -247,7 +247,7 @@ class Scheduler:
 
     def _leave_to_other(self) -> Skip | None:
         """Return that another agent, perhaps on another machine, runs this schedule."""
-        return Skip("lock", self._history.problem) if self._history.is_name_taken else None
+        return Skip("lock", why) if (why := self._history.name_taken) else None
 
     def abort(self, reason: str) -> bool:
         """Stop what runs: its faults are undone, and no further drill of its occurrence begins; return whether any ran."""

@@ -53,8 +53,8 @@ class HistoryWriter:
 
     `memory` and `standing` are those of the last time that it was written or read. `counts` has the writes by result: ok,
     failed (they are repeated), skipped (the queue was full, so they are read from the files later) and dropped (periods of
-    load that waited too long). `is_known` tells that the history was read once, or cannot be; `is_name_taken`, that
-    another agent of this name writes, which runs the same schedule. `reading` gives what reads a recording.
+    load that waited too long). `is_known` tells that the history was read once, or cannot be. `name_taken` has a text
+    while another agent of this name writes, which runs the same schedule. `reading` gives what reads a recording.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that it works with
@@ -73,7 +73,8 @@ class HistoryWriter:
         self.standing = HistorySummary()
         self.counts: Counter[str] = Counter(ok=0, failed=0, skipped=0, dropped=0)
         self.problem = ""
-        self.is_known = self.is_name_taken = False
+        self.is_known = False
+        self.name_taken = ""
         self._history = history
         self._folder = folder
         self._time_scale = time_scale
@@ -149,7 +150,7 @@ class HistoryWriter:
     def _write_while_possible(self) -> None:
         with opened(self._history, self._folder, busy_seconds=_BUSY_SECONDS) as database:
             database.claim()
-            self.is_name_taken = False
+            self.name_taken = ""
             self._catch_up(database)
             while True:
                 self._changed.clear()
@@ -217,10 +218,10 @@ class HistoryWriter:
 
     def _fail(self, error: Exception) -> None:
         self.counts["failed"] += 1
-        self.is_known, self.is_name_taken = True, isinstance(error, NameTaken)
-        if not self.problem:
-            self._say(f"the history cannot be written, and is made up for later: {one_line(error)}")
-        self.problem = one_line(error)
+        self.is_known, self.name_taken = True, one_line(error) if isinstance(error, NameTaken) else ""
+        is_new, self.problem = not self.problem, one_line(error)
+        if is_new:
+            self._say(f"the history cannot be written, and is made up for later: {self.problem}")
         # Whatever waits is read from the files when the database is back.
         while not self._jobs.empty():
             self._jobs.get()

@@ -259,7 +259,7 @@ def test_an_occurrence_is_left_to_another_agent_that_has_the_name(
     async def main() -> None:
         async with agent.running() as scheduler, running(agent.history.run()):
             # Its thread lives in real time; a sleep of no seconds takes no virtual time.
-            while not agent.history.is_name_taken:  # noqa: ASYNC110
+            while not agent.history.name_taken:  # noqa: ASYNC110
                 await asyncio.sleep(0)
             asked.append(scheduler.start(agent.drills[0], "by a call"))
             await asyncio.sleep(45)

@@ -232,8 +232,8 @@ async def test_a_second_agent_of_the_same_name_writes_nothing_until_the_first_ha
             await later.enter_async_context(running(second.run()))
             await until(lambda: bool(told))
             assert "another agent writes as shop: each needs a name of its own (history.agent)" in second.problem
-            assert (first.problem, first.is_name_taken, second.is_name_taken) == ("", False, True)
-        await until(lambda: not second.is_name_taken)
+            assert (first.problem, first.name_taken, bool(second.name_taken)) == ("", "", True)
+        await until(lambda: not second.name_taken)
 
 
 async def test_a_server_that_never_answers_does_not_hold_up_the_end(tmp_path: Path) -> None:
