@@ -116,7 +116,7 @@ def main(  # noqa: PLR0913, PLR0917 - the sizes of all parts
     asks: Annotated[int, typer.Option(help="How often each page is asked for.", min=20)] = 200,
     visits: Annotated[int, typer.Option(help="How often a browser opens each page.", min=1)] = 10,
     watchers: Annotated[int, typer.Option(help="Streams, or browsers, at once.", min=1, max=64)] = 64,
-    rounds: Annotated[int, typer.Option(help="Rounds without watchers, with streams, and with browsers.", min=1)] = 12,
+    rounds: Annotated[int, typer.Option(help="Rounds without watchers, with streams, and with browsers.", min=1)] = 6,
     seconds: Annotated[float, typer.Option(help="Of each of the three in a round.", min=1)] = 20.0,
     events: Annotated[int, typer.Option(help="Events that one page gets.", min=2_000)] = 86_400,
     output: Annotated[Path, typer.Option(help="The page to write.")] = PAGE,
@@ -131,7 +131,9 @@ def main(  # noqa: PLR0913, PLR0917 - the sizes of all parts
         port = stack.enter_context(_agent(folder, rate))
         for path in _ASKED:
             outcome.answers[path] = _answer_seconds(port, path, asks)
-        _lateness(port, outcome, rounds)
+        _fill(folder / "elsewhere" / "kept", runs)
+        elsewhere = stack.enter_context(_agent(folder / "elsewhere", 1))
+        _lateness({False: port, True: elsewhere}, outcome, rounds)
         for path in _SHOWN:
             visited = [_visit(browser, f"http://127.0.0.1:{port}{path}") for _ in range(visits)]
             outcome.weights[path] = max(size for size, _ in visited)
@@ -200,13 +202,17 @@ def _answer_seconds(port: int, path: str, count: int) -> list[float]:
     return found
 
 
-def _lateness(port: int, outcome: Outcome, rounds: int) -> None:
-    """Measure the lateness of sends with each kind of watchers, in turns, so that all have the same machine."""
+def _lateness(ports: dict[bool, int], outcome: Outcome, rounds: int) -> None:
+    """Measure the lateness of sends with each kind of watchers, in turns, so that all have the same machine.
+
+    `ports` are those of the agent that is measured, and of another one, which some of them watch instead.
+    """
     sums = {name: Counter[str]() for name in _WATCHERS}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _yield_the_processor) as watching:
         for _ in range(rounds):
             for name, total in sums.items():
-                counted = watching.submit(_counted_beside, name, port, outcome.watchers, outcome.seconds).result()
+                work = watching.submit(_counted_beside, name, ports, outcome.watchers, outcome.seconds)
+                counted = work.result()
                 total.update(counted)
                 outcome.late_p99_seconds.setdefault(name, []).append(late_p99(counted))
     outcome.late_p99_of_all_seconds = {name: late_p99(dict(total)) for name, total in sums.items()}
@@ -217,12 +223,13 @@ def _yield_the_processor() -> None:
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
-def _counted_beside(name: str, port: int, count: int, seconds: float) -> dict[str, float]:
+def _counted_beside(name: str, ports: dict[bool, int], count: int, seconds: float) -> dict[str, float]:
     """Count by series what happens in so many seconds, once all watchers are there."""
-    with _WATCHERS[name](port, count) as watch:
-        before = metrics(port)
+    watching, is_elsewhere = _WATCHERS[name]
+    with watching(ports[is_elsewhere], count) as watch:
+        before = metrics(ports[False])
         watch(seconds)
-        return {name: value - before.get(name, 0.0) for name, value in metrics(port).items()}
+        return {name: value - before.get(name, 0.0) for name, value in metrics(ports[False]).items()}
 
 
 @contextmanager
@@ -268,7 +275,14 @@ def _browsers(port: int, count: int) -> Iterator[Callable[[float], None]]:
         live()
 
 
-_WATCHERS = {"nobody": _nobody, "streams": _streams, "browsers": _browsers}
+_ELSEWHERE = "browsers that watch another agent"
+# Which watchers, and whether they watch another agent: browsers keep the processors busy whomever they watch.
+_WATCHERS = {
+    "nobody": (_nobody, False),
+    "streams": (_streams, False),
+    _ELSEWHERE: (_browsers, True),
+    "browsers": (_browsers, False),
+}
 
 
 @contextmanager
@@ -323,6 +337,12 @@ def _p95(seconds: list[float]) -> float:
     return statistics.quantiles(seconds, n=20)[-1]
 
 
+def _change(seconds: dict[str, float], name: str) -> str:
+    """Return by how much watchers change a time, compared with those that leave the agent alone."""
+    other = {"streams": "nobody", "browsers": _ELSEWHERE}.get(name)
+    return "" if other is None else f"{(seconds[name] / seconds[other] - 1) * 100:+.1f} % against {other}"
+
+
 def page(before: Circumstances, outcome: Outcome) -> str:
     """Return the page with the figures of a run."""
     answers = "\n".join(
@@ -334,9 +354,8 @@ def page(before: Circumstances, outcome: Outcome) -> str:
         f" | {max(outcome.paints[path]) * 1000:.0f} ms |"
         for path, size in outcome.weights.items()
     )
-    without = outcome.late_p99_of_all_seconds.get("nobody", 0.0)
     late = "\n".join(
-        f"| {name} | {whole * 1000:.3f} ms | {f'{(whole / without - 1) * 100:+.1f} %' if without else '—'}"
+        f"| {name} | {whole * 1000:.3f} ms | {_change(outcome.late_p99_of_all_seconds, name)}"
         f" | {', '.join(f'{one * 1000:.3f}' for one in outcome.late_p99_seconds.get(name, []))} ms |"
         for name, whole in outcome.late_p99_of_all_seconds.items()
     )
@@ -384,8 +403,10 @@ The first paint counts from the begin of the navigation.
 ## Watchers beside a load
 Rounds of {seconds:g} s without watchers, with {watchers} event streams, and with the first page open in {watchers} browsers, in
 turns, on one agent. Counted is from when all are open.
+Browsers keep the processors of this machine busy whomever they watch. So they also watch another agent on it, which sends one
+transaction a second, and what counts is by how much more the load is late when they watch its own agent.
 Lateness is from the due time to the send, p99, as the buckets of the histogram show it.
-The streams' reader and the browsers run only when no other process wants to, as they would be on machines of their own.
+The streams' reader and the browsers run only when no other process wants to: they would be on machines of their own.
 
 | who watches | all rounds together | change | each round |
 | --- | --- | --- | --- |
