@@ -117,8 +117,8 @@ def main(  # noqa: PLR0913, PLR0917 - the sizes of all parts
     asks: Annotated[int, typer.Option(help="How often each page is asked for.", min=20)] = 200,
     visits: Annotated[int, typer.Option(help="How often a browser opens each page.", min=1)] = 10,
     watchers: Annotated[int, typer.Option(help="Streams, or browsers, at once.", min=1, max=64)] = 64,
-    rounds: Annotated[int, typer.Option(help="Rounds without watchers, with streams, and with browsers.", min=1)] = 4,
-    seconds: Annotated[float, typer.Option(help="Of each of the three in a round.", min=1)] = 20.0,
+    rounds: Annotated[int, typer.Option(help="Rounds with each kind of watchers.", min=1)] = 4,
+    seconds: Annotated[float, typer.Option(help="Of a round.", min=1)] = 20.0,
     events: Annotated[int, typer.Option(help="Events that one page gets.", min=2_000)] = 86_400,
     output: Annotated[Path, typer.Option(help="The page to write.")] = PAGE,
 ) -> None:
@@ -204,17 +204,17 @@ def _answer_seconds(port: int, path: str, count: int) -> list[float]:
 
 
 def _lateness(ports: dict[bool, int], outcome: Outcome, rounds: int) -> None:
-    """Measure the lateness of sends with each kind of watchers, in turns, so that all have the same machine.
+    """Measure the lateness of sends with two kinds of watchers, in turns, so that both have the same machine.
 
     `ports` are those of the agent that is measured, and of another one, which some of them watch instead.
     """
     sums = {name: Counter[str]() for name in _WATCHERS}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _yield_the_processor) as watching:
-        for _ in range(rounds):
-            for name, total in sums.items():
+        for names in [*rounds * [("nobody", "streams")], *rounds * [(_ELSEWHERE, "browsers")]]:
+            for name in names:
                 work = watching.submit(_counted_beside, name, ports, outcome.watchers, outcome.seconds)
                 counted = work.result()
-                total.update(counted)
+                sums[name].update(counted)
                 outcome.late_p99_seconds.setdefault(name, []).append(late_p99(counted))
     outcome.late_p99_of_all_seconds = {name: late_p99(dict(total)) for name, total in sums.items()}
 
@@ -403,8 +403,8 @@ The first paint counts from the begin of the navigation.
 {shown}
 
 ## Watchers beside a load
-Rounds of {seconds:g} s without watchers, with {watchers} event streams, and with the first page open in {watchers} browsers, in
-turns, on one agent. Counted is from when all are open.
+Rounds of {seconds:g} s on one agent: without watchers and with {watchers} event streams, in turns; then with the first page open in
+{watchers} browsers. Counted is from when all are open.
 Browsers keep the processors of this machine busy whomever they watch. So they also watch another agent on it, which sends one
 transaction a second, and what counts is by how much more the load is late when they watch its own agent.
 Lateness is from the due time to the send, p99, as the buckets of the histogram show it.
