@@ -8,7 +8,6 @@ far as it is kept.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from alertdrill.agent.api.reading import running_drill, status
 from alertdrill.agent.daemon.agent import Agent
 from alertdrill.agent.serving.door import Refused
 from alertdrill.probes.load.tally import LoadSecond
+from alertdrill.units.waiting import set_within
 
 _LOOK_EVERY_SECONDS = 0.25
 # The ledger is on a disk.
@@ -146,7 +146,7 @@ class Events:
         self._clients.add(client)
         try:
             await self._begin_stream(client, response, call.request)
-            while not await _ended_before_a_ping(client):
+            while not await set_within(client.is_over, _PING_EVERY_SECONDS):
                 client.write(b": ping\n\n")
         except ConnectionError:
             pass
@@ -193,10 +193,3 @@ class Events:
             reasons=dict(tally.reasons),
             seconds=list(self.seconds)[-call.query.seconds :],
         )
-
-
-async def _ended_before_a_ping(client: _Client) -> bool:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_PING_EVERY_SECONDS):
-            return await client.is_over.wait()
-    return False

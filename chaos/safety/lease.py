@@ -91,16 +91,13 @@ class _Lease:
         """Wait until the watchdog is ready; raises FaultNotApplied."""
         asyncio.get_running_loop().add_reader(self._output.fileno(), self._read)
         patience, why = self._patience, ""
-        if not await self._is_ready_within(patience.ready_seconds) and (found := self._strain).is_short:
+        if not await set_within(self._ready, patience.ready_seconds) and (found := self._strain).is_short:
             more = patience.ready_if_short_seconds - patience.ready_seconds
-            if not await self._is_ready_within(more):
+            if not await set_within(self._ready, more):
                 why = f" within {patience.ready_if_short_seconds:g} s, because {short_of_time(found)}"
         if self._is_lost or not self._ready.is_set():
             self._is_lost = True
             raise FaultNotApplied(f"the watchdog does not start{why}, so nothing is broken")
-
-    async def _is_ready_within(self, seconds: float) -> bool:
-        return await set_within(self._ready, seconds)
 
     @property
     def _strain(self) -> Strain:
