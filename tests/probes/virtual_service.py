@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from alertdrill.probes.client import Ended
 from alertdrill.probes.outcome import Outcome
+from tests.support.virtual_time import loop_time
 
 
 class Clock:
@@ -17,7 +18,7 @@ class Clock:
         self.held_up_seconds = 0.0
 
     def __call__(self) -> float:
-        return asyncio.get_running_loop().time() + self.held_up_seconds
+        return loop_time() + self.held_up_seconds
 
 
 class Service:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from alertdrill.units.polling import poll
-from tests.support.virtual_time import in_virtual_time
+from tests.support.virtual_time import in_virtual_time, loop_time
 
 
 class Problem:
@@ -19,7 +19,7 @@ class Problem:
         self.looked_at: list[float] = []
 
     async def __call__(self) -> str:
-        now = asyncio.get_running_loop().time()
+        now = loop_time()
         self.looked_at.append(now)
         await asyncio.sleep(self.takes_seconds)
         return "not ready" if now < self.until_seconds else ""

@@ -26,7 +26,7 @@ from alertdrill.chaos.safety.entry import Entry
 from alertdrill.chaos.safety.ledger import Ledger
 from alertdrill.chaos.safety.owner import Owner
 from tests.agent.drilling.virtual_site import EPOCH, RecordedSite, Slowness, World, instants, since_start
-from tests.support.virtual_time import in_virtual_time
+from tests.support.virtual_time import in_virtual_time, loop_time
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_a_second_drill_on_a_site_records_what_it_would_alone(world: World, tmp_
     async def main() -> list[Recording]:
         async with world.site() as site, site.loaded(DrillLoad(rate=20)):
             first = await _run(world, site)
-            await asyncio.sleep(40 - asyncio.get_running_loop().time())
+            await asyncio.sleep(40 - loop_time())
             return [first, await _run(world, site)]
 
     def shape(recording: Recording, start: float) -> dict[str, object]:

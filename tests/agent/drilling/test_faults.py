@@ -16,7 +16,7 @@ from alertdrill.agent.drilling.site import FaultNote
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.safety.ledger import Ledger
 from tests.agent.drilling.virtual_site import World, since_start
-from tests.support.virtual_time import in_virtual_time
+from tests.support.virtual_time import in_virtual_time, loop_time
 
 
 class Drilling:
@@ -83,7 +83,7 @@ def test_others_are_told_when_each_fault_begins_and_ends(world: World) -> None:
 def test_a_fault_is_in_force_from_its_instant_for_its_duration(world: World) -> None:
     async def look(drilling: Drilling) -> None:
         for at, in_force in ((1.9, 0), (2.1, 1), (4.9, 1), (5.1, 0)):
-            await asyncio.sleep(at - asyncio.get_running_loop().time())
+            await asyncio.sleep(at - loop_time())
             assert (drilling.in_force(), world.service.faults_in_force, len(drilling.entries())) == ((in_force,) * 3)
 
     assert _run(world, world.drill(world.slowness(at="2s", lasts="3s")), look).instants() == [(2.0, 5.0)]
@@ -110,9 +110,9 @@ def test_a_fault_with_a_duration_lasts_that_long_whatever_the_alerts_do(world: W
         await asyncio.sleep(4.5)
         drilling.runner.end_until_fired()
         for at, is_over in ((8.9, False), (9.1, True)):
-            await asyncio.sleep(at - asyncio.get_running_loop().time())
+            await asyncio.sleep(at - loop_time())
             assert drilling.runner.is_over is is_over
-        await asyncio.sleep(15 - asyncio.get_running_loop().time())
+        await asyncio.sleep(15 - loop_time())
 
     drilling = _run(world, world.drill(timed, later, until_fired, never_begun), fire)
     assert drilling.instants() == [(1.0, 9.0), (2.0, 4.5), (6.0, 8.0)]

@@ -16,7 +16,7 @@ from alertdrill.probes.load.poisson import PoissonArrivals
 from alertdrill.probes.load.ramping import RampingArrivals, Stage
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome
-from tests.support.virtual_time import in_virtual_time
+from tests.support.virtual_time import in_virtual_time, loop_time
 
 ALL_WELL: dict[str, Any] = {
     "target_rate": 100.0,
@@ -77,9 +77,7 @@ class _Service:
 
 def _sent(arrivals: Arrivals, delay_seconds: float = 0.01, max_in_flight: int = 10_000) -> Tally:
     """Run a load to its end in virtual time."""
-    load = Load(
-        _Service(delay_seconds), LoadPlan(arrivals, max_in_flight), clock=lambda: asyncio.get_running_loop().time()
-    )
+    load = Load(_Service(delay_seconds), LoadPlan(arrivals, max_in_flight), clock=loop_time)
     in_virtual_time(load.run)
     return load.tally
 

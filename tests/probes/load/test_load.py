@@ -11,7 +11,7 @@ from alertdrill.probes.load.arrivals import ConstantArrivals
 from alertdrill.probes.load.load import Load, LoadPlan, running
 from alertdrill.probes.load.tally import Tally
 from alertdrill.probes.outcome import Outcome
-from tests.support.virtual_time import in_virtual_time
+from tests.support.virtual_time import in_virtual_time, loop_time
 
 
 class Service:
@@ -22,13 +22,12 @@ class Service:
         self._outcome = outcome or Outcome()
 
     async def transact(self) -> Outcome:
-        await asyncio.sleep(self._delay_seconds(asyncio.get_running_loop().time()))
+        await asyncio.sleep(self._delay_seconds(loop_time()))
         return self._outcome
 
 
 def run(service: Service, rate: float, seconds: float, max_in_flight: int = 10_000) -> Load:
-    clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
-    load = Load(service, LoadPlan(ConstantArrivals(rate), max_in_flight), clock=clock)
+    load = Load(service, LoadPlan(ConstantArrivals(rate), max_in_flight), clock=loop_time)
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
@@ -69,8 +68,7 @@ def test_latency_counts_from_the_due_time() -> None:
 @pytest.mark.parametrize(("seconds", "whole", "in_part"), [(4.0, 4, 0), (3.5, 3, 5)])
 def test_full_seconds_and_the_last_part_add_up_to_the_load(seconds: float, whole: int, in_part: int) -> None:
     """The last second is a full one although its last answer comes before its end."""
-    clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
-    load = Load(Service(lambda _: 0.01), LoadPlan(ConstantArrivals(10, seconds)), clock=clock)
+    load = Load(Service(lambda _: 0.01), LoadPlan(ConstantArrivals(10, seconds)), clock=loop_time)
     in_virtual_time(load.run)
     tally = load.tally
     assert [second.due for second in tally.seconds] == [10] * whole
@@ -79,8 +77,7 @@ def test_full_seconds_and_the_last_part_add_up_to_the_load(seconds: float, whole
 
 
 def test_an_answer_after_the_last_second_is_in_a_part_of_its_own() -> None:
-    clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
-    load = Load(Service(lambda _: 0.25), LoadPlan(ConstantArrivals(10, 2.0)), clock=clock)
+    load = Load(Service(lambda _: 0.25), LoadPlan(ConstantArrivals(10, 2.0)), clock=loop_time)
     in_virtual_time(load.run)
     assert [second.offset for second in load.tally.seconds] == [0, 1]
     assert [(part.offset, part.due, part.succeeded) for part in load.tally.parts] == [(2, 0, 2)]
@@ -88,16 +85,15 @@ def test_an_answer_after_the_last_second_is_in_a_part_of_its_own() -> None:
 
 def _intervals(service: Service, *bounds: tuple[float, float]) -> tuple[Load, list[Tally]]:
     """Run a load of 97 a second for 12.3 s, and count what happens between instants of it."""
-    clock = lambda: asyncio.get_running_loop().time()  # noqa: E731
-    load, tallies = Load(service, LoadPlan(ConstantArrivals(97.0)), clock=clock), [Tally() for _ in bounds]
+    load, tallies = Load(service, LoadPlan(ConstantArrivals(97.0)), clock=loop_time), [Tally() for _ in bounds]
 
     async def main() -> None:
         async with running(load):
             for (start, end), tally in zip(bounds, tallies, strict=True):
-                await asyncio.sleep(start - clock())
+                await asyncio.sleep(start - loop_time())
                 async with load.counting(tally):
-                    await asyncio.sleep(end - clock())
-            await asyncio.sleep(12.3 - clock())
+                    await asyncio.sleep(end - loop_time())
+            await asyncio.sleep(12.3 - loop_time())
 
     in_virtual_time(main)
     return load, tallies

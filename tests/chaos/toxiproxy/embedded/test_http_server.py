@@ -8,7 +8,7 @@ import re
 import pytest
 
 from alertdrill.chaos.toxiproxy.embedded.http_server import Answer, Response, ToxiproxyRequest, serve_connection
-from tests.support.virtual_time import in_virtual_time
+from tests.support.virtual_time import in_virtual_time, loop_time
 
 HEAD = b"POST /a HTTP/1.1\r\nHost: a\r\n"
 LONG_SECONDS = 1000.0
@@ -36,7 +36,7 @@ class Client(asyncio.Transport):
         return self.closed_at is not None
 
     def close(self) -> None:
-        self.closed_at = asyncio.get_running_loop().time()
+        self.closed_at = loop_time()
 
     @property
     def statuses(self) -> list[str]:
