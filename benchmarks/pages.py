@@ -134,7 +134,7 @@ def main(  # noqa: PLR0913, PLR0917 - the sizes of all parts
             outcome.answers[path] = _answer_seconds(port, path, asks)
         _fill(folder / "elsewhere" / "kept", runs)
         elsewhere = stack.enter_context(_agent(folder / "elsewhere", 1))
-        _lateness({False: port, True: elsewhere}, outcome, rounds)
+        _lateness(port, elsewhere, outcome, rounds)
         for path in _SHOWN:
             visited = [_visit(browser, f"http://127.0.0.1:{port}{path}") for _ in range(visits)]
             outcome.weights[path] = max(size for size, _ in visited)
@@ -203,19 +203,19 @@ def _answer_seconds(port: int, path: str, count: int) -> list[float]:
     return found
 
 
-def _lateness(ports: dict[bool, int], outcome: Outcome, rounds: int) -> None:
+def _lateness(port: int, elsewhere: int, outcome: Outcome, rounds: int) -> None:
     """Measure the lateness of sends with two kinds of watchers, in turns, so that both have the same machine.
 
-    `ports` are those of the agent that is measured, and of another one, which some of them watch instead.
+    `elsewhere` is the port of another agent, which some of them watch instead.
     """
     sums = {name: Counter[str]() for name in _WATCHERS}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _yield_the_processor) as watching:
-        for names in [*rounds * [("nobody", "streams")], *rounds * [(_ELSEWHERE, "browsers")]]:
-            for name in names:
-                work = watching.submit(_counted_beside, name, ports, outcome.watchers, outcome.seconds)
-                counted = work.result()
-                sums[name].update(counted)
-                outcome.late_p99_seconds.setdefault(name, []).append(late_p99(counted))
+        for name in rounds * ["nobody", "streams"] + rounds * [_ELSEWHERE, "browsers"]:
+            watched = elsewhere if name == _ELSEWHERE else port
+            work = watching.submit(_counted_beside, port, name, watched, outcome.watchers, outcome.seconds)
+            counted = work.result()
+            sums[name].update(counted)
+            outcome.late_p99_seconds.setdefault(name, []).append(late_p99(counted))
     outcome.late_p99_of_all_seconds = {name: late_p99(dict(total)) for name, total in sums.items()}
 
 
@@ -224,13 +224,12 @@ def _yield_the_processor() -> None:
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
-def _counted_beside(name: str, ports: dict[bool, int], count: int, seconds: float) -> dict[str, float]:
-    """Count by series what happens in so many seconds, once all watchers are there."""
-    watching, is_elsewhere = _WATCHERS[name]
-    with watching(ports[is_elsewhere], count) as watch:
-        before = metrics(ports[False])
+def _counted_beside(port: int, name: str, watched: int, count: int, seconds: float) -> dict[str, float]:
+    """Count by series what happens to an agent in so many seconds, once all are there that watch it or another one."""
+    with _WATCHERS[name](watched, count) as watch:
+        before = metrics(port)
         watch(seconds)
-        return {name: value - before.get(name, 0.0) for name, value in metrics(ports[False]).items()}
+        return {series: value - before.get(series, 0.0) for series, value in metrics(port).items()}
 
 
 @contextmanager
@@ -277,13 +276,7 @@ def _browsers(port: int, count: int) -> Iterator[Callable[[float], None]]:
 
 
 _ELSEWHERE = "browsers that watch another agent"
-# Which watchers, and whether they watch another agent: browsers keep the processors busy whomever they watch.
-_WATCHERS = {
-    "nobody": (_nobody, False),
-    "streams": (_streams, False),
-    _ELSEWHERE: (_browsers, True),
-    "browsers": (_browsers, False),
-}
+_WATCHERS = {"nobody": _nobody, "streams": _streams, _ELSEWHERE: _browsers, "browsers": _browsers}
 
 
 @contextmanager
