@@ -85,8 +85,7 @@ THOROUGH = (
     "simulator/test_case.py",
     "simulator/test_mutants.py",
 )
-# Files whose tests share something go to one worker together, in the order of this table: the longest groups first.
-# All others go by file.
+# Files whose tests share something go to one worker together; all others go by file.
 TOGETHER = {
     "kubernetes/test_every_step.py": "a control plane",
     "kubernetes/test_drill.py": "a control plane",
@@ -95,21 +94,54 @@ TOGETHER = {
     "chaos/machine/": "processes",
     "chaos/postgres/": "processes",
     "chaos/safety/": "processes",
-    "integration/test_drill.py": "a lab",
-    "integration/test_guards.py": "another lab",
-    "integration/test_strategy_drills.py": "another lab",
-    "integration/test_kpi.py": "another lab",
-    "integration/test_outages.py": "another lab",
-    "integration/test_runbooks.py": "another lab",
-    "integration/test_cut_short.py": "labs cut short",
-    "integration/test_run.py": "a lab of an agent",
-    "integration/test_predictions.py": "predictions",
-    "integration/": "short labs",
-    "simulator/": "simulator",
+    "integration/test_guards.py": "a lab",
+    "integration/test_strategy_drills.py": "a lab",
+    "integration/test_kpi.py": "a lab",
+    "integration/test_outages.py": "a lab",
+    "integration/test_runbooks.py": "a lab",
+    "integration/test_escalation.py": "monitoring servers",
+    "integration/test_monitoring.py": "monitoring servers",
     "lab/": "lab",
+    "simulator/": "simulator",
     "probes/test_postgres.py": "databases",
     "probes/test_redis.py": "databases",
 }
+# Each test of these goes to any worker: they are long, and share nothing.
+APART = ("agent/commands/test_probe.py", "agent/regression/test_simulated.py")
+# The longest begin first, or the last would keep others waiting. This is the order in which they begin.
+LONGEST = (
+    "kubernetes/test_every_step.py",
+    "kubernetes/test_drill.py",
+    "kubernetes/",
+    "chaos/safety/",
+    "chaos/machine/",
+    "chaos/postgres/",
+    "integration/test_drill.py",
+    "integration/test_strategy_drills.py",
+    "integration/test_guards.py",
+    "integration/test_kpi.py",
+    "integration/test_outages.py",
+    "integration/test_runbooks.py",
+    "integration/test_cut_short.py",
+    "agent/commands/test_probe.py",
+    "lab/",
+    "integration/test_run.py",
+    "integration/test_audit.py",
+    "integration/test_predictions.py",
+    "agent/daemon/test_bad_luck.py",
+    "integration/test_capacity.py",
+    "simulator/",
+    "agent/regression/test_simulated.py",
+    "agent/pages/test_pages.py",
+    "integration/test_wheel.py",
+    "integration/",
+    "agent/regression/",
+    "agent/daemon/",
+    "agent/drilling/",
+    "agent/test_canaries.py",
+    "probes/load/test_workers.py",
+    "image/",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -153,10 +185,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-# Each test of these goes to any worker: they are long, and share nothing.
-APART = ("agent/regression/test_simulated.py",)
-
-
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Gives each worker whole groups of tests."""
 
@@ -177,4 +205,4 @@ def _path(nodeid: str) -> str:
 
 
 def _rank(path: str) -> int:
-    return next((rank for rank, start in enumerate(TOGETHER) if path.startswith(start)), len(TOGETHER))
+    return next((rank for rank, start in enumerate(LONGEST) if path.startswith(start)), len(LONGEST))
