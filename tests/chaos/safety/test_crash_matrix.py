@@ -62,9 +62,10 @@ def _of_folder(folder: Path) -> dict[str, str]:
     return found
 
 
-def test_steps_are_counted_and_the_event_comes_just_before_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at", [1, "begin: rename"])
+def test_steps_are_counted_and_the_event_comes_just_before_one(tmp_path: Path, at: int | str) -> None:
     there: list[bool] = []
-    steps = Steps(1, lambda: there.append((tmp_path / "b").exists()))
+    steps = Steps(at, lambda: there.append((tmp_path / "b").exists()))
     (tmp_path / "a").touch()
     with counted(steps):
         (tmp_path / "a").stat()

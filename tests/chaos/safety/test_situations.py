@@ -37,7 +37,7 @@ def test_each_fault_ends_in_each_situation_as_the_table_says(
     assert found.keys() == promised.keys()
     for column, promise in promised.items():
         assert found[column].problems == [], column
-        assert (column, found[column].end) == (column, promise.end)
+        assert found[column].end == promise.end, (column, found[column])
         assert promise.said in found[column].said, column
 
 

@@ -56,7 +56,7 @@ class Outcome:
 
     fault: str
     event: str
-    at: int | None
+    at: int | str | None
     step: str = ""
     reached: bool = False
     healed_by: str = ""
@@ -88,9 +88,11 @@ def applies(event: str, target: Target) -> bool:
 
 
 class Cell:
-    """Runs one agent against a target, with an event at a step, or none to find the steps."""
+    """Runs one agent against a target, with an event at a step (its number or its name), or none to find the steps."""
 
-    def __init__(self, name: str, target: Target, directory: Path, event: str = "", at: int | None = None) -> None:
+    def __init__(
+        self, name: str, target: Target, directory: Path, event: str = "", at: int | str | None = None
+    ) -> None:
         self._target = target
         self._ledger = Ledger(directory / "ledger", "crashing")
         self._outcome = Outcome(name, event, at)
@@ -274,17 +276,11 @@ async def at_step(name: str, target: Target, directory: Path, event: str, at: in
     return await _again_until(_waited_itself, name, target, directory, event=event, at=at)
 
 
-async def while_in_force(name: str, target: Target, directory: Path, event: str, steps: list[str]) -> Outcome:
-    """Run an agent with an event while its fault is in force; `steps` are those of an undisturbed agent.
-
-    It runs again also if the event came at another step, because the machine stopped the agent before that.
-    """
-    at = steps.index(IN_FORCE)
-
-    def is_whole(outcome: Outcome) -> bool:
-        return outcome.steps[at : at + 1] == [IN_FORCE] and _waited_itself(outcome)
-
-    return await _again_until(is_whole, name, target, directory, event=event, at=at)
+async def while_in_force(name: str, target: Target, directory: Path, event: str) -> Outcome:
+    """Run an agent with an event while its fault is in force; again if its watchdog undid the fault before that."""
+    return await _again_until(
+        lambda one: one.reached and _waited_itself(one), name, target, directory, event=event, at=IN_FORCE
+    )
 
 
 async def _again_until(

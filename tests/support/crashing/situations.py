@@ -16,7 +16,7 @@ from alertdrill.chaos.fault import Endpoints
 from alertdrill.chaos.registry import fault_class
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
-from crashing.cell import OF_THE_TARGET, Outcome, applies, undisturbed, while_in_force
+from crashing.cell import OF_THE_TARGET, Outcome, applies, while_in_force
 from crashing.targets import Target, running
 
 PAGE = Path(__file__).parents[3] / "docs" / "faults-and-safety.md"
@@ -144,6 +144,7 @@ class Observed:
     end: str
     said: str
     problems: list[str]
+    healed_by: str = ""
 
 
 def observed(fault: str) -> dict[str, Observed]:
@@ -155,11 +156,10 @@ async def _observed(fault: str) -> dict[str, Observed]:
     with tempfile.TemporaryDirectory(prefix="alertdrill-situation-") as made:
         directory = Path(made)
         async with running(fault, directory) as target:
-            steps = (await undisturbed(fault, target, directory / "undisturbed")).steps
             found = {}
             for event in OF_THE_TARGET:
                 if applies(event, target):
-                    found[event] = _of_a_cell(await while_in_force(fault, target, directory / event, event, steps))
+                    found[event] = _of_a_cell(await while_in_force(fault, target, directory / event, event))
             if TABLE[fault][AT_ONCE] is not _NEVER:
                 found[AT_ONCE] = await _two_at_once(target, directory)
             return found
@@ -167,7 +167,7 @@ async def _observed(fault: str) -> dict[str, Observed]:
 
 def _of_a_cell(outcome: Outcome) -> Observed:
     unreached = [] if outcome.reached else [f"{outcome.event} did not happen"]
-    return Observed(outcome.end, outcome.said, outcome.problems + unreached)
+    return Observed(outcome.end, outcome.said, outcome.problems + unreached, outcome.healed_by)
 
 
 async def _two_at_once(target: Target, directory: Path) -> Observed:

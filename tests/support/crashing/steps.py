@@ -25,9 +25,12 @@ _PHASES = {"resolve": "resolve", "write": "ledger", "inject": "inject", "undo": 
 
 
 class Steps:
-    """Counts steps, and does something just before one of them."""
+    """Counts steps, and does something just before one of them, which is given by its number or its name.
 
-    def __init__(self, at: int | None, happen: Callable[[], None]) -> None:
+    The numbers of later steps differ between runs if a library sends in one piece or in two.
+    """
+
+    def __init__(self, at: int | str | None, happen: Callable[[], None]) -> None:
         self.names: list[str] = []
         self._at, self._happen = at, happen
         self._phase = "begin"
@@ -55,9 +58,9 @@ class Steps:
 
     def _count(self, name: str) -> None:
         with self._lock:
-            number = len(self.names)
-            self.names.append(f"{self._phase}: {name}")
-        if number == self._at:
+            number, step = len(self.names), f"{self._phase}: {name}"
+            self.names.append(step)
+        if self._at in {number, step}:
             self._happen()
 
 
