@@ -19,6 +19,9 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, undoes: bool = True) ->
 
     import uvloop
 
+    from alertdrill.units.waiting import keep_cancellations
+
+    keep_cancellations()
     stopping = "stopping: undoing what is broken …" if undoes else "stopping …"
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -15,6 +15,7 @@ import uvloop
 from alertdrill.probes.any_probe import AnyProbe, open_client
 from alertdrill.probes.client import startable
 from alertdrill.probes.load.load import LoadPlan, Sender
+from alertdrill.units.waiting import keep_cancellations
 
 OF_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
 
@@ -50,6 +51,7 @@ def work(job: WorkerJob, connection: Connection) -> None:
     # runners. Only the parent handles them.
     for number in OF_THE_PARENT:
         signal.signal(number, signal.SIG_IGN)
+    keep_cancellations()
     # When the parent is gone, there is no one to report that to.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         uvloop.run(_work(job, connection))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from alertdrill.units.waiting import set_within
+from alertdrill.units.waiting import keep_cancellations, set_within
 from tests.support.virtual_time import in_virtual_time, loop_time
 
 
@@ -48,3 +48,59 @@ def test_a_cancellation_is_not_lost_when_the_event_is_set_at_the_same_moment(tur
         return was_done or waiting.cancelled()
 
     assert in_virtual_time(main)
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command does as it starts, for the length of a test."""
+    for module in (asyncio, asyncio.tasks):
+        monkeypatch.setattr(module, "wait_for", module.wait_for)
+    keep_cancellations()
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize("turns", range(4))
+def test_a_library_loses_no_cancellation_when_its_answer_comes_at_the_same_moment(turns: int) -> None:
+    async def main() -> bool:
+        answer = asyncio.get_running_loop().create_future()
+        waiting = asyncio.ensure_future(asyncio.wait_for(answer, 5.0))  # noqa: TID251
+        await asyncio.sleep(1)
+        answer.set_result(None)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        was_done = waiting.done()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        return was_done or waiting.cancelled()
+
+    assert in_virtual_time(main)
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize(
+    ("answers_at", "seconds", "expected", "took_seconds"),
+    [
+        (2.0, 5.0, "answer", 2.0),
+        (5.0, 2.0, None, 2.0),
+        (2.0, None, "answer", 2.0),
+        (0.0, 0.0, "answer", 0.0),
+        (1.0, 0.0, None, 0.0),
+        (1.0, -1.0, None, 0.0),
+    ],
+)
+def test_a_library_waits_for_its_answer_or_until_the_time_is_over(
+    answers_at: float, seconds: float | None, expected: str | None, took_seconds: float
+) -> None:
+    async def main() -> tuple[str | None, float, bool]:
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        if answers_at:
+            asyncio.get_running_loop().call_at(answers_at, lambda: answer.done() or answer.set_result("answer"))
+        else:
+            answer.set_result("answer")
+        try:
+            found: str | None = await asyncio.wait_for(answer, seconds)  # noqa: TID251
+        except TimeoutError:
+            found = None
+        return found, loop_time(), answer.cancelled()
+
+    assert in_virtual_time(main) == (expected, took_seconds, expected is None)

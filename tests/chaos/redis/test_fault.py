@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
+from alertdrill.agent.commands.running import run
 from alertdrill.chaos.errors import FaultNotApplied
 from alertdrill.chaos.safety.applied import applied
 from alertdrill.chaos.safety.ledger import Ledger
@@ -70,6 +71,45 @@ async def test_writes_wait_for_the_block_and_reads_do_not(witness: Any, where: d
         assert not await is_writable(witness, 0.3)
         assert await witness.get("theirs") == b"kept"
     assert await is_writable(witness)
+
+
+def test_a_cancellation_in_any_turn_of_the_loop_ends_the_injection(
+    server: Server, where: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ctrl-C does it in a command: if it were lost, the fault would stay in force."""
+    del server
+    for module in (asyncio, asyncio.tasks):
+        monkeypatch.setattr(module, "wait_for", module.wait_for)
+
+    async def lost_in(turns: int) -> tuple[bool, bool]:
+        """Return whether a cancellation after so many turns was lost, and whether the injection was over before."""
+        injection = await fault(**FLUSH).resolve(endpoints(**where), "alertdrill-1")
+        is_over = asyncio.Event()
+
+        async def inject() -> None:
+            await injection.inject()
+            is_over.set()
+
+        task = asyncio.ensure_future(inject())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if is_over.is_set():
+            return False, True
+        task.cancel()
+        await asyncio.wait([task])
+        return is_over.is_set(), False
+
+    async def main() -> int:
+        lost, turns, was_over = [], 0, False
+        while not was_over:
+            is_lost, was_over = await lost_in(turns)
+            lost += [turns] if is_lost else []
+            turns += 1
+        assert turns > 10
+        assert lost == []
+        return 0
+
+    assert run(main) == 0
 
 
 async def test_redis_itself_ends_a_block_at_its_longest(witness: Any, where: dict[str, Any]) -> None:
