@@ -19,6 +19,7 @@ class _Decision:
     outcome: VerdictOutcome
     reason: str
     finding: Finding | None = None
+    outside: Milestone | None = None
 
 
 def judge_fired(alert: FiredAlert, expected: Expectation, *, is_in_time: bool) -> Verdict:
@@ -34,6 +35,7 @@ def judge_fired(alert: FiredAlert, expected: Expectation, *, is_in_time: bool) -
         finding=decision.finding,
         spans=alert.spans,
         notes=() if decision.outcome is VerdictOutcome.INCONCLUSIVE else as_note(alert),
+        outside=decision.outside,
     )
 
 
@@ -123,4 +125,4 @@ def _outside(alert: FiredAlert, milestone: Milestone) -> _Decision | None:
     outcome = VerdictOutcome.EARLY if milestone.at < window.earliest else VerdictOutcome.LATE
     lawful = f"{window.earliest - alert.fault_at:.2f} to {window.latest - alert.fault_at:.2f} s"
     came = f"{milestone.name} {milestone.at - alert.fault_at:.2f} s after the fault"
-    return _Decision(outcome, f"{came}, lawful is {lawful} ({window.arithmetic})")
+    return _Decision(outcome, f"{came}, lawful is {lawful} ({window.arithmetic})", outside=milestone)

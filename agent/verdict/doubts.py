@@ -21,9 +21,10 @@ from alertdrill.agent.rules.expression import anatomy
 from alertdrill.agent.rules.labels import listed, templates
 from alertdrill.agent.verdict.delivery import is_led
 from alertdrill.agent.verdict.evaluations import skipped, watched
-from alertdrill.agent.verdict.lost_scrapes import shortage_doubts, was_held_up, was_short
+from alertdrill.agent.verdict.lost_scrapes import shortage_doubts, was_held_up, was_short, why_slow
 from alertdrill.agent.verdict.moved import has_moved
-from alertdrill.agent.verdict.verdict import Doubt, VerdictOutcome
+from alertdrill.agent.verdict.verdict import Doubt, Verdict, VerdictOutcome
+from alertdrill.agent.verdict.window import DELIVERY_SECONDS
 from alertdrill.probes.figures.honesty import Sending, honesty
 
 _LONGEST_CLOCK_DIFFERENCE_SECONDS = 1.0
@@ -61,6 +62,23 @@ def doubts(recording: Recording, fault_at: float, healed_at: float | None = None
     if not any(doubt.alert is None for doubt in found) and not _has_alert_after(recording, fault_at):
         found += _unfelt(recording, fault_at)
     return found
+
+
+def late_notifications(recording: Recording, verdicts: Iterable[Verdict]) -> Iterator[Doubt]:
+    """Yield a doubt for each notification that came too late while this machine was short of processor time.
+
+    It is sent and received by programs that had to wait for their turn.
+    """
+    for one in verdicts:
+        late, firing = one.outside, next((of.at for of in one.milestones if of.name == "firing"), None)
+        if one.outcome is not VerdictOutcome.LATE or late is None or late.name != "notified" or firing is None:
+            continue
+        assert late.at is not None  # noqa: S101 - it came, outside of its window
+        assert late.window is not None  # noqa: S101 - as above
+        too_late = late.at - late.window.latest
+        if told := why_slow(recording, firing, late.at, too_late + DELIVERY_SECONDS):
+            text = f"the notification of {one.alert} came {too_late:.2f} s too late, and this machine's processors were busy: {told}"
+            yield Doubt(text, one.alert, VerdictOutcome.LATE, of_machine=True)
 
 
 def _unfelt(recording: Recording, fault_at: float) -> Iterator[Doubt]:

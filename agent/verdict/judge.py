@@ -18,7 +18,7 @@ from alertdrill.agent.verdict.audit import audit_problems
 from alertdrill.agent.verdict.conformance import breaches
 from alertdrill.agent.verdict.decision import judge_fired, over_budget
 from alertdrill.agent.verdict.diagnosis.silence import no_rule, why_silent
-from alertdrill.agent.verdict.doubts import doubts, notes
+from alertdrill.agent.verdict.doubts import doubts, late_notifications, notes
 from alertdrill.agent.verdict.evaluations import rule_evaluations
 from alertdrill.agent.verdict.fired import fired_alerts
 from alertdrill.agent.verdict.runbook import runbook
@@ -36,7 +36,8 @@ def judge(recording: Recording) -> Judgement:
     fired = _fired_besides(recording)
     verdicts = [_judge_expectation(recording, expectation, fault) for expectation in recording.drill.expect]
     verdicts += [_unexpected(recording, alert, fault[0]) for alert in fired if alert not in recording.allowed]
-    undermining = _undermining(doubts(recording, *fault), verdicts)
+    found = [*doubts(recording, *fault), *late_notifications(recording, verdicts)]
+    undermining = _undermining(found, verdicts)
     is_sure = all(verdict.outcome is not VerdictOutcome.INCONCLUSIVE for verdict in verdicts)
     return Judgement(
         verdicts=tuple(

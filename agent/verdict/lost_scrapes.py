@@ -22,7 +22,7 @@ from operator import attrgetter
 from statistics import median
 
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.recording.records import RuleRecord, SecondRecord, StrainRecord, TargetRecord
+from alertdrill.agent.recording.records import MachineRecord, RuleRecord, SecondRecord, StrainRecord, TargetRecord
 from alertdrill.agent.rules.expression import Anatomy, Selector, anatomy
 from alertdrill.agent.verdict.evaluations import skipped, targets_behind, watched
 from alertdrill.agent.verdict.timeline import AlertTimeline, timelines
@@ -102,9 +102,31 @@ def was_short(recording: Recording, start: float, end: float) -> bool:
     machine = recording.machine
     if machine is None or not machine.has_prometheus:
         return False
-    within = [one for one in machine.slices if one.at < end and start < one.at + one.seconds]
+    within = _between(machine, start, end)
     short = sum(one.seconds for one in within if Shortage((one,)).explains(_SHORT_SECONDS))
     return short > 0 and short >= _SHARE_THAT_MATTERS * sum(one.seconds for one in within)
+
+
+def _between(machine: MachineRecord, start: float, end: float) -> tuple[StrainRecord, ...]:
+    return tuple(one for one in machine.slices if one.at < end and start < one.at + one.seconds)
+
+
+def why_slow(recording: Recording, start: float, end: float, seconds: float) -> str:
+    """Return how short of processor time this machine was between two instants; empty if it explains no such delay.
+
+    `seconds` is how long something took that takes no time on a machine that is not busy. It explains nothing while a fault
+    of the drill itself took the processors away. If Prometheus runs elsewhere, only alertdrill itself had to wait here.
+    """
+    machine = recording.machine
+    starves = any(
+        one.kind in _STARVES and one.injected_at <= end and start <= one.healed_at for one in recording.faults
+    )
+    if machine is None or starves:
+        return ""
+    slices = _between(machine, start, end)
+    if not machine.has_prometheus:
+        slices = tuple(one.model_copy(update={"contended": None}) for one in slices)
+    return Shortage(slices).told(seconds)
 
 
 def was_held_up(recording: Recording) -> bool:

@@ -123,7 +123,10 @@ class Runbook:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on one alert, with its reason in one sentence; `notes` say what could not be checked."""
+    """The verdict on one alert, with its reason in one sentence; `notes` say what could not be checked.
+
+    `outside` is the milestone outside of its window that alone is the reason; None if there is another one.
+    """
 
     alert: str
     labels: dict[str, str]
@@ -135,6 +138,7 @@ class Verdict:
     spans: tuple[Span, ...] = ()
     notes: tuple[str, ...] = ()
     runbook: Runbook | None = None
+    outside: Milestone | None = None
 
     @property
     def explanation(self) -> str:

@@ -33,7 +33,7 @@ from alertdrill.agent.verdict.verdict import Window
 
 _PEER_SECONDS = 15.0
 # From Prometheus through Alertmanager to our socket, beyond the waits that are configured.
-_DELIVERY_SECONDS = 1.0
+DELIVERY_SECONDS = 1.0
 _EARLY_SECONDS = 0.010
 # Alertmanager up to 0.33 may keep a group for this long after it has become empty.
 _CLEAN_UP_SECONDS = 30.0
@@ -137,15 +137,17 @@ def notified_window(recording: Recording, timeline: AlertTimeline, route: Route,
     # It fires by the server's clock, and the notification is received by ours.
     sent_at = timeline.firing_at + query_offset_seconds - (clock.clock_ahead_seconds or 0.0)
     soonest = sent_at - clock.clock_unsure_seconds - _EARLY_SECONDS
-    latest = sent_at + clock.clock_unsure_seconds + _DELIVERY_SECONDS
+    latest = sent_at + clock.clock_unsure_seconds + DELIVERY_SECONDS
     wait, interval = route.group_wait.total_seconds(), route.group_interval.total_seconds()
     peers = (recording.alertmanager.peers - 1) * _PEER_SECONDS
     others = f", + up to {peers:g} s for {recording.alertmanager.peers} peers" if peers else ""
     if _is_new_group(recording, timeline, route):
-        text = f"firing + group_wait {wait:g} s of a new group{others}, + {_DELIVERY_SECONDS:g} s to arrive"
+        text = f"firing + group_wait {wait:g} s of a new group{others}, + {DELIVERY_SECONDS:g} s to arrive"
         return Window(soonest + wait, latest + wait + peers, text)
     longest = max(wait, interval)
-    text = f"firing, + at most max(group_wait {wait:g} s, group_interval {interval:g} s){others}, + {_DELIVERY_SECONDS:g} s"
+    text = (
+        f"firing, + at most max(group_wait {wait:g} s, group_interval {interval:g} s){others}, + {DELIVERY_SECONDS:g} s"
+    )
     return Window(soonest, latest + longest + peers, text)
 
 

@@ -16,6 +16,7 @@ from alertdrill.agent.recording.records import (
     StrainRecord,
 )
 from alertdrill.agent.verdict.judge import judge
+from alertdrill.agent.verdict.verdict import VerdictOutcome
 
 IDLE = {"loop_lag_seconds": 0.002, "busy": 0.2, "stolen": 0.0, "contended": 0.05}
 STRAINS: dict[str, dict[str, float]] = {
@@ -111,6 +112,59 @@ def test_another_reason_besides_is_enough_against_it(passed: Recording, other: d
     judgement = judge(_on(passed.model_copy(update=change), BUSY))
     assert judgement.exit_code == 3
     assert not judgement.spoiled_by_machine
+
+
+def _told_late(recording: Recording, seconds: float) -> Recording:
+    """Let the receiver be notified so long after the end of the window."""
+    (verdict,) = judge(recording).verdicts
+    notified = next(one for one in verdict.milestones if one.name == "notified")
+    assert notified.margins is not None
+    shift = notified.margins[1] + seconds
+    later = [one.model_copy(update={"received_at": one.received_at + shift}) for one in recording.notifications]
+    return recording.model_copy(update={"notifications": later})
+
+
+@pytest.mark.parametrize("strain", STRAINS.values(), ids=STRAINS)
+def test_a_notification_that_a_busy_machine_held_up_spoils_a_drill(passed: Recording, strain: dict[str, float]) -> None:
+    judgement = judge(_on(_told_late(passed, 0.5), strain))
+    assert judgement.spoiled_by_machine
+    (why,) = judgement.undermined_by
+    assert why.startswith(
+        "the notification of OrdersSlow came 0.50 s too late, and this machine's processors were busy: "
+    )
+
+
+@pytest.mark.parametrize(
+    ("strain", "seconds", "here"),
+    [
+        (IDLE, 0.5, True),
+        # Busy processors alone do not take a minute, and neither does such a lag.
+        (STRAINS["crowded"], 60, True),
+        (STRAINS["late"], 60, True),
+        # Elsewhere, other programs of this machine do not hold it up.
+        (STRAINS["crowded"], 0.5, False),
+    ],
+)
+def test_a_notification_that_the_machine_did_not_hold_up_is_late(
+    passed: Recording, strain: dict[str, float], seconds: float, *, here: bool
+) -> None:
+    judgement = judge(_on(_told_late(passed, seconds), strain, here=here))
+    assert [one.outcome for one in judgement.verdicts] == [VerdictOutcome.LATE]
+
+
+def test_a_notification_is_late_if_a_fault_of_the_drill_took_the_processors(passed: Recording) -> None:
+    late = _told_late(passed, 0.5)
+    faults = [one.model_copy(update={"kind": "cpu"}) for one in late.faults]
+    judgement = judge(_on(late.model_copy(update={"faults": faults}), BUSY))
+    assert [one.outcome for one in judgement.verdicts] == [VerdictOutcome.LATE]
+
+
+def test_a_busy_machine_does_not_excuse_an_alert_that_fired_after_its_budget(passed: Recording) -> None:
+    values = passed.drill.model_dump(by_alias=True, mode="json")
+    values["expect"][0]["within"] = "10s"
+    late = _told_late(passed, 0.5).model_copy(update={"drill": type(passed.drill).model_validate(values)})
+    judgement = judge(_on(late, BUSY))
+    assert [one.outcome for one in judgement.verdicts] == [VerdictOutcome.LATE]
 
 
 def test_a_load_that_was_late_because_alertdrill_was_held_up_once_is_spoiled(passed: Recording) -> None:
