@@ -41,15 +41,18 @@ def test_a_slow_database_is_proven_to_fire_notify_and_resolve(
     (recording,) = output.glob("*.recording.json.gz")
     (page,) = output.glob("*.html")
     assert ended.stdout.splitlines()[-1] == f"report {page}"
-    milestones = verdicts(output)["verdicts"][0]
-    assert milestones["outcome"] == "passed"
+    reported = verdicts(output)
+    assert reported["verdicts"][0]["outcome"] == "passed"
     assert lab.toxic_names() == []
-    kpis = {one["kpi"]: {at["phase"]: at["value"] for at in one["values"]} for one in verdicts(output)["kpis"]}
+    kpis = {one["kpi"]: {at["phase"]: at["value"] for at in one["values"]} for one in reported["kpis"]}
     p95 = kpis["response time p95"]
     assert p95["fault"] > 2 > p95["baseline"]
     again = alertdrill("judge", recording, "--json")
     assert again.returncode == 0
-    assert json.loads(again.stdout) == verdicts(output)
+    # Where the pages of runbooks are is in no recording; a second try on a lab of its own finds those of the checkout.
+    for one in reported["verdicts"]:
+        one["runbook"]["page"] = None
+    assert json.loads(again.stdout) == reported
 
 
 def test_without_its_fault_the_same_drill_is_missed(lab: KeptLab, drill_file: Write, tmp_path: Path) -> None:
