@@ -139,8 +139,14 @@ async def test_a_late_reply_is_never_taken_for_that_of_another_command(
     read: Callable[..., Any], databases: Any, server: Any
 ) -> None:
     probe = read(kind="redis", url=databases.redis, command="BLPOP late 60", reply="nothing", pool_size=1, timeout="6s")
+
+    async def is_given_up() -> bool:
+        return (await server.info("clients"))["blocked_clients"] == 0
+
     async with open_client(probe) as client:
         assert (await client.transact()).reason == "timeout"
+        # Before Redis sees that the client has gone, it would send the value there, and lose it.
+        await until(is_given_up, "Redis sees that the client has gone")
         await server.rpush("late", "first")
         assert "first" in (await client.transact()).detail
         await server.rpush("late", "second")
