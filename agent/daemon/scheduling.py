@@ -137,6 +137,8 @@ class Scheduler:
         while self._unwritten:
             self._write(self._unwritten[0])
             del self._unwritten[0]
+        # What waits began to wait before anything that is due now.
+        self._begin_waiting(tasks, now, timetable)
         for entry in timetable.schedule.entries:
             since = self._journal.watched_since(entry, now)
             # A clock that was set back brings times again.
@@ -150,7 +152,6 @@ class Scheduler:
                 if not self._is_over(occurrence):
                     self._decide(tasks, occurrence, skip, now)
             self._next[entry.name] = timetable.next_after(entry, self._journal.watched_since(entry, now))
-        self._begin_waiting(tasks, now, timetable)
         # The choice rests on what the history knows, which must include the drill before.
         if not self.is_running and self._is_ready() and self._history.memory is not self._forgotten:
             self._tell_next(timetable)

@@ -31,7 +31,7 @@ from alertdrill.agent.schedule.occurrences import Skip
 from alertdrill.chaos.machine.threads import in_thread
 from tests.agent.drilling.virtual_site import VirtualPrometheus, World, since_start
 from tests.support.gone_folder import replaced_by_a_file
-from tests.support.virtual_time import in_virtual_time
+from tests.support.virtual_time import in_virtual_time, loop_time
 from tests.support.waiting import running
 
 SAMPLES = Path(__file__).parents[2] / "recordings"
@@ -108,6 +108,14 @@ def test_a_drill_runs_at_its_time_and_its_recording_says_why(tmp_path: Path) -> 
     told = [line for _, line in agent.world.lines]
     assert told[0] == "next, by e0 at 2026-09-21T14:14:00Z: slow-service"
     assert told[-1] == f"drill slow-service ended with code 1: Slow early; report {report}"
+
+
+def test_what_waits_for_the_load_begins_before_what_comes_at_the_moment_when_it_is_there(tmp_path: Path) -> None:
+    agent = Agent(tmp_path, {"cron": FIRST, "late_by": "5m"}, {"cron": SECOND})
+    agent.run_for(150, is_ready=lambda: loop_time() >= 100)
+    first, second = agent.occurrences
+    assert first == ("e0", "14:14", "done", "", ENDED)
+    assert second == ("e1", "14:15", "skipped", "overlap", ())
 
 
 def test_the_log_says_that_a_recording_cannot_be_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
