@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import shutil
@@ -157,6 +158,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Give the memory back, unless a test failed: then its files may tell why."""
     if exitstatus == pytest.ExitCode.OK and (folder := session.config.stash.get(_FOLDER, None)) is not None:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def wait_for_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give `asyncio.wait_for` back after a test: a command replaces it as it starts."""
+    for module in (asyncio, asyncio.tasks):
+        monkeypatch.setattr(module, "wait_for", module.wait_for)
 
 
 @pytest.fixture

@@ -36,10 +36,8 @@ def test_it_waits_until_the_event_is_set_or_the_time_is_over(
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def kept(wait_for_given_back: None) -> None:  # noqa: ARG001 - only its end matters
     """What a command does as it starts, for the length of a test."""
-    for module in (asyncio, asyncio.tasks):
-        monkeypatch.setattr(module, "wait_for", module.wait_for)
     keep_cancellations()
 
 

@@ -73,13 +73,9 @@ async def test_writes_wait_for_the_block_and_reads_do_not(witness: Any, where: d
     assert await is_writable(witness)
 
 
-def test_a_cancellation_in_any_turn_of_the_loop_ends_the_injection(
-    server: Server, where: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("wait_for_given_back")
+def test_a_cancellation_in_any_turn_of_the_loop_ends_the_injection(where: dict[str, Any]) -> None:
     """As Ctrl-C does it in a command: if it were lost, the fault would stay in force."""
-    del server
-    for module in (asyncio, asyncio.tasks):
-        monkeypatch.setattr(module, "wait_for", module.wait_for)
 
     async def lost_in(turns: int) -> tuple[bool, bool]:
         """Return whether a cancellation after so many turns was lost, and whether the injection was over before."""
