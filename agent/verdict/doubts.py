@@ -21,8 +21,9 @@ from alertdrill.agent.rules.expression import anatomy
 from alertdrill.agent.rules.labels import listed, templates
 from alertdrill.agent.verdict.delivery import is_led
 from alertdrill.agent.verdict.evaluations import skipped, watched
-from alertdrill.agent.verdict.lost_scrapes import shortage_doubts, was_held_up, was_short, why_slow
+from alertdrill.agent.verdict.lost_scrapes import shortage_doubts
 from alertdrill.agent.verdict.moved import has_moved
+from alertdrill.agent.verdict.shortage import was_held_up, was_short, why_slow
 from alertdrill.agent.verdict.verdict import Doubt, Verdict, VerdictOutcome
 from alertdrill.agent.verdict.window import DELIVERY_SECONDS
 from alertdrill.probes.figures.honesty import Sending, honesty

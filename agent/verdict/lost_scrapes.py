@@ -22,9 +22,10 @@ from operator import attrgetter
 from statistics import median
 
 from alertdrill.agent.recording.recording import Recording
-from alertdrill.agent.recording.records import MachineRecord, RuleRecord, SecondRecord, StrainRecord, TargetRecord
+from alertdrill.agent.recording.records import RuleRecord, SecondRecord, TargetRecord
 from alertdrill.agent.rules.expression import Anatomy, Selector, anatomy
 from alertdrill.agent.verdict.evaluations import skipped, targets_behind, watched
+from alertdrill.agent.verdict.shortage import STARVES, Shortage, was_short
 from alertdrill.agent.verdict.timeline import AlertTimeline, timelines
 from alertdrill.agent.verdict.verdict import Doubt, VerdictOutcome
 
@@ -37,24 +38,11 @@ _SHARE_UNANSWERED = 0.1
 _SHARE_ANSWERED, _SHARE_ANSWERED_WELL = 0.5, 0.8
 # On a busy machine, a service that is well answers a few seconds late, and all at once.
 _ANSWERED_WITHIN_SECONDS = 3.0
-# A machine is short of time if it held up a scrape for this share of its timeout.
-_SHARE_OF_TIMEOUT = 0.25
-_SHORTEST_LAG_SECONDS = 0.1
-_SMALLEST_SHARE = 0.1
-# Whatever waits so long for its turn may come too late.
-_SHORT_SECONDS = 0.5
-_HELD_UP_SECONDS = 0.25
-# Busy processors alone delay a scrape by a second or so, but not by ten.
-_LONGEST_TIMEOUT_OF_BUSY_SECONDS = 2.0
-_BUSY, _CONTENDED = 0.9, 0.8
-# What holds up a scrape may begin a little before it, and show in the figures a little after it.
-_APART_SECONDS = 0.5
 # After a jump of the clock a gap would have endless scrapes.
 _MOST_NOT_MADE = 10_000
 _READS_ABSENCE = re.compile(r"\b(absent\w*|count\w*|group|unless)\b", re.IGNORECASE)
-_STARVES = {"cpu", "memory", "pressure"}
 # Faults that may stop what is scraped, or cut it off.
-_STOPS = _STARVES | {
+_STOPS = STARVES | {
     "apply_manifest",
     "command",
     "cordon",
@@ -95,44 +83,6 @@ def shortage_doubts(recording: Recording, fault_at: float, healed_at: float) -> 
     for alert in sorted(named):
         if text := _unexpected(recording, alert, fault_at):
             yield Doubt(text, alert, VerdictOutcome.UNEXPECTED, of_machine=recording.machine.has_prometheus)
-
-
-def was_short(recording: Recording, start: float, end: float) -> bool:
-    """Return whether this machine was short of processor time for a good part of the time between two instants."""
-    machine = recording.machine
-    if machine is None or not machine.has_prometheus:
-        return False
-    within = _between(machine, start, end)
-    short = sum(one.seconds for one in within if Shortage((one,)).explains(_SHORT_SECONDS))
-    return short > 0 and short >= _SHARE_THAT_MATTERS * sum(one.seconds for one in within)
-
-
-def _between(machine: MachineRecord, start: float, end: float) -> tuple[StrainRecord, ...]:
-    return tuple(one for one in machine.slices if one.at < end and start < one.at + one.seconds)
-
-
-def why_slow(recording: Recording, start: float, end: float, seconds: float) -> str:
-    """Return how short of processor time this machine was between two instants; empty if it explains no such delay.
-
-    `seconds` is how long something took that takes no time on a machine that is not busy. It explains nothing while a fault
-    of the drill itself took the processors away. If Prometheus runs elsewhere, only alertdrill itself had to wait here.
-    """
-    machine = recording.machine
-    starves = any(
-        one.kind in _STARVES and one.injected_at <= end and start <= one.healed_at for one in recording.faults
-    )
-    if machine is None or starves:
-        return ""
-    slices = _between(machine, start, end)
-    if not machine.has_prometheus:
-        slices = tuple(one.model_copy(update={"contended": None}) for one in slices)
-    return Shortage(slices).told(seconds)
-
-
-def was_held_up(recording: Recording) -> bool:
-    """Return whether alertdrill itself was once held up for so long that what it sends was late."""
-    machine = recording.machine
-    return machine is not None and any(one.loop_lag_seconds >= _HELD_UP_SECONDS for one in machine.slices)
 
 
 def _unexpected(recording: Recording, alert: str, fault_at: float) -> str:
@@ -266,7 +216,7 @@ class Loss:
 
     def _is_real(self, lost: Lost) -> bool:
         faults = [one for one in self.recording.faults if one.injected_at <= lost.until and lost.at <= one.healed_at]
-        if lost.how is _FAILED or any(one.kind in _STARVES for one in faults):
+        if lost.how is _FAILED or any(one.kind in STARVES for one in faults):
             return True
         stops = any(one.kind in _STOPS for one in faults)
         answers = self._answers(lost)
@@ -293,7 +243,7 @@ class Loss:
     def _is_excused(self, lost: Lost) -> bool:
         machine = self.recording.machine
         if machine is not None and machine.has_prometheus:
-            return Shortage.around(machine.slices, lost).explains(self.target.timeout_seconds)
+            return Shortage.around(machine.slices, (lost.at, lost.until)).explains(self.target.timeout_seconds)
         answers = self._answers(lost)
         return answers is not None and answers.are_well and answers.come_within(self.target.timeout_seconds)
 
@@ -308,7 +258,7 @@ class Loss:
         )
         machine = self.recording.machine
         if machine is not None and machine.has_prometheus:
-            shortage = Shortage.around(machine.slices, *self.lost)
+            shortage = Shortage.around(machine.slices, *((one.at, one.until) for one in self.lost))
             return f"{text}, and this machine's processors were busy: {shortage.told(self.target.timeout_seconds)}"
         return f"{text}, while the service answered the transactions: whether the machine of Prometheus was busy is unknown"
 
@@ -367,52 +317,3 @@ def _answered(second: SecondRecord) -> int:
 
 def _unanswered(seconds: Iterable[SecondRecord]) -> int:
     return sum(one.failed if one.unanswered is None else one.unanswered for one in seconds)
-
-
-@dataclass(frozen=True)
-class Shortage:
-    """How short of processor time this machine was around lost scrapes, from the slices of its record."""
-
-    slices: tuple[StrainRecord, ...]
-
-    @classmethod
-    def around(cls, slices: list[StrainRecord], *lost: Lost) -> Shortage:
-        """Take the slices that overlap one of the losses."""
-        found: dict[float, StrainRecord] = {}
-        for one in lost:
-            index = bisect_left(slices, one.until + _APART_SECONDS, key=attrgetter("at")) - 1
-            while index >= 0 and _overlap(slices[index], one):
-                found[slices[index].at] = slices[index]
-                index -= 1
-        return cls(tuple(found[at] for at in sorted(found)))
-
-    def explains(self, timeout_seconds: float) -> bool:
-        """Return whether the machine could hold up a scrape until its timeout."""
-        return any(True for _ in self._reasons(timeout_seconds))
-
-    def told(self, timeout_seconds: float) -> str:
-        """Return its figures in words."""
-        return ", ".join(self._reasons(timeout_seconds))
-
-    def _reasons(self, timeout_seconds: float) -> Iterator[str]:
-        lag = max((one.loop_lag_seconds for one in self.slices), default=0.0)
-        enough = _SHARE_OF_TIMEOUT * timeout_seconds
-        if lag >= max(_SHORTEST_LAG_SECONDS, enough):
-            yield f"loop lag {lag:.2g} s"
-        for name, words in (
-            ("stolen", "{} of their time taken by the host"),
-            ("throttled", "held back by the control group for {} of the time"),
-            ("queued", "alertdrill itself waited for one for {} of the time"),
-        ):
-            shares = [(one.seconds, getattr(one, name) or 0.0) for one in self.slices]
-            largest = max((share for _, share in shares), default=0.0)
-            if largest >= _SMALLEST_SHARE and sum(seconds * share for seconds, share in shares) >= enough:
-                yield words.format(f"{largest:.0%}")
-        full = [one for one in self.slices if one.busy >= _BUSY and (one.contended or 0.0) >= _CONTENDED]
-        if full and timeout_seconds <= _LONGEST_TIMEOUT_OF_BUSY_SECONDS:
-            most = max(full, key=lambda one: one.contended or 0.0)
-            yield f"{most.busy:.0%} of their time used, and programs waited for them for {most.contended or 0.0:.0%} of the time"
-
-
-def _overlap(one: StrainRecord, lost: Lost) -> bool:
-    return one.at - _APART_SECONDS < lost.until and lost.at < one.at + one.seconds + _APART_SECONDS
