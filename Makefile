@@ -10,6 +10,9 @@ TESTERS ?= 6
 # Each worker reads all tests, and each process that a test starts reads the packages: they are compiled only once.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest --dist loadscope --no-loadscope-reorder
 
+# Compile the tests once. After a fresh clone each worker would otherwise do it again, at the same time, for seven seconds of CPU.
+READ_TESTS := $(PYTEST) --collect-only -qq --ignore=tests/kubernetes >/dev/null 2>&1
+
 # Like pip after an installation: if PYTHONDONTWRITEBYTECODE is set, every start would otherwise compile the modules again.
 # The packages are named because compileall follows no links inside a folder.
 COMPILE := $(BIN)/python -m compileall -q alertdrill alertdrill/*/ dashboards
@@ -62,6 +65,7 @@ dashboards: setup ## write the JSON of the Grafana dashboards
 # The checks run beside the tests, and their lines appear together when they end. With $(MAKE), `make -n` would run it all.
 test: setup parts ## run all checks and tests, with the real servers; those on Kubernetes are in test-kubernetes
 	@{ said=$$(make --no-print-directory lint 2>&1); code=$$?; printf '\n%s\n' "$$said"; exit $$code; } & checks=$$!; \
+	$(READ_TESTS); \
 	$(PYTEST) -n $(TESTERS) --ignore=tests/kubernetes; tests=$$?; \
 	wait $$checks || { echo "make lint failed, see above" >&2; exit 1; }; \
 	exit $$tests

@@ -147,6 +147,8 @@ LONGEST = (
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep temporary files in memory, those of all workers and of the programs that they start; TMPDIR overrides it."""
+    # While the tests are read next to nothing becomes garbage, and each collection visits all that was read so far.
+    gc.disable()
     if "TMPDIR" in os.environ or (folder := folder_in_memory()) is None:
         return
     os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
@@ -191,6 +193,7 @@ def pytest_collection_finish() -> None:
     """Let no later collection of garbage visit the thousands of tests, and all modules, again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
