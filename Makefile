@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 SCALE ?= auto
 LABS ?= auto
-TESTERS ?= 6
+TESTERS ?= 7
 
 # More workers than cores: most tests wait for a server or a process most of the time.
 # Each worker reads all tests, and each process that a test starts reads the packages: they are compiled only once.
