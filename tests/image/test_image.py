@@ -24,6 +24,7 @@ from tests.integration.drilling import call
 from tests.support import monitoring_servers
 from tests.support.image import ROOT, Image, owned, require_unshare
 from tests.support.monitoring_servers import Configuration
+from tests.support.processes import children
 from tests.support.toxiproxy_server import toxiproxy_server, witness
 from tests.support.waiting import until
 
@@ -231,11 +232,7 @@ async def started(image: Image, out: Path, *words: str) -> AsyncIterator[Contain
 
 def processes_below(pid: int) -> list[int]:
     """Return the descendants of a process, parents first; none if it has ended."""
-    try:
-        children = list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
-    except OSError:
-        return []
-    return [one for child in children for one in (child, *processes_below(child))]
+    return [one for child in children(pid) for one in (child, *processes_below(child))]
 
 
 def write(image: Image, agent: dict[str, Any], drill: dict[str, Any]) -> None:

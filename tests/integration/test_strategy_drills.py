@@ -20,6 +20,7 @@ from alertdrill.agent.report.drill import wording
 from alertdrill.agent.verdict.judge import judge
 from tests.integration.conftest import ALERTDRILL, LONGEST_SECONDS, ROOT, KeptLab, run_alertdrill, wait_until
 from tests.integration.drilling import call, read_to, until_quiet, verdicts
+from tests.support.processes import command_line
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 DRILLS = ROOT / "configs/drills"
@@ -85,7 +86,7 @@ def _wait_until_nothing_is_left_of(folder: str) -> None:
     left: list[str] = []
 
     def is_none_left() -> bool:
-        left[:] = [_command(path) for path in Path("/proc").glob("[0-9]*") if _works_in(path, folder)]
+        left[:] = [command_line(path.name) for path in Path("/proc").glob("[0-9]*") if _works_in(path, folder)]
         return not left
 
     try:
@@ -99,13 +100,6 @@ def _works_in(process: Path, folder: str) -> bool:
         return folder in str((process / "cwd").readlink())
     except OSError:
         return False
-
-
-def _command(process: Path) -> str:
-    try:
-        return (process / "cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""
 
 
 @pytest.mark.usefixtures("all_connections")

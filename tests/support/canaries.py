@@ -12,8 +12,10 @@ import sys
 import threading
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+
+from tests.support.processes import command_line
 
 ROOT = Path(__file__).parents[2]
 _YOUNG_LOOKS = 50
@@ -71,10 +73,7 @@ def process_list(every_seconds: float = 0.02) -> Iterator[set[str]]:
             looks = {pid: looks.get(pid, -1) + 1 for pid in os.listdir("/proc") if pid.isdecimal()}  # noqa: PTH208 - twice as fast
             for pid, count in looks.items():
                 if count < _YOUNG_LOOKS or count % _YOUNG_LOOKS == 0:
-                    with suppress(OSError):
-                        seen.add(
-                            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                        )
+                    seen.add(command_line(pid))
 
     looking = threading.Thread(target=look)
     looking.start()

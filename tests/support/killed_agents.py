@@ -26,6 +26,7 @@ from alertdrill.agent.schedule.journal import NAME, Journal, Watch
 from alertdrill.lab.ports import free_ports
 from alertdrill.units.text import utc_text
 from tests.support.breakable import Breakable, breakable
+from tests.support.processes import children
 from tests.support.waiting import wait_until
 
 _WITHIN_SECONDS = 120.0
@@ -262,8 +263,7 @@ def _answers(url: str) -> bool:
 
 def _children(pid: int) -> set[tuple[int, str]]:
     """Return the processes that a process has started, each with the instant of its start."""
-    found = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-    return {(one, started) for one in found if (started := _started_at(one))}
+    return {(one, started) for one in children(pid) if (started := _started_at(one))}
 
 
 def _started_at(pid: int) -> str:

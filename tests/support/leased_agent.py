@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from alertdrill.chaos.safety.ledger import Ledger
+from tests.support.processes import command_line
 
 _AGENT = """
 import asyncio, json, sys
@@ -90,8 +91,4 @@ class LeasedAgent:
     @property
     def dog_is_there(self) -> bool:
         """Return whether the watchdog still runs."""
-        try:
-            command = Path(f"/proc/{self.dog}/cmdline").read_bytes()
-        except OSError:
-            return False
-        return b"alertdrill.chaos.safety.watchdog" in command
+        return "alertdrill.chaos.safety.watchdog" in command_line(self.dog)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -24,6 +24,7 @@ from alertdrill.agent.daemon.configured import read_configured
 from alertdrill.agent.errors import ConfigError
 from alertdrill.lab.ports import free_ports
 from tests.probes.hostile_server import HostileServer
+from tests.support.processes import children, command_line
 
 AGENT = """\
 probe: {{kind: http, url: "http://127.0.0.1:{port}/", timeout: 5s}}
@@ -70,14 +71,7 @@ class Running:
     @property
     def worker(self) -> int:
         """The process id of the load's worker that was started last."""
-        pid = self.process.pid
-        found = []
-        for one in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
-            # One of the load before may just have ended.
-            with suppress(OSError):
-                if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes():
-                    found.append(one)
-        return max(found)
+        return max(one for one in children(self.process.pid) if "spawn_main" in command_line(one))
 
     def until(self, path: str, status: int = 200) -> str:
         deadline = time.monotonic() + 180

@@ -36,6 +36,7 @@ from alertdrill.agent.recording.recording import Recording, write_recording
 from alertdrill.agent.schedule.journal import Journal, recorded
 from alertdrill.agent.schedule.occurrences import Occurrence
 from alertdrill.agent.verdict.judge import judge
+from tests.support.processes import children, command_line
 from tests.support.schedules import at, entry
 
 SAMPLES = Path(__file__).parents[2] / "recordings"
@@ -156,14 +157,10 @@ def test_a_process_of_its_own_reads_recordings_as_this_one_does_and_its_death_is
         assert isinstance(here, IndexedRun)
         assert (found.id, found.rows["run"][0]) == (here.id, list(here.rows["run"][0]))
         assert read(tmp_path / "cut.recording.json.gz") == read_run(tmp_path / "cut.recording.json.gz")
-        (pid,) = (one for one in children() if b"history.apart" in Path(f"/proc/{one}/cmdline").read_bytes())
+        (pid,) = (one for one in children(os.getpid()) if "history.apart" in command_line(one))
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(HistoryUnavailable, match="the process that reads it ended with -9"):
             read(one)
-
-
-def children() -> list[int]:
-    return [int(one) for one in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
 
 
 def test_a_rebuilt_history_is_equal_to_one_that_grew_run_by_run(tmp_path: Path) -> None:

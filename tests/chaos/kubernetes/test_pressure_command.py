@@ -6,19 +6,14 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import suppress
-from pathlib import Path
 
 from alertdrill.chaos.kubernetes.pressure import command
+from tests.support.processes import children, command_line
 
 
-def programs_below(pid: int) -> dict[bytes, int]:
+def programs_below(pid: int) -> dict[str, int]:
     """Return the programs that a process has started, and their numbers."""
-    found = {}
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        with suppress(OSError):
-            found[Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0]] = int(child)
-    return found
+    return {command_line(child).partition(" ")[0]: child for child in children(pid)}
 
 
 def test_the_command_ends_by_itself_after_its_time() -> None:
@@ -33,7 +28,7 @@ def test_a_command_that_starts_too_late_ends_at_once() -> None:
 
 def test_the_command_ends_when_its_pod_is_deleted() -> None:
     with subprocess.Popen(command(1, 0, 3600, int(time.time()) + 60)) as running:
-        while (busy := programs_below(running.pid).get(b"timeout")) is None:
+        while (busy := programs_below(running.pid).get("timeout")) is None:
             time.sleep(0.05)
         try:
             running.terminate()

@@ -17,6 +17,7 @@ from crashing.matrix import Share, cells_of
 from crashing.report import page
 from crashing.steps import Steps, counted
 from crashing.targets import TARGETS
+from tests.support.processes import command_line
 
 ROOT = Path(__file__).parents[3]
 # Faults of a cluster need an API server: `make test-kubernetes`.
@@ -58,7 +59,7 @@ def _of_folder(folder: Path) -> dict[str, str]:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if f"TMPDIR={folder}\0".encode() in (process / "environ").read_bytes():
-                found[process.name] = (process / "cmdline").read_text()
+                found[process.name] = command_line(process.name)
     return found
 
 

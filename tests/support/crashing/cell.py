@@ -22,6 +22,7 @@ from crashing import agent
 from crashing.relay import Relay
 from crashing.steps import IN_FORCE
 from crashing.targets import Target
+from tests.support.processes import command_line
 from tests.support.waiting import until
 
 EVENTS = (
@@ -298,7 +299,4 @@ def _waited_itself(outcome: Outcome) -> bool:
 
 
 def _is_watchdog(pid: int) -> bool:
-    try:
-        return b"alertdrill.chaos.safety.watchdog" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
+    return "alertdrill.chaos.safety.watchdog" in command_line(pid)
