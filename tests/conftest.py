@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,6 @@ LONGEST = (
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep temporary files in memory, those of all workers and of the programs that they start; TMPDIR overrides it."""
-    # While the tests are read next to nothing becomes garbage, and each collection visits all that was read so far.
-    gc.disable()
     if "TMPDIR" in os.environ or (folder := folder_in_memory()) is None:
         return
     os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
@@ -188,12 +187,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _rank(_path(item.nodeid)))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish() -> None:
-    """Let no later collection of garbage visit the thousands of tests, and all modules, again."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let no collection of garbage visit all that was read so far: not while tests are read, and not later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
