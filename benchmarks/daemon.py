@@ -37,6 +37,7 @@ from benchmarks.errors import BenchmarkError, exit_on_error
 from benchmarks.results import Circumstances, circumstances
 from benchmarks.servers import ROOT, find
 from tests.support.killed_agents import stop_agents
+from tests.support.processes import children, command_line
 
 PAGE = Path(__file__).with_name("DAEMON.md")
 DRILL_FACTOR = 1.25
@@ -382,8 +383,7 @@ class _Bench:
 
 def _workers(pid: int) -> list[int]:
     """Return the processes that send for an agent; a drill may just be judged in another one."""
-    children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-    return [one for one in children if "spawn_main" in _command_line(one)]
+    return [one for one in children(pid) if "spawn_main" in command_line(one)]
 
 
 def alertdrill(*words: str) -> list[str]:
@@ -441,12 +441,6 @@ def _pss_mib(pid: int) -> float:
         found = re.search(r"^Pss: +(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
         return int(found[1]) / 1024 if found else 0.0
     return 0.0
-
-
-def _command_line(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return ""
 
 
 def page(before: Circumstances, outcome: Outcome) -> str:
